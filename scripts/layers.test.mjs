@@ -1,0 +1,130 @@
+// The linter's own test: every import against the layers is an error, so is every cast, and what
+// is allowed is not. It lints made-up files in a temporary folder under this project's biome.json.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const biome = join(root, 'node_modules/@biomejs/biome/bin/biome')
+
+const core = ['errors', 'netmem', 'pool', 'providers']
+const transports = ['net', 'http', 'stack', 'linux', 'webgpu']
+const outside = ['node:fs', 'commander']
+/** What each layer may import, besides itself. */
+const allowed = {
+  errors: [],
+  netmem: ['errors'],
+  pool: ['errors', 'netmem'],
+  providers: ['errors', 'netmem', 'pool'],
+  index: core,
+  testing: [...core, ...outside],
+  net: [...core, ...outside],
+  http: [...core, 'net', ...outside],
+  stack: [...core, ...outside],
+  linux: [...core, ...outside],
+  webgpu: [...core, ...outside],
+  observe: [...core, ...transports, ...outside],
+  cli: [...core, ...transports, 'observe', ...outside],
+}
+const targets = [...core, ...transports, 'observe', 'cli', 'testing', ...outside, 'netmem/net']
+const isFile = (layer) => ['errors', 'netmem', 'index'].includes(layer)
+
+/** What a file of layer `from` writes to import `to`. */
+function specifier(from, to) {
+  if (!core.includes(to) && !(to in allowed)) return to
+  return `${isFile(from) ? './' : '../../'}${to}${isFile(to) ? '.ts' : '/index.ts'}`
+}
+
+/** Lints the sources, keyed by path; returns the exit code and `path:line` of each complaint. */
+function lint(rule, sources) {
+  const tree = mkdtempSync(join(tmpdir(), 'netmem-layers-'))
+  try {
+    for (const file of ['biome.json', 'no-casts.grit', 'no-import-types.grit']) {
+      copyFileSync(join(root, file), join(tree, file))
+    }
+    for (const [path, source] of Object.entries(sources)) {
+      mkdirSync(join(tree, dirname(path)), { recursive: true })
+      writeFileSync(join(tree, path), source)
+    }
+    const options = ['--vcs-enabled=false', '--reporter=json', '--max-diagnostics=none']
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [biome, 'lint', `--only=${rule}`, ...options, '.'],
+      { cwd: tree, encoding: 'utf8' },
+    )
+    assert.notEqual(stdout, '', stderr)
+    const complaints = JSON.parse(stdout).diagnostics.map(({ category, location }) => {
+      assert.ok(category.endsWith(rule), `${category} at ${location.path}`)
+      return `${location.path}:${location.start.line}`
+    })
+    return { status, complaints: new Set(complaints) }
+  } finally {
+    rmSync(tree, { recursive: true, force: true })
+  }
+}
+
+test('each layer may import what stands left of it, and nothing else', () => {
+  const sources = {}
+  const expected = new Map()
+  for (const [layer, may] of Object.entries(allowed)) {
+    const path = isFile(layer) ? `src/${layer}.ts` : `src/${layer}/deeper/it.ts`
+    const others = targets.filter((target) => target !== layer)
+    sources[path] = others.map((to) => `import '${specifier(layer, to)}'\n`).join('')
+    for (const [index, to] of others.entries()) {
+      expected.set(`${path}:${index + 1}`, { arrow: `${layer} -> ${to}`, legal: may.includes(to) })
+    }
+  }
+  const { status, complaints } = lint('noRestrictedImports', sources)
+  assert.notEqual(status, 0)
+  for (const [place, { arrow, legal }] of expected) {
+    assert.equal(complaints.has(place), !legal, arrow)
+  }
+})
+
+test('every way to write an import is held to the layers', () => {
+  const source = [
+    "import type { A } from '../net/index.ts'",
+    "export * from '../net/index.ts'",
+    "export type { B } from '../net/index.ts'",
+    "export const c = await import('../net/index.ts')",
+  ]
+  const { complaints } = lint('noRestrictedImports', { 'src/pool/a.ts': source.join('\n') })
+  assert.equal(complaints.size, source.length)
+  const type = "export type D = import('../net/index.ts').D"
+  assert.equal(lint('plugin', { 'src/pool/a.ts': type }).complaints.size, 1)
+})
+
+test('tests may use node, packages and testing/, and reach no higher than their layer', () => {
+  const fine = "import 'node:test'\nimport 'fast-check'\nimport '../testing/index.ts'\n"
+  const { complaints } = lint('noRestrictedImports', {
+    'src/pool/a.test.ts': `${fine}import '../net/index.ts'`,
+    'src/net/a.test.ts': `${fine}import '../cli/main.ts'`,
+    'src/errors.types.test.ts': `${fine}import './cli/main.ts'`,
+  })
+  assert.deepEqual(
+    complaints,
+    new Set(['src/pool/a.test.ts:4', 'src/net/a.test.ts:4', 'src/errors.types.test.ts:4']),
+  )
+})
+
+test('casts are errors outside src/netmem.ts, tests and benchmarks', () => {
+  const fine =
+    "import { a as b } from './b.ts'\nexport const c = [b] as const satisfies unknown[]\n"
+  const cast = `${fine}export const d = b as unknown\nexport const e = <unknown>b\n`
+  const { status, complaints } = lint('plugin', {
+    'src/netmem.ts': cast,
+    'src/pool/a.test.ts': cast,
+    'bench/main.ts': cast,
+    'src/pool/a.ts': cast,
+    'examples/a.ts': cast,
+  })
+  assert.notEqual(status, 0)
+  assert.deepEqual(
+    complaints,
+    new Set(['src/pool/a.ts:3', 'src/pool/a.ts:4', 'examples/a.ts:3', 'examples/a.ts:4']),
+  )
+})

@@ -1,0 +1,49 @@
+// Runs the tests of the last build: node scripts/test.mjs [part of a file's path]...
+//
+// The list of files is explicit: `node --test <folder>` finds other things on every version of
+// Node, and is content with nothing. It is made from the sources, so what an earlier build left in
+// dist/ does not run.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+
+const tests = (folder, suffix) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true }).filter((path) => path.endsWith(suffix))
+    : []
+const built = (from, to) =>
+  tests(from, '.test.ts').map((path) => join(to, path.replace(/\.ts$/, '.js')))
+
+const filters = process.argv.slice(2)
+const files = [
+  ...built('src', 'dist'),
+  ...built('examples', 'build/examples'),
+  ...tests('scripts', '.test.mjs').map((path) => join('scripts', path)),
+]
+  .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+  .sort()
+
+if (files.length === 0) {
+  console.error(
+    `no test file${filters.length > 0 ? ` has in its path: ${filters.join(', ')}` : ''}`,
+  )
+  process.exit(1)
+}
+
+const { status, error } = spawnSync(
+  process.execPath,
+  [
+    '--expose-gc',
+    '--test',
+    '--test-concurrency=2',
+    '--test-timeout=120000', // ms for each test; on Node 20 for each file
+    '--test-reporter=./scripts/reporter.mjs',
+    ...files,
+  ],
+  { stdio: 'inherit' },
+)
+if (error) throw error
+process.exit(status ?? 1)

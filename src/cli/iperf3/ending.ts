@@ -1,0 +1,32 @@
+/**
+ * Why a test stops before its end, and what the client is told. Thrown inside a session only.
+ */
+
+import type { Refusal } from './parameters.ts'
+import { type ClientError, Errno, encodeError, encodeState, State } from './protocol.ts'
+
+export class Ending extends Error {
+  readonly kind: 'terminated' | 'refused' | 'failed'
+  /** The message for the client; none where it has gone or knows. */
+  readonly farewell: Uint8Array | undefined
+
+  constructor(kind: Ending['kind'], reason: string, farewell?: Uint8Array) {
+    super(reason)
+    this.kind = kind
+    this.farewell = farewell
+  }
+}
+
+/** The client prints its own text for these numbers. */
+export function failure(reason: string, error: ClientError, errno: Errno = Errno.none): Ending {
+  return new Ending('failed', reason, encodeError(error, errno))
+}
+
+export function refused({ reason, error, errno }: Refusal): Ending {
+  return new Ending('refused', reason, encodeError(error, errno))
+}
+
+/** The client shows what it measured, and says that the server has terminated. */
+export function terminated(reason: string): Ending {
+  return new Ending('terminated', reason, encodeState(State.serverTerminate))
+}

@@ -1,0 +1,67 @@
+/**
+ * How a running test comes to its end: by the client's word, for which it must not keep waiting,
+ * and with the data which that word overtook.
+ */
+
+import { setTimeout } from 'node:timers/promises'
+
+import { type Ending, failure, terminated } from './ending.ts'
+import type { Meter } from './meter.ts'
+import type { Parameters } from './parameters.ts'
+import { ClientError } from './protocol.ts'
+import type { Timeouts } from './timing.ts'
+
+/**
+ * Calls `stop` when nothing has come for too long or the test is long over. Returns how to end the
+ * watch.
+ */
+export function watch(
+  meter: Meter,
+  { end, omitSeconds }: Parameters,
+  { idle, grace }: Timeouts,
+  stop: (ending: Ending) => void,
+): () => void {
+  let bytes = 0
+  let grewAt = performance.now()
+  const limit = end.kind === 'time' ? (end.seconds + omitSeconds) * 1_000 + grace : Infinity
+  const over = grewAt + limit
+  const look = () => {
+    const now = performance.now()
+    if (meter.bytes !== bytes) grewAt = now
+    bytes = meter.bytes
+    if (now - grewAt > idle) stop(failure(`no data for ${idle / 1_000} s`, ClientError.idle))
+    if (now > over) stop(terminated('the client does not end the test'))
+  }
+  const timer = setInterval(look, Math.min(1_000, idle / 2, grace / 2))
+  return () => clearInterval(timer)
+}
+
+const STEP_MILLISECONDS = 2
+const PATIENCE_MILLISECONDS = 250
+
+/**
+ * Waits for what the client has sent and this side has not yet received. With `-n` and `-k` it is
+ * known how much that is; with `-t` the end is the end, as in iperf3.
+ *
+ * @returns when the last byte came, in the milliseconds of `performance.now()`
+ */
+export async function drain(meter: Meter, parameters: Parameters, limit: number): Promise<number> {
+  const expected = expectedBytes(parameters)
+  let bytes = meter.bytes
+  let grewAt = performance.now()
+  const deadline = grewAt + limit
+  while (
+    bytes < expected &&
+    performance.now() < Math.min(deadline, grewAt + PATIENCE_MILLISECONDS)
+  ) {
+    await setTimeout(STEP_MILLISECONDS)
+    if (meter.bytes !== bytes) grewAt = performance.now()
+    bytes = meter.bytes
+  }
+  return grewAt
+}
+
+function expectedBytes({ end, blockBytes }: Parameters): number {
+  if (end.kind === 'bytes') return end.bytes
+  return end.kind === 'blocks' ? end.blocks * blockBytes : 0
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { State } from './protocol.ts'
+import { ask, COOKIE, OTHER, outcome, Peer } from './scripted-client.test.support.ts'
+import { serveIperf3 } from './server.ts'
+
+describe('an iperf3 server, busy and at its end', { timeout: 20_000 }, () => {
+  it('turns away other clients, a stream too many, and a stream too late', async () => {
+    const denied = async (peer: Peer) => {
+      assert.deepEqual(await peer.heard(1), [State.accessDenied])
+      await peer.gone()
+    }
+    await outcome(
+      async (bench) => {
+        const { control } = await bench.running()
+        await denied(bench.connect(OTHER, ask()))
+        await denied(bench.connect(COOKIE))
+        control.say(State.clientTerminate)
+        await control.gone()
+        await denied(bench.connect(COOKIE))
+      },
+      { timeouts: { idle: 5_000 } },
+    )
+  })
+
+  it('ends a test whose client never does', async () => {
+    const options = { timeouts: { idle: 5_000, grace: 30 } }
+    const summary = await outcome(async (bench) => {
+      const { control } = await bench.running({ time: 1 })
+      assert.deepEqual(await control.heard(1), [State.serverTerminate])
+    }, options)
+    assert.equal(summary.kind, 'terminated')
+  })
+
+  it('tells the client when it is stopped', async () => {
+    const abort = new AbortController()
+    const summary = await outcome(
+      async (bench) => {
+        const { control, data } = await bench.running()
+        data.say('abc')
+        await sleep(5)
+        abort.abort()
+        assert.deepEqual(await control.heard(1), [State.serverTerminate])
+      },
+      { signal: abort.signal, timeouts: { idle: 5_000 } },
+    )
+    assert.deepEqual([summary.kind, summary.bytes], ['terminated', 3])
+  })
+
+  it('closes everything when its consumer breaks off', async () => {
+    const control = new Peer()
+    const stranger = new Peer()
+    async function* arrivals(): AsyncGenerator<Peer> {
+      yield control
+      yield stranger
+      await new Promise(() => undefined)
+    }
+    control.say(COOKIE, 'fin')
+    for await (const { kind } of serveIperf3(arrivals())) {
+      assert.equal(kind, 'failed')
+      break
+    }
+    assert.deepEqual([control.closed, stranger.closed, Peer.held], [true, true, 0])
+  })
+
+  it('passes on the failure of its listener', async () => {
+    // biome-ignore lint/correctness/useYield: a listener that fails before anybody comes
+    async function* arrivals(): AsyncGenerator<Peer> {
+      throw new Error('EMFILE')
+    }
+    await assert.rejects(serveIperf3(arrivals()).next(), /EMFILE/)
+  })
+})

@@ -1,0 +1,140 @@
+/**
+ * What a client asks for: the JSON it sends first, read into either parameters or a refusal.
+ * Pure. A refusal carries the numbers that make the client print the fitting message.
+ */
+
+import { type Fields, integer, parseFields, string } from './fields.ts'
+import { ClientError, Errno } from './protocol.ts'
+
+export interface Refusal {
+  readonly error: ClientError
+  readonly errno: Errno
+  /** For this side's report. */
+  readonly reason: string
+}
+
+/** What the client says will end the test. It alone decides when that is so. */
+export type EndCondition =
+  | { readonly kind: 'time'; readonly seconds: number }
+  | { readonly kind: 'bytes'; readonly bytes: number }
+  | { readonly kind: 'blocks'; readonly blocks: number }
+  | { readonly kind: 'open' }
+
+export interface Parameters {
+  readonly streams: number
+  readonly end: EndCondition
+  readonly omitSeconds: number
+  readonly blockBytes: number
+  /** The client wants this side's report in the results (`--get-server-output`). */
+  readonly serverOutput: boolean
+  readonly title: string | undefined
+  readonly clientVersion: string | undefined
+}
+
+export type ParsedParameters =
+  | { readonly kind: 'accepted'; readonly parameters: Parameters }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+
+// The bounds of iperf3's own options (`iperf.h`, MAX_*); `--omit` had 60 seconds in 3.12, 600 later.
+const MAX_STREAMS = 128
+const MAX_SECONDS = 86_400
+const MAX_OMIT_SECONDS = 600
+const MAX_BLOCK_BYTES = 1024 * 1024
+const DEFAULT_BLOCK_BYTES = 128 * 1024
+
+/** Options that need this side to do something it does not do, by their field. */
+const UNSUPPORTED: Readonly<Record<string, Refusal>> = {
+  udp: refusal(ClientError.protocol, 'UDP (-u) is not supported: this server measures TCP'),
+  sctp: refusal(ClientError.noSctp, 'SCTP is not supported: this server measures TCP'),
+  reverse: refusal(ClientError.notImplemented, '-R is not supported: this server only receives'),
+  bidirectional: refusal(ClientError.notImplemented, '--bidir is not supported: it only receives'),
+  skip_rx_copy: refusal(ClientError.notImplemented, '--skip-rx-copy is not supported'),
+  authtoken: refusal(ClientError.authorization, '--username is not supported: it knows no users'),
+  server_affinity: refusal(
+    ClientError.affinity,
+    '-A n,m is not supported: give one number',
+    Errno.notSupported,
+  ),
+}
+
+/**
+ * Reads the client's parameters. Fields that concern only the sender (`-C`, `-w`, `-M`, `-b`, …)
+ * are its own business.
+ */
+export function parseParameters(text: string): ParsedParameters {
+  const fields = parseFields(text)
+  if (fields === undefined) return malformed('the parameters are not a JSON object')
+  for (const [field, refusal] of Object.entries(UNSUPPORTED)) {
+    if (fields[field] !== undefined && fields[field] !== false) return { kind: 'refused', refusal }
+  }
+  if (fields['tcp'] !== true) return refuse(ClientError.protocol, 'the client names no protocol')
+
+  const streams = integer(fields, 'parallel', 1)
+  const seconds = integer(fields, 'time', 0)
+  const omitSeconds = integer(fields, 'omit', 0)
+  const bytes = integer(fields, 'num', 0)
+  const blocks = integer(fields, 'blockcount', 0)
+  const blockBytes = integer(fields, 'len', DEFAULT_BLOCK_BYTES)
+  if (streams === undefined || seconds === undefined || omitSeconds === undefined) {
+    return malformed('parallel, time and omit must be whole numbers')
+  }
+  if (bytes === undefined || blocks === undefined || blockBytes === undefined) {
+    return malformed('num, blockcount and len must be whole numbers')
+  }
+  if (streams < 1 || streams > MAX_STREAMS) {
+    return refuse(ClientError.streamCount, `-P ${streams} is not from 1 to ${MAX_STREAMS}`)
+  }
+  if (seconds > MAX_SECONDS) {
+    return refuse(ClientError.duration, `-t ${seconds} is over ${MAX_SECONDS} seconds`)
+  }
+  if (omitSeconds > MAX_OMIT_SECONDS) {
+    return refuse(ClientError.omit, `-O ${omitSeconds} is over ${MAX_OMIT_SECONDS} seconds`)
+  }
+  if (blockBytes < 1 || blockBytes > MAX_BLOCK_BYTES) {
+    return refuse(
+      ClientError.blockSize,
+      `-l ${blockBytes} is not from 1 to ${MAX_BLOCK_BYTES} bytes`,
+    )
+  }
+  if (bytes > 0 && blocks > 0) {
+    return refuse(ClientError.endConditions, '-n and -k exclude each other')
+  }
+
+  return {
+    kind: 'accepted',
+    parameters: {
+      streams,
+      end: endCondition(bytes, blocks, seconds),
+      omitSeconds,
+      blockBytes,
+      serverOutput: integer(fields, 'get_server_output', 0) === 1,
+      title: shown(fields, 'title'),
+      clientVersion: shown(fields, 'client_version'),
+    },
+  }
+}
+
+function endCondition(bytes: number, blocks: number, seconds: number): EndCondition {
+  if (bytes > 0) return { kind: 'bytes', bytes }
+  if (blocks > 0) return { kind: 'blocks', blocks }
+  return seconds > 0 ? { kind: 'time', seconds } : { kind: 'open' }
+}
+
+/** A stranger's text that will be printed: no control characters, no more than a line. */
+function shown(fields: Fields, name: string): string | undefined {
+  return string(fields, name)
+    ?.replaceAll(/[\p{Cc}\p{Cf}]/gu, '')
+    .slice(0, 120)
+}
+
+function refusal(error: ClientError, reason: string, errno: Errno = Errno.none): Refusal {
+  return { error, errno, reason }
+}
+
+function refuse(error: ClientError, reason: string): ParsedParameters {
+  return { kind: 'refused', refusal: refusal(error, reason) }
+}
+
+function malformed(reason: string): ParsedParameters {
+  return { kind: 'refused', refusal: refusal(ClientError.receiveParameters, reason, Errno.invalid) }
+}

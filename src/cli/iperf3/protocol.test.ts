@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { parseParameters } from './parameters.ts'
+import {
+  ClientError,
+  COOKIE_BYTES,
+  Errno,
+  encodeError,
+  encodeJson,
+  encodeState,
+  parseCookie,
+  State,
+  streamId,
+} from './protocol.ts'
+import { parseResults, resultsJson } from './results.ts'
+
+/** What iperf 3.12 sends for `iperf3 -c HOST`. */
+const PLAIN = {
+  tcp: true,
+  omit: 0,
+  time: 10,
+  num: 0,
+  blockcount: 0,
+  parallel: 1,
+  len: 131_072,
+  pacing_timer: 1000,
+  client_version: '3.12',
+}
+
+describe('parameters', () => {
+  const accepted = [
+    ['-t 10', {}, { streams: 1, end: { kind: 'time', seconds: 10 } }],
+    ['-n 50M', { time: 0, num: 52_428_800 }, { end: { kind: 'bytes', bytes: 52_428_800 } }],
+    [
+      '-n 100P',
+      { time: 0, num: 112_589_990_684_262_400 },
+      { end: { kind: 'bytes', bytes: 112_589_990_684_262_400 } },
+    ],
+    ['-k 400', { time: 0, blockcount: 400 }, { end: { kind: 'blocks', blocks: 400 } }],
+    ['-t 0', { time: 0 }, { end: { kind: 'open' } }],
+    [
+      '-P 128 -l 64K -O 2',
+      { parallel: 128, len: 65_536, omit: 2 },
+      { streams: 128, blockBytes: 65_536, omitSeconds: 2 },
+    ],
+    ['--get-server-output', { get_server_output: 1 }, { serverOutput: true }],
+    ['-T with a terminal escape', { title: '\u001b[2Jhello' }, { title: '[2Jhello' }],
+    [
+      'what concerns the sender alone',
+      {
+        MSS: 1000,
+        window: 262_144,
+        nodelay: true,
+        congestion: 'reno',
+        bandwidth: 1e6,
+        TOS: 8,
+        zerocopy: 1,
+      },
+      {},
+    ],
+    ['a field of a later version', { something_new: { a: 1 } }, {}],
+    ['an option switched off', { reverse: false }, {}],
+  ] as const
+  for (const [name, fields, expected] of accepted) {
+    it(`takes ${name}`, () => {
+      const parsed = parseParameters(JSON.stringify({ ...PLAIN, ...fields }))
+      assert.equal(parsed.kind, 'accepted')
+      assert.deepEqual(parsed.parameters, { ...parsed.parameters, ...expected })
+    })
+  }
+
+  const refused = [
+    ['-u', { tcp: undefined, udp: true }, ClientError.protocol, Errno.none],
+    ['--sctp', { tcp: undefined, sctp: true }, ClientError.noSctp, Errno.none],
+    ['no protocol', { tcp: undefined }, ClientError.protocol, Errno.none],
+    ['-R', { reverse: true }, ClientError.notImplemented, Errno.none],
+    ['--bidir', { bidirectional: true }, ClientError.notImplemented, Errno.none],
+    ['--skip-rx-copy', { skip_rx_copy: 1 }, ClientError.notImplemented, Errno.none],
+    ['--username', { authtoken: 'x' }, ClientError.authorization, Errno.none],
+    ['-A 1,1', { server_affinity: 1 }, ClientError.affinity, Errno.notSupported],
+    ['-A 1,0', { server_affinity: 0 }, ClientError.affinity, Errno.notSupported],
+    ['129 streams', { parallel: 129 }, ClientError.streamCount, Errno.none],
+    ['no stream', { parallel: 0 }, ClientError.streamCount, Errno.none],
+    ['a day and a second', { time: 86_401 }, ClientError.duration, Errno.none],
+    ['a long warm-up', { omit: 601 }, ClientError.omit, Errno.none],
+    ['large blocks', { len: 1_048_577 }, ClientError.blockSize, Errno.none],
+    ['-n and -k', { num: 1, blockcount: 1 }, ClientError.endConditions, Errno.none],
+    ['a negative time', { time: -1 }, ClientError.receiveParameters, Errno.invalid],
+    ['half a stream', { parallel: 1.5 }, ClientError.receiveParameters, Errno.invalid],
+    ['a number in quotes', { num: '50' }, ClientError.receiveParameters, Errno.invalid],
+    ['a list for a number', { len: [1] }, ClientError.receiveParameters, Errno.invalid],
+  ] as const
+  for (const [name, fields, error, errno] of refused) {
+    it(`refuses ${name}`, () => {
+      const parsed = parseParameters(JSON.stringify({ ...PLAIN, ...fields }))
+      assert.equal(parsed.kind, 'refused')
+      assert.equal(parsed.refusal.error, error)
+      assert.equal(parsed.refusal.errno, errno)
+      assert.notEqual(parsed.refusal.reason, '')
+    })
+  }
+
+  for (const text of ['', '{', 'null', '[]', '1', '"tcp"', '['.repeat(60_000), '\u0000']) {
+    it(`refuses ${JSON.stringify(text.slice(0, 8))} as malformed`, () => {
+      const parsed = parseParameters(text)
+      assert.equal(parsed.kind, 'refused')
+      assert.equal(parsed.refusal.error, ClientError.receiveParameters)
+    })
+  }
+})
+
+describe('results', () => {
+  it('have the fields a client insists on', () => {
+    const cpu = { total: 3, user: 1, system: 2 }
+    const text = resultsJson({
+      cpu,
+      seconds: 2.5,
+      streams: [
+        { id: 1, bytes: 10 },
+        { id: 3, bytes: 20 },
+      ],
+      serverOutput: undefined,
+    })
+    assert.deepEqual(JSON.parse(text), {
+      cpu_util_total: 3,
+      cpu_util_user: 1,
+      cpu_util_system: 2,
+      sender_has_retransmits: -1,
+      streams: [1, 3].map((id, i) => ({
+        id,
+        bytes: 10 * (i + 1),
+        retransmits: -1,
+        jitter: 0,
+        errors: 0,
+        packets: 0,
+        start_time: 0,
+        end_time: 2.5,
+      })),
+    })
+  })
+
+  it('carry the report if there is one', () => {
+    const text = resultsJson({
+      cpu: { total: 0, user: 0, system: 0 },
+      seconds: 1,
+      streams: [],
+      serverOutput: 'a\nb',
+    })
+    assert.match(text, /"server_output_text":"a\\nb"/)
+  })
+
+  const stream = { id: 1, bytes: 100, retransmits: 2 }
+  const cases = [
+    [
+      'one stream',
+      { cpu_util_total: 5, streams: [stream] },
+      { bytes: 100, retransmits: 2, cpuTotal: 5 },
+    ],
+    [
+      'two streams',
+      { cpu_util_total: 5, streams: [stream, { ...stream, id: 3 }] },
+      { bytes: 200, retransmits: 4, cpuTotal: 5 },
+    ],
+    [
+      'unknown retransmits',
+      { cpu_util_total: 5, streams: [{ ...stream, retransmits: -1 }] },
+      { bytes: 100, retransmits: undefined, cpuTotal: 5 },
+    ],
+    ['no streams', { cpu_util_total: 5 }, undefined],
+    ['no CPU', { streams: [] }, undefined],
+    ['a stream that is none', { cpu_util_total: 5, streams: [null] }, undefined],
+    ['bytes that are none', { cpu_util_total: 5, streams: [{ bytes: 'many' }] }, undefined],
+  ] as const
+  for (const [name, fields, expected] of cases) {
+    it(`of a client with ${name}`, () =>
+      assert.deepEqual(parseResults(JSON.stringify(fields)), expected))
+  }
+  it('of a client that are no JSON', () => assert.equal(parseResults('x'), undefined))
+})
+
+describe('framing', () => {
+  it('puts states and errors in network order', () => {
+    assert.deepEqual([...encodeState(State.createStreams)], [10])
+    assert.deepEqual([...encodeState(State.accessDenied)], [0xff])
+    assert.deepEqual(
+      [...encodeError(ClientError.acceptStream, Errno.timedOut)],
+      [0xfe, 0, 0, 0, 204, 0, 0, 0, 110],
+    )
+  })
+
+  it('puts the length in bytes, not characters, before a JSON text', () => {
+    assert.deepEqual([...encodeJson('"é"')], [0, 0, 0, 4, 0x22, 0xc3, 0xa9, 0x22])
+  })
+
+  it('numbers streams as iperf3 does', () => {
+    assert.deepEqual([0, 1, 2, 3].map(streamId), [1, 3, 4, 5])
+  })
+
+  const cookie = `${'abcdefghijklmnopqrstuvwxyz234567'.padEnd(COOKIE_BYTES - 1, 'z')}`
+  const cookies = [
+    ['a cookie', `${cookie}\0`, cookie],
+    ['one without its NUL', `${cookie}x`, undefined],
+    ['one that is short', `${cookie.slice(1)}\0`, undefined],
+    ['an HTTP request', 'GET / HTTP/1.1\r\nHost: 192.0.2.1:5201\r', undefined],
+    ['zeros', '\0'.repeat(COOKIE_BYTES), undefined],
+  ] as const
+  for (const [name, text, expected] of cookies) {
+    it(`reads ${name}`, () => assert.equal(parseCookie(new TextEncoder().encode(text)), expected))
+  }
+})

@@ -1,0 +1,108 @@
+/**
+ * The control protocol of iperf3 as a server sees it: states, error numbers, framing.
+ * Pure functions over bytes; what the JSON says is in `parameters.ts` and `results.ts`.
+ *
+ * iperf3 has no specification. The numbers are those of `iperf_api.h` (github.com/esnet/iperf,
+ * 3.12); all integers on the wire are in network order.
+ */
+
+/** 36 printable characters and a NUL, sent first on every connection of a test. */
+export const COOKIE_BYTES = 37
+/** iperf3 itself takes 8 KiB; a `--title` or `--extra-data` may be longer. */
+export const PARAMETERS_LIMIT_BYTES: number = 64 * 1024
+/** 128 streams make some 20 KiB. */
+export const RESULTS_LIMIT_BYTES: number = 256 * 1024
+
+/** One signed byte each. */
+export const State = {
+  testStart: 1,
+  testRunning: 2,
+  testEnd: 4,
+  paramExchange: 9,
+  createStreams: 10,
+  serverTerminate: 11,
+  clientTerminate: 12,
+  exchangeResults: 13,
+  displayResults: 14,
+  iperfDone: 16,
+  accessDenied: -1,
+  serverError: -2,
+} as const
+export type State = (typeof State)[keyof typeof State]
+
+/** The `i_errno` values sent after `serverError`: a client prints its own text for each. */
+export const ClientError = {
+  duration: 5,
+  streamCount: 6,
+  blockSize: 7,
+  omit: 12,
+  notImplemented: 13,
+  endConditions: 16,
+  noSctp: 18,
+  unknownMessage: 110,
+  receiveParameters: 114,
+  receiveResults: 117,
+  protocol: 131,
+  affinity: 132,
+  authorization: 142,
+  idle: 144,
+  acceptStream: 204,
+} as const
+export type ClientError = (typeof ClientError)[keyof typeof ClientError]
+
+/**
+ * Linux's errno values. A client appends the text of its own system to some messages; 0 appends
+ * none.
+ */
+export const Errno = { none: 0, invalid: 22, notSupported: 38, timedOut: 110 } as const
+export type Errno = (typeof Errno)[keyof typeof Errno]
+
+/**
+ * The id both sides give the stream that was opened as the `index`-th: 1, 3, 4, 5, … (there is no
+ * 2).
+ */
+export function streamId(index: number): number {
+  return index === 0 ? 1 : index + 2
+}
+
+/** The cookie's text, or `undefined` for bytes no iperf3 client sends. */
+export function parseCookie(bytes: Uint8Array): string | undefined {
+  if (bytes.length !== COOKIE_BYTES || bytes[COOKIE_BYTES - 1] !== 0) return undefined
+  const text = bytes.subarray(0, COOKIE_BYTES - 1)
+  return text.every((byte) => byte > 0x20 && byte < 0x7f)
+    ? new TextDecoder().decode(text)
+    : undefined
+}
+
+export function encodeState(state: State): Uint8Array {
+  return Uint8Array.of(state & 0xff)
+}
+
+/** `serverError`, then the two numbers a client makes its message of. */
+export function encodeError(error: ClientError, errno: Errno): Uint8Array {
+  const bytes = new Uint8Array(9)
+  const view = new DataView(bytes.buffer)
+  view.setInt8(0, State.serverError)
+  view.setInt32(1, error)
+  view.setInt32(5, errno)
+  return bytes
+}
+
+/** The text in UTF-8 after its length in four bytes. */
+export function encodeJson(text: string): Uint8Array {
+  const body = new TextEncoder().encode(text)
+  const bytes = new Uint8Array(4 + body.length)
+  new DataView(bytes.buffer).setUint32(0, body.length)
+  bytes.set(body, 4)
+  return bytes
+}
+
+export function concatenate(messages: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(messages.reduce((sum, message) => sum + message.length, 0))
+  let offset = 0
+  for (const message of messages) {
+    all.set(message, offset)
+    offset += message.length
+  }
+  return all
+}

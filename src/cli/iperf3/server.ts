@@ -1,0 +1,181 @@
+/**
+ * An iperf3 server for TCP over connections of `netmem/net`: one test after another, whoever else
+ * comes is told that the server is busy. It listens and prints nothing itself.
+ */
+
+import { ControlChannel } from './control.ts'
+import { COOKIE_BYTES, encodeState, parseCookie, State } from './protocol.ts'
+import { MessageReader } from './reader.ts'
+import { type SessionEvents, TestSession } from './session.ts'
+import type { Iperf3Summary } from './summary.ts'
+import { DEFAULT_TIMEOUTS, type Timeouts, within } from './timing.ts'
+import type { Connection } from './transport.ts'
+
+export interface Iperf3Options extends SessionEvents {
+  /** Ends the server: the client of a running test is told, its summary still comes. */
+  readonly signal?: AbortSignal | undefined
+  readonly timeouts?: Partial<Timeouts> | undefined
+}
+
+/**
+ * Serves iperf3 clients, and yields a summary of each test when it is over. Ends when `connections`
+ * ends or the signal aborts, and when its consumer breaks off; all connections are closed then. The
+ * listener stays the caller's to close.
+ *
+ * Only a failure of `connections` itself is thrown: what a client does wrong is in its test's
+ * summary.
+ */
+export async function* serveIperf3(
+  connections: AsyncIterable<Connection>,
+  options: Iperf3Options = {},
+): AsyncGenerator<Iperf3Summary, void, void> {
+  const server = new Server(options)
+  const abort = () => server.stop('the server was stopped')
+  options.signal?.addEventListener('abort', abort)
+  if (options.signal?.aborted === true) abort()
+  try {
+    server.accept(connections)
+    yield* server.summaries()
+  } finally {
+    options.signal?.removeEventListener('abort', abort)
+    server.stop('the server was stopped')
+    await server.settled()
+  }
+}
+
+/**
+ * Connections that have not said who they are, or are being closed; more than these are turned away
+ * unheard.
+ */
+const MAX_STRANGERS = 256
+
+class Server {
+  readonly #options: Iperf3Options
+  readonly #timeouts: Timeouts
+  readonly #ready: Iperf3Summary[] = []
+  /** Everything that still owns a connection. */
+  readonly #tasks = new Set<Promise<void>>()
+  readonly #unnamed = new Set<Connection>()
+  #session: TestSession | undefined
+  /** A stream that comes after its test must not be taken for a new client. */
+  #lastCookie: string | undefined
+  #accepted = 0
+  #stopped = false
+  #failure: { readonly error: unknown } | undefined
+  #wake: () => void = () => undefined
+
+  constructor(options: Iperf3Options) {
+    this.#options = options
+    this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
+  }
+
+  /** Takes connections until there are no more. Not a task: a listener nobody closes never ends. */
+  accept(connections: AsyncIterable<Connection>): void {
+    const accepting = async () => {
+      for await (const connection of connections) {
+        if (this.#stopped || this.#tasks.size >= MAX_STRANGERS) connection.destroy()
+        else this.#start(this.#greet(connection, this.#accepted++))
+        if (this.#stopped) break
+      }
+    }
+    accepting().then(
+      () => this.#end(),
+      (error: unknown) => {
+        this.#failure ??= { error }
+        this.#end()
+      },
+    )
+  }
+
+  async *summaries(): AsyncGenerator<Iperf3Summary, void, void> {
+    for (;;) {
+      for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift())
+        yield next
+      if (this.#stopped && this.#session === undefined) break
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  stop(reason: string): void {
+    this.#session?.stop(reason)
+    for (const connection of this.#unnamed) connection.destroy()
+    this.#end()
+  }
+
+  /** Resolves when every connection is closed. */
+  async settled(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks)
+  }
+
+  /** No new tests; a running one goes on. */
+  #end(): void {
+    this.#stopped = true
+    this.#wake()
+  }
+
+  #start(task: Promise<void>): void {
+    const tracked = task.finally(() => this.#tasks.delete(tracked))
+    this.#tasks.add(tracked)
+  }
+
+  /**
+   * Reads the cookie, and does what it says: a new test, a stream of the running one, or neither.
+   * Never rejects.
+   */
+  async #greet(connection: Connection, order: number): Promise<void> {
+    const reader = new MessageReader(connection)
+    const cookie = await this.#readCookie(connection, reader)
+    if (cookie === undefined || (this.#stopped && this.#session === undefined)) {
+      connection.destroy()
+      await reader.drain()
+    } else if (this.#session === undefined && cookie !== this.#lastCookie) {
+      await this.#runTest(cookie, new ControlChannel(connection, reader))
+    } else if (this.#session?.cookie !== cookie || !this.#session.join(connection, order, reader)) {
+      await this.#deny(new ControlChannel(connection, reader))
+    }
+  }
+
+  async #readCookie(connection: Connection, reader: MessageReader): Promise<string | undefined> {
+    this.#unnamed.add(connection)
+    try {
+      const cookie = await within(
+        this.#timeouts.cookie,
+        reader.read(COOKIE_BYTES),
+        () => new Error('no cookie came'),
+      )
+      return cookie && parseCookie(cookie)
+    } catch {
+      return undefined
+    } finally {
+      this.#unnamed.delete(connection)
+    }
+  }
+
+  async #runTest(cookie: string, control: ControlChannel): Promise<void> {
+    const session = new TestSession(cookie, control, this.#timeouts, this.#options)
+    this.#session = session
+    this.#lastCookie = cookie
+    const summary = await session.run()
+    // The next client need not wait until this one has read its results.
+    this.#session = undefined
+    this.#ready.push(summary)
+    this.#wake()
+    await control.close(this.#timeouts.linger)
+  }
+
+  async #deny(control: ControlChannel): Promise<void> {
+    try {
+      await within(
+        this.#timeouts.linger,
+        control.send(encodeState(State.accessDenied)),
+        () => new Error('the client does not read'),
+      )
+    } catch {
+      // It has gone.
+    }
+    await control.close(this.#timeouts.linger)
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * One test, from the client's cookie to the results: iperf3's sequence of states, with an end to
+ * every wait.
+ *
+ *   paramExchange → createStreams → testStart → testRunning → (client) testEnd
+ *                 → exchangeResults → displayResults → (client) iperfDone
+ */
+
+import type { ControlChannel } from './control.ts'
+import { Ending, failure, refused, terminated } from './ending.ts'
+import { drain, watch } from './finish.ts'
+import { type IntervalSample, type Measurement, Meter, NOTHING_MEASURED } from './meter.ts'
+import { type Parameters, parseParameters } from './parameters.ts'
+import {
+  ClientError,
+  Errno,
+  encodeJson,
+  encodeState,
+  PARAMETERS_LIMIT_BYTES,
+  RESULTS_LIMIT_BYTES,
+  State,
+  streamId,
+} from './protocol.ts'
+import type { MessageReader } from './reader.ts'
+import { Report } from './report.ts'
+import { parseResults, resultsJson, type SenderResults } from './results.ts'
+import { DataStream } from './stream.ts'
+import type { Iperf3Summary, Measured } from './summary.ts'
+import { deferred, type Timeouts, within } from './timing.ts'
+import type { Address, Connection } from './transport.ts'
+
+export interface SessionEvents {
+  /** All streams are there, and the client is told to send. */
+  readonly onStart?: ((client: Address, parameters: Parameters) => void) | undefined
+  /** About once a second while a test runs. */
+  readonly onInterval?: ((sample: IntervalSample) => void) | undefined
+}
+
+export class TestSession {
+  readonly cookie: string
+  readonly #control: ControlChannel
+  readonly #timeouts: Timeouts
+  readonly #events: SessionEvents
+  readonly #streams: DataStream[] = []
+  /** Rejects when the test must not go on. */
+  readonly #stopped = deferred<never>()
+  readonly #allJoined = deferred<void>()
+  /** Streams still to come; 0 unless they are being created. */
+  #missing = 0
+  #parameters: Parameters | undefined
+  #meter: Meter | undefined
+  #measurement: Measurement = NOTHING_MEASURED
+  readonly #report = new Report()
+
+  constructor(cookie: string, control: ControlChannel, timeouts: Timeouts, events: SessionEvents) {
+    this.cookie = cookie
+    this.#control = control
+    this.#timeouts = timeouts
+    this.#events = events
+  }
+
+  /**
+   * Takes a data connection that showed this test's cookie. False: none is expected, and it stays
+   * the caller's.
+   */
+  join(connection: Connection, order: number, reader: MessageReader): boolean {
+    if (this.#missing === 0) return false
+    this.#streams.push(new DataStream(connection, order, reader.takeRest()))
+    this.#missing -= 1
+    if (this.#missing === 0) this.#allJoined.resolve()
+    return true
+  }
+
+  /** Ends the test; the client hears that the server has terminated. */
+  stop(reason: string): void {
+    this.#stopped.reject(terminated(reason))
+  }
+
+  /**
+   * Runs the test. Never rejects; when it settles, its streams are closed. The control connection
+   * stays open.
+   */
+  async run(): Promise<Iperf3Summary> {
+    try {
+      const sender = await this.#steps()
+      return { kind: 'completed', sender, ...this.#measured() }
+    } catch (error) {
+      this.#measurement = this.#meter?.stop() ?? this.#measurement
+      const ending =
+        error instanceof Ending
+          ? error
+          : new Ending('failed', `the control connection broke: ${messageOf(error)}`)
+      await this.#tell(ending)
+      return {
+        kind: ending.kind,
+        reason: [ending.message, ...this.#brokenStreams()].join('; '),
+        ...this.#measured(),
+      }
+    } finally {
+      this.#missing = 0
+      await this.#closeStreams()
+    }
+  }
+
+  async #steps(): Promise<SenderResults> {
+    await this.#step(this.#control.send(encodeState(State.paramExchange)))
+    const parsed = parseParameters(
+      await this.#text(PARAMETERS_LIMIT_BYTES, ClientError.receiveParameters),
+    )
+    if (parsed.kind === 'refused') throw refused(parsed.refusal)
+    const { parameters } = parsed
+    this.#parameters = parameters
+
+    this.#missing = parameters.streams
+    await this.#step(this.#control.send(encodeState(State.createStreams)))
+    // The client says nothing more until it ends the test; if it goes away, this settles first.
+    const toldToEnd = this.#untilTestEnd()
+    toldToEnd.catch(() => undefined)
+    const incomplete = () =>
+      failure(
+        `${this.#missing} of ${parameters.streams} streams did not come`,
+        ClientError.acceptStream,
+        Errno.timedOut,
+      )
+    await this.#step(Promise.race([this.#allJoined.promise, toldToEnd]), incomplete)
+    if (this.#missing > 0) throw incomplete()
+    this.#streams.sort((a, b) => a.order - b.order)
+
+    const meter = new Meter(this.#streams, parameters.omitSeconds, (sample) =>
+      this.#onInterval(sample),
+    )
+    this.#meter = meter
+    for (const stream of this.#streams) stream.start()
+    this.#events.onStart?.(this.#control.peer, parameters)
+    await this.#step(
+      this.#control.send(encodeState(State.testStart), encodeState(State.testRunning)),
+    )
+    const unwatch = watch(meter, parameters, this.#timeouts, this.#stopped.reject)
+    await Promise.race([toldToEnd, this.#stopped.promise]).finally(unwatch)
+    const at = await drain(meter, parameters, this.#timeouts.step)
+    this.#meter = undefined
+    this.#measurement = meter.stop(at)
+    await this.#closeStreams()
+    return await this.#exchangeResults(parameters)
+  }
+
+  async #exchangeResults(parameters: Parameters): Promise<SenderResults> {
+    await this.#step(this.#control.send(encodeState(State.exchangeResults)))
+    const sender = parseResults(await this.#text(RESULTS_LIMIT_BYTES, ClientError.receiveResults))
+    if (sender === undefined) {
+      throw failure(
+        "the client's results are not those of a test",
+        ClientError.receiveResults,
+        Errno.invalid,
+      )
+    }
+    const serverOutput = parameters.serverOutput ? this.#report.text(this.#measurement) : undefined
+    const results = resultsJson({ ...this.#measurement, serverOutput })
+    await this.#step(this.#control.send(encodeJson(results), encodeState(State.displayResults)))
+    return sender
+  }
+
+  /** Resolves when the client has sent all it wants to send. */
+  async #untilTestEnd(): Promise<void> {
+    const state = await this.#control.readState()
+    if (state === State.testEnd) return
+    if (state === undefined) throw new Ending('failed', 'the client closed the control connection')
+    if (state === State.clientTerminate) throw new Ending('terminated', 'the client has terminated')
+    throw failure(`the client sent state ${state} during the test`, ClientError.unknownMessage)
+  }
+
+  /** One answer of the client, within its time and unless the test is stopped. */
+  #step<T>(
+    answer: Promise<T>,
+    late: () => Error = () => failure('the client does not answer', ClientError.idle),
+  ): Promise<T> {
+    return within(this.#timeouts.step, Promise.race([answer, this.#stopped.promise]), late)
+  }
+
+  /** A JSON text of the client. */
+  async #text(limitBytes: number, error: ClientError): Promise<string> {
+    const text = await this.#step(this.#control.readJson(limitBytes))
+    if (text === undefined)
+      throw failure(
+        `the client closed the connection, or announced over ${limitBytes} bytes`,
+        error,
+        Errno.invalid,
+      )
+    return text
+  }
+
+  async #tell({ farewell }: Ending): Promise<void> {
+    if (farewell === undefined) return
+    try {
+      const told = this.#control.send(farewell)
+      await within(this.#timeouts.linger, told, () => new Error('the client does not read'))
+    } catch {
+      // It has gone, or does not listen.
+    }
+  }
+
+  #onInterval(sample: IntervalSample): void {
+    if (this.#parameters?.serverOutput === true) this.#report.add(sample)
+    this.#events.onInterval?.(sample)
+  }
+
+  async #closeStreams(): Promise<void> {
+    await Promise.all(this.#streams.map((stream) => stream.stop()))
+  }
+
+  #brokenStreams(): string[] {
+    return this.#streams.flatMap(({ failure: reason }, i) =>
+      reason === undefined ? [] : [`stream ${streamId(i)}: ${reason}`],
+    )
+  }
+
+  #measured(): Measured {
+    return { client: this.#control.peer, parameters: this.#parameters, ...this.#measurement }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,51 @@
+/**
+ * One data connection of a test: received, counted, given back.
+ */
+
+import type { Connection } from './transport.ts'
+
+export class DataStream {
+  /** Bytes since the start, or since the omitted seconds were over. */
+  bytes: number
+  /** Why the connection broke before it was stopped. */
+  failure: string | undefined
+  /** The position in which it was accepted, from which its id follows. */
+  readonly order: number
+  #stopping = false
+  readonly #connection: Connection
+  #loop: Promise<void> = Promise.resolve()
+
+  /** `early` counts the bytes that came in the same read as the cookie. */
+  constructor(connection: Connection, order: number, early: number) {
+    this.#connection = connection
+    this.order = order
+    this.bytes = early
+  }
+
+  start(): void {
+    this.#loop = this.#receive()
+  }
+
+  /** Closes the connection; settles when all its memory is given back. Harmless twice. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#connection.destroy()
+    await this.#loop
+  }
+
+  async #receive(): Promise<void> {
+    const connection = this.#connection
+    try {
+      for (;;) {
+        const frag = await connection.receive()
+        if (frag === undefined) break
+        this.bytes += frag.length
+        frag.release()
+      }
+    } catch (error) {
+      if (!this.#stopping) this.failure = error instanceof Error ? error.message : String(error)
+    }
+    // A client whose stream ends here would write to it until the end of the test.
+    connection.destroy()
+  }
+}

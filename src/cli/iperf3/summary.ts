@@ -1,0 +1,25 @@
+/**
+ * What a server reports of a test.
+ */
+
+import type { Measurement } from './meter.ts'
+import type { Parameters } from './parameters.ts'
+import type { SenderResults } from './results.ts'
+import type { Address } from './transport.ts'
+
+/** How a test went. What was measured until the end is there however it ended. */
+export type Iperf3Summary = Measured &
+  (
+    | { readonly kind: 'completed'; readonly sender: SenderResults }
+    /** The client's ctrl-C, or this server's end. */
+    | { readonly kind: 'terminated'; readonly reason: string }
+    /** The client asked for something this server does not do, and was told so. */
+    | { readonly kind: 'refused'; readonly reason: string }
+    | { readonly kind: 'failed'; readonly reason: string }
+  )
+
+export interface Measured extends Measurement {
+  readonly client: Address
+  /** `undefined` if the client never said what it wants. */
+  readonly parameters: Parameters | undefined
+}

@@ -1,0 +1,62 @@
+/**
+ * Waiting with an end to it: no step of a test may depend on the other side's goodwill.
+ */
+
+/** How long the other side may take, in milliseconds. */
+export interface Timeouts {
+  /** From connecting to the last byte of the cookie. */
+  readonly cookie: number
+  /** For each answer of the client, and for opening all its streams. */
+  readonly step: number
+  /** Without a byte on any stream: iperf3's own default (`--rcv-timeout`). */
+  readonly idle: number
+  /** Past the announced duration: iperf3's own, ten steps of four seconds. */
+  readonly grace: number
+  /** For the client to read the last message and close. */
+  readonly linger: number
+}
+
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  cookie: 10_000,
+  step: 30_000,
+  idle: 120_000,
+  grace: 40_000,
+  linger: 2_000,
+}
+
+/** The promise's value, or a rejection with `late()` if it takes longer than that. */
+export async function within<T>(
+  milliseconds: number,
+  promise: Promise<T>,
+  late: () => Error,
+): Promise<T> {
+  const clock = deferred<never>()
+  const timer = setTimeout(() => clock.reject(late()), milliseconds)
+  try {
+    return await Promise.race([promise, clock.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export interface Deferred<T> {
+  readonly promise: Promise<T>
+  readonly resolve: (value: T) => void
+  readonly reject: (reason: Error) => void
+}
+
+/** A promise and its two ends; nobody has to be waiting when it rejects. */
+export function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = unset
+  let reject: (reason: Error) => void = unset
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  promise.catch(() => undefined)
+  return { promise, resolve, reject }
+}
+
+function unset(): never {
+  throw new Error('unreachable: a promise runs its executor at once')
+}

@@ -1,0 +1,107 @@
+/**
+ * Every error netmem throws, and their codes. `docs/errors.md` lists them with causes and remedies.
+ * Running out of memory is not here: a dry pool answers `undefined`.
+ */
+
+/** The stable codes, each documented in `docs/errors.md`. */
+export type ErrorCode =
+  // handles
+  | 'NETMEM_WRONG_KIND'
+  | 'NETMEM_STALE_HANDLE'
+  | 'NETMEM_DOUBLE_PUT'
+  | 'NETMEM_FOREIGN_HANDLE'
+  // lifetimes
+  | 'NETMEM_FRAG_RELEASED'
+  | 'NETMEM_POOL_DESTROYED'
+  | 'NETMEM_PROVIDER_BUSY'
+  | 'NETMEM_PROVIDER_BROKEN'
+  | 'NETMEM_NOT_SHARED'
+  // arguments
+  | 'NETMEM_INVALID_ARGUMENT'
+  | 'NETMEM_OUT_OF_RANGE'
+  | 'NETMEM_DESTINATION_TOO_SMALL'
+  | 'NETMEM_DESTINATION_DETACHED'
+  | 'NETMEM_PENDING_WRITES'
+  | 'NETMEM_BUSY'
+  // connections
+  | 'NETMEM_CONNECT_FAILED'
+  | 'NETMEM_LISTEN_FAILED'
+  | 'NETMEM_CONNECTION_RESET'
+  | 'NETMEM_CONNECTION_FAILED'
+  | 'NETMEM_CONNECTION_CLOSED'
+  | 'NETMEM_ENDED_EARLY'
+  | 'NETMEM_ABORTED'
+  | 'NETMEM_TIMEOUT'
+  | 'NETMEM_TLS'
+
+/**
+ * What every error of netmem's own kinds is an instance of. Mistakes of the caller are
+ * {@link ArgumentTypeError} and {@link ArgumentRangeError} instead; {@link isNetmemError} knows all.
+ */
+export abstract class NetmemError extends Error {
+  /** Stable across versions; the message is not. */
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.name = new.target.name
+  }
+}
+
+/** A handle that this pool cannot take: of the wrong kind, stale, put twice, or another pool's. */
+export class HandleError extends NetmemError {}
+
+/** Something used after its end, or before its turn: a released frag, a destroyed pool. */
+export class LifetimeError extends NetmemError {}
+
+/** A connection that could not be made, broke, timed out, or was aborted. */
+export class ConnectionError extends NetmemError {}
+
+/** A value of the wrong type, with a code. */
+export class ArgumentTypeError extends TypeError {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** A value of the right type outside its range, with a code. */
+export class ArgumentRangeError extends RangeError {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** Whether `error` is one that netmem threw, whichever its class. */
+export function isNetmemError(
+  error: unknown,
+): error is NetmemError | ArgumentTypeError | ArgumentRangeError {
+  return (
+    error instanceof NetmemError ||
+    error instanceof ArgumentTypeError ||
+    error instanceof ArgumentRangeError
+  )
+}
+
+/** Throws unless `value` is an integer of `min` to `max`; `name` says which in the message. */
+export function checkInteger(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number') {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `${name} must be a number, not ${typeof value}.`,
+    )
+  }
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `${name} must be a whole number of ${min} to ${max}, not ${value}.`,
+    )
+  }
+  return value
+}

@@ -1,0 +1,48 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * netmem: network data straight into memory its user owns. This is its core: handles, page pool,
+ * providers of host memory, errors. Sockets are in `netmem/net`.
+ *
+ * Read on: `netmem.ts` (what a handle is), `pool/page-pool.ts` (the pool), `pool/frag.ts` (what an
+ * application holds), `pool/memory-provider.ts` (what a provider is), `providers/` (those there are).
+ *
+ * @module
+ */
+
+export {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  ConnectionError,
+  type ErrorCode,
+  HandleError,
+  isNetmemError,
+  LifetimeError,
+  NetmemError,
+} from './errors.ts'
+export { isNetIov, isPage, type NetIov, type Netmem, type Page } from './netmem.ts'
+export { type AttachedPool, attach } from './pool/attached-pool.ts'
+export { createPool, dualPool } from './pool/create-pool.ts'
+export {
+  type DeviceFrag,
+  type Frag,
+  type HostFrag,
+  pageFrag,
+  type ReadableFrag,
+  RX_COPYBREAK,
+} from './pool/frag.ts'
+export type { DestroyReport, LeakReport } from './pool/leaks.ts'
+export type { Borrower, Lent, PoolShare } from './pool/lender.ts'
+export type {
+  Binding,
+  MemoryProvider,
+  NetIovProvider,
+  PageProvider,
+  Slots,
+} from './pool/memory-provider.ts'
+export type { PagePool, PagePoolOptions } from './pool/page-pool.ts'
+export type { PagePoolStats } from './pool/stats.ts'
+export { externalProvider } from './providers/external.ts'
+export { freeSlots } from './providers/free-slots.ts'
+export { hostProvider } from './providers/host.ts'
+export type { PageLayout } from './providers/page-layout.ts'
+export { sharedProvider } from './providers/shared.ts'

@@ -1,0 +1,51 @@
+/** Turning a socket that exists already into a connection. */
+
+import net from 'node:net'
+import tls from 'node:tls'
+import { ArgumentTypeError, LifetimeError } from '../errors.ts'
+import { Connection, type ConnectionOptions, copies, makeDriver } from './connection.ts'
+import { closed } from './connection-error.ts'
+import { feed, takeOver } from './posted-reads.ts'
+
+/** How a socket is adopted. */
+export interface AdoptOptions extends ConnectionOptions {
+  /** Bytes that somebody has read from it already, as the `head` of an HTTP upgrade. */
+  readonly head?: Uint8Array
+}
+
+/**
+ * Takes over a connected `net.Socket` or `tls.TLSSocket`, such as an HTTP upgrade's or one that a
+ * proxy handshake was made on. `head` comes first, then what the socket has buffered, then what
+ * arrives. The socket object itself is of no more use. Writes must have been flushed.
+ *
+ * Throws NETMEM_PENDING_WRITES, NETMEM_CONNECTION_CLOSED, NETMEM_INVALID_ARGUMENT.
+ *
+ * @example
+ * ```ts
+ * server.on('upgrade', async (request, socket, head) => {
+ *   const connection = adopt(socket, { pool, head })
+ *   await connection.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n')
+ *   for await (const frag of connection) frag.release()
+ * })
+ * ```
+ */
+export function adopt(socket: net.Socket, options: AdoptOptions): Connection {
+  if (!(socket instanceof net.Socket)) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      'adopt() takes a net.Socket or a tls.TLSSocket.',
+    )
+  }
+  if (socket.destroyed || socket.connecting || !socket.readable) throw closed()
+  if (socket.writableLength > 0) {
+    throw new LifetimeError(
+      'NETMEM_PENDING_WRITES',
+      `${socket.writableLength} bytes are not written yet; adopt the socket in the callback of its last write.`,
+    )
+  }
+  const secure = socket instanceof tls.TLSSocket ? socket : undefined
+  const driver = makeDriver(options, secure !== undefined)
+  if (options.head !== undefined) feed(driver, options.head)
+  const reads = takeOver(socket, driver, (chunk) => void feed(driver, chunk), copies(options))
+  return new Connection(driver, reads, options, secure)
+}

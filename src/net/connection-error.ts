@@ -1,0 +1,88 @@
+/** What a socket's end means, as an error with a code and a remedy. */
+
+import { ConnectionError, type ErrorCode, isNetmemError, LifetimeError } from '../errors.ts'
+
+/** The error of an operation that was aborted; `reason` is the signal's. */
+export function aborted(reason: unknown): ConnectionError {
+  const error = new ConnectionError('NETMEM_ABORTED', 'The operation was aborted by its signal.', {
+    cause: reason,
+  })
+  error.name = 'AbortError'
+  return error
+}
+
+/** The error of a connection that this side has closed. */
+export function closed(): LifetimeError {
+  return new LifetimeError('NETMEM_CONNECTION_CLOSED', 'The connection was closed on this side.')
+}
+
+/** Translates an error of a Node.js socket that was in use. */
+export function connectionError(cause: unknown): Error {
+  if (isNetmemError(cause)) return cause
+  const { code, message } = describe(cause)
+  const [ours, remedy] = meaning(code)
+  return new ConnectionError(ours, `${message}. ${remedy}`, { cause })
+}
+
+/** Translates an error of connecting or listening. */
+export function setUpError(
+  code: 'NETMEM_CONNECT_FAILED' | 'NETMEM_LISTEN_FAILED',
+  where: string,
+  cause: unknown,
+): Error {
+  if (isNetmemError(cause)) return cause
+  const { code: theirs, message } = describe(cause)
+  if (isTls(theirs)) {
+    return new ConnectionError(
+      'NETMEM_TLS',
+      `TLS with ${where} failed: ${message}. Check certificates, names and versions on both sides.`,
+      { cause },
+    )
+  }
+  const remedy = REMEDIES[theirs] ?? 'Check the address.'
+  const verb = code === 'NETMEM_CONNECT_FAILED' ? 'connect to' : 'listen on'
+  return new ConnectionError(code, `Cannot ${verb} ${where}: ${message}. ${remedy}`, { cause })
+}
+
+const REMEDIES: { readonly [code: string]: string | undefined } = {
+  ECONNREFUSED: 'Nothing listens there; start the server, or check host and port.',
+  ENOTFOUND: 'The name is unknown; check it, or give an address.',
+  EADDRINUSE: 'Somebody listens there already; choose another port, or 0 for a free one.',
+  EADDRNOTAVAIL: 'The address is not one of this machine.',
+  EACCES: 'This user may not; ports below 1024 and some paths need more rights.',
+  ENOENT: 'There is no such path.',
+  EMFILE: 'Too many files are open; raise the limit (ulimit -n).',
+}
+
+function meaning(code: string): readonly [ErrorCode, string] {
+  if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED') {
+    return [
+      'NETMEM_CONNECTION_RESET',
+      'The peer ended the connection without finishing; what arrived before is valid, the rest has to be asked for again.',
+    ]
+  }
+  if (code === 'EFAULT') {
+    return [
+      'NETMEM_DESTINATION_DETACHED',
+      'The memory posted for reading is gone; keep a destination where it is until the transfer is done.',
+    ]
+  }
+  if (isTls(code))
+    return ['NETMEM_TLS', 'The peer broke the TLS protocol, or something on the way did.']
+  return ['NETMEM_CONNECTION_FAILED', 'Connect again.']
+}
+
+function isTls(code: string): boolean {
+  return /^(ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME)/.test(
+    code,
+  )
+}
+
+function describe(cause: unknown): { readonly code: string; readonly message: string } {
+  if (!(cause instanceof Error)) return { code: '', message: String(cause) }
+  const code: unknown = Reflect.get(cause, 'code')
+  return {
+    code: typeof code === 'string' ? code : '',
+    message: cause.message.replace(/\.$/, '') || String(code),
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The pages of one pool as its connections take them: partly filled ones first, and in turn when
+ * there are fewer pages than connections that want one.
+ */
+
+import type { Page } from '../netmem.ts'
+import type { Keeper } from '../pool/frag-ledger.ts'
+import type { PagePool } from '../pool/page-pool.ts'
+
+/** A page that a connection fills from `offset` on; whoever has it owns one reference of the page. */
+export interface Filling {
+  readonly page: Page
+  readonly keeper: Keeper
+  readonly offset: number
+}
+
+/** A connection as its page supply knows it. */
+export interface Taker {
+  /** There may be memory again: read on. */
+  memoryBack(): void
+  /** Called between two rounds of the event loop while watched; false ends the watch. */
+  stillReading(): boolean
+}
+
+export class PageSupply {
+  readonly #pool: PagePool<Page>
+  /**
+   * The page that a read left partly empty, if its frags still hold it: not with a reference of
+   * its own, so that an idle pool has nothing out. `uses` tells whether it is still that use.
+   */
+  #rest: (Filling & { readonly uses: number }) | undefined
+  #waiting: Taker[] = []
+  /** Woken, and not yet back for their page. */
+  readonly #turns = new Set<Taker>()
+  #pumping = false
+  readonly #watched = new Set<Taker>()
+
+  static readonly #supplies = new WeakMap<PagePool<Page>, PageSupply>()
+
+  static of(pool: PagePool<Page>): PageSupply {
+    let supply = PageSupply.#supplies.get(pool)
+    if (supply === undefined) {
+      supply = new PageSupply(pool)
+      PageSupply.#supplies.set(pool, supply)
+    }
+    return supply
+  }
+
+  private constructor(pool: PagePool<Page>) {
+    this.#pool = pool
+  }
+
+  /** A page with room for `room` bytes, one reference of which is the caller's; `undefined` where others wait for memory. */
+  takeFree(room: number): Filling | undefined {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (
+      rest !== undefined &&
+      rest.keeper.uses === rest.uses &&
+      rest.keeper.record.out &&
+      this.#pool.pageSize - rest.offset >= room
+    ) {
+      this.#pool.ref(rest.page)
+      return rest
+    }
+    return this.#waiting.length === 0 ? this.#fresh() : undefined
+  }
+
+  /** As {@link takeFree}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
+  take(taker: Taker, room: number): Filling | undefined {
+    const itsTurn = this.#turns.delete(taker)
+    const filling = itsTurn ? this.#fresh() : this.takeFree(room)
+    if (filling !== undefined) return filling
+    // Whoever had its turn and found nothing comes first the next time.
+    if (itsTurn) this.#waiting.unshift(taker)
+    else this.#waiting.push(taker)
+    if (!this.#pumping) this.#listen()
+    return undefined
+  }
+
+  /** Leaves the rest of a page to the next read. The reference is the caller's to pass on or put. */
+  leave(page: Page, keeper: Keeper, offset: number): void {
+    this.#rest = { page, keeper, offset, uses: keeper.uses }
+  }
+
+  /** Does not want memory any more. */
+  leaveQueue(taker: Taker): void {
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)
+    this.#turns.delete(taker)
+    this.#watched.delete(taker)
+  }
+
+  /** Asks `taker.stillReading()` once a round of the event loop until it says no. */
+  watch(taker: Taker): void {
+    if (this.#watched.size === 0) setImmediate(() => this.#lookRound())
+    this.#watched.add(taker)
+  }
+
+  #lookRound(): void {
+    for (const taker of this.#watched) {
+      if (!taker.stillReading()) this.#watched.delete(taker)
+    }
+    if (this.#watched.size > 0) setImmediate(() => this.#lookRound())
+  }
+
+  #fresh(): Filling | undefined {
+    if (this.#pool.destroyed) return undefined
+    const page = this.#pool.alloc()
+    return page === undefined ? undefined : { page, keeper: this.#pool.takeKeeper(page), offset: 0 }
+  }
+
+  #listen(): void {
+    this.#pumping = true
+    this.#pool.notify(() => this.#pump())
+  }
+
+  /**
+   * Wakes as many as there are pages, the longest waiting first, and the next ones a round later:
+   * a woken connection may turn out to have nothing to read and leave its page to others.
+   */
+  #pump(): void {
+    const woken = this.#pool.destroyed ? this.#waiting.length : this.#pool.available
+    for (const taker of this.#waiting.splice(0, woken)) {
+      this.#turns.add(taker)
+      taker.memoryBack()
+    }
+    if (this.#waiting.length === 0) this.#pumping = false
+    else if (this.#pool.available > 0) setImmediate(() => this.#pump())
+    else this.#listen()
+  }
+}

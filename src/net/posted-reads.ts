@@ -1,0 +1,188 @@
+/**
+ * Reading a Node.js socket into memory that somebody posts, without a Buffer per read. Everything
+ * here that leans on Node's internals is in this file: `net.connect` and `tls.connect` take
+ * `onread`, but an accepted socket has to be made anew around its handle, and a buffer that was
+ * posted too early can only be taken back through that handle. `canPost` is probed once; where it
+ * is false, `data` events are copied into the same posted buffers.
+ *
+ * The order inside Node for each read: `arrived`, then at once `post` for the next buffer, also
+ * when `arrived` returned false to stop (lib/internal/stream_base_commons.js).
+ */
+
+import net from 'node:net'
+import tls from 'node:tls'
+
+/** Who provides memory for reads, and takes what arrived in it. */
+export interface Reader {
+  /** The memory for the next read; at least one byte. */
+  post(): Uint8Array
+  /** `bytes` arrived in what was posted last; false stops reading until `resume`. */
+  arrived(bytes: number): boolean
+}
+
+/** How a socket is read. */
+export interface PostedReads {
+  readonly socket: net.Socket
+  /** Goes on reading. */
+  resume(): void
+  /** Posts another buffer in place of one into which nothing has arrived; false if that can't be had. */
+  repost(buffer: Uint8Array): boolean
+}
+
+/** The parts of a libuv stream handle that this file uses. */
+interface Handle {
+  reading: boolean
+  onerror?: (error: Error) => void
+  readStart(): number
+  readStop(): number
+  useUserBuffer(buffer: Uint8Array): void
+}
+
+function isHandle(value: unknown): value is Handle {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof Reflect.get(value, 'readStart') === 'function' &&
+    typeof Reflect.get(value, 'readStop') === 'function' &&
+    typeof Reflect.get(value, 'useUserBuffer') === 'function'
+  )
+}
+
+/** Whether a socket made around a handle posts its buffer to it; tried on a handle that only listens. */
+function probe(): boolean {
+  const buffer = new Uint8Array(1)
+  let posted = false
+  const handle = {
+    reading: false,
+    readStart: () => 0,
+    readStop: () => 0,
+    useUserBuffer: (given: unknown) => {
+      posted = given === buffer
+    },
+    close: () => {},
+    getAsyncId: () => 0,
+  }
+  const options = {
+    allowHalfOpen: true,
+    handle,
+    manualStart: true,
+    onread: { buffer: () => buffer, callback: () => true },
+  }
+  try {
+    new net.Socket(options).on('error', () => {}).unref()
+  } catch {
+    return false
+  }
+  return posted
+}
+
+let probed: boolean | undefined
+
+/** Whether this Node.js lets accepted sockets read into posted memory. */
+export function canPost(): boolean {
+  probed ??= probe()
+  return probed
+}
+
+/** Connects; the socket does not read before `resume`. */
+export function dial(
+  options: (net.TcpNetConnectOpts | net.IpcNetConnectOpts) & {
+    readonly tls?: tls.ConnectionOptions
+  },
+  reader: Reader,
+  copying: boolean,
+): PostedReads {
+  const { tls: security, ...plain } = options
+  const target = { ...plain, ...(copying ? {} : { onread: onread(reader) }), allowHalfOpen: true }
+  const socket =
+    security === undefined ? net.connect(target) : tls.connect({ ...security, ...target })
+  socket.pause()
+  return copying ? copied(socket, reader) : posted(socket)
+}
+
+/** Takes over a socket that exists; what it has buffered is passed to `early` first. It does not read before `resume`. */
+export function takeOver(
+  socket: net.Socket,
+  reader: Reader,
+  early: (chunk: Uint8Array) => void,
+  copying: boolean,
+): PostedReads {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (copying || !isHandle(handle)) {
+    socket.pause()
+    drain(socket, early)
+    return copied(socket, reader)
+  }
+  handle.reading = false
+  handle.readStop()
+  drain(socket, early)
+  const secure = socket instanceof tls.TLSSocket
+  Reflect.set(socket, '_handle', null)
+  const options = { handle, onread: onread(reader), manualStart: true, allowHalfOpen: true }
+  const fresh = new net.Socket(options)
+  if (secure) {
+    // It expects a TLSSocket behind it, which has no say any more.
+    handle.onerror = (error) => void fresh.destroy(error)
+  } else {
+    // Otherwise the server it came from counts it for ever, and never closes.
+    socket.destroy()
+  }
+  return posted(fresh)
+}
+
+function onread(reader: Reader): net.OnReadOpts {
+  return {
+    buffer: () => reader.post(),
+    callback: (bytes) => reader.arrived(bytes),
+  }
+}
+
+function posted(socket: net.Socket): PostedReads {
+  return {
+    socket,
+    resume: () => {
+      socket.resume()
+    },
+    repost: (buffer) => {
+      const handle: unknown = Reflect.get(socket, '_handle')
+      if (!isHandle(handle)) return false
+      handle.useUserBuffer(buffer)
+      return true
+    },
+  }
+}
+
+function copied(socket: net.Socket, reader: Reader): PostedReads {
+  socket.on('data', (chunk: Uint8Array) => {
+    if (!feed(reader, chunk)) socket.pause()
+  })
+  socket.pause()
+  return {
+    socket,
+    resume: () => {
+      socket.resume()
+    },
+    repost: () => false,
+  }
+}
+
+/** Passes `chunk` on as if it had been read into posted buffers; false as soon as one of the reads says stop. */
+export function feed(reader: Reader, chunk: Uint8Array): boolean {
+  let goOn = true
+  for (let at = 0; at < chunk.byteLength; ) {
+    const buffer = reader.post()
+    const bytes = Math.min(buffer.byteLength, chunk.byteLength - at)
+    buffer.set(chunk.subarray(at, at + bytes))
+    at += bytes
+    goOn = reader.arrived(bytes) && goOn
+  }
+  return goOn
+}
+
+function drain(socket: net.Socket, early: (chunk: Uint8Array) => void): void {
+  for (;;) {
+    const chunk: unknown = socket.read()
+    if (!(chunk instanceof Uint8Array)) return
+    early(chunk)
+  }
+}

@@ -1,0 +1,122 @@
+/** Request bodies of `node:http` servers, into pages or one destination. */
+
+import type { IncomingMessage } from 'node:http'
+import { ArgumentRangeError, ConnectionError } from '../errors.ts'
+import type { Page } from '../netmem.ts'
+import { type HostFrag, pageFrag } from '../pool/frag.ts'
+import { PagePool } from '../pool/page-pool.ts'
+import { connectionError } from './connection-error.ts'
+import { destinationView } from './receive-into.ts'
+
+/**
+ * Receives the body of a request of a `node:http` server. Node's parser owns the bytes until it
+ * hands them over, so each is copied once; `adopt` or `connect` avoid that where the protocol
+ * is yours.
+ *
+ * Into a destination: resolves with the number of bytes, which may be fewer than it holds.
+ * Rejects with NETMEM_DESTINATION_TOO_SMALL (at once where `Content-Length` says so) or
+ * NETMEM_DESTINATION_DETACHED, and leaves answering to the caller.
+ *
+ * Through a pool: yields frags of full pages, the last one shorter, and stops reading from the
+ * client while the pool is dry. Either way NETMEM_ENDED_EARLY when the client breaks off.
+ *
+ * @example
+ * ```ts
+ * const server = http.createServer(async (request, response) => {
+ *   let bytes = 0
+ *   for await (const frag of receiveBody(request, pool)) {
+ *     bytes += frag.length
+ *     frag.release()
+ *   }
+ *   response.end(`${bytes} bytes\n`)
+ * })
+ * ```
+ */
+export function receiveBody(request: IncomingMessage, pool: PagePool<Page>): AsyncIterable<HostFrag>
+export function receiveBody(
+  request: IncomingMessage,
+  destination: Uint8Array | ArrayBufferLike,
+): Promise<number>
+export function receiveBody(
+  request: IncomingMessage,
+  target: PagePool<Page> | Uint8Array | ArrayBufferLike,
+): AsyncIterable<HostFrag> | Promise<number> {
+  return target instanceof PagePool ? bodyFrags(request, target) : bodyInto(request, target)
+}
+
+async function bodyInto(
+  request: IncomingMessage,
+  destination: Uint8Array | ArrayBufferLike,
+): Promise<number> {
+  const announced = Number(request.headers['content-length'] ?? 0)
+  const view = destinationView(destination, undefined)
+  if (announced > view.byteLength) destinationView(destination, announced)
+  const size = view.byteLength
+  let bytes = 0
+  for await (const chunk of chunksOf(request)) {
+    destinationView(view, size)
+    if (bytes + chunk.byteLength > size) {
+      throw new ArgumentRangeError(
+        'NETMEM_DESTINATION_TOO_SMALL',
+        `The body is larger than the destination of ${size} bytes.`,
+      )
+    }
+    view.set(chunk, bytes)
+    bytes += chunk.byteLength
+  }
+  return bytes
+}
+
+async function* bodyFrags(
+  request: IncomingMessage,
+  pool: PagePool<Page>,
+): AsyncGenerator<HostFrag, void, void> {
+  let page: Page | undefined
+  let filled = 0
+  try {
+    for await (const chunk of chunksOf(request)) {
+      for (let at = 0; at < chunk.byteLength; ) {
+        while (page === undefined) {
+          page = pool.alloc()
+          if (page === undefined) await pool.whenAvailable()
+        }
+        const bytes = Math.min(chunk.byteLength - at, pool.pageSize - filled)
+        pool.bytes(page).set(chunk.subarray(at, at + bytes), filled)
+        at += bytes
+        filled += bytes
+        if (filled === pool.pageSize) {
+          const full = page
+          page = undefined
+          filled = 0
+          yield pageFrag(pool, full)
+        }
+      }
+    }
+    if (page !== undefined && filled > 0) {
+      const last = page
+      page = undefined
+      yield pageFrag(pool, last, 0, filled)
+    }
+  } finally {
+    if (page !== undefined) pool.put(page)
+  }
+}
+
+async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    for await (const chunk of request) if (chunk instanceof Uint8Array) yield chunk
+  } catch (cause) {
+    throw request.complete ? connectionError(cause) : endedEarly(cause)
+  }
+  if (!request.complete) throw endedEarly(undefined)
+}
+
+function endedEarly(cause: unknown): ConnectionError {
+  return new ConnectionError(
+    'NETMEM_ENDED_EARLY',
+    'The client broke off before the end of the body.',
+    {
+      cause,
+    },
+  )
+}

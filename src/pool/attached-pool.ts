@@ -1,0 +1,83 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** The worker's view of a pool that its owner shares: reads lent frags and gives them back. */
+
+import { ArgumentTypeError, LifetimeError } from '../errors.ts'
+import type { ReadableFrag } from './frag.ts'
+import { type Lent, type PoolShare, Returner } from './lender.ts'
+
+/** A shared pool as seen from another thread. Nothing has to be closed. */
+export interface AttachedPool {
+  /** Takes what `frag.lend()` made and `postMessage` brought; throws NETMEM_STALE_HANDLE if it has been received before or is not lent any more. */
+  receive(lent: Lent): ReadableFrag
+}
+
+/**
+ * Opens a pool's description in the thread it was posted to.
+ * Throws NETMEM_INVALID_ARGUMENT when `share` is none.
+ *
+ * @example
+ * ```ts
+ * import { attach } from 'netmem'
+ * import { parentPort, workerData } from 'node:worker_threads'
+ *
+ * const pool = attach(workerData)
+ * parentPort?.on('message', (lent) => {
+ *   const frag = pool.receive(lent)
+ *   console.log(frag.bytes.length)
+ *   frag.release()
+ * })
+ * ```
+ */
+export function attach(share: PoolShare): AttachedPool {
+  if (!(share?.buffer instanceof SharedArrayBuffer && share.table instanceof SharedArrayBuffer)) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      'attach() takes what pool.share() returned.',
+    )
+  }
+  const returner = new Returner(share.table)
+  const { buffer } = share
+  return {
+    receive: (lent) => {
+      if (lent.kind === 'copy') return new LentFrag(lent.bytes, undefined, 0, 0)
+      returner.receive(lent.entry, lent.stamp)
+      const bytes = new Uint8Array(buffer, lent.offset, lent.length)
+      return new LentFrag(bytes, returner, lent.entry, lent.stamp)
+    },
+  }
+}
+
+class LentFrag implements ReadableFrag {
+  readonly kind = 'page'
+  readonly length: number
+  #bytes: Uint8Array | undefined
+  readonly #returner: Returner | undefined
+  readonly #entry: number
+  readonly #stamp: number
+
+  constructor(bytes: Uint8Array, returner: Returner | undefined, entry: number, stamp: number) {
+    this.length = bytes.byteLength
+    this.#bytes = bytes
+    this.#returner = returner
+    this.#entry = entry
+    this.#stamp = stamp
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#bytes !== undefined) return this.#bytes
+    throw new LifetimeError(
+      'NETMEM_FRAG_RELEASED',
+      'The frag has been released. Copy what you need from it before.',
+    )
+  }
+
+  release(): void {
+    if (this.#bytes === undefined) return
+    this.#bytes = undefined
+    this.#returner?.giveBack(this.#entry, this.#stamp)
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}

@@ -1,0 +1,31 @@
+/** The only ways to a pool. */
+
+import type { NetIov, Netmem, Page } from '../netmem.ts'
+import type { NetIovProvider, PageProvider } from './memory-provider.ts'
+import { PagePool, type PagePoolOptions } from './page-pool.ts'
+
+/**
+ * Makes a pool of what `provider` has: pages or net_iovs. A provider serves one pool at a time.
+ * Throws NETMEM_PROVIDER_BUSY, NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT.
+ */
+export function createPool(provider: PageProvider, options?: PagePoolOptions): PagePool<Page>
+export function createPool(provider: NetIovProvider, options?: PagePoolOptions): PagePool<NetIov>
+export function createPool(
+  provider: PageProvider | NetIovProvider,
+  options: PagePoolOptions = {},
+): PagePool<Page> | PagePool<NetIov> {
+  return provider.kind === 'page'
+    ? new PagePool<Page>(provider, options)
+    : new PagePool<NetIov>(provider, options)
+}
+
+/**
+ * Makes the payload pool of a driver that handles both kinds of memory, from a provider of either:
+ * its handles have to be narrowed before use. Throws as {@link createPool} does.
+ */
+export function dualPool(
+  provider: PageProvider | NetIovProvider,
+  options: PagePoolOptions = {},
+): PagePool<Netmem> {
+  return new PagePool<Netmem>(provider, options)
+}

@@ -1,0 +1,195 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Fragments: byte ranges of received payload, each with exactly one holder, who gives it back
+ * with `release()` or `using`. Releasing twice is harmless; anything else after it throws.
+ */
+
+import { checkInteger, LifetimeError } from '../errors.ts'
+import type { Page } from '../netmem.ts'
+import type { Keeper } from './frag-ledger.ts'
+import type { Borrower, Lent } from './lender.ts'
+import type { Binding } from './memory-provider.ts'
+import type { PagePool } from './page-pool.ts'
+
+/** Payload that this thread may read. */
+export interface ReadableFrag extends Disposable {
+  readonly kind: 'page'
+  /** Bytes of payload. */
+  readonly length: number
+  /** The payload itself, valid until released. Throws NETMEM_FRAG_RELEASED afterwards. */
+  readonly bytes: Uint8Array
+  /** Gives the memory back. */
+  release(): void
+}
+
+/** Payload in host memory, as this thread received it. */
+export interface HostFrag extends ReadableFrag {
+  /**
+   * A frag of its own of bytes `start` to `end`, to keep when the rest is released. Up to
+   * {@link RX_COPYBREAK} bytes are copied, so that a small message does not pin its page.
+   * Throws NETMEM_OUT_OF_RANGE, NETMEM_FRAG_RELEASED.
+   */
+  slice(start?: number, end?: number): HostFrag
+  /**
+   * Moves the frag to another thread: post the result there and pass it to `receive` of the
+   * attached pool. This frag is released by it. `undefined`, and nothing changed, when as many
+   * are lent as the pool was shared for. Throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
+   */
+  lend(borrower: Borrower): Lent | undefined
+}
+
+/** Payload in device memory: it can be named and given back, never read. */
+export interface DeviceFrag extends Disposable {
+  readonly kind: 'net_iov'
+  readonly binding: Binding
+  /** Bytes from the dma-buf's start. */
+  readonly offset: number
+  /** Bytes of payload. */
+  readonly length: number
+  /** What the socket calls it. */
+  readonly token: number
+  /** Gives the memory back. */
+  release(): void
+}
+
+/** A frag of either kind; `kind` tells which. */
+export type Frag = HostFrag | DeviceFrag
+
+/** Payloads of at most this many bytes are copied rather than left to pin a page. */
+export const RX_COPYBREAK: number = 16 * 1024
+
+/**
+ * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
+ * `keeper` is that of another frag of the same use of this page.
+ * Throws NETMEM_OUT_OF_RANGE, and what `PagePool.put` throws of a handle that is not out.
+ */
+export function pageFrag(
+  pool: PagePool<Page>,
+  page: Page,
+  offset = 0,
+  length: number = pool.pageSize - offset,
+  keeper?: Keeper,
+): HostFrag {
+  checkInteger('offset', offset, 0, pool.pageSize)
+  checkInteger('length', length, 0, pool.pageSize - offset)
+  return new PageFrag(pool, page, offset, length, keeper ?? pool.takeKeeper(page))
+}
+
+/** Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it. */
+export function copiedFrag(pool: PagePool<Page>, bytes: Uint8Array): HostFrag {
+  return new CopiedFrag(pool, bytes)
+}
+
+/** @internal The driver makes these itself, on its hot path. */
+export class PageFrag implements HostFrag {
+  readonly kind = 'page'
+  readonly length: number
+  readonly #pool: PagePool<Page>
+  #page: Page | undefined
+  readonly #offset: number
+  readonly #keeper: Keeper
+  #view: Uint8Array | undefined
+
+  constructor(pool: PagePool<Page>, page: Page, offset: number, length: number, keeper: Keeper) {
+    this.length = length
+    this.#pool = pool
+    this.#page = page
+    this.#offset = offset
+    this.#keeper = keeper
+    keeper.record.frags++
+  }
+
+  get bytes(): Uint8Array {
+    const whole = this.#pool.bytes(this.#page ?? released())
+    if (this.length === whole.byteLength) return whole
+    // Emptied when a WebAssembly memory grows.
+    if (this.#view === undefined || this.#view.byteLength !== this.length) {
+      this.#view = whole.subarray(this.#offset, this.#offset + this.length)
+    }
+    return this.#view
+  }
+
+  slice(start = 0, end: number = this.length): HostFrag {
+    const page = this.#page ?? released()
+    checkInteger('end', end, 0, this.length)
+    checkInteger('start', start, 0, end)
+    if (end - start <= RX_COPYBREAK)
+      return new CopiedFrag(this.#pool, this.bytes.subarray(start, end))
+    this.#pool.ref(page)
+    return new PageFrag(this.#pool, page, this.#offset + start, end - start, this.#keeper)
+  }
+
+  lend(borrower: Borrower): Lent | undefined {
+    const page = this.#page ?? released()
+    const lent = this.#pool.lendFrag(page, this.#keeper, this.#offset, this.length, borrower)
+    if (lent !== undefined) this.#forget()
+    return lent
+  }
+
+  release(): void {
+    const page = this.#page
+    if (page === undefined) return
+    this.#forget()
+    this.#keeper.record.frags--
+    this.#pool.putFrag(page, this.#keeper)
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  #forget(): void {
+    this.#page = undefined
+    this.#view = undefined
+  }
+}
+
+class CopiedFrag implements HostFrag {
+  readonly kind = 'page'
+  readonly length: number
+  readonly #pool: PagePool<Page>
+  #bytes: Uint8Array | undefined
+
+  constructor(pool: PagePool<Page>, bytes: Uint8Array) {
+    this.length = bytes.byteLength
+    this.#pool = pool
+    // Not Buffer.slice and not from Buffer's own pool, which would pin a slab for it.
+    this.#bytes = new Uint8Array(bytes)
+    pool.ledger.copyMade(this.length)
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes ?? released()
+  }
+
+  slice(start = 0, end: number = this.length): HostFrag {
+    const bytes = this.bytes
+    checkInteger('end', end, 0, this.length)
+    checkInteger('start', start, 0, end)
+    return new CopiedFrag(this.#pool, bytes.subarray(start, end))
+  }
+
+  lend(): Lent {
+    const { bytes } = this
+    this.#pool.lender()
+    this.release()
+    return { kind: 'copy', bytes }
+  }
+
+  release(): void {
+    if (this.#bytes === undefined) return
+    this.#bytes = undefined
+    this.#pool.ledger.copyDropped(this.length)
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}
+
+function released(): never {
+  throw new LifetimeError(
+    'NETMEM_FRAG_RELEASED',
+    'The frag has been released or lent. Copy what you need from it before, or keep a part with slice().',
+  )
+}

@@ -1,0 +1,295 @@
+// Frags lent to other threads, one question at a time.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
+import { externalProvider } from '../providers/external.ts'
+import { hostProvider } from '../providers/host.ts'
+import {
+  deliver,
+  lendingPool,
+  startBorrower,
+  until,
+  writtenFrag,
+} from '../testing/lending.test.helper.ts'
+import { codeOf, end, some } from '../testing/pools.test.helper.ts'
+import { attach } from './attached-pool.ts'
+import { createPool } from './create-pool.ts'
+import { pageFrag } from './frag.ts'
+import type { Borrower, Lent } from './lender.ts'
+
+/** A borrower in this thread that never ends. */
+const nobody: Borrower = { once: () => undefined }
+
+test('a lent frag is read elsewhere, given back, and counted as through the ring', async () => {
+  const { pool, share } = lendingPool(2)
+  const worker = startBorrower(share, 'release')
+  const frag = some(writtenFrag(pool, 77))
+  const lent = some(frag.lend(worker))
+  assert.equal(
+    codeOf(() => frag.bytes),
+    'NETMEM_FRAG_RELEASED',
+  )
+  assert.equal(
+    codeOf(() => frag.lend(worker)),
+    'NETMEM_FRAG_RELEASED',
+  )
+  frag.release()
+  assert.equal(pool.out, 1)
+  const receipt = await deliver(worker, { lent: [lent], word: 77 })
+  assert.deepEqual(receipt, { received: 1, holds: 0, errors: [] })
+  assert.equal(pool.available, 2)
+  assert.equal(pool.stats().recycle.ring, 1)
+  await worker.terminate()
+  await end(pool)
+})
+
+test('a part of a page is lent as that part, from memory that begins anywhere', async () => {
+  const memory = new Uint8Array(new SharedArrayBuffer(300_000), 1000)
+  const pool = createPool(externalProvider(memory, { pageSize: 65_536 }))
+  const worker = startBorrower(pool.share(), 'release')
+  for (let word = 1; word <= 4; word++) {
+    const whole = some(writtenFrag(pool, word))
+    const half = whole.slice(32_768)
+    const lent = some(half.lend(worker))
+    whole.release()
+    assert.ok(lent.kind === 'page' && lent.length === 32_768)
+    const { errors } = await deliver(worker, { lent: [lent], word })
+    assert.deepEqual(errors, [])
+  }
+  assert.equal(pool.available, pool.capacity)
+  await worker.terminate()
+  await end(pool)
+})
+
+test('a frag that was copied is lent as a copy', async () => {
+  const { pool, share } = lendingPool(1)
+  const worker = startBorrower(share, 'hold')
+  const whole = some(writtenFrag(pool, 5))
+  const copy = whole.slice(32_768 - 4, 32_768)
+  assert.equal(pool.stats().copied.bytesOut, 4)
+  const lent = some(copy.lend(worker))
+  assert.equal(lent.kind, 'copy')
+  assert.equal(pool.stats().copied.bytesOut, 0)
+  whole.release()
+  assert.deepEqual((await deliver(worker, { lent: [lent], word: 5 })).errors, [])
+  // It holds nothing of the pool.
+  assert.equal(pool.available, 1)
+  await worker.terminate()
+  await end(pool)
+})
+
+test('a pool that is not shared lends nothing, not even copies', async () => {
+  const host = createPool(hostProvider({ pages: 1, pageSize: 65_536 }))
+  assert.equal(
+    codeOf(() => host.share()),
+    'NETMEM_NOT_SHARED',
+  )
+  const hostFrag = some(writtenFrag(host, 1))
+  const copy = hostFrag.slice(0, 100)
+  for (const frag of [hostFrag, copy]) {
+    assert.equal(
+      codeOf(() => frag.lend(nobody)),
+      'NETMEM_NOT_SHARED',
+    )
+    assert.ok(frag.bytes.length > 0)
+    frag.release()
+  }
+  await end(host)
+})
+
+test('what is no thread borrows nothing, and what is no share attaches to nothing', async () => {
+  const { pool, share } = lendingPool(1, 1)
+  const frag = some(writtenFrag(pool, 1))
+  for (const bad of [undefined, {}, 5]) {
+    assert.throws(() => frag.lend(bad as unknown as Borrower), TypeError)
+  }
+  const attachAny = attach as (share?: unknown) => unknown
+  for (const bad of [undefined, null, {}, { ...share, table: 1 }, new SharedArrayBuffer(8)]) {
+    assert.equal(
+      codeOf(() => attachAny(bad)),
+      'NETMEM_INVALID_ARGUMENT',
+    )
+  }
+  for (const lends of [0, -1, 1.5, 2 ** 20 + 1]) {
+    const other = lendingPool(1, 1).pool
+    assert.equal(other.share({ lends }), other.share())
+    const fresh = createPool(externalProvider(new SharedArrayBuffer(65_536), { pageSize: 65_536 }))
+    assert.equal(
+      codeOf(() => fresh.share({ lends })),
+      'NETMEM_OUT_OF_RANGE',
+    )
+    await end(fresh, other)
+  }
+  // The only entry is still free.
+  const lent = some(frag.lend(nobody))
+  attach(share).receive(lent).release()
+  assert.equal(pool.available, 1)
+  await end(pool)
+})
+
+test('as many are lent as the pool was shared for', async () => {
+  const { pool, share } = lendingPool(8, 3)
+  const attached = attach(share)
+  const frags = Array.from({ length: 5 }, (_, word) => some(writtenFrag(pool, word)))
+  const lents = frags.slice(0, 3).map((frag) => some(frag.lend(nobody)))
+  const rest = frags.slice(3)
+  for (const frag of rest) assert.equal(frag.lend(nobody), undefined)
+  // Nothing has changed: they are held as before.
+  for (const frag of rest) assert.equal(frag.bytes.length, pool.pageSize)
+  assert.equal(pool.out, 5)
+  const received = lents.map((lent) => attached.receive(lent))
+  assert.equal(some(rest[0]).lend(nobody), undefined)
+  some(received[1]).release()
+  const again = some(some(rest[0]).lend(nobody))
+  assert.equal(some(rest[1]).lend(nobody), undefined)
+  for (const frag of [received[0], received[2], attached.receive(again)]) some(frag).release()
+  some(rest[1]).release()
+  assert.equal(pool.available, 8)
+  await end(pool)
+})
+
+test('a lent frag is received once, and not after it was given back', async () => {
+  const { pool, share } = lendingPool(1)
+  const [here, there] = [attach(share), attach(share)]
+  const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
+  const frag = here.receive(lent)
+  assert.equal(
+    codeOf(() => here.receive(lent)),
+    'NETMEM_STALE_HANDLE',
+  )
+  assert.equal(
+    codeOf(() => there.receive(lent)),
+    'NETMEM_STALE_HANDLE',
+  )
+  frag.release()
+  frag.release()
+  assert.equal(
+    codeOf(() => frag.bytes),
+    'NETMEM_FRAG_RELEASED',
+  )
+  assert.equal(
+    codeOf(() => there.receive(lent)),
+    'NETMEM_STALE_HANDLE',
+  )
+  assert.equal(pool.available, 1)
+  // The same entry again, under another stamp.
+  const next = some(some(writtenFrag(pool, 2)).lend(nobody))
+  assert.equal(
+    codeOf(() => there.receive(lent)),
+    'NETMEM_STALE_HANDLE',
+  )
+  there.receive(next).release()
+  assert.equal(pool.available, 1)
+  await end(pool)
+})
+
+test('of two threads that receive the same frag one gets it', async () => {
+  const { pool, share } = lendingPool(4)
+  const workers = [startBorrower(share, 'release'), startBorrower(share, 'release')]
+  for (let round = 0; round < 300; round++) {
+    const lent: Lent[] = []
+    for (let n = 0; n < 4; n++) lent.push(some(some(writtenFrag(pool, round)).lend(nobody)))
+    const receipts = await Promise.all(
+      workers.map((worker, index) =>
+        deliver(worker, { lent: index === 0 ? lent : lent.toReversed(), word: round }),
+      ),
+    )
+    const errors = receipts.flatMap((receipt) => receipt.errors)
+    assert.deepEqual(errors, Array(4).fill('NETMEM_STALE_HANDLE'))
+    assert.equal(pool.available, 4)
+  }
+  await Promise.all(workers.map((worker) => worker.terminate()))
+  await end(pool)
+})
+
+test('a dry owner is woken by what comes back', async () => {
+  const { pool, share } = lendingPool(1)
+  const worker = startBorrower(share, 'release')
+  await once(worker, 'online')
+  for (let round = 0; round < 50; round++) {
+    const lent = some(some(writtenFrag(pool, round)).lend(worker))
+    const woken = pool.whenAvailable()
+    const [receipt] = await Promise.all([deliver(worker, { lent: [lent], word: round }), woken])
+    assert.deepEqual(receipt.errors, [])
+    assert.equal(pool.out, 0)
+  }
+  await worker.terminate()
+  await end(pool)
+})
+
+test('destroy waits for every lent frag, though somebody was waiting when it was called', async () => {
+  const { pool, share } = lendingPool(3)
+  const worker = startBorrower(share, 'hold')
+  const lent = [1, 1, 1].map((word) => some(some(writtenFrag(pool, word)).lend(worker)))
+  const woken = pool.whenAvailable()
+  let done = false
+  const destroyed = pool.destroy().then(() => {
+    done = true
+  })
+  await woken
+  assert.deepEqual((await deliver(worker, { lent, word: 1 })).errors, [])
+  for (let held = 3; held > 0; held--) {
+    assert.equal(done, false)
+    assert.equal(pool.out, held)
+    const { holds } = await deliver(worker, { lent: [], word: 0, releaseFirst: 1 })
+    assert.equal(holds, held - 1)
+    await until(() => pool.out === held - 1)
+  }
+  await destroyed
+  await worker.terminate()
+  await end(pool)
+})
+
+test('destroy takes in what has come back, and ends once', async () => {
+  const { pool, share } = lendingPool(2)
+  const attached = attach(share)
+  for (let word = 0; word < 2; word++) {
+    attached.receive(some(some(writtenFrag(pool, word)).lend(nobody))).release()
+  }
+  assert.equal(pool.out, 2)
+  await pool.destroy()
+  assert.equal(pool.inflight, 0)
+})
+
+test('a page that is given back under a lent frag harms no other', async () => {
+  const { pool, share } = lendingPool(3)
+  const attached = attach(share)
+  const page = some(pool.alloc())
+  const wrong = some(pageFrag(pool, page).lend(nobody))
+  const right = [1, 2].map((word) => some(some(writtenFrag(pool, word)).lend(nobody)))
+  // The frag owned that reference.
+  pool.put(page)
+  for (const lent of [some(right[0]), wrong, some(right[1])]) attached.receive(lent).release()
+  assert.equal(
+    codeOf(() => pool.available),
+    'NETMEM_DOUBLE_PUT',
+  )
+  assert.equal(pool.available, 3)
+  await end(pool)
+})
+
+/** Waits for a worker's end, and for those who listen to it. */
+async function ended(worker: Worker): Promise<void> {
+  await worker.terminate()
+  await sleep(1)
+}
+
+test('a thread that has ended already gives back at once what it is lent', async () => {
+  const { pool, share } = lendingPool(2)
+  for (const isKnown of [false, true]) {
+    const worker = startBorrower(share, 'hold')
+    await once(worker, 'online')
+    if (isKnown) some(some(writtenFrag(pool, 1)).lend(worker))
+    await ended(worker)
+    assert.equal(pool.available, 2)
+    const before = pool.stats().recycle.released_refcnt
+    some(some(writtenFrag(pool, 2)).lend(worker))
+    await pool.whenAvailable()
+    await sleep(1)
+    assert.equal(pool.available, 2)
+    assert.equal(pool.stats().recycle.released_refcnt, before + 1)
+  }
+  await end(pool)
+})

@@ -1,0 +1,219 @@
+/**
+ * Frags lent to other threads. The owner keeps a table of what is lent; a borrower gives an entry
+ * back with one compare-and-swap and puts it on a list that many threads may push to and only the
+ * owner empties, at once (the shape of the kernel's include/linux/llist.h). A list, not a ring:
+ * a thread that is terminated in the middle of a ring's push would leave a gap that blocks the
+ * ring; here it either has pushed or it has not, and the owner finds out from the table.
+ */
+
+import { HandleError } from '../errors.ts'
+import type { Keeper } from './frag-ledger.ts'
+
+/** Describes a pool's memory to another thread; crosses `postMessage`. */
+export interface PoolShare {
+  readonly buffer: SharedArrayBuffer
+  readonly table: SharedArrayBuffer
+}
+
+/** A frag on its way to another thread; crosses `postMessage`, and may be received once. */
+export type Lent =
+  | {
+      readonly kind: 'page'
+      readonly entry: number
+      readonly stamp: number
+      /** Bytes from the start of the shared buffer. */
+      readonly offset: number
+      readonly length: number
+    }
+  | { readonly kind: 'copy'; readonly bytes: Uint8Array }
+
+/** The thread that borrows: a Node.js `Worker`, or whatever says `exit` once it has ended. */
+export interface Borrower {
+  /** −1 once the thread has ended, as a `Worker` has it. */
+  readonly threadId?: number
+  once(event: 'exit', listener: () => void): unknown
+}
+
+// Words of the table: head and armed, then one word of state and one of list per entry.
+const HEAD = 0
+const ARMED = 1
+const ENTRIES = 2
+// An entry's state: free, lent under a stamp (positive), received under it (negative), returned.
+const FREE = 0
+const RETURNED = -0x8000_0000
+
+/** The pool that lends. */
+interface Owner {
+  /** A lent reference comes back, or its thread has ended with it. */
+  readonly takeBack: (handle: number, keeper: Keeper, abandoned: boolean) => void
+  /** Whether it wants to know at once when something comes back. */
+  readonly isWaiting: () => boolean
+}
+
+interface Loan {
+  handle: number
+  /** Both forgotten when the loan ends. */
+  keeper: Keeper | undefined
+  borrower: Borrower | undefined
+}
+
+/** The owner's side. */
+export class Lender {
+  readonly share: PoolShare
+  readonly #words: Int32Array
+  readonly #lends: number
+  readonly #memoryOffset: number
+  readonly #owner: Owner
+  /** One record per entry, made once and used again. */
+  readonly #loans: Loan[] = []
+  readonly #known = new WeakSet<Borrower>()
+  readonly #ended = new WeakSet<Borrower>()
+  readonly #free: number[] = []
+  #stamp = 0
+  #waiting = false
+
+  constructor(
+    memory: { readonly buffer: SharedArrayBuffer; readonly offset: number },
+    lends: number,
+    owner: Owner,
+  ) {
+    const table = new SharedArrayBuffer(4 * (ENTRIES + 2 * lends))
+    this.share = { buffer: memory.buffer, table }
+    this.#words = new Int32Array(table)
+    this.#lends = lends
+    this.#memoryOffset = memory.offset
+    this.#owner = owner
+  }
+
+  /** Moves one reference to `borrower`; `undefined` when all entries are lent. `at` counts bytes from the pool's first. */
+  lend(
+    handle: number,
+    keeper: Keeper,
+    at: number,
+    length: number,
+    borrower: Borrower,
+  ): Lent | undefined {
+    // Before anything is changed: what is no thread throws here.
+    if (!this.#known.has(borrower)) {
+      borrower.once('exit', () => this.#abandon(borrower))
+      this.#known.add(borrower)
+    }
+    if (this.#free.length === 0 && this.#loans.length === this.#lends) this.collect()
+    let entry = this.#free.pop()
+    const loan = entry === undefined ? undefined : this.#loans[entry]
+    if (loan !== undefined) {
+      loan.handle = handle
+      loan.keeper = keeper
+      loan.borrower = borrower
+    } else if (this.#loans.length < this.#lends) {
+      entry = this.#loans.push({ handle, keeper, borrower }) - 1
+    }
+    if (entry === undefined) return undefined
+    // It says `exit` no more.
+    if (this.#ended.has(borrower) || borrower.threadId === -1) {
+      queueMicrotask(() => this.#abandon(borrower))
+    }
+    this.#stamp = (this.#stamp % 0x7fff_ffff) + 1
+    Atomics.store(this.#words, ENTRIES + entry, this.#stamp)
+    return { kind: 'page', entry, stamp: this.#stamp, offset: this.#memoryOffset + at, length }
+  }
+
+  /** Takes in all that was returned since; one load where there is nothing. */
+  collect(): void {
+    if (Atomics.load(this.#words, HEAD) === 0) return
+    this.#collectFrom(Atomics.exchange(this.#words, HEAD, 0))
+  }
+
+  /** Collects as soon as something comes back, for as long as the owner waits. */
+  wakeOwner(): void {
+    if (this.#waiting || !this.#owner.isWaiting()) return
+    this.#waiting = true
+    Atomics.store(this.#words, ARMED, 1)
+    const result = Atomics.waitAsync(this.#words, HEAD, 0)
+    const woken = (): void => {
+      this.#waiting = false
+      Atomics.store(this.#words, ARMED, 0)
+      try {
+        this.collect()
+      } finally {
+        this.wakeOwner()
+      }
+    }
+    if (result.async) void result.value.then(woken)
+    else queueMicrotask(woken)
+  }
+
+  /** Finishes a list's entries, the others too when one of them cannot be taken back. */
+  #collectFrom(first: number): void {
+    let next = first
+    try {
+      while (next !== 0) {
+        const entry = next - 1
+        next = this.#words[ENTRIES + this.#lends + entry] ?? 0
+        if (this.#words[ENTRIES + entry] === RETURNED) this.#finish(entry, false)
+      }
+    } finally {
+      if (next !== 0) this.#collectFrom(next)
+    }
+  }
+
+  #finish(entry: number, abandoned: boolean): void {
+    const loan = this.#loans[entry]
+    if (loan?.keeper === undefined) return
+    const { handle, keeper } = loan
+    loan.keeper = undefined
+    loan.borrower = undefined
+    this.#words[ENTRIES + entry] = FREE
+    this.#free.push(entry)
+    this.#owner.takeBack(handle, keeper, abandoned)
+  }
+
+  /** A thread has ended: what it returned is on the list, all else it had is reclaimed. */
+  #abandon(borrower: Borrower): void {
+    this.#ended.add(borrower)
+    this.collect()
+    for (const [entry, loan] of this.#loans.entries()) {
+      if (loan.borrower === borrower) this.#finish(entry, true)
+    }
+  }
+}
+
+/** The borrower's side of the table. */
+export class Returner {
+  readonly #words: Int32Array
+  readonly #lends: number
+
+  constructor(table: SharedArrayBuffer) {
+    this.#words = new Int32Array(table)
+    this.#lends = (this.#words.length - ENTRIES) / 2
+  }
+
+  /** Throws NETMEM_STALE_HANDLE unless the entry is lent under that stamp and not yet received. */
+  receive(entry: number, stamp: number): void {
+    if (Atomics.compareExchange(this.#words, ENTRIES + entry, stamp, -stamp) !== stamp) {
+      throw notLent()
+    }
+  }
+
+  /** Gives back an entry that was received; once. */
+  giveBack(entry: number, stamp: number): void {
+    const words = this.#words
+    if (Atomics.compareExchange(words, ENTRIES + entry, -stamp, RETURNED) !== -stamp)
+      throw notLent()
+    let head = Atomics.load(words, HEAD)
+    for (;;) {
+      words[ENTRIES + this.#lends + entry] = head
+      const seen = Atomics.compareExchange(words, HEAD, head, entry + 1)
+      if (seen === head) break
+      head = seen
+    }
+    if (Atomics.load(words, ARMED) === 1) Atomics.notify(words, HEAD)
+  }
+}
+
+function notLent(): HandleError {
+  return new HandleError(
+    'NETMEM_STALE_HANDLE',
+    'This frag is not lent any more. A lent frag is received once, by one thread, and released once.',
+  )
+}

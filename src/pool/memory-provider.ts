@@ -1,0 +1,75 @@
+/**
+ * Where a pool's memory comes from and goes back to: the kernel's memory provider
+ * (Linux, include/net/page_pool/memory_provider.h). The pool keeps the fast path, the accounting
+ * and the lifetime; a provider hands out what is free and takes it back.
+ *
+ * Operations are properties holding functions, not methods, so that TypeScript checks their
+ * parameters strictly.
+ */
+
+import { ArgumentRangeError, checkInteger } from '../errors.ts'
+import type { Exactly, KindOf, NetIov, Netmem, Page } from '../netmem.ts'
+
+/** What a provider makes handles with; given to it by the pool that opens it. */
+export interface Slots<in out M extends Netmem> {
+  /** The handle of a slot that is free, 0 to capacity − 1. */
+  readonly mint: (slot: number) => M
+  /** The slot of a handle. */
+  readonly slot: (m: Exactly<M>) => number
+}
+
+/** The operations every provider has, whatever its memory is. */
+export interface MemoryProvider<in out M extends Netmem> {
+  readonly kind: KindOf<M>
+  /** Bytes of each piece of memory: a power of two, 4 KiB to 1 GiB. */
+  readonly pageSize: number
+  /** Pieces it has in all. */
+  readonly capacity: number
+  /** A pool opens it: once; throws NETMEM_PROVIDER_BUSY while another pool has it. */
+  readonly init: (slots: Slots<M>) => void
+  /** Gives at most `want` free handles; none when it has none left. */
+  readonly alloc: (want: number, give: (m: M) => void) => void
+  /** Takes a handle back. */
+  readonly release: (m: Exactly<M>) => void
+  /** The pool is gone; everything has been released. */
+  readonly destroy: () => void
+  /** Counters only the provider can know; 0 without it. */
+  readonly counters?: { readonly waive: number; readonly slow_high_order: number }
+}
+
+/** A provider of host-readable memory. */
+export interface PageProvider extends MemoryProvider<Page> {
+  /** A view of exactly the page's bytes. */
+  readonly bytes: (page: Exactly<Page>) => Uint8Array
+  /** The memory of all pages, one after the other from byte `offset`, where threads can share it. */
+  readonly shared?: { readonly buffer: SharedArrayBuffer; readonly offset: number }
+}
+
+/** A provider of device memory. */
+export interface NetIovProvider extends MemoryProvider<NetIov> {
+  /** Which binding of a dma-buf the memory belongs to. */
+  readonly binding: Binding
+  /** Bytes from the dma-buf's start to the net_iov. */
+  readonly offset: (iov: Exactly<NetIov>) => number
+}
+
+/** A dma-buf's attachment to RX queues, as far as an application needs to know it. */
+export interface Binding {
+  /** As the kernel numbers them: from 1. */
+  readonly id: number
+}
+
+/** A provider of one kind or the other. */
+export type AnyProvider = PageProvider | NetIovProvider
+
+/** Returns a page size that is a power of two of 4 KiB to 1 GiB; throws for every other value. */
+export function checkPageSize(pageSize: unknown): number {
+  const bytes = checkInteger('pageSize', pageSize, 4096, 2 ** 30)
+  if ((bytes & (bytes - 1)) !== 0) {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `pageSize must be a power of two such as 4096 or 262144, not ${bytes}.`,
+    )
+  }
+  return bytes
+}

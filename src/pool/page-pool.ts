@@ -1,0 +1,497 @@
+/**
+ * The page pool: hands out netmem on the receive path and takes it back. An alloc cache that only
+ * the owner touches, a recycle ring behind it, the provider last (Linux, net/core/page_pool.c).
+ *
+ * One 32-bit state per slot carries all run-time checks: the slot's present handle, so that a
+ * single comparison proves kind, generation, pool and sole ownership, or `SHARED` while there are
+ * several references, counted beside. Putting moves a slot to its next generation, a handle that
+ * nobody has until it is handed out; `alloc` need not touch the state at all.
+ */
+
+import { checkInteger, LifetimeError } from '../errors.ts'
+import type { Exactly, Netmem, Page } from '../netmem.ts'
+import * as netmem from '../netmem.ts'
+import { FragLedger, type Keeper } from './frag-ledger.ts'
+import { handleError } from './handle-error.ts'
+import { remindOfDestroy } from './leaks.ts'
+import { type Borrower, Lender, type Lent, type PoolShare } from './lender.ts'
+import { type AnyProvider, checkPageSize } from './memory-provider.ts'
+import { openProvider, type Source } from './provider-source.ts'
+import { RecycleRing } from './recycle-ring.ts'
+import type { PagePoolStats } from './stats.ts'
+
+// An engine folds a module's own constants and inlines through them, but not those it imports:
+// with the imported ones the fast path took twice the time.
+const { bits, mint, GENERATION_STEP, HANDLE_MASK, INDEX_MASK, INDEX_SHIFT } = netmem
+
+/** Handles the cache holds; 128 and 64 as in the kernel, where a NAPI poll handles 64 packets. */
+const CACHE_SIZE = 128
+/** Handles taken at once from ring or provider. */
+const CACHE_REFILL = 64
+const RING_SIZE = 1024
+const RING_SIZE_MAX = 16384
+
+/** More than one reference; no handle is negative, and as a handle it would name the index nobody has. */
+const SHARED = -1
+
+/** What `createPool` and `dualPool` take besides the provider. */
+export interface PagePoolOptions {
+  /** Slots of the recycle ring: 1 to 16384, rounded up to a power of two; 1024 by default. */
+  readonly ringSize?: number
+  /** Keeps the stack that received each frag, for leak reports. Costs microseconds per frag; off by default. */
+  readonly traceLeaks?: boolean
+}
+
+/**
+ * A pool of `M`, made by `createPool` from a provider of one kind or by `dualPool` from either.
+ * `PagePool<Page>`, `PagePool<NetIov>` and `PagePool<Netmem>` are three different types, none
+ * assignable to another. A pool belongs to the thread that made it.
+ *
+ * @example
+ * ```ts
+ * import { createPool, hostProvider } from 'netmem'
+ *
+ * const pool = createPool(hostProvider({ pages: 64, pageSize: 256 * 1024 }))
+ * const page = pool.alloc()
+ * if (page !== undefined) {
+ *   pool.bytes(page).fill(0)
+ *   pool.put(page)
+ * }
+ * await pool.destroy()
+ * ```
+ */
+export class PagePool<in out M extends Netmem> {
+  /** Bytes of each netmem. */
+  readonly pageSize: number
+  /** Netmem it has at most. */
+  readonly capacity: number
+  /** @internal What is known of the frags that hold this pool's memory. */
+  readonly ledger: FragLedger
+
+  // The fast path. The cache holds the integers of handles that are ready to be handed out.
+  readonly #cache = new Int32Array(CACHE_SIZE)
+  #cached = 0
+  /** CACHE_SIZE; 0 while every put must take the slow path, because somebody waits or the pool is destroyed. */
+  #cacheLimit = CACHE_SIZE
+  readonly #state: Int32Array
+  readonly #base: number
+  #fast = 0
+
+  // The slow path.
+  readonly #source: Source
+  readonly #ring: RecycleRing
+  #references: Int32Array | undefined
+  #sharedHandles: Int32Array | undefined
+  readonly #views: (Uint8Array | undefined)[] = []
+  #waiters: (() => void)[] = []
+  #lender: Lender | undefined
+  #destroyed: { readonly promise: Promise<void>; readonly finish: () => void } | undefined
+  #finished = false
+  #held = 0
+  #released = 0
+  #filled = 0
+  #drained = 0
+  #slow = 0
+  #empty = 0
+  #refill = 0
+  #cacheFull = 0
+  #ringPuts = 0
+  #ringFull = 0
+  #releasedRefcnt = 0
+
+  /** @internal */
+  constructor(provider: AnyProvider, options: PagePoolOptions) {
+    this.pageSize = checkPageSize(provider.pageSize)
+    this.capacity = checkInteger('capacity', provider.capacity, 1, netmem.MAX_SLOTS)
+    const ringSize = checkInteger('ringSize', options.ringSize ?? RING_SIZE, 1, RING_SIZE_MAX)
+    this.ledger = new FragLedger(this.pageSize, options.traceLeaks ?? false)
+    this.#ring = new RecycleRing(ringSize)
+    const { base, handles } = netmem.claimHandles(provider.kind, this.capacity)
+    this.#base = base
+    this.#state = handles
+    try {
+      this.#source = openProvider(provider, base, this.#state)
+    } catch (error) {
+      netmem.releaseHandles(base, handles)
+      throw error
+    }
+  }
+
+  /** What its memory is; of a dual pool, what its provider turned out to have. */
+  get kind(): 'page' | 'net_iov' {
+    return this.#source.kind
+  }
+
+  /**
+   * Takes one netmem with one reference; `undefined` when the pool is dry: stop reading until
+   * {@link notify} or {@link whenAvailable} says that memory came back.
+   * Throws NETMEM_POOL_DESTROYED after `destroy()`.
+   */
+  alloc(): M | undefined {
+    const cached = this.#cached
+    if (cached > 0) {
+      const handle = this.#cache[cached - 1]
+      if (handle !== undefined) {
+        this.#cached = cached - 1
+        this.#fast++
+        return mint(handle)
+      }
+    }
+    return this.#allocSlow()
+  }
+
+  /**
+   * Gives one reference back; the last one recycles the memory, into the cache or, with
+   * `allowDirect: false`, through the ring as callers outside the owner's context do in the kernel.
+   * Throws NETMEM_WRONG_KIND, NETMEM_STALE_HANDLE, NETMEM_DOUBLE_PUT or NETMEM_FOREIGN_HANDLE,
+   * before anything is changed.
+   */
+  put(m: Exactly<M>, allowDirect = true): void {
+    const handle = bits(m)
+    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
+    const cached = this.#cached
+    // NaN: beyond the slots, where `undefined` would equal an undefined handle.
+    if ((this.#state[slot] ?? NaN) === handle && allowDirect && cached < this.#cacheLimit) {
+      const next = (handle + GENERATION_STEP) & HANDLE_MASK
+      this.#state[slot] = next
+      this.#cache[cached] = next
+      this.#cached = cached + 1
+      return
+    }
+    this.#putSlow(handle, slot, allowDirect)
+  }
+
+  /**
+   * Adds references, so that one netmem can carry several frags; each is given back by `put`.
+   * `count` is 1 to 2^20, and a netmem has at most 2^31 − 1. Throws as {@link put} does.
+   */
+  ref(m: Exactly<M>, count = 1): void {
+    checkInteger('count', count, 1, 2 ** 20)
+    const handle = bits(m)
+    const slot = this.#check(handle)
+    const references = checkInteger('references', this.references(m) + count, 2, 0x7fff_ffff)
+    if (this.#references === undefined || this.#sharedHandles === undefined) {
+      this.#references = new Int32Array(this.capacity)
+      this.#sharedHandles = new Int32Array(this.capacity)
+    }
+    if (this.#state[slot] === handle) {
+      this.#state[slot] = SHARED
+      this.#sharedHandles[slot] = handle
+    }
+    this.#references[slot] = references
+  }
+
+  /** References of a netmem that is out: 1 or more. Throws as {@link put} does. */
+  references(m: Exactly<M>): number {
+    const handle = bits(m)
+    const slot = this.#check(handle)
+    return this.#state[slot] === handle ? 1 : (this.#references?.[slot] ?? 0)
+  }
+
+  /**
+   * All bytes of a page that is out: the same view each time. Of a net_iov there are none, and
+   * asking does not compile. Throws as {@link put} does.
+   */
+  bytes(page: Exactly<M & Page>): Uint8Array {
+    const handle = bits(page)
+    const slot = this.#check(handle)
+    const view = this.#views[slot]
+    // A view is emptied when a WebAssembly memory grows.
+    if (view !== undefined && view.byteLength !== 0) return view
+    const fresh = this.#source.bytes(handle)
+    this.#views[slot] = fresh
+    return fresh
+  }
+
+  /** Netmem that `alloc` can still hand out; 0 once destroyed. */
+  get available(): number {
+    this.#collectReturned()
+    return this.#destroyed === undefined ? this.capacity - this.out : 0
+  }
+
+  /** Netmem that drivers and applications have. */
+  get out(): number {
+    return this.inflight - this.#cached - this.#ring.length
+  }
+
+  /** Held − released: what the provider has given and not got back, cache and ring included. */
+  get inflight(): number {
+    return (this.#held - this.#released) | 0
+  }
+
+  /** Whether {@link destroy} has been called. */
+  get destroyed(): boolean {
+    return this.#destroyed !== undefined
+  }
+
+  /**
+   * Calls `callback` once, when memory is there again or the pool is destroyed: at the end of the
+   * current job where that is so already. Callbacks are called in their order.
+   */
+  notify(callback: () => void): void {
+    if (this.#destroyed !== undefined || this.available > 0) {
+      queueMicrotask(callback)
+      return
+    }
+    this.#waiters.push(callback)
+    this.#cacheLimit = 0
+    this.#lender?.wakeOwner()
+  }
+
+  /** Resolves when `alloc` has something to give, or the pool is destroyed. */
+  whenAvailable(): Promise<void> {
+    return new Promise((resolve) => this.notify(resolve))
+  }
+
+  /**
+   * Lets other threads read this pool's pages: post the result to a worker and `attach()` it
+   * there, then post frags as `frag.lend(worker)` gives them. `lends` is how many may be lent at
+   * once: 1 to 2^20, four per page by default; it is settled by the first call.
+   * Throws NETMEM_NOT_SHARED unless the provider's memory is a SharedArrayBuffer.
+   */
+  share(this: PagePool<Page>, options: { readonly lends?: number } = {}): PoolShare {
+    if (this.#lender === undefined) {
+      const { shared } = this.#source
+      if (shared === undefined) {
+        throw new LifetimeError(
+          'NETMEM_NOT_SHARED',
+          'The memory of this pool belongs to one thread. Make the pool from sharedProvider(), or from externalProvider() over a SharedArrayBuffer.',
+        )
+      }
+      const lends = checkInteger(
+        'lends',
+        options.lends ?? Math.min(4 * this.capacity, 2 ** 20),
+        1,
+        2 ** 20,
+      )
+      this.#lender = new Lender(shared, lends, {
+        takeBack: (handle, keeper, abandoned) => this.#takeBack(handle, keeper, abandoned),
+        isWaiting: () => this.#waiters.length > 0 || (this.destroyed && this.inflight > 0),
+      })
+      if (this.destroyed) this.#lender.wakeOwner()
+    }
+    return this.#lender.share
+  }
+
+  /** @internal The keeper of a page's first frag. */
+  takeKeeper(page: Exactly<M>): Keeper {
+    return this.ledger.takeOut(this.#check(bits(page)))
+  }
+
+  /** @internal Puts a frag's reference; the keeper rests with the page. */
+  putFrag(page: Exactly<M>, keeper: Keeper): void {
+    const handle = bits(page)
+    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
+    if (this.#state[slot] === handle) this.ledger.bringIn(slot, keeper)
+    this.put(page)
+  }
+
+  /** @internal Moves a frag's reference to another thread. */
+  lendFrag(
+    page: Exactly<M>,
+    keeper: Keeper,
+    offset: number,
+    length: number,
+    borrower: Borrower,
+  ): Lent | undefined {
+    const lender = this.lender()
+    const handle = bits(page)
+    const slot = this.#check(handle)
+    return lender.lend(handle, keeper, slot * this.pageSize + offset, length, borrower)
+  }
+
+  /** @internal Throws NETMEM_NOT_SHARED before {@link share}. */
+  lender(): Lender {
+    if (this.#lender !== undefined) return this.#lender
+    throw new LifetimeError(
+      'NETMEM_NOT_SHARED',
+      'Call pool.share() before lending, and attach() its result in the worker.',
+    )
+  }
+
+  /** Its counters as they stand. */
+  stats(): PagePoolStats {
+    return {
+      alloc: {
+        fast: this.#fast,
+        slow: this.#slow,
+        slow_high_order: this.#source.counters()?.slow_high_order ?? 0,
+        empty: this.#empty,
+        refill: this.#refill,
+        waive: this.#source.counters()?.waive ?? 0,
+      },
+      recycle: {
+        // What went into the cache and out of it balances, so the fast path counts one side only.
+        cached: this.#fast + this.#drained + this.#cached - this.#filled,
+        cache_full: this.#cacheFull,
+        ring: this.#ringPuts,
+        ring_full: this.#ringFull,
+        released_refcnt: this.#releasedRefcnt,
+      },
+      inflight: this.inflight,
+      out: this.out,
+      copied: this.ledger.copied(),
+    }
+  }
+
+  /**
+   * Ends the pool. What is out may come back at any time later; the promise resolves when the
+   * last of it has, and the provider is free for another pool then. Waiting long is reported once
+   * a minute as `netmem:destroy` on diagnostics_channel, or as a warning. A second call returns
+   * the same promise.
+   */
+  destroy(): Promise<void> {
+    if (this.#destroyed !== undefined) return this.#destroyed.promise
+    let finish = (): void => {}
+    const promise = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    this.#destroyed = { promise, finish }
+    this.#cacheLimit = 0
+    while (this.#cached > 0) {
+      this.#cached--
+      this.#drained++
+      this.#release(this.#cache[this.#cached] ?? -1)
+    }
+    for (let next = this.#ring.shift(); next >= 0; next = this.#ring.shift()) this.#release(next)
+    this.#wake()
+    this.#collectReturned()
+    this.#lender?.wakeOwner()
+    if (this.inflight > 0) remindOfDestroy(promise, () => this.inflight)
+    this.#finishDestroy()
+    return promise
+  }
+
+  #allocSlow(): M | undefined {
+    // First of all, since it may call whoever waits, who may do anything to this pool.
+    this.#collectReturned()
+    if (this.#destroyed !== undefined) {
+      throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
+    }
+    const fromRing = this.#ring.length > 0
+    if (fromRing) {
+      for (let next = 0; this.#cached < CACHE_REFILL && next >= 0; ) {
+        next = this.#ring.shift()
+        if (next >= 0) this.#fill(next)
+      }
+    } else {
+      this.#empty++
+      this.#source.alloc(CACHE_REFILL, (handle) => {
+        this.#held = (this.#held + 1) | 0
+        this.#fill(handle)
+      })
+    }
+    const handle = this.#cache[this.#cached - 1]
+    if (this.#cached === 0 || handle === undefined) return undefined
+    if (fromRing) this.#refill++
+    else if (this.#source.kind === 'page') this.#slow++
+    this.#cached--
+    this.#filled--
+    return mint(handle)
+  }
+
+  #fill(handle: number): void {
+    this.#cache[this.#cached++] = handle
+    this.#filled++
+  }
+
+  #putSlow(handle: number, slot: number, allowDirect: boolean): void {
+    this.#check(handle)
+    if (this.#state[slot] === SHARED && this.#references !== undefined) {
+      const references = (this.#references[slot] ?? 0) - 1
+      this.#references[slot] = references
+      if (references === 1) this.#state[slot] = handle
+      return
+    }
+    const next = (handle + GENERATION_STEP) & HANDLE_MASK
+    this.#state[slot] = next
+    if (this.#destroyed !== undefined) {
+      this.#release(next)
+      this.#finishDestroy()
+      return
+    }
+    if (allowDirect && this.#cached < CACHE_SIZE) {
+      this.#cache[this.#cached++] = next
+    } else {
+      if (allowDirect) this.#cacheFull++
+      this.#putRing(next)
+    }
+    if (this.#waiters.length > 0) this.#wake()
+  }
+
+  #putRing(next: number): void {
+    if (this.#ring.push(next)) {
+      this.#ringPuts++
+    } else {
+      this.#ringFull++
+      this.#release(next)
+    }
+  }
+
+  /** Takes in what other threads have given back. */
+  #collectReturned(): void {
+    this.#lender?.collect()
+  }
+
+  /** A lent reference has come back; `abandoned` when its thread ended with it. */
+  #takeBack(handle: number, keeper: Keeper, abandoned: boolean): void {
+    keeper.record.frags--
+    const slot = this.#check(handle)
+    if (this.#state[slot] === handle) this.ledger.bringIn(slot, keeper)
+    if (!abandoned || this.#state[slot] === SHARED) {
+      this.#putSlow(handle, slot, false)
+      return
+    }
+    // Whoever ended with it may have passed it on, so it is not recycled.
+    const next = (handle + GENERATION_STEP) & HANDLE_MASK
+    this.#state[slot] = next
+    this.#releasedRefcnt++
+    this.#release(next)
+    this.#finishDestroy()
+    if (this.#waiters.length > 0) this.#wake()
+  }
+
+  #release(next: number): void {
+    this.#released = (this.#released + 1) | 0
+    this.#source.release(next)
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    if (this.#destroyed === undefined) this.#cacheLimit = CACHE_SIZE
+    for (const waiter of waiters) {
+      try {
+        waiter()
+      } catch (error) {
+        // Uncaught, as from an event: whoever put memory back has no part in it, nor have the others.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  #finishDestroy(): void {
+    if (this.#destroyed === undefined || this.#finished || this.inflight !== 0) return
+    this.#finished = true
+    this.#source.destroy()
+    netmem.releaseHandles(this.#base, this.#state)
+    this.#destroyed.finish()
+  }
+
+  /** The slot of a handle that is out; throws for every other value. */
+  #check(handle: number): number {
+    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
+    const state = this.#state[slot]
+    if ((state ?? NaN) === handle || (state === SHARED && this.#sharedHandles?.[slot] === handle))
+      return slot
+    const next = (handle + GENERATION_STEP) & HANDLE_MASK
+    const putAlready =
+      state === next &&
+      (this.#cache.subarray(0, this.#cached).includes(next) ||
+        this.#ring.has(next) ||
+        !this.#source.has(next))
+    throw handleError(handle, this.#source.kind, state, putAlready)
+  }
+}

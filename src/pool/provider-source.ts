@@ -1,0 +1,98 @@
+/**
+ * The pool's view of a provider: integers instead of handles, and nothing believed unchecked.
+ */
+
+import { HandleError, LifetimeError } from '../errors.ts'
+import { bits, INDEX_MASK, INDEX_SHIFT, mint, type Netmem } from '../netmem.ts'
+import type { AnyProvider, MemoryProvider, PageProvider, Slots } from './memory-provider.ts'
+
+/** What the pool asks of its provider. */
+export interface Source {
+  readonly kind: 'page' | 'net_iov'
+  readonly shared: PageProvider['shared']
+  counters(): MemoryProvider<Netmem>['counters']
+  alloc(want: number, give: (handle: number) => void): void
+  release(handle: number): void
+  /** Whether the pool has the handle's slot, cache and ring included. */
+  has(handle: number): boolean
+  bytes(handle: number): Uint8Array
+  destroy(): void
+}
+
+/** Opens `provider` for a pool with handles from `base` and the states `state`. */
+export function openProvider(provider: AnyProvider, base: number, state: Int32Array): Source {
+  if (provider.kind === 'page') {
+    return {
+      kind: 'page',
+      ...open(provider, base, state),
+      shared: provider.shared,
+      bytes: (handle) => checkView(provider.bytes(mint(handle)), provider.pageSize),
+    }
+  }
+  return {
+    kind: 'net_iov',
+    ...open(provider, base, state),
+    shared: undefined,
+    bytes: () => {
+      throw new HandleError(
+        'NETMEM_WRONG_KIND',
+        'A net_iov has no bytes on this host. Ask isPage() first, or pass the frag on to its device.',
+      )
+    },
+  }
+}
+
+function open<M extends Netmem>(
+  provider: MemoryProvider<M>,
+  base: number,
+  state: Int32Array,
+): Pick<Source, 'alloc' | 'release' | 'has' | 'counters' | 'destroy'> {
+  // Which slots the pool has: a provider that hands one out twice would alias two receivers.
+  const held = new Uint8Array(state.length)
+  const slots: Slots<M> = {
+    mint: (slot) => {
+      const handle = state[slot]
+      if (handle === undefined || held[slot] !== 0) {
+        throw broken(`made a handle of slot ${slot}, which it does not have`)
+      }
+      return mint(handle)
+    },
+    slot: (m) => ((bits(m) >> INDEX_SHIFT) & INDEX_MASK) - base,
+  }
+  provider.init(slots)
+  return {
+    alloc: (want, give) => {
+      let given = 0
+      provider.alloc(want, (m) => {
+        const slot = slots.slot(m)
+        if (given === want || held[slot] !== 0 || state[slot] !== bits(m)) {
+          throw broken(
+            given === want ? `gave more than the ${want} asked for` : `gave slot ${slot} twice`,
+          )
+        }
+        held[slot] = 1
+        given++
+        give(bits(m))
+      })
+    },
+    has: (handle) => held[slots.slot(mint<M>(handle))] === 1,
+    release: (handle) => {
+      held[slots.slot(mint<M>(handle))] = 0
+      provider.release(mint<M>(handle))
+    },
+    counters: () => provider.counters,
+    destroy: () => provider.destroy(),
+  }
+}
+
+function checkView(view: Uint8Array, pageSize: number): Uint8Array {
+  if (view.byteLength === pageSize) return view
+  throw broken(`answered ${view.byteLength} bytes for a page of ${pageSize}`)
+}
+
+function broken(what: string): LifetimeError {
+  return new LifetimeError(
+    'NETMEM_PROVIDER_BROKEN',
+    `The memory provider ${what}. Run it through providerConformance() of netmem/testing.`,
+  )
+}

@@ -1,0 +1,48 @@
+/**
+ * The ring between the alloc cache and the provider: first in, first out, so that memory rests
+ * before it is used again. Holds the integers of handles and belongs to one thread; what other
+ * threads give back arrives through a `ReturnList` and is moved here.
+ */
+export class RecycleRing {
+  readonly #slots: Int32Array
+  readonly #mask: number
+  // Both run on without wrapping to the ring's size, so that full and empty differ; 2^32 wraps harmlessly.
+  #head = 0
+  #tail = 0
+
+  /** `size` is rounded up to a power of two. */
+  constructor(size: number) {
+    const slots = 2 ** Math.ceil(Math.log2(size))
+    this.#slots = new Int32Array(slots)
+    this.#mask = slots - 1
+  }
+
+  get length(): number {
+    return (this.#tail - this.#head) | 0
+  }
+
+  /** Whether there was room. */
+  push(handle: number): boolean {
+    const tail = this.#tail
+    if (((tail - this.#head) | 0) > this.#mask) return false
+    this.#slots[tail & this.#mask] = handle
+    this.#tail = (tail + 1) | 0
+    return true
+  }
+
+  /** The oldest handle, or −1 when empty. */
+  shift(): number {
+    const head = this.#head
+    if (head === this.#tail) return -1
+    this.#head = (head + 1) | 0
+    return this.#slots[head & this.#mask] ?? -1
+  }
+
+  /** Whether a handle rests in it; for error messages, since it looks at every one. */
+  has(handle: number): boolean {
+    for (let at = this.#head; at !== this.#tail; at = (at + 1) | 0) {
+      if (this.#slots[at & this.#mask] === handle) return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,35 @@
+/** The page pool's counters, under the kernel's names and with its meanings (Linux, Documentation/networking/page_pool.rst). */
+export interface PagePoolStats {
+  readonly alloc: {
+    /** Allocations served from the cache. */
+    readonly fast: number
+    /** Allocations for which a page provider gave up to 64 pages; a net_iov provider counts none, as a memory provider in the kernel. */
+    readonly slow: number
+    /** As the provider reports it; otherwise 0. */
+    readonly slow_high_order: number
+    /** Misses of the cache that found the ring empty as well. */
+    readonly empty: number
+    /** Misses that were filled up from the ring. */
+    readonly refill: number
+    /** As the provider reports it; otherwise 0. */
+    readonly waive: number
+  }
+  readonly recycle: {
+    /** Put straight into the cache. */
+    readonly cached: number
+    /** The cache had no room; the ring was tried. */
+    readonly cache_full: number
+    /** Put into the ring, by whichever thread. */
+    readonly ring: number
+    /** The ring had no room; released to the provider. */
+    readonly ring_full: number
+    /** Released to the provider because somebody else might still hold it: a thread that ended with it. */
+    readonly released_refcnt: number
+  }
+  /** Held − released: what the provider has given and not got back, cache and ring included. */
+  readonly inflight: number
+  /** What drivers and applications have of that. */
+  readonly out: number
+  /** Payloads copied out of the pool's way (rx-copybreak), in all and not yet released. */
+  readonly copied: { readonly frags: number; readonly bytes: number; readonly bytesOut: number }
+}

@@ -1,0 +1,49 @@
+/** Which pieces of a provider's memory are free: what every provider of fixed pieces needs. */
+
+import { LifetimeError } from '../errors.ts'
+import type { Exactly, Netmem } from '../netmem.ts'
+import type { MemoryProvider, Slots } from '../pool/memory-provider.ts'
+
+/** The operations of a memory provider over `capacity` equal pieces, lowest first, last returned next. */
+export function freeSlots<M extends Netmem>(
+  capacity: number,
+): Pick<MemoryProvider<M>, 'init' | 'alloc' | 'release' | 'destroy'> & {
+  /** The slot of a handle. */
+  readonly slot: (m: Exactly<M>) => number
+} {
+  let slots: Slots<M> | undefined
+  const returned: number[] = []
+  let unused = 0
+  const opened = (): Slots<M> => {
+    if (slots !== undefined) return slots
+    throw new LifetimeError('NETMEM_PROVIDER_BUSY', 'No pool has this provider open.')
+  }
+  return {
+    slot: (m) => opened().slot(m),
+    init: (given) => {
+      if (slots !== undefined) {
+        throw new LifetimeError(
+          'NETMEM_PROVIDER_BUSY',
+          'Another pool has this provider. Wait for its destroy(), or make a second provider.',
+        )
+      }
+      slots = given
+    },
+    alloc: (want, give) => {
+      const { mint } = opened()
+      for (let given = 0; given < want; given++) {
+        const slot = returned.pop() ?? (unused < capacity ? unused++ : undefined)
+        if (slot === undefined) return
+        give(mint(slot))
+      }
+    },
+    release: (m) => {
+      returned.push(opened().slot(m))
+    },
+    destroy: () => {
+      slots = undefined
+      returned.length = 0
+      unused = 0
+    },
+  }
+}

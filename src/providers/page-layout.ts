@@ -1,0 +1,41 @@
+/** How a provider's memory is cut into pages, and the provider over memory that lies in one piece. */
+
+import { checkInteger } from '../errors.ts'
+import { MAX_SLOTS, type Page } from '../netmem.ts'
+import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
+import { freeSlots } from './free-slots.ts'
+
+/** How much memory, and in which pieces. */
+export interface PageLayout {
+  /** How many pages: 1 to 2^20 − 1. */
+  readonly pages: number
+  /** Bytes of each: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
+  readonly pageSize?: number
+}
+
+/** Holds what a fast sender has ready for one read, and still fits a core's cache. */
+export const DEFAULT_PAGE_SIZE: number = 256 * 1024
+
+/** The layout with its defaults; throws NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT. */
+export function checkLayout(layout: PageLayout): Required<PageLayout> {
+  return {
+    pages: checkInteger('pages', layout?.pages, 1, MAX_SLOTS),
+    pageSize: checkPageSize(layout?.pageSize ?? DEFAULT_PAGE_SIZE),
+  }
+}
+
+/** Provides the pages of `buffer()` from byte `offset`; the buffer may be another object each time, as a growing WebAssembly memory's is. */
+export function pagesOver(
+  buffer: () => ArrayBufferLike,
+  offset: number,
+  { pages, pageSize }: Required<PageLayout>,
+): PageProvider {
+  const { slot, ...operations } = freeSlots<Page>(pages)
+  return {
+    kind: 'page',
+    pageSize,
+    capacity: pages,
+    ...operations,
+    bytes: (page) => new Uint8Array(buffer(), offset + slot(page) * pageSize, pageSize),
+  }
+}

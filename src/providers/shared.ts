@@ -1,0 +1,14 @@
+/** Pages in a SharedArrayBuffer, which other threads can read. */
+
+import type { PageProvider } from '../pool/memory-provider.ts'
+import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
+
+/**
+ * Provides pages that threads can share: see `PagePool.share`. As long as nobody shares the pool
+ * it costs what a host pool does. Throws as `hostProvider` does.
+ */
+export function sharedProvider(layout: PageLayout): PageProvider {
+  const checked = checkLayout(layout)
+  const buffer = new SharedArrayBuffer(checked.pages * checked.pageSize)
+  return { ...pagesOver(() => buffer, 0, checked), shared: { buffer, offset: 0 } }
+}

@@ -1,0 +1,55 @@
+/** Threads to lend to, for tests; not published. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { Page } from '../netmem.ts'
+import { createPool } from '../pool/create-pool.ts'
+import { type HostFrag, pageFrag } from '../pool/frag.ts'
+import type { PoolShare } from '../pool/lender.ts'
+import type { PagePool } from '../pool/page-pool.ts'
+import { sharedProvider } from '../providers/shared.ts'
+import type { Delivery, Job, Receipt } from './borrower.test.worker.ts'
+import { some } from './pools.test.helper.ts'
+
+export function startBorrower(share: PoolShare, job: Job['job']): Worker {
+  const workerData: Job = { share, job }
+  return new Worker(new URL('borrower.test.worker.js', import.meta.url), { workerData })
+}
+
+/** Sends a delivery and waits for what the worker makes of it. */
+export async function deliver(worker: Worker, delivery: Delivery): Promise<Receipt> {
+  worker.postMessage(delivery)
+  const [receipt]: Receipt[] = await once(worker, 'message')
+  return some(receipt)
+}
+
+/** A pool that is shared, of pages of 64 KiB. */
+export function lendingPool(
+  pages: number,
+  lends?: number,
+): { pool: PagePool<Page>; share: PoolShare } {
+  const pool = createPool(sharedProvider({ pages, pageSize: 64 * 1024 }))
+  const share = lends === undefined ? pool.share() : pool.share({ lends })
+  return { pool, share }
+}
+
+/** A frag of a whole page that begins and ends with `word`, in both of its halves. */
+export function writtenFrag(pool: PagePool<Page>, word: number): HostFrag | undefined {
+  const page = pool.alloc()
+  if (page === undefined) return undefined
+  const { buffer, byteOffset } = pool.bytes(page)
+  const view = new DataView(buffer, byteOffset, pool.pageSize)
+  const half = pool.pageSize / 2
+  for (const at of [0, half - 4, half, pool.pageSize - 4]) view.setInt32(at, word)
+  return pageFrag(pool, page)
+}
+
+/** Waits until `condition` holds, in rounds of the event loop. */
+export async function until(condition: () => boolean, seconds = 10): Promise<void> {
+  const start = Date.now()
+  while (!condition()) {
+    assert.ok(Date.now() - start < 1000 * seconds, `${condition} within ${seconds} s`)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}

@@ -1,0 +1,83 @@
+/** A provider opened without a pool, and every answer of its checked at once. */
+
+import assert from 'node:assert/strict'
+import type { Exactly, Netmem } from '../netmem.ts'
+import * as netmem from '../netmem.ts'
+import type { MemoryProvider } from '../pool/memory-provider.ts'
+
+/** What a pool would do with its provider, by the numbers of slots. */
+export interface OpenedForTest<M extends Netmem> {
+  /** Slots that the provider has given. */
+  readonly out: ReadonlySet<number>
+  /** The handle of a slot that is out. */
+  readonly handle: (slot: number) => M
+  /** Asks for `want`; the slots it gave. */
+  readonly alloc: (want: number) => number[]
+  readonly allocAll: () => void
+  readonly release: (slot: number) => void
+  /** Releases what is out and leaves the provider to the next pool. */
+  readonly close: () => void
+}
+
+export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): OpenedForTest<M> {
+  const { base, handles } = netmem.claimHandles(provider.kind, provider.capacity)
+  const out = new Set<number>()
+  const slotOf = (m: Exactly<M>): number =>
+    ((netmem.bits(m) >> netmem.INDEX_SHIFT) & netmem.INDEX_MASK) - base
+  const handle = (slot: number): M => {
+    const bits = handles[slot]
+    assert.ok(bits !== undefined, `slot ${slot} is within the capacity`)
+    return netmem.mint<M>(bits)
+  }
+  try {
+    provider.init({ mint: handle, slot: slotOf })
+  } catch (error) {
+    netmem.releaseHandles(base, handles)
+    throw error
+  }
+  const alloc = (want: number): number[] => {
+    const given: number[] = []
+    provider.alloc(want, (m) => {
+      const slot = slotOf(m)
+      assert.equal(netmem.bits(m), handles[slot], 'what it gives was made by mint()')
+      assert.ok(!out.has(slot), `slot ${slot} is given while it is out`)
+      out.add(slot)
+      given.push(slot)
+    })
+    assert.ok(given.length <= want, `alloc(${want}) gives at most ${want}, not ${given.length}`)
+    return given
+  }
+  const release = (slot: number): void => {
+    assert.ok(out.delete(slot))
+    // As the pool does: what is given back is of the next generation.
+    const bits = (netmem.bits(handle(slot)) + netmem.GENERATION_STEP) & netmem.HANDLE_MASK
+    handles[slot] = bits
+    provider.release(netmem.mint<M>(bits))
+  }
+  return {
+    out,
+    handle,
+    alloc,
+    release,
+    allocAll: () => {
+      while (alloc(64).length > 0);
+    },
+    close: () => {
+      for (const slot of out) release(slot)
+      assert.equal(out.size, 0)
+      provider.destroy()
+      netmem.releaseHandles(base, handles)
+    },
+  }
+}
+
+/** A small seeded generator (mulberry32): an integer of 0 to below its argument. */
+export function random(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b_79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), state | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
+}

@@ -1,0 +1,173 @@
+/** What every memory provider has to do, as tests: of pages or net_iovs, this project's or yours. */
+
+import assert from 'node:assert/strict'
+import { test as nodeTest } from 'node:test'
+import { isNetmemError } from '../errors.ts'
+import { MAX_SLOTS, type Netmem } from '../netmem.ts'
+import { createPool } from '../pool/create-pool.ts'
+import type { MemoryProvider, NetIovProvider, PageProvider } from '../pool/memory-provider.ts'
+import { testDeviceMemory, testPages } from './conformance-memory.ts'
+import { openForTest, random } from './open-for-test.ts'
+
+/** How {@link providerConformance} runs. */
+export interface ConformanceOptions {
+  /** Registers one test: `test` of `node:test` by default; those of other runners do as well. */
+  readonly test?: (name: string, body: () => void | Promise<void>) => unknown
+}
+
+const RANDOM_STEPS = 10_000
+
+/**
+ * Registers the tests that every memory provider passes. `makeProvider` is called for each of
+ * them and returns a provider that no pool has open; a capacity of 2 to 1000 keeps them quick.
+ *
+ * @example
+ * ```ts
+ * import { hostProvider } from 'netmem'
+ * import { providerConformance } from 'netmem/testing'
+ *
+ * providerConformance('hostProvider', () => hostProvider({ pages: 64, pageSize: 4096 }))
+ * ```
+ */
+export function providerConformance(
+  name: string,
+  makeProvider: () => PageProvider | NetIovProvider,
+  options: ConformanceOptions = {},
+): void {
+  const register = options.test ?? ((title, body) => nodeTest(title, body))
+  const test = (what: string, body: (provider: PageProvider | NetIovProvider) => void): void => {
+    register(`${name}: ${what}`, () => body(makeProvider()))
+  }
+  // A provider of either kind, as the one of its kind that it is.
+  const each = (
+    what: string,
+    body: <M extends Netmem>(provider: MemoryProvider<M>) => void,
+  ): void => {
+    test(what, (provider) => (provider.kind === 'page' ? body(provider) : body(provider)))
+  }
+
+  test('says what it has', testDescription)
+  each('gives all it has, each piece once, and then nothing', testExhaustion)
+  each('never gives more than it is asked for', testWant)
+  each('gives again what was released', testRelease)
+  each('serves one pool at a time', testOneAtATime)
+  each('serves the next pool after destroy', testReuse)
+  each(`survives ${RANDOM_STEPS} random steps`, testRandomSteps)
+  test('has distinct memory for every piece, always the same', (provider) =>
+    provider.kind === 'page' ? testPages(provider) : testDeviceMemory(provider))
+  register(`${name}: serves a pool`, () => testThroughPool(makeProvider()))
+}
+
+function testDescription(provider: PageProvider | NetIovProvider): void {
+  const { kind, pageSize, capacity } = provider
+  assert.ok(kind === 'page' || kind === 'net_iov', `kind is 'page' or 'net_iov', not ${kind}`)
+  assert.ok(
+    Number.isInteger(Math.log2(pageSize)) && pageSize >= 4096 && pageSize <= 2 ** 30,
+    `pageSize is a power of two of 4 KiB to 1 GiB, not ${pageSize}`,
+  )
+  assert.ok(
+    Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_SLOTS,
+    `capacity is 1 to ${MAX_SLOTS}, not ${capacity}`,
+  )
+  if (provider.kind === 'net_iov') {
+    const { id } = provider.binding
+    assert.ok(Number.isInteger(id) && id >= 1, `a binding's id is an integer from 1, not ${id}`)
+  }
+}
+
+function testExhaustion<M extends Netmem>(provider: MemoryProvider<M>): void {
+  const opened = openForTest(provider)
+  opened.allocAll()
+  assert.equal(opened.out.size, provider.capacity, 'alloc gives as many as capacity says')
+  assert.equal(opened.alloc(1).length, 0, 'alloc gives nothing when all is out')
+  opened.close()
+}
+
+function testWant<M extends Netmem>(provider: MemoryProvider<M>): void {
+  const opened = openForTest(provider)
+  assert.equal(opened.alloc(0).length, 0)
+  assert.equal(opened.alloc(1).length, 1)
+  opened.alloc(Math.ceil(provider.capacity / 2))
+  opened.alloc(provider.capacity + 1)
+  opened.close()
+}
+
+function testRelease<M extends Netmem>(provider: MemoryProvider<M>): void {
+  const opened = openForTest(provider)
+  opened.allocAll()
+  for (const slot of [...opened.out].filter((_, index) => index % 2 === 0)) {
+    opened.release(slot)
+    assert.deepEqual(opened.alloc(2), [slot], 'the one piece that was released is given again')
+  }
+  opened.close()
+}
+
+function testOneAtATime<M extends Netmem>(provider: MemoryProvider<M>): void {
+  const opened = openForTest(provider)
+  const [slot = -1] = opened.alloc(1)
+  assert.throws(
+    () => openForTest(provider),
+    (error) => isNetmemError(error) && error.code === 'NETMEM_PROVIDER_BUSY',
+    'init throws NETMEM_PROVIDER_BUSY while another pool has the provider open',
+  )
+  // The refusal has not disturbed the pool that has it.
+  opened.release(slot)
+  opened.allocAll()
+  assert.equal(opened.out.size, provider.capacity)
+  opened.close()
+}
+
+function testReuse<M extends Netmem>(provider: MemoryProvider<M>): void {
+  for (let pools = 0; pools < 3; pools++) {
+    const opened = openForTest(provider)
+    opened.allocAll()
+    assert.equal(opened.out.size, provider.capacity, 'the next pool can have all of it')
+    opened.close()
+  }
+}
+
+function testRandomSteps<M extends Netmem>(provider: MemoryProvider<M>): void {
+  const opened = openForTest(provider)
+  const next = random(1)
+  for (let step = 0; step < RANDOM_STEPS; step++) {
+    const { out } = opened
+    const slot = [...out].at(next(out.size))
+    if (slot !== undefined && next(2) === 0) {
+      opened.release(slot)
+      continue
+    }
+    const free = provider.capacity - out.size
+    const want = 1 + next(8)
+    const given = opened.alloc(want).length
+    if (free > 0) assert.ok(given > 0, 'alloc gives something while something is free')
+  }
+  opened.close()
+}
+
+async function testThroughPool(provider: PageProvider | NetIovProvider): Promise<void> {
+  for (let uses = 0; uses < 2; uses++) {
+    if (provider.kind === 'page') await fillAndEmpty(createPool(provider))
+    else await fillAndEmpty(createPool(provider))
+  }
+}
+
+/** What this needs of a pool, whichever its kind. */
+interface AnyPool<M> {
+  readonly capacity: number
+  readonly out: number
+  readonly inflight: number
+  alloc(): M | undefined
+  put(m: M): void
+  destroy(): Promise<void>
+}
+
+async function fillAndEmpty<M>(pool: AnyPool<M>): Promise<void> {
+  const taken: M[] = []
+  for (let m = pool.alloc(); m !== undefined; m = pool.alloc()) taken.push(m)
+  assert.equal(taken.length, pool.capacity)
+  assert.equal(pool.out, pool.capacity)
+  for (const m of taken) pool.put(m)
+  await pool.destroy()
+  assert.equal(pool.out, 0)
+  assert.equal(pool.inflight, 0)
+}

@@ -1,0 +1,52 @@
+/**
+ * Device memory for tests: net_iovs of a dma-buf that does not exist. Nobody can look inside, and
+ * nothing ever arrives there; pools, drivers and frags cannot tell.
+ */
+
+import { checkInteger } from '../errors.ts'
+import { MAX_SLOTS, type NetIov } from '../netmem.ts'
+import { checkPageSize, type NetIovProvider } from '../pool/memory-provider.ts'
+import { freeSlots } from '../providers/free-slots.ts'
+
+/** How many net_iovs, and of which size. */
+export interface DeviceLayout {
+  /** How many net_iovs: 1 to 2^20 − 1. */
+  readonly netIovs: number
+  /** Bytes of each: a power of two, 4 KiB to 1 GiB; 4 KiB by default. */
+  readonly pageSize?: number
+  /** The binding they belong to; 1 by default. */
+  readonly bindingId?: number
+}
+
+/**
+ * Provides net_iovs of an imaginary dma-buf, one after the other from its start.
+ * Throws NETMEM_OUT_OF_RANGE and NETMEM_INVALID_ARGUMENT.
+ *
+ * @example
+ * ```ts
+ * import { createPool, isPage } from 'netmem'
+ * import { testDeviceProvider } from 'netmem/testing'
+ *
+ * const pool = createPool(testDeviceProvider({ netIovs: 64 }))
+ * const iov = pool.alloc()
+ * if (iov !== undefined) {
+ *   console.log(isPage(iov)) // false; pool.bytes(iov) does not compile
+ *   pool.put(iov)
+ * }
+ * await pool.destroy()
+ * ```
+ */
+export function testDeviceProvider(layout: DeviceLayout): NetIovProvider {
+  const netIovs = checkInteger('netIovs', layout?.netIovs, 1, MAX_SLOTS)
+  const pageSize = checkPageSize(layout.pageSize ?? 4096)
+  const id = checkInteger('bindingId', layout.bindingId ?? 1, 1, 2 ** 32 - 1)
+  const { slot, ...operations } = freeSlots<NetIov>(netIovs)
+  return {
+    kind: 'net_iov',
+    pageSize,
+    capacity: netIovs,
+    ...operations,
+    binding: { id },
+    offset: (iov) => slot(iov) * pageSize,
+  }
+}
