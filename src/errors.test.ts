@@ -10,7 +10,7 @@ import {
   LifetimeError,
   NetmemError,
 } from './errors.ts'
-import { codeOf } from './testing/pools.test.helper.ts'
+import { assertCode } from './testing/pools.test.helper.ts'
 
 test('errors carry their code, their name and their cause', () => {
   const cause = new Error('below')
@@ -48,16 +48,10 @@ test('nothing else is an error of netmem', () => {
 test('checkInteger lets whole numbers of its range through, and no other', () => {
   for (const value of [1, 2, 10]) assert.equal(checkInteger('n', value, 1, 10), value)
   for (const value of [0, 11, 1.5, Number.NaN, Number.POSITIVE_INFINITY, -1, 2 ** 53]) {
-    assert.equal(
-      codeOf(() => checkInteger('n', value, 1, 10)),
-      'NETMEM_OUT_OF_RANGE',
-    )
+    assertCode('NETMEM_OUT_OF_RANGE', () => checkInteger('n', value, 1, 10))
   }
   for (const value of [undefined, null, '1', 1n, {}, [1], true, Symbol('1')]) {
-    assert.equal(
-      codeOf(() => checkInteger('n', value, 1, 10)),
-      'NETMEM_INVALID_ARGUMENT',
-    )
+    assertCode('NETMEM_INVALID_ARGUMENT', () => checkInteger('n', value, 1, 10))
   }
   assert.throws(() => checkInteger('pages', 0, 1, 10), /pages .* 1 to 10, not 0/)
 })

@@ -61,13 +61,13 @@ export function isNetIov(m: Netmem): m is NetIov {
 
 export const TAG = 1
 export const INDEX_SHIFT = 1
-export const INDEX_BITS = 20
+const INDEX_BITS = 20
 export const INDEX_MASK: number = (1 << INDEX_BITS) - 1
 /** Adding it makes the next generation of a handle, once masked with {@link HANDLE_MASK}. */
 export const GENERATION_STEP: number = 1 << (INDEX_SHIFT + INDEX_BITS)
 export const HANDLE_MASK = 0x7fff_ffff
 /** Slots that all pools of a thread may have together; the last index stays unused. */
-export const MAX_SLOTS: number = INDEX_MASK
+export const MAX_SLOTS: number = (1 << INDEX_BITS) - 1
 
 /** The integer a handle is. */
 export function bits(m: Exactly<Netmem>): number {

@@ -109,8 +109,9 @@ export class SocketDriver implements Reader, Taker {
   ): Promise<number> {
     this.#checkFree()
     this.#streaming = false
+    const length = view.byteLength
+    if (length === 0) return Promise.resolve(0)
     return new Promise((resolve, reject) => {
-      const length = view.byteLength
       const destination = { view, length, filled: 0, mayEnd, onProgress, resolve, reject }
       this.#destination = destination
       this.#fillFromQueue(destination)

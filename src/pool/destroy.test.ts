@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
-import { codeOf, end, logged, some, take } from '../testing/pools.test.helper.ts'
+import { assertCode, codeOf, end, logged, some, take } from '../testing/pools.test.helper.ts'
 import { createPool, dualPool } from './create-pool.ts'
 import type { PagePool } from './page-pool.ts'
 
@@ -51,14 +51,8 @@ test('destroy waits for what is out, whichever way it comes back', async () => {
   assert.equal(pool.destroy(), done)
   // Cache and ring are emptied at once; only what is out is in flight.
   assert.deepEqual([pool.out, pool.inflight], [4, 4])
-  assert.equal(
-    codeOf(() => pool.alloc()),
-    'NETMEM_POOL_DESTROYED',
-  )
-  assert.equal(
-    codeOf(() => createPool(provider)),
-    'NETMEM_PROVIDER_BUSY',
-  )
+  assertCode('NETMEM_POOL_DESTROYED', () => pool.alloc())
+  assertCode('NETMEM_PROVIDER_BUSY', () => createPool(provider))
   // What is out can be used until it is put.
   pool.bytes(some(a)).fill(1)
   pool.put(some(a))
@@ -67,20 +61,11 @@ test('destroy waits for what is out, whichever way it comes back', async () => {
   pool.put(some(d), false)
   assert.deepEqual([pool.out, pool.inflight], [1, 1])
   assert.equal(await settled(done), false)
-  assert.equal(
-    codeOf(() => pool.put(some(a))),
-    'NETMEM_DOUBLE_PUT',
-  )
+  assertCode('NETMEM_DOUBLE_PUT', () => pool.put(some(a)))
   pool.put(some(c))
   assert.equal(await settled(done), true)
-  assert.equal(
-    codeOf(() => pool.put(some(c))),
-    'NETMEM_DOUBLE_PUT',
-  )
-  assert.equal(
-    codeOf(() => pool.alloc()),
-    'NETMEM_POOL_DESTROYED',
-  )
+  assertCode('NETMEM_DOUBLE_PUT', () => pool.put(some(c)))
+  assertCode('NETMEM_POOL_DESTROYED', () => pool.alloc())
   await end(pool, createPool(provider))
 })
 
@@ -167,10 +152,7 @@ test('destroy wakes those who wait, though nothing came back', async () => {
   pool.notify(() => called.push('late'))
   await pool.whenAvailable()
   assert.deepEqual(called, ['first', 'late'])
-  assert.equal(
-    codeOf(() => pool.alloc()),
-    'NETMEM_POOL_DESTROYED',
-  )
+  assertCode('NETMEM_POOL_DESTROYED', () => pool.alloc())
   pool.put(page)
   await done
   await end(pool)

@@ -1,10 +1,11 @@
 // What becomes of a JavaScript caller's mistakes: an error with a code, and nothing else.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ErrorCode } from '../errors.ts'
 import { bits, HANDLE_MASK, INDEX_SHIFT, type Page, TAG } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
-import { codeOf, end, some, take } from '../testing/pools.test.helper.ts'
+import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
 import { createPool, dualPool } from './create-pool.ts'
 import type { PagePool } from './page-pool.ts'
 
@@ -15,36 +16,16 @@ const smallPool = (): PagePool<Page> => createPool(hostProvider({ pages: 8, page
 const asPage = (value: unknown): Page => value as Page
 
 /** Every operation that takes a handle refuses `bad` with `code` and leaves the pool as it was. */
-function refused(pool: PagePool<Page>, bad: unknown, code: string): void {
+function refused(pool: PagePool<Page>, bad: unknown, code: ErrorCode): void {
   const page = asPage(bad)
   const before = pool.stats()
   const available = pool.available
   const what = `${typeof bad} ${String(bad)}`
-  assert.equal(
-    codeOf(() => pool.put(page)),
-    code,
-    `put of ${what}`,
-  )
-  assert.equal(
-    codeOf(() => pool.put(page, false)),
-    code,
-    `put into the ring of ${what}`,
-  )
-  assert.equal(
-    codeOf(() => pool.ref(page)),
-    code,
-    `ref of ${what}`,
-  )
-  assert.equal(
-    codeOf(() => pool.references(page)),
-    code,
-    `references of ${what}`,
-  )
-  assert.equal(
-    codeOf(() => pool.bytes(page)),
-    code,
-    `bytes of ${what}`,
-  )
+  assertCode(code, () => pool.put(page), `put of ${what}`)
+  assertCode(code, () => pool.put(page, false), `put into the ring of ${what}`)
+  assertCode(code, () => pool.ref(page), `ref of ${what}`)
+  assertCode(code, () => pool.references(page), `references of ${what}`)
+  assertCode(code, () => pool.bytes(page), `bytes of ${what}`)
   assert.deepEqual(pool.stats(), before)
   assert.equal(pool.available, available)
 }
@@ -64,10 +45,9 @@ async function soundAndEnd(pool: PagePool<Page>, out: Page[] = []): Promise<void
 test('what is no handle is refused, by the first pool of a thread and by every other', async () => {
   const pools = [smallPool(), smallPool(), smallPool()]
   for (const pool of pools) {
-    const out = take(2, pool)
-    const shared = some(out[0])
-    pool.ref(shared)
-    const handle = bits(shared)
+    const out = take(8, pool)
+    for (const page of out.slice(1)) pool.ref(page)
+    const handle = bits(some(out[0]))
     const noHandles: unknown[] = [undefined, null, Number.NaN, '0', 'page', {}, [], true, () => 0]
     const noIntegers = [
       handle + 0.5,
@@ -83,7 +63,7 @@ test('what is no handle is refused, by the first pool of a thread and by every o
     for (const bad of [...noHandles, ...noIntegers, ...alike]) {
       refused(pool, bad, 'NETMEM_WRONG_KIND')
     }
-    pool.put(shared)
+    for (const page of out.slice(1)) pool.put(page)
     await soundAndEnd(pool, out)
   }
 })
@@ -103,14 +83,8 @@ test('a handle of the other kind is refused', async () => {
   refused(pages, either, 'NETMEM_WRONG_KIND')
   // The same slot and generation, with the other tag.
   refused(pages, bits(page) | TAG, 'NETMEM_WRONG_KIND')
-  assert.equal(
-    codeOf(() => device.put(page as never)),
-    'NETMEM_WRONG_KIND',
-  )
-  assert.equal(
-    codeOf(() => dual.put(page)),
-    'NETMEM_WRONG_KIND',
-  )
+  assertCode('NETMEM_WRONG_KIND', () => device.put(page as never))
+  assertCode('NETMEM_WRONG_KIND', () => dual.put(page))
   dual.put(either)
   device.put(iov)
   await end(device, dual)
@@ -121,19 +95,10 @@ test('a net_iov has no bytes, whoever asks', async () => {
   const device = createPool(testDeviceProvider({ netIovs: 8 }))
   const dual = dualPool(testDeviceProvider({ netIovs: 8 }))
   const [iov, either] = [some(device.alloc()), some(dual.alloc())]
-  assert.equal(
-    codeOf(() => device.bytes(iov as never)),
-    'NETMEM_WRONG_KIND',
-  )
-  assert.equal(
-    codeOf(() => dual.bytes(asPage(either))),
-    'NETMEM_WRONG_KIND',
-  )
+  assertCode('NETMEM_WRONG_KIND', () => device.bytes(iov as never))
+  assertCode('NETMEM_WRONG_KIND', () => dual.bytes(asPage(either)))
   const share = device.share as unknown as () => unknown
-  assert.equal(
-    codeOf(() => share.call(device)),
-    'NETMEM_NOT_SHARED',
-  )
+  assertCode('NETMEM_NOT_SHARED', () => share.call(device))
   device.put(iov)
   dual.put(either)
   await end(device, dual)
@@ -178,10 +143,7 @@ test('a handle from before its generation came round again is refused 1023 times
     const page = some(pool.alloc())
     assert.ok(!seen.has(bits(page)))
     seen.add(bits(page))
-    assert.equal(
-      codeOf(() => pool.put(first)),
-      'NETMEM_STALE_HANDLE',
-    )
+    assertCode('NETMEM_STALE_HANDLE', () => pool.put(first))
     pool.put(page, uses % 2 === 0)
   }
   // The price of 31-bit handles: after 1024 uses of one slot the first handle is right again.
@@ -202,10 +164,7 @@ test('more references than were taken are not given back', async () => {
   assert.equal(pool.out, 0)
   refused(pool, page, 'NETMEM_DOUBLE_PUT')
   for (const count of [0, -1, 1.5, Number.NaN, 2 ** 20 + 1]) {
-    assert.equal(
-      codeOf(() => pool.ref(page, count)),
-      'NETMEM_OUT_OF_RANGE',
-    )
+    assertCode('NETMEM_OUT_OF_RANGE', () => pool.ref(page, count))
   }
   await soundAndEnd(pool)
 })
@@ -215,10 +174,7 @@ test('references are as many as fit, and no more', async () => {
   const page = some(pool.alloc())
   for (let calls = 0; calls < 2047; calls++) pool.ref(page, 2 ** 20)
   assert.equal(pool.references(page), 2047 * 2 ** 20 + 1)
-  assert.equal(
-    codeOf(() => pool.ref(page, 2 ** 20)),
-    'NETMEM_OUT_OF_RANGE',
-  )
+  assertCode('NETMEM_OUT_OF_RANGE', () => pool.ref(page, 2 ** 20))
   assert.equal(pool.references(page), 2047 * 2 ** 20 + 1)
   // Nobody puts them all back: this pool ends as it is.
 })
@@ -248,11 +204,7 @@ test('a destroyed pool refuses its handles, and its successors refuse them too',
     const pool = createPool(provider)
     for (let uses = 0; uses < 3; uses++) {
       const page = some(pool.alloc())
-      for (const stale of old)
-        assert.equal(
-          codeOf(() => pool.put(stale)),
-          'NETMEM_STALE_HANDLE',
-        )
+      for (const stale of old) assertCode('NETMEM_STALE_HANDLE', () => pool.put(stale))
       pool.put(page)
       old.push(page)
     }

@@ -1,6 +1,6 @@
 // Frags lent to other threads, one question at a time.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
@@ -13,7 +13,7 @@ import {
   until,
   writtenFrag,
 } from '../testing/lending.test.helper.ts'
-import { codeOf, end, some } from '../testing/pools.test.helper.ts'
+import { assertCode, end, some } from '../testing/pools.test.helper.ts'
 import { attach } from './attached-pool.ts'
 import { createPool } from './create-pool.ts'
 import { pageFrag } from './frag.ts'
@@ -27,14 +27,8 @@ test('a lent frag is read elsewhere, given back, and counted as through the ring
   const worker = startBorrower(share, 'release')
   const frag = some(writtenFrag(pool, 77))
   const lent = some(frag.lend(worker))
-  assert.equal(
-    codeOf(() => frag.bytes),
-    'NETMEM_FRAG_RELEASED',
-  )
-  assert.equal(
-    codeOf(() => frag.lend(worker)),
-    'NETMEM_FRAG_RELEASED',
-  )
+  assertCode('NETMEM_FRAG_RELEASED', () => frag.bytes)
+  assertCode('NETMEM_FRAG_RELEASED', () => frag.lend(worker))
   frag.release()
   assert.equal(pool.out, 1)
   const receipt = await deliver(worker, { lent: [lent], word: 77 })
@@ -82,17 +76,11 @@ test('a frag that was copied is lent as a copy', async () => {
 
 test('a pool that is not shared lends nothing, not even copies', async () => {
   const host = createPool(hostProvider({ pages: 1, pageSize: 65_536 }))
-  assert.equal(
-    codeOf(() => host.share()),
-    'NETMEM_NOT_SHARED',
-  )
+  assertCode('NETMEM_NOT_SHARED', () => host.share())
   const hostFrag = some(writtenFrag(host, 1))
   const copy = hostFrag.slice(0, 100)
   for (const frag of [hostFrag, copy]) {
-    assert.equal(
-      codeOf(() => frag.lend(nobody)),
-      'NETMEM_NOT_SHARED',
-    )
+    assertCode('NETMEM_NOT_SHARED', () => frag.lend(nobody))
     assert.ok(frag.bytes.length > 0)
     frag.release()
   }
@@ -107,19 +95,13 @@ test('what is no thread borrows nothing, and what is no share attaches to nothin
   }
   const attachAny = attach as (share?: unknown) => unknown
   for (const bad of [undefined, null, {}, { ...share, table: 1 }, new SharedArrayBuffer(8)]) {
-    assert.equal(
-      codeOf(() => attachAny(bad)),
-      'NETMEM_INVALID_ARGUMENT',
-    )
+    assertCode('NETMEM_INVALID_ARGUMENT', () => attachAny(bad))
   }
   for (const lends of [0, -1, 1.5, 2 ** 20 + 1]) {
     const other = lendingPool(1, 1).pool
     assert.equal(other.share({ lends }), other.share())
     const fresh = createPool(externalProvider(new SharedArrayBuffer(65_536), { pageSize: 65_536 }))
-    assert.equal(
-      codeOf(() => fresh.share({ lends })),
-      'NETMEM_OUT_OF_RANGE',
-    )
+    assertCode('NETMEM_OUT_OF_RANGE', () => fresh.share({ lends }))
     await end(fresh, other)
   }
   // The only entry is still free.
@@ -155,31 +137,16 @@ test('a lent frag is received once, and not after it was given back', async () =
   const [here, there] = [attach(share), attach(share)]
   const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
   const frag = here.receive(lent)
-  assert.equal(
-    codeOf(() => here.receive(lent)),
-    'NETMEM_STALE_HANDLE',
-  )
-  assert.equal(
-    codeOf(() => there.receive(lent)),
-    'NETMEM_STALE_HANDLE',
-  )
+  assertCode('NETMEM_STALE_HANDLE', () => here.receive(lent))
+  assertCode('NETMEM_STALE_HANDLE', () => there.receive(lent))
   frag.release()
-  frag.release()
-  assert.equal(
-    codeOf(() => frag.bytes),
-    'NETMEM_FRAG_RELEASED',
-  )
-  assert.equal(
-    codeOf(() => there.receive(lent)),
-    'NETMEM_STALE_HANDLE',
-  )
+  frag[Symbol.dispose]()
+  assertCode('NETMEM_FRAG_RELEASED', () => frag.bytes)
+  assertCode('NETMEM_STALE_HANDLE', () => there.receive(lent))
   assert.equal(pool.available, 1)
   // The same entry again, under another stamp.
   const next = some(some(writtenFrag(pool, 2)).lend(nobody))
-  assert.equal(
-    codeOf(() => there.receive(lent)),
-    'NETMEM_STALE_HANDLE',
-  )
+  assertCode('NETMEM_STALE_HANDLE', () => there.receive(lent))
   there.receive(next).release()
   assert.equal(pool.available, 1)
   await end(pool)
@@ -262,11 +229,30 @@ test('a page that is given back under a lent frag harms no other', async () => {
   // The frag owned that reference.
   pool.put(page)
   for (const lent of [some(right[0]), wrong, some(right[1])]) attached.receive(lent).release()
-  assert.equal(
-    codeOf(() => pool.available),
-    'NETMEM_DOUBLE_PUT',
-  )
+  assertCode('NETMEM_DOUBLE_PUT', () => pool.available)
   assert.equal(pool.available, 3)
+  await end(pool)
+})
+
+test('a thread that ends at any step of giving back takes nothing with it', async () => {
+  const { pool, share } = lendingPool(4, 4)
+  const attached = attach(share)
+  const words = new Int32Array(share.table)
+  for (let round = 0; round < 3; round++) {
+    const thread = new EventEmitter()
+    const lent = [1, 2, 3, 4].map((word) => some(some(writtenFrag(pool, word)).lend(thread)))
+    const [, received, halfway, returned] = lent
+    attached.receive(some(received))
+    attached.receive(some(returned)).release()
+    // Marked as returned, and not yet on the list of what is.
+    assert.ok(halfway?.kind === 'page')
+    words[2 + halfway.entry] = -(2 ** 31)
+    thread.emit('exit')
+    assert.equal(pool.out, 0)
+    assert.equal(pool.stats().recycle.released_refcnt, 3 * (round + 1))
+    assert.equal(pool.stats().recycle.ring, round + 1)
+    for (const one of lent) assertCode('NETMEM_STALE_HANDLE', () => attached.receive(one))
+  }
   await end(pool)
 })
 

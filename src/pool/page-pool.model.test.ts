@@ -9,7 +9,7 @@ import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { PoolModel } from '../testing/pool-model.test.helper.ts'
-import { codeOf, logged, type ProviderLog } from '../testing/pools.test.helper.ts'
+import { assertCode, logged, type ProviderLog } from '../testing/pools.test.helper.ts'
 import { createPool, dualPool } from './create-pool.ts'
 import { type HostFrag, pageFrag, RX_COPYBREAK } from './frag.ts'
 import type { MemoryProvider } from './memory-provider.ts'
@@ -117,10 +117,7 @@ function release<M extends Netmem>(model: PoolModel, real: Real<M>, at: number):
   else model.put(slot, true)
   frag.release()
   frag.release()
-  assert.equal(
-    codeOf(() => frag.bytes),
-    'NETMEM_FRAG_RELEASED',
-  )
+  assertCode('NETMEM_FRAG_RELEASED', () => frag.bytes)
 }
 
 function giveAllBack<M extends Netmem>(model: PoolModel, real: Real<M>, by: number): void {
@@ -162,10 +159,7 @@ function steps<M extends Netmem>(): fc.Arbitrary<Step<M>>[] {
         const expected = past && model.misuse(past.slot, past.use)
         if (past === undefined || expected === undefined) return
         real.operations++
-        assert.equal(
-          codeOf(() => real.pool.put(past.m as Exactly<M>)),
-          expected,
-        )
+        assertCode(expected, () => real.pool.put(past.m as Exactly<M>))
       }),
     ),
     any.map((by) =>
@@ -231,10 +225,7 @@ function steps<M extends Netmem>(): fc.Arbitrary<Step<M>>[] {
         void real.pool.destroy()
         assert.equal(log.destroys, out === 0 ? log.inits : log.inits - 1)
         assert.deepEqual([real.pool.out, real.pool.inflight, real.woken], [out, out, model.woken])
-        assert.equal(
-          codeOf(() => real.pool.alloc()),
-          'NETMEM_POOL_DESTROYED',
-        )
+        assertCode('NETMEM_POOL_DESTROYED', () => real.pool.alloc())
         giveAllBack(model, real, by)
         assert.deepEqual([real.pool.out, real.pool.inflight], [0, 0])
         assert.deepEqual(real.pool.stats(), model.stats())

@@ -4,7 +4,7 @@ import type { Exactly, Page } from '../netmem.ts'
 import { createPool, dualPool } from '../pool/create-pool.ts'
 import type { PageProvider, Slots } from '../pool/memory-provider.ts'
 import { providerConformance, testDeviceProvider } from '../testing/index.ts'
-import { codeOf, end, some } from '../testing/pools.test.helper.ts'
+import { assertCode, codeOf, end, some } from '../testing/pools.test.helper.ts'
 import { freeSlots } from './free-slots.ts'
 import { hostProvider } from './host.ts'
 import { sharedProvider } from './shared.ts'
@@ -85,10 +85,7 @@ test('a pool refuses a view of another size than the page', async () => {
   for (const size of [0, pageSize - 1, pageSize + 1, 2 * pageSize]) {
     const pool = createPool(tampered(() => ({ bytes: () => new Uint8Array(size) })))
     const page = some(pool.alloc())
-    assert.equal(
-      codeOf(() => pool.bytes(page)),
-      'NETMEM_PROVIDER_BROKEN',
-    )
+    assertCode('NETMEM_PROVIDER_BROKEN', () => pool.bytes(page))
     pool.put(page)
     await end(pool)
   }
@@ -103,31 +100,29 @@ test('a pool refuses a provider of impossible sizes and takes nothing for it', (
   ]) {
     let inits = 0
     const provider = tampered(() => ({ ...bad, init: () => inits++ }))
-    assert.equal(
-      codeOf(() => createPool(provider)),
-      'NETMEM_OUT_OF_RANGE',
-    )
+    assertCode('NETMEM_OUT_OF_RANGE', () => createPool(provider))
     assert.equal(inits, 0)
   }
   const badRing = (ringSize: number) => () =>
     createPool(hostProvider({ pages: 1, pageSize }), { ringSize })
   for (const size of [0, -1, 1.5, 16_385, Number.NaN]) {
-    assert.equal(codeOf(badRing(size)), 'NETMEM_OUT_OF_RANGE')
+    assertCode('NETMEM_OUT_OF_RANGE', badRing(size))
   }
+})
+
+test('the operations of freeSlots need a pool', () => {
+  const { alloc, slot, destroy } = freeSlots<Page>(1)
+  assertCode('NETMEM_PROVIDER_BUSY', () => alloc(1, () => {}))
+  assertCode('NETMEM_PROVIDER_BUSY', () => slot(5 as unknown as Page))
+  destroy()
 })
 
 test('a provider that is busy, or throws when opened, leaves no trace', async () => {
   const provider = hostProvider({ pages: 4, pageSize })
   const pool = createPool(provider)
   for (let attempts = 0; attempts < 3; attempts++) {
-    assert.equal(
-      codeOf(() => createPool(provider)),
-      'NETMEM_PROVIDER_BUSY',
-    )
-    assert.equal(
-      codeOf(() => dualPool(provider)),
-      'NETMEM_PROVIDER_BUSY',
-    )
+    assertCode('NETMEM_PROVIDER_BUSY', () => createPool(provider))
+    assertCode('NETMEM_PROVIDER_BUSY', () => dualPool(provider))
   }
   const throwing = tampered(() => ({
     init: () => {
@@ -144,10 +139,7 @@ test('a provider that is busy, or throws when opened, leaves no trace', async ()
 test('a thread has 2^20 − 1 handles; a destroyed pool gives its own back', async () => {
   const huge = testDeviceProvider({ netIovs: 2 ** 20 - 1 })
   const pool = createPool(huge)
-  assert.equal(
-    codeOf(() => createPool(hostProvider({ pages: 1, pageSize }))),
-    'NETMEM_OUT_OF_RANGE',
-  )
+  assertCode('NETMEM_OUT_OF_RANGE', () => createPool(hostProvider({ pages: 1, pageSize })))
   await end(pool)
   await end(
     createPool(hostProvider({ pages: 1, pageSize })),

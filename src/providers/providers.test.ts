@@ -4,7 +4,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { createPool } from '../pool/create-pool.ts'
 import type { PageProvider } from '../pool/memory-provider.ts'
 import { providerConformance, testDeviceProvider } from '../testing/index.ts'
-import { codeOf, end, some, take } from '../testing/pools.test.helper.ts'
+import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
 import { externalProvider } from './external.ts'
 import { hostProvider } from './host.ts'
 import { sharedProvider } from './shared.ts'
@@ -109,58 +109,31 @@ test('bad page counts and page sizes are refused with a code', () => {
   for (const make of [hostProvider, sharedProvider]) {
     const makeAny = make as (layout?: unknown) => unknown
     for (const value of notNumbers) {
-      assert.equal(
-        codeOf(() => makeAny({ pages: value })),
-        'NETMEM_INVALID_ARGUMENT',
-      )
+      assertCode('NETMEM_INVALID_ARGUMENT', () => makeAny({ pages: value }))
       if (value === null) continue
       const bad = { pages: 1, pageSize: value }
-      assert.equal(
-        codeOf(() => makeAny(bad)),
-        'NETMEM_INVALID_ARGUMENT',
-      )
+      assertCode('NETMEM_INVALID_ARGUMENT', () => makeAny(bad))
     }
-    assert.equal(
-      codeOf(() => makeAny()),
-      'NETMEM_INVALID_ARGUMENT',
-    )
-    assert.equal(
-      codeOf(() => makeAny({})),
-      'NETMEM_INVALID_ARGUMENT',
-    )
+    assertCode('NETMEM_INVALID_ARGUMENT', () => makeAny())
+    assertCode('NETMEM_INVALID_ARGUMENT', () => makeAny({}))
     for (const value of [...outOfRange, 2 ** 20]) {
-      assert.equal(
-        codeOf(() => make({ pages: value })),
-        'NETMEM_OUT_OF_RANGE',
-      )
+      assertCode('NETMEM_OUT_OF_RANGE', () => make({ pages: value }))
     }
     for (const value of [...outOfRange, 1, 2048, 4095, 4097, 12_288, 2 ** 31]) {
-      assert.equal(
-        codeOf(() => make({ pages: 1, pageSize: value })),
-        'NETMEM_OUT_OF_RANGE',
-      )
+      assertCode('NETMEM_OUT_OF_RANGE', () => make({ pages: 1, pageSize: value }))
     }
   }
   for (const value of outOfRange) {
-    assert.equal(
-      codeOf(() => testDeviceProvider({ netIovs: value })),
-      'NETMEM_OUT_OF_RANGE',
-    )
+    assertCode('NETMEM_OUT_OF_RANGE', () => testDeviceProvider({ netIovs: value }))
     const device = { netIovs: 1, pageSize: value }
-    assert.equal(
-      codeOf(() => testDeviceProvider(device)),
-      'NETMEM_OUT_OF_RANGE',
-    )
+    assertCode('NETMEM_OUT_OF_RANGE', () => testDeviceProvider(device))
   }
 })
 
 test('an external provider refuses what is no memory, or too little', () => {
   const externalAny = externalProvider as (memory?: unknown) => unknown
   for (const value of [undefined, ...notNumbers, 4096, [], { buffer: 4096 }]) {
-    assert.equal(
-      codeOf(() => externalAny(value)),
-      'NETMEM_INVALID_ARGUMENT',
-    )
+    assertCode('NETMEM_INVALID_ARGUMENT', () => externalAny(value))
   }
   for (const tooLittle of [
     new ArrayBuffer(0),
@@ -169,13 +142,11 @@ test('an external provider refuses what is no memory, or too little', () => {
     new Uint8Array(new ArrayBuffer(8192), 4097),
     new WebAssembly.Memory({ initial: 0 }),
   ]) {
-    const code = codeOf(() => externalProvider(tooLittle, { pageSize }))
-    assert.equal(code, 'NETMEM_DESTINATION_TOO_SMALL')
+    assertCode('NETMEM_DESTINATION_TOO_SMALL', () => externalProvider(tooLittle, { pageSize }))
   }
   const memory = new ArrayBuffer(2 ** 20)
   for (const value of [...outOfRange, 12_288]) {
-    const code = codeOf(() => externalProvider(memory, { pageSize: value }))
-    assert.equal(code, 'NETMEM_OUT_OF_RANGE')
+    assertCode('NETMEM_OUT_OF_RANGE', () => externalProvider(memory, { pageSize: value }))
   }
   // A refusal leaves the caller's memory as it is.
   assert.equal(structuredClone(memory, { transfer: [memory] }).byteLength, 2 ** 20)

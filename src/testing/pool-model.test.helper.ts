@@ -1,5 +1,6 @@
 /** What a page pool should do, with lists and maps of slot numbers; for tests, not published. */
 
+import type { ErrorCode } from '../errors.ts'
 import type { PagePoolStats } from '../pool/stats.ts'
 
 type Counters<T> = { -readonly [Name in keyof T]: number }
@@ -112,7 +113,7 @@ export class PoolModel {
   }
 
   /** What putting a handle of that use throws; `undefined` where it cannot be told from a good one. */
-  misuse(slot: number, use: number): string | undefined {
+  misuse(slot: number, use: number): ErrorCode | undefined {
     const age = (this.use(slot) - use) % GENERATIONS
     if (age === 0) return undefined
     return age === 1 && !this.out.has(slot) ? 'NETMEM_DOUBLE_PUT' : 'NETMEM_STALE_HANDLE'

@@ -34,6 +34,11 @@ export function codeOf(action: () => unknown): ErrorCode {
   return assert.fail('it does not throw')
 }
 
+/** `action` throws with that code. */
+export function assertCode(code: ErrorCode, action: () => unknown, what?: string): void {
+  assert.equal(codeOf(action), code, what)
+}
+
 /** `value`, which is there. */
 export function some<T>(value: T | undefined): T {
   assert.ok(value !== undefined)

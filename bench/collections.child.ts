@@ -1,0 +1,76 @@
+/** Receives one connection, and counts the collections of this process meanwhile. */
+
+import { once } from 'node:events'
+import net from 'node:net'
+import { createPool, hostProvider } from 'netmem'
+import { listen } from 'netmem/net'
+import { Collections } from './gc.ts'
+import { answer } from './processes.ts'
+
+export interface StreamRequest {
+  readonly warmUp: number
+  readonly bytes: number
+}
+
+/** What the sender puts in front. */
+const HEADER = 4
+
+class Counter {
+  readonly #collections = new Collections()
+  readonly #request: StreamRequest
+  #received = -HEADER
+  #startedAt = 0
+
+  constructor(request: StreamRequest) {
+    this.#request = request
+  }
+
+  count(bytes: number): void {
+    this.#received += bytes
+    if (this.#startedAt === 0 && this.#received >= this.#request.warmUp) {
+      this.#startedAt = performance.now()
+      this.#collections.start()
+    }
+  }
+
+  async sample(): Promise<unknown> {
+    const { warmUp, bytes } = this.#request
+    const seconds = (performance.now() - this.#startedAt) / 1000
+    const { major, minor } = await this.#collections.stop()
+    if (this.#received !== warmUp + bytes) {
+      throw new Error(`${this.#received} of ${warmUp + bytes} bytes arrived`)
+    }
+    return { major, minorPerGb: minor / (bytes / 1e9), gbPerS: bytes / 1e9 / seconds }
+  }
+}
+
+if (process.argv[2] === 'netmem') {
+  const pool = createPool(hostProvider({ pages: 64 }))
+  const listener = await listen({ pool, port: 0 })
+  process.send?.(listener.address.port)
+  answer(async (request: StreamRequest) => {
+    const connection = await listener.accept()
+    if (connection === undefined) throw new Error('the listener is closed')
+    const counter = new Counter(request)
+    for await (const frag of connection) {
+      counter.count(frag.length)
+      frag.release()
+    }
+    const sample = await counter.sample()
+    await connection.close()
+    if (pool.out !== 0) throw new Error(`${pool.out} pages are out after the connection`)
+    return sample
+  })
+} else {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  answer(async (request: StreamRequest) => {
+    const [socket] = (await once(server, 'connection')) as [net.Socket]
+    const counter = new Counter(request)
+    socket.on('data', (chunk) => counter.count(chunk.length))
+    await once(socket, 'end')
+    return await counter.sample()
+  })
+}

@@ -1,0 +1,65 @@
+/** The sender of the TCP figures: one `iperf3 -c`, whose server may be anybody's. */
+
+import { setTimeout } from 'node:timers/promises'
+import { Child, freePort, has, outputOf, Program } from './processes.ts'
+
+const HOST = '127.0.0.1'
+
+/** What the client reports of a test. */
+interface Report {
+  readonly end: {
+    readonly sum_received: { readonly bytes: number; readonly bits_per_second: number }
+    readonly sum_sent: { readonly bytes: number; readonly seconds: number }
+    readonly cpu_utilization_percent: { readonly host_total: number; readonly remote_total: number }
+  }
+}
+
+export const MISSING_IPERF3 =
+  'iperf3 is not installed (on Debian: apt-get install -y iperf3); not measured'
+
+export function hasIperf3(): boolean {
+  return has('iperf3')
+}
+
+/** A server that a test is run against, with what ends it. */
+export interface Target extends AsyncDisposable {
+  readonly port: number
+}
+
+/** `iperf3 -s` in a process of its own. */
+export async function iperf3Server(): Promise<Target> {
+  const port = await freePort()
+  const program = new Program('iperf3', ['-s', '-B', HOST, '-p', String(port)])
+  await setTimeout(300)
+  return { port, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
+}
+
+/** netmem's server code in a process of its own; `reads` is the receive path. */
+export async function netmemServer(
+  reads: 'receive' | 'for-await' | 'data',
+  pageSize: number = 256 * 1024,
+): Promise<Target> {
+  const child = new Child('iperf3-server', reads, String(pageSize))
+  const port = await child.next<number>()
+  return { port, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() }
+}
+
+/** Runs one test; the receiver's speed and CPU are what the server reported. */
+export async function runIperf3(
+  port: number,
+  seconds: number,
+): Promise<{ gbPerS: number; cpuPerGb: number; senderBusy: number }> {
+  const args = ['-c', HOST, '-p', String(port), '-t', String(seconds), '-J']
+  const report = JSON.parse(await outputOf('iperf3', args)) as Report
+  const { sum_received, sum_sent, cpu_utilization_percent: cpu } = report.end
+  // What was in flight when the time was over may be missing, and nothing else.
+  if (sum_received.bytes < sum_sent.bytes * 0.95 || sum_received.bytes > sum_sent.bytes) {
+    throw new Error(`iperf3 sent ${sum_sent.bytes} bytes; ${sum_received.bytes} were received`)
+  }
+  const gigabytes = sum_received.bytes / 1e9
+  return {
+    gbPerS: sum_received.bits_per_second / 8e9,
+    cpuPerGb: ((cpu.remote_total / 100) * sum_sent.seconds) / gigabytes,
+    senderBusy: cpu.host_total / 100,
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * `npm run bench [-- [--quick] [--write] [NAME...]]`: measures netmem against its peers in one run,
+ * prints a table of ratios, and writes `bench/results.json` and `bench/chart.svg` when all of it
+ * was measured in full. `--quick` shows that everything runs and that the data is right; it asserts
+ * no times. Fails only where something does not work: a missed target is a result.
+ */
+
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { chart } from './chart.ts'
+import { collections } from './collections.ts'
+import { connections } from './connections.ts'
+import { dataEvents } from './data-events.ts'
+import { heldMessages } from './held-messages.ts'
+import { iperf3 } from './iperf3.ts'
+import { describeMachine, loadAverage } from './machine.ts'
+import type { Context, Figure, Measure } from './measure.ts'
+import { pageSize } from './page-size.ts'
+import { poolCost } from './pool-cost.ts'
+import { resultsJson, table } from './report.ts'
+import { slowConsumer } from './slow-consumer.ts'
+import { tls } from './tls.ts'
+
+const PAIRS = 7
+
+const figures: readonly Figure[] = [
+  iperf3,
+  dataEvents,
+  tls,
+  collections,
+  slowConsumer,
+  heldMessages,
+  connections,
+  poolCost,
+  pageSize,
+]
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean' }, write: { type: 'boolean' }, help: { type: 'boolean' } },
+})
+const quick = values.quick ?? false
+const chosen =
+  positionals.length === 0 ? figures : figures.filter(({ name }) => positionals.includes(name))
+if (values.help === true || chosen.length < positionals.length) {
+  const names = figures.map(({ name, about }) => `  ${name.padEnd(15)}${about}`)
+  console.log(`npm run bench -- [--quick] [--write] [NAME...]\n\n${names.join('\n')}`)
+  process.exit(values.help === true ? 0 : 2)
+}
+
+const context: Context = { quick, pairs: quick ? 1 : PAIRS, log: (line) => console.log(line) }
+const startedAt = new Date()
+const measures: Measure[] = []
+for (const { name, about, run } of chosen) {
+  console.log(`${name}: ${about} (load ${loadAverage()})`)
+  measures.push(...(await run(context)))
+}
+
+console.log(`\n${table(measures)}`)
+if (quick)
+  console.log('\nA quick run: everything runs and the data is right; the times mean nothing.')
+if (values.write === true || (!quick && positionals.length === 0)) {
+  const machine = describeMachine()
+  const folder = new URL('../../bench/', import.meta.url)
+  writeFileSync(new URL('results.json', folder), resultsJson(measures, machine, startedAt, quick))
+  writeFileSync(new URL('chart.svg', folder), chart(measures, machine, startedAt))
+  console.log('\nWritten: bench/results.json and bench/chart.svg')
+}

@@ -1,0 +1,39 @@
+/**
+ * What senders send and receivers expect. Every connection sends the same bytes over and over, but
+ * each begins at another place, so that bytes of another connection are wrong bytes too.
+ */
+
+/** Prime, so that it fits no page: a byte in the wrong place is a wrong byte. */
+const PERIOD = 65_521
+const PHASE_STEP = 61
+
+/** The period, repeated to about a megabyte. */
+export const pattern: Buffer = Buffer.alloc(16 * PERIOD, period())
+
+function period(): Buffer {
+  const bytes = Buffer.alloc(PERIOD)
+  let state = 1
+  for (let i = 0; i < PERIOD; i++) {
+    // Of Numerical Recipes; its upper byte is random enough.
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
+    bytes[i] = state >>> 24
+  }
+  return bytes
+}
+
+/** Where in the pattern byte `at` of a connection lies. */
+export function phase(connection: number, at: number): number {
+  return (connection * PHASE_STEP + at) % PERIOD
+}
+
+/** Throws unless `bytes` are those of that connection from byte `at` on. */
+export function verify(connection: number, at: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    const from = phase(connection, at + done)
+    const length = Math.min(bytes.length - done, pattern.length - from)
+    if (pattern.compare(bytes, done, done + length, from, from + length) !== 0) {
+      throw new Error(`wrong bytes between ${at + done} and ${at + done + length}`)
+    }
+    done += length
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Nanoseconds that the pool takes: alloc and put through the cache, through the ring, and the two
+ * ends of lending frags to a thread. Fails if the first two make garbage.
+ */
+
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import {
+  createPool,
+  hostProvider,
+  type Lent,
+  type Page,
+  type PagePool,
+  pageFrag,
+  sharedProvider,
+} from 'netmem'
+import { Collections } from './gc.ts'
+import { answer } from './processes.ts'
+
+export interface CostRequest {
+  readonly rounds: number
+}
+
+const PAGES = 64
+const PAGE_SIZE = 4096
+/** Frags lent at once, many to a page. */
+const LENT = 8192
+
+async function timed(rounds: number, run: (rounds: number) => void): Promise<number> {
+  for (let i = 0; i < 5; i++) run(rounds / 20)
+  const collections = new Collections()
+  collections.start()
+  const start = process.hrtime.bigint()
+  run(rounds)
+  const ns = Number(process.hrtime.bigint() - start) / rounds
+  const { minor, major } = await collections.stop()
+  if (minor + major > 0) throw new Error(`${minor + major} collections in ${rounds} rounds`)
+  return ns
+}
+
+function throughCache(pool: PagePool<Page>, rounds: number): void {
+  for (let i = 0; i < rounds; i++) {
+    const page = pool.alloc()
+    if (page !== undefined) pool.put(page)
+  }
+}
+
+function throughRing(pool: PagePool<Page>, rounds: number): void {
+  for (let i = 0; i < rounds; i++) {
+    const page = pool.alloc()
+    if (page !== undefined) pool.put(page, false)
+  }
+}
+
+async function unshared(
+  rounds: number,
+): Promise<{ readonly cache: number; readonly ring: number }> {
+  const pool = createPool(hostProvider({ pages: PAGES, pageSize: PAGE_SIZE }))
+  const cache = await timed(rounds, (n) => throughCache(pool, n))
+  const { alloc, recycle } = pool.stats()
+  if (recycle.ring > 0 || alloc.fast < rounds) throw new Error('the cache was not what was used')
+  const ring = await timed(rounds, (n) => throughRing(pool, n))
+  if (pool.stats().recycle.ring < rounds) throw new Error('the ring was not what was used')
+  await pool.destroy()
+  return { cache, ring }
+}
+
+/**
+ * Lends in large batches and leaves out what carries a batch across: that is `postMessage`, which
+ * is not the pool's. Both ends are timed in loops of their own: alloc, frag, lend and taking back
+ * here; receiving and giving back there.
+ */
+async function lent(
+  rounds: number,
+): Promise<{ readonly owner: number; readonly borrower: number }> {
+  const pool = createPool(sharedProvider({ pages: LENT, pageSize: PAGE_SIZE }))
+  const share = pool.share({ lends: LENT })
+  const worker = new Worker(new URL('./pool-cost.worker.js', import.meta.url), {
+    workerData: share,
+  })
+  await once(worker, 'online')
+  const owner: number[] = []
+  const borrower: number[] = []
+  const batches = Math.max(8, Math.ceil(rounds / LENT))
+  for (let batch = 0; batch < batches; batch++) {
+    const start = process.hrtime.bigint()
+    const frags: Lent[] = []
+    for (let i = 0; i < LENT; i++) {
+      const page = pool.alloc()
+      if (page === undefined) throw new Error('the pool is dry')
+      const one = pageFrag(pool, page).lend(worker)
+      if (one !== undefined) frags.push(one)
+    }
+    const lending = Number(process.hrtime.bigint() - start)
+    if (frags.length !== LENT) throw new Error(`${frags.length} of ${LENT} frags were lent`)
+    worker.postMessage(frags)
+    const [ns] = (await once(worker, 'message')) as [number]
+    const back = process.hrtime.bigint()
+    const { available } = pool
+    const takingBack = Number(process.hrtime.bigint() - back)
+    if (available !== LENT) throw new Error(`${LENT - available} pages did not come back`)
+    owner.push((lending + takingBack) / LENT)
+    borrower.push(ns / LENT)
+  }
+  await worker.terminate()
+  await pool.destroy()
+  return { owner: settled(owner), borrower: settled(borrower) }
+}
+
+/** The median of the later half. */
+function settled(values: readonly number[]): number {
+  const later = values.slice(values.length / 2).sort((a, b) => a - b)
+  return later[Math.floor(later.length / 2)] ?? Number.NaN
+}
+
+answer(async ({ rounds }: CostRequest) => {
+  const { cache, ring } = await unshared(rounds)
+  const { owner, borrower } = await lent(rounds / 50)
+  return { cache, ring, shared: owner + borrower, owner, borrower }
+})

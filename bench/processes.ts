@@ -1,0 +1,132 @@
+/**
+ * Processes of the benchmark: each receiver and each sender has one of its own. A `*.child.ts` file
+ * answers requests over Node's IPC channel, one at a time.
+ */
+
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+/** A forked file of this folder. */
+export class Child implements AsyncDisposable {
+  readonly #process: ChildProcess
+  readonly #name: string
+
+  constructor(name: string, ...args: readonly string[]) {
+    this.#name = name
+    this.#process = fork(new URL(`./${name}.child.js`, import.meta.url), args, {
+      execArgv: ['--expose-gc'],
+    })
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0
+  }
+
+  /** Its next message; the caller says of which type. */
+  async next<T>(): Promise<T> {
+    const ended = new AbortController()
+    const { signal } = ended
+    try {
+      const answer = await Promise.race([
+        once(this.#process, 'message', { signal }),
+        once(this.#process, 'exit', { signal }).then(([code]) => {
+          throw new Error(`the process ${this.#name} ended with ${code}`)
+        }),
+      ])
+      return answer[0] as T
+    } finally {
+      ended.abort()
+    }
+  }
+
+  ask<T>(request: unknown): Promise<T> {
+    const answer = this.next<T>()
+    this.#process.send(request as object)
+    return answer
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await end(this.#process)
+  }
+}
+
+/** In a child: answers each request with what `handle` returns. */
+export function answer<T>(handle: (request: T) => Promise<unknown>): void {
+  process.on('message', (request) => {
+    handle(request as T).then(
+      (reply) => process.send?.(reply),
+      (error: unknown) => {
+        console.error(error)
+        process.exit(1)
+      },
+    )
+  })
+  // The parent is gone, however it ended.
+  process.on('disconnect', () => process.exit())
+}
+
+/** A program that is not ours; it ends with this object. */
+export class Program implements AsyncDisposable {
+  readonly #process: ChildProcess
+
+  constructor(command: string, args: readonly string[], input: number | 'ignore' = 'ignore') {
+    this.#process = spawn(command, args, { stdio: [input, 'ignore', 'ignore'] })
+    this.#process.on('error', () => {})
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await end(this.#process)
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+  const exit = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exit
+}
+
+/** What a program prints; throws when it fails. */
+export async function outputOf(command: string, args: readonly string[]): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const exit = once(child, 'exit')
+  const [output, errors] = await Promise.all([child.stdout, child.stderr].map(text))
+  const [code] = await exit
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${errors ?? ''}${output ?? ''}`)
+  return output ?? ''
+}
+
+/** Whether a program is there. */
+export function has(command: string, versionFlag = '--version'): boolean {
+  return spawnSync(command, [versionFlag], { stdio: 'ignore' }).status === 0
+}
+
+/** Seconds of a core that another process has used so far, where Linux tells. */
+export function cpuSecondsOf(pid: number): number {
+  try {
+    const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
+    // utime and stime, in ticks of 10 ms: fields 14 and 15 of proc(5), 11 after the name's.
+    const fields = rest.split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return Number.NaN
+  }
+}
+
+/** A loopback port that was free a moment ago, for programs that cannot choose one themselves. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}

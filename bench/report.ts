@@ -1,0 +1,71 @@
+/** Results as a table for people and as JSON for machines. */
+
+import type { Machine } from './machine.ts'
+import { brief, isMet, type Measure, median, medianRatio, ratioOf } from './measure.ts'
+
+const HEADINGS = ['figure', 'netmem', 'peer', 'ratio', 'spread', 'target', ''] as const
+
+/** Medians, the median of the ratios, and how far these were apart. */
+export function table(measures: readonly Measure[]): string {
+  const rows = [HEADINGS, ...measures.map(row)]
+  const widths = HEADINGS.map((_, column) =>
+    Math.max(...rows.map((cells) => (cells[column] ?? '').length)),
+  )
+  return rows
+    .map((cells) =>
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+function row(measured: Measure): readonly string[] {
+  const { pairs, title, unit, peer } = measured
+  const ratios = pairs.map((pair) => ratioOf(measured, pair))
+  const hasPeer = peer !== 'none'
+  const met = isMet(measured)
+  return [
+    title,
+    `${brief(median(pairs.map(({ ours }) => ours)))} ${unit}`.trim(),
+    hasPeer ? `${brief(median(pairs.map((pair) => pair.peer)))} ${unit} (${peer})` : '',
+    hasPeer ? `${brief(medianRatio(measured))} ×` : '',
+    hasPeer ? `${brief(Math.min(...ratios))}–${brief(Math.max(...ratios))}` : '',
+    targetText(measured),
+    met === undefined ? '' : met ? 'met' : 'MISSED',
+  ]
+}
+
+function targetText({ target, unit }: Measure): string {
+  if (target === undefined) return ''
+  const sign = target.is === 'at least' ? '≥' : '≤'
+  const what = target.of === 'ratio' ? `${brief(target.value)} ×` : `${target.value} ${unit}`
+  return `${sign} ${what.trim()}`
+}
+
+/** Laid out as the project's formatter has it. */
+export function resultsJson(
+  measures: readonly Measure[],
+  machine: Machine,
+  date: Date,
+  quick: boolean,
+): string {
+  const results = {
+    date: date.toISOString(),
+    quick,
+    machine,
+    measures: measures.map((measured) => ({
+      ...measured,
+      // JSON has no infinity: a peer without a cost has no ratio.
+      ratio: finite(medianRatio(measured)),
+      met: isMet(measured),
+      pairs: measured.pairs.map(({ ours, peer }) => ({ ours: finite(ours), peer: finite(peer) })),
+    })),
+  }
+  return `${JSON.stringify(results, undefined, 2)}\n`
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? Number(value.toPrecision(5)) : null
+}

@@ -1,0 +1,56 @@
+/** A TLS server that counts what it receives, through netmem or through Node's `data` events. */
+
+import { once } from 'node:events'
+import tls from 'node:tls'
+import { createPool, hostProvider } from 'netmem'
+import { listen } from 'netmem/net'
+import { answer } from './processes.ts'
+import { Stopwatch } from './stopwatch.ts'
+
+/** What to count before and during the measurement, in bytes. */
+export interface TlsRequest {
+  readonly warmUp: number
+  readonly bytes: number
+}
+
+const [reads, key = '', cert = ''] = process.argv.slice(2)
+const HOST = '127.0.0.1'
+
+if (reads === 'netmem') {
+  const pool = createPool(hostProvider({ pages: 64 }))
+  const listener = await listen({ pool, host: HOST, port: 0, tls: { key, cert } })
+  process.send?.(listener.address.port)
+  answer(async ({ warmUp, bytes }: TlsRequest) => {
+    const connection = await listener.accept()
+    if (connection === undefined) throw new Error('the listener is closed')
+    const watch = new Stopwatch(warmUp, bytes)
+    for await (const frag of connection) {
+      const goOn = watch.count(frag.length)
+      frag.release()
+      if (!goOn) break
+    }
+    connection.destroy()
+    await connection.closed
+    if (pool.out !== 0) throw new Error(`${pool.out} pages are out after the connection`)
+    return watch.sample()
+  })
+} else {
+  const server = tls.createServer({ key, cert }).listen(0, HOST)
+  await once(server, 'listening')
+  const address = server.address()
+  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  answer(async ({ warmUp, bytes }: TlsRequest) => {
+    const [socket] = (await once(server, 'secureConnection')) as [tls.TLSSocket]
+    const watch = new Stopwatch(warmUp, bytes)
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject)
+      socket.on('end', resolve)
+      socket.on('data', (chunk) => {
+        if (!watch.count(chunk.length)) resolve()
+      })
+    })
+    socket.on('error', () => {})
+    socket.destroy()
+    return watch.sample()
+  })
+}

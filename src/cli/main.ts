@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+/** The bin: `netmem COMMAND`. Each command has a file of its own. */
+
+import { readFileSync } from 'node:fs'
+
+import { Command, CommanderError } from 'commander'
+
+import { demoCommand } from './demo.ts'
+import { doctorCommand } from './doctor.ts'
+import { EXIT_CODES, Exit } from './exit.ts'
+import { iperf3Command } from './iperf3.ts'
+import { tolerateClosedOutput } from './output.ts'
+import { recvCommand } from './recv.ts'
+import { sendCommand } from './send.ts'
+
+const HELP = `
+Sizes are written as 64KiB, 1.5MiB (1024-based) or 2GB (1000-based).
+
+Example:
+  $ netmem demo
+
+${EXIT_CODES}
+Errors are one line on stderr, \`netmem: CODE: message\`; NODE_DEBUG=netmem adds the stack.`
+
+tolerateClosedOutput()
+
+const program = new Command('netmem')
+  .description('receive network data straight into memory you own')
+  .version(version(), '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this')
+  .addHelpText('after', HELP)
+const commands = [demoCommand(), recvCommand(), sendCommand(), iperf3Command(), doctorCommand()]
+for (const command of commands) program.addCommand(command.helpOption('-h, --help', 'print this'))
+for (const command of [program, ...commands]) {
+  command.exitOverride().showHelpAfterError(false).configureOutput({
+    outputError: (text, write) => write(usageError(text, command)),
+  })
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? Exit.ok : Exit.usage
+}
+
+/** Commander's message in the form that every error has here. */
+function usageError(text: string, command: Command): string {
+  const path = command === program ? 'netmem' : `netmem ${command.name()}`
+  const message = text.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  return `netmem: USAGE: ${message.trim().replace(/\.$/, '')}; see ${path} --help\n`
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const { version }: { readonly version: string } = JSON.parse(text)
+  return version
+}

@@ -1,0 +1,134 @@
+/** Options that several commands have. */
+
+import { type Command, InvalidArgumentError, Option } from 'commander'
+
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  createPool,
+  hostProvider,
+  type Page,
+  type PagePool,
+  sharedProvider,
+} from '../index.ts'
+import { parsePort } from './endpoint.ts'
+import { CliError, usage } from './exit.ts'
+import { MAX_SEED } from './pattern.ts'
+import { exactSize, parseSize } from './size.ts'
+
+/** iperf3's. */
+export const DEFAULT_PORT = 5201
+
+export interface PoolOptions {
+  readonly pool: number
+  readonly pageSize: number
+  readonly memory: 'host' | 'shared'
+}
+
+export interface ListenOptions extends PoolOptions {
+  readonly host: string
+  readonly port: number
+  readonly once?: true
+  readonly json?: true
+}
+
+/** Adds --json. */
+export function withJson(command: Command): Command {
+  return command.option('--json', 'one line of JSON at the end, and nothing else on stdout')
+}
+
+/** Adds --host, --port, --pool, --page-size, --memory, --once and --json. */
+export function withListenOptions(command: Command): Command {
+  command
+    .option('--host <address>', 'address of this machine; 0.0.0.0 or :: for all', '127.0.0.1')
+    .option('--port <number>', '0 takes a free one', argument(parseListenPort), DEFAULT_PORT)
+  withPoolOptions(command).option('--once', 'end after the first')
+  return withJson(command)
+}
+
+/** Adds --pool, --page-size and --memory. */
+export function withPoolOptions(command: Command): Command {
+  return command
+    .addOption(sizeOption('--pool <size>', 'memory to receive into', 16 * 2 ** 20))
+    .addOption(sizeOption('--page-size <size>', 'a power of two from 4KiB', 256 * 2 ** 10))
+    .addOption(
+      new Option('--memory <kind>', 'memory of this thread, or one that threads can share')
+        .choices(['host', 'shared'])
+        .default('host'),
+    )
+}
+
+/** A size, of which the help shows the default as one would write it. */
+export function sizeOption(flags: string, description: string, bytes?: number): Option {
+  const option = new Option(flags, description).argParser(argument(parsePositiveSize))
+  return bytes === undefined ? option : option.default(bytes, exactSize(bytes))
+}
+
+/** --pattern. */
+export function patternOption(description: string): Option {
+  return new Option('--pattern <seed>', description).argParser(argument(parseSeed))
+}
+
+/** Turns a parser's error into commander's, which names the option. */
+export function argument<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+    }
+  }
+}
+
+/** Makes the pool that was asked for: as many whole pages as fit. */
+export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page> {
+  const pages = Math.floor(pool / pageSize)
+  if (pages === 0) {
+    throw usage(
+      `--pool ${exactSize(pool)} holds no page of ${exactSize(pageSize)}; make it larger, or --page-size smaller.`,
+    )
+  }
+  try {
+    return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
+  } catch (error) {
+    if (error instanceof ArgumentRangeError || error instanceof ArgumentTypeError) {
+      throw usage(error.message)
+    }
+    throw new CliError(
+      'NO_MEMORY',
+      `There is no memory for a pool of ${exactSize(pool)}; make --pool smaller.`,
+      { cause: error },
+    )
+  }
+}
+
+/** `64 pages of 256KiB, host memory`. */
+export function describePool(pool: PagePool<Page>, { memory }: PoolOptions): string {
+  return `${pool.capacity} pages of ${exactSize(pool.pageSize)}, ${memory} memory`
+}
+
+function parseListenPort(text: string): number {
+  return parsePort(text, 0)
+}
+
+function parsePositiveSize(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes === 0) throw new RangeError('it must be at least one byte')
+  return bytes
+}
+
+/** A whole number from 0 to 2^32 − 1. */
+function parseSeed(text: string): number {
+  const seed = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!(seed <= MAX_SEED)) throw new RangeError(`a seed is a whole number of 0 to ${MAX_SEED}`)
+  return seed
+}
+
+/** A whole number from 1 to `max`. */
+export function parseCount(max: number): (text: string) => number {
+  return (text) => {
+    const count = /^\d+$/.test(text) ? Number(text) : 0
+    if (count < 1 || count > max) throw new RangeError(`it is a whole number of 1 to ${max}`)
+    return count
+  }
+}

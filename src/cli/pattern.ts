@@ -1,0 +1,91 @@
+/**
+ * Test data: a pseudo-random period, repeated for ever. Any part of it can be made or checked at
+ * the speed of memory, and data that is wrong, lost, doubled or misplaced by anything but whole
+ * periods shows.
+ */
+
+/** A prime, so that no power of two, page or block is a multiple of it. */
+export const PERIOD_BYTES: number = 2 ** 20 + 7
+
+/** Seeds are 0 to 2^32 − 1. */
+export const MAX_SEED: number = 2 ** 32 - 1
+
+/** The stream of one seed, the same on every machine. */
+export class Pattern {
+  readonly seed: number
+  /** Two periods: whatever the phase, a whole period follows in one piece. */
+  readonly doubled: Buffer
+
+  constructor(seed: number) {
+    this.seed = seed
+    this.doubled = Buffer.alloc(2 * PERIOD_BYTES)
+    let state = seed
+    for (let at = 0; at < PERIOD_BYTES; at += 4) {
+      // splitmix32: a counter through a mixing function, so that every seed will do.
+      state = (state + 0x9e3779b9) | 0
+      let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad)
+      mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
+      this.doubled.writeInt32LE(mixed ^ (mixed >>> 15), at)
+    }
+    this.doubled.copy(this.doubled, PERIOD_BYTES, 0, PERIOD_BYTES)
+  }
+
+  /** Up to `maxBytes` of the stream from byte `offset` on, at the most a period: a view. */
+  view(offset: number, maxBytes: number): Uint8Array {
+    const phase = offset % PERIOD_BYTES
+    return this.doubled.subarray(phase, phase + Math.min(maxBytes, PERIOD_BYTES))
+  }
+
+  /** The first `bytes` of the stream, in views of `viewBytes`. */
+  *views(bytes: number, viewBytes: number): Generator<Uint8Array, void, void> {
+    for (let at = 0; at < bytes; ) {
+      const view = this.view(at, Math.min(viewBytes, bytes - at))
+      yield view
+      at += view.byteLength
+    }
+  }
+}
+
+/** Checks a stream against a pattern, chunk by chunk. */
+export class Verifier {
+  readonly #pattern: Buffer
+  #bytes = 0
+  #firstWrong: number | undefined
+
+  constructor(pattern: Pattern) {
+    this.#pattern = pattern.doubled
+  }
+
+  /** Bytes checked so far; after a wrong one no more are. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The offset in the stream of the first wrong byte. */
+  get firstWrong(): number | undefined {
+    return this.#firstWrong
+  }
+
+  /** Checks what follows; false once anything was wrong. */
+  check(chunk: Uint8Array): boolean {
+    const pattern = this.#pattern
+    for (let at = 0; at < chunk.byteLength; ) {
+      if (this.#firstWrong !== undefined) return false
+      const phase = this.#bytes % PERIOD_BYTES
+      const length = Math.min(chunk.byteLength - at, pattern.byteLength - phase)
+      if (pattern.compare(chunk, at, at + length, phase, phase + length) !== 0) {
+        this.#locate(chunk.subarray(at, at + length), phase)
+        return false
+      }
+      this.#bytes += length
+      at += length
+    }
+    return this.#firstWrong === undefined
+  }
+
+  #locate(piece: Uint8Array, phase: number): void {
+    const at = piece.findIndex((byte, index) => byte !== this.#pattern[phase + index])
+    this.#bytes += Math.max(0, at)
+    this.#firstWrong = this.#bytes
+  }
+}

@@ -1,0 +1,59 @@
+/** What is the same for every command: signals, errors, the JSON line, the exit code. */
+
+import { debuglog } from 'node:util'
+
+import { CliError, type Described, describeError, Exit, onInterruption } from './exit.ts'
+import { Output, type OutputOptions } from './output.ts'
+
+/** What a command has to say in the end. */
+export interface Outcome {
+  /** The fields of the JSON line. */
+  readonly report: object
+  /** What went wrong, which the command has shown already. */
+  readonly failure?: Described | undefined
+}
+
+/** With NODE_DEBUG=netmem an error is shown with its stack. */
+const debug = debuglog('netmem')
+
+/**
+ * Runs a command. `work` ends soon after its signal aborts, with what it has by then; that it
+ * failed then is not an error of its own.
+ */
+export async function run(
+  command: string,
+  options: OutputOptions,
+  work: (output: Output, signal: AbortSignal) => Promise<Outcome>,
+): Promise<void> {
+  const output = new Output(options)
+  const interruption = onInterruption()
+  let report: object = {}
+  let failure: Described | undefined
+  let exitCode: number = Exit.ok
+  try {
+    const outcome = await work(output, interruption.signal)
+    report = outcome.report
+    failure = outcome.failure
+    if (failure !== undefined) exitCode = Exit.failed
+  } catch (error) {
+    if (interruption.exitCode === undefined) {
+      failure = complain(output, error)
+      exitCode = exitCodeOf(error)
+    }
+  }
+  interruption.forget()
+  exitCode = interruption.exitCode ?? exitCode
+  output.report({ command, exitCode, error: failure, ...report })
+  process.exitCode = exitCode
+}
+
+function complain(output: Output, error: unknown): Described {
+  const described = describeError(error)
+  output.complain(described)
+  debug('%o', error)
+  return described
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof CliError && error.code === 'USAGE' ? Exit.usage : Exit.failed
+}

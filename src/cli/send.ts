@@ -1,0 +1,111 @@
+/** `netmem send`: a file, stdin or a pattern, over TCP to any receiver. */
+
+import { Command } from 'commander'
+
+import { createPool, hostProvider } from '../index.ts'
+import { type Connection, connect } from '../net/index.ts'
+import { formatEndpoint, parseEndpoint } from './endpoint.ts'
+import { describeError, EXIT_CODES, usage } from './exit.ts'
+import { patternOption, sizeOption, withJson } from './options.ts'
+import type { Output } from './output.ts'
+import { Pattern } from './pattern.ts'
+import { type Outcome, run } from './run.ts'
+import { fileSource, patternSource, type Source, stdinSource } from './send/source.ts'
+import { roughRate, roughSize } from './size.ts'
+
+interface SendOptions {
+  readonly bytes?: number
+  readonly pattern?: number
+  readonly json?: true
+}
+
+const HELP = `
+It ends when the peer has closed its side, as receivers do that have got everything.
+
+Examples:
+  $ netmem send 192.0.2.7:5201 disk.img
+  $ tar c . | netmem send '[2001:db8::7]:5201'
+  $ netmem send localhost:5201 --bytes 10GB --pattern 7
+
+${EXIT_CODES}`
+
+export function sendCommand(): Command {
+  const command = new Command('send')
+    .description('send a file, stdin or a pattern over TCP to any receiver')
+    .argument('<host:port>', 'where to; IPv6 in brackets: [::1]:5201')
+    .argument('[file]', 'what; - or nothing is stdin')
+    .addOption(sizeOption('--bytes <size>', 'send as many of a pattern'))
+    .addOption(patternOption('the seed of that pattern (default: 1)'))
+    .addHelpText('after', HELP)
+  return withJson(command).action((where: string, file: string | undefined, options: SendOptions) =>
+    run('send', { json: options.json === true }, (output, signal) =>
+      send(where, file, options, output, signal),
+    ),
+  )
+}
+
+/** It receives nothing but what a talkative peer says. */
+const POOL = { pages: 2, pageSize: 16 * 1024 }
+
+async function send(
+  where: string,
+  file: string | undefined,
+  options: SendOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { host, port } = parseEndpoint(where)
+  const source = await sourceOf(file, options)
+  const pool = createPool(hostProvider(POOL))
+  const connection = await connect({ pool, host, port, signal })
+  const began = performance.now()
+  let bytes = 0
+  const stop = output.progress({
+    label: 'sent',
+    totalBytes: source.totalBytes,
+    bytes: () => bytes,
+  })
+  let error: unknown
+  try {
+    // What comes back is of no interest, but would stop a peer that wants it read.
+    const peerDone = discard(connection)
+    peerDone.catch(() => undefined)
+    for await (const view of source.views) {
+      await connection.write(view)
+      bytes += view.byteLength
+    }
+    await connection.end()
+    await peerDone
+    await connection.close()
+  } catch (cause) {
+    error = cause
+    connection.destroy()
+  }
+  stop()
+  if (file === undefined || file === '-') process.stdin.destroy()
+  await pool.destroy()
+
+  const seconds = (performance.now() - began) / 1_000
+  const failure = error === undefined || signal.aborted ? undefined : describeError(error)
+  const ended = error === undefined ? 'finished' : signal.aborted ? 'interrupted' : 'failed'
+  const peer = formatEndpoint(connection.remoteAddress)
+  output.result(
+    `${peer}  ${bytes} bytes (${roughSize(bytes)})  ${seconds.toFixed(3)} s  ${roughRate(bytes, seconds)}  ${ended}`,
+  )
+  if (failure !== undefined) output.complain(failure)
+  return { report: { peer, bytes, seconds, bytesPerSecond: bytes / seconds, ended }, failure }
+}
+
+async function sourceOf(file: string | undefined, options: SendOptions): Promise<Source> {
+  const { bytes, pattern } = options
+  if (bytes !== undefined || pattern !== undefined) {
+    if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')
+    if (bytes === undefined) throw usage('--pattern has no end: say how much with --bytes.')
+    return patternSource(new Pattern(pattern ?? 1), bytes)
+  }
+  return file === undefined || file === '-' ? stdinSource() : fileSource(file)
+}
+
+async function discard(connection: Connection): Promise<void> {
+  for await (const frag of connection) frag.release()
+}

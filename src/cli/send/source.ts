@@ -1,0 +1,53 @@
+/** What `netmem send` sends: a file, stdin, or a pattern. */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import type { Pattern } from '../pattern.ts'
+
+/** Bytes to send. Each view stays as it is until the next is asked for. */
+export interface Source {
+  readonly views: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+  /** How many there will be, if that is known. */
+  readonly totalBytes: number | undefined
+}
+
+/** Large enough that calls cost nothing beside copying, small enough for a core's cache. */
+const VIEW_BYTES = 1024 * 1024
+
+export function patternSource(pattern: Pattern, bytes: number): Source {
+  return { views: pattern.views(bytes, VIEW_BYTES), totalBytes: bytes }
+}
+
+export function stdinSource(): Source {
+  return { views: process.stdin, totalBytes: undefined }
+}
+
+export async function fileSource(path: string): Promise<Source> {
+  const file = await open(path)
+  try {
+    const stat = await file.stat()
+    return { views: fileViews(file), totalBytes: stat.isFile() ? stat.size : undefined }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** Reads one part while another is being sent. */
+async function* fileViews(file: FileHandle): AsyncGenerator<Uint8Array, void, void> {
+  let filling = new Uint8Array(VIEW_BYTES)
+  let sending = new Uint8Array(VIEW_BYTES)
+  const fill = (): Promise<number> => file.read(filling, 0).then(({ bytesRead }) => bytesRead)
+  let reading = fill()
+  try {
+    for (let length = await reading; length > 0; length = await reading) {
+      const full = filling
+      filling = sending
+      sending = full
+      reading = fill()
+      yield full.subarray(0, length)
+    }
+  } finally {
+    await reading.catch(() => undefined)
+    await file.close()
+  }
+}

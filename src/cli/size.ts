@@ -1,0 +1,80 @@
+/**
+ * Sizes as people write them, and as they read them. Parsing is strict: a unit is either binary
+ * (`64KiB`) or decimal (`2GB`), and nothing is guessed or rounded.
+ */
+
+const UNITS: { readonly [unit: string]: bigint | undefined } = {
+  B: 1n,
+  KiB: 2n ** 10n,
+  MiB: 2n ** 20n,
+  GiB: 2n ** 30n,
+  TiB: 2n ** 40n,
+  kB: 10n ** 3n,
+  KB: 10n ** 3n,
+  MB: 10n ** 6n,
+  GB: 10n ** 9n,
+  TB: 10n ** 12n,
+}
+
+/**
+ * The bytes that `text` says: digits, perhaps a fraction, and a unit, without which it is bytes.
+ * At most 2^53 − 1. Throws a RangeError that says what is wrong with the text.
+ */
+export function parseSize(text: string): number {
+  const match = /^(\d+)(?:\.(\d+))?([A-Za-z]*)$/.exec(text)
+  const [, whole = '', fraction = '', unit = ''] = match ?? []
+  if (match === null) {
+    throw new RangeError(`'${text}' is no size; write digits and a unit, as 64KiB, 1.5MiB or 2GB`)
+  }
+  const factor = UNITS[unit === '' ? 'B' : unit]
+  if (factor === undefined) throw new RangeError(unknownUnit(text, unit))
+  const scaled = BigInt(whole + fraction) * factor
+  const divisor = 10n ** BigInt(fraction.length)
+  if (scaled % divisor !== 0n) throw new RangeError(`'${text}' is not a whole number of bytes`)
+  const bytes = Number(scaled / divisor)
+  if (!Number.isSafeInteger(bytes)) throw new RangeError(`'${text}' is more than 2^53 − 1 bytes`)
+  return bytes
+}
+
+function unknownUnit(text: string, unit: string): string {
+  const letter = /^([kKMGT])[iI]?[bB]?$/.exec(unit)?.[1]?.toUpperCase()
+  const number = text.slice(0, text.length - unit.length)
+  return letter === undefined
+    ? `'${unit}' in '${text}' is no unit; there are B, KiB, MiB, GiB, TiB, kB, MB, GB and TB`
+    : `'${text}' may mean two things; write ${number}${letter}iB (1024-based) or ${number}${letter}B (1000-based)`
+}
+
+const BINARY = ['TiB', 'GiB', 'MiB', 'KiB'] as const
+
+/** The shortest way to write a size exactly: `256KiB`, `1000B`. {@link parseSize} reads it back. */
+export function exactSize(bytes: number): string {
+  for (const unit of BINARY) {
+    const factor = Number(UNITS[unit])
+    if (bytes >= factor && bytes % factor === 0) return `${bytes / factor}${unit}`
+  }
+  return `${bytes}B`
+}
+
+/** About how much: `1.46 GiB`. */
+export function roughSize(bytes: number): string {
+  for (const unit of BINARY) {
+    const factor = Number(UNITS[unit])
+    if (bytes >= factor) return `${significant(bytes / factor)} ${unit}`
+  }
+  return `${bytes} B`
+}
+
+/** Bytes per second, as `2.11 GB/s`: decimal units, as rates are given. */
+export function roughRate(bytes: number, seconds: number): string {
+  const rate = seconds > 0 ? bytes / seconds : 0
+  for (const unit of ['GB', 'MB', 'kB'] as const) {
+    const factor = Number(UNITS[unit])
+    if (rate >= factor) return `${significant(rate / factor)} ${unit}/s`
+  }
+  return `${Math.round(rate)} B/s`
+}
+
+/** Three digits where there are that many. */
+function significant(value: number): string {
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
+}

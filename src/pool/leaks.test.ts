@@ -1,0 +1,208 @@
+// Frags that nobody releases. They are collected by hand: the tests run with --expose-gc.
+import assert from 'node:assert/strict'
+import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Page } from '../netmem.ts'
+import { hostProvider } from '../providers/host.ts'
+import { sharedProvider } from '../providers/shared.ts'
+import { end, some, take } from '../testing/pools.test.helper.ts'
+import { attach } from './attached-pool.ts'
+import { createPool } from './create-pool.ts'
+import { type HostFrag, pageFrag } from './frag.ts'
+import type { LeakReport } from './leaks.ts'
+import type { Lent } from './lender.ts'
+import type { PagePool } from './page-pool.ts'
+
+const pageSize = 64 * 1024
+
+async function collect(): Promise<void> {
+  for (let rounds = 0; rounds < 3; rounds++) {
+    some(globalThis.gc)()
+    await sleep(5)
+  }
+}
+
+/** What is reported while `action` runs, and after the collection that follows it. */
+async function reportsOf(action: () => void | Promise<void>): Promise<LeakReport[]> {
+  const reports: LeakReport[] = []
+  const listen = (report: unknown): void => void reports.push(report as LeakReport)
+  subscribe('netmem:leak', listen)
+  await action()
+  await collect()
+  unsubscribe('netmem:leak', listen)
+  return reports
+}
+
+function poolOf(pages: number, traceLeaks = false): PagePool<Page> {
+  return createPool(hostProvider({ pages, pageSize }), { traceLeaks })
+}
+
+/** Takes a page as a frag and drops it; the page, to be put by hand. */
+function drop(pool: PagePool<Page>): Page {
+  const page = some(pool.alloc())
+  receiveForTest(pool, page)
+  return page
+}
+
+function receiveForTest(pool: PagePool<Page>, page: Page): HostFrag {
+  return pageFrag(pool, page)
+}
+
+test('a frag that is dropped is reported once, and its page stays out', async () => {
+  const pool = poolOf(4)
+  let dropped: Page[] = []
+  const reports = await reportsOf(() => {
+    dropped = [drop(pool), drop(pool)]
+  })
+  assert.deepEqual(reports, Array(2).fill({ pageSize, stack: undefined }))
+  assert.equal(pool.out, 2)
+  assert.deepEqual(await reportsOf(() => {}), [])
+  for (const page of dropped) pool.put(page)
+  await end(pool)
+})
+
+test('with traceLeaks the report has the stack that received it', async () => {
+  const pool = poolOf(1, true)
+  let page: Page | undefined
+  const [report] = await reportsOf(() => {
+    page = drop(pool)
+  })
+  assert.match(report?.stack ?? '', /receiveForTest[\s\S]*leaks\.test/)
+  pool.put(some(page))
+  await end(pool)
+})
+
+test('where nobody listens it is a warning of the process', async () => {
+  const pool = poolOf(1)
+  assert.equal(channel('netmem:leak').hasSubscribers, false)
+  const warned = once(process, 'warning')
+  const page = drop(pool)
+  await collect()
+  const [warning] = await warned
+  assert.equal(warning.name, 'NetmemWarning')
+  assert.equal(warning.code, 'netmem:leak')
+  assert.match(warning.message, /65536 bytes .*traceLeaks: true/)
+  pool.put(page)
+  await end(pool)
+})
+
+test('frags that are released are not reported, whatever became of their page', async () => {
+  const pool = poolOf(4)
+  const reports = await reportsOf(() => {
+    for (let uses = 0; uses < 100; uses++) {
+      using frag = pageFrag(pool, some(pool.alloc()))
+      using slice = frag.slice(0, 32_768)
+      using copy = slice.slice(0, 10)
+      assert.equal(copy.length, 10)
+    }
+  })
+  assert.deepEqual(reports, [])
+  await end(pool)
+})
+
+test('a copy that is dropped holds nothing and is not reported', async () => {
+  const pool = poolOf(1)
+  const reports = await reportsOf(() => {
+    using frag = pageFrag(pool, some(pool.alloc()))
+    frag.slice(0, 10)
+  })
+  assert.deepEqual(reports, [])
+  await end(pool)
+})
+
+test('a slice keeps the page from being reported; the last one dropped has it reported', async () => {
+  const pool = poolOf(1)
+  const page = some(pool.alloc())
+  const slices: HostFrag[] = []
+  assert.deepEqual(
+    await reportsOf(() => {
+      const frag = pageFrag(pool, page)
+      slices.push(frag.slice(0, 20_000), frag.slice(20_000, 40_000))
+    }),
+    [],
+  )
+  assert.deepEqual(await reportsOf(() => void slices.pop()?.release()), [])
+  const reports = await reportsOf(() => void slices.pop())
+  assert.equal(reports.length, 1)
+  // The frag and the slice that were dropped.
+  assert.equal(pool.references(page), 2)
+  for (let references = 2; references > 0; references--) pool.put(page)
+  await end(pool)
+})
+
+test('frags made apart of one page are reported only if one of them is dropped', async () => {
+  const pool = poolOf(1)
+  assert.deepEqual(
+    await reportsOf(() => {
+      for (let uses = 0; uses < 10; uses++) {
+        const page = some(pool.alloc())
+        pool.ref(page, 2)
+        const frags = [pageFrag(pool, page, 0, 100), pageFrag(pool, page, 100, 100)]
+        for (const frag of frags) frag.release()
+        // The driver's own reference, with which it might have filled the rest.
+        pool.put(page)
+      }
+    }),
+    [],
+  )
+  let page: Page | undefined
+  const reports = await reportsOf(() => {
+    page = some(pool.alloc())
+    pool.ref(page)
+    pageFrag(pool, page, 0, 100).release()
+    pageFrag(pool, page, 100, 100)
+  })
+  assert.equal(reports.length, 1)
+  pool.put(some(page))
+  await end(pool)
+})
+
+test('frags that are lent are not reported here, nor when they have come back', async () => {
+  const pool = createPool(sharedProvider({ pages: 2, pageSize }))
+  const attached = attach(pool.share())
+  const lent: Lent[] = []
+  const lendAll = (): void => {
+    for (let n = 0; n < 2; n++) {
+      lent.push(some(pageFrag(pool, some(pool.alloc())).lend({ once: () => undefined })))
+    }
+  }
+  const giveBack = (): void => {
+    for (const one of lent.splice(0)) attached.receive(one).release()
+    assert.equal(pool.available, 2)
+  }
+  assert.deepEqual(await reportsOf(lendAll), [])
+  assert.deepEqual(await reportsOf(giveBack), [])
+  // The table of what is lent does not keep a page from being reported later.
+  let page: Page | undefined
+  const reports = await reportsOf(() => {
+    page = some(pool.alloc())
+    const frag = pageFrag(pool, page)
+    lent.push(some(frag.slice(0, 32_768).lend({ once: () => undefined })))
+    giveBackHalf()
+  })
+  function giveBackHalf(): void {
+    for (const one of lent.splice(0)) attached.receive(one).release()
+    assert.equal(pool.available, 1)
+  }
+  assert.equal(reports.length, 1)
+  pool.put(some(page))
+  await end(pool)
+})
+
+test('each page is registered once, however often it is used', async (t) => {
+  const register = t.mock.method(FinalizationRegistry.prototype, 'register')
+  const pool = createPool(sharedProvider({ pages: 3, pageSize }))
+  const attached = attach(pool.share())
+  for (let uses = 0; uses < 50; uses++) {
+    const frags = take(3, pool).map((page) => pageFrag(pool, page))
+    const slices = frags.map((frag) => frag.slice(0, 32_768))
+    const lent = slices.map((slice) => some(slice.lend({ once: () => undefined })))
+    for (const frag of frags) frag.release()
+    for (const one of lent) attached.receive(one).release()
+    assert.equal(pool.available, 3)
+  }
+  assert.equal(register.mock.callCount(), 3)
+  await end(pool)
+})
