@@ -57,7 +57,7 @@ export class Child implements AsyncDisposable {
 export function answer<T>(handle: (request: T) => Promise<unknown>): void {
   process.on('message', (request) => {
     handle(request as T).then(
-      (reply) => process.send?.(reply),
+      (reply) => process.send?.(reply ?? null),
       (error: unknown) => {
         console.error(error)
         process.exit(1)

@@ -1,6 +1,7 @@
 /** Turning a socket that exists already into a connection. */
 
 import net from 'node:net'
+import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { ArgumentTypeError, LifetimeError } from '../errors.ts'
 import { Connection, type ConnectionOptions, copies, makeDriver } from './connection.ts'
@@ -22,6 +23,8 @@ export interface AdoptOptions extends ConnectionOptions {
  *
  * @example
  * ```ts
+ * import { adopt } from 'netmem/net'
+ *
  * server.on('upgrade', async (request, socket, head) => {
  *   const connection = adopt(socket, { pool, head })
  *   await connection.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n')
@@ -29,7 +32,7 @@ export interface AdoptOptions extends ConnectionOptions {
  * })
  * ```
  */
-export function adopt(socket: net.Socket, options: AdoptOptions): Connection {
+export function adopt(socket: Duplex, options: AdoptOptions): Connection {
   if (!(socket instanceof net.Socket)) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',

@@ -31,6 +31,7 @@ export interface PipeOptions {
  * @example
  * ```ts
  * import { createWriteStream } from 'node:fs'
+ * import { pipeTo } from 'netmem/net'
  *
  * const bytes = await pipeTo(connection, createWriteStream('received.bin'))
  * ```

@@ -22,7 +22,10 @@ import { destinationView } from './receive-into.ts'
  *
  * @example
  * ```ts
- * const server = http.createServer(async (request, response) => {
+ * import { createServer } from 'node:http'
+ * import { receiveBody } from 'netmem/net'
+ *
+ * const server = createServer(async (request, response) => {
  *   let bytes = 0
  *   for await (const frag of receiveBody(request, pool)) {
  *     bytes += frag.length

@@ -26,6 +26,8 @@ export interface ReceiveIntoOptions {
  *
  * @example
  * ```ts
+ * import { receiveInto } from 'netmem/net'
+ *
  * const header = new Uint8Array(8)
  * await receiveInto(connection, header)
  * const body = new SharedArrayBuffer(Number(new DataView(header.buffer).getBigUint64(0)))

@@ -39,6 +39,8 @@ export interface Message {
  *
  * @example
  * ```ts
+ * import { split } from 'netmem/net'
+ *
  * const framing = {
  *   header: 4,
  *   payloadLength: (header: Uint8Array) => new DataView(header.buffer, header.byteOffset).getUint32(0),

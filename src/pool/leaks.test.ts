@@ -174,6 +174,15 @@ test('frags that are lent are not reported here, nor when they have come back', 
   }
   assert.deepEqual(await reportsOf(lendAll), [])
   assert.deepEqual(await reportsOf(giveBack), [])
+  // Nor when the page's last reference was the driver's own.
+  const besides = await reportsOf(() => {
+    const page = some(pool.alloc())
+    pool.ref(page)
+    lent.push(some(pageFrag(pool, page).lend({ once: () => undefined })))
+    giveBackHalf()
+    pool.put(page)
+  })
+  assert.deepEqual(besides, [])
   // The table of what is lent does not keep a page from being reported later.
   let page: Page | undefined
   const reports = await reportsOf(() => {

@@ -186,26 +186,42 @@ test('a dry owner is woken by what comes back', async () => {
   await end(pool)
 })
 
-test('destroy waits for every lent frag, though somebody was waiting when it was called', async () => {
-  const { pool, share } = lendingPool(3)
-  const worker = startBorrower(share, 'hold')
-  const lent = [1, 1, 1].map((word) => some(some(writtenFrag(pool, word)).lend(worker)))
-  const woken = pool.whenAvailable()
-  let done = false
-  const destroyed = pool.destroy().then(() => {
-    done = true
+for (const somebodyWaits of [true, false]) {
+  const what = somebodyWaits ? 'though somebody waited for memory' : 'and nobody else does'
+  test(`destroy waits for every lent frag, ${what}`, async () => {
+    const { pool, share } = lendingPool(3)
+    const worker = startBorrower(share, 'hold')
+    const lent = [1, 1, 1].map((word) => some(some(writtenFrag(pool, word)).lend(worker)))
+    const woken = somebodyWaits ? pool.whenAvailable() : undefined
+    let done = false
+    const destroyed = pool.destroy().then(() => {
+      done = true
+    })
+    await woken
+    assert.deepEqual((await deliver(worker, { lent, word: 1 })).errors, [])
+    for (let held = 3; held > 0; held--) {
+      assert.equal(done, false)
+      assert.equal(pool.out, held)
+      const { holds } = await deliver(worker, { lent: [], word: 0, releaseFirst: 1 })
+      assert.equal(holds, held - 1)
+      await until(() => pool.out === held - 1)
+    }
+    await destroyed
+    await worker.terminate()
+    await end(pool)
   })
-  await woken
-  assert.deepEqual((await deliver(worker, { lent, word: 1 })).errors, [])
-  for (let held = 3; held > 0; held--) {
-    assert.equal(done, false)
-    assert.equal(pool.out, held)
-    const { holds } = await deliver(worker, { lent: [], word: 0, releaseFirst: 1 })
-    assert.equal(holds, held - 1)
-    await until(() => pool.out === held - 1)
-  }
-  await destroyed
-  await worker.terminate()
+}
+
+test('what was reclaimed from a thread that ended cannot be given back by it', async () => {
+  const { pool, share } = lendingPool(1)
+  const thread = new EventEmitter()
+  const late = attach(share).receive(some(some(writtenFrag(pool, 1)).lend(thread)))
+  thread.emit('exit')
+  const next = some(some(writtenFrag(pool, 2)).lend(nobody))
+  assertCode('NETMEM_STALE_HANDLE', () => late.release())
+  assert.equal(pool.available, 0)
+  attach(share).receive(next).release()
+  assert.equal(pool.available, 1)
   await end(pool)
 })
 

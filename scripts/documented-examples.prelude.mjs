@@ -1,0 +1,52 @@
+// The world around a documented example: what it takes for granted, and a peer to talk to.
+// The process ends well a moment after everything was set up, badly when anything throws.
+import http from 'node:http'
+import net from 'node:net'
+import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+import { createPool, pageFrag, sharedProvider } from 'netmem'
+import { connect } from 'netmem/net'
+
+const code = process.env.EXAMPLE ?? ''
+// 8 bytes that say 4096, and as many bytes: whatever an example reads a length from, it finds one.
+const stream = Buffer.alloc(8 + 4096)
+stream.writeBigUInt64BE(4096n)
+const plenty = Buffer.alloc(1 << 20)
+
+globalThis.pool = createPool(sharedProvider({ pages: 64 }))
+
+if (!isMainThread) {
+  // A worker of an example: nothing more to prepare.
+} else if (/workerData/.test(code)) {
+  const share = pool.share()
+  const worker = new Worker(process.argv[1], { workerData: share })
+  const lent = pageFrag(pool, pool.alloc()).lend(worker)
+  worker.postMessage(lent)
+  worker.on('error', (error) => {
+    throw error
+  })
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  if (pool.available !== pool.capacity) throw new Error('the worker gave nothing back')
+  process.exit(0)
+} else if (/\blisten\(/.test(code)) {
+  setTimeout(() => net.connect(5201, '127.0.0.1').end(plenty), 300)
+} else if (/\bconnect\(/.test(code)) {
+  await listenOn(5201, (socket) => socket.end(plenty))
+} else if (/\bserver\.on\('upgrade'/.test(code)) {
+  globalThis.server = http.createServer()
+  server.listen(0, '127.0.0.1', () => {
+    const { port } = server.address()
+    const headers = { Connection: 'Upgrade', Upgrade: 'raw' }
+    http.request({ port, headers }).on('upgrade', (_answer, socket) => socket.end(stream)).end()
+  })
+} else {
+  const port = await listenOn(0, (socket) => socket.end(stream))
+  globalThis.connection = await connect({ pool, host: '127.0.0.1', port })
+}
+if (parentPort === null) setTimeout(() => process.exit(0), 500)
+
+function listenOn(port, serve) {
+  return new Promise((resolve) => {
+    const peer = net.createServer(serve)
+    peer.listen(port, '127.0.0.1', () => resolve(peer.address().port))
+  })
+}

@@ -1,0 +1,89 @@
+// Compiles and runs every example of the README and of the docstrings, so that none goes stale.
+// What an example does not make itself (`pool`, `connection`, `server`) and whom it talks to comes
+// from documented-examples.prelude.mjs.
+import assert from 'node:assert/strict'
+import { execFile, spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = join(root, 'build', 'documented-examples')
+
+function examplesOf(file) {
+  const text = readFileSync(join(root, file), 'utf8')
+  const fences = file.endsWith('.md')
+    ? text.matchAll(/^```ts\n(.*?)^```/gms)
+    : text.matchAll(/^ \* ```ts\n(.*?)^ \* ```/gms)
+  return [...fences].map(([, code], at) => ({
+    name: `${file.replace(/\W+/g, '-')}-${at + 1}`,
+    code: file.endsWith('.md') ? code : code.replace(/^ \* ?/gm, ''),
+  }))
+}
+
+const sources = readdirSync(join(root, 'src'), { recursive: true })
+  .filter((path) => path.endsWith('.ts') && !path.includes('.test.'))
+  .map((path) => join('src', path))
+const examples = ['README.md', ...sources.sort()].flatMap(examplesOf)
+
+const globals = `
+import type { Server } from 'node:http'
+import type { Page, PagePool } from 'netmem'
+import type { Connection } from 'netmem/net'
+declare global {
+  var pool: PagePool<Page>
+  var connection: Connection
+  var server: Server
+}
+`
+
+const run = promisify(execFile)
+
+test('every documented example compiles and runs', { timeout: 110_000 }, async (t) => {
+  assert.ok(examples.length >= 10, `only ${examples.length} examples found`)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'globals.d.ts'), globals)
+  for (const { name, code } of examples) {
+    writeFileSync(join(folder, `${name}.ts`), `${code}\nexport {}\n`)
+  }
+  const options = {
+    extends: '../../tsconfig.base.json',
+    compilerOptions: {
+      composite: false,
+      incremental: false,
+      isolatedDeclarations: false,
+      declaration: false,
+      declarationMap: false,
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      rootDir: '.',
+      outDir: 'out',
+      types: ['node'],
+    },
+    include: ['*.ts'],
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' })
+  assert.equal(status, 0, stdout)
+
+  const prelude = new URL('documented-examples.prelude.mjs', import.meta.url).href
+  const queue = [...examples]
+  const next = async () => {
+    for (let example = queue.shift(); example !== undefined; example = queue.shift()) {
+      const file = join(folder, 'out', `${example.name}.js`)
+      await t.test(example.name, () =>
+        run(process.execPath, ['--unhandled-rejections=strict', '--import', prelude, file], {
+          cwd: folder,
+          timeout: 20_000,
+          env: { ...process.env, EXAMPLE: example.code },
+        }),
+      )
+    }
+  }
+  // One after the other: several of them use port 5201.
+  await next()
+})

@@ -1,0 +1,128 @@
+/**
+ * `netmem demo`: what receiving into one's own memory is worth on this machine. A sender process,
+ * and one receiver after another in a process of its own.
+ */
+
+import { constants } from 'node:buffer'
+
+import { Command } from 'commander'
+
+import type { ReceiverName } from './demo/receivers.ts'
+import { receivers } from './demo/receivers.ts'
+import { type DemoSettings, type Measurements, measureRounds } from './demo/rounds.ts'
+import { medians, type Row, table } from './demo/table.ts'
+import { EXIT_CODES, usage } from './exit.ts'
+import { argument, makePool, parseCount, patternOption, sizeOption, withJson } from './options.ts'
+import type { Output } from './output.ts'
+import { type Outcome, run } from './run.ts'
+import { exactSize, parseSize } from './size.ts'
+
+interface DemoOptions {
+  readonly bytes: number
+  readonly rounds: number
+  readonly pattern: number
+  readonly pool: number
+  readonly pageSize: number
+  readonly destination: number
+  readonly concat?: true
+  readonly corrupt?: number
+  readonly json?: true
+}
+
+const HELP = `
+The bytes are a pseudo-random pattern, which every receiver compares whole. Ratios are to the first
+receiver; memory is what the receiver's process had resident at its peak. One wrong byte, and the
+demo fails: try --corrupt.
+
+Examples:
+  $ netmem demo
+  $ netmem demo --bytes 10GB --rounds 5 --json
+  $ netmem demo --bytes 512MiB --concat
+
+${EXIT_CODES}`
+
+export function demoCommand(): Command {
+  const command = new Command('demo')
+    .description("compare Node's data events, a page pool and receiveInto over loopback TCP")
+    .addOption(sizeOption('--bytes <size>', 'what each receiver gets in each round', 2 * 2 ** 30))
+    .option('--rounds <number>', 'figures are medians over these', argument(parseCount(99)), 3)
+    .addOption(patternOption('the seed of the pattern').default(1))
+    .addOption(sizeOption('--pool <size>', 'the page pool', 16 * 2 ** 20))
+    .addOption(sizeOption('--page-size <size>', 'a power of two from 4KiB', 256 * 2 ** 10))
+    .addOption(sizeOption('--destination <size>', 'what receiveInto fills', 64 * 2 ** 20))
+    .option('--concat', 'also keep everything: Buffer.concat against one destination for all of it')
+    .option('--corrupt <offset>', 'flip a bit there, to see it noticed', argument(parseSize))
+    .addHelpText('after', HELP)
+  return withJson(command).action((options: DemoOptions) =>
+    run('demo', { json: options.json === true }, (output, signal) =>
+      demo({ ...options, corrupt: options.corrupt }, options.concat === true, output, signal),
+    ),
+  )
+}
+
+async function demo(
+  settings: DemoSettings,
+  concat: boolean,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  // What the receivers could not do is better found out here.
+  await makePool({ ...settings, memory: 'host' }).destroy()
+  const largest = concat ? settings.bytes : settings.destination
+  if (largest > constants.MAX_LENGTH) {
+    throw usage(`One destination has at most ${exactSize(constants.MAX_LENGTH)} here.`)
+  }
+  const names: ReceiverName[] = ['data', 'pool', 'into']
+  if (concat) names.push('concat', 'whole')
+  output.result(
+    `${exactSize(settings.bytes)} over loopback TCP from a sender process, every byte verified; rounds: ${settings.rounds}\n`,
+  )
+  const measured = await measureRounds(names, settings, output, signal)
+  const rows: (Row & { readonly name: ReceiverName })[] = []
+  for (const [name, rounds] of measured) {
+    if (rounds.length === 0) continue
+    const title = receivers[name].title({ destinationBytes: settings.destination })
+    rows.push({ name, title, figures: medians(rounds) })
+  }
+  for (const line of table(rows)) output.result(line)
+  for (const line of poolLines(measured)) output.result(line)
+  return {
+    report: {
+      bytes: settings.bytes,
+      verified: !signal.aborted,
+      receivers: Object.fromEntries(
+        rows.map(({ name, figures }) => [name, { ...figures, rounds: measured.get(name) }]),
+      ),
+      ratios: ratios(rows),
+    },
+  }
+}
+
+/** Speed and processor time against Node's `data` events. */
+function ratios(rows: readonly (Row & { readonly name: ReceiverName })[]): object {
+  const base = rows[0]?.figures
+  if (base === undefined) return {}
+  return Object.fromEntries(
+    rows.map(({ name, figures }) => [
+      name,
+      {
+        gigabytesPerSecond: figures.gigabytesPerSecond / base.gigabytesPerSecond,
+        cpuSecondsPerGigabyte: figures.cpuSecondsPerGigabyte / base.cpuSecondsPerGigabyte,
+      },
+    ]),
+  )
+}
+
+/** The counters of the last round's pools. */
+function poolLines(measured: Measurements): string[] {
+  const lines: string[] = []
+  for (const [name, rounds] of measured) {
+    const pool = rounds.at(-1)?.pool
+    if (pool === undefined) continue
+    const { alloc, recycle, copied, inflight, out } = pool
+    lines.push(
+      `pool of ${name}: alloc fast ${alloc.fast}, slow ${alloc.slow}, refill ${alloc.refill}, empty ${alloc.empty}; recycled ${recycle.cached} cached, ${recycle.ring} ring; inflight ${inflight}, out ${out}; copied ${copied.frags}`,
+    )
+  }
+  return lines.length === 0 ? [] : ['', ...lines]
+}

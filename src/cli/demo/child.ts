@@ -1,0 +1,34 @@
+/** A process of the demo: the sender, or one receiver. Started by `processes.ts`, told what to do by its argument. */
+
+import { describeError } from '../exit.ts'
+import { type Job, type Message, measure } from './job.ts'
+import { receivers } from './receivers.ts'
+import { serve } from './sender.ts'
+
+const job: Job = JSON.parse(process.argv[2] ?? '')
+
+// Whoever started this has ended.
+process.once('disconnect', () => process.exit(1))
+// Ctrl-C reaches the whole group; the parent ends this process when it has heard it.
+process.on('SIGINT', () => undefined)
+
+function tell(message: Message): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, () => resolve())
+  })
+}
+
+try {
+  if (job.role === 'sender') {
+    await tell({ kind: 'listening', port: await serve(job) })
+  } else {
+    const measurement = await measure(job, receivers[job.role].receive, (bytes) => {
+      void tell({ kind: 'progress', bytes })
+    })
+    await tell({ kind: 'done', measurement })
+    process.disconnect()
+  }
+} catch (error) {
+  await tell({ kind: 'failed', error: describeError(error) })
+  process.disconnect()
+}

@@ -1,0 +1,117 @@
+/** What the processes of the demo tell each other, and how a receiver is measured. */
+
+import { readFileSync } from 'node:fs'
+import { constants, PerformanceObserver } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
+
+import type { PagePoolStats } from '../../index.ts'
+import type { Described } from '../exit.ts'
+import { Pattern, Verifier } from '../pattern.ts'
+import type { ReceiverName } from './receivers.ts'
+
+export interface SenderJob {
+  readonly role: 'sender'
+  readonly bytes: number
+  readonly seed: number
+  /** The offset of a byte to send wrong. */
+  readonly corrupt: number | undefined
+}
+
+export interface ReceiverJob {
+  readonly role: ReceiverName
+  readonly port: number
+  readonly bytes: number
+  readonly seed: number
+  readonly poolBytes: number
+  readonly pageSize: number
+  readonly destinationBytes: number
+  /** Whether somebody wants to see progress. */
+  readonly live: boolean
+}
+
+export type Job = SenderJob | ReceiverJob
+
+export type Message =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'progress'; readonly bytes: number }
+  | { readonly kind: 'done'; readonly measurement: Measurement }
+  | { readonly kind: 'failed'; readonly error: Described }
+
+export interface Measurement {
+  /** Bytes that were received and right. */
+  readonly bytes: number
+  readonly firstWrong: number | undefined
+  /** From connecting to the last byte verified. */
+  readonly seconds: number
+  /** User and system time of the whole process meanwhile. */
+  readonly cpuSeconds: number
+  /** Resident memory before connecting, with the pattern to verify against. */
+  readonly baseBytes: number
+  /** The most that was resident at any time. */
+  readonly peakBytes: number
+  readonly majorCollections: number
+  readonly minorCollections: number
+  readonly pool: PagePoolStats | undefined
+}
+
+/** Receives and verifies; returns the counters of its pool if it has one. */
+export type Receive = (job: ReceiverJob, verifier: Verifier) => Promise<PagePoolStats | undefined>
+
+const PROGRESS_MS = 200
+/** Collections are reported to observers with a delay. */
+const SETTLE_MS = 20
+
+export async function measure(
+  job: ReceiverJob,
+  receive: Receive,
+  onProgress: (bytes: number) => void,
+): Promise<Measurement> {
+  const verifier = new Verifier(new Pattern(job.seed))
+  const collections: { readonly kind: unknown; readonly at: number }[] = []
+  const observer = new PerformanceObserver((list) => {
+    for (const { detail, startTime } of list.getEntries()) {
+      const kind: unknown = Reflect.get(Object(detail), 'kind')
+      collections.push({ kind, at: startTime })
+    }
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  const timer = job.live ? setInterval(() => onProgress(verifier.bytes), PROGRESS_MS) : undefined
+
+  const baseBytes = process.memoryUsage.rss()
+  const cpu = process.cpuUsage()
+  const began = performance.now()
+  const pool = await receive(job, verifier)
+  const ended = performance.now()
+  const { user, system } = process.cpuUsage(cpu)
+
+  clearInterval(timer)
+  await setTimeout(SETTLE_MS)
+  observer.disconnect()
+  const count = (wanted: number): number =>
+    collections.filter(({ kind, at }) => kind === wanted && at >= began && at <= ended).length
+  return {
+    bytes: verifier.bytes,
+    firstWrong: verifier.firstWrong,
+    seconds: (ended - began) / 1_000,
+    cpuSeconds: (user + system) / 1e6,
+    baseBytes,
+    peakBytes: peakResidentBytes(),
+    majorCollections: count(constants.NODE_PERFORMANCE_GC_MAJOR),
+    minorCollections: count(constants.NODE_PERFORMANCE_GC_MINOR),
+    pool,
+  }
+}
+
+/**
+ * Linux counts the memory of whoever started a process into its `maxRSS` (fs/exec.c), but not
+ * into its VmHWM.
+ */
+function peakResidentBytes(): number {
+  try {
+    const kilobytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+    if (kilobytes !== undefined) return Number(kilobytes) * 1_024
+  } catch {
+    // Not Linux.
+  }
+  return process.resourceUsage().maxRSS * 1_024
+}

@@ -1,0 +1,40 @@
+/** Starting the demo's processes, and hearing from them. */
+
+import { type ChildProcess, fork } from 'node:child_process'
+
+import { CliError } from '../exit.ts'
+import type { Job, Message } from './job.ts'
+
+const CHILD = new URL('./child.js', import.meta.url)
+
+/**
+ * Starts a process and resolves with the first thing it says that `wanted` takes. It is ended by
+ * the signal, and by its own failure. Rejects with CHILD_FAILED.
+ */
+export function start<T>(
+  job: Job,
+  signal: AbortSignal,
+  wanted: (message: Message) => T | undefined,
+): Promise<{ readonly child: ChildProcess; readonly answer: T }> {
+  const child = fork(CHILD, [JSON.stringify(job)], { execArgv: [] })
+  const kill = (): void => void child.kill('SIGKILL')
+  signal.addEventListener('abort', kill, { once: true })
+  if (signal.aborted) kill()
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string): void =>
+      reject(new CliError('CHILD_FAILED', `The ${job.role} process ${reason}`))
+    child.on('message', (message: Message) => {
+      const answer = wanted(message)
+      if (answer !== undefined) resolve({ child, answer })
+      if (message.kind === 'failed') {
+        fail(`failed: ${message.error.code}: ${message.error.message}`)
+        kill()
+      }
+    })
+    child.once('error', (error) => fail(`cannot be started: ${error.message}`))
+    child.once('exit', (code, killer) => {
+      signal.removeEventListener('abort', kill)
+      fail(`ended with ${killer ?? `code ${code}`} before it was done.`)
+    })
+  })
+}

@@ -1,0 +1,94 @@
+/** The course of the demo: the sender, then round after round one receiver after another. */
+
+import { CliError } from '../exit.ts'
+import type { Output } from '../output.ts'
+import type { Measurement, ReceiverJob, SenderJob } from './job.ts'
+import { start } from './processes.ts'
+import { type ReceiverName, receivers } from './receivers.ts'
+
+/** What a demo is made of. */
+export interface DemoSettings {
+  readonly bytes: number
+  readonly rounds: number
+  readonly pattern: number
+  readonly pool: number
+  readonly pageSize: number
+  readonly destination: number
+  /** Offset of a byte to send wrong, to see that it is noticed. */
+  readonly corrupt: number | undefined
+}
+
+/** What each receiver measured, round by round. */
+export type Measurements = ReadonlyMap<ReceiverName, readonly Measurement[]>
+
+/**
+ * Measures the receivers named, one at a time. After an abort it resolves with what there is by
+ * then. Rejects with CHILD_FAILED, and with WRONG_DATA or WRONG_LENGTH when verification fails.
+ */
+export async function measureRounds(
+  names: readonly ReceiverName[],
+  settings: DemoSettings,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Measurements> {
+  const { bytes, pattern: seed, corrupt, destination } = settings
+  const senderJob: SenderJob = { role: 'sender', bytes, seed, corrupt }
+  const measured = new Map<ReceiverName, Measurement[]>(names.map((name) => [name, []]))
+  try {
+    const sender = await start(senderJob, signal, (message) =>
+      message.kind === 'listening' ? message.port : undefined,
+    )
+    try {
+      for (let round = 1; round <= settings.rounds; round++) {
+        for (const [name, measurements] of measured) {
+          const job: ReceiverJob = {
+            role: name,
+            port: sender.answer,
+            bytes,
+            seed,
+            poolBytes: settings.pool,
+            pageSize: settings.pageSize,
+            destinationBytes: Math.min(destination, bytes),
+            live: output.live,
+          }
+          const label = `round ${round} of ${settings.rounds}, ${receivers[name].title(job)}`
+          measurements.push(await receive(label, job, output, signal))
+        }
+      }
+    } finally {
+      sender.child.kill('SIGKILL')
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  return measured
+}
+
+/** One receiver, once. */
+async function receive(
+  label: string,
+  job: ReceiverJob,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Measurement> {
+  let received = 0
+  const stop = output.progress({ label, totalBytes: job.bytes, bytes: () => received })
+  try {
+    const { answer } = await start(job, signal, (message) => {
+      if (message.kind === 'progress') received = message.bytes
+      return message.kind === 'done' ? message.measurement : undefined
+    })
+    if (answer.firstWrong !== undefined) {
+      throw new CliError('WRONG_DATA', `Byte ${answer.firstWrong} was received wrong (${label}).`)
+    }
+    if (answer.bytes !== job.bytes) {
+      throw new CliError(
+        'WRONG_LENGTH',
+        `${answer.bytes} of ${job.bytes} bytes were received (${label}).`,
+      )
+    }
+    return answer
+  } finally {
+    stop()
+  }
+}

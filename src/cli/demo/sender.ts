@@ -1,0 +1,53 @@
+/** The demo's sender: whoever connects gets the pattern, as fast as the socket takes it. */
+
+import { once } from 'node:events'
+import net from 'node:net'
+
+import { Pattern } from '../pattern.ts'
+import type { SenderJob } from './job.ts'
+
+/** Large views keep this side from being the slower one: it must not be what is measured. */
+const VIEW_BYTES = 1024 * 1024
+
+/** Serves for ever; resolves with the port. */
+export async function serve(job: SenderJob): Promise<number> {
+  const pattern = new Pattern(job.seed)
+  const server = net.createServer((socket) => {
+    // A receiver that has gone says so itself.
+    socket.on('error', () => undefined)
+    const views = corrupted(pattern.views(job.bytes, VIEW_BYTES), job.corrupt)
+    const send = (): void => {
+      for (let next = views.next(); !next.done; next = views.next()) {
+        if (!socket.write(next.value)) {
+          socket.once('drain', send)
+          return
+        }
+      }
+      socket.end()
+    }
+    send()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** The same views, but for one bit. */
+function* corrupted(
+  views: Iterable<Uint8Array>,
+  wrong: number | undefined,
+): Generator<Uint8Array, void, void> {
+  let at = 0
+  for (const view of views) {
+    const index = wrong === undefined ? -1 : wrong - at
+    at += view.byteLength
+    if (index < 0 || index >= view.byteLength) {
+      yield view
+    } else {
+      const copy = new Uint8Array(view)
+      copy[index] = (copy[index] ?? 0) ^ 1
+      yield copy
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** The demo's figures: medians over the rounds, ratios to the first receiver, and a table of both. */
+
+import type { Measurement } from './job.ts'
+
+/** What is shown of a receiver. */
+export interface Figures {
+  readonly gigabytesPerSecond: number
+  /** User and system time. */
+  readonly cpuSecondsPerGigabyte: number
+  readonly peakMiB: number
+  /** Of that, what the process had before it received anything. */
+  readonly baseMiB: number
+  readonly majorCollections: number
+  readonly minorCollections: number
+}
+
+/** The median of each figure. */
+export function medians(rounds: readonly Measurement[]): Figures {
+  const of = (figure: (round: Measurement) => number): number => median(rounds.map(figure))
+  return {
+    gigabytesPerSecond: of(({ bytes, seconds }) => bytes / 1e9 / seconds),
+    cpuSecondsPerGigabyte: of(({ bytes, cpuSeconds }) => cpuSeconds / (bytes / 1e9)),
+    peakMiB: of(({ peakBytes }) => peakBytes / 2 ** 20),
+    baseMiB: of(({ baseBytes }) => baseBytes / 2 ** 20),
+    majorCollections: of(({ majorCollections }) => majorCollections),
+    minorCollections: of(({ minorCollections }) => minorCollections),
+  }
+}
+
+/** The middle value, or the mean of the two in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = (sorted.length - 1) / 2
+  return ((sorted[Math.floor(middle)] ?? NaN) + (sorted[Math.ceil(middle)] ?? NaN)) / 2
+}
+
+/** A receiver's row. */
+export interface Row {
+  readonly title: string
+  readonly figures: Figures
+}
+
+const HEADINGS = ['', 'GB/s', '×', 'CPU s/GB', '×', 'peak MiB', 'of it new', 'major GC', 'minor GC']
+
+/** The table's lines; ratios are to the first row. */
+export function table(rows: readonly Row[]): string[] {
+  const first = rows[0]?.figures
+  const cells = rows.map(({ title, figures }) => [
+    title,
+    figures.gigabytesPerSecond.toFixed(2),
+    ratio(figures.gigabytesPerSecond, first?.gigabytesPerSecond),
+    figures.cpuSecondsPerGigabyte.toFixed(2),
+    ratio(figures.cpuSecondsPerGigabyte, first?.cpuSecondsPerGigabyte),
+    figures.peakMiB.toFixed(0),
+    (figures.peakMiB - figures.baseMiB).toFixed(0),
+    String(figures.majorCollections),
+    String(figures.minorCollections),
+  ])
+  const widths = HEADINGS.map((heading, column) =>
+    Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  )
+  return [HEADINGS, ...cells].map((row) =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  '),
+  )
+}
+
+function ratio(value: number, base: number | undefined): string {
+  return (value / (base ?? NaN)).toFixed(2)
+}
