@@ -7,6 +7,13 @@ import { PagePool, type PagePoolOptions } from './page-pool.ts'
 /**
  * Makes a pool of what `provider` has: pages or net_iovs. A provider serves one pool at a time.
  * Throws NETMEM_PROVIDER_BUSY, NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT.
+ *
+ * @example
+ * ```ts
+ * import { createPool, hostProvider, type Page, type PagePool } from 'netmem'
+ *
+ * const pool: PagePool<Page> = createPool(hostProvider({ pages: 8 }))
+ * ```
  */
 export function createPool(provider: PageProvider, options?: PagePoolOptions): PagePool<Page>
 export function createPool(provider: NetIovProvider, options?: PagePoolOptions): PagePool<NetIov>
@@ -22,6 +29,18 @@ export function createPool(
 /**
  * Makes the payload pool of a driver that handles both kinds of memory, from a provider of either:
  * its handles have to be narrowed before use. Throws as {@link createPool} does.
+ *
+ * @example
+ * ```ts
+ * import { dualPool, hostProvider, isPage } from 'netmem'
+ *
+ * const pool = dualPool(hostProvider({ pages: 8 }))
+ * const m = pool.alloc()
+ * if (m !== undefined) {
+ *   if (isPage(m)) console.log(pool.bytes(m).length)
+ *   pool.put(m)
+ * }
+ * ```
  */
 export function dualPool(
   provider: PageProvider | NetIovProvider,

@@ -60,19 +60,29 @@ export const RX_COPYBREAK: number = 16 * 1024
 
 /**
  * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
- * `keeper` is that of another frag of the same use of this page.
  * Throws NETMEM_OUT_OF_RANGE, and what `PagePool.put` throws of a handle that is not out.
+ *
+ * @example
+ * ```ts
+ * import { pageFrag } from 'netmem'
+ *
+ * const page = pool.alloc()
+ * if (page !== undefined) {
+ *   const frag = pageFrag(pool, page, 0, 100)
+ *   console.log(frag.bytes.length) // 100
+ *   frag.release() // and the page is the pool's again
+ * }
+ * ```
  */
 export function pageFrag(
   pool: PagePool<Page>,
   page: Page,
   offset = 0,
   length: number = pool.pageSize - offset,
-  keeper?: Keeper,
 ): HostFrag {
   checkInteger('offset', offset, 0, pool.pageSize)
   checkInteger('length', length, 0, pool.pageSize - offset)
-  return new PageFrag(pool, page, offset, length, keeper ?? pool.takeKeeper(page))
+  return new PageFrag(pool, page, offset, length, pool.takeKeeper(page))
 }
 
 /** Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it. */

@@ -17,6 +17,15 @@ export interface BufferSource {
  * of two, 256 KiB by default.
  * Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and NETMEM_DESTINATION_TOO_SMALL when not
  * even one page fits.
+ *
+ * @example
+ * ```ts
+ * import { createPool, externalProvider } from 'netmem'
+ *
+ * const memory = new ArrayBuffer(1024 * 1024)
+ * const pool = createPool(externalProvider(memory, { pageSize: 64 * 1024 }))
+ * console.log(pool.capacity) // 16
+ * ```
  */
 export function externalProvider(
   memory: ArrayBufferLike | BufferSource,

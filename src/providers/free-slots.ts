@@ -4,7 +4,28 @@ import { LifetimeError } from '../errors.ts'
 import type { Exactly, Netmem } from '../netmem.ts'
 import type { MemoryProvider, Slots } from '../pool/memory-provider.ts'
 
-/** The operations of a memory provider over `capacity` equal pieces, lowest first, last returned next. */
+/**
+ * The operations of a memory provider over `capacity` equal pieces, lowest first, last returned
+ * next: a provider of your own needs `bytes` besides. Its `init` throws NETMEM_PROVIDER_BUSY while
+ * a pool has it open.
+ *
+ * @example
+ * ```ts
+ * import { createPool, freeSlots, type Page, type PageProvider } from 'netmem'
+ *
+ * const pageSize = 4096
+ * const pages = Array.from({ length: 16 }, () => new Uint8Array(pageSize))
+ * const { slot, ...operations } = freeSlots<Page>(pages.length)
+ * const provider: PageProvider = {
+ *   kind: 'page',
+ *   pageSize,
+ *   capacity: pages.length,
+ *   ...operations,
+ *   bytes: (page) => pages[slot(page)] ?? new Uint8Array(0),
+ * }
+ * const pool = createPool(provider)
+ * ```
+ */
 export function freeSlots<M extends Netmem>(
   capacity: number,
 ): Pick<MemoryProvider<M>, 'init' | 'alloc' | 'release' | 'destroy'> & {

@@ -9,6 +9,14 @@ import { markUntransferable } from './untransferable.ts'
  * untransferable: the kernel writes to posted memory, whoever owns it by then.
  * Throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT, and RangeError when the engine has no such
  * amount of memory.
+ *
+ * @example
+ * ```ts
+ * import { createPool, hostProvider } from 'netmem'
+ *
+ * const pool = createPool(hostProvider({ pages: 64, pageSize: 256 * 1024 })) // 16 MiB
+ * console.log(pool.available) // 64
+ * ```
  */
 export function hostProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)

@@ -6,6 +6,16 @@ import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 /**
  * Provides pages that threads can share: see `PagePool.share`. As long as nobody shares the pool
  * it costs what a host pool does. Throws as `hostProvider` does.
+ *
+ * @example
+ * ```ts
+ * import { Worker } from 'node:worker_threads'
+ * import { createPool, sharedProvider } from 'netmem'
+ *
+ * const pool = createPool(sharedProvider({ pages: 64 }))
+ * const worker = new Worker('import("node:worker_threads")', { eval: true, workerData: pool.share() })
+ * await worker.terminate()
+ * ```
  */
 export function sharedProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)
