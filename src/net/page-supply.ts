@@ -18,9 +18,12 @@ export interface Filling {
 export interface Taker {
   /** There may be memory again: read on. */
   memoryBack(): void
-  /** Called between two rounds of the event loop while watched; false ends the watch. */
+  /** Called every few milliseconds while watched; false ends the watch. */
   stillReading(): boolean
 }
+
+/** A round of the event loop would do, but asking for one keeps the loop from sleeping between reads. */
+const LOOK_MS = 5
 
 export class PageSupply {
   readonly #pool: PagePool<Page>
@@ -34,6 +37,7 @@ export class PageSupply {
   readonly #turns = new Set<Taker>()
   #pumping = false
   readonly #watched = new Set<Taker>()
+  #looking = false
 
   static readonly #supplies = new WeakMap<PagePool<Page>, PageSupply>()
 
@@ -52,24 +56,17 @@ export class PageSupply {
 
   /** A page with room for `room` bytes, one reference of which is the caller's; `undefined` where others wait for memory. */
   takeFree(room: number): Filling | undefined {
-    const rest = this.#rest
-    this.#rest = undefined
-    if (
-      rest !== undefined &&
-      rest.keeper.uses === rest.uses &&
-      rest.keeper.record.out &&
-      this.#pool.pageSize - rest.offset >= room
-    ) {
-      this.#pool.ref(rest.page)
-      return rest
-    }
-    return this.#waiting.length === 0 ? this.#fresh() : undefined
+    const rest = this.#takeRest(room)
+    if (rest !== undefined) return rest
+    // Pages that whoever has been woken is about to come for are not free.
+    const free = this.#waiting.length === 0 && this.#pool.available > this.#turns.size
+    return free ? this.#fresh() : undefined
   }
 
   /** As {@link takeFree}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
   take(taker: Taker, room: number): Filling | undefined {
     const itsTurn = this.#turns.delete(taker)
-    const filling = itsTurn ? this.#fresh() : this.takeFree(room)
+    const filling = itsTurn ? (this.#takeRest(room) ?? this.#fresh()) : this.takeFree(room)
     if (filling !== undefined) return filling
     // Whoever had its turn and found nothing comes first the next time.
     if (itsTurn) this.#waiting.unshift(taker)
@@ -90,17 +87,31 @@ export class PageSupply {
     this.#watched.delete(taker)
   }
 
-  /** Asks `taker.stillReading()` once a round of the event loop until it says no. */
+  /** Asks `taker.stillReading()` every few milliseconds until it says no. */
   watch(taker: Taker): void {
-    if (this.#watched.size === 0) setImmediate(() => this.#lookRound())
     this.#watched.add(taker)
+    if (this.#looking) return
+    this.#looking = true
+    setTimeout(() => this.#lookRound(), LOOK_MS).unref()
   }
 
   #lookRound(): void {
     for (const taker of this.#watched) {
       if (!taker.stillReading()) this.#watched.delete(taker)
     }
-    if (this.#watched.size > 0) setImmediate(() => this.#lookRound())
+    this.#looking = this.#watched.size > 0
+    if (this.#looking) setTimeout(() => this.#lookRound(), LOOK_MS).unref()
+  }
+
+  #takeRest(room: number): Filling | undefined {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest === undefined || rest.keeper.uses !== rest.uses || !rest.keeper.record.out) {
+      return undefined
+    }
+    if (this.#pool.pageSize - rest.offset < room) return undefined
+    this.#pool.ref(rest.page)
+    return rest
   }
 
   #fresh(): Filling | undefined {
@@ -120,10 +131,17 @@ export class PageSupply {
    */
   #pump(): void {
     const woken = this.#pool.destroyed ? this.#waiting.length : this.#pool.available
-    for (const taker of this.#waiting.splice(0, woken)) {
+    const takers = this.#waiting.splice(0, woken)
+    for (const taker of takers) {
       this.#turns.add(taker)
       taker.memoryBack()
     }
+    // After two rounds of the event loop each has been read; who had nothing loses its turn.
+    setImmediate(() =>
+      setImmediate(() => {
+        for (const taker of takers) this.#turns.delete(taker)
+      }),
+    )
     if (this.#waiting.length === 0) this.#pumping = false
     else if (this.#pool.available > 0) setImmediate(() => this.#pump())
     else this.#listen()

@@ -370,15 +370,15 @@ export class PagePool<in out M extends Netmem> {
     }
     const fromRing = this.#ring.length > 0
     if (fromRing) {
-      for (let next = 0; this.#cached < CACHE_REFILL && next >= 0; ) {
-        next = this.#ring.shift()
-        if (next >= 0) this.#fill(next)
-      }
+      const moved = this.#ring.moveTo(this.#cache, this.#cached, CACHE_REFILL)
+      this.#cached += moved
+      this.#filled += moved
     } else {
       this.#empty++
       this.#source.alloc(CACHE_REFILL, (handle) => {
         this.#held = (this.#held + 1) | 0
-        this.#fill(handle)
+        this.#cache[this.#cached++] = handle
+        this.#filled++
       })
     }
     const handle = this.#cache[this.#cached - 1]
@@ -390,17 +390,9 @@ export class PagePool<in out M extends Netmem> {
     return mint(handle)
   }
 
-  #fill(handle: number): void {
-    this.#cache[this.#cached++] = handle
-    this.#filled++
-  }
-
   #putSlow(handle: number, slot: number, allowDirect: boolean): void {
-    this.#check(handle)
-    if (this.#state[slot] === SHARED && this.#references !== undefined) {
-      const references = (this.#references[slot] ?? 0) - 1
-      this.#references[slot] = references
-      if (references === 1) this.#state[slot] = handle
+    if (this.#state[slot] !== handle) {
+      this.#unref(handle)
       return
     }
     const next = (handle + GENERATION_STEP) & HANDLE_MASK
@@ -417,6 +409,15 @@ export class PagePool<in out M extends Netmem> {
       this.#putRing(next)
     }
     if (this.#waiters.length > 0) this.#wake()
+  }
+
+  /** Puts one of several references. */
+  #unref(handle: number): void {
+    const slot = this.#check(handle)
+    if (this.#references === undefined) return
+    const references = (this.#references[slot] ?? 0) - 1
+    this.#references[slot] = references
+    if (references === 1) this.#state[slot] = handle
   }
 
   #putRing(next: number): void {

@@ -38,6 +38,17 @@ export class RecycleRing {
     return this.#slots[head & this.#mask] ?? -1
   }
 
+  /** Moves the oldest handles to `cache` until it holds `full`, from `cached` on; returns how many. */
+  moveTo(cache: Int32Array, cached: number, full: number): number {
+    const head = this.#head
+    const moved = Math.min(full - cached, this.length)
+    for (let at = 0; at < moved; at++) {
+      cache[cached + at] = this.#slots[(head + at) & this.#mask] ?? -1
+    }
+    this.#head = (head + moved) | 0
+    return moved
+  }
+
   /** Whether a handle rests in it; for error messages, since it looks at every one. */
   has(handle: number): boolean {
     for (let at = this.#head; at !== this.#tail; at = (at + 1) | 0) {
