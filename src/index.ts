@@ -19,7 +19,7 @@ export {
   LifetimeError,
   NetmemError,
 } from './errors.ts'
-export { isNetIov, isPage, type NetIov, type Netmem, type Page } from './netmem.ts'
+export { type Exactly, isNetIov, isPage, type NetIov, type Netmem, type Page } from './netmem.ts'
 export { type AttachedPool, attach } from './pool/attached-pool.ts'
 export { createPool, dualPool } from './pool/create-pool.ts'
 export {

@@ -36,7 +36,7 @@ export type Netmem = Page | NetIov
 export type KindOf<M extends Netmem> = M extends Page ? 'page' : 'net_iov'
 
 /** A type without values. */
-export interface Nobody {
+interface Nobody {
   readonly [nobody]: never
 }
 

@@ -368,6 +368,7 @@ export class PagePool<in out M extends Netmem> {
     if (this.#destroyed !== undefined) {
       throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
     }
+    if (this.#cached > 0) return this.alloc()
     const fromRing = this.#ring.length > 0
     if (fromRing) {
       const moved = this.#ring.moveTo(this.#cache, this.#cached, CACHE_REFILL)
@@ -391,7 +392,7 @@ export class PagePool<in out M extends Netmem> {
   }
 
   #putSlow(handle: number, slot: number, allowDirect: boolean): void {
-    if (this.#state[slot] !== handle) {
+    if ((this.#state[slot] ?? NaN) !== handle) {
       this.#unref(handle)
       return
     }

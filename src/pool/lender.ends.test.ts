@@ -1,0 +1,68 @@
+// What threads leave behind when they end.
+import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
+import { lendingPool, startBorrower, writtenFrag } from '../testing/lending.test.helper.ts'
+import { assertCode, end, some } from '../testing/pools.test.helper.ts'
+import { attach } from './attached-pool.ts'
+
+test('what was reclaimed from a thread that ended cannot be given back by it', async () => {
+  const { pool, share } = lendingPool(1)
+  const thread = new EventEmitter()
+  const late = attach(share).receive(some(some(writtenFrag(pool, 1)).lend(thread)))
+  thread.emit('exit')
+  const next = some(some(writtenFrag(pool, 2)).lend(new EventEmitter()))
+  assertCode('NETMEM_STALE_HANDLE', () => late.release())
+  assert.equal(pool.available, 0)
+  attach(share).receive(next).release()
+  assert.equal(pool.available, 1)
+  await end(pool)
+})
+
+test('a thread that ends at any step of giving back takes nothing with it', async () => {
+  const { pool, share } = lendingPool(4, 4)
+  const attached = attach(share)
+  const words = new Int32Array(share.table)
+  for (let round = 0; round < 3; round++) {
+    const thread = new EventEmitter()
+    const lent = [1, 2, 3, 4].map((word) => some(some(writtenFrag(pool, word)).lend(thread)))
+    const [, received, halfway, returned] = lent
+    attached.receive(some(received))
+    attached.receive(some(returned)).release()
+    // Marked as returned, and not yet on the list of what is.
+    assert.ok(halfway?.kind === 'page')
+    words[2 + halfway.entry] = -(2 ** 31)
+    thread.emit('exit')
+    assert.equal(pool.out, 0)
+    assert.equal(pool.stats().recycle.released_refcnt, 3 * (round + 1))
+    assert.equal(pool.stats().recycle.ring, round + 1)
+    for (const one of lent) assertCode('NETMEM_STALE_HANDLE', () => attached.receive(one))
+  }
+  await end(pool)
+})
+
+/** Waits for a worker's end, and for those who listen to it. */
+async function ended(worker: Worker): Promise<void> {
+  await worker.terminate()
+  await sleep(1)
+}
+
+test('a thread that has ended already gives back at once what it is lent', async () => {
+  const { pool, share } = lendingPool(2)
+  for (const isKnown of [false, true]) {
+    const worker = startBorrower(share, 'hold')
+    await once(worker, 'online')
+    if (isKnown) some(some(writtenFrag(pool, 1)).lend(worker))
+    await ended(worker)
+    assert.equal(pool.available, 2)
+    const before = pool.stats().recycle.released_refcnt
+    some(some(writtenFrag(pool, 2)).lend(worker))
+    await pool.whenAvailable()
+    await sleep(1)
+    assert.equal(pool.available, 2)
+    assert.equal(pool.stats().recycle.released_refcnt, before + 1)
+  }
+  await end(pool)
+})
