@@ -1,10 +1,10 @@
 /** Receives one connection, and counts the collections of this process meanwhile. */
 
 import { once } from 'node:events'
-import net from 'node:net'
 import { createPool, hostProvider } from 'netmem'
 import { listen } from 'netmem/net'
 import { Collections } from './gc.ts'
+import { PeerServer } from './peer-server.ts'
 import { answer } from './processes.ts'
 
 export interface StreamRequest {
@@ -62,12 +62,10 @@ if (process.argv[2] === 'netmem') {
     return sample
   })
 } else {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  const server = await PeerServer.tcp()
+  process.send?.(server.port)
   answer(async (request: StreamRequest) => {
-    const [socket] = (await once(server, 'connection')) as [net.Socket]
+    const socket = await server.accept()
     const counter = new Counter(request)
     socket.on('data', (chunk) => counter.count(chunk.length))
     await once(socket, 'end')

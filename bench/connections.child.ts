@@ -1,10 +1,10 @@
 /** Receives many connections at once and verifies each; says how long the worst served one waited. */
 
 import { once } from 'node:events'
-import net from 'node:net'
 import { createPool, hostProvider } from 'netmem'
 import { listen } from 'netmem/net'
 import { verify } from './pattern.ts'
+import { PeerServer } from './peer-server.ts'
 import { answer } from './processes.ts'
 
 export interface ConnectionsRequest {
@@ -28,7 +28,7 @@ class Verifier {
     this.longestWaitMs = Math.max(this.longestWaitMs, now - this.#lastAt)
     this.#lastAt = now
     const header = Math.max(0, Math.min(bytes.length, HEADER - this.#received))
-    this.#header.set(bytes.subarray(0, header), this.#received)
+    if (header > 0) this.#header.set(bytes.subarray(0, header), this.#received)
     this.#received += header
     if (this.#received < HEADER) return
     verify(this.#header.readUInt32BE(), this.#received - HEADER, bytes.subarray(header))
@@ -84,33 +84,12 @@ if (process.argv[2] === 'netmem') {
     return sample
   })
 } else {
-  const server = net.createServer({ pauseOnConnect: true })
-  server.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG })
-  await once(server, 'listening')
-  const address = server.address()
-  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  const server = await PeerServer.tcp()
+  process.send?.(server.port)
   answer(async (request: ConnectionsRequest) =>
-    serve(request, accepted(server), async (socket, verifier) => {
+    serve(request, server, async (socket, verifier) => {
       socket.on('data', (chunk) => verifier.take(chunk))
-      socket.resume()
       await once(socket, 'end')
     }),
   )
-}
-
-async function* accepted(server: net.Server): AsyncGenerator<net.Socket> {
-  const sockets: net.Socket[] = []
-  let wake = (): void => {}
-  server.on('connection', (socket) => {
-    sockets.push(socket)
-    wake()
-  })
-  for (;;) {
-    const socket = sockets.shift()
-    if (socket !== undefined) yield socket
-    else
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-  }
 }

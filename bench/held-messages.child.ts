@@ -4,11 +4,11 @@
  */
 
 import { once } from 'node:events'
-import net from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { createPool, hostProvider } from 'netmem'
 import { listen } from 'netmem/net'
 import { verify } from './pattern.ts'
+import { PeerServer } from './peer-server.ts'
 import { answer } from './processes.ts'
 
 export interface MessagesRequest {
@@ -98,18 +98,15 @@ if (process.argv[2] === 'netmem') {
     return { pinned: pinned / cutter.liveBytes, copies: copied.frags / request.messages }
   })
 } else {
-  const server = net.createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  const server = await PeerServer.tcp()
+  process.send?.(server.port)
   answer(async (request: MessagesRequest) => {
-    const [socket] = (await once(server, 'connection')) as [net.Socket]
+    const socket = await server.accept()
     const before = await arrayBuffers()
     const cutter = new Cutter()
     socket.on('data', (chunk) =>
       cutter.cut(chunk, (start, end) => ({ bytes: chunk.subarray(start, end) })),
     )
-    socket.resume()
     await once(socket, 'end')
     const pinned = (await arrayBuffers()) - before
     cutter.check(request)

@@ -4,8 +4,7 @@
  * nothing else. All that is not the receive path is the same code.
  */
 
-import { once } from 'node:events'
-import net from 'node:net'
+import type net from 'node:net'
 import { createPool, hostProvider } from 'netmem'
 import { type Connection, listen } from 'netmem/net'
 // Named as they will be: a type of another project must not be rewritten.
@@ -13,6 +12,7 @@ import { type Connection, listen } from 'netmem/net'
 import type { serveIperf3 as Serve } from '../src/cli/iperf3/server.js'
 // biome-ignore lint/correctness/useImportExtensions: see above
 import type { Frag, Connection as Transport } from '../src/cli/iperf3/transport.js'
+import { PeerServer } from './peer-server.ts'
 
 // Not part of the package's interface, so it is found where the build puts it.
 const { serveIperf3 }: { readonly serveIperf3: typeof Serve } = await import(
@@ -53,28 +53,13 @@ async function* iterated(connections: AsyncIterable<Connection>): AsyncGenerator
 }
 
 async function serveData(): Promise<void> {
-  const server = net.createServer({ allowHalfOpen: true, noDelay: true }).listen(0, HOST)
-  await once(server, 'listening')
-  const address = server.address()
-  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  const server = await PeerServer.tcp({ allowHalfOpen: true, noDelay: true })
+  process.send?.(server.port)
   for await (const _summary of serveIperf3(accepted(server)));
 }
 
-async function* accepted(server: net.Server): AsyncGenerator<Transport> {
-  const sockets: net.Socket[] = []
-  let wake = (): void => {}
-  server.on('connection', (socket) => {
-    sockets.push(socket)
-    wake()
-  })
-  for (;;) {
-    const socket = sockets.shift()
-    if (socket !== undefined) yield new DataEvents(socket)
-    else
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-  }
+async function* accepted(server: PeerServer): AsyncGenerator<Transport> {
+  for await (const socket of server) yield new DataEvents(socket)
 }
 
 /** Node's Buffers as they come. Reads ahead like the other: one Buffer at a time waits at most. */

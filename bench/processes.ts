@@ -9,6 +9,9 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 
+/** A process that has not answered by then hangs, and is killed. */
+const PATIENCE_MS = 120_000
+
 /** A forked file of this folder. */
 export class Child implements AsyncDisposable {
   readonly #process: ChildProcess
@@ -29,15 +32,17 @@ export class Child implements AsyncDisposable {
   async next<T>(): Promise<T> {
     const ended = new AbortController()
     const { signal } = ended
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE_MS)
     try {
       const answer = await Promise.race([
         once(this.#process, 'message', { signal }),
         once(this.#process, 'exit', { signal }).then(([code]) => {
-          throw new Error(`the process ${this.#name} ended with ${code}`)
+          throw new Error(`the process ${this.#name} ended with ${code ?? 'a signal'}`)
         }),
       ])
       return answer[0] as T
     } finally {
+      clearTimeout(timer)
       ended.abort()
     }
   }

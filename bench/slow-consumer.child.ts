@@ -1,11 +1,10 @@
 /** A consumer that is slow for a while, and how much memory its process needs the meantime. */
 
-import { once } from 'node:events'
-import net from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { createPool, hostProvider } from 'netmem'
 import { listen } from 'netmem/net'
 import { verify } from './pattern.ts'
+import { PeerServer } from './peer-server.ts'
 import { answer } from './processes.ts'
 
 export interface SlowRequest {
@@ -91,12 +90,10 @@ if (process.argv[2] === 'netmem') {
   }
   serve(receive)
 } else {
-  const server = net.createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  const server = await PeerServer.tcp()
+  process.send?.(server.port)
   const receive = async (request: SlowRequest): Promise<void> => {
-    const [socket] = (await once(server, 'connection')) as [net.Socket]
+    const socket = await server.accept()
     const consumer = new Consumer(request)
     // With backpressure, as a careful program has it.
     for await (const chunk of socket) await consumer.take(chunk as Buffer)

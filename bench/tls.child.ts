@@ -1,9 +1,8 @@
 /** A TLS server that counts what it receives, through netmem or through Node's `data` events. */
 
-import { once } from 'node:events'
-import tls from 'node:tls'
 import { createPool, hostProvider } from 'netmem'
 import { listen } from 'netmem/net'
+import { PeerServer } from './peer-server.ts'
 import { answer } from './processes.ts'
 import { Stopwatch } from './stopwatch.ts'
 
@@ -35,12 +34,10 @@ if (reads === 'netmem') {
     return watch.sample()
   })
 } else {
-  const server = tls.createServer({ key, cert }).listen(0, HOST)
-  await once(server, 'listening')
-  const address = server.address()
-  process.send?.(typeof address === 'object' ? address?.port : undefined)
+  const server = await PeerServer.tls({ key, cert })
+  process.send?.(server.port)
   answer(async ({ warmUp, bytes }: TlsRequest) => {
-    const [socket] = (await once(server, 'secureConnection')) as [tls.TLSSocket]
+    const socket = await server.accept()
     const watch = new Stopwatch(warmUp, bytes)
     await new Promise<void>((resolve, reject) => {
       socket.on('error', reject)

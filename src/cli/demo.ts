@@ -7,22 +7,29 @@ import { constants } from 'node:buffer'
 
 import { Command } from 'commander'
 
-import type { ReceiverName } from './demo/receivers.ts'
+import type { ReceiverName } from './demo/job.ts'
 import { receivers } from './demo/receivers.ts'
 import { type DemoSettings, type Measurements, measureRounds } from './demo/rounds.ts'
 import { medians, type Row, table } from './demo/table.ts'
 import { EXIT_CODES, usage } from './exit.ts'
-import { argument, makePool, parseCount, patternOption, sizeOption, withJson } from './options.ts'
+import {
+  argument,
+  makePool,
+  type PoolOptions,
+  parseCount,
+  patternOption,
+  sizeOption,
+  withJson,
+  withPoolOptions,
+} from './options.ts'
 import type { Output } from './output.ts'
 import { type Outcome, run } from './run.ts'
 import { exactSize, parseSize } from './size.ts'
 
-interface DemoOptions {
+interface DemoOptions extends PoolOptions {
   readonly bytes: number
   readonly rounds: number
   readonly pattern: number
-  readonly pool: number
-  readonly pageSize: number
   readonly destination: number
   readonly concat?: true
   readonly corrupt?: number
@@ -47,16 +54,16 @@ export function demoCommand(): Command {
     .addOption(sizeOption('--bytes <size>', 'what each receiver gets in each round', 2 * 2 ** 30))
     .option('--rounds <number>', 'figures are medians over these', argument(parseCount(99)), 3)
     .addOption(patternOption('the seed of the pattern').default(1))
-    .addOption(sizeOption('--pool <size>', 'the page pool', 16 * 2 ** 20))
-    .addOption(sizeOption('--page-size <size>', 'a power of two from 4KiB', 256 * 2 ** 10))
     .addOption(sizeOption('--destination <size>', 'what receiveInto fills', 64 * 2 ** 20))
     .option('--concat', 'also keep everything: Buffer.concat against one destination for all of it')
     .option('--corrupt <offset>', 'flip a bit there, to see it noticed', argument(parseSize))
     .addHelpText('after', HELP)
-  return withJson(command).action((options: DemoOptions) =>
-    run('demo', { json: options.json === true }, (output, signal) =>
-      demo({ ...options, corrupt: options.corrupt }, options.concat === true, output, signal),
-    ),
+  return withJson(withPoolOptions(command)).action((options: DemoOptions) =>
+    run('demo', { json: options.json === true }, (output, signal) => {
+      const { bytes, rounds, pattern, destination, corrupt, concat } = options
+      const settings = { bytes, rounds, pattern, pool: options, destination, corrupt }
+      return demo(settings, concat === true, output, signal)
+    }),
   )
 }
 
@@ -67,7 +74,7 @@ async function demo(
   signal: AbortSignal,
 ): Promise<Outcome> {
   // What the receivers could not do is better found out here.
-  await makePool({ ...settings, memory: 'host' }).destroy()
+  await makePool(settings.pool).destroy()
   const largest = concat ? settings.bytes : settings.destination
   if (largest > constants.MAX_LENGTH) {
     throw usage(`One destination has at most ${exactSize(constants.MAX_LENGTH)} here.`)
@@ -81,7 +88,10 @@ async function demo(
   const rows: (Row & { readonly name: ReceiverName })[] = []
   for (const [name, rounds] of measured) {
     if (rounds.length === 0) continue
-    const title = receivers[name].title({ destinationBytes: settings.destination })
+    const title = receivers[name].title({
+      bytes: settings.bytes,
+      destinationBytes: settings.destination,
+    })
     rows.push({ name, title, figures: medians(rounds) })
   }
   for (const line of table(rows)) output.result(line)

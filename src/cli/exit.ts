@@ -1,5 +1,7 @@
 /** How the command line ends: exit codes, its own errors, and signals. */
 
+import { debuglog } from 'node:util'
+
 import { isNetmemError } from '../errors.ts'
 
 /** The exit codes, as `netmem --help` lists them. */
@@ -46,8 +48,12 @@ export interface Described {
   readonly message: string
 }
 
+/** With NODE_DEBUG=netmem an error is shown with its stack, too. */
+const debug = debuglog('netmem')
+
 /** The code and the message of an error, on one line. */
 export function describeError(error: unknown): Described {
+  debug('%o', error)
   if (!(error instanceof Error)) return { code: 'UNKNOWN', message: oneLine(String(error)) }
   if (error instanceof CliError || isNetmemError(error)) {
     return { code: error.code, message: oneLine(error.message) }

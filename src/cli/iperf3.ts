@@ -4,7 +4,7 @@ import { Command } from 'commander'
 
 import { listen } from '../net/index.ts'
 import { formatEndpoint } from './endpoint.ts'
-import { type Described, EXIT_CODES } from './exit.ts'
+import { CliError, type Described, describeError, EXIT_CODES } from './exit.ts'
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './iperf3/report.ts'
 import { serveIperf3 } from './iperf3/server.ts'
 import type { Iperf3Summary } from './iperf3/summary.ts'
@@ -85,7 +85,7 @@ function show(test: Iperf3Summary, output: Output): Described | undefined {
     )
   }
   if (test.kind === 'completed') return undefined
-  const failure = { code: 'TEST_FAILED', message: `${test.kind}: ${test.reason}` }
+  const failure = describeError(new CliError('TEST_FAILED', `${test.kind}: ${test.reason}`))
   output.complain(failure)
   return failure
 }

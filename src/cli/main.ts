@@ -32,9 +32,12 @@ const program = new Command('netmem')
 const commands = [demoCommand(), recvCommand(), sendCommand(), iperf3Command(), doctorCommand()]
 for (const command of commands) program.addCommand(command.helpOption('-h, --help', 'print this'))
 for (const command of [program, ...commands]) {
-  command.exitOverride().showHelpAfterError(false).configureOutput({
-    outputError: (text, write) => write(usageError(text, command)),
-  })
+  command
+    .exitOverride()
+    .showHelpAfterError(false)
+    .configureOutput({
+      outputError: (text, write) => write(usageError(text, command)),
+    })
 }
 
 try {

@@ -17,7 +17,7 @@ import { MAX_SEED } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
 /** iperf3's. */
-export const DEFAULT_PORT = 5201
+const DEFAULT_PORT = 5201
 
 export interface PoolOptions {
   readonly pool: number

@@ -14,6 +14,8 @@ export interface ProgressTask {
   readonly bytes: () => number
 }
 
+/** Some terminals do not say how wide they are. */
+const DEFAULT_COLUMNS = 80
 const REDRAW_MS = 250
 /** The rate shown is that of the last seconds; over the whole time it would lag behind. */
 const WINDOW_MS = 3_000
@@ -48,7 +50,9 @@ export class Progress {
     const first = this.#samples[0] ?? { at, bytes }
     const rate = { bytes: bytes - first.bytes, seconds: (at - first.at) / 1_000 }
     const line = describeProgress(this.#task.label, bytes, this.#task.totalBytes, rate)
-    this.#terminal.write(`\r\x1b[K${line.slice(0, Math.max(20, this.#terminal.columns - 1))}`)
+    this.#terminal.write(
+      `\r\x1b[K${line.slice(0, (this.#terminal.columns || DEFAULT_COLUMNS) - 1)}`,
+    )
     this.#drawn = true
   }
 

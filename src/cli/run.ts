@@ -1,7 +1,5 @@
 /** What is the same for every command: signals, errors, the JSON line, the exit code. */
 
-import { debuglog } from 'node:util'
-
 import { CliError, type Described, describeError, Exit, onInterruption } from './exit.ts'
 import { Output, type OutputOptions } from './output.ts'
 
@@ -12,9 +10,6 @@ export interface Outcome {
   /** What went wrong, which the command has shown already. */
   readonly failure?: Described | undefined
 }
-
-/** With NODE_DEBUG=netmem an error is shown with its stack. */
-const debug = debuglog('netmem')
 
 /**
  * Runs a command. `work` ends soon after its signal aborts, with what it has by then; that it
@@ -37,7 +32,8 @@ export async function run(
     if (failure !== undefined) exitCode = Exit.failed
   } catch (error) {
     if (interruption.exitCode === undefined) {
-      failure = complain(output, error)
+      failure = describeError(error)
+      output.complain(failure)
       exitCode = exitCodeOf(error)
     }
   }
@@ -45,13 +41,6 @@ export async function run(
   exitCode = interruption.exitCode ?? exitCode
   output.report({ command, exitCode, error: failure, ...report })
   process.exitCode = exitCode
-}
-
-function complain(output: Output, error: unknown): Described {
-  const described = describeError(error)
-  output.complain(described)
-  debug('%o', error)
-  return described
 }
 
 function exitCodeOf(error: unknown): number {

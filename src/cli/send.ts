@@ -69,7 +69,7 @@ async function send(
   try {
     // What comes back is of no interest, but would stop a peer that wants it read.
     const peerDone = discard(connection)
-    peerDone.catch(() => undefined)
+    peerDone.catch(() => source.stop())
     for await (const view of source.views) {
       await connection.write(view)
       bytes += view.byteLength
@@ -78,11 +78,13 @@ async function send(
     await peerDone
     await connection.close()
   } catch (cause) {
-    error = cause
+    // When it broke while the source was being waited for, the source was only stopped by that.
+    const { state } = connection
+    error = state.kind === 'failed' ? state.error : cause
     connection.destroy()
   }
   stop()
-  if (file === undefined || file === '-') process.stdin.destroy()
+  source.stop()
   await pool.destroy()
 
   const seconds = (performance.now() - began) / 1_000

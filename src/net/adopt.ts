@@ -7,6 +7,7 @@ import { ArgumentTypeError, LifetimeError } from '../errors.ts'
 import { Connection, type ConnectionOptions, copies, makeDriver } from './connection.ts'
 import { closed } from './connection-error.ts'
 import { feed, takeOver } from './posted-reads.ts'
+import { tlsInfo } from './tls-info.ts'
 
 /** How a socket is adopted. */
 export interface AdoptOptions extends ConnectionOptions {
@@ -33,6 +34,15 @@ export interface AdoptOptions extends ConnectionOptions {
  * ```
  */
 export function adopt(socket: Duplex, options: AdoptOptions): Connection {
+  return adoptAt(socket, options, undefined)
+}
+
+/** @internal `path` is that of the Unix domain socket it was accepted on. */
+export function adoptAt(
+  socket: Duplex,
+  options: AdoptOptions,
+  path: string | undefined,
+): Connection {
   if (!(socket instanceof net.Socket)) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',
@@ -40,15 +50,22 @@ export function adopt(socket: Duplex, options: AdoptOptions): Connection {
     )
   }
   if (socket.destroyed || socket.connecting || !socket.readable) throw closed()
+  if (socket.readableEncoding !== null) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      'The socket decodes what it receives; adopt it before setEncoding() is called.',
+    )
+  }
   if (socket.writableLength > 0) {
     throw new LifetimeError(
       'NETMEM_PENDING_WRITES',
       `${socket.writableLength} bytes are not written yet; adopt the socket in the callback of its last write.`,
     )
   }
-  const secure = socket instanceof tls.TLSSocket ? socket : undefined
-  const driver = makeDriver(options, secure !== undefined)
+  const secure = socket instanceof tls.TLSSocket
+  const driver = makeDriver(options, secure)
+  const known = { tls: secure ? tlsInfo(socket) : undefined, localPath: path }
   if (options.head !== undefined) feed(driver, options.head)
   const reads = takeOver(socket, driver, (chunk) => void feed(driver, chunk), copies(options))
-  return new Connection(driver, reads, options, secure)
+  return new Connection(driver, reads, options, known)
 }

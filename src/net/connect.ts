@@ -1,11 +1,18 @@
 /** Connecting: TCP, Unix domain sockets, TLS over either. */
 
 import type net from 'node:net'
-import type tls from 'node:tls'
+import tls from 'node:tls'
 import { ArgumentTypeError, ConnectionError, checkInteger } from '../errors.ts'
-import { Connection, type ConnectionOptions, copies, makeDriver } from './connection.ts'
+import {
+  Connection,
+  type ConnectionOptions,
+  copies,
+  MAX_TIMER_MS,
+  makeDriver,
+} from './connection.ts'
 import { aborted, setUpError } from './connection-error.ts'
-import { dial } from './posted-reads.ts'
+import { dial, type PostedReads } from './posted-reads.ts'
+import { tlsInfo } from './tls-info.ts'
 
 /** Where a connection goes, and how. */
 export interface ConnectOptions extends ConnectionOptions {
@@ -39,17 +46,30 @@ export interface ConnectOptions extends ConnectionOptions {
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const target = targetOf(options)
+  const { connectTimeoutMs, signal } = options
+  if (connectTimeoutMs !== undefined) {
+    checkInteger('connectTimeoutMs', connectTimeoutMs, 1, MAX_TIMER_MS)
+  }
+  if (signal?.aborted) throw aborted(signal.reason)
   const security = options.tls === true ? {} : options.tls
   const where = 'path' in target ? target.path : `${target.host ?? 'localhost'}:${target.port}`
-  if (options.signal?.aborted) throw aborted(options.signal.reason)
   const driver = makeDriver(options, security !== undefined)
-  const reads = dial(
-    security === undefined ? target : { ...target, tls: security },
-    driver,
-    copies(options),
-  )
-  await ready(reads.socket, options, where, security === undefined ? 'connect' : 'secureConnect')
-  return new Connection(driver, reads, options)
+  let reads: PostedReads
+  try {
+    const dialled = security === undefined ? target : { ...target, tls: security }
+    reads = dial(dialled, driver, copies(options))
+  } catch (error) {
+    // Certificates that are none, for one.
+    throw setUpError('NETMEM_CONNECT_FAILED', where, error)
+  }
+  const { socket } = reads
+  return ready(socket, options, where, () => {
+    const known = {
+      tls: socket instanceof tls.TLSSocket ? tlsInfo(socket) : undefined,
+      remotePath: options.path,
+    }
+    return new Connection(driver, reads, options, known)
+  })
 }
 
 function targetOf({
@@ -68,50 +88,48 @@ function targetOf({
   return host === undefined ? { port } : { port, host }
 }
 
-function ready(
+/** What `make` makes in the very event that says the socket is connected, so that none is missed. */
+function ready<T>(
   socket: net.Socket,
   { signal, connectTimeoutMs }: ConnectOptions,
   where: string,
-  event: 'connect' | 'secureConnect',
-): Promise<void> {
-  const timeoutMs =
-    connectTimeoutMs === undefined
-      ? undefined
-      : checkInteger('connectTimeoutMs', connectTimeoutMs, 1, 2 ** 31 - 1)
+  make: () => T,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const done = (error?: Error): void => {
+    let timer: NodeJS.Timeout | undefined
+    const settled = (): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
       socket.off('error', failed)
       socket.off('close', closedEarly)
-      if (error === undefined) {
-        resolve()
-        return
-      }
+    }
+    const giveUp = (error: unknown): void => {
+      settled()
       // Whatever else the dying socket has to say has been said.
       socket.on('error', () => {})
       socket.destroy()
       reject(error)
     }
-    const failed = (error: Error): void => done(setUpError('NETMEM_CONNECT_FAILED', where, error))
+    const failed = (error: Error): void => giveUp(setUpError('NETMEM_CONNECT_FAILED', where, error))
     const closedEarly = (): void => failed(new Error('the peer closed the connection'))
-    const abort = (): void => done(aborted(signal?.reason))
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(
-            () =>
-              done(
-                new ConnectionError(
-                  'NETMEM_TIMEOUT',
-                  `No connection to ${where} within ${timeoutMs} ms.`,
-                ),
-              ),
-            timeoutMs,
-          )
+    const abort = (): void => giveUp(aborted(signal?.reason))
+    if (connectTimeoutMs !== undefined) {
+      const message = `No connection to ${where} within ${connectTimeoutMs} ms.`
+      timer = setTimeout(
+        () => giveUp(new ConnectionError('NETMEM_TIMEOUT', message)),
+        connectTimeoutMs,
+      )
+    }
     socket.once('error', failed)
     socket.once('close', closedEarly)
-    socket.once(event, () => done())
+    socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
+      settled()
+      try {
+        resolve(make())
+      } catch (error) {
+        giveUp(error)
+      }
+    })
     signal?.addEventListener('abort', abort, { once: true })
   })
 }

@@ -2,15 +2,15 @@
 
 import type net from 'node:net'
 import type { Writable } from 'node:stream'
-import tls from 'node:tls'
-import { ConnectionError, checkInteger, LifetimeError } from '../errors.ts'
+import { ArgumentTypeError, ConnectionError, checkInteger, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { type HostFrag, RX_COPYBREAK } from '../pool/frag.ts'
-import type { PagePool } from '../pool/page-pool.ts'
-import { aborted, closed, connectionError } from './connection-error.ts'
+import { PagePool } from '../pool/page-pool.ts'
+import { aborted, closed, connectionError, sendError } from './connection-error.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
 import { canPost, type PostedReads } from './posted-reads.ts'
 import { SocketDriver } from './socket-driver.ts'
+import type { TlsInfo } from './tls-info.ts'
 
 /** What every connection can be told. */
 export interface ConnectionOptions {
@@ -21,13 +21,13 @@ export interface ConnectionOptions {
    * the default. Shorter reads are copied out of it.
    */
   readonly smallBufferBytes?: number
-  /** Destroys the connection when aborted. */
+  /** Destroys the connection when aborted, and gives back what nobody has received. */
   readonly signal?: AbortSignal
   /** Destroys the connection when nothing moved in either direction for so long: 1 to 2^31 − 1. */
   readonly idleTimeoutMs?: number
   /** Sends small writes at once: on by default. */
   readonly noDelay?: boolean
-  /** Sends a probe after so many idle milliseconds; 0 or absent: none. */
+  /** Sends a probe after so many idle milliseconds, of which a system may count whole seconds only; 0 or absent: none. */
   readonly keepAliveMs?: number
   /** `data` copies Node's Buffers into pages even where this Node.js could do without: for comparison and as a way out. */
   readonly reads?: 'posted' | 'data'
@@ -35,20 +35,10 @@ export interface ConnectionOptions {
 
 /** A TCP address, or a Unix socket's path. */
 export interface Address {
+  /** Empty where there is none, as at the connecting end of a Unix domain socket. */
   readonly host: string
   /** 0 for a Unix domain socket. */
   readonly port: number
-}
-
-/** What is known of the TLS session. */
-export interface TlsInfo {
-  readonly protocol: string | null
-  readonly cipher: string
-  readonly alpnProtocol: string | undefined
-  /** Whether the peer's certificate was verified; `authorizationError` says why not. */
-  readonly authorized: boolean
-  readonly authorizationError: string | undefined
-  readonly peerCertificate: tls.PeerCertificate
 }
 
 /** How a connection stands: `open`, or how it ended. */
@@ -77,62 +67,54 @@ export type ConnectionState =
 export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   /** The pool that received data goes to. */
   readonly pool: PagePool<Page>
+  /** The TLS session; `undefined` on a plain connection. */
+  readonly tls: TlsInfo | undefined
+  readonly localAddress: Address
+  readonly remoteAddress: Address
   readonly #driver: SocketDriver
   readonly #socket: net.Socket
-  readonly #secure: tls.TLSSocket | undefined
-  readonly #ended: Promise<void>
+  readonly #closed: Promise<void>
   #state: ConnectionState = { kind: 'open' }
+  /** Why it broke, or was destroyed. */
+  #failure: Error | undefined
+  #ending: Promise<void> | undefined
   #closing: Promise<void> | undefined
-  #local: Address
-  #remote: Address
 
   /** @internal */
   constructor(
     driver: SocketDriver,
     reads: PostedReads,
     options: ConnectionOptions,
-    secure?: tls.TLSSocket,
+    known: KnownOfSocket = {},
   ) {
     const { socket } = reads
     this.pool = options.pool
+    this.tls = known.tls
     this.#driver = driver
     this.#socket = socket
-    this.#secure = secure ?? (socket instanceof tls.TLSSocket ? socket : undefined)
-    this.#local = { host: socket.localAddress ?? '', port: socket.localPort ?? 0 }
-    this.#remote = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
-    const { signal, idleTimeoutMs } = options
-    let failure: Error | undefined
+    const { localAddress, localPort, remoteAddress, remotePort } = socket
+    this.localAddress = { host: localAddress ?? known.localPath ?? '', port: localPort ?? 0 }
+    this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
     socket.on('error', (error) => {
-      failure ??= connectionError(error)
+      this.#failure ??= connectionError(error)
     })
     socket.once('end', () => {
       if (this.#state.kind === 'open') this.#state = { kind: 'ended' }
       driver.end(undefined)
     })
-    const abort = (): void => void socket.destroy(aborted(signal?.reason))
-    this.#ended = new Promise((resolve) => {
+    const { signal } = options
+    const abort = (): void => this.destroy(aborted(signal?.reason))
+    this.#closed = new Promise((resolve) => {
       socket.once('close', () => {
         signal?.removeEventListener('abort', abort)
-        if (this.#state.kind !== 'closed') {
-          this.#state =
-            failure === undefined ? { kind: 'closed' } : { kind: 'failed', error: failure }
-        }
-        driver.end(failure ?? closed())
+        const error = this.#failure
+        if (error !== undefined) this.#state = { kind: 'failed', error }
+        else this.#state = { kind: 'closed' }
+        driver.end(error ?? closed())
         resolve()
       })
     })
-    if (idleTimeoutMs !== undefined) {
-      socket.setTimeout(checkInteger('idleTimeoutMs', idleTimeoutMs, 1, 2 ** 31 - 1), () =>
-        socket.destroy(
-          new ConnectionError(
-            'NETMEM_TIMEOUT',
-            `Nothing was received or sent for ${idleTimeoutMs} ms.`,
-          ),
-        ),
-      )
-    }
-    socket.setNoDelay(options.noDelay ?? true)
-    if (options.keepAliveMs) socket.setKeepAlive(true, options.keepAliveMs)
+    this.#configure(options)
     if (signal?.aborted) abort()
     else signal?.addEventListener('abort', abort, { once: true })
     driver.start(reads)
@@ -140,9 +122,9 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
 
   /**
    * The next frag; `undefined` once the peer has finished sending. Reads ahead by a page at most.
-   * Rejects with NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_CONNECTION_CLOSED,
-   * NETMEM_TLS, NETMEM_TIMEOUT, NETMEM_ABORTED or NETMEM_POOL_DESTROYED, after all data that
-   * arrived before; and with NETMEM_BUSY while another call waits.
+   * Rejects with NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or
+   * NETMEM_POOL_DESTROYED after all data that arrived before, with NETMEM_CONNECTION_CLOSED or
+   * NETMEM_ABORTED at once; and with NETMEM_BUSY while another call waits.
    */
   receive(): Promise<HostFrag | undefined> {
     return this.#driver.receive()
@@ -151,13 +133,19 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   /** Iterates over {@link receive}. */
   [Symbol.asyncIterator](): AsyncIterator<HostFrag, undefined, void> {
     const driver = this.#driver
+    let waiting = 0
     return {
       next: async () => {
-        const value = await driver.receive()
-        return value === undefined ? { done: true, value } : { done: false, value }
+        waiting++
+        try {
+          const value = await driver.receive()
+          return value === undefined ? { done: true, value } : { done: false, value }
+        } finally {
+          waiting--
+        }
       },
       return: () => {
-        driver.stopStreaming()
+        driver.stopStreaming(waiting > 0)
         return Promise.resolve({ done: true, value: undefined })
       },
     }
@@ -165,20 +153,36 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
 
   /**
    * Sends bytes; resolves when they may be used again and more may be written. Rejects with the
-   * codes of {@link receive}.
+   * codes of {@link receive}, with NETMEM_CONNECTION_CLOSED after {@link end} too, and with
+   * NETMEM_INVALID_ARGUMENT.
    */
   write(bytes: Uint8Array | string): Promise<void> {
+    if (!(bytes instanceof Uint8Array) && typeof bytes !== 'string') {
+      const message = 'write() takes a Uint8Array or a string.'
+      return Promise.reject(new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message))
+    }
+    // Node.js would destroy the connection for it.
+    if (this.#socket.writableEnded && !this.#socket.destroyed) {
+      return Promise.reject(
+        new LifetimeError(
+          'NETMEM_CONNECTION_CLOSED',
+          'end() or close() was called; write before them.',
+        ),
+      )
+    }
     return this.#sent((done) => this.#socket.write(bytes, done))
   }
 
   /** Finishes sending, after all writes; receiving goes on. Resolves when the peer has been told. */
   end(): Promise<void> {
-    return this.#sent((done) => this.#socket.end(done))
+    this.#ending ??= this.#sent((done) => this.#socket.end(done))
+    return this.#ending
   }
 
   /**
    * Ends the connection: sends what was written, gives back what nobody has received, and
-   * resolves when the socket is closed. Frags that the application holds stay valid.
+   * resolves when the socket is closed. Frags that the application holds stay valid. It waits for
+   * a peer that does not read as long as that takes: `idleTimeoutMs` or {@link destroy} end it.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -187,8 +191,14 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
 
   /** Ends the connection at once: unsent writes are lost, and whoever waits gets `reason`. */
   destroy(reason?: Error): void {
-    if (reason === undefined) this.#closedByUs()
-    this.#socket.destroy(reason)
+    if (!this.#socket.destroyed) {
+      this.#failure ??= reason
+      this.#state =
+        reason === undefined
+          ? { kind: 'closed' }
+          : { kind: 'failed', error: this.#failure ?? reason }
+      this.#socket.destroy(reason)
+    }
     this.#driver.discard()
   }
 
@@ -203,32 +213,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
 
   /** Resolves when the socket is closed, in whichever way; {@link state} says which. */
   get closed(): Promise<void> {
-    return this.#ended
-  }
-
-  get localAddress(): Address {
-    return this.#local
-  }
-
-  get remoteAddress(): Address {
-    return this.#remote
-  }
-
-  /** The TLS session; `undefined` on a plain connection. */
-  get tls(): TlsInfo | undefined {
-    const socket = this.#secure
-    if (socket === undefined) return undefined
-    return {
-      protocol: socket.getProtocol(),
-      cipher: socket.getCipher().name,
-      alpnProtocol: socket.alpnProtocol || undefined,
-      authorized: socket.authorized,
-      authorizationError:
-        socket.authorizationError === undefined || socket.authorizationError === null
-          ? undefined
-          : String(socket.authorizationError),
-      peerCertificate: socket.getPeerCertificate(),
-    }
+    return this.#closed
   }
 
   /** Writes all that arrives to a stream: see {@link pipeTo}. */
@@ -260,45 +245,77 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return new Promise((resolve, reject) => {
       send((error) => {
         if (error === null || error === undefined) resolve()
-        else reject(this.#state.kind === 'failed' ? this.#state.error : connectionError(error))
+        else reject(this.#failure ?? sendError(this.#socket.errored ?? error))
       })
     })
   }
 
-  #closedByUs(): void {
-    if (this.#state.kind !== 'failed') this.#state = { kind: 'closed' }
+  #configure({ idleTimeoutMs, noDelay, keepAliveMs = 0 }: ConnectionOptions): void {
+    const socket = this.#socket
+    if (idleTimeoutMs !== undefined) {
+      const message = `Nothing was received or sent for ${idleTimeoutMs} ms.`
+      socket.setTimeout(idleTimeoutMs, () => {
+        socket.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
+      })
+    }
+    socket.setNoDelay(noDelay ?? true)
+    if (keepAliveMs > 0) socket.setKeepAlive(true, Math.max(1000, keepAliveMs))
   }
 
   async #close(): Promise<void> {
-    this.#closedByUs()
     const socket = this.#socket
-    if (!socket.destroyed && socket.writable) {
+    if (!socket.destroyed && !socket.writableFinished) {
       await new Promise<void>((resolve) => {
-        socket.once('close', () => resolve())
-        socket.end(() => resolve())
+        const done = (): void => resolve()
+        socket.once('close', done)
+        this.end().then(done, done)
       })
     }
-    socket.destroy()
-    await this.#ended
-    this.#driver.discard()
+    this.destroy()
+    await this.#closed
   }
 }
+
+/** What the socket itself cannot say, or not any more. */
+interface KnownOfSocket {
+  readonly tls?: TlsInfo | undefined
+  readonly localPath?: string | undefined
+  readonly remotePath?: string | undefined
+}
+
+/** @internal Node.js waits no longer. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1
 
 /** A whole TLS record (RFC 8446, 5.1): a read of this size says that more is to come. */
 const TLS_RECORD = 16 * 1024
 
-/** @internal The driver of a new connection. */
-export function makeDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
-  const smallBytes = checkInteger(
-    'smallBufferBytes',
-    options.smallBufferBytes ?? RX_COPYBREAK,
-    2048,
-    RX_COPYBREAK,
-  )
-  if (options.pool.destroyed) {
+/** @internal Throws for options that no connection can have. */
+export function checkOptions(options: ConnectionOptions): void {
+  const { pool, smallBufferBytes, idleTimeoutMs, keepAliveMs } = options
+  if (!(pool instanceof PagePool)) {
+    throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', 'pool must be made by createPool().')
+  }
+  if (pool.kind !== 'page') {
+    throw new ArgumentTypeError(
+      'NETMEM_WRONG_KIND',
+      'Sockets receive into host memory: give them a pool of pages.',
+    )
+  }
+  if (pool.destroyed) {
     throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
   }
-  return new SocketDriver(options.pool, smallBytes, secure ? TLS_RECORD : Number.POSITIVE_INFINITY)
+  if (smallBufferBytes !== undefined) {
+    checkInteger('smallBufferBytes', smallBufferBytes, 2048, RX_COPYBREAK)
+  }
+  if (idleTimeoutMs !== undefined) checkInteger('idleTimeoutMs', idleTimeoutMs, 1, MAX_TIMER_MS)
+  if (keepAliveMs !== undefined) checkInteger('keepAliveMs', keepAliveMs, 0, MAX_TIMER_MS)
+}
+
+/** @internal The driver of a new connection. */
+export function makeDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
+  checkOptions(options)
+  const burst = secure ? TLS_RECORD : Number.POSITIVE_INFINITY
+  return new SocketDriver(options.pool, options.smallBufferBytes ?? RX_COPYBREAK, burst)
 }
 
 /** @internal Whether `data` events are to be copied. */

@@ -3,8 +3,13 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { ArgumentTypeError, checkInteger } from '../errors.ts'
-import { adopt } from './adopt.ts'
-import type { Address, Connection, ConnectionOptions } from './connection.ts'
+import { adoptAt } from './adopt.ts'
+import {
+  type Address,
+  type Connection,
+  type ConnectionOptions,
+  checkOptions,
+} from './connection.ts'
 import { aborted, setUpError } from './connection-error.ts'
 
 /** Where to listen, and what each accepted connection is told. */
@@ -28,34 +33,43 @@ export interface ListenOptions extends ConnectionOptions {
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   readonly address: Address
   readonly #server: net.Server
+  readonly #options: ListenOptions
   readonly #queue: Connection[] = []
-  #waiters: ((connection: Connection | undefined) => void)[] = []
+  #waiters: {
+    readonly resolve: (connection: Connection | undefined) => void
+    readonly reject: (error: unknown) => void
+  }[] = []
   #closing: Promise<void> | undefined
+  #failure: { readonly error: unknown } | undefined
+  readonly #abort = (): void => void this.close()
+  readonly #warned = new Set<string>()
 
   /** @internal */
   constructor(server: net.Server, options: ListenOptions) {
     this.#server = server
+    this.#options = options
     const address = server.address()
     this.address =
       typeof address === 'string'
         ? { host: address, port: 0 }
         : { host: address?.address ?? '', port: address?.port ?? 0 }
-    server.on(
-      options.tls === undefined ? 'connection' : 'secureConnection',
-      (socket: net.Socket) => {
-        // A peer may be gone before it is accepted.
-        if (socket.destroyed || !socket.readable) socket.destroy()
-        else this.#accepted(adopt(socket, options))
-      },
-    )
+    const event = options.tls === undefined ? 'connection' : 'secureConnection'
+    server.on(event, (socket: net.Socket) => this.#accepted(socket))
+    server.on('error', (error) => this.#complain(error))
+    options.signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
-  /** The next connection; `undefined` once the listener is closed. */
+  /**
+   * The next connection; `undefined` once the listener is closed. Rejects with
+   * NETMEM_POOL_DESTROYED when a peer has connected and there is no pool to receive into any more.
+   */
   accept(): Promise<Connection | undefined> {
     const connection = this.#queue.shift()
-    if (connection !== undefined || this.#closing !== undefined) return Promise.resolve(connection)
-    return new Promise((resolve) => {
-      this.#waiters.push(resolve)
+    if (connection !== undefined) return Promise.resolve(connection)
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error)
+    if (this.#closing !== undefined) return Promise.resolve(undefined)
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
     })
   }
 
@@ -86,17 +100,47 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     return this
   }
 
-  #accepted(connection: Connection): void {
+  #accepted(socket: net.Socket): void {
+    // A peer may be gone before it is accepted.
+    if (this.#closing !== undefined || socket.destroyed || !socket.readable) {
+      socket.destroy()
+      return
+    }
+    let connection: Connection
+    try {
+      connection = adoptAt(socket, this.#options, this.#options.path)
+    } catch (error) {
+      socket.on('error', () => {}).destroy()
+      if (this.#options.pool.destroyed) {
+        this.#failure = { error }
+        this.#abort()
+      } else {
+        this.#complain(error)
+      }
+      return
+    }
     const waiter = this.#waiters.shift()
-    if (waiter !== undefined) waiter(connection)
-    else if (this.#closing === undefined) this.#queue.push(connection)
-    else connection.destroy()
+    if (waiter === undefined) this.#queue.push(connection)
+    else waiter.resolve(connection)
+  }
+
+  /** A connection that could not be accepted is lost; the next one may be better off. */
+  #complain(cause: unknown): void {
+    const { host, port } = this.address
+    const { message } = setUpError('NETMEM_LISTEN_FAILED', port > 0 ? `${host}:${port}` : host, cause)
+    if (this.#warned.has(message)) return
+    this.#warned.add(message)
+    process.emitWarning(message, { type: 'NetmemWarning', code: 'netmem:accept' })
   }
 
   #close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#abort)
     this.#server.close()
     for (const connection of this.#queue.splice(0)) connection.destroy()
-    for (const waiter of this.#waiters.splice(0)) waiter(undefined)
+    for (const { resolve, reject } of this.#waiters.splice(0)) {
+      if (this.#failure === undefined) resolve(undefined)
+      else reject(this.#failure.error)
+    }
     return Promise.resolve()
   }
 }
@@ -129,20 +173,36 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
   if (port !== undefined) checkInteger('port', port, 0, 65535)
   const backlog = checkInteger('backlog', options.backlog ?? 511, 1, 65535)
+  checkOptions(options)
   if (signal?.aborted) throw aborted(signal.reason)
   const where = path ?? `${host}:${port}`
-  const settings = { allowHalfOpen: true, pauseOnConnect: true }
-  const server =
-    options.tls === undefined
-      ? net.createServer(settings)
-      : tls.createServer({ ...options.tls, allowHalfOpen: true })
+  const server = makeServer(options, where)
   // A client that breaks off its TLS handshake is its own problem.
   server.on('tlsClientError', (_error, socket: net.Socket) => void socket.destroy())
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(setUpError('NETMEM_LISTEN_FAILED', where, error)))
-    server.listen(path === undefined ? { host, port, backlog } : { path, backlog }, () => resolve())
+    const failed = (error: Error): void => reject(setUpError('NETMEM_LISTEN_FAILED', where, error))
+    server.once('error', failed)
+    server.listen(path === undefined ? { host, port, backlog } : { path, backlog }, () => {
+      server.off('error', failed)
+      resolve()
+    })
   })
   const listener = new Listener(server, options)
-  signal?.addEventListener('abort', () => void listener.close(), { once: true })
+  if (signal?.aborted) {
+    await listener.close()
+    throw aborted(signal.reason)
+  }
   return listener
+}
+
+function makeServer(options: ListenOptions, where: string): net.Server {
+  if (options.tls === undefined) {
+    return net.createServer({ allowHalfOpen: true, pauseOnConnect: true })
+  }
+  try {
+    return tls.createServer({ ...options.tls, allowHalfOpen: true })
+  } catch (error) {
+    // Certificates that are none, for one.
+    throw setUpError('NETMEM_LISTEN_FAILED', where, error)
+  }
 }

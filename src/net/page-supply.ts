@@ -105,11 +105,9 @@ export class PageSupply {
 
   #takeRest(room: number): Filling | undefined {
     const rest = this.#rest
+    if (rest === undefined || this.#pool.pageSize - rest.offset < room) return undefined
     this.#rest = undefined
-    if (rest === undefined || rest.keeper.uses !== rest.uses || !rest.keeper.record.out) {
-      return undefined
-    }
-    if (this.#pool.pageSize - rest.offset < room) return undefined
+    if (rest.keeper.uses !== rest.uses || !rest.keeper.record.out) return undefined
     this.#pool.ref(rest.page)
     return rest
   }
@@ -126,17 +124,17 @@ export class PageSupply {
   }
 
   /**
-   * Wakes as many as there are pages, the longest waiting first, and the next ones a round later:
-   * a woken connection may turn out to have nothing to read and leave its page to others.
+   * Wakes as many as there are pages, the longest waiting first. A woken connection may turn out to
+   * have nothing to read: after two rounds of the event loop, when each has been read, whoever has
+   * not come leaves its page to the next.
    */
   #pump(): void {
-    const woken = this.#pool.destroyed ? this.#waiting.length : this.#pool.available
-    const takers = this.#waiting.splice(0, woken)
+    const unclaimed = Math.max(0, this.#pool.available - this.#turns.size)
+    const takers = this.#waiting.splice(0, this.#pool.destroyed ? Infinity : unclaimed)
     for (const taker of takers) {
       this.#turns.add(taker)
       taker.memoryBack()
     }
-    // After two rounds of the event loop each has been read; who had nothing loses its turn.
     setImmediate(() =>
       setImmediate(() => {
         for (const taker of takers) this.#turns.delete(taker)

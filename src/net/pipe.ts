@@ -1,9 +1,10 @@
 /** Passing everything that arrives on to a stream. */
 
 import type { Writable } from 'node:stream'
-import { ArgumentTypeError } from '../errors.ts'
 import type { ReadableFrag } from '../pool/frag.ts'
 import { aborted } from './connection-error.ts'
+import { Interruption } from './interruption.ts'
+import { type Sink, sinkOf } from './sink.ts'
 
 /** How frags are passed on. */
 export interface PipeOptions {
@@ -25,8 +26,9 @@ export interface PipeOptions {
  *
  * Node streams with a readable side (`PassThrough`, `zlib`) complete a write while they still
  * hold its memory, and of a web stream nobody can tell; both get copies unless `borrow` is set.
- * Rejects with what the source or the destination fails with, NETMEM_ABORTED,
- * NETMEM_INVALID_ARGUMENT.
+ * Rejects with what the source or the destination fails with, also while nothing arrives, and
+ * with NETMEM_ABORTED, NETMEM_BUSY, NETMEM_INVALID_ARGUMENT. The destination is destroyed then; the
+ * source is left as it is.
  *
  * @example
  * ```ts
@@ -41,93 +43,63 @@ export async function pipeTo(
   destination: Writable | WritableStream<Uint8Array>,
   options: PipeOptions = {},
 ): Promise<number> {
-  const sink = isWeb(destination) ? webSink(destination) : nodeSink(destination)
   const { signal } = options
-  const copy = sink.keeps && options.borrow !== true
-  let bytes = 0
-  let abort = (): void => {}
-  const stopped = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(aborted(signal?.reason))
-  })
-  // Nobody looks at it where nothing is written any more.
-  stopped.catch(() => {})
+  const stop = new Interruption()
+  const sink = sinkOf(destination, (reason) => stop.interrupt(reason))
+  const copies = sink.keeps && options.borrow !== true
+  const abort = (): void => stop.interrupt(aborted(signal?.reason))
   if (signal?.aborted) abort()
   signal?.addEventListener('abort', abort, { once: true })
   const frags = source[Symbol.asyncIterator]()
+  let next: Promise<IteratorResult<ReadableFrag, unknown>> | undefined
+  let bytes = 0
   try {
     for (;;) {
-      const next = await Promise.race([frags.next(), stopped])
-      if (next.done) break
-      const frag = next.value
-      try {
-        await Promise.race([sink.write(copy ? new Uint8Array(frag.bytes) : frag.bytes), stopped])
-      } finally {
-        frag.release()
-      }
-      bytes += frag.length
+      next = frags.next()
+      const { done, value } = await stop.until(next)
+      next = undefined
+      if (done === true) break
+      await stop.until(copies ? passCopy(sink, value) : pass(sink, value))
+      bytes += value.length
     }
-    if (options.preventClose !== true) await sink.end()
+    if (options.preventClose !== true) await stop.until(sink.end())
     return bytes
   } catch (error) {
     sink.destroy(error)
     throw error
   } finally {
     signal?.removeEventListener('abort', abort)
-    await frags.return?.()
+    sink.letGo()
+    await leave(frags, next)
   }
 }
 
-interface Sink {
-  /** Whether memory may still be in use after its write has completed. */
-  readonly keeps: boolean
-  write(bytes: Uint8Array): Promise<void>
-  end(): Promise<void>
-  destroy(reason: unknown): void
+/** The frag's memory is the destination's until it is written, however long the pipe waits for that. */
+function pass(sink: Sink, frag: ReadableFrag): Promise<void> {
+  return sink.write(frag.bytes).finally(() => frag.release())
 }
 
-function isWeb(
-  stream: Writable | WritableStream<Uint8Array>,
-): stream is WritableStream<Uint8Array> {
-  return 'getWriter' in stream
+function passCopy(sink: Sink, frag: ReadableFrag): Promise<void> {
+  const copy = new Uint8Array(frag.bytes)
+  frag.release()
+  return sink.write(copy)
 }
 
-function webSink(stream: WritableStream<Uint8Array>): Sink {
-  const writer = stream.getWriter()
-  return {
-    keeps: true,
-    write: async (bytes) => {
-      await writer.ready
-      await writer.write(bytes)
+/** Ends the iteration; where it is still waiting for its `next` frag, without waiting with it. */
+async function leave(
+  frags: AsyncIterator<ReadableFrag>,
+  next: Promise<IteratorResult<ReadableFrag, unknown>> | undefined,
+): Promise<void> {
+  const left = frags.return?.()
+  if (next === undefined) {
+    await left
+    return
+  }
+  left?.catch(() => {})
+  next.then(
+    ({ done, value }) => {
+      if (done !== true) value.release()
     },
-    end: () => writer.close(),
-    destroy: (reason) => void writer.abort(reason).catch(() => {}),
-  }
-}
-
-function nodeSink(stream: Writable): Sink {
-  if (typeof stream.write !== 'function') {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      'pipeTo() takes a Node.js Writable or a WritableStream.',
-    )
-  }
-  const done = (start: (settle: (error?: Error | null) => void) => void): Promise<void> =>
-    new Promise((resolve, reject) => {
-      // A stream that is destroyed in between calls no callback of end().
-      const closed = (): void => reject(stream.errored ?? new Error('The destination was closed.'))
-      stream.once('close', closed)
-      stream.once('error', reject)
-      start((error) => {
-        stream.off('close', closed)
-        stream.off('error', reject)
-        if (error === null || error === undefined) resolve()
-        else reject(error)
-      })
-    })
-  return {
-    keeps: 'readable' in stream,
-    write: (bytes) => done((settle) => stream.write(bytes, settle)),
-    end: () => done((settle) => stream.end(settle)),
-    destroy: () => void stream.once('error', () => {}).destroy(),
-  }
+    () => {},
+  )
 }

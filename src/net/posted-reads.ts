@@ -18,6 +18,8 @@ export interface Reader {
   post(): Uint8Array
   /** `bytes` arrived in what was posted last; false stops reading until `resume`. */
   arrived(bytes: number): boolean
+  /** There is nothing to read just now: the memory to post in place of what was posted, if any. */
+  drained(): Uint8Array | undefined
 }
 
 /** How a socket is read. */
@@ -32,7 +34,11 @@ export interface PostedReads {
 /** The parts of a libuv stream handle that this file uses. */
 interface Handle {
   reading: boolean
+  /** Gets what was read, returns the next buffer; called without either when a read found nothing. */
+  onread: (...args: unknown[]) => unknown
   onerror?: (error: Error) => void
+  onhandshakestart?: () => void
+  onhandshakedone?: () => void
   readStart(): number
   readStop(): number
   useUserBuffer(buffer: Uint8Array): void
@@ -42,6 +48,7 @@ function isHandle(value: unknown): value is Handle {
   return (
     typeof value === 'object' &&
     value !== null &&
+    typeof Reflect.get(value, 'onread') === 'function' &&
     typeof Reflect.get(value, 'readStart') === 'function' &&
     typeof Reflect.get(value, 'readStop') === 'function' &&
     typeof Reflect.get(value, 'useUserBuffer') === 'function'
@@ -97,7 +104,15 @@ export function dial(
   const socket =
     security === undefined ? net.connect(target) : tls.connect({ ...security, ...target })
   socket.pause()
-  return copying ? copied(socket, reader) : posted(socket)
+  if (copying) return copied(socket, reader)
+  // A socket tries several handles in turn, so not before. TLS never says that it has nothing.
+  if (security === undefined) {
+    socket.once('connect', () => {
+      const handle: unknown = Reflect.get(socket, '_handle')
+      if (isHandle(handle)) noticeDrained(handle, reader)
+    })
+  }
+  return posted(socket)
 }
 
 /** Takes over a socket that exists; what it has buffered is passed to `early` first. It does not read before `resume`. */
@@ -109,25 +124,56 @@ export function takeOver(
 ): PostedReads {
   const handle: unknown = Reflect.get(socket, '_handle')
   if (copying || !isHandle(handle)) {
+    for (const event of ['data', 'readable']) socket.removeAllListeners(event)
     socket.pause()
     drain(socket, early)
+    socket.allowHalfOpen = true
     return copied(socket, reader)
   }
+  drain(socket, early)
   handle.reading = false
   handle.readStop()
-  drain(socket, early)
-  const secure = socket instanceof tls.TLSSocket
+  const state: unknown = Reflect.get(socket, '_readableState')
+  const ended = typeof state === 'object' && state !== null && Reflect.get(state, 'ended') === true
   Reflect.set(socket, '_handle', null)
   const options = { handle, onread: onread(reader), manualStart: true, allowHalfOpen: true }
   const fresh = new net.Socket(options)
-  if (secure) {
-    // It expects a TLSSocket behind it, which has no say any more.
-    handle.onerror = (error) => void fresh.destroy(error)
-  } else {
+  if (socket instanceof tls.TLSSocket) takeOverTls(socket, handle, fresh)
+  else {
+    noticeDrained(handle, reader)
     // Otherwise the server it came from counts it for ever, and never closes.
     socket.destroy()
   }
+  // TLS says so once only.
+  if (ended) fresh.push(null)
   return posted(fresh)
+}
+
+/** The handle expects a TLSSocket behind it, which has no say any more. */
+function takeOverTls(socket: tls.TLSSocket, handle: Handle, fresh: net.Socket): void {
+  handle.onerror = (error) => void fresh.destroy(error)
+  // The peer wants to negotiate again, and it was the TLSSocket that saw to how often.
+  handle.onhandshakestart = () =>
+    void fresh.destroy(
+      Object.assign(new Error('The peer started another handshake'), {
+        code: 'ERR_TLS_RENEGOTIATION_DISABLED',
+      }),
+    )
+  handle.onhandshakedone = () => {}
+  // Closing the handle frees the session's memory through its socket.
+  Reflect.set(fresh, 'ssl', handle)
+  // It must not end the session from its grave, nor the process.
+  socket.setTimeout(0)
+  socket.on('error', () => {})
+}
+
+/**
+ * Tells `reader` when a read into what it posted finds nothing, which is the one moment besides
+ * after a read at which another buffer can be posted for free.
+ */
+function noticeDrained(handle: Handle, reader: Reader): void {
+  const { onread } = handle
+  handle.onread = (...args) => Reflect.apply(onread, handle, args) ?? reader.drained()
 }
 
 function onread(reader: Reader): net.OnReadOpts {
@@ -162,11 +208,11 @@ function copied(socket: net.Socket, reader: Reader): PostedReads {
     resume: () => {
       socket.resume()
     },
-    repost: () => false,
+    repost: () => true,
   }
 }
 
-/** Passes `chunk` on as if it had been read into posted buffers; false as soon as one of the reads says stop. */
+/** Passes `chunk` on as if it had been read into posted buffers; false if the last of the reads says stop. */
 export function feed(reader: Reader, chunk: Uint8Array): boolean {
   let goOn = true
   for (let at = 0; at < chunk.byteLength; ) {
@@ -174,8 +220,9 @@ export function feed(reader: Reader, chunk: Uint8Array): boolean {
     const bytes = Math.min(buffer.byteLength, chunk.byteLength - at)
     buffer.set(chunk.subarray(at, at + bytes))
     at += bytes
-    goOn = reader.arrived(bytes) && goOn
+    goOn = reader.arrived(bytes)
   }
+  reader.drained()
   return goOn
 }
 

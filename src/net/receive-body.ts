@@ -1,12 +1,12 @@
 /** Request bodies of `node:http` servers, into pages or one destination. */
 
 import type { IncomingMessage } from 'node:http'
-import { ArgumentRangeError, ConnectionError } from '../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError, ConnectionError, isNetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { type HostFrag, pageFrag } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { connectionError } from './connection-error.ts'
-import { destinationView } from './receive-into.ts'
+import { destinationView, goneMeanwhile } from './destination.ts'
 
 /**
  * Receives the body of a request of a `node:http` server. Node's parser owns the bytes until it
@@ -18,7 +18,8 @@ import { destinationView } from './receive-into.ts'
  * NETMEM_DESTINATION_DETACHED, and leaves answering to the caller.
  *
  * Through a pool: yields frags of full pages, the last one shorter, and stops reading from the
- * client while the pool is dry. Either way NETMEM_ENDED_EARLY when the client breaks off.
+ * client while the pool is dry. Either way NETMEM_ENDED_EARLY when the client breaks off. Whoever
+ * leaves a body unread answers with `Connection: close`, or destroys the request.
  *
  * @example
  * ```ts
@@ -57,7 +58,7 @@ async function bodyInto(
   const size = view.byteLength
   let bytes = 0
   for await (const chunk of chunksOf(request)) {
-    destinationView(view, size)
+    if (view.byteLength !== size) throw goneMeanwhile(bytes, size)
     if (bytes + chunk.byteLength > size) {
       throw new ArgumentRangeError(
         'NETMEM_DESTINATION_TOO_SMALL',
@@ -107,11 +108,23 @@ async function* bodyFrags(
 
 async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array, void, void> {
   try {
-    for await (const chunk of request) if (chunk instanceof Uint8Array) yield chunk
+    // Leaving it does not destroy the request: there is an answer to be given.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      if (chunk instanceof Uint8Array) yield chunk
+      else throw decoded()
+    }
   } catch (cause) {
+    if (isNetmemError(cause)) throw cause
     throw request.complete ? connectionError(cause) : endedEarly(cause)
   }
   if (!request.complete) throw endedEarly(undefined)
+}
+
+function decoded(): ArgumentTypeError {
+  return new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    'The request decodes its body; leave out setEncoding() to receive bytes.',
+  )
 }
 
 function endedEarly(cause: unknown): ConnectionError {

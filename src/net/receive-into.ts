@@ -1,8 +1,8 @@
 /** Receiving an exact number of bytes straight into memory that is known in advance. */
 
-import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.ts'
 import type { Connection } from './connection.ts'
 import { aborted } from './connection-error.ts'
+import { destinationView } from './destination.ts'
 
 /** How much to receive, and what to tell meanwhile. */
 export interface ReceiveIntoOptions {
@@ -20,7 +20,9 @@ export interface ReceiveIntoOptions {
  * were read ahead. Nothing is read past the end, save by TLS, which delivers up to 64 KiB more;
  * what follows is kept for the next call.
  *
- * The destination must stay where it is until then; that is checked after each read.
+ * The destination must stay where it is until then; that is checked after each read. Into a
+ * resizable ArrayBuffer all is copied, so that it can be. An error within the transfer destroys the
+ * connection.
  * Rejects with NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED, NETMEM_ENDED_EARLY,
  * NETMEM_ABORTED, NETMEM_BUSY, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and as `receive`.
  *
@@ -65,55 +67,5 @@ async function receive(
     return await connection.driver.receiveInto(view, mayEnd, onProgress)
   } finally {
     signal?.removeEventListener('abort', abort)
-  }
-}
-
-/** The first `length` bytes of a destination; throws where there are not as many. */
-export function destinationView(
-  destination: Uint8Array | ArrayBufferLike,
-  length: number | undefined,
-): Uint8Array {
-  const whole = viewOf(destination)
-  if (length === undefined) return whole
-  checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER)
-  if (length > whole.byteLength) {
-    if (isDetached(whole)) {
-      throw new ArgumentTypeError(
-        'NETMEM_DESTINATION_DETACHED',
-        'The destination is detached: its memory was transferred. Allocate another one.',
-      )
-    }
-    throw new ArgumentRangeError(
-      'NETMEM_DESTINATION_TOO_SMALL',
-      `${length} bytes do not fit a destination of ${whole.byteLength}.`,
-    )
-  }
-  return length === whole.byteLength ? whole : whole.subarray(0, length)
-}
-
-function viewOf(destination: Uint8Array | ArrayBufferLike): Uint8Array {
-  if (destination instanceof Uint8Array) return destination
-  if (destination instanceof ArrayBuffer || destination instanceof SharedArrayBuffer) {
-    try {
-      return new Uint8Array(destination)
-    } catch {
-      throw new ArgumentTypeError(
-        'NETMEM_DESTINATION_DETACHED',
-        'The destination is detached: its memory was transferred. Allocate another one.',
-      )
-    }
-  }
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    'A destination is a Uint8Array, an ArrayBuffer or a SharedArrayBuffer.',
-  )
-}
-
-function isDetached(view: Uint8Array): boolean {
-  if (view.buffer instanceof SharedArrayBuffer || view.buffer.byteLength > 0) return false
-  try {
-    return new Uint8Array(view.buffer).byteLength < 0
-  } catch {
-    return true
   }
 }

@@ -5,11 +5,12 @@
  * the memory that the socket may write next before it hands up what was filled.
  */
 
-import { ArgumentTypeError, ConnectionError, LifetimeError } from '../errors.ts'
+import { ConnectionError, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
+import { canShrink, goneMeanwhile } from './destination.ts'
 import { PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
 
@@ -19,6 +20,11 @@ interface Destination {
   /** Bytes of `view`, to tell whether it was detached or shrunk. */
   readonly length: number
   filled: number
+  /**
+   * Whether the socket may write to it. Not where it can shrink: memory that is gone by then is
+   * an error to the kernel, and ends the process where TLS copies into it.
+   */
+  readonly posts: boolean
   /** Whether the stream may end before the first byte. */
   readonly mayEnd: boolean
   readonly onProgress: ((bytes: number) => void) | undefined
@@ -30,6 +36,17 @@ interface Waiter {
   readonly resolve: (frag: HostFrag | undefined) => void
   readonly reject: (error: unknown) => void
 }
+
+/**
+ * What is read ahead of whoever asks frag by frag: so much, in so many pieces. More would help
+ * nobody, since the kernel goes on receiving while this thread is busy, and short reads are copies
+ * that no pool bounds.
+ */
+const READ_AHEAD_BYTES = 64 * 1024
+const READ_AHEAD_FRAGS = 64
+
+/** Node.js keeps 50 bytes for each buffer that is posted in place of another, until the socket closes. */
+const MAX_REPOSTS = 1000
 
 export class SocketDriver implements Reader, Taker {
   readonly #pool: PagePool<Page>
@@ -47,16 +64,20 @@ export class SocketDriver implements Reader, Taker {
   #posted: 'small' | 'page' | 'destination' = 'small'
   #readCount = 0
   #readCountSeen = -1
+  #repostsLeft = MAX_REPOSTS
 
   // What has arrived and nobody has taken, and who wants more.
   readonly #queue: HostFrag[] = []
   #queuedBytes = 0
+  /** Bytes of the first frag in the queue that a destination has taken. */
+  #taken = 0
   #waiter: Waiter | undefined
   #destination: Destination | undefined
   /** Reads ahead for whoever asks frag by frag. */
   #streaming = false
   #reading = false
   #dry = false
+  #discarded = false
   #end: { readonly error: Error | undefined } | undefined
 
   /**
@@ -77,28 +98,31 @@ export class SocketDriver implements Reader, Taker {
 
   /** The next frag, `undefined` at the end of the stream. One call at a time. */
   receive(): Promise<HostFrag | undefined> {
-    this.#checkFree()
-    const frag = this.#queue.shift()
-    if (frag !== undefined) {
-      this.#queuedBytes -= frag.length
-      if (this.#streaming) this.#readOn()
-      return Promise.resolve(frag)
-    }
-    if (this.#end !== undefined) {
-      return this.#end.error === undefined
-        ? Promise.resolve(undefined)
-        : Promise.reject(this.#end.error)
-    }
     return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject }
-      this.#streaming = true
-      this.#readOn()
+      this.#checkFree()
+      const frag = this.#shift()
+      if (frag !== undefined) {
+        if (this.#streaming) this.#readOn()
+        resolve(frag)
+      } else if (this.#end === undefined) {
+        this.#waiter = { resolve, reject }
+        this.#streaming = true
+        this.#readOn()
+      } else if (this.#end.error === undefined) {
+        resolve(undefined)
+      } else {
+        reject(this.#end.error)
+      }
     })
   }
 
-  /** Stops reading ahead: whoever asked frag by frag does not any more. */
-  stopStreaming(): void {
+  /** Whoever asked frag by frag does not any more: stops reading ahead, and waiting if `waiting`. */
+  stopStreaming(waiting: boolean): void {
     this.#streaming = false
+    if (!waiting) return
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.resolve(undefined)
   }
 
   /** Reads exactly `view.byteLength` bytes into `view`; resolves with their number, or with 0 if it `mayEnd` before. */
@@ -107,12 +131,16 @@ export class SocketDriver implements Reader, Taker {
     mayEnd: boolean,
     onProgress: ((bytes: number) => void) | undefined,
   ): Promise<number> {
-    this.#checkFree()
-    this.#streaming = false
-    const length = view.byteLength
-    if (length === 0) return Promise.resolve(0)
     return new Promise((resolve, reject) => {
-      const destination = { view, length, filled: 0, mayEnd, onProgress, resolve, reject }
+      this.#checkFree()
+      this.#streaming = false
+      const length = view.byteLength
+      const posts = !canShrink(view)
+      const destination = { view, length, filled: 0, posts, mayEnd, onProgress, resolve, reject }
+      if (length === 0) {
+        resolve(0)
+        return
+      }
       this.#destination = destination
       this.#fillFromQueue(destination)
       if (this.#destination === undefined) return
@@ -145,35 +173,35 @@ export class SocketDriver implements Reader, Taker {
     if (this.#destination !== undefined) this.#failDestination(error)
   }
 
-  /** Gives back what nobody has received. */
+  /** Gives back what nobody has received, and what still arrives. */
   discard(): void {
+    this.#discarded = true
     for (const frag of this.#queue.splice(0)) frag.release()
     this.#queuedBytes = 0
+    this.#taken = 0
   }
 
   // Reader: the socket's side.
 
   post(): Uint8Array {
     const destination = this.#destination
-    if (this.#reading && destination !== undefined && intact(destination)) {
+    if (this.#reading && destination?.posts === true && intact(destination)) {
+      this.#dropPage()
       this.#posted = 'destination'
       return destination.filled === 0
         ? destination.view
         : destination.view.subarray(destination.filled)
     }
     const page = this.#page
-    if (page !== undefined) {
-      if (this.#reading) {
-        this.#posted = 'page'
-        this.#readCountSeen = -1
-        this.#supply.watch(this)
-        const bytes = this.#pool.bytes(page)
-        return this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
-      }
-      this.#dropPage()
+    if (page === undefined) {
+      this.#posted = 'small'
+      return this.#small
     }
-    this.#posted = 'small'
-    return this.#small
+    this.#posted = 'page'
+    this.#readCountSeen = -1
+    this.#supply.watch(this)
+    const bytes = this.#pool.bytes(page)
+    return this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
   }
 
   arrived(bytes: number): boolean {
@@ -183,7 +211,15 @@ export class SocketDriver implements Reader, Taker {
     else this.#arrivedInSmall(bytes)
     // Once stopped, only resuming starts again: TLS has more to deliver after it was told to stop.
     this.#reading = this.#reading && this.#wantsMore()
+    if (!this.#reading) this.#dropPage()
     return this.#reading
+  }
+
+  drained(): Uint8Array | undefined {
+    if (this.#page === undefined) return undefined
+    this.#dropPage()
+    this.#posted = 'small'
+    return this.#small
   }
 
   // Taker: the page supply's side.
@@ -210,8 +246,8 @@ export class SocketDriver implements Reader, Taker {
     }
     // A page was posted after a read that happened to be the last one for now.
     if (this.#reads?.repost(this.#small) === true) {
-      this.#posted = 'small'
-      this.#dropPage()
+      this.#repostsLeft--
+      this.drained()
     }
     return false
   }
@@ -222,7 +258,7 @@ export class SocketDriver implements Reader, Taker {
     if (page === undefined || keeper === undefined) return
     const offset = this.#offset
     const end = offset + bytes
-    if (bytes >= this.#burst && end < this.#pool.pageSize) {
+    if (bytes >= this.#burst && end < this.#pool.pageSize && this.#repostsLeft > 0) {
       this.#offset = end
       this.#pool.ref(page)
       this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper))
@@ -232,7 +268,8 @@ export class SocketDriver implements Reader, Taker {
     this.#page = undefined
     if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
     this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper))
-    if (end === this.#pool.pageSize && this.#wantsMore()) this.#takePage(end)
+    const goesOn = end === this.#pool.pageSize && this.#reading && this.#wantsMore()
+    if (goesOn && this.#destination === undefined && this.#repostsLeft > 0) this.#takePage(end)
   }
 
   #arrivedInSmall(bytes: number): void {
@@ -254,10 +291,15 @@ export class SocketDriver implements Reader, Taker {
     const keeper = this.#keeper
     if (page === undefined || keeper === undefined) return
     const offset = this.#offset
+    const end = offset + rest
     this.#pool.bytes(page).set(small, offset)
-    this.#offset = offset + rest
-    if (this.#offset < this.#pool.pageSize) this.#pool.ref(page)
-    else this.#page = undefined
+    this.#offset = end
+    if (this.#reading && end < this.#pool.pageSize && this.#repostsLeft > 0) {
+      this.#pool.ref(page)
+    } else {
+      this.#page = undefined
+      if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
+    }
     this.#deliver(new PageFrag(this.#pool, page, offset, rest, keeper))
   }
 
@@ -269,14 +311,28 @@ export class SocketDriver implements Reader, Taker {
   #advance(destination: Destination, bytes: number): void {
     destination.filled += bytes
     if (!intact(destination)) {
-      this.#reads?.socket.destroy(detached(destination))
+      const error = goneMeanwhile(destination.filled, destination.length)
+      this.#breakOff(destination, error, error)
       return
     }
-    destination.onProgress?.(destination.filled)
+    try {
+      destination.onProgress?.(destination.filled)
+    } catch (cause) {
+      const message = 'onProgress threw; the connection was destroyed with the transfer incomplete.'
+      this.#breakOff(destination, cause, new ConnectionError('NETMEM_ABORTED', message, { cause }))
+      return
+    }
     if (destination.filled === destination.length) {
       this.#destination = undefined
       destination.resolve(destination.filled)
     }
+  }
+
+  /** Fails the transfer at once, and the connection with it: nobody knows any more where the stream stands. */
+  #breakOff(destination: Destination, reason: unknown, error: Error): void {
+    this.#destination = undefined
+    this.#reads?.socket.destroy(error)
+    destination.reject(reason)
   }
 
   #deliver(frag: HostFrag): void {
@@ -284,27 +340,49 @@ export class SocketDriver implements Reader, Taker {
     if (waiter !== undefined) {
       this.#waiter = undefined
       waiter.resolve(frag)
-      return
+    } else if (this.#discarded) {
+      frag.release()
+    } else {
+      this.#queue.push(frag)
+      this.#queuedBytes += frag.length
+      // It went to a page that was posted before somebody had a destination.
+      if (this.#destination !== undefined) this.#fillFromQueue(this.#destination)
     }
-    this.#queue.push(frag)
-    this.#queuedBytes += frag.length
+  }
+
+  /** The first frag of the queue, or what is left of it. */
+  #shift(): HostFrag | undefined {
+    const frag = this.#queue.shift()
+    if (frag === undefined) return undefined
+    const taken = this.#taken
+    this.#taken = 0
+    this.#queuedBytes -= frag.length - taken
+    if (taken === 0) return frag
+    const rest = frag.slice(taken)
+    frag.release()
+    return rest
   }
 
   #fillFromQueue(destination: Destination): void {
     while (this.#destination === destination) {
-      const frag = this.#queue.shift()
+      const frag = this.#queue[0]
       if (frag === undefined) return
-      this.#queuedBytes -= frag.length
-      const wanted = destination.length - destination.filled
-      const taken = Math.min(frag.length, wanted)
-      destination.view.set(frag.bytes.subarray(0, taken), destination.filled)
-      if (taken < frag.length) {
-        const rest = frag.slice(taken)
-        this.#queue.unshift(rest)
-        this.#queuedBytes += rest.length
+      const from = this.#taken
+      const left = frag.length - from
+      const bytes = intact(destination)
+        ? Math.min(left, destination.length - destination.filled)
+        : 0
+      if (bytes > 0) {
+        destination.view.set(frag.bytes.subarray(from, from + bytes), destination.filled)
+        this.#queuedBytes -= bytes
+        this.#taken = from + bytes
       }
-      frag.release()
-      this.#advance(destination, taken)
+      if (bytes === left) {
+        this.#queue.shift()
+        this.#taken = 0
+        frag.release()
+      }
+      this.#advance(destination, bytes)
     }
   }
 
@@ -326,9 +404,15 @@ export class SocketDriver implements Reader, Taker {
   }
 
   #wantsMore(): boolean {
-    if (this.#dry || this.#end !== undefined) return false
+    if (this.#end !== undefined) return false
+    // Needs no memory of the pool.
     if (this.#destination !== undefined) return true
-    return this.#streaming && this.#queuedBytes < this.#pool.pageSize
+    return (
+      !this.#dry &&
+      this.#streaming &&
+      this.#queuedBytes < Math.min(READ_AHEAD_BYTES, this.#pool.pageSize) &&
+      this.#queue.length < READ_AHEAD_FRAGS
+    )
   }
 
   #readOn(): void {
@@ -372,11 +456,4 @@ export class SocketDriver implements Reader, Taker {
 
 function intact(destination: Destination): boolean {
   return destination.view.byteLength === destination.length
-}
-
-function detached(destination: Destination): ArgumentTypeError {
-  return new ArgumentTypeError(
-    'NETMEM_DESTINATION_DETACHED',
-    `The destination was detached or shrunk after ${destination.filled} of ${destination.length} bytes. Keep it where it is until the transfer is done.`,
-  )
 }

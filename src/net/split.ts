@@ -1,14 +1,10 @@
 /** Framing: protocols made of a small header of fixed size and a large payload. */
 
-import { checkInteger } from '../errors.ts'
+import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import type { Connection } from './connection.ts'
-import {
-  destinationView,
-  type ReceiveIntoOptions,
-  receiveInto,
-  receiveUnlessEnded,
-} from './receive-into.ts'
+import { destinationView } from './destination.ts'
+import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
 
 /** What a protocol's messages look like. */
 export interface Framing {
@@ -69,7 +65,7 @@ export async function* split(
     const header = connection.driver.intoPage(bytes)
     try {
       const length = checkInteger('payloadLength(header)', framing.payloadLength(bytes), 0, longest)
-      const memory = framing.destination?.(bytes, length) ?? new Uint8Array(length)
+      const memory = framing.destination?.(bytes, length) ?? freshMemory(length)
       const payload = destinationView(memory, length)
       await receiveInto(connection, payload, options)
       yield { header, payload }
@@ -77,5 +73,16 @@ export async function* split(
       header.release()
       throw error
     }
+  }
+}
+
+function freshMemory(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(bytes)
+  } catch {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `There is no memory for a payload of ${bytes} bytes; bound it with maxPayloadLength.`,
+    )
   }
 }

@@ -6,8 +6,11 @@ import { setTimeout } from 'node:timers/promises'
 
 import type { PagePoolStats } from '../../index.ts'
 import type { Described } from '../exit.ts'
+import type { PoolOptions } from '../options.ts'
 import { Pattern, Verifier } from '../pattern.ts'
-import type { ReceiverName } from './receivers.ts'
+
+/** What is compared; `concat` and `whole` only on demand. */
+export type ReceiverName = 'data' | 'pool' | 'into' | 'concat' | 'whole'
 
 export interface SenderJob {
   readonly role: 'sender'
@@ -22,8 +25,7 @@ export interface ReceiverJob {
   readonly port: number
   readonly bytes: number
   readonly seed: number
-  readonly poolBytes: number
-  readonly pageSize: number
+  readonly pool: PoolOptions
   readonly destinationBytes: number
   /** Whether somebody wants to see progress. */
   readonly live: boolean
@@ -45,7 +47,7 @@ export interface Measurement {
   readonly seconds: number
   /** User and system time of the whole process meanwhile. */
   readonly cpuSeconds: number
-  /** Resident memory before connecting, with the pattern to verify against. */
+  /** Resident memory before there was any to receive into, with the pattern to verify against. */
   readonly baseBytes: number
   /** The most that was resident at any time. */
   readonly peakBytes: number
@@ -54,8 +56,15 @@ export interface Measurement {
   readonly pool: PagePoolStats | undefined
 }
 
-/** Receives and verifies; returns the counters of its pool if it has one. */
-export type Receive = (job: ReceiverJob, verifier: Verifier) => Promise<PagePoolStats | undefined>
+/**
+ * Receives and verifies; returns the counters of its pool if it has one. The clock runs from
+ * `begin()` on, which it calls when it has its memory and before it connects.
+ */
+export type Receive = (
+  job: ReceiverJob,
+  verifier: Verifier,
+  begin: () => void,
+) => Promise<PagePoolStats | undefined>
 
 const PROGRESS_MS = 200
 /** Collections are reported to observers with a delay. */
@@ -69,18 +78,21 @@ export async function measure(
   const verifier = new Verifier(new Pattern(job.seed))
   const collections: { readonly kind: unknown; readonly at: number }[] = []
   const observer = new PerformanceObserver((list) => {
-    for (const { detail, startTime } of list.getEntries()) {
-      const kind: unknown = Reflect.get(Object(detail), 'kind')
-      collections.push({ kind, at: startTime })
+    for (const entry of list.getEntries()) {
+      const kind: unknown = Reflect.get(Object(Reflect.get(entry, 'detail')), 'kind')
+      collections.push({ kind, at: entry.startTime })
     }
   })
   observer.observe({ entryTypes: ['gc'] })
   const timer = job.live ? setInterval(() => onProgress(verifier.bytes), PROGRESS_MS) : undefined
 
   const baseBytes = process.memoryUsage.rss()
-  const cpu = process.cpuUsage()
-  const began = performance.now()
-  const pool = await receive(job, verifier)
+  let cpu = process.cpuUsage()
+  let began = performance.now()
+  const pool = await receive(job, verifier, () => {
+    cpu = process.cpuUsage()
+    began = performance.now()
+  })
   const ended = performance.now()
   const { user, system } = process.cpuUsage(cpu)
 

@@ -3,23 +3,25 @@
 import { once } from 'node:events'
 import net from 'node:net'
 
-import { createPool, hostProvider, type PagePoolStats } from '../../index.ts'
+import type { PagePoolStats } from '../../index.ts'
 import { type Connection, connect, receiveInto } from '../../net/index.ts'
+import { makePool } from '../options.ts'
 import { exactSize } from '../size.ts'
-import type { Receive, ReceiverJob } from './job.ts'
+import type { Receive, ReceiverJob, ReceiverName } from './job.ts'
 
 const HOST = '127.0.0.1'
 
 interface Receiver {
   /** How the table calls it. */
-  readonly title: (job: Pick<ReceiverJob, 'destinationBytes'>) => string
+  readonly title: (job: Pick<ReceiverJob, 'bytes' | 'destinationBytes'>) => string
   readonly receive: Receive
 }
 
-export const receivers = {
+export const receivers: { readonly [name in ReceiverName]: Receiver } = {
   data: {
     title: () => 'Node `data` events',
-    receive: async ({ port }, verifier) => {
+    receive: async ({ port }, verifier, begin) => {
+      begin()
       const socket = net.connect({ host: HOST, port })
       socket.on('data', (chunk) => verifier.check(chunk))
       await once(socket, 'end')
@@ -29,8 +31,10 @@ export const receivers = {
 
   pool: {
     title: () => 'page pool, `for await`',
-    receive: (job, verifier) =>
-      overPool(job, async (connection) => {
+    receive: (job, verifier, begin) =>
+      overPool(job, async (connectToSender) => {
+        begin()
+        await using connection = await connectToSender()
         for await (const frag of connection) {
           verifier.check(frag.bytes)
           frag.release()
@@ -39,10 +43,12 @@ export const receivers = {
   },
 
   into: {
-    title: ({ destinationBytes }) => `receiveInto ${exactSize(destinationBytes)}, again and again`,
-    receive: (job, verifier) =>
-      overPool(job, async (connection) => {
+    title: ({ destinationBytes }) => `receiveInto, ${exactSize(destinationBytes)} reused`,
+    receive: (job, verifier, begin) =>
+      overPool(job, async (connectToSender) => {
         const destination = new Uint8Array(job.destinationBytes)
+        begin()
+        await using connection = await connectToSender()
         for (let left = job.bytes; left > 0; left -= job.destinationBytes) {
           let verified = 0
           await receiveInto(connection, destination, {
@@ -58,8 +64,9 @@ export const receivers = {
 
   concat: {
     title: () => 'chunks kept, Buffer.concat',
-    receive: async ({ port }, verifier) => {
+    receive: async ({ port }, verifier, begin) => {
       const chunks: Buffer[] = []
+      begin()
       const socket = net.connect({ host: HOST, port })
       socket.on('data', (chunk) => chunks.push(chunk))
       await once(socket, 'end')
@@ -69,26 +76,25 @@ export const receivers = {
   },
 
   whole: {
-    title: () => 'receiveInto, all of it',
-    receive: (job, verifier) =>
-      overPool(job, async (connection) => {
+    title: ({ bytes }) => `receiveInto, one of ${exactSize(bytes)}`,
+    receive: (job, verifier, begin) =>
+      overPool(job, async (connectToSender) => {
         const destination = new Uint8Array(job.bytes)
+        begin()
+        await using connection = await connectToSender()
         await receiveInto(connection, destination)
         verifier.check(destination)
       }),
   },
-} as const satisfies { readonly [name: string]: Receiver }
+}
 
-export type ReceiverName = keyof typeof receivers
-
+/** Runs `receive` with a way to connect over a pool of its own. */
 async function overPool(
-  { port, poolBytes, pageSize }: ReceiverJob,
-  receive: (connection: Connection) => Promise<void>,
+  { port, pool: options }: ReceiverJob,
+  receive: (connectToSender: () => Promise<Connection>) => Promise<void>,
 ): Promise<PagePoolStats> {
-  const pool = createPool(hostProvider({ pages: Math.floor(poolBytes / pageSize), pageSize }))
-  const connection = await connect({ pool, host: HOST, port })
-  await receive(connection)
-  await connection.close()
+  const pool = makePool(options)
+  await receive(() => connect({ pool, host: HOST, port }))
   const stats = pool.stats()
   await pool.destroy()
   return stats

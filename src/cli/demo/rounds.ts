@@ -1,18 +1,17 @@
 /** The course of the demo: the sender, then round after round one receiver after another. */
 
 import { CliError } from '../exit.ts'
+import type { PoolOptions } from '../options.ts'
 import type { Output } from '../output.ts'
-import type { Measurement, ReceiverJob, SenderJob } from './job.ts'
+import type { Measurement, ReceiverJob, ReceiverName, SenderJob } from './job.ts'
 import { start } from './processes.ts'
-import { type ReceiverName, receivers } from './receivers.ts'
 
 /** What a demo is made of. */
 export interface DemoSettings {
   readonly bytes: number
   readonly rounds: number
   readonly pattern: number
-  readonly pool: number
-  readonly pageSize: number
+  readonly pool: PoolOptions
   readonly destination: number
   /** Offset of a byte to send wrong, to see that it is noticed. */
   readonly corrupt: number | undefined
@@ -46,12 +45,11 @@ export async function measureRounds(
             port: sender.answer,
             bytes,
             seed,
-            poolBytes: settings.pool,
-            pageSize: settings.pageSize,
+            pool: settings.pool,
             destinationBytes: Math.min(destination, bytes),
             live: output.live,
           }
-          const label = `round ${round} of ${settings.rounds}, ${receivers[name].title(job)}`
+          const label = `round ${round}/${settings.rounds}: ${name}`
           measurements.push(await receive(label, job, output, signal))
         }
       }

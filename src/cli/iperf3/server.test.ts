@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { createPool, hostProvider } from '../../index.ts'
 import { listen } from '../../net/index.ts'
+import { unlessInstalled } from '../cli.test.support.ts'
 import { integer, isFields, parseFields } from './fields.ts'
 import type { IntervalSample } from './meter.ts'
 import { serveIperf3 } from './server.ts'
 import type { Iperf3Summary } from './summary.ts'
 
-const installed = spawnSync('iperf3', ['--version']).status === 0
-const skip = installed
-  ? false
-  : 'the iperf3 client is not installed: `apt-get install iperf3`, `brew install iperf3`'
+const IPERF3 = 'iperf3'
+const skip = unlessInstalled(IPERF3, ['--version'])
 
 interface Run {
   readonly process: ChildProcess
@@ -25,6 +25,7 @@ interface Run {
 }
 
 describe('an iperf3 server, to the iperf3 client', { skip, timeout: 60_000 }, () => {
+  const pool = createPool(hostProvider({ pages: 64 }))
   const abort = new AbortController()
   const summaries: Iperf3Summary[] = []
   const intervals: IntervalSample[] = []
@@ -33,7 +34,7 @@ describe('an iperf3 server, to the iperf3 client', { skip, timeout: 60_000 }, ()
   let served: Promise<void> = Promise.resolve()
 
   before(async () => {
-    const listener = await listen({ host: '127.0.0.1', port: 0 })
+    const listener = await listen({ pool, host: '127.0.0.1', port: 0 })
     port = listener.address.port
     close = () => listener.close()
     served = (async () => {
@@ -49,10 +50,13 @@ describe('an iperf3 server, to the iperf3 client', { skip, timeout: 60_000 }, ()
     abort.abort()
     await served
     await close()
+    assert.equal(pool.out, 0)
+    await pool.destroy()
+    assert.equal(pool.inflight, 0)
   })
 
   function start(...flags: string[]): Run {
-    const process = spawn('iperf3', ['-c', '127.0.0.1', '-p', String(port), ...flags], {
+    const process = spawn(IPERF3, ['-c', '127.0.0.1', '-p', String(port), ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let out = ''

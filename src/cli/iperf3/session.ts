@@ -47,6 +47,8 @@ export class TestSession {
   readonly #allJoined = deferred<void>()
   /** Streams still to come; 0 unless they are being created. */
   #missing = 0
+  /** What the client says after the streams were created, or its leaving. */
+  #lastWord: Promise<void> | undefined
   #parameters: Parameters | undefined
   #meter: Meter | undefined
   #measurement: Measurement = NOTHING_MEASURED
@@ -116,6 +118,7 @@ export class TestSession {
     // The client says nothing more until it ends the test; if it goes away, this settles first.
     const toldToEnd = this.#untilTestEnd()
     toldToEnd.catch(() => undefined)
+    this.#lastWord = toldToEnd
     const incomplete = () =>
       failure(
         `${this.#missing} of ${parameters.streams} streams did not come`,
@@ -192,7 +195,9 @@ export class TestSession {
   async #tell({ farewell }: Ending): Promise<void> {
     if (farewell === undefined) return
     try {
-      const told = this.#control.send(farewell)
+      // Until the client has gone its streams are received: one that is closed on it while it writes
+      // makes it report that, and not what it is told.
+      const told = this.#control.send(farewell).then(() => this.#lastWord)
       await within(this.#timeouts.linger, told, () => new Error('the client does not read'))
     } catch {
       // It has gone, or does not listen.

@@ -91,7 +91,8 @@ export class Transfer {
       this.#bytes += bytes.byteLength
       this.#verifier?.check(bytes)
       this.#hash?.update(bytes)
-      if (this.#wishes.sink !== undefined) await unlessAborted(this.#wishes.sink.write(bytes), signal)
+      if (this.#wishes.sink !== undefined)
+        await unlessAborted(this.#wishes.sink.write(bytes), signal)
     } finally {
       frag.release()
     }

@@ -8,24 +8,27 @@ export interface Source {
   readonly views: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   /** How many there will be, if that is known. */
   readonly totalBytes: number | undefined
+  /** Ends `views`, also where somebody waits for the next. */
+  stop(): void
 }
 
 /** Large enough that calls cost nothing beside copying, small enough for a core's cache. */
 const VIEW_BYTES = 1024 * 1024
 
 export function patternSource(pattern: Pattern, bytes: number): Source {
-  return { views: pattern.views(bytes, VIEW_BYTES), totalBytes: bytes }
+  return { views: pattern.views(bytes, VIEW_BYTES), totalBytes: bytes, stop: () => undefined }
 }
 
 export function stdinSource(): Source {
-  return { views: process.stdin, totalBytes: undefined }
+  return { views: process.stdin, totalBytes: undefined, stop: () => void process.stdin.destroy() }
 }
 
 export async function fileSource(path: string): Promise<Source> {
   const file = await open(path)
   try {
     const stat = await file.stat()
-    return { views: fileViews(file), totalBytes: stat.isFile() ? stat.size : undefined }
+    const totalBytes = stat.isFile() ? stat.size : undefined
+    return { views: fileViews(file), totalBytes, stop: () => undefined }
   } catch (error) {
     await file.close()
     throw error

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { inside, jsonOf, netmem, run } from './cli.test.support.ts'
+import { median, table } from './demo/table.ts'
+
+describe('netmem demo', { timeout: 60_000 }, () => {
+  it('measures three receivers, each of which has every byte right', async () => {
+    const ended = await run(['demo', '--bytes', '64MiB', '--rounds', '2', '--json'])
+    const report = jsonOf(ended)
+    assert.deepEqual([ended.code, report['verified'], ended.err], [0, true, ''])
+    const receivers = inside(report, 'receivers')
+    assert.deepEqual(Object.keys(receivers), ['data', 'pool', 'into'])
+    for (const name of Object.keys(receivers)) {
+      const { rounds, ...figures } = inside(receivers, name)
+      assert.ok(Array.isArray(rounds) && rounds.length === 2)
+      for (const { bytes, peakBytes, baseBytes } of rounds) {
+        assert.equal(bytes, 64 * 2 ** 20)
+        assert.ok(peakBytes >= baseBytes && baseBytes > 2 ** 20)
+      }
+      assert.ok(Object.values(figures).every((figure) => Number(figure) >= 0))
+    }
+    assert.equal(inside(inside(report, 'ratios'), 'data')['gigabytesPerSecond'], 1)
+  })
+
+  it('prints a table, and more with --concat', async () => {
+    const args = ['--bytes', '16MiB', '--rounds', '1', '--destination', '1MiB', '--concat']
+    const { code, out } = await run(['demo', ...args])
+    assert.equal(code, 0)
+    for (const row of [
+      /^Node `data` events +[\d.]+ +1\.00 /m,
+      /^page pool, `for await` +[\d.]+ /m,
+      /^receiveInto, 1MiB reused +[\d.]+ /m,
+      /^chunks kept, Buffer\.concat +[\d.]+ /m,
+      /^receiveInto, one of 16MiB +[\d.]+ /m,
+      /^pool of pool: alloc fast \d+, .* out 0; copied \d+$/m,
+    ]) {
+      assert.match(out.toString(), row)
+    }
+  })
+
+  it('fails when a byte is wrong', async () => {
+    const args = ['--bytes', '8MiB', '--rounds', '1', '--corrupt', '5MB', '--json']
+    const ended = await run(['demo', ...args])
+    assert.equal(ended.code, 1)
+    assert.equal(inside(jsonOf(ended), 'error')['code'], 'WRONG_DATA')
+    assert.match(ended.err, /^netmem: WRONG_DATA: Byte 5000000 was received wrong/)
+  })
+
+  it('ends at SIGINT with what it has, and leaves no process', async () => {
+    const demo = netmem('demo', '--bytes', '64MiB', '--rounds', '99')
+    await once(demo.child.stdout, 'data')
+    await sleep(1_000)
+    demo.child.kill('SIGINT')
+    // Its processes share its stdout: this also waits for them.
+    const { code, out, err } = await demo.ended
+    assert.deepEqual([code, err], [130, ''])
+    assert.match(out.toString(), /^ +GB\/s /m)
+  })
+
+  it('refuses what cannot be', async () => {
+    const { code, err } = await run(['demo', '--pool', '1KiB'])
+    assert.equal(code, 2)
+    assert.match(err, /^netmem: USAGE: --pool 1KiB holds no page/)
+  })
+})
+
+describe('the table', () => {
+  it('has medians, and ratios to its first row', () => {
+    assert.deepEqual([median([3, 1, 2]), median([4, 1, 2, 3]), median([])], [2, 2.5, NaN])
+    const figures = {
+      gigabytesPerSecond: 2,
+      cpuSecondsPerGigabyte: 0.5,
+      peakMiB: 100,
+      baseMiB: 60,
+      majorCollections: 1,
+      minorCollections: 30,
+    }
+    const half = { ...figures, gigabytesPerSecond: 1, cpuSecondsPerGigabyte: 0.75 }
+    const lines = table([
+      { title: 'one', figures },
+      { title: 'two', figures: half },
+    ])
+    assert.deepEqual(
+      lines.map((line) => line.trim().split(/ {2,}/)),
+      [
+        ['GB/s', '×', 'CPU s/GB', '×', 'peak MiB', 'of it new', 'major GC', 'minor GC'],
+        ['one', '2.00', '1.00', '0.50', '1.00', '100', '40', '1', '30'],
+        ['two', '1.00', '0.50', '0.75', '1.50', '100', '40', '1', '30'],
+      ],
+    )
+  })
+})

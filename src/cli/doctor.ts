@@ -1,0 +1,52 @@
+/** `netmem doctor`: what this machine offers, and what to do about what is missing. */
+
+import { Command } from 'commander'
+
+import type { Finding } from './doctor/finding.ts'
+import { kernelFindings } from './doctor/kernel.ts'
+import { limitFindings } from './doctor/limits.ts'
+import { runtimeFindings } from './doctor/runtime.ts'
+import { toolFindings } from './doctor/tools.ts'
+import { EXIT_CODES } from './exit.ts'
+import { withJson } from './options.ts'
+import type { Output } from './output.ts'
+import { type Outcome, run } from './run.ts'
+
+const HELP = `
+It changes nothing. Findings are ok, warn (it works, less well than it could) or missing; nothing
+that is missing keeps netmem from receiving into host memory, save an old Node.js.
+
+Example:
+  $ netmem doctor
+
+${EXIT_CODES}
+Findings do not make it fail.`
+
+export function doctorCommand(): Command {
+  const command = new Command('doctor')
+    .description('say what this machine offers, and what to do about what is missing')
+    .addHelpText('after', HELP)
+  return withJson(command).action((options: { readonly json?: true }) =>
+    run('doctor', { json: options.json === true }, async (output) => doctor(output)),
+  )
+}
+
+function doctor(output: Output): Outcome {
+  const findings = [
+    ...runtimeFindings(),
+    ...kernelFindings(),
+    ...limitFindings(),
+    ...toolFindings(),
+  ]
+  for (const finding of findings) for (const line of describe(finding)) output.result(line)
+  return { report: { findings } }
+}
+
+const STATUS_WIDTH = 'missing'.length
+const NAME_WIDTH = 27
+
+function describe({ name, status, value, remedy }: Finding): string[] {
+  const line = `${status.padEnd(STATUS_WIDTH)}  ${name.padEnd(NAME_WIDTH)} ${value}`
+  const indent = ' '.repeat(STATUS_WIDTH + NAME_WIDTH + 3)
+  return remedy === undefined ? [line] : [line, `${indent}→ ${remedy}`]
+}

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+
+import { netmem, run } from './cli.test.support.ts'
+import { isFields } from './iperf3/fields.ts'
+
+const COMMANDS = ['demo', 'recv', 'send', 'iperf3', 'doctor']
+
+describe('netmem', { timeout: 30_000 }, () => {
+  it('has help with examples and exit codes everywhere', async () => {
+    const helps = await Promise.all(
+      [[], ...COMMANDS.map((command) => [command])].map((path) => run([...path, '--help'])),
+    )
+    for (const { code, out, err } of helps) {
+      assert.deepEqual([code, err], [0, ''])
+      assert.match(out.toString(), /^Examples?:\n {2}\$ /m)
+      assert.match(out.toString(), /^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}130 /m)
+    }
+    for (const command of COMMANDS) {
+      assert.match(helps[0]?.out.toString() ?? '', new RegExp(`^ {2}${command} `, 'm'))
+    }
+  })
+
+  it('knows its version', async () => {
+    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+    const manifest: unknown = JSON.parse(text)
+    assert.ok(isFields(manifest))
+    const { code, out } = await run(['--version'])
+    assert.deepEqual([code, out.toString()], [0, `${manifest['version']}\n`])
+  })
+
+  it('answers wrong usage with one line and exit code 2', async () => {
+    const wrong = [['recive'], ['recv', '--fast'], ['recv', 'file'], ['demo', '--rounds', '0']]
+    for (const { code, out, err } of await Promise.all(wrong.map((args) => run(args)))) {
+      assert.deepEqual([code, out.length], [2, 0])
+      assert.match(err, /^netmem: USAGE: .+; see netmem.* --help\n$/)
+    }
+    const { code, out, err } = await run([])
+    assert.deepEqual([code, out.length], [2, 0])
+    assert.match(err, /^Usage: netmem/)
+  })
+
+  it('does not mind that nobody reads', async () => {
+    const help = netmem('doctor')
+    help.child.stdout.destroy()
+    const { code, err } = await help.ended
+    assert.deepEqual([code, err], [0, ''])
+  })
+
+  it('shows a stack where NODE_DEBUG asks for it, and only there', async () => {
+    const args = ['send', '127.0.0.1:1', '--bytes', '1B']
+    assert.match((await run(args)).err, /^netmem: NETMEM_CONNECT_FAILED: [^\n]+\n$/)
+    process.env['NODE_DEBUG'] = 'netmem'
+    const { err } = await run(args)
+    delete process.env['NODE_DEBUG']
+    assert.match(err, /NETMEM \d+: .*ConnectionError[\s\S]*\n +at /)
+  })
+})

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { describe, it } from 'node:test'
+
+import {
+  inside,
+  jsonOf,
+  netmem,
+  Running,
+  run,
+  temporaryFolder,
+  unlessInstalled,
+} from './cli.test.support.ts'
+import { Pattern } from './pattern.ts'
+
+const pattern = new Pattern(7)
+const data = Buffer.concat([...pattern.views(10_000_019, 2 ** 20)])
+
+function connectTo(port: number): net.Socket {
+  return net.connect(port, '127.0.0.1').on('error', () => undefined)
+}
+
+describe('netmem recv', { timeout: 60_000 }, () => {
+  const file = temporaryFolder()
+  const given = file('given')
+  writeFileSync(given, data)
+
+  const sha256 = createHash('sha256').update(data).digest('hex')
+
+  for (const memory of ['host', 'shared']) {
+    it(`writes, verifies and hashes what comes, in ${memory} memory`, async () => {
+      const out = file(`written-${memory}`)
+      const wishes = ['--out', out, '--pattern', '7', '--bytes', `${data.length}`, '--sha256']
+      const recv = netmem('recv', '--port', '0', '--once', '--memory', memory, '--json', ...wishes)
+      connectTo(await recv.port()).end(data)
+      const ended = await recv.ended
+      const report = jsonOf(ended)
+      const transfer = inside(report, 'transfers')
+      assert.deepEqual([ended.code, report['exitCode'], report['failed']], [0, 0, 0], ended.err)
+      assert.deepEqual(
+        [transfer['bytes'], transfer['verified'], transfer['sha256'], transfer['ended']],
+        [data.length, true, sha256, 'finished'],
+      )
+      assert.equal(inside(report, 'pool')['out'], 0)
+      assert.equal(Buffer.compare(readFileSync(out), data), 0)
+    })
+  }
+
+  it('writes to stdout, and then speaks on stderr', async () => {
+    const recv = netmem('recv', '--port', '0', '--once', '--out', '-')
+    connectTo(await recv.port()).end(data)
+    const { code, out, err } = await recv.ended
+    assert.equal(code, 0)
+    assert.equal(Buffer.compare(out, data), 0)
+    assert.match(err, /10000019 bytes .* finished\n {2}pool: /)
+  })
+
+  const senders = [
+    { program: 'nc', args: (port: number) => ['-N', '127.0.0.1', `${port}`], stdin: true },
+    { program: 'socat', args: (port: number) => ['-u', `FILE:${given}`, `TCP:127.0.0.1:${port}`] },
+  ]
+  for (const { program, args, stdin = false } of senders) {
+    const skip = unlessInstalled(program, ['-h'])
+    it(`takes what ${program} sends`, { skip }, async () => {
+      const recv = netmem('recv', '--port', '0', '--once', '--json', '--sha256')
+      const sender = new Running(program, args(await recv.port()))
+      if (stdin) sender.child.stdin.end(data)
+      assert.equal((await sender.ended).code, 0)
+      const ended = await recv.ended
+      assert.equal(ended.code, 0)
+      assert.equal(inside(jsonOf(ended), 'transfers')['sha256'], sha256)
+    })
+  }
+
+  it('serves several at once until SIGINT, and then sums up', async () => {
+    const recv = netmem('recv', '--port', '0', '--pattern', '7', '--json')
+    const port = await recv.port()
+    const sockets = [1, 2, 3].map(() => connectTo(port).end(data))
+    await Promise.all(sockets.map((socket) => once(socket.resume(), 'close')))
+    const idle = connectTo(port)
+    idle.write(data.subarray(0, 100))
+    await once(idle, 'connect')
+    // The next one is accepted after it.
+    await once(connectTo(port).end().resume(), 'close')
+    recv.child.kill('SIGINT')
+    const ended = await recv.ended
+    const report = jsonOf(ended)
+    assert.deepEqual([ended.code, report['exitCode'], report['failed']], [130, 130, 0])
+    assert.deepEqual([report['connections'], report['error']], [5, undefined])
+    assert.ok(Array.isArray(report['transfers']))
+    const ends = report['transfers'].map((transfer: { ended: string }) => transfer.ended)
+    assert.deepEqual(ends, ['finished', 'finished', 'finished', 'finished', 'interrupted'])
+    assert.equal(inside(report, 'pool')['out'], 0)
+  })
+
+  const failures = [
+    {
+      name: 'a reset',
+      // After a pause: libuv takes a reset that closely follows data for the end of the stream.
+      end: (socket: net.Socket) =>
+        socket.write(data, () => setTimeout(() => socket.resetAndDestroy(), 300)),
+      code: 'NETMEM_CONNECTION_RESET',
+    },
+    {
+      name: 'a wrong byte',
+      end: (socket: net.Socket) => socket.end(Buffer.from(data).fill(0, 5_000, 5_001)),
+      code: 'WRONG_DATA',
+    },
+    {
+      name: 'too little',
+      end: (socket: net.Socket) => socket.end(data.subarray(1)),
+      code: 'WRONG_',
+    },
+    {
+      name: 'a tail that is missing',
+      end: (socket: net.Socket) => socket.end(data.subarray(0, -1)),
+      code: 'WRONG_LENGTH',
+    },
+  ]
+  for (const { name, end, code } of failures) {
+    it(`fails after ${name}`, async () => {
+      const wishes = ['--pattern', '7', '--bytes', `${data.length}`]
+      const recv = netmem('recv', '--port', '0', '--once', '--json', ...wishes)
+      const socket = connectTo(await recv.port())
+      await once(socket, 'connect')
+      end(socket)
+      const ended = await recv.ended
+      assert.equal(ended.code, 1)
+      assert.ok(String(inside(jsonOf(ended), 'error')['code']).startsWith(code), ended.err)
+      assert.match(ended.err, new RegExp(`^netmem: ${code}.*: .+$`, 'm'))
+    })
+  }
+
+  it('fails where it cannot write', async () => {
+    const { code, err } = await run(['recv', '--port', '0', '--once', '--out', file('no/such')])
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: ENOENT: no such file or directory/m)
+  })
+
+  it('fails when whoever reads its stdout has gone', async () => {
+    const recv = netmem('recv', '--port', '0', '--once', '--out', '-')
+    recv.child.stdout.destroy()
+    connectTo(await recv.port()).end(data)
+    const { code, err } = await recv.ended
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: EPIPE: /m)
+  })
+
+  it('fails on a port that is taken', async () => {
+    const server = net.createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    const ended = await run(['recv', '--port', `${address.port}`, '--json'])
+    server.close()
+    assert.equal(ended.code, 1)
+    assert.match(ended.err, /^netmem: NETMEM_LISTEN_FAILED: .+\n$/)
+    assert.equal(inside(jsonOf(ended), 'error')['code'], 'NETMEM_LISTEN_FAILED')
+  })
+
+  it('says what is wrong with its arguments', async () => {
+    const wrong = [
+      [['--pool', '16M'], /'16M' may mean two things/],
+      [['--pool', '4KiB'], /--pool 4KiB holds no page of 256KiB/],
+      [['--page-size', '5000'], /pageSize/],
+      [['--memory', 'device'], /host, shared/],
+      [['--port', '65536'], /no port/],
+      [['--pattern', '-1'], /seed/],
+      [['--out', file('refused')], /--once/],
+    ] as const
+    const ends = await Promise.all(wrong.map(([args]) => run(['recv', '--port', '0', ...args])))
+    for (const [i, { code, err }] of ends.entries()) {
+      assert.equal(code, 2, err)
+      assert.match(err, /^netmem: USAGE: .+\n$/)
+      assert.match(err, wrong[i]?.[1] ?? /^$/)
+    }
+  })
+})

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { inside, jsonOf, netmem, run, temporaryFolder } from './cli.test.support.ts'
+import { Pattern } from './pattern.ts'
+
+const data = Buffer.concat([...new Pattern(1).views(5_000_011, 2 ** 20)])
+const sha256 = createHash('sha256').update(data).digest('hex')
+
+/** Whether IPv6 works on the loopback interface. */
+async function hasIpv6(): Promise<boolean> {
+  const server = net.createServer()
+  try {
+    await once(server.listen(0, '::1'), 'listening')
+    return true
+  } catch {
+    return false
+  } finally {
+    server.close()
+  }
+}
+
+const skipIpv6 = (await hasIpv6()) ? false : 'there is no ::1 on this machine'
+
+async function portOf(server: net.Server): Promise<number> {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return address.port
+}
+
+describe('netmem send', { timeout: 60_000 }, () => {
+  const file = temporaryFolder()
+  const given = file('given')
+  writeFileSync(given, data)
+  writeFileSync(file('empty'), '')
+
+  const sources = [
+    { name: 'a file', args: [given] },
+    { name: 'stdin', args: [], input: data },
+    { name: 'stdin by its name', args: ['-'], input: data },
+    { name: 'a pattern', args: ['--bytes', `${data.length}`, '--pattern', '1'] },
+    { name: 'the first pattern', args: ['--bytes', `${data.length}B`] },
+  ]
+  for (const { name, args, input } of sources) {
+    it(`sends ${name}`, async () => {
+      const recv = netmem('recv', '--port', '0', '--once', '--sha256', '--json')
+      const sent = await run(['send', `127.0.0.1:${await recv.port()}`, ...args, '--json'], input)
+      const received = await recv.ended
+      assert.deepEqual([sent.code, received.code], [0, 0], sent.err)
+      assert.equal(inside(jsonOf(received), 'transfers')['sha256'], sha256)
+      const report = jsonOf(sent)
+      assert.deepEqual([report['bytes'], report['ended']], [data.length, 'finished'])
+    })
+  }
+
+  it('sends nothing, if that is what there is', async () => {
+    const recv = netmem('recv', '--port', '0', '--once', '--json')
+    const sent = await run(['send', `localhost:${await recv.port()}`, file('empty'), '--json'])
+    assert.deepEqual([sent.code, jsonOf(sent)['bytes']], [0, 0])
+    assert.equal(jsonOf(await recv.ended)['bytes'], 0)
+  })
+
+  it('sends over IPv6', { skip: skipIpv6 }, async () => {
+    const recv = netmem('recv', '--host', '::1', '--port', '0', '--once', '--pattern', '1')
+    const sent = await run(['send', `[::1]:${await recv.port()}`, '--bytes', '1MiB'])
+    const { code, out } = await recv.ended
+    assert.deepEqual([sent.code, code], [0, 0])
+    assert.match(sent.out.toString(), /^\[::1\]:\d+ {2}1048576 bytes /)
+    assert.match(out.toString(), /^\[::1\]:\d+ {2}1048576 bytes .* verified {2}finished\n/)
+  })
+
+  it('waits until the peer has closed, and hears what it says meanwhile', async () => {
+    const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
+      socket.write(Buffer.alloc(3_000_000))
+      socket.resume()
+      await once(socket, 'end')
+      await sleep(300)
+      socket.end()
+    })
+    const sent = await run(['send', `127.0.0.1:${await portOf(server)}`, given, '--json'])
+    server.close()
+    assert.equal(sent.code, 0)
+    assert.ok(Number(jsonOf(sent)['seconds']) >= 0.3)
+  })
+
+  it('fails when the peer breaks off, also while it waits for stdin', async () => {
+    const server = net.createServer((socket) => {
+      socket.once('data', () => socket.resetAndDestroy())
+    })
+    const port = await portOf(server)
+    const waiting = netmem('send', `127.0.0.1:${port}`, '--json')
+    waiting.child.stdin.write('a little')
+    const ends = await Promise.all([
+      run(['send', `127.0.0.1:${port}`, '--bytes', '1GB', '--json']),
+      waiting.ended,
+    ])
+    server.close()
+    for (const ended of ends) {
+      assert.equal(ended.code, 1)
+      assert.match(ended.err, /^netmem: NETMEM_CONNECTION_RESET: .+\n$/)
+      assert.equal(jsonOf(ended)['ended'], 'failed')
+    }
+  })
+
+  it('ends with a summary at SIGINT and SIGTERM', async () => {
+    const server = net.createServer((socket) => socket.on('error', () => undefined).resume())
+    const port = await portOf(server)
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      for (const args of [['--bytes', '8TB'], []]) {
+        const sending = netmem('send', `127.0.0.1:${port}`, ...args, '--json')
+        const [socket] = await once(server, 'connection')
+        if (args.length > 0) await once(socket, 'data')
+        await sleep(50)
+        sending.child.kill(signal)
+        const ended = await sending.ended
+        const report = jsonOf(ended)
+        assert.deepEqual([ended.code, report['exitCode'], ended.err], [code, code, ''])
+        assert.equal(report['ended'], 'interrupted')
+        assert.equal(Number(report['bytes']) > 0, args.length > 0)
+      }
+    }
+    server.close()
+  })
+
+  it('says what is wrong', async () => {
+    const server = net.createServer()
+    const port = await portOf(server)
+    server.close()
+    const wrong = [
+      [1, [`127.0.0.1:${port}`, given], /^netmem: NETMEM_CONNECT_FAILED: /],
+      [1, [`127.0.0.1:${port}`, file('none')], /^netmem: ENOENT: /],
+      [2, ['127.0.0.1', given], /^netmem: USAGE: .*HOST:PORT/],
+      [2, ['::1:5201', given], /^netmem: USAGE: .*brackets/],
+      [2, ['127.0.0.1:5201', given, '--bytes', '1MB'], /^netmem: USAGE: /],
+      [2, ['127.0.0.1:5201', '--pattern', '1'], /^netmem: USAGE: .*--bytes/],
+      [2, ['127.0.0.1:5201', '--bytes', '10M'], /^netmem: USAGE: .*10MiB/],
+      [2, [], /^netmem: USAGE: /],
+    ] as const
+    const ends = await Promise.all(wrong.map(([, args]) => run(['send', ...args])))
+    for (const [i, { code, err, out }] of ends.entries()) {
+      assert.match(err, wrong[i]?.[2] ?? /^$/)
+      assert.match(err, /^[^\n]+\n$/)
+      assert.deepEqual([code, out.length], [wrong[i]?.[0], 0])
+    }
+  })
+})

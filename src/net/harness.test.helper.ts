@@ -1,0 +1,279 @@
+/** What tests of sockets share; not published. */
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import tls from 'node:tls'
+import { type ErrorCode, isNetmemError } from '../errors.ts'
+import type { Page } from '../netmem.ts'
+import { createPool } from '../pool/create-pool.ts'
+import type { ReadableFrag } from '../pool/frag.ts'
+import type { PagePool } from '../pool/page-pool.ts'
+import { hostProvider } from '../providers/host.ts'
+import { end, some } from '../testing/pools.test.helper.ts'
+import { type ConnectOptions, connect } from './connect.ts'
+import type { Connection, ConnectionOptions } from './connection.ts'
+import { type ListenOptions, type Listener, listen } from './listen.ts'
+
+export type Kind = 'tcp4' | 'tcp6' | 'unix' | 'tls'
+export type Side = 'connect' | 'listen'
+export type Reads = 'posted' | 'data'
+
+/** One way of having a connection. */
+export interface Way {
+  readonly kind: Kind
+  /** Which end is netmem's; the other is a socket of Node.js. */
+  readonly side: Side
+  readonly reads: Reads
+  readonly name: string
+  /** Why it can't be had on this machine; for a test's `skip`. */
+  readonly skip: string | false
+}
+
+// A folder for certificates and Unix sockets, gone when the process is.
+const folder = mkdtempSync(join(tmpdir(), 'netmem-net-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+let paths = 0
+
+/** A path in a temporary folder. */
+export function freshPath(): string {
+  return join(folder, `${++paths}`)
+}
+
+export const certificate: { readonly key: Buffer; readonly cert: Buffer } | undefined =
+  makeCertificate()
+
+function makeCertificate(): typeof certificate {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const options = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'.split(' ')
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const made = spawnSync('openssl', [...options, ...names, '-keyout', key, '-out', cert])
+  return made.status === 0 ? { key: readFileSync(key), cert: readFileSync(cert) } : undefined
+}
+
+/** For a test's `skip`. */
+export const noTls: string | false =
+  certificate === undefined && 'openssl cannot make a certificate here'
+
+const noIpv6 =
+  !Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1')) &&
+  'this machine has no ::1'
+
+const kinds: readonly Kind[] = ['tcp4', 'tcp6', 'unix', 'tls']
+const sides: readonly Side[] = ['connect', 'listen']
+const readings: readonly Reads[] = ['posted', 'data']
+
+/** Every way to have a connection, of those kinds and readings. */
+export function ways(of: readonly Kind[] = kinds, reads: readonly Reads[] = readings): Way[] {
+  return of.flatMap((kind) =>
+    sides.flatMap((side) =>
+      reads.map((reading) => ({
+        kind,
+        side,
+        reads: reading,
+        name: `${kind}, ${side}, ${reading}`,
+        skip: (kind === 'tls' && noTls) || (kind === 'tcp6' && noIpv6),
+      })),
+    ),
+  )
+}
+
+/** Two ends of one connection, and the pool of netmem's end. */
+export interface Ends {
+  readonly connection: Connection
+  readonly peer: net.Socket
+  readonly pool: PagePool<Page>
+}
+
+export type EndsOptions = Partial<ConnectionOptions> & {
+  readonly pages?: number
+  readonly pageSize?: number
+  /** The pool stays out of the accounts: somebody else ends it. */
+  readonly keepPool?: boolean
+}
+
+/** Runs `body` with a connection, then closes both ends; nothing may be out after that. */
+export async function withEnds(
+  { kind, side, reads }: Pick<Way, 'kind' | 'side' | 'reads'>,
+  body: (ends: Ends) => Promise<void>,
+  { pages = 16, pageSize = 65_536, keepPool = false, ...options }: EndsOptions = {},
+): Promise<void> {
+  const pool = options.pool ?? createPool(hostProvider({ pages, pageSize }))
+  const settings = { ...options, pool, reads }
+  const { connection, peer, stop } = await (side === 'connect'
+    ? dialled(kind, settings)
+    : accepted(kind, settings))
+  try {
+    await body({ connection, peer, pool })
+  } finally {
+    connection.destroy()
+    peer.destroy()
+    await connection.closed
+    await stop()
+  }
+  if (!keepPool) await endAll(pool)
+}
+
+/** Nothing is out, copies included, and nothing in flight once destroyed. */
+export async function endAll(pool: PagePool<Page>): Promise<void> {
+  assert.equal(pool.stats().copied.bytesOut, 0, 'no copy is out')
+  await end(pool)
+}
+
+interface Made {
+  readonly connection: Connection
+  readonly peer: net.Socket
+  readonly stop: () => Promise<void>
+}
+
+async function dialled(kind: Kind, options: ConnectionOptions): Promise<Made> {
+  const server = serve(kind)
+  const socket = new Promise<net.Socket>((resolve) => {
+    server.once(kind === 'tls' ? 'secureConnection' : 'connection', resolve)
+  })
+  const where = await listening(server, kind)
+  const security = kind === 'tls' ? { tls: { ca: some(certificate).cert } } : {}
+  const connection = await connect({ ...options, ...where, ...security })
+  const peer = quiet(await socket)
+  return {
+    connection,
+    peer,
+    stop: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}
+
+async function accepted(kind: Kind, options: ConnectionOptions): Promise<Made> {
+  const listener = await listen({ ...options, ...whereToListen(kind) })
+  const [connection, peer] = await Promise.all([listener.accept(), dialPlain(listener, kind)])
+  return { connection: some(connection), peer, stop: () => listener.close() }
+}
+
+/** A server of Node.js's own, which leaves half-closed connections open. */
+export function serve(kind: Kind, onSocket?: (socket: net.Socket) => void): net.Server {
+  if (kind !== 'tls') return net.createServer({ allowHalfOpen: true }, onSocket)
+  return tls.createServer({ ...some(certificate), allowHalfOpen: true }, onSocket)
+}
+
+/** Where it listens, as `connect` takes it. */
+export async function listening(server: net.Server, kind: Kind): Promise<ConnectOptionsOnly> {
+  const path = kind === 'unix' ? freshPath() : undefined
+  const host = kind === 'tcp6' ? '::1' : '127.0.0.1'
+  await new Promise<void>((resolve) => {
+    server.listen(path === undefined ? { host, port: 0 } : { path }, resolve)
+  })
+  const address = server.address()
+  if (path !== undefined) return { path }
+  assert.ok(address !== null && typeof address === 'object')
+  return { host, port: address.port }
+}
+
+type ConnectOptionsOnly = Pick<ConnectOptions, 'host' | 'port' | 'path'>
+
+export function whereToListen(kind: Kind): Pick<ListenOptions, 'host' | 'port' | 'path' | 'tls'> {
+  if (kind === 'unix') return { path: freshPath() }
+  if (kind === 'tcp6') return { host: '::1', port: 0 }
+  return { host: '127.0.0.1', port: 0, ...(kind === 'tls' ? { tls: some(certificate) } : {}) }
+}
+
+/** A socket of Node.js's own to a listener of netmem's. */
+export async function dialPlain(listener: Listener, kind: Kind): Promise<net.Socket> {
+  const { host, port } = listener.address
+  const target = { ...(port === 0 ? { path: host } : { host, port }), allowHalfOpen: true }
+  const socket = quiet(
+    kind === 'tls'
+      ? tls.connect({ ...target, ca: some(certificate).cert })
+      : net.connect(target),
+  )
+  await new Promise((resolve, reject) => {
+    socket.once(kind === 'tls' ? 'secureConnect' : 'connect', resolve)
+    socket.once('error', reject)
+  })
+  return socket
+}
+
+function quiet(socket: net.Socket): net.Socket {
+  return socket.on('error', () => {})
+}
+
+/** Waits for something that has to happen soon. */
+export async function until(condition: () => boolean, what: string, limitMs = 10_000): Promise<void> {
+  for (const started = Date.now(); !condition(); ) {
+    assert.ok(Date.now() - started < limitMs, `in ${limitMs} ms: ${what}`)
+    await sleep(1)
+  }
+}
+
+/** The code that `promise` rejects with; fails when it does not, or without one of netmem's. */
+export async function rejection(promise: Promise<unknown>): Promise<ErrorCode> {
+  try {
+    await promise
+  } catch (error) {
+    assert.ok(isNetmemError(error), `an error with a code, not ${error}`)
+    assert.match(error.message, /\.$/)
+    return error.code
+  }
+  return assert.fail('it does not reject')
+}
+
+const PERIOD = 1_000_003
+const contents = new Map<number, Buffer>()
+
+/** Bytes `offset` to `offset + length` of an endless pattern: at most 1,000,000 at once. */
+export function pattern(offset: number, length: number, seed = 1): Buffer {
+  let block = contents.get(seed)
+  if (block === undefined) {
+    block = Buffer.allocUnsafeSlow(2 * PERIOD)
+    let state = seed
+    for (let at = 0; at < PERIOD; at++) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
+      block[at] = state >>> 24
+    }
+    block.copyWithin(PERIOD, 0, PERIOD)
+    contents.set(seed, block)
+  }
+  const from = offset % PERIOD
+  return block.subarray(from, from + length)
+}
+
+/** Fails unless `bytes` are those of the pattern at `offset`. */
+export function same(bytes: Uint8Array, offset: number, seed = 1): void {
+  for (let at = 0; at < bytes.byteLength; at += 1_000_000) {
+    const part = bytes.subarray(at, at + 1_000_000)
+    const expected = pattern(offset + at, part.byteLength, seed)
+    assert.equal(Buffer.compare(part, expected), 0, `bytes from ${offset + at}`)
+  }
+}
+
+/** Writes bytes `from` to `to` of the pattern, with backpressure; gives up when the socket is gone. */
+export async function send(socket: net.Socket, from: number, to: number, seed = 1): Promise<void> {
+  for (let at = from; at < to && !socket.destroyed; ) {
+    const bytes = Math.min(100_000, to - at)
+    await new Promise<void>((resolve) => {
+      socket.once('close', resolve)
+      socket.write(pattern(at, bytes, seed), () => {
+        socket.off('close', resolve)
+        resolve()
+      })
+    })
+    at += bytes
+  }
+}
+
+/** Receives to the end, verifies all from `offset` on, returns where it ends. */
+export async function receiveAll(
+  frags: AsyncIterable<ReadableFrag>,
+  offset = 0,
+  seed = 1,
+): Promise<number> {
+  let at = offset
+  for await (const frag of frags) {
+    same(frag.bytes, at, seed)
+    at += frag.length
+    frag.release()
+  }
+  return at
+}

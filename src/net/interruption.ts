@@ -1,0 +1,26 @@
+/** Something that may break off a row of waits, one after the other. */
+
+/**
+ * `Promise.race` with one promise that stays pending adds reactions to it for as long as the row
+ * goes on; this keeps one function.
+ */
+export class Interruption {
+  #interrupted: { readonly reason: unknown } | undefined
+  #reject: ((reason: unknown) => void) | undefined
+
+  /** Breaks off the present wait, and all later ones. The first reason counts. */
+  interrupt(reason: unknown): void {
+    if (this.#interrupted !== undefined) return
+    this.#interrupted = { reason }
+    this.#reject?.(reason)
+  }
+
+  /** Settles as `promise` does, or rejects as soon as it is interrupted. One call at a time. */
+  until<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      promise.then(resolve, reject)
+      if (this.#interrupted !== undefined) reject(this.#interrupted.reason)
+    })
+  }
+}
