@@ -1,14 +1,14 @@
 /** Pages in an ArrayBuffer of this thread. */
 
 import type { PageProvider } from '../pool/memory-provider.ts'
-import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
+import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 import { markUntransferable } from './untransferable.ts'
 
 /**
  * Provides pages of plain host memory, for one pool at a time. The buffer is marked
  * untransferable: the kernel writes to posted memory, whoever owns it by then.
- * Throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT, and RangeError when the engine has no such
- * amount of memory.
+ * Throws NETMEM_OUT_OF_RANGE, also for more memory than the process can have, and
+ * NETMEM_INVALID_ARGUMENT.
  *
  * @example
  * ```ts
@@ -20,7 +20,7 @@ import { markUntransferable } from './untransferable.ts'
  */
 export function hostProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)
-  const buffer = new ArrayBuffer(checked.pages * checked.pageSize)
+  const buffer = allocate(checked, (bytes) => new ArrayBuffer(bytes))
   markUntransferable(buffer)
   return pagesOver(() => buffer, 0, checked)
 }

@@ -1,6 +1,6 @@
 /** How a provider's memory is cut into pages, and the provider over memory that lies in one piece. */
 
-import { checkInteger } from '../errors.ts'
+import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { MAX_SLOTS, type Page } from '../netmem.ts'
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { freeSlots } from './free-slots.ts'
@@ -21,6 +21,21 @@ export function checkLayout(layout: PageLayout): Required<PageLayout> {
   return {
     pages: checkInteger('pages', layout?.pages, 1, MAX_SLOTS),
     pageSize: checkPageSize(layout?.pageSize ?? DEFAULT_PAGE_SIZE),
+  }
+}
+
+/** Memory for a layout; throws NETMEM_OUT_OF_RANGE when this process can't have so much. */
+export function allocate<B>(
+  { pages, pageSize }: Required<PageLayout>,
+  make: (bytes: number) => B,
+): B {
+  try {
+    return make(pages * pageSize)
+  } catch {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `${pages} pages of ${pageSize} bytes are more than this process can have in one piece. Take fewer pages.`,
+    )
   }
 }
 

@@ -186,3 +186,10 @@ test('host memory is not given away, whoever asks', async () => {
   port2.close()
   await end(...pools)
 })
+
+test('more memory than the process can have is refused with a code', () => {
+  const tooMuch = { pages: 2 ** 20 - 1, pageSize: 2 ** 30 }
+  for (const make of [hostProvider, sharedProvider]) {
+    assert.throws(() => make(tooMuch), { code: 'NETMEM_OUT_OF_RANGE', name: 'RangeError' })
+  }
+})

@@ -1,7 +1,7 @@
 /** Pages in a SharedArrayBuffer, which other threads can read. */
 
 import type { PageProvider } from '../pool/memory-provider.ts'
-import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
+import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 
 /**
  * Provides pages that threads can share: see `PagePool.share`. As long as nobody shares the pool
@@ -19,6 +19,6 @@ import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
  */
 export function sharedProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)
-  const buffer = new SharedArrayBuffer(checked.pages * checked.pageSize)
+  const buffer = allocate(checked, (bytes) => new SharedArrayBuffer(bytes))
   return { ...pagesOver(() => buffer, 0, checked), shared: { buffer, offset: 0 } }
 }
