@@ -34,22 +34,31 @@ export async function iperf3Server(): Promise<Target> {
   return { port, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
 }
 
-/** netmem's server code in a process of its own; `reads` is the receive path. */
+/** netmem's server code in a process of its own; `reads` is the receive path, pages have the default size unless told. */
 export async function netmemServer(
   reads: 'receive' | 'for-await' | 'data',
-  pageSize: number = 256 * 1024,
+  pageSize?: number,
 ): Promise<Target> {
-  const child = new Child('iperf3-server', reads, String(pageSize))
+  const child = new Child('iperf3-server', reads, String(pageSize ?? ''))
   const port = await child.next<number>()
   return { port, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() }
 }
+
+/**
+ * How the client sends: `-c` alone copies what it sends, which on loopback takes as much of a core
+ * as receiving does; with `-Z` (sendfile) it is faster than any receiver, and what the receiver can
+ * do is what shows.
+ */
+export type Sender = 'copying' | 'zero-copy'
 
 /** Runs one test; the receiver's speed and CPU are what the server reported. */
 export async function runIperf3(
   port: number,
   seconds: number,
+  sender: Sender,
 ): Promise<{ gbPerS: number; cpuPerGb: number; senderBusy: number }> {
   const args = ['-c', HOST, '-p', String(port), '-t', String(seconds), '-J']
+  if (sender === 'zero-copy') args.push('-Z')
   const report = JSON.parse(await outputOf('iperf3', args)) as Report
   const { sum_received, sum_sent, cpu_utilization_percent: cpu } = report.end
   // What was in flight when the time was over may be missing, and nothing else.

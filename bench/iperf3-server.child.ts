@@ -25,8 +25,10 @@ const HOST = '127.0.0.1'
 const [reads = '', pageBytes = ''] = process.argv.slice(2)
 process.on('disconnect', () => process.exit())
 
-async function serveNetmem(pageSize: number): Promise<void> {
-  const pool = createPool(hostProvider({ pages: POOL_BYTES / pageSize, pageSize }))
+async function serveNetmem(): Promise<void> {
+  const pageSize = Number(pageBytes)
+  const layout = pageBytes === '' ? { pages: 64 } : { pages: POOL_BYTES / pageSize, pageSize }
+  const pool = createPool(hostProvider(layout))
   const listener = await listen({ pool, host: HOST, port: 0 })
   process.send?.(listener.address.port)
   const connections = reads === 'receive' ? listener : iterated(listener)
@@ -117,4 +119,4 @@ class DataEvents implements Transport {
 
 function nothing(): void {}
 
-await (reads === 'data' ? serveData() : serveNetmem(Number(pageBytes)))
+await (reads === 'data' ? serveData() : serveNetmem())

@@ -19,11 +19,11 @@ export const pageSize: Figure = {
     await using usual = await netmemServer('for-await', DEFAULT_KIB * KIB)
     for (const kib of context.quick ? [64] : [64, 128, 512]) {
       await using other = await netmemServer('for-await', kib * KIB)
-      for (const { port } of [other, usual]) await runIperf3(port, 1)
+      for (const { port } of [other, usual]) await runIperf3(port, 1, 'zero-copy')
       const samples = await alternate(
         context,
-        () => runIperf3(other.port, seconds),
-        () => runIperf3(usual.port, seconds),
+        () => runIperf3(other.port, seconds, 'zero-copy'),
+        () => runIperf3(usual.port, seconds, 'zero-copy'),
       )
       measures.push(
         measure(samples, 'gbPerS', {

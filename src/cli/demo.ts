@@ -52,7 +52,7 @@ export function demoCommand(): Command {
   const command = new Command('demo')
     .description("compare Node's data events, a page pool and receiveInto over loopback TCP")
     .addOption(sizeOption('--bytes <size>', 'what each receiver gets in each round', 2 * 2 ** 30))
-    .option('--rounds <number>', 'figures are medians over these', argument(parseCount(99)), 3)
+    .option('--rounds <number>', 'figures are medians over these', argument(parseCount(99)), 2)
     .addOption(patternOption('the seed of the pattern').default(1))
     .addOption(sizeOption('--destination <size>', 'what receiveInto fills', 64 * 2 ** 20))
     .option('--concat', 'also keep everything: Buffer.concat against one destination for all of it')

@@ -22,8 +22,6 @@ export type CliErrorCode =
   | 'WRONG_DATA'
   /** A peer sent less or more than was announced. */
   | 'WRONG_LENGTH'
-  /** Not enough memory for what was asked. */
-  | 'NO_MEMORY'
   /** A process that this one started did not do its work. */
   | 'CHILD_FAILED'
   /** An iperf3 test did not come to its proper end. */

@@ -3,16 +3,15 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 import {
-  ArgumentRangeError,
-  ArgumentTypeError,
   createPool,
   hostProvider,
+  isNetmemError,
   type Page,
   type PagePool,
   sharedProvider,
 } from '../index.ts'
 import { parsePort } from './endpoint.ts'
-import { CliError, usage } from './exit.ts'
+import { usage } from './exit.ts'
 import { MAX_SEED } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
@@ -91,14 +90,8 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
   try {
     return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
   } catch (error) {
-    if (error instanceof ArgumentRangeError || error instanceof ArgumentTypeError) {
-      throw usage(error.message)
-    }
-    throw new CliError(
-      'NO_MEMORY',
-      `There is no memory for a pool of ${exactSize(pool)}; make --pool smaller.`,
-      { cause: error },
-    )
+    if (isNetmemError(error)) throw usage(error.message)
+    throw error
   }
 }
 

@@ -49,7 +49,7 @@ export function adoptAt(
       'adopt() takes a net.Socket or a tls.TLSSocket.',
     )
   }
-  if (socket.destroyed || socket.connecting || !socket.readable) throw closed()
+  if (socket.destroyed || socket.pending || !socket.readable) throw closed()
   if (socket.readableEncoding !== null) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',

@@ -8,7 +8,7 @@ import { type HostFrag, RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { aborted, closed, connectionError, sendError } from './connection-error.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
-import { canPost, type PostedReads } from './posted-reads.ts'
+import { canPost, onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
 import { SocketDriver } from './socket-driver.ts'
 import type { TlsInfo } from './tls-info.ts'
 
@@ -97,8 +97,15 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
     socket.on('error', (error) => {
       this.#failure ??= connectionError(error)
+      // A TLS server's sockets complain and go on.
+      socket.destroy()
     })
+    let peerEnded = false
     socket.once('end', () => {
+      peerEnded = true
+    })
+    onPeersEnd(socket, () => {
+      if (socket.destroyed) return
       if (this.#state.kind === 'open') this.#state = { kind: 'ended' }
       driver.end(undefined)
     })
@@ -110,7 +117,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
         const error = this.#failure
         if (error !== undefined) this.#state = { kind: 'failed', error }
         else this.#state = { kind: 'closed' }
-        driver.end(error ?? closed())
+        driver.end(error ?? (peerEnded ? undefined : closed()))
         resolve()
       })
     })
@@ -189,7 +196,10 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return this.#closing
   }
 
-  /** Ends the connection at once: unsent writes are lost, and whoever waits gets `reason`. */
+  /**
+   * Ends the connection at once: unsent writes are lost, and whoever waits gets `reason`. With a
+   * reason, a TCP peer gets a reset, so that it does not take the end for a good one.
+   */
   destroy(reason?: Error): void {
     if (!this.#socket.destroyed) {
       this.#failure ??= reason
@@ -197,7 +207,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
         reason === undefined
           ? { kind: 'closed' }
           : { kind: 'failed', error: this.#failure ?? reason }
-      this.#socket.destroy(reason)
+      if (reason === undefined || !reset(this.#socket)) this.#socket.destroy(reason)
     }
     this.#driver.discard()
   }

@@ -31,6 +31,32 @@ export interface PostedReads {
   repost(buffer: Uint8Array): boolean
 }
 
+/** Ends a plain TCP connection with a reset; false where there is none to send. */
+export function reset(socket: net.Socket): boolean {
+  if (socket instanceof tls.TLSSocket || socket.remoteFamily === undefined) return false
+  try {
+    socket.resetAndDestroy()
+  } catch {
+    // Not TCP after all: a TLS session that was adopted.
+    return false
+  }
+  return true
+}
+
+/**
+ * Calls `ended` after the socket's `end` event if it really is the peer's. libuv takes a hang-up
+ * after a short read for the end of the stream and leaves the reset behind it unread
+ * (uv__stream_io): so the socket is read once more, and `ended` is called when nothing came of
+ * that. Otherwise the socket fails with the reset.
+ */
+export function onPeersEnd(socket: net.Socket, ended: () => void): void {
+  socket.once('end', () => {
+    const handle: unknown = Reflect.get(socket, '_handle')
+    if (isHandle(handle)) handle.readStart()
+    setImmediate(() => setImmediate(ended))
+  })
+}
+
 /** The parts of a libuv stream handle that this file uses. */
 interface Handle {
   reading: boolean
@@ -152,13 +178,20 @@ export function takeOver(
 /** The handle expects a TLSSocket behind it, which has no say any more. */
 function takeOverTls(socket: tls.TLSSocket, handle: Handle, fresh: net.Socket): void {
   handle.onerror = (error) => void fresh.destroy(error)
-  // The peer wants to negotiate again, and it was the TLSSocket that saw to how often.
-  handle.onhandshakestart = () =>
-    void fresh.destroy(
-      Object.assign(new Error('The peer started another handshake'), {
-        code: 'ERR_TLS_RENEGOTIATION_DISABLED',
-      }),
-    )
+  // The peer negotiates again: as often as with a TLSSocket, since each time costs this side more.
+  let handshakes = 0
+  let since = 0
+  handle.onhandshakestart = () => {
+    const now = Date.now()
+    if (now - since > tls.CLIENT_RENEG_WINDOW * 1000) {
+      since = now
+      handshakes = 0
+    }
+    if (++handshakes > tls.CLIENT_RENEG_LIMIT) {
+      const error = new Error('The peer asked for too many handshakes')
+      fresh.destroy(Object.assign(error, { code: 'ERR_TLS_SESSION_ATTACK' }))
+    }
+  }
   handle.onhandshakedone = () => {}
   // Closing the handle frees the session's memory through its socket.
   Reflect.set(fresh, 'ssl', handle)

@@ -63,25 +63,34 @@ function nodeSink(stream: Writable, broken: (reason: unknown) => void): Sink {
   if (stream.destroyed || stream.writableEnded) throw stream.errored ?? closedEarly()
   // A stream that is closed calls back no writes and has done with their memory.
   let giveUp = (_reason: unknown): void => {}
+  let ended = false
   const closed = (): void => {
+    if (ended) return
     const reason = stream.errored ?? closedEarly()
     giveUp(reason)
     broken(reason)
   }
   stream.on('error', broken)
   stream.on('close', closed)
-  const done = (start: (settle: (error?: Error | null) => void) => void): Promise<void> =>
+  const done = (
+    start: (settle: (error?: Error | null) => void) => void,
+    isEnd: boolean,
+  ): Promise<void> =>
     new Promise((resolve, reject) => {
       giveUp = reject
       start((error) => {
-        if (error === null || error === undefined) resolve()
-        else reject(error)
+        if (error === null || error === undefined) {
+          ended = isEnd
+          resolve()
+        } else {
+          reject(error)
+        }
       })
     })
   return {
     keeps: 'readable' in stream,
-    write: (bytes) => done((settle) => stream.write(bytes, settle)),
-    end: () => done((settle) => stream.end(settle)),
+    write: (bytes) => done((settle) => stream.write(bytes, settle), false),
+    end: () => done((settle) => stream.end(settle), true),
     destroy: (reason) => {
       stream.on('error', () => {})
       stream.destroy(reason instanceof Error ? reason : undefined)

@@ -332,6 +332,7 @@ export class SocketDriver implements Reader, Taker {
   #breakOff(destination: Destination, reason: unknown, error: Error): void {
     this.#destination = undefined
     this.#reads?.socket.destroy(error)
+    this.discard()
     destination.reject(reason)
   }
 

@@ -14,7 +14,7 @@ export interface Refusal {
 }
 
 /** What the client says will end the test. It alone decides when that is so. */
-export type EndCondition =
+type EndCondition =
   | { readonly kind: 'time'; readonly seconds: number }
   | { readonly kind: 'bytes'; readonly bytes: number }
   | { readonly kind: 'blocks'; readonly blocks: number }
