@@ -33,7 +33,7 @@ export const connections: Figure = {
       }),
       measure(samples, 'longestWaitMs', {
         id: 'connections-wait',
-        title: `${title}: longest wait of any of them`,
+        title: `${title}: longest wait`,
         unit: 'ms',
         better: 'less',
         ...sides,

@@ -15,6 +15,7 @@ import {
   sharedProvider,
 } from 'netmem'
 import { Collections } from './gc.ts'
+import type { BorrowerTimes } from './pool-cost.worker.ts'
 import { answer } from './processes.ts'
 
 export interface CostRequest {
@@ -65,22 +66,31 @@ async function unshared(
   return { cache, ring }
 }
 
+/** Nanoseconds per frag. */
+interface Lending {
+  /** Alloc, making the frag, lending it: in the owner's thread. */
+  readonly lend: number
+  /** In the borrower's. */
+  readonly receive: number
+  /** The borrower's release and the owner's taking back. */
+  readonly giveBack: number
+}
+
 /**
  * Lends in large batches and leaves out what carries a batch across: that is `postMessage`, which
  * is not the pool's. Both ends are timed in loops of their own: alloc, frag, lend and taking back
  * here; receiving and giving back there.
  */
-async function lent(
-  rounds: number,
-): Promise<{ readonly owner: number; readonly borrower: number }> {
+async function lent(rounds: number): Promise<Lending> {
   const pool = createPool(sharedProvider({ pages: LENT, pageSize: PAGE_SIZE }))
   const share = pool.share({ lends: LENT })
   const worker = new Worker(new URL('./pool-cost.worker.js', import.meta.url), {
     workerData: share,
   })
   await once(worker, 'online')
-  const owner: number[] = []
-  const borrower: number[] = []
+  const lends: number[] = []
+  const receives: number[] = []
+  const returns: number[] = []
   const batches = Math.max(8, Math.ceil(rounds / LENT))
   for (let batch = 0; batch < batches; batch++) {
     const start = process.hrtime.bigint()
@@ -94,17 +104,18 @@ async function lent(
     const lending = Number(process.hrtime.bigint() - start)
     if (frags.length !== LENT) throw new Error(`${frags.length} of ${LENT} frags were lent`)
     worker.postMessage(frags)
-    const [ns] = (await once(worker, 'message')) as [number]
+    const [times] = (await once(worker, 'message')) as [BorrowerTimes]
     const back = process.hrtime.bigint()
     const { available } = pool
     const takingBack = Number(process.hrtime.bigint() - back)
     if (available !== LENT) throw new Error(`${LENT - available} pages did not come back`)
-    owner.push((lending + takingBack) / LENT)
-    borrower.push(ns / LENT)
+    lends.push(lending / LENT)
+    receives.push(times.receive / LENT)
+    returns.push((times.release + takingBack) / LENT)
   }
   await worker.terminate()
   await pool.destroy()
-  return { owner: settled(owner), borrower: settled(borrower) }
+  return { lend: settled(lends), receive: settled(receives), giveBack: settled(returns) }
 }
 
 /** The median of the later half. */
@@ -115,6 +126,6 @@ function settled(values: readonly number[]): number {
 
 answer(async ({ rounds }: CostRequest) => {
   const { cache, ring } = await unshared(rounds)
-  const { owner, borrower } = await lent(rounds / 50)
-  return { cache, ring, shared: owner + borrower, owner, borrower }
+  const { lend, receive, giveBack } = await lent(rounds / 50)
+  return { cache, ring, shared: lend + receive + giveBack, lend, receive, giveBack }
 })

@@ -1,13 +1,27 @@
 /** The thread that `pool-cost.child.ts` lends to. */
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { attach, type Lent, type PoolShare } from 'netmem'
+import { attach, type Lent, type PoolShare, type ReadableFrag } from 'netmem'
 
 const share: PoolShare = workerData
 const pool = attach(share)
 
+/** Nanoseconds that a batch took. */
+export interface BorrowerTimes {
+  readonly receive: number
+  readonly release: number
+}
+
 parentPort?.on('message', (batch: readonly Lent[]) => {
+  const frags: ReadableFrag[] = []
   const start = process.hrtime.bigint()
-  for (const lent of batch) pool.receive(lent).release()
-  parentPort?.postMessage(Number(process.hrtime.bigint() - start))
+  for (const lent of batch) frags.push(pool.receive(lent))
+  const received = process.hrtime.bigint()
+  for (const frag of frags) frag.release()
+  const released = process.hrtime.bigint()
+  const times: BorrowerTimes = {
+    receive: Number(received - start),
+    release: Number(released - received),
+  }
+  parentPort?.postMessage(times)
 })

@@ -29,7 +29,7 @@ export const slowConsumer: Figure = {
     return [
       measure(samples, 'peakMiB', {
         id: 'slow-consumer',
-        title: 'slow consumer: resident memory beyond pool and base',
+        title: 'slow consumer: memory beyond pool and base',
         unit: 'MiB',
         better: 'less',
         ours: 'netmem, for await',

@@ -36,7 +36,10 @@ if (!isMainThread) {
   server.listen(0, '127.0.0.1', () => {
     const { port } = server.address()
     const headers = { Connection: 'Upgrade', Upgrade: 'raw' }
-    http.request({ port, headers }).on('upgrade', (_answer, socket) => socket.end(stream)).end()
+    http
+      .request({ port, headers })
+      .on('upgrade', (_answer, socket) => socket.end(stream))
+      .end()
   })
 } else {
   const port = await listenOn(0, (socket) => socket.end(stream))

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { inside, jsonOf, netmem, run } from './cli.test.support.ts'
+import { inside, jsonOf, netmem, run } from './cli.test.helper.ts'
 import { median, table } from './demo/table.ts'
 
 describe('netmem demo', { timeout: 60_000 }, () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { jsonOf, run } from './cli.test.support.ts'
+import { jsonOf, run } from './cli.test.helper.ts'
 import { isFields } from './iperf3/fields.ts'
 
 describe('netmem doctor', { timeout: 20_000 }, () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { inside, jsonOf, netmem, Running, unlessInstalled } from './cli.test.support.ts'
+import { inside, jsonOf, netmem, Running, unlessInstalled } from './cli.test.helper.ts'
 
 const IPERF3 = 'iperf3'
 const skip = unlessInstalled(IPERF3, ['--version'])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 
-import { netmem, run } from './cli.test.support.ts'
+import { netmem, run } from './cli.test.helper.ts'
 import { isFields } from './iperf3/fields.ts'
 
 const COMMANDS = ['demo', 'recv', 'send', 'iperf3', 'doctor']

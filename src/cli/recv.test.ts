@@ -13,7 +13,7 @@ import {
   run,
   temporaryFolder,
   unlessInstalled,
-} from './cli.test.support.ts'
+} from './cli.test.helper.ts'
 import { Pattern } from './pattern.ts'
 
 const pattern = new Pattern(7)

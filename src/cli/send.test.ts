@@ -6,7 +6,7 @@ import net from 'node:net'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { inside, jsonOf, netmem, run, temporaryFolder } from './cli.test.support.ts'
+import { inside, jsonOf, netmem, run, temporaryFolder } from './cli.test.helper.ts'
 import { Pattern } from './pattern.ts'
 
 const data = Buffer.concat([...new Pattern(1).views(5_000_011, 2 ** 20)])

@@ -67,5 +67,6 @@ export function adoptAt(
   const known = { tls: secure ? tlsInfo(socket) : undefined, localPath: path }
   if (options.head !== undefined) feed(driver, options.head)
   const reads = takeOver(socket, driver, (chunk) => void feed(driver, chunk), copies(options))
+  driver.start(reads)
   return new Connection(driver, reads, options, known)
 }

@@ -62,6 +62,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     // Certificates that are none, for one.
     throw setUpError('NETMEM_CONNECT_FAILED', where, error)
   }
+  driver.start(reads)
   const { socket } = reads
   return ready(socket, options, where, () => {
     const known = {

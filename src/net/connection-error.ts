@@ -24,14 +24,6 @@ export function connectionError(cause: unknown): Error {
   return new ConnectionError(ours, `${message}. ${remedy}`, { cause })
 }
 
-/** Translates an error of a write. */
-export function sendError(cause: unknown): Error {
-  const { code } = describe(cause)
-  // The write was given up because the socket was, for which there was no other error.
-  const givenUp = code === 'ERR_STREAM_DESTROYED' || code === 'ECANCELED'
-  return givenUp ? closed() : connectionError(cause)
-}
-
 /** Translates an error of connecting or listening. */
 export function setUpError(
   code: 'NETMEM_CONNECT_FAILED' | 'NETMEM_LISTEN_FAILED',

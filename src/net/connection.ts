@@ -1,12 +1,13 @@
 /** One connection: frags in, bytes out. */
 
+import { setMaxListeners } from 'node:events'
 import type net from 'node:net'
 import type { Writable } from 'node:stream'
 import { ArgumentTypeError, ConnectionError, checkInteger, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { type HostFrag, RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
-import { aborted, closed, connectionError, sendError } from './connection-error.ts'
+import { aborted, closed, connectionError } from './connection-error.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
 import { canPost, onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
 import { SocketDriver } from './socket-driver.ts'
@@ -77,6 +78,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   #state: ConnectionState = { kind: 'open' }
   /** Why it broke, or was destroyed. */
   #failure: Error | undefined
+  #hasSent: boolean
   #ending: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -90,6 +92,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     const { socket } = reads
     this.pool = options.pool
     this.tls = known.tls
+    this.#hasSent = known.tls !== undefined
     this.#driver = driver
     this.#socket = socket
     const { localAddress, localPort, remoteAddress, remotePort } = socket
@@ -122,9 +125,10 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
       })
     })
     this.#configure(options)
+    // Many connections may share a signal, which is no leak.
+    if (signal !== undefined) setMaxListeners(0, signal)
     if (signal?.aborted) abort()
     else signal?.addEventListener('abort', abort, { once: true })
-    driver.start(reads)
   }
 
   /**
@@ -140,19 +144,12 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   /** Iterates over {@link receive}. */
   [Symbol.asyncIterator](): AsyncIterator<HostFrag, undefined, void> {
     const driver = this.#driver
-    let waiting = 0
     return {
-      next: async () => {
-        waiting++
-        try {
-          const value = await driver.receive()
-          return value === undefined ? { done: true, value } : { done: false, value }
-        } finally {
-          waiting--
-        }
+      next() {
+        return driver.next(this)
       },
-      return: () => {
-        driver.stopStreaming(waiting > 0)
+      return() {
+        driver.stopStreaming(this)
         return Promise.resolve({ done: true, value: undefined })
       },
     }
@@ -168,8 +165,9 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
       const message = 'write() takes a Uint8Array or a string.'
       return Promise.reject(new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message))
     }
+    if (this.#socket.destroyed) return Promise.reject(this.#reason())
     // Node.js would destroy the connection for it.
-    if (this.#socket.writableEnded && !this.#socket.destroyed) {
+    if (this.#socket.writableEnded) {
       return Promise.reject(
         new LifetimeError(
           'NETMEM_CONNECTION_CLOSED',
@@ -177,19 +175,25 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
         ),
       )
     }
+    this.#hasSent = true
     return this.#sent((done) => this.#socket.write(bytes, done))
   }
 
   /** Finishes sending, after all writes; receiving goes on. Resolves when the peer has been told. */
   end(): Promise<void> {
-    this.#ending ??= this.#sent((done) => this.#socket.end(done))
+    const socket = this.#socket
+    // Node.js calls nothing back for a socket that was destroyed before.
+    this.#ending ??= socket.destroyed
+      ? Promise.reject(this.#reason())
+      : this.#sent((done) => socket.end(done))
     return this.#ending
   }
 
   /**
    * Ends the connection: sends what was written, gives back what nobody has received, and
    * resolves when the socket is closed. Frags that the application holds stay valid. It waits for
-   * a peer that does not read as long as that takes: `idleTimeoutMs` or {@link destroy} end it.
+   * a peer that does not read as long as that takes, which `idleTimeoutMs` or {@link destroy} end,
+   * and half a second for one that does not close its side when all is sent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -254,10 +258,18 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   #sent(send: (done: (error?: Error | null) => void) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       send((error) => {
-        if (error === null || error === undefined) resolve()
-        else reject(this.#failure ?? sendError(this.#socket.errored ?? error))
+        // Node.js says of a write that was broken off with its socket that it went well.
+        if (this.#socket.destroyed) reject(this.#reason())
+        else if (error === null || error === undefined) resolve()
+        else reject(connectionError(error))
       })
     })
+  }
+
+  /** Why it is destroyed. */
+  #reason(): Error {
+    const { errored } = this.#socket
+    return this.#failure ?? (errored === null ? closed() : connectionError(errored))
   }
 
   #configure({ idleTimeoutMs, noDelay, keepAliveMs = 0 }: ConnectionOptions): void {
@@ -281,10 +293,35 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
         this.end().then(done, done)
       })
     }
+    const isTcp = this.remoteAddress.port > 0
+    if (isTcp && !socket.destroyed && this.#state.kind === 'open' && this.#hasSent) {
+      await this.#linger()
+    }
     this.destroy()
     await this.#closed
   }
+
+  /**
+   * A socket that is closed with something unread, a TLS session ticket for one, sends a reset, and
+   * the kernel drops what it has not transmitted (Linux, tcp_close). So the peer has a moment to
+   * say that it is done, too.
+   */
+  #linger(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        resolve()
+      }
+      const timer = setTimeout(done, LINGER_MS)
+      this.#socket.once('end', done).once('close', done)
+      this.#driver.drain(closed(), LINGER_BYTES, done)
+    })
+  }
 }
+
+/** How long a peer may take to close its side, and how much it may send meanwhile. */
+const LINGER_MS = 500
+const LINGER_BYTES = 1024 * 1024
 
 /** What the socket itself cannot say, or not any more. */
 interface KnownOfSocket {

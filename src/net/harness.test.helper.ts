@@ -17,10 +17,10 @@ import { hostProvider } from '../providers/host.ts'
 import { end, some } from '../testing/pools.test.helper.ts'
 import { type ConnectOptions, connect } from './connect.ts'
 import type { Connection, ConnectionOptions } from './connection.ts'
-import { type ListenOptions, type Listener, listen } from './listen.ts'
+import { type Listener, type ListenOptions, listen } from './listen.ts'
 
 export type Kind = 'tcp4' | 'tcp6' | 'unix' | 'tls'
-export type Side = 'connect' | 'listen'
+type Side = 'connect' | 'listen'
 export type Reads = 'posted' | 'data'
 
 /** One way of having a connection. */
@@ -60,8 +60,9 @@ export const noTls: string | false =
   certificate === undefined && 'openssl cannot make a certificate here'
 
 const noIpv6 =
-  !Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1')) &&
-  'this machine has no ::1'
+  !Object.values(networkInterfaces()).some((all) =>
+    all?.some(({ address }) => address === '::1'),
+  ) && 'this machine has no ::1'
 
 const kinds: readonly Kind[] = ['tcp4', 'tcp6', 'unix', 'tls']
 const sides: readonly Side[] = ['connect', 'listen']
@@ -155,7 +156,12 @@ async function accepted(kind: Kind, options: ConnectionOptions): Promise<Made> {
 /** A server of Node.js's own, which leaves half-closed connections open. */
 export function serve(kind: Kind, onSocket?: (socket: net.Socket) => void): net.Server {
   if (kind !== 'tls') return net.createServer({ allowHalfOpen: true }, onSocket)
-  return tls.createServer({ ...some(certificate), allowHalfOpen: true }, onSocket)
+  const server = tls.createServer({ ...some(certificate) })
+  // Not before the handshake is done: who leaves during it would stay.
+  return server.on('secureConnection', (socket) => {
+    socket.allowHalfOpen = true
+    onSocket?.(socket)
+  })
 }
 
 /** Where it listens, as `connect` takes it. */
@@ -184,9 +190,7 @@ export async function dialPlain(listener: Listener, kind: Kind): Promise<net.Soc
   const { host, port } = listener.address
   const target = { ...(port === 0 ? { path: host } : { host, port }), allowHalfOpen: true }
   const socket = quiet(
-    kind === 'tls'
-      ? tls.connect({ ...target, ca: some(certificate).cert })
-      : net.connect(target),
+    kind === 'tls' ? tls.connect({ ...target, ca: some(certificate).cert }) : net.connect(target),
   )
   await new Promise((resolve, reject) => {
     socket.once(kind === 'tls' ? 'secureConnect' : 'connect', resolve)
@@ -195,12 +199,22 @@ export async function dialPlain(listener: Listener, kind: Kind): Promise<net.Soc
   return socket
 }
 
+/** Closes a socket when its peer has. */
+export function endsWhenEnded(socket: net.Socket): void {
+  if (socket.readableEnded) socket.end()
+  else socket.resume().once('end', () => socket.end())
+}
+
 function quiet(socket: net.Socket): net.Socket {
   return socket.on('error', () => {})
 }
 
 /** Waits for something that has to happen soon. */
-export async function until(condition: () => boolean, what: string, limitMs = 10_000): Promise<void> {
+export async function until(
+  condition: () => boolean,
+  what: string,
+  limitMs = 10_000,
+): Promise<void> {
   for (const started = Date.now(); !condition(); ) {
     assert.ok(Date.now() - started < limitMs, `in ${limitMs} ms: ${what}`)
     await sleep(1)

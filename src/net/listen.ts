@@ -127,7 +127,11 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   /** A connection that could not be accepted is lost; the next one may be better off. */
   #complain(cause: unknown): void {
     const { host, port } = this.address
-    const { message } = setUpError('NETMEM_LISTEN_FAILED', port > 0 ? `${host}:${port}` : host, cause)
+    const { message } = setUpError(
+      'NETMEM_LISTEN_FAILED',
+      port > 0 ? `${host}:${port}` : host,
+      cause,
+    )
     if (this.#warned.has(message)) return
     this.#warned.add(message)
     process.emitWarning(message, { type: 'NetmemWarning', code: 'netmem:accept' })
@@ -200,7 +204,8 @@ function makeServer(options: ListenOptions, where: string): net.Server {
     return net.createServer({ allowHalfOpen: true, pauseOnConnect: true })
   }
   try {
-    return tls.createServer({ ...options.tls, allowHalfOpen: true })
+    // Half-open only once adopted: a client that leaves during its handshake would stay for minutes.
+    return tls.createServer({ ...options.tls })
   } catch (error) {
     // Certificates that are none, for one.
     throw setUpError('NETMEM_LISTEN_FAILED', where, error)

@@ -6,6 +6,7 @@
 import type { Page } from '../netmem.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
+import { COPY_ALIGNMENT } from '../providers/aligned-memory.ts'
 
 /** A page that a connection fills from `offset` on; whoever has it owns one reference of the page. */
 export interface Filling {
@@ -77,7 +78,7 @@ export class PageSupply {
 
   /** Leaves the rest of a page to the next read. The reference is the caller's to pass on or put. */
   leave(page: Page, keeper: Keeper, offset: number): void {
-    this.#rest = { page, keeper, offset, uses: keeper.uses }
+    this.#rest = { page, keeper, offset: aligned(offset), uses: keeper.uses }
   }
 
   /** Does not want memory any more. */
@@ -144,4 +145,9 @@ export class PageSupply {
     else if (this.#pool.available > 0) setImmediate(() => this.#pump())
     else this.#listen()
   }
+}
+
+/** Where in a page the next payload goes, so that the kernel copies to it at full speed. */
+export function aligned(offset: number): number {
+  return Math.ceil(offset / COPY_ALIGNMENT) * COPY_ALIGNMENT
 }

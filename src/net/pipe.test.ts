@@ -192,7 +192,10 @@ for (const way of ways(['tcp4'])) {
       peer.resetAndDestroy()
       assert.equal(await piped, 'NETMEM_CONNECTION_RESET')
       assert.ok(stream.destroyed)
-      assert.equal(stream.errored && 'code' in stream.errored && stream.errored.code, 'NETMEM_CONNECTION_RESET')
+      assert.equal(
+        stream.errored && 'code' in stream.errored && stream.errored.code,
+        'NETMEM_CONNECTION_RESET',
+      )
     }))
 
   test(`a signal ends the pipe while it waits for data (${way.name})`, () =>

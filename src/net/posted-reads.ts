@@ -52,7 +52,12 @@ export function reset(socket: net.Socket): boolean {
 export function onPeersEnd(socket: net.Socket, ended: () => void): void {
   socket.once('end', () => {
     const handle: unknown = Reflect.get(socket, '_handle')
-    if (isHandle(handle)) handle.readStart()
+    if (isHandle(handle)) {
+      // TLS has seen its end and does not read again, but its socket does.
+      const below: unknown = Reflect.get(handle, '_parent')
+      if (canStart(below)) below.readStart()
+      else handle.readStart()
+    }
     setImmediate(() => setImmediate(ended))
   })
 }
@@ -61,7 +66,7 @@ export function onPeersEnd(socket: net.Socket, ended: () => void): void {
 interface Handle {
   reading: boolean
   /** Gets what was read, returns the next buffer; called without either when a read found nothing. */
-  onread: (...args: unknown[]) => unknown
+  onread: (data: unknown) => unknown
   onerror?: (error: Error) => void
   onhandshakestart?: () => void
   onhandshakedone?: () => void
@@ -70,12 +75,18 @@ interface Handle {
   useUserBuffer(buffer: Uint8Array): void
 }
 
-function isHandle(value: unknown): value is Handle {
+function canStart(value: unknown): value is Pick<Handle, 'readStart'> {
   return (
     typeof value === 'object' &&
     value !== null &&
+    typeof Reflect.get(value, 'readStart') === 'function'
+  )
+}
+
+function isHandle(value: unknown): value is Handle {
+  return (
+    canStart(value) &&
     typeof Reflect.get(value, 'onread') === 'function' &&
-    typeof Reflect.get(value, 'readStart') === 'function' &&
     typeof Reflect.get(value, 'readStop') === 'function' &&
     typeof Reflect.get(value, 'useUserBuffer') === 'function'
   )
@@ -206,7 +217,7 @@ function takeOverTls(socket: tls.TLSSocket, handle: Handle, fresh: net.Socket): 
  */
 function noticeDrained(handle: Handle, reader: Reader): void {
   const { onread } = handle
-  handle.onread = (...args) => Reflect.apply(onread, handle, args) ?? reader.drained()
+  handle.onread = (data) => onread.call(handle, data) ?? reader.drained()
 }
 
 function onread(reader: Reader): net.OnReadOpts {

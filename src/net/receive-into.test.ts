@@ -107,7 +107,9 @@ test('nothing is read past the end', async () => {
   }
 })
 
-test('TLS delivers more after the end, which is kept for the next call', { skip: noTls }, async () => {
+test('TLS delivers more after the end, which is kept for the next call', {
+  skip: noTls,
+}, async () => {
   for (const way of ways(['tls'])) {
     await withEnds(way, async ({ connection, peer, pool }) => {
       const sent = send(peer, 0, 60_000)
@@ -166,32 +168,35 @@ const lengths: readonly [unknown, string][] = [
 ]
 
 for (const way of ways(['tcp4', 'tls'])) {
-  test(`what is no destination is refused and takes nothing (${way.name})`, { skip: way.skip }, () =>
-    withEnds(way, async ({ connection, peer }) => {
-      peer.write(pattern(0, 8))
-      const into = new Uint8Array(8)
-      for (const [length, code] of lengths) {
-        const options = { length: length as number }
-        assert.equal(await rejection(receiveInto(connection, into, options)), code, `${length}`)
-      }
-      for (const what of [undefined, null, {}, 'abc', new DataView(new ArrayBuffer(8)), []]) {
-        const refused = receiveInto(connection, what as unknown as Uint8Array)
-        assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
-      }
-      const shrunk = resizable(100)
-      const beyond = new Uint8Array(shrunk, 50, 20)
-      shrunk.resize(10)
-      const transferred = new Uint8Array(8)
-      structuredClone(transferred, { transfer: [transferred.buffer] })
-      for (const gone of [beyond, transferred, transferred.buffer]) {
-        for (const options of [{}, { length: 0 }, { length: 8 }]) {
-          const refused = receiveInto(connection, gone, options)
-          assert.equal(await rejection(refused), 'NETMEM_DESTINATION_DETACHED')
+  test(
+    `what is no destination is refused and takes nothing (${way.name})`,
+    { skip: way.skip },
+    () =>
+      withEnds(way, async ({ connection, peer }) => {
+        peer.write(pattern(0, 8))
+        const into = new Uint8Array(8)
+        for (const [length, code] of lengths) {
+          const options = { length: length as number }
+          assert.equal(await rejection(receiveInto(connection, into, options)), code, `${length}`)
         }
-      }
-      assert.equal(await receiveInto(connection, into), 8)
-      same(into, 0)
-    }),
+        for (const what of [undefined, null, {}, 'abc', new DataView(new ArrayBuffer(8)), []]) {
+          const refused = receiveInto(connection, what as unknown as Uint8Array)
+          assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
+        }
+        const shrunk = resizable(100)
+        const beyond = new Uint8Array(shrunk, 50, 20)
+        shrunk.resize(10)
+        const transferred = new Uint8Array(8)
+        structuredClone(transferred, { transfer: [transferred.buffer] })
+        for (const gone of [beyond, transferred, transferred.buffer]) {
+          for (const options of [{}, { length: 0 }, { length: 8 }]) {
+            const refused = receiveInto(connection, gone, options)
+            assert.equal(await rejection(refused), 'NETMEM_DESTINATION_DETACHED')
+          }
+        }
+        assert.equal(await receiveInto(connection, into), 8)
+        same(into, 0)
+      }),
   )
 
   /** Sends half, takes the memory away, sends the rest. */
@@ -260,26 +265,29 @@ for (const way of ways(['tcp4', 'tls'])) {
     }),
   )
 
-  test(`a signal ends a transfer, and with it the connection (${way.name})`, { skip: way.skip }, () =>
-    withEnds(way, async ({ connection, peer }) => {
-      const aborted = AbortSignal.abort(new Error('before'))
-      const into = new Uint8Array(500_000)
-      const early = receiveInto(connection, into, { signal: aborted })
-      assert.equal(await rejection(early), 'NETMEM_ABORTED')
-      assert.equal(connection.state.kind, 'open')
-      const controller = new AbortController()
-      const { signal } = controller
-      const half = new Promise<void>((resolve) => {
-        const onProgress = (bytes: number) => bytes === 250_000 && resolve()
-        const received = receiveInto(connection, into, { signal, onProgress })
-        void assertAborted(received, connection).then(() => peer.destroy())
-      })
-      const gone = once(peer, 'close')
-      void send(peer, 0, 250_000)
-      await half
-      controller.abort(new Error('enough'))
-      await gone
-    }),
+  test(
+    `a signal ends a transfer, and with it the connection (${way.name})`,
+    { skip: way.skip },
+    () =>
+      withEnds(way, async ({ connection, peer }) => {
+        const aborted = AbortSignal.abort(new Error('before'))
+        const into = new Uint8Array(500_000)
+        const early = receiveInto(connection, into, { signal: aborted })
+        assert.equal(await rejection(early), 'NETMEM_ABORTED')
+        assert.equal(connection.state.kind, 'open')
+        const controller = new AbortController()
+        const { signal } = controller
+        const half = new Promise<void>((resolve) => {
+          const onProgress = (bytes: number) => bytes === 250_000 && resolve()
+          const received = receiveInto(connection, into, { signal, onProgress })
+          void assertAborted(received, connection).then(() => peer.destroy())
+        })
+        const gone = once(peer, 'close')
+        void send(peer, 0, 250_000)
+        await half
+        controller.abort(new Error('enough'))
+        await gone
+      }),
   )
 }
 

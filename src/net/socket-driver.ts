@@ -11,8 +11,9 @@ import { copiedFrag, type HostFrag, PageFrag } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { canShrink, goneMeanwhile } from './destination.ts'
-import { PageSupply, type Taker } from './page-supply.ts'
+import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
+import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
 
 /** Memory that the next bytes of the stream go to, whatever the pool has. */
 interface Destination {
@@ -33,6 +34,7 @@ interface Destination {
 }
 
 interface Waiter {
+  readonly iterator: object | undefined
   readonly resolve: (frag: HostFrag | undefined) => void
   readonly reject: (error: unknown) => void
 }
@@ -51,7 +53,9 @@ const MAX_REPOSTS = 1000
 export class SocketDriver implements Reader, Taker {
   readonly #pool: PagePool<Page>
   readonly #supply: PageSupply
-  readonly #small: Uint8Array
+  #small: Uint8Array
+  /** All of the memory that the small buffer is part of. */
+  readonly #whole: Uint8Array
   readonly #burst: number
   #reads: PostedReads | undefined
 
@@ -78,6 +82,7 @@ export class SocketDriver implements Reader, Taker {
   #reading = false
   #dry = false
   #discarded = false
+  #draining: { left: number; readonly enough: () => void } | undefined
   #end: { readonly error: Error | undefined } | undefined
 
   /**
@@ -87,42 +92,43 @@ export class SocketDriver implements Reader, Taker {
   constructor(pool: PagePool<Page>, smallBytes: number, burst: number) {
     this.#pool = pool
     this.#supply = PageSupply.of(pool)
-    this.#small = new Uint8Array(Math.min(smallBytes, pool.pageSize))
+    this.#whole = takeSmallBuffer()
+    this.#small = this.#whole.subarray(0, Math.min(smallBytes, pool.pageSize))
     this.#burst = burst
   }
 
   /** The socket to read. */
   start(reads: PostedReads): void {
     this.#reads = reads
+    reads.socket.once('close', () => {
+      this.#small = this.#small.subarray(0, 0)
+      putSmallBuffer(this.#whole)
+    })
   }
 
   /** The next frag, `undefined` at the end of the stream. One call at a time. */
   receive(): Promise<HostFrag | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#checkFree()
-      const frag = this.#shift()
-      if (frag !== undefined) {
-        if (this.#streaming) this.#readOn()
-        resolve(frag)
-      } else if (this.#end === undefined) {
-        this.#waiter = { resolve, reject }
-        this.#streaming = true
-        this.#readOn()
-      } else if (this.#end.error === undefined) {
-        resolve(undefined)
-      } else {
-        reject(this.#end.error)
-      }
-    })
+    return new Promise((resolve, reject) => this.#take(resolve, reject, undefined))
   }
 
-  /** Whoever asked frag by frag does not any more: stops reading ahead, and waiting if `waiting`. */
-  stopStreaming(waiting: boolean): void {
+  /** {@link receive} for an iterator. One promise a frag: this is the hot path of `for await`. */
+  next(iterator: object): Promise<IteratorResult<HostFrag, undefined>> {
+    return new Promise((resolve, reject) =>
+      this.#take(
+        (value) => resolve(value === undefined ? { done: true, value } : { done: false, value }),
+        reject,
+        iterator,
+      ),
+    )
+  }
+
+  /** `iterator` does not ask any more: stops reading ahead, and waiting if it waits. */
+  stopStreaming(iterator: object): void {
     this.#streaming = false
-    if (!waiting) return
     const waiter = this.#waiter
+    if (waiter?.iterator !== iterator) return
     this.#waiter = undefined
-    waiter?.resolve(undefined)
+    waiter.resolve(undefined)
   }
 
   /** Reads exactly `view.byteLength` bytes into `view`; resolves with their number, or with 0 if it `mayEnd` before. */
@@ -181,6 +187,22 @@ export class SocketDriver implements Reader, Taker {
     this.#taken = 0
   }
 
+  /**
+   * Fails whoever waits, reads on and gives back all that arrives; `enough` is called after so many
+   * bytes of it.
+   */
+  drain(error: Error, bytes: number, enough: () => void): void {
+    // What is posted is not the driver's any more.
+    if (this.#posted !== 'small' && this.#reads?.repost(this.#small) === true) {
+      this.#posted = 'small'
+    }
+    this.end(error)
+    this.discard()
+    this.#draining = { left: bytes, enough }
+    this.#reading = true
+    this.#reads?.resume()
+  }
+
   // Reader: the socket's side.
 
   post(): Uint8Array {
@@ -206,6 +228,7 @@ export class SocketDriver implements Reader, Taker {
 
   arrived(bytes: number): boolean {
     this.#readCount++
+    if (this.#draining !== undefined) return this.#drainedOf(bytes, this.#draining)
     if (this.#posted === 'page') this.#arrivedInPage(bytes)
     else if (this.#posted === 'destination') this.#arrivedInDestination(bytes)
     else this.#arrivedInSmall(bytes)
@@ -220,6 +243,23 @@ export class SocketDriver implements Reader, Taker {
     this.#dropPage()
     this.#posted = 'small'
     return this.#small
+  }
+
+  #take(resolve: Waiter['resolve'], reject: Waiter['reject'], iterator: Waiter['iterator']): void {
+    this.#checkFree()
+    const frag = this.#shift()
+    if (frag !== undefined) {
+      if (this.#streaming) this.#readOn()
+      resolve(frag)
+    } else if (this.#end === undefined) {
+      this.#waiter = { resolve, reject, iterator }
+      this.#streaming = true
+      this.#readOn()
+    } else if (this.#end.error === undefined) {
+      resolve(undefined)
+    } else {
+      reject(this.#end.error)
+    }
   }
 
   // Taker: the page supply's side.
@@ -257,7 +297,7 @@ export class SocketDriver implements Reader, Taker {
     const keeper = this.#keeper
     if (page === undefined || keeper === undefined) return
     const offset = this.#offset
-    const end = offset + bytes
+    const end = aligned(offset + bytes)
     if (bytes >= this.#burst && end < this.#pool.pageSize && this.#repostsLeft > 0) {
       this.#offset = end
       this.#pool.ref(page)
@@ -291,7 +331,7 @@ export class SocketDriver implements Reader, Taker {
     const keeper = this.#keeper
     if (page === undefined || keeper === undefined) return
     const offset = this.#offset
-    const end = offset + rest
+    const end = aligned(offset + rest)
     this.#pool.bytes(page).set(small, offset)
     this.#offset = end
     if (this.#reading && end < this.#pool.pageSize && this.#repostsLeft > 0) {
@@ -402,6 +442,13 @@ export class SocketDriver implements Reader, Taker {
           `The peer ended the stream after ${destination.filled} of ${destination.length} bytes.`,
         ),
     )
+  }
+
+  #drainedOf(bytes: number, draining: { left: number; readonly enough: () => void }): boolean {
+    draining.left -= bytes
+    this.#reading = draining.left > 0
+    if (!this.#reading) draining.enough()
+    return this.#reading
   }
 
   #wantsMore(): boolean {

@@ -38,7 +38,9 @@ for (const way of ways()) {
     }),
   )
 
-  test(`an end within a message is none between two (${way.name})`, { skip: way.skip }, async () => {
+  test(`an end within a message is none between two (${way.name})`, {
+    skip: way.skip,
+  }, async () => {
     const whole = message(0, 1000)
     for (const bytes of [1, 5, 6, 7, 1005]) {
       await withEnds(way, async ({ connection, peer }) => {
@@ -140,7 +142,9 @@ for (const way of ways(['tcp4'])) {
   test(`many small messages in few reads are not copied over and over (${way.name})`, () =>
     withEnds(way, async ({ connection, peer, pool }) => {
       const count = 20_000
-      const all = Buffer.concat(Array.from({ length: count }, (_, number) => message(number % 9, 9)))
+      const all = Buffer.concat(
+        Array.from({ length: count }, (_, number) => message(number % 9, 9)),
+      )
       peer.end(all)
       let number = 0
       for await (const { header, payload } of split(connection, framing)) {

@@ -39,10 +39,9 @@ export function attach(share: PoolShare): AttachedPool {
   const { buffer } = share
   return {
     receive: (lent) => {
-      if (lent.kind === 'copy') return new LentFrag(lent.bytes, undefined, 0, 0)
+      if (lent.kind === 'copy') return new CopyFrag(lent.bytes)
       returner.receive(lent.entry, lent.stamp)
-      const bytes = new Uint8Array(buffer, lent.offset, lent.length)
-      return new LentFrag(bytes, returner, lent.entry, lent.stamp)
+      return new LentFrag(buffer, lent.offset, lent.length, returner, lent.entry, lent.stamp)
     },
   }
 }
@@ -50,34 +49,74 @@ export function attach(share: PoolShare): AttachedPool {
 class LentFrag implements ReadableFrag {
   readonly kind = 'page'
   readonly length: number
-  #bytes: Uint8Array | undefined
-  readonly #returner: Returner | undefined
+  readonly #buffer: SharedArrayBuffer
+  readonly #offset: number
+  /** Undefined once released. */
+  #returner: Returner | undefined
   readonly #entry: number
   readonly #stamp: number
+  #view: Uint8Array | undefined
 
-  constructor(bytes: Uint8Array, returner: Returner | undefined, entry: number, stamp: number) {
-    this.length = bytes.byteLength
-    this.#bytes = bytes
+  constructor(
+    buffer: SharedArrayBuffer,
+    offset: number,
+    length: number,
+    returner: Returner,
+    entry: number,
+    stamp: number,
+  ) {
+    this.length = length
+    this.#buffer = buffer
+    this.#offset = offset
     this.#returner = returner
     this.#entry = entry
     this.#stamp = stamp
   }
 
   get bytes(): Uint8Array {
-    if (this.#bytes !== undefined) return this.#bytes
-    throw new LifetimeError(
-      'NETMEM_FRAG_RELEASED',
-      'The frag has been released. Copy what you need from it before.',
-    )
+    if (this.#returner === undefined) throw released()
+    this.#view ??= new Uint8Array(this.#buffer, this.#offset, this.length)
+    return this.#view
   }
 
   release(): void {
-    if (this.#bytes === undefined) return
-    this.#bytes = undefined
-    this.#returner?.giveBack(this.#entry, this.#stamp)
+    const returner = this.#returner
+    this.#returner = undefined
+    returner?.giveBack(this.#entry, this.#stamp)
   }
 
   [Symbol.dispose](): void {
     this.release()
   }
+}
+
+class CopyFrag implements ReadableFrag {
+  readonly kind = 'page'
+  readonly length: number
+  #bytes: Uint8Array | undefined
+
+  constructor(bytes: Uint8Array) {
+    this.length = bytes.byteLength
+    this.#bytes = bytes
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#bytes === undefined) throw released()
+    return this.#bytes
+  }
+
+  release(): void {
+    this.#bytes = undefined
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}
+
+function released(): LifetimeError {
+  return new LifetimeError(
+    'NETMEM_FRAG_RELEASED',
+    'The frag has been released. Copy what you need from it before.',
+  )
 }

@@ -69,6 +69,8 @@ export class Lender {
   readonly #known = new WeakSet<Borrower>()
   readonly #ended = new WeakSet<Borrower>()
   readonly #free: number[] = []
+  /** The thread that was lent to last, which need not be met again. */
+  #last: Borrower | undefined
   #stamp = 0
   #waiting = false
 
@@ -94,10 +96,8 @@ export class Lender {
     borrower: Borrower,
   ): Lent | undefined {
     // Before anything is changed: what is no thread throws here.
-    if (!this.#known.has(borrower)) {
-      borrower.once('exit', () => this.#abandon(borrower))
-      this.#known.add(borrower)
-    }
+    const known = this.#last !== undefined && borrower === this.#last
+    const ended = !known && this.#meet(borrower)
     if (this.#free.length === 0 && this.#loans.length === this.#lends) this.collect()
     let entry = this.#free.pop()
     const loan = entry === undefined ? undefined : this.#loans[entry]
@@ -110,12 +110,22 @@ export class Lender {
     }
     if (entry === undefined) return undefined
     // It says `exit` no more.
-    if (this.#ended.has(borrower) || borrower.threadId === -1) {
-      queueMicrotask(() => this.#abandon(borrower))
-    }
-    this.#stamp = (this.#stamp % 0x7fff_ffff) + 1
-    Atomics.store(this.#words, ENTRIES + entry, this.#stamp)
+    if (ended) queueMicrotask(() => this.#abandon(borrower))
+    this.#stamp = this.#stamp === 0x7fff_ffff ? 1 : this.#stamp + 1
+    // Not atomic: posting the frag to its thread orders it.
+    this.#words[ENTRIES + entry] = this.#stamp
     return { kind: 'page', entry, stamp: this.#stamp, offset: this.#memoryOffset + at, length }
+  }
+
+  /** Listens for the end of a thread; true if it has ended already. */
+  #meet(borrower: Borrower): boolean {
+    if (!this.#known.has(borrower)) {
+      borrower.once('exit', () => this.#abandon(borrower))
+      this.#known.add(borrower)
+    }
+    const ended = this.#ended.has(borrower) || borrower.threadId === -1
+    if (!ended) this.#last = borrower
+    return ended
   }
 
   /** Takes in all that was returned since; one load where there is nothing. */
@@ -171,6 +181,7 @@ export class Lender {
   /** A thread has ended: what it returned is on the list, all else it had is reclaimed. */
   #abandon(borrower: Borrower): void {
     this.#ended.add(borrower)
+    if (this.#last === borrower) this.#last = undefined
     this.collect()
     for (const [entry, loan] of this.#loans.entries()) {
       if (loan.borrower === borrower) this.#finish(entry, true)
@@ -198,8 +209,9 @@ export class Returner {
   /** Gives back an entry that was received; once. */
   giveBack(entry: number, stamp: number): void {
     const words = this.#words
-    if (Atomics.compareExchange(words, ENTRIES + entry, -stamp, RETURNED) !== -stamp)
-      throw notLent()
+    if (words[ENTRIES + entry] !== -stamp) throw notLent()
+    // Nobody else has it since it was received; pushing it orders the store.
+    words[ENTRIES + entry] = RETURNED
     let head = Atomics.load(words, HEAD)
     for (;;) {
       words[ENTRIES + this.#lends + entry] = head

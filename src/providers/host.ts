@@ -1,12 +1,13 @@
 /** Pages in an ArrayBuffer of this thread. */
 
 import type { PageProvider } from '../pool/memory-provider.ts'
+import { alignedBuffer } from './aligned-memory.ts'
 import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 import { markUntransferable } from './untransferable.ts'
 
 /**
- * Provides pages of plain host memory, for one pool at a time. The buffer is marked
- * untransferable: the kernel writes to posted memory, whoever owns it by then.
+ * Provides pages of plain host memory, for one pool at a time. The buffer cannot be transferred:
+ * the kernel writes to posted memory, whoever owns it by then.
  * Throws NETMEM_OUT_OF_RANGE, also for more memory than the process can have, and
  * NETMEM_INVALID_ARGUMENT.
  *
@@ -20,7 +21,7 @@ import { markUntransferable } from './untransferable.ts'
  */
 export function hostProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)
-  const buffer = allocate(checked, (bytes) => new ArrayBuffer(bytes))
+  const buffer = allocate(checked, alignedBuffer)
   markUntransferable(buffer)
   return pagesOver(() => buffer, 0, checked)
 }

@@ -1,6 +1,7 @@
 /** Pages in a SharedArrayBuffer, which other threads can read. */
 
 import type { PageProvider } from '../pool/memory-provider.ts'
+import { alignedSharedBuffer } from './aligned-memory.ts'
 import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 
 /**
@@ -19,6 +20,6 @@ import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout
  */
 export function sharedProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)
-  const buffer = allocate(checked, (bytes) => new SharedArrayBuffer(bytes))
+  const buffer = allocate(checked, alignedSharedBuffer)
   return { ...pagesOver(() => buffer, 0, checked), shared: { buffer, offset: 0 } }
 }

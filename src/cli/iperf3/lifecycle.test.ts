@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { State } from './protocol.ts'
-import { ask, COOKIE, OTHER, outcome, Peer } from './scripted-client.test.support.ts'
+import { ask, COOKIE, OTHER, outcome, Peer } from './scripted-client.test.helper.ts'
 import { serveIperf3 } from './server.ts'
 
 describe('an iperf3 server, busy and at its end', { timeout: 20_000 }, () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { ClientError, encodeJson, State } from './protocol.ts'
-import { ask, type Bench, COOKIE, outcome, RESULTS } from './scripted-client.test.support.ts'
+import { ask, type Bench, COOKIE, outcome, RESULTS } from './scripted-client.test.helper.ts'
 import type { Iperf3Summary } from './summary.ts'
 
 const error = (number: ClientError) => [State.serverError, 0, 0, 0, (number << 24) >> 24]

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { createPool, hostProvider } from '../../index.ts'
 import { listen } from '../../net/index.ts'
-import { unlessInstalled } from '../cli.test.support.ts'
+import { unlessInstalled } from '../cli.test.helper.ts'
 import { integer, isFields, parseFields } from './fields.ts'
 import type { IntervalSample } from './meter.ts'
 import { serveIperf3 } from './server.ts'

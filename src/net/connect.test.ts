@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import { test } from 'node:test'
+import { createPool, dualPool } from '../pool/create-pool.ts'
+import { hostProvider } from '../providers/host.ts'
+import { codeOf, some } from '../testing/pools.test.helper.ts'
+import { testDeviceProvider } from '../testing/test-device-provider.ts'
+import { type ConnectOptions, connect } from './connect.ts'
+import {
+  certificate,
+  endAll,
+  freshPath,
+  listening,
+  noTls,
+  pattern,
+  receiveAll,
+  rejection,
+  serve,
+  until,
+} from './harness.test.helper.ts'
+
+/** A server that runs `onSocket`, and how to connect to it; both end with nothing out. */
+async function withServer(
+  onSocket: (socket: net.Socket) => void,
+  body: (options: ConnectOptions, sockets: net.Socket[]) => Promise<void>,
+): Promise<void> {
+  const pool = createPool(hostProvider({ pages: 4, pageSize: 65_536 }))
+  const sockets: net.Socket[] = []
+  const server = net.createServer((socket) => {
+    sockets.push(socket.on('error', () => {}))
+    onSocket(socket)
+  })
+  const where = await listening(server, 'tcp4')
+  try {
+    await body({ pool, ...where }, sockets)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  }
+  await endAll(pool)
+}
+
+const pool = createPool(hostProvider({ pages: 1 }))
+const refused: readonly [string, object, string][] = [
+  ['nothing', {}, 'NETMEM_INVALID_ARGUMENT'],
+  ['both', { port: 1, path: '/a' }, 'NETMEM_INVALID_ARGUMENT'],
+  ['port 0', { port: 0 }, 'NETMEM_OUT_OF_RANGE'],
+  ['a large port', { port: 65_536 }, 'NETMEM_OUT_OF_RANGE'],
+  ['a port that is text', { port: '80' }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a timeout of 0', { port: 1, connectTimeoutMs: 0 }, 'NETMEM_OUT_OF_RANGE'],
+  ['a long timeout', { port: 1, connectTimeoutMs: 2 ** 31 }, 'NETMEM_OUT_OF_RANGE'],
+  ['a negative idle timeout', { port: 1, idleTimeoutMs: -1 }, 'NETMEM_OUT_OF_RANGE'],
+  ['a tiny buffer', { port: 1, smallBufferBytes: 2047 }, 'NETMEM_OUT_OF_RANGE'],
+  ['a large buffer', { port: 1, smallBufferBytes: 16_385 }, 'NETMEM_OUT_OF_RANGE'],
+  ['keep-alive that is none', { port: 1, keepAliveMs: Number.NaN }, 'NETMEM_OUT_OF_RANGE'],
+  ['no pool', { port: 1, pool: undefined }, 'NETMEM_INVALID_ARGUMENT'],
+  ['an aborted signal', { port: 1, signal: AbortSignal.abort() }, 'NETMEM_ABORTED'],
+]
+for (const [what, options, code] of refused) {
+  test(`connect() refuses ${what}`, async () => {
+    assert.equal(await rejection(connect({ pool, ...options })), code)
+  })
+}
+
+test('a pool of device memory is refused, one that turned out to be pages is not', async () => {
+  const device = dualPool(testDeviceProvider({ netIovs: 1, pageSize: 4096 }))
+  const wrong = { port: 1, pool: device as unknown as typeof pool }
+  assert.equal(await rejection(connect(wrong)), 'NETMEM_WRONG_KIND')
+  await device.destroy()
+  const gone = createPool(hostProvider({ pages: 1 }))
+  await gone.destroy()
+  assert.equal(await rejection(connect({ port: 1, pool: gone })), 'NETMEM_POOL_DESTROYED')
+})
+
+test('nobody listens', async () => {
+  const server = net.createServer()
+  const { port } = await listening(server, 'tcp4')
+  await new Promise((resolve) => server.close(resolve))
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const failed = connect({ pool, host, port: some(port) })
+    await assert.rejects(failed, { code: 'NETMEM_CONNECT_FAILED', message: /start the server/ })
+  }
+  const path = freshPath()
+  await assert.rejects(connect({ pool, path }), {
+    code: 'NETMEM_CONNECT_FAILED',
+    message: /no such path/i,
+  })
+})
+
+test('a server that does not accept', async () => {
+  // Its queue is full, so that the kernel drops what asks for a connection.
+  const server = net.createServer()
+  server.listen({ host: '127.0.0.1', port: 0, backlog: 1 })
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const blocking = Array.from({ length: 8 }, () => {
+    // It is this process that would accept, and it is not given the time to.
+    return net.connect(address.port, '127.0.0.1').on('error', () => {})
+  })
+  const options = { pool, host: '192.0.2.1', port: address.port }
+  // Documentation's address: nobody answers, or there is no way to it.
+  const code = await rejection(connect({ ...options, connectTimeoutMs: 50 }))
+  assert.ok(['NETMEM_TIMEOUT', 'NETMEM_CONNECT_FAILED'].includes(code), code)
+  for (const socket of blocking) socket.destroy()
+  server.close()
+})
+
+for (const reads of ['posted', 'data'] as const) {
+  test(`a TLS server that says nothing: timeout and signal (${reads})`, () =>
+    withServer(
+      () => {},
+      async (options, sockets) => {
+        const secure = { ...options, reads, tls: { rejectUnauthorized: false } }
+        const timedOut = connect({ ...secure, connectTimeoutMs: 30 })
+        assert.equal(await rejection(timedOut), 'NETMEM_TIMEOUT')
+        const controller = new AbortController()
+        const aborted = rejection(connect({ ...secure, signal: controller.signal }))
+        await until(() => sockets.length === 2, 'the server has accepted')
+        controller.abort()
+        assert.equal(await aborted, 'NETMEM_ABORTED')
+        // Nothing is left of either.
+        for (const socket of sockets) socket.resume()
+        await until(() => sockets.every(({ destroyed }) => destroyed), 'both are closed')
+      },
+    ))
+
+  test(`a signal while connecting (${reads})`, () =>
+    withServer(
+      () => {},
+      async (options) => {
+        const controller = new AbortController()
+        const aborted = rejection(connect({ ...options, reads, signal: controller.signal }))
+        controller.abort()
+        assert.equal(await aborted, 'NETMEM_ABORTED')
+      },
+    ))
+
+  test(`a TLS handshake that is none (${reads})`, async () => {
+    const answers: ((socket: net.Socket) => void)[] = [
+      (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'),
+      (socket) => socket.destroy(),
+      (socket) => socket.end(),
+      (socket) => socket.once('data', () => socket.resetAndDestroy()),
+    ]
+    for (const answer of answers) {
+      await withServer(answer, async (options) => {
+        const code = await rejection(connect({ ...options, reads, tls: true }))
+        assert.ok(['NETMEM_TLS', 'NETMEM_CONNECT_FAILED'].includes(code), code)
+      })
+    }
+  })
+
+  test(`certificates that are not good enough (${reads})`, { skip: noTls }, async () => {
+    const server = serve('tls', (socket) => {
+      socket
+        .on('error', () => {})
+        .resume()
+        .on('end', () => socket.end())
+    })
+    const where = await listening(server, 'tls')
+    const ca = some(certificate).cert
+    for (const tls of [
+      true,
+      { ca, servername: 'example.org' },
+      { ca: 'not a certificate' },
+    ] as const) {
+      const failed = connect({ pool, ...where, reads, tls })
+      await assert.rejects(failed, { code: 'NETMEM_TLS', message: /certificates, names/ })
+    }
+    const connection = await connect({ pool, ...where, reads, tls: { rejectUnauthorized: false } })
+    assert.equal(connection.tls?.authorized, false)
+    assert.match(some(connection.tls.authorizationError), /SELF_SIGNED/)
+    connection.destroy()
+    await connection.closed
+    await new Promise((resolve) => server.close(resolve))
+  })
+
+  test(`what the server says at once is not lost (${reads})`, { skip: noTls }, async () => {
+    for (const kind of ['tcp4', 'tls'] as const) {
+      const pool = createPool(hostProvider({ pages: 4, pageSize: 65_536 }))
+      const server = serve(kind, (socket) => socket.end(pattern(0, 300_000)))
+      const where = await listening(server, kind)
+      const tls = kind === 'tls' ? { tls: { ca: some(certificate).cert } } : {}
+      const connection = await connect({ pool, ...where, ...tls, reads })
+      // Nothing is read before somebody receives, TLS excepted.
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      assert.ok(kind === 'tls' || (pool.out === 0 && pool.stats().copied.bytes === 0))
+      assert.equal(await receiveAll(connection), 300_000)
+      await connection.close()
+      await new Promise((resolve) => server.close(resolve))
+      await endAll(pool)
+    }
+  })
+}
+
+test('localhost, where nothing else is said', async () => {
+  const server = serve('tcp4', (socket) => socket.end(pattern(0, 100_000)))
+  const { port } = await listening(server, 'tcp4')
+  const pool = createPool(hostProvider({ pages: 4, pageSize: 65_536 }))
+  const connection = await connect({ pool, port: some(port) })
+  assert.equal(await receiveAll(connection), 100_000)
+  await connection.close()
+  await new Promise((resolve) => server.close(resolve))
+  await endAll(pool)
+})
+
+test('the pool of these tests', async () => {
+  assert.equal(
+    codeOf(() => hostProvider({ pages: 0 })),
+    'NETMEM_OUT_OF_RANGE',
+  )
+  await endAll(pool)
+})

@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type net from 'node:net'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { some } from '../testing/pools.test.helper.ts'
+import type { Connection } from './connection.ts'
+import {
+  type Ends,
+  pattern,
+  receiveAll,
+  rejection,
+  same,
+  send,
+  until,
+  ways,
+  withEnds,
+} from './harness.test.helper.ts'
+
+const total = 3_000_000
+
+/** Reads a socket of Node.js's own to its end, and verifies it. */
+async function drain(peer: net.Socket): Promise<number> {
+  let at = 0
+  for await (const chunk of peer.iterator({ destroyOnReturn: false })) {
+    same(chunk as Buffer, at)
+    at += (chunk as Buffer).byteLength
+  }
+  peer.end()
+  return at
+}
+
+async function writeAll(connection: Connection, bytes: number): Promise<void> {
+  for (let at = 0; at < bytes; at += 100_000) await connection.write(pattern(at, 100_000))
+}
+
+for (const way of ways()) {
+  const { name, skip } = way
+
+  test(`what is written arrives, whole and in order (${name})`, { skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      const drained = drain(peer)
+      await writeAll(connection, total)
+      await connection.end()
+      assert.equal(await drained, total)
+      assert.equal(connection.state.kind, 'open')
+    }),
+  )
+
+  test(`one side ends, the other goes on (${name})`, { skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      // This side ends first, and still receives.
+      await connection.end()
+      await once(peer.resume(), 'end')
+      const sent = send(peer, 0, total).then(() => peer.end())
+      assert.equal(await receiveAll(connection), total)
+      await sent
+      await connection.closed
+      assert.equal(connection.state.kind, 'closed')
+    }),
+  )
+
+  test(`the peer ends, and can still be written to (${name})`, { skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      const sent = send(peer, 0, total).then(() => peer.end())
+      assert.equal(await receiveAll(connection), total)
+      await sent
+      assert.equal(connection.state.kind, 'ended')
+      const drained = drain(peer)
+      await writeAll(connection, total)
+      await connection.close()
+      assert.equal(await drained, total)
+      assert.equal(connection.state.kind, 'closed')
+      assert.equal(await connection.receive(), undefined)
+    }),
+  )
+
+  test(`where it is, and to whom (${name})`, { skip }, () =>
+    withEnds(
+      way,
+      async ({ connection, peer }) => {
+        peer.resume().once('end', () => peer.end())
+        const { localAddress, remoteAddress } = connection
+        if (way.kind === 'unix') {
+          const path = way.side === 'connect' ? remoteAddress : localAddress
+          assert.match(path.host, /netmem-net-/)
+          assert.deepEqual([localAddress.port, remoteAddress.port], [0, 0])
+        } else {
+          const host = way.kind === 'tcp6' ? '::1' : '127.0.0.1'
+          assert.deepEqual(localAddress, { host, port: peer.remotePort })
+          assert.deepEqual(remoteAddress, { host, port: peer.localPort })
+        }
+        assert.equal(connection.tls === undefined, way.kind !== 'tls')
+        if (connection.tls !== undefined) {
+          assert.equal(connection.tls.protocol, 'TLSv1.3')
+          assert.match(connection.tls.cipher, /^TLS_/)
+          assert.equal(connection.tls.authorized, way.side === 'connect')
+          const { subject } = connection.tls.peerCertificate
+          assert.equal(subject?.CN, way.side === 'connect' ? 'localhost' : undefined)
+        }
+        assert.equal(connection.ref().unref().ref(), connection)
+        await connection.close()
+        // It says so still.
+        assert.deepEqual(connection.localAddress, localAddress)
+        assert.equal(connection.tls?.protocol, way.kind === 'tls' ? 'TLSv1.3' : undefined)
+      },
+      { noDelay: false, keepAliveMs: 1 },
+    ),
+  )
+
+  test(`both directions at once (${name})`, { skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      const drained = drain(peer)
+      const sent = send(peer, 0, total).then(() => peer.end())
+      const written = writeAll(connection, total).then(() => connection.end())
+      assert.equal(await receiveAll(connection), total)
+      assert.equal(await drained, total)
+      await Promise.all([sent, written])
+    }),
+  )
+}
+
+for (const way of ways(['tcp4', 'tls'])) {
+  const { name, skip } = way
+
+  test(`write() waits for a peer that does not read (${name})`, { skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      let written = 0
+      const writing = (async () => {
+        for (; written < 20_000_000; written += 100_000)
+          await connection.write(pattern(written, 100_000))
+      })()
+      for (let before = -1; before !== written; await sleep(20)) before = written
+      assert.ok(written < 20_000_000)
+      const drained = drain(peer)
+      await writing
+      await connection.close()
+      assert.equal(await drained, 20_000_000)
+    }),
+  )
+
+  test(`ending, closing and destroying, in every order and twice (${name})`, { skip }, async () => {
+    const steps = {
+      end: (connection: Connection) => connection.end().catch(() => {}),
+      close: (connection: Connection) => connection.close(),
+      destroy: (connection: Connection) => connection.destroy(),
+    }
+    for (const order of permutations(Object.keys(steps) as (keyof typeof steps)[])) {
+      await withEnds(way, async ({ connection, peer, pool }) => {
+        void send(peer, 0, 500_000)
+        peer.on('data', () => {})
+        some(await connection.receive()).release()
+        const done = order.flatMap((step) => [steps[step](connection), steps[step](connection)])
+        await Promise.all(done)
+        await connection.closed
+        assert.equal(connection.state.kind, 'closed')
+        await until(() => pool.out === 0, 'what nobody received is back', 1000)
+        assert.equal(await rejection(connection.receive()), 'NETMEM_CONNECTION_CLOSED')
+        assert.equal(await rejection(connection.write('x')), 'NETMEM_CONNECTION_CLOSED')
+      })
+    }
+  })
+
+  test(`close() sends what was written (${name})`, { skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      const written = [0, 1_000_000, 2_000_000].map((at) =>
+        connection.write(pattern(at, 1_000_000)),
+      )
+      const ended = connection.end()
+      const closed = connection.close()
+      await sleep(5)
+      assert.equal(await drain(peer), total)
+      await Promise.all([...written, ended, closed])
+    }),
+  )
+
+  test(`a peer that never reads cannot keep close() for ever (${name})`, { skip }, async () => {
+    for (const how of ['destroy', 'idle'] as const) {
+      const options = how === 'idle' ? { idleTimeoutMs: 50 } : {}
+      await withEnds(
+        way,
+        async ({ connection }) => {
+          const written = rejection(connection.write(new Uint8Array(30_000_000)))
+          const closed = connection.close()
+          if (how === 'destroy') setTimeout(() => connection.destroy(), 20)
+          await closed
+          const code = how === 'destroy' ? 'NETMEM_CONNECTION_CLOSED' : 'NETMEM_TIMEOUT'
+          assert.equal(await written, code)
+        },
+        options,
+      )
+    }
+  })
+
+  test(`waiting ends with the reason (${name})`, { skip }, async () => {
+    const reason = new Error('we have had enough')
+    const ways: Record<string, (ends: Ends) => unknown> = {
+      [reason.message]: ({ connection }) => connection.destroy(reason),
+      'The connection was closed on this side.': ({ connection }) => connection.close(),
+    }
+    for (const [message, act] of Object.entries(ways)) {
+      await withEnds(way, async (ends) => {
+        const waiting = ends.connection.receive()
+        const failed = assert.rejects(waiting, (error: Error) => error.message === message)
+        act(ends)
+        await failed
+        await ends.connection.closed
+        await assert.rejects(ends.connection.receive(), { message })
+        await assert.rejects(ends.connection.write('x'), { message })
+      })
+    }
+  })
+
+  test(`a signal, before and while data is waited for (${name})`, { skip }, async () => {
+    const controller = new AbortController()
+    const cause = new Error('stop')
+    await withEnds(
+      way,
+      async ({ connection }) => {
+        const waiting = connection.receive()
+        setTimeout(() => controller.abort(cause), 5)
+        await assert.rejects(waiting, { code: 'NETMEM_ABORTED', name: 'AbortError', cause })
+        const { state } = connection
+        assert.ok(state.kind === 'failed' && 'code' in state.error)
+        assert.equal(state.error.code, 'NETMEM_ABORTED')
+      },
+      { signal: controller.signal },
+    )
+  })
+
+  test(`a signal gives back what nobody has received (${name})`, { skip }, async () => {
+    const controller = new AbortController()
+    await withEnds(
+      way,
+      async ({ connection, peer, pool }) => {
+        void send(peer, 0, 1_000_000)
+        some(await connection.receive()).release()
+        await until(() => pool.out > 0, 'it has read ahead')
+        controller.abort()
+        await connection.closed
+        assert.equal(pool.out, 0)
+      },
+      { signal: controller.signal },
+    )
+  })
+
+  test(`a connection on which nothing moves times out (${name})`, { skip }, () =>
+    withEnds(
+      way,
+      async ({ connection, peer }) => {
+        // Not as long as something does.
+        for (let at = 0; at < 5; at++) {
+          await sleep(20)
+          peer.write('x')
+          some(await connection.receive()).release()
+        }
+        assert.equal(await rejection(connection.receive()), 'NETMEM_TIMEOUT')
+      },
+      { idleTimeoutMs: 100 },
+    ),
+  )
+}
+
+test('writing after the end, and what cannot be written', async () => {
+  for (const way of ways(['tcp4'])) {
+    await withEnds(way, async ({ connection, peer }) => {
+      const odd = [1, undefined, null, {}, [], new ArrayBuffer(4)]
+      for (const bytes of odd) {
+        const refused = connection.write(bytes as unknown as string)
+        assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
+      }
+      await connection.write('')
+      await connection.write(new Uint8Array(new SharedArrayBuffer(3)))
+      await Promise.all([connection.end(), connection.end()])
+      assert.equal(await rejection(connection.write('x')), 'NETMEM_CONNECTION_CLOSED')
+      // It still receives.
+      peer.end(pattern(0, 10))
+      assert.equal(await receiveAll(connection), 10)
+    })
+  }
+})
+
+test('an unreferenced connection does not keep the process alive', async () => {
+  const program = `
+    import net from 'node:net'
+    import { createPool, hostProvider } from '${new URL('../index.js', import.meta.url)}'
+    import { connect, listen } from '${new URL('index.js', import.meta.url)}'
+    const pool = createPool(hostProvider({ pages: 2 }))
+    const listener = (await listen({ pool, port: 0 })).unref()
+    const peer = net.connect(listener.address.port, '127.0.0.1').unref()
+    const accepted = (await listener.accept()).unref()
+    const connected = (await connect({ pool, host: '127.0.0.1', port: listener.address.port })).unref()
+    ;[accepted, connected].map((connection) => connection.receive())
+    if (process.argv[1] === 'ref') setTimeout(() => process.exit(7), 300) && connected.ref()
+    else setTimeout(() => process.exit(7), 5000).unref()
+  `
+  for (const [argument, expected] of [
+    ['unref', 0],
+    ['ref', 7],
+  ] as const) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program, argument], {
+      stdio: 'inherit',
+    })
+    const [code] = await once(child, 'exit')
+    assert.equal(code, expected, argument)
+  }
+})
+
+function permutations<T>(of: readonly T[]): T[][] {
+  if (of.length < 2) return [[...of]]
+  return of.flatMap((first, at) =>
+    permutations(of.toSpliced(at, 1)).map((others) => [first, ...others]),
+  )
+}

@@ -1,0 +1,55 @@
+/**
+ * Memory that begins at a memory page of the processor. An engine takes a large ArrayBuffer from
+ * malloc, which begins 16 bytes into one, and on some processors the kernel copies to such an
+ * address at a third of the speed (measured on AMD EPYC, where `rep movsb` is slow unless its
+ * destination is aligned: 0.19 s of CPU per GB at offset 0, 0.70 at 16, 0.23 at 128).
+ * JavaScript has one way to ask for it: the memory of a WebAssembly instance, which engines map.
+ */
+
+/** What it costs to be off: copies to multiples of this many bytes are fast. */
+export const COPY_ALIGNMENT = 128
+
+/** WebAssembly's page. */
+const UNIT_BYTES = 64 * 1024
+/** Larger ones can't be had of WebAssembly. */
+const MAX_UNITS = 65_536
+
+// Not every engine has it, and the compiler's library for the core does not know it.
+declare const WebAssembly:
+  | {
+      readonly Memory: {
+        new (layout: {
+          initial: number
+          maximum: number
+          shared: true
+        }): { buffer: SharedArrayBuffer }
+        new (layout: { initial: number; maximum: number }): { buffer: ArrayBuffer }
+      }
+    }
+  | undefined
+
+/** At least `bytes` of aligned memory, which can't be transferred; plain memory where there is none. */
+export function alignedBuffer(bytes: number): ArrayBuffer {
+  const units = Math.ceil(bytes / UNIT_BYTES)
+  try {
+    if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
+      return new WebAssembly.Memory({ initial: units, maximum: units }).buffer
+    }
+  } catch {
+    // No address space for it; plain memory needs less.
+  }
+  return new ArrayBuffer(bytes)
+}
+
+/** As {@link alignedBuffer}, for threads to share. */
+export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
+  const units = Math.ceil(bytes / UNIT_BYTES)
+  try {
+    if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
+      return new WebAssembly.Memory({ initial: units, maximum: units, shared: true }).buffer
+    }
+  } catch {
+    // As above.
+  }
+  return new SharedArrayBuffer(bytes)
+}
