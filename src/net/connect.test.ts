@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { test } from 'node:test'
@@ -89,22 +90,22 @@ test('nobody listens', async () => {
 })
 
 test('a server that does not accept', async () => {
-  // Its queue is full, so that the kernel drops what asks for a connection.
-  const server = net.createServer()
-  server.listen({ host: '127.0.0.1', port: 0, backlog: 1 })
-  await once(server, 'listening')
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const blocking = Array.from({ length: 8 }, () => {
-    // It is this process that would accept, and it is not given the time to.
-    return net.connect(address.port, '127.0.0.1').on('error', () => {})
+  // It is stopped with a queue of one, so that the kernel drops what else asks for a connection.
+  const program = `require('net').createServer()
+    .listen({ host: '127.0.0.1', port: 0, backlog: 1 }, function () { process.send(this.address().port) })`
+  const child = spawn(process.execPath, ['-e', program], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
-  const options = { pool, host: '192.0.2.1', port: address.port }
-  // Documentation's address: nobody answers, or there is no way to it.
-  const code = await rejection(connect({ ...options, connectTimeoutMs: 50 }))
-  assert.ok(['NETMEM_TIMEOUT', 'NETMEM_CONNECT_FAILED'].includes(code), code)
-  for (const socket of blocking) socket.destroy()
-  server.close()
+  const [port] = (await once(child, 'message')) as [number]
+  child.kill('SIGSTOP')
+  const filling = Array.from({ length: 8 }, () =>
+    net.connect(port, '127.0.0.1').on('error', () => {}),
+  )
+  const code = await rejection(connect({ pool, host: '127.0.0.1', port, connectTimeoutMs: 50 }))
+  assert.equal(code, 'NETMEM_TIMEOUT')
+  for (const socket of filling) socket.destroy()
+  child.kill('SIGKILL')
+  await once(child, 'exit')
 })
 
 for (const reads of ['posted', 'data'] as const) {

@@ -268,8 +268,10 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
 
   /** Why it is destroyed. */
   #reason(): Error {
+    if (this.#failure !== undefined) return this.#failure
     const { errored } = this.#socket
-    return this.#failure ?? (errored === null ? closed() : connectionError(errored))
+    // Of a write that it breaks off, Node.js 24 makes an error of its own.
+    return errored === null || this.#state.kind === 'closed' ? closed() : connectionError(errored)
   }
 
   #configure({ idleTimeoutMs, noDelay, keepAliveMs = 0 }: ConnectionOptions): void {
@@ -293,18 +295,15 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
         this.end().then(done, done)
       })
     }
-    const isTcp = this.remoteAddress.port > 0
-    if (isTcp && !socket.destroyed && this.#state.kind === 'open' && this.#hasSent) {
-      await this.#linger()
-    }
+    if (!socket.destroyed && this.#state.kind === 'open' && this.#hasSent) await this.#linger()
     this.destroy()
     await this.#closed
   }
 
   /**
-   * A socket that is closed with something unread, a TLS session ticket for one, sends a reset, and
-   * the kernel drops what it has not transmitted (Linux, tcp_close). So the peer has a moment to
-   * say that it is done, too.
+   * A socket that is closed with something unread, a TLS session ticket for one, ends in a reset, and
+   * the kernel drops what it has not transmitted (Linux, tcp_close, unix_release_sock). So the peer
+   * has a moment to say that it is done, too.
    */
   #linger(): Promise<void> {
     return new Promise((resolve) => {

@@ -9,6 +9,7 @@ import tls from 'node:tls'
 import { createPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { connect } from './connect.ts'
 import type { Connection } from './connection.ts'
 import {
   certificate,
@@ -168,6 +169,22 @@ test('a pool that is destroyed while its listener listens', () =>
     await until(() => peer.destroyed, 'the peer is told')
   }))
 
+test('TLS over a Unix domain socket', { skip: noTls }, async () => {
+  for (const reads of ['posted', 'data'] as const) {
+    const secure = { path: freshPath(), tls: some(certificate), reads }
+    await withListener(secure, async (listener, { pool }) => {
+      const ca = some(certificate).cert
+      const connecting = connect({ pool, path: secure.path, tls: { ca }, reads })
+      const [accepted, connected] = await Promise.all([listener.accept(), connecting])
+      void connected.write(pattern(0, 300_000))
+      const closed = connected.close()
+      assert.equal(await receiveAll(some(accepted)), 300_000)
+      await Promise.all([closed, some(accepted).close()])
+      assert.match(some(connected.tls).cipher, /^TLS_/)
+    })
+  }
+})
+
 test('clients that are none of TLS, or leave in the middle', { skip: noTls }, () =>
   withListener(whereToListen('tls'), async (listener) => {
     const { host, port } = listener.address
@@ -240,8 +257,11 @@ test('too many open files cost connections, not the process', { skip: noUlimit()
   let answer = ''
   while (answer !== 'here') {
     const peer = net.connect(port, '127.0.0.1').on('error', () => {})
+    peer.on('data', (chunk) => {
+      answer += chunk
+    })
     peer.end('x')
-    for await (const chunk of peer) answer += chunk
+    await until(() => peer.closed, 'it is answered or turned away')
   }
   child.disconnect()
   await once(child, 'exit')

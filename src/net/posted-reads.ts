@@ -10,6 +10,7 @@
  */
 
 import net from 'node:net'
+import { constants } from 'node:os'
 import tls from 'node:tls'
 
 /** Who provides memory for reads, and takes what arrived in it. */
@@ -53,10 +54,11 @@ export function onPeersEnd(socket: net.Socket, ended: () => void): void {
   socket.once('end', () => {
     const handle: unknown = Reflect.get(socket, '_handle')
     if (isHandle(handle)) {
-      // TLS has seen its end and does not read again, but its socket does.
-      const below: unknown = Reflect.get(handle, '_parent')
-      if (canStart(below)) below.readStart()
-      else handle.readStart()
+      if (isGone(socket, handle)) {
+        socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
+        return
+      }
+      handle.readStart()
     }
     setImmediate(() => setImmediate(ended))
   })
@@ -67,6 +69,8 @@ interface Handle {
   reading: boolean
   /** Gets what was read, returns the next buffer; called without either when a read found nothing. */
   onread: (data: unknown) => unknown
+  /** Of TCP only; 0 or a negative error. */
+  getpeername?(address: object): number
   onerror?: (error: Error) => void
   onhandshakestart?: () => void
   onhandshakedone?: () => void
@@ -75,18 +79,21 @@ interface Handle {
   useUserBuffer(buffer: Uint8Array): void
 }
 
-function canStart(value: unknown): value is Pick<Handle, 'readStart'> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof Reflect.get(value, 'readStart') === 'function'
-  )
+/**
+ * Whether a connection that has only been ended by its peer has no peer any more: TLS does not read
+ * again, but Linux knows the address of a peer until a reset (inet_getname).
+ */
+function isGone(socket: net.Socket, handle: Handle): boolean {
+  if (process.platform !== 'linux' || socket.writableEnded) return false
+  return handle.getpeername !== undefined && handle.getpeername({}) === -constants.errno.ENOTCONN
 }
 
 function isHandle(value: unknown): value is Handle {
   return (
-    canStart(value) &&
+    typeof value === 'object' &&
+    value !== null &&
     typeof Reflect.get(value, 'onread') === 'function' &&
+    typeof Reflect.get(value, 'readStart') === 'function' &&
     typeof Reflect.get(value, 'readStop') === 'function' &&
     typeof Reflect.get(value, 'useUserBuffer') === 'function'
   )

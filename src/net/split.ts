@@ -6,6 +6,9 @@ import type { Connection } from './connection.ts'
 import { destinationView } from './destination.ts'
 import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
 
+/** A peer must not be able to ask for all memory there is. */
+const DEFAULT_MAX_PAYLOAD_LENGTH = 2 ** 30
+
 /** What a protocol's messages look like. */
 export interface Framing {
   /** Bytes of each header: 1 to 4096. */
@@ -14,7 +17,7 @@ export interface Framing {
   readonly payloadLength: (header: Uint8Array) => number
   /** Where that payload goes: memory of at least `length` bytes. Fresh memory by default. */
   readonly destination?: (header: Uint8Array, length: number) => Uint8Array | ArrayBufferLike
-  /** Bounds what `payloadLength` may say; 2^53 − 1 by default. A larger payload is refused before memory is asked for. */
+  /** Bounds what `payloadLength` may say: 1 GiB by default. A larger payload is refused before memory is asked for. */
   readonly maxPayloadLength?: number
   readonly signal?: AbortSignal
 }
@@ -54,7 +57,7 @@ export async function* split(
   const headerBytes = checkInteger('header', framing.header, 1, 4096)
   const longest = checkInteger(
     'maxPayloadLength',
-    framing.maxPayloadLength ?? Number.MAX_SAFE_INTEGER,
+    framing.maxPayloadLength ?? DEFAULT_MAX_PAYLOAD_LENGTH,
     0,
     Number.MAX_SAFE_INTEGER,
   )
