@@ -24,8 +24,8 @@ export interface CostRequest {
 
 const PAGES = 64
 const PAGE_SIZE = 4096
-/** Frags lent at once, many to a page. */
-const LENT = 8192
+/** Pages lent at once: as many as the recycle ring holds. */
+const LENT = 1024
 
 async function timed(rounds: number, run: (rounds: number) => void): Promise<number> {
   for (let i = 0; i < 5; i++) run(rounds / 20)
@@ -66,9 +66,11 @@ async function unshared(
   return { cache, ring }
 }
 
-/** Nanoseconds per frag. */
+/** Nanoseconds per page. */
 interface Lending {
-  /** Alloc, making the frag, lending it: in the owner's thread. */
+  /** In the owner's thread. */
+  readonly alloc: number
+  /** Making the frag and lending it: in the owner's thread. */
   readonly lend: number
   /** In the borrower's. */
   readonly receive: number
@@ -78,8 +80,7 @@ interface Lending {
 
 /**
  * Lends in large batches and leaves out what carries a batch across: that is `postMessage`, which
- * is not the pool's. Both ends are timed in loops of their own: alloc, frag, lend and taking back
- * here; receiving and giving back there.
+ * is not the pool's. Each step is timed in a loop of its own.
  */
 async function lent(rounds: number): Promise<Lending> {
   const pool = createPool(sharedProvider({ pages: LENT, pageSize: PAGE_SIZE }))
@@ -88,20 +89,22 @@ async function lent(rounds: number): Promise<Lending> {
     workerData: share,
   })
   await once(worker, 'online')
+  const pages = new Array<Page | undefined>(LENT).fill(undefined)
+  const allocs: number[] = []
   const lends: number[] = []
   const receives: number[] = []
   const returns: number[] = []
   const batches = Math.max(8, Math.ceil(rounds / LENT))
   for (let batch = 0; batch < batches; batch++) {
     const start = process.hrtime.bigint()
+    for (let i = 0; i < LENT; i++) pages[i] = pool.alloc()
+    const allocated = process.hrtime.bigint()
     const frags: Lent[] = []
-    for (let i = 0; i < LENT; i++) {
-      const page = pool.alloc()
-      if (page === undefined) throw new Error('the pool is dry')
-      const one = pageFrag(pool, page).lend(worker)
+    for (const page of pages) {
+      const one = page === undefined ? page : pageFrag(pool, page).lend(worker)
       if (one !== undefined) frags.push(one)
     }
-    const lending = Number(process.hrtime.bigint() - start)
+    const lending = Number(process.hrtime.bigint() - allocated)
     if (frags.length !== LENT) throw new Error(`${frags.length} of ${LENT} frags were lent`)
     worker.postMessage(frags)
     const [times] = (await once(worker, 'message')) as [BorrowerTimes]
@@ -109,13 +112,19 @@ async function lent(rounds: number): Promise<Lending> {
     const { available } = pool
     const takingBack = Number(process.hrtime.bigint() - back)
     if (available !== LENT) throw new Error(`${LENT - available} pages did not come back`)
+    allocs.push(Number(allocated - start) / LENT)
     lends.push(lending / LENT)
     receives.push(times.receive / LENT)
     returns.push((times.release + takingBack) / LENT)
   }
   await worker.terminate()
   await pool.destroy()
-  return { lend: settled(lends), receive: settled(receives), giveBack: settled(returns) }
+  return {
+    alloc: settled(allocs),
+    lend: settled(lends),
+    receive: settled(receives),
+    giveBack: settled(returns),
+  }
 }
 
 /** The median of the later half. */
@@ -126,6 +135,7 @@ function settled(values: readonly number[]): number {
 
 answer(async ({ rounds }: CostRequest) => {
   const { cache, ring } = await unshared(rounds)
-  const { lend, receive, giveBack } = await lent(rounds / 50)
-  return { cache, ring, shared: lend + receive + giveBack, lend, receive, giveBack }
+  const { alloc, lend, receive, giveBack } = await lent(rounds / 50)
+  const shared = alloc + giveBack
+  return { cache, ring, shared, frag: shared + lend + receive }
 })

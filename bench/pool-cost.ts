@@ -59,16 +59,17 @@ export const poolCost: Figure = {
         measure(samples, 'shared', {
           ...sides,
           id: 'pool-shared',
-          title: 'a frag lent to a thread and given back',
+          title: 'alloc here, put there, taken back here',
           peer: 'none',
           target: { of: 'ours', is: 'at most', value: SHARED_NS, by: 'median' },
-          note: 'alloc, lend, receive, release, take back: both threads together, without postMessage',
+          note: 'both threads together',
         }),
-        measure(samples, 'giveBack', {
+        measure(samples, 'frag', {
           ...sides,
-          id: 'pool-give-back',
-          title: 'of that, release there and taking back here',
+          id: 'pool-shared-frag',
+          title: 'the same with a frag made, lent and received',
           peer: 'none',
+          note: 'both threads together, without postMessage',
         }),
       ]
     } finally {

@@ -34,13 +34,24 @@ export interface Borrower {
   once(event: 'exit', listener: () => void): unknown
 }
 
-// Words of the table: head and armed, then one word of state and one of list per entry.
+// Words of the table: the head of the list, on a cache line of its own, then each entry's state and
+// its link, which is the head before it. A head is the number of an entry plus one, or:
 const HEAD = 0
-const ARMED = 1
-const ENTRIES = 2
+const NOTHING = 0
+/** Nothing, and the owner waits to be notified of the next. */
+const NOTIFY = -1
+const ENTRIES = 16
 // An entry's state: free, lent under a stamp (positive), received under it (negative), returned.
 const FREE = 0
 const RETURNED = -0x8000_0000
+
+function stateOf(entry: number): number {
+  return ENTRIES + 2 * entry
+}
+
+function linkOf(entry: number): number {
+  return ENTRIES + 2 * entry + 1
+}
 
 /** The pool that lends. */
 interface Owner {
@@ -113,7 +124,7 @@ export class Lender {
     if (ended) queueMicrotask(() => this.#abandon(borrower))
     this.#stamp = this.#stamp === 0x7fff_ffff ? 1 : this.#stamp + 1
     // Not atomic: posting the frag to its thread orders it.
-    this.#words[ENTRIES + entry] = this.#stamp
+    this.#words[stateOf(entry)] = this.#stamp
     return { kind: 'page', entry, stamp: this.#stamp, offset: this.#memoryOffset + at, length }
   }
 
@@ -130,19 +141,20 @@ export class Lender {
 
   /** Takes in all that was returned since; one load where there is nothing. */
   collect(): void {
-    if (Atomics.load(this.#words, HEAD) === 0) return
-    this.#collectFrom(Atomics.exchange(this.#words, HEAD, 0))
+    if (Atomics.load(this.#words, HEAD) <= NOTHING) return
+    // Whoever was to notify may have been terminated before it did.
+    const nothing = this.#waiting ? NOTIFY : NOTHING
+    this.#collectFrom(Atomics.exchange(this.#words, HEAD, nothing))
   }
 
   /** Collects as soon as something comes back, for as long as the owner waits. */
   wakeOwner(): void {
     if (this.#waiting || !this.#owner.isWaiting()) return
     this.#waiting = true
-    Atomics.store(this.#words, ARMED, 1)
-    const result = Atomics.waitAsync(this.#words, HEAD, 0)
+    Atomics.compareExchange(this.#words, HEAD, NOTHING, NOTIFY)
+    const result = Atomics.waitAsync(this.#words, HEAD, NOTIFY)
     const woken = (): void => {
       this.#waiting = false
-      Atomics.store(this.#words, ARMED, 0)
       try {
         this.collect()
       } finally {
@@ -157,13 +169,13 @@ export class Lender {
   #collectFrom(first: number): void {
     let next = first
     try {
-      while (next !== 0) {
+      while (next > NOTHING) {
         const entry = next - 1
-        next = this.#words[ENTRIES + this.#lends + entry] ?? 0
-        if (this.#words[ENTRIES + entry] === RETURNED) this.#finish(entry, false)
+        next = this.#words[linkOf(entry)] ?? 0
+        if (this.#words[stateOf(entry)] === RETURNED) this.#finish(entry, false)
       }
     } finally {
-      if (next !== 0) this.#collectFrom(next)
+      if (next > NOTHING) this.#collectFrom(next)
     }
   }
 
@@ -173,7 +185,7 @@ export class Lender {
     const { handle, keeper } = loan
     loan.keeper = undefined
     loan.borrower = undefined
-    this.#words[ENTRIES + entry] = FREE
+    this.#words[stateOf(entry)] = FREE
     this.#free.push(entry)
     this.#owner.takeBack(handle, keeper, abandoned)
   }
@@ -192,16 +204,14 @@ export class Lender {
 /** The borrower's side of the table. */
 export class Returner {
   readonly #words: Int32Array
-  readonly #lends: number
 
   constructor(table: SharedArrayBuffer) {
     this.#words = new Int32Array(table)
-    this.#lends = (this.#words.length - ENTRIES) / 2
   }
 
   /** Throws NETMEM_STALE_HANDLE unless the entry is lent under that stamp and not yet received. */
   receive(entry: number, stamp: number): void {
-    if (Atomics.compareExchange(this.#words, ENTRIES + entry, stamp, -stamp) !== stamp) {
+    if (Atomics.compareExchange(this.#words, stateOf(entry), stamp, -stamp) !== stamp) {
       throw notLent()
     }
   }
@@ -209,17 +219,18 @@ export class Returner {
   /** Gives back an entry that was received; once. */
   giveBack(entry: number, stamp: number): void {
     const words = this.#words
-    if (words[ENTRIES + entry] !== -stamp) throw notLent()
+    if (words[stateOf(entry)] !== -stamp) throw notLent()
     // Nobody else has it since it was received; pushing it orders the store.
-    words[ENTRIES + entry] = RETURNED
-    let head = Atomics.load(words, HEAD)
+    words[stateOf(entry)] = RETURNED
+    // One atomic operation in all: a head that was read too early fails the exchange.
+    let head = words[HEAD] ?? NOTHING
     for (;;) {
-      words[ENTRIES + this.#lends + entry] = head
+      words[linkOf(entry)] = head
       const seen = Atomics.compareExchange(words, HEAD, head, entry + 1)
       if (seen === head) break
       head = seen
     }
-    if (Atomics.load(words, ARMED) === 1) Atomics.notify(words, HEAD)
+    if (head === NOTIFY) Atomics.notify(words, HEAD)
   }
 }
 
