@@ -2,11 +2,13 @@
  * One TCP connection from `iperf3 -c`: `for await` over a netmem connection against Node's `data`
  * events, the same server around both. The target is for the client as it comes, which copies what
  * it sends and can fill a core with that; so the figure is taken with `-Z` (sendfile), too, where
- * the receiver decides more of it. CPU per GB is beside both.
+ * the receiver decides more of it, and how far that client gets against a receiver that copies
+ * nothing stands beside it. CPU per GB is beside both.
  */
 
-import { hasIperf3, MISSING_IPERF3, netmemServer } from './iperf3-client.ts'
-import type { Figure } from './measure.ts'
+import { compile } from './compile.ts'
+import { hasIperf3, iperf3Server, MISSING_IPERF3, netmemServer } from './iperf3-client.ts'
+import type { Context, Figure, Measure } from './measure.ts'
 import { tcpMeasures } from './tcp-measures.ts'
 
 export const dataEvents: Figure = {
@@ -28,7 +30,26 @@ export const dataEvents: Figure = {
     const sides = [ours.port, peer.port] as const
     return [
       ...(await tcpMeasures(context, sides, 'copying', what, 1.7)),
+      ...(await senderLimit(context, peer.port)),
       ...(await tcpMeasures(context, sides, 'zero-copy', what, undefined)),
     ]
   },
+}
+
+/** The most that any receiver could show with `iperf3 -c`: one that copies nothing. */
+async function senderLimit(context: Context, peer: number): Promise<readonly Measure[]> {
+  using library = await compile('discard-reads.c', '-shared', '-fPIC')
+  if (library === undefined) {
+    context.log('  no C compiler (cc): what the sender could do at most was not measured')
+    return []
+  }
+  await using server = await iperf3Server(library.path)
+  const what = {
+    id: 'data-events-limit',
+    title: "TCP, a receiver that copies nothing against Node's data events",
+    ours: 'iperf3 -s, bytes dropped in the kernel',
+    peer: 'Node data events',
+  }
+  const [speed] = await tcpMeasures(context, [server.port, peer], 'copying', what, undefined)
+  return speed === undefined ? [] : [speed]
 }

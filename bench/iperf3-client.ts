@@ -26,10 +26,11 @@ export interface Target extends AsyncDisposable {
   readonly port: number
 }
 
-/** `iperf3 -s` in a process of its own. */
-export async function iperf3Server(): Promise<Target> {
+/** `iperf3 -s` in a process of its own, with a library loaded into it or without. */
+export async function iperf3Server(preload?: string): Promise<Target> {
   const port = await freePort()
-  const program = new Program('iperf3', ['-s', '-B', HOST, '-p', String(port)])
+  const env = preload === undefined ? {} : { LD_PRELOAD: preload }
+  const program = new Program('iperf3', ['-s', '-B', HOST, '-p', String(port)], { env })
   await setTimeout(300)
   return { port, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
 }

@@ -1,19 +1,14 @@
 /** What the pool costs, in nanoseconds: against the same data structure in C. */
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { compile } from './compile.ts'
 import { alternate, type Figure, measure, type Sample } from './measure.ts'
-import { Child, has, outputOf } from './processes.ts'
+import { Child, outputOf } from './processes.ts'
 
 /** The kernel's own page pool, alloc and recycle, as published for a Xeon of 3.6 GHz. */
 const KERNEL_NS = { cache: 5.4, ring: 15.1 }
 /** What the library promises, in nanoseconds. */
 const RING_NS = 20
 const SHARED_NS = 100
-
-const SOURCE = fileURLToPath(new URL('../../bench/pool-twin.c', import.meta.url))
 
 export const poolCost: Figure = {
   name: 'pool-cost',
@@ -24,63 +19,52 @@ export const poolCost: Figure = {
       await using child = new Child('pool-cost')
       return await child.ask<Sample>({ rounds })
     }
-    const folder = mkdtempSync(join(tmpdir(), 'netmem-bench-'))
-    try {
-      const twin = await compile(join(folder, 'pool-twin'))
-      if (twin === undefined) context.log('  no C compiler (cc): the kernel is the peer instead')
-      const peer = async (): Promise<Sample> =>
-        twin === undefined
-          ? KERNEL_NS
-          : (JSON.parse(await outputOf(twin, [String(rounds)])) as Sample)
-      const samples = await alternate(context, ours, peer)
-      const sides = {
-        unit: 'ns',
-        better: 'less' as const,
-        ours: 'netmem',
-        peer: twin === undefined ? 'the kernel’s published figure' : 'the same in C',
-      }
-      const kernel = (ns: number): string => `the kernel's, on another machine: ${ns} ns`
-      return [
-        measure(samples, 'cache', {
-          ...sides,
-          id: 'pool-cache',
-          title: 'alloc and put, cache',
-          // At most 1.5 times as long.
-          target: { of: 'ratio', is: 'at least', value: 1 / 1.5, by: 'median' },
-          note: kernel(KERNEL_NS.cache),
-        }),
-        measure(samples, 'ring', {
-          ...sides,
-          id: 'pool-ring',
-          title: 'alloc and put, ring',
-          target: { of: 'ours', is: 'at most', value: RING_NS, by: 'median' },
-          note: kernel(KERNEL_NS.ring),
-        }),
-        measure(samples, 'shared', {
-          ...sides,
-          id: 'pool-shared',
-          title: 'alloc here, put there, taken back here',
-          peer: 'none',
-          target: { of: 'ours', is: 'at most', value: SHARED_NS, by: 'median' },
-          note: 'both threads together',
-        }),
-        measure(samples, 'frag', {
-          ...sides,
-          id: 'pool-shared-frag',
-          title: 'the same with a frag made, lent and received',
-          peer: 'none',
-          note: 'both threads together, without postMessage',
-        }),
-      ]
-    } finally {
-      rmSync(folder, { recursive: true })
+    using compiled = await compile('pool-twin.c')
+    const twin = compiled?.path
+    if (twin === undefined) context.log('  no C compiler (cc): the kernel is the peer instead')
+    const peer = async (): Promise<Sample> =>
+      twin === undefined
+        ? KERNEL_NS
+        : (JSON.parse(await outputOf(twin, [String(rounds)])) as Sample)
+    const samples = await alternate(context, ours, peer)
+    const sides = {
+      unit: 'ns',
+      better: 'less' as const,
+      ours: 'netmem',
+      peer: twin === undefined ? 'the kernel’s published figure' : 'the same in C',
     }
+    const kernel = (ns: number): string => `the kernel's, on another machine: ${ns} ns`
+    return [
+      measure(samples, 'cache', {
+        ...sides,
+        id: 'pool-cache',
+        title: 'alloc and put, cache',
+        // At most 1.5 times as long.
+        target: { of: 'ratio', is: 'at least', value: 1 / 1.5, by: 'median' },
+        note: kernel(KERNEL_NS.cache),
+      }),
+      measure(samples, 'ring', {
+        ...sides,
+        id: 'pool-ring',
+        title: 'alloc and put, ring',
+        target: { of: 'ours', is: 'at most', value: RING_NS, by: 'median' },
+        note: kernel(KERNEL_NS.ring),
+      }),
+      measure(samples, 'shared', {
+        ...sides,
+        id: 'pool-shared',
+        title: 'alloc here, put there, taken back here',
+        peer: 'none',
+        target: { of: 'ours', is: 'at most', value: SHARED_NS, by: 'median' },
+        note: 'both threads together',
+      }),
+      measure(samples, 'frag', {
+        ...sides,
+        id: 'pool-shared-frag',
+        title: 'the same with a frag made, lent and received',
+        peer: 'none',
+        note: 'both threads together, without postMessage',
+      }),
+    ]
   },
-}
-
-/** The compiled twin, or `undefined` without a compiler. */
-async function compile(program: string): Promise<string | undefined> {
-  if (!existsSync(SOURCE) || !has('cc')) return undefined
-  await outputOf('cc', ['-O2', '-o', program, SOURCE])
-  return program
 }

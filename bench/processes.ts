@@ -77,8 +77,13 @@ export function answer<T>(handle: (request: T) => Promise<unknown>): void {
 export class Program implements AsyncDisposable {
   readonly #process: ChildProcess
 
-  constructor(command: string, args: readonly string[], input: number | 'ignore' = 'ignore') {
-    this.#process = spawn(command, args, { stdio: [input, 'ignore', 'ignore'] })
+  constructor(
+    command: string,
+    args: readonly string[],
+    { input = 'ignore', env = {} }: { input?: number | 'ignore'; env?: NodeJS.ProcessEnv } = {},
+  ) {
+    const stdio = [input, 'ignore', 'ignore'] as const
+    this.#process = spawn(command, args, { stdio: [...stdio], env: { ...process.env, ...env } })
     this.#process.on('error', () => {})
   }
 

@@ -88,7 +88,9 @@ function sendZeros(address: string): Program {
   }
   const zeros = openSync('/dev/zero', 'r')
   try {
-    return new Program('openssl', ['s_client', '-quiet', '-connect', address], zeros)
+    return new Program('openssl', ['s_client', '-quiet', '-connect', address], {
+      input: zeros,
+    })
   } finally {
     closeSync(zeros)
   }

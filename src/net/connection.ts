@@ -132,7 +132,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   }
 
   /**
-   * The next frag; `undefined` once the peer has finished sending. Reads ahead by a page at most.
+   * The next frag; `undefined` once the peer has finished sending. Reads ahead by 64 KiB at most, or by a page if that is less, and one read more.
    * Rejects with NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or
    * NETMEM_POOL_DESTROYED after all data that arrived before, with NETMEM_CONNECTION_CLOSED or
    * NETMEM_ABORTED at once; and with NETMEM_BUSY while another call waits.

@@ -10,28 +10,12 @@ import type { Page } from '../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
-import { canShrink, goneMeanwhile } from './destination.ts'
+import { goneMeanwhile } from './destination.ts'
+import { FragQueue } from './frag-queue.ts'
 import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
 import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
-
-/** Memory that the next bytes of the stream go to, whatever the pool has. */
-interface Destination {
-  readonly view: Uint8Array
-  /** Bytes of `view`, to tell whether it was detached or shrunk. */
-  readonly length: number
-  filled: number
-  /**
-   * Whether the socket may write to it. Not where it can shrink: memory that is gone by then is
-   * an error to the kernel, and ends the process where TLS copies into it.
-   */
-  readonly posts: boolean
-  /** Whether the stream may end before the first byte. */
-  readonly mayEnd: boolean
-  readonly onProgress: ((bytes: number) => void) | undefined
-  readonly resolve: (bytes: number) => void
-  readonly reject: (error: unknown) => void
-}
+import { Transfer } from './transfer.ts'
 
 interface Waiter {
   readonly iterator: object | undefined
@@ -71,12 +55,9 @@ export class SocketDriver implements Reader, Taker {
   #repostsLeft = MAX_REPOSTS
 
   // What has arrived and nobody has taken, and who wants more.
-  readonly #queue: HostFrag[] = []
-  #queuedBytes = 0
-  /** Bytes of the first frag in the queue that a destination has taken. */
-  #taken = 0
+  readonly #queue = new FragQueue()
   #waiter: Waiter | undefined
-  #destination: Destination | undefined
+  #transfer: Transfer | undefined
   /** Reads ahead for whoever asks frag by frag. */
   #streaming = false
   #reading = false
@@ -140,17 +121,15 @@ export class SocketDriver implements Reader, Taker {
     return new Promise((resolve, reject) => {
       this.#checkFree()
       this.#streaming = false
-      const length = view.byteLength
-      const posts = !canShrink(view)
-      const destination = { view, length, filled: 0, posts, mayEnd, onProgress, resolve, reject }
-      if (length === 0) {
+      if (view.byteLength === 0) {
         resolve(0)
         return
       }
-      this.#destination = destination
-      this.#fillFromQueue(destination)
-      if (this.#destination === undefined) return
-      if (this.#end !== undefined) this.#failDestination(this.#end.error)
+      const transfer = new Transfer(view, mayEnd, onProgress, resolve, reject)
+      this.#transfer = transfer
+      this.#fillFromQueue(transfer)
+      if (this.#transfer === undefined) return
+      if (this.#end !== undefined) this.#endTransfer(this.#end.error)
       else this.#readOn()
     })
   }
@@ -176,15 +155,13 @@ export class SocketDriver implements Reader, Taker {
     this.#waiter = undefined
     if (error === undefined) waiter?.resolve(undefined)
     else waiter?.reject(error)
-    if (this.#destination !== undefined) this.#failDestination(error)
+    this.#endTransfer(error)
   }
 
   /** Gives back what nobody has received, and what still arrives. */
   discard(): void {
     this.#discarded = true
-    for (const frag of this.#queue.splice(0)) frag.release()
-    this.#queuedBytes = 0
-    this.#taken = 0
+    this.#queue.release()
   }
 
   /**
@@ -206,13 +183,11 @@ export class SocketDriver implements Reader, Taker {
   // Reader: the socket's side.
 
   post(): Uint8Array {
-    const destination = this.#destination
-    if (this.#reading && destination?.posts === true && intact(destination)) {
+    const transfer = this.#transfer
+    if (this.#reading && transfer?.posts === true && transfer.intact) {
       this.#dropPage()
       this.#posted = 'destination'
-      return destination.filled === 0
-        ? destination.view
-        : destination.view.subarray(destination.filled)
+      return transfer.rest
     }
     const page = this.#page
     if (page === undefined) {
@@ -247,7 +222,7 @@ export class SocketDriver implements Reader, Taker {
 
   #take(resolve: Waiter['resolve'], reject: Waiter['reject'], iterator: Waiter['iterator']): void {
     this.#checkFree()
-    const frag = this.#shift()
+    const frag = this.#queue.shift()
     if (frag !== undefined) {
       if (this.#streaming) this.#readOn()
       resolve(frag)
@@ -309,17 +284,18 @@ export class SocketDriver implements Reader, Taker {
     if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
     this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper))
     const goesOn = end === this.#pool.pageSize && this.#reading && this.#wantsMore()
-    if (goesOn && this.#destination === undefined && this.#repostsLeft > 0) this.#takePage(end)
+    if (goesOn && this.#transfer === undefined && this.#repostsLeft > 0) this.#takePage(end)
   }
 
   #arrivedInSmall(bytes: number): void {
     const small = this.#small
-    const destination = this.#destination
+    const transfer = this.#transfer
     let from = 0
-    if (destination !== undefined) {
-      from = intact(destination) ? Math.min(bytes, destination.length - destination.filled) : 0
-      if (from > 0) destination.view.set(small.subarray(0, from), destination.filled)
-      this.#advance(destination, from)
+    if (transfer !== undefined) {
+      const { rest } = transfer
+      from = Math.min(bytes, rest.byteLength)
+      rest.set(small.subarray(0, from))
+      this.#advance(transfer, from)
       if (from === bytes) return
     }
     const rest = bytes - from
@@ -344,36 +320,35 @@ export class SocketDriver implements Reader, Taker {
   }
 
   #arrivedInDestination(bytes: number): void {
-    const destination = this.#destination
-    if (destination !== undefined) this.#advance(destination, bytes)
+    if (this.#transfer !== undefined) this.#advance(this.#transfer, bytes)
   }
 
-  #advance(destination: Destination, bytes: number): void {
-    destination.filled += bytes
-    if (!intact(destination)) {
-      const error = goneMeanwhile(destination.filled, destination.length)
-      this.#breakOff(destination, error, error)
+  #advance(transfer: Transfer, bytes: number): void {
+    transfer.filled += bytes
+    if (!transfer.intact) {
+      const error = goneMeanwhile(transfer.filled, transfer.length)
+      this.#breakOff(transfer, error, error)
       return
     }
     try {
-      destination.onProgress?.(destination.filled)
+      transfer.onProgress?.(transfer.filled)
     } catch (cause) {
       const message = 'onProgress threw; the connection was destroyed with the transfer incomplete.'
-      this.#breakOff(destination, cause, new ConnectionError('NETMEM_ABORTED', message, { cause }))
+      this.#breakOff(transfer, cause, new ConnectionError('NETMEM_ABORTED', message, { cause }))
       return
     }
-    if (destination.filled === destination.length) {
-      this.#destination = undefined
-      destination.resolve(destination.filled)
+    if (transfer.filled === transfer.length) {
+      this.#transfer = undefined
+      transfer.resolve(transfer.filled)
     }
   }
 
   /** Fails the transfer at once, and the connection with it: nobody knows any more where the stream stands. */
-  #breakOff(destination: Destination, reason: unknown, error: Error): void {
-    this.#destination = undefined
+  #breakOff(transfer: Transfer, reason: unknown, error: Error): void {
+    this.#transfer = undefined
     this.#reads?.socket.destroy(error)
     this.discard()
-    destination.reject(reason)
+    transfer.reject(reason)
   }
 
   #deliver(frag: HostFrag): void {
@@ -385,63 +360,21 @@ export class SocketDriver implements Reader, Taker {
       frag.release()
     } else {
       this.#queue.push(frag)
-      this.#queuedBytes += frag.length
       // It went to a page that was posted before somebody had a destination.
-      if (this.#destination !== undefined) this.#fillFromQueue(this.#destination)
+      if (this.#transfer !== undefined) this.#fillFromQueue(this.#transfer)
     }
   }
 
-  /** The first frag of the queue, or what is left of it. */
-  #shift(): HostFrag | undefined {
-    const frag = this.#queue.shift()
-    if (frag === undefined) return undefined
-    const taken = this.#taken
-    this.#taken = 0
-    this.#queuedBytes -= frag.length - taken
-    if (taken === 0) return frag
-    const rest = frag.slice(taken)
-    frag.release()
-    return rest
-  }
-
-  #fillFromQueue(destination: Destination): void {
-    while (this.#destination === destination) {
-      const frag = this.#queue[0]
-      if (frag === undefined) return
-      const from = this.#taken
-      const left = frag.length - from
-      const bytes = intact(destination)
-        ? Math.min(left, destination.length - destination.filled)
-        : 0
-      if (bytes > 0) {
-        destination.view.set(frag.bytes.subarray(from, from + bytes), destination.filled)
-        this.#queuedBytes -= bytes
-        this.#taken = from + bytes
-      }
-      if (bytes === left) {
-        this.#queue.shift()
-        this.#taken = 0
-        frag.release()
-      }
-      this.#advance(destination, bytes)
+  #fillFromQueue(transfer: Transfer): void {
+    while (this.#transfer === transfer && this.#queue.length > 0) {
+      this.#advance(transfer, this.#queue.copyTo(transfer.rest))
     }
   }
 
-  #failDestination(error: Error | undefined): void {
-    const destination = this.#destination
-    if (destination === undefined) return
-    this.#destination = undefined
-    if (error === undefined && destination.mayEnd && destination.filled === 0) {
-      destination.resolve(0)
-      return
-    }
-    destination.reject(
-      error ??
-        new ConnectionError(
-          'NETMEM_ENDED_EARLY',
-          `The peer ended the stream after ${destination.filled} of ${destination.length} bytes.`,
-        ),
-    )
+  #endTransfer(error: Error | undefined): void {
+    const transfer = this.#transfer
+    this.#transfer = undefined
+    transfer?.end(error)
   }
 
   #drainedOf(bytes: number, draining: { left: number; readonly enough: () => void }): boolean {
@@ -454,11 +387,11 @@ export class SocketDriver implements Reader, Taker {
   #wantsMore(): boolean {
     if (this.#end !== undefined) return false
     // Needs no memory of the pool.
-    if (this.#destination !== undefined) return true
+    if (this.#transfer !== undefined) return true
     return (
       !this.#dry &&
       this.#streaming &&
-      this.#queuedBytes < Math.min(READ_AHEAD_BYTES, this.#pool.pageSize) &&
+      this.#queue.bytes < Math.min(READ_AHEAD_BYTES, this.#pool.pageSize) &&
       this.#queue.length < READ_AHEAD_FRAGS
     )
   }
@@ -493,15 +426,11 @@ export class SocketDriver implements Reader, Taker {
   }
 
   #checkFree(): void {
-    if (this.#waiter !== undefined || this.#destination !== undefined) {
+    if (this.#waiter !== undefined || this.#transfer !== undefined) {
       throw new LifetimeError(
         'NETMEM_BUSY',
         'Somebody is receiving from this connection already; await that first.',
       )
     }
   }
-}
-
-function intact(destination: Destination): boolean {
-  return destination.view.byteLength === destination.length
 }

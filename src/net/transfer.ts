@@ -1,0 +1,65 @@
+/** One `receiveInto` under way: memory that the next bytes of the stream go to, whatever the pool has. */
+
+import { ConnectionError } from '../errors.ts'
+import { canShrink } from './destination.ts'
+
+const NOTHING = new Uint8Array(0)
+
+export class Transfer {
+  readonly view: Uint8Array
+  /** Bytes of `view`, to tell whether it was detached or shrunk. */
+  readonly length: number
+  filled = 0
+  /**
+   * Whether the socket may write to it. Not where it can shrink: memory that is gone by then is
+   * an error to the kernel, and ends the process where TLS copies into it.
+   */
+  readonly posts: boolean
+  readonly onProgress: ((bytes: number) => void) | undefined
+  readonly resolve: (bytes: number) => void
+  readonly reject: (error: unknown) => void
+  /** Whether the stream may end before the first byte. */
+  readonly #mayEnd: boolean
+
+  constructor(
+    view: Uint8Array,
+    mayEnd: boolean,
+    onProgress: ((bytes: number) => void) | undefined,
+    resolve: (bytes: number) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.view = view
+    this.length = view.byteLength
+    this.posts = !canShrink(view)
+    this.onProgress = onProgress
+    this.resolve = resolve
+    this.reject = reject
+    this.#mayEnd = mayEnd
+  }
+
+  /** Whether its memory is still there. */
+  get intact(): boolean {
+    return this.view.byteLength === this.length
+  }
+
+  /** What is still to be filled; nothing of memory that is gone. */
+  get rest(): Uint8Array {
+    if (!this.intact) return NOTHING
+    return this.filled === 0 ? this.view : this.view.subarray(this.filled)
+  }
+
+  /** The stream has ended, or failed. */
+  end(error: Error | undefined): void {
+    if (error === undefined && this.#mayEnd && this.filled === 0) {
+      this.resolve(0)
+      return
+    }
+    this.reject(
+      error ??
+        new ConnectionError(
+          'NETMEM_ENDED_EARLY',
+          `The peer ended the stream after ${this.filled} of ${this.length} bytes.`,
+        ),
+    )
+  }
+}
