@@ -10,6 +10,7 @@ import type { Page } from '../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
+import { busyPoll } from './busy-poll.ts'
 import { goneMeanwhile } from './destination.ts'
 import { FragQueue } from './frag-queue.ts'
 import { aligned, PageSupply, type Taker } from './page-supply.ts'
@@ -210,6 +211,7 @@ export class SocketDriver implements Reader, Taker {
     // Once stopped, only resuming starts again: TLS has more to deliver after it was told to stop.
     this.#reading = this.#reading && this.#wantsMore()
     if (!this.#reading) this.#dropPage()
+    else if (this.#posted !== 'small') busyPoll()
     return this.#reading
   }
 

@@ -5,7 +5,7 @@
  */
 
 import { checkInteger, LifetimeError } from '../errors.ts'
-import type { Page } from '../netmem.ts'
+import type { Netmem, Page } from '../netmem.ts'
 import type { Keeper } from './frag-ledger.ts'
 import type { Borrower, Lent } from './lender.ts'
 import type { Binding } from './memory-provider.ts'
@@ -85,8 +85,14 @@ export function pageFrag(
   return new PageFrag(pool, page, offset, length, pool.takeKeeper(page))
 }
 
-/** Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it. */
-export function copiedFrag(pool: PagePool<Page>, bytes: Uint8Array): HostFrag {
+/** @internal What a frag needs of the pool its memory is from: a pool of that kind, or a dual one. */
+export type FragOwner<M extends Netmem> = Pick<
+  PagePool<M>,
+  'pageSize' | 'ledger' | 'bytes' | 'ref' | 'takeKeeper' | 'putFrag' | 'lendFrag' | 'lender'
+>
+
+/** @internal Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it. */
+export function copiedFrag(pool: FragOwner<Page>, bytes: Uint8Array): HostFrag {
   return new CopiedFrag(pool, bytes)
 }
 
@@ -94,13 +100,13 @@ export function copiedFrag(pool: PagePool<Page>, bytes: Uint8Array): HostFrag {
 export class PageFrag implements HostFrag {
   readonly kind = 'page'
   readonly length: number
-  readonly #pool: PagePool<Page>
+  readonly #pool: FragOwner<Page>
   #page: Page | undefined
   readonly #offset: number
   readonly #keeper: Keeper
   #view: Uint8Array | undefined
 
-  constructor(pool: PagePool<Page>, page: Page, offset: number, length: number, keeper: Keeper) {
+  constructor(pool: FragOwner<Page>, page: Page, offset: number, length: number, keeper: Keeper) {
     this.length = length
     this.#pool = pool
     this.#page = page
@@ -157,10 +163,10 @@ export class PageFrag implements HostFrag {
 class CopiedFrag implements HostFrag {
   readonly kind = 'page'
   readonly length: number
-  readonly #pool: PagePool<Page>
+  readonly #pool: FragOwner<Page>
   #bytes: Uint8Array | undefined
 
-  constructor(pool: PagePool<Page>, bytes: Uint8Array) {
+  constructor(pool: FragOwner<Page>, bytes: Uint8Array) {
     this.length = bytes.byteLength
     this.#pool = pool
     // Not Buffer.slice and not from Buffer's own pool, which would pin a slab for it.
