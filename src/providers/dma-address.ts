@@ -1,0 +1,15 @@
+/** What a device calls memory by. The host's drivers pass these on and cannot look behind them. */
+
+/** A place in a device's address space: a region that was mapped for it, and an offset into it. */
+export interface DmaAddress {
+  /** 0 to 2^31 − 1. */
+  readonly region: number
+  /** Bytes from the region's start: 0 to 2^31 − 1. */
+  readonly offset: number
+}
+
+/** One entry of a scatter list. */
+export interface DmaSegment {
+  readonly address: DmaAddress
+  readonly bytes: number
+}

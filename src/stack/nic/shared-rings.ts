@@ -1,0 +1,226 @@
+/**
+ * The rings that a driver and a NIC in another thread share: posted buffers one way, completions
+ * the other. One producer and one consumer each; a count that only its writer writes stands on a
+ * cache line of its own.
+ */
+
+import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
+
+/** What both sides of a queue's rings are made from; crosses `postMessage`. */
+export interface RxRings {
+  readonly memory: SharedArrayBuffer
+  /** Entries of each ring: a power of two. */
+  readonly entries: number
+  /** Header buffers, one for each completion, as the pages they lie in, in order; none without header split. */
+  readonly headers: { readonly bytes: number; readonly pages: readonly HeaderPage[] } | undefined
+  /** Shared by all queues of a NIC: [work, asleep]. The driver adds to `work` and notifies a NIC that is asleep. */
+  readonly doorbell: SharedArrayBuffer
+}
+
+/** A page of header buffers by DMA address, and how many buffers it has. */
+export interface HeaderPage {
+  readonly region: number
+  readonly offset: number
+  readonly buffers: number
+}
+
+// Words of the shared memory, each counter on its own line of 64 bytes.
+const POSTED = 0
+const COMPLETED = 16
+const REAPED = 32
+/** 1 while the driver wants to be notified of the next completion. */
+const ARMED = 48
+const DESCRIPTORS = 64
+const DESCRIPTOR_WORDS = 4
+const COMPLETION_WORDS = 8
+
+// Words of the doorbell.
+const WORK = 0
+const ASLEEP = 1
+
+/** Makes the memory of one queue's rings. `entries` is a power of two. */
+export function makeRxRings(
+  entries: number,
+  headers: RxRings['headers'],
+  doorbell: SharedArrayBuffer,
+): RxRings {
+  const words = DESCRIPTORS + entries * (DESCRIPTOR_WORDS + COMPLETION_WORDS)
+  return { memory: new SharedArrayBuffer(4 * words), entries, headers, doorbell }
+}
+
+/** The doorbell of a NIC. */
+export function makeDoorbell(): SharedArrayBuffer {
+  return new SharedArrayBuffer(8)
+}
+
+/** Wakes a NIC that sleeps until there is work. */
+export function ringDoorbell(doorbell: Int32Array): void {
+  Atomics.add(doorbell, WORK, 1)
+  if (Atomics.load(doorbell, ASLEEP) === 1) Atomics.notify(doorbell, WORK)
+}
+
+/** The count of work that a NIC has seen when it looks for some, to be passed to {@link sleepUntilWork}. */
+export function workSeen(doorbell: Int32Array): number {
+  return Atomics.load(doorbell, WORK)
+}
+
+/** Blocks a NIC's thread until the doorbell rings or `timeoutMs` have passed; at once if it rang since `seen`. */
+export function sleepUntilWork(doorbell: Int32Array, seen: number, timeoutMs: number): void {
+  Atomics.store(doorbell, ASLEEP, 1)
+  Atomics.wait(doorbell, WORK, seen, timeoutMs)
+  Atomics.store(doorbell, ASLEEP, 0)
+}
+
+/** The driver's side. */
+export class DriverRxRing {
+  readonly #words: Int32Array
+  readonly #doorbell: Int32Array
+  readonly #mask: number
+  #posted = 0
+  #reaped = 0
+  /** Completions known to be there. */
+  #completed = 0
+
+  constructor(rings: RxRings) {
+    this.#words = new Int32Array(rings.memory)
+    this.#doorbell = new Int32Array(rings.doorbell)
+    this.#mask = rings.entries - 1
+  }
+
+  /** Posts a buffer, not yet visible to the NIC. The driver sees to it that no more than `entries` are posted and not completed. */
+  post(id: number, region: number, offset: number, bytes: number): void {
+    const at = DESCRIPTORS + (this.#posted & this.#mask) * DESCRIPTOR_WORDS
+    this.#words[at] = id
+    this.#words[at + 1] = region
+    this.#words[at + 2] = offset
+    this.#words[at + 3] = bytes
+    this.#posted = (this.#posted + 1) | 0
+  }
+
+  /** Makes what was posted and reaped visible to the NIC. */
+  flush(): void {
+    Atomics.store(this.#words, REAPED, this.#reaped)
+    Atomics.store(this.#words, POSTED, this.#posted)
+    ringDoorbell(this.#doorbell)
+  }
+
+  /** The next completion; false when there is none. */
+  poll(into: RxCompletion): boolean {
+    if (this.#reaped === this.#completed) {
+      this.#completed = Atomics.load(this.#words, COMPLETED)
+      if (this.#reaped === this.#completed) return false
+    }
+    const words = this.#words
+    const at =
+      DESCRIPTORS +
+      (this.#mask + 1) * DESCRIPTOR_WORDS +
+      (this.#reaped & this.#mask) * COMPLETION_WORDS
+    into.id = words[at] ?? -1
+    into.offset = words[at + 1] ?? 0
+    into.bytes = words[at + 2] ?? 0
+    into.headerBytes = words[at + 3] ?? 0
+    into.flags = words[at + 4] ?? 0
+    into.hash = words[at + 5] ?? 0
+    into.segments = words[at + 6] ?? 1
+    this.#reaped = (this.#reaped + 1) | 0
+    return true
+  }
+
+  /** Which header buffer belongs to the completion that {@link poll} gave last. */
+  get headerBuffer(): number {
+    return (this.#reaped - 1) & this.#mask
+  }
+
+  /**
+   * Resolves when there is a completion that {@link poll} has not seen; calls for one interrupt.
+   * `undefined` when there is one already.
+   */
+  interrupt(): Promise<unknown> | undefined {
+    Atomics.store(this.#words, ARMED, 1)
+    const seen = this.#reaped
+    const wait = Atomics.waitAsync(this.#words, COMPLETED, seen)
+    return wait.async ? wait.value : undefined
+  }
+}
+
+/** The NIC's side. */
+export class NicRxRing implements RxFrontEnd {
+  readonly #words: Int32Array
+  readonly #mask: number
+  readonly #headers: RxRings['headers']
+  #taken = 0
+  #posted = 0
+  #completed = 0
+  #reaped = 0
+
+  constructor(rings: RxRings) {
+    this.#words = new Int32Array(rings.memory)
+    this.#mask = rings.entries - 1
+    this.#headers = rings.headers
+  }
+
+  posted(): number {
+    this.#posted = Atomics.load(this.#words, POSTED)
+    return (this.#posted - this.#taken) | 0
+  }
+
+  peek(ahead: number, into: PostedBuffer): boolean {
+    if (((this.#posted - this.#taken) | 0) <= ahead && this.posted() <= ahead) return false
+    const words = this.#words
+    const at = DESCRIPTORS + ((this.#taken + ahead) & this.#mask) * DESCRIPTOR_WORDS
+    into.id = words[at] ?? -1
+    into.region = words[at + 1] ?? -1
+    into.offset = words[at + 2] ?? 0
+    into.bytes = words[at + 3] ?? 0
+    return true
+  }
+
+  take(count: number): void {
+    this.#taken = (this.#taken + count) | 0
+  }
+
+  room(): number {
+    const used = (this.#completed - this.#reaped) | 0
+    if (used > this.#mask >> 1) this.#reaped = Atomics.load(this.#words, REAPED)
+    return this.#mask + 1 - ((this.#completed - this.#reaped) | 0)
+  }
+
+  headerBuffer(ahead: number, into: PostedBuffer): void {
+    into.region = -1
+    if (this.#headers === undefined) return
+    let index = (this.#completed + ahead) & this.#mask
+    const { bytes, pages } = this.#headers
+    // Pages of one size: all but the last have as many buffers as the first.
+    const each = pages[0]?.buffers ?? 1
+    const page = pages[Math.floor(index / each)]
+    if (page === undefined) return
+    index %= each
+    into.region = page.region
+    into.offset = page.offset + index * bytes
+    into.bytes = bytes
+  }
+
+  complete(completion: RxCompletion): void {
+    const words = this.#words
+    const at =
+      DESCRIPTORS +
+      (this.#mask + 1) * DESCRIPTOR_WORDS +
+      (this.#completed & this.#mask) * COMPLETION_WORDS
+    words[at] = completion.id
+    words[at + 1] = completion.offset
+    words[at + 2] = completion.bytes
+    words[at + 3] = completion.headerBytes
+    words[at + 4] = completion.flags
+    words[at + 5] = completion.hash
+    words[at + 6] = completion.segments
+    this.#completed = (this.#completed + 1) | 0
+  }
+
+  flush(): void {
+    Atomics.store(this.#words, COMPLETED, this.#completed)
+    if (Atomics.load(this.#words, ARMED) === 1) {
+      Atomics.store(this.#words, ARMED, 0)
+      Atomics.notify(this.#words, COMPLETED)
+    }
+  }
+}

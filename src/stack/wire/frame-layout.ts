@@ -1,0 +1,219 @@
+/** Where everything is in one Ethernet frame. Pure: reads the bytes it is given, and no others. */
+
+/** What a frame is, as far as a NIC can tell. Integers, since one is compared for every frame. */
+export const FrameKind = {
+  /** Not even its Ethernet header is whole, or a length in it contradicts another. */
+  malformed: 0,
+  /** Neither IPv4 nor IPv6: ARP and everything else. */
+  other: 1,
+  /** A fragment of an IP packet, the first one too. */
+  fragment: 2,
+  /** IP, but neither TCP nor UDP. */
+  ip: 3,
+  tcp: 4,
+  udp: 5,
+} as const
+
+/** One object for all frames: {@link parseFrame} overwrites every field. */
+export class FrameLayout {
+  kind = 0
+  /** Of the Ethernet payload, after VLAN tags. */
+  etherType = 0
+  /** VLAN id of the outermost tag, −1 without one. */
+  vlan = -1
+  /** 4, 6, or 0. */
+  ipVersion = 0
+  /** From the frame's first byte, as all offsets here. */
+  ipOffset = 0
+  /** Source and destination address, of `addressBytes` each. */
+  sourceOffset = 0
+  destinationOffset = 0
+  /** 4 or 16; 0 without IP. */
+  addressBytes = 0
+  /** IP protocol number after extension headers. */
+  protocol = 0
+  l4Offset = 0
+  sourcePort = 0
+  destinationPort = 0
+  /** Ethernet, IP and TCP or UDP headers together: where the payload begins. 0 unless kind is tcp or udp. */
+  headerLength = 0
+  /** Bytes of TCP or UDP payload, as the headers tell (Ethernet padding is not in it); of a cut frame as on the wire. */
+  payloadLength = 0
+  // TCP alone:
+  seq = 0
+  ack = 0
+  /** The TCP flags byte: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32. */
+  tcpFlags = 0
+  window = 0
+  urgentPointer = 0
+}
+
+const ETHERTYPE_IPV4 = 0x0800
+const ETHERTYPE_IPV6 = 0x86dd
+/** 802.1Q and 802.1ad tags. */
+const ETHERTYPE_VLAN = 0x8100
+const ETHERTYPE_QINQ = 0x88a8
+const TCP = 6
+const UDP = 17
+/** IPv6 extension headers with the length format of RFC 6564: hop-by-hop, routing, destination. */
+const HOP_BY_HOP = 0
+const ROUTING = 43
+const FRAGMENT = 44
+const DESTINATION = 60
+
+/**
+ * Reads the headers of the frame of `length` bytes at `offset`. `wireLength` is its length on the
+ * wire, more than `length` where a capture was cut. Never throws and never reads outside.
+ */
+export function parseFrame(
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  into: FrameLayout,
+  wireLength: number = length,
+): FrameLayout {
+  const end = Math.min(offset + length, bytes.length)
+  into.kind = FrameKind.malformed
+  into.etherType = 0
+  into.vlan = -1
+  into.ipVersion = 0
+  into.ipOffset = 0
+  into.sourceOffset = 0
+  into.destinationOffset = 0
+  into.addressBytes = 0
+  into.protocol = 0
+  into.l4Offset = 0
+  into.sourcePort = 0
+  into.destinationPort = 0
+  into.headerLength = 0
+  into.payloadLength = 0
+  into.seq = 0
+  into.ack = 0
+  into.tcpFlags = 0
+  into.window = 0
+  into.urgentPointer = 0
+  let at = offset + 14
+  if (at > end) return into
+  let etherType = u16(bytes, offset + 12)
+  while (etherType === ETHERTYPE_VLAN || etherType === ETHERTYPE_QINQ) {
+    if (at + 4 > end) return into
+    if (into.vlan < 0) into.vlan = u16(bytes, at) & 0xfff
+    etherType = u16(bytes, at + 2)
+    at += 4
+  }
+  into.etherType = etherType
+  into.ipOffset = at - offset
+  const onWire = offset + wireLength
+  if (etherType === ETHERTYPE_IPV4) parseIpv4(bytes, offset, end, onWire, into)
+  else if (etherType === ETHERTYPE_IPV6) parseIpv6(bytes, offset, end, onWire, into)
+  else into.kind = FrameKind.other
+  return into
+}
+
+/** RFC 791, 3.1. */
+function parseIpv4(
+  bytes: Uint8Array,
+  offset: number,
+  end: number,
+  onWire: number,
+  into: FrameLayout,
+): void {
+  const at = offset + into.ipOffset
+  if (at + 20 > end || u8(bytes, at) >> 4 !== 4) return
+  const headerBytes = (u8(bytes, at) & 15) * 4
+  const totalBytes = u16(bytes, at + 2)
+  if (headerBytes < 20 || totalBytes < headerBytes) return
+  if (at + headerBytes > end || at + totalBytes > onWire) return
+  into.ipVersion = 4
+  into.addressBytes = 4
+  into.sourceOffset = into.ipOffset + 12
+  into.destinationOffset = into.ipOffset + 16
+  into.protocol = u8(bytes, at + 9)
+  into.l4Offset = into.ipOffset + headerBytes
+  // More fragments, or not the first.
+  if ((u16(bytes, at + 6) & 0x3fff) !== 0) into.kind = FrameKind.fragment
+  else parseL4(bytes, offset, end, at + totalBytes, into)
+}
+
+/** RFC 8200, 3 and 4. */
+function parseIpv6(
+  bytes: Uint8Array,
+  offset: number,
+  end: number,
+  onWire: number,
+  into: FrameLayout,
+): void {
+  let at = offset + into.ipOffset
+  if (at + 40 > end || u8(bytes, at) >> 4 !== 6) return
+  const packetEnd = at + 40 + u16(bytes, at + 4)
+  if (packetEnd > onWire) return
+  let next = u8(bytes, at + 6)
+  at += 40
+  while (next === HOP_BY_HOP || next === ROUTING || next === DESTINATION || next === FRAGMENT) {
+    if (at + 8 > end || at + 8 > packetEnd) return
+    const fragmented = next === FRAGMENT && (u16(bytes, at + 2) & 0xfff9) !== 0
+    const headerBytes = next === FRAGMENT ? 8 : 8 + 8 * u8(bytes, at + 1)
+    next = u8(bytes, at)
+    at += headerBytes
+    if (at > packetEnd) return
+    if (fragmented) {
+      into.kind = FrameKind.fragment
+      break
+    }
+  }
+  into.ipVersion = 6
+  into.addressBytes = 16
+  into.sourceOffset = into.ipOffset + 8
+  into.destinationOffset = into.ipOffset + 24
+  into.protocol = next
+  into.l4Offset = at - offset
+  if (into.kind !== FrameKind.fragment) parseL4(bytes, offset, end, packetEnd, into)
+}
+
+/** RFC 9293, 3.1; RFC 768. */
+function parseL4(
+  bytes: Uint8Array,
+  offset: number,
+  end: number,
+  packetEnd: number,
+  into: FrameLayout,
+): void {
+  const at = offset + into.l4Offset
+  if (into.protocol !== TCP && into.protocol !== UDP) {
+    into.kind = FrameKind.ip
+    return
+  }
+  const least = into.protocol === TCP ? 20 : 8
+  if (at + least > end || at + least > packetEnd) return
+  const headerBytes = into.protocol === TCP ? (u8(bytes, at + 12) >> 4) * 4 : 8
+  if (headerBytes < least || at + headerBytes > packetEnd || at + headerBytes > end) return
+  into.sourcePort = u16(bytes, at)
+  into.destinationPort = u16(bytes, at + 2)
+  into.headerLength = into.l4Offset + headerBytes
+  into.payloadLength = packetEnd - at - headerBytes
+  if (into.protocol === UDP) {
+    const udpBytes = u16(bytes, at + 4)
+    if (udpBytes !== 0 && (udpBytes < 8 || udpBytes - 8 > into.payloadLength)) return
+    if (udpBytes !== 0) into.payloadLength = udpBytes - 8
+    into.kind = FrameKind.udp
+    return
+  }
+  into.seq = u32(bytes, at + 4)
+  into.ack = u32(bytes, at + 8)
+  into.tcpFlags = u8(bytes, at + 13)
+  into.window = u16(bytes, at + 14)
+  into.urgentPointer = u16(bytes, at + 18)
+  into.kind = FrameKind.tcp
+}
+
+function u8(bytes: Uint8Array, at: number): number {
+  return bytes[at] ?? 0
+}
+
+function u16(bytes: Uint8Array, at: number): number {
+  return (u8(bytes, at) << 8) | u8(bytes, at + 1)
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return ((u16(bytes, at) << 16) | u16(bytes, at + 2)) >>> 0
+}
