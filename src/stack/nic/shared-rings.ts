@@ -27,6 +27,8 @@ export interface HeaderPage {
 // Words of the shared memory, each counter on its own line of 64 bytes.
 const POSTED = 0
 const COMPLETED = 16
+/** Posted buffers that the NIC has taken: where it goes on when the queue is started again. */
+const TAKEN = 17
 const REAPED = 32
 /** 1 while the driver wants to be notified of the next completion. */
 const ARMED = 48
@@ -157,6 +159,9 @@ export class NicRxRing implements RxFrontEnd {
     this.#words = new Int32Array(rings.memory)
     this.#mask = rings.entries - 1
     this.#headers = rings.headers
+    this.#taken = Atomics.load(this.#words, TAKEN)
+    this.#completed = Atomics.load(this.#words, COMPLETED)
+    this.#reaped = Atomics.load(this.#words, REAPED)
   }
 
   posted(): number {
@@ -217,6 +222,7 @@ export class NicRxRing implements RxFrontEnd {
   }
 
   flush(): void {
+    this.#words[TAKEN] = this.#taken
     Atomics.store(this.#words, COMPLETED, this.#completed)
     if (Atomics.load(this.#words, ARMED) === 1) {
       Atomics.store(this.#words, ARMED, 0)

@@ -1,0 +1,144 @@
+/** The queues of a driver, whatever their memory is: started, stopped and restarted one by one. */
+
+import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
+import type { Netmem, Page } from '../../netmem.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import { Napi } from './napi.ts'
+import type { NicPort, QueueConfig } from './nic-port.ts'
+import { type Packet, RxQueue, type RxQueueOptions, type RxQueueStats } from './rx-queue.ts'
+
+/** How a driver sets its queues up. */
+export interface QueueOptions {
+  /** Pages for header buffers, shared between threads; one for all queues. */
+  readonly headerPool: PagePool<Page>
+  /** Entries of each queue's rings: a power of two; 256 by default. */
+  readonly ringSize?: number
+  /** Bytes of each posted buffer: a power of two, a page of the payload pool at the most, which is the default. */
+  readonly bufferBytes?: number
+  /** Bytes of each header buffer: 256 by default. */
+  readonly headerBytes?: number
+  /** Where headers go: `headers` by default, into a buffer of their own. */
+  readonly split?: QueueConfig['split']
+  /** Frames of at most so many bytes stay in the header buffer; 0 by default. */
+  readonly splitThresholdBytes?: number
+  /** Whether the NIC makes one packet of consecutive segments; off by default. */
+  readonly coalesce?: boolean
+}
+
+/** A queue that is made and not yet started. */
+export interface Prepared<in out M extends Netmem, S extends Packet> {
+  readonly rx: RxQueue<M, S>
+  readonly config: QueueConfig
+}
+
+export class DriverQueues<in out M extends Netmem, S extends Packet> {
+  readonly nic: NicPort
+  readonly options: QueueOptions
+  readonly napi: Napi
+  readonly #queues = new Map<number, RxQueue<M, S>>()
+  readonly #prepared = new Map<number, Prepared<M, S>>()
+  #headerRegion: number | undefined
+
+  constructor(nic: NicPort, options: QueueOptions) {
+    this.nic = nic
+    this.options = options
+    this.napi = new Napi(this.#queues)
+  }
+
+  /** Makes a queue, with all of its memory, and starts nothing. */
+  async prepare(
+    memory: Pick<RxQueueOptions<M, S>, 'queue' | 'pool' | 'map' | 'maker'>,
+    boundToDevice: boolean,
+  ): Promise<Prepared<M, S>> {
+    const { headerPool, ringSize = 256, headerBytes = 256 } = this.options
+    const { split = 'headers', splitThresholdBytes = 0, coalesce = false } = this.options
+    this.#headerRegion ??= await this.nic.mapHost(sharedMemoryOf(headerPool, (page) => page))
+    const rx = new RxQueue<M, S>({
+      ...memory,
+      headerPool,
+      headerRegion: this.#headerRegion,
+      ringSize,
+      headerBytes,
+      bufferBytes: this.options.bufferBytes ?? memory.pool.pageSize,
+      doorbell: this.nic.doorbell,
+    })
+    return { rx, config: { split, splitThresholdBytes, boundToDevice, coalesce } }
+  }
+
+  /**
+   * Puts a prepared queue in the place of the one that runs, if any: the others go on. If it can't
+   * be started the old one is put back and the new one's memory freed (Linux, net/core/netdev_rx_queue.c).
+   */
+  async replace(prepared: Prepared<M, S>): Promise<void> {
+    const { queue } = prepared.rx
+    const old = this.#prepared.get(queue)
+    if (old !== undefined) await this.#halt(queue, old)
+    try {
+      await this.#begin(queue, prepared)
+    } catch (error) {
+      prepared.rx.close()
+      if (old !== undefined) await this.#begin(queue, old)
+      throw error
+    }
+    old?.rx.close()
+  }
+
+  /** Stops a queue and gives its memory back. */
+  async stop(queue: number): Promise<void> {
+    const prepared = this.#prepared.get(queue)
+    if (prepared === undefined) return
+    await this.#halt(queue, prepared)
+    this.#prepared.delete(queue)
+    prepared.rx.close()
+  }
+
+  async stopAll(): Promise<void> {
+    this.napi.stop()
+    for (const queue of [...this.#prepared.keys()]) await this.stop(queue)
+  }
+
+  stats(queue: number): RxQueueStats | undefined {
+    return this.#queues.get(queue)?.stats
+  }
+
+  /** Posts buffers again, after memory came back to a pool that was dry. */
+  refill(): void {
+    for (const queue of this.#queues.values()) queue.refill()
+  }
+
+  async #begin(queue: number, prepared: Prepared<M, S>): Promise<void> {
+    await this.nic.startQueue(queue, prepared.rx.rings, prepared.config)
+    this.#queues.set(queue, prepared.rx)
+    this.#prepared.set(queue, prepared)
+  }
+
+  async #halt(queue: number, prepared: Prepared<M, S>): Promise<void> {
+    await this.nic.stopQueue(queue)
+    prepared.rx.poll(Number.POSITIVE_INFINITY)
+    this.#queues.delete(queue)
+  }
+}
+
+/** The memory that all pages of a pool lie in. Throws NETMEM_NOT_SHARED, NETMEM_BUSY. */
+export function sharedMemoryOf<M extends Netmem>(
+  pool: PagePool<M>,
+  asPage: (m: M) => (M & Page) | undefined,
+): SharedArrayBuffer {
+  const m = pool.alloc()
+  if (m === undefined) {
+    throw new LifetimeError('NETMEM_BUSY', 'The pool has no page to post; make it larger.')
+  }
+  const page = asPage(m)
+  const buffer = page === undefined ? undefined : pool.bytes(page).buffer
+  pool.put(m)
+  if (buffer instanceof SharedArrayBuffer) return buffer
+  throw page === undefined
+    ? new ArgumentTypeError(
+        'NETMEM_WRONG_KIND',
+        'A driver starts with pages; bindRx() gives its queues device memory.',
+      )
+    : new LifetimeError(
+        'NETMEM_NOT_SHARED',
+        'The NIC lives in another thread. Make the pool from sharedProvider().',
+      )
+}

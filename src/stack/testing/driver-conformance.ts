@@ -1,0 +1,195 @@
+/** What every driver of a NIC has to do, as tests: this project's drivers or yours. */
+
+import assert from 'node:assert/strict'
+import { test as nodeTest } from 'node:test'
+import type { NicPort } from '../driver/nic-port.ts'
+import { HandNic } from './hand-nic.ts'
+
+/** One packet as a driver delivers it: its bytes copied, and what gives its memory back. */
+export interface DeliveredPacket {
+  readonly queue: number
+  /** All bytes of the frame that the host can read, in order. */
+  readonly frame: Uint8Array
+  readonly free: () => void
+}
+
+/** A driver that has queues 0 and 1 open. */
+export interface TestedDriver {
+  /** Delivers what has arrived; returns how many packets. */
+  readonly poll: () => number
+  /** Stops its queues and gives back what is posted. */
+  readonly close: () => Promise<void>
+  /** Netmem that is out of all its pools, what it has posted included. */
+  readonly out: () => number
+}
+
+/** Opens queues 0 and 1 of `nic`; rejects, with nothing out, if one of them does not start. */
+export type OpenDriver = (
+  nic: NicPort,
+  deliver: (packet: DeliveredPacket) => void,
+) => Promise<TestedDriver>
+
+/** How {@link driverConformance} runs. */
+export interface DriverConformanceOptions {
+  /** Registers one test: `test` of `node:test` by default. */
+  readonly test?: (name: string, body: () => Promise<void>) => unknown
+}
+
+/** Frames that a pool is expected to run dry of: more than any driver under test has posted. */
+const MANY_FRAMES = 10_000
+
+/**
+ * Registers the tests that every driver passes. `open` is called for each; pools of 2 to 100 pages
+ * for each queue keep them quick.
+ */
+export function driverConformance(
+  name: string,
+  open: OpenDriver,
+  options: DriverConformanceOptions = {},
+): void {
+  const register = options.test ?? ((title, body) => nodeTest(title, body))
+  const test = (what: string, body: (bench: Bench) => Promise<void> | void): void => {
+    register(`${name}: ${what}`, async () => {
+      const bench = await Bench.open(open)
+      await body(bench)
+      await bench.close()
+    })
+  }
+  test('delivers what arrives, in order, on its queue', deliversInOrder)
+  test('delivers headers alone', headersAlone)
+  test('delivers what was not split', unsplit)
+  test('delivers packets larger than a buffer whole, or drops them whole', largePackets)
+  test('drops at the ring when its pool is dry, and goes on when memory comes back', dryPool)
+  test('a holder that gives nothing back harms its own queue only', holder)
+  test('gives everything back when it is closed', () => {})
+  test('packets outlive the driver', packetsOutlive)
+  register(`${name}: leaves nothing out when a queue does not start`, () => failingStart(open))
+}
+
+class Bench {
+  readonly nic: HandNic = new HandNic(2)
+  readonly packets: DeliveredPacket[] = []
+  #driver: TestedDriver | undefined
+
+  static async open(open: OpenDriver): Promise<Bench> {
+    const bench = new Bench()
+    bench.#driver = await open(bench.nic, (packet) => bench.packets.push(packet))
+    return bench
+  }
+
+  poll(): void {
+    this.#driver?.poll()
+  }
+
+  out(): number {
+    return this.#driver?.out() ?? 0
+  }
+
+  async stop(): Promise<void> {
+    await this.#driver?.close()
+  }
+
+  async close(): Promise<void> {
+    for (const packet of this.packets.splice(0)) packet.free()
+    await this.stop()
+    assert.equal(this.out(), 0, 'all of its memory is back in its pools')
+    assert.ok(!this.nic.isRunning(0) && !this.nic.isRunning(1), 'its queues are stopped')
+  }
+}
+
+const HEADER = Uint8Array.from({ length: 66 }, (_, at) => at + 100)
+
+function payload(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => (at * 7 + seed * 31) & 255)
+}
+
+function frame(length: number, seed: number): Uint8Array {
+  return Uint8Array.from([...HEADER, ...payload(length, seed)])
+}
+
+function deliversInOrder(bench: Bench): void {
+  for (let seed = 0; seed < 200; seed++) {
+    const length = 1 + ((seed * 37) % 1000)
+    assert.ok(bench.nic.receive(seed % 2, HEADER, payload(length, seed)), 'a buffer is posted')
+    bench.poll()
+    const [packet, ...others] = bench.packets.splice(0)
+    assert.ok(packet !== undefined && others.length === 0, 'one packet for each frame')
+    assert.equal(packet.queue, seed % 2)
+    assert.deepEqual(packet.frame, frame(length, seed))
+    packet.free()
+  }
+}
+
+function headersAlone(bench: Bench): void {
+  bench.nic.receive(0, HEADER, new Uint8Array(0))
+  bench.poll()
+  assert.deepEqual(bench.packets[0]?.frame, HEADER)
+}
+
+function unsplit(bench: Bench): void {
+  for (const length of [1, 100, 900]) {
+    bench.nic.receive(1, HEADER, payload(length, length), false)
+    bench.poll()
+    const [packet] = bench.packets.splice(0)
+    assert.deepEqual(packet?.frame, frame(length, length))
+    packet?.free()
+  }
+}
+
+function largePackets(bench: Bench): void {
+  bench.nic.receive(0, HEADER, payload(9000, 3))
+  bench.nic.receive(0, HEADER, payload(10, 4))
+  bench.poll()
+  const [first, second] = bench.packets
+  if (second !== undefined) assert.deepEqual(first?.frame, frame(9000, 3))
+  assert.deepEqual(bench.packets.at(-1)?.frame, frame(10, 4), 'the next packet is itself again')
+}
+
+function fill(bench: Bench, queue: number): void {
+  for (let i = 0; i < MANY_FRAMES; i++) {
+    if (!bench.nic.receive(queue, HEADER, payload(64, i))) return
+    bench.poll()
+  }
+  assert.fail('packets that are held use up the pool')
+}
+
+function dryPool(bench: Bench): void {
+  fill(bench, 0)
+  const held = bench.packets.splice(0)
+  for (const [i, packet] of held.entries()) {
+    assert.deepEqual(packet.frame, frame(64, i), 'nothing was overwritten')
+    packet.free()
+  }
+  bench.poll()
+  assert.ok(bench.nic.receive(0, HEADER, payload(64, 1)), 'memory that came back is posted')
+  bench.poll()
+  assert.equal(bench.packets.length, 1)
+}
+
+function holder(bench: Bench): void {
+  fill(bench, 0)
+  const held = bench.packets.splice(0)
+  for (let i = 0; i < 1000; i++) {
+    assert.ok(bench.nic.receive(1, HEADER, payload(64, i)), 'the other queue goes on')
+    bench.poll()
+    const [packet] = bench.packets.splice(0)
+    assert.deepEqual(packet?.frame, frame(64, i))
+    packet?.free()
+  }
+  bench.packets.push(...held)
+}
+
+async function packetsOutlive(bench: Bench): Promise<void> {
+  bench.nic.receive(0, HEADER, payload(500, 1))
+  bench.poll()
+  await bench.stop()
+  assert.ok(bench.out() > 0, 'what was delivered is still out')
+  assert.deepEqual(bench.packets[0]?.frame, frame(500, 1))
+}
+
+async function failingStart(open: OpenDriver): Promise<void> {
+  const nic = new HandNic(2)
+  nic.failing.push(1)
+  await assert.rejects(open(nic, () => {}))
+  assert.ok(!nic.isRunning(0) && !nic.isRunning(1), 'the queue that did start is stopped again')
+}

@@ -1,0 +1,110 @@
+/** A NIC that a test moves by hand, for drivers: one frame in, one packet's completions out. */
+
+import assert from 'node:assert/strict'
+import { DmaSpace } from '../dma/dma-space.ts'
+import type { NicPort, QueueConfig } from '../driver/nic-port.ts'
+import {
+  type PostedBuffer,
+  RX_CHECKSUM_OK,
+  RX_CONTINUES,
+  RX_END_OF_PACKET,
+  RX_SPLIT,
+  RxCompletion,
+} from '../nic/rx-front-end.ts'
+import { makeDoorbell, NicRxRing, type RxRings } from '../nic/shared-rings.ts'
+
+/**
+ * A NIC without hardware, link or thread. `receive` does what hardware would do with one frame that
+ * was steered to a queue, and says whether there was a buffer for it.
+ */
+export class HandNic implements NicPort {
+  readonly queues: number
+  readonly doorbell: SharedArrayBuffer = makeDoorbell()
+  /** What the NIC can reach. */
+  readonly dma: DmaSpace = new DmaSpace()
+  /** How each queue was last started. */
+  readonly configs: Map<number, QueueConfig> = new Map()
+  readonly #regions = new Map<SharedArrayBuffer, number>()
+  readonly #rings = new Map<number, NicRxRing>()
+  /** Queues whose next starts fail. */
+  readonly failing: number[] = []
+  /** Frames that found too few buffers. */
+  dropped = 0
+
+  constructor(queues = 4) {
+    this.queues = queues
+  }
+
+  mapHost(memory: SharedArrayBuffer): Promise<number> {
+    const region = this.#regions.get(memory) ?? this.dma.map(new Uint8Array(memory))
+    this.#regions.set(memory, region)
+    return Promise.resolve(region)
+  }
+
+  startQueue(queue: number, rings: RxRings, config: QueueConfig): Promise<void> {
+    const at = this.failing.indexOf(queue)
+    if (at >= 0) {
+      this.failing.splice(at, 1)
+      return Promise.reject(new Error('this queue does not start'))
+    }
+    assert.ok(!this.#rings.has(queue), 'a queue is stopped before it is started again')
+    this.#rings.set(queue, new NicRxRing(rings))
+    this.configs.set(queue, config)
+    return Promise.resolve()
+  }
+
+  stopQueue(queue: number): Promise<void> {
+    assert.ok(this.#rings.delete(queue), 'only a queue that runs is stopped')
+    return Promise.resolve()
+  }
+
+  isRunning(queue: number): boolean {
+    return this.#rings.has(queue)
+  }
+
+  /** Headers to the header buffer, payload to as many buffers as it takes; false when the ring is dry. */
+  receive(queue: number, header: Uint8Array, payload: Uint8Array, split = true): boolean {
+    const ring = this.#rings.get(queue)
+    assert.ok(ring !== undefined)
+    const data = split ? payload : new Uint8Array([...header, ...payload])
+    const buffers: PostedBuffer[] = []
+    for (let left = data.length; left > 0; ) {
+      const buffer = { id: -1, region: -1, offset: 0, bytes: 0 }
+      if (!ring.peek(buffers.length, buffer)) {
+        this.dropped++
+        return false
+      }
+      buffers.push(buffer)
+      left -= buffer.bytes
+    }
+    const completion = new RxCompletion()
+    if (split) {
+      const place = { id: -1, region: -1, offset: 0, bytes: 0 }
+      ring.headerBuffer(0, place)
+      this.dma.memory(place.region).set(header, place.offset)
+      completion.headerBytes = header.length
+    }
+    const flags = RX_CHECKSUM_OK | (split ? RX_SPLIT : 0)
+    if (buffers.length === 0) {
+      completion.flags = flags | RX_END_OF_PACKET
+      ring.complete(completion)
+    }
+    let at = 0
+    for (const [index, buffer] of buffers.entries()) {
+      const part = data.subarray(at, at + buffer.bytes)
+      at += part.length
+      this.dma.memory(buffer.region).set(part, buffer.offset)
+      completion.id = buffer.id
+      completion.bytes = part.length
+      completion.flags =
+        flags |
+        (index > 0 ? RX_CONTINUES : 0) |
+        (index === buffers.length - 1 ? RX_END_OF_PACKET : 0)
+      ring.complete(completion)
+      completion.headerBytes = 0
+    }
+    ring.take(buffers.length)
+    ring.flush()
+    return true
+  }
+}
