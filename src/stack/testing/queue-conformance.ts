@@ -1,0 +1,189 @@
+/** What the rings between a driver and a NIC have to do, as tests: the shared ones or yours. */
+
+import assert from 'node:assert/strict'
+import { test as nodeTest } from 'node:test'
+import { type PostedBuffer, RxCompletion, type RxFrontEnd } from '../nic/rx-front-end.ts'
+
+/** The driver's end of an RX queue. */
+export interface DriverEnd {
+  /** Posts a buffer, visible to the NIC after {@link flush}. */
+  post(id: number, region: number, offset: number, bytes: number): void
+  flush(): void
+  /** The next completion that the NIC has flushed; false when there is none. */
+  poll(into: RxCompletion): boolean
+}
+
+/** Both ends of one queue, of `entries` entries each way. */
+export interface QueueEnds {
+  readonly driver: DriverEnd
+  readonly nic: RxFrontEnd
+}
+
+/** How {@link queueConformance} runs. */
+export interface QueueConformanceOptions {
+  /** Registers one test: `test` of `node:test` by default. */
+  readonly test?: (name: string, body: () => void) => unknown
+}
+
+const RANDOM_STEPS = 20_000
+
+/** Registers the tests that every queue passes; `make` is called for each with a power of two. */
+export function queueConformance(
+  name: string,
+  make: (entries: number) => QueueEnds,
+  options: QueueConformanceOptions = {},
+): void {
+  const register = options.test ?? ((title, body) => nodeTest(title, body))
+  const test = (what: string, body: () => void): void => void register(`${name}: ${what}`, body)
+  test('is empty at first', () => empty(make(8)))
+  test('shows posted buffers in order, once they are flushed', () => posts(make(8)))
+  test('shows completions in order, once they are flushed', () => completes(make(8)))
+  test('carries every field', () => fields(make(8)))
+  test('has room for as many completions as entries', () => room(make(8)))
+  test('looks ahead without taking', () => looksAhead(make(8)))
+  test(`survives ${RANDOM_STEPS} random steps beside a plain model`, () => randomSteps(make, 16))
+}
+
+function buffer(): PostedBuffer {
+  return { id: -1, region: -1, offset: -1, bytes: -1 }
+}
+
+function empty({ driver, nic }: QueueEnds): void {
+  assert.equal(nic.posted(), 0)
+  assert.equal(nic.peek(0, buffer()), false)
+  assert.equal(driver.poll(new RxCompletion()), false)
+}
+
+function posts({ driver, nic }: QueueEnds): void {
+  for (let id = 0; id < 8; id++) driver.post(id, 3, id * 100, 50 + id)
+  assert.equal(nic.peek(0, buffer()), false, 'nothing is visible before flush()')
+  driver.flush()
+  assert.equal(nic.posted(), 8)
+  const seen = buffer()
+  for (let id = 0; id < 8; id++) {
+    assert.ok(nic.peek(0, seen))
+    assert.deepEqual(seen, { id, region: 3, offset: id * 100, bytes: 50 + id })
+    nic.take(1)
+  }
+  assert.equal(nic.peek(0, seen), false)
+  assert.equal(nic.posted(), 0)
+}
+
+function completes({ driver, nic }: QueueEnds): void {
+  const completion = new RxCompletion()
+  for (let id = 0; id < 8; id++) {
+    completion.id = id
+    nic.complete(completion)
+  }
+  assert.equal(driver.poll(completion), false, 'nothing is visible before flush()')
+  nic.flush()
+  for (let id = 0; id < 8; id++) {
+    assert.ok(driver.poll(completion))
+    assert.equal(completion.id, id)
+  }
+  assert.equal(driver.poll(completion), false)
+}
+
+function fields({ driver, nic }: QueueEnds): void {
+  const sent = new RxCompletion()
+  sent.id = -1
+  sent.offset = 6
+  sent.bytes = 65_536
+  sent.headerBytes = 256
+  sent.flags = 15
+  sent.hash = -0x7fff_ffff
+  sent.segments = 7
+  nic.complete(sent)
+  nic.flush()
+  const got = new RxCompletion()
+  assert.ok(driver.poll(got))
+  assert.deepEqual({ ...got }, { ...sent })
+}
+
+function room({ driver, nic }: QueueEnds): void {
+  const completion = new RxCompletion()
+  for (let left = 8; left > 0; left--) {
+    assert.equal(nic.room(), left)
+    nic.complete(completion)
+  }
+  assert.equal(nic.room(), 0)
+  nic.flush()
+  while (driver.poll(completion));
+  driver.flush()
+  assert.equal(nic.room(), 8)
+}
+
+function looksAhead({ driver, nic }: QueueEnds): void {
+  for (let id = 0; id < 4; id++) driver.post(id, 0, 0, 1)
+  driver.flush()
+  const seen = buffer()
+  for (const ahead of [3, 0, 2, 1]) {
+    assert.ok(nic.peek(ahead, seen))
+    assert.equal(seen.id, ahead)
+  }
+  assert.equal(nic.peek(4, seen), false)
+  nic.take(3)
+  assert.ok(nic.peek(0, seen))
+  assert.equal(seen.id, 3)
+}
+
+/** A small generator of the same numbers every time (xorshift, Marsaglia 2003). */
+function random(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+}
+
+function randomSteps(make: (entries: number) => QueueEnds, entries: number): void {
+  const { driver, nic } = make(entries)
+  const below = random(12_345)
+  // The model: what is posted, and what is completed, each flushed or not.
+  const posted: number[] = []
+  const completed: number[] = []
+  let unflushedPosts: number[] = []
+  let unflushedCompletions: number[] = []
+  let outstanding = 0
+  let unreaped = 0
+  let next = 0
+  const completion = new RxCompletion()
+  const seen = buffer()
+  for (let step = 0; step < RANDOM_STEPS; step++) {
+    const what = below(6)
+    if (what === 0 && outstanding < entries) {
+      driver.post(next, next & 3, next, 100)
+      unflushedPosts.push(next++)
+      outstanding++
+    } else if (what === 1) {
+      driver.flush()
+      posted.push(...unflushedPosts)
+      unflushedPosts = []
+      unreaped = completed.length + unflushedCompletions.length
+    } else if (what <= 3) {
+      const [id] = posted
+      assert.equal(nic.peek(0, seen), id !== undefined)
+      if (id === undefined || unreaped === entries) continue
+      assert.ok(nic.room() > 0)
+      assert.equal(seen.id, id)
+      nic.take(1)
+      posted.shift()
+      completion.id = id
+      nic.complete(completion)
+      unflushedCompletions.push(id)
+      unreaped++
+    } else if (what === 4) {
+      nic.flush()
+      completed.push(...unflushedCompletions)
+      unflushedCompletions = []
+    } else {
+      const id = completed.shift()
+      assert.equal(driver.poll(completion), id !== undefined)
+      if (id === undefined) continue
+      assert.equal(completion.id, id)
+      outstanding--
+    }
+  }
+}
