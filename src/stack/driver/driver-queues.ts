@@ -77,7 +77,7 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
       await this.#begin(queue, prepared)
     } catch (error) {
       prepared.rx.close()
-      if (old !== undefined) await this.#begin(queue, old)
+      if (old !== undefined) await this.#putBack(queue, old)
       throw error
     }
     old?.rx.close()
@@ -104,6 +104,16 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
   /** Posts buffers again, after memory came back to a pool that was dry. */
   refill(): void {
     for (const queue of this.#queues.values()) queue.refill()
+  }
+
+  async #putBack(queue: number, old: Prepared<M, S>): Promise<void> {
+    try {
+      await this.#begin(queue, old)
+    } catch (error) {
+      this.#prepared.delete(queue)
+      old.rx.close()
+      throw error
+    }
   }
 
   async #begin(queue: number, prepared: Prepared<M, S>): Promise<void> {

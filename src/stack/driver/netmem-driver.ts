@@ -27,7 +27,12 @@ export class NetmemDriver implements AsyncDisposable {
   readonly nic: NicPort
   /** @internal */
   readonly queues: DriverQueues<Netmem, NetmemSkb>
+  /** @internal Queues that are bound, or being bound. */
+  readonly bound: Set<number> = new Set()
+  /** @internal */
+  readonly bindings: Set<{ uninstall(): void }> = new Set()
   readonly #options: NetmemDriverOptions
+  #closing: Promise<void> | undefined
   readonly #regions: readonly number[]
 
   private constructor(
@@ -71,6 +76,15 @@ export class NetmemDriver implements AsyncDisposable {
     return split === 'headers' && splitThresholdBytes === 0
   }
 
+  /** Bytes of the buffers it posts. */
+  get bufferBytes(): number {
+    return this.#options.bufferBytes ?? this.#options.pools[0]?.pageSize ?? 0
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** Polls by itself from now on, until it is closed. */
   run(): void {
     this.queues.napi.start()
@@ -91,13 +105,22 @@ export class NetmemDriver implements AsyncDisposable {
     return this.queues.stats(queue)
   }
 
-  /** Stops all queues and gives back what is posted; packets that were delivered stay valid. */
+  /**
+   * Stops all queues and gives back what is posted; packets that were delivered stay valid. To what
+   * is bound the device is gone then.
+   */
   close(): Promise<void> {
-    return this.queues.stopAll()
+    this.#closing ??= this.#close()
+    return this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.queues.stopAll()
+    for (const binding of [...this.bindings]) binding.uninstall()
   }
 
   /** @internal Restarts a queue with memory of `pool`. */
