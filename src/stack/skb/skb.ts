@@ -9,6 +9,7 @@ import { LifetimeError } from '../../errors.ts'
 import type { KindOf, NetIov, Netmem, Page } from '../../netmem.ts'
 import type { FragOwner } from '../../pool/frag.ts'
 import type { Keeper } from '../../pool/frag-ledger.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
 
 /** Frags an skb has at most, as in the kernel. */
 export const MAX_SKB_FRAGS = 17
@@ -115,12 +116,15 @@ export class SkbCache<in out M extends Netmem> {
   }
 
   /** For skbs of pages of `owner`, which may be a pool of pages or a dual one. */
-  static ofPages(owner: FragOwner<Page>, headBytes: number): SkbCache<Page> {
+  static ofPages(owner: PagePool<Page> | PagePool<Netmem>, headBytes: number): SkbCache<Page> {
     return new SkbCache<Page>('page', owner, headBytes)
   }
 
   /** For skbs of net_iovs of `owner`. */
-  static ofNetIovs(owner: FragOwner<NetIov>, headBytes: number): SkbCache<NetIov> {
+  static ofNetIovs(
+    owner: PagePool<NetIov> | PagePool<Netmem>,
+    headBytes: number,
+  ): SkbCache<NetIov> {
     return new SkbCache<NetIov>('net_iov', owner, headBytes)
   }
 
