@@ -1,7 +1,7 @@
 /** Runs every example as a program, against plain Node.js clients. */
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -11,6 +11,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { createPool, type Page, sharedProvider } from 'netmem'
+import { driverConformance } from 'netmem/stack/testing'
+import { providerConformance } from 'netmem/testing'
+import { OwnDriver } from './own-driver.ts'
+import { lazyProvider } from './own-provider.ts'
 
 class Program {
   readonly #child: ChildProcess
@@ -115,4 +120,62 @@ test('http-upload.ts stores an upload', async () => {
     })
     assert.equal(Buffer.compare(await readFile(join(directory, 'stored')), PAYLOAD), 0)
   })
+})
+
+providerConformance('own-provider.ts', () => lazyProvider(64, 4096))
+
+test('own-provider.ts says what it has', async () => {
+  await withProgram('own-provider.js', [], async (program) => {
+    assert.equal(await program.line(), 'one page of 65536 bytes, of 4096')
+  })
+})
+
+driverConformance('own-driver.ts', async (nic, deliver) => {
+  const pools = [0, 1].map(() => createPool(sharedProvider({ pages: 40, pageSize: 4096 })))
+  const drivers: OwnDriver[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const driver of drivers) await driver.close()
+  }
+  try {
+    for (const [queue, pool] of pools.entries()) {
+      drivers.push(await OwnDriver.open(nic, queue, pool, pool.share().buffer))
+    }
+  } catch (error) {
+    await closeAll()
+    assert.ok(pools.every((pool) => pool.out === 0))
+    throw error
+  }
+  return {
+    poll: () => {
+      for (const [queue, driver] of drivers.entries()) {
+        driver.poll((pieces: Uint8Array[], pages: Page[]) => {
+          const free = (): void => {
+            for (const page of pages) pools[queue]?.put(page)
+          }
+          deliver({ queue, frame: Buffer.concat(pieces), free })
+        })
+      }
+    },
+    close: closeAll,
+    out: () => pools.reduce((sum, pool) => sum + pool.out, 0),
+  }
+})
+
+test('read-device-memory.ts does not compile', () => {
+  const tsc = fileURLToPath(import.meta.resolve('typescript/package.json'))
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    [join(tsc, '../bin/tsc'), '-p', 'examples/refused/tsconfig.json', '--pretty', 'false'],
+    { encoding: 'utf8' },
+  )
+  assert.notEqual(status, 0)
+  const answers = stdout.split('\n').filter((line) => line.includes(': error '))
+  const codes = answers.map((line) => /\((\d+),\d+\): error (TS\d+)/.exec(line)?.slice(1))
+  assert.deepEqual(codes, [
+    ['12', 'TS2741'],
+    ['16', 'TS2322'],
+    ['20', 'TS2538'],
+    ['23', 'TS2322'],
+    ['26', 'TS2339'],
+  ])
 })

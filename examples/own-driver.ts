@@ -10,104 +10,88 @@ import {
   type NicPort,
   RX_END_OF_PACKET,
   RxCompletion,
-  type RxRings,
 } from 'netmem/stack'
 
 const ENTRIES = 16
 const HEADER_BYTES = 256
+const SPLIT = { split: 'headers', splitThresholdBytes: 0, coalesce: false } as const
 
 export class OwnDriver {
-  readonly #nic: NicPort
-  readonly #queue: number
-  readonly #region: number
-  readonly #rings: RxRings
   readonly #pool: PagePool<Page>
+  readonly #region: number
+  /** One page has all header buffers. */
   readonly #headers: Page
   readonly #ring: DriverRxRing
+  readonly #completion = new RxCompletion()
   /** What is posted, by its number. */
   readonly #posted = new Map<number, Page>()
-  readonly #completion = new RxCompletion()
-  // Of a packet that is not complete.
-  #pieces: Uint8Array[] = []
-  #pages: Page[] = []
+  #stop = (): Promise<void> => Promise.resolve()
 
-  private constructor(nic: NicPort, queue: number, region: number, pool: PagePool<Page>) {
-    this.#nic = nic
-    this.#queue = queue
-    this.#region = region
-    this.#pool = pool
-    const headers = pool.alloc()
-    if (headers === undefined) throw new Error('the pool has no page for headers')
-    this.#headers = headers
-    const place = { region, offset: pool.bytes(headers).byteOffset, buffers: ENTRIES }
-    this.#rings = makeRxRings(ENTRIES, { bytes: HEADER_BYTES, pages: [place] }, nic.doorbell)
-    this.#ring = new DriverRxRing(this.#rings)
-    this.#refill()
-  }
-
-  /** All pages of `pool` lie in `memory`. */
+  /** Starts a queue with a pool whose pages lie in `memory`. */
   static async open(
     nic: NicPort,
     queue: number,
     pool: PagePool<Page>,
     memory: SharedArrayBuffer,
   ): Promise<OwnDriver> {
-    const driver = new OwnDriver(nic, queue, await nic.mapHost(memory), pool)
-    const split = { split: 'headers', splitThresholdBytes: 0 } as const
+    const headers = pool.alloc()
+    if (headers === undefined) throw new Error('the pool has no page for headers')
+    const region = await nic.mapHost(memory)
+    const place = { region, offset: pool.bytes(headers).byteOffset, buffers: ENTRIES }
+    const rings = makeRxRings(ENTRIES, { bytes: HEADER_BYTES, pages: [place] }, nic.doorbell)
+    const driver = new OwnDriver(pool, region, headers, new DriverRxRing(rings))
     try {
-      const config = { ...split, boundToDevice: false, coalesce: false }
-      await nic.startQueue(queue, driver.#rings, config)
+      await nic.startQueue(queue, rings, { ...SPLIT, boundToDevice: false })
     } catch (error) {
-      driver.#giveBack()
+      await driver.close()
       throw error
     }
+    driver.#stop = () => nic.stopQueue(queue)
     return driver
   }
 
-  /** Delivers every packet that is complete: its pieces, and the pages to put when done with them. */
+  private constructor(pool: PagePool<Page>, region: number, headers: Page, ring: DriverRxRing) {
+    this.#pool = pool
+    this.#region = region
+    this.#headers = headers
+    this.#ring = ring
+    this.#refill()
+  }
+
+  /** Delivers every packet: its pieces, and the pages to put when done with them. */
   poll(deliver: (pieces: Uint8Array[], pages: Page[]) => void): void {
-    const completion = this.#completion
-    while (this.#ring.poll(completion)) {
-      const { id, offset, bytes, headerBytes, flags } = completion
-      const header = this.#ring.headerBuffer * HEADER_BYTES
+    let pieces: Uint8Array[] = []
+    let pages: Page[] = []
+    while (this.#ring.poll(this.#completion)) {
+      const { id, offset, bytes, headerBytes, flags } = this.#completion
+      const at = this.#ring.headerBuffer * HEADER_BYTES
       // A copy: the next packet's headers go to the same place.
-      if (headerBytes > 0) {
-        this.#pieces.push(this.#pool.bytes(this.#headers).slice(header, header + headerBytes))
-      }
+      if (headerBytes > 0) pieces.push(this.#pool.bytes(this.#headers).slice(at, at + headerBytes))
       const page = this.#posted.get(id)
-      if (page !== undefined) {
-        this.#posted.delete(id)
-        this.#pieces.push(this.#pool.bytes(page).subarray(offset, offset + bytes))
-        this.#pages.push(page)
+      if (page !== undefined && this.#posted.delete(id)) {
+        pieces.push(this.#pool.bytes(page).subarray(offset, offset + bytes))
+        pages.push(page)
       }
       if ((flags & RX_END_OF_PACKET) === 0) continue
-      deliver(this.#pieces, this.#pages)
-      this.#pieces = []
-      this.#pages = []
+      deliver(pieces, pages)
+      pieces = []
+      pages = []
     }
     this.#refill()
   }
 
   async close(): Promise<void> {
-    await this.#nic.stopQueue(this.#queue)
-    this.#giveBack()
+    await this.#stop()
+    for (const page of [...this.#posted.values(), this.#headers]) this.#pool.put(page)
   }
 
   #refill(): void {
     for (let id = 0; id < ENTRIES; id++) {
-      if (this.#posted.has(id)) continue
-      const page = this.#pool.alloc()
-      if (page === undefined) break
+      const page = this.#posted.has(id) ? undefined : this.#pool.alloc()
+      if (page === undefined) continue
       this.#posted.set(id, page)
       this.#ring.post(id, this.#region, this.#pool.bytes(page).byteOffset, this.#pool.pageSize)
     }
     this.#ring.flush()
-  }
-
-  #giveBack(): void {
-    for (const page of [...this.#posted.values(), ...this.#pages, this.#headers]) {
-      this.#pool.put(page)
-    }
-    this.#posted.clear()
   }
 }
