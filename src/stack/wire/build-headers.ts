@@ -1,7 +1,7 @@
 /** The Ethernet and IP headers of frames that are built, with VLAN tags, options and extension headers. */
 
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
-import { formatAddress, formatMac, parseAddress, parseMac } from './address.ts'
+import { formatAddress, parseAddress, parseMac } from './address.ts'
 import { ByteWriter } from './byte-writer.ts'
 
 /** What every frame has. Addresses are text, or their bytes. */
@@ -166,7 +166,12 @@ function addressOf(address: string | Uint8Array): Uint8Array {
 }
 
 function macOf(address: string | Uint8Array): Uint8Array {
-  return parseMac(typeof address === 'string' ? address : formatMac(address))
+  if (typeof address === 'string') return parseMac(address)
+  if (address.length === 6) return address
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `A MAC address must have 6 bytes, not ${address.length}.`,
+  )
 }
 
 function checkMultiple(name: string, value: number, of: number, max: number): number {

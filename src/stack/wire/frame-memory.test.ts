@@ -154,11 +154,12 @@ describe('makeFrameMemory', () => {
       assert.equal(memory.bytes.buffer.byteLength, 1000)
       memory.bytes.fill(1)
       assert.equal(memory.sum(0, 4), 0x0202)
-      engine.WebAssembly = {
-        Module: () => {
-          throw new TypeError('no SIMD')
-        },
+      class NoAddressSpace {
+        constructor() {
+          throw new RangeError('could not allocate memory')
+        }
       }
+      engine.WebAssembly = { Module: Object, Memory: NoAddressSpace }
       assert.equal(makeSimdFrameMemory(1000), undefined)
     } finally {
       engine.WebAssembly = WebAssembly
