@@ -85,6 +85,16 @@ describe('frames that are built', () => {
     assert.deepEqual(memory.bytes.slice(54, 70), hex('1100 1231 00000009 0102030405060708'))
   })
 
+  it('may be longer than their length can say', () => {
+    const large = makeFrameMemory(128 * 1024)
+    const payload = new Uint8Array(99_972)
+    assert.equal(buildTcpFrame({ ...v4, payload }, large, 0), 54 + 99_972)
+    assert.deepEqual(large.bytes.slice(14, 18), hex('4500 0000'))
+    assert.equal(buildTcpFrame({ ...v6, payload }, large, 0), 82 + 99_972)
+    assert.deepEqual(large.bytes.slice(18, 22), hex('0000 00 40'))
+    assert.deepEqual(large.bytes.slice(54, 62), hex('0600 c204 000186a0'))
+  })
+
   it('touch nothing before and behind them', () => {
     fc.assert(
       fc.property(tcpFrames, fc.nat(99), (frame, offset) => {

@@ -45,7 +45,8 @@ const ACK = 16
 
 /**
  * Writes a TCP frame at `offset` of `memory` and returns its bytes. One whose IP length does not
- * fit in 16 bits gets the length 0, as segments have that hardware is to cut (TSO).
+ * fit in 16 bits gets the length 0, as segments have that hardware is to cut (TSO), and over IPv6
+ * a jumbo payload option.
  * Throws NETMEM_OUT_OF_RANGE for options out of range, and when the memory ends before the frame.
  */
 export function buildTcpFrame(

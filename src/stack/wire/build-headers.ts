@@ -56,6 +56,7 @@ const IPV4 = 0x0800
 const IPV6 = 0x86dd
 const VLAN = 0x8100
 const TCP = 6
+const HOP_BY_HOP = 0
 const FRAGMENT = 44
 
 /** Writes all headers in front of `l4Bytes` bytes of `protocol`; returns where the IP header begins, and its version. */
@@ -125,11 +126,16 @@ function writeIpv6(
 ): void {
   const extensions = [...(options.extensions ?? [])]
   if (fragment !== undefined) extensions.push(fragmentHeader(options, fragment))
-  const extensionBytes = extensions.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  let length = l4Bytes
+  for (const { bytes } of extensions) length += bytes.length
+  if (protocol === TCP && length > 0xffff && extensions[0]?.protocol !== HOP_BY_HOP) {
+    length += 8
+    extensions.unshift(jumboHeader(length))
+  }
   const trafficClass = checkInteger('trafficClass', options.trafficClass ?? 0, 0, 255)
   const flowLabel = checkInteger('flowLabel', options.flowLabel ?? 0, 0, 0xf_ffff)
   writer.field('version', 4, ((6 << 28) | (trafficClass << 20) | flowLabel) >>> 0)
-  writer.field('IP length', 2, ipLength(extensionBytes + l4Bytes, protocol))
+  writer.field('IP length', 2, ipLength(length, protocol))
   writer.field('protocol', 1, extensions[0]?.protocol ?? protocol)
   writer.field('timeToLive', 1, options.timeToLive ?? 64)
   writer.raw(addressOf(options.source))
@@ -140,6 +146,14 @@ function writeIpv6(
     writer.field('protocol', 1, extensions[i + 1]?.protocol ?? protocol)
     writer.raw(bytes.subarray(1))
   }
+}
+
+/** The hop-by-hop option for a length over 16 bits (RFC 2675, 2), as BIG TCP has it. */
+function jumboHeader(length: number): Extension {
+  const writer = new ByteWriter()
+  writer.raw([0, 0, 0xc2, 4])
+  writer.field('IP length', 4, length)
+  return { protocol: HOP_BY_HOP, bytes: writer.take() }
 }
 
 /** RFC 8200, 4.5. */
