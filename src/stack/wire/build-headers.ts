@@ -31,7 +31,7 @@ export interface IpOptions {
   readonly minimumBytes?: number
 }
 
-export interface VlanTag {
+interface VlanTag {
   /** 0 to 4095. */
   readonly id: number
   /** 0 to 7. */

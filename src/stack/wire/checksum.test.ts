@@ -133,7 +133,9 @@ describe('checksums', () => {
           const at = 3 + (covered[place % covered.length] ?? 0)
           memory.bytes[at] = (memory.bytes[at] ?? 0) ^ (1 << bit)
           // With the layout of before: a wrong length is found as well, by its checksum.
-          assert.equal(verifyChecksums(memory, 3, layout), ChecksumResult.bad)
+          const gone = layout.protocol === 17 && layout.ipVersion === 4 && checksumAt(3) === 0
+          const expected = gone ? ChecksumResult.none : ChecksumResult.bad
+          assert.equal(verifyChecksums(memory, 3, layout), expected)
           memory.bytes[at] = (memory.bytes[at] ?? 0) ^ (1 << bit)
           assert.equal(verifyChecksums(memory, 3, layout), ChecksumResult.ok)
         },
