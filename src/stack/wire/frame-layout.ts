@@ -2,21 +2,26 @@
 
 /** What a frame is, as far as a NIC can tell. Integers, since one is compared for every frame. */
 export const FrameKind = {
-  /** Not even its Ethernet header is whole, or a length in it contradicts another. */
+  /** Its headers are not all there, or a length in it contradicts another. */
   malformed: 0,
   /** Neither IPv4 nor IPv6: ARP and everything else. */
   other: 1,
   /** A fragment of an IP packet, the first one too. */
   fragment: 2,
-  /** IP, but neither TCP nor UDP. */
+  /** IP, but neither TCP nor UDP; also IPv6 that a routing header takes elsewhere first. */
   ip: 3,
   tcp: 4,
   udp: 5,
 } as const
 
-/** One object for all frames: {@link parseFrame} overwrites every field. */
+/**
+ * One object for all frames: {@link parseFrame} overwrites every field. Of a malformed frame it has
+ * what stands before the fault; ports, lengths and the TCP fields are 0 then.
+ */
 export class FrameLayout {
   kind = 0
+  /** Bytes of the frame that are there: fewer than on the wire when it was cut. */
+  length = 0
   /** Of the Ethernet payload, after VLAN tags. */
   etherType = 0
   /** VLAN id of the outermost tag, −1 without one. */
@@ -30,20 +35,21 @@ export class FrameLayout {
   destinationOffset = 0
   /** 4 or 16; 0 without IP. */
   addressBytes = 0
-  /** IP protocol number after extension headers. */
+  /** IP protocol number, after the IPv6 extension headers that are understood. */
   protocol = 0
   l4Offset = 0
   sourcePort = 0
   destinationPort = 0
-  /** Ethernet, IP and TCP or UDP headers together: where the payload begins. 0 unless kind is tcp or udp. */
+  /** Ethernet, IP and TCP or UDP headers with their options: where the payload begins. 0 unless kind is tcp or udp. */
   headerLength = 0
   /** Bytes of TCP or UDP payload, as the headers tell (Ethernet padding is not in it); of a cut frame as on the wire. */
   payloadLength = 0
   // TCP alone:
   seq = 0
   ack = 0
-  /** The TCP flags byte: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32. */
+  /** The TCP flags byte: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128. */
   tcpFlags = 0
+  /** As it stands there, not scaled. */
   window = 0
   urgentPointer = 0
 }
@@ -62,8 +68,13 @@ const FRAGMENT = 44
 const DESTINATION = 60
 
 /**
- * Reads the headers of the frame of `length` bytes at `offset`. `wireLength` is its length on the
- * wire, more than `length` where a capture was cut. Never throws and never reads outside.
+ * Reads the headers of the frame of `length` bytes at `offset`, and returns `into`. `wireLength` is
+ * its length on the wire, more than `length` where a capture was cut. Never throws and never reads
+ * outside the frame.
+ *
+ * An IPv4 total length or IPv6 payload length of 0 stands for all of the wire length when the
+ * packet is TCP: so look captures of segments that hardware was to cut (TSO), those of more than
+ * 64 KiB always (BIG TCP, RFC 2675).
  */
 export function parseFrame(
   bytes: Uint8Array,
@@ -74,6 +85,7 @@ export function parseFrame(
 ): FrameLayout {
   const end = Math.min(offset + length, bytes.length)
   into.kind = FrameKind.malformed
+  into.length = Math.max(end - offset, 0)
   into.etherType = 0
   into.vlan = -1
   into.ipVersion = 0
@@ -121,17 +133,20 @@ function parseIpv4(
   const at = offset + into.ipOffset
   if (at + 20 > end || u8(bytes, at) >> 4 !== 4) return
   const headerBytes = (u8(bytes, at) & 15) * 4
-  const totalBytes = u16(bytes, at + 2)
+  const protocol = u8(bytes, at + 9)
+  // More fragments, or not the first.
+  const fragmented = (u16(bytes, at + 6) & 0x3fff) !== 0
+  let totalBytes = u16(bytes, at + 2)
+  if (totalBytes === 0 && protocol === TCP && !fragmented) totalBytes = onWire - at
   if (headerBytes < 20 || totalBytes < headerBytes) return
   if (at + headerBytes > end || at + totalBytes > onWire) return
   into.ipVersion = 4
   into.addressBytes = 4
   into.sourceOffset = into.ipOffset + 12
   into.destinationOffset = into.ipOffset + 16
-  into.protocol = u8(bytes, at + 9)
+  into.protocol = protocol
   into.l4Offset = into.ipOffset + headerBytes
-  // More fragments, or not the first.
-  if ((u16(bytes, at + 6) & 0x3fff) !== 0) into.kind = FrameKind.fragment
+  if (fragmented) into.kind = FrameKind.fragment
   else parseL4(bytes, offset, end, at + totalBytes, into)
 }
 
@@ -143,31 +158,37 @@ function parseIpv6(
   onWire: number,
   into: FrameLayout,
 ): void {
-  let at = offset + into.ipOffset
-  if (at + 40 > end || u8(bytes, at) >> 4 !== 6) return
-  const packetEnd = at + 40 + u16(bytes, at + 4)
+  const header = offset + into.ipOffset
+  if (header + 40 > end || u8(bytes, header) >> 4 !== 6) return
+  const payloadBytes = u16(bytes, header + 4)
+  let packetEnd = payloadBytes === 0 ? onWire : header + 40 + payloadBytes
   if (packetEnd > onWire) return
-  let next = u8(bytes, at + 6)
-  at += 40
+  let next = u8(bytes, header + 6)
+  let at = header + 40
+  let fragmented = false
   while (next === HOP_BY_HOP || next === ROUTING || next === DESTINATION || next === FRAGMENT) {
     if (at + 8 > end || at + 8 > packetEnd) return
-    const fragmented = next === FRAGMENT && (u16(bytes, at + 2) & 0xfff9) !== 0
+    // Only ever the first (RFC 8200, 4.1).
+    if (next === HOP_BY_HOP && at !== header + 40) return
+    // Segments left: its address and checksum are those of another destination still (8.1).
+    if (next === ROUTING && u8(bytes, at + 3) !== 0) break
+    fragmented = next === FRAGMENT && (u16(bytes, at + 2) & 0xfff9) !== 0
     const headerBytes = next === FRAGMENT ? 8 : 8 + 8 * u8(bytes, at + 1)
     next = u8(bytes, at)
     at += headerBytes
-    if (at > packetEnd) return
-    if (fragmented) {
-      into.kind = FrameKind.fragment
-      break
-    }
+    if (at > end || at > packetEnd) return
+    if (fragmented) break
   }
+  if (payloadBytes === 0 && (next !== TCP || fragmented)) packetEnd = header + 40
+  if (at > packetEnd) return
   into.ipVersion = 6
   into.addressBytes = 16
   into.sourceOffset = into.ipOffset + 8
   into.destinationOffset = into.ipOffset + 24
   into.protocol = next
   into.l4Offset = at - offset
-  if (into.kind !== FrameKind.fragment) parseL4(bytes, offset, end, packetEnd, into)
+  if (fragmented) into.kind = FrameKind.fragment
+  else parseL4(bytes, offset, end, packetEnd, into)
 }
 
 /** RFC 9293, 3.1; RFC 768. */
@@ -187,14 +208,20 @@ function parseL4(
   if (at + least > end || at + least > packetEnd) return
   const headerBytes = into.protocol === TCP ? (u8(bytes, at + 12) >> 4) * 4 : 8
   if (headerBytes < least || at + headerBytes > packetEnd || at + headerBytes > end) return
+  let payloadBytes = packetEnd - at - headerBytes
+  if (into.protocol === UDP) {
+    const udpBytes = u16(bytes, at + 4)
+    // Over IPv6, 0 is all there is (RFC 2675, 4); over IPv4 nothing says so.
+    if (udpBytes !== 0 || into.ipVersion === 4) {
+      if (udpBytes < 8 || udpBytes - 8 > payloadBytes) return
+      payloadBytes = udpBytes - 8
+    }
+  }
   into.sourcePort = u16(bytes, at)
   into.destinationPort = u16(bytes, at + 2)
   into.headerLength = into.l4Offset + headerBytes
-  into.payloadLength = packetEnd - at - headerBytes
+  into.payloadLength = payloadBytes
   if (into.protocol === UDP) {
-    const udpBytes = u16(bytes, at + 4)
-    if (udpBytes !== 0 && (udpBytes < 8 || udpBytes - 8 > into.payloadLength)) return
-    if (udpBytes !== 0) into.payloadLength = udpBytes - 8
     into.kind = FrameKind.udp
     return
   }
