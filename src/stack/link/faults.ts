@@ -1,7 +1,7 @@
 /**
  * A link around a link that loses, doubles, reorders, corrupts and delays what it receives. Each
- * frame's fate depends on the seed and on the frames before it alone, not on when anybody looks:
- * the same seed is the same run. What is transmitted passes untouched: a wire with faults both
+ * frame's fate depends on the seed and on the frames before it alone, not on when anybody looks,
+ * as long as there is memory to hold them: the same seed is the same run. What is transmitted passes untouched: a wire with faults both
  * ways has such a link at either end.
  */
 

@@ -171,13 +171,14 @@ export class TcpGenerator implements Link {
     const payload = this.#payloads[at] ?? 0
     const offset = this.#offsets[at] ?? 0
     // A SYN takes the sequence number before the first byte's.
-    const seq = ((this.#firstSeq[flow] ?? 0) + (stage === OPENING ? -1 : sent)) % 2 ** 32
-    this.#writeSeq(offset + this.#l4Offset, seq, this.#sums[at] ?? 0)
+    const seq = (this.#firstSeq[flow] ?? 0) + (stage === OPENING ? -1 : sent)
+    // As an integer of 32 bits, which passes without a box of its own.
+    this.#writeSeq(offset + this.#l4Offset, seq | 0, this.#sums[at] ?? 0)
 
     this.#sentBytes[flow] = sent + payload
     this.frames++
     this.payloadBytes += payload
-    this.#advance(flow, stage, sent + payload)
+    if (stage !== DATA || sent + payload === this.#totalBytes) this.#advance(flow, stage)
     const frame = this.#frame
     frame.offset = offset
     frame.length = this.#headerLength + payload
@@ -209,9 +210,8 @@ export class TcpGenerator implements Link {
   /** RFC 1624: of what was summed once only the sequence number changes. */
   #writeSeq(at: number, seq: number, sum: number): void {
     const { bytes } = this.#memory
-    const unsigned = seq >>> 0
-    const high = unsigned >>> 16
-    const low = unsigned & 0xffff
+    const high = seq >>> 16
+    const low = seq & 0xffff
     bytes[at + 4] = high >> 8
     bytes[at + 5] = high
     bytes[at + 6] = low >> 8
@@ -247,18 +247,14 @@ export class TcpGenerator implements Link {
     return slot
   }
 
-  #advance(flow: number, stage: number, sent: number): void {
+  /** To the next stage. */
+  #advance(flow: number, stage: number): void {
     if (stage === OPENING) this.#stages[flow] = DATA
-    else if (stage === CLOSING) this.#finish(flow)
-    else if (sent === this.#totalBytes) {
-      if (this.#handshake) this.#stages[flow] = CLOSING
-      else this.#finish(flow)
+    else if (stage === DATA && this.#handshake) this.#stages[flow] = CLOSING
+    else {
+      this.#stages[flow] = DONE
+      this.#active--
     }
-  }
-
-  #finish(flow: number): void {
-    this.#stages[flow] = DONE
-    this.#active--
   }
 
   /** Payload of a data slot, or of the one behind them: what remains at the end of a bounded flow. */

@@ -9,8 +9,9 @@ export const ENHANCED_PACKET = 6
 export const BYTE_ORDER_MAGIC = 0x1a2b3c4d
 /** Type and length in front, length again behind. */
 export const BLOCK_OVERHEAD = 12
-/** The fields of an enhanced packet block in front of the packet, type and length included. */
+/** The fields of packet blocks in front of the packet, type and length included. */
 export const ENHANCED_HEADER = 28
+export const SIMPLE_HEADER = 12
 
 export const OPT_END = 0
 export const IF_TSRESOL = 9

@@ -22,6 +22,7 @@ import {
   OPT_END,
   PACKET,
   SECTION_HEADER,
+  SIMPLE_HEADER,
   SIMPLE_PACKET,
 } from './pcapng-blocks.ts'
 import { InterfaceClock, type TimeOrigin } from './pcapng-time.ts'
@@ -92,6 +93,7 @@ export class PcapngReader implements PacketReader {
   /** An enhanced packet, or its obsolete forerunner with a shorter interface number. */
   #readPacket(type: number, into: CapturedPacket): boolean {
     const window = this.#window
+    this.#checkLength(0, ENHANCED_HEADER)
     if (!window.has(ENHANCED_HEADER)) return false
     const little = this.#little
     const { bytes } = window
@@ -113,13 +115,14 @@ export class PcapngReader implements PacketReader {
   /** Has no time: that of the packet before it. */
   #readSimplePacket(into: CapturedPacket): boolean {
     const window = this.#window
-    if (!window.has(12)) return false
+    this.#checkLength(0, SIMPLE_HEADER)
+    if (!window.has(SIMPLE_HEADER)) return false
     const originalLength = read32(window.bytes, window.at + 8, this.#little)
     const { snapBytes } = this.#interface(0)
     const length = snapBytes === 0 ? originalLength : Math.min(snapBytes, originalLength)
-    this.#checkLength(length, 12)
-    if (!window.has(12 + length)) return false
-    this.#give(into, 12, length, originalLength)
+    this.#checkLength(length, SIMPLE_HEADER)
+    if (!window.has(SIMPLE_HEADER + length)) return false
+    this.#give(into, SIMPLE_HEADER, length, originalLength)
     return true
   }
 
