@@ -1,22 +1,45 @@
 /** Frames for tests of links. */
 
 import { makeFrameMemory } from '../wire/frame-memory.ts'
+import { emptyFrame } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
 
-/** A frame of `length` bytes that carries its number, in memory of its own. */
+/** Where test frames lie: one memory, gone through again and again. */
+const memory = makeFrameMemory(2 ** 23)
+let next = 0
+
+/** A frame of `length` bytes that carries its number; good until some MiB of others have been made. */
 export function numbered(number: number, length = 64): LinkFrame {
-  const memory = makeFrameMemory(Math.max(length, 4))
-  memory.bytes.fill(number & 0xff)
-  new DataView(memory.bytes.buffer, memory.bytes.byteOffset).setUint32(0, number)
-  return { memory, offset: 0, length, originalLength: length, timeNs: 0, checksum: 'complete' }
+  const frame = emptyFrame(memory)
+  frame.offset = place(Math.max(length, 4))
+  frame.length = length
+  frame.originalLength = length
+  memory.bytes.fill(number & 0xff, frame.offset, frame.offset + length)
+  if (length >= 4) view().setUint32(frame.offset, number)
+  return frame
 }
 
-/** A frame of these bytes, in memory of its own, not at its beginning. */
+/** A frame of these bytes. */
 export function frameOf(bytes: Uint8Array, timeNs = 0): LinkFrame {
-  const memory = makeFrameMemory(bytes.length + 7)
-  memory.bytes.set(bytes, 7)
-  const { length } = bytes
-  return { memory, offset: 7, length, originalLength: length, timeNs, checksum: 'complete' }
+  const frame = emptyFrame(memory)
+  frame.offset = place(bytes.length)
+  frame.length = bytes.length
+  frame.originalLength = bytes.length
+  frame.timeNs = timeNs
+  memory.bytes.set(bytes, frame.offset)
+  return frame
+}
+
+/** At odd places, too. */
+function place(bytes: number): number {
+  if (next + bytes > memory.bytes.length) next = 0
+  const at = next
+  next += bytes + 7
+  return at
+}
+
+function view(): DataView {
+  return new DataView(memory.bytes.buffer, memory.bytes.byteOffset)
 }
 
 /** A frame's bytes, copied. */

@@ -43,7 +43,7 @@ test('the sender may use its frame again; what the receiver got stays until it a
   frame.checksum = 'partial'
   frame.originalLength = 1200
   left.transmit(frame, 0)
-  frame.memory.bytes.fill(0)
+  frame.memory.bytes.fill(0, frame.offset, frame.offset + 1000)
   const got = right.receive(0)
   assert.ok(got !== undefined)
   // The queue is filled up around the frame in hand.

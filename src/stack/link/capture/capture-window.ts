@@ -4,7 +4,7 @@
  * into the other half, with the part of a record that had been read already copied to its front.
  */
 
-import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
+import type { FrameMemory } from '../../wire/frame-memory.ts'
 
 /** Where a capture's bytes come from: a file, or a test. */
 export interface CaptureSource {
@@ -32,11 +32,11 @@ export class CaptureWindow {
   #fileBase = 0
   #sourceEnded = false
 
-  constructor(source: CaptureSource, windowBytes: number) {
+  constructor(source: CaptureSource, memory: FrameMemory) {
     this.#source = source
-    this.#halfBytes = Math.floor(windowBytes / 2)
-    this.memory = makeFrameMemory(2 * this.#halfBytes)
-    this.bytes = this.memory.bytes
+    this.memory = memory
+    this.bytes = memory.bytes
+    this.#halfBytes = this.bytes.length >>> 1
   }
 
   /** Bytes that can be asked for in one piece. */

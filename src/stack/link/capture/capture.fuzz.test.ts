@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { isNetmemError } from '../../../errors.ts'
 import { Random } from '../random.ts'
-import { filler, PcapngBuilder, sourceOf } from './capture.test.helper.ts'
+import { filler, memoryOf, PcapngBuilder, sourceOf } from './capture.test.helper.ts'
 import { CaptureLink } from './open-capture.ts'
 import { encodePcap } from './pcap-writer.ts'
 
@@ -18,7 +18,7 @@ function read(file: Uint8Array): number {
   const source = sourceOf(file, 700)
   let frames = 0
   try {
-    const link = new CaptureLink(source, true, true, WINDOW)
+    const link = new CaptureLink(source, true, true, memoryOf(WINDOW))
     try {
       readAll(link, file)
     } finally {

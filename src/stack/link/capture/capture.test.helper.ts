@@ -1,5 +1,6 @@
 /** Capture files for tests, made in memory and read from there. */
 
+import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import type { LinkFrame } from '../link.ts'
 import type { CaptureSource } from './capture-window.ts'
 import { CaptureLink } from './open-capture.ts'
@@ -32,13 +33,22 @@ class Source implements CaptureSource {
   }
 }
 
+/** Memory that all tests of a file take turns with: what another left there must not show. */
+const memories = new Map<number, FrameMemory>()
+
+export function memoryOf(bytes: number): FrameMemory {
+  const memory = memories.get(bytes) ?? makeFrameMemory(bytes)
+  memories.set(bytes, memory)
+  return memory
+}
+
 /** A capture of these bytes, read through a window of `windowBytes`. */
 export function linkOf(
   bytes: Uint8Array,
   options: { windowBytes?: number; readBytes?: number; keepTiming?: boolean } = {},
 ): CaptureLink {
   const { windowBytes = 4096, readBytes = 1000, keepTiming = true } = options
-  return new CaptureLink(sourceOf(bytes, readBytes), keepTiming, true, windowBytes)
+  return new CaptureLink(sourceOf(bytes, readBytes), keepTiming, true, memoryOf(windowBytes))
 }
 
 export interface Seen {

@@ -23,7 +23,7 @@ test('packets as they were written, whatever is between them', () => {
     fc.property(
       fc.array(step, { maxLength: 40 }),
       fc.boolean(),
-      fc.integer({ min: 4096, max: 9000 }),
+      fc.constantFrom(4096, 5001, 9000),
       fc.integer({ min: 1, max: 5000 }),
       (steps, little, windowBytes, readBytes) => {
         const builder = new PcapngBuilder(little).section().interface().interface({ tsresol: 9 })
