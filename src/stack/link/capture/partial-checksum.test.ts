@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FrameKind, FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { bytesOf, frameOf } from '../frames.test.helper.ts'
+import { createGenerator } from '../generator.ts'
+import type { LinkFrame } from '../link.ts'
+import { completeChecksum } from './complete-checksum.ts'
+import { hasPartialChecksum, pseudoHeaderSum } from './partial-checksum.ts'
+
+const layout = new FrameLayout()
+
+function isPartial({ memory, offset, length }: LinkFrame): boolean {
+  return hasPartialChecksum(memory.bytes, offset, parseFrame(memory.bytes, offset, length, layout))
+}
+
+test('what an offloading sender makes is partial, what others make is not', () => {
+  for (const ipVersion of [4, 6] as const) {
+    for (const mss of [1, 1448, 65_000]) {
+      const options = { ipVersion, mss, framesPerFlow: 3, flows: 2 }
+      const partial = createGenerator({ ...options, checksum: 'partial' })
+      const complete = createGenerator(options)
+      for (let taken = 0; taken < 20; taken++) {
+        const left = partial.receive(0)
+        const whole = complete.receive(0)
+        assert.ok(left !== undefined && whole !== undefined)
+        assert.ok(isPartial(left))
+        assert.ok(!isPartial(whole))
+        // Completing the one makes the other.
+        const copy = Uint8Array.of(1, 2, 3, ...bytesOf(left))
+        assert.ok(completeChecksum(left, layout, copy, 3))
+        assert.deepEqual(copy.subarray(3), bytesOf(whole))
+      }
+    }
+  }
+})
+
+/** 10.0.0.1:1 to 10.0.0.2:2 over UDP with this payload and checksum. */
+function udp(payload: number[], checksum: number): LinkFrame {
+  const bytes = new Uint8Array(42 + payload.length)
+  bytes.set([8, 0, 0x45, 0, 0, 28 + payload.length, 0, 0, 0, 0, 64, 17], 12)
+  bytes.set([10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2, 0, 8 + payload.length], 26)
+  bytes.set([checksum >> 8, checksum & 255, ...payload], 40)
+  return frameOf(bytes)
+}
+
+test('UDP: no checksum is not a partial one; a sum of 0 is written as 0xffff', () => {
+  assert.ok(!isPartial(udp([1, 2], 0)))
+  // 10.0.0.1 + 10.0.0.2 + 17 + 10.
+  const partial = udp([1, 2], 0x141e)
+  assert.ok(isPartial(partial))
+  assert.equal(pseudoHeaderSum(partial.memory.bytes, partial.offset, layout), 0x141e)
+  assert.equal(layout.kind, FrameKind.udp)
+  // A payload that makes the sum 0xffff: 0x141e + 1 + 2 + 10 + payload.
+  const rest = 0xffff - 0x141e - 13
+  const zero = udp([rest >> 8, rest & 255], 0x141e)
+  assert.ok(isPartial(zero))
+  const copy = bytesOf(zero)
+  assert.ok(completeChecksum(zero, layout, copy, 0))
+  assert.deepEqual([copy[40], copy[41]], [0xff, 0xff])
+})
+
+test('fragments and other protocols have none; what is not all there is not completed', () => {
+  const fragment = udp([1, 2], 0x141e)
+  fragment.memory.bytes[fragment.offset + 20] = 0x20
+  assert.ok(!isPartial(fragment))
+  assert.ok(!completeChecksum(fragment, layout, new Uint8Array(100), 0))
+  const cut = udp([1, 2], 0x141e)
+  parseFrame(cut.memory.bytes, cut.offset, 43, layout, 44)
+  assert.ok(hasPartialChecksum(cut.memory.bytes, cut.offset, layout))
+  cut.length = 43
+  assert.ok(!completeChecksum(cut, layout, new Uint8Array(100), 0))
+})

@@ -1,0 +1,45 @@
+/**
+ * Times of a pcapng interface as ns from the file's first packet. Its ticks are 64-bit numbers of
+ * a unit of its own; the difference to the first packet's is exact as a double as long as a
+ * capture lasts less than 104 days in ns.
+ */
+
+/** Where all interfaces' times begin; `undefined` before the first packet. */
+export interface TimeOrigin {
+  ns: bigint | undefined
+}
+
+export class InterfaceClock {
+  /** Ticks per second. */
+  readonly #resolution: bigint
+  readonly #offsetSeconds: bigint
+  readonly #nsPerTick: number
+  // This interface's first packet.
+  #firstHigh = -1
+  #firstLow = 0
+  #firstNs = 0
+
+  /** As options if_tsresol, 6 by default, and if_tsoffset, 0 by default, say. */
+  constructor(tsresol: number, offsetSeconds: bigint) {
+    const exponent = tsresol & 0x7f
+    this.#resolution = (tsresol & 0x80) === 0 ? 10n ** BigInt(exponent) : 2n ** BigInt(exponent)
+    this.#offsetSeconds = offsetSeconds
+    this.#nsPerTick = 1e9 / Number(this.#resolution)
+  }
+
+  toNs(high: number, low: number, origin: TimeOrigin): number {
+    if (this.#firstHigh < 0) this.#begin(high, low, origin)
+    const ticks = (high - this.#firstHigh) * 2 ** 32 + (low - this.#firstLow)
+    return this.#firstNs + Math.round(ticks * this.#nsPerTick)
+  }
+
+  /** Once for each interface, so it may take its time to be exact. */
+  #begin(high: number, low: number, origin: TimeOrigin): void {
+    this.#firstHigh = high
+    this.#firstLow = low
+    const ticks = (BigInt(high) << 32n) | BigInt(low)
+    const ns = this.#offsetSeconds * 1_000_000_000n + (ticks * 1_000_000_000n) / this.#resolution
+    origin.ns ??= ns
+    this.#firstNs = Number(ns - origin.ns)
+  }
+}

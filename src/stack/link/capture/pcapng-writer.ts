@@ -1,0 +1,220 @@
+/** Writes pcapng files (draft-ietf-opsawg-pcapng): one Ethernet interface with times in ns, and what a NIC says of each packet. */
+
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { ArgumentRangeError, checkInteger, LifetimeError } from '../../../errors.ts'
+import { FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import type { LinkFrame } from '../link.ts'
+import { completeChecksum } from './complete-checksum.ts'
+import { LINK_TYPE_ETHERNET, MAX_CAPTURED_BYTES } from './packet-reader.ts'
+import {
+  BYTE_ORDER_MAGIC,
+  ENHANCED_HEADER,
+  ENHANCED_PACKET,
+  EPB_HASH,
+  EPB_QUEUE,
+  HASH_TOEPLITZ,
+  IF_TSRESOL,
+  INTERFACE_DESCRIPTION,
+  OPT_END,
+  SECTION_HEADER,
+} from './pcapng-blocks.ts'
+
+export interface PcapngOptions {
+  /** Complete partial checksums, in the file alone; on by default. Not possible where payload is absent. */
+  readonly completeChecksums?: boolean
+  /** When the link's clock was 0, in ns since 1970: 0 to 2^64 − 1; 0 by default. */
+  readonly startNs?: bigint
+  /** Bytes written of each frame at most, 14 to 256 KiB; 256 KiB by default. */
+  readonly snapBytes?: number
+}
+
+/** What is known of a packet besides its frame. */
+export interface PacketNotes {
+  /** The RX queue it came by, 0 or more: option epb_queue. */
+  readonly queue?: number
+  /** Its RSS hash, signed or not: option epb_hash, as Toeplitz. */
+  readonly hash?: number
+  /** Bytes to write, where the rest is in device memory: its linear bytes. All that are there by default. */
+  readonly linearBytes?: number
+}
+
+/** Buffered for one write: many small frames, or one of the largest with its block around it. */
+const BUFFER_BYTES = 2 * MAX_CAPTURED_BYTES
+/** A block's fields, options, padding and lengths. */
+const BLOCK_ROOM = ENHANCED_HEADER + 64
+const NO_NOTES: PacketNotes = {}
+
+/**
+ * Makes a pcapng file at `path`, in the place of one that is there.
+ *
+ * @throws the system's own error when it cannot be made; NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
+ */
+export function writePcapng(path: string, options: PcapngOptions = {}): PcapngWriter {
+  return new PcapngWriter(path, options)
+}
+
+/** Made by {@link writePcapng}; close it, or the end is missing. */
+export class PcapngWriter {
+  /** Packets written. */
+  packets = 0
+  /** Of them those whose checksum was completed. */
+  completed = 0
+  readonly #file: number
+  readonly #buffer = new Uint8Array(BUFFER_BYTES)
+  readonly #view = new DataView(this.#buffer.buffer)
+  readonly #layout = new FrameLayout()
+  readonly #complete: boolean
+  readonly #snapBytes: number
+  readonly #startHigh: number
+  readonly #startLow: number
+  #at = 0
+  #closed = false
+
+  /** @internal */
+  constructor(path: string, options: PcapngOptions) {
+    this.#complete = options.completeChecksums ?? true
+    this.#snapBytes = checkInteger(
+      'snapBytes',
+      options.snapBytes ?? MAX_CAPTURED_BYTES,
+      14,
+      MAX_CAPTURED_BYTES,
+    )
+    const startNs = options.startNs ?? 0n
+    if (startNs < 0n || startNs >= 2n ** 64n) {
+      throw new ArgumentRangeError(
+        'NETMEM_OUT_OF_RANGE',
+        `startNs must be ns since 1970, 0 to 2^64 − 1, not ${startNs}.`,
+      )
+    }
+    this.#startHigh = Number(startNs >> 32n)
+    this.#startLow = Number(startNs & 0xffff_ffffn)
+    this.#file = openSync(path, 'w')
+    this.#writeHeader()
+  }
+
+  /** Appends a frame. The system's own error when the file cannot be written; NETMEM_DEVICE_CLOSED after a close. */
+  write(frame: LinkFrame, notes: PacketNotes = NO_NOTES): void {
+    if (this.#closed) {
+      throw new LifetimeError(
+        'NETMEM_DEVICE_CLOSED',
+        'This capture file is closed. Write what belongs into it before.',
+      )
+    }
+    const length = Math.min(
+      frame.length,
+      this.#snapBytes,
+      Math.max(0, notes.linearBytes ?? frame.length),
+    )
+    if (this.#at + BLOCK_ROOM + length > BUFFER_BYTES) this.flush()
+    const view = this.#view
+    const start = this.#at
+    // 64-bit times in halves: a double has but 53 bits.
+    const ns = Math.max(0, Math.round(frame.timeNs))
+    const low = this.#startLow + (ns % 2 ** 32)
+    const high = this.#startHigh + Math.floor(ns / 2 ** 32) + (low >= 2 ** 32 ? 1 : 0)
+    view.setUint32(start, ENHANCED_PACKET, true)
+    view.setUint32(start + 8, 0, true)
+    view.setUint32(start + 12, high, true)
+    view.setUint32(start + 16, low, true)
+    view.setUint32(start + 20, length, true)
+    view.setUint32(start + 24, frame.originalLength, true)
+    const data = start + ENHANCED_HEADER
+    this.#buffer.set(frame.memory.view(frame.offset, length), data)
+    if (frame.checksum === 'partial' && this.#complete && this.#completeCopy(frame, length, data)) {
+      this.completed++
+    }
+    this.#at = data + length
+    this.#pad()
+    this.#writeNotes(notes)
+    this.#endBlock(start)
+    this.packets++
+  }
+
+  /** Hands what is buffered to the system. */
+  flush(): void {
+    for (let from = 0; from < this.#at; ) {
+      from += writeSync(this.#file, this.#buffer, from, this.#at - from)
+    }
+    this.#at = 0
+  }
+
+  /** Writes what is buffered and closes the file; once, later calls do nothing. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    try {
+      this.flush()
+    } finally {
+      closeSync(this.#file)
+    }
+  }
+
+  /** Only of a copy with all of the segment in it. */
+  #completeCopy(frame: LinkFrame, length: number, data: number): boolean {
+    const { bytes } = frame.memory
+    parseFrame(bytes, frame.offset, frame.length, this.#layout, frame.originalLength)
+    const { headerLength, payloadLength } = this.#layout
+    if (headerLength + payloadLength > length) return false
+    return completeChecksum(frame, this.#layout, this.#buffer, data)
+  }
+
+  #writeNotes(notes: PacketNotes): void {
+    const { queue, hash } = notes
+    if (queue === undefined && hash === undefined) return
+    const view = this.#view
+    if (hash !== undefined) {
+      this.#option(EPB_HASH, 5)
+      view.setUint8(this.#at, HASH_TOEPLITZ)
+      view.setUint32(this.#at + 1, hash)
+      this.#at += 5
+      this.#pad()
+    }
+    if (queue !== undefined) {
+      this.#option(EPB_QUEUE, 4)
+      view.setUint32(this.#at, queue, true)
+      this.#at += 4
+    }
+    this.#option(OPT_END, 0)
+  }
+
+  #writeHeader(): void {
+    const view = this.#view
+    view.setUint32(0, SECTION_HEADER, true)
+    view.setUint32(8, BYTE_ORDER_MAGIC, true)
+    view.setUint16(12, 1, true)
+    // Of unknown length: −1.
+    view.setUint32(16, 0xffff_ffff, true)
+    view.setUint32(20, 0xffff_ffff, true)
+    this.#at = 24
+    this.#endBlock(0)
+    const start = this.#at
+    view.setUint32(start, INTERFACE_DESCRIPTION, true)
+    view.setUint16(start + 8, LINK_TYPE_ETHERNET, true)
+    view.setUint32(start + 12, this.#snapBytes, true)
+    this.#at += 16
+    this.#option(IF_TSRESOL, 1)
+    view.setUint8(this.#at++, 9)
+    this.#pad()
+    this.#option(OPT_END, 0)
+    this.#endBlock(start)
+  }
+
+  #option(code: number, length: number): void {
+    this.#view.setUint16(this.#at, code, true)
+    this.#view.setUint16(this.#at + 2, length, true)
+    this.#at += 4
+  }
+
+  /** Blocks and options begin at multiples of 4; so does the buffer. */
+  #pad(): void {
+    while (this.#at % 4 !== 0) this.#buffer[this.#at++] = 0
+  }
+
+  /** Writes a block's length at its end and, behind its type, at its beginning. */
+  #endBlock(start: number): void {
+    const bytes = this.#at + 4 - start
+    this.#view.setUint32(start + 4, bytes, true)
+    this.#view.setUint32(this.#at, bytes, true)
+    this.#at += 4
+  }
+}
