@@ -20,6 +20,7 @@ import {
   RxCompletion,
   type RxFrontEnd,
 } from './rx-front-end.ts'
+import { SHORT_COPY_BYTES, ShortCopy } from './short-copy.ts'
 
 /** What the NIC found out about a frame's checksums. */
 export const CHECKSUM_NONE = 0
@@ -31,9 +32,6 @@ export const DELIVERED = 0
 /** The driver has not posted what it takes: the only one that waiting helps against. Not counted yet. */
 export const OUT_OF_BUFFER = 1
 export const DROPPED = 2
-
-/** Below it a loop is faster than a copy by view. */
-const SHORT_BYTES = 96
 
 /** A posted buffer that a frame is about to take, and the memory it is in. */
 class Piece implements PostedBuffer {
@@ -65,6 +63,7 @@ export class RxQueue {
   readonly #header = new Piece()
   readonly #completion = new RxCompletion()
   readonly #aggregate = new RxAggregate()
+  readonly #shortCopy = new ShortCopy()
   /** Pieces that the present frame takes. */
   #count = 0
   /** What {@link plan} found. */
@@ -98,6 +97,7 @@ export class RxQueue {
     this.forgetMemory()
     for (const piece of this.#pieces) piece.memory = undefined
     this.#header.memory = undefined
+    this.#shortCopy.forget()
   }
 
   /** To be called before a batch: something may have been unmapped since the last. */
@@ -221,7 +221,9 @@ export class RxQueue {
 
   #writeHeaders(frame: LinkFrame, linear: number): void {
     const { memory, offset } = this.#header
-    if (memory !== undefined) copy(frame, frame.offset, linear, memory, offset)
+    if (memory === undefined) return
+    if (linear > SHORT_COPY_BYTES) copy(frame, frame.offset, linear, memory, offset)
+    else this.#shortCopy.copy(frame.memory.bytes, frame.offset, linear, memory, offset)
   }
 
   #writePayload(frame: LinkFrame, from: number, rest: number): void {
@@ -348,12 +350,13 @@ export class RxQueue {
   }
 }
 
-/** `frame.memory` keeps its views: a view made for each frame would be garbage. */
-function copy(frame: LinkFrame, from: number, bytes: number, memory: Uint8Array, to: number): void {
-  if (bytes > SHORT_BYTES) {
-    memory.set(frame.memory.view(from, bytes), to)
-    return
-  }
-  const source = frame.memory.bytes
-  for (let at = 0; at < bytes; at++) memory[to + at] = source[from + at] ?? 0
+/** `frame.memory` keeps its views: one made for each frame would be garbage. */
+function copy(
+  { memory }: LinkFrame,
+  from: number,
+  bytes: number,
+  to: Uint8Array,
+  toOffset: number,
+): void {
+  to.set(memory.view(from, bytes), toOffset)
 }

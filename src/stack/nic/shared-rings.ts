@@ -195,14 +195,13 @@ export class NicRxRing implements RxFrontEnd {
   #taken = 0
   #posted = 0
   #completed = 0
-  #reaped = 0
 
   constructor(rings: RxRings) {
     this.#words = new Int32Array(rings.memory)
     this.#mask = rings.entries - 1
     this.#headers = rings.headers
     const first = this.#words[FIRST] ?? 0
-    this.#taken = this.#posted = this.#completed = this.#reaped = first
+    this.#taken = this.#posted = this.#completed = first
   }
 
   posted(): number {
@@ -228,9 +227,8 @@ export class NicRxRing implements RxFrontEnd {
   }
 
   room(): number {
-    this.#reaped = Atomics.load(this.#words, REAPED)
-    const room = this.#mask + 1 - ((this.#completed - this.#reaped) | 0)
-    return Math.min(room, this.#mask + 1)
+    const used = (this.#completed - Atomics.load(this.#words, REAPED)) | 0
+    return this.#mask + 1 - Math.max(0, used)
   }
 
   headerBuffer(ahead: number, into: PostedBuffer): void {

@@ -14,9 +14,6 @@ import { TX_CHECKSUM, TX_END_OF_PACKET, type TxFrontEnd, type TxPiece } from './
 export const MAX_TX_PIECES = 18
 
 const ETHERNET_BYTES = 14
-/** Below it a loop is faster than a copy by view. */
-const SHORT_BYTES = 96
-
 /** What is wrong with a packet. */
 const NOTHING = 0
 const DMA_FAULT = 1
@@ -137,8 +134,7 @@ export class TxQueue {
       this.#wrong = LENGTH
       return
     }
-    if (bytes > SHORT_BYTES) target.set(this.#views.view(source, offset, bytes), to)
-    else for (let at = 0; at < bytes; at++) target[to + at] = source[offset + at] ?? 0
+    target.set(this.#views.view(source, offset, bytes), to)
     this.#bytes = to + bytes
   }
 
