@@ -1,9 +1,13 @@
 /**
  * The rings that a driver and a NIC in another thread share: posted buffers one way, completions
  * the other. One producer and one consumer each; a count that only its writer writes stands on a
- * cache line of its own.
+ * cache line of its own. Counts run on past 2^32: only their differences mean anything.
+ *
+ * A header buffer belongs to a completion. The NIC may write it again once the driver has flushed
+ * after polling that completion, so the driver copies headers out before it flushes.
  */
 
+import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** What both sides of a queue's rings are made from; crosses `postMessage`. */
@@ -26,6 +30,8 @@ export interface HeaderPage {
 
 // Words of the shared memory, each counter on its own line of 64 bytes.
 const POSTED = 0
+/** Where all counts began; never written again. */
+const FIRST = 1
 const COMPLETED = 16
 /** Posted buffers that the NIC has taken: where it goes on when the queue is started again. */
 const TAKEN = 17
@@ -40,14 +46,51 @@ const COMPLETION_WORDS = 8
 const WORK = 0
 const ASLEEP = 1
 
-/** Makes the memory of one queue's rings. `entries` is a power of two. */
+/** Counts begin shortly before they wrap, as the kernel's jiffies do: every run passes the place where mistakes would be. */
+const FIRST_COUNT = -256
+const ENTRIES_MAX = 65536
+
+/**
+ * Makes the memory of one queue's rings. `entries` is a power of two, 1 to 65536; with header split
+ * there are as many header buffers. Throws NETMEM_OUT_OF_RANGE.
+ */
 export function makeRxRings(
   entries: number,
   headers: RxRings['headers'],
   doorbell: SharedArrayBuffer,
+  firstCount: number = FIRST_COUNT,
 ): RxRings {
-  const words = DESCRIPTORS + entries * (DESCRIPTOR_WORDS + COMPLETION_WORDS)
-  return { memory: new SharedArrayBuffer(4 * words), entries, headers, doorbell }
+  checkEntries(entries, 1)
+  if (headers !== undefined) checkHeaders(headers, entries)
+  const ring = DESCRIPTORS + entries * (DESCRIPTOR_WORDS + COMPLETION_WORDS)
+  const words = new Int32Array(new SharedArrayBuffer(4 * ring))
+  for (const word of [POSTED, FIRST, COMPLETED, TAKEN, REAPED]) words[word] = firstCount
+  return { memory: words.buffer, entries, headers, doorbell }
+}
+
+/** Throws NETMEM_OUT_OF_RANGE unless a ring can have so many entries. */
+export function checkEntries(entries: number, min: number): void {
+  checkInteger('entries', entries, min, ENTRIES_MAX)
+  if ((entries & (entries - 1)) === 0) return
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `entries must be a power of two, not ${entries}.`,
+  )
+}
+
+function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: number): void {
+  const each = pages[0]?.buffers ?? 0
+  let buffers = 0
+  let alike = true
+  for (const [at, page] of pages.entries()) {
+    if (page.buffers > each || (page.buffers < each && at < pages.length - 1)) alike = false
+    buffers += page.buffers
+  }
+  if (alike && buffers >= entries) return
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `There must be a header buffer for each of the ${entries} completions, as many in every page but the last, and no more in that.`,
+  )
 }
 
 /** The doorbell of a NIC. */
@@ -87,6 +130,7 @@ export class DriverRxRing {
     this.#words = new Int32Array(rings.memory)
     this.#doorbell = new Int32Array(rings.doorbell)
     this.#mask = rings.entries - 1
+    this.#posted = this.#reaped = this.#completed = this.#words[FIRST] ?? 0
   }
 
   /** Posts a buffer, not yet visible to the NIC. The driver sees to it that no more than `entries` are posted and not completed. */
@@ -153,20 +197,21 @@ export class NicRxRing implements RxFrontEnd {
   #taken = 0
   #posted = 0
   #completed = 0
-  #reaped = 0
 
   constructor(rings: RxRings) {
     this.#words = new Int32Array(rings.memory)
     this.#mask = rings.entries - 1
     this.#headers = rings.headers
-    this.#taken = Atomics.load(this.#words, TAKEN)
+    // Not where counts began: a queue may be stopped and started again.
+    this.#taken = this.#posted = Atomics.load(this.#words, TAKEN)
     this.#completed = Atomics.load(this.#words, COMPLETED)
-    this.#reaped = Atomics.load(this.#words, REAPED)
   }
 
   posted(): number {
     this.#posted = Atomics.load(this.#words, POSTED)
-    return (this.#posted - this.#taken) | 0
+    // A driver may have written anything.
+    const posted = (this.#posted - this.#taken) | 0
+    return Math.max(0, Math.min(posted, this.#mask + 1))
   }
 
   peek(ahead: number, into: PostedBuffer): boolean {
@@ -185,9 +230,8 @@ export class NicRxRing implements RxFrontEnd {
   }
 
   room(): number {
-    const used = (this.#completed - this.#reaped) | 0
-    if (used > this.#mask >> 1) this.#reaped = Atomics.load(this.#words, REAPED)
-    return this.#mask + 1 - ((this.#completed - this.#reaped) | 0)
+    const used = (this.#completed - Atomics.load(this.#words, REAPED)) | 0
+    return this.#mask + 1 - Math.max(0, used)
   }
 
   headerBuffer(ahead: number, into: PostedBuffer): void {

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  ACK,
+  FIN,
+  type FrameSpec,
+  frame,
+  ipChecksumIsRight,
+  layoutOf,
+  PSH,
+  pattern,
+  SYN,
+  timestamps,
+} from './frames.test.helper.ts'
+import { join, oneQueue, receiveAll, wholeOf } from './nic.test.helper.ts'
+
+const COALESCE = { coalesce: true }
+
+function segment(at: number, spec: FrameSpec = {}, bytes = 100): Uint8Array {
+  return frame({ seq: 0xffff_ff00 + at, payload: pattern(bytes, at), ...spec })
+}
+
+test('segments that follow each other are one packet, as one longer segment would be', () => {
+  for (const split of ['off', 'headers', 'fill'] as const) {
+    for (const ipVersion of [4, 6] as const) {
+      const { nic, link, driver } = oneQueue({ split, ...COALESCE })
+      driver.post(4096)
+      link.put(
+        segment(0, { ipVersion, ack: 5, window: 10 }),
+        segment(100, { ipVersion, ack: 7, window: 11 }),
+        segment(200, { ipVersion, ack: 7, window: 9, flags: ACK | PSH }),
+      )
+      const [packet, ...others] = receiveAll(nic, link, driver)
+      assert.equal(others.length, 0)
+      assert.ok(packet !== undefined)
+      assert.equal(packet.segments, 3)
+      assert.equal(packet.ids.length, 1)
+      const payload = join(pattern(100, 0), pattern(100, 100), pattern(100, 200))
+      const spec = { ipVersion, ack: 7, window: 9, flags: ACK | PSH, seq: 0xffff_ff00 }
+      const expected = frame({ ...spec, payload })
+      const whole = wholeOf(packet)
+      const layout = layoutOf(whole)
+      assert.ok(ipChecksumIsRight(whole, 0, layout))
+      // TCP's checksum is the first segment's.
+      for (const bytes of [whole, expected])
+        bytes.fill(0, layout.l4Offset + 16, layout.l4Offset + 18)
+      assert.deepEqual(whole, expected)
+      const stats = nic.stats().device
+      assert.equal(stats.rx_packets, 3)
+      assert.equal(stats.rx_csum_ok, 3)
+      assert.equal(stats.rx_gro_packets, 1)
+      assert.equal(stats.rx_gro_wire_packets, 3)
+      assert.equal(stats.rx_gro_bytes, expected.length)
+      assert.equal(stats.rx_gro_wire_bytes, stats.rx_bytes)
+      assert.equal(stats.rx_hsplit_packets, split === 'off' ? 0 : 3)
+    }
+  }
+})
+
+test('what does not continue a packet begins another', () => {
+  const second: Record<string, readonly [Uint8Array, number?]> = {
+    'a gap': [segment(101)],
+    'a retransmission': [segment(0)],
+    'another flow': [segment(100, { sourcePort: 1001 })],
+    'another address': [segment(100, { source: 3 })],
+    'another VLAN': [segment(100, { vlan: 3 })],
+    'another time to live': [segment(100, { ttl: 3 })],
+    'an older acknowledgement': [segment(100, { ack: 4 })],
+    'other options': [segment(100, { options: pattern(12, 1) })],
+    'no payload': [segment(100, {}, 0)],
+    FIN: [segment(100, { flags: ACK | FIN })],
+    SYN: [segment(100, { flags: ACK | SYN })],
+    RST: [segment(100, { flags: ACK | 4 })],
+    URG: [segment(100, { flags: ACK | 32 })],
+    'congestion flags': [segment(100, { flags: ACK | 64 })],
+    'no ACK': [segment(100, { flags: PSH })],
+    'a wrong checksum': [segment(100, { badChecksum: true })],
+    padding: [segment(100, { padding: 1 })],
+    UDP: [frame({ protocol: 'udp', payload: pattern(100) })],
+    'too long for the rest of the buffer': [segment(100, { ack: 5 }, 1949)],
+  }
+  for (const [name, [bytes]] of Object.entries(second)) {
+    const { nic, link, driver } = oneQueue(COALESCE)
+    driver.post(2048, 2048)
+    link.put(segment(0, { ack: 5 }), bytes)
+    const packets = receiveAll(nic, link, driver)
+    assert.deepEqual(
+      packets.map(({ segments }) => segments),
+      [1, 1],
+      name,
+    )
+    assert.equal(nic.stats().device.rx_gro_packets, 0)
+  }
+  const { nic, link, driver } = oneQueue(COALESCE)
+  driver.post(2048)
+  link.put(segment(0), segment(100, {}, 1948))
+  assert.equal(receiveAll(nic, link, driver)[0]?.segments, 2, 'to the last byte of the buffer')
+})
+
+test('a packet ends with PSH and with its batch', () => {
+  const { nic, link, driver } = oneQueue(COALESCE)
+  driver.post(2048, 2048, 2048)
+  link.put(segment(0, { flags: ACK | PSH }), segment(100), segment(200), segment(300))
+  assert.equal(nic.receive(0, 3), 3)
+  assert.equal(nic.receive(0, 3), 1)
+  assert.deepEqual(
+    driver.read().map(({ segments }) => segments),
+    [1, 2, 1],
+  )
+})
+
+test('timestamps may differ, and the first are kept; other options may not', () => {
+  for (const [first, second, segments] of [
+    [timestamps(1), timestamps(2), 2],
+    [timestamps(1), pattern(12), 1],
+    [pattern(12), timestamps(1), 1],
+    [pattern(12), pattern(12), 2],
+  ] as const) {
+    const { nic, link, driver } = oneQueue(COALESCE)
+    driver.post(2048, 2048)
+    link.put(segment(0, { options: first }), segment(100, { options: second }))
+    const [packet] = receiveAll(nic, link, driver)
+    assert.equal(packet?.segments, segments)
+    assert.deepEqual(packet?.header.subarray(54), first)
+  }
+})
+
+test('a packet stays under 64 KiB, and a frame of several buffers is its own', () => {
+  const { nic, link, driver } = oneQueue(COALESCE, {}, { entries: 64 })
+  driver.post(1 << 17, 1 << 17)
+  const frames = Array.from({ length: 10 }, (_, at) => segment(at * 9000, {}, 9000))
+  link.put(...frames)
+  assert.deepEqual(
+    receiveAll(nic, link, driver).map(({ segments }) => segments),
+    [7, 3],
+  )
+  driver.post(50, 2000, 2000)
+  link.put(segment(0), segment(100))
+  assert.deepEqual(
+    receiveAll(nic, link, driver).map(({ ids }) => ids.length),
+    [2, 1],
+  )
+})
+
+test('unverified segments, and those not split on a queue that splits, are not merged', () => {
+  const unverified = oneQueue(COALESCE, { verifyChecksums: false })
+  unverified.driver.post(2048, 2048)
+  unverified.link.put(segment(0), segment(100))
+  assert.equal(receiveAll(unverified.nic, unverified.link, unverified.driver).length, 2)
+  const overflow = oneQueue(COALESCE)
+  overflow.driver.post(2048, 2048)
+  overflow.nic.setKnobs({ headerOverflowFrames: 1 })
+  overflow.link.put(segment(0), segment(100))
+  assert.equal(receiveAll(overflow.nic, overflow.link, overflow.driver).length, 2)
+})

@@ -1,0 +1,38 @@
+/**
+ * Views of parts of device-mapped memory, kept for the next copy of the same part: sending from the
+ * same pages again makes no garbage. It keeps the memory alive that it has views of, so whoever has
+ * one drops them when there is nothing to do.
+ */
+
+const SLOTS = 1024
+
+export class KeptViews {
+  readonly #views: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(SLOTS).fill(
+    undefined,
+  )
+  #empty = true
+
+  view(memory: Uint8Array, offset: number, bytes: number): Uint8Array {
+    const at = memory.byteOffset + offset
+    const slot = (at ^ (at >>> 10)) & (SLOTS - 1)
+    const kept = this.#views[slot]
+    if (
+      kept !== undefined &&
+      kept.buffer === memory.buffer &&
+      kept.byteOffset === at &&
+      kept.length === bytes
+    ) {
+      return kept
+    }
+    const view = memory.subarray(offset, offset + bytes)
+    this.#views[slot] = view
+    this.#empty = false
+    return view
+  }
+
+  forget(): void {
+    if (this.#empty) return
+    this.#views.fill(undefined)
+    this.#empty = true
+  }
+}

@@ -1,0 +1,86 @@
+/** A NIC in another thread for the tests of the rings: completes and takes what it finds, in order. */
+
+import { parentPort, workerData } from 'node:worker_threads'
+import {
+  type PostedBuffer,
+  RX_CHECKSUM_OK,
+  RX_END_OF_PACKET,
+  RxCompletion,
+} from './rx-front-end.ts'
+import { NicRxRing, type RxRings, sleepUntilWork, workSeen } from './shared-rings.ts'
+import { NicTxRing, type TxRing } from './shared-tx-rings.ts'
+import type { TxPiece } from './tx-front-end.ts'
+
+export interface RingJob {
+  readonly rx: RxRings
+  readonly tx: TxRing
+  /** The one region that header buffers are in: each gets the number of its completion. */
+  readonly headers: SharedArrayBuffer
+  /** Buffers to complete and pieces to take before it ends. */
+  readonly count: number
+}
+
+/** What it says at the end: what was wrong, and how often it slept. */
+export interface RingReport {
+  readonly wrong: readonly string[]
+  readonly slept: number
+}
+
+const { rx, tx, headers, count }: RingJob = workerData
+const rxRing = new NicRxRing(rx)
+const txRing = new NicTxRing(tx)
+const doorbell = new Int32Array(rx.doorbell)
+const headerView = new DataView(headers)
+const buffer: PostedBuffer = { id: -1, region: -1, offset: 0, bytes: 0 }
+const header: PostedBuffer = { ...buffer }
+const piece: TxPiece = { region: -1, offset: 0, bytes: 0, flags: 0 }
+const completion = new RxCompletion()
+const wrong: string[] = []
+let slept = 0
+let completed = 0
+let taken = 0
+
+function receive(): boolean {
+  const batch = Math.min(rxRing.posted(), rxRing.room(), 1 + (completed % 5))
+  for (let at = 0; at < batch; at++) {
+    if (!rxRing.peek(0, buffer)) wrong.push(`no buffer ${completed}`)
+    if (buffer.offset !== completed * 3) wrong.push(`buffer ${completed} at ${buffer.offset}`)
+    rxRing.headerBuffer(0, header)
+    headerView.setInt32(header.offset, completed)
+    rxRing.take(1)
+    completion.id = buffer.id
+    completion.bytes = buffer.bytes
+    completion.headerBytes = 4
+    completion.flags = RX_END_OF_PACKET | RX_CHECKSUM_OK
+    completion.hash = -completed
+    completion.segments = buffer.region
+    rxRing.complete(completion)
+    completed++
+  }
+  if (batch > 0) rxRing.flush()
+  return batch > 0
+}
+
+function transmit(): boolean {
+  const batch = txRing.posted()
+  for (let at = 0; at < batch; at++, taken++) {
+    if (!txRing.peek(at, piece)) wrong.push(`no piece ${taken}`)
+    if (piece.offset !== taken || piece.region !== taken * 2 || piece.bytes !== -taken) {
+      wrong.push(`piece ${taken} is ${piece.offset}`)
+    }
+  }
+  txRing.take(batch)
+  if (batch > 0) txRing.flush()
+  return batch > 0
+}
+
+while (completed < count || taken < count) {
+  const seen = workSeen(doorbell)
+  const received = receive()
+  const transmitted = transmit()
+  if (received || transmitted) continue
+  slept++
+  sleepUntilWork(doorbell, seen, 10_000)
+}
+const report: RingReport = { wrong, slept }
+parentPort?.postMessage(report)

@@ -1,0 +1,141 @@
+/**
+ * The ring that a sending driver and a NIC in another thread share: pieces of packets one way, and
+ * back a count of those that are finished. It is made and counted as `shared-rings.ts` tells.
+ */
+
+import { checkEntries, ringDoorbell } from './shared-rings.ts'
+import type { TxFrontEnd, TxPiece } from './tx-front-end.ts'
+
+/** What both sides of a transmit queue's ring are made from; crosses `postMessage`. */
+export interface TxRing {
+  readonly memory: SharedArrayBuffer
+  /** A power of two. */
+  readonly entries: number
+  /** The NIC's, as of the receive rings. */
+  readonly doorbell: SharedArrayBuffer
+}
+
+// Words of the shared memory, each counter on its own line of 64 bytes.
+const POSTED = 0
+const FIRST = 1
+const COMPLETED = 16
+/** 1 while the driver wants to be notified when something is finished. */
+const ARMED = 32
+const PIECES = 48
+const PIECE_WORDS = 4
+
+const FIRST_COUNT = -256
+/** More than one packet's pieces. */
+const ENTRIES_MIN = 32
+
+/** Makes the memory of one queue's ring. `entries` is a power of two, 32 to 65536. Throws NETMEM_OUT_OF_RANGE. */
+export function makeTxRing(
+  entries: number,
+  doorbell: SharedArrayBuffer,
+  firstCount: number = FIRST_COUNT,
+): TxRing {
+  checkEntries(entries, ENTRIES_MIN)
+  const words = new Int32Array(new SharedArrayBuffer(4 * (PIECES + entries * PIECE_WORDS)))
+  for (const word of [POSTED, FIRST, COMPLETED]) words[word] = firstCount
+  return { memory: words.buffer, entries, doorbell }
+}
+
+/** The driver's side. */
+export class DriverTxRing {
+  readonly #words: Int32Array
+  readonly #doorbell: Int32Array
+  readonly #mask: number
+  #posted: number
+  /** Pieces that {@link reap} has told of. */
+  #reaped: number
+
+  constructor(ring: TxRing) {
+    this.#words = new Int32Array(ring.memory)
+    this.#doorbell = new Int32Array(ring.doorbell)
+    this.#mask = ring.entries - 1
+    this.#posted = this.#reaped = this.#words[FIRST] ?? 0
+  }
+
+  /** Pieces that can be posted: those finished count once they have been reaped. */
+  room(): number {
+    return this.#mask + 1 - ((this.#posted - this.#reaped) | 0)
+  }
+
+  /** Posts a piece, not yet visible to the NIC. The driver sees to it that there is {@link room}. */
+  post(region: number, offset: number, bytes: number, flags: number): void {
+    const at = PIECES + (this.#posted & this.#mask) * PIECE_WORDS
+    this.#words[at] = region
+    this.#words[at + 1] = offset
+    this.#words[at + 2] = bytes
+    this.#words[at + 3] = flags
+    this.#posted = (this.#posted + 1) | 0
+  }
+
+  /** Makes what was posted visible to the NIC. */
+  flush(): void {
+    Atomics.store(this.#words, POSTED, this.#posted)
+    ringDoorbell(this.#doorbell)
+  }
+
+  /** How many of the oldest pieces have been finished since the last call: their memory is free. */
+  reap(): number {
+    const completed = Atomics.load(this.#words, COMPLETED)
+    const finished = (completed - this.#reaped) | 0
+    this.#reaped = completed
+    return finished
+  }
+
+  /**
+   * Resolves when something is finished that {@link reap} has not told of; calls for one interrupt.
+   * `undefined` when something is already.
+   */
+  interrupt(): Promise<unknown> | undefined {
+    Atomics.store(this.#words, ARMED, 1)
+    const wait = Atomics.waitAsync(this.#words, COMPLETED, this.#reaped)
+    return wait.async ? wait.value : undefined
+  }
+}
+
+/** The NIC's side. */
+export class NicTxRing implements TxFrontEnd {
+  readonly #words: Int32Array
+  readonly #mask: number
+  #taken: number
+  #posted: number
+
+  constructor(ring: TxRing) {
+    this.#words = new Int32Array(ring.memory)
+    this.#mask = ring.entries - 1
+    this.#taken = this.#posted = this.#words[FIRST] ?? 0
+  }
+
+  posted(): number {
+    this.#posted = Atomics.load(this.#words, POSTED)
+    // A driver may have written anything.
+    const posted = (this.#posted - this.#taken) | 0
+    return Math.max(0, Math.min(posted, this.#mask + 1))
+  }
+
+  peek(ahead: number, into: TxPiece): boolean {
+    if (((this.#posted - this.#taken) | 0) <= ahead && this.posted() <= ahead) return false
+    const words = this.#words
+    const at = PIECES + ((this.#taken + ahead) & this.#mask) * PIECE_WORDS
+    into.region = words[at] ?? -1
+    into.offset = words[at + 1] ?? 0
+    into.bytes = words[at + 2] ?? 0
+    into.flags = words[at + 3] ?? 0
+    return true
+  }
+
+  take(count: number): void {
+    this.#taken = (this.#taken + count) | 0
+  }
+
+  flush(): void {
+    Atomics.store(this.#words, COMPLETED, this.#taken)
+    if (Atomics.load(this.#words, ARMED) === 1) {
+      Atomics.store(this.#words, ARMED, 0)
+      Atomics.notify(this.#words, COMPLETED)
+    }
+  }
+}
