@@ -1,0 +1,163 @@
+/**
+ * net_iovs of a dma-buf that a device has mapped: the kernel's dma-buf memory provider (Linux,
+ * net/core/devmem.c). It knows where its net_iovs are, for descriptors and tokens, and has no way
+ * to their bytes.
+ */
+
+import { ArgumentRangeError, ArgumentTypeError, checkInteger, LifetimeError } from '../errors.ts'
+import { type Exactly, MAX_SLOTS, type NetIov } from '../netmem.ts'
+import {
+  type Binding,
+  checkPageSize,
+  type NetIovProvider,
+  type Slots,
+} from '../pool/memory-provider.ts'
+import { ChunkAllocator } from './chunk-allocator.ts'
+import type { DmaSegment } from './dma-address.ts'
+
+/** A huge page on x86-64 and arm64: a larger net_iov would only be shared, and held up, by more packets. */
+const MAX_PAGE_SIZE = 2 ** 21
+
+/** A dma-buf as it is mapped for one device. */
+export interface DmabufBinding extends Binding {
+  /** Bytes of the dma-buf. */
+  readonly bytes: number
+  /** Where they are for the device, in the order of the dma-buf. */
+  readonly segments: readonly DmaSegment[]
+}
+
+/** What netlink would tell of a binding. */
+export interface DmabufReport {
+  readonly id: number
+  /** Bytes of each net_iov. */
+  readonly pageSize: number
+  readonly pages: number
+  readonly bytes: number
+  /** net_iovs that no pool has. */
+  readonly free: number
+  /** False once the device is gone. */
+  readonly installed: boolean
+}
+
+/** A provider of a dma-buf's memory. */
+export interface DmabufProvider extends NetIovProvider {
+  /** The DMA address of a net_iov, in two parts so that posting it makes no garbage. */
+  readonly dmaRegion: (iov: Exactly<NetIov>) => number
+  readonly dmaOffset: (iov: Exactly<NetIov>) => number
+  readonly report: () => DmabufReport
+  /**
+   * The device goes away. From now on nothing is given; what is out may still come back, so that
+   * its pool's `inflight` reaches 0. What rests in the pool's cache is not called back: whoever
+   * removes a device stops its queues first.
+   */
+  readonly uninstall: () => void
+}
+
+/**
+ * Provides the memory of a dma-buf in net_iovs of `pageSize` bytes, a power of two of 4 KiB to
+ * 2 MiB, 4 KiB by default. Throws NETMEM_DMABUF_UNALIGNED unless the dma-buf and each of its
+ * segments are multiples of that, NETMEM_DMABUF_INVALID when the segments are not the dma-buf, and
+ * NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT. Its `init` throws NETMEM_PROVIDER_BUSY while a
+ * pool has it open and NETMEM_NO_DEVICE after `uninstall`.
+ */
+export function dmabufProvider(
+  binding: DmabufBinding,
+  options: { readonly pageSize?: number } = {},
+): DmabufProvider {
+  const pageSize = checkNetIovSize(options?.pageSize ?? 4096)
+  const { id, bytes } = checkBinding(binding, pageSize)
+  const chunks = new ChunkAllocator(binding.segments, pageSize)
+  if (chunks.chunks * pageSize !== bytes) {
+    throw new ArgumentRangeError(
+      'NETMEM_DMABUF_INVALID',
+      `The segments have ${chunks.chunks * pageSize} bytes together, the dma-buf has ${bytes}. Pass the scatter list as attach() gave it.`,
+    )
+  }
+  let slots: Slots<NetIov> | undefined
+  let installed = true
+  const opened = (): Slots<NetIov> => {
+    if (slots !== undefined) return slots
+    throw new LifetimeError('NETMEM_PROVIDER_BUSY', 'No pool has this provider open.')
+  }
+  return {
+    kind: 'net_iov',
+    pageSize,
+    capacity: chunks.chunks,
+    binding: { id },
+    init: (given) => {
+      if (!installed) {
+        throw new LifetimeError(
+          'NETMEM_NO_DEVICE',
+          'The device of this binding is gone. Attach the dma-buf to another one.',
+        )
+      }
+      if (slots !== undefined) {
+        throw new LifetimeError(
+          'NETMEM_PROVIDER_BUSY',
+          'Another pool has this provider. Wait for its destroy(), or attach the dma-buf again.',
+        )
+      }
+      slots = given
+    },
+    alloc: (want, give) => {
+      const { mint } = opened()
+      if (!installed) return
+      for (let given = 0; given < want; given++) {
+        const chunk = chunks.alloc()
+        if (chunk < 0) return
+        give(mint(chunk))
+      }
+    },
+    release: (iov) => chunks.free(opened().slot(iov)),
+    // Nothing is reset: everything has been released, and what has not may still be written to.
+    destroy: () => {
+      slots = undefined
+    },
+    // Chunks are numbered in the dma-buf's order, and all of them are whole.
+    offset: (iov) => opened().slot(iov) * pageSize,
+    dmaRegion: (iov) => chunks.region(opened().slot(iov)),
+    dmaOffset: (iov) => chunks.offset(opened().slot(iov)),
+    report: () => ({
+      id,
+      pageSize,
+      pages: chunks.chunks,
+      bytes,
+      free: chunks.available,
+      installed,
+    }),
+    uninstall: () => {
+      installed = false
+    },
+  }
+}
+
+function checkNetIovSize(pageSize: number): number {
+  const checked = checkPageSize(pageSize)
+  if (checked <= MAX_PAGE_SIZE) return checked
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `A net_iov has at most ${MAX_PAGE_SIZE} bytes, not ${checked}.`,
+  )
+}
+
+function checkBinding(
+  binding: DmabufBinding,
+  pageSize: number,
+): { readonly id: number; readonly bytes: number } {
+  if (typeof binding !== 'object' || binding === null) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `binding must be an object with id, bytes and segments, not ${typeof binding}.`,
+    )
+  }
+  const id = checkInteger('id of the binding', binding.id, 1, 2 ** 32 - 1)
+  const bytes = checkInteger('bytes of the dma-buf', binding.bytes, 1, Number.MAX_SAFE_INTEGER)
+  if (bytes % pageSize !== 0) {
+    throw new ArgumentRangeError(
+      'NETMEM_DMABUF_UNALIGNED',
+      `The dma-buf has ${bytes} bytes, which is no multiple of ${pageSize}. Take a smaller page size, or export whole pages.`,
+    )
+  }
+  checkInteger('net_iovs of the dma-buf', bytes / pageSize, 1, MAX_SLOTS)
+  return { id, bytes }
+}
