@@ -57,6 +57,7 @@ export type ErrorCode =
   | 'NETMEM_NO_DEVICE'
   | 'NETMEM_WOULD_BLOCK'
   | 'NETMEM_CAPTURE_INVALID'
+  | 'NETMEM_DEVICE_FAILED'
 
 /**
  * What every error of netmem's own kinds is an instance of. Mistakes of the caller are

@@ -15,7 +15,7 @@ import {
 import { ChunkAllocator } from './chunk-allocator.ts'
 import type { DmaSegment } from './dma-address.ts'
 
-/** Page sizes the kernel's devmem was measured with end at 64 KiB; huge pages are the largest a NIC maps at once. */
+/** A huge page on x86-64 and arm64: a larger net_iov would only be shared, and held up, by more packets. */
 const MAX_PAGE_SIZE = 2 ** 21
 
 /** A dma-buf as it is mapped for one device. */

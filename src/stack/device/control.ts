@@ -1,0 +1,130 @@
+/**
+ * What the stack's thread asks of the device's: one request, one reply. Everything in it can be
+ * cloned, and nothing of device memory crosses but what `dmabuf-read` was asked for.
+ */
+
+import type { DmaSegment } from '../../providers/dma-address.ts'
+import type { LinkFrame } from '../link/link.ts'
+import type { RxRings } from '../nic/shared-rings.ts'
+import type { DeviceFailure } from './device-failure.ts'
+import type { ExportOptions } from './device-memory.ts'
+import type { LinkSpec } from './link-kinds.ts'
+import type { NicFeatures, NicKnobs, NicQueueConfig, NicRule, NicStats } from './nic-port.ts'
+
+/** A call with a request of `Request`, `kind` aside, and a reply of `Reply`. */
+interface Call<Request, Reply = undefined> {
+  readonly request: Request
+  readonly reply: Reply
+}
+
+interface OfNic {
+  readonly nic: number
+}
+
+/** Every call, by kind. Memories, dma-bufs, attachments, hashes and regions are called by number. */
+export interface ControlCalls {
+  /** Answers as soon as the device is there. */
+  hello: Call<unknown>
+  'memory-create': Call<{ readonly bytes: number }, number>
+  'memory-free': Call<{ readonly memory: number }>
+  'dmabuf-export': Call<{ readonly memory: number } & ExportOptions, number>
+  'dmabuf-close': Call<{ readonly dmabuf: number }>
+  'dmabuf-attach': Call<
+    { readonly dmabuf: number } & OfNic,
+    { readonly attachment: number; readonly segments: readonly DmaSegment[] }
+  >
+  'dmabuf-detach': Call<{ readonly attachment: number }>
+  'dmabuf-read': Call<
+    { readonly dmabuf: number; readonly offset: number; readonly bytes: number },
+    Uint8Array
+  >
+  'dmabuf-write': Call<{
+    readonly dmabuf: number
+    readonly offset: number
+    readonly data: Uint8Array
+  }>
+  'hash-open': Call<unknown, number>
+  /** `ranges` has an offset and a length by turns. */
+  'hash-update': Call<{
+    readonly hash: number
+    readonly dmabuf: number
+    readonly ranges: Float64Array
+  }>
+  'hash-bytes': Call<{ readonly hash: number; readonly data: Uint8Array }>
+  'hash-digest': Call<{ readonly hash: number }, string>
+  'hash-close': Call<{ readonly hash: number }>
+  'host-map': Call<{ readonly memory: SharedArrayBuffer }, number>
+  'host-unmap': Call<{ readonly region: number }>
+  /** The stack chooses the number, so that it can listen to the NIC before there is one. */
+  'nic-create': Call<
+    OfNic & {
+      readonly queues: number
+      readonly link: LinkSpec
+      readonly up: boolean
+      /** One word: transmitted frames that the stack has taken. */
+      readonly taken: SharedArrayBuffer
+    }
+  >
+  'nic-close': Call<OfNic>
+  'nic-link': Call<OfNic & { readonly up: boolean }>
+  'nic-start-queue': Call<
+    OfNic & { readonly queue: number; readonly rings: RxRings; readonly config: NicQueueConfig }
+  >
+  'nic-stop-queue': Call<OfNic & { readonly queue: number }>
+  'nic-add-rule': Call<OfNic & { readonly rule: NicRule }, number>
+  'nic-remove-rule': Call<OfNic & { readonly rule: number }>
+  /** Sets the table if there is one; answers what it is then. */
+  'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>
+  'nic-stats': Call<OfNic, NicStats>
+  'nic-configure': Call<OfNic & { readonly features: NicFeatures }>
+  'nic-knob': Call<OfNic & { readonly knobs: NicKnobs }>
+  /** Answers how many of the frames there was room for. */
+  'nic-inject': Call<
+    OfNic & {
+      readonly frames: readonly Uint8Array[]
+      readonly atNs?: number
+      readonly checksum: LinkFrame['checksum']
+    },
+    number
+  >
+  /** Receives what is due by `untilNs`; answers how many frames. */
+  run: Call<{ readonly untilNs: number }, number>
+  close: Call<unknown>
+}
+
+export type ControlKind = keyof ControlCalls
+
+/** A request: a union by `kind`. */
+export type ControlRequest<K extends ControlKind = ControlKind> = {
+  readonly [P in K]: { readonly kind: P } & ControlCalls[P]['request']
+}[K]
+
+/** What a request of kind `K` is answered with. */
+export type ControlReply<K extends ControlKind = ControlKind> = ControlCalls[K]['reply']
+
+/** What handles a request of each kind. */
+export type ControlHandlers<K extends ControlKind = ControlKind> = {
+  readonly [P in K]: (request: ControlRequest<P>) => ControlReply<P>
+}
+
+/** A request on its way to the device. */
+export interface ControlMessage<K extends ControlKind = ControlKind> {
+  readonly id: number
+  readonly request: ControlRequest<K>
+}
+
+/** What the device's thread says. */
+export type DeviceMessage =
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: ControlReply }
+  | { readonly kind: 'failure'; readonly id: number; readonly failure: DeviceFailure }
+  | { readonly kind: 'transmitted'; readonly nic: number; readonly frames: readonly Uint8Array[] }
+  /** It ends because of this, after its last word. */
+  | { readonly kind: 'died'; readonly failure: DeviceFailure }
+
+/** What the device's thread is started with. */
+export interface DeviceThreadData {
+  /** Rung after every request, and by every driver. */
+  readonly doorbell: SharedArrayBuffer
+  /** Whether its clock goes on by `run` alone. */
+  readonly stepped: boolean
+}

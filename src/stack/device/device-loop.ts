@@ -1,0 +1,83 @@
+/**
+ * What the device's thread does: handle requests, give the NICs their turns, and sleep on the
+ * doorbell when nothing is to do, until the next frame is due. It never returns to the event loop
+ * before it ends, so nothing asynchronous happens in this thread.
+ */
+
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { LifetimeError } from '../../errors.ts'
+import { sleepUntilWork, workSeen } from '../nic/shared-rings.ts'
+import type { ControlMessage, DeviceMessage, DeviceThreadData } from './control.ts'
+import { describeFailure } from './device-failure.ts'
+import { DeviceHost } from './device-host.ts'
+import type { DeviceParts } from './nic-host.ts'
+
+/** A frame that is due and that its NIC does not take, for want of room, is offered again after this long. */
+const RETRY_MS = 1
+
+/** Runs a device of `parts` in this worker until it is closed. */
+export function runDevice(parts: DeviceParts): void {
+  const { doorbell, stepped }: DeviceThreadData = workerData
+  if (parentPort === null) {
+    throw new LifetimeError('NETMEM_DEVICE_CLOSED', 'The device runs in a worker thread alone.')
+  }
+  const port = parentPort
+  const host = new DeviceHost(parts, stepped, (nic, frames) => {
+    say(
+      port,
+      { kind: 'transmitted', nic, frames },
+      frames.map(({ buffer }) => buffer),
+    )
+  })
+  try {
+    loop(port, host, new Int32Array(doorbell), stepped)
+  } catch (error) {
+    say(port, { kind: 'died', failure: describeFailure(error) })
+  }
+}
+
+function loop(port: MessagePort, host: DeviceHost, doorbell: Int32Array, stepped: boolean): void {
+  const beganMs = performance.now()
+  let handled: number | undefined
+  while (!host.closed) {
+    const seen = workSeen(doorbell)
+    const nowNs = stepped ? 0 : Math.floor((performance.now() - beganMs) * 1e6)
+    // Whoever posts a request rings after it: without a ring there is none.
+    if (seen !== handled) {
+      handled = seen
+      host.advanceTo(nowNs)
+      handleAll(port, host)
+      if (host.closed) return
+    }
+    if (stepped) {
+      sleepUntilWork(doorbell, seen, Number.POSITIVE_INFINITY)
+      continue
+    }
+    if (host.poll(nowNs) > 0) continue
+    const waitMs = (host.nextAtNs() - nowNs) / 1e6
+    sleepUntilWork(doorbell, seen, waitMs > 0 ? waitMs : RETRY_MS)
+  }
+}
+
+function handleAll(port: MessagePort, host: DeviceHost): void {
+  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+    const { id, request }: ControlMessage = next.message
+    try {
+      const reply = host.handle(request)
+      say(port, { kind: 'reply', id, reply }, reply instanceof Uint8Array ? [reply.buffer] : [])
+    } catch (error) {
+      say(port, { kind: 'failure', id, failure: describeFailure(error) })
+    }
+    if (host.closed) return
+  }
+}
+
+function say(
+  port: MessagePort,
+  message: DeviceMessage,
+  transfer: readonly ArrayBufferLike[] = [],
+): void {
+  // What is shared is not transferred.
+  const buffers = transfer.filter((buffer) => buffer instanceof ArrayBuffer)
+  port.postMessage(message, buffers)
+}

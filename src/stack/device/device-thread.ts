@@ -1,0 +1,188 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * A device as the stack's thread has it. The device itself lives in a worker and shares descriptor
+ * rings and host pages with the stack, nothing else: no bytes of its memory come here unless
+ * `read` asks for them.
+ */
+
+import { ArgumentTypeError } from '../../errors.ts'
+import type { DeviceError } from '../device-error.ts'
+import { makeDoorbell } from '../nic/shared-rings.ts'
+import { deviceParts } from './device-parts.ts'
+import type { DeviceTransport } from './device-transport.ts'
+import { InlineTransport } from './inline-transport.ts'
+import {
+  DeviceMemoryProxy,
+  type DeviceRanges,
+  type DmaBufProxy,
+  HashProxy,
+} from './memory-proxy.ts'
+import type { DeviceParts } from './nic-host.ts'
+import { type NicOptions, NicProxy } from './nic-proxy.ts'
+import { WorkerTransport } from './worker-transport.ts'
+
+export interface DeviceThreadOptions {
+  /** The device's clock stands still but for {@link DeviceThread.run}: the same seed is the same run. False by default. */
+  readonly stepped?: boolean
+  /** @internal In this thread, stepped, each request handled at once. */
+  readonly inline?: boolean
+  /** @internal What an inline device is made of. */
+  readonly parts?: DeviceParts
+  /** @internal The worker's script. */
+  readonly script?: URL
+}
+
+/**
+ * Starts a device: it resolves when the worker runs. An idle device does not keep the process
+ * alive, unless asked to by `ref()`; a call that is not answered and a reader of transmitted
+ * frames do.
+ * Rejects with NETMEM_DEVICE_CLOSED when the worker does not start.
+ */
+export async function openDeviceThread(options: DeviceThreadOptions = {}): Promise<DeviceThread> {
+  const doorbell = makeDoorbell()
+  const { inline = false, stepped = false, parts = deviceParts } = options
+  const script = options.script ?? new URL('device.worker.js', import.meta.url)
+  const transport = inline
+    ? new InlineTransport(parts)
+    : new WorkerTransport(script, { doorbell, stepped })
+  await transport.call({ kind: 'hello' })
+  return new DeviceThread(transport, doorbell)
+}
+
+/**
+ * Every call rejects with a DeviceError: what the device refused it for, or NETMEM_DEVICE_CLOSED
+ * after `close()` and after the worker's death. Calls are handled in their order.
+ */
+export class DeviceThread {
+  /** What the rings of its NICs' queues are made with. */
+  readonly doorbell: SharedArrayBuffer
+  /** @internal */
+  readonly transport: DeviceTransport
+  readonly #regions = new Map<SharedArrayBuffer, Promise<number>>()
+  readonly #mapped = new Map<number, SharedArrayBuffer>()
+  #nics = 0
+  #held = false
+
+  /** @internal */
+  constructor(transport: DeviceTransport, doorbell: SharedArrayBuffer) {
+    this.transport = transport
+    this.doorbell = doorbell
+  }
+
+  /** Resolves when the device has ended: with the reason, unless it was closed. */
+  get ended(): Promise<DeviceError | undefined> {
+    return this.transport.ended
+  }
+
+  /** Makes device memory of `bytes` bytes, 1 to 2^31, all zero. Rejects with NETMEM_OUT_OF_RANGE. */
+  async memory(bytes: number): Promise<DeviceMemoryProxy> {
+    const memory = await this.transport.call({ kind: 'memory-create', bytes })
+    return new DeviceMemoryProxy(this.transport, memory, bytes)
+  }
+
+  /**
+   * Maps shared memory of the host for the device: its region, one per buffer however often it is
+   * mapped. Rejects with NETMEM_INVALID_ARGUMENT for anything else.
+   */
+  mapHost(memory: SharedArrayBuffer): Promise<number> {
+    if (!(memory instanceof SharedArrayBuffer)) {
+      return Promise.reject(
+        new ArgumentTypeError(
+          'NETMEM_INVALID_ARGUMENT',
+          'The device reaches only a SharedArrayBuffer. Make the pool from sharedProvider().',
+        ),
+      )
+    }
+    const known = this.#regions.get(memory)
+    if (known !== undefined) return known
+    const mapped = this.#map(memory)
+    this.#regions.set(memory, mapped)
+    return mapped
+  }
+
+  /** Unmaps what {@link mapHost} mapped; the device must not have it posted. Rejects with NETMEM_DMA_FAULT. */
+  async unmap(region: number): Promise<void> {
+    const memory = this.#mapped.get(region)
+    this.#mapped.delete(region)
+    if (memory !== undefined) this.#regions.delete(memory)
+    await this.transport.call({ kind: 'host-unmap', region })
+  }
+
+  /** A copy of a range of a dma-buf. Rejects with NETMEM_DMA_FAULT unless all of it is in there. */
+  read(dmabuf: DmaBufProxy, offset: number, length: number): Promise<Uint8Array> {
+    return this.transport.call({ kind: 'dmabuf-read', dmabuf: dmabuf.id, offset, bytes: length })
+  }
+
+  /** Writes to a dma-buf; `bytes` is the caller's again at once. Rejects with NETMEM_DMA_FAULT. */
+  async write(dmabuf: DmaBufProxy, offset: number, bytes: Uint8Array): Promise<void> {
+    const data = new Uint8Array(bytes)
+    await this.transport.call({ kind: 'dmabuf-write', dmabuf: dmabuf.id, offset, data }, [
+      data.buffer,
+    ])
+  }
+
+  /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
+  async hash(dmabuf: DmaBufProxy, ranges: DeviceRanges): Promise<string> {
+    const hash = await this.openHash()
+    try {
+      await hash.update(dmabuf, ranges)
+    } catch (error) {
+      await hash.close()
+      throw error
+    }
+    return await hash.digest()
+  }
+
+  /** Begins a SHA-256 that is fed piece by piece. */
+  async openHash(): Promise<HashProxy> {
+    return new HashProxy(this.transport, await this.transport.call({ kind: 'hash-open' }))
+  }
+
+  /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
+  nic(options: NicOptions): Promise<NicProxy> {
+    return NicProxy.make(this.transport, this.doorbell, ++this.#nics, options)
+  }
+
+  /**
+   * Lets time pass on a stepped device until `untilNs`, receives exactly the frames that are due
+   * by then, and resolves with how many. Rejects with NETMEM_NIC_CONFIG unless it is stepped.
+   */
+  run(untilNs: number): Promise<number> {
+    return this.transport.call({ kind: 'run', untilNs })
+  }
+
+  /**
+   * Keeps the process alive until {@link unref} or the device's end. Whoever waits for an
+   * interrupt of its rings asks for it: that wait alone keeps no process alive.
+   */
+  ref(): void {
+    if (!this.#held) this.transport.hold()
+    this.#held = true
+  }
+
+  /** Lets the process end while the device is idle, as it does at first. */
+  unref(): void {
+    if (this.#held) this.transport.release()
+    this.#held = false
+  }
+
+  /** Ends it, after what was asked before; everything on it is gone. Harmless twice. */
+  close(): Promise<void> {
+    return this.transport.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #map(memory: SharedArrayBuffer): Promise<number> {
+    try {
+      const region = await this.transport.call({ kind: 'host-map', memory })
+      this.#mapped.set(region, memory)
+      return region
+    } catch (error) {
+      this.#regions.delete(memory)
+      throw error
+    }
+  }
+}

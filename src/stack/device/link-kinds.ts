@@ -1,0 +1,49 @@
+/**
+ * The links a NIC of the device can have, by kind. A kind more is a line in {@link LinkSpecs} and
+ * one in {@link linkKinds}.
+ */
+
+import { checkInteger } from '../../errors.ts'
+import type { Link, LinkFrame } from '../link/link.ts'
+import { InjectedLink } from './injected-link.ts'
+
+/** What describes a link of each kind: plain data, made into a link in the device's thread. */
+export interface LinkSpecs {
+  /** A wire whose far end is in the stack's thread: see `NicProxy.inject` and `transmitted`. */
+  readonly wire: {
+    /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30; 4 MiB by default. */
+    readonly queueBytes?: number
+  }
+}
+
+export type LinkKind = keyof LinkSpecs
+
+/** A link, by kind. */
+export type LinkSpec<K extends LinkKind = LinkKind> = {
+  readonly [P in K]: { readonly kind: P } & LinkSpecs[P]
+}[K]
+
+/** A link in the device's thread. */
+export interface OpenedLink {
+  /** What the NIC is given: perhaps another link around `injected`, that makes faults. */
+  readonly link: Link
+  /** Where injected frames go, if it takes any. */
+  readonly injected?: InjectedLink
+}
+
+/** Opens a link of kind `K`; calls `transmitted` for what is sent to the stack's thread. */
+export type LinkFactory<K extends LinkKind> = (
+  spec: LinkSpec<K>,
+  transmitted: (frame: LinkFrame) => void,
+) => OpenedLink
+
+/** A factory for each kind. */
+export type LinkKinds = { readonly [K in LinkKind]: LinkFactory<K> }
+
+export const linkKinds: LinkKinds = {
+  wire: ({ queueBytes = 2 ** 22 }, transmitted) => {
+    const bytes = checkInteger('queueBytes', queueBytes, 4096, 2 ** 30)
+    const injected = new InjectedLink(bytes, transmitted)
+    return { link: injected, injected }
+  },
+}

@@ -1,0 +1,42 @@
+/**
+ * What the device's host needs of a NIC: the socket that `Nic` is plugged into. What crosses to it
+ * from the stack's thread is plain data (structured-cloneable), which the NIC checks itself.
+ */
+
+import type { DmaSpace } from '../dma/dma-space.ts'
+import type { Link } from '../link/link.ts'
+import type { RxFrontEnd } from '../nic/rx-front-end.ts'
+
+/** A steering rule. */
+export type NicRule = object
+/** How one RX queue is set up: header split, coalescing. */
+export type NicQueueConfig = object
+/** Switches of the whole NIC. */
+export type NicFeatures = object
+/** Counters, under ethtool's and qstats' names. */
+export type NicStats = object
+/** Faults on purpose, for tests. */
+export type NicKnobs = object
+
+export interface NicPort {
+  startQueue(queue: number, frontEnd: RxFrontEnd, config: NicQueueConfig): void
+  /** When it returns, nothing is written to the queue's buffers any more. */
+  stopQueue(queue: number): void
+  /** Returns the rule's number. */
+  addRule(rule: NicRule): number
+  removeRule(id: number): void
+  setRssTable(table: readonly number[]): void
+  rssTable(): ArrayLike<number>
+  /** Receives at most `budget` frames that have arrived by `nowNs` of the link's clock; how many. */
+  receive(nowNs: number, budget: number): number
+  stats(): NicStats
+  configure(features: NicFeatures): void
+  readonly knobs: NicKnobs
+}
+
+/** Makes a NIC; it sees to its link's frames, and its host closes the link. */
+export type NicFactory = (parts: {
+  readonly queues: number
+  readonly dma: DmaSpace
+  readonly link: Link
+}) => NicPort

@@ -1,0 +1,215 @@
+/** A NIC as the stack's thread has it. */
+
+import { ArgumentRangeError } from '../../errors.ts'
+import type { LinkFrame } from '../link/link.ts'
+import type { RxRings } from '../nic/shared-rings.ts'
+import type { DeviceTransport } from './device-transport.ts'
+import type { LinkSpec } from './link-kinds.ts'
+import type { NicFeatures, NicKnobs, NicQueueConfig, NicRule, NicStats } from './nic-port.ts'
+
+/** How a NIC is made. */
+export interface NicOptions {
+  /** RX queues it has: 1 to 1024; 1 by default. */
+  readonly queues?: number
+  readonly link: LinkSpec
+  /**
+   * Whether its link is up from the start, which is the default. The link's clock begins when it
+   * first comes up; a replay begins with `up: false` and {@link NicProxy.up} once queues are started.
+   */
+  readonly up?: boolean
+}
+
+/** How frames are put on a wire. */
+export interface InjectOptions {
+  /** When they arrive, in ns of the link's clock: at once by default, never before earlier ones. */
+  readonly atNs?: number
+  /** What their checksums cover: `complete` by default. */
+  readonly checksum?: LinkFrame['checksum']
+}
+
+/** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
+export class NicProxy {
+  /** Its number on its device. */
+  readonly id: number
+  readonly queues: number
+  readonly #transport: DeviceTransport
+  readonly #doorbell: SharedArrayBuffer
+  /** One word: transmitted frames that were taken from here. */
+  readonly #taken: Int32Array
+  #arrived: Uint8Array[] = []
+  #waiters: (() => void)[] = []
+  #ended = false
+  #failure: Error | undefined
+
+  private constructor(
+    transport: DeviceTransport,
+    doorbell: SharedArrayBuffer,
+    taken: SharedArrayBuffer,
+    id: number,
+    queues: number,
+  ) {
+    this.#transport = transport
+    this.#doorbell = doorbell
+    this.#taken = new Int32Array(taken)
+    this.id = id
+    this.queues = queues
+  }
+
+  /** @internal */
+  static async make(
+    transport: DeviceTransport,
+    doorbell: SharedArrayBuffer,
+    id: number,
+    { queues = 1, link, up = true }: NicOptions,
+  ): Promise<NicProxy> {
+    const taken = new SharedArrayBuffer(4)
+    const nic = new NicProxy(transport, doorbell, taken, id, queues)
+    transport.listen(id, (frames) => nic.#deliver(frames))
+    try {
+      await transport.call({ kind: 'nic-create', nic: id, queues, link, up, taken })
+    } catch (error) {
+      transport.listen(id, undefined)
+      throw error
+    }
+    void transport.ended.then((failure) => nic.#end(failure))
+    return nic
+  }
+
+  /** Starts a queue on rings made with the device's doorbell; `config` is the NIC's. */
+  async startQueue(queue: number, rings: RxRings, config: NicQueueConfig = {}): Promise<void> {
+    if (rings.doorbell !== this.#doorbell) {
+      throw new ArgumentRangeError(
+        'NETMEM_OUT_OF_RANGE',
+        'These rings ring another doorbell. Make them with makeRxRings(entries, headers, device.doorbell).',
+      )
+    }
+    await this.#transport.call({ kind: 'nic-start-queue', nic: this.id, queue, rings, config })
+  }
+
+  /** Stops a queue; afterwards the NIC writes to none of its buffers. */
+  async stopQueue(queue: number): Promise<void> {
+    await this.#transport.call({ kind: 'nic-stop-queue', nic: this.id, queue })
+  }
+
+  /** Adds a steering rule; its number. */
+  addRule(rule: NicRule): Promise<number> {
+    return this.#transport.call({ kind: 'nic-add-rule', nic: this.id, rule })
+  }
+
+  async removeRule(rule: number): Promise<void> {
+    await this.#transport.call({ kind: 'nic-remove-rule', nic: this.id, rule })
+  }
+
+  async setRssTable(table: readonly number[]): Promise<void> {
+    await this.#transport.call({ kind: 'nic-rss', nic: this.id, table })
+  }
+
+  rssTable(): Promise<readonly number[]> {
+    return this.#transport.call({ kind: 'nic-rss', nic: this.id })
+  }
+
+  stats(): Promise<NicStats> {
+    return this.#transport.call({ kind: 'nic-stats', nic: this.id })
+  }
+
+  async configure(features: NicFeatures): Promise<void> {
+    await this.#transport.call({ kind: 'nic-configure', nic: this.id, features })
+  }
+
+  /** Sets some of the NIC's knobs for tests. */
+  async setKnobs(knobs: NicKnobs): Promise<void> {
+    await this.#transport.call({ kind: 'nic-knob', nic: this.id, knobs })
+  }
+
+  /** The link comes up. */
+  async up(): Promise<void> {
+    await this.#transport.call({ kind: 'nic-link', nic: this.id, up: true })
+  }
+
+  /** The link goes down: what arrives waits, as far as the link has room. */
+  async down(): Promise<void> {
+    await this.#transport.call({ kind: 'nic-link', nic: this.id, up: false })
+  }
+
+  /**
+   * Puts frames on a link of kind 'wire', in order; they are copied. Returns how many there was
+   * room for: the first ones. Rejects with NETMEM_NIC_CONFIG for a link of another kind.
+   */
+  async inject(frames: readonly Uint8Array[], options: InjectOptions = {}): Promise<number> {
+    // Copies of the frames alone: a clone would take all of the memory they lie in.
+    const copies = frames.map((frame) => new Uint8Array(frame))
+    const { atNs, checksum = 'complete' } = options
+    return await this.#transport.call(
+      {
+        kind: 'nic-inject',
+        nic: this.id,
+        frames: copies,
+        checksum,
+        ...(atNs === undefined ? {} : { atNs }),
+      },
+      copies.map(({ buffer }) => buffer),
+    )
+  }
+
+  /**
+   * The frames the NIC sends on a link of kind 'wire', each to one reader; ends with the NIC, and
+   * throws NETMEM_DEVICE_CLOSED when the device dies. At most 4096 wait to be read; more are lost.
+   */
+  async *transmitted(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const frame = this.#arrived.shift()
+      if (frame !== undefined) {
+        Atomics.add(this.#taken, 0, 1)
+        yield frame
+      } else if (this.#failure !== undefined) {
+        throw this.#failure
+      } else if (this.#ended) {
+        return
+      } else {
+        await this.#more()
+      }
+    }
+  }
+
+  /** The frames that have come and were not read. */
+  takeTransmitted(): Uint8Array[] {
+    const frames = this.#arrived
+    this.#arrived = []
+    Atomics.add(this.#taken, 0, frames.length)
+    return frames
+  }
+
+  /** Takes it off the device and closes its link. Attachments stay until they are detached. */
+  async close(): Promise<void> {
+    await this.#transport.call({ kind: 'nic-close', nic: this.id })
+    this.#transport.listen(this.id, undefined)
+    this.#end(undefined)
+  }
+
+  #deliver(frames: readonly Uint8Array[]): void {
+    for (const frame of frames) this.#arrived.push(frame)
+    this.#wake()
+  }
+
+  #end(failure: Error | undefined): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#failure = failure
+    this.#wake()
+  }
+
+  async #more(): Promise<void> {
+    this.#transport.hold()
+    try {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve))
+    } finally {
+      this.#transport.release()
+    }
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter()
+  }
+}
