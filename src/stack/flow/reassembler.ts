@@ -220,7 +220,7 @@ export class Reassembler {
   }
 
   #makeRoom(start: number, bytes: number): void {
-    while (start > this.#next && this.#queue.length > 0 && !this.#queue.hasRoom(bytes)) {
+    while (start > this.#next && !this.#queue.hasRoom(bytes)) {
       this.#skipGap(Math.min(start, this.#queue.firstStart))
     }
   }
