@@ -58,7 +58,10 @@ export class ReplayFlow {
     this.#key = key
     this.#hash = hash
     // A capture that missed a packet will never have it.
-    this.#stream = new Reassembler((skb) => this.#hash.update(skb), { queueBytes, whenFull: 'skip' })
+    this.#stream = new Reassembler((skb) => this.#hash.update(skb), {
+      queueBytes,
+      whenFull: 'skip',
+    })
   }
 
   receive(skb: AnySkb, layout: FrameLayout): void {

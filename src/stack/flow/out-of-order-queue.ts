@@ -1,0 +1,119 @@
+/**
+ * Segments that wait for what is missing before them: by position, none overlapping another, within
+ * bounds. Most come at the end, so the place of a new one is looked for from there.
+ */
+
+import type { AnySkb } from '../skb/skb.ts'
+
+export class OutOfOrderQueue {
+  readonly #skbs: AnySkb[] = []
+  readonly #starts: number[] = []
+  readonly #maxBytes: number
+  readonly #maxSkbs: number
+  #bytes = 0
+  /** Skbs that there was no room for, and their bytes. */
+  dropped = 0
+  droppedBytes = 0
+
+  constructor(maxBytes: number, maxSkbs: number) {
+    this.#maxBytes = maxBytes
+    this.#maxSkbs = maxSkbs
+  }
+
+  /** Skbs in it. */
+  get length(): number {
+    return this.#skbs.length
+  }
+
+  /** Payload bytes in it. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Position of the first byte in it; Infinity when it is empty. */
+  get firstStart(): number {
+    return this.#starts[0] ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Whether one more skb with `bytes` bytes fits. */
+  hasRoom(bytes: number): boolean {
+    return this.#skbs.length < this.#maxSkbs && this.#bytes + bytes <= this.#maxBytes
+  }
+
+  /** Takes over what is not in it yet of an skb at `position`; returns how many bytes were. */
+  insert(skb: AnySkb, position: number): number {
+    let at = this.#skbs.length
+    while (at > 0 && this.#end(at - 1) > position) at--
+    let start = position
+    let known = 0
+    for (;;) {
+      const bytes = skb.payloadLength
+      const nextStart = this.#starts[at] ?? Number.POSITIVE_INFINITY
+      if (start + bytes <= nextStart) {
+        this.#put(at, start, skb)
+        return known
+      }
+      if (start < nextStart) {
+        if (this.#put(at, start, skb.splitFront(nextStart - start))) at++
+        start = nextStart
+        continue
+      }
+      const covered = Math.min(this.#end(at) - start, bytes)
+      known += covered
+      if (covered === bytes) {
+        skb.free()
+        return known
+      }
+      start += skb.trimFront(covered)
+      at++
+    }
+  }
+
+  /** Takes the first skb out. */
+  shift(): AnySkb | undefined {
+    const skb = this.#skbs.shift()
+    this.#starts.shift()
+    if (skb !== undefined) this.#bytes -= skb.payloadLength
+    return skb
+  }
+
+  /** Frees what lies behind `position`; returns how many bytes that were. */
+  cut(position: number): number {
+    const before = this.#bytes
+    for (let last = this.#skbs.length - 1; last >= 0 && this.#end(last) > position; last--) {
+      const skb = this.#skbs[last]
+      if (skb === undefined) break
+      this.#bytes -= skb.trimEnd(this.#end(last) - position)
+      if (skb.payloadLength > 0) break
+      this.#skbs.length = last
+      this.#starts.length = last
+      skb.free()
+    }
+    return before - this.#bytes
+  }
+
+  /** Frees all of it. */
+  clear(): void {
+    this.#starts.length = 0
+    this.#bytes = 0
+    for (const skb of this.#skbs.splice(0)) skb.free()
+  }
+
+  #put(at: number, start: number, skb: AnySkb): boolean {
+    const bytes = skb.payloadLength
+    if (!this.hasRoom(bytes)) {
+      this.dropped++
+      this.droppedBytes += bytes
+      skb.free()
+      return false
+    }
+    this.#skbs.splice(at, 0, skb)
+    this.#starts.splice(at, 0, start)
+    this.#bytes += bytes
+    return true
+  }
+
+  #end(at: number): number {
+    return (this.#starts[at] ?? 0) + (this.#skbs[at]?.payloadLength ?? 0)
+  }
+}
