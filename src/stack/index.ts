@@ -20,7 +20,7 @@ export {
   type RxBinding,
 } from './driver/bind-rx.ts'
 export type { QueueOptions } from './driver/driver-queues.ts'
-export { NetmemDriver, type NetmemDriverOptions, type NetmemSkb } from './driver/netmem-driver.ts'
+export { NetmemDriver, type NetmemDriverOptions } from './driver/netmem-driver.ts'
 export type { NicPort, QueueConfig } from './driver/nic-port.ts'
 export { PageDriver, type PageDriverOptions } from './driver/page-driver.ts'
 export type { RxQueueStats } from './driver/rx-queue.ts'
@@ -41,4 +41,4 @@ export {
   NicRxRing,
   type RxRings,
 } from './nic/shared-rings.ts'
-export { MAX_SKB_FRAGS, type Skb, SkbCache } from './skb/skb.ts'
+export { type AnySkb, MAX_SKB_FRAGS, type Skb, SkbCache } from './skb/skb.ts'

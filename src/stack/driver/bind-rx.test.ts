@@ -1,13 +1,14 @@
 // Binding device memory to queues: what is refused, what is put back, what outlives it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Netmem, Page } from '../../netmem.ts'
+import type { NetIov, Netmem, Page } from '../../netmem.ts'
 import { createPool, dualPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { sharedProvider } from '../../providers/shared.ts'
+import type { AnySkb, Skb } from '../skb/skb.ts'
 import { HandNic } from '../testing/hand-nic.ts'
 import { type BindableDmaBuf, bindRx, type RxBinding } from './bind-rx.ts'
-import { NetmemDriver, type NetmemDriverOptions, type NetmemSkb } from './netmem-driver.ts'
+import { NetmemDriver, type NetmemDriverOptions } from './netmem-driver.ts'
 import { PageDriver } from './page-driver.ts'
 
 const HEADER = Uint8Array.from({ length: 54 }, (_, at) => at)
@@ -17,13 +18,13 @@ const PAGE = 4096
 class Bench {
   readonly driver: NetmemDriver
   readonly nic: HandNic
-  readonly received: NetmemSkb[]
+  readonly received: AnySkb[]
   readonly #pools: readonly (PagePool<Netmem> | PagePool<Page>)[]
 
   private constructor(
     driver: NetmemDriver,
     nic: HandNic,
-    received: NetmemSkb[],
+    received: AnySkb[],
     pools: readonly (PagePool<Netmem> | PagePool<Page>)[],
   ) {
     this.driver = driver
@@ -40,13 +41,13 @@ class Bench {
     ]
     const headerPool = createPool(sharedProvider(layout))
     const nic = new HandNic(2)
-    const received: NetmemSkb[] = []
-    const deliver = (skb: NetmemSkb): void => void received.push(skb)
+    const received: AnySkb[] = []
+    const deliver = (skb: AnySkb): void => void received.push(skb)
     const all = { pools, headerPool, ringSize: 8, deliver, ...options }
     return new Bench(await NetmemDriver.open(nic, all), nic, received, [...pools, headerPool])
   }
 
-  receive(queue: number, bytes = 1000): NetmemSkb | undefined {
+  receive(queue: number, bytes = 1000): AnySkb | undefined {
     this.nic.receive(queue, HEADER, new Uint8Array(bytes).fill(queue + 1))
     this.driver.poll()
     return this.received.pop()
@@ -95,6 +96,12 @@ class TestDmaBuf implements BindableDmaBuf {
   }
 }
 
+/** Where in the dma-buf the first frag's net_iov is. */
+function placeOf(skb: Skb<NetIov>): number | undefined {
+  const [iov] = skb.frags
+  return iov === undefined ? undefined : skb.places?.offset(iov)
+}
+
 test('payload lands in device memory, headers in pages, and the other queue goes on', async () => {
   const bench = await Bench.open()
   const dmabuf = new TestDmaBuf()
@@ -107,9 +114,8 @@ test('payload lands in device memory, headers in pages, and the other queue goes
   assert.ok(iov?.kind === 'net_iov')
   assert.deepEqual(iov.head.slice(0, iov.headLength), HEADER)
   assert.equal(iov.dataLength, 1000)
-  const [handle] = iov.frags
-  assert.ok(handle !== undefined)
-  const place = binding.place(iov.owner, handle)
+  const place = placeOf(iov)
+  assert.equal(iov.places?.binding.id, binding.id)
   assert.ok(place !== undefined && place % PAGE === 0 && place < dmabuf.bytes)
   page?.free()
   iov.free()
@@ -122,12 +128,12 @@ test('payload lands in device memory, headers in pages, and the other queue goes
 
 test('several queues share a dma-buf, each with a part of its own', async () => {
   const bench = await Bench.open()
-  const binding = await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [1, 0] })
+  await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [1, 0] })
   const places = new Set<number | undefined>()
   for (const queue of [0, 1, 0, 1]) {
     const skb = bench.receive(queue)
-    assert.ok(skb?.kind === 'net_iov' && skb.frags[0] !== undefined)
-    const place = binding.place(skb.owner, skb.frags[0])
+    assert.ok(skb?.kind === 'net_iov')
+    const place = placeOf(skb)
     assert.equal((place ?? 0) >= 16 * PAGE, queue === 0)
     places.add(place)
     bench.received.push(skb)

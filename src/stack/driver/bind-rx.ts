@@ -5,7 +5,7 @@
  */
 
 import { checkInteger } from '../../errors.ts'
-import type { Exactly, NetIov, Netmem } from '../../netmem.ts'
+import type { Netmem } from '../../netmem.ts'
 import { dualPool } from '../../pool/create-pool.ts'
 import type { Binding } from '../../pool/memory-provider.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
@@ -42,8 +42,6 @@ export interface BindRxOptions {
 /** One queue's part of the dma-buf. */
 interface Part {
   readonly queue: number
-  /** Bytes of the dma-buf before it. */
-  readonly from: number
   readonly provider: DmabufProvider
   readonly pool: PagePool<Netmem>
 }
@@ -124,14 +122,6 @@ export class RxBinding implements Binding, AsyncDisposable {
     return this.#parts.reduce((sum, { pool }) => sum + pool.inflight, 0)
   }
 
-  /** Bytes from the dma-buf's start to a net_iov of one of its queues; `undefined` for another one's. */
-  place(owner: object, iov: Exactly<NetIov>): number | undefined {
-    for (const { pool, provider, from } of this.#parts) {
-      if (pool === owner) return from + provider.offset(iov)
-    }
-    return undefined
-  }
-
   /**
    * Restarts its queues with pages; resolves when they run. Frags that the application holds stay
    * valid, and the dma-buf stays mapped until the last of them has come back: see {@link released}.
@@ -159,12 +149,15 @@ export class RxBinding implements Binding, AsyncDisposable {
   async start(queue: number, from: number, provider: DmabufProvider): Promise<void> {
     const pool = dualPool(provider)
     try {
-      await this.#device.use(queue, pool, netIovDmaMap(provider))
+      await this.#device.use(queue, pool, netIovDmaMap(provider), {
+        binding: this,
+        offset: (iov) => from + provider.offset(iov),
+      })
     } catch (error) {
       await pool.destroy()
       throw error
     }
-    this.#parts.push({ queue, from, provider, pool })
+    this.#parts.push({ queue, provider, pool })
     if (pool.inflight > 0) return
     throw new DeviceError(
       'NETMEM_BIND_IGNORED',

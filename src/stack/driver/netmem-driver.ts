@@ -4,29 +4,26 @@
  * from dual pools. It alone can be bound to device memory.
  */
 
-import { isNetIov, isPage, type NetIov, type Netmem, type Page } from '../../netmem.ts'
+import { isNetIov, isPage, type Netmem } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import { type Skb, SkbCache } from '../skb/skb.ts'
+import { type AnySkb, type IovPlaces, SkbCache } from '../skb/skb.ts'
 import { type DmaMap, dualPageDmaMap } from './dma-map.ts'
 import { DriverQueues, type QueueOptions, sharedMemoryOf } from './driver-queues.ts'
 import type { NicPort } from './nic-port.ts'
 import type { RxQueueStats, SkbMaker } from './rx-queue.ts'
-
-/** A packet of one kind or the other; `kind` tells which. */
-export type NetmemSkb = Skb<Page> | Skb<NetIov>
 
 /** What a netmem driver receives into, and where its packets go. */
 export interface NetmemDriverOptions extends QueueOptions {
   /** The payload pool of each queue, from queue 0 on: dual pools of pages that threads share. */
   readonly pools: readonly PagePool<Netmem>[]
   /** Gets every packet, and frees it. */
-  readonly deliver: (skb: NetmemSkb) => void
+  readonly deliver: (skb: AnySkb) => void
 }
 
 export class NetmemDriver implements AsyncDisposable {
   readonly nic: NicPort
   /** @internal */
-  readonly queues: DriverQueues<Netmem, NetmemSkb>
+  readonly queues: DriverQueues<Netmem, AnySkb>
   /** @internal Queues that are bound, or being bound. */
   readonly bound: Set<number> = new Set()
   /** @internal */
@@ -37,7 +34,7 @@ export class NetmemDriver implements AsyncDisposable {
 
   private constructor(
     nic: NicPort,
-    queues: DriverQueues<Netmem, NetmemSkb>,
+    queues: DriverQueues<Netmem, AnySkb>,
     options: NetmemDriverOptions,
     regions: readonly number[],
   ) {
@@ -49,7 +46,7 @@ export class NetmemDriver implements AsyncDisposable {
 
   /** As `PageDriver.open`; rejects with NETMEM_WRONG_KIND for a pool of device memory, which `bindRx` gives a queue. */
   static async open(nic: NicPort, options: NetmemDriverOptions): Promise<NetmemDriver> {
-    const queues = new DriverQueues<Netmem, NetmemSkb>(nic, options)
+    const queues = new DriverQueues<Netmem, AnySkb>(nic, options)
     const regions: number[] = []
     try {
       for (const pool of options.pools) {
@@ -124,8 +121,13 @@ export class NetmemDriver implements AsyncDisposable {
   }
 
   /** @internal Restarts a queue with memory of `pool`. */
-  async use(queue: number, pool: PagePool<Netmem>, map: DmaMap<Netmem>): Promise<void> {
-    const maker = netmemMaker(pool, this.#options)
+  async use(
+    queue: number,
+    pool: PagePool<Netmem>,
+    map: DmaMap<Netmem>,
+    places?: IovPlaces,
+  ): Promise<void> {
+    const maker = netmemMaker(pool, this.#options, places)
     const bound = pool.kind === 'net_iov'
     await this.queues.replace(await this.queues.prepare({ queue, pool, map, maker }, bound))
   }
@@ -142,9 +144,10 @@ export class NetmemDriver implements AsyncDisposable {
 function netmemMaker(
   pool: PagePool<Netmem>,
   { headerBytes = 256, deliver }: NetmemDriverOptions,
-): SkbMaker<Netmem, NetmemSkb> {
+  places: IovPlaces | undefined,
+): SkbMaker<Netmem, AnySkb> {
   const pages = SkbCache.ofPages(pool, headerBytes)
-  const netIovs = SkbCache.ofNetIovs(pool, headerBytes)
+  const netIovs = SkbCache.ofNetIovs(pool, headerBytes, places)
   return {
     begin: (m) => (m === undefined || isPage(m) ? pages.take() : netIovs.take()),
     add: (skb, m, keeper, offset, length) => {

@@ -286,31 +286,19 @@ export class SkbCache<in out M extends Netmem> {
     this.#places = places
   }
 
-  /** For skbs of pages of `owner`, which may be a pool of pages or a dual one. */
-  static ofPages(owner: PagePool<Page> | PagePool<Netmem>, headBytes: number): SkbCache<Page>
-  /** @internal */
-  static ofPages(owner: FragOwner<Page>, headBytes: number): SkbCache<Page>
-  static ofPages(owner: FragOwner<Page>, headBytes: number): SkbCache<Page> {
+  /** For skbs of pages of a pool of pages or a dual one. */
+  static ofPages(pool: PagePool<Page> | PagePool<Netmem>, headBytes: number): SkbCache<Page> {
+    const owner: FragOwner<Page> = pool
     return new SkbCache<Page>(headBytes, (cache) => Skb.ofPages(owner, cache))
   }
 
-  /** For skbs of net_iovs of `owner`; `places`, such as the pool's provider, tells a socket where they are. */
+  /** For skbs of net_iovs of a pool; `places`, such as the pool's provider, tells a socket where they are. */
   static ofNetIovs(
-    owner: PagePool<NetIov> | PagePool<Netmem>,
-    headBytes: number,
-    places?: IovPlaces,
-  ): SkbCache<NetIov>
-  /** @internal */
-  static ofNetIovs(
-    owner: FragOwner<NetIov>,
-    headBytes: number,
-    places?: IovPlaces,
-  ): SkbCache<NetIov>
-  static ofNetIovs(
-    owner: FragOwner<NetIov>,
+    pool: PagePool<NetIov> | PagePool<Netmem>,
     headBytes: number,
     places?: IovPlaces,
   ): SkbCache<NetIov> {
+    const owner: FragOwner<NetIov> = pool
     const make = (cache: SkbCache<NetIov>): Skb<NetIov> => Skb.ofNetIovs(owner, cache, places)
     return new SkbCache<NetIov>(headBytes, make, places)
   }

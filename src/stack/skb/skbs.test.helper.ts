@@ -111,7 +111,7 @@ export function pageSource(pages = 64, making: Making = 'plain'): PageSource {
   }
   const pool = dualPool(provider)
   const owner: TestPool<Page> = pool
-  return new PageSource(SkbCache.ofPages(owner, HEAD_BYTES), owner, () => {
+  return new PageSource(SkbCache.ofPages(pool, HEAD_BYTES), owner, () => {
     const m = pool.alloc()
     assert.ok(m === undefined || isPage(m))
     return m
@@ -141,7 +141,7 @@ export function iovSource(netIovs = 64, making: Making = 'plain', bindingId = 1)
   }
   const pool = dualPool(provider)
   const owner: TestPool<NetIov> = pool
-  const cache = SkbCache.ofNetIovs(owner, HEAD_BYTES, provider)
+  const cache = SkbCache.ofNetIovs(pool, HEAD_BYTES, provider)
   const alloc = (): NetIov | undefined => {
     const m = pool.alloc()
     assert.ok(m === undefined || isNetIov(m))
