@@ -9,7 +9,14 @@ import type { RxRings } from '../nic/shared-rings.ts'
 import type { DeviceFailure } from './device-failure.ts'
 import type { ExportOptions } from './device-memory.ts'
 import type { LinkSpec } from './link-kinds.ts'
-import type { NicFeatures, NicKnobs, NicQueueConfig, NicRule, NicStats } from './nic-port.ts'
+import type {
+  NicFeatures,
+  NicKnobs,
+  NicQueueConfig,
+  NicRule,
+  NicSettings,
+  NicStats,
+} from './nic-port.ts'
 
 /** A call with a request of `Request`, `kind` aside, and a reply of `Reply`. */
 interface Call<Request, Reply = undefined> {
@@ -55,15 +62,17 @@ export interface ControlCalls {
   'hash-close': Call<{ readonly hash: number }>
   'host-map': Call<{ readonly memory: SharedArrayBuffer }, number>
   'host-unmap': Call<{ readonly region: number }>
-  /** The stack chooses the number, so that it can listen to the NIC before there is one. */
+  /** The stack chooses the number, so that it can listen to the NIC before there is one. Answers what the NIC can do. */
   'nic-create': Call<
     OfNic & {
       readonly queues: number
       readonly link: LinkSpec
+      readonly settings: NicSettings
       readonly up: boolean
       /** One word: transmitted frames that the stack has taken. */
       readonly taken: SharedArrayBuffer
-    }
+    },
+    NicFeatures
   >
   'nic-close': Call<OfNic>
   'nic-link': Call<OfNic & { readonly up: boolean }>
@@ -76,7 +85,6 @@ export interface ControlCalls {
   /** Sets the table if there is one; answers what it is then. */
   'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>
   'nic-stats': Call<OfNic, NicStats>
-  'nic-configure': Call<OfNic & { readonly features: NicFeatures }>
   'nic-knob': Call<OfNic & { readonly knobs: NicKnobs }>
   /** Answers how many of the frames there was room for. */
   'nic-inject': Call<
@@ -87,8 +95,8 @@ export interface ControlCalls {
     },
     number
   >
-  /** Receives what is due by `untilNs`; answers how many frames. */
-  run: Call<{ readonly untilNs: number }, number>
+  /** Receives what is due by `untilNs`, at most `frames` frames; answers how many. */
+  run: Call<{ readonly untilNs: number; readonly frames?: number }, number>
   close: Call<unknown>
 }
 
@@ -113,11 +121,17 @@ export interface ControlMessage<K extends ControlKind = ControlKind> {
   readonly request: ControlRequest<K>
 }
 
+/** What happens at a NIC without being asked for. */
+export type NicEvent =
+  | { readonly kind: 'transmitted'; readonly nic: number; readonly frames: readonly Uint8Array[] }
+  /** No frame will arrive any more: the link has ended, or it or its NIC has failed. */
+  | { readonly kind: 'ended'; readonly nic: number; readonly failure?: DeviceFailure }
+
 /** What the device's thread says. */
 export type DeviceMessage =
   | { readonly kind: 'reply'; readonly id: number; readonly reply: ControlReply }
   | { readonly kind: 'failure'; readonly id: number; readonly failure: DeviceFailure }
-  | { readonly kind: 'transmitted'; readonly nic: number; readonly frames: readonly Uint8Array[] }
+  | NicEvent
   /** It ends because of this, after its last word. */
   | { readonly kind: 'died'; readonly failure: DeviceFailure }
 

@@ -97,26 +97,32 @@ test('a device that is killed in its sleep rejects what comes', async () => {
   await device.close()
 })
 
-test('a mistake in a NIC ends the device that runs by itself, with its reason', async () => {
-  const device = await openRunning()
-  const nic = await device.nic({ link: wire })
-  device.ref()
-  await nic.setKnobs({ throwOnReceive: true })
-  const reason = await device.ended
-  assert.equal(reason?.code, 'NETMEM_DEVICE_CLOSED')
-  assert.match(reason?.message ?? '', /a mistake in the NIC/)
-  await rejects(nic.stats(), 'NETMEM_DEVICE_CLOSED', 'ENODEV')
-  await device.close()
-})
-
-onDevices('a mistake in a NIC is what run rejects with', async (device) => {
-  const nic = await device.nic({ link: wire })
-  await nic.setKnobs({ throwOnReceive: true })
-  await nic.inject([frameOf(60, 0)])
-  await rejects(device.run(0), 'NETMEM_DEVICE_FAILED', 'EIO')
-  await nic.setKnobs({ throwOnReceive: false })
-  assert.equal(await device.run(0), 1)
-})
+onDevices(
+  'a mistake in a NIC ends that NIC, with its reason, and nothing else',
+  async (device) => {
+    device.ref()
+    const nic = await device.nic({ link: wire })
+    const other = await device.nic({ link: wire })
+    await nic.setKnobs({ throwOnReceive: true })
+    const reading = (async () => {
+      for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
+    })()
+    const outcome = rejects(reading, 'NETMEM_DEVICE_FAILED', 'EIO')
+    await nic.inject([frameOf(60, 0)])
+    await other.inject([frameOf(60, 0)])
+    // A device that runs by itself needs no run.
+    await device.run(0).catch(() => 0)
+    const reason = await nic.ended
+    assert.deepEqual([reason?.code, reason?.errno], ['NETMEM_DEVICE_FAILED', 'EIO'])
+    assert.match(reason?.message ?? '', /a mistake in the NIC/)
+    await outcome
+    await nic.setKnobs({ throwOnReceive: false })
+    await rejects(nic.up(), 'NETMEM_DEVICE_FAILED', 'EIO')
+    const { times }: { times?: number[] } = await other.stats()
+    assert.equal(times?.length, 1)
+  },
+  true,
+)
 
 test('a script that does not start is an error of its own', async () => {
   const script = new URL('no-such-device.js', import.meta.url)
@@ -126,8 +132,8 @@ test('a script that does not start is an error of its own', async () => {
 test('what is no plain data is refused before it is sent', async () => {
   await using device = await openRunning()
   const nic = await device.nic({ link: wire })
-  const config = nic.configure({ callback: () => {} })
-  await assert.rejects(config, { code: 'NETMEM_INVALID_ARGUMENT' })
+  const rule = nic.addRule({ callback: () => {} })
+  await assert.rejects(rule, { code: 'NETMEM_INVALID_ARGUMENT' })
   assert.deepEqual(await nic.rssTable(), [0, 0, 0, 0])
 })
 

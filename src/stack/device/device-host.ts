@@ -7,7 +7,13 @@
 import { DeviceError } from '../device-error.ts'
 import { DmaEngine, type RangeHash } from '../dma/dma-engine.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
-import type { ControlHandlers, ControlKind, ControlReply, ControlRequest } from './control.ts'
+import type {
+  ControlHandlers,
+  ControlKind,
+  ControlReply,
+  ControlRequest,
+  NicEvent,
+} from './control.ts'
 import { DeviceMemory } from './device-memory.ts'
 import type { DmaAttachment, DmaBuf } from './dma-buf.ts'
 import { type DeviceParts, NicHost } from './nic-host.ts'
@@ -27,12 +33,8 @@ export class DeviceHost {
   readonly #stepped: boolean
   readonly #handlers: ControlHandlers
 
-  /** `emit` is called with what a NIC sent; `stepped`, when its clock goes on by `run` alone. */
-  constructor(
-    parts: DeviceParts,
-    stepped: boolean,
-    emit: (nic: number, frames: readonly Uint8Array[]) => void,
-  ) {
+  /** `stepped`: its clock goes on by `run` alone. `emit` is called with what happens at a NIC. */
+  constructor(parts: DeviceParts, stepped: boolean, emit: (event: NicEvent) => void) {
     this.#nics = new NicHost(parts, this.#space, emit)
     this.#stepped = stepped
     this.#handlers = this.#makeHandlers()
@@ -147,8 +149,8 @@ export class DeviceHost {
         }
         this.#space.unmap(region)
       },
-      run: ({ untilNs }) => {
-        if (this.#stepped) return this.#nics.run(untilNs)
+      run: ({ untilNs, frames }) => {
+        if (this.#stepped) return this.#nics.run(untilNs, frames)
         throw new DeviceError(
           'NETMEM_NIC_CONFIG',
           'EINVAL',

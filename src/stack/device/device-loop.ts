@@ -22,10 +22,11 @@ export function runDevice(parts: DeviceParts): void {
     throw new LifetimeError('NETMEM_DEVICE_CLOSED', 'The device runs in a worker thread alone.')
   }
   const port = parentPort
-  const host = new DeviceHost(parts, stepped, (nic, frames) => {
+  const host = new DeviceHost(parts, stepped, (event) => {
+    const frames = event.kind === 'transmitted' ? event.frames : []
     say(
       port,
-      { kind: 'transmitted', nic, frames },
+      event,
       frames.map(({ buffer }) => buffer),
     )
   })

@@ -34,7 +34,7 @@ test('no message but the reply to a read carries bytes of device memory', async 
   await ask({ kind: 'memory-create', bytes })
   await ask({ kind: 'dmabuf-export', memory: 1, bytes, segments: [PAGE, bytes - PAGE] })
   await ask({ kind: 'dmabuf-write', dmabuf: 1, offset: 0, data })
-  await ask({ kind: 'nic-create', nic: 1, queues: 1, link, up: true, taken })
+  await ask({ kind: 'nic-create', nic: 1, queues: 1, link, settings: {}, up: true, taken })
   await ask({ kind: 'dmabuf-attach', dmabuf: 1, nic: 1 })
   await ask({ kind: 'host-map', memory: host })
   await ask({ kind: 'nic-start-queue', nic: 1, queue: 0, rings, config: {} })

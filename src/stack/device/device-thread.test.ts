@@ -229,7 +229,6 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   await nic.removeRule(1)
   await nic.setRssTable([0, 0, 1])
   assert.deepEqual(await nic.rssTable(), [0, 0, 1])
-  await nic.configure({ headerSplit: true })
   await nic.setKnobs({ failStart: true })
   const rings = makeRxRings(8, undefined, device.doorbell)
   await rejects(nic.startQueue(0, rings), 'NETMEM_QUEUE_START', 'ENOMEM')
@@ -237,17 +236,26 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   await nic.startQueue(0, rings)
   assert.equal(await nic.inject([frameOf(60, 0)]), 1)
   assert.equal(await device.run(10), 1)
-  const stats = { received: 0, dropped: 1, times: [0], features: { headerSplit: true } }
+  const stats = { received: 0, dropped: 1, times: [0], settings: {} }
   assert.deepEqual(await nic.stats(), stats)
+  const set = await device.nic({ link: wire, settings: { pause: true } })
+  assert.deepEqual(set.features, { stub: true })
+  assert.deepEqual(await set.stats(), {
+    ...stats,
+    dropped: 0,
+    times: [],
+    settings: { pause: true },
+  })
   await nic.close()
+  assert.equal(await nic.ended, undefined)
   await rejects(nic.stats(), 'NETMEM_NO_DEVICE', 'ENODEV')
 })
 
 onDevices('rings that would stop a NIC are refused', async (device) => {
   const nic = await device.nic({ link: wire })
   const good = makeRxRings(8, undefined, device.doorbell)
-  await rejects(nic.startQueue(0, { ...good, entries: 12 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
-  await rejects(nic.startQueue(0, { ...good, entries: 6 }), 'NETMEM_NIC_CONFIG', 'EINVAL')
+  await rejects(nic.startQueue(0, { ...good, entries: 16 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  await rejects(nic.startQueue(0, { ...good, entries: 6 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
   await rejects(nic.startQueue(0, { ...good, entries: 0 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
   const foreign = makeRxRings(8, undefined, makeDoorbell())
   await assert.rejects(nic.startQueue(0, foreign), { code: 'NETMEM_OUT_OF_RANGE' })
@@ -280,6 +288,26 @@ onDevices('run receives what is due by then, at its time, and the rest later', a
   for (const untilNs of [-1, 0.5, Number.POSITIVE_INFINITY]) {
     await rejects(device.run(untilNs), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
   }
+})
+
+onDevices('run stops at as many frames as it is told', async (device) => {
+  const one = await device.nic({ link: wire })
+  const other = await device.nic({ link: wire })
+  await one.inject(
+    [0, 1, 2].map((seed) => frameOf(60, seed)),
+    { atNs: 10 },
+  )
+  await other.inject(
+    [0, 1].map((seed) => frameOf(60, seed)),
+    { atNs: 20 },
+  )
+  assert.equal(await device.run(100, 0), 0)
+  assert.equal(await device.run(100, 2), 2)
+  // No time has passed beyond them: what is injected now arrives before the other's.
+  await one.inject([frameOf(60, 4)])
+  assert.equal(await device.run(15), 2)
+  assert.equal(await device.run(100, 10), 2)
+  await rejects(device.run(100, -1), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
 })
 
 onDevices('a NIC that takes no frames holds up nobody', async (device) => {

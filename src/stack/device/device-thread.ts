@@ -145,10 +145,11 @@ export class DeviceThread {
 
   /**
    * Lets time pass on a stepped device until `untilNs`, receives exactly the frames that are due
-   * by then, and resolves with how many. Rejects with NETMEM_NIC_CONFIG unless it is stepped.
+   * by then, and resolves with how many; stops at `frames` frames, early, if there are so many.
+   * Rejects with NETMEM_NIC_CONFIG unless it is stepped.
    */
-  run(untilNs: number): Promise<number> {
-    return this.transport.call({ kind: 'run', untilNs })
+  run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): Promise<number> {
+    return this.transport.call({ kind: 'run', untilNs, frames })
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The way from the stack to a device: requests there, replies and transmitted frames back. */
 
 import type { DeviceError } from '../device-error.ts'
-import type { ControlKind, ControlReply, ControlRequest } from './control.ts'
+import type { ControlKind, ControlReply, ControlRequest, NicEvent } from './control.ts'
 
 export interface DeviceTransport {
   /**
@@ -12,8 +12,8 @@ export interface DeviceTransport {
     request: ControlRequest<K>,
     transfer?: readonly ArrayBuffer[],
   ): Promise<ControlReply<K>>
-  /** Calls `listener` for what that NIC sends; `undefined` stops it. */
-  listen(nic: number, listener: ((frames: readonly Uint8Array[]) => void) | undefined): void
+  /** Calls `listener` for what happens at that NIC; `undefined` stops it. */
+  listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void
   /** Keeps the process alive, as a pending call does, until {@link release}. */
   hold(): void
   release(): void

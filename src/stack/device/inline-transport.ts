@@ -1,7 +1,7 @@
 /** A device beside the stack, in the same thread: each request is handled at once. For tests. */
 
 import { DeviceError } from '../device-error.ts'
-import type { ControlKind, ControlReply, ControlRequest } from './control.ts'
+import type { ControlKind, ControlReply, ControlRequest, NicEvent } from './control.ts'
 import { describeFailure, failureError } from './device-failure.ts'
 import { DeviceHost } from './device-host.ts'
 import type { DeviceTransport } from './device-transport.ts'
@@ -10,11 +10,11 @@ import type { DeviceParts } from './nic-host.ts'
 export class InlineTransport implements DeviceTransport {
   readonly ended: Promise<DeviceError | undefined>
   readonly #host: DeviceHost
-  readonly #listeners = new Map<number, (frames: readonly Uint8Array[]) => void>()
+  readonly #listeners = new Map<number, (event: NicEvent) => void>()
   #end: () => void = () => {}
 
   constructor(parts: DeviceParts) {
-    this.#host = new DeviceHost(parts, true, (nic, frames) => this.#listeners.get(nic)?.(frames))
+    this.#host = new DeviceHost(parts, true, (event) => this.#listeners.get(event.nic)?.(event))
     this.ended = new Promise((resolve) => {
       this.#end = () => resolve(undefined)
     })
@@ -29,7 +29,7 @@ export class InlineTransport implements DeviceTransport {
     }
   }
 
-  listen(nic: number, listener: ((frames: readonly Uint8Array[]) => void) | undefined): void {
+  listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void {
     if (listener === undefined) this.#listeners.delete(nic)
     else this.#listeners.set(nic, listener)
   }

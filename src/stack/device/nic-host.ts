@@ -1,11 +1,12 @@
 /** The NICs of a device and their links, on one clock. */
 
-import { checkInteger } from '../../errors.ts'
+import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import { DeviceError } from '../device-error.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import type { LinkFrame } from '../link/link.ts'
 import { makeRxRings, NicRxRing, type RxRings } from '../nic/shared-rings.ts'
-import type { ControlHandlers, ControlKind } from './control.ts'
+import type { ControlHandlers, ControlKind, NicEvent } from './control.ts'
+import { type DeviceFailure, describeFailure, failureError } from './device-failure.ts'
 import type { LinkKind, LinkKinds, LinkSpec, OpenedLink } from './link-kinds.ts'
 import type { NicFactory, NicPort } from './nic-port.ts'
 
@@ -18,6 +19,7 @@ export interface DeviceParts {
 /** Frames a NIC receives before the next one's turn: a NAPI poll's. */
 const BUDGET = 64
 const MAX_QUEUES = 1024
+const MAX_ENTRIES = 2 ** 16
 /** Transmitted frames that wait for the stack's thread, per NIC; more are lost, as on a wire that nobody listens at. */
 const MAX_TRANSMITTED = 4096
 
@@ -29,6 +31,10 @@ interface HostedNic extends OpenedLink {
   beganNs: number | undefined
   /** Has been given its turn, and did not take the frame that is due. */
   stuck: boolean
+  /** The stack knows that no frame will arrive any more. */
+  ended: boolean
+  /** Why it does nothing any more. */
+  failure?: DeviceFailure
 }
 
 /** Frames on their way to the stack's thread. */
@@ -42,15 +48,11 @@ interface Outbox {
 export class NicHost {
   readonly #parts: DeviceParts
   readonly #dma: DmaSpace
-  readonly #emit: (nic: number, frames: readonly Uint8Array[]) => void
+  readonly #emit: (event: NicEvent) => void
   readonly #nics = new Map<number, HostedNic>()
   #nowNs = 0
 
-  constructor(
-    parts: DeviceParts,
-    dma: DmaSpace,
-    emit: (nic: number, frames: readonly Uint8Array[]) => void,
-  ) {
+  constructor(parts: DeviceParts, dma: DmaSpace, emit: (event: NicEvent) => void) {
     this.#parts = parts
     this.#dma = dma
     this.#emit = emit
@@ -61,13 +63,13 @@ export class NicHost {
     if (nowNs > this.#nowNs) this.#nowNs = nowNs
   }
 
-  /** Gives every NIC a turn; how many frames they received. */
+  /** Gives every NIC a turn; how many frames they received and sent. */
   poll(): number {
     let frames = 0
     for (const hosted of this.#nics.values()) {
-      if (hosted.up) frames += this.#receive(hosted)
+      if (hosted.up) frames += this.#receive(hosted, BUDGET) + this.#transmit(hosted)
     }
-    this.#flush()
+    this.#tell()
     return frames
   }
 
@@ -80,21 +82,29 @@ export class NicHost {
 
   /**
    * Lets time pass until `untilNs` and receives exactly what is due by then, each frame at its
-   * own time and NICs in the order of their making where times are equal; how many frames.
+   * own time and NICs in the order of their making where times are equal; how many frames. When
+   * `frames` have been received it stops early, at the time of the last of them.
    */
-  run(untilNs: number): number {
+  run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): number {
     checkInteger('untilNs', untilNs, 0, Number.MAX_SAFE_INTEGER)
-    let frames = 0
-    for (let next = this.#earliest(untilNs); next; next = this.#earliest(untilNs)) {
+    let left = checkInteger('frames', frames, 0, Number.MAX_SAFE_INTEGER)
+    // What drivers have posted before is sent before time passes.
+    for (const hosted of this.#nics.values()) if (hosted.up) this.#transmit(hosted)
+    while (left > 0) {
+      const next = this.#earliest(untilNs)
+      if (next === undefined) {
+        this.advanceTo(untilNs)
+        break
+      }
       this.advanceTo(dueNs(next))
-      const received = this.#receive(next)
+      const received = this.#receive(next, Math.min(left, BUDGET))
       next.stuck = received === 0 && dueNs(next) <= this.#nowNs
-      frames += received
+      left -= received
+      if (next.up) this.#transmit(next)
     }
-    this.advanceTo(untilNs)
     for (const hosted of this.#nics.values()) hosted.stuck = false
-    // Once more at the end, for what a NIC holds back for some time.
-    return frames + this.poll()
+    this.#tell()
+    return frames - left
   }
 
   close(): void {
@@ -110,14 +120,17 @@ export class NicHost {
   }
 
   readonly handlers: ControlHandlers<Extract<ControlKind, `nic-${string}`>> = {
-    'nic-create': ({ nic, queues, link, up, taken }) => {
+    'nic-create': ({ nic, queues, link, settings, up, taken }) => {
       checkInteger('queues', queues, 1, MAX_QUEUES)
       const outbox: Outbox = { frames: [], sent: 0, taken: new Int32Array(taken) }
       const opened = this.#open(link, (frame) => post(outbox, frame))
       try {
-        const made = this.#parts.makeNic({ queues, dma: this.#dma, link: opened.link })
+        const dma = this.#dma
+        const made = this.#parts.makeNic({ queues, dma, link: opened.link, settings })
         const beganNs = up ? this.#nowNs : undefined
-        this.#nics.set(nic, { ...opened, nic: made, outbox, up, beganNs, stuck: false })
+        const state = { up, beganNs, stuck: false, ended: false }
+        this.#nics.set(nic, { ...opened, nic: made, outbox, ...state })
+        return made.features
       } catch (error) {
         opened.link.close()
         throw error
@@ -125,11 +138,12 @@ export class NicHost {
     },
     'nic-close': ({ nic }) => {
       this.nic(nic).link.close()
-      this.#flush()
+      this.#tell()
       this.#nics.delete(nic)
     },
     'nic-link': ({ nic, up }) => {
       const hosted = this.nic(nic)
+      if (up && hosted.failure !== undefined) throw failureError(hosted.failure)
       hosted.up = up
       if (up) hosted.beganNs ??= this.#nowNs
     },
@@ -144,11 +158,10 @@ export class NicHost {
     'nic-rss': ({ nic, table }) => {
       const hosted = this.nic(nic)
       if (table !== undefined) hosted.nic.setRssTable(table)
-      return Array.from(hosted.nic.rssTable())
+      return Array.from(hosted.nic.rssTable)
     },
     'nic-stats': ({ nic }) => this.nic(nic).nic.stats(),
-    'nic-configure': ({ nic, features }) => void this.nic(nic).nic.configure(features),
-    'nic-knob': ({ nic, knobs }) => void Object.assign(this.nic(nic).nic.knobs, knobs),
+    'nic-knob': ({ nic, knobs }) => void this.nic(nic).nic.setKnobs(knobs),
     'nic-inject': ({ nic, frames, atNs, checksum }) => {
       const { injected, beganNs } = this.nic(nic)
       if (injected === undefined) {
@@ -181,8 +194,20 @@ export class NicHost {
     )
   }
 
-  #receive(hosted: HostedNic): number {
-    return hosted.nic.receive(this.#nowNs - (hosted.beganNs ?? 0), BUDGET)
+  #receive(hosted: HostedNic, budget: number): number {
+    try {
+      return hosted.nic.receive(this.#nowNs - (hosted.beganNs ?? 0), budget)
+    } catch (error) {
+      return fail(hosted, error)
+    }
+  }
+
+  #transmit(hosted: HostedNic): number {
+    try {
+      return hosted.nic.transmit(this.#nowNs - (hosted.beganNs ?? 0))
+    } catch (error) {
+      return fail(hosted, error)
+    }
   }
 
   /** The NIC whose frame is due first, and by `untilNs`. */
@@ -202,18 +227,35 @@ export class NicHost {
     return earliest
   }
 
-  #flush(): void {
-    for (const [nic, { outbox }] of this.#nics) {
-      if (outbox.frames.length === 0) continue
-      this.#emit(nic, outbox.frames)
-      outbox.frames = []
+  #tell(): void {
+    for (const [nic, hosted] of this.#nics) {
+      const { outbox, failure } = hosted
+      if (outbox.frames.length > 0) {
+        this.#emit({ kind: 'transmitted', nic, frames: outbox.frames })
+        outbox.frames = []
+      }
+      if (hosted.ended) continue
+      if (failure === undefined && (!hosted.link.ended || hosted.nic.paused)) continue
+      hosted.ended = true
+      this.#emit({ kind: 'ended', nic, ...(failure === undefined ? {} : { failure }) })
     }
   }
 }
 
 /** When a NIC's next frame is due on the device's clock; never while the link is down. */
-function dueNs({ up, beganNs, link }: HostedNic): number {
-  return up && beganNs !== undefined ? beganNs + link.nextAtNs() : Number.POSITIVE_INFINITY
+function dueNs({ up, beganNs, link, nic }: HostedNic): number {
+  if (!up || beganNs === undefined) return Number.POSITIVE_INFINITY
+  return nic.paused ? beganNs : beganNs + link.nextAtNs()
+}
+
+/**
+ * A capture may turn out to be broken in its middle: its link goes down for good, and the other
+ * NICs go on. Nothing was received.
+ */
+function fail(hosted: HostedNic, error: unknown): number {
+  hosted.up = false
+  hosted.failure ??= describeFailure(error)
+  return 0
 }
 
 /** Copies a frame that a NIC has sent. */
@@ -234,13 +276,13 @@ function inject(
 
 /** A NIC that trusted these would be stopped by a mistake in them. */
 function checkRings(rings: RxRings): void {
-  const entries = checkInteger('entries', rings?.entries, 1, 2 ** 20)
-  const bytes = makeRxRings(entries, undefined, rings.doorbell).memory.byteLength
-  checkInteger('bytes of the rings', rings.memory?.byteLength, bytes, 2 ** 31)
-  if ((entries & (entries - 1)) === 0) return
-  throw new DeviceError(
-    'NETMEM_NIC_CONFIG',
-    'EINVAL',
-    `A ring has a power of two of entries, such as 256, not ${entries}.`,
-  )
+  const entries = checkInteger('entries', rings?.entries, 1, MAX_ENTRIES)
+  if ((entries & (entries - 1)) !== 0) {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `A ring has a power of two of entries, such as 256, not ${entries}.`,
+    )
+  }
+  const { byteLength } = makeRxRings(entries, rings.headers, rings.doorbell).memory
+  checkInteger('bytes of the rings', rings.memory?.byteLength, byteLength, 2 ** 31)
 }

@@ -11,7 +11,9 @@ import type { RxFrontEnd } from '../nic/rx-front-end.ts'
 export type NicRule = object
 /** How one RX queue is set up: header split, coalescing. */
 export type NicQueueConfig = object
-/** Switches of the whole NIC. */
+/** How the whole NIC is made, its queues, memory and link aside. */
+export type NicSettings = object
+/** What it can do. */
 export type NicFeatures = object
 /** Counters, under ethtool's and qstats' names. */
 export type NicStats = object
@@ -26,12 +28,16 @@ export interface NicPort {
   addRule(rule: NicRule): number
   removeRule(id: number): void
   setRssTable(table: readonly number[]): void
-  rssTable(): ArrayLike<number>
+  readonly rssTable: ArrayLike<number>
   /** Receives at most `budget` frames that have arrived by `nowNs` of the link's clock; how many. */
   receive(nowNs: number, budget: number): number
+  /** Sends what drivers have posted; how many packets. */
+  transmit(nowNs: number): number
+  /** Whether it has a frame that waits for a buffer. */
+  readonly paused: boolean
   stats(): NicStats
-  configure(features: NicFeatures): void
-  readonly knobs: NicKnobs
+  setKnobs(knobs: NicKnobs): void
+  readonly features: NicFeatures
 }
 
 /** Makes a NIC; it sees to its link's frames, and its host closes the link. */
@@ -39,4 +45,5 @@ export type NicFactory = (parts: {
   readonly queues: number
   readonly dma: DmaSpace
   readonly link: Link
+  readonly settings: NicSettings
 }) => NicPort

@@ -1,17 +1,29 @@
 /** A NIC as the stack's thread has it. */
 
 import { ArgumentRangeError } from '../../errors.ts'
+import type { DeviceError } from '../device-error.ts'
 import type { LinkFrame } from '../link/link.ts'
 import type { RxRings } from '../nic/shared-rings.ts'
+import type { NicEvent } from './control.ts'
+import { failureError } from './device-failure.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import type { LinkSpec } from './link-kinds.ts'
-import type { NicFeatures, NicKnobs, NicQueueConfig, NicRule, NicStats } from './nic-port.ts'
+import type {
+  NicFeatures,
+  NicKnobs,
+  NicQueueConfig,
+  NicRule,
+  NicSettings,
+  NicStats,
+} from './nic-port.ts'
 
 /** How a NIC is made. */
 export interface NicOptions {
   /** RX queues it has: 1 to 1024; 1 by default. */
   readonly queues?: number
   readonly link: LinkSpec
+  /** The NIC's own options. */
+  readonly settings?: NicSettings
   /**
    * Whether its link is up from the start, which is the default. The link's clock begins when it
    * first comes up; a replay begins with `up: false` and {@link NicProxy.up} once queues are started.
@@ -32,14 +44,22 @@ export class NicProxy {
   /** Its number on its device. */
   readonly id: number
   readonly queues: number
+  /**
+   * Resolves when no frame will arrive any more and all that did have been received: because the
+   * link has ended or is closed, or with the reason when it, its NIC or the device has failed.
+   */
+  readonly ended: Promise<DeviceError | undefined>
+  /** What it can do. */
+  features: NicFeatures = {}
   readonly #transport: DeviceTransport
   readonly #doorbell: SharedArrayBuffer
   /** One word: transmitted frames that were taken from here. */
   readonly #taken: Int32Array
   #arrived: Uint8Array[] = []
   #waiters: (() => void)[] = []
-  #ended = false
-  #failure: Error | undefined
+  #over = false
+  #failure: DeviceError | undefined
+  #end: (failure: DeviceError | undefined) => void = () => {}
 
   private constructor(
     transport: DeviceTransport,
@@ -53,6 +73,9 @@ export class NicProxy {
     this.#taken = new Int32Array(taken)
     this.id = id
     this.queues = queues
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
   }
 
   /** @internal */
@@ -60,18 +83,19 @@ export class NicProxy {
     transport: DeviceTransport,
     doorbell: SharedArrayBuffer,
     id: number,
-    { queues = 1, link, up = true }: NicOptions,
+    { queues = 1, link, settings = {}, up = true }: NicOptions,
   ): Promise<NicProxy> {
     const taken = new SharedArrayBuffer(4)
     const nic = new NicProxy(transport, doorbell, taken, id, queues)
-    transport.listen(id, (frames) => nic.#deliver(frames))
+    transport.listen(id, (event) => nic.#hear(event))
+    const request = { kind: 'nic-create', nic: id, queues, link, settings, up, taken } as const
     try {
-      await transport.call({ kind: 'nic-create', nic: id, queues, link, up, taken })
+      nic.features = await transport.call(request)
     } catch (error) {
       transport.listen(id, undefined)
       throw error
     }
-    void transport.ended.then((failure) => nic.#end(failure))
+    void transport.ended.then((failure) => nic.#finish(failure))
     return nic
   }
 
@@ -112,10 +136,6 @@ export class NicProxy {
     return this.#transport.call({ kind: 'nic-stats', nic: this.id })
   }
 
-  async configure(features: NicFeatures): Promise<void> {
-    await this.#transport.call({ kind: 'nic-configure', nic: this.id, features })
-  }
-
   /** Sets some of the NIC's knobs for tests. */
   async setKnobs(knobs: NicKnobs): Promise<void> {
     await this.#transport.call({ kind: 'nic-knob', nic: this.id, knobs })
@@ -152,8 +172,8 @@ export class NicProxy {
   }
 
   /**
-   * The frames the NIC sends on a link of kind 'wire', each to one reader; ends with the NIC, and
-   * throws NETMEM_DEVICE_CLOSED when the device dies. At most 4096 wait to be read; more are lost.
+   * The frames the NIC sends on a link of kind 'wire', each to one reader. Ends when the NIC or
+   * the device is closed; throws the reason when one of them has failed. At most 4096 wait to be read; more are lost.
    */
   async *transmitted(): AsyncGenerator<Uint8Array, void, undefined> {
     for (;;) {
@@ -163,7 +183,7 @@ export class NicProxy {
         yield frame
       } else if (this.#failure !== undefined) {
         throw this.#failure
-      } else if (this.#ended) {
+      } else if (this.#over) {
         return
       } else {
         await this.#more()
@@ -183,18 +203,26 @@ export class NicProxy {
   async close(): Promise<void> {
     await this.#transport.call({ kind: 'nic-close', nic: this.id })
     this.#transport.listen(this.id, undefined)
-    this.#end(undefined)
+    this.#finish(undefined)
   }
 
-  #deliver(frames: readonly Uint8Array[]): void {
-    for (const frame of frames) this.#arrived.push(frame)
-    this.#wake()
+  #hear(event: NicEvent): void {
+    if (event.kind === 'transmitted') {
+      for (const frame of event.frames) this.#arrived.push(frame)
+      this.#wake()
+    } else if (event.failure !== undefined) {
+      this.#finish(failureError(event.failure))
+    } else {
+      // It may still send.
+      this.#end(undefined)
+    }
   }
 
-  #end(failure: Error | undefined): void {
-    if (this.#ended) return
-    this.#ended = true
+  #finish(failure: DeviceError | undefined): void {
+    if (this.#over) return
+    this.#over = true
     this.#failure = failure
+    this.#end(failure)
     this.#wake()
   }
 

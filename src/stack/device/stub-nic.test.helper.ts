@@ -13,28 +13,31 @@ import { linkKinds } from './link-kinds.ts'
 import type { DeviceParts } from './nic-host.ts'
 import type { NicPort } from './nic-port.ts'
 
-export interface StubStats {
+interface StubStats {
   received: number
   dropped: number
   /** When frames were received, in ns of the link's clock. */
   times: number[]
-  features: object
+  settings: object
 }
 
-export class StubNic implements NicPort {
-  readonly knobs = { failStart: false, throwOnReceive: false, spin: false, echo: 0, refuse: false }
+class StubNic implements NicPort {
+  readonly features = { stub: true }
+  readonly paused = false
+  knobs = { failStart: false, throwOnReceive: false, spin: false, echo: 0, refuse: false }
   readonly #dma: DmaSpace
   readonly #link: Link
   readonly #queues: number
   readonly #started = new Map<number, RxFrontEnd>()
   readonly #rules = new Map<number, object>()
-  readonly #stats: StubStats = { received: 0, dropped: 0, times: [], features: {} }
+  readonly #stats: StubStats = { received: 0, dropped: 0, times: [], settings: {} }
   readonly #posted: PostedBuffer = { id: 0, region: 0, offset: 0, bytes: 0 }
   readonly #completion = new RxCompletion()
   #table: Uint8Array
   #nextRule = 1
 
-  constructor(queues: number, dma: DmaSpace, link: Link) {
+  constructor(queues: number, dma: DmaSpace, link: Link, settings: object) {
+    this.#stats.settings = settings
     this.#queues = queues
     this.#dma = dma
     this.#link = link
@@ -67,7 +70,7 @@ export class StubNic implements NicPort {
     this.#table = Uint8Array.from(table)
   }
 
-  rssTable(): Uint8Array {
+  get rssTable(): Uint8Array {
     return this.#table
   }
 
@@ -75,8 +78,12 @@ export class StubNic implements NicPort {
     return this.#stats
   }
 
-  configure(features: object): void {
-    this.#stats.features = features
+  setKnobs(knobs: object): void {
+    this.knobs = { ...this.knobs, ...knobs }
+  }
+
+  transmit(): number {
+    return 0
   }
 
   receive(nowNs: number, budget: number): number {
@@ -112,6 +119,6 @@ export class StubNic implements NicPort {
 }
 
 export const stubParts: DeviceParts = {
-  makeNic: ({ queues, dma, link }) => new StubNic(queues, dma, link),
+  makeNic: ({ queues, dma, link, settings }) => new StubNic(queues, dma, link, settings),
   linkKinds,
 }

@@ -11,6 +11,7 @@ import type {
   ControlRequest,
   DeviceMessage,
   DeviceThreadData,
+  NicEvent,
 } from './control.ts'
 import { failureError } from './device-failure.ts'
 import type { DeviceTransport } from './device-transport.ts'
@@ -30,7 +31,7 @@ export class WorkerTransport implements DeviceTransport {
   readonly #worker: Worker
   readonly #doorbell: Int32Array
   readonly #pending = new Map<number, Pending>()
-  readonly #listeners = new Map<number, (frames: readonly Uint8Array[]) => void>()
+  readonly #listeners = new Map<number, (event: NicEvent) => void>()
   #nextId = 1
   /** What keeps the process alive: pending calls, and whoever holds. */
   #holders = 0
@@ -41,7 +42,9 @@ export class WorkerTransport implements DeviceTransport {
 
   constructor(script: URL, data: DeviceThreadData) {
     this.#doorbell = new Int32Array(data.doorbell)
-    this.#worker = new Worker(script, { workerData: data, name: 'netmem device' })
+    // None of the program's flags: what it loads for itself has no place there, and a worker does
+    // not start with some of them (--input-type).
+    this.#worker = new Worker(script, { workerData: data, name: 'netmem device', execArgv: [] })
     this.#worker.unref()
     this.#worker.on('message', (message) => this.#take(message))
     this.#worker.on('error', (error) => {
@@ -62,7 +65,7 @@ export class WorkerTransport implements DeviceTransport {
     return new Promise((resolve, reject) => this.#post(request, transfer, { resolve, reject }))
   }
 
-  listen(nic: number, listener: ((frames: readonly Uint8Array[]) => void) | undefined): void {
+  listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void {
     if (listener === undefined) this.#listeners.delete(nic)
     else this.#listeners.set(nic, listener)
   }
@@ -126,7 +129,8 @@ export class WorkerTransport implements DeviceTransport {
         this.#settle(message.id)?.reject(failureError(message.failure))
         break
       case 'transmitted':
-        this.#listeners.get(message.nic)?.(message.frames)
+      case 'ended':
+        this.#listeners.get(message.nic)?.(message)
         break
       case 'died':
         this.#reason = message.failure.message
