@@ -21,7 +21,7 @@ export {
 } from './driver/bind-rx.ts'
 export type { QueueOptions } from './driver/driver-queues.ts'
 export { NetmemDriver, type NetmemDriverOptions } from './driver/netmem-driver.ts'
-export type { NicPort, QueueConfig } from './driver/nic-port.ts'
+export type { NicPort } from './driver/nic-port.ts'
 export { PageDriver, type PageDriverOptions } from './driver/page-driver.ts'
 export type { RxQueueStats } from './driver/rx-queue.ts'
 export {

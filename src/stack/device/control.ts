@@ -5,18 +5,19 @@
 
 import type { DmaSegment } from '../../providers/dma-address.ts'
 import type { LinkFrame } from '../link/link.ts'
-import type { RxRings } from '../nic/shared-rings.ts'
-import type { DeviceFailure } from './device-failure.ts'
-import type { ExportOptions } from './device-memory.ts'
-import type { LinkSpec } from './link-kinds.ts'
 import type {
   NicFeatures,
   NicKnobs,
-  NicQueueConfig,
-  NicRule,
-  NicSettings,
   NicStats,
-} from './nic-port.ts'
+  RxQueueConfig,
+  SteeringRule,
+} from '../nic/nic-types.ts'
+import type { RxRings } from '../nic/shared-rings.ts'
+import type { TxRing } from '../nic/shared-tx-rings.ts'
+import type { DeviceFailure } from './device-failure.ts'
+import type { ExportOptions } from './device-memory.ts'
+import type { LinkSpec } from './link-kinds.ts'
+import type { NicSettings } from './nic-port.ts'
 
 /** A call with a request of `Request`, `kind` aside, and a reply of `Reply`. */
 interface Call<Request, Reply = undefined> {
@@ -77,10 +78,12 @@ export interface ControlCalls {
   'nic-close': Call<OfNic>
   'nic-link': Call<OfNic & { readonly up: boolean }>
   'nic-start-queue': Call<
-    OfNic & { readonly queue: number; readonly rings: RxRings; readonly config: NicQueueConfig }
+    OfNic & { readonly queue: number; readonly rings: RxRings; readonly config: RxQueueConfig }
   >
   'nic-stop-queue': Call<OfNic & { readonly queue: number }>
-  'nic-add-rule': Call<OfNic & { readonly rule: NicRule }, number>
+  'nic-start-tx-queue': Call<OfNic & { readonly queue: number; readonly ring: TxRing }>
+  'nic-stop-tx-queue': Call<OfNic & { readonly queue: number }>
+  'nic-add-rule': Call<OfNic & { readonly rule: SteeringRule }, number>
   'nic-remove-rule': Call<OfNic & { readonly rule: number }>
   /** Sets the table if there is one; answers what it is then. */
   'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>

@@ -76,7 +76,7 @@ test('a device that is killed rejects what is pending, and says so', async () =>
     for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
   })()
   // From here on it answers nothing.
-  await nic.setKnobs({ spin: true })
+  await nic.setKnobs(forStub({ spin: true }))
   const pending = [nic.stats(), device.memory(1), device.openHash()]
   const outcome = Promise.all(
     pending.map((call) => rejects(call, 'NETMEM_DEVICE_CLOSED', 'ENODEV')),
@@ -103,7 +103,7 @@ onDevices(
     device.ref()
     const nic = await device.nic({ link: wire })
     const other = await device.nic({ link: wire })
-    await nic.setKnobs({ throwOnReceive: true })
+    await nic.setKnobs(forStub({ throwOnReceive: true }))
     const reading = (async () => {
       for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
     })()
@@ -116,7 +116,7 @@ onDevices(
     assert.deepEqual([reason?.code, reason?.errno], ['NETMEM_DEVICE_FAILED', 'EIO'])
     assert.match(reason?.message ?? '', /a mistake in the NIC/)
     await outcome
-    await nic.setKnobs({ throwOnReceive: false })
+    await nic.setKnobs(forStub({ throwOnReceive: false }))
     await rejects(nic.up(), 'NETMEM_DEVICE_FAILED', 'EIO')
     const { times }: { times?: number[] } = await other.stats()
     assert.equal(times?.length, 1)
@@ -180,7 +180,7 @@ test('a device that was asked to does, until it is told otherwise', async () => 
 
 test('a pending call and a reader do', async () => {
   const body = `
-    await nic.setKnobs({ echo: 1 })
+    await nic.setKnobs(forStub({ echo: 1 }))
     nic.inject([new Uint8Array(60)])
     for await (const frame of nic.transmitted()) {
       nic.stats().then(({ times }) => console.log(frame.length, times.length))

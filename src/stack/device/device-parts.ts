@@ -1,12 +1,23 @@
 /** What devices are made of: the NIC and the kinds of links that there are. */
 
-import { DeviceError } from '../device-error.ts'
+import { Nic } from '../nic/nic.ts'
+import type { NicOffloads } from '../nic/offloads.ts'
+import { ChecksumResult, fillChecksums, verifyChecksums } from '../wire/checksum.ts'
+import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../wire/toeplitz.ts'
 import { linkKinds } from './link-kinds.ts'
 import type { DeviceParts } from './nic-host.ts'
 
-export const deviceParts: DeviceParts = {
-  makeNic: () => {
-    throw new DeviceError('NETMEM_NO_DEVICE', 'EOPNOTSUPP', 'This build has no NIC.')
+const rssTable = makeToeplitzTable(DEFAULT_RSS_KEY)
+
+const offloads: NicOffloads = {
+  hashFlow: (bytes, offset, layout) => toeplitzHash(rssTable, bytes, offset, layout),
+  verify: (memory, offset, layout) => verifyChecksums(memory, offset, layout) === ChecksumResult.ok,
+  fill: (memory, offset, layout) => {
+    fillChecksums(memory, offset, layout)
   },
+}
+
+export const deviceParts: DeviceParts = {
+  makeNic: ({ settings, ...parts }) => new Nic({ ...settings, ...parts, offloads }),
   linkKinds,
 }

@@ -224,15 +224,15 @@ onDevices('frames land in the memory that was posted: net_iovs and pages', async
 
 onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   const { nic } = await startNic(device)
-  assert.equal(await nic.addRule({ port: 80 }), 1)
-  assert.equal(await nic.addRule({ port: 81 }), 2)
+  assert.equal(await nic.addRule(forStub({ port: 80 })), 1)
+  assert.equal(await nic.addRule(forStub({ port: 81 })), 2)
   await nic.removeRule(1)
   await nic.setRssTable([0, 0, 1])
   assert.deepEqual(await nic.rssTable(), [0, 0, 1])
-  await nic.setKnobs({ failStart: true })
+  await nic.setKnobs(forStub({ failStart: true }))
   const rings = makeRxRings(8, undefined, device.doorbell)
   await rejects(nic.startQueue(0, rings), 'NETMEM_QUEUE_START', 'ENOMEM')
-  await nic.setKnobs({ failStart: false })
+  await nic.setKnobs(forStub({ failStart: false }))
   await nic.startQueue(0, rings)
   assert.equal(await nic.inject([frameOf(60, 0)]), 1)
   assert.equal(await device.run(10), 1)
@@ -313,16 +313,16 @@ onDevices('run stops at as many frames as it is told', async (device) => {
 onDevices('a NIC that takes no frames holds up nobody', async (device) => {
   const stuck = await device.nic({ link: wire })
   const other = await device.nic({ link: wire })
-  await stuck.setKnobs({ refuse: true })
+  await stuck.setKnobs(forStub({ refuse: true }))
   for (const nic of [stuck, other]) await nic.inject([frameOf(60, 0)], { atNs: 5 })
   assert.equal(await device.run(10), 1)
-  await stuck.setKnobs({ refuse: false })
+  await stuck.setKnobs(forStub({ refuse: false }))
   assert.equal(await device.run(10), 1)
 })
 
 onDevices('what a NIC sends comes here, in order, and ends with it', async (device) => {
   const nic = await device.nic({ link: wire })
-  await nic.setKnobs({ echo: 2 })
+  await nic.setKnobs(forStub({ echo: 2 }))
   const frames = [1, 2, 3].map((seed) => frameOf(60 + seed, seed))
   await nic.inject(frames)
   await device.run(0)
@@ -343,7 +343,7 @@ onDevices('what a NIC sends comes here, in order, and ends with it', async (devi
 
 onDevices('transmitted frames that nobody reads are lost beyond a limit', async (device) => {
   const nic = await device.nic({ link: wire })
-  await nic.setKnobs({ echo: 5000 })
+  await nic.setKnobs(forStub({ echo: 5000 }))
   const send = async (): Promise<number> => {
     await nic.inject([frameOf(60, 1)])
     await device.run(0)
@@ -366,7 +366,7 @@ test('the same calls are the same run, beside the stack and in a worker', async 
   const runs: string[] = []
   const collect = async (device: DeviceThread): Promise<void> => {
     const nic = await device.nic({ link: wire })
-    await nic.setKnobs({ echo: 1 })
+    await nic.setKnobs(forStub({ echo: 1 }))
     const seen: unknown[] = []
     for (let step = 0; step < 50; step++) {
       const frames = Array.from({ length: (step * 7) % 5 }, (_, at) => frameOf(60 + step, at))

@@ -140,7 +140,8 @@ export class DeviceThread {
 
   /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
   nic(options: NicOptions): Promise<NicProxy> {
-    return NicProxy.make(this.transport, this.doorbell, ++this.#nics, options)
+    const mapHost = (memory: SharedArrayBuffer): Promise<number> => this.mapHost(memory)
+    return NicProxy.make(this.transport, this.doorbell, mapHost, ++this.#nics, options)
   }
 
   /**

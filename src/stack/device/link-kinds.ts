@@ -4,6 +4,9 @@
  */
 
 import { checkInteger } from '../../errors.ts'
+import { type CaptureOptions, openCapture } from '../link/capture/open-capture.ts'
+import type { FaultOptions } from '../link/faults.ts'
+import { createGenerator, type GeneratorOptions } from '../link/generator.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
 import { InjectedLink } from './injected-link.ts'
 
@@ -14,13 +17,22 @@ export interface LinkSpecs {
     /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30; 4 MiB by default. */
     readonly queueBytes?: number
   }
+  /** A pcap or pcapng file, read in the device's thread: see `openCapture`. */
+  readonly capture: CaptureOptions & { readonly path: string }
+  /** TCP flows that are made as fast as they are taken: see `createGenerator`. */
+  readonly generator: GeneratorOptions
+}
+
+/** Faults on the way from a link to its NIC, any link's. */
+export interface WithFaults {
+  readonly faults?: FaultOptions
 }
 
 export type LinkKind = keyof LinkSpecs
 
 /** A link, by kind. */
 export type LinkSpec<K extends LinkKind = LinkKind> = {
-  readonly [P in K]: { readonly kind: P } & LinkSpecs[P]
+  readonly [P in K]: { readonly kind: P } & LinkSpecs[P] & WithFaults
 }[K]
 
 /** A link in the device's thread. */
@@ -46,4 +58,6 @@ export const linkKinds: LinkKinds = {
     const injected = new InjectedLink(bytes, transmitted)
     return { link: injected, injected }
   },
+  capture: ({ path, ...options }) => ({ link: openCapture(path, options) }),
+  generator: (options) => ({ link: createGenerator(options) }),
 }

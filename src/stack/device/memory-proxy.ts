@@ -1,8 +1,11 @@
 /** Device memory, dma-bufs and hashes as the stack's thread has them: by number, never by bytes. */
 
 import type { DmaSegment } from '../../providers/dma-address.ts'
+import { DeviceError } from '../device-error.ts'
+import type { NicPort } from '../driver/nic-port.ts'
 import type { ExportOptions } from './device-memory.ts'
 import type { DeviceTransport } from './device-transport.ts'
+import { NicProxy } from './nic-proxy.ts'
 
 /** Memory of the device. */
 export class DeviceMemoryProxy {
@@ -50,8 +53,18 @@ export class DmaBufProxy {
     this.bytes = bytes
   }
 
-  /** Maps it for a NIC; there may be several attachments. Rejects with NETMEM_NO_DEVICE. */
-  async attach(nic: { readonly id: number }): Promise<DmaBufAttachment> {
+  /**
+   * Maps it for a NIC; there may be several attachments. Rejects with NETMEM_BIND_UNSUPPORTED for a
+   * NIC of another device, NETMEM_NO_DEVICE, NETMEM_DMABUF_INVALID.
+   */
+  async attach(nic: NicPort): Promise<DmaBufAttachment> {
+    if (!(nic instanceof NicProxy) || nic.transport !== this.#transport) {
+      throw new DeviceError(
+        'NETMEM_BIND_UNSUPPORTED',
+        'EOPNOTSUPP',
+        'This NIC is not on the device that the dma-buf is of. Make both with one openDeviceThread().',
+      )
+    }
     const { attachment, segments } = await this.#transport.call({
       kind: 'dmabuf-attach',
       dmabuf: this.id,

@@ -3,8 +3,10 @@
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import { DeviceError } from '../device-error.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
+import { faultyLink } from '../link/faults.ts'
 import type { LinkFrame } from '../link/link.ts'
 import { makeRxRings, NicRxRing, type RxRings } from '../nic/shared-rings.ts'
+import { NicTxRing } from '../nic/shared-tx-rings.ts'
 import type { ControlHandlers, ControlKind, NicEvent } from './control.ts'
 import { type DeviceFailure, describeFailure, failureError } from './device-failure.ts'
 import type { LinkKind, LinkKinds, LinkSpec, OpenedLink } from './link-kinds.ts'
@@ -153,6 +155,10 @@ export class NicHost {
       hosted.nic.startQueue(queue, new NicRxRing(rings), config)
     },
     'nic-stop-queue': ({ nic, queue }) => void this.nic(nic).nic.stopQueue(queue),
+    'nic-start-tx-queue': ({ nic, queue, ring }) => {
+      this.nic(nic).nic.startTxQueue(queue, new NicTxRing(ring))
+    },
+    'nic-stop-tx-queue': ({ nic, queue }) => void this.nic(nic).nic.stopTxQueue(queue),
     'nic-add-rule': ({ nic, rule }) => this.nic(nic).nic.addRule(rule),
     'nic-remove-rule': ({ nic, rule }) => void this.nic(nic).nic.removeRule(rule),
     'nic-rss': ({ nic, table }) => {
@@ -186,7 +192,11 @@ export class NicHost {
     const kinds: LinkKinds = this.#parts.linkKinds
     const kind: K = spec.kind
     // Own: nothing that every object has is a kind.
-    if (Object.hasOwn(kinds, kind)) return kinds[kind](spec, transmitted)
+    if (Object.hasOwn(kinds, kind)) {
+      const opened = kinds[kind](spec, transmitted)
+      const { faults } = spec
+      return faults === undefined ? opened : { ...opened, link: faultyLink(opened.link, faults) }
+    }
     throw new DeviceError(
       'NETMEM_NIC_CONFIG',
       'EOPNOTSUPP',

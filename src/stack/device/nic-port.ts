@@ -5,27 +5,31 @@
 
 import type { DmaSpace } from '../dma/dma-space.ts'
 import type { Link } from '../link/link.ts'
+import type { NicOptions } from '../nic/nic.ts'
+import type {
+  NicFeatures,
+  NicKnobs,
+  NicStats,
+  RxQueueConfig,
+  SteeringRule,
+} from '../nic/nic-types.ts'
 import type { RxFrontEnd } from '../nic/rx-front-end.ts'
+import type { TxFrontEnd } from '../nic/tx-front-end.ts'
 
-/** A steering rule. */
-export type NicRule = object
-/** How one RX queue is set up: header split, coalescing. */
-export type NicQueueConfig = object
 /** How the whole NIC is made, its queues, memory and link aside. */
-export type NicSettings = object
-/** What it can do. */
-export type NicFeatures = object
-/** Counters, under ethtool's and qstats' names. */
-export type NicStats = object
-/** Faults on purpose, for tests. */
-export type NicKnobs = object
+export type NicSettings = Pick<
+  NicOptions,
+  'txQueues' | 'verifyChecksums' | 'pause' | 'pauseLimitMs' | 'maxFrameBytes'
+>
 
 export interface NicPort {
-  startQueue(queue: number, frontEnd: RxFrontEnd, config: NicQueueConfig): void
+  startQueue(queue: number, frontEnd: RxFrontEnd, config: RxQueueConfig): void
   /** When it returns, nothing is written to the queue's buffers any more. */
   stopQueue(queue: number): void
+  startTxQueue(queue: number, frontEnd: TxFrontEnd): void
+  stopTxQueue(queue: number): void
   /** Returns the rule's number. */
-  addRule(rule: NicRule): number
+  addRule(rule: SteeringRule): number
   removeRule(id: number): void
   setRssTable(table: readonly number[]): void
   readonly rssTable: ArrayLike<number>

@@ -2,20 +2,22 @@
 
 import { ArgumentRangeError } from '../../errors.ts'
 import type { DeviceError } from '../device-error.ts'
+import type { NicPort } from '../driver/nic-port.ts'
 import type { LinkFrame } from '../link/link.ts'
+import type {
+  NicFeatures,
+  NicKnobs,
+  NicStats,
+  RxQueueConfig,
+  SteeringRule,
+} from '../nic/nic-types.ts'
 import type { RxRings } from '../nic/shared-rings.ts'
+import type { TxRing } from '../nic/shared-tx-rings.ts'
 import type { NicEvent } from './control.ts'
 import { failureError } from './device-failure.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import type { LinkSpec } from './link-kinds.ts'
-import type {
-  NicFeatures,
-  NicKnobs,
-  NicQueueConfig,
-  NicRule,
-  NicSettings,
-  NicStats,
-} from './nic-port.ts'
+import type { NicSettings } from './nic-port.ts'
 
 /** How a NIC is made. */
 export interface NicOptions {
@@ -40,7 +42,7 @@ export interface InjectOptions {
 }
 
 /** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
-export class NicProxy {
+export class NicProxy implements NicPort {
   /** Its number on its device. */
   readonly id: number
   readonly queues: number
@@ -49,10 +51,12 @@ export class NicProxy {
    * link has ended or is closed, or with the reason when it, its NIC or the device has failed.
    */
   readonly ended: Promise<DeviceError | undefined>
-  /** What it can do. */
-  features: NicFeatures = {}
-  readonly #transport: DeviceTransport
-  readonly #doorbell: SharedArrayBuffer
+  /** What the rings of its queues are made with. */
+  readonly doorbell: SharedArrayBuffer
+  /** @internal */
+  readonly transport: DeviceTransport
+  readonly #mapHost: (memory: SharedArrayBuffer) => Promise<number>
+  #features: NicFeatures | undefined
   /** One word: transmitted frames that were taken from here. */
   readonly #taken: Int32Array
   #arrived: Uint8Array[] = []
@@ -64,12 +68,14 @@ export class NicProxy {
   private constructor(
     transport: DeviceTransport,
     doorbell: SharedArrayBuffer,
+    mapHost: (memory: SharedArrayBuffer) => Promise<number>,
     taken: SharedArrayBuffer,
     id: number,
     queues: number,
   ) {
-    this.#transport = transport
-    this.#doorbell = doorbell
+    this.transport = transport
+    this.doorbell = doorbell
+    this.#mapHost = mapHost
     this.#taken = new Int32Array(taken)
     this.id = id
     this.queues = queues
@@ -82,15 +88,16 @@ export class NicProxy {
   static async make(
     transport: DeviceTransport,
     doorbell: SharedArrayBuffer,
+    mapHost: (memory: SharedArrayBuffer) => Promise<number>,
     id: number,
     { queues = 1, link, settings = {}, up = true }: NicOptions,
   ): Promise<NicProxy> {
     const taken = new SharedArrayBuffer(4)
-    const nic = new NicProxy(transport, doorbell, taken, id, queues)
+    const nic = new NicProxy(transport, doorbell, mapHost, taken, id, queues)
     transport.listen(id, (event) => nic.#hear(event))
     const request = { kind: 'nic-create', nic: id, queues, link, settings, up, taken } as const
     try {
-      nic.features = await transport.call(request)
+      nic.#features = await transport.call(request)
     } catch (error) {
       transport.listen(id, undefined)
       throw error
@@ -99,56 +106,76 @@ export class NicProxy {
     return nic
   }
 
+  /** What it can do; `undefined` before it is made. */
+  get features(): NicFeatures | undefined {
+    return this.#features
+  }
+
+  /** As `DeviceThread.mapHost`. */
+  mapHost(memory: SharedArrayBuffer): Promise<number> {
+    return this.#mapHost(memory)
+  }
+
   /** Starts a queue on rings made with the device's doorbell; `config` is the NIC's. */
-  async startQueue(queue: number, rings: RxRings, config: NicQueueConfig = {}): Promise<void> {
-    if (rings.doorbell !== this.#doorbell) {
+  async startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void> {
+    if (rings.doorbell !== this.doorbell) {
       throw new ArgumentRangeError(
         'NETMEM_OUT_OF_RANGE',
         'These rings ring another doorbell. Make them with makeRxRings(entries, headers, device.doorbell).',
       )
     }
-    await this.#transport.call({ kind: 'nic-start-queue', nic: this.id, queue, rings, config })
+    await this.transport.call({ kind: 'nic-start-queue', nic: this.id, queue, rings, config })
   }
 
   /** Stops a queue; afterwards the NIC writes to none of its buffers. */
   async stopQueue(queue: number): Promise<void> {
-    await this.#transport.call({ kind: 'nic-stop-queue', nic: this.id, queue })
+    await this.transport.call({ kind: 'nic-stop-queue', nic: this.id, queue })
+  }
+
+  /** Starts a transmit queue on a ring made with the device's doorbell. */
+  async startTxQueue(queue: number, ring: TxRing): Promise<void> {
+    await this.transport.call({ kind: 'nic-start-tx-queue', nic: this.id, queue, ring })
+  }
+
+  /** Stops a transmit queue: what is posted and not completed is not sent. */
+  async stopTxQueue(queue: number): Promise<void> {
+    await this.transport.call({ kind: 'nic-stop-tx-queue', nic: this.id, queue })
   }
 
   /** Adds a steering rule; its number. */
-  addRule(rule: NicRule): Promise<number> {
-    return this.#transport.call({ kind: 'nic-add-rule', nic: this.id, rule })
+  addRule(rule: SteeringRule): Promise<number> {
+    return this.transport.call({ kind: 'nic-add-rule', nic: this.id, rule })
   }
 
   async removeRule(rule: number): Promise<void> {
-    await this.#transport.call({ kind: 'nic-remove-rule', nic: this.id, rule })
+    await this.transport.call({ kind: 'nic-remove-rule', nic: this.id, rule })
   }
 
   async setRssTable(table: readonly number[]): Promise<void> {
-    await this.#transport.call({ kind: 'nic-rss', nic: this.id, table })
+    await this.transport.call({ kind: 'nic-rss', nic: this.id, table })
   }
 
   rssTable(): Promise<readonly number[]> {
-    return this.#transport.call({ kind: 'nic-rss', nic: this.id })
+    return this.transport.call({ kind: 'nic-rss', nic: this.id })
   }
 
   stats(): Promise<NicStats> {
-    return this.#transport.call({ kind: 'nic-stats', nic: this.id })
+    return this.transport.call({ kind: 'nic-stats', nic: this.id })
   }
 
   /** Sets some of the NIC's knobs for tests. */
   async setKnobs(knobs: NicKnobs): Promise<void> {
-    await this.#transport.call({ kind: 'nic-knob', nic: this.id, knobs })
+    await this.transport.call({ kind: 'nic-knob', nic: this.id, knobs })
   }
 
   /** The link comes up. */
   async up(): Promise<void> {
-    await this.#transport.call({ kind: 'nic-link', nic: this.id, up: true })
+    await this.transport.call({ kind: 'nic-link', nic: this.id, up: true })
   }
 
   /** The link goes down: what arrives waits, as far as the link has room. */
   async down(): Promise<void> {
-    await this.#transport.call({ kind: 'nic-link', nic: this.id, up: false })
+    await this.transport.call({ kind: 'nic-link', nic: this.id, up: false })
   }
 
   /**
@@ -159,7 +186,7 @@ export class NicProxy {
     // Copies of the frames alone: a clone would take all of the memory they lie in.
     const copies = frames.map((frame) => new Uint8Array(frame))
     const { atNs, checksum = 'complete' } = options
-    return await this.#transport.call(
+    return await this.transport.call(
       {
         kind: 'nic-inject',
         nic: this.id,
@@ -201,8 +228,8 @@ export class NicProxy {
 
   /** Takes it off the device and closes its link. Attachments stay until they are detached. */
   async close(): Promise<void> {
-    await this.#transport.call({ kind: 'nic-close', nic: this.id })
-    this.#transport.listen(this.id, undefined)
+    await this.transport.call({ kind: 'nic-close', nic: this.id })
+    this.transport.listen(this.id, undefined)
     this.#finish(undefined)
   }
 
@@ -227,11 +254,11 @@ export class NicProxy {
   }
 
   async #more(): Promise<void> {
-    this.#transport.hold()
+    this.transport.hold()
     try {
       await new Promise<void>((resolve) => this.#waiters.push(resolve))
     } finally {
-      this.#transport.release()
+      this.transport.release()
     }
   }
 

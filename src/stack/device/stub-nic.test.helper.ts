@@ -3,6 +3,7 @@
 import { DeviceError } from '../device-error.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
+import type { NicFeatures } from '../nic/nic-types.ts'
 import {
   type PostedBuffer,
   RX_END_OF_PACKET,
@@ -22,7 +23,18 @@ interface StubStats {
 }
 
 class StubNic implements NicPort {
-  readonly features = { stub: true }
+  readonly features: NicFeatures = {
+    rxQueues: 1,
+    txQueues: 1,
+    rssTableEntries: 4,
+    maxSteeringRules: 0,
+    headerSplit: ['off'],
+    deviceMemory: false,
+    coalescing: false,
+    verifiesChecksums: false,
+    pause: false,
+    maxFrameBytes: 65553,
+  }
   readonly paused = false
   knobs = { failStart: false, throwOnReceive: false, spin: false, echo: 0, refuse: false }
   readonly #dma: DmaSpace
@@ -52,6 +64,10 @@ class StubNic implements NicPort {
       throw new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', 'No such queue.')
     this.#started.set(queue, frontEnd)
   }
+
+  startTxQueue(): void {}
+
+  stopTxQueue(): void {}
 
   stopQueue(queue: number): void {
     this.#started.delete(queue)
@@ -121,4 +137,10 @@ class StubNic implements NicPort {
 export const stubParts: DeviceParts = {
   makeNic: ({ queues, dma, link, settings }) => new StubNic(queues, dma, link, settings),
   linkKinds,
+}
+
+/** What the stub takes where the NIC's own types are asked for. */
+export function forStub<T>(value: object): T {
+  const given: T = JSON.parse(JSON.stringify(value))
+  return given
 }

@@ -3,8 +3,9 @@
 import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
 import type { Netmem, Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
+import type { RxQueueConfig } from '../nic/nic-types.ts'
 import { Napi } from './napi.ts'
-import type { NicPort, QueueConfig } from './nic-port.ts'
+import type { NicPort } from './nic-port.ts'
 import { type Packet, RxQueue, type RxQueueOptions, type RxQueueStats } from './rx-queue.ts'
 
 /** How a driver sets its queues up. */
@@ -18,7 +19,7 @@ export interface QueueOptions {
   /** Bytes of each header buffer: 256 by default. */
   readonly headerBytes?: number
   /** Where headers go: `headers` by default, into a buffer of their own. */
-  readonly split?: QueueConfig['split']
+  readonly split?: RxQueueConfig['split']
   /** Frames of at most so many bytes stay in the header buffer; 0 by default. */
   readonly splitThresholdBytes?: number
   /** Whether the NIC makes one packet of consecutive segments; off by default. */
@@ -28,7 +29,7 @@ export interface QueueOptions {
 /** A queue that is made and not yet started. */
 export interface Prepared<in out M extends Netmem, S extends Packet> {
   readonly rx: RxQueue<M, S>
-  readonly config: QueueConfig
+  readonly config: RxQueueConfig
 }
 
 export class DriverQueues<in out M extends Netmem, S extends Packet> {

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { DmaSpace } from '../dma/dma-space.ts'
-import type { NicPort, QueueConfig } from '../driver/nic-port.ts'
+import type { NicPort } from '../driver/nic-port.ts'
+import type { RxQueueConfig } from '../nic/nic-types.ts'
 import {
   type PostedBuffer,
   RX_CHECKSUM_OK,
@@ -23,7 +24,7 @@ export class HandNic implements NicPort {
   /** What the NIC can reach. */
   readonly dma: DmaSpace = new DmaSpace()
   /** How each queue was last started. */
-  readonly configs: Map<number, QueueConfig> = new Map()
+  readonly configs: Map<number, RxQueueConfig> = new Map()
   readonly #regions = new Map<SharedArrayBuffer, number>()
   readonly #rings = new Map<number, NicRxRing>()
   /** Queues whose next starts fail. */
@@ -41,7 +42,7 @@ export class HandNic implements NicPort {
     return Promise.resolve(region)
   }
 
-  startQueue(queue: number, rings: RxRings, config: QueueConfig): Promise<void> {
+  startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void> {
     const at = this.failing.indexOf(queue)
     if (at >= 0) {
       this.failing.splice(at, 1)
