@@ -30,7 +30,7 @@ interface OfNic {
 }
 
 /** Every call, by kind. Memories, dma-bufs, attachments, hashes and regions are called by number. */
-export interface ControlCalls {
+interface ControlCalls {
   /** Answers as soon as the device is there. */
   hello: Call<unknown>
   'memory-create': Call<{ readonly bytes: number }, number>

@@ -9,6 +9,7 @@ import { RxCompletion } from '../nic/rx-front-end.ts'
 import { DriverRxRing, makeDoorbell, makeRxRings } from '../nic/shared-rings.ts'
 import { frameOf, onDevices, openRunning, rejects, stubScript } from './device.test.helper.ts'
 import { type DeviceThread, openDeviceThread } from './device-thread.ts'
+import { InjectedLink } from './injected-link.ts'
 import type { NicProxy } from './nic-proxy.ts'
 import { stubParts } from './stub-nic.test.helper.ts'
 
@@ -360,6 +361,30 @@ onDevices('a full wire takes the first frames', async (device) => {
   assert.equal(await device.run(0), 4)
   assert.equal(await nic.inject(frames.slice(4)), 1)
   assert.equal(await device.run(0), 1)
+})
+
+test('a link that ends is told of once all of it has been received', async () => {
+  const linkKinds = {
+    // As a capture is: what arrives is known from the start, and nothing can be put in.
+    wire: () => {
+      const link = new InjectedLink(4096, () => {})
+      for (const atNs of [10, 20]) assert.ok(link.inject(frameOf(60, atNs), atNs, 'complete'))
+      link.close()
+      return { link }
+    },
+  }
+  await using device = await openDeviceThread({ inline: true, parts: { ...stubParts, linkKinds } })
+  const nic = await device.nic({ link: wire })
+  let ended = false
+  const end = nic.ended.then((failure) => {
+    ended = true
+    assert.equal(failure, undefined)
+  })
+  assert.equal(await device.run(10), 1)
+  assert.equal(ended, false)
+  assert.equal(await device.run(20), 1)
+  await end
+  await rejects(nic.inject([frameOf(60, 0)]), 'NETMEM_NIC_CONFIG', 'EOPNOTSUPP')
 })
 
 test('the same calls are the same run, beside the stack and in a worker', async () => {

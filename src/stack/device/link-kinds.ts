@@ -44,7 +44,7 @@ export interface OpenedLink {
 }
 
 /** Opens a link of kind `K`; calls `transmitted` for what is sent to the stack's thread. */
-export type LinkFactory<K extends LinkKind> = (
+type LinkFactory<K extends LinkKind> = (
   spec: LinkSpec<K>,
   transmitted: (frame: LinkFrame) => void,
 ) => OpenedLink
