@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { makeDoorbell, makeRxRings, ringDoorbell } from '../nic/shared-rings.ts'
 import type { ControlRequest, DeviceMessage, DeviceThreadData } from './control.ts'
 import { stubScript } from './device.test.helper.ts'
+import { STUB_CONFIG } from './stub-nic.test.helper.ts'
 
 const PAGE = 4096
 const SECRET = Buffer.from('what only the device knows')
@@ -37,7 +38,7 @@ test('no message but the reply to a read carries bytes of device memory', async 
   await ask({ kind: 'nic-create', nic: 1, queues: 1, link, settings: {}, up: true, taken })
   await ask({ kind: 'dmabuf-attach', dmabuf: 1, nic: 1 })
   await ask({ kind: 'host-map', memory: host })
-  await ask({ kind: 'nic-start-queue', nic: 1, queue: 0, rings, config: {} })
+  await ask({ kind: 'nic-start-queue', nic: 1, queue: 0, rings, config: STUB_CONFIG })
   await ask({ kind: 'nic-inject', nic: 1, frames: [new Uint8Array(60)], checksum: 'complete' })
   await ask({ kind: 'run', untilNs: 1000 })
   await ask({ kind: 'nic-stats', nic: 1 })

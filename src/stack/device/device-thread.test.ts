@@ -11,7 +11,7 @@ import { frameOf, onDevices, openRunning, rejects, stubScript } from './device.t
 import { type DeviceThread, openDeviceThread } from './device-thread.ts'
 import { InjectedLink } from './injected-link.ts'
 import type { NicProxy } from './nic-proxy.ts'
-import { stubParts } from './stub-nic.test.helper.ts'
+import { forStub, STUB_CONFIG, stubFeatures, stubParts } from './stub-nic.test.helper.ts'
 
 const PAGE = 4096
 const wire = { kind: 'wire' } as const
@@ -176,7 +176,7 @@ onDevices('host memory is mapped once for each buffer', async (device) => {
 async function startNic(device: DeviceThread): Promise<{ nic: NicProxy; ring: DriverRxRing }> {
   const nic = await device.nic({ link: wire })
   const rings = makeRxRings(8, undefined, device.doorbell)
-  await nic.startQueue(0, rings)
+  await nic.startQueue(0, rings, STUB_CONFIG)
   return { nic, ring: new DriverRxRing(rings) }
 }
 
@@ -232,15 +232,15 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   assert.deepEqual(await nic.rssTable(), [0, 0, 1])
   await nic.setKnobs(forStub({ failStart: true }))
   const rings = makeRxRings(8, undefined, device.doorbell)
-  await rejects(nic.startQueue(0, rings), 'NETMEM_QUEUE_START', 'ENOMEM')
+  await rejects(nic.startQueue(0, rings, STUB_CONFIG), 'NETMEM_QUEUE_START', 'ENOMEM')
   await nic.setKnobs(forStub({ failStart: false }))
-  await nic.startQueue(0, rings)
+  await nic.startQueue(0, rings, STUB_CONFIG)
   assert.equal(await nic.inject([frameOf(60, 0)]), 1)
   assert.equal(await device.run(10), 1)
   const stats = { received: 0, dropped: 1, times: [0], settings: {} }
   assert.deepEqual(await nic.stats(), stats)
   const set = await device.nic({ link: wire, settings: { pause: true } })
-  assert.deepEqual(set.features, { stub: true })
+  assert.deepEqual(set.features, stubFeatures)
   assert.deepEqual(await set.stats(), {
     ...stats,
     dropped: 0,
@@ -255,11 +255,23 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
 onDevices('rings that would stop a NIC are refused', async (device) => {
   const nic = await device.nic({ link: wire })
   const good = makeRxRings(8, undefined, device.doorbell)
-  await rejects(nic.startQueue(0, { ...good, entries: 16 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
-  await rejects(nic.startQueue(0, { ...good, entries: 6 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
-  await rejects(nic.startQueue(0, { ...good, entries: 0 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  await rejects(
+    nic.startQueue(0, { ...good, entries: 16 }, STUB_CONFIG),
+    'NETMEM_OUT_OF_RANGE',
+    'EINVAL',
+  )
+  await rejects(
+    nic.startQueue(0, { ...good, entries: 6 }, STUB_CONFIG),
+    'NETMEM_OUT_OF_RANGE',
+    'EINVAL',
+  )
+  await rejects(
+    nic.startQueue(0, { ...good, entries: 0 }, STUB_CONFIG),
+    'NETMEM_OUT_OF_RANGE',
+    'EINVAL',
+  )
   const foreign = makeRxRings(8, undefined, makeDoorbell())
-  await assert.rejects(nic.startQueue(0, foreign), { code: 'NETMEM_OUT_OF_RANGE' })
+  await assert.rejects(nic.startQueue(0, foreign, STUB_CONFIG), { code: 'NETMEM_OUT_OF_RANGE' })
 })
 
 onDevices('run receives what is due by then, at its time, and the rest later', async (device) => {
@@ -275,7 +287,7 @@ onDevices('run receives what is due by then, at its time, and the rest later', a
   assert.equal(await device.run(10), 0)
   assert.equal(await device.run(1000), 3)
   const timesOf = async (nic: NicProxy): Promise<unknown> => {
-    const stats: { times?: unknown } = await nic.stats()
+    const stats: { times?: unknown } = forStub(await nic.stats())
     return stats.times
   }
   assert.deepEqual(await timesOf(one), [100, 200, 300])
@@ -364,7 +376,8 @@ onDevices('a full wire takes the first frames', async (device) => {
 })
 
 test('a link that ends is told of once all of it has been received', async () => {
-  const linkKinds = {
+  const linkKinds: typeof stubParts.linkKinds = {
+    ...stubParts.linkKinds,
     // As a capture is: what arrives is known from the start, and nothing can be put in.
     wire: () => {
       const link = new InjectedLink(4096, () => {})
@@ -431,7 +444,7 @@ test('a device that runs by itself receives what arrives, when it arrives', asyn
     assert.deepEqual([completion.id, completion.bytes], [round, 100 + round])
   }
   // Later on the link's clock: it sleeps until then, and wakes by itself.
-  const { times }: { times?: number[] } = await nic.stats()
+  const { times }: { times?: number[] } = forStub(await nic.stats())
   const dueNs = Math.ceil(some(times?.at(-1))) + 50e6
   ring.post(0, region, 0, PAGE)
   ring.flush()
@@ -440,7 +453,7 @@ test('a device that runs by itself receives what arrives, when it arrives', asyn
   assert.equal(ring.poll(completion), false)
   await arrived
   assert.ok(ring.poll(completion))
-  const after: { times?: number[] } = await nic.stats()
+  const after: { times?: number[] } = forStub(await nic.stats())
   assert.ok(some(after.times?.at(-1)) >= dueNs)
   await rejects(device.run(0), 'NETMEM_NIC_CONFIG', 'EINVAL')
   await nic.close()

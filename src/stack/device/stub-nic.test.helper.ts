@@ -3,7 +3,7 @@
 import { DeviceError } from '../device-error.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
-import type { NicFeatures } from '../nic/nic-types.ts'
+import type { NicFeatures, NicStats, RxQueueConfig } from '../nic/nic-types.ts'
 import {
   type PostedBuffer,
   RX_END_OF_PACKET,
@@ -22,19 +22,21 @@ interface StubStats {
   settings: object
 }
 
+export const stubFeatures: NicFeatures = {
+  rxQueues: 1,
+  txQueues: 1,
+  rssTableEntries: 4,
+  maxSteeringRules: 0,
+  headerSplit: ['off'],
+  deviceMemory: false,
+  coalescing: false,
+  verifiesChecksums: false,
+  pause: false,
+  maxFrameBytes: 65553,
+}
+
 class StubNic implements NicPort {
-  readonly features: NicFeatures = {
-    rxQueues: 1,
-    txQueues: 1,
-    rssTableEntries: 4,
-    maxSteeringRules: 0,
-    headerSplit: ['off'],
-    deviceMemory: false,
-    coalescing: false,
-    verifiesChecksums: false,
-    pause: false,
-    maxFrameBytes: 65553,
-  }
+  readonly features = stubFeatures
   readonly paused = false
   knobs = { failStart: false, throwOnReceive: false, spin: false, echo: 0, refuse: false }
   readonly #dma: DmaSpace
@@ -90,8 +92,8 @@ class StubNic implements NicPort {
     return this.#table
   }
 
-  stats(): StubStats {
-    return this.#stats
+  stats(): NicStats {
+    return forStub(this.#stats)
   }
 
   setKnobs(knobs: object): void {
@@ -137,6 +139,14 @@ class StubNic implements NicPort {
 export const stubParts: DeviceParts = {
   makeNic: ({ queues, dma, link, settings }) => new StubNic(queues, dma, link, settings),
   linkKinds,
+}
+
+/** The stub does as it likes with it. */
+export const STUB_CONFIG: RxQueueConfig = {
+  split: 'off',
+  splitThresholdBytes: 0,
+  boundToDevice: false,
+  coalesce: false,
 }
 
 /** What the stub takes where the NIC's own types are asked for. */
