@@ -4,6 +4,7 @@ import {
   ACK,
   FIN,
   type FrameSpec,
+  fillChecksums,
   frame,
   ipChecksumIsRight,
   layoutOf,
@@ -57,32 +58,43 @@ test('segments that follow each other are one packet, as one longer segment woul
   }
 })
 
+/** The second segment with another byte at `at`, and right checksums. */
+function edited(at: number, byte: number): Uint8Array {
+  const bytes = segment(100)
+  bytes[at] = byte
+  fillChecksums(bytes)
+  return bytes
+}
+
 test('what does not continue a packet begins another', () => {
-  const second: Record<string, readonly [Uint8Array, number?]> = {
-    'a gap': [segment(101)],
-    'a retransmission': [segment(0)],
-    'another flow': [segment(100, { sourcePort: 1001 })],
-    'another address': [segment(100, { source: 3 })],
-    'another VLAN': [segment(100, { vlan: 3 })],
-    'another time to live': [segment(100, { ttl: 3 })],
-    'an older acknowledgement': [segment(100, { ack: 4 })],
-    'other options': [segment(100, { options: pattern(12, 1) })],
-    'no payload': [segment(100, {}, 0)],
-    FIN: [segment(100, { flags: ACK | FIN })],
-    SYN: [segment(100, { flags: ACK | SYN })],
-    RST: [segment(100, { flags: ACK | 4 })],
-    URG: [segment(100, { flags: ACK | 32 })],
-    'congestion flags': [segment(100, { flags: ACK | 64 })],
-    'no ACK': [segment(100, { flags: PSH })],
-    'a wrong checksum': [segment(100, { badChecksum: true })],
-    padding: [segment(100, { padding: 1 })],
-    UDP: [frame({ protocol: 'udp', payload: pattern(100) })],
-    'too long for the rest of the buffer': [segment(100, { ack: 5 }, 1949)],
+  const second: Record<string, Uint8Array> = {
+    'a gap': segment(101),
+    'a retransmission': segment(0),
+    'another flow': segment(100, { sourcePort: 1001 }),
+    'another address': segment(100, { source: 3 }),
+    'another station': edited(11, 77),
+    'a congestion mark': edited(15, 3),
+    'a reserved bit of TCP': edited(46, 0x51),
+    'another VLAN': segment(100, { vlan: 3 }),
+    'another time to live': segment(100, { ttl: 3 }),
+    'an older acknowledgement': segment(100, { ack: 0xffff_ffff }),
+    'other options': segment(100, { options: pattern(12, 1) }),
+    'no payload': segment(100, {}, 0),
+    FIN: segment(100, { flags: ACK | FIN }),
+    SYN: segment(100, { flags: ACK | SYN }),
+    RST: segment(100, { flags: ACK | 4 }),
+    URG: segment(100, { flags: ACK | 32 }),
+    'congestion flags': segment(100, { flags: ACK | 64 }),
+    'no ACK': segment(100, { flags: PSH }),
+    'a wrong checksum': segment(100, { badChecksum: true }),
+    padding: segment(100, { padding: 1 }),
+    UDP: frame({ protocol: 'udp', payload: pattern(100) }),
+    'too long for the rest of the buffer': segment(100, {}, 1949),
   }
-  for (const [name, [bytes]] of Object.entries(second)) {
+  for (const [name, bytes] of Object.entries(second)) {
     const { nic, link, driver } = oneQueue(COALESCE)
     driver.post(2048, 2048)
-    link.put(segment(0, { ack: 5 }), bytes)
+    link.put(segment(0), bytes)
     const packets = receiveAll(nic, link, driver)
     assert.deepEqual(
       packets.map(({ segments }) => segments),
@@ -91,6 +103,14 @@ test('what does not continue a packet begins another', () => {
     )
     assert.equal(nic.stats().device.rx_gro_packets, 0)
   }
+  const six = oneQueue(COALESCE)
+  six.driver.post(2048, 2048, 2048)
+  six.link.put(
+    segment(0, { ipVersion: 6 }),
+    segment(100, { ipVersion: 6, ttl: 3 }),
+    segment(200, { ipVersion: 6, ttl: 3, sourcePort: 9 }),
+  )
+  assert.equal(receiveAll(six.nic, six.link, six.driver).length, 3)
   const { nic, link, driver } = oneQueue(COALESCE)
   driver.post(2048)
   link.put(segment(0), segment(100, {}, 1948))

@@ -2,7 +2,7 @@
 
 import { FrameKind, FrameLayout, parseFrame } from '../wire/frame-layout.ts'
 import type { FrameMemory } from '../wire/frame-memory.ts'
-import type { NicOffloads } from './offloads.ts'
+import { CHECKSUM_BAD, CHECKSUM_NONE, CHECKSUM_OK, type NicOffloads } from './offloads.ts'
 
 export const FIN = 1
 export const SYN = 2
@@ -169,8 +169,12 @@ function hashFlow(bytes: Uint8Array, at: number, layout: FrameLayout): number {
 
 export const testOffloads: NicOffloads = {
   hashFlow,
-  verify: ({ bytes }: FrameMemory, at: number, layout: FrameLayout) =>
-    checksumsAreRight(bytes, at, layout),
-  fill: ({ bytes }: FrameMemory, at: number, layout: FrameLayout) =>
-    fillChecksums(bytes, at, layout),
+  verify({ bytes }: FrameMemory, at: number, layout: FrameLayout): number {
+    if (layout.kind < FrameKind.tcp) return CHECKSUM_NONE
+    return checksumsAreRight(bytes, at, layout) ? CHECKSUM_OK : CHECKSUM_BAD
+  },
+  fill({ bytes }: FrameMemory, at: number, layout: FrameLayout): boolean {
+    fillChecksums(bytes, at, layout)
+    return layout.kind >= FrameKind.tcp
+  },
 }

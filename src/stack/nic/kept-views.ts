@@ -4,7 +4,7 @@
  * one drops them when there is nothing to do.
  */
 
-const SLOTS = 1024
+const SLOTS = 4096
 
 export class KeptViews {
   readonly #views: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(SLOTS).fill(
@@ -14,7 +14,9 @@ export class KeptViews {
 
   view(memory: Uint8Array, offset: number, bytes: number): Uint8Array {
     const at = memory.byteOffset + offset
-    const slot = (at ^ (at >>> 10)) & (SLOTS - 1)
+    // Places are multiples of all sorts of sizes; a single multiplication would leave some in heaps.
+    const mixed = Math.imul(at ^ (at >>> 15), 0x85eb_ca6b)
+    const slot = (mixed ^ (mixed >>> 13)) & (SLOTS - 1)
     const kept = this.#views[slot]
     if (
       kept !== undefined &&

@@ -18,10 +18,9 @@ export class MappedRegion {
   memory(region: number, offset: number, bytes: number): Uint8Array | undefined {
     if (region !== this.#region || this.#memory === undefined) this.#find(region)
     const memory = this.#memory
-    if (memory === undefined || offset < 0 || bytes < 0 || offset + bytes > memory.length) {
-      return undefined
-    }
-    return memory
+    // So that NaN is refused too.
+    const inside = offset >= 0 && bytes >= 0 && offset + bytes <= (memory?.length ?? 0)
+    return inside ? memory : undefined
   }
 
   forget(): void {

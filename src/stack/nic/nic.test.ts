@@ -4,6 +4,7 @@ import { arp, frame, pattern } from './frames.test.helper.ts'
 import { oneQueue, receiveAll, SPLIT, testNic, UNSPLIT } from './nic.test.helper.ts'
 import { toRxQstats, toTxQstats } from './nic-counters.ts'
 import { RX_CHECKSUM_OK } from './rx-front-end.ts'
+import { makeDoorbell, makeRxRings, NicRxRing } from './shared-rings.ts'
 
 const udp = (port: number): Uint8Array =>
   frame({ protocol: 'udp', destinationPort: port, payload: pattern(100, port) })
@@ -163,6 +164,27 @@ test('memory that is not mapped, or smaller than the descriptor says, is not wri
     assert.equal(one.nic.stats().device.rx_dma_faults, 1)
     assert.ok(one.driver.untouched)
   }
+  for (const [region, offset] of [
+    [77, 0],
+    [-5, 0],
+    [0, NaN],
+    [0, -128],
+    [0, 1000],
+  ] as const) {
+    const one = testNic()
+    const header = one.dma.map(new Uint8Array(1024))
+    const pages = [{ region: region === 0 ? header : region, offset, buffers: 4 }]
+    const frontEnd = new NicRxRing(makeRxRings(4, { bytes: 128, pages }, makeDoorbell()))
+    if (region < 0) {
+      assert.throws(() => one.nic.startQueue(0, frontEnd, SPLIT), { code: 'NETMEM_NIC_CONFIG' })
+      continue
+    }
+    one.nic.startQueue(0, frontEnd, SPLIT)
+    one.link.put(frame())
+    one.nic.receive(0, 9)
+    assert.equal(one.nic.stats().device.rx_dma_faults, 1)
+    assert.deepEqual(one.dma.memory(header), new Uint8Array(1024))
+  }
   const late = oneQueue()
   late.driver.post(200, 200)
   late.link.put(udp(1))
@@ -228,13 +250,24 @@ test('what startQueue refuses', () => {
     () => nic.startQueue(0, frontEnd, { ...SPLIT, splitThresholdBytes: -1 }),
     code('NETMEM_OUT_OF_RANGE undefined'),
   )
+  const { coalesce: _, ...partOfIt } = SPLIT
+  // @ts-expect-error of a caller without a compiler
+  assert.throws(() => nic.startQueue(0, frontEnd, partOfIt), /boolean/)
   // @ts-expect-error no such way to split
   assert.throws(() => nic.startQueue(0, frontEnd, { ...SPLIT, split: 'x' }), /'headers'/)
   nic.setKnobs({ failQueueStart: { queue: 0, times: 1 } })
   assert.throws(() => nic.startQueue(0, frontEnd, SPLIT), code('NETMEM_QUEUE_START EIO'))
   nic.startQueue(0, frontEnd, SPLIT)
   assert.throws(() => nic.startQueue(0, frontEnd, SPLIT), code('NETMEM_NIC_BUSY EBUSY'))
-  assert.throws(() => nic.setKnobs({ dryQueues: [1] }), code('NETMEM_NIC_CONFIG EINVAL'))
+  for (const wrong of [
+    { dryQueues: [1] },
+    { failQueueStart: { queue: -1, times: 1 } },
+    { misroute: { queue: 1, frames: 1 } },
+  ]) {
+    assert.throws(() => nic.setKnobs(wrong), code('NETMEM_NIC_CONFIG EINVAL'))
+  }
+  const many = { headerOverflowFrames: -1 }
+  assert.throws(() => nic.setKnobs(many), code('NETMEM_OUT_OF_RANGE undefined'))
 })
 
 test('frames too short for an Ethernet header are counted and dropped', () => {

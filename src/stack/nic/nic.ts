@@ -24,9 +24,10 @@ import {
   type RxQueueConfig,
   type SteeringRule,
 } from './nic-types.ts'
-import type { NicOffloads } from './offloads.ts'
-import type { PostedBuffer, RxFrontEnd } from './rx-front-end.ts'
-import { CHECKSUM_BAD, CHECKSUM_NONE, CHECKSUM_OK, OUT_OF_BUFFER, RxQueue } from './rx-queue.ts'
+import { CHECKSUM_NONE, CHECKSUM_OK, type NicOffloads } from './offloads.ts'
+import { busy, checkConfig, noQueue } from './queue-config.ts'
+import type { RxFrontEnd } from './rx-front-end.ts'
+import { OUT_OF_BUFFER, RxQueue } from './rx-queue.ts'
 import { Steering } from './steering.ts'
 import type { TxFrontEnd } from './tx-front-end.ts'
 import { TxQueue } from './tx-queue.ts'
@@ -46,7 +47,7 @@ export interface NicOptions {
   readonly dma: DmaSpace
   readonly link: Link
   readonly offloads: NicOffloads
-  /** Verifies the checksums of TCP and UDP frames; on by default. Partial ones count as verified either way. */
+  /** Verifies checksums; on by default. Partial ones count as verified either way. */
   readonly verifyChecksums?: boolean
   /**
    * Flow control as of IEEE 802.3x: a frame that its queue has no buffers for stays on the link, and
@@ -184,15 +185,12 @@ export class Nic {
     }
     const layout = parseFrame(memory.bytes, offset, length, this.#layout, frame.originalLength)
     const splittable = layout.kind === FrameKind.tcp || layout.kind === FrameKind.udp
-    this.#checksum = CHECKSUM_NONE
-    if (splittable) {
-      if (frame.checksum === 'partial') this.#checksum = CHECKSUM_OK
-      else if (this.#verify && length >= frame.originalLength) {
-        const right = this.#offloads.verify(memory, offset, layout)
-        this.#checksum = right ? CHECKSUM_OK : CHECKSUM_BAD
-      }
-    }
     const isIp = layout.kind >= FrameKind.fragment
+    this.#checksum = CHECKSUM_NONE
+    if (splittable && frame.checksum === 'partial') this.#checksum = CHECKSUM_OK
+    else if (isIp && this.#verify && length >= frame.originalLength) {
+      this.#checksum = this.#offloads.verify(memory, offset, layout)
+    }
     this.#hash = isIp ? this.#offloads.hashFlow(memory.bytes, offset, layout) | 0 : 0
     let queue = this.#steering.match(memory.bytes, offset, layout)
     if (queue >= 0) {
@@ -295,12 +293,16 @@ export class Nic {
     this.#steering.remove(location)
   }
 
-  /** Turns all knobs: those not named are off. Throws NETMEM_NIC_CONFIG for a queue that there is not. */
+  /** Turns all knobs: those not named are off. Throws NETMEM_NIC_CONFIG for a queue that there is
+   * not, NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT for a wrong count. */
   setKnobs(knobs: NicKnobs): void {
-    const { failQueueStart, misroute, dryQueues = [] } = knobs
+    const { failQueueStart, headerOverflowFrames, misroute, dryQueues = [] } = knobs
     for (const queue of dryQueues) this.#rxQueue(queue)
     if (failQueueStart !== undefined) this.#rxQueue(failQueueStart.queue)
     if (misroute !== undefined) this.#rxQueue(misroute.queue)
+    checkInteger('failQueueStart.times', failQueueStart?.times ?? 0, 0, Number.MAX_SAFE_INTEGER)
+    checkInteger('misroute.frames', misroute?.frames ?? 0, 0, Number.MAX_SAFE_INTEGER)
+    checkInteger('headerOverflowFrames', headerOverflowFrames ?? 0, 0, Number.MAX_SAFE_INTEGER)
     this.#knobs.set(knobs)
     for (const [queue, rx] of this.#rx.entries()) rx.dry = dryQueues.includes(queue)
   }
@@ -335,41 +337,4 @@ export class Nic {
     if (tx === undefined) throw noQueue('transmit', queue, this.#tx.length)
     return tx
   }
-}
-
-function checkConfig(frontEnd: RxFrontEnd, config: RxQueueConfig): void {
-  const { split } = config
-  if (split !== 'off' && split !== 'headers' && split !== 'fill') {
-    throw configError(`split is 'off', 'headers' or 'fill', not ${String(split)}.`)
-  }
-  checkInteger('splitThresholdBytes', config.splitThresholdBytes, 0, 0xffff)
-  if (split === 'off') {
-    if (!config.boundToDevice) return
-    throw new DeviceError(
-      'NETMEM_BIND_HEADER_SPLIT',
-      'EINVAL',
-      'A queue whose buffers are device memory needs header split: the host has to read the headers.',
-    )
-  }
-  const header: PostedBuffer = { id: -1, region: -1, offset: 0, bytes: 0 }
-  frontEnd.headerBuffer(0, header)
-  if (header.region < 0) {
-    throw configError('Header split needs header buffers. Make the rings with some.')
-  }
-}
-
-function configError(message: string): DeviceError {
-  return new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', message)
-}
-
-function noQueue(direction: string, queue: number, queues: number): DeviceError {
-  return configError(`There is no ${direction} queue ${queue}; this NIC has 0 to ${queues - 1}.`)
-}
-
-function busy(direction: string, queue: number): DeviceError {
-  return new DeviceError(
-    'NETMEM_NIC_BUSY',
-    'EBUSY',
-    `The ${direction} queue ${queue} is started. Stop it first.`,
-  )
 }

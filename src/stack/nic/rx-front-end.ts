@@ -13,9 +13,16 @@ export interface PostedBuffer {
   bytes: number
 }
 
-/** Flags of a completion. */
-export const RX_SPLIT = 1 /** headers are in the header buffer, and none of them in the payload buffer */
+// Flags of a completion. A packet of several buffers has one completion for each, in order.
+
+/**
+ * Headers are in the header buffer, and none of them in the posted buffers. Ethernet padding is not
+ * delivered then; without this flag the whole frame is in the posted buffers, padding included.
+ */
+export const RX_SPLIT = 1
+/** The NIC has verified the checksums. */
 export const RX_CHECKSUM_OK = 2
+/** Of the packet's last buffer, which may be its first. */
 export const RX_END_OF_PACKET = 4
 /** Of a later buffer of a packet that did not fit in one. */
 export const RX_CONTINUES = 8
@@ -33,7 +40,11 @@ export class RxCompletion {
   flags = 0
   /** RSS hash of the flow, as signed 32-bit; 0 without one. */
   hash = 0
-  /** TCP segments that were coalesced into it: 1 for an ordinary frame. */
+  /**
+   * TCP segments that were coalesced into it: 1 for an ordinary frame. Of several, the headers are
+   * the first one's, with the length of all and the last one's acknowledgement number, window and
+   * PSH; the TCP checksum in them means nothing.
+   */
   segments = 1
 }
 

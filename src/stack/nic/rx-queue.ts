@@ -10,6 +10,7 @@ import { FrameKind, type FrameLayout } from '../wire/frame-layout.ts'
 import { MappedRegion } from './mapped-region.ts'
 import { RxCounters } from './nic-counters.ts'
 import type { RxQueueConfig } from './nic-types.ts'
+import { CHECKSUM_BAD, CHECKSUM_OK } from './offloads.ts'
 import { isMergeable, RxAggregate } from './rx-aggregate.ts'
 import {
   type PostedBuffer,
@@ -22,16 +23,11 @@ import {
 } from './rx-front-end.ts'
 import { SHORT_COPY_BYTES, ShortCopy } from './short-copy.ts'
 
-/** What the NIC found out about a frame's checksums. */
-export const CHECKSUM_NONE = 0
-export const CHECKSUM_OK = 1
-export const CHECKSUM_BAD = 2
-
 /** What became of a frame. */
-export const DELIVERED = 0
+const DELIVERED = 0
 /** The driver has not posted what it takes: the only one that waiting helps against. Not counted yet. */
 export const OUT_OF_BUFFER = 1
-export const DROPPED = 2
+const DROPPED = 2
 
 /** A posted buffer that a frame is about to take, and the memory it is in. */
 class Piece implements PostedBuffer {
@@ -130,7 +126,7 @@ export class RxQueue {
     this.#frontEnd.flush()
   }
 
-  /** Delivers a frame; `overflow` makes its headers too large to be split off. */
+  /** Delivers a frame; `checksum` is what is known of its checksums, and `overflow` makes its headers too large to be split off. */
   deliver(
     frame: LinkFrame,
     layout: FrameLayout,

@@ -124,6 +124,8 @@ test('which rules are refused', () => {
   ]) {
     assert.throws(() => nic.addRule(wrong), { code: 'NETMEM_NIC_CONFIG', errno: 'EINVAL' })
   }
+  // @ts-expect-error an address as bytes
+  assert.throws(() => nic.addRule({ ...THREE, destinationAddress: '10.0.0.1' }), /Uint8Array/)
   // @ts-expect-error no such protocol
   assert.throws(() => nic.addRule({ ...THREE, protocol: 'sctp' }), { code: 'NETMEM_NIC_CONFIG' })
   assert.throws(() => nic.addRule({ ...THREE, destinationPort: 65536 }), {

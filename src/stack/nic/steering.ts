@@ -94,15 +94,15 @@ export class Steering {
 
   add(rule: SteeringRule): number {
     this.#checkQueue(rule.queue)
+    if (rule.source !== undefined) checkInteger('source.port', rule.source.port, 0, 0xffff)
     checkInteger('destinationPort', rule.destinationPort, 0, 0xffff)
-    checkInteger('source.port', rule.source?.port ?? 0, 0, 0xffff)
     if (rule.protocol !== 'tcp' && rule.protocol !== 'udp') {
       throw configError(`A steering rule is for 'tcp' or 'udp', not ${String(rule.protocol)}.`)
     }
-    const { length } = rule.destinationAddress
+    const { length } = addressOf(rule.destinationAddress)
     if (
       (length !== 4 && length !== 16) ||
-      (rule.source !== undefined && rule.source.address.length !== length)
+      (rule.source !== undefined && addressOf(rule.source.address).length !== length)
     ) {
       throw configError('The addresses of a steering rule have 4 bytes each, or 16 each.')
     }
@@ -156,6 +156,12 @@ export class Steering {
 
 function configError(message: string): DeviceError {
   return new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', message)
+}
+
+/** Rules come from another thread as plain data, where nobody's compiler looked at them. */
+function addressOf(address: Uint8Array): Uint8Array {
+  if (address instanceof Uint8Array) return address
+  throw configError('The addresses of a steering rule are Uint8Arrays, in network order.')
 }
 
 /** Its own, since whoever passed it may change it. */

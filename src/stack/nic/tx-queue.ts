@@ -148,8 +148,8 @@ export class TxQueue {
     let filled = false
     if ((this.#flags & TX_CHECKSUM) !== 0) {
       const layout = parseFrame(this.#memory.bytes, 0, bytes, this.#layout)
-      filled = layout.kind === FrameKind.tcp || layout.kind === FrameKind.udp
-      if (filled) this.#offloads.fill(this.#memory, 0, layout)
+      // What is no IP has nothing to complete, and goes out as it is.
+      filled = layout.kind >= FrameKind.fragment && this.#offloads.fill(this.#memory, 0, layout)
     }
     if (filled) counters.tx_csum_offload++
     else counters.tx_csum_none++

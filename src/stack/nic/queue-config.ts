@@ -1,0 +1,47 @@
+/** What a NIC refuses when a queue is to be started. */
+
+import { checkInteger } from '../../errors.ts'
+import { DeviceError } from '../device-error.ts'
+import type { RxQueueConfig } from './nic-types.ts'
+import type { PostedBuffer, RxFrontEnd } from './rx-front-end.ts'
+
+/** Configs come from another thread as plain data, where nobody's compiler looked at them. Throws as `startQueue` tells. */
+export function checkConfig(frontEnd: RxFrontEnd, config: RxQueueConfig): void {
+  const { split } = config
+  if (split !== 'off' && split !== 'headers' && split !== 'fill') {
+    throw configError(`split is 'off', 'headers' or 'fill', not ${String(split)}.`)
+  }
+  if (typeof config.boundToDevice !== 'boolean' || typeof config.coalesce !== 'boolean') {
+    throw configError('boundToDevice and coalesce are booleans. Pass both.')
+  }
+  checkInteger('splitThresholdBytes', config.splitThresholdBytes, 0, 0xffff)
+  if (split === 'off') {
+    if (!config.boundToDevice) return
+    throw new DeviceError(
+      'NETMEM_BIND_HEADER_SPLIT',
+      'EINVAL',
+      'A queue whose buffers are device memory needs header split: the host has to read the headers.',
+    )
+  }
+  const header: PostedBuffer = { id: -1, region: -1, offset: 0, bytes: 0 }
+  frontEnd.headerBuffer(0, header)
+  if (header.region < 0) {
+    throw configError('Header split needs header buffers. Make the rings with some.')
+  }
+}
+
+function configError(message: string): DeviceError {
+  return new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', message)
+}
+
+export function noQueue(direction: string, queue: number, queues: number): DeviceError {
+  return configError(`There is no ${direction} queue ${queue}; this NIC has 0 to ${queues - 1}.`)
+}
+
+export function busy(direction: string, queue: number): DeviceError {
+  return new DeviceError(
+    'NETMEM_NIC_BUSY',
+    'EBUSY',
+    `The ${direction} queue ${queue} is started. Stop it first.`,
+  )
+}
