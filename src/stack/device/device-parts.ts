@@ -2,7 +2,7 @@
 
 import { Nic } from '../nic/nic.ts'
 import type { NicOffloads } from '../nic/offloads.ts'
-import { ChecksumResult, fillChecksums, verifyChecksums } from '../wire/checksum.ts'
+import { fillChecksums, verifyChecksums } from '../wire/checksum.ts'
 import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../wire/toeplitz.ts'
 import { linkKinds } from './link-kinds.ts'
 import type { DeviceParts } from './nic-host.ts'
@@ -11,7 +11,7 @@ const rssTable = makeToeplitzTable(DEFAULT_RSS_KEY)
 
 const offloads: NicOffloads = {
   hashFlow: (bytes, offset, layout) => toeplitzHash(rssTable, bytes, offset, layout),
-  verify: (memory, offset, layout) => verifyChecksums(memory, offset, layout) === ChecksumResult.ok,
+  verify: verifyChecksums,
   fill: (memory, offset, layout) => {
     fillChecksums(memory, offset, layout)
   },
