@@ -10,6 +10,7 @@ import { isPage, type KindOf, type NetIov, type Netmem, type Page } from '../../
 import type { FragOwner } from '../../pool/frag.ts'
 import type { Keeper } from '../../pool/frag-ledger.ts'
 import type { NetIovProvider } from '../../pool/memory-provider.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
 
 /** Frags an skb has at most, as in the kernel. */
 export const MAX_SKB_FRAGS = 17
@@ -286,11 +287,25 @@ export class SkbCache<in out M extends Netmem> {
   }
 
   /** For skbs of pages of `owner`, which may be a pool of pages or a dual one. */
+  static ofPages(owner: PagePool<Page> | PagePool<Netmem>, headBytes: number): SkbCache<Page>
+  /** @internal */
+  static ofPages(owner: FragOwner<Page>, headBytes: number): SkbCache<Page>
   static ofPages(owner: FragOwner<Page>, headBytes: number): SkbCache<Page> {
     return new SkbCache<Page>(headBytes, (cache) => Skb.ofPages(owner, cache))
   }
 
   /** For skbs of net_iovs of `owner`; `places`, such as the pool's provider, tells a socket where they are. */
+  static ofNetIovs(
+    owner: PagePool<NetIov> | PagePool<Netmem>,
+    headBytes: number,
+    places?: IovPlaces,
+  ): SkbCache<NetIov>
+  /** @internal */
+  static ofNetIovs(
+    owner: FragOwner<NetIov>,
+    headBytes: number,
+    places?: IovPlaces,
+  ): SkbCache<NetIov>
   static ofNetIovs(
     owner: FragOwner<NetIov>,
     headBytes: number,
