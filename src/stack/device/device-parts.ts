@@ -12,9 +12,7 @@ const rssTable = makeToeplitzTable(DEFAULT_RSS_KEY)
 const offloads: NicOffloads = {
   hashFlow: (bytes, offset, layout) => toeplitzHash(rssTable, bytes, offset, layout),
   verify: verifyChecksums,
-  fill: (memory, offset, layout) => {
-    fillChecksums(memory, offset, layout)
-  },
+  fill: fillChecksums,
 }
 
 export const deviceParts: DeviceParts = {

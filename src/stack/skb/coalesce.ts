@@ -33,8 +33,8 @@ export function coalesce<M extends Netmem>(to: Skb<M>, from: Skb<M>): boolean {
   return true
 }
 
-/** Whether the first frag of `from` goes on where the last of `to` ends. */
-function continues<M extends Netmem>(to: Skb<M>, from: Skb<M>): boolean {
+/** Whether the first frag of `from` goes on in the same netmem where the last of `to` ends. */
+export function continues<M extends Netmem>(to: Skb<M>, from: Skb<M>): boolean {
   const last = to.fragCount - 1
   return (
     last >= 0 &&

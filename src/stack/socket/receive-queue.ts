@@ -1,5 +1,6 @@
 /** What a socket has received and nobody has read: skbs in order, the first perhaps in part. */
 
+import { coalesce, continues } from '../skb/coalesce.ts'
 import type { AnySkb } from '../skb/skb.ts'
 
 /** Whether the host may read an skb: one without frags has linear bytes alone, whatever its kind. */
@@ -39,16 +40,21 @@ export class ReceiveQueue {
 
   /** The skb `ahead` places behind the first. */
   peek(ahead: number): AnySkb | undefined {
-    if (ahead >= this.#length) return undefined
+    if (ahead < 0 || ahead >= this.#length) return undefined
     return this.#ring[(this.#first + ahead) & (this.#ring.length - 1)]
   }
 
-  /** Takes over an skb with at least one byte of payload. */
+  /**
+   * Takes over an skb with at least one byte of payload. What goes on in the same netmem becomes one
+   * with the last skb, so that a reader who is behind gets few large frags (Linux, tcp_try_coalesce).
+   */
   push(skb: AnySkb): void {
+    this.#bytes += skb.payloadLength
+    const last = this.peek(this.#length - 1)
+    if (last !== undefined && joins(last, skb)) return
     if (this.#length === this.#ring.length) this.#grow()
     this.#ring[(this.#first + this.#length) & (this.#ring.length - 1)] = skb
     this.#length++
-    this.#bytes += skb.payloadLength
   }
 
   /** Marks the next `bytes` bytes of the first skb read, and frees it when it is read up. */
@@ -98,4 +104,10 @@ export class ReceiveQueue {
     this.#ring = longer
     this.#first = 0
   }
+}
+
+function joins(last: AnySkb, skb: AnySkb): boolean {
+  if (last.kind === 'page')
+    return skb.kind === 'page' && continues(last, skb) && coalesce(last, skb)
+  return skb.kind === 'net_iov' && continues(last, skb) && coalesce(last, skb)
 }

@@ -62,12 +62,19 @@ export class TokenBatch {
   #takeValid(): Uint32Array {
     const table = this.#socket.tokens
     let valid = 0
+    let last = 0
+    let ascending = true
     for (let at = 0; at < this.#length; at++) {
       const token = this.#tokens[at] ?? 0
-      if (table.serial(token) === this.#serials[at]) this.#tokens[valid++] = token
+      if (table.serial(token) !== this.#serials[at]) continue
+      this.#tokens[valid++] = token
+      ascending &&= token > last
+      last = token
     }
     this.#length = 0
-    return this.#tokens.subarray(0, valid).sort()
+    const tokens = this.#tokens.subarray(0, valid)
+    // Frags are mostly released as they came, and sorting costs more than all the rest.
+    return ascending ? tokens : tokens.sort()
   }
 
   #range(at: number, token: number): MutableRange {

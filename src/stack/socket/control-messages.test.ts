@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { DEVMEM_CMSG_SPACE, parseControl, putDmabuf, putLinear } from './control-messages.ts'
+
+test('a dmabuf message is laid out as on 64-bit Linux', () => {
+  const control = new Uint8Array(48).fill(0xff)
+  putDmabuf(control, 4, 0x1_2345_6789, 0x8000_0001, 0x7fff_fffe, 3)
+  // cmsg_len u64, cmsg_level, cmsg_type; frag_offset u64, frag_size, frag_token, dmabuf_id, flags.
+  assert.equal(
+    Buffer.from(control).toString('hex'),
+    'ffffffff' +
+      '2800000000000000' +
+      '01000000' +
+      '4f000000' +
+      '8967452301000000' +
+      '01000080' +
+      'feffff7f' +
+      '03000000' +
+      '00000000' +
+      'ffffffff',
+  )
+  putLinear(control, 0, 9)
+  assert.equal(
+    Buffer.from(control.subarray(0, 40)).toString('hex'),
+    `2800000000000000010000004e000000${'0'.repeat(16)}09000000${'0'.repeat(24)}`,
+  )
+})
+
+test('what is written is read', () => {
+  const message = fc.oneof(
+    fc.record({ kind: fc.constant('linear' as const), fragSize: fc.nat({ max: 2 ** 32 - 1 }) }),
+    fc.record({
+      kind: fc.constant('dmabuf' as const),
+      fragOffset: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+      fragSize: fc.nat({ max: 2 ** 32 - 1 }),
+      fragToken: fc.nat({ max: 2 ** 31 - 1 }),
+      dmabufId: fc.nat({ max: 2 ** 32 - 1 }),
+      flags: fc.constant(0),
+    }),
+  )
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 9 }), (messages) => {
+      const control = new Uint8Array(messages.length * DEVMEM_CMSG_SPACE + 7).fill(0xaa)
+      for (const [index, one] of messages.entries()) {
+        const at = index * DEVMEM_CMSG_SPACE
+        if (one.kind === 'linear') putLinear(control, at, one.fragSize)
+        else {
+          putDmabuf(control, at, one.fragOffset, one.fragSize, one.fragToken, one.dmabufId)
+        }
+      }
+      const plain = messages.map((one) => ({ ...one }))
+      assert.deepEqual(parseControl(control, messages.length * DEVMEM_CMSG_SPACE), plain)
+      assert.deepEqual(parseControl(control), plain)
+    }),
+  )
+})
+
+test('messages of others are passed over, also between ours', () => {
+  const control = new Uint8Array(24 + 40 + 40)
+  // 3 bytes of data, aligned to 8; then a dmabuf message that is one of the socket layer by type only.
+  control.set([19, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 79, 0, 0, 0, 1, 2, 3])
+  putLinear(control, 24, 5)
+  putDmabuf(control, 64, 2 ** 53, 1, 1, 1)
+  const [other, linear, unsafe] = parseControl(control)
+  assert.deepEqual(other, { kind: 'other', level: 6, type: 79, data: new Uint8Array([1, 2, 3]) })
+  assert.deepEqual(linear, { kind: 'linear', fragSize: 5 })
+  assert.equal(unsafe?.kind, 'other')
+})
+
+test('regression: truncated control messages', () => {
+  const control = new Uint8Array(80)
+  putLinear(control, 0, 1)
+  putDmabuf(control, 40, 4096, 100, 1, 1)
+  for (let bytes = 0; bytes <= 80; bytes++) {
+    const whole = Math.floor(bytes / 40)
+    assert.equal(parseControl(control, bytes).length, whole)
+    assert.equal(parseControl(control.slice(0, bytes)).length, whole)
+  }
+})
+
+test('no bytes make it throw, loop or read outside', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.array(fc.tuple(fc.nat({ max: 24 }), fc.nat({ max: 60 })), { maxLength: 4 }),
+      fc.integer({ min: -10, max: 300 }),
+      (bytes, lengths, controlBytes) => {
+        // Likely lengths at likely places, as random ones end at once.
+        for (const [place] of lengths) bytes.fill(0, place * 8, place * 8 + 8)
+        for (const [place, length] of lengths) {
+          if (place * 8 < bytes.length) bytes[place * 8] = length
+        }
+        const messages = parseControl(bytes, controlBytes)
+        assert.ok(messages.length * 16 <= bytes.length)
+        for (const message of messages) {
+          if (message.kind !== 'other') continue
+          const { byteOffset, byteLength, buffer } = message.data
+          assert.equal(buffer, bytes.buffer)
+          assert.ok(byteOffset + byteLength <= bytes.byteOffset + bytes.byteLength)
+        }
+      },
+    ),
+    { numRuns: 1000 },
+  )
+})
