@@ -16,7 +16,7 @@ export type Errno =
   | 'ENODEV'
   | 'ENOMEM'
   | 'ENOSPC'
-  | 'ENOTSUPP'
+  | 'ETOOSMALL'
   | 'EOPNOTSUPP'
   | 'EPERM'
   | 'ERANGE'

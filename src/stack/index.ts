@@ -4,14 +4,30 @@
  * queues, splits headers from payload and writes both by DMA; a driver makes skbs of them; flows put
  * them in order; a socket hands out bytes, or tokens for what the host cannot read.
  *
- * `docs/stack.md` walks one packet through it.
+ * `docs/stack.md` walks one packet through it, file by file.
  *
  * @module
  */
 
 export type { DmaAddress, DmaSegment } from '../providers/dma-address.ts'
+// Device memory.
 export { type DmabufProvider, type DmabufReport, dmabufProvider } from '../providers/dmabuf.ts'
+export {
+  type DeviceThread,
+  type DeviceThreadOptions,
+  openDeviceThread,
+} from './device/device-thread.ts'
+export type { LinkSpec } from './device/link-kinds.ts'
+export type {
+  DeviceMemoryProxy,
+  DeviceRange,
+  DeviceRanges,
+  DmaBufProxy,
+  HashProxy,
+} from './device/memory-proxy.ts'
+export type { InjectOptions, NicOptions, NicProxy } from './device/nic-proxy.ts'
 export { DeviceError, type Errno } from './device-error.ts'
+// Drivers.
 export {
   type BindableDmaBuf,
   type BindRxOptions,
@@ -23,7 +39,40 @@ export type { QueueOptions } from './driver/driver-queues.ts'
 export { NetmemDriver, type NetmemDriverOptions } from './driver/netmem-driver.ts'
 export type { NicPort } from './driver/nic-port.ts'
 export { PageDriver, type PageDriverOptions } from './driver/page-driver.ts'
-export type { RxQueueStats } from './driver/rx-queue.ts'
+export type { RxQueueStats as DriverQueueStats } from './driver/rx-queue.ts'
+// Flows.
+export { FlowKey } from './flow/flow-key.ts'
+export { FlowTable, type FlowTableStats } from './flow/flow-table.ts'
+export {
+  Reassembler,
+  type ReassemblerOptions,
+  type ReassemblerStats,
+  type StreamState,
+} from './flow/reassembler.ts'
+// Links and capture files.
+export { type CaptureOptions, openCapture } from './link/capture/open-capture.ts'
+export {
+  type PacketNotes,
+  type PcapngOptions,
+  type PcapngWriter,
+  writePcapng,
+} from './link/capture/pcapng-writer.ts'
+export { VirtualClock } from './link/clock.ts'
+export { type FaultCounts, type FaultOptions, faultyLink } from './link/faults.ts'
+export { createGenerator, type GeneratorOptions } from './link/generator.ts'
+export type { Link, LinkFrame } from './link/link.ts'
+export { createWire, type WireOptions } from './link/wire.ts'
+// The NIC, and what lies between it and a driver.
+export type {
+  LocatedRule,
+  NicFeatures,
+  NicKnobs,
+  NicStats,
+  RxQueueConfig,
+  RxQueueStats,
+  SteeringRule,
+  TxQueueStats,
+} from './nic/nic-types.ts'
 export {
   type PostedBuffer,
   RX_CHECKSUM_OK,
@@ -41,4 +90,30 @@ export {
   NicRxRing,
   type RxRings,
 } from './nic/shared-rings.ts'
-export { type AnySkb, MAX_SKB_FRAGS, type Skb, SkbCache } from './skb/skb.ts'
+export { DriverTxRing, makeTxRing, type TxRing } from './nic/shared-tx-rings.ts'
+export { TX_CHECKSUM, TX_END_OF_PACKET } from './nic/tx-front-end.ts'
+// Packets.
+export { coalesce } from './skb/coalesce.ts'
+export { checksumOf, copyBits, pull } from './skb/readable.ts'
+export { type AnySkb, type IovPlaces, MAX_SKB_FRAGS, type Skb, SkbCache } from './skb/skb.ts'
+// The socket.
+export {
+  type ControlMessage,
+  DEVMEM_CMSG_SPACE,
+  parseControl,
+} from './socket/control-messages.ts'
+export {
+  DevmemSocket,
+  type DevmemSocketOptions,
+  type DevmemSocketStats,
+  MSG_PEEK,
+  MSG_SOCK_DEVMEM,
+  type ReceivedMessage,
+  type ReceiveMessage,
+  type TokenRange,
+} from './socket/devmem-socket.ts'
+export { type FragReceiver, receiveFrags } from './socket/frags.ts'
+// Frames.
+export { FrameKind, FrameLayout, parseFrame } from './wire/frame-layout.ts'
+export { type FrameMemory, makeFrameMemory } from './wire/frame-memory.ts'
+export { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from './wire/toeplitz.ts'

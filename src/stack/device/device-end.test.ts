@@ -182,7 +182,7 @@ test('a device that was asked to does, until it is told otherwise', async () => 
 
 test('a pending call and a reader do', async () => {
   const body = `
-    await nic.setKnobs(forStub({ echo: 1 }))
+    await nic.setKnobs({ echo: 1 })
     nic.inject([new Uint8Array(60)])
     for await (const frame of nic.transmitted()) {
       nic.stats().then(({ times }) => console.log(frame.length, times.length))

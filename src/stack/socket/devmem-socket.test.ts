@@ -228,7 +228,7 @@ test('control space limits: 525 where not one message fits', async () => {
         ...(control === undefined ? {} : { control }),
       })
     assertCode('NETMEM_CONTROL_SPACE', read)
-    assert.equal(errnoOf(read), 'ENOTSUPP')
+    assert.equal(errnoOf(read), 'ETOOSMALL')
   }
   assert.deepEqual(recv(socket, 1000, 1).messages, [{ kind: 'linear', fragSize: 10 }])
   assert.equal(recv(socket, 1000, 1).bytes, 100)

@@ -389,7 +389,7 @@ export class DevmemSocket {
 function controlSpace(): DeviceError {
   return new DeviceError(
     'NETMEM_CONTROL_SPACE',
-    'ENOTSUPP',
+    'ETOOSMALL',
     `Not even one control message fits. Give control ${DEVMEM_CMSG_SPACE} bytes for each frag of a call.`,
   )
 }
