@@ -376,11 +376,7 @@ export class PagePool<in out M extends Netmem> {
       this.#filled += moved
     } else {
       this.#empty++
-      this.#source.alloc(CACHE_REFILL, (handle) => {
-        this.#held = (this.#held + 1) | 0
-        this.#cache[this.#cached++] = handle
-        this.#filled++
-      })
+      this.#source.alloc(CACHE_REFILL, this.#take)
     }
     const handle = this.#cache[this.#cached - 1]
     if (this.#cached === 0 || handle === undefined) return undefined
@@ -389,6 +385,13 @@ export class PagePool<in out M extends Netmem> {
     this.#cached--
     this.#filled--
     return mint(handle)
+  }
+
+  /** Takes what the provider gives. One function for all times: a dry pool asks often. */
+  readonly #take = (handle: number): void => {
+    this.#held = (this.#held + 1) | 0
+    this.#cache[this.#cached++] = handle
+    this.#filled++
   }
 
   #putSlow(handle: number, slot: number, allowDirect: boolean): void {

@@ -35,7 +35,7 @@ export interface Prepared<in out M extends Netmem, S extends Packet> {
 export class DriverQueues<in out M extends Netmem, S extends Packet> {
   readonly nic: NicPort
   readonly options: QueueOptions
-  readonly napi: Napi
+  readonly napi: Napi = new Napi()
   readonly #queues = new Map<number, RxQueue<M, S>>()
   readonly #prepared = new Map<number, Prepared<M, S>>()
   #headerRegion: number | undefined
@@ -43,7 +43,6 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
   constructor(nic: NicPort, options: QueueOptions) {
     this.nic = nic
     this.options = options
-    this.napi = new Napi(this.#queues)
   }
 
   /** Makes a queue, with all of its memory, and starts nothing. */
@@ -120,12 +119,14 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
   async #begin(queue: number, prepared: Prepared<M, S>): Promise<void> {
     await this.nic.startQueue(queue, prepared.rx.rings, prepared.config)
     this.#queues.set(queue, prepared.rx)
+    this.napi.add(prepared.rx)
     this.#prepared.set(queue, prepared)
   }
 
   async #halt(queue: number, prepared: Prepared<M, S>): Promise<void> {
     await this.nic.stopQueue(queue)
     prepared.rx.poll(Number.POSITIVE_INFINITY)
+    this.napi.remove(prepared.rx)
     this.#queues.delete(queue)
   }
 }

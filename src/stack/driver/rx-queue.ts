@@ -224,10 +224,12 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
   #awaitMemory(): void {
     if (this.#awaiting) return
     this.#awaiting = true
-    this.#pool.notify(() => {
-      this.#awaiting = false
-      this.refill()
-    })
+    this.#pool.notify(this.#memoryBack)
+  }
+
+  readonly #memoryBack = (): void => {
+    this.#awaiting = false
+    this.refill()
   }
 
   /** One netmem to cut buffers from, with a reference for each of them. */

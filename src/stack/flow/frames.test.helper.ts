@@ -65,7 +65,7 @@ export function writeHeaders<M extends Netmem>(skb: Skb<M>, segment: Segment): S
 export function layoutOf(seq: number, tcpFlags = 0x10): FrameLayout {
   const layout = new FrameLayout()
   layout.kind = FrameKind.tcp
-  layout.seq = seq >>> 0
+  layout.seq = seq | 0
   layout.tcpFlags = tcpFlags
   return layout
 }

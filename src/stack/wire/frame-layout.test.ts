@@ -104,7 +104,7 @@ describe('parseFrame', () => {
 
   it('reads fields of 32 and 16 bits without sign', () => {
     const frame = `${ETHERNET} ${ipv4('00 28', '06')} ff ff ff fe ff ff ff ff ff ff ff fe 50 ff ff ff 00 00 ff ff`
-    has(layoutOf(frame), { sourcePort: 0xffff, seq: 0xffff_ffff, ack: 0xffff_fffe, window: 0xffff })
+    has(layoutOf(frame), { sourcePort: 0xffff, seq: -1, ack: -2, window: 0xffff })
     has(layoutOf(frame), { tcpFlags: 0xff, urgentPointer: 0xffff, payloadLength: 0 })
   })
 
@@ -321,7 +321,7 @@ describe('parseFrame', () => {
         const length = buildTcpFrame(frame, memory, offset)
         parseFrame(guarded(memory.bytes, offset, offset + length), offset, length, layout)
         const { seq = -1, ack = -1, flags = -1, window = -1, urgentPointer = -1 } = frame
-        has(layout, { kind: FrameKind.tcp, protocol: 6, seq, ack, tcpFlags: flags, window })
+        has(layout, { kind: FrameKind.tcp, protocol: 6, seq: seq | 0, ack: ack | 0, tcpFlags: flags, window })
         has(layout, { urgentPointer, vlan: frame.vlans?.[0]?.id ?? -1 })
         has(layout, { sourcePort: frame.sourcePort, destinationPort: frame.destinationPort })
         const start = offset + layout.headerLength

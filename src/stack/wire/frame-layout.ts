@@ -45,6 +45,7 @@ export class FrameLayout {
   /** Bytes of TCP or UDP payload, as the headers tell (Ethernet padding is not in it); of a cut frame as on the wire. */
   payloadLength = 0
   // TCP alone:
+  /** As signed 32-bit, like `ack`: an engine keeps other numbers that large in objects. */
   seq = 0
   ack = 0
   /** The TCP flags byte: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128. */
@@ -225,8 +226,8 @@ function parseL4(
     into.kind = FrameKind.udp
     return
   }
-  into.seq = u32(bytes, at + 4)
-  into.ack = u32(bytes, at + 8)
+  into.seq = i32(bytes, at + 4)
+  into.ack = i32(bytes, at + 8)
   into.tcpFlags = u8(bytes, at + 13)
   into.window = u16(bytes, at + 14)
   into.urgentPointer = u16(bytes, at + 18)
@@ -241,6 +242,6 @@ function u16(bytes: Uint8Array, at: number): number {
   return (u8(bytes, at) << 8) | u8(bytes, at + 1)
 }
 
-function u32(bytes: Uint8Array, at: number): number {
-  return ((u16(bytes, at) << 16) | u16(bytes, at + 2)) >>> 0
+function i32(bytes: Uint8Array, at: number): number {
+  return (u16(bytes, at) << 16) | u16(bytes, at + 2)
 }
