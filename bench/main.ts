@@ -19,6 +19,7 @@ import { pageSize } from './page-size.ts'
 import { poolCost } from './pool-cost.ts'
 import { resultsJson, table } from './report.ts'
 import { slowConsumer } from './slow-consumer.ts'
+import { stack } from './stack.ts'
 import { tls } from './tls.ts'
 
 const PAIRS = 7
@@ -33,6 +34,7 @@ const figures: readonly Figure[] = [
   connections,
   poolCost,
   pageSize,
+  stack,
 ]
 
 const { values, positionals } = parseArgs({

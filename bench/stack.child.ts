@@ -1,0 +1,221 @@
+/**
+ * One flow through the user-space stack: a generator's frames in the device's thread, NIC, driver,
+ * skb, reassembly and socket, up to whoever takes the data.
+ */
+
+import { createHash } from 'node:crypto'
+import { createPool, dualPool, sharedProvider } from 'netmem'
+import {
+  type AnySkb,
+  bindRx,
+  type DeviceThread,
+  DevmemSocket,
+  type DmaBufProxy,
+  FlowTable,
+  type FragReceiver,
+  MSG_SOCK_DEVMEM,
+  NetmemDriver,
+  type NicProxy,
+  openDeviceThread,
+  PageDriver,
+  Reassembler,
+  receiveFrags,
+} from 'netmem/stack'
+import { Collections } from './gc.ts'
+import { answer } from './processes.ts'
+
+export interface StackRequest {
+  readonly memory: 'page driver' | 'netmem driver' | 'device memory'
+  /** `partial` is verified by whoever sent it, `complete` by the NIC. */
+  readonly checksum: 'partial' | 'complete'
+  /** Who takes the data: frags as they come, messages in batches, or a loop that awaits each frag. */
+  readonly take: 'frags' | 'recvmsg' | 'for await' | 'hash'
+  /** Whether the NIC makes one packet of several segments. */
+  readonly coalesce: boolean
+  readonly warmUp: number
+  readonly bytes: number
+}
+
+/** The largest payload in an Ethernet frame of 9,000 bytes with IPv4 and timestamps. */
+const MSS = 8948
+const RING = 256
+
+/** What a taker is given: the socket, and word of every byte it has taken. */
+interface Taking {
+  readonly socket: DevmemSocket
+  readonly frags: FragReceiver
+  readonly took: (bytes: number) => void
+  readonly done: () => boolean
+}
+
+function takeFrags({ frags, took }: Taking): void {
+  for (let frag = frags.take(); frag !== undefined; frag = frags.take()) {
+    took(frag.length)
+    frag.release()
+  }
+}
+
+async function takeAwaiting({ frags, took, done }: Taking): Promise<void> {
+  for await (const frag of frags) {
+    took(frag.length)
+    frag.release()
+    if (done()) return
+  }
+}
+
+async function takeMessages({ socket, took, done }: Taking): Promise<void> {
+  const message = {
+    iov: [new Uint8Array(4 * 1024 * 1024)],
+    control: new Uint8Array(40 * 512),
+    flags: MSG_SOCK_DEVMEM,
+  }
+  // Tokens are given back before the next call: they are 1 to 512 every time.
+  const tokens = [{ start: 1, count: 512 }]
+  while (!done()) {
+    await socket.whenReadable()
+    while (socket.readable) {
+      const { bytes, controlBytes } = socket.recvmsg(message)
+      took(bytes)
+      if (controlBytes > 0) socket.dontneed(tokens)
+      if (socket.stats().queuedBytes === 0) break
+    }
+  }
+}
+
+/** Hashes what arrives, where it is. */
+async function hashAll(
+  device: DeviceThread,
+  dmabuf: DmaBufProxy | undefined,
+  taking: Taking,
+): Promise<string> {
+  const host = createHash('sha256')
+  const there = await device.openHash()
+  for await (const frag of taking.frags) {
+    taking.took(frag.length)
+    if (frag.kind === 'page') host.update(frag.bytes)
+    else if (dmabuf !== undefined) await there.update(dmabuf, [frag])
+    frag.release()
+    if (taking.done()) break
+  }
+  return dmabuf === undefined ? host.digest('hex') : await there.digest()
+}
+
+async function run(request: StackRequest): Promise<unknown> {
+  const { memory, checksum, take, coalesce, warmUp, bytes } = request
+  await using device = await openDeviceThread()
+  device.ref()
+  const totalBytes = warmUp + bytes
+  const link = { kind: 'generator', mss: MSS, totalBytes, checksum, handshake: true } as const
+  const nic = await device.nic({ link, up: false, settings: { pause: true } })
+  const socket = new DevmemSocket()
+  const frags = receiveFrags(socket)
+  let taken = 0
+  let startedAt = 0n
+  const collections = new Collections()
+  let finish = (): void => {}
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const taking: Taking = {
+    socket,
+    frags,
+    took: (more) => {
+      taken += more
+      if (startedAt === 0n && taken >= warmUp) {
+        collections.start()
+        startedAt = process.hrtime.bigint()
+      }
+      if (taken >= totalBytes) finish()
+    },
+    done: () => taken >= totalBytes,
+  }
+  const flows = new FlowTable(
+    () =>
+      new Reassembler((skb) => {
+        socket.queue(skb)
+        if (take === 'frags') takeFrags(taking)
+      }),
+  )
+  const deliver = (skb: AnySkb): void => {
+    const flow = flows.demux(skb)
+    if (flow === undefined) skb.free()
+    else flow.receive(skb, flows.layout)
+  }
+  const { close, dmabuf } = await open(device, nic, memory, coalesce, deliver)
+  await nic.up()
+  let sha256: string | undefined
+  if (take === 'hash') sha256 = await hashAll(device, dmabuf, taking)
+  else if (take === 'for await') await takeAwaiting(taking)
+  else if (take === 'recvmsg') await takeMessages(taking)
+  await finished
+  const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
+  const { minor, major } = await collections.stop()
+  const { rx_packets, rx_dropped, rx_csum_ok } = (await nic.stats()).device
+  if (taken !== totalBytes || rx_dropped > 0 || rx_csum_ok !== rx_packets) {
+    throw new Error(
+      `${taken} of ${totalBytes} bytes, ${rx_dropped} of ${rx_packets} frames dropped`,
+    )
+  }
+  socket.close()
+  await close()
+  if (sha256 !== undefined) return sha256
+  return { gbPerS: bytes / 1e9 / seconds, minorPerGb: minor / (bytes / 1e9), major }
+}
+
+/** Opens the driver with twice the memory that its ring holds. */
+async function open(
+  device: DeviceThread,
+  nic: NicProxy,
+  memory: StackRequest['memory'],
+  coalesce: boolean,
+  deliver: (skb: AnySkb) => void,
+): Promise<{ readonly close: () => Promise<void>; readonly dmabuf: DmaBufProxy | undefined }> {
+  const pageSize = coalesce ? 65_536 : 16_384
+  const layout = { pages: 2 * RING, pageSize }
+  const headerPool = createPool(sharedProvider({ pages: 64, pageSize: 4096 }))
+  const options = { headerPool, ringSize: RING, coalesce, deliver }
+  if (memory === 'page driver') {
+    const pool = createPool(sharedProvider(layout))
+    const driver = await PageDriver.open(nic, { ...options, pools: [pool] })
+    driver.run()
+    return { dmabuf: undefined, close: () => close(driver, pool, headerPool) }
+  }
+  const pool = dualPool(sharedProvider(layout))
+  const driver = await NetmemDriver.open(nic, { ...options, pools: [pool] })
+  if (memory === 'netmem driver') {
+    driver.run()
+    return { dmabuf: undefined, close: () => close(driver, pool, headerPool) }
+  }
+  const bytes = layout.pages * pageSize
+  const gpu = await device.memory(bytes)
+  const dmabuf = await gpu.exportDmaBuf({ bytes })
+  const binding = await bindRx(driver, { dmabuf, queues: [0] })
+  driver.run()
+  return {
+    dmabuf,
+    close: async () => {
+      await binding.unbind()
+      await binding.released()
+      await close(driver, pool, headerPool)
+    },
+  }
+}
+
+interface Destroyable {
+  readonly out: number
+  destroy(): Promise<void>
+}
+
+/** Fails when anything is out. */
+async function close(
+  driver: { close(): Promise<void> },
+  ...pools: readonly Destroyable[]
+): Promise<void> {
+  await driver.close()
+  for (const pool of pools) {
+    if (pool.out !== 0) throw new Error(`${pool.out} pages are out after the run`)
+    await pool.destroy()
+  }
+}
+
+answer(run)
