@@ -77,7 +77,6 @@ async function takeMessages({ socket, took, done }: Taking): Promise<void> {
       const { bytes, controlBytes } = socket.recvmsg(message)
       took(bytes)
       if (controlBytes > 0) socket.dontneed(tokens)
-      if (socket.stats().queuedBytes === 0) break
     }
   }
 }

@@ -10,7 +10,7 @@ const NAPI_BUDGET = 64
 const ROUND_BUDGET = 300
 
 /** Times a round looks at empty queues: each takes some 20 ns, a round of the event loop a microsecond and garbage. */
-const EMPTY_POLLS = 64
+const EMPTY_POLLS = 256
 
 /** Empty rounds before it waits for an interrupt, which takes a tenth of a millisecond to arrive. */
 const IDLE_ROUNDS = 8

@@ -337,8 +337,12 @@ export class DevmemSocket {
     while (target.room > 0) {
       const skb = received.first
       if (skb === undefined || skb.kind !== 'net_iov' || isReadable(skb)) break
+      // The usual end of a call, so nothing is thrown for it.
+      if (controlBytes + DEVMEM_CMSG_SPACE > control.length) {
+        if (bytes === 0) throw controlSpace()
+        break
+      }
       try {
-        if (controlBytes + DEVMEM_CMSG_SPACE > control.length) throw controlSpace()
         bytes += this.#readPart(skb, target, control, controlBytes)
       } catch (error) {
         if (bytes === 0) throw error

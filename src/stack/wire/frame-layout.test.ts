@@ -321,7 +321,14 @@ describe('parseFrame', () => {
         const length = buildTcpFrame(frame, memory, offset)
         parseFrame(guarded(memory.bytes, offset, offset + length), offset, length, layout)
         const { seq = -1, ack = -1, flags = -1, window = -1, urgentPointer = -1 } = frame
-        has(layout, { kind: FrameKind.tcp, protocol: 6, seq: seq | 0, ack: ack | 0, tcpFlags: flags, window })
+        has(layout, {
+          kind: FrameKind.tcp,
+          protocol: 6,
+          seq: seq | 0,
+          ack: ack | 0,
+          tcpFlags: flags,
+          window,
+        })
         has(layout, { urgentPointer, vlan: frame.vlans?.[0]?.id ?? -1 })
         has(layout, { sourcePort: frame.sourcePort, destinationPort: frame.destinationPort })
         const start = offset + layout.headerLength
