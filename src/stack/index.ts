@@ -17,7 +17,7 @@ export {
   type DeviceThreadOptions,
   openDeviceThread,
 } from './device/device-thread.ts'
-export type { LinkSpec } from './device/link-kinds.ts'
+export type { LinkSpec, LinkSpecs, WithFaults } from './device/link-kinds.ts'
 export type {
   DeviceMemoryProxy,
   DeviceRange,
@@ -65,6 +65,7 @@ export { createWire, type WireOptions } from './link/wire.ts'
 // The NIC, and what lies between it and a driver.
 export type {
   LocatedRule,
+  NicDeviceStats,
   NicFeatures,
   NicKnobs,
   NicStats,
@@ -101,11 +102,17 @@ export {
   type ControlMessage,
   DEVMEM_CMSG_SPACE,
   parseControl,
+  SCM_DEVMEM_DMABUF,
+  SCM_DEVMEM_LINEAR,
+  SOL_SOCKET,
 } from './socket/control-messages.ts'
 export {
   DevmemSocket,
   type DevmemSocketOptions,
   type DevmemSocketStats,
+  MAX_DONTNEED_RANGES,
+  MAX_DONTNEED_TOKENS,
+  MSG_CTRUNC,
   MSG_PEEK,
   MSG_SOCK_DEVMEM,
   type ReceivedMessage,
