@@ -9,6 +9,7 @@ export class StallWatch {
   #timer: NodeJS.Timeout | undefined
   #limitMs = 0
   #since = 0
+  #dueAt = 0
   #waiting = false
 
   /** `expired` is called once, with the limit that was exceeded; not while it is `excused`. */
@@ -22,7 +23,6 @@ export class StallWatch {
     this.#limitMs = limitMs
     this.#since = performance.now()
     this.#waiting = true
-    clearTimeout(this.#timer)
     this.#arm(limitMs)
   }
 
@@ -41,6 +41,8 @@ export class StallWatch {
     this.#limitMs = limitMs
     this.#waiting = true
     this.touch()
+    // Armed for a longer limit.
+    if (this.#since + limitMs < this.#dueAt) this.#arm(limitMs)
   }
 
   stop(): void {
@@ -48,13 +50,20 @@ export class StallWatch {
   }
 
   #arm(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#dueAt = performance.now() + ms
     this.#timer = setTimeout(() => this.#look(), ms)
   }
 
   #look(): void {
     const left = this.#since + this.#limitMs - performance.now()
-    if (!this.#waiting || this.#excused()) this.#arm(this.#limitMs)
-    else if (left >= 1) this.#arm(left)
-    else this.#expired(this.#limitMs)
+    if (!this.#waiting || this.#excused()) {
+      this.touch()
+      this.#arm(this.#limitMs)
+    } else if (left >= 1) {
+      this.#arm(left)
+    } else {
+      this.#expired(this.#limitMs)
+    }
   }
 }
