@@ -96,7 +96,6 @@ describe('getInto', { timeout: 60_000 }, () => {
             server.url,
             {
               pool,
-              onHead: ({ status }) => assert.equal(status, 200),
               onFrag: async (frag, position) => {
                 assert.equal(
                   position,
@@ -107,7 +106,7 @@ describe('getInto', { timeout: 60_000 }, () => {
                 frag.release()
               },
             },
-            wish,
+            { ...wish, onHead: ({ status }) => assert.equal(status, 200) },
           )
           assert.deepEqual([bytes, digest], [content.length, sha256(content)])
           assert.equal(Buffer.compare(Buffer.concat(held), content), 0)

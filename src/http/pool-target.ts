@@ -19,8 +19,6 @@ import type { Target } from './target.ts'
 export interface FragDestination {
   readonly pool: PagePool<Page>
   readonly onFrag: (frag: HostFrag, position: number) => void | Promise<void>
-  /** Told the head before the first frag. */
-  readonly onHead?: (head: ResponseHead) => void | Promise<void>
 }
 
 export class PoolTarget implements Target {
@@ -44,9 +42,8 @@ export class PoolTarget implements Target {
     return this.#position
   }
 
-  async open(head: ResponseHead, { length }: Entity): Promise<void> {
+  async open(_head: ResponseHead, { length }: Entity): Promise<void> {
     this.#digest = this.#settings.sha256 ? streamDigest(length) : undefined
-    await this.#destination.onHead?.(head)
   }
 
   async receive(body: Body): Promise<void> {

@@ -14,7 +14,11 @@ import {
   checkHeaders,
   type RequestHeaders,
 } from './request.ts'
-import { DEFAULT_MAX_HEAD_BYTES, LARGEST_MAX_HEAD_BYTES } from './response-head.ts'
+import {
+  DEFAULT_MAX_HEAD_BYTES,
+  LARGEST_MAX_HEAD_BYTES,
+  type ResponseHead,
+} from './response-head.ts'
 
 /** How a body is fetched. */
 export interface GetOptions {
@@ -49,6 +53,8 @@ export interface GetOptions {
   readonly connections?: number
   /** `true` computes the digest; a string of 64 hexadecimal digits is what it has to be. */
   readonly sha256?: boolean | string
+  /** Told the head once it is known what will be received: of the body's `length` bytes, if the server says it. Again after a restart. */
+  readonly onHead?: (head: ResponseHead, length: number | undefined) => void
   /** Told how many bytes have arrived in all. Less than before after a restart. */
   readonly onProgress?: (bytes: number) => void
   /** Bytes a second, at the most, and about: 1024 and more. */
@@ -85,6 +91,7 @@ export interface Settings {
   readonly connections: number
   readonly sha256: boolean
   readonly expectedSha256: string | undefined
+  readonly onHead: ((head: ResponseHead, length: number | undefined) => void) | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly maxBytesPerSecond: number
   readonly tls: tls.ConnectionOptions | undefined
@@ -122,6 +129,7 @@ export function settingsOf(options: GetOptions): Settings {
     connections: checkInteger('connections', options.connections ?? 1, 1, 64),
     sha256: options.sha256 !== undefined && options.sha256 !== false,
     expectedSha256: expectedSha256(options.sha256),
+    onHead: options.onHead,
     onProgress: options.onProgress,
     maxBytesPerSecond: checkInteger(
       'maxBytesPerSecond',

@@ -114,8 +114,13 @@ export class Transfer {
     const entity = entityOf(response.head, response.body.length)
     this.#entity = entity
     this.#last = response
-    await this.#target.open(response.head, entity)
+    await this.#open(response.head, entity)
     await this.#receive(response, 0)
+  }
+
+  async #open(head: ResponseHead, entity: Entity): Promise<void> {
+    this.#settings.onHead?.(head, entity.length)
+    await this.#target.open(head, entity)
   }
 
   /** The answer to a request for the rest from `from` on. */
@@ -139,6 +144,7 @@ export class Transfer {
       }
       const { total = entity.length } = checkRange(response, from, undefined, entity.length)
       this.#entity = { ...entity, length: total }
+      if (this.#last === undefined) this.#settings.onHead?.(head, total)
       this.#last = response
       await this.#receive(response, 0)
       return true
@@ -171,7 +177,7 @@ export class Transfer {
       return this.#withoutRanges()
     }
     this.#last = response
-    await this.#target.open(response.head, entity)
+    await this.#open(response.head, entity)
     try {
       const changed = await ranges.receive(
         { context: this.#context, url: this.#url, retries: this.#retries },
