@@ -34,8 +34,11 @@ interface Idle {
  * import { ConnectionCache, getInto } from 'netmem/http'
  *
  * const keepAlive = new ConnectionCache({ maxIdlePerOrigin: 2 })
- * await getInto(`${url}a`, new Uint8Array(2 ** 20), { keepAlive })
- * await getInto(`${url}b`, new Uint8Array(2 ** 20), { keepAlive }) // on the same connection
+ * async function sizeOf(url: string): Promise<number> {
+ *   const { bytes } = await getInto(url, new Uint8Array(2 ** 20), { keepAlive })
+ *   return bytes
+ * }
+ * // When no more is to be got:
  * keepAlive.close()
  * ```
  */

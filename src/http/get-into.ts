@@ -38,9 +38,15 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  * ```ts
  * import { getInto } from 'netmem/http'
  *
- * const { bytes, sha256 } = await getInto(url, (head, length) => new SharedArrayBuffer(length ?? 0), {
- *   sha256: true,
- * })
+ * async function download(url: string, sha256: string): Promise<SharedArrayBuffer> {
+ *   let body = new SharedArrayBuffer(0)
+ *   const make = (_: unknown, length = 0): SharedArrayBuffer => {
+ *     body = new SharedArrayBuffer(length)
+ *     return body
+ *   }
+ *   await getInto(url, make, { sha256, connections: 4 })
+ *   return body
+ * }
  * ```
  */
 export async function getInto(

@@ -55,7 +55,10 @@ export class HashThread {
 
   private constructor() {
     threads++
-    this.#worker = new Worker(new URL('./hash.worker.js', import.meta.url))
+    this.#worker = new Worker(new URL('./hash.worker.js', import.meta.url), {
+      // Those of the process may make it read its file in another way.
+      execArgv: [],
+    })
     this.#worker.on('message', (said: unknown) => {
       if (typeof said === 'string') this.#digest?.resolve(said)
       else this.#acknowledged()
