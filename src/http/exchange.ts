@@ -6,6 +6,7 @@ import { connect } from '../net/index.ts'
 import type { Page } from '../netmem.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
+import type { Abortion } from './abortion.ts'
 import { type Body, bodyOf } from './body.ts'
 import { framingOf, staysOpen } from './framing.ts'
 import { protocolError } from './http-error.ts'
@@ -14,7 +15,7 @@ import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
 import { StallWatch } from './stall-watch.ts'
 import { TlsTimer } from './tls-timer.ts'
-import { type Abortion, Wire } from './wire.ts'
+import { Wire } from './wire.ts'
 
 /** A response whose head is there. */
 export interface Exchange {

@@ -5,6 +5,7 @@ import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
+import type { Abortion } from './abortion.ts'
 import type { Body } from './body.ts'
 import { STEP_BYTES, streamDigest } from './digest.ts'
 import type { Entity } from './entity.ts'
@@ -36,7 +37,7 @@ export class FileTarget implements RangeTarget {
   readonly #destination: FileDestination
   readonly #url: URL
   readonly #settings: Settings
-  readonly #signal: AbortSignal
+  readonly #abortion: Abortion
   readonly #pace: Pace
   #resolved: Destination | undefined
   #part: PartFile | undefined
@@ -46,11 +47,11 @@ export class FileTarget implements RangeTarget {
   /** Ranges arrive in any order: the digest is computed from the file. */
   #scattered = false
 
-  constructor(destination: FileDestination, url: URL, settings: Settings, signal: AbortSignal) {
+  constructor(destination: FileDestination, url: URL, settings: Settings, abortion: Abortion) {
     this.#destination = destination
     this.#url = url
     this.#settings = settings
-    this.#signal = signal
+    this.#abortion = abortion
     this.#pace = new Pace(settings.maxBytesPerSecond)
     this.#ownPool = destination.pool === undefined
     this.pool =
@@ -187,7 +188,7 @@ export class FileTarget implements RangeTarget {
         // Heard of when the next one is written, or none is.
         pending.catch(() => {})
         position += length
-        if (this.#pace.limits) await this.#pace.after(length, this.#signal)
+        if (this.#pace.limits) await this.#pace.after(length, this.#abortion.signal)
       }
     } finally {
       // The file system has the page until then.

@@ -3,6 +3,7 @@
 import { ArgumentTypeError } from '../errors.ts'
 import { aborted } from '../net/connection-error.ts'
 import { PagePool } from '../pool/page-pool.ts'
+import { Abortion } from './abortion.ts'
 import { type FileDestination, FileTarget } from './file-target.ts'
 import { type MakeMemory, type Memory, MemoryTarget } from './memory-target.ts'
 import { type FragDestination, PoolTarget } from './pool-target.ts'
@@ -11,7 +12,6 @@ import type { GetResult } from './result.ts'
 import { type GetOptions, settingsOf } from './settings.ts'
 import type { Target } from './target.ts'
 import { Transfer } from './transfer.ts'
-import { Abortion } from './wire.ts'
 
 /** Where a body goes. */
 export type GetDestination = Memory | MakeMemory | FileDestination | FragDestination
@@ -61,7 +61,7 @@ export async function getInto(
   const abortion = new Abortion(options.signal, aborted)
   try {
     abortion.check()
-    const into = targetOf(target, destination, settings, abortion.signal)
+    const into = targetOf(target, destination, settings, abortion)
     return await new Transfer(target, into, settings, abortion, began).run()
   } finally {
     abortion.end()
@@ -72,17 +72,17 @@ function targetOf(
   url: URL,
   destination: GetDestination,
   settings: ReturnType<typeof settingsOf>,
-  signal: AbortSignal,
+  abortion: Abortion,
 ): Target {
-  if (isMemory(destination)) return new MemoryTarget(destination, settings, signal)
+  if (isMemory(destination)) return new MemoryTarget(destination, settings, abortion)
   if (typeof destination === 'object' && destination !== null) {
     if ('path' in destination && typeof destination.path === 'string') {
       if (destination.pool !== undefined) checkPool(destination.pool)
-      return new FileTarget(destination, url, settings, signal)
+      return new FileTarget(destination, url, settings, abortion)
     }
     if ('onFrag' in destination && typeof destination.onFrag === 'function') {
       checkPool(destination.pool)
-      return new PoolTarget(destination, settings, signal)
+      return new PoolTarget(destination, settings, abortion)
     }
   }
   throw new ArgumentTypeError(

@@ -4,6 +4,7 @@ import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.t
 import { destinationView, goneMeanwhile } from '../net/destination.ts'
 import type { Page } from '../netmem.ts'
 import type { PagePool } from '../pool/page-pool.ts'
+import type { Abortion } from './abortion.ts'
 import type { Body } from './body.ts'
 import { MemoryDigest } from './digest.ts'
 import type { Entity } from './entity.ts'
@@ -25,7 +26,7 @@ export class MemoryTarget implements RangeTarget {
   readonly pool: PagePool<Page> = headPool()
   readonly seekable = true
   readonly #settings: Settings
-  readonly #signal: AbortSignal
+  readonly #abortion: Abortion
   readonly #pace: Pace
   readonly #make: MakeMemory | undefined
   #view: Uint8Array | undefined
@@ -35,9 +36,9 @@ export class MemoryTarget implements RangeTarget {
   #length: number | undefined
   #digest: MemoryDigest | undefined
 
-  constructor(destination: Memory | MakeMemory, settings: Settings, signal: AbortSignal) {
+  constructor(destination: Memory | MakeMemory, settings: Settings, abortion: Abortion) {
     this.#settings = settings
-    this.#signal = signal
+    this.#abortion = abortion
     this.#pace = new Pace(settings.maxBytesPerSecond)
     this.#make = typeof destination === 'function' ? destination : undefined
     if (typeof destination !== 'function') this.#use(destination)
@@ -78,7 +79,7 @@ export class MemoryTarget implements RangeTarget {
       this.#intact()
       this.#position = base + bytes
       if (bytes < part.byteLength || this.#position === size || body.left === 0) break
-      await this.#pace.after(bytes, this.#signal)
+      await this.#pace.after(bytes, this.#abortion.signal)
     }
     if (!(await body.atEnd())) {
       throw new ArgumentRangeError(

@@ -3,6 +3,7 @@
 import type { Page } from '../netmem.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
+import type { Abortion } from './abortion.ts'
 import type { Body } from './body.ts'
 import { streamDigest } from './digest.ts'
 import type { Entity } from './entity.ts'
@@ -25,16 +26,16 @@ export class PoolTarget implements Target {
   readonly pool: PagePool<Page>
   readonly #destination: FragDestination
   readonly #settings: Settings
-  readonly #signal: AbortSignal
+  readonly #abortion: Abortion
   readonly #pace: Pace
   #digest: StreamDigest | undefined
   #position = 0
 
-  constructor(destination: FragDestination, settings: Settings, signal: AbortSignal) {
+  constructor(destination: FragDestination, settings: Settings, abortion: Abortion) {
     this.pool = destination.pool
     this.#destination = destination
     this.#settings = settings
-    this.#signal = signal
+    this.#abortion = abortion
     this.#pace = new Pace(settings.maxBytesPerSecond)
   }
 
@@ -83,6 +84,6 @@ export class PoolTarget implements Target {
     const taken = this.#destination.onFrag(frag, position)
     if (taken !== undefined) await taken
     this.#settings.onProgress?.(this.#position)
-    if (this.#pace.limits) await this.#pace.after(length, this.#signal)
+    if (this.#pace.limits) await this.#pace.after(length, this.#abortion.signal)
   }
 }

@@ -2,12 +2,12 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNetmemError } from '../errors.ts'
+import type { Abortion } from './abortion.ts'
 import { isBreak } from './exchange.ts'
 import { HttpError } from './http-error.ts'
 import { shown } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
-import type { Abortion } from './wire.ts'
 
 /** Statuses of servers that may answer otherwise soon: those that curl's --retry takes for such. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])

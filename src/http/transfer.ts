@@ -1,6 +1,7 @@
 /** One transfer through all its attempts: what to ask for next, and whether to believe the answer. */
 
 import { ConnectionError } from '../errors.ts'
+import type { Abortion } from './abortion.ts'
 import { endedEarly, withoutStart } from './body.ts'
 import { unsatisfiedLength } from './content-range.ts'
 import { type Entity, entityOf, isSameEntity } from './entity.ts'
@@ -17,7 +18,6 @@ import type { GetResult } from './result.ts'
 import { Retries, statusError } from './retry.ts'
 import { checkDigest, type Settings } from './settings.ts'
 import type { Target } from './target.ts'
-import type { Abortion } from './wire.ts'
 
 const WHOLE: RangeFields = { range: undefined, ifRange: undefined }
 

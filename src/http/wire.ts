@@ -3,7 +3,6 @@
  * and the rest is read by the socket where it belongs.
  */
 
-import { setMaxListeners } from 'node:events'
 import type { Connection } from '../net/index.ts'
 import { receiveInto } from '../net/index.ts'
 import type { HostFrag } from '../pool/frag.ts'
@@ -99,64 +98,5 @@ export class Wire {
     this.#frag?.release()
     this.#frag = undefined
     this.connection.destroy(reason)
-  }
-}
-
-/** Breaks off whatever a transfer does at the moment: connections, connecting, waiting. */
-export class Abortion {
-  readonly #controller = new AbortController()
-  readonly #wires = new Set<Wire>()
-  #closing: Promise<void>[] = []
-  readonly #signal: AbortSignal | undefined
-  #reason: Error | undefined
-
-  constructor(signal: AbortSignal | undefined, makeReason: (cause: unknown) => Error) {
-    this.#signal = signal
-    // A connection attempt and a wait each listen for a while, several of them with ranges.
-    setMaxListeners(0, this.#controller.signal)
-    this.#aborted = () => this.abort(makeReason(signal?.reason))
-    if (signal?.aborted) this.#aborted()
-    else signal?.addEventListener('abort', this.#aborted, { once: true })
-  }
-
-  readonly #aborted: () => void
-
-  /** Aborted with {@link abort}'s reason. */
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  /** Throws the reason once there is one. */
-  check(): void {
-    if (this.#reason !== undefined) throw this.#reason
-  }
-
-  abort(reason: Error): void {
-    if (this.#reason !== undefined) return
-    this.#reason = reason
-    this.#controller.abort(reason)
-    for (const wire of this.#wires) wire.connection.destroy(reason)
-  }
-
-  /** From now on the connection ends with the transfer. */
-  add(wire: Wire): void {
-    this.#wires.add(wire)
-    if (this.#reason !== undefined) wire.connection.destroy(this.#reason)
-  }
-
-  /** The connection is done with, and has been destroyed unless it goes on. */
-  remove(wire: Wire): void {
-    this.#wires.delete(wire)
-    if (wire.connection.state.kind !== 'open') this.#closing.push(wire.connection.closed)
-  }
-
-  /** Resolves when no connection holds a page any more, which a destroyed one does until it is closed. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#closing)
-  }
-
-  /** Listens no more. */
-  end(): void {
-    this.#signal?.removeEventListener('abort', this.#aborted)
   }
 }
