@@ -10,8 +10,8 @@ import { HashThread, type SharedDigest, type StreamDigest } from './hash-thread.
 
 /** Bytes between two looks at what has arrived: they are in the cache still. */
 export const STEP_BYTES: number = 256 * 1024
-/** Bodies below this are hashed sooner than a thread is told of them. */
-const THREAD_BYTES = 1024 * 1024
+/** Bodies below this are hashed sooner than a thread has started, which takes some 40 ms. */
+const THREAD_BYTES = 16 * 1024 * 1024
 
 /** For a body of `length` bytes, if that is known. */
 export function streamDigest(length: number | undefined): StreamDigest {

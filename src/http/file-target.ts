@@ -2,7 +2,6 @@
 
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
-import type { HostFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import type { Abortion } from './abortion.ts'
@@ -16,6 +15,7 @@ import { shown } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
 import type { RangeTarget } from './target.ts'
+import { WriteBehind } from './write-behind.ts'
 
 /** A file, written under another name beside it and renamed when it is complete. */
 export interface FileDestination {
@@ -170,8 +170,11 @@ export class FileTarget implements RangeTarget {
 
   /** Writes a body at `at`; `written` is told of each piece. */
   async #write(body: Body, at: number, written: (bytes: number) => void): Promise<void> {
-    let position = at
-    let pending: Promise<void> | undefined
+    const behind = new WriteBehind(
+      at,
+      (views, position) => this.#writeAll(views, position),
+      written,
+    )
     try {
       for (;;) {
         const frag = await body.next()
@@ -179,37 +182,31 @@ export class FileTarget implements RangeTarget {
         const { length } = frag
         try {
           if (!this.#scattered) await this.#digest?.update(frag.bytes)
-          await pending
         } catch (error) {
           frag.release()
           throw error
         }
-        pending = this.#writeFrag(frag, position).then(() => written(length))
-        // Heard of when the next one is written, or none is.
-        pending.catch(() => {})
-        position += length
+        await behind.add(frag)
         if (this.#pace.limits) await this.#pace.after(length, this.#abortion.signal)
       }
+      await behind.end()
     } finally {
-      // The file system has the page until then.
-      await pending?.catch(() => {})
+      // The file system has the pages until then; and what arrived before a break is good.
+      await behind.settled()
     }
-    await pending
   }
 
-  async #writeFrag(frag: HostFrag, position: number): Promise<void> {
-    try {
-      const { bytes } = frag
-      const handle = this.#part?.handle
-      const seeks = this.#part?.regular === true
-      for (let done = 0; handle !== undefined && done < bytes.byteLength; ) {
-        const { bytesWritten } = await this.#orFail(() =>
-          handle.write(bytes, done, bytes.byteLength - done, seeks ? position + done : null),
-        )
-        done += bytesWritten
-      }
-    } finally {
-      frag.release()
+  async #writeAll(views: Uint8Array[], at: number): Promise<void> {
+    const part = this.#part
+    if (part === undefined) throw fileError(this.#destination.path, 'it is closed')
+    let position = at
+    let rest = views
+    while (rest.length > 0) {
+      const { bytesWritten } = await this.#orFail(() =>
+        part.handle.writev(rest, part.regular ? position : undefined),
+      )
+      position += bytesWritten
+      rest = unwritten(rest, bytesWritten)
     }
   }
 
@@ -240,4 +237,16 @@ export class FileTarget implements RangeTarget {
     this.#settings.cache?.forget(this.pool)
     await this.pool.destroy()
   }
+}
+
+/** What is left of `views` when their first `bytes` bytes are written. */
+function unwritten(views: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let done = bytes
+  const rest: Uint8Array[] = []
+  for (const view of views) {
+    const skipped = Math.min(done, view.byteLength)
+    done -= skipped
+    if (skipped < view.byteLength) rest.push(skipped === 0 ? view : view.subarray(skipped))
+  }
+  return rest
 }

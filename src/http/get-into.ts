@@ -56,7 +56,8 @@ export async function getInto(
 ): Promise<GetResult> {
   const began = performance.now()
   const target = parseUrl(url)
-  target.hash = ''
+  // Setting it parses the URL once more.
+  if (target.hash !== '') target.hash = ''
   const settings = settingsOf(options)
   const abortion = new Abortion(options.signal, aborted)
   try {

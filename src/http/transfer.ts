@@ -220,12 +220,10 @@ export class Transfer {
     const last = this.#last
     if (last === undefined)
       throw new ConnectionError('NETMEM_ENDED_EARLY', 'There was no response.')
-    const url = new URL(last.url)
-    url.username = ''
-    url.password = ''
+    const { url } = last
     return {
       head: last.head,
-      url: url.href,
+      url: `${url.origin}${url.pathname}${url.search}`,
       bytes: this.#target.position,
       sha256,
       retries: this.#retries.used,
