@@ -15,6 +15,8 @@ export class Abortion {
   constructor(signal: AbortSignal | undefined, makeReason: (cause: unknown) => Error) {
     this.#signal = signal
     this.#aborted = () => this.abort(makeReason(signal?.reason))
+    // Many transfers may share a signal, which is no leak.
+    if (signal !== undefined) setMaxListeners(0, signal)
     if (signal?.aborted) this.#aborted()
     else signal?.addEventListener('abort', this.#aborted, { once: true })
   }

@@ -19,6 +19,8 @@ export interface Body {
   readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number>
   /** The next frag, the caller's to release; `undefined` at the end of the body. */
   next(): Promise<HostFrag | undefined>
+  /** Drops what has been read of it, which for a redirect's body is mostly all. */
+  dropPresent(): void
   /** Whether nothing is left of it; looks for the end where that has to be seen. */
   atEnd(): Promise<boolean>
 }
@@ -76,6 +78,12 @@ class KnownBody implements Body {
     return frag
   }
 
+  dropPresent(): void {
+    const bytes = Math.min(this.#left, this.#wire.present?.byteLength ?? 0)
+    this.#wire.skip(bytes)
+    this.#left -= bytes
+  }
+
   async atEnd(): Promise<boolean> {
     return this.#left === 0
   }
@@ -120,6 +128,16 @@ class ChunkedBody implements Body {
     const frag = this.#wire.takeFrag(this.#framing.left)
     this.#took(frag?.length ?? 0)
     return frag
+  }
+
+  dropPresent(): void {
+    const framing = this.#framing
+    for (let { present } = this.#wire; present !== undefined && !framing.done; ) {
+      const data = Math.min(framing.left, present.byteLength)
+      this.#took(data)
+      this.#wire.skip(data > 0 ? data : framing.edge(present))
+      present = this.#wire.present
+    }
   }
 
   async atEnd(): Promise<boolean> {
@@ -173,6 +191,9 @@ class OpenBody implements Body {
     return this.#wire.takeFrag(Number.POSITIVE_INFINITY)
   }
 
+  /** It ends with its connection. */
+  dropPresent(): void {}
+
   async atEnd(): Promise<boolean> {
     if (this.#wire.present !== undefined) return false
     this.#ended ||= !(await this.#wire.more())
@@ -189,6 +210,7 @@ export function withoutStart(body: Body, bytes: number): Body {
       return body.left
     },
     readInto: (view, onProgress) => body.readInto(view, onProgress),
+    dropPresent: () => body.dropPresent(),
     atEnd: () => body.atEnd(),
     next: async () => {
       for (;;) {

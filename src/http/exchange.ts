@@ -1,6 +1,7 @@
 /** One request and the head of its response, over a connection that rested or a new one. */
 
 import { isIP } from 'node:net'
+import type tls from 'node:tls'
 import { ConnectionError, isNetmemError } from '../errors.ts'
 import { connect } from '../net/index.ts'
 import type { Page } from '../netmem.ts'
@@ -15,6 +16,7 @@ import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
 import { StallWatch } from './stall-watch.ts'
 import { TlsTimer } from './tls-timer.ts'
+import { tlsFor } from './trust.ts'
 import { Wire } from './wire.ts'
 
 /** A response whose head is there. */
@@ -49,11 +51,12 @@ export async function exchange(
   fields: RequestFields,
 ): Promise<Exchange> {
   const { settings, pool, abortion } = context
-  const key = keyOf(url, settings)
+  const security = tlsFor(settings, fields.trusted)
+  const key = keyOf(url, security)
   const text = serialiseGet(url, fields, settings.cache !== undefined)
   for (;;) {
     abortion.check()
-    const wire = settings.cache?.take(pool, key) ?? (await dial(context, url))
+    const wire = settings.cache?.take(pool, key) ?? (await dial(context, url, security))
     const attempt = new Attempt(context, wire, url, key)
     try {
       return await attempt.send(text)
@@ -163,10 +166,20 @@ class Attempt {
     this.#ended = true
     this.#watch.stop()
     const { abortion, settings, pool } = this.#context
+    if (staysOpen && settings.cache !== undefined) dropPresent(body)
     const complete = staysOpen && body.left === 0 && this.#wire.clean
     if (complete && settings.cache !== undefined) settings.cache.give(pool, this.#key, this.#wire)
     else this.#wire.destroy()
     abortion.remove(this.#wire)
+  }
+}
+
+/** What breaks the rules of chunks ends the connection, and nothing else: nobody wants the body. */
+function dropPresent(body: Body): void {
+  try {
+    body.dropPresent()
+  } catch {
+    // Something is left of it.
   }
 }
 
@@ -202,6 +215,10 @@ class WatchedBody implements Body {
     return this.#watched(this.#body.next())
   }
 
+  dropPresent(): void {
+    this.#body.dropPresent()
+  }
+
   atEnd(): Promise<boolean> {
     return this.#watched(this.#body.atEnd())
   }
@@ -216,7 +233,11 @@ class WatchedBody implements Body {
   }
 }
 
-async function dial({ settings, pool, abortion }: Context, url: URL): Promise<Wire> {
+async function dial(
+  { settings, pool, abortion }: Context,
+  url: URL,
+  security: tls.ConnectionOptions | undefined,
+): Promise<Wire> {
   const secure = url.protocol === 'https:'
   const host = hostOf(url)
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
@@ -231,7 +252,7 @@ async function dial({ settings, pool, abortion }: Context, url: URL): Promise<Wi
     const connection = await connect({
       ...common,
       signal: attempt.signal,
-      ...(secure ? { tls: tlsOptions(host, settings) } : {}),
+      ...(secure ? { tls: tlsOptions(host, security) } : {}),
     })
     const wire = new Wire(connection, performance.now() - began, 0)
     wire.tlsMs = timer?.elapsedMs() ?? 0
@@ -250,10 +271,10 @@ async function dial({ settings, pool, abortion }: Context, url: URL): Promise<Wi
   }
 }
 
-function tlsOptions(host: string, settings: Settings): object {
+function tlsOptions(host: string, security: tls.ConnectionOptions | undefined): object {
   return {
     ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...settings.tls,
+    ...security,
     ALPNProtocols: ['http/1.1'],
   }
 }
@@ -267,12 +288,12 @@ const tlsIdentities = new WeakMap<object, number>()
 let identities = 0
 
 /** Who may share a connection: the same origin, with the same TLS options. */
-function keyOf(url: URL, { tls }: Settings): string {
-  if (url.protocol === 'http:' || tls === undefined) return url.origin
-  let identity = tlsIdentities.get(tls)
+function keyOf(url: URL, security: tls.ConnectionOptions | undefined): string {
+  if (url.protocol === 'http:' || security === undefined) return url.origin
+  let identity = tlsIdentities.get(security)
   if (identity === undefined) {
     identity = ++identities
-    tlsIdentities.set(tls, identity)
+    tlsIdentities.set(security, identity)
   }
   return `${url.origin} ${identity}`
 }

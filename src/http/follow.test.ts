@@ -24,6 +24,7 @@ describe('redirects', { timeout: 60_000 }, () => {
         begins(memory, Buffer.from('there'))
         assert.equal(seen[1]?.headers.authorization, 'Bearer secret')
         assert.equal(seen[1]?.headers.cookie, 'a=b')
+        assert.equal(server.connections(), 1)
       }))
   }
 

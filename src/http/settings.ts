@@ -59,7 +59,7 @@ export interface GetOptions {
   readonly onProgress?: (bytes: number) => void
   /** Bytes a second, at the most, and about: 1024 and more. */
   readonly maxBytesPerSecond?: number
-  /** Options of `tls.connect`: certificates, for one. */
+  /** Options of `tls.connect`: certificates, for one. After a redirect to another origin those that say who one is are left out. */
   readonly tls?: tls.ConnectionOptions
   /** Keeps connections for later transfers: `true` by default, in a cache that all share. */
   readonly keepAlive?: boolean | ConnectionCache

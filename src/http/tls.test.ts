@@ -74,6 +74,33 @@ describe('https', { skip: noTls, timeout: 60_000 }, () => {
       assert.equal(await codeOf(getInto(server.url, memory, options)), 'NETMEM_TLS')
     }))
 
+  it('shows a client certificate to the first origin alone', () =>
+    transferring(async (options) => {
+      const shown: boolean[] = []
+      const server = (location: string): https.Server =>
+        https.createServer(
+          { ...some(certificate), requestCert: true, rejectUnauthorized: false },
+          (request, response) => {
+            const { socket } = request
+            shown.push(
+              socket instanceof tls.TLSSocket && socket.getPeerX509Certificate() !== undefined,
+            )
+            if (location === '') response.end('there')
+            else response.writeHead(302, { location }).end()
+          },
+        )
+      await using second = await listening(server(''), 'https')
+      await using first = await listening(server(second.url), 'https')
+      const security = { ...some(certificate), ca: some(certificate).cert }
+      const memory = new Uint8Array(9)
+      for (let i = 0; i < 2; i++) {
+        await getInto(first.url, memory, { ...options, tls: security })
+        begins(memory, Buffer.from('there'))
+      }
+      assert.deepEqual(shown, [true, false, true, false])
+      assert.deepEqual([first.connections(), second.connections()], [1, 1])
+    }))
+
   it('offers http/1.1 alone', () =>
     transferring(async (options) => {
       let offered: readonly string[] = []

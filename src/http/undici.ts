@@ -19,6 +19,7 @@ import { proxyFor } from './proxy.ts'
 import { type RequestFields, requestFields, shown } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
+import { tlsFor } from './trust.ts'
 
 /** Whether this URL cannot be had without undici. */
 export function needsUndici(url: URL, { decompress, proxy }: Settings): boolean {
@@ -35,7 +36,7 @@ export async function undiciExchange(
   abortion.check()
   const { Agent, ProxyAgent, request } = await load()
   const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
-  const security: object = { ...settings.tls }
+  const security: object = { ...tlsFor(settings, fields.trusted) }
   const connect = { timeout: settings.connectTimeoutMs, ...security }
   const common = {
     connect,
@@ -218,6 +219,8 @@ class CopiedBody implements Body {
     }
     return true
   }
+
+  dropPresent(): void {}
 
   drop(): void {
     this.#decoded.on('error', () => {}).destroy()
