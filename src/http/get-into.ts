@@ -26,6 +26,10 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  * transfer that breaks goes on from its last byte, if the server says which version of the body
  * it is sending (`ETag`, `Last-Modified`), and from its start otherwise.
  *
+ * Memory that was used before is filled two to three times as fast as fresh memory, whose pages
+ * the system has to find and clear first: whoever gets one large body after the other passes the
+ * same memory, or a part of it, each time.
+ *
  * Rejects, and never leaves a file that is not complete, with NETMEM_CONNECT_FAILED, NETMEM_TLS,
  * NETMEM_TIMEOUT, NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_ENDED_EARLY,
  * NETMEM_ABORTED; NETMEM_HTTP_STATUS for a status of 300 and more, NETMEM_HTTP_PROTOCOL,
