@@ -58,6 +58,17 @@ export type ErrorCode =
   | 'NETMEM_WOULD_BLOCK'
   | 'NETMEM_CAPTURE_INVALID'
   | 'NETMEM_DEVICE_FAILED'
+  // http
+  | 'NETMEM_HTTP_PROTOCOL'
+  | 'NETMEM_HTTP_HEAD_TOO_LARGE'
+  | 'NETMEM_HTTP_STATUS'
+  | 'NETMEM_HTTP_REDIRECTS'
+  | 'NETMEM_HTTP_CONTENT_CODING'
+  | 'NETMEM_HTTP_RANGE'
+  | 'NETMEM_HTTP_CHANGED'
+  | 'NETMEM_HTTP_FILE'
+  | 'NETMEM_HTTP_NEEDS_UNDICI'
+  | 'NETMEM_DIGEST_MISMATCH'
 
 /**
  * What every error of netmem's own kinds is an instance of. Mistakes of the caller are

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { EXIT_CODES, Exit } from './exit.ts'
+import { getCommand } from './get.ts'
 import { iperf3Command } from './iperf3.ts'
 import { tolerateClosedOutput } from './output.ts'
 import { recvCommand } from './recv.ts'
@@ -29,7 +30,14 @@ const program = new Command('netmem')
   .version(version(), '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this')
   .addHelpText('after', HELP)
-const commands = [demoCommand(), recvCommand(), sendCommand(), iperf3Command(), doctorCommand()]
+const commands = [
+  demoCommand(),
+  getCommand(),
+  recvCommand(),
+  sendCommand(),
+  iperf3Command(),
+  doctorCommand(),
+]
 for (const command of commands) program.addCommand(command.helpOption('-h, --help', 'print this'))
 for (const command of [program, ...commands]) {
   command

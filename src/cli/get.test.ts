@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import http from 'node:http'
+import { after, before, describe, it } from 'node:test'
+
+import { inside, jsonOf, netmem, run, temporaryFolder } from './cli.test.helper.ts'
+import { Pattern } from './pattern.ts'
+
+const data = Buffer.concat([...new Pattern(7).views(3_000_019, 2 ** 20)])
+const sha256 = createHash('sha256').update(data).digest('hex')
+
+describe('netmem get', { timeout: 60_000 }, () => {
+  const file = temporaryFolder()
+  let breaks = 0
+  const requests: http.IncomingMessage[] = []
+  const server = http.createServer((request, response) => {
+    requests.push(request)
+    if (request.url === '/none') {
+      response.writeHead(404).end('no such thing')
+      return
+    }
+    if (request.url === '/moved') {
+      response.writeHead(302, { location: '/data' }).end()
+      return
+    }
+    if (request.url === '/slow') {
+      response.writeHead(200, { 'content-length': data.length, etag: '"1"' })
+      response.write(data.subarray(0, 100_000))
+      return
+    }
+    const first = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+    const last = Number(/-(\d+)$/.exec(request.headers.range ?? '')?.[1] ?? data.length - 1)
+    const part = data.subarray(first, last + 1)
+    response.writeHead(request.headers.range === undefined ? 200 : 206, {
+      etag: '"1"',
+      'content-length': part.length,
+      ...(request.headers.range === undefined
+        ? {}
+        : { 'content-range': `bytes ${first}-${first + part.length - 1}/${data.length}` }),
+    })
+    if (breaks-- > 0) {
+      response.write(part.subarray(0, 500_000), () => setTimeout(() => response.destroy(), 20))
+    } else {
+      response.end(part)
+    }
+  })
+  let url = ''
+  before(async () => {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    url = `http://127.0.0.1:${address.port}`
+  })
+  after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+
+  it('writes a file, verifies it, and says so', async () => {
+    const out = file('one')
+    const args = ['get', `${url}/moved`, '--out', out, '--sha256', sha256, '--header', 'X-A: b:c']
+    const { code, out: said, err } = await run(args)
+    assert.equal(code, 0, err)
+    assert.match(said.toString(), /one {2}3000019 bytes .* complete {2}verified\n$/)
+    assert.equal(Buffer.compare(readFileSync(out), data), 0)
+    assert.equal(requests.at(-1)?.headers['x-a'], 'b:c')
+  })
+
+  it('writes several into a folder, over several connections', async () => {
+    const folder = file('folder')
+    mkdirSync(folder)
+    const args = [
+      'get',
+      `${url}/a`,
+      `${url}/b%20c?d`,
+      '--out',
+      folder,
+      '--connections',
+      '3',
+      '--json',
+    ]
+    const ended = await run(args)
+    assert.equal(ended.code, 0, ended.err)
+    const report = jsonOf(ended)
+    assert.deepEqual(
+      [report['failed'], report['bytes'], report['exitCode']],
+      [0, 2 * data.length, 0],
+    )
+    assert.deepEqual(readdirSync(folder).sort(), ['a', 'b c'])
+    for (const name of ['a', 'b c']) {
+      assert.equal(Buffer.compare(readFileSync(`${folder}/${name}`), data), 0)
+    }
+  })
+
+  it('writes to stdout, and then speaks on stderr', async () => {
+    const { code, out, err } = await run(['get', `${url}/data`, '--out', '-'])
+    assert.equal(code, 0, err)
+    assert.equal(Buffer.compare(out, data), 0)
+    assert.match(err, /stdout {2}3000019 bytes .* complete/)
+  })
+
+  it('goes on with a transfer that failed', async () => {
+    const out = file('resumed')
+    breaks = 1
+    const args = ['get', `${url}/data`, '--out', out, '--resume', '--retries', '0']
+    const failed = await run(args)
+    assert.equal(failed.code, 1)
+    assert.match(failed.err, /^netmem: NETMEM_(ENDED_EARLY|CONNECTION_RESET): .+$/m)
+    const { code, err } = await run(args)
+    assert.equal(code, 0, err)
+    assert.match(requests.at(-1)?.headers.range ?? '', /^bytes=[1-9]\d*-$/)
+    assert.equal(Buffer.compare(readFileSync(out), data), 0)
+  })
+
+  it('fails with an HTTP error, and leaves no file', async () => {
+    const ended = await run(['get', `${url}/none`, '--out', file('none'), '--json'])
+    assert.equal(ended.code, 1)
+    const report = jsonOf(ended)
+    assert.equal(inside(report, 'error')['code'], 'NETMEM_HTTP_STATUS')
+    assert.equal(inside(report, 'downloads')['status'], 404)
+    assert.throws(() => readFileSync(file('none')))
+  })
+
+  it('fails with another digest, and leaves no file', async () => {
+    const args = ['get', `${url}/data`, '--out', file('wrong'), '--sha256', '0'.repeat(64)]
+    const { code, err } = await run(args)
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: NETMEM_DIGEST_MISMATCH: /m)
+    assert.throws(() => readFileSync(file('wrong')))
+  })
+
+  it('keeps what came when it is interrupted, if told so', async () => {
+    const out = file('interrupted')
+    const seen = requests.length
+    const get = netmem('get', `${url}/slow`, '--out', out, '--resume', '--json')
+    while (requests.length === seen) await new Promise((resolve) => setTimeout(resolve, 10))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    get.child.kill('SIGINT')
+    const ended = await get.ended
+    assert.equal(ended.code, 130, ended.err)
+    assert.equal(readFileSync(`${out}.part`).length, 100_000)
+  })
+
+  it('keeps to a rate', async () => {
+    const began = performance.now()
+    const args = ['get', `${url}/data`, '--out', '/dev/null', '--limit', '6MB', '--json']
+    const ended = await run(args)
+    assert.equal(ended.code, 0, ended.err)
+    assert.ok(performance.now() - began > 400)
+  })
+
+  it('says what is wrong with its arguments', async () => {
+    const wrong = [
+      [[], /missing required argument/],
+      [['ftp://x/y'], /there are http:/],
+      [['http://'], /is no URL/],
+      [[`${url}/`], /names no file/],
+      [[`${url}/.bashrc`], /names no file/],
+      [[`${url}/a`, `${url}/b`, '--out', file('f')], /one file for 2 URLs/],
+      [[`${url}/a`, `${url}/a`], /written to a\./],
+      [[`${url}/a`, '--sha256', 'abc'], /64 hexadecimal digits/],
+      [[`${url}/a`, `${url}/b`, '--sha256', sha256], /one URL/],
+      [[`${url}/a`, '--header', 'x'], /Name: value/],
+      [[`${url}/a`, '--connections', '65'], /1 to 64/],
+      [[`${url}/a`, '--out', '-', '--resume'], /--resume takes a file/],
+    ] as const
+    const ends = await Promise.all(wrong.map(([args]) => run(['get', ...args])))
+    for (const [i, { code, err }] of ends.entries()) {
+      assert.equal(code, 2, err)
+      assert.match(err, /^netmem: USAGE: .+\n$/)
+      assert.match(err, wrong[i]?.[1] ?? /^$/)
+    }
+  })
+})

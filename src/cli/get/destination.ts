@@ -1,0 +1,50 @@
+/** Where a URL's body goes. */
+
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { usage } from '../exit.ts'
+
+/** A file, or stdout. */
+export type Destination =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'stdout' }
+
+/** What `--out` means for `url`, which is one of `count`. */
+export async function destinationOf(
+  url: URL,
+  out: string | undefined,
+  count: number,
+): Promise<Destination> {
+  if (out === '-') return { kind: 'stdout' }
+  if (out === undefined) return { kind: 'file', path: nameOf(url) }
+  if (out.endsWith('/') || (await isFolder(out))) {
+    return { kind: 'file', path: join(out, nameOf(url)) }
+  }
+  if (count > 1) throw usage(`--out ${out} is one file for ${count} URLs; name a folder, or -.`)
+  return { kind: 'file', path: out }
+}
+
+/** The last part of the URL's path: never one that leaves the folder, or hides in it. */
+function nameOf(url: URL): string {
+  const last = url.pathname.split('/').at(-1) ?? ''
+  const name = decoded(last)
+  if (name === '' || name.startsWith('.') || /[/\\\0]/.test(name)) {
+    throw usage(`${url.origin}${url.pathname} names no file; say where it goes with --out.`)
+  }
+  return name
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (status) => status.isDirectory(),
+    () => false,
+  )
+}

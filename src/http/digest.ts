@@ -1,0 +1,108 @@
+/**
+ * SHA-256 of a body while it arrives. Hashing is slower than the network (0.2 to 2 GB/s a core), so
+ * a large body is hashed in a thread of its own: straight from memory that threads can share,
+ * and otherwise by way of a small ring of shared memory, which the data is copied to while it is
+ * in the cache.
+ */
+
+import { createHash, type Hash } from 'node:crypto'
+import { HashThread, type SharedDigest, type StreamDigest } from './hash-thread.ts'
+
+/** Bytes between two looks at what has arrived: they are in the cache still. */
+export const STEP_BYTES: number = 256 * 1024
+/** Bodies below this are hashed sooner than a thread has started, which takes some 40 ms. */
+const THREAD_BYTES = 16 * 1024 * 1024
+
+/** For a body of `length` bytes, if that is known. */
+export function streamDigest(length: number | undefined): StreamDigest {
+  return ofThread(length)?.stream() ?? new InlineDigest()
+}
+
+/** The digest of memory that fills from its start. */
+export class MemoryDigest {
+  readonly #view: Uint8Array
+  readonly #stream: StreamDigest | undefined
+  readonly #shared: SharedDigest | undefined
+  #hashed = 0
+  #arrived = 0
+  #pumping: Promise<void> | undefined
+
+  constructor(view: Uint8Array, length: number | undefined) {
+    this.#view = view
+    const thread = ofThread(length)
+    const { buffer } = view
+    if (thread !== undefined && buffer instanceof SharedArrayBuffer) {
+      this.#shared = thread.shared(buffer)
+    } else {
+      this.#stream = thread?.stream() ?? new InlineDigest()
+    }
+  }
+
+  /** All bytes before `to` have arrived. */
+  advance(to: number): void {
+    this.#arrived = to
+    if (to - this.#hashed < STEP_BYTES) return
+    if (this.#shared !== undefined) this.#hashShared(to)
+    else this.#pump(STEP_BYTES)
+  }
+
+  /** The digest of the first `length` bytes, in hexadecimal. */
+  async hex(length: number): Promise<string> {
+    this.#arrived = length
+    if (this.#shared !== undefined) {
+      this.#hashShared(length)
+      return this.#shared.hex()
+    }
+    // What is under way goes on by whole steps; the rest comes after it.
+    while (this.#pumping !== undefined) await this.#pumping
+    this.#pump(1)
+    while (this.#pumping !== undefined) await this.#pumping
+    return this.#stream?.hex() ?? ''
+  }
+
+  drop(): void {
+    this.#shared?.drop()
+    this.#stream?.drop()
+  }
+
+  #hashShared(to: number): void {
+    const { byteOffset } = this.#view
+    this.#shared?.hash(byteOffset + this.#hashed, byteOffset + to)
+    this.#hashed = to
+  }
+
+  /** Passes on what has arrived while there are at least so many bytes of it. */
+  #pump(least: number): void {
+    while (this.#pumping === undefined && this.#arrived - this.#hashed >= least) {
+      const to = Math.min(this.#arrived, this.#hashed + STEP_BYTES)
+      const bytes = this.#view.subarray(this.#hashed, to)
+      // Memory that is gone is noticed by whoever fills it.
+      if (bytes.byteLength === 0) return
+      this.#hashed = to
+      const goOn = (): void => {
+        this.#pumping = undefined
+        this.#pump(least)
+      }
+      // A thread that has ended says so when it is asked for the digest.
+      this.#pumping = this.#stream?.update(bytes)?.then(goOn, goOn)
+    }
+  }
+}
+
+class InlineDigest implements StreamDigest {
+  readonly #hash: Hash = createHash('sha256')
+
+  update(bytes: Uint8Array): undefined {
+    this.#hash.update(bytes)
+  }
+
+  async hex(): Promise<string> {
+    return this.#hash.digest('hex')
+  }
+
+  drop(): void {}
+}
+
+function ofThread(length: number | undefined): HashThread | undefined {
+  return length !== undefined && length < THREAD_BYTES ? undefined : HashThread.take()
+}

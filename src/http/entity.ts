@@ -1,0 +1,51 @@
+/** Which version of a body one is getting, and how to make sure that the rest is of the same. */
+
+import type { ResponseHead } from './response-head.ts'
+
+/** What a response says of the body that it begins. */
+export interface Entity {
+  /** Bytes in all, where that is known. */
+  readonly length: number | undefined
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+  /** What `If-Range` takes: a strong ETag, or a date that is as good; `undefined` where there is neither. */
+  readonly validator: string | undefined
+  /** Whether the server says that it has ranges. */
+  readonly ranges: boolean
+}
+
+/** The entity of a head; `length` is that of the whole body. */
+export function entityOf(head: ResponseHead, length: number | undefined): Entity {
+  const { headers } = head
+  const etag = headers.get('etag')
+  const lastModified = headers.get('last-modified')
+  return {
+    length,
+    etag,
+    lastModified,
+    validator: strongEtag(etag) ?? strongDate(lastModified, headers.get('date')),
+    ranges: /\bbytes\b/i.test(headers.get('accept-ranges') ?? ''),
+  }
+}
+
+/** Whether a response that says so much is about the same body. */
+export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
+  const etag = head.headers.get('etag')
+  if (strongEtag(entity.etag) !== undefined) return etag === entity.etag
+  if (entity.validator === undefined) return false
+  return head.headers.get('last-modified') === entity.lastModified
+}
+
+/** RFC 9110, 8.8.3; a weak one does not say that the bytes are the same. */
+function strongEtag(etag: string | undefined): string | undefined {
+  return etag !== undefined && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined
+}
+
+/** A date is good for a validator when the body cannot have changed twice in its second (RFC 9110, 8.8.2.2). */
+function strongDate(
+  lastModified: string | undefined,
+  date: string | undefined,
+): string | undefined {
+  if (lastModified === undefined || date === undefined) return undefined
+  return Date.parse(date) - Date.parse(lastModified) >= 1000 ? lastModified : undefined
+}

@@ -1,0 +1,56 @@
+/** From the URL that was asked for to the response that is the one: redirects. */
+
+import { type Context, type Exchange, exchange } from './exchange.ts'
+import { HttpError } from './http-error.ts'
+import { parseUrl, type RequestFields, shown } from './request.ts'
+import { needsUndici, undiciExchange } from './undici.ts'
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** What is asked of the server besides the whole body. */
+export interface RangeFields {
+  readonly range: string | undefined
+  readonly ifRange: string | undefined
+}
+
+/**
+ * Gets `url`, and what it redirects to. Credentials go to the first origin alone: once a redirect
+ * has left it, they are not sent any more, not even back to it.
+ */
+export async function follow(context: Context, url: URL, range: RangeFields): Promise<Exchange> {
+  const { headers, authorization, maxRedirects } = context.settings
+  const visited = new Set<string>()
+  let target = url
+  let trusted = true
+  for (;;) {
+    const fields: RequestFields = { headers, authorization, trusted, ...range }
+    const undici = needsUndici(target, context.settings)
+    const response = await (undici ? undiciExchange : exchange)(context, target, fields)
+    const location = response.head.headers.get('location')
+    if (!REDIRECTS.has(response.head.status) || location === undefined) return response
+    response.end()
+    visited.add(target.href)
+    if (visited.size > maxRedirects) {
+      throw redirects(url, `redirects more than ${maxRedirects} times`)
+    }
+    target = next(url, target, location)
+    if (visited.has(target.href)) throw redirects(url, 'redirects in a circle')
+    trusted &&= target.origin === url.origin
+  }
+}
+
+function next(first: URL, from: URL, location: string): URL {
+  let target: URL
+  try {
+    target = parseUrl(new URL(location, from))
+  } catch {
+    throw redirects(first, 'redirects to what is no http: or https: URL')
+  }
+  // A fragment is not part of the request, and would hide a circle.
+  target.hash = ''
+  return target
+}
+
+function redirects(url: URL, what: string): HttpError {
+  return new HttpError('NETMEM_HTTP_REDIRECTS', `${shown(url)} ${what}; look where it leads.`)
+}

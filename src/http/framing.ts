@@ -1,0 +1,67 @@
+/** How the end of a response's body is found (RFC 9112, 6.3). */
+
+import { excerpt } from './field-line.ts'
+import { HttpError, protocolError } from './http-error.ts'
+import type { ResponseHead } from './response-head.ts'
+
+/** What delimits a body. */
+export type Framing =
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' }
+  /** The end of the connection; nobody can tell it from a break. */
+  | { readonly kind: 'close' }
+
+/** The framing of the response to a GET. Throws NETMEM_HTTP_PROTOCOL where the head leaves doubts. */
+export function framingOf(head: ResponseHead): Framing {
+  const lengths = head.headers.all('content-length')
+  const codings = head.headers.all('transfer-encoding')
+  if (lengths.length > 0 && codings.length > 0) {
+    throw protocolError('The response has both Transfer-Encoding and Content-Length')
+  }
+  const length = lengths.length > 0 ? contentLength(lengths) : undefined
+  if (codings.length > 0) checkChunked(head, codings)
+  if (head.status < 200 || head.status === 204 || head.status === 304) {
+    return { kind: 'length', bytes: 0 }
+  }
+  if (codings.length > 0) return { kind: 'chunked' }
+  return length === undefined ? { kind: 'close' } : { kind: 'length', bytes: length }
+}
+
+/** Throws NETMEM_HTTP_CONTENT_CODING unless the body is what it is about. */
+export function checkIdentity(head: ResponseHead): void {
+  const coding = head.headers.get('content-encoding')
+  if (coding === undefined || /^(identity)?$/i.test(coding)) return
+  throw new HttpError(
+    'NETMEM_HTTP_CONTENT_CODING',
+    `The server sends its body coded as ${excerpt(coding)}, which was not asked for; with decompress: true it is decoded.`,
+    { status: head.status },
+  )
+}
+
+/** Whether the connection may be used again once the body has been read. */
+export function staysOpen(head: ResponseHead, framing: Framing): boolean {
+  if (framing.kind === 'close') return false
+  const options = (head.headers.get('connection') ?? '').toLowerCase().split(/[\s,]+/)
+  if (options.includes('close')) return false
+  return head.version === '1.1' || options.includes('keep-alive')
+}
+
+/** The bytes that Content-Length says: one field with one number, however alike repeated ones are. */
+function contentLength(values: readonly string[]): number {
+  const text = values[0] ?? ''
+  if (values.length > 1 || !/^\d+$/.test(text)) {
+    throw protocolError(`Content-Length is not one number: ${excerpt(values.join(', '))}`)
+  }
+  const bytes = Number(text)
+  if (!Number.isSafeInteger(bytes)) throw protocolError('Content-Length is beyond 2^53 − 1')
+  return bytes
+}
+
+function checkChunked(head: ResponseHead, codings: readonly string[]): void {
+  if (head.version === '1.0') {
+    throw protocolError('The response is HTTP/1.0 and has a Transfer-Encoding')
+  }
+  if (codings.length > 1 || !/^chunked$/i.test(codings[0] ?? '')) {
+    throw protocolError(`The transfer coding is not chunked alone: ${excerpt(codings.join(', '))}`)
+  }
+}

@@ -1,0 +1,114 @@
+/** One call from a URL to memory, a file or a pool: the face of this folder. */
+
+import { ArgumentTypeError } from '../errors.ts'
+import { aborted } from '../net/connection-error.ts'
+import { PagePool } from '../pool/page-pool.ts'
+import { Abortion } from './abortion.ts'
+import { type FileDestination, FileTarget } from './file-target.ts'
+import { type MakeMemory, type Memory, MemoryTarget } from './memory-target.ts'
+import { type FragDestination, PoolTarget } from './pool-target.ts'
+import { parseUrl } from './request.ts'
+import type { GetResult } from './result.ts'
+import { type GetOptions, settingsOf } from './settings.ts'
+import type { Target } from './target.ts'
+import { Transfer } from './transfer.ts'
+
+/** Where a body goes. */
+export type GetDestination = Memory | MakeMemory | FileDestination | FragDestination
+
+/**
+ * Gets the body of `url`, which is http: or https:, and resolves when all of it is in its
+ * destination: memory, which has to be large enough; a function of the response's head that
+ * returns memory; a file; or a pool, whose frags are handed to a function.
+ *
+ * Into memory the socket reads by itself: what is copied is what shared the buffer with the
+ * response's head, 32 KiB at the most, and with each chunk's edge where a body is chunked. A
+ * transfer that breaks goes on from its last byte, if the server says which version of the body
+ * it is sending (`ETag`, `Last-Modified`), and from its start otherwise.
+ *
+ * Memory that was used before is filled two to three times as fast as fresh memory, whose pages
+ * the system has to find and clear first: whoever gets one large body after the other passes the
+ * same memory, or a part of it, each time.
+ *
+ * Rejects, and never leaves a file that is not complete, with NETMEM_CONNECT_FAILED, NETMEM_TLS,
+ * NETMEM_TIMEOUT, NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_ENDED_EARLY,
+ * NETMEM_ABORTED; NETMEM_HTTP_STATUS for a status of 300 and more, NETMEM_HTTP_PROTOCOL,
+ * NETMEM_HTTP_HEAD_TOO_LARGE, NETMEM_HTTP_REDIRECTS, NETMEM_HTTP_CONTENT_CODING,
+ * NETMEM_HTTP_RANGE, NETMEM_HTTP_CHANGED, NETMEM_HTTP_FILE, NETMEM_HTTP_NEEDS_UNDICI,
+ * NETMEM_DIGEST_MISMATCH; NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED,
+ * NETMEM_POOL_DESTROYED, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE.
+ *
+ * @example
+ * ```ts
+ * import { getInto } from 'netmem/http'
+ *
+ * async function download(url: string, sha256: string): Promise<SharedArrayBuffer> {
+ *   let body = new SharedArrayBuffer(0)
+ *   const make = (_: unknown, length = 0): SharedArrayBuffer => {
+ *     body = new SharedArrayBuffer(length)
+ *     return body
+ *   }
+ *   await getInto(url, make, { sha256, connections: 4 })
+ *   return body
+ * }
+ * ```
+ */
+export async function getInto(
+  url: string | URL,
+  destination: GetDestination,
+  options: GetOptions = {},
+): Promise<GetResult> {
+  const began = performance.now()
+  const target = parseUrl(url)
+  // Setting it parses the URL once more.
+  if (target.hash !== '') target.hash = ''
+  const settings = settingsOf(options)
+  const abortion = new Abortion(options.signal, aborted)
+  try {
+    abortion.check()
+    const into = targetOf(target, destination, settings, abortion)
+    return await new Transfer(target, into, settings, abortion, began).run()
+  } finally {
+    abortion.end()
+  }
+}
+
+function targetOf(
+  url: URL,
+  destination: GetDestination,
+  settings: ReturnType<typeof settingsOf>,
+  abortion: Abortion,
+): Target {
+  if (isMemory(destination)) return new MemoryTarget(destination, settings, abortion)
+  if (typeof destination === 'object' && destination !== null) {
+    if ('path' in destination && typeof destination.path === 'string') {
+      if (destination.pool !== undefined) checkPool(destination.pool)
+      return new FileTarget(destination, url, settings, abortion)
+    }
+    if ('onFrag' in destination && typeof destination.onFrag === 'function') {
+      checkPool(destination.pool)
+      return new PoolTarget(destination, settings, abortion)
+    }
+  }
+  throw new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    'A destination is memory, a function that returns memory, { path }, or { pool, onFrag }.',
+  )
+}
+
+function isMemory(destination: GetDestination): destination is Memory | MakeMemory {
+  return (
+    typeof destination === 'function' ||
+    destination instanceof Uint8Array ||
+    destination instanceof ArrayBuffer ||
+    destination instanceof SharedArrayBuffer
+  )
+}
+
+function checkPool(pool: unknown): void {
+  if (pool instanceof PagePool && pool.kind === 'page') return
+  throw new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    'pool must be a pool of pages, made by createPool().',
+  )
+}

@@ -1,0 +1,26 @@
+/** The thread that hashes: one job at a time, told in messages where the next bytes are. */
+
+import { createHash } from 'node:crypto'
+import { parentPort } from 'node:worker_threads'
+
+/** What it is told: new memory begins a job; `to` 0 asks for the digest. */
+export interface HashOrder {
+  readonly memory?: SharedArrayBuffer
+  readonly from: number
+  readonly to: number
+}
+
+let hash = createHash('sha256')
+let memory = new SharedArrayBuffer(0)
+
+parentPort?.on('message', (order: HashOrder) => {
+  if (order.memory !== undefined) {
+    memory = order.memory
+    hash = createHash('sha256')
+  } else if (order.to === 0) {
+    parentPort?.postMessage(hash.digest('hex'))
+  } else {
+    hash.update(new Uint8Array(memory, order.from, order.to - order.from))
+    parentPort?.postMessage(0)
+  }
+})

@@ -1,0 +1,37 @@
+/** The fields of a head in their order; names are compared without case (RFC 9110, 5.1). */
+
+/** Header fields as the peer sent them. Iterating yields name, in lower case, and value. */
+export class HeaderList implements Iterable<readonly [string, string]> {
+  readonly #names: readonly string[]
+  readonly #values: readonly string[]
+
+  /** @internal `names` in lower case. */
+  constructor(names: readonly string[], values: readonly string[]) {
+    this.#names = names
+    this.#values = values
+  }
+
+  /** Fields in it, repeated ones included. */
+  get size(): number {
+    return this.#names.length
+  }
+
+  /** The value; of a repeated field all of them, separated by `, `; `undefined` where there is none. */
+  get(name: string): string | undefined {
+    const wanted = name.toLowerCase()
+    const first = this.#names.indexOf(wanted)
+    if (first < 0) return undefined
+    if (this.#names.indexOf(wanted, first + 1) < 0) return this.#values[first]
+    return this.all(name).join(', ')
+  }
+
+  /** The values of all fields of that name. */
+  all(name: string): string[] {
+    const wanted = name.toLowerCase()
+    return this.#values.filter((_, at) => this.#names[at] === wanted)
+  }
+
+  *[Symbol.iterator](): IterableIterator<readonly [string, string]> {
+    for (const [at, name] of this.#names.entries()) yield [name, this.#values[at] ?? '']
+  }
+}

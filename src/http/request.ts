@@ -1,0 +1,146 @@
+/** What is sent: one GET, written so that nothing in it can be taken for more than one field. */
+
+import { ArgumentTypeError } from '../errors.ts'
+import { excerpt, isToken } from './field-line.ts'
+
+/** Header fields by name. */
+export type RequestHeaders = Readonly<Record<string, string>>
+
+/** Who is asking: a name and a password, or a token. */
+export type Authorization =
+  | { readonly username: string; readonly password: string }
+  | { readonly bearer: string }
+
+/** Fields that say how the transfer works, which is not the caller's to say. */
+const RESERVED: ReadonlySet<string> = new Set([
+  'accept-encoding',
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'if-range',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'range',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Fields that are for the origin they were given for, and no other. */
+const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie'])
+
+/** The URL to get. Throws NETMEM_INVALID_ARGUMENT unless it is absolute and http: or https:. */
+export function parseUrl(url: string | URL): URL {
+  let parsed: URL
+  try {
+    parsed = new URL(url)
+  } catch {
+    throw invalid(`${excerpt(String(url))} is no absolute URL.`)
+  }
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
+    throw invalid(`A URL begins with http: or https:, not with ${parsed.protocol}`.concat('.'))
+  }
+  return parsed
+}
+
+/** A URL as messages show it: without user, password, query and fragment, which may be secrets. */
+export function shown(url: URL): string {
+  return `${url.origin}${url.pathname}`
+}
+
+/** Checks the caller's fields, once. Throws NETMEM_INVALID_ARGUMENT. */
+export function checkHeaders(headers: RequestHeaders): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!isToken(name)) throw invalid(`${excerpt(name)} cannot name a header field.`)
+    if (RESERVED.has(name.toLowerCase())) {
+      throw invalid(`The header field ${name} is set by the transfer itself; leave it out.`)
+    }
+    checkValue(name, value)
+  }
+}
+
+/** The value of `Authorization`. Throws NETMEM_INVALID_ARGUMENT. */
+export function authorizationValue(authorization: Authorization): string {
+  if ('bearer' in authorization) {
+    const { bearer } = authorization
+    if (typeof bearer !== 'string' || !/^[A-Za-z0-9\-._~+/]+=*$/.test(bearer)) {
+      throw invalid('A bearer token has letters, digits and -._~+/ only (RFC 6750).')
+    }
+    return `Bearer ${bearer}`
+  }
+  const { username, password } = authorization
+  if (typeof username !== 'string' || typeof password !== 'string') {
+    throw invalid('authorization is { username, password } or { bearer }, all of them strings.')
+  }
+  if (username.includes(':')) throw invalid('A user name with a colon in it cannot be sent.')
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+/** What one request carries besides its URL. */
+export interface RequestFields {
+  readonly headers: RequestHeaders
+  readonly authorization: string | undefined
+  /** Whether it goes to the origin that headers and authorization were given for. */
+  readonly trusted: boolean
+  readonly range: string | undefined
+  readonly ifRange: string | undefined
+}
+
+/** The fields to send, in their order; credentials of the URL go before those that were given. */
+export function requestFields(url: URL, fields: RequestFields): [string, string][] {
+  const own = Object.entries(fields.headers).filter(
+    ([name]) => fields.trusted || !CREDENTIALS.has(name.toLowerCase()),
+  )
+  const has = (name: string): boolean => own.some(([known]) => known.toLowerCase() === name)
+  const list: [string, string][] = []
+  if (!has('user-agent')) list.push(['User-Agent', 'netmem'])
+  if (!has('accept')) list.push(['Accept', '*/*'])
+  const authorization = ofUrl(url) ?? (fields.trusted ? fields.authorization : undefined)
+  if (authorization !== undefined && !has('authorization')) {
+    list.push(['Authorization', authorization])
+  }
+  list.push(...own)
+  if (fields.range !== undefined) list.push(['Range', fields.range])
+  if (fields.ifRange !== undefined) list.push(['If-Range', fields.ifRange])
+  return list
+}
+
+/** A GET on the wire. */
+export function serialiseGet(url: URL, fields: RequestFields, keepAlive: boolean): string {
+  let text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`
+  // A coded body would have to be decoded by copying it.
+  text += 'Accept-Encoding: identity\r\n'
+  if (!keepAlive) text += 'Connection: close\r\n'
+  for (const [name, value] of requestFields(url, fields)) {
+    checkValue(name, value)
+    text += `${name}: ${value}\r\n`
+  }
+  return `${text}\r\n`
+}
+
+function ofUrl({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined
+  try {
+    return authorizationValue({
+      username: decodeURIComponent(username),
+      password: decodeURIComponent(password),
+    })
+  } catch (error) {
+    if (error instanceof URIError) throw invalid('User and password of the URL are wrongly coded.')
+    throw error
+  }
+}
+
+/** Bytes beyond ASCII would be sent in one of two ways, and read in the other. */
+function checkValue(name: string, value: unknown): void {
+  if (typeof value !== 'string' || !/^[\t\x20-\x7e]*$/.test(value)) {
+    throw invalid(`The header field ${name} must be printable ASCII, on one line.`)
+  }
+}
+
+function invalid(message: string): ArgumentTypeError {
+  return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
+}

@@ -1,0 +1,587 @@
+import assert from 'node:assert/strict'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type net from 'node:net'
+import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { getInto } from './get-into.ts'
+import {
+  begins,
+  codeOf,
+  content,
+  failure,
+  firstOf,
+  freshFolder,
+  ranged,
+  serve,
+  serveRaw,
+  sha256,
+  transferring,
+  withPool,
+} from './http.test.helper.ts'
+
+const SIZE = content.length
+const OTHER = Buffer.from(content).reverse()
+
+/** The head of content from `first` on, all of it or a part. */
+function headFrom(first: number, { etag = '"1"', total = SIZE, range = '' } = {}): string {
+  const fields = `ETag: ${etag}\r\nAccept-Ranges: bytes\r\nContent-Length: ${total - first}\r\n`
+  return first === 0
+    ? `HTTP/1.1 200 OK\r\n${fields}\r\n`
+    : `HTTP/1.1 206 Partial Content\r\n${fields}Content-Range: ${range === '' ? `bytes ${first}-${total - 1}/${total}` : range}\r\n\r\n`
+}
+
+/** Sends a third of what is asked for, and then ends badly, until the third attempt. */
+function breaks(end: (socket: net.Socket) => void) {
+  return (socket: net.Socket, request: string, count: number): void => {
+    const first = firstOf(request)
+    if (first > 0) assert.match(request, /^if-range: "1"\r$/im)
+    socket.write(headFrom(first))
+    if (count >= 3) socket.write(content.subarray(first))
+    else socket.write(content.subarray(first, first + 1_000_000), () => end(socket))
+  }
+}
+
+const ends: Record<string, (socket: net.Socket) => void> = {
+  closes: (socket) => void socket.end(),
+  resets: (socket) => void setTimeout(() => socket.resetAndDestroy(), 50),
+  stalls: () => {},
+}
+
+describe('a transfer that breaks', { timeout: 60_000 }, () => {
+  for (const [what, end] of Object.entries(ends)) {
+    it(`goes on when the server ${what}, into memory, a file and a pool`, () =>
+      transferring(async (options) => {
+        const wish = { ...options, stallTimeoutMs: 200, sha256: sha256(content) }
+        {
+          await using server = await serveRaw(breaks(end))
+          const memory = new SharedArrayBuffer(SIZE)
+          const { bytes, retries } = await getInto(server.url, memory, wish)
+          assert.deepEqual([bytes, retries], [SIZE, 2])
+          begins(memory, content)
+        }
+        {
+          await using server = await serveRaw(breaks(end))
+          const { at, names } = freshFolder()
+          const { retries } = await getInto(server.url, { path: at('f') }, wish)
+          assert.equal(retries, 2)
+          begins(readFileSync(at('f')), content)
+          assert.deepEqual(names(), ['f'])
+        }
+        await using server = await serveRaw(breaks(end))
+        await withPool(async (pool) => {
+          const parts: Buffer[] = []
+          await getInto(
+            server.url,
+            {
+              pool,
+              onFrag: (frag) => {
+                parts.push(Buffer.from(frag.bytes))
+                frag.release()
+              },
+            },
+            wish,
+          )
+          assert.equal(Buffer.compare(Buffer.concat(parts), content), 0)
+        })
+      }))
+
+    it(`fails when the server ${what} too often, and leaves nothing`, () =>
+      transferring(async (options) => {
+        await using server = await serveRaw((socket, request) => {
+          const first = firstOf(request)
+          socket.write(headFrom(first))
+          socket.write(content.subarray(first, first + 10_000), () => end(socket))
+        })
+        const { at, names } = freshFolder()
+        const wish = { ...options, retries: 2, stallTimeoutMs: 100 }
+        const code = await codeOf(getInto(server.url, { path: at('f') }, wish))
+        const expected = {
+          closes: 'NETMEM_ENDED_EARLY',
+          resets: 'NETMEM_CONNECTION_RESET',
+          stalls: 'NETMEM_TIMEOUT',
+        }
+        assert.equal(code, Reflect.get(expected, what))
+        assert.deepEqual(names(), [])
+      }))
+  }
+
+  it('is not complete where a chunked body breaks off, and goes on there, too', () =>
+    transferring(async (options) => {
+      let requests = 0
+      await using server = await serve((request, response) => {
+        requests++
+        if (request.headers.range === undefined) {
+          response.writeHead(200, { etag: '"1"' })
+          response.write(content.subarray(0, 500_000), () =>
+            setTimeout(() => response.destroy(), 20),
+          )
+        } else ranged(request, response)
+      })
+      const memory = new Uint8Array(SIZE)
+      const { bytes } = await getInto(server.url, memory, { ...options, sha256: sha256(content) })
+      assert.deepEqual([bytes, requests], [SIZE, 2])
+      begins(memory, content)
+    }))
+
+  it('begins again where nobody can tell whether the rest is of the same body', () =>
+    transferring(async (options) => {
+      const handlers = [{}, { etag: 'W/"1"' }, { 'last-modified': new Date().toUTCString() }]
+      for (const headers of handlers) {
+        let requests = 0
+        const handler = serve((request, response) => {
+          assert.equal(request.headers.range, undefined)
+          response.writeHead(200, { 'content-length': SIZE, ...headers })
+          if (++requests % 2 === 0) response.end(content)
+          else
+            response.write(content.subarray(0, 500_000), () =>
+              setTimeout(() => response.destroy(), 20),
+            )
+        })
+        await using server = await handler
+        const memory = new Uint8Array(SIZE)
+        await getInto(server.url, memory, { ...options, sha256: sha256(content) })
+        begins(memory, content)
+        assert.equal(requests, 2)
+        await withPool(async (pool) => {
+          const code = await codeOf(
+            getInto(server.url, { pool, onFrag: (frag) => frag.release() }, options),
+          )
+          assert.match(
+            code,
+            /^NETMEM_(ENDED_EARLY|CONNECTION_RESET)$/,
+            'what was handed out cannot be taken back',
+          )
+        })
+      }
+    }))
+
+  it('goes on by date where that is a good validator', () =>
+    transferring(async (options) => {
+      const date = new Date(Date.now() - 60_000).toUTCString()
+      let requests = 0
+      await using server = await serve((request, response) => {
+        response.setHeader('last-modified', date)
+        if (++requests === 1) {
+          response.writeHead(200, { 'content-length': SIZE })
+          response.write(content.subarray(0, 500_000), () =>
+            setTimeout(() => response.destroy(), 20),
+          )
+          return
+        }
+        assert.equal(request.headers['if-range'], date)
+        const first = Number(/\d+/.exec(request.headers.range ?? '')?.[0])
+        response.writeHead(206, {
+          'content-range': `bytes ${first}-${SIZE - 1}/${SIZE}`,
+          'content-length': SIZE - first,
+        })
+        response.end(content.subarray(first))
+      })
+      const memory = new Uint8Array(SIZE)
+      await getInto(server.url, memory, options)
+      begins(memory, content)
+      assert.equal(requests, 2)
+    }))
+
+  it('takes all again from a server that ignores ranges', () =>
+    transferring(async (options) => {
+      const ignoring = (socket: net.Socket, _: string, count: number): void => {
+        socket.write(headFrom(0))
+        if (count % 2 === 0) socket.write(content)
+        else socket.write(content.subarray(0, 1_000_000), () => socket.end())
+      }
+      await using server = await serveRaw(ignoring)
+      const wish = { ...options, sha256: sha256(content) }
+      const memory = new Uint8Array(SIZE)
+      await getInto(server.url, memory, wish)
+      begins(memory, content)
+      await withPool(async (pool) => {
+        const parts: Buffer[] = []
+        const { bytes } = await getInto(
+          server.url,
+          {
+            pool,
+            onFrag: (frag, position) => {
+              assert.equal(
+                position,
+                parts.reduce((sum, { length }) => sum + length, 0),
+              )
+              parts.push(Buffer.from(frag.bytes))
+              frag.release()
+            },
+          },
+          wish,
+        )
+        assert.equal(bytes, SIZE)
+        assert.equal(Buffer.compare(Buffer.concat(parts), content), 0)
+      })
+    }))
+
+  for (const status of [200, 206, 416]) {
+    it(`fails or restarts when the body has changed, told by ${status}`, () =>
+      transferring(async (options) => {
+        const changing = (socket: net.Socket, request: string, count: number): void => {
+          const first = firstOf(request)
+          if (count % 3 === 1) {
+            socket.write(headFrom(0))
+            socket.write(content.subarray(0, 1_000_000), () => socket.end())
+          } else if (first > 0 && status === 206) {
+            socket.write(headFrom(first, { etag: '"2"' }))
+            socket.write(OTHER.subarray(first))
+          } else if (first > 0 && status === 416) {
+            socket.write('HTTP/1.1 416 No\r\nContent-Range: bytes */9\r\nContent-Length: 0\r\n\r\n')
+          } else {
+            socket.write(headFrom(0, { etag: '"2"' }))
+            socket.write(OTHER)
+          }
+        }
+        {
+          await using server = await serveRaw(changing)
+          const memory = new Uint8Array(SIZE)
+          assert.equal(await codeOf(getInto(server.url, memory, options)), 'NETMEM_HTTP_CHANGED')
+        }
+        for (const kind of ['memory', 'file']) {
+          await using server = await serveRaw(changing)
+          const memory = new Uint8Array(SIZE)
+          const { at, names } = freshFolder()
+          const wish = { ...options, onChange: 'restart', sha256: sha256(OTHER) } as const
+          await getInto(server.url, kind === 'memory' ? memory : { path: at('f') }, wish)
+          begins(kind === 'memory' ? memory : readFileSync(at('f')), OTHER)
+          assert.deepEqual(names(), kind === 'memory' ? [] : ['f'])
+        }
+        await using server = await serveRaw(changing)
+        await withPool(async (pool) => {
+          const onFrag = (frag: Disposable): void => frag[Symbol.dispose]()
+          const code = await codeOf(
+            getInto(server.url, { pool, onFrag }, { ...options, onChange: 'restart' }),
+          )
+          assert.equal(code, 'NETMEM_HTTP_CHANGED')
+        })
+      }))
+  }
+
+  it('a server that changes the body all the time is given up', () =>
+    transferring(async (options) => {
+      await using server = await serveRaw((socket, _, count) => {
+        socket.write(headFrom(0, { etag: `"${count}"` }))
+        socket.write(content.subarray(0, 1_000), () => socket.end())
+      })
+      const wish = { ...options, onChange: 'restart' } as const
+      assert.equal(
+        await codeOf(getInto(server.url, new Uint8Array(SIZE), wish)).then((code) =>
+          /CHANGED|ENDED_EARLY/.test(code),
+        ),
+        true,
+      )
+    }))
+
+  const lies = [
+    ['an earlier byte', `bytes 0-${SIZE - 1}/${SIZE}`],
+    ['a later byte', `bytes 1000001-${SIZE - 1}/${SIZE}`],
+    ['another length', `bytes 1000000-${SIZE}/${SIZE + 1}`],
+    ['a last byte beyond it', `bytes 1000000-${SIZE}/${SIZE}`],
+    ['no range', 'bytes'],
+    ['another unit', `items 1000000-${SIZE - 1}/${SIZE}`],
+    ['more than it sends', `bytes 1000000-${SIZE - 2}/${SIZE}`],
+  ] as const
+  for (const [what, range] of lies) {
+    it(`fails when Content-Range names ${what}`, () =>
+      transferring(async (options) => {
+        await using server = await serveRaw((socket, request, count) => {
+          const first = firstOf(request)
+          socket.write(headFrom(first, { range }))
+          if (count > 1) socket.write(content.subarray(first))
+          else socket.write(content.subarray(0, 1_000_000), () => socket.end())
+        })
+        const { at, names } = freshFolder()
+        const destination = { path: at('f'), resume: true }
+        assert.equal(await codeOf(getInto(server.url, destination, options)), 'NETMEM_HTTP_RANGE')
+        assert.deepEqual(names(), [])
+      }))
+  }
+
+  it('a digest finds a 206 with other bytes, and leaves no file', () =>
+    transferring(async (options) => {
+      await using server = await serveRaw((socket, request, count) => {
+        const first = firstOf(request)
+        socket.write(headFrom(first))
+        if (count % 2 === 0) socket.write(OTHER.subarray(first))
+        else socket.write(content.subarray(0, 1_000_000), () => socket.end())
+      })
+      const { at, names } = freshFolder()
+      const wish = { ...options, sha256: sha256(content) }
+      const destination = { path: at('f'), resume: true }
+      assert.equal(await codeOf(getInto(server.url, destination, wish)), 'NETMEM_DIGEST_MISMATCH')
+      assert.deepEqual(names(), [])
+      const memory = new SharedArrayBuffer(SIZE)
+      assert.equal(await codeOf(getInto(server.url, memory, wish)), 'NETMEM_DIGEST_MISMATCH')
+    }))
+
+  for (const status of [408, 429, 500, 502, 503, 504]) {
+    it(`tries again after ${status}`, () =>
+      transferring(async (options) => {
+        let requests = 0
+        await using server = await serve((request, response) => {
+          if (++requests % 3 === 0) ranged(request, response)
+          else response.writeHead(status).end('busy')
+        })
+        const { retries } = await getInto(server.url, new Uint8Array(SIZE), options)
+        assert.equal(retries, 2)
+        const wish = { ...options, retries: 1 }
+        assert.equal(
+          await codeOf(getInto(server.url, new Uint8Array(SIZE), wish)),
+          'NETMEM_HTTP_STATUS',
+        )
+      }))
+  }
+
+  for (const status of [429, 503]) {
+    it(`honours Retry-After with ${status}, up to a limit`, () =>
+      transferring(async (options) => {
+        let requests = 0
+        await using server = await serve((request, response) => {
+          if (++requests > 1) ranged(request, response)
+          else response.writeHead(status, { 'retry-after': '1' }).end()
+        })
+        const began = performance.now()
+        await getInto(server.url, new Uint8Array(SIZE), options)
+        assert.ok(performance.now() - began >= 999)
+        requests = 0
+        const wish = { ...options, maxRetryAfterMs: 999 }
+        const error = await failure(getInto(server.url, new Uint8Array(SIZE), wish))
+        assert.deepEqual(
+          [Reflect.get(error, 'status'), Reflect.get(error, 'retryAfterMs')],
+          [status, 1000],
+        )
+        assert.equal(requests, 1)
+      }))
+  }
+
+  it('does not try a server again that was never there', () =>
+    transferring(async (options) => {
+      const server = await serve(() => {})
+      await server[Symbol.asyncDispose]()
+      const error = await failure(
+        getInto(server.url, new Uint8Array(1), { ...options, retryDelayMs: 60_000 }),
+      )
+      assert.equal(error.code, 'NETMEM_CONNECT_FAILED')
+    }))
+
+  it('gives up a server that says nothing', () =>
+    transferring(async (options) => {
+      await using server = await serveRaw((socket) => void socket.write('HTTP/1.1 200 OK\r\n'))
+      const wish = { ...options, headTimeoutMs: 50, retries: 1 }
+      assert.equal(await codeOf(getInto(server.url, new Uint8Array(1), wish)), 'NETMEM_TIMEOUT')
+      assert.equal(server.connections(), 2)
+    }))
+
+  it('is aborted while it waits', () =>
+    transferring(async (options) => {
+      await using server = await serve((_, response) => response.writeHead(503).end())
+      const wish = { ...options, retryDelayMs: 60_000, signal: AbortSignal.timeout(50) }
+      assert.equal(await codeOf(getInto(server.url, new Uint8Array(1), wish)), 'NETMEM_ABORTED')
+    }))
+
+  it('never says that less is all', () =>
+    transferring(async (options) => {
+      const wish = { ...options, retries: 0 }
+      for (const missing of [1, 17, SIZE]) {
+        await using server = await serveRaw((socket) => {
+          socket.write(headFrom(0))
+          socket.end(content.subarray(0, SIZE - missing))
+        })
+        for (const destination of [new Uint8Array(SIZE), new SharedArrayBuffer(SIZE)]) {
+          assert.equal(await codeOf(getInto(server.url, destination, wish)), 'NETMEM_ENDED_EARLY')
+        }
+      }
+    }))
+})
+
+describe('a file that is gone on with', { timeout: 60_000 }, () => {
+  /** Fails once with what came kept, and then goes on. */
+  async function interrupted(url: string, path: string, options: object): Promise<void> {
+    const code = await codeOf(getInto(url, { path, resume: true }, { ...options, retries: 0 }))
+    assert.equal(code, 'NETMEM_ENDED_EARLY')
+  }
+
+  it('by a later call, with its digest', () =>
+    transferring(async (options) => {
+      const firsts: number[] = []
+      await using server = await serveRaw((socket, request, count) => {
+        const first = firstOf(request)
+        firsts.push(first)
+        socket.write(headFrom(first))
+        if (count > 2) socket.write(content.subarray(first))
+        else socket.write(content.subarray(first, first + 1_000_000), () => socket.end())
+      })
+      const { at, names } = freshFolder()
+      await interrupted(server.url, at('f'), options)
+      assert.deepEqual(names(), ['f.part', 'f.part.json'])
+      await interrupted(server.url, at('f'), options)
+      const wish = { ...options, sha256: sha256(content) }
+      const { bytes } = await getInto(server.url, { path: at('f'), resume: true }, wish)
+      assert.deepEqual([bytes, firsts], [SIZE, [0, 1_000_000, 2_000_000]])
+      assert.deepEqual(names(), ['f'])
+      begins(readFileSync(at('f')), content)
+    }))
+
+  it('not where its note is missing, wrong, of another file or of another URL', () =>
+    transferring(async (options) => {
+      const firsts: number[] = []
+      await using server = await serveRaw((socket, request) => {
+        const first = firstOf(request)
+        firsts.push(first)
+        socket.write(headFrom(first))
+        if (request.includes('/break'))
+          socket.write(content.subarray(0, 1_000_000), () => socket.end())
+        else socket.write(content.subarray(first))
+      })
+      const { at, names } = freshFolder()
+      const spoilers = [
+        () => writeFileSync(at('f.part.json'), 'null'),
+        () => writeFileSync(at('f.part.json'), '{'),
+        () => {
+          const note: object = JSON.parse(readFileSync(at('f.part.json'), 'utf8'))
+          writeFileSync(at('f.part.json'), JSON.stringify({ ...note, inode: 1 }))
+        },
+        () => {},
+      ]
+      for (const spoil of spoilers) {
+        await interrupted(`${server.url}break`, at('f'), options)
+        spoil()
+        firsts.length = 0
+        await getInto(`${server.url}whole`, { path: at('f'), resume: true }, options)
+        assert.deepEqual(firsts, [0])
+        begins(readFileSync(at('f')), content)
+        assert.deepEqual(names(), ['f'])
+      }
+    }))
+
+  it('that a process has left which is gone', () =>
+    transferring(async (options) => {
+      const firsts: number[] = []
+      await using server = await serveRaw((socket, request, count) => {
+        const first = firstOf(request)
+        firsts.push(first)
+        socket.write(headFrom(first))
+        if (count > 1) socket.write(content.subarray(first))
+        else socket.write(content.subarray(0, 1_000_000), () => socket.end())
+      })
+      const { at, names } = freshFolder()
+      await interrupted(server.url, at('f'), options)
+      const { renameSync } = await import('node:fs')
+      // Beyond the largest process id of Linux.
+      renameSync(at('f.part'), at('f.4194305-0-1.part'))
+      renameSync(at('f.part.json'), at('f.4194305-0-1.part.json'))
+      await getInto(server.url, { path: at('f'), resume: true }, options)
+      assert.deepEqual(firsts, [0, 1_000_000])
+      assert.deepEqual(names(), ['f'])
+    }))
+
+  it('or begun anew when it has changed, by the next call', () =>
+    transferring(async (options) => {
+      await using server = await serveRaw((socket, _, count) => {
+        socket.write(headFrom(0, { etag: count === 1 ? '"1"' : '"2"' }))
+        if (count > 1) socket.write(OTHER)
+        else socket.write(content.subarray(0, 1_000_000), () => socket.end())
+      })
+      const { at, names } = freshFolder()
+      await interrupted(server.url, at('f'), options)
+      const again = (): Promise<unknown> =>
+        getInto(server.url, { path: at('f'), resume: true }, options)
+      assert.equal(await codeOf(again()), 'NETMEM_HTTP_CHANGED')
+      await again()
+      begins(readFileSync(at('f')), OTHER)
+      assert.deepEqual(names(), ['f'])
+    }))
+
+  it('is each one its own, where two go into one file', () =>
+    transferring(async (options) => {
+      await using server = await serve(async (request, response) => {
+        response.writeHead(200, { 'content-length': SIZE, etag: '"1"' })
+        const bytes = request.url === '/a' ? content : OTHER
+        for (let at = 0; at < SIZE; at += 500_000) {
+          response.write(bytes.subarray(at, at + 500_000))
+          await sleep(1)
+        }
+        response.end()
+      })
+      const { at, names } = freshFolder()
+      for (const resume of [false, true]) {
+        const results = await Promise.all([
+          getInto(
+            `${server.url}a`,
+            { path: at('f'), resume },
+            { ...options, sha256: sha256(content) },
+          ),
+          getInto(
+            `${server.url}b`,
+            { path: at('f'), resume },
+            { ...options, sha256: sha256(OTHER) },
+          ),
+        ])
+        assert.deepEqual(
+          results.map(({ bytes }) => bytes),
+          [SIZE, SIZE],
+        )
+        const digest = sha256(readFileSync(at('f')))
+        assert.ok(
+          digest === sha256(content) || digest === sha256(OTHER),
+          'one of them, and all of it',
+        )
+        assert.deepEqual(names(), ['f'])
+      }
+    }))
+
+  it(
+    'fails when the disk is full, and leaves nothing',
+    { skip: !existsSync('/dev/full') && 'there is no /dev/full' },
+    () =>
+      transferring(async (options) => {
+        await using server = await serve(ranged)
+        const { at, names } = freshFolder()
+        await withPool(async (pool) => {
+          const error = await failure(
+            getInto(
+              server.url,
+              { path: at('f'), pool, open: () => open('/dev/full', 'w') },
+              options,
+            ),
+          )
+          assert.equal(error.code, 'NETMEM_HTTP_FILE')
+          assert.match(error.message, /ENOSPC/)
+        })
+        assert.equal(
+          await codeOf(getInto(server.url, { path: '/dev/full' }, options)),
+          'NETMEM_HTTP_FILE',
+        )
+        assert.ok(existsSync('/dev/full'))
+        assert.deepEqual(names(), [])
+      }),
+  )
+
+  it('fails where it cannot be written, without a request', () =>
+    transferring(async (options) => {
+      await using server = await serve(ranged)
+      const { at } = freshFolder()
+      assert.equal(
+        await codeOf(getInto(server.url, { path: at('no/such') }, options)),
+        'NETMEM_HTTP_FILE',
+      )
+      writeFileSync(at('file'), '')
+      chmodSync(at('file'), 0o600)
+      assert.equal(
+        await codeOf(getInto(server.url, { path: at('file/below') }, options)),
+        'NETMEM_HTTP_FILE',
+      )
+    }))
+
+  it('leaves devices where they are', () =>
+    transferring(async (options) => {
+      await using server = await serve(ranged)
+      const { bytes } = await getInto(server.url, { path: '/dev/null' }, options)
+      assert.equal(bytes, SIZE)
+      const { statSync } = await import('node:fs')
+      assert.ok(statSync('/dev/null').isCharacterDevice())
+    }))
+})

@@ -1,0 +1,188 @@
+/** What a transfer can be told, checked once, with its defaults. */
+
+import type tls from 'node:tls'
+import { ArgumentTypeError, checkInteger } from '../errors.ts'
+import type { Page } from '../netmem.ts'
+import { createPool } from '../pool/create-pool.ts'
+import type { PagePool } from '../pool/page-pool.ts'
+import { hostProvider } from '../providers/host.ts'
+import { ConnectionCache } from './connection-cache.ts'
+import { HttpError } from './http-error.ts'
+import {
+  type Authorization,
+  authorizationValue,
+  checkHeaders,
+  type RequestHeaders,
+} from './request.ts'
+import {
+  DEFAULT_MAX_HEAD_BYTES,
+  LARGEST_MAX_HEAD_BYTES,
+  type ResponseHead,
+} from './response-head.ts'
+
+/** How a body is fetched. */
+export interface GetOptions {
+  /** Fields to send besides those that the transfer itself needs. */
+  readonly headers?: RequestHeaders
+  /** For the URL's origin; not sent to another one after a redirect. User and password of the URL go before it. */
+  readonly authorization?: Authorization
+  /** Breaks the transfer off. */
+  readonly signal?: AbortSignal
+  /** Redirects followed: 0 to 100; 10 by default. */
+  readonly maxRedirects?: number
+  /** Of a response: 1024 to 2^20; 65536 by default. */
+  readonly maxHeadBytes?: number
+  /** For connecting, TLS included: 1 to 2^31 − 1; 30,000 by default. */
+  readonly connectTimeoutMs?: number
+  /** From the request to the end of the response's head; 60,000 by default. */
+  readonly headTimeoutMs?: number
+  /** Without a byte of the body; 60,000 by default. The time that a consumer takes does not count. */
+  readonly stallTimeoutMs?: number
+  /**
+   * Attempts after the first one, for transfers that break and servers that are busy: 0 to 1000;
+   * 4 by default. Those after the first go on where the last one broke off.
+   */
+  readonly retries?: number
+  /** The wait before the second attempt, which doubles with each one, up to 30 seconds: 1 to 60,000; 500 by default. A half of it is left to chance. */
+  readonly retryDelayMs?: number
+  /** The longest `Retry-After` that is waited for; 60,000 by default. For a longer one the transfer fails. */
+  readonly maxRetryAfterMs?: number
+  /** What to do when the body has become another one between two attempts; `fail` by default. */
+  readonly onChange?: 'restart' | 'fail'
+  /** Ranges fetched at once: 1, the default, to 64. Memory and files only, and servers that have ranges. */
+  readonly connections?: number
+  /** `true` computes the digest; a string of 64 hexadecimal digits is what it has to be. */
+  readonly sha256?: boolean | string
+  /** Told the head once it is known what will be received: of the body's `length` bytes, if the server says it. Again after a restart. */
+  readonly onHead?: (head: ResponseHead, length: number | undefined) => void
+  /** Told how many bytes have arrived in all. Less than before after a restart. */
+  readonly onProgress?: (bytes: number) => void
+  /** Bytes a second, at the most, and about: 1024 and more. */
+  readonly maxBytesPerSecond?: number
+  /** Options of `tls.connect`: certificates, for one. After a redirect to another origin those that say who one is are left out. */
+  readonly tls?: tls.ConnectionOptions
+  /** Keeps connections for later transfers: `true` by default, in a cache that all share. */
+  readonly keepAlive?: boolean | ConnectionCache
+  /**
+   * Decodes gzip, deflate and brotli. Goes through undici, which has to be installed, and through
+   * its copies of the data.
+   */
+  readonly decompress?: boolean
+  /**
+   * Goes through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL, which takes
+   * undici, too: `true` by default.
+   */
+  readonly proxy?: boolean
+}
+
+/** {@link GetOptions} with nothing left open. */
+export interface Settings {
+  readonly headers: RequestHeaders
+  readonly authorization: string | undefined
+  readonly maxRedirects: number
+  readonly maxHeadBytes: number
+  readonly connectTimeoutMs: number
+  readonly headTimeoutMs: number
+  readonly stallTimeoutMs: number
+  readonly retries: number
+  readonly retryDelayMs: number
+  readonly maxRetryAfterMs: number
+  readonly onChange: 'restart' | 'fail'
+  readonly connections: number
+  readonly sha256: boolean
+  readonly expectedSha256: string | undefined
+  readonly onHead: ((head: ResponseHead, length: number | undefined) => void) | undefined
+  readonly onProgress: ((bytes: number) => void) | undefined
+  readonly maxBytesPerSecond: number
+  readonly tls: tls.ConnectionOptions | undefined
+  readonly cache: ConnectionCache | undefined
+  readonly decompress: boolean
+  readonly proxy: boolean
+}
+
+const MAX_MS = 2 ** 31 - 1
+
+/** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
+export function settingsOf(options: GetOptions): Settings {
+  const { headers = {}, authorization, onChange = 'fail', keepAlive = true } = options
+  checkHeaders(headers)
+  if (onChange !== 'restart' && onChange !== 'fail') {
+    throw invalid("onChange is 'restart' or 'fail'.")
+  }
+  return {
+    headers,
+    authorization: authorization === undefined ? undefined : authorizationValue(authorization),
+    maxRedirects: checkInteger('maxRedirects', options.maxRedirects ?? 10, 0, 100),
+    maxHeadBytes: checkInteger(
+      'maxHeadBytes',
+      options.maxHeadBytes ?? DEFAULT_MAX_HEAD_BYTES,
+      1024,
+      LARGEST_MAX_HEAD_BYTES,
+    ),
+    connectTimeoutMs: milliseconds('connectTimeoutMs', options.connectTimeoutMs, 30_000),
+    headTimeoutMs: milliseconds('headTimeoutMs', options.headTimeoutMs, 60_000),
+    stallTimeoutMs: milliseconds('stallTimeoutMs', options.stallTimeoutMs, 60_000),
+    retries: checkInteger('retries', options.retries ?? 4, 0, 1000),
+    retryDelayMs: checkInteger('retryDelayMs', options.retryDelayMs ?? 500, 1, 60_000),
+    maxRetryAfterMs: checkInteger('maxRetryAfterMs', options.maxRetryAfterMs ?? 60_000, 0, MAX_MS),
+    onChange,
+    connections: checkInteger('connections', options.connections ?? 1, 1, 64),
+    sha256: options.sha256 !== undefined && options.sha256 !== false,
+    expectedSha256: expectedSha256(options.sha256),
+    onHead: options.onHead,
+    onProgress: options.onProgress,
+    maxBytesPerSecond: checkInteger(
+      'maxBytesPerSecond',
+      options.maxBytesPerSecond ?? Number.MAX_SAFE_INTEGER,
+      1024,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    tls: options.tls,
+    cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
+    decompress: options.decompress ?? false,
+    proxy: options.proxy ?? true,
+  }
+}
+
+/** Throws NETMEM_DIGEST_MISMATCH unless the digest is the one that was expected. */
+export function checkDigest(settings: Settings, sha256: string | undefined): void {
+  const { expectedSha256 } = settings
+  if (expectedSha256 === undefined || expectedSha256 === sha256) return
+  throw new HttpError(
+    'NETMEM_DIGEST_MISMATCH',
+    `The body's SHA-256 is ${sha256}, not ${expectedSha256}: it is damaged, or another one. Nothing of it is to be used.`,
+  )
+}
+
+let cache: ConnectionCache | undefined
+
+function sharedCache(): ConnectionCache {
+  cache ??= new ConnectionCache()
+  return cache
+}
+
+let pool: PagePool<Page> | undefined
+
+/** Pages of the shared pool: a read that fills the connection's small buffer goes on in one. */
+const HEAD_PAGES = 64
+const HEAD_PAGE_BYTES = 16 * 1024
+
+/** The pool of connections whose bodies go to memory: heads and what comes with them pass through it. */
+export function headPool(): PagePool<Page> {
+  pool ??= createPool(hostProvider({ pages: HEAD_PAGES, pageSize: HEAD_PAGE_BYTES }))
+  return pool
+}
+
+function milliseconds(name: string, value: number | undefined, otherwise: number): number {
+  return checkInteger(name, value ?? otherwise, 1, MAX_MS)
+}
+
+function expectedSha256(sha256: boolean | string | undefined): string | undefined {
+  if (sha256 === undefined || typeof sha256 === 'boolean') return undefined
+  if (typeof sha256 === 'string' && /^[0-9a-f]{64}$/i.test(sha256)) return sha256.toLowerCase()
+  throw invalid('sha256 is true, false, or 64 hexadecimal digits.')
+}
+
+function invalid(message: string): ArgumentTypeError {
+  return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
+}
