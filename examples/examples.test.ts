@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createPool, type Page, sharedProvider } from 'netmem'
+import { createGenerator, FrameLayout, parseFrame } from 'netmem/stack'
 import { driverConformance } from 'netmem/stack/testing'
 import { providerConformance } from 'netmem/testing'
 import { OwnDriver } from './own-driver.ts'
@@ -159,6 +160,23 @@ driverConformance('own-driver.ts', async (nic, deliver) => {
     close: closeAll,
     out: () => pools.reduce((sum, pool) => sum + pool.out, 0),
   }
+})
+
+test('device-memory.ts hashes on the device what it cannot read', async () => {
+  const link = createGenerator({ totalBytes: 65_536, handshake: true })
+  const sent = createHash('sha256')
+  const layout = new FrameLayout()
+  for (let frame = link.receive(0); frame !== undefined; frame = link.receive(0)) {
+    const { memory, offset, length } = frame
+    parseFrame(memory.bytes, offset, length, layout)
+    const from = offset + layout.headerLength
+    sent.update(memory.bytes.subarray(from, from + layout.payloadLength))
+  }
+  await withProgram('device-memory.js', [], async (program) => {
+    assert.equal(await program.line(), '27512 bytes in pages, 38024 in device memory')
+    assert.equal(await program.line(), `sha256 ${sent.digest('hex')}`)
+    assert.equal(await program.line(), '0 pages out')
+  })
 })
 
 test('read-device-memory.ts does not compile', () => {
