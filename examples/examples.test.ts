@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -162,6 +163,13 @@ driverConformance('own-driver.ts', async (nic, deliver) => {
   }
 })
 
+const stackPage = readFileSync('docs/stack.md', 'utf8')
+
+test('docs/stack.md quotes device-memory.ts', () => {
+  const [, program] = readFileSync('examples/device-memory.ts', 'utf8').split(' */\n\n')
+  assert.ok(program !== undefined && stackPage.includes(`\`\`\`ts\n${program}\`\`\`\n`))
+})
+
 test('device-memory.ts hashes on the device what it cannot read', async () => {
   const link = createGenerator({ totalBytes: 65_536, handshake: true })
   const sent = createHash('sha256')
@@ -196,4 +204,5 @@ test('read-device-memory.ts does not compile', () => {
     ['23', 'TS2322'],
     ['26', 'TS2339'],
   ])
+  assert.ok(stackPage.includes(stdout), 'docs/stack.md quotes another answer')
 })
