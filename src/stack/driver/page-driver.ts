@@ -17,6 +17,31 @@ export interface PageDriverOptions extends QueueOptions {
   readonly deliver: (skb: Skb<Page>) => void
 }
 
+/**
+ * Receives into pages alone: what it delivers is readable.
+ *
+ * ```ts
+ * import { createPool, sharedProvider } from 'netmem'
+ * import { openDeviceThread, PageDriver } from 'netmem/stack'
+ *
+ * const device = await openDeviceThread()
+ * device.ref() // who waits for packets is not done
+ * const nic = await device.nic({ link: { kind: 'generator', totalBytes: 14_480 }, up: false })
+ * const driver = await PageDriver.open(nic, {
+ *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
+ *   pools: [createPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
+ *   deliver: (skb) => {
+ *     console.log(skb.headLength, skb.dataLength) // 54 bytes of headers, 1448 in a page
+ *     skb.free()
+ *   },
+ * })
+ * driver.run()
+ * await nic.up()
+ * await nic.ended // ten packets have arrived
+ * await driver.close() // and are delivered
+ * await device.close()
+ * ```
+ */
 export class PageDriver implements AsyncDisposable {
   readonly #queues: DriverQueues<Page, Skb<Page>>
 

@@ -80,6 +80,22 @@ export interface DevmemSocketStats {
 
 const NO_CONTROL = new Uint8Array(0)
 
+/**
+ * A socket over a queue of skbs.
+ *
+ * ```ts
+ * import { DevmemSocket, SkbCache } from 'netmem/stack'
+ *
+ * const socket = new DevmemSocket()
+ * const skb = SkbCache.ofPages(pool, 256).take() // what a driver does
+ * skb.head.set([1, 2, 3])
+ * skb.headLength = 3
+ * socket.queue(skb)
+ * const { bytes } = socket.recvmsg({ iov: [new Uint8Array(16)] })
+ * console.log(bytes) // 3
+ * socket.close()
+ * ```
+ */
 export class DevmemSocket {
   /** @internal */
   readonly received: ReceiveQueue = new ReceiveQueue()
