@@ -83,7 +83,7 @@ let lastId = 0
 export async function bindRx(device: NetmemDriver, options: BindRxOptions): Promise<RxBinding> {
   const { dmabuf, queues } = options
   checkDevice(device, queues)
-  const pageSize = options.pageSize ?? device.bufferBytes
+  const pageSize = options.pageSize ?? Math.max(4096, device.bufferBytes)
   if (device.bufferBytes > checkInteger('pageSize', pageSize, 4096, 2 ** 21)) {
     throw new DeviceError(
       'NETMEM_BIND_ORDER',
