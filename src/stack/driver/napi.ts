@@ -18,15 +18,17 @@ export interface Pollable {
 
 export class Napi {
   readonly #queues: ReadonlyMap<number, Pollable>
+  readonly #senders: readonly Pollable[]
   /** Queues whose interrupt is awaited. */
   readonly #armed = new Set<Pollable>()
   #running = false
   #scheduled = false
   #idle = 0
 
-  /** `queues` may change while it runs. */
-  constructor(queues: ReadonlyMap<number, Pollable>) {
+  /** `queues`, and `senders` after them, may change while it runs. */
+  constructor(queues: ReadonlyMap<number, Pollable>, senders: readonly Pollable[] = []) {
     this.#queues = queues
+    this.#senders = senders
   }
 
   start(): void {
@@ -38,10 +40,17 @@ export class Napi {
     this.#running = false
   }
 
+  /** Polls soon, if it runs: something was sent, whose end nobody waits for yet. */
+  wake(): void {
+    this.#idle = 0
+    this.#schedule()
+  }
+
   /** Polls every queue once; returns how many packets there were. */
   poll(budget: number = NAPI_BUDGET): number {
     let packets = 0
     for (const queue of this.#queues.values()) packets += queue.poll(budget)
+    for (let at = 0; at < this.#senders.length; at++) this.#senders[at]?.poll(budget)
     return packets
   }
 
@@ -61,17 +70,21 @@ export class Napi {
 
   /** False when something has arrived meanwhile. */
   #waitForInterrupts(): boolean {
-    for (const queue of this.#queues.values()) {
-      if (this.#armed.has(queue)) continue
-      const interrupt = queue.interrupt()
-      if (interrupt === undefined) return false
-      this.#armed.add(queue)
-      void interrupt.then(() => {
-        this.#armed.delete(queue)
-        this.#idle = 0
-        this.#schedule()
-      })
-    }
+    for (const queue of this.#queues.values()) if (!this.#arm(queue)) return false
+    for (const sender of this.#senders) if (!this.#arm(sender)) return false
+    return true
+  }
+
+  #arm(queue: Pollable): boolean {
+    if (this.#armed.has(queue)) return true
+    const interrupt = queue.interrupt()
+    if (interrupt === undefined) return false
+    this.#armed.add(queue)
+    void interrupt.then(() => {
+      this.#armed.delete(queue)
+      this.#idle = 0
+      this.#schedule()
+    })
     return true
   }
 }

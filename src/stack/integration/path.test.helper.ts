@@ -49,8 +49,8 @@ export interface PathOptions {
   readonly dmabufBytes?: number
   readonly queues?: Partial<QueueOptions>
   readonly socket?: DevmemSocketOptions
-  /** Sees each packet before its flow does. */
-  readonly seen?: (skb: AnySkb) => void
+  /** Sees each packet before its flow does, which does not get it where this returns true. */
+  readonly seen?: (skb: AnySkb) => unknown
 }
 
 export class Path {
@@ -186,7 +186,7 @@ export class Path {
 
   #deliver(skb: AnySkb): void {
     this.packets++
-    this.#options.seen?.(skb)
+    if (this.#options.seen?.(skb) === true) return
     const flow = this.table.demux(skb)
     // UDP is nobody's stream.
     if (flow === undefined || this.table.layout.protocol !== 6) {
