@@ -11,6 +11,7 @@ import { EXIT_CODES, Exit } from './exit.ts'
 import { iperf3Command } from './iperf3.ts'
 import { tolerateClosedOutput } from './output.ts'
 import { recvCommand } from './recv.ts'
+import { replayCommand } from './replay.ts'
 import { sendCommand } from './send.ts'
 
 const HELP = `
@@ -29,7 +30,14 @@ const program = new Command('netmem')
   .version(version(), '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this')
   .addHelpText('after', HELP)
-const commands = [demoCommand(), recvCommand(), sendCommand(), iperf3Command(), doctorCommand()]
+const commands = [
+  demoCommand(),
+  recvCommand(),
+  sendCommand(),
+  iperf3Command(),
+  replayCommand(),
+  doctorCommand(),
+]
 for (const command of commands) program.addCommand(command.helpOption('-h, --help', 'print this'))
 for (const command of [program, ...commands]) {
   command

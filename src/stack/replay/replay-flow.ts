@@ -6,9 +6,9 @@ import type { AnySkb } from '../skb/skb.ts'
 import { FrameKind, type FrameLayout } from '../wire/frame-layout.ts'
 import type { StreamHash } from './stream-hash.ts'
 
-/** Where payload landed, in bytes; bytes that arrived twice are in it twice. */
+/** Where packets landed, in bytes, their headers included; what arrived twice is in it twice. */
 export interface Landed {
-  /** In header pages, beside the headers. */
+  /** Of segments that the NIC made one packet of, the headers land once. */
   headerPages: number
   pages: number
   netIovs: number
@@ -61,6 +61,7 @@ const QUEUE_SKBS = 8192
 export class ReplayFlow {
   readonly #key: FlowKey
   readonly #hash: StreamHash
+  readonly #split: boolean
   readonly #stream: Reassembler
   readonly #landed: Landed = { headerPages: 0, pages: 0, netIovs: 0 }
   #packets = 0
@@ -69,8 +70,10 @@ export class ReplayFlow {
   #cutPackets = 0
   #cutBytes = 0
 
-  constructor(key: FlowKey, hash: StreamHash) {
+  /** `split`: the NIC splits headers from payload. */
+  constructor(key: FlowKey, hash: StreamHash, split: boolean) {
     this.#key = key
+    this.#split = split
     this.#hash = hash
     // A capture that missed a packet will never have it.
     this.#stream = new Reassembler((skb) => this.#hash.update(skb), {
@@ -89,7 +92,9 @@ export class ReplayFlow {
   receive(skb: AnySkb, layout: FrameLayout): void {
     this.#packets++
     this.#segments += skb.segments
-    this.#landed.headerPages += skb.headLength - skb.payloadOffset
+    // Linear bytes of what was not split were pulled out of a page.
+    if (this.#split) this.#landed.headerPages += skb.headLength
+    else this.#landed.pages += skb.headLength
     if (skb.kind === 'page') this.#landed.pages += skb.dataLength
     else this.#landed.netIovs += skb.dataLength
     const cutBytes = layout.payloadLength - skb.payloadLength

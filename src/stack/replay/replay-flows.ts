@@ -19,13 +19,16 @@ interface Slot {
 export class ReplayFlows {
   readonly #table: FlowTable<Slot>
   readonly #makeHash: () => StreamHash
+  readonly #split: boolean
   readonly #open = new Set<ReplayFlow>()
   /** A report for each flow, pending while it goes on. */
   readonly #reports = new Map<ReplayFlow, Promise<FlowReport> | undefined>()
   #cut = 0
 
-  constructor(makeHash: () => StreamHash) {
+  /** `split`: the NIC splits headers from payload. */
+  constructor(makeHash: () => StreamHash, split: boolean) {
     this.#makeHash = makeHash
+    this.#split = split
     this.#table = new FlowTable((key) => ({ key, flow: this.#begin(key) }))
   }
 
@@ -97,7 +100,7 @@ export class ReplayFlows {
   }
 
   #begin(key: FlowKey): ReplayFlow {
-    const flow = new ReplayFlow(key, this.#makeHash())
+    const flow = new ReplayFlow(key, this.#makeHash(), this.#split)
     this.#open.add(flow)
     this.#reports.set(flow, undefined)
     return flow

@@ -98,8 +98,8 @@ class Replay {
   async run(
     open: (deliver: (skb: AnySkb) => void) => Promise<ReplayMemory>,
   ): Promise<ReplayReport> {
-    const { out } = this.#options
-    const flows = new ReplayFlows(() => memory.makeHash())
+    const { out, headerSplit = true } = this.#options
+    const flows = new ReplayFlows(() => memory.makeHash(), headerSplit)
     let view: HostView | undefined
     const memory = await open((skb) => {
       this.#bytes += skb.headLength + skb.dataLength
