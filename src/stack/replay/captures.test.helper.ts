@@ -102,7 +102,7 @@ export function flowOf(
   )
 }
 
-const memory = makeFrameMemory(2 ** 17)
+const memory = makeFrameMemory(2 ** 18)
 
 /** A TCP segment from 192.0.2.1:40000 to 192.0.2.2:5201, as a packet of a capture. */
 export function segment(options: Partial<TcpFrameOptions>, keptBytes?: number): PcapPacket {

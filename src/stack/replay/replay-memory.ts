@@ -16,13 +16,20 @@ import type { AnySkb } from '../skb/skb.ts'
 import { DeviceHashing } from './device-hash.ts'
 import { HostHash, type StreamHash } from './stream-hash.ts'
 
-/** Bytes of a buffer, and of the page or net_iov that it is: whole TSO frames, and 44 segments in one. */
-const BUFFER_BYTES = 64 * 1024
-/** Buffers of all queues together, and of each queue at least. */
-const BUFFERS = 1024
-const LEAST_BUFFERS = 64
-/** A queue's ring has this part of its buffers; the others wait for their turn, or for a missing segment. */
-const RING_PART = 4
+/**
+ * Bytes of a buffer, and of the page or net_iov that it is. Copies to memory that threads share are
+ * fast where they are aligned, which the second of two merged segments is not: hence pages with room
+ * for a jumbo frame, and for few small ones. Device memory is not shared; hashing likes long pieces.
+ */
+const BUFFER_BYTES = { page: 16 * 1024, device: 64 * 1024 } as const
+/** Of all queues together, and of each queue at least. */
+const POOL_BYTES = 64 * 2 ** 20
+const LEAST_POOL_BYTES = 4 * 2 ** 20
+/** What a queue has posted of it: this part, but room for the longest frames. What circulates should stay in a processor's cache. */
+const RING_PART = 16
+const LEAST_RING_BYTES = 2 ** 20
+/** The part that may wait to be hashed. */
+const HASH_PART = 4
 const HEADER_BYTES = 256
 const HEADER_PAGE_BYTES = 4096
 
@@ -66,9 +73,9 @@ export function openReplayMemory(
 
 async function openPages(nic: NicProxy, options: ReplayMemoryOptions): Promise<ReplayMemory> {
   const pools: PagePool<Page>[] = []
-  const { pages, headerPool, queueOptions } = layOut(options)
+  const { pages, pageSize, headerPool, queueOptions } = layOut(options)
   for (let queue = 0; queue < options.queues; queue++) {
-    pools.push(createPool(sharedProvider({ pages, pageSize: BUFFER_BYTES })))
+    pools.push(createPool(sharedProvider({ pages, pageSize })))
   }
   const destroy = (): Promise<unknown> => destroyAll([...pools, headerPool])
   try {
@@ -100,11 +107,11 @@ async function openDevice(
   nic: NicProxy,
   options: ReplayMemoryOptions,
 ): Promise<ReplayMemory> {
-  const { pages, headerPool, queueOptions } = layOut(options)
+  const { pages, pageSize, headerPool, queueOptions } = layOut(options)
   // The driver starts with pages, which the first frame comes too late for.
   const pools: PagePool<Netmem>[] = []
   for (let queue = 0; queue < options.queues; queue++) {
-    pools.push(dualPool(sharedProvider({ pages: 1, pageSize: BUFFER_BYTES })))
+    pools.push(dualPool(sharedProvider({ pages: 1, pageSize })))
   }
   let driver: NetmemDriver | undefined
   let bound: Bound | undefined
@@ -119,9 +126,9 @@ async function openDevice(
     const { deliver } = options
     const opened = await NetmemDriver.open(nic, { ...queueOptions, pools, deliver })
     driver = opened
-    const { binding, dmabuf, memory } = await bindAll(device, opened, pages)
+    const { binding, dmabuf, memory } = await bindAll(device, opened, pages * pageSize)
     bound = { binding, dmabuf, memory }
-    const hashing = new DeviceHashing(device, dmabuf, pages / RING_PART)
+    const hashing = new DeviceHashing(device, dmabuf, pages / HASH_PART)
     const dryQueues = new DryQueues(options.queues, (queue) => opened.stats(queue))
     return {
       poll: () => {
@@ -185,8 +192,12 @@ interface Bound {
 }
 
 /** Device memory for all queues of a driver, bound to them. */
-async function bindAll(device: DeviceThread, driver: NetmemDriver, pages: number): Promise<Bound> {
-  const bytes = driver.queueCount * pages * BUFFER_BYTES
+async function bindAll(
+  device: DeviceThread,
+  driver: NetmemDriver,
+  bytesPerQueue: number,
+): Promise<Bound> {
+  const bytes = driver.queueCount * bytesPerQueue
   const memory = await device.memory(bytes)
   const dmabuf = await memory.exportDmaBuf({ bytes })
   const queues = Array.from({ length: driver.queueCount }, (_, queue) => queue)
@@ -196,13 +207,14 @@ async function bindAll(device: DeviceThread, driver: NetmemDriver, pages: number
 /** How much of everything each queue has. */
 function layOut(options: ReplayMemoryOptions): {
   readonly pages: number
+  readonly pageSize: number
   readonly headerPool: PagePool<Page>
   readonly queueOptions: QueueOptions
 } {
   const { queues, headerSplit, coalesce } = options
-  const each = BUFFERS / 2 ** Math.ceil(Math.log2(queues))
-  const pages = Math.max(LEAST_BUFFERS, each)
-  const ringSize = pages / RING_PART
+  const pageSize = BUFFER_BYTES[options.memory]
+  const each = Math.max(LEAST_POOL_BYTES, POOL_BYTES / 2 ** Math.ceil(Math.log2(queues)))
+  const ringSize = Math.max(LEAST_RING_BYTES, each / RING_PART) / pageSize
   const headerPages = Math.ceil((ringSize * HEADER_BYTES) / HEADER_PAGE_BYTES)
   // One queue more: a queue that is bound has its new header buffers before it gives up the old.
   const headerPool = createPool(
@@ -211,12 +223,12 @@ function layOut(options: ReplayMemoryOptions): {
   const queueOptions: QueueOptions = {
     headerPool,
     ringSize,
-    bufferBytes: BUFFER_BYTES,
+    bufferBytes: pageSize,
     headerBytes: HEADER_BYTES,
     split: headerSplit ? 'headers' : 'off',
     coalesce,
   }
-  return { pages, headerPool, queueOptions }
+  return { pages: each / pageSize, pageSize, headerPool, queueOptions }
 }
 
 async function destroyAll(pools: readonly (PagePool<Page> | PagePool<Netmem>)[]): Promise<void> {

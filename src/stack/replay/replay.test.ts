@@ -106,7 +106,7 @@ for (const memory of memories) {
     // Every second segment is missing, and each that is there has a buffer of its own.
     const packets = [segment({ flags: SYN, seq: 0 })]
     const there: Uint8Array[] = []
-    for (let at = 1; at < 5000; at += 2) {
+    for (let at = 1; at < 10_000; at += 2) {
       const payload = payloadOf(at, 100)
       there.push(payload)
       packets.push(segment({ seq: 1 + 100 * at, flags: PSH_ACK, payload }))
@@ -114,7 +114,7 @@ for (const memory of memories) {
     const report = await replay(capture(`holes-${memory}`, packets), { memory, queues: 4 })
     const [flow] = report.flows
     assert.equal(flow?.sha256, sha256(...there))
-    assert.deepEqual([flow.bytes, flow.gaps, flow.gapBytes], [250_000, 2500, 250_000])
+    assert.deepEqual([flow.bytes, flow.gaps, flow.gapBytes], [500_000, 5000, 500_000])
     assert.equal(report.dropped.noBuffer, 0)
   })
 
@@ -132,6 +132,22 @@ for (const memory of memories) {
       assert.equal(sourcePort, 10_000 + flow)
       assert.equal(found, sha256(payloadOf(flow, 10), payloadOf(flow + 1, 10)))
     }
+  })
+
+  test(`segments of 200 KiB, over as many queues as there can be, ${memory}`, async () => {
+    const packets: PcapPacket[] = []
+    for (let flow = 0; flow < 20; flow++) {
+      const payload = payloadOf(flow, 200 * 1024)
+      packets.push(
+        segment({ source: 'fd00::1', destination: 'fd00::2', sourcePort: flow, payload }),
+      )
+    }
+    const report = await replay(capture(`big-${memory}`, packets), { memory, queues: 64 })
+    const found = report.flows.map(({ sourcePort, sha256: hash }) => [sourcePort, hash])
+    found.sort(([a], [b]) => Number(a) - Number(b))
+    const expected = report.flows.map((_, flow) => [flow, sha256(payloadOf(flow, 200 * 1024))])
+    assert.deepEqual(found, expected)
+    assert.equal(found.length, 20)
   })
 
   test(`a later connection between the same ports is a flow of its own, ${memory}`, async () => {
