@@ -115,7 +115,9 @@ export function segment(options: Partial<TcpFrameOptions>, keptBytes?: number): 
 
 /** Payload that tells where it is from. */
 export function payloadOf(offset: number, bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, at) => ((offset + at) * 131) >>> 5)
+  const payload = new Uint8Array(bytes)
+  for (let at = 0; at < bytes; at++) payload[at] = ((offset + at) * 131) >>> 5
+  return payload
 }
 
 /** All packets of a capture, each cut to `keptBytes`. */

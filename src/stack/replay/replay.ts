@@ -157,7 +157,7 @@ class Replay {
         continue
       }
       if (this.#failure !== undefined) throw this.#failure
-      if (this.#over || stopped) return !stopped
+      if (this.#over || stopped) return this.#over
       // Nothing may wait for memory that waits to be hashed.
       memory.flush()
       if (!memory.dry || memory.busy) drySinceMs = undefined
