@@ -3,6 +3,9 @@
  * memory, and a capture replayed. Peers are other ways through it, and a bare copy of the same shape.
  */
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   alternate,
   type Context,
@@ -14,6 +17,7 @@ import {
 import { Child } from './processes.ts'
 import type { StackRequest } from './stack.child.ts'
 import type { CopyRequest } from './stack-copy.child.ts'
+import type { ReplayRequest } from './stack-replay.child.ts'
 
 type Wish = Pick<StackRequest, 'memory'> & Partial<StackRequest>
 
@@ -46,6 +50,7 @@ export const stack: Figure = {
         title: 'netmem driver against page driver, both on pages',
         value: 0.97,
       })),
+      ...(await replayed(context)),
       ...(await garbage(context)),
     ]
   },
@@ -126,6 +131,40 @@ async function against(
       target: { of: 'ratio', is: 'at least', value, by: 'median' },
     }),
   ]
+}
+
+async function replayed(context: Context): Promise<readonly Measure[]> {
+  const bytes = context.quick ? GB / 20 : GB
+  const folder = mkdtempSync(join(tmpdir(), 'netmem-bench-'))
+  const path = join(folder, 'flow.pcapng')
+  const ask = async <T>(what: ReplayRequest['what']): Promise<T> => {
+    await using child = new Child('stack-replay')
+    const request: ReplayRequest = { path, what, bytes }
+    return await child.ask<T>(request)
+  }
+  try {
+    await ask('make')
+    const samples = await alternate(
+      context,
+      () => ask<Sample>('page'),
+      () => ask<Sample>('device'),
+    )
+    const hashes = new Set(samples.flatMap(({ ours, peer }) => [ours['sha256'], peer['sha256']]))
+    if (hashes.size !== 1) throw new Error(`one capture has ${hashes.size} hashes`)
+    return [
+      measure(samples, 'gbPerS', {
+        id: 'stack-replay',
+        title: 'replay of a 1 GB capture, checksums verified, stream hashed',
+        unit: 'GB/s',
+        better: 'more',
+        ours: 'into pages',
+        peer: 'into device memory',
+        target: { of: 'ours', is: 'at least', value: 0.8, by: 'median' },
+      }),
+    ]
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 async function garbage(context: Context): Promise<readonly Measure[]> {
