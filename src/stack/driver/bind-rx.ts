@@ -16,6 +16,7 @@ import { netIovDmaMap } from './dma-map.ts'
 import { NetmemDriver } from './netmem-driver.ts'
 import type { NicPort } from './nic-port.ts'
 import { sliceSegments } from './slice-segments.ts'
+import { unlessGone } from './unless-gone.ts'
 
 /** Device memory that can be bound. */
 export interface BindableDmaBuf {
@@ -198,7 +199,7 @@ export class RxBinding implements Binding, AsyncDisposable {
       provider.uninstall()
     }
     const destroyed = this.#parts.map(({ pool }) => pool.destroy())
-    this.#released = Promise.all(destroyed).then(() => this.#attachment.detach())
+    this.#released = Promise.all(destroyed).then(() => unlessGone(this.#attachment.detach()))
     this.#released.catch(() => {})
   }
 }
