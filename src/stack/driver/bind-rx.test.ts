@@ -153,6 +153,21 @@ test('a frame that was not split is dropped where the host cannot read it', asyn
   await bench.close()
 })
 
+test('a driver that posts less than a net_iov at once has several packets share one', async () => {
+  const bench = await Bench.open({ bufferBytes: 1024 })
+  await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [0] })
+  const places: (number | undefined)[] = []
+  for (let count = 0; count < 5; count++) {
+    const skb = bench.receive(0, 900)
+    assert.ok(skb?.kind === 'net_iov')
+    places.push(placeOf(skb))
+    bench.received.push(skb)
+  }
+  assert.equal(new Set(places.slice(0, 4)).size, 1)
+  assert.equal(new Set(places).size, 2)
+  await bench.close()
+})
+
 test('what bindRx refuses', async () => {
   const dmabuf = new TestDmaBuf()
   const bench = await Bench.open()

@@ -16,6 +16,7 @@ import { netIovDmaMap } from './dma-map.ts'
 import { NetmemDriver } from './netmem-driver.ts'
 import type { NicPort } from './nic-port.ts'
 import { sliceSegments } from './slice-segments.ts'
+import { unlessGone } from './unless-gone.ts'
 
 /** Device memory that can be bound. */
 export interface BindableDmaBuf {
@@ -35,7 +36,7 @@ export interface BindRxOptions {
   readonly dmabuf: BindableDmaBuf
   /** Queue numbers; each gets an equal part of the dma-buf. */
   readonly queues: readonly number[]
-  /** Bytes of a net_iov: a power of two of 4 KiB to 2 MiB; by default as much as the driver posts at once. */
+  /** Bytes of a net_iov: a power of two of 4 KiB to 2 MiB; by default as much as the driver posts at once, 4 KiB at least. */
   readonly pageSize?: number
 }
 
@@ -45,6 +46,9 @@ interface Part {
   readonly provider: DmabufProvider
   readonly pool: PagePool<Netmem>
 }
+
+/** Of a net_iov. */
+const MIN_PAGE_BYTES = 4096
 
 /** Binding ids go round, as the kernel's do, so that one that was unbound is not soon met again. */
 const MAX_BINDING_ID = 2 ** 31 - 1
@@ -83,8 +87,8 @@ let lastId = 0
 export async function bindRx(device: NetmemDriver, options: BindRxOptions): Promise<RxBinding> {
   const { dmabuf, queues } = options
   checkDevice(device, queues)
-  const pageSize = options.pageSize ?? Math.max(4096, device.bufferBytes)
-  if (device.bufferBytes > checkInteger('pageSize', pageSize, 4096, 2 ** 21)) {
+  const pageSize = options.pageSize ?? Math.max(MIN_PAGE_BYTES, device.bufferBytes)
+  if (device.bufferBytes > checkInteger('pageSize', pageSize, MIN_PAGE_BYTES, 2 ** 21)) {
     throw new DeviceError(
       'NETMEM_BIND_ORDER',
       'E2BIG',
@@ -215,7 +219,7 @@ export class RxBinding implements Binding, AsyncDisposable {
       provider.uninstall()
     }
     const destroyed = this.#parts.map(({ pool }) => pool.destroy())
-    this.#released = Promise.all(destroyed).then(() => this.#attachment.detach())
+    this.#released = Promise.all(destroyed).then(() => unlessGone(this.#attachment.detach()))
     this.#released.catch(() => {})
   }
 }

@@ -9,6 +9,7 @@ import { Napi } from './napi.ts'
 import type { NicPort } from './nic-port.ts'
 import { type Packet, RxQueue, type RxQueueOptions, type RxQueueStats } from './rx-queue.ts'
 import { closed, TxQueue } from './tx-queue.ts'
+import { unlessGone } from './unless-gone.ts'
 
 /** How a driver sets its queues up. */
 export interface QueueOptions {
@@ -171,7 +172,7 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
   }
 
   async #halt(queue: number, prepared: Prepared<M, S>): Promise<void> {
-    await this.nic.stopQueue(queue)
+    await unlessGone(this.nic.stopQueue(queue))
     prepared.rx.poll(Number.POSITIVE_INFINITY)
     this.napi.remove(prepared.rx)
     this.#queues.delete(queue)

@@ -14,6 +14,7 @@ import { unreadable } from '../skb/readable.ts'
 import { freedAlready, MAX_SKB_FRAGS, type Skb } from '../skb/skb.ts'
 import type { Pollable } from './napi.ts'
 import type { NicPort } from './nic-port.ts'
+import { unlessGone } from './unless-gone.ts'
 
 /** What a TX queue is made of. */
 export interface TxQueueOptions {
@@ -117,7 +118,7 @@ export class TxQueue implements Pollable {
     this.#failure ??= closed()
     try {
       await this.#starting
-      if (!failed) await this.#options.nic.stopTxQueue(this.#options.queue)
+      if (!failed) await unlessGone(this.#options.nic.stopTxQueue(this.#options.queue))
     } finally {
       this.#freeOldest(this.#packets)
       for (const page of this.#headerPages.splice(0)) this.#options.headerPool.put(page)

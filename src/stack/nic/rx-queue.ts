@@ -206,7 +206,10 @@ export class RxQueue {
         piece = new Piece()
         this.#pieces.push(piece)
       }
-      if (this.dry || !frontEnd.peek(count, piece)) return this.#outOfBuffer()
+      if (this.dry || !frontEnd.peek(count, piece)) {
+        if (this.dry || !this.#fitsUnpadded(left)) return this.#outOfBuffer()
+        break
+      }
       piece.memory = this.#payloadRegion.memory(piece.region, piece.offset, piece.bytes)
       if (piece.memory === undefined || piece.bytes === 0) return this.#fault()
       piece.pad = 0
@@ -219,6 +222,14 @@ export class RxQueue {
     }
     if (frontEnd.room() < (count === 0 ? 1 : count)) return this.#outOfBuffer()
     this.#count = count
+    return true
+  }
+
+  /** Whether what found no buffer fits in those there are once nothing is left out: slower than lost is better. */
+  #fitsUnpadded(left: number): boolean {
+    const first = this.#pieces[0]
+    if (first === undefined || left > first.pad) return false
+    first.pad = 0
     return true
   }
 
