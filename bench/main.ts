@@ -1,11 +1,11 @@
 /**
  * `npm run bench [-- [--quick] [--write] [NAME...]]`: measures netmem against its peers in one run,
  * prints a table of ratios, and writes `bench/results.json` and `bench/chart.svg` when all of it
- * was measured in full. `--quick` shows that everything runs and that the data is right; it asserts
- * no times. Fails only where something does not work: a missed target is a result.
+ * was measured in full; with `--write` and names, those figures in place of the earlier ones.
+ * `--quick` shows that everything runs and that the data is right; it asserts no times. Fails only where something does not work: a missed target is a result.
  */
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { chart } from './chart.ts'
 import { collections } from './collections.ts'
@@ -18,7 +18,7 @@ import { describeMachine, loadAverage } from './machine.ts'
 import type { Context, Figure, Measure } from './measure.ts'
 import { pageSize } from './page-size.ts'
 import { poolCost } from './pool-cost.ts'
-import { resultsJson, table } from './report.ts'
+import { merged, resultsJson, table } from './report.ts'
 import { slowConsumer } from './slow-consumer.ts'
 import { stack } from './stack.ts'
 import { tls } from './tls.ts'
@@ -66,7 +66,10 @@ if (quick)
 if (values.write === true || (!quick && positionals.length === 0)) {
   const machine = describeMachine()
   const folder = new URL('../../bench/', import.meta.url)
-  writeFileSync(new URL('results.json', folder), resultsJson(measures, machine, startedAt, quick))
-  writeFileSync(new URL('chart.svg', folder), chart(measures, machine, startedAt))
+  const results = new URL('results.json', folder)
+  const dated = measures.map((measured) => ({ ...measured, date: startedAt.toISOString() }))
+  const all = positionals.length === 0 ? dated : merged(readFileSync(results, 'utf8'), dated)
+  writeFileSync(results, resultsJson(all, machine, startedAt, quick))
+  writeFileSync(new URL('chart.svg', folder), chart(all, machine, startedAt))
   console.log('\nWritten: bench/results.json and bench/chart.svg')
 }

@@ -44,9 +44,27 @@ function targetText({ target, unit }: Measure): string {
   return `${sign} ${what.trim()}`
 }
 
+/** A measure with the time of the run that it is from. */
+export type DatedMeasure = Measure & { readonly date: string }
+
+/** Measures of an earlier run as they were written, those again that this run has. */
+export function merged(
+  earlierJson: string,
+  measures: readonly DatedMeasure[],
+): readonly DatedMeasure[] {
+  const earlier: { date: string; measures: readonly DatedMeasure[] } = JSON.parse(earlierJson)
+  const fresh = new Map(measures.map((measured) => [measured.id, measured]))
+  const kept = earlier.measures.map((old) => {
+    const measured = fresh.get(old.id)
+    fresh.delete(old.id)
+    return measured ?? { ...old, date: old.date ?? earlier.date }
+  })
+  return [...kept, ...fresh.values()]
+}
+
 /** Laid out as the project's formatter has it. */
 export function resultsJson(
-  measures: readonly Measure[],
+  measures: readonly DatedMeasure[],
   machine: Machine,
   date: Date,
   quick: boolean,
