@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import http from 'node:http'
 import net from 'node:net'
@@ -13,6 +14,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createPool, type Page, sharedProvider } from 'netmem'
+import { createGenerator, FrameLayout, parseFrame } from 'netmem/stack'
 import { driverConformance } from 'netmem/stack/testing'
 import { providerConformance } from 'netmem/testing'
 import { OwnDriver } from './own-driver.ts'
@@ -162,6 +164,30 @@ driverConformance('own-driver.ts', async (nic, deliver) => {
   }
 })
 
+const stackPage = readFileSync('docs/stack.md', 'utf8')
+
+test('docs/stack.md quotes device-memory.ts', () => {
+  const [, program] = readFileSync('examples/device-memory.ts', 'utf8').split(' */\n\n')
+  assert.ok(program !== undefined && stackPage.includes(`\`\`\`ts\n${program}\`\`\`\n`))
+})
+
+test('device-memory.ts hashes on the device what it cannot read', async () => {
+  const link = createGenerator({ totalBytes: 65_536, handshake: true })
+  const sent = createHash('sha256')
+  const layout = new FrameLayout()
+  for (let frame = link.receive(0); frame !== undefined; frame = link.receive(0)) {
+    const { memory, offset, length } = frame
+    parseFrame(memory.bytes, offset, length, layout)
+    const from = offset + layout.headerLength
+    sent.update(memory.bytes.subarray(from, from + layout.payloadLength))
+  }
+  await withProgram('device-memory.js', [], async (program) => {
+    assert.equal(await program.line(), '27512 bytes in pages, 38024 in device memory')
+    assert.equal(await program.line(), `sha256 ${sent.digest('hex')}`)
+    assert.equal(await program.line(), '0 pages out')
+  })
+})
+
 test('read-device-memory.ts does not compile', () => {
   const tsc = fileURLToPath(import.meta.resolve('typescript/package.json'))
   const { stdout, status } = spawnSync(
@@ -179,6 +205,7 @@ test('read-device-memory.ts does not compile', () => {
     ['23', 'TS2322'],
     ['26', 'TS2339'],
   ])
+  assert.ok(stackPage.includes(stdout), 'docs/stack.md quotes another answer')
 })
 
 interface Ended {

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { netmem, run } from './cli.test.helper.ts'
 import { isFields } from './iperf3/fields.ts'
 
-const COMMANDS = ['demo', 'recv', 'send', 'iperf3', 'doctor']
+const COMMANDS = ['demo', 'recv', 'send', 'iperf3', 'replay', 'doctor']
 
 describe('netmem', { timeout: 30_000 }, () => {
   it('has help with examples and exit codes everywhere', async () => {

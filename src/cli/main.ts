@@ -12,6 +12,7 @@ import { getCommand } from './get.ts'
 import { iperf3Command } from './iperf3.ts'
 import { tolerateClosedOutput } from './output.ts'
 import { recvCommand } from './recv.ts'
+import { replayCommand } from './replay.ts'
 import { sendCommand } from './send.ts'
 
 const HELP = `
@@ -36,6 +37,7 @@ const commands = [
   recvCommand(),
   sendCommand(),
   iperf3Command(),
+  replayCommand(),
   doctorCommand(),
 ]
 for (const command of commands) program.addCommand(command.helpOption('-h, --help', 'print this'))

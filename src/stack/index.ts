@@ -93,6 +93,10 @@ export {
 } from './nic/shared-rings.ts'
 export { DriverTxRing, makeTxRing, type TxRing } from './nic/shared-tx-rings.ts'
 export { TX_CHECKSUM, TX_END_OF_PACKET } from './nic/tx-front-end.ts'
+// Replays of capture files.
+export { type ReplayOptions, replay } from './replay/replay.ts'
+export type { FlowReport, Landed } from './replay/replay-flow.ts'
+export type { ReplayDrops, ReplayReport, ReplayTotals } from './replay/replay-report.ts'
 // Packets.
 export { coalesce } from './skb/coalesce.ts'
 export { checksumOf, copyBits, pull } from './skb/readable.ts'

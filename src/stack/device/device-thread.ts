@@ -37,6 +37,17 @@ export interface DeviceThreadOptions {
  * alive, unless asked to by `ref()`; a call that is not answered and a reader of transmitted
  * frames do.
  * Rejects with NETMEM_DEVICE_CLOSED when the worker does not start.
+ *
+ * ```ts
+ * import { openDeviceThread } from 'netmem/stack'
+ *
+ * const device = await openDeviceThread()
+ * const memory = await device.memory(2 ** 20)
+ * const dmabuf = await memory.exportDmaBuf({ bytes: 65_536 })
+ * await device.write(dmabuf, 0, Uint8Array.of(97, 98, 99))
+ * console.log(await device.hash(dmabuf, [{ offset: 0, length: 3 }])) // ba7816bf…
+ * await device.close()
+ * ```
  */
 export async function openDeviceThread(options: DeviceThreadOptions = {}): Promise<DeviceThread> {
   const doorbell = makeDoorbell()

@@ -59,11 +59,31 @@ let lastId = 0
  * queue that is bound, NETMEM_BIND_ORDER when a net_iov is smaller than what the driver posts,
  * NETMEM_DMABUF_INVALID, NETMEM_DMABUF_UNALIGNED, NETMEM_BIND_IGNORED when the driver did not take
  * the memory, and NETMEM_QUEUE_START.
+ *
+ * ```ts
+ * import { createPool, dualPool, sharedProvider } from 'netmem'
+ * import { bindRx, NetmemDriver, openDeviceThread } from 'netmem/stack'
+ *
+ * const device = await openDeviceThread()
+ * const nic = await device.nic({ link: { kind: 'wire' } })
+ * const driver = await NetmemDriver.open(nic, {
+ *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
+ *   pools: [dualPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
+ *   deliver: (skb) => skb.free(),
+ * })
+ * const dmabuf = await (await device.memory(2 ** 20)).exportDmaBuf({ bytes: 2 ** 20 })
+ * const binding = await bindRx(driver, { dmabuf, queues: [0] })
+ * console.log(binding.inflight) // 256 net_iovs: all are posted
+ * await binding.unbind()
+ * await binding.released()
+ * await driver.close()
+ * await device.close()
+ * ```
  */
 export async function bindRx(device: NetmemDriver, options: BindRxOptions): Promise<RxBinding> {
   const { dmabuf, queues } = options
   checkDevice(device, queues)
-  const pageSize = options.pageSize ?? device.bufferBytes
+  const pageSize = options.pageSize ?? Math.max(4096, device.bufferBytes)
   if (device.bufferBytes > checkInteger('pageSize', pageSize, 4096, 2 ** 21)) {
     throw new DeviceError(
       'NETMEM_BIND_ORDER',

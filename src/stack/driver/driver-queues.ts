@@ -4,9 +4,11 @@ import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
 import type { Netmem, Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { RxQueueConfig } from '../nic/nic-types.ts'
+import type { Skb } from '../skb/skb.ts'
 import { Napi } from './napi.ts'
 import type { NicPort } from './nic-port.ts'
 import { type Packet, RxQueue, type RxQueueOptions, type RxQueueStats } from './rx-queue.ts'
+import { closed, TxQueue } from './tx-queue.ts'
 
 /** How a driver sets its queues up. */
 export interface QueueOptions {
@@ -24,6 +26,8 @@ export interface QueueOptions {
   readonly splitThresholdBytes?: number
   /** Whether the NIC makes one packet of consecutive segments; off by default. */
   readonly coalesce?: boolean
+  /** Entries of the ring that it sends with, which is made when it first does: a power of two, 32 to 65536; 256 by default. */
+  readonly txRingSize?: number
 }
 
 /** A queue that is made and not yet started. */
@@ -35,14 +39,33 @@ export interface Prepared<in out M extends Netmem, S extends Packet> {
 export class DriverQueues<in out M extends Netmem, S extends Packet> {
   readonly nic: NicPort
   readonly options: QueueOptions
-  readonly napi: Napi = new Napi()
+  readonly napi: Napi
   readonly #queues = new Map<number, RxQueue<M, S>>()
   readonly #prepared = new Map<number, Prepared<M, S>>()
-  #headerRegion: number | undefined
+  readonly #regions = new Map<ArrayBufferLike, number>()
+  /** None before something is sent. */
+  readonly #senders: TxQueue[] = []
+  #headerMemory: SharedArrayBuffer | undefined
+  #closed = false
 
   constructor(nic: NicPort, options: QueueOptions) {
     this.nic = nic
     this.options = options
+    this.napi = new Napi(this.#senders)
+  }
+
+  /** Maps host memory for the NIC, and remembers where: what is there can be sent. */
+  async map(memory: SharedArrayBuffer): Promise<number> {
+    const region = await this.nic.mapHost(memory)
+    this.#regions.set(memory, region)
+    return region
+  }
+
+  /** As the drivers tell. */
+  transmit(skb: Skb<Page>): boolean {
+    const sent = (this.#senders[0] ?? this.#openSender()).transmit(skb)
+    if (sent) this.napi.wake()
+    return sent
   }
 
   /** Makes a queue, with all of its memory, and starts nothing. */
@@ -52,11 +75,11 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
   ): Promise<Prepared<M, S>> {
     const { headerPool, ringSize = 256, headerBytes = 256 } = this.options
     const { split = 'headers', splitThresholdBytes = 0, coalesce = false } = this.options
-    this.#headerRegion ??= await this.nic.mapHost(sharedMemoryOf(headerPool, (page) => page))
+    const headerRegion = await this.#mapHeaders()
     const rx = new RxQueue<M, S>({
       ...memory,
       headerPool,
-      headerRegion: this.#headerRegion,
+      headerRegion,
       ringSize,
       headerBytes,
       bufferBytes: this.options.bufferBytes ?? memory.pool.pageSize,
@@ -94,6 +117,9 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
 
   async stopAll(): Promise<void> {
     this.napi.stop()
+    this.#closed = true
+    // Still there for who sends afterwards, and told that it is closed.
+    for (const sender of this.#senders) await sender.close()
     for (const queue of [...this.#prepared.keys()]) await this.stop(queue)
   }
 
@@ -104,6 +130,27 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
   /** Posts buffers again, after memory came back to a pool that was dry. */
   refill(): void {
     for (const queue of this.#queues.values()) queue.refill()
+  }
+
+  #openSender(): TxQueue {
+    if (this.#closed) throw closed()
+    const { headerPool, headerBytes = 256, txRingSize = 256 } = this.options
+    const sender = new TxQueue({
+      nic: this.nic,
+      queue: 0,
+      ringSize: txRingSize,
+      headerPool,
+      headerBytes,
+      regions: this.#regions,
+    })
+    this.#senders.push(sender)
+    return sender
+  }
+
+  /** Once: a pool whose pages are all posted has none to ask where it lies. */
+  async #mapHeaders(): Promise<number> {
+    this.#headerMemory ??= sharedMemoryOf(this.options.headerPool, (page) => page)
+    return await this.map(this.#headerMemory)
   }
 
   async #putBack(queue: number, old: Prepared<M, S>): Promise<void> {

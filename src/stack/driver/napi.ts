@@ -25,11 +25,17 @@ export interface Pollable {
 export class Napi {
   /** An array: going through a map makes garbage every time. */
   readonly #polled: Pollable[] = []
+  readonly #senders: readonly Pollable[]
   /** Queues whose interrupt is awaited. */
   readonly #armed = new Set<Pollable>()
   #running = false
   #scheduled = false
   #idle = 0
+
+  /** `senders` are polled after the queues, and may change while it runs. */
+  constructor(senders: readonly Pollable[] = []) {
+    this.#senders = senders
+  }
 
   start(): void {
     this.#running = true
@@ -40,11 +46,18 @@ export class Napi {
     this.#running = false
   }
 
+  /** Polls soon, if it runs: something was sent, whose end nobody waits for yet. */
+  wake(): void {
+    this.#idle = 0
+    this.#schedule()
+  }
+
   /** Polls every queue once; returns how many packets there were. */
   poll(budget: number = NAPI_BUDGET): number {
     let packets = 0
     const queues = this.#polled
     for (let at = 0; at < queues.length; at++) packets += queues[at]?.poll(budget) ?? 0
+    for (let at = 0; at < this.#senders.length; at++) this.#senders[at]?.poll(budget)
     return packets
   }
 
@@ -84,17 +97,21 @@ export class Napi {
 
   /** False when something has arrived meanwhile. */
   #waitForInterrupts(): boolean {
-    for (const queue of this.#polled) {
-      if (this.#armed.has(queue)) continue
-      const interrupt = queue.interrupt()
-      if (interrupt === undefined) return false
-      this.#armed.add(queue)
-      void interrupt.then(() => {
-        this.#armed.delete(queue)
-        this.#idle = 0
-        this.#schedule()
-      })
-    }
+    for (const queue of this.#polled) if (!this.#arm(queue)) return false
+    for (const sender of this.#senders) if (!this.#arm(sender)) return false
+    return true
+  }
+
+  #arm(queue: Pollable): boolean {
+    if (this.#armed.has(queue)) return true
+    const interrupt = queue.interrupt()
+    if (interrupt === undefined) return false
+    this.#armed.add(queue)
+    void interrupt.then(() => {
+      this.#armed.delete(queue)
+      this.#idle = 0
+      this.#schedule()
+    })
     return true
   }
 }

@@ -4,9 +4,9 @@
  * from dual pools. It alone can be bound to device memory.
  */
 
-import { isNetIov, isPage, type Netmem } from '../../netmem.ts'
+import { isNetIov, isPage, type Netmem, type Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import { type AnySkb, type IovPlaces, SkbCache } from '../skb/skb.ts'
+import { type AnySkb, type IovPlaces, type Skb, SkbCache } from '../skb/skb.ts'
 import { type DmaMap, dualPageDmaMap } from './dma-map.ts'
 import { DriverQueues, type QueueOptions, sharedMemoryOf } from './driver-queues.ts'
 import type { NicPort } from './nic-port.ts'
@@ -51,7 +51,7 @@ export class NetmemDriver implements AsyncDisposable {
     try {
       for (const pool of options.pools) {
         const memory = sharedMemoryOf(pool, (m) => (isPage(m) ? m : undefined))
-        regions.push(await nic.mapHost(memory))
+        regions.push(await queues.map(memory))
       }
       const driver = new NetmemDriver(nic, queues, options, regions)
       for (const queue of options.pools.keys()) await driver.usePages(queue)
@@ -90,6 +90,17 @@ export class NetmemDriver implements AsyncDisposable {
   /** Handles at most `budget` packets of each queue; returns how many there were. */
   poll(budget?: number): number {
     return this.queues.napi.poll(budget)
+  }
+
+  /**
+   * Sends an skb of pages and takes it over: its memory goes back once the NIC has sent it, which
+   * polling finds out. The NIC writes its checksums. False, and the skb stays the caller's, while
+   * there is no room. Throws NETMEM_UNREADABLE for device memory, NETMEM_NOT_SHARED for pages of a
+   * pool that is not this driver's, NETMEM_SKB_FREED, NETMEM_OUT_OF_RANGE for more linear bytes than
+   * `headerBytes`, NETMEM_DEVICE_CLOSED, and what the NIC refused the queue for.
+   */
+  transmit(skb: Skb<Page>): boolean {
+    return this.queues.transmit(skb)
   }
 
   /** Posts buffers again after memory came back to a dry pool; receiving does so by itself. */

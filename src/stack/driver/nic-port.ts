@@ -2,6 +2,7 @@
 
 import type { RxQueueConfig } from '../nic/nic-types.ts'
 import type { RxRings } from '../nic/shared-rings.ts'
+import type { TxRing } from '../nic/shared-tx-rings.ts'
 
 export interface NicPort {
   /** RX queues it has. */
@@ -13,4 +14,7 @@ export interface NicPort {
   startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void>
   /** Resolves when the NIC writes to none of the queue's memory any more. */
   stopQueue(queue: number): Promise<void>
+  startTxQueue(queue: number, ring: TxRing): Promise<void>
+  /** Resolves when the NIC reads none of what is posted any more. */
+  stopTxQueue(queue: number): Promise<void>
 }

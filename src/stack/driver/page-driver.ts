@@ -17,6 +17,31 @@ export interface PageDriverOptions extends QueueOptions {
   readonly deliver: (skb: Skb<Page>) => void
 }
 
+/**
+ * Receives into pages alone: what it delivers is readable.
+ *
+ * ```ts
+ * import { createPool, sharedProvider } from 'netmem'
+ * import { openDeviceThread, PageDriver } from 'netmem/stack'
+ *
+ * const device = await openDeviceThread()
+ * device.ref() // who waits for packets is not done
+ * const nic = await device.nic({ link: { kind: 'generator', totalBytes: 14_480 }, up: false })
+ * const driver = await PageDriver.open(nic, {
+ *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
+ *   pools: [createPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
+ *   deliver: (skb) => {
+ *     console.log(skb.headLength, skb.dataLength) // 54 bytes of headers, 1448 in a page
+ *     skb.free()
+ *   },
+ * })
+ * driver.run()
+ * await nic.up()
+ * await nic.ended // ten packets have arrived
+ * await driver.close() // and are delivered
+ * await device.close()
+ * ```
+ */
 export class PageDriver implements AsyncDisposable {
   readonly #queues: DriverQueues<Page, Skb<Page>>
 
@@ -32,7 +57,7 @@ export class PageDriver implements AsyncDisposable {
     const queues = new DriverQueues<Page, Skb<Page>>(nic, options)
     try {
       for (const [queue, pool] of options.pools.entries()) {
-        const region = await nic.mapHost(sharedMemoryOf(pool, (page) => page))
+        const region = await queues.map(sharedMemoryOf(pool, (page) => page))
         const maker = pageMaker(pool, options)
         const map = pageDmaMap(pool, region)
         await queues.replace(await queues.prepare({ queue, pool, map, maker }, false))
@@ -52,6 +77,17 @@ export class PageDriver implements AsyncDisposable {
   /** Handles at most `budget` packets of each queue; returns how many there were. */
   poll(budget?: number): number {
     return this.#queues.napi.poll(budget)
+  }
+
+  /**
+   * Sends an skb of pages and takes it over: its memory goes back once the NIC has sent it, which
+   * polling finds out. The NIC writes its checksums. False, and the skb stays the caller's, while
+   * there is no room. Throws NETMEM_UNREADABLE for device memory, NETMEM_NOT_SHARED for pages of a
+   * pool that is not this driver's, NETMEM_SKB_FREED, NETMEM_OUT_OF_RANGE for more linear bytes than
+   * `headerBytes`, NETMEM_DEVICE_CLOSED, and what the NIC refused the queue for.
+   */
+  transmit(skb: Skb<Page>): boolean {
+    return this.#queues.transmit(skb)
   }
 
   /** Posts buffers again after memory came back to a dry pool; receiving does so by itself. */

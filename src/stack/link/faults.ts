@@ -56,6 +56,16 @@ const NEVER = Number.POSITIVE_INFINITY
  * Puts faults in front of `link`, which it closes when it is closed.
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
+ *
+ * ```ts
+ * import { createGenerator, faultyLink, VirtualClock } from 'netmem/stack'
+ *
+ * const flow = createGenerator({ totalBytes: 1_000_000, rateBitsPerS: 1e9 })
+ * const link = faultyLink(flow, { seed: 7, loss: 0.01, reordering: 0.02 })
+ * const clock = new VirtualClock()
+ * while (clock.next([link], (frame) => console.log(clock.nowNs, frame.length)));
+ * console.log(link.counts) // the same every time
+ * ```
  */
 export function faultyLink(link: Link, options: FaultOptions): FaultyLink {
   return new FaultyLink(link, options)

@@ -229,7 +229,8 @@ export class Nic {
   }
 
   /**
-   * Starts a receive queue; the others go on. Its steering is as it was.
+   * Starts a receive queue; the others go on. From a start with `boundToDevice` to one without it
+   * RSS spreads nothing to it, unless all queues are bound; steering rules reach it always.
    * Throws NETMEM_NIC_CONFIG (no such queue, or a config that makes no sense), NETMEM_NIC_BUSY
    * (started already), NETMEM_BIND_HEADER_SPLIT (device memory without header split), and
    * NETMEM_QUEUE_START where the knob says so.
@@ -246,6 +247,7 @@ export class Nic {
       )
     }
     rx.start(frontEnd, config)
+    this.#steering.setBound(queue, config.boundToDevice)
   }
 
   /**
@@ -269,12 +271,12 @@ export class Nic {
     this.#txQueue(queue).stop()
   }
 
-  /** The RSS indirection table: a queue for each of its 128 entries. */
+  /** The RSS indirection table in effect: a queue for each of its 128 entries, without bound ones. */
   get rssTable(): number[] {
     return this.#steering.table
   }
 
-  /** Sets the whole of it. Throws NETMEM_NIC_CONFIG for another length and for unknown queues; nothing is changed then. */
+  /** Sets the whole of it; entries of bound queues count once these are bound no longer. Throws NETMEM_NIC_CONFIG for another length and for unknown queues; nothing is changed then. */
   setRssTable(table: ArrayLike<number>): void {
     this.#steering.setTable(table)
   }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { address, arp, type FrameSpec, frame, pattern } from './frames.test.helper.ts'
-import { testNic, UNSPLIT } from './nic.test.helper.ts'
-import type { SteeringRule } from './nic-types.ts'
+import { SPLIT, testNic, UNSPLIT } from './nic.test.helper.ts'
+import type { RxQueueConfig, SteeringRule } from './nic-types.ts'
 import { spreadRss } from './steering.ts'
 
 const THREE: SteeringRule = {
@@ -152,4 +152,66 @@ test('the misrouting knob: the next frames of any rule go elsewhere', () => {
   nic.addRule(THREE)
   nic.setKnobs({ misroute: { queue: 0, frames: 2 } })
   assert.deepEqual(queuesOf(to({ destinationPort: 1 }), to(), to(), to()), [3, 0, 0, 1])
+})
+
+const BOUND: RxQueueConfig = { ...SPLIT, boundToDevice: true }
+
+test('bound queues leave the RSS table and come back; rules reach them all the same', () => {
+  const { nic, drivers } = testNic({ queues: 4 })
+  const start = (queue: number, config: RxQueueConfig): void => {
+    nic.stopQueue(queue)
+    const { frontEnd } = drivers[queue] ?? assert.fail()
+    nic.startQueue(queue, frontEnd, config)
+  }
+  const whole = spreadRss([0, 1, 2, 3])
+  for (const queue of [0, 1, 2, 3]) start(queue, SPLIT)
+  assert.deepEqual(nic.rssTable, whole)
+  start(1, BOUND)
+  // What it had goes to the others in turn, what they had stays.
+  const others = [0, 2, 3]
+  const without = whole.map((queue, entry) =>
+    queue === 1 ? (others[((entry - 1) / 4) % 3] ?? 0) : queue,
+  )
+  assert.deepEqual(nic.rssTable, without)
+  nic.stopQueue(1)
+  assert.deepEqual(nic.rssTable, without, 'until it is started unbound')
+  start(1, SPLIT)
+  assert.deepEqual(nic.rssTable, whole)
+  // A table that names bound queues counts when they are bound no longer.
+  start(2, BOUND)
+  nic.setRssTable(spreadRss([2, 3]))
+  assert.deepEqual(nic.rssTable, spreadRss([3]), 'to queues of the table')
+  start(3, BOUND)
+  assert.deepEqual(nic.rssTable, spreadRss([0, 1]), 'to any where the table names no other')
+  start(0, BOUND)
+  start(1, BOUND)
+  assert.deepEqual(nic.rssTable, spreadRss([2, 3]), 'all are bound')
+  assert.throws(() => nic.setRssTable([4]), { code: 'NETMEM_NIC_CONFIG' })
+  start(2, SPLIT)
+  assert.deepEqual(nic.rssTable, spreadRss([2]))
+  start(3, SPLIT)
+  assert.deepEqual(nic.rssTable, spreadRss([2, 3]))
+})
+
+test('a queue that fails to start bound stays in the table; a bound one gets what rules send it', () => {
+  const { nic, link, drivers } = testNic({ queues: 2 })
+  nic.setKnobs({ failQueueStart: { queue: 1, times: 1 } })
+  const start = (queue: number, config: RxQueueConfig): void => {
+    const driver = drivers[queue]
+    assert.ok(driver !== undefined)
+    nic.startQueue(queue, driver.frontEnd, config)
+    driver.post(...new Array<number>(64).fill(256))
+  }
+  assert.throws(() => start(1, BOUND), { code: 'NETMEM_QUEUE_START' })
+  assert.deepEqual(nic.rssTable, spreadRss([0, 1]))
+  start(0, SPLIT)
+  start(1, BOUND)
+  nic.addRule(THREE)
+  const flows = Array.from({ length: 40 }, (_, at) => to({ destinationPort: 5000 + at }))
+  link.put(...flows, to(), arp())
+  nic.receive(0, Infinity)
+  assert.deepEqual(
+    drivers.map((driver) => driver.read().length),
+    [41, 1],
+  )
 })

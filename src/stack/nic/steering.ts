@@ -1,6 +1,7 @@
 /**
  * Which queue a frame goes to: exact-match rules of five values, then of three, then RSS, a table
- * of queues indexed by the flow's hash.
+ * of queues indexed by the flow's hash. Queues bound to device memory are reached by rules alone:
+ * what nobody steered there is not for their owner (Linux, Documentation/networking/devmem.rst).
  */
 
 import { checkInteger } from '../../errors.ts'
@@ -29,7 +30,11 @@ export function spreadRss(queues: readonly number[]): number[] {
 
 export class Steering {
   readonly #queues: number
+  /** As it was set. */
   readonly #table = new Uint16Array(RSS_TABLE_ENTRIES)
+  /** As it is in effect: without bound queues. */
+  readonly #effective = new Uint16Array(RSS_TABLE_ENTRIES)
+  readonly #bound = new Set<number>()
   readonly #byLocation: (CompiledRule | undefined)[] = []
   /** Rules by the key of their tuple, a number: `Map.get` makes no garbage then. */
   readonly #fiveTuples = new Map<number, CompiledRule[]>()
@@ -38,6 +43,7 @@ export class Steering {
   constructor(queues: number) {
     this.#queues = queues
     this.#table.set(spreadRss(Array.from({ length: queues }, (_, queue) => queue)))
+    this.#apply()
   }
 
   /** The queue of the first rule that matches; −1 when none does. */
@@ -67,11 +73,19 @@ export class Steering {
 
   /** The queue of a hash: its lowest bits are the index, as in Microsoft's definition of RSS. */
   spread(hash: number): number {
-    return this.#table[hash & (RSS_TABLE_ENTRIES - 1)] ?? 0
+    return this.#effective[hash & (RSS_TABLE_ENTRIES - 1)] ?? 0
   }
 
+  /** The table in effect. */
   get table(): number[] {
-    return [...this.#table]
+    return [...this.#effective]
+  }
+
+  /** Takes a queue out of the table, or lets it in again where it was. */
+  setBound(queue: number, bound: boolean): void {
+    if (bound) this.#bound.add(queue)
+    else this.#bound.delete(queue)
+    this.#apply()
   }
 
   setTable(table: ArrayLike<number>): void {
@@ -82,6 +96,7 @@ export class Steering {
     }
     for (let entry = 0; entry < RSS_TABLE_ENTRIES; entry++) this.#checkQueue(table[entry])
     this.#table.set(table)
+    this.#apply()
   }
 
   get rules(): LocatedRule[] {
@@ -146,6 +161,22 @@ export class Steering {
     const bucket = buckets.get(compiled.key) ?? []
     bucket.splice(bucket.indexOf(compiled), 1)
     if (bucket.length === 0) buckets.delete(compiled.key)
+  }
+
+  /** Entries of bound queues go to the others in turn: to those that the table names, if it names any. */
+  #apply(): void {
+    this.#effective.set(this.#table)
+    if (this.#bound.size === 0) return
+    const unbound = (queue: number): boolean => !this.#bound.has(queue)
+    let others = [...new Set(this.#table)].filter(unbound)
+    if (others.length === 0) {
+      others = Array.from({ length: this.#queues }, (_, queue) => queue).filter(unbound)
+    }
+    if (others.length === 0) return
+    let turn = 0
+    for (const [entry, queue] of this.#table.entries()) {
+      if (this.#bound.has(queue)) this.#effective[entry] = others[turn++ % others.length] ?? 0
+    }
   }
 
   #checkQueue(queue: number | undefined): void {

@@ -1,14 +1,14 @@
 /** One direction of a flow in a replay: put in order, counted by where it landed, hashed. */
 
-import { createHash } from 'node:crypto'
 import type { FlowKey } from '../flow/flow-key.ts'
 import { Reassembler } from '../flow/reassembler.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import { FrameKind, type FrameLayout } from '../wire/frame-layout.ts'
+import type { StreamHash } from './stream-hash.ts'
 
-/** Where the payload of a flow landed, in bytes; bytes that arrived twice are in it twice. */
+/** Where packets landed, in bytes, their headers included; what arrived twice is in it twice. */
 export interface Landed {
-  /** In header pages, beside the headers. */
+  /** Of segments that the NIC made one packet of, the headers land once. */
   headerPages: number
   pages: number
   netIovs: number
@@ -22,54 +22,88 @@ export interface FlowReport {
   readonly destinationPort: number
   readonly protocol: 'tcp' | 'udp'
   readonly packets: number
-  /** Frames that the NIC made one packet of count each. */
+  /** Frames of the capture: the NIC makes one packet of several. */
   readonly segments: number
   /** Bytes of the stream, each once, in order; of UDP, all payload as it came. */
   readonly bytes: number
-  /** Of those bytes. */
+  /** Of those bytes, in hexadecimal. */
   readonly sha256: string
-  /** How a TCP stream stood at the end of the capture. */
+  /** How a TCP stream stood at the end of the capture; `-` of UDP. */
   readonly state: string
   readonly landed: Landed
+  /** Packets that came before their turn. */
   readonly outOfOrder: number
+  /** Bytes that had come before: retransmitted or overlapping. */
   readonly duplicateBytes: number
   /** Places where bytes are missing, and how many. */
   readonly gaps: number
   readonly gapBytes: number
-  readonly dropped: Readonly<Record<string, number>>
+  /** Packets of which the capture has a part only, and the bytes of payload that it has not. */
+  readonly cutPackets: number
+  readonly cutBytes: number
+  readonly dropped: {
+    /** Packets, and their bytes, that there was no room for until what was missing before them came. */
+    readonly noRoom: number
+    readonly noRoomBytes: number
+    /** Packets too far ahead to be of this stream. */
+    readonly outOfWindow: number
+    /** Bytes behind the stream's end. */
+    readonly afterEndBytes: number
+  }
 }
 
-/** Hashes a stream whose bytes may be where the host cannot read. Takes skbs over. */
-export interface StreamHash {
-  update(skb: AnySkb): void
-  digest(): Promise<string>
-}
+const FIN = 1
+
+/** What waits for a missing segment, at most, per flow; the pool may run dry before. */
+const QUEUE_BYTES = 32 * 2 ** 20
+const QUEUE_SKBS = 8192
 
 export class ReplayFlow {
   readonly #key: FlowKey
   readonly #hash: StreamHash
+  readonly #split: boolean
   readonly #stream: Reassembler
   readonly #landed: Landed = { headerPages: 0, pages: 0, netIovs: 0 }
   #packets = 0
   #segments = 0
   #datagramBytes = 0
+  #cutPackets = 0
+  #cutBytes = 0
 
-  constructor(key: FlowKey, hash: StreamHash, queueBytes: number) {
+  /** `split`: the NIC splits headers from payload. */
+  constructor(key: FlowKey, hash: StreamHash, split: boolean) {
     this.#key = key
+    this.#split = split
     this.#hash = hash
     // A capture that missed a packet will never have it.
     this.#stream = new Reassembler((skb) => this.#hash.update(skb), {
-      queueBytes,
+      queueBytes: QUEUE_BYTES,
+      queueSkbs: QUEUE_SKBS,
       whenFull: 'skip',
     })
   }
 
+  /** Skbs that wait for what is missing. */
+  get waiting(): number {
+    return this.#stream.queuedSkbs
+  }
+
+  /** Takes over a packet of the flow. */
   receive(skb: AnySkb, layout: FrameLayout): void {
     this.#packets++
     this.#segments += skb.segments
-    this.#landed.headerPages += skb.headLength - skb.payloadOffset
+    // Linear bytes of what was not split were pulled out of a page.
+    if (this.#split) this.#landed.headerPages += skb.headLength
+    else this.#landed.pages += skb.headLength
     if (skb.kind === 'page') this.#landed.pages += skb.dataLength
     else this.#landed.netIovs += skb.dataLength
+    const cutBytes = layout.payloadLength - skb.payloadLength
+    if (cutBytes > 0) {
+      this.#cutPackets++
+      this.#cutBytes += cutBytes
+      // Its FIN stands behind bytes that are not there: the end is not here.
+      layout.tcpFlags &= ~FIN
+    }
     if (layout.kind === FrameKind.tcp) {
       this.#stream.receive(skb, layout)
       return
@@ -83,55 +117,48 @@ export class ReplayFlow {
     return layout.kind === FrameKind.tcp && this.#stream.startsAnew(layout)
   }
 
+  /** Gives up what is missing: whatever waits for it goes on. */
+  giveUp(): void {
+    this.#stream.flushGaps()
+  }
+
+  /** Nothing more comes, and nobody asks for a report. */
+  abandon(): void {
+    this.#stream.close()
+  }
+
   /** Nothing more comes. */
   async finish(): Promise<FlowReport> {
     this.#stream.flushGaps()
-    const { bytes, outOfOrder, duplicateBytes, gaps, gapBytes, ...dropped } = this.#stream.stats()
+    const stats = this.#stream.stats()
     const { state } = this.#stream
     this.#stream.close()
     const key = this.#key
-    const tcp = key.protocol === 6
+    const isTcp = key.protocol === 6
     return {
       source: key.source,
       sourcePort: key.sourcePort,
       destination: key.destination,
       destinationPort: key.destinationPort,
-      protocol: tcp ? 'tcp' : 'udp',
+      protocol: isTcp ? 'tcp' : 'udp',
       packets: this.#packets,
       segments: this.#segments,
-      bytes: tcp ? bytes : this.#datagramBytes,
+      bytes: isTcp ? stats.bytes : this.#datagramBytes,
       sha256: await this.#hash.digest(),
-      state: tcp ? state : '-',
+      state: isTcp ? state : '-',
       landed: this.#landed,
-      outOfOrder,
-      duplicateBytes,
-      gaps,
-      gapBytes,
-      dropped: { ...dropped },
+      outOfOrder: stats.outOfOrder,
+      duplicateBytes: stats.duplicateBytes,
+      gaps: stats.gaps,
+      gapBytes: stats.gapBytes,
+      cutPackets: this.#cutPackets,
+      cutBytes: this.#cutBytes,
+      dropped: {
+        noRoom: stats.dropped,
+        noRoomBytes: stats.droppedBytes,
+        outOfWindow: stats.outOfWindow,
+        afterEndBytes: stats.afterEndBytes,
+      },
     }
-  }
-}
-
-/** Hashes what the host can read, at once. */
-export class HostHash implements StreamHash {
-  readonly #hash = createHash('sha256')
-
-  update(skb: AnySkb): void {
-    if (skb.kind === 'page') {
-      if (skb.headLength > skb.payloadOffset) {
-        this.#hash.update(skb.head.subarray(skb.payloadOffset, skb.headLength))
-      }
-      for (let at = 0; at < skb.fragCount; at++) {
-        const page = skb.frags[at]
-        if (page === undefined) continue
-        const offset = skb.offsets[at] ?? 0
-        this.#hash.update(skb.owner.bytes(page).subarray(offset, offset + (skb.lengths[at] ?? 0)))
-      }
-    }
-    skb.free()
-  }
-
-  digest(): Promise<string> {
-    return Promise.resolve(this.#hash.digest('hex'))
   }
 }

@@ -33,6 +33,11 @@ export interface DevmemSocketOptions {
   readonly tokenLimit?: number
   /** Payload bytes that may wait to be read: 1 to 2^40; 2^40 by default, so that its pools are the bound. */
   readonly receiveBufferBytes?: number
+  /**
+   * Fails on readable payload where device memory was asked for, with MSG_SOCK_DEVMEM or for frags,
+   * rather than return it: misrouted packets are found. False by default.
+   */
+  readonly strict?: boolean
 }
 
 /** What `recvmsg` takes: where readable bytes go, where control messages go, and flags. */
@@ -80,6 +85,22 @@ export interface DevmemSocketStats {
 
 const NO_CONTROL = new Uint8Array(0)
 
+/**
+ * A socket over a queue of skbs.
+ *
+ * ```ts
+ * import { DevmemSocket, SkbCache } from 'netmem/stack'
+ *
+ * const socket = new DevmemSocket()
+ * const skb = SkbCache.ofPages(pool, 256).take() // what a driver does
+ * skb.head.set([1, 2, 3])
+ * skb.headLength = 3
+ * socket.queue(skb)
+ * const { bytes } = socket.recvmsg({ iov: [new Uint8Array(16)] })
+ * console.log(bytes) // 3
+ * socket.close()
+ * ```
+ */
 export class DevmemSocket {
   /** @internal */
   readonly received: ReceiveQueue = new ReceiveQueue()
@@ -87,6 +108,7 @@ export class DevmemSocket {
   readonly tokens: TokenTable
   readonly #bindingId: number | undefined
   readonly #bufferBytes: number
+  readonly #strict: boolean
   #waiters: (() => void)[] = []
   #state: 'open' | 'ended' | 'closed' = 'open'
   #error: Error | undefined
@@ -98,6 +120,7 @@ export class DevmemSocket {
   /** Throws NETMEM_OUT_OF_RANGE and NETMEM_INVALID_ARGUMENT. */
   constructor(options: DevmemSocketOptions = {}) {
     const { bindingId, tokenLimit = MAX_TOKENS, receiveBufferBytes = 2 ** 40 } = options
+    this.#strict = options.strict ?? false
     if (bindingId !== undefined) checkInteger('bindingId', bindingId, 1, 2 ** 32 - 1)
     this.#bindingId = bindingId
     this.tokens = new TokenTable(checkInteger('tokenLimit', tokenLimit, 0, MAX_TOKENS))
@@ -151,8 +174,9 @@ export class DevmemSocket {
    * Throws NETMEM_WOULD_BLOCK (EAGAIN) when nothing is there, NETMEM_UNREADABLE (EFAULT) at device
    * memory without MSG_SOCK_DEVMEM or with MSG_PEEK, NETMEM_CONTROL_SPACE (525, which has no name in
    * user space) when not even one message fits, NETMEM_NO_DEVICE (ENODEV) at a net_iov of another
-   * binding, NETMEM_NO_TOKEN (ENOMEM), NETMEM_CONNECTION_CLOSED (EBADF) and what {@link reset} was
-   * given. Where some data was read before, it returns that, and throws the next time.
+   * binding, NETMEM_NO_TOKEN (ENOMEM), NETMEM_READABLE (EFAULT) at readable payload with
+   * MSG_SOCK_DEVMEM where the socket is strict, NETMEM_CONNECTION_CLOSED (EBADF) and what
+   * {@link reset} was given. Where some data was read before, it returns that, and throws the next time.
    */
   recvmsg(message: ReceiveMessage): ReceivedMessage {
     const { iov, control = NO_CONTROL, flags = 0 } = message
@@ -164,6 +188,7 @@ export class DevmemSocket {
     const { first } = this.received
     if (first === undefined) return this.#nothing()
     if (isReadable(first)) {
+      if ((flags & MSG_SOCK_DEVMEM) !== 0) this.checkStrict()
       const bytes = (flags & MSG_PEEK) !== 0 ? this.#peek(target) : this.#readReadable(target)
       return { bytes, controlBytes: 0, flags: 0 }
     }
@@ -250,6 +275,16 @@ export class DevmemSocket {
     if (this.#state === 'open') return true
     if (this.#error !== undefined) throw this.#error
     return false
+  }
+
+  /** @internal To be called at readable payload where device memory was asked for. Throws NETMEM_READABLE. */
+  checkStrict(): void {
+    if (!this.#strict) return
+    throw new DeviceError(
+      'NETMEM_READABLE',
+      'EFAULT',
+      'The payload came in host memory, and this socket takes device memory alone. Check steering rules and header split, or receive it without MSG_SOCK_DEVMEM.',
+    )
   }
 
   /** @internal Marks bytes read that went to host memory. */
@@ -357,6 +392,7 @@ export class DevmemSocket {
   #readPart(skb: Skb<NetIov>, target: Scatter, control: Uint8Array, at: number): number {
     const { received } = this
     if (!received.locate(skb)) {
+      this.checkStrict()
       const linear = target.copy(skb, received.consumed, skb.headLength - skb.payloadOffset)
       putLinear(control, at, linear)
       this.readHost(linear)

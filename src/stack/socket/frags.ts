@@ -36,9 +36,9 @@ export interface FragReceiver extends AsyncIterable<Frag> {
  * up to 64, and all of them when the socket is closed: a device frag's memory is not the
  * application's after that. One loop at a time.
  *
- * Its promises reject with NETMEM_NO_DEVICE, NETMEM_NO_TOKEN, NETMEM_CONNECTION_CLOSED, what the
- * socket was reset with, and NETMEM_BUSY while another call waits; the first two leave the data in
- * the queue.
+ * Its promises reject with NETMEM_NO_DEVICE, NETMEM_NO_TOKEN, NETMEM_READABLE at payload in host
+ * memory where the socket is strict, NETMEM_CONNECTION_CLOSED, what the socket was reset with, and
+ * NETMEM_BUSY while another call waits; the first three leave the data in the queue.
  */
 export function receiveFrags(socket: DevmemSocket): FragReceiver {
   return new Receiver(socket)
@@ -68,8 +68,10 @@ class Receiver implements FragReceiver {
       this.#socket.waits()
       return undefined
     }
-    if (!received.locate(skb)) return this.#takeLinear(skb)
-    return skb.kind === 'page' ? this.#takePage(skb) : this.#takeDevice(skb)
+    const linear = !received.locate(skb)
+    if (!linear && skb.kind === 'net_iov') return this.#takeDevice(skb)
+    this.#socket.checkStrict()
+    return linear || skb.kind !== 'page' ? this.#takeLinear(skb) : this.#takePage(skb)
   }
 
   flush(): void {

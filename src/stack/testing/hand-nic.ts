@@ -13,6 +13,8 @@ import {
   RxCompletion,
 } from '../nic/rx-front-end.ts'
 import { makeDoorbell, NicRxRing, type RxRings } from '../nic/shared-rings.ts'
+import { NicTxRing, type TxRing } from '../nic/shared-tx-rings.ts'
+import { TX_END_OF_PACKET } from '../nic/tx-front-end.ts'
 
 /**
  * A NIC without hardware, link or thread. `receive` does what hardware would do with one frame that
@@ -27,6 +29,7 @@ export class HandNic implements NicPort {
   readonly configs: Map<number, RxQueueConfig> = new Map()
   readonly #regions = new Map<SharedArrayBuffer, number>()
   readonly #rings = new Map<number, NicRxRing>()
+  readonly #txRings = new Map<number, NicTxRing>()
   /** Queues whose next starts fail. */
   readonly failing: number[] = []
   /** Frames that found too few buffers. */
@@ -61,6 +64,36 @@ export class HandNic implements NicPort {
 
   isRunning(queue: number): boolean {
     return this.#rings.has(queue)
+  }
+
+  startTxQueue(queue: number, ring: TxRing): Promise<void> {
+    assert.ok(!this.#txRings.has(queue), 'a queue is stopped before it is started again')
+    this.#txRings.set(queue, new NicTxRing(ring))
+    return Promise.resolve()
+  }
+
+  stopTxQueue(queue: number): Promise<void> {
+    assert.ok(this.#txRings.delete(queue), 'only a queue that runs is stopped')
+    return Promise.resolve()
+  }
+
+  /** Takes what a driver has posted on a TX queue, at most `frames` frames, as they would be sent. */
+  send(queue: number, frames: number = Number.POSITIVE_INFINITY): Uint8Array[] {
+    const ring = this.#txRings.get(queue)
+    assert.ok(ring !== undefined)
+    const sent: Uint8Array[] = []
+    const piece = { region: -1, offset: 0, bytes: 0, flags: 0 }
+    let frame: number[] = []
+    while (sent.length < frames && ring.peek(0, piece)) {
+      const { offset, bytes } = piece
+      frame.push(...this.dma.memory(piece.region).subarray(offset, offset + bytes))
+      ring.take(1)
+      if ((piece.flags & TX_END_OF_PACKET) === 0) continue
+      sent.push(Uint8Array.from(frame))
+      frame = []
+    }
+    ring.flush()
+    return sent
   }
 
   /** Headers to the header buffer, payload to as many buffers as it takes; false when the ring is dry. */

@@ -1,0 +1,95 @@
+/** `netmem replay`: what a capture's flows carried, and where it lands. */
+
+import { statSync } from 'node:fs'
+
+import { Command, Option } from 'commander'
+
+import { type ReplayReport, replay } from '../stack/index.ts'
+import { EXIT_CODES, usage } from './exit.ts'
+import { argument, parseCount, withJson } from './options.ts'
+import type { Output } from './output.ts'
+import { flowLines, summaryLines } from './replay/table.ts'
+import { type Outcome, run } from './run.ts'
+
+interface ReplayCommandOptions {
+  readonly memory: 'page' | 'device'
+  readonly queues: number
+  readonly headerSplit: 'on' | 'off'
+  readonly out?: string
+  readonly json?: true
+}
+
+const MAX_QUEUES = 64
+
+const HELP = `
+CAPTURE is a pcap or pcapng file of Ethernet frames. They go through link, NIC, driver and skbs of
+the user-space stack; each direction of each flow is put in order, and its stream hashed: on the
+device where the payload lands in device memory.
+
+Examples:
+  $ netmem replay capture.pcap
+  $ netmem replay capture.pcapng --memory device --queues 4 --json
+  $ netmem replay capture.pcap --memory device --out seen.pcapng     then: tshark -r seen.pcapng
+
+${EXIT_CODES}`
+
+export function replayCommand(): Command {
+  const command = new Command('replay')
+    .description('replay a capture through the user-space stack; what landed where, and its hash')
+    .argument('<capture>', 'a pcap or pcapng file')
+    .addOption(
+      new Option('--memory <kind>', 'what payload lands in')
+        .choices(['page', 'device'])
+        .default('page'),
+    )
+    .option('--queues <number>', 'flows are spread over them', argument(parseCount(MAX_QUEUES)), 1)
+    .addOption(
+      new Option('--header-split <switch>', 'whether the NIC splits headers from payload')
+        .choices(['on', 'off'])
+        .default('on'),
+    )
+    .option('--out <file>', 'write what the host sees there, as pcapng')
+    .addHelpText('after', HELP)
+  return withJson(command).action((path: string, options: ReplayCommandOptions) =>
+    run('replay', { json: options.json === true }, (output, signal) =>
+      show(path, options, output, signal),
+    ),
+  )
+}
+
+async function show(
+  path: string,
+  { memory, queues, headerSplit, out }: ReplayCommandOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (memory === 'device' && headerSplit === 'off') {
+    throw usage(
+      '--memory device needs headers split off: the host has to read them. Leave --header-split on.',
+    )
+  }
+  let bytes = 0
+  const stop = output.progress({
+    label: 'replayed',
+    totalBytes: statSync(path, { throwIfNoEntry: false })?.size,
+    bytes: () => bytes,
+  })
+  let report: ReplayReport
+  try {
+    report = await replay(path, {
+      memory,
+      queues,
+      headerSplit: headerSplit === 'on',
+      signal,
+      onProgress: (received) => {
+        bytes = received
+      },
+      ...(out === undefined ? {} : { out }),
+    })
+  } finally {
+    stop()
+  }
+  for (const line of flowLines(report)) output.result(line)
+  for (const line of summaryLines(report)) output.result(line)
+  return { report: { memory, queues, headerSplit: headerSplit === 'on', ...report } }
+}

@@ -1,0 +1,90 @@
+/** The report of a replay for people: a row for each flow, and what became of the rest. */
+
+import type { FlowReport, ReplayDrops, ReplayReport } from '../../stack/index.ts'
+import { formatEndpoint } from '../endpoint.ts'
+import { roughRate, roughSize } from '../size.ts'
+
+const HEADINGS = [
+  'flow',
+  'bytes',
+  'packets',
+  'header pages',
+  'pages',
+  'net_iovs',
+  'missing',
+  'dropped',
+  'state',
+  'SHA-256',
+]
+/** Columns that are text, and stand on the left. */
+const TEXT = new Set([0, 8, 9])
+/** Hexadecimal digits of a hash that are shown; --json has them all. */
+const DIGITS = 16
+
+/** The table's lines; none without flows. */
+export function flowLines({ flows }: ReplayReport): string[] {
+  if (flows.length === 0) return []
+  const rows = [HEADINGS, ...flows.map(cells)]
+  const widths = HEADINGS.map((_, column) =>
+    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
+  )
+  return rows.map((row) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0
+        return TEXT.has(column) ? cell.padEnd(width) : cell.padStart(width)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function cells(flow: FlowReport): string[] {
+  const { landed, dropped } = flow
+  const from = formatEndpoint({ host: flow.source, port: flow.sourcePort })
+  const to = formatEndpoint({ host: flow.destination, port: flow.destinationPort })
+  return [
+    `${from} > ${to}`,
+    String(flow.bytes),
+    String(flow.packets),
+    String(landed.headerPages),
+    String(landed.pages),
+    String(landed.netIovs),
+    String(flow.protocol === 'tcp' ? flow.gapBytes : flow.cutBytes),
+    String(dropped.noRoom + dropped.outOfWindow),
+    flow.protocol === 'tcp' ? flow.state : flow.protocol,
+    flow.sha256.slice(0, DIGITS),
+  ]
+}
+
+/** Lines below the table. */
+export function summaryLines(report: ReplayReport): string[] {
+  const { capture, seconds, totals, cutPackets, nic } = report
+  const lines = [
+    `${capture.frames} frames, ${roughSize(capture.bytes)} in ${seconds.toFixed(2)} s: ${roughRate(capture.bytes, seconds)}; flows: ${totals.flows}, ${totals.bytes} bytes of streams`,
+    `checksums: ${nic.rx_csum_ok} right, ${nic.rx_csum_bad} wrong, ${nic.rx_csum_none} not looked at`,
+  ]
+  const drops = REASONS.filter(([reason]) => report.dropped[reason] > 0)
+  if (drops.length > 0) {
+    const texts = drops.map(([reason, text]) => `${report.dropped[reason]} ${text}`)
+    lines.push(`without a flow: ${texts.join(', ')}`)
+  }
+  if (capture.cutFrames + cutPackets > 0) {
+    lines.push(`cut by the capture: ${Math.max(capture.cutFrames, cutPackets)} frames`)
+  }
+  if (!report.complete) lines.push('ended before the end of the capture')
+  return lines
+}
+
+/** Why packets are in no flow, in the order in which they can be lost. */
+const REASONS: readonly (readonly [keyof ReplayDrops, string])[] = [
+  ['tooShort', 'shorter than an Ethernet header'],
+  ['noBuffer', 'for want of buffers'],
+  ['dmaFault', 'with DMA faults'],
+  ['stopped', 'on a stopped queue'],
+  ['unsplit', 'not split, on a queue of device memory'],
+  ['tooManyFrags', 'in too many pieces'],
+  ['other', 'neither TCP nor UDP, or fragments'],
+  ['malformed', 'malformed'],
+  ['tableFull', 'of too many flows'],
+]

@@ -1,0 +1,161 @@
+/**
+ * Hashing device memory on the device: what goes there is where the bytes are. Ranges are sent in
+ * batches, and their skbs freed when the device has gone over them.
+ */
+
+import { createHash } from 'node:crypto'
+import type { DeviceThread } from '../device/device-thread.ts'
+import type { DmaBufProxy, HashProxy } from '../device/memory-proxy.ts'
+import { type AnySkb, MAX_SKB_FRAGS } from '../skb/skb.ts'
+import type { StreamHash } from './stream-hash.ts'
+
+/** Ranges sent at once: a message costs as much as hashing some KiB. */
+const BATCH = 128
+
+/** All hashes of one dma-buf. */
+export class DeviceHashing {
+  readonly device: DeviceThread
+  readonly dmabuf: DmaBufProxy
+  /** Hashes with ranges that have not been sent. */
+  readonly #waiting = new Set<DeviceHash>()
+  readonly #maxHeld: number
+  #held = 0
+  #inFlight = 0
+  #failure: { readonly error: unknown } | undefined
+
+  /** At most `maxHeld` ranges wait to be sent, of all hashes together: each keeps memory from the NIC. */
+  constructor(device: DeviceThread, dmabuf: DmaBufProxy, maxHeld: number) {
+    this.device = device
+    this.dmabuf = dmabuf
+    this.#maxHeld = maxHeld
+  }
+
+  make(): StreamHash {
+    return new DeviceHash(this)
+  }
+
+  /** Whether the device has yet to go over something, after which its memory is free again. */
+  get busy(): boolean {
+    return this.#inFlight > 0
+  }
+
+  /** Sends all that waits. */
+  flush(): void {
+    for (const hash of this.#waiting) hash.flush()
+  }
+
+  /** Frees what was not sent. */
+  abandon(): void {
+    for (const hash of this.#waiting) hash.abandon()
+    this.#waiting.clear()
+  }
+
+  /** Throws what an update has failed with: no hash is right then. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  /** @internal */
+  hold(hash: DeviceHash, ranges: number): void {
+    this.#held += ranges
+    this.#waiting.add(hash)
+    if (this.#held >= this.#maxHeld) this.flush()
+  }
+
+  /** @internal Sees to the end of an update of `ranges` ranges that were held. */
+  sent(hash: DeviceHash, ranges: number, update: Promise<void>, skbs: readonly AnySkb[]): void {
+    this.#held -= ranges
+    this.#waiting.delete(hash)
+    this.#inFlight++
+    const end = (): void => {
+      this.#inFlight--
+      for (const skb of skbs) skb.free()
+    }
+    update.then(end, (error: unknown) => {
+      this.#failure ??= { error }
+      end()
+    })
+  }
+}
+
+class DeviceHash implements StreamHash {
+  readonly #all: DeviceHashing
+  /** Opened for the first bytes: most acknowledging directions have none. */
+  #hash: Promise<HashProxy> | undefined
+  #ranges: Float64Array | undefined
+  #count = 0
+  #skbs: AnySkb[] = []
+
+  constructor(all: DeviceHashing) {
+    this.#all = all
+  }
+
+  update(skb: AnySkb): void {
+    if (skb.headLength > skb.payloadOffset) {
+      this.#updateBytes(skb.head.slice(skb.payloadOffset, skb.headLength))
+    }
+    if (skb.kind === 'page') {
+      for (let at = 0; at < skb.fragCount; at++) {
+        const page = skb.frags[at]
+        const offset = skb.offsets[at] ?? 0
+        if (page === undefined) continue
+        this.#updateBytes(skb.owner.bytes(page).slice(offset, offset + (skb.lengths[at] ?? 0)))
+      }
+    }
+    if (skb.kind === 'page' || skb.fragCount === 0) {
+      skb.free()
+      return
+    }
+    this.#ranges ??= new Float64Array(2 * BATCH)
+    const ranges = this.#ranges
+    const { fragCount, places } = skb
+    for (let at = 0; at < fragCount; at++) {
+      const iov = skb.frags[at]
+      const start = iov === undefined ? 0 : (places?.offset(iov) ?? 0)
+      ranges[2 * this.#count] = start + (skb.offsets[at] ?? 0)
+      ranges[2 * this.#count + 1] = skb.lengths[at] ?? 0
+      this.#count++
+    }
+    this.#skbs.push(skb)
+    this.#all.hold(this, fragCount)
+    if (this.#count + MAX_SKB_FRAGS > BATCH) this.flush()
+  }
+
+  async digest(): Promise<string> {
+    this.flush()
+    if (this.#hash === undefined) return createHash('sha256').digest('hex')
+    const digest = (await this.#hash).digest()
+    const result = await digest
+    this.#all.check()
+    return result
+  }
+
+  flush(): void {
+    if (this.#count === 0 || this.#ranges === undefined) return
+    // The next batch is gathered before this one is posted.
+    const ranges = this.#ranges.slice(0, 2 * this.#count)
+    const { dmabuf } = this.#all
+    const update = this.#open().then((hash) => hash.update(dmabuf, ranges))
+    const count = this.#count
+    const skbs = this.#skbs
+    this.#count = 0
+    this.#skbs = []
+    this.#all.sent(this, count, update, skbs)
+  }
+
+  abandon(): void {
+    this.#count = 0
+    for (const skb of this.#skbs.splice(0)) skb.free()
+  }
+
+  #updateBytes(bytes: Uint8Array): void {
+    this.flush()
+    const update = this.#open().then((hash) => hash.updateBytes(bytes))
+    this.#all.sent(this, 0, update, [])
+  }
+
+  #open(): Promise<HashProxy> {
+    this.#hash ??= this.#all.device.openHash()
+    return this.#hash
+  }
+}

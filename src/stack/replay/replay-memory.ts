@@ -1,0 +1,249 @@
+/** What a replay receives into: pools, a driver over them, and hashes of what lands there. */
+
+import type { Netmem, Page } from '../../netmem.ts'
+import { createPool, dualPool } from '../../pool/create-pool.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import { sharedProvider } from '../../providers/shared.ts'
+import type { DeviceThread } from '../device/device-thread.ts'
+import type { DeviceMemoryProxy, DmaBufProxy } from '../device/memory-proxy.ts'
+import type { NicProxy } from '../device/nic-proxy.ts'
+import { bindRx, type RxBinding } from '../driver/bind-rx.ts'
+import type { QueueOptions } from '../driver/driver-queues.ts'
+import { NetmemDriver } from '../driver/netmem-driver.ts'
+import { PageDriver } from '../driver/page-driver.ts'
+import type { RxQueueStats } from '../driver/rx-queue.ts'
+import type { AnySkb } from '../skb/skb.ts'
+import { DeviceHashing } from './device-hash.ts'
+import { HostHash, type StreamHash } from './stream-hash.ts'
+
+/**
+ * Bytes of a buffer, and of the page or net_iov that it is. Copies to memory that threads share are
+ * fast where they are aligned, which the second of two merged segments is not: hence pages with room
+ * for a jumbo frame, and for few small ones. Device memory is not shared; hashing likes long pieces.
+ */
+const BUFFER_BYTES = { page: 16 * 1024, device: 64 * 1024 } as const
+/** Of all queues together, and of each queue at least. */
+const POOL_BYTES = 64 * 2 ** 20
+const LEAST_POOL_BYTES = 4 * 2 ** 20
+/** What a queue has posted of it: this part, but room for the longest frames. What circulates should stay in a processor's cache. */
+const RING_PART = 16
+const LEAST_RING_BYTES = 2 ** 20
+/** The part that may wait to be hashed. */
+const HASH_PART = 4
+const HEADER_BYTES = 256
+const HEADER_PAGE_BYTES = 4096
+
+export interface ReplayMemoryOptions {
+  readonly memory: 'page' | 'device'
+  readonly queues: number
+  readonly headerSplit: boolean
+  /** Whether the NIC makes one packet of consecutive segments. */
+  readonly coalesce: boolean
+  /** Gets every packet, and frees it. */
+  readonly deliver: (skb: AnySkb) => void
+}
+
+/** Opened by {@link openReplayMemory}. */
+export interface ReplayMemory {
+  /** Handles what has arrived; returns how many packets there were. */
+  poll(): number
+  makeHash(): StreamHash
+  /** Sends hashes on their way, so that the memory comes back. */
+  flush(): void
+  /** Whether memory is on its way back. */
+  readonly busy: boolean
+  /** Whether a queue had no more buffers to post when it last received. */
+  readonly dry: boolean
+  /** What the driver has counted, of all queues. */
+  stats(): RxQueueStats
+  /** Frees what was not hashed yet. */
+  abandon(): void
+  /** Stops, and resolves when all memory has come back: whoever has skbs has freed them before. */
+  close(): Promise<void>
+}
+
+/** Starts the queues of a NIC. Rejects as `PageDriver.open` and `bindRx` do, having given everything back. */
+export function openReplayMemory(
+  device: DeviceThread,
+  nic: NicProxy,
+  options: ReplayMemoryOptions,
+): Promise<ReplayMemory> {
+  return options.memory === 'page' ? openPages(nic, options) : openDevice(device, nic, options)
+}
+
+async function openPages(nic: NicProxy, options: ReplayMemoryOptions): Promise<ReplayMemory> {
+  const pools: PagePool<Page>[] = []
+  const { pages, pageSize, headerPool, queueOptions } = layOut(options)
+  for (let queue = 0; queue < options.queues; queue++) {
+    pools.push(createPool(sharedProvider({ pages, pageSize })))
+  }
+  const destroy = (): Promise<unknown> => destroyAll([...pools, headerPool])
+  try {
+    const { deliver } = options
+    const driver = await PageDriver.open(nic, { ...queueOptions, pools, deliver })
+    return {
+      poll: () => driver.poll(),
+      makeHash: () => new HostHash(),
+      flush: () => {},
+      busy: false,
+      get dry() {
+        return pools.some(({ available }) => available === 0)
+      },
+      stats: () => sum(options.queues, (queue) => driver.stats(queue)),
+      abandon: () => {},
+      close: async () => {
+        await driver.close()
+        await destroy()
+      },
+    }
+  } catch (error) {
+    await destroy()
+    throw error
+  }
+}
+
+async function openDevice(
+  device: DeviceThread,
+  nic: NicProxy,
+  options: ReplayMemoryOptions,
+): Promise<ReplayMemory> {
+  const { pages, pageSize, headerPool, queueOptions } = layOut(options)
+  // The driver starts with pages, which the first frame comes too late for.
+  const pools: PagePool<Netmem>[] = []
+  for (let queue = 0; queue < options.queues; queue++) {
+    pools.push(dualPool(sharedProvider({ pages: 1, pageSize })))
+  }
+  let driver: NetmemDriver | undefined
+  let bound: Bound | undefined
+  const close = async (): Promise<void> => {
+    await driver?.close()
+    await bound?.binding.released()
+    await bound?.dmabuf.close()
+    await bound?.memory.free()
+    await destroyAll([...pools, headerPool])
+  }
+  try {
+    const { deliver } = options
+    const opened = await NetmemDriver.open(nic, { ...queueOptions, pools, deliver })
+    driver = opened
+    const { binding, dmabuf, memory } = await bindAll(device, opened, pages * pageSize)
+    bound = { binding, dmabuf, memory }
+    const hashing = new DeviceHashing(device, dmabuf, pages / HASH_PART)
+    const dryQueues = new DryQueues(options.queues, (queue) => opened.stats(queue))
+    return {
+      poll: () => {
+        const packets = opened.poll()
+        if (packets > 0) dryQueues.look()
+        return packets
+      },
+      makeHash: () => hashing.make(),
+      flush: () => hashing.flush(),
+      get busy() {
+        return hashing.busy
+      },
+      get dry() {
+        return dryQueues.any
+      },
+      stats: () => sum(options.queues, (queue) => opened.stats(queue)),
+      abandon: () => hashing.abandon(),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Which queues found their pool dry when they last received: a driver's pools are its own. */
+class DryQueues {
+  readonly #stats: (queue: number) => RxQueueStats | undefined
+  readonly #packets: number[]
+  readonly #failed: number[]
+  readonly #dry: boolean[]
+
+  constructor(queues: number, stats: (queue: number) => RxQueueStats | undefined) {
+    this.#stats = stats
+    this.#packets = new Array<number>(queues).fill(0)
+    this.#failed = new Array<number>(queues).fill(0)
+    this.#dry = new Array<boolean>(queues).fill(false)
+  }
+
+  get any(): boolean {
+    return this.#dry.includes(true)
+  }
+
+  /** After something was received. */
+  look(): void {
+    for (let queue = 0; queue < this.#dry.length; queue++) {
+      const stats = this.#stats(queue)
+      if (stats === undefined || stats.packets === this.#packets[queue]) continue
+      this.#dry[queue] = stats.allocFailed !== this.#failed[queue]
+      this.#packets[queue] = stats.packets
+      this.#failed[queue] = stats.allocFailed
+    }
+  }
+}
+
+/** Device memory, and what of it is bound. */
+interface Bound {
+  readonly binding: RxBinding
+  readonly dmabuf: DmaBufProxy
+  readonly memory: DeviceMemoryProxy
+}
+
+/** Device memory for all queues of a driver, bound to them. */
+async function bindAll(
+  device: DeviceThread,
+  driver: NetmemDriver,
+  bytesPerQueue: number,
+): Promise<Bound> {
+  const bytes = driver.queueCount * bytesPerQueue
+  const memory = await device.memory(bytes)
+  const dmabuf = await memory.exportDmaBuf({ bytes })
+  const queues = Array.from({ length: driver.queueCount }, (_, queue) => queue)
+  return { binding: await bindRx(driver, { dmabuf, queues }), dmabuf, memory }
+}
+
+/** How much of everything each queue has. */
+function layOut(options: ReplayMemoryOptions): {
+  readonly pages: number
+  readonly pageSize: number
+  readonly headerPool: PagePool<Page>
+  readonly queueOptions: QueueOptions
+} {
+  const { queues, headerSplit, coalesce } = options
+  const pageSize = BUFFER_BYTES[options.memory]
+  const each = Math.max(LEAST_POOL_BYTES, POOL_BYTES / 2 ** Math.ceil(Math.log2(queues)))
+  const ringSize = Math.max(LEAST_RING_BYTES, each / RING_PART) / pageSize
+  const headerPages = Math.ceil((ringSize * HEADER_BYTES) / HEADER_PAGE_BYTES)
+  // One queue more: a queue that is bound has its new header buffers before it gives up the old.
+  const headerPool = createPool(
+    sharedProvider({ pages: (queues + 1) * headerPages, pageSize: HEADER_PAGE_BYTES }),
+  )
+  const queueOptions: QueueOptions = {
+    headerPool,
+    ringSize,
+    bufferBytes: pageSize,
+    headerBytes: HEADER_BYTES,
+    split: headerSplit ? 'headers' : 'off',
+    coalesce,
+  }
+  return { pages: each / pageSize, pageSize, headerPool, queueOptions }
+}
+
+async function destroyAll(pools: readonly (PagePool<Page> | PagePool<Netmem>)[]): Promise<void> {
+  for (const pool of pools) await pool.destroy()
+}
+
+function sum(queues: number, stats: (queue: number) => RxQueueStats | undefined): RxQueueStats {
+  const all: RxQueueStats = { packets: 0, droppedUnsplit: 0, droppedFrags: 0, allocFailed: 0 }
+  for (let queue = 0; queue < queues; queue++) {
+    const one = stats(queue)
+    if (one === undefined) continue
+    all.packets += one.packets
+    all.droppedUnsplit += one.droppedUnsplit
+    all.droppedFrags += one.droppedFrags
+    all.allocFailed += one.allocFailed
+  }
+  return all
+}

@@ -1,0 +1,106 @@
+/** What a replay found. */
+
+import type { RxQueueStats as DriverStats } from '../driver/rx-queue.ts'
+import type { FlowTableStats } from '../flow/flow-table.ts'
+import type { NicStats } from '../nic/nic-types.ts'
+import type { FlowReport, Landed } from './replay-flow.ts'
+
+/** What was not delivered to a flow, in packets, and why. */
+export interface ReplayDrops {
+  /** By the NIC: for want of buffers, memory that was not mapped, a queue that was stopped, no whole Ethernet header. */
+  readonly noBuffer: number
+  readonly dmaFault: number
+  readonly stopped: number
+  readonly tooShort: number
+  /** By the driver: not split (ARP, fragments and so on) on a queue of device memory. */
+  readonly unsplit: number
+  /** By the driver: in more pieces than an skb has frags. */
+  readonly tooManyFrags: number
+  /** Neither TCP nor UDP, or fragments. */
+  readonly other: number
+  /** Headers that contradict themselves. */
+  readonly malformed: number
+  /** More flows than there was room for. */
+  readonly tableFull: number
+}
+
+/** Sums over all flows. */
+export interface ReplayTotals {
+  readonly flows: number
+  readonly packets: number
+  readonly segments: number
+  readonly bytes: number
+  readonly landed: Landed
+  readonly duplicateBytes: number
+  readonly gaps: number
+  readonly gapBytes: number
+}
+
+export interface ReplayReport {
+  readonly capture: {
+    /** Frames that were read, those that the capture had cut among them, and their bytes. */
+    readonly frames: number
+    readonly cutFrames: number
+    readonly bytes: number
+  }
+  /** From the first frame to the last hash. */
+  readonly seconds: number
+  /** Whether all of the capture was replayed: a signal ends it early. */
+  readonly complete: boolean
+  /** Packets of flows of which only a part was there. */
+  readonly cutPackets: number
+  readonly dropped: ReplayDrops
+  /** The NIC's counters, of all queues. */
+  readonly nic: NicStats['device']
+  /** Each direction of each connection, by its first packet. */
+  readonly flows: readonly FlowReport[]
+  readonly totals: ReplayTotals
+}
+
+/** @internal */
+export function makeReport(
+  seen: Pick<ReplayReport, 'seconds' | 'complete' | 'cutPackets' | 'nic' | 'flows'>,
+  driver: DriverStats,
+  table: FlowTableStats,
+): ReplayReport {
+  const { nic, flows, ...rest } = seen
+  return {
+    capture: {
+      frames: nic.rx_packets + nic.rx_dropped + nic.rx_length_errors,
+      cutFrames: nic.rx_truncated,
+      bytes: nic.rx_bytes,
+    },
+    ...rest,
+    dropped: {
+      noBuffer: nic.rx_out_of_buffer,
+      dmaFault: nic.rx_dma_faults,
+      stopped: nic.rx_stopped,
+      tooShort: nic.rx_length_errors,
+      unsplit: driver.droppedUnsplit,
+      tooManyFrags: driver.droppedFrags,
+      other: table.otherPackets,
+      malformed: table.malformed,
+      tableFull: table.tableFull,
+    },
+    nic,
+    flows,
+    totals: sum(flows),
+  }
+}
+
+function sum(flows: readonly FlowReport[]): ReplayTotals {
+  const landed: Landed = { headerPages: 0, pages: 0, netIovs: 0 }
+  const totals = { packets: 0, segments: 0, bytes: 0, duplicateBytes: 0, gaps: 0, gapBytes: 0 }
+  for (const flow of flows) {
+    totals.packets += flow.packets
+    totals.segments += flow.segments
+    totals.bytes += flow.bytes
+    totals.duplicateBytes += flow.duplicateBytes
+    totals.gaps += flow.gaps
+    totals.gapBytes += flow.gapBytes
+    landed.headerPages += flow.landed.headerPages
+    landed.pages += flow.landed.pages
+    landed.netIovs += flow.landed.netIovs
+  }
+  return { flows: flows.length, ...totals, landed }
+}

@@ -1,0 +1,206 @@
+/**
+ * Replays a capture file through the whole stack: link, NIC, driver, skbs, flows. Both directions
+ * of every flow are put in order, and hashed where their bytes landed.
+ */
+
+import { access, constants, stat } from 'node:fs/promises'
+import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises'
+import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { openDeviceThread } from '../device/device-thread.ts'
+import type { NicProxy } from '../device/nic-proxy.ts'
+import type { DeviceError } from '../device-error.ts'
+import type { FaultOptions } from '../link/faults.ts'
+import type { AnySkb } from '../skb/skb.ts'
+import { HostView } from './host-view.ts'
+import { ReplayFlows } from './replay-flows.ts'
+import { openReplayMemory, type ReplayMemory } from './replay-memory.ts'
+import { makeReport, type ReplayReport } from './replay-report.ts'
+
+export interface ReplayOptions {
+  /** What payload lands in: pages, which is the default, or device memory. */
+  readonly memory?: 'page' | 'device'
+  /** RX queues that flows are spread over: 1 to 64; 1 by default. */
+  readonly queues?: number
+  /** Whether the NIC splits headers from payload; on by default, and needed for device memory. */
+  readonly headerSplit?: boolean
+  /** Whether the NIC verifies checksums; on by default. */
+  readonly verifyChecksums?: boolean
+  /** Faults on the way from the file to the NIC. */
+  readonly faults?: FaultOptions
+  /**
+   * A pcapng file to write what the host sees to: each packet with its queue and hash, stamped when
+   * it was seen, partial checksums completed, and without payload that is device memory.
+   */
+  readonly out?: string
+  /** Ends the replay early: the report is of what came until then. */
+  readonly signal?: AbortSignal
+  /** Is told now and then how many bytes of packets have come. */
+  readonly onProgress?: (bytes: number) => void
+}
+
+/** Empty rounds before it sleeps: what has arrived is a fraction of a ring then. */
+const IDLE_ROUNDS = 64
+const IDLE_MS = 1
+/** A queue that has been without buffers for so long will get none: those who wait for missing segments have them. */
+const DRY_MS = 100
+/** A replay can wait, and a frame that is dropped is missing in a stream. */
+const PAUSE_LIMIT_MS = 60_000
+const MAX_QUEUES = 64
+
+/**
+ * Replays a pcap or pcapng file, as fast as it is taken.
+ *
+ * Rejects with NETMEM_CAPTURE_INVALID for what is no capture or contradicts itself,
+ * NETMEM_BIND_HEADER_SPLIT for device memory without header split, NETMEM_OUT_OF_RANGE,
+ * NETMEM_INVALID_ARGUMENT, and the system's own error for a file that cannot be read or written.
+ */
+export async function replay(path: string, options: ReplayOptions = {}): Promise<ReplayReport> {
+  checkOptions(options)
+  const { queues = 1, verifyChecksums = true, faults } = options
+  await checkFiles(path, options.out)
+  await using device = await openDeviceThread()
+  device.ref()
+  const nic = await device.nic({
+    queues,
+    link: { kind: 'capture', path, ...(faults === undefined ? {} : { faults }) },
+    settings: { pause: true, pauseLimitMs: PAUSE_LIMIT_MS, verifyChecksums },
+    up: false,
+  })
+  return await new Replay(nic, options).run((deliver) =>
+    openReplayMemory(device, nic, {
+      memory: options.memory ?? 'page',
+      queues,
+      headerSplit: options.headerSplit ?? true,
+      // Merged packets are no frames that anybody has sent.
+      coalesce: options.out === undefined,
+      deliver,
+    }),
+  )
+}
+
+class Replay {
+  readonly #nic: NicProxy
+  readonly #options: ReplayOptions
+  #bytes = 0
+  /** Nothing arrives any more, for a reason if there is one. */
+  #over = false
+  #failure: DeviceError | undefined
+
+  constructor(nic: NicProxy, options: ReplayOptions) {
+    this.#nic = nic
+    this.#options = options
+    void nic.ended.then((failure) => {
+      this.#over = true
+      this.#failure = failure
+    })
+  }
+
+  async run(
+    open: (deliver: (skb: AnySkb) => void) => Promise<ReplayMemory>,
+  ): Promise<ReplayReport> {
+    const { out, headerSplit = true } = this.#options
+    const flows = new ReplayFlows(() => memory.makeHash(), headerSplit)
+    let view: HostView | undefined
+    const memory = await open((skb) => {
+      this.#bytes += skb.headLength + skb.dataLength
+      const flow = flows.find(skb)
+      view?.write(skb, flows.layout)
+      if (flow === undefined) skb.free()
+      else flow.receive(skb, flows.layout)
+    })
+    try {
+      if (out !== undefined) view = new HostView(out)
+      const beganMs = performance.now()
+      await this.#nic.up()
+      const complete = await this.#receive(memory, flows, view)
+      const reports = await flows.finish()
+      const seconds = (performance.now() - beganMs) / 1000
+      const nic = (await this.#nic.stats()).device
+      return makeReport(
+        { seconds, complete, cutPackets: flows.cut, nic, flows: reports },
+        memory.stats(),
+        flows.stats(),
+      )
+    } finally {
+      flows.abandon()
+      memory.abandon()
+      try {
+        await memory.close()
+      } finally {
+        view?.close()
+      }
+    }
+  }
+
+  /** Receives until nothing comes any more; whether that was all of it. */
+  async #receive(
+    memory: ReplayMemory,
+    flows: ReplayFlows,
+    view: HostView | undefined,
+  ): Promise<boolean> {
+    const { signal, onProgress } = this.#options
+    let idle = 0
+    let drySinceMs: number | undefined
+    let stopped = false
+    for (;;) {
+      if (signal?.aborted === true && !stopped) {
+        stopped = true
+        await this.#nic.down()
+      }
+      const packets = memory.poll()
+      view?.check()
+      if (packets > 0) {
+        idle = 0
+        drySinceMs = undefined
+        onProgress?.(this.#bytes)
+        await nextRound()
+        continue
+      }
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#over || stopped) return this.#over
+      // Nothing may wait for memory that waits to be hashed.
+      memory.flush()
+      if (!memory.dry || memory.busy) drySinceMs = undefined
+      else {
+        const nowMs = performance.now()
+        drySinceMs ??= nowMs
+        if (nowMs - drySinceMs >= DRY_MS) {
+          flows.giveUp()
+          drySinceMs = undefined
+        }
+      }
+      if (++idle < IDLE_ROUNDS) await nextRound()
+      else await sleep(IDLE_MS)
+    }
+  }
+}
+
+function checkOptions({ memory, queues, headerSplit, verifyChecksums }: ReplayOptions): void {
+  if (memory !== undefined && memory !== 'page' && memory !== 'device') {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `memory must be 'page' or 'device', not ${String(memory)}.`,
+    )
+  }
+  for (const [name, value] of Object.entries({ headerSplit, verifyChecksums })) {
+    if (value === undefined || typeof value === 'boolean') continue
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `${name} must be true or false, not ${typeof value}.`,
+    )
+  }
+  checkInteger('queues', queues ?? 1, 1, MAX_QUEUES)
+}
+
+/** The capture can be read, and is not the file that would be written over. */
+async function checkFiles(path: string, out: string | undefined): Promise<void> {
+  await access(path, constants.R_OK)
+  if (out === undefined) return
+  const { dev, ino } = await stat(path)
+  const there = await stat(out).catch(() => undefined)
+  if (there?.dev !== dev || there.ino !== ino) return
+  throw new ArgumentRangeError(
+    'NETMEM_INVALID_ARGUMENT',
+    `${out} is the capture itself, which would be written over. Write to another file.`,
+  )
+}
