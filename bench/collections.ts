@@ -36,7 +36,7 @@ export const collections: Figure = {
         unit: '/GB',
         better: 'less',
         ...sides,
-        target: { of: 'ours', is: 'at most', value: 10, by: 'worst' },
+        target: { of: 'ours', is: 'at most', value: 10, by: 'median' },
       }),
     ]
   },
