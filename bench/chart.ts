@@ -66,9 +66,9 @@ function isPositive(ratio: number): boolean {
   return Number.isFinite(ratio) && ratio > 0
 }
 
-/** Informational comparisons of netmem with itself are in the table only. */
+/** What stands against no peer of ours, netmem with itself or with a bound, is in the table only. */
 function isPrime({ id }: Measure): boolean {
-  return !id.startsWith('page-size')
+  return !['page-size', 'stack', 'data-events-limit'].some((prefix) => id.startsWith(prefix))
 }
 
 function escaped(text: string): string {

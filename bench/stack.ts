@@ -23,9 +23,9 @@ type Wish = Pick<StackRequest, 'memory'> & Partial<StackRequest>
 
 const GB = 1_000_000_000
 
-/** One run in a process of its own. */
-function flow(context: Context, wish: Wish): () => Promise<Sample> {
-  const bytes = context.quick ? GB / 20 : 4 * GB
+/** One run in a process of its own; `times` as long as usual where little is to be told apart. */
+function flow(context: Context, wish: Wish, times = 1): () => Promise<Sample> {
+  const bytes = context.quick ? GB / 20 : 4 * times * GB
   return async () => {
     await using child = new Child('stack')
     const request = { checksum: 'partial', take: 'frags', coalesce: false, ...wish } as const
@@ -117,8 +117,8 @@ async function against(
 ): Promise<readonly Measure[]> {
   const samples = await alternate(
     context,
-    flow(context, { memory: ours }),
-    flow(context, { memory: peer }),
+    flow(context, { memory: ours }, 3),
+    flow(context, { memory: peer }, 3),
   )
   return [
     measure(samples, 'gbPerS', {
