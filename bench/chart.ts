@@ -7,8 +7,8 @@
 import type { Machine } from './machine.ts'
 import { brief, isMet, type Measure, median, medianRatio } from './measure.ts'
 
-const WIDTH = 880
-const LABELS = 330
+const WIDTH = 900
+const LABELS = 350
 const RIGHT = 130
 const TOP = 56
 const ROW = 34

@@ -88,7 +88,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'http-memory-fetch',
-          title: 'into fresh memory',
+          title: 'HTTP, into fresh memory',
           ours: 'getInto, Uint8Array',
           peer: 'fetch().arrayBuffer()',
           ...atLeast(4),
@@ -96,7 +96,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           metric: 'peakRatio',
           id: 'http-memory-peak',
-          title: 'into fresh memory: resident memory',
+          title: 'HTTP, into fresh memory: resident memory',
           unit: '× payload',
           better: 'less',
           ours: 'getInto, Uint8Array',
@@ -113,7 +113,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'http-memory-curl',
-          title: 'into fresh memory',
+          title: 'HTTP, into fresh memory',
           ours: 'getInto, Uint8Array',
           peer: 'curl -o /dev/shm/…',
           ...atLeast(1),
@@ -127,7 +127,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'http-file-curl',
-          title: 'into a file in /dev/shm',
+          title: 'HTTP, into a file in /dev/shm',
           ours: 'getInto, 16 MiB pool',
           peer: 'curl -o /dev/shm/…',
           ...atLeast(1),
@@ -135,7 +135,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           metric: 'peakMiB',
           id: 'http-file-peak',
-          title: 'into a file: resident memory over base',
+          title: 'HTTP, into a file: resident memory over base',
           unit: 'MiB',
           better: 'less',
           ours: 'getInto, 16 MiB pool',
@@ -151,7 +151,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'http-pool-curl',
-          title: 'through a pool, discarded',
+          title: 'HTTP, through a pool, discarded',
           ours: 'getInto, 16 MiB pool',
           peer: 'curl -o /dev/null',
           ...atLeast(0.9),
@@ -165,7 +165,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'http-memory-again',
-          title: 'into memory used before',
+          title: 'HTTP, into memory used before',
           ours: 'used before',
           peer: 'fresh',
         },
@@ -178,7 +178,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'http-sha256',
-          title: 'with its digest',
+          title: 'HTTP, with its digest',
           ours: 'getInto, sha256',
           peer: 'sha256 alone',
           ...atLeast(0.95),
@@ -192,7 +192,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'https-fetch',
-          title: 'https into fresh memory',
+          title: 'HTTPS, into fresh memory',
           ours: 'getInto, Uint8Array',
           peer: 'fetch().arrayBuffer()',
           ...atLeast(2),
@@ -206,7 +206,7 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
         {
           ...speed,
           id: 'https-curl',
-          title: 'https into fresh memory',
+          title: 'HTTPS, into fresh memory',
           ours: 'getInto, Uint8Array',
           peer: 'curl -o /dev/shm/…',
         },
@@ -230,7 +230,7 @@ async function ranges(context: Context, { limited, bytes, file }: Server): Promi
   return [
     measure(samples, 'gbPerS', {
       id: 'http-ranges',
-      title: '100 MB/s for each connection',
+      title: 'HTTP, 100 MB/s for each connection',
       unit: 'GB/s',
       better: 'more',
       ours: `${RANGES} ranges at once`,
@@ -248,7 +248,7 @@ async function small(context: Context, { small, file }: Server): Promise<Measure
   return [
     measure(samples, 'perS', {
       id: 'http-small',
-      title: 'bodies of 4 KiB, 8 at a time',
+      title: 'HTTP, bodies of 4 KiB, 8 at a time',
       unit: '/s',
       better: 'more',
       ours: 'getInto',
