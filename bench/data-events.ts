@@ -36,11 +36,11 @@ export const dataEvents: Figure = {
   },
 }
 
-/** The most that any receiver could show with `iperf3 -c`: one that copies nothing. */
+/** What `iperf3 -c` reaches against a receiver that copies nothing; it sleeps between reads, as iperf3 does. */
 async function senderLimit(context: Context, peer: number): Promise<readonly Measure[]> {
   using library = await compile('discard-reads.c', '-shared', '-fPIC')
   if (library === undefined) {
-    context.log('  no C compiler (cc): what the sender could do at most was not measured')
+    context.log('  no C compiler (cc): a receiver that copies nothing was not measured')
     return []
   }
   await using server = await iperf3Server(library.path)

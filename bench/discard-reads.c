@@ -1,7 +1,7 @@
 /*
  * Preloaded into `iperf3 -s`, makes it a receiver that copies nothing: large reads from a socket
- * have the kernel drop the bytes (MSG_TRUNC, tcp(7)). What its sender reaches then is the most that
- * any receiver could show with that sender.
+ * have the kernel drop the bytes (MSG_TRUNC, tcp(7)). What its sender reaches then says how much of a
+ * figure is the receiver's copying.
  */
 #define _GNU_SOURCE
 #include <stddef.h>
