@@ -30,14 +30,14 @@ export const dataEvents: Figure = {
     const sides = [ours.port, peer.port] as const
     return [
       ...(await tcpMeasures(context, sides, 'copying', what, 1.7)),
-      ...(await senderLimit(context, peer.port)),
+      ...(await withoutCopying(context, peer.port)),
       ...(await tcpMeasures(context, sides, 'zero-copy', what, undefined)),
     ]
   },
 }
 
 /** What `iperf3 -c` reaches against a receiver that copies nothing; it sleeps between reads, as iperf3 does. */
-async function senderLimit(context: Context, peer: number): Promise<readonly Measure[]> {
+async function withoutCopying(context: Context, peer: number): Promise<readonly Measure[]> {
   using library = await compile('discard-reads.c', '-shared', '-fPIC')
   if (library === undefined) {
     context.log('  no C compiler (cc): a receiver that copies nothing was not measured')
