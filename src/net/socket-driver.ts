@@ -3,6 +3,8 @@
  * or dry connection holds no page, and what it posts is a small buffer of its own. A read that
  * fits that buffer is copied out (rx-copybreak); a read that fills it goes on in a page. It owns
  * the memory that the socket may write next before it hands up what was filled.
+ *
+ * A long file: one state machine, in which every way of arriving decides what is posted next.
  */
 
 import { ConnectionError, LifetimeError } from '../errors.ts'

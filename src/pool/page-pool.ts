@@ -6,6 +6,8 @@
  * single comparison proves kind, generation, pool and sole ownership, or `SHARED` while there are
  * several references, counted beside. Putting moves a slot to its next generation, a handle that
  * nobody has until it is handed out; `alloc` need not touch the state at all.
+ *
+ * A long file: one class, whose slow paths need the private fields that make its fast path fast.
  */
 
 import { checkInteger, LifetimeError } from '../errors.ts'

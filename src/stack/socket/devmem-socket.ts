@@ -2,6 +2,9 @@
  * The receiving half of a TCP socket that knows devmem TCP: a queue of skbs in order, and the
  * kernel's calls over it (Linux, tcp_recvmsg_locked, tcp_recvmsg_dmabuf, sock_devmem_dontneed).
  * What puts skbs in order, and what acknowledges them, is not here.
+ *
+ * A long file: the stack's and the application's side of one queue, and half of it is what the
+ * calls promise.
  */
 
 import { checkInteger } from '../../errors.ts'
