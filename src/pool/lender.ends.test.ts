@@ -33,7 +33,9 @@ test('a thread that ends at any step of giving back takes nothing with it', asyn
     attached.receive(some(returned)).release()
     // Marked as returned, and not yet on the list of what is.
     assert.ok(halfway?.kind === 'page')
-    words[2 + halfway.entry] = -(2 ** 31)
+    const state = 16 + 2 * halfway.entry
+    assert.equal(words[state], halfway.stamp, 'this is where the state of an entry is')
+    words[state] = -(2 ** 31)
     thread.emit('exit')
     assert.equal(pool.out, 0)
     assert.equal(pool.stats().recycle.released_refcnt, 3 * (round + 1))
@@ -64,5 +66,28 @@ test('a thread that has ended already gives back at once what it is lent', async
     assert.equal(pool.available, 2)
     assert.equal(pool.stats().recycle.released_refcnt, before + 1)
   }
+  await end(pool)
+})
+
+test('a thread that ended before it could notify does not silence the others', async () => {
+  const { pool, share } = lendingPool(2)
+  const attached = attach(share)
+  const [first, second] = [1, 2].map((word) => {
+    const lent = some(some(writtenFrag(pool, word)).lend({ once: () => undefined }))
+    return attached.receive(lent)
+  })
+  assert.equal(pool.alloc(), undefined)
+  const woken = pool.whenAvailable()
+  const { notify } = Atomics
+  Atomics.notify = () => 0
+  first?.release()
+  Atomics.notify = notify
+  assert.equal(pool.available, 1, 'the owner happens to look')
+  await woken
+  const page = some(pool.alloc())
+  const wokenAgain = pool.whenAvailable()
+  second?.release()
+  await wokenAgain
+  pool.put(page)
   await end(pool)
 })
