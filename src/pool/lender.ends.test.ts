@@ -71,6 +71,8 @@ test('a thread that has ended already gives back at once what it is lent', async
 
 test('a thread that ended before it could notify does not silence the others', async () => {
   const { pool, share } = lendingPool(2)
+  // Waiting for other threads keeps no process alive.
+  const alive = setInterval(() => {}, 1000)
   const attached = attach(share)
   const [first, second] = [1, 2].map((word) => {
     const lent = some(some(writtenFrag(pool, word)).lend({ once: () => undefined }))
@@ -89,5 +91,6 @@ test('a thread that ended before it could notify does not silence the others', a
   second?.release()
   await wokenAgain
   pool.put(page)
+  clearInterval(alive)
   await end(pool)
 })
