@@ -69,6 +69,8 @@ export type ErrorCode =
   | 'NETMEM_HTTP_FILE'
   | 'NETMEM_HTTP_NEEDS_UNDICI'
   | 'NETMEM_DIGEST_MISMATCH'
+  // Linux
+  | 'NETMEM_LINUX_UNAVAILABLE'
 
 /**
  * What every error of netmem's own kinds is an instance of. Mistakes of the caller are
@@ -93,6 +95,9 @@ export class LifetimeError extends NetmemError {}
 
 /** A connection that could not be made, broke, timed out, or was aborted. */
 export class ConnectionError extends NetmemError {}
+
+/** Something that only Linux can do, and not here. */
+export class LinuxError extends NetmemError {}
 
 /** A value of the wrong type, with a code. */
 export class ArgumentTypeError extends TypeError {

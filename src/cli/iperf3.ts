@@ -8,6 +8,7 @@ import { CliError, type Described, describeError, EXIT_CODES } from './exit.ts'
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './iperf3/report.ts'
 import { serveIperf3 } from './iperf3/server.ts'
 import type { Iperf3Summary } from './iperf3/summary.ts'
+import { lowWaterIfAny } from './low-water.ts'
 import { describePool, type ListenOptions, makePool, withListenOptions } from './options.ts'
 import type { Output } from './output.ts'
 import { type Outcome, run } from './run.ts'
@@ -41,7 +42,12 @@ async function iperf3(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const pool = makePool(options)
-  const listener = await listen({ pool, host: options.host, port: options.port })
+  const listener = await listen({
+    pool,
+    host: options.host,
+    port: options.port,
+    ...(await lowWaterIfAny()),
+  })
   output.note(
     `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
   )

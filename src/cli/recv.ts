@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { listen } from '../net/index.ts'
 import { formatEndpoint } from './endpoint.ts'
 import { EXIT_CODES, usage } from './exit.ts'
+import { lowWaterIfAny } from './low-water.ts'
 import {
   describePool,
   type ListenOptions,
@@ -61,7 +62,13 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
     throw usage('--out takes one connection, since there is one destination: add --once.')
   }
   const pool = makePool(options)
-  await using listener = await listen({ pool, host: options.host, port: options.port, signal })
+  await using listener = await listen({
+    pool,
+    host: options.host,
+    port: options.port,
+    signal,
+    ...(await lowWaterIfAny()),
+  })
   const wishes: Wishes = {
     sink: options.out === undefined ? undefined : await Sink.open(options.out),
     pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),

@@ -242,7 +242,8 @@ async function dial(
   const host = hostOf(url)
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
   const began = performance.now()
-  const common = { pool, host, port, connectTimeoutMs: settings.connectTimeoutMs }
+  const { connectTimeoutMs, lowWater } = settings
+  const common = { pool, host, port, connectTimeoutMs, ...(lowWater && { lowWater }) }
   // The connection may outlive this transfer, and its signal.
   const attempt = new AbortController()
   const abort = (): void => attempt.abort(abortion.signal.reason)

@@ -12,6 +12,7 @@ import { Pace } from './pace.ts'
 import type { ResponseHead } from './response-head.ts'
 import { headPool, type Settings } from './settings.ts'
 import type { RangeTarget } from './target.ts'
+import { readTouched } from './touch-ahead.ts'
 
 /** Memory that bodies can be received into. */
 export type Memory = Uint8Array | ArrayBufferLike
@@ -70,7 +71,7 @@ export class MemoryTarget implements RangeTarget {
     for (;;) {
       const base = this.#position
       const part = this.#intact().subarray(base, Math.min(size, base + window))
-      const bytes = await body.readInto(part, (filled) => {
+      const bytes = await readTouched(body, part, (filled) => {
         this.#position = base + filled
         digest?.advance(this.#position)
         onProgress?.(this.#position)
@@ -96,7 +97,7 @@ export class MemoryTarget implements RangeTarget {
     onBytes: (bytes: number) => void,
   ): Promise<void> {
     checkInteger('at', at, 0, this.#size - length)
-    await body.readInto(this.#intact().subarray(at, at + length), onBytes)
+    await readTouched(body, this.#intact().subarray(at, at + length), onBytes)
     this.#intact()
   }
 

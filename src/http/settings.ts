@@ -2,6 +2,7 @@
 
 import type tls from 'node:tls'
 import { ArgumentTypeError, checkInteger } from '../errors.ts'
+import type { LowWater } from '../net/low-water.ts'
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
@@ -61,6 +62,8 @@ export interface GetOptions {
   readonly maxBytesPerSecond?: number
   /** Options of `tls.connect`: certificates, for one. After a redirect to another origin those that say who one is are left out. */
   readonly tls?: tls.ConnectionOptions
+  /** As that of `connect`: `lowWater` of `netmem/linux`. For connections that this transfer makes. */
+  readonly lowWater?: LowWater
   /** Keeps connections for later transfers: `true` by default, in a cache that all share. */
   readonly keepAlive?: boolean | ConnectionCache
   /**
@@ -95,6 +98,7 @@ export interface Settings {
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly maxBytesPerSecond: number
   readonly tls: tls.ConnectionOptions | undefined
+  readonly lowWater: LowWater | undefined
   readonly cache: ConnectionCache | undefined
   readonly decompress: boolean
   readonly proxy: boolean
@@ -138,6 +142,7 @@ export function settingsOf(options: GetOptions): Settings {
       Number.MAX_SAFE_INTEGER,
     ),
     tls: options.tls,
+    lowWater: options.lowWater,
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
     decompress: options.decompress ?? false,
     proxy: options.proxy ?? true,

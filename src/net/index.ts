@@ -18,6 +18,7 @@ export type {
   ConnectionState,
 } from './connection.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
+export type { LowWater } from './low-water.ts'
 export { type PipeOptions, pipeTo } from './pipe.ts'
 export { receiveBody } from './receive-body.ts'
 export { type ReceiveIntoOptions, receiveInto } from './receive-into.ts'

@@ -28,6 +28,8 @@ export interface PostedReads {
   readonly socket: net.Socket
   /** Goes on reading. */
   resume(): void
+  /** The socket's file descriptor; -1 where there is none, or not any more. */
+  fd(): number
   /** Posts another buffer in place of one into which nothing has arrived; false if that can't be had. */
   repost(buffer: Uint8Array): boolean
 }
@@ -66,6 +68,8 @@ export function onPeersEnd(socket: net.Socket, ended: () => void): void {
 
 /** The parts of a libuv stream handle that this file uses. */
 interface Handle {
+  /** Of POSIX systems. */
+  readonly fd?: number
   reading: boolean
   /** Gets what was read, returns the next buffer; called without either when a read found nothing. */
   onread: (data: unknown) => unknown
@@ -240,6 +244,10 @@ function posted(socket: net.Socket): PostedReads {
     resume: () => {
       socket.resume()
     },
+    fd: () => {
+      const handle: unknown = Reflect.get(socket, '_handle')
+      return isHandle(handle) ? (handle.fd ?? -1) : -1
+    },
     repost: (buffer) => {
       const handle: unknown = Reflect.get(socket, '_handle')
       if (!isHandle(handle)) return false
@@ -259,6 +267,7 @@ function copied(socket: net.Socket, reader: Reader): PostedReads {
     resume: () => {
       socket.resume()
     },
+    fd: () => -1,
     repost: () => true,
   }
 }

@@ -222,10 +222,10 @@ for (const smallBufferBytes of [2048, 16_384]) {
 
 test('posting another buffer, which costs Node.js memory, is not done for ever', async () => {
   const pool = createPool(hostProvider({ pages: 4, pageSize: page }))
-  const driver = new SocketDriver(pool, small, Number.POSITIVE_INFINITY)
+  const driver = new SocketDriver(pool, small, Number.POSITIVE_INFINITY, undefined)
   let reposts = 0
   const repost = (): boolean => ++reposts > 0
-  driver.start({ socket: new net.Socket(), resume: () => {}, repost })
+  driver.start({ socket: new net.Socket(), resume: () => {}, fd: () => -1, repost })
   const smallBuffer = driver.post()
   assert.equal(smallBuffer.byteLength, small)
   let posted = smallBuffer

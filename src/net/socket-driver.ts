@@ -15,6 +15,7 @@ import type { PagePool } from '../pool/page-pool.ts'
 import { busyPoll } from './busy-poll.ts'
 import { goneMeanwhile } from './destination.ts'
 import { FragQueue } from './frag-queue.ts'
+import { type LowWater, LowWaterMark } from './low-water.ts'
 import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
 import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
@@ -44,6 +45,8 @@ export class SocketDriver implements Reader, Taker {
   /** All of the memory that the small buffer is part of. */
   readonly #whole: Uint8Array
   readonly #burst: number
+  readonly #lowWater: LowWater | undefined
+  #mark: LowWaterMark | undefined
   #reads: PostedReads | undefined
 
   // The page that is being filled; one reference of it is the driver's.
@@ -73,18 +76,28 @@ export class SocketDriver implements Reader, Taker {
    * `smallBytes`: the size of the small buffer; a page at the most. `burst`: how many bytes in one
    * read say that more is to come although they did not fill the page.
    */
-  constructor(pool: PagePool<Page>, smallBytes: number, burst: number) {
+  constructor(
+    pool: PagePool<Page>,
+    smallBytes: number,
+    burst: number,
+    lowWater: LowWater | undefined,
+  ) {
     this.#pool = pool
     this.#supply = PageSupply.of(pool)
     this.#whole = takeSmallBuffer()
     this.#small = this.#whole.subarray(0, Math.min(smallBytes, pool.pageSize))
     this.#burst = burst
+    this.#lowWater = lowWater
   }
 
   /** The socket to read. */
   start(reads: PostedReads): void {
     this.#reads = reads
+    if (this.#lowWater !== undefined) {
+      this.#mark = new LowWaterMark(this.#lowWater, () => reads.fd())
+    }
     reads.socket.once('close', () => {
+      this.#mark?.stop()
       this.#small = this.#small.subarray(0, 0)
       putSmallBuffer(this.#whole)
     })
@@ -212,8 +225,10 @@ export class SocketDriver implements Reader, Taker {
     else this.#arrivedInSmall(bytes)
     // Once stopped, only resuming starts again: TLS has more to deliver after it was told to stop.
     this.#reading = this.#reading && this.#wantsMore()
+    const bulk = this.#posted !== 'small'
+    if (bulk) this.#mark?.arrived(bytes, this.#transfer?.left ?? Number.POSITIVE_INFINITY)
     if (!this.#reading) this.#dropPage()
-    else if (this.#posted !== 'small') busyPoll()
+    else if (bulk && this.#mark?.raised !== true) busyPoll()
     return this.#reading
   }
 

@@ -42,6 +42,11 @@ export class Transfer {
     return this.view.byteLength === this.length
   }
 
+  /** Bytes that are still to come. */
+  get left(): number {
+    return this.length - this.filled
+  }
+
   /** What is still to be filled; nothing of memory that is gone. */
   get rest(): Uint8Array {
     if (!this.intact) return NOTHING

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { type GetDestination, type GetOptions, type GetResult, getInto } from '../../http/index.ts'
 import type { Page, PagePool } from '../../index.ts'
 import { type Described, describeError } from '../exit.ts'
+import { lowWaterIfAny } from '../low-water.ts'
 import { makePool } from '../options.ts'
 import type { Output } from '../output.ts'
 import { Sink } from '../recv/sink.ts'
@@ -50,7 +51,12 @@ export class Downloads {
   readonly #summaries: Summary[] = []
   #stdout: Sink | undefined
 
-  private constructor(wishes: Wishes, output: Output, signal: AbortSignal, ca: string | undefined) {
+  private constructor(
+    wishes: Wishes,
+    output: Output,
+    signal: AbortSignal,
+    more: Pick<GetOptions, 'tls' | 'lowWater'>,
+  ) {
     this.#wishes = wishes
     this.#output = output
     this.#signal = signal
@@ -63,13 +69,14 @@ export class Downloads {
       decompress: wishes.decompress === true,
       sha256: wishes.sha256 ?? false,
       ...(wishes.limit === undefined ? {} : { maxBytesPerSecond: Math.max(1024, wishes.limit) }),
-      ...(ca === undefined ? {} : { tls: { ca } }),
+      ...more,
     }
   }
 
   static async open(wishes: Wishes, output: Output, signal: AbortSignal): Promise<Downloads> {
     const ca = wishes.cacert === undefined ? undefined : await readFile(wishes.cacert, 'utf8')
-    return new Downloads(wishes, output, signal, ca)
+    const tls = ca === undefined ? {} : { tls: { ca } }
+    return new Downloads(wishes, output, signal, { ...tls, ...(await lowWaterIfAny()) })
   }
 
   /** Gets one URL. Never rejects: what went wrong is in the summary. */

@@ -1,0 +1,55 @@
+/** Fresh memory in huge pages: mapped 2 MiB at a time when it is first written to, not 4 KiB. */
+
+import { checkInteger } from '../errors.ts'
+import { libc } from './libc.ts'
+
+/** x86-64's and most of arm64's (Documentation/admin-guide/mm/transhuge.rst). */
+const HUGE_PAGE_BYTES = 2 * 1024 * 1024
+/** K: include/uapi/asm-generic/mman-common.h */
+const MADV_HUGEPAGE = 14
+
+/** What kind of memory. */
+export interface HugeMemoryOptions {
+  /** A `SharedArrayBuffer`, for threads to share; false by default. */
+  readonly shared?: boolean
+}
+
+/**
+ * `bytes` bytes of fresh memory, 0 to 2^53 − 1, that begins at a huge page and asks the kernel for
+ * more of them (madvise(2), MADV_HUGEPAGE). The kernel maps memory when it is first written to, and
+ * each page is a trip into it: for a large body received once, that can take longer than the network. Where
+ * transparent huge pages are off (`netmem doctor` says so), or none are to be had, it is ordinary
+ * memory. Rejects with NETMEM_LINUX_UNAVAILABLE, NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE.
+ *
+ * @example
+ * ```ts
+ * import { getInto } from 'netmem/http'
+ * import { hugeMemory } from 'netmem/linux'
+ *
+ * let body = new Uint8Array(0)
+ * await getInto(url, async (_head, length = 0) => {
+ *   body = await hugeMemory(length)
+ *   return body
+ * })
+ * ```
+ */
+export async function hugeMemory(
+  bytes: number,
+  { shared = false }: HugeMemoryOptions = {},
+): Promise<Uint8Array> {
+  checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
+  const { address, madvise } = await libc()
+  const make = (size: number): ArrayBuffer | SharedArrayBuffer =>
+    shared ? new SharedArrayBuffer(size) : new ArrayBuffer(size)
+  if (bytes < HUGE_PAGE_BYTES) return new Uint8Array(make(bytes))
+  // Engines choose where memory begins; a huge page more leaves room for a start of our own.
+  const buffer = make(bytes + HUGE_PAGE_BYTES)
+  const start = address(new Uint8Array(buffer))
+  const unaligned = Number(start % BigInt(HUGE_PAGE_BYTES))
+  const offset = unaligned === 0 ? 0 : HUGE_PAGE_BYTES - unaligned
+  // Whole ones only: what is not written to is not to be there.
+  const huge = bytes - (bytes % HUGE_PAGE_BYTES)
+  // It is advice. A kernel without huge pages refuses it, which costs nothing but the speed.
+  madvise(start + BigInt(offset), huge, MADV_HUGEPAGE)
+  return new Uint8Array(buffer, offset, bytes)
+}

@@ -1,0 +1,49 @@
+/**
+ * The C library's functions that this folder calls, by way of koffi, an optional dependency that is
+ * loaded here and nowhere else.
+ */
+
+import { LinuxError } from '../errors.ts'
+
+/** Bound to this process's own C library, whichever it is; -1 is failure. */
+export interface Libc {
+  readonly madvise: (address: bigint, bytes: number, advice: number) => unknown
+  readonly setsockopt: (
+    fd: number,
+    level: number,
+    name: number,
+    value: Int32Array,
+    valueBytes: number,
+  ) => unknown
+  /** Where memory is. */
+  readonly address: (view: Uint8Array) => bigint
+}
+
+let loading: Promise<Libc> | undefined
+
+/** Rejects with NETMEM_LINUX_UNAVAILABLE where this is not Linux, or koffi is not installed. */
+export function libc(): Promise<Libc> {
+  loading ??= load()
+  return loading
+}
+
+async function load(): Promise<Libc> {
+  if (process.platform !== 'linux') {
+    throw unavailable(`netmem/linux makes Linux system calls, and this is ${process.platform}`)
+  }
+  try {
+    const { default: koffi } = await import('koffi')
+    const library = koffi.load(null)
+    return {
+      madvise: library.func('int madvise(uint64_t, size_t, int)'),
+      setsockopt: library.func('int setsockopt(int, int, int, const int32_t *, uint32_t)'),
+      address: (view) => koffi.address(view),
+    }
+  } catch (cause) {
+    throw unavailable('netmem/linux calls the C library through koffi: npm install koffi@3', cause)
+  }
+}
+
+function unavailable(what: string, cause?: unknown): LinuxError {
+  return new LinuxError('NETMEM_LINUX_UNAVAILABLE', `${what}. All else works without it.`, { cause })
+}
