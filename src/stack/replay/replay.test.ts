@@ -194,6 +194,13 @@ for (const memory of memories) {
     const flow = flowOf(report, { to: 5002 })
     assert.ok(flow !== undefined && flow.bytes > 0 && flow.bytes < 36_000)
     assert.deepEqual([report.complete, flow.state], [true, 'open'])
+    assert.equal(report.capture.truncated, true)
+    // Faults on the way from the file do not hide it, and what ends between two records is whole.
+    assert.equal(
+      (await replay(path, { memory, faults: { seed: 1, loss: 0.5 } })).capture.truncated,
+      true,
+    )
+    assert.equal((await replay(fixture('tcp-ipv6.pcapng'), { memory })).capture.truncated, false)
   })
 
   test(`a capture that contradicts itself in the middle fails the replay, ${memory}`, async () => {
