@@ -168,6 +168,28 @@ for (const memory of memories) {
     )
   })
 
+  test(`a SYN and first data that were overtaken lose nothing, ${memory}`, async () => {
+    const packets = [
+      segment({ seq: 301, flags: FIN | PSH_ACK, payload: payloadOf(2, 50) }),
+      segment({ seq: 1, payload: payloadOf(1, 300) }),
+      segment({ seq: 0, flags: SYN }),
+    ]
+    // One that began before the capture is not waited for until its end: buffers would run out.
+    const later = Array.from({ length: 600 }, (_, at) =>
+      segment({ sourcePort: 7, seq: 100 * at, payload: payloadOf(at, 100) }),
+    )
+    const { flows } = await replay(capture(`late-${memory}`, [...packets, ...later]), { memory })
+    assert.deepEqual(
+      flows.map(({ bytes, gaps, duplicateBytes }) => [bytes, gaps, duplicateBytes]),
+      [
+        [350, 0, 0],
+        [60_000, 0, 0],
+      ],
+    )
+    assert.equal(flows[0]?.sha256, sha256(payloadOf(1, 300), payloadOf(2, 50)))
+    assert.equal(flows[0]?.state, 'finished')
+  })
+
   test(`a signal ends it early, with what came until then, ${memory}`, async () => {
     // Much more than the rings hold.
     const payload = payloadOf(0, 9000)
