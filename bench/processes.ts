@@ -3,7 +3,7 @@
  * answers requests over Node's IPC channel, one at a time.
  */
 
-import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, type ForkOptions, fork, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -19,9 +19,11 @@ export class Child implements AsyncDisposable {
 
   constructor(name: string, ...args: readonly string[]) {
     this.#name = name
-    this.#process = fork(new URL(`./${name}.child.js`, import.meta.url), args, {
-      execArgv: ['--expose-gc'],
-    })
+    this.#process = fork(new URL(`./${name}.child.js`, import.meta.url), args, this.options)
+  }
+
+  protected get options(): ForkOptions {
+    return { execArgv: ['--expose-gc'] }
   }
 
   get pid(): number {
@@ -55,6 +57,29 @@ export class Child implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await end(this.#process)
+  }
+}
+
+/**
+ * A process whose code takes the same time whenever it runs: compiled while it waits, not beside it,
+ * and always on the same processor where Linux has a program for that.
+ */
+export class SteadyChild extends Child {
+  protected override get options(): ForkOptions {
+    const flags = ['--expose-gc', '--no-concurrent-recompilation']
+    const processor = firstProcessor()
+    if (processor === undefined || !has('taskset')) return { execArgv: flags }
+    return { execPath: 'taskset', execArgv: ['--cpu-list', processor, process.execPath, ...flags] }
+  }
+}
+
+/** One that this process may use, where Linux tells: proc(5). */
+function firstProcessor(): string | undefined {
+  try {
+    const status = readFileSync('/proc/self/status', 'utf8')
+    return /^Cpus_allowed_list:\s*(\d+)/m.exec(status)?.[1]
+  } catch {
+    return undefined
   }
 }
 

@@ -47,19 +47,22 @@ interface Nobody {
  */
 export type Exactly<M extends Netmem> = M | Nobody
 
+/** {@link TAG}, not exported: an engine folds a module's own constants, and loads exported ones each time. */
+const NET_IOV = 1
+
 /** Whether the memory behind `m` is host-readable. */
 export function isPage(m: Netmem): m is Page {
-  return (bits(m) & TAG) === 0
+  return (bits(m) & NET_IOV) === 0
 }
 
 /** Whether the memory behind `m` is device memory. */
 export function isNetIov(m: Netmem): m is NetIov {
-  return (bits(m) & TAG) === TAG
+  return (bits(m) & NET_IOV) === NET_IOV
 }
 
 // What follows is for the pool alone; index.ts does not export it.
 
-export const TAG = 1
+export const TAG: number = NET_IOV
 export const INDEX_SHIFT = 1
 const INDEX_BITS = 20
 export const INDEX_MASK: number = (1 << INDEX_BITS) - 1

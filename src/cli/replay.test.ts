@@ -78,6 +78,21 @@ describe('netmem replay', { timeout: 60_000 }, () => {
     assert.deepEqual(hashes(second.out.toString()), hashes(first.out.toString()))
   })
 
+  it('says that a capture was cut off', async () => {
+    const cut = file('cut')
+    writeFileSync(cut, readFileSync(fixture('tcp-sack.pcap')).subarray(0, 20_000))
+    for (const [path, truncated] of [
+      [cut, true],
+      [fixture('tcp-sack.pcap'), false],
+    ] as const) {
+      const text = await run(['replay', path])
+      assert.equal(text.code, 0)
+      assert.equal(/^the capture ends in the middle of a record/m.test(`${text.out}`), truncated)
+      const json = jsonOf(await run(['replay', path, '--json']))
+      assert.equal(inside(json, 'capture')['truncated'], truncated)
+    }
+  })
+
   it('fails where there is no capture', async () => {
     const text = file('text')
     writeFileSync(text, 'no capture')

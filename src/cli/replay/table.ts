@@ -72,6 +72,11 @@ export function summaryLines(report: ReplayReport): string[] {
   if (capture.cutFrames + cutPackets > 0) {
     lines.push(`cut by the capture: ${Math.max(capture.cutFrames, cutPackets)} frames`)
   }
+  if (capture.truncated) {
+    lines.push(
+      'the capture ends in the middle of a record: it was cut off, and the rest is not there',
+    )
+  }
   if (!report.complete) lines.push('ended before the end of the capture')
   return lines
 }

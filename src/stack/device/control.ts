@@ -128,7 +128,13 @@ export interface ControlMessage<K extends ControlKind = ControlKind> {
 export type NicEvent =
   | { readonly kind: 'transmitted'; readonly nic: number; readonly frames: readonly Uint8Array[] }
   /** No frame will arrive any more: the link has ended, or it or its NIC has failed. */
-  | { readonly kind: 'ended'; readonly nic: number; readonly failure?: DeviceFailure }
+  | {
+      readonly kind: 'ended'
+      readonly nic: number
+      readonly failure?: DeviceFailure
+      /** The link's file ended within a record. */
+      readonly truncated?: true
+    }
 
 /** What the device's thread says. */
 export type DeviceMessage =

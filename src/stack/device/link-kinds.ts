@@ -41,6 +41,8 @@ export interface OpenedLink {
   readonly link: Link
   /** Where injected frames go, if it takes any. */
   readonly injected?: InjectedLink
+  /** Whether the file that it reads ended within a record; asked when the link has ended. */
+  readonly truncated?: () => boolean
 }
 
 /** Opens a link of kind `K`; calls `transmitted` for what is sent to the stack's thread. */
@@ -58,6 +60,9 @@ export const linkKinds: LinkKinds = {
     const injected = new InjectedLink(bytes, transmitted)
     return { link: injected, injected }
   },
-  capture: ({ path, ...options }) => ({ link: openCapture(path, options) }),
+  capture: ({ path, ...options }) => {
+    const link = openCapture(path, options)
+    return { link, truncated: () => link.truncated }
+  },
   generator: (options) => ({ link: createGenerator(options) }),
 }

@@ -247,7 +247,13 @@ export class NicHost {
       if (hosted.ended) continue
       if (failure === undefined && (!hosted.link.ended || hosted.nic.paused)) continue
       hosted.ended = true
-      this.#emit({ kind: 'ended', nic, ...(failure === undefined ? {} : { failure }) })
+      const truncated = failure === undefined && hosted.truncated?.() === true
+      this.#emit({
+        kind: 'ended',
+        nic,
+        ...(failure === undefined ? {} : { failure }),
+        ...(truncated ? { truncated } : {}),
+      })
     }
   }
 }

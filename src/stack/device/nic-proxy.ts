@@ -62,6 +62,7 @@ export class NicProxy implements NicPort {
   #arrived: Uint8Array[] = []
   #waiters: (() => void)[] = []
   #over = false
+  #truncated = false
   #failure: DeviceError | undefined
   #end: (failure: DeviceError | undefined) => void = () => {}
 
@@ -109,6 +110,11 @@ export class NicProxy implements NicPort {
   /** What it can do; `undefined` before it is made. */
   get features(): NicFeatures | undefined {
     return this.#features
+  }
+
+  /** Whether its link is a capture that ended within a record, as files do that were cut off; known when it has `ended`. */
+  get truncated(): boolean {
+    return this.#truncated
   }
 
   /** As `DeviceThread.mapHost`. */
@@ -240,6 +246,7 @@ export class NicProxy implements NicPort {
     } else if (event.failure !== undefined) {
       this.#finish(failureError(event.failure))
     } else {
+      this.#truncated = event.truncated === true
       // It may still send.
       this.#end(undefined)
     }

@@ -159,8 +159,10 @@ function netmemMaker(
 ): SkbMaker<Netmem, AnySkb> {
   const pages = SkbCache.ofPages(pool, headerBytes)
   const netIovs = SkbCache.ofNetIovs(pool, headerBytes, places)
+  // A pool's memory is of one kind, so no packet has to ask for it.
+  const cache: { readonly take: () => AnySkb } = pool.kind === 'page' ? pages : netIovs
   return {
-    begin: (m) => (m === undefined || isPage(m) ? pages.take() : netIovs.take()),
+    begin: (m) => (m === undefined ? pages : cache).take(),
     add: (skb, m, keeper, offset, length) => {
       if (skb.kind === 'page') return isPage(m) && skb.addFrag(m, keeper, offset, length)
       return isNetIov(m) && skb.addFrag(m, keeper, offset, length)

@@ -80,6 +80,85 @@ test('the stream begins with SYN, data in it included, or with the first data se
   await end(source.pool)
 })
 
+test('with awaitSyn, a SYN and first data that were overtaken lose nothing', async () => {
+  const source = pageSource()
+  const { stream, send, text } = watch(source, { awaitSyn: true })
+  send(6, 'world', FIN)
+  send(0, 'hello ')
+  assert.deepEqual([text(), stream.state, stream.queuedBytes], ['', 'idle', 11])
+  assert.ok(!stream.startsAnew(layoutOf(-1, SYN)))
+  send(-1, '', SYN)
+  assert.deepEqual([text(), stream.state], ['hello world', 'finished'])
+  assert.deepEqual([stream.stats().gaps, stream.stats().duplicateBytes], [0, 0])
+  // What lies between the SYN and what has come is missing as anything else is.
+  const late = watch(source, { awaitSyn: true })
+  late.send(6, 'world')
+  late.send(-1, '', SYN)
+  assert.deepEqual([late.text(), late.stream.state], ['', 'open'])
+  late.send(0, 'hello ')
+  assert.equal(late.text(), 'hello world')
+  await end(source.pool)
+})
+
+test('a SYN is waited for until somebody says so, the queue is full, or it is over', async () => {
+  const source = pageSource()
+  const told = watch(source, { awaitSyn: true })
+  told.stream.start()
+  told.send(10, 'b')
+  told.send(12, 'd')
+  told.send(9, 'a')
+  told.stream.start()
+  assert.deepEqual([told.text(), told.stream.state], ['ab', 'open'])
+  told.send(8, '', SYN)
+  told.send(11, 'c')
+  assert.equal(told.text(), 'abcd')
+  for (const options of [{ queueSkbs: 2 }, { queueBytes: 2 }, { queueSkbs: 0 }] as const) {
+    for (const whenFull of ['drop', 'skip'] as const) {
+      const full = watch(source, { awaitSyn: true, whenFull, ...options })
+      for (const [at, byte] of ['a', 'b', 'c'].entries()) full.send(at, byte)
+      assert.equal(full.text(), 'abc')
+    }
+  }
+  const over = watch(source, { awaitSyn: true })
+  over.send(5, 'f', FIN)
+  over.send(0, 'a')
+  over.stream.flushGaps()
+  assert.deepEqual([over.text(), over.stream.state], ['af', 'finished'])
+  assert.equal(over.stream.stats().gapBytes, 4)
+  for (const [flag, state] of [
+    [FIN, 'finished'],
+    [RST, 'reset'],
+  ] as const) {
+    const ended = watch(source, { awaitSyn: true })
+    ended.send(0, '', flag)
+    assert.equal(ended.stream.state, 'idle')
+    ended.stream.start()
+    assert.equal(ended.stream.state, state)
+  }
+  const closed = watch(source, { awaitSyn: true })
+  closed.send(0, 'a')
+  closed.stream.close()
+  closed.stream.start()
+  assert.deepEqual([closed.text(), closed.stream.state], ['', 'closed'])
+  await end(source.pool)
+})
+
+test('a SYN behind what waits for one, or far before it, is of another connection', async () => {
+  const source = pageSource()
+  for (const seq of [99, -200, 2 ** 31]) {
+    const { stream, send, text } = watch(source, { awaitSyn: true, queueBytes: 100 })
+    send(1, 'bc')
+    assert.ok(!stream.startsAnew(layoutOf(0, SYN)))
+    assert.ok(!stream.startsAnew(layoutOf(-100, SYN)))
+    assert.ok(stream.startsAnew(layoutOf(seq, SYN)))
+    // Who takes it for the same all the same has what follows it, or what came first.
+    send(seq, 'x', SYN)
+    assert.equal(text(), seq === 99 ? 'x' : 'bc')
+    stream.close()
+  }
+  await end(source.pool)
+})
+
 test('numbers wrap around', async () => {
   const source = pageSource()
   const { send, text, stream } = watch(source)
@@ -324,10 +403,16 @@ for (const making of makings) {
           { maxLength: 60 },
         ),
         fc.boolean(),
-        (random, nearWrap, pieces, fills) => {
+        fc.nat({ max: 70 }),
+        (random, nearWrap, pieces, fills, synAt) => {
           const start = nearWrap ? 2 ** 32 - (random % STREAM) : random
-          const { stream, send, out } = watch(source)
-          send(start - 1, '', SYN)
+          const { stream, send, out } = watch(source, { awaitSyn: true })
+          let begun = false
+          const begin = (): void => {
+            send(start - 1, '', SYN)
+            begun = true
+          }
+          if (synAt > pieces.length) begin()
           // Each copy has bytes of its own.
           const segments = pieces.map(({ at, length }, index) => ({
             at,
@@ -336,9 +421,11 @@ for (const making of makings) {
           if (fills) segments.push({ at: 0, bytes: pattern(STREAM, 200) })
           for (const [index, { at, bytes }] of segments.entries()) {
             send(start + at, bytes, ACK, Math.min(pieces[index]?.linear ?? 0, bytes.length))
+            if (!begun && index === synAt) begin()
             const sofar = model(segments.slice(0, index + 1), STREAM)
-            assert.deepEqual(out, sofar)
+            assert.deepEqual(out, begun ? sofar : [])
           }
+          if (!begun) begin()
           send(start + STREAM, '', FIN)
           if (fills) assert.equal(stream.state, 'finished')
           const { duplicateBytes, afterEndBytes, dropped } = stream.stats()
@@ -373,11 +460,13 @@ test('a stream in random pieces, shuffled and doubled, comes out whole', async (
         })
         const twice = pieces.map((piece) => ({ ...piece, key: order.next().value ?? 0 }))
         const shuffled = [...pieces, ...twice].sort((a, b) => a.key - b.key)
-        const { send, out, stream } = watch(source)
-        send(start, '', SYN)
-        for (const { from, to } of shuffled) {
+        const { send, out, stream } = watch(source, { awaitSyn: true })
+        const synAt = (order.next().value ?? 0) % (shuffled.length + 1)
+        for (const [index, { from, to }] of shuffled.entries()) {
+          if (index === synAt) send(start, '', SYN)
           send(start + 1 + from, bytes.subarray(from, to), to === total ? FIN : ACK)
         }
+        if (synAt === shuffled.length) send(start, '', SYN)
         assert.deepEqual(Uint8Array.from(out), bytes)
         assert.equal(stream.state, 'finished')
         assert.equal(stream.stats().duplicateBytes, total)

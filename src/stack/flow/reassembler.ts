@@ -30,6 +30,12 @@ export interface ReassemblerOptions {
    * will follow; with `skip` the gap, since none will where a capture missed a packet.
    */
   readonly whenFull?: 'drop' | 'skip'
+  /**
+   * Whether data that comes before the SYN waits for it, as far as the queue has room and until
+   * `start` is called: for captures, whose first segments may have overtaken each other. Off by
+   * default, when a stream begins with the first data seen.
+   */
+  readonly awaitSyn?: boolean
 }
 
 /** What became of what arrived. */
@@ -56,6 +62,11 @@ export class Reassembler {
   readonly #sink: (skb: AnySkb) => void
   readonly #queue: OutOfOrderQueue
   readonly #skips: boolean
+  readonly #awaitsSyn: boolean
+  /** How far before the data that waits a SYN may lie: what is between them has to fit beside it. */
+  readonly #maxLateBytes: number
+  /** `idle` with data that waits for the SYN: `#next` is where the first of it was, and nothing is delivered. */
+  #holding = false
   #state: StreamState = 'idle'
   /** Bytes of the stream up to the next one: positions do not wrap around as sequence numbers do. */
   #next = 0
@@ -76,8 +87,11 @@ export class Reassembler {
   /** `sink` gets the stream's skbs in order, and frees them; it may call `close`, and nothing else of this. */
   constructor(sink: (skb: AnySkb) => void, options: ReassemblerOptions = {}) {
     this.#sink = sink
+    const queueBytes = checkInteger('queueBytes', options.queueBytes ?? 4 * 1024 * 1024, 0, 2 ** 40)
+    this.#maxLateBytes = Math.min(queueBytes, MAX_WINDOW_BYTES)
+    this.#awaitsSyn = options.awaitSyn ?? false
     this.#queue = new OutOfOrderQueue(
-      checkInteger('queueBytes', options.queueBytes ?? 4 * 1024 * 1024, 0, 2 ** 40),
+      queueBytes,
       checkInteger('queueSkbs', options.queueSkbs ?? 1024, 0, 2 ** 20),
     )
     this.#skips = options.whenFull === 'skip'
@@ -118,10 +132,18 @@ export class Reassembler {
 
   /** Whether a segment belongs to a later connection between the same ports: give it a reassembler of its own. */
   startsAnew(layout: FrameLayout): boolean {
-    if ((layout.tcpFlags & SYN) === 0 || this.#state === 'idle') return false
+    if ((layout.tcpFlags & SYN) === 0) return false
     const seq = (layout.seq + 1) | 0
+    if (this.#state === 'idle') return this.#holding && !this.#maySettle(this.#positionOf(seq))
     if (this.#synSeq === seq) return false
     return this.#state !== 'open' || this.#synSeq !== undefined
+  }
+
+  /** Waits for the SYN no longer: the stream begins with the first of what has come. */
+  start(): void {
+    if (!this.#holding) return
+    this.#settle(this.#firstHeld)
+    if (this.#next === this.#endAt) this.#end()
   }
 
   /**
@@ -129,6 +151,7 @@ export class Reassembler {
    * counted, with its bytes.
    */
   flushGaps(): void {
+    this.start()
     while (this.#queue.length > 0) this.#skipGap(this.#queue.firstStart)
     if (this.#state === 'open' && this.#endAt !== Number.POSITIVE_INFINITY) {
       this.#skipGap(this.#endAt)
@@ -138,6 +161,7 @@ export class Reassembler {
   /** Frees what waits; everything that still comes is freed at once. */
   close(): void {
     this.#state = 'closed'
+    this.#holding = false
     this.#queue.clear()
   }
 
@@ -163,8 +187,9 @@ export class Reassembler {
       skb.free()
       return
     }
-    const position = this.#next + ((seq - this.#nextSeq) | 0)
-    if (position - this.#next > MAX_WINDOW_BYTES) {
+    const position = this.#positionOf(seq)
+    const ahead = position - this.#next
+    if (ahead > MAX_WINDOW_BYTES || (this.#holding && ahead < -MAX_WINDOW_BYTES)) {
       this.#outOfWindow++
       skb.free()
       return
@@ -181,10 +206,52 @@ export class Reassembler {
   #begin(seq: number, flags: number, bytes: number): boolean {
     if (this.#state !== 'idle') return true
     if (flags === 0 && bytes === 0) return false
-    this.#state = 'open'
-    this.#nextSeq = seq
     if ((flags & SYN) !== 0) this.#synSeq = seq
+    if (this.#holding) {
+      if ((flags & SYN) !== 0) this.#settleAtSyn(this.#positionOf(seq))
+      return true
+    }
+    this.#nextSeq = seq
+    if (this.#awaitsSyn && (flags & SYN) === 0) this.#holding = true
+    else this.#state = 'open'
     return true
+  }
+
+  #positionOf(seq: number): number {
+    return this.#next + ((seq - this.#nextSeq) | 0)
+  }
+
+  /** Where the first of what waits for the SYN is. */
+  get #firstHeld(): number {
+    return Math.min(this.#queue.firstStart, this.#endAt)
+  }
+
+  /** Whether a SYN whose first byte is at `position` can be that of what waits. */
+  #maySettle(position: number): boolean {
+    const lateBytes = this.#firstHeld - position
+    return lateBytes >= 0 && lateBytes <= this.#maxLateBytes
+  }
+
+  /** A SYN too far before what waits is not its own. */
+  #settleAtSyn(position: number): void {
+    const isOwn = this.#maySettle(position)
+    this.#settle(isOwn ? position : Math.max(position, this.#firstHeld))
+  }
+
+  /** The stream begins at `position`, which may be before or behind what waits. */
+  #settle(position: number): void {
+    this.#holding = false
+    this.#state = 'open'
+    this.#nextSeq = (this.#nextSeq + (position - this.#next)) | 0
+    this.#next = position
+    // An end before the beginning was another stream's, as is what waits before it.
+    if (this.#endAt < position) this.#endAt = Number.POSITIVE_INFINITY
+    while (this.#queue.firstStart < position) {
+      const start = this.#queue.firstStart
+      const skb = this.#queue.shift()
+      if (skb !== undefined) this.#place(skb, start)
+    }
+    this.#drain()
   }
 
   /** Trims a segment to what is missing of the stream and puts it where it belongs. */
@@ -192,6 +259,17 @@ export class Reassembler {
     let start = position
     const tooLong = start + skb.payloadLength - this.#endAt
     if (tooLong > 0) this.#afterEndBytes += skb.trimEnd(tooLong)
+    if (this.#holding) {
+      if (skb.payloadLength === 0) {
+        skb.free()
+        return
+      }
+      if (this.#queue.hasRoom(skb.payloadLength)) {
+        this.#duplicateBytes += this.#queue.insert(skb, start)
+        return
+      }
+      this.#settle(Math.min(start, this.#queue.firstStart))
+    }
     if (this.#skips) this.#makeRoom(start, skb.payloadLength)
     while (skb.payloadLength > 0 && this.#state !== 'closed') {
       if (start < this.#next) {
@@ -251,7 +329,7 @@ export class Reassembler {
 
   /** The stream ends there, unless it is known to end before. */
   #endsAt(position: number, state: 'finished' | 'reset'): void {
-    if (position < this.#next || position >= this.#endAt) return
+    if ((position < this.#next && !this.#holding) || position >= this.#endAt) return
     this.#endAt = position
     this.#endState = state
     this.#afterEndBytes += this.#queue.cut(position)

@@ -80,6 +80,7 @@ export class ReplayFlow {
       queueBytes: QUEUE_BYTES,
       queueSkbs: QUEUE_SKBS,
       whenFull: 'skip',
+      awaitSyn: true,
     })
   }
 
@@ -115,6 +116,11 @@ export class ReplayFlow {
   /** Whether a segment belongs to a later connection between the same ports. */
   startsAnew(layout: FrameLayout): boolean {
     return layout.kind === FrameKind.tcp && this.#stream.startsAnew(layout)
+  }
+
+  /** A SYN that has not come by now will not: what waits for it goes on. */
+  start(): void {
+    this.#stream.start()
   }
 
   /** Gives up what is missing: whatever waits for it goes on. */

@@ -10,6 +10,9 @@ import type { StreamHash } from './stream-hash.ts'
 /** Longer than IP's length fields can say. */
 const LONGEST = 2 ** 17
 
+/** Packets, of all flows, after which a flow's SYN is not waited for: further nothing is overtaken, and no more memory waits. */
+const LATE_PACKETS = 128
+
 /** The ports of a flow, and which of the connections between them there is now. */
 interface Slot {
   readonly key: FlowKey
@@ -23,6 +26,9 @@ export class ReplayFlows {
   readonly #open = new Set<ReplayFlow>()
   /** A report for each flow, pending while it goes on. */
   readonly #reports = new Map<ReplayFlow, Promise<FlowReport> | undefined>()
+  /** Flows that may wait for their SYN, oldest first, and the packet with which each has waited long enough. */
+  readonly #starting: { readonly flow: ReplayFlow; readonly until: number }[] = []
+  #packets = 0
   #cut = 0
 
   /** `split`: the NIC splits headers from payload. */
@@ -51,6 +57,8 @@ export class ReplayFlows {
   /** The flow that a packet is of, made if it is new; `undefined` where it has none. The skb remains the caller's. */
   find(skb: AnySkb): ReplayFlow | undefined {
     const { layout } = this.#table
+    this.#packets++
+    if (this.#starting.length > 0) this.#startDue()
     const slot = this.#table.demux(skb) ?? this.#findCut(skb)
     if (slot === undefined) return undefined
     if (slot.flow.startsAnew(layout)) {
@@ -102,8 +110,20 @@ export class ReplayFlows {
   #begin(key: FlowKey): ReplayFlow {
     const flow = new ReplayFlow(key, this.#makeHash(), this.#split)
     this.#open.add(flow)
+    this.#starting.push({ flow, until: this.#packets + LATE_PACKETS })
     this.#reports.set(flow, undefined)
     return flow
+  }
+
+  #startDue(): void {
+    for (
+      let first = this.#starting[0];
+      first !== undefined && first.until <= this.#packets;
+      first = this.#starting[0]
+    ) {
+      this.#starting.shift()
+      first.flow.start()
+    }
   }
 
   #end(flow: ReplayFlow): void {

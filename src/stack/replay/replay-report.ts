@@ -42,6 +42,8 @@ export interface ReplayReport {
     readonly frames: number
     readonly cutFrames: number
     readonly bytes: number
+    /** Whether the file ended within a record: it was cut off, and what followed is not here. */
+    readonly truncated: boolean
   }
   /** From the first frame to the last hash. */
   readonly seconds: number
@@ -59,16 +61,19 @@ export interface ReplayReport {
 
 /** @internal */
 export function makeReport(
-  seen: Pick<ReplayReport, 'seconds' | 'complete' | 'cutPackets' | 'nic' | 'flows'>,
+  seen: Pick<ReplayReport, 'seconds' | 'complete' | 'cutPackets' | 'nic' | 'flows'> & {
+    readonly truncated: boolean
+  },
   driver: DriverStats,
   table: FlowTableStats,
 ): ReplayReport {
-  const { nic, flows, ...rest } = seen
+  const { nic, flows, truncated, ...rest } = seen
   return {
     capture: {
       frames: nic.rx_packets + nic.rx_dropped + nic.rx_length_errors,
       cutFrames: nic.rx_truncated,
       bytes: nic.rx_bytes,
+      truncated,
     },
     ...rest,
     dropped: {

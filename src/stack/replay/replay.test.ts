@@ -168,6 +168,28 @@ for (const memory of memories) {
     )
   })
 
+  test(`a SYN and first data that were overtaken lose nothing, ${memory}`, async () => {
+    const packets = [
+      segment({ seq: 301, flags: FIN | PSH_ACK, payload: payloadOf(2, 50) }),
+      segment({ seq: 1, payload: payloadOf(1, 300) }),
+      segment({ seq: 0, flags: SYN }),
+    ]
+    // One that began before the capture is not waited for until its end: buffers would run out.
+    const later = Array.from({ length: 600 }, (_, at) =>
+      segment({ sourcePort: 7, seq: 100 * at, payload: payloadOf(at, 100) }),
+    )
+    const { flows } = await replay(capture(`late-${memory}`, [...packets, ...later]), { memory })
+    assert.deepEqual(
+      flows.map(({ bytes, gaps, duplicateBytes }) => [bytes, gaps, duplicateBytes]),
+      [
+        [350, 0, 0],
+        [60_000, 0, 0],
+      ],
+    )
+    assert.equal(flows[0]?.sha256, sha256(payloadOf(1, 300), payloadOf(2, 50)))
+    assert.equal(flows[0]?.state, 'finished')
+  })
+
   test(`a signal ends it early, with what came until then, ${memory}`, async () => {
     // Much more than the rings hold.
     const payload = payloadOf(0, 9000)
@@ -194,6 +216,13 @@ for (const memory of memories) {
     const flow = flowOf(report, { to: 5002 })
     assert.ok(flow !== undefined && flow.bytes > 0 && flow.bytes < 36_000)
     assert.deepEqual([report.complete, flow.state], [true, 'open'])
+    assert.equal(report.capture.truncated, true)
+    // Faults on the way from the file do not hide it, and what ends between two records is whole.
+    assert.equal(
+      (await replay(path, { memory, faults: { seed: 1, loss: 0.5 } })).capture.truncated,
+      true,
+    )
+    assert.equal((await replay(fixture('tcp-ipv6.pcapng'), { memory })).capture.truncated, false)
   })
 
   test(`a capture that contradicts itself in the middle fails the replay, ${memory}`, async () => {

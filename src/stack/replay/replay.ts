@@ -116,8 +116,9 @@ class Replay {
       const reports = await flows.finish()
       const seconds = (performance.now() - beganMs) / 1000
       const nic = (await this.#nic.stats()).device
+      const { truncated } = this.#nic
       return makeReport(
-        { seconds, complete, cutPackets: flows.cut, nic, flows: reports },
+        { seconds, complete, truncated, cutPackets: flows.cut, nic, flows: reports },
         memory.stats(),
         flows.stats(),
       )

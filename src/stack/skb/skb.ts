@@ -30,6 +30,8 @@ export class Skb<in out M extends Netmem> {
   places: IovPlaces | undefined
   /** The linear bytes: the first `headLength` of it. */
   readonly head: Uint8Array
+  /** @internal The same bytes, for copies word by word. */
+  readonly headView: DataView
   headLength = 0
   /** Where payload begins in the linear bytes, after the last header. */
   payloadOffset = 0
@@ -65,6 +67,7 @@ export class Skb<in out M extends Netmem> {
     this.owner = owner
     this.places = places
     this.head = new Uint8Array(cache.headBytes)
+    this.headView = new DataView(this.head.buffer)
     this.#cache = cache
   }
 
