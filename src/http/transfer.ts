@@ -5,11 +5,12 @@ import type { Abortion } from './abortion.ts'
 import { endedEarly, withoutStart } from './body.ts'
 import { unsatisfiedLength } from './content-range.ts'
 import { type Entity, entityOf, isSameEntity } from './entity.ts'
-import type { Context, Exchange } from './exchange.ts'
+import type { Context, Exchange, TakeWhole } from './exchange.ts'
 import { FileTarget } from './file-target.ts'
 import { follow, type RangeFields } from './follow.ts'
-import { checkIdentity } from './framing.ts'
+import { checkIdentity, isIdentity } from './framing.ts'
 import { HttpError, protocolError } from './http-error.ts'
+import { MemoryTarget } from './memory-target.ts'
 import { checkRange, rangeError } from './range-check.ts'
 import { Ranges } from './ranges.ts'
 import { shown } from './request.ts'
@@ -32,6 +33,8 @@ export class Transfer {
   /** The last response that brought something. */
   #last: Exchange | undefined
   #connections = 1
+  /** Small bodies into memory, which is where they are most of what a request costs. */
+  readonly #takeWhole: TakeWhole | undefined
 
   constructor(url: URL, target: Target, settings: Settings, abortion: Abortion, began: number) {
     this.#url = url
@@ -40,6 +43,10 @@ export class Transfer {
     this.#began = began
     this.#context = { settings, abortion, pool: target.pool }
     this.#retries = new Retries(settings, abortion)
+    if (target instanceof MemoryTarget && target.takesWhole) {
+      this.#takeWhole = (head, body) =>
+        head.status === 200 && isIdentity(head) && target.takeWhole(body)
+    }
   }
 
   async run(): Promise<GetResult> {
@@ -85,7 +92,12 @@ export class Transfer {
     const from = this.#target.position
     const ranges = from === 0 ? Ranges.first(this.#target, this.#settings) : undefined
     const asked = ranges?.fields ?? this.#rangeFrom(from)
-    const response = await follow(this.#context, this.#url, asked)
+    const takeWhole = asked === WHOLE ? this.#takeWhole : undefined
+    const response = await follow(this.#context, this.#url, asked, takeWhole)
+    if (response.taken) {
+      this.#last = response
+      return true
+    }
     try {
       this.#retries.reached()
       const { head } = response

@@ -179,6 +179,17 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return this.#sent((done) => this.#socket.write(bytes, done))
   }
 
+  /**
+   * @internal Sends ASCII, and leaves it to whoever receives to notice that it failed: without the
+   * promise of {@link write}, which costs a request as much as its serialising.
+   */
+  send(text: string): void {
+    // What is destroyed has told whoever receives, and what is ended has nothing to receive.
+    if (this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#hasSent = true
+    this.#socket.write(text, 'latin1')
+  }
+
   /** Finishes sending, after all writes; receiving goes on. Resolves when the peer has been told. */
   end(): Promise<void> {
     const socket = this.#socket
