@@ -122,7 +122,8 @@ export class ConnectionCache {
 
   #remove(idle: Idle, same: Idle[]): void {
     this.#idle.delete(idle)
-    same.splice(same.indexOf(idle), 1)
+    if (same.at(-1) === idle) same.pop()
+    else same.splice(same.indexOf(idle), 1)
     // Origins come and go.
     if (same.length === 0) this.#byKey.delete(idle.key)
   }

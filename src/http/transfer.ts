@@ -55,18 +55,26 @@ export class Transfer {
       if (target instanceof FileTarget) this.#entity = await target.claim()
       await this.#receiveAll()
       const lastByteMs = performance.now() - this.#began
-      const sha256 = await target.digest()
-      checkDigest(this.#settings, sha256)
-      // An abort that came while the digest was computed counts.
-      this.#context.abortion.check()
-      await target.commit()
-      await this.#context.abortion.settled()
+      let sha256: string | undefined
+      // Nothing is left to be done to a body that was taken where it arrived.
+      if (this.#last?.taken === true) this.#context.abortion.check()
+      else sha256 = await this.#complete()
+      if (!this.#context.abortion.isSettled) await this.#context.abortion.settled()
       return this.#result(sha256, lastByteMs)
     } catch (error) {
       await this.#context.abortion.settled()
       await target.fail(mayBeOfUse(error))
       throw error
     }
+  }
+
+  async #complete(): Promise<string | undefined> {
+    const sha256 = await this.#target.digest()
+    checkDigest(this.#settings, sha256)
+    // An abort that came while the digest was computed counts.
+    this.#context.abortion.check()
+    await this.#target.commit()
+    return sha256
   }
 
   async #receiveAll(): Promise<void> {

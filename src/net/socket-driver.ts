@@ -494,11 +494,7 @@ export class SocketDriver implements Reader, Taker {
   }
 
   #checkFree(): void {
-    if (
-      this.#waiter !== undefined ||
-      this.#transfer !== undefined ||
-      this.#viewer !== undefined
-    ) {
+    if (this.#waiter !== undefined || this.#transfer !== undefined || this.#viewer !== undefined) {
       throw new LifetimeError(
         'NETMEM_BUSY',
         'Somebody is receiving from this connection already; await that first.',
