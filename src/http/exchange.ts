@@ -16,7 +16,6 @@ import { type RequestFields, serialiseGet, shown } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
 import type { Impatient, StallWatch } from './stall-watch.ts'
-import { TlsTimer } from './tls-timer.ts'
 import { tlsFor } from './trust.ts'
 import { Wire } from './wire.ts'
 
@@ -322,15 +321,13 @@ async function dial(
   const attempt = new AbortController()
   const abort = (): void => attempt.abort(abortion.signal.reason)
   abortion.signal.addEventListener('abort', abort, { once: true })
-  const timer = secure ? new TlsTimer(port) : undefined
   try {
     const connection = await connect({
       ...common,
       signal: attempt.signal,
       ...(secure ? { tls: tlsOptions(host, security) } : {}),
     })
-    const wire = new Wire(connection, performance.now() - began, 0)
-    wire.tlsMs = timer?.elapsedMs() ?? 0
+    const wire = new Wire(connection, performance.now() - began, connection.handshakeMs)
     const alpn = connection.tls?.alpnProtocol
     if (alpn !== undefined && alpn !== 'http/1.1') {
       wire.destroy()
@@ -341,7 +338,6 @@ async function dial(
     abortion.check()
     throw error
   } finally {
-    timer?.stop()
     abortion.signal.removeEventListener('abort', abort)
   }
 }

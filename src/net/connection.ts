@@ -70,6 +70,8 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   readonly pool: PagePool<Page>
   /** The TLS session; `undefined` on a plain connection. */
   readonly tls: TlsInfo | undefined
+  /** @internal How long the TLS handshake took, at the end that connected; 0 otherwise. */
+  readonly handshakeMs: number
   readonly localAddress: Address
   readonly remoteAddress: Address
   readonly #driver: SocketDriver
@@ -92,6 +94,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     const { socket } = reads
     this.pool = options.pool
     this.tls = known.tls
+    this.handshakeMs = known.handshakeMs ?? 0
     this.#hasSent = known.tls !== undefined
     this.#driver = driver
     this.#socket = socket
@@ -336,6 +339,7 @@ const LINGER_BYTES = 1024 * 1024
 /** What the socket itself cannot say, or not any more. */
 interface KnownOfSocket {
   readonly tls?: TlsInfo | undefined
+  readonly handshakeMs?: number
   readonly localPath?: string | undefined
   readonly remotePath?: string | undefined
 }
