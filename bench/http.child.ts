@@ -93,9 +93,12 @@ async function prepared({
 async function small({ mode, url, bytes }: HttpRequest, requests: number): Promise<object> {
   const one = mode === 'small' ? ours(url, bytes) : await undicis(url, bytes)
   await rounds(one, Math.ceil(requests / 10))
+  const before = process.cpuUsage()
   const startedAt = performance.now()
   await rounds(one, requests)
-  return { perS: requests / ((performance.now() - startedAt) / 1000) }
+  const seconds = (performance.now() - startedAt) / 1000
+  const { user, system } = process.cpuUsage(before)
+  return { perS: requests / seconds, cpuUs: (user + system) / requests }
 }
 
 async function rounds(one: (worker: number) => Promise<void>, requests: number): Promise<void> {

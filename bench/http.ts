@@ -28,36 +28,49 @@ const LIMIT = '100m'
 
 export const http: Figure = {
   name: 'http',
-  about: 'HTTP bodies into memory, files and pools, against fetch, curl and undici',
-  run: async (context) => {
-    for (const [program, flag] of [
-      ['nginx', '-v'],
-      ['curl', '--version'],
-      ['openssl', 'version'],
-    ] as const) {
-      if (has(program, flag)) continue
-      context.log(
-        `  ${program} is not installed (on Debian: apt-get install -y ${program}); not measured`,
-      )
-      return []
-    }
-    if (!existsSync('/dev/shm')) {
-      context.log('  there is no /dev/shm; not measured')
-      return []
-    }
-    const folder = mkdtempSync('/dev/shm/netmem-bench-')
-    try {
-      const bytes = (context.quick ? 32 : 1024) * MIB
-      await using server = await Server.start(folder, bytes)
-      return [
-        ...(await bodies(context, server)),
-        ...(await ranges(context, server)),
-        ...(await small(context, server)),
-      ]
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  },
+  about: 'HTTP bodies into memory, files and pools, against fetch and curl',
+  run: (context) =>
+    served(context, (context.quick ? 32 : 1024) * MIB, async (server) => [
+      ...(await bodies(context, server)),
+      ...(await ranges(context, server)),
+    ]),
+}
+
+/** A figure of its own, so that it can be run alone. */
+export const httpSmall: Figure = {
+  name: 'http-small',
+  about: 'small HTTP bodies over connections that are kept, against undici',
+  run: (context) => served(context, MIB, (server) => small(context, server)),
+}
+
+/** What `run` measures with nginx as the server, whose large body has `bytes`. */
+async function served(
+  context: Context,
+  bytes: number,
+  run: (server: Server) => Promise<readonly Measure[]>,
+): Promise<readonly Measure[]> {
+  for (const [program, flag] of [
+    ['nginx', '-v'],
+    ['curl', '--version'],
+    ['openssl', 'version'],
+  ] as const) {
+    if (has(program, flag)) continue
+    context.log(
+      `  ${program} is not installed (on Debian: apt-get install -y ${program}); not measured`,
+    )
+    return []
+  }
+  if (!existsSync('/dev/shm')) {
+    context.log('  there is no /dev/shm; not measured')
+    return []
+  }
+  const folder = mkdtempSync('/dev/shm/netmem-bench-')
+  try {
+    await using server = await Server.start(folder, bytes)
+    return await run(server)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 interface Comparison {

@@ -12,7 +12,7 @@ import { collections } from './collections.ts'
 import { connections } from './connections.ts'
 import { dataEvents } from './data-events.ts'
 import { heldMessages } from './held-messages.ts'
-import { http } from './http.ts'
+import { http, httpSmall } from './http.ts'
 import { iperf3 } from './iperf3.ts'
 import { describeMachine, loadAverage } from './machine.ts'
 import type { Context, Figure, Measure } from './measure.ts'
@@ -37,6 +37,7 @@ const figures: readonly Figure[] = [
   pageSize,
   stack,
   http,
+  httpSmall,
 ]
 
 const { values, positionals } = parseArgs({

@@ -6,7 +6,9 @@ import type { Wire } from './wire.ts'
 export class Abortion {
   /** Made when somebody asks: most transfers of small bodies need none, and it is not cheap. */
   #controller: AbortController | undefined
-  readonly #wires = new Set<Wire>()
+  /** Nearly always there is one at a time, for which no set is made. */
+  #wire: Wire | undefined
+  #others: Set<Wire> | undefined
   #closing: Promise<void>[] = []
   readonly #signal: AbortSignal | undefined
   readonly #aborted: () => void
@@ -41,24 +43,36 @@ export class Abortion {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#controller?.abort(reason)
-    for (const wire of this.#wires) wire.connection.destroy(reason)
+    this.#wire?.connection.destroy(reason)
+    for (const wire of this.#others ?? []) wire.connection.destroy(reason)
   }
 
   /** From now on the connection ends with the transfer. */
   add(wire: Wire): void {
-    this.#wires.add(wire)
+    if (this.#wire === undefined) {
+      this.#wire = wire
+    } else {
+      this.#others ??= new Set()
+      this.#others.add(wire)
+    }
     if (this.#reason !== undefined) wire.connection.destroy(this.#reason)
   }
 
   /** The connection is done with, and has been destroyed unless it goes on. */
   remove(wire: Wire): void {
-    this.#wires.delete(wire)
+    if (this.#wire === wire) this.#wire = undefined
+    else this.#others?.delete(wire)
     if (wire.connection.state.kind !== 'open') this.#closing.push(wire.connection.closed)
+  }
+
+  /** Whether {@link settled} would not wait. */
+  get isSettled(): boolean {
+    return this.#closing.length === 0
   }
 
   /** Resolves when no connection holds a page any more, which a destroyed one does until it is closed. */
   async settled(): Promise<void> {
-    if (this.#closing.length > 0) await Promise.all(this.#closing)
+    await Promise.all(this.#closing)
   }
 
   /** Listens no more. */

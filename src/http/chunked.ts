@@ -164,7 +164,7 @@ export class ChunkedFraming {
       this.#state = DONE
       return
     }
-    parseFieldLine(this.#trailer, [], [])
+    parseFieldLine(this.#trailer, 0, this.#trailer.length, [], [])
     this.#trailer = ''
     this.#state = TRAILER
   }

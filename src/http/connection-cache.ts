@@ -22,7 +22,6 @@ interface Idle {
   readonly wire: Wire
   readonly pool: PagePool<Page>
   readonly key: string
-  readonly timer: NodeJS.Timeout
 }
 
 /**
@@ -48,6 +47,8 @@ export class ConnectionCache {
   readonly #idleTimeoutMs: number
   /** The longest resting first. */
   readonly #idle = new Set<Idle>()
+  /** The same by key, so that none of another origin is looked at. */
+  readonly #byKey = new Map<string, Idle[]>()
   #closed = false
 
   /** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
@@ -71,15 +72,15 @@ export class ConnectionCache {
 
   /** @internal The one that has rested for the shortest time; `undefined` when there is none. */
   take(pool: PagePool<Page>, key: string): Wire | undefined {
-    let found: Idle | undefined
-    for (const idle of this.#idle) {
-      if (idle.key === key && idle.pool === pool) found = idle
-    }
-    if (found === undefined) return undefined
-    clearTimeout(found.timer)
-    this.#idle.delete(found)
-    found.wire.connection.ref()
-    return found.wire
+    const same = this.#byKey.get(key)
+    if (same === undefined) return undefined
+    let at = same.length - 1
+    while (at >= 0 && same[at]?.pool !== pool) at--
+    const idle = same[at]
+    if (idle === undefined) return undefined
+    this.#remove(idle, same)
+    idle.wire.unpark()
+    return idle.wire
   }
 
   /** @internal Lets a connection rest, or ends it. */
@@ -88,13 +89,13 @@ export class ConnectionCache {
       wire.destroy()
       return
     }
-    const timer = setTimeout(() => this.#drop(idle), this.#idleTimeoutMs).unref()
-    const idle: Idle = { wire, pool, key, timer }
+    const idle: Idle = { wire, pool, key }
     this.#makeRoom(key)
     this.#idle.add(idle)
-    wire.park(() => {
-      if (this.#idle.has(idle)) this.#drop(idle)
-    })
+    const same = this.#byKey.get(key)
+    if (same === undefined) this.#byKey.set(key, [idle])
+    else same.push(idle)
+    wire.park(this.#idleTimeoutMs, () => this.#drop(idle))
   }
 
   /** @internal Ends those that receive into `pool`, which is about to go. */
@@ -105,18 +106,25 @@ export class ConnectionCache {
   }
 
   #makeRoom(key: string): void {
-    const same = [...this.#idle].filter((idle) => idle.key === key)
-    const [oldestOfSame] = same
-    if (same.length >= this.#maxIdlePerOrigin && oldestOfSame !== undefined) {
-      this.#drop(oldestOfSame)
-    }
+    const same = this.#byKey.get(key)
+    if (same !== undefined && same.length >= this.#maxIdlePerOrigin) this.#drop(same[0])
+    if (this.#idle.size < this.#maxIdle) return
     const [oldest] = this.#idle
-    if (this.#idle.size >= this.#maxIdle && oldest !== undefined) this.#drop(oldest)
+    this.#drop(oldest)
   }
 
-  #drop(idle: Idle): void {
-    clearTimeout(idle.timer)
-    this.#idle.delete(idle)
+  #drop(idle: Idle | undefined): void {
+    const same = idle === undefined ? undefined : this.#byKey.get(idle.key)
+    if (idle === undefined || same === undefined || !this.#idle.has(idle)) return
+    this.#remove(idle, same)
     idle.wire.destroy()
+  }
+
+  #remove(idle: Idle, same: Idle[]): void {
+    this.#idle.delete(idle)
+    if (same.at(-1) === idle) same.pop()
+    else same.splice(same.indexOf(idle), 1)
+    // Origins come and go.
+    if (same.length === 0) this.#byKey.delete(idle.key)
   }
 }

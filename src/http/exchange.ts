@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import type tls from 'node:tls'
 import { ConnectionError, isNetmemError } from '../errors.ts'
 import { connect } from '../net/index.ts'
+import type { Viewer } from '../net/socket-driver.ts'
 import type { Page } from '../netmem.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
@@ -14,8 +15,7 @@ import { protocolError } from './http-error.ts'
 import { type RequestFields, serialiseGet, shown } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
-import { StallWatch } from './stall-watch.ts'
-import { TlsTimer } from './tls-timer.ts'
+import type { Impatient, StallWatch } from './stall-watch.ts'
 import { tlsFor } from './trust.ts'
 import { Wire } from './wire.ts'
 
@@ -29,9 +29,17 @@ export interface Exchange {
   readonly tlsMs: number
   /** When the first byte of the response was there: as of `performance.now()`. */
   readonly firstByteAt: number
+  /** Whether the body has been taken already: see {@link TakeWhole}. */
+  readonly taken: boolean
   /** Ends it: the connection rests where all of the body was read, and is closed otherwise. */
   end(): void
 }
+
+/**
+ * Offered a body that came whole with its head, where it was received: returns whether it took it.
+ * Called within the read, so it may neither throw nor call what is the user's.
+ */
+export type TakeWhole = (head: ResponseHead, body: Uint8Array) => boolean
 
 /** What all exchanges of one transfer have in common. */
 export interface Context {
@@ -49,6 +57,7 @@ export async function exchange(
   context: Context,
   url: URL,
   fields: RequestFields,
+  takeWhole: TakeWhole | undefined,
 ): Promise<Exchange> {
   const { settings, pool, abortion } = context
   const security = tlsFor(settings, fields.trusted)
@@ -57,7 +66,7 @@ export async function exchange(
   for (;;) {
     abortion.check()
     const wire = settings.cache?.take(pool, key) ?? (await dial(context, url, security))
-    const attempt = new Attempt(context, wire, url, key)
+    const attempt = new Attempt(context, wire, url, key, takeWhole)
     try {
       return await attempt.send(text)
     } catch (error) {
@@ -78,100 +87,165 @@ export function isBreak(error: unknown): boolean {
   )
 }
 
-class Attempt {
+/**
+ * One request over one connection. The head is parsed within the read that brings it, and where the
+ * whole body came with it that is taken there, too: a small one takes no turn of its own, no frag and
+ * no promise but one.
+ */
+class Attempt implements Exchange, Viewer, Impatient {
   /** Whether the server has said anything. */
   heard = false
+  firstByteAt = 0
+  taken = false
+  readonly url: URL
+  readonly connectMs: number
+  readonly tlsMs: number
   readonly #context: Context
   readonly #wire: Wire
-  readonly #url: URL
   readonly #key: string
-  readonly #watch: StallWatch
+  readonly #takeWhole: TakeWhole | undefined
+  #parser: HeadParser
+  #interim = 0
+  #head: ResponseHead | undefined
+  #body: Body | undefined
+  #staysOpen = false
   #ended = false
+  #resolve: (response: Exchange) => void = nobody
+  #reject: (error: unknown) => void = nobody
 
-  constructor(context: Context, wire: Wire, url: URL, key: string) {
+  constructor(
+    context: Context,
+    wire: Wire,
+    url: URL,
+    key: string,
+    takeWhole: TakeWhole | undefined,
+  ) {
+    this.url = url
+    this.connectMs = wire.connectMs
+    this.tlsMs = wire.tlsMs
     this.#context = context
     this.#wire = wire
-    this.#url = url
     this.#key = key
-    const { pool } = context
-    const expired = (limitMs: number): void => {
-      const message = `${shown(url)} sent nothing for ${limitMs} ms.`
-      wire.connection.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
-    }
-    // A consumer that holds all pages keeps its own connection waiting.
-    this.#watch = new StallWatch(expired, () => pool.destroyed || pool.available === 0)
+    this.#takeWhole = takeWhole
+    this.#parser = new HeadParser(context.settings.maxHeadBytes)
     context.abortion.add(wire)
   }
 
-  async send(text: string): Promise<Exchange> {
-    const wire = this.#wire
-    const { headTimeoutMs } = this.#context.settings
-    this.#watch.begin(headTimeoutMs)
-    // Whatever keeps it from being sent keeps the response from coming.
-    wire.connection.write(text).catch(() => {})
-    const { head, firstByteAt } = await this.#readHead()
-    const framing = framingOf(head)
-    this.#watch.pause()
-    const body = bodyOf(wire, framing)
-    return {
-      head,
-      body: new WatchedBody(body, this.#watch, this.#context.settings.stallTimeoutMs),
-      url: this.#url,
-      connectMs: wire.connectMs,
-      tlsMs: wire.tlsMs,
-      firstByteAt,
-      end: () => this.#end(body, staysOpen(head, framing)),
-    }
+  get head(): ResponseHead {
+    return this.#head ?? tooEarly()
+  }
+
+  get body(): Body {
+    return this.#body ?? tooEarly()
+  }
+
+  send(text: string): Promise<Exchange> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      this.#wire.watch.begin(this.#context.settings.headTimeoutMs, this)
+      // Whatever keeps it from being sent keeps the response from coming.
+      this.#wire.connection.send(text)
+      this.#wire.show(this)
+    })
   }
 
   destroy(): void {
     this.#ended = true
-    this.#watch.stop()
     this.#wire.destroy()
     this.#context.abortion.remove(this.#wire)
   }
 
-  async #readHead(): Promise<{ readonly head: ResponseHead; readonly firstByteAt: number }> {
-    const wire = this.#wire
-    const { maxHeadBytes } = this.#context.settings
-    let firstByteAt = 0
-    let interim = 0
-    let parser = new HeadParser(maxHeadBytes)
-    for (;;) {
-      if (wire.present === undefined && !(await wire.more())) {
-        const message = `${shown(this.#url)} closed the connection before the end of its response's head.`
-        throw new ConnectionError('NETMEM_ENDED_EARLY', message)
-      }
-      if (!this.heard) {
-        this.heard = true
-        firstByteAt = performance.now()
-      }
-      const { present } = wire
-      if (present === undefined) continue
-      const parsed = parser.feed(present)
-      wire.skip(parsed?.end ?? present.byteLength)
-      if (parsed === undefined) continue
-      const { head } = parsed
-      if (head.status >= 200) return { head, firstByteAt }
-      if (head.status === 101) throw protocolError('The server switches protocols, unasked')
-      if (++interim > MAX_INTERIM_HEADS) {
-        throw protocolError('The server sends one interim response after the other')
-      }
-      parser = new HeadParser(maxHeadBytes)
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    const { abortion, settings, pool } = this.#context
+    const { cache } = settings
+    const body = this.#body
+    if (this.#staysOpen && cache !== undefined && body !== undefined) dropPresent(body)
+    const complete = this.taken || body?.left === 0
+    if (this.#staysOpen && complete && cache !== undefined && this.#wire.clean) {
+      cache.give(pool, this.#key, this.#wire)
+    } else {
+      this.#wire.destroy()
+    }
+    abortion.remove(this.#wire)
+  }
+
+  view(bytes: Uint8Array): number {
+    if (!this.heard) {
+      this.heard = true
+      this.firstByteAt = performance.now()
+    }
+    try {
+      return this.#parse(bytes)
+    } catch (error) {
+      this.#wire.hide()
+      this.#reject(error)
+      return bytes.byteLength
     }
   }
 
-  #end(body: Body, staysOpen: boolean): void {
-    if (this.#ended) return
-    this.#ended = true
-    this.#watch.stop()
-    const { abortion, settings, pool } = this.#context
-    if (staysOpen && settings.cache !== undefined) dropPresent(body)
-    const complete = staysOpen && body.left === 0 && this.#wire.clean
-    if (complete && settings.cache !== undefined) settings.cache.give(pool, this.#key, this.#wire)
-    else this.#wire.destroy()
-    abortion.remove(this.#wire)
+  viewEnded(error: Error | undefined): void {
+    const message = `${shown(this.url)} closed the connection before the end of its response's head.`
+    this.#reject(error ?? new ConnectionError('NETMEM_ENDED_EARLY', message))
   }
+
+  expired(limitMs: number): void {
+    const message = `${shown(this.url)} sent nothing for ${limitMs} ms.`
+    this.#wire.connection.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
+  }
+
+  /** A consumer that holds all pages keeps its own connection waiting. */
+  get excused(): boolean {
+    const { pool } = this.#context
+    return pool.destroyed || pool.available === 0
+  }
+
+  #parse(bytes: Uint8Array): number {
+    let at = 0
+    while (at < bytes.byteLength) {
+      const parsed = this.#parser.feed(at === 0 ? bytes : bytes.subarray(at))
+      if (parsed === undefined) break
+      at += parsed.end
+      const { head } = parsed
+      if (head.status >= 200) return this.#begun(head, bytes, at)
+      if (head.status === 101) throw protocolError('The server switches protocols, unasked')
+      if (++this.#interim > MAX_INTERIM_HEADS) {
+        throw protocolError('The server sends one interim response after the other')
+      }
+      this.#parser = new HeadParser(this.#context.settings.maxHeadBytes)
+    }
+    return bytes.byteLength
+  }
+
+  /** The body begins at `at`; returns where it is to be read on. */
+  #begun(head: ResponseHead, bytes: Uint8Array, at: number): number {
+    const wire = this.#wire
+    const framing = framingOf(head)
+    this.#head = head
+    this.#staysOpen = staysOpen(head, framing)
+    wire.hide()
+    if (framing.kind === 'length' && framing.bytes === bytes.byteLength - at) {
+      this.taken = this.#takeWhole?.(head, bytes.subarray(at)) === true
+    }
+    if (this.taken) {
+      this.end()
+      at = bytes.byteLength
+    } else {
+      wire.watch.pause()
+      const { stallTimeoutMs } = this.#context.settings
+      this.#body = new WatchedBody(bodyOf(wire, framing), wire.watch, stallTimeoutMs)
+    }
+    this.#resolve(this)
+    return at
+  }
+}
+
+function nobody(): void {}
+
+function tooEarly(): never {
+  throw new Error('The response has not come yet.')
 }
 
 /** What breaks the rules of chunks ends the connection, and nothing else: nobody wants the body. */
@@ -248,15 +322,13 @@ async function dial(
   const attempt = new AbortController()
   const abort = (): void => attempt.abort(abortion.signal.reason)
   abortion.signal.addEventListener('abort', abort, { once: true })
-  const timer = secure ? new TlsTimer(port) : undefined
   try {
     const connection = await connect({
       ...common,
       signal: attempt.signal,
       ...(secure ? { tls: tlsOptions(host, security) } : {}),
     })
-    const wire = new Wire(connection, performance.now() - began, 0)
-    wire.tlsMs = timer?.elapsedMs() ?? 0
+    const wire = new Wire(connection, performance.now() - began, connection.handshakeMs)
     const alpn = connection.tls?.alpnProtocol
     if (alpn !== undefined && alpn !== 'http/1.1') {
       wire.destroy()
@@ -267,7 +339,6 @@ async function dial(
     abortion.check()
     throw error
   } finally {
-    timer?.stop()
     abortion.signal.removeEventListener('abort', abort)
   }
 }

@@ -1,6 +1,6 @@
 /** From the URL that was asked for to the response that is the one: redirects. */
 
-import { type Context, type Exchange, exchange } from './exchange.ts'
+import { type Context, type Exchange, exchange, type TakeWhole } from './exchange.ts'
 import { HttpError } from './http-error.ts'
 import { parseUrl, type RequestFields, shown } from './request.ts'
 import { needsUndici, undiciExchange } from './undici.ts'
@@ -17,17 +17,35 @@ export interface RangeFields {
  * Gets `url`, and what it redirects to. Credentials go to the first origin alone: once a redirect
  * has left it, they are not sent any more, not even back to it.
  */
-export async function follow(context: Context, url: URL, range: RangeFields): Promise<Exchange> {
-  const { headers, authorization, maxRedirects } = context.settings
+export async function follow(
+  context: Context,
+  url: URL,
+  range: RangeFields,
+  takeWhole?: TakeWhole,
+): Promise<Exchange> {
+  const { headers, authorization } = context.settings
+  const fields: RequestFields = { headers, authorization, trusted: true, ...range }
+  const response = await once(context, url, fields, takeWhole)
+  return redirection(response) === undefined
+    ? response
+    : redirected(context, url, fields, response, takeWhole)
+}
+
+async function redirected(
+  context: Context,
+  url: URL,
+  first: RequestFields,
+  redirecting: Exchange,
+  takeWhole: TakeWhole | undefined,
+): Promise<Exchange> {
+  const { maxRedirects } = context.settings
   const visited = new Set<string>()
+  let response = redirecting
   let target = url
   let trusted = true
   for (;;) {
-    const fields: RequestFields = { headers, authorization, trusted, ...range }
-    const undici = needsUndici(target, context.settings)
-    const response = await (undici ? undiciExchange : exchange)(context, target, fields)
-    const location = response.head.headers.get('location')
-    if (!REDIRECTS.has(response.head.status) || location === undefined) return response
+    const location = redirection(response)
+    if (location === undefined) return response
     response.end()
     visited.add(target.href)
     if (visited.size > maxRedirects) {
@@ -36,7 +54,23 @@ export async function follow(context: Context, url: URL, range: RangeFields): Pr
     target = next(url, target, location)
     if (visited.has(target.href)) throw redirects(url, 'redirects in a circle')
     trusted &&= target.origin === url.origin
+    response = await once(context, target, { ...first, trusted }, takeWhole)
   }
+}
+
+function once(
+  context: Context,
+  url: URL,
+  fields: RequestFields,
+  takeWhole: TakeWhole | undefined,
+): Promise<Exchange> {
+  if (needsUndici(url, context.settings)) return undiciExchange(context, url, fields)
+  return exchange(context, url, fields, takeWhole)
+}
+
+/** Where the response sends one. */
+function redirection({ head }: Exchange): string | undefined {
+  return REDIRECTS.has(head.status) ? head.headers.get('location') : undefined
 }
 
 function next(first: URL, from: URL, location: string): URL {

@@ -29,8 +29,8 @@ export function framingOf(head: ResponseHead): Framing {
 
 /** Throws NETMEM_HTTP_CONTENT_CODING unless the body is what it is about. */
 export function checkIdentity(head: ResponseHead): void {
-  const coding = head.headers.get('content-encoding')
-  if (coding === undefined || /^(identity)?$/i.test(coding)) return
+  if (isIdentity(head)) return
+  const coding = head.headers.get('content-encoding') ?? ''
   throw new HttpError(
     'NETMEM_HTTP_CONTENT_CODING',
     `The server sends its body coded as ${excerpt(coding)}, which was not asked for; with decompress: true it is decoded.`,
@@ -38,10 +38,20 @@ export function checkIdentity(head: ResponseHead): void {
   )
 }
 
+/** Whether the body is what it is about, not coded. */
+export function isIdentity(head: ResponseHead): boolean {
+  const coding = head.headers.get('content-encoding')
+  return coding === undefined || /^(identity)?$/i.test(coding)
+}
+
 /** Whether the connection may be used again once the body has been read. */
 export function staysOpen(head: ResponseHead, framing: Framing): boolean {
   if (framing.kind === 'close') return false
-  const options = (head.headers.get('connection') ?? '').toLowerCase().split(/[\s,]+/)
+  const connection = head.headers.get('connection')
+  // What nearly all servers say, and what a pattern need not be run for.
+  if (connection === undefined) return head.version === '1.1'
+  if (connection === 'keep-alive') return true
+  const options = connection.toLowerCase().split(/[\s,]+/)
   if (options.includes('close')) return false
   return head.version === '1.1' || options.includes('keep-alive')
 }

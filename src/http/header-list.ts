@@ -28,7 +28,9 @@ export class HeaderList implements Iterable<readonly [string, string]> {
   /** The values of all fields of that name. */
   all(name: string): string[] {
     const wanted = name.toLowerCase()
-    return this.#values.filter((_, at) => this.#names[at] === wanted)
+    const first = this.#names.indexOf(wanted)
+    if (first < 0) return []
+    return this.#values.filter((_, at) => at >= first && this.#names[at] === wanted)
   }
 
   *[Symbol.iterator](): IterableIterator<readonly [string, string]> {

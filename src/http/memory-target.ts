@@ -63,6 +63,28 @@ export class MemoryTarget implements RangeTarget {
     this.#digest = this.#settings.sha256 ? new MemoryDigest(view, length) : undefined
   }
 
+  /** Whether nobody has to be asked or told about the body. */
+  get takesWhole(): boolean {
+    const { onHead, onProgress, sha256 } = this.#settings
+    return (
+      this.#make === undefined &&
+      onHead === undefined &&
+      onProgress === undefined &&
+      !sha256 &&
+      !this.#pace.limits
+    )
+  }
+
+  /** Takes a body all of which is there; false, and nothing done, where `open` and `receive` have something to say. */
+  takeWhole(body: Uint8Array): boolean {
+    const view = this.#view
+    const bytes = body.byteLength
+    if (view === undefined || view.byteLength !== this.#size || bytes > this.#size) return false
+    view.set(body)
+    this.#position = bytes
+    return true
+  }
+
   async receive(body: Body): Promise<void> {
     const size = this.#size
     const { onProgress } = this.#settings

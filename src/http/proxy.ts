@@ -11,11 +11,16 @@ export function proxyFor(url: URL, environment: Environment): string | undefined
   const named =
     url.protocol === 'https:'
       ? (environment['https_proxy'] ?? environment['HTTPS_PROXY'])
-      : (environment['http_proxy'] ??
-        (environment['REQUEST_METHOD'] === undefined ? environment['HTTP_PROXY'] : undefined))
+      : (environment['http_proxy'] ?? environment['HTTP_PROXY'])
   if (named === undefined || named === '') return undefined
+  if (url.protocol === 'http:' && mayBeForged(environment)) return undefined
   const exceptions = environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''
   return isExcepted(url, exceptions) ? undefined : named
+}
+
+/** Whether HTTP_PROXY is what was found, and a server has set it. Asked last, since asking takes a while. */
+function mayBeForged(environment: Environment): boolean {
+  return environment['http_proxy'] === undefined && environment['REQUEST_METHOD'] !== undefined
 }
 
 /** NO_PROXY: names with those below them, perhaps with a port, or `*`. */

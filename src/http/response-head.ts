@@ -29,7 +29,9 @@ export const DEFAULT_MAX_HEAD_BYTES: number = 64 * 1024
 export const LARGEST_MAX_HEAD_BYTES: number = 1024 * 1024
 const MAX_FIELDS = 1000
 
+const LINE_END = '\r\n'
 const END = '\r\n\r\n'
+const NOTHING: Buffer = Buffer.alloc(0)
 const START = Buffer.from('HTTP/1.')
 const CR = 0x0d
 const LF = 0x0a
@@ -37,7 +39,7 @@ const LF = 0x0a
 /** Parses one head, which may arrive in any number of pieces. */
 export class HeadParser {
   readonly #maxBytes: number
-  #kept: Buffer = Buffer.alloc(0)
+  #kept: Buffer = NOTHING
   #length = 0
 
   constructor(maxBytes: number) {
@@ -107,25 +109,32 @@ export class HeadParser {
 
 /** Parses a head without the empty line that ends it. */
 function parseHead(text: string): ResponseHead {
-  const lines = text.split('\r\n')
-  const statusLine = lines[0] ?? ''
+  const statusEnd = endOfLine(text, 0)
+  const statusLine = text.slice(0, statusEnd)
   // Many servers leave out the space where they have no reason phrase.
   const match = /^HTTP\/1\.(\d) ([1-5]\d\d)(?: (.*))?$/.exec(statusLine)
   if (match === null || !isFieldText(statusLine)) {
     throw protocolError(`The status line is none: ${excerpt(statusLine)}`)
   }
-  if (lines.length - 1 > MAX_FIELDS) {
-    throw protocolError(`The head has ${lines.length - 1} fields, where ${MAX_FIELDS} are too many`)
-  }
   const names: string[] = []
   const values: string[] = []
-  for (let at = 1; at < lines.length; at++) parseFieldLine(lines[at] ?? '', names, values)
+  for (let end = statusEnd; end < text.length; ) {
+    const start = end + LINE_END.length
+    end = endOfLine(text, start)
+    if (names.length === MAX_FIELDS) throw protocolError(`The head has over ${MAX_FIELDS} fields`)
+    parseFieldLine(text, start, end, names, values)
+  }
   return {
     version: match[1] === '0' ? '1.0' : '1.1',
     status: Number(match[2]),
     reason: match[3] ?? '',
     headers: new HeaderList(names, values),
   }
+}
+
+function endOfLine(text: string, start: number): number {
+  const end = text.indexOf(LINE_END, start)
+  return end < 0 ? text.length : end
 }
 
 function bufferOver(bytes: Uint8Array): Buffer {

@@ -1,29 +1,40 @@
 /**
- * Notices that a server keeps a transfer waiting. One timer for the whole exchange, which looks
- * when the present limit may be over; progress costs no more than reading the clock.
+ * Notices that a server keeps a connection waiting. One timer for the life of the connection, which
+ * looks when the present limit may be over: beginning, progress and rest cost no more than reading
+ * the clock, since a timer for each would cost a small body more than its head does.
  */
 
+/** Whom to tell that time is over. */
+export interface Impatient {
+  /** The limit was exceeded. */
+  expired(limitMs: number): void
+  /** Whether it is somebody else's fault at the moment. */
+  readonly excused: boolean
+}
+
 export class StallWatch {
-  readonly #expired: (limitMs: number) => void
-  readonly #excused: () => boolean
+  #owner: Impatient | undefined
+  #idle: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #limitMs = 0
   #since = 0
   #dueAt = 0
   #waiting = false
+  #stopped = false
 
-  /** `expired` is called once, with the limit that was exceeded; not while it is `excused`. */
-  constructor(expired: (limitMs: number) => void, excused: () => boolean) {
-    this.#expired = expired
-    this.#excused = excused
+  /** The server has to do something within `limitMs` from now, or `owner` is told, once. */
+  begin(limitMs: number, owner: Impatient): void {
+    this.#owner = owner
+    this.#timer?.ref()
+    this.resume(limitMs)
   }
 
-  /** The server has to do something within `limitMs` from now. */
-  begin(limitMs: number): void {
-    this.#limitMs = limitMs
-    this.#since = performance.now()
-    this.#waiting = true
-    this.#arm(limitMs)
+  /** Nobody waits for the server, and the process not for the timer: `idle` is called after `limitMs`. */
+  rest(limitMs: number, idle: () => void): void {
+    this.#owner = undefined
+    this.#idle = idle
+    this.resume(limitMs)
+    this.#timer?.unref()
   }
 
   /** It did something. */
@@ -38,32 +49,38 @@ export class StallWatch {
 
   /** It is the server's turn again. */
   resume(limitMs: number): void {
+    if (this.#stopped) return
     this.#limitMs = limitMs
     this.#waiting = true
     this.touch()
-    // Armed for a longer limit.
-    if (this.#since + limitMs < this.#dueAt) this.#arm(limitMs)
+    // Otherwise it looks sooner than it need.
+    if (this.#timer === undefined || this.#since + limitMs < this.#dueAt) this.#arm(limitMs)
   }
 
+  /** The connection has ended. */
   stop(): void {
     clearTimeout(this.#timer)
+    this.#stopped = true
   }
 
   #arm(ms: number): void {
     clearTimeout(this.#timer)
     this.#dueAt = performance.now() + ms
     this.#timer = setTimeout(() => this.#look(), ms)
+    if (this.#owner === undefined) this.#timer.unref()
   }
 
   #look(): void {
     const left = this.#since + this.#limitMs - performance.now()
-    if (!this.#waiting || this.#excused()) {
+    if (!this.#waiting || this.#owner?.excused === true) {
       this.touch()
       this.#arm(this.#limitMs)
     } else if (left >= 1) {
       this.#arm(left)
+    } else if (this.#owner !== undefined) {
+      this.#owner.expired(this.#limitMs)
     } else {
-      this.#expired(this.#limitMs)
+      this.#idle?.()
     }
   }
 }

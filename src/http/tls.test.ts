@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import https from 'node:https'
+import net from 'node:net'
 import { describe, it } from 'node:test'
 import tls from 'node:tls'
 import { certificate, noTls } from '../net/harness.test.helper.ts'
@@ -48,6 +49,30 @@ describe('https', { skip: noTls, timeout: 60_000 }, () => {
       await withPool(async (pool) => {
         await getInto(server.url, { pool, onFrag: (frag) => frag.release() }, wish)
       })
+    }))
+
+  it('says how long the handshake took, whatever connecting took besides', () =>
+    transferring(async (options) => {
+      await using server = await secure()
+      const { port } = new URL(server.url)
+      // What the client says arrives late, the first time.
+      let late = 80
+      const way = net.createServer((socket) => {
+        const onward = net.connect(Number(port), '127.0.0.1')
+        socket.on('error', () => {})
+        onward.on('error', () => {})
+        onward.pipe(socket)
+        setTimeout(() => socket.pipe(onward), late)
+        late = 0
+      })
+      await using delayed = await listening(way, 'https')
+      const wish = { ...options, keepAlive: false, tls: { ca: some(certificate).cert } }
+      const memory = (): Uint8Array => new Uint8Array(content.length)
+      const slow = (await getInto(delayed.url, memory(), wish)).timing
+      assert.ok(slow.tlsMs >= 75 && slow.connectMs >= slow.tlsMs, JSON.stringify(slow))
+      assert.ok(slow.connectMs - slow.tlsMs < 75, 'the rest is not the handshake')
+      const quick = (await getInto(delayed.url, memory(), wish)).timing
+      assert.ok(quick.tlsMs > 0 && quick.tlsMs < 75, JSON.stringify(quick))
     }))
 
   it('refuses certificates that nobody vouches for, and those of other names, at once', () =>

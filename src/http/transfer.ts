@@ -5,11 +5,12 @@ import type { Abortion } from './abortion.ts'
 import { endedEarly, withoutStart } from './body.ts'
 import { unsatisfiedLength } from './content-range.ts'
 import { type Entity, entityOf, isSameEntity } from './entity.ts'
-import type { Context, Exchange } from './exchange.ts'
+import type { Context, Exchange, TakeWhole } from './exchange.ts'
 import { FileTarget } from './file-target.ts'
 import { follow, type RangeFields } from './follow.ts'
-import { checkIdentity } from './framing.ts'
+import { checkIdentity, isIdentity } from './framing.ts'
 import { HttpError, protocolError } from './http-error.ts'
+import { MemoryTarget } from './memory-target.ts'
 import { checkRange, rangeError } from './range-check.ts'
 import { Ranges } from './ranges.ts'
 import { shown } from './request.ts'
@@ -32,6 +33,8 @@ export class Transfer {
   /** The last response that brought something. */
   #last: Exchange | undefined
   #connections = 1
+  /** Small bodies into memory, which is where they are most of what a request costs. */
+  readonly #takeWhole: TakeWhole | undefined
 
   constructor(url: URL, target: Target, settings: Settings, abortion: Abortion, began: number) {
     this.#url = url
@@ -40,6 +43,10 @@ export class Transfer {
     this.#began = began
     this.#context = { settings, abortion, pool: target.pool }
     this.#retries = new Retries(settings, abortion)
+    if (target instanceof MemoryTarget && target.takesWhole) {
+      this.#takeWhole = (head, body) =>
+        head.status === 200 && isIdentity(head) && target.takeWhole(body)
+    }
   }
 
   async run(): Promise<GetResult> {
@@ -48,18 +55,26 @@ export class Transfer {
       if (target instanceof FileTarget) this.#entity = await target.claim()
       await this.#receiveAll()
       const lastByteMs = performance.now() - this.#began
-      const sha256 = await target.digest()
-      checkDigest(this.#settings, sha256)
-      // An abort that came while the digest was computed counts.
-      this.#context.abortion.check()
-      await target.commit()
-      await this.#context.abortion.settled()
+      let sha256: string | undefined
+      // Nothing is left to be done to a body that was taken where it arrived.
+      if (this.#last?.taken === true) this.#context.abortion.check()
+      else sha256 = await this.#complete()
+      if (!this.#context.abortion.isSettled) await this.#context.abortion.settled()
       return this.#result(sha256, lastByteMs)
     } catch (error) {
       await this.#context.abortion.settled()
       await target.fail(mayBeOfUse(error))
       throw error
     }
+  }
+
+  async #complete(): Promise<string | undefined> {
+    const sha256 = await this.#target.digest()
+    checkDigest(this.#settings, sha256)
+    // An abort that came while the digest was computed counts.
+    this.#context.abortion.check()
+    await this.#target.commit()
+    return sha256
   }
 
   async #receiveAll(): Promise<void> {
@@ -85,7 +100,12 @@ export class Transfer {
     const from = this.#target.position
     const ranges = from === 0 ? Ranges.first(this.#target, this.#settings) : undefined
     const asked = ranges?.fields ?? this.#rangeFrom(from)
-    const response = await follow(this.#context, this.#url, asked)
+    const takeWhole = asked === WHOLE ? this.#takeWhole : undefined
+    const response = await follow(this.#context, this.#url, asked, takeWhole)
+    if (response.taken) {
+      this.#last = response
+      return true
+    }
     try {
       this.#retries.reached()
       const { head } = response

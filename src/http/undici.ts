@@ -84,6 +84,7 @@ export async function undiciExchange(
     connectMs: 0,
     tlsMs: 0,
     firstByteAt,
+    taken: false,
     end: () => {
       if (ended) return
       ended = true

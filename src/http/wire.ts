@@ -5,10 +5,14 @@
 
 import type { Connection } from '../net/index.ts'
 import { receiveInto } from '../net/index.ts'
+import type { Viewer } from '../net/socket-driver.ts'
 import type { HostFrag } from '../pool/frag.ts'
+import { StallWatch } from './stall-watch.ts'
 
-export class Wire {
+export class Wire implements Viewer {
   readonly connection: Connection
+  /** Its one timer, for whatever it waits for. */
+  readonly watch: StallWatch = new StallWatch()
   /** How long connecting took, TLS included, and TLS alone; 0 once it has been used. */
   connectMs: number
   tlsMs: number
@@ -16,7 +20,7 @@ export class Wire {
   reused = false
   #frag: HostFrag | undefined
   #at = 0
-  #next: Promise<HostFrag | undefined> | undefined
+  #disturbed: (() => void) | undefined
 
   constructor(connection: Connection, connectMs: number, tlsMs: number) {
     this.connection = connection
@@ -26,6 +30,10 @@ export class Wire {
 
   /** Bytes that have been read and not been taken; `undefined` when there are none. */
   get present(): Uint8Array | undefined {
+    if (this.#frag === undefined) {
+      this.#frag = this.connection.driver.takeQueued()
+      this.#at = 0
+    }
     const frag = this.#frag
     if (frag === undefined) return undefined
     return this.#at === 0 ? frag.bytes : frag.bytes.subarray(this.#at)
@@ -33,11 +41,19 @@ export class Wire {
 
   /** Reads more, when nothing is {@link present}; false at the end of the stream. */
   async more(): Promise<boolean> {
-    const next = this.#next ?? this.connection.receive()
-    this.#next = undefined
-    this.#frag = await next
+    this.#frag = await this.connection.receive()
     this.#at = 0
     return this.#frag !== undefined
+  }
+
+  /** Shows what arrives to `viewer` until {@link hide}; nothing may be {@link present}. */
+  show(viewer: Viewer): void {
+    this.connection.driver.show(viewer)
+  }
+
+  /** What arrives from now on is read with {@link more} and {@link fill}. */
+  hide(): void {
+    this.connection.driver.hide()
   }
 
   /** Takes bytes of what is {@link present}. */
@@ -70,31 +86,43 @@ export class Wire {
 
   /** Whether it is fit for another exchange: all that came belonged to the last one. */
   get clean(): boolean {
-    return this.#frag === undefined && this.connection.state.kind === 'open'
+    return this.present === undefined && this.connection.state.kind === 'open'
   }
 
   /**
    * Waits for what an idle connection has no business to send, or for its end, and calls
-   * `disturbed` then. The next exchange takes over the same read.
+   * `disturbed` then, which destroys it; or when `idleTimeoutMs` are over. The next exchange takes over the read.
    */
-  park(disturbed: () => void): void {
+  park(idleTimeoutMs: number, disturbed: () => void): void {
     this.reused = true
     this.connectMs = 0
     this.tlsMs = 0
-    const next = this.connection.receive()
-    this.#next = next
-    next.then(disturbed, disturbed)
+    this.#disturbed = disturbed
+    this.watch.rest(idleTimeoutMs, disturbed)
     this.connection.unref()
+    this.show(this)
+  }
+
+  /** The next exchange begins. */
+  unpark(): void {
+    this.#disturbed = undefined
+    this.connection.ref()
+  }
+
+  /** Something arrived while it rests. */
+  view(): number {
+    this.#disturbed?.()
+    return 0
+  }
+
+  /** It ended while it rests. */
+  viewEnded(): void {
+    this.#disturbed?.()
   }
 
   /** Ends it, and gives back what it holds. */
   destroy(reason?: Error): void {
-    const next = this.#next
-    this.#next = undefined
-    next?.then(
-      (frag) => frag?.release(),
-      () => {},
-    )
+    this.watch.stop()
     this.#frag?.release()
     this.#frag = undefined
     this.connection.destroy(reason)

@@ -64,9 +64,16 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
   driver.start(reads)
   const { socket } = reads
+  let reachedAt = 0
+  // Of TLS: the transport is there, and the handshake begins.
+  socket.once('connect', () => {
+    reachedAt = performance.now()
+  })
   return ready(socket, options, where, () => {
+    const secure = socket instanceof tls.TLSSocket
     const known = {
-      tls: socket instanceof tls.TLSSocket ? tlsInfo(socket) : undefined,
+      tls: secure ? tlsInfo(socket) : undefined,
+      handshakeMs: secure ? performance.now() - reachedAt : 0,
       remotePath: options.path,
     }
     return new Connection(driver, reads, options, known)

@@ -77,6 +77,8 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   readonly pool: PagePool<Page>
   /** The TLS session; `undefined` on a plain connection. */
   readonly tls: TlsInfo | undefined
+  /** @internal How long the TLS handshake took, at the end that connected; 0 otherwise. */
+  readonly handshakeMs: number
   readonly localAddress: Address
   readonly remoteAddress: Address
   readonly #driver: SocketDriver
@@ -99,6 +101,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     const { socket } = reads
     this.pool = options.pool
     this.tls = known.tls
+    this.handshakeMs = known.handshakeMs ?? 0
     this.#hasSent = known.tls !== undefined
     this.#driver = driver
     this.#socket = socket
@@ -184,6 +187,17 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     }
     this.#hasSent = true
     return this.#sent((done) => this.#socket.write(bytes, done))
+  }
+
+  /**
+   * @internal Sends ASCII, and leaves it to whoever receives to notice that it failed: without the
+   * promise of {@link write}, which costs a request as much as its serialising.
+   */
+  send(text: string): void {
+    // What is destroyed has told whoever receives, and what is ended has nothing to receive.
+    if (this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#hasSent = true
+    this.#socket.write(text, 'latin1')
   }
 
   /** Finishes sending, after all writes; receiving goes on. Resolves when the peer has been told. */
@@ -332,6 +346,7 @@ const LINGER_BYTES = 1024 * 1024
 /** What the socket itself cannot say, or not any more. */
 interface KnownOfSocket {
   readonly tls?: TlsInfo | undefined
+  readonly handshakeMs?: number
   readonly localPath?: string | undefined
   readonly remotePath?: string | undefined
 }

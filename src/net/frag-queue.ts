@@ -23,6 +23,12 @@ export class FragQueue {
     this.#bytes += frag.length
   }
 
+  /** Puts back what {@link shift} returned, or the rest of it. */
+  unshift(frag: HostFrag): void {
+    this.#frags.unshift(frag)
+    this.#bytes += frag.length
+  }
+
   /** The first frag, or what is left of it; `undefined` when there is none. */
   shift(): HostFrag | undefined {
     const frag = this.#frags.shift()

@@ -23,14 +23,16 @@ import { SocketDriver } from './socket-driver.ts'
 const small = 16_384
 const page = 65_536
 
-/** Receives `bytes` bytes, verifies them, gives them back. */
-async function receive(connection: Connection, from: number, bytes: number): Promise<void> {
-  for (let at = from; at < from + bytes; ) {
+/** Receives `bytes` bytes, or what more is in the last frag; verifies them, gives them back. */
+async function receive(connection: Connection, from: number, bytes: number): Promise<number> {
+  let at = from
+  while (at < from + bytes) {
     const frag = some(await connection.receive())
     same(frag.bytes, at)
     at += frag.length
     frag.release()
   }
+  return at
 }
 
 for (const way of ways()) {
@@ -248,3 +250,52 @@ test('posting another buffer, which costs Node.js memory, is not done for ever',
   driver.end(undefined)
   await endAll(pool)
 })
+
+for (const way of ways()) {
+  test(`shows what arrives, and makes frags of the rest (${way.name})`, { skip: way.skip }, () =>
+    withEnds(way, async ({ connection, peer, pool }) => {
+      const { driver } = connection
+      let at = 0
+      let limit = 1000
+      let ended: unknown = 'not yet'
+      const viewer = {
+        view(bytes: Uint8Array): number {
+          const taken = Math.min(bytes.byteLength, limit - at)
+          same(bytes.subarray(0, taken), at)
+          at += taken
+          if (at === limit) driver.hide()
+          return taken
+        },
+        viewEnded(error: Error | undefined) {
+          ended = error
+        },
+      }
+      driver.show(viewer)
+      await assert.rejects(connection.receive(), { code: 'NETMEM_BUSY' })
+      await send(peer, 0, 600)
+      await until(() => at === 600, 'the first bytes are shown')
+      await send(peer, 600, 5000)
+      await until(() => at === 1000, 'all that is wanted is shown')
+      await receive(connection, 1000, 4000)
+      at = 5000
+      // More than the small buffer, of which much is read ahead before somebody looks.
+      limit = 200_000
+      const sending = send(peer, 5000, 300_000)
+      at = await receive(connection, 5000, 20_000)
+      driver.show(viewer)
+      await until(() => at === limit, 'what was read ahead is shown, too')
+      await receive(connection, limit, 100_000)
+      await sending
+      limit = Number.POSITIVE_INFINITY
+      at = 300_000
+      driver.show(viewer)
+      peer.end()
+      await until(() => ended !== 'not yet', 'it is told the end')
+      assert.equal(ended, undefined)
+      ended = 'not again'
+      driver.show(viewer)
+      assert.equal(ended, undefined, 'and at once when that is over')
+      await until(() => pool.out === 0, 'nothing is out')
+    }),
+  )
+}

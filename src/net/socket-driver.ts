@@ -21,6 +21,14 @@ import type { PostedReads, Reader } from './posted-reads.ts'
 import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
 import { Transfer } from './transfer.ts'
 
+/** Whoever looks at what arrives where it arrived, before it is made a frag of. Neither may throw. */
+export interface Viewer {
+  /** `bytes` are there during the call only; returns how many it has taken. The rest becomes a frag. */
+  view(bytes: Uint8Array): number
+  /** No more will arrive; `undefined` where the peer has finished sending. Called once, also within {@link SocketDriver.show}. */
+  viewEnded(error: Error | undefined): void
+}
+
 interface Waiter {
   readonly iterator: object | undefined
   readonly resolve: (frag: HostFrag | undefined) => void
@@ -64,6 +72,7 @@ export class SocketDriver implements Reader, Taker {
   readonly #queue = new FragQueue()
   #waiter: Waiter | undefined
   #transfer: Transfer | undefined
+  #viewer: Viewer | undefined
   /** Reads ahead for whoever asks frag by frag. */
   #streaming = false
   #reading = false
@@ -108,6 +117,13 @@ export class SocketDriver implements Reader, Taker {
     return new Promise((resolve, reject) => this.#take(resolve, reject, undefined))
   }
 
+  /** A frag that has arrived already; `undefined` where {@link receive} would wait, or tell the end. */
+  takeQueued(): HostFrag | undefined {
+    const frag = this.#queue.shift()
+    if (frag !== undefined && this.#streaming) this.#readOn()
+    return frag
+  }
+
   /** {@link receive} for an iterator. One promise a frag: this is the hot path of `for await`. */
   next(iterator: object): Promise<IteratorResult<HostFrag, undefined>> {
     return new Promise((resolve, reject) =>
@@ -150,6 +166,26 @@ export class SocketDriver implements Reader, Taker {
     })
   }
 
+  /**
+   * Shows all that arrives to `viewer`, in place of whoever it was shown to before, until
+   * {@link hide}: no frag is made and no promise, which is what a small message costs most.
+   */
+  show(viewer: Viewer): void {
+    this.#viewer = undefined
+    this.#checkFree()
+    this.#viewer = viewer
+    if (this.#queue.length > 0) this.#showQueue(viewer)
+    if (this.#viewer !== viewer) return
+    if (this.#end !== undefined) this.#endView(this.#end.error)
+    else this.#readOn()
+  }
+
+  /** What arrives from now on, and what is left of what is shown just now, is for whoever asks next. */
+  hide(): void {
+    this.#viewer = undefined
+    this.#streaming = true
+  }
+
   /** A frag that holds `bytes`: in a page while there is one, otherwise a copy. */
   intoPage(bytes: Uint8Array): HostFrag {
     const filling = this.#supply.takeFree(bytes.byteLength)
@@ -172,6 +208,7 @@ export class SocketDriver implements Reader, Taker {
     if (error === undefined) waiter?.resolve(undefined)
     else waiter?.reject(error)
     this.#endTransfer(error)
+    this.#endView(error)
   }
 
   /** Gives back what nobody has received, and what still arrives. */
@@ -241,9 +278,8 @@ export class SocketDriver implements Reader, Taker {
 
   #take(resolve: Waiter['resolve'], reject: Waiter['reject'], iterator: Waiter['iterator']): void {
     this.#checkFree()
-    const frag = this.#queue.shift()
+    const frag = this.takeQueued()
     if (frag !== undefined) {
-      if (this.#streaming) this.#readOn()
       resolve(frag)
     } else if (this.#end === undefined) {
       this.#waiter = { resolve, reject, iterator }
@@ -310,7 +346,10 @@ export class SocketDriver implements Reader, Taker {
     const small = this.#small
     const transfer = this.#transfer
     let from = 0
-    if (transfer !== undefined) {
+    if (this.#viewer !== undefined) {
+      from = this.#viewer.view(small.subarray(0, bytes))
+      if (from === bytes) return
+    } else if (transfer !== undefined) {
       const { rest } = transfer
       from = Math.min(bytes, rest.byteLength)
       rest.set(small.subarray(0, from))
@@ -379,9 +418,34 @@ export class SocketDriver implements Reader, Taker {
       frag.release()
     } else {
       this.#queue.push(frag)
+      // It came in a page.
+      if (this.#viewer !== undefined) this.#showQueue(this.#viewer)
       // It went to a page that was posted before somebody had a destination.
       if (this.#transfer !== undefined) this.#fillFromQueue(this.#transfer)
     }
+  }
+
+  /** Shows what was read for somebody else, or into a page, as long as it is the viewer's. */
+  #showQueue(viewer: Viewer): void {
+    let frag = this.#queue.shift()
+    while (frag !== undefined) {
+      const taken = viewer.view(frag.bytes)
+      if (taken < frag.length) {
+        const rest = taken === 0 ? frag : frag.slice(taken)
+        if (rest !== frag) frag.release()
+        if (this.#discarded) rest.release()
+        else this.#queue.unshift(rest)
+        return
+      }
+      frag.release()
+      frag = this.#viewer === viewer ? this.#queue.shift() : undefined
+    }
+  }
+
+  #endView(error: Error | undefined): void {
+    const viewer = this.#viewer
+    this.#viewer = undefined
+    viewer?.viewEnded(error)
   }
 
   #fillFromQueue(transfer: Transfer): void {
@@ -406,7 +470,7 @@ export class SocketDriver implements Reader, Taker {
   #wantsMore(): boolean {
     if (this.#end !== undefined) return false
     // Needs no memory of the pool.
-    if (this.#transfer !== undefined) return true
+    if (this.#transfer !== undefined || this.#viewer !== undefined) return true
     return (
       !this.#dry &&
       this.#streaming &&
@@ -445,7 +509,7 @@ export class SocketDriver implements Reader, Taker {
   }
 
   #checkFree(): void {
-    if (this.#waiter !== undefined || this.#transfer !== undefined) {
+    if (this.#waiter !== undefined || this.#transfer !== undefined || this.#viewer !== undefined) {
       throw new LifetimeError(
         'NETMEM_BUSY',
         'Somebody is receiving from this connection already; await that first.',
