@@ -18,7 +18,15 @@ describe('netmem doctor', { timeout: 20_000 }, () => {
       assert.equal(typeof remedy, status === 'ok' ? 'undefined' : 'string')
       return name
     })
-    for (const name of ['node', 'posted reads', 'host memory', 'shared memory', 'kernel', 'nc']) {
+    for (const name of [
+      'node',
+      'posted reads',
+      'host memory',
+      'shared memory',
+      'netmem/linux',
+      'kernel',
+      'nc',
+    ]) {
       assert.ok(names.includes(name), name)
     }
     assert.equal(new Set(names).size, names.length)

@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import type { Finding } from './doctor/finding.ts'
 import { kernelFindings } from './doctor/kernel.ts'
 import { limitFindings } from './doctor/limits.ts'
+import { linuxFindings } from './doctor/linux.ts'
 import { runtimeFindings } from './doctor/runtime.ts'
 import { toolFindings } from './doctor/tools.ts'
 import { EXIT_CODES } from './exit.ts'
@@ -27,13 +28,14 @@ export function doctorCommand(): Command {
     .description('say what this machine offers, and what to do about what is missing')
     .addHelpText('after', HELP)
   return withJson(command).action((options: { readonly json?: true }) =>
-    run('doctor', { json: options.json === true }, async (output) => doctor(output)),
+    run('doctor', { json: options.json === true }, (output) => doctor(output)),
   )
 }
 
-function doctor(output: Output): Outcome {
+async function doctor(output: Output): Promise<Outcome> {
   const findings = [
     ...runtimeFindings(),
+    ...(await linuxFindings()),
     ...kernelFindings(),
     ...limitFindings(),
     ...toolFindings(),

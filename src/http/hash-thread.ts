@@ -113,12 +113,10 @@ export class HashThread {
 
   /** A digest of memory that is filled elsewhere. */
   shared(memory: SharedArrayBuffer): SharedDigest {
-    this.#order({ memory, from: 0, to: 0 })
+    this.#order({ memory, silent: true, from: 0, to: 0 })
     return {
       hash: (from, to) => {
-        if (to === from) return
-        this.#open++
-        this.#order({ from, to })
+        if (to > from) this.#order({ from, to })
       },
       ...this.#ending(() => {}),
     }

@@ -6,21 +6,25 @@ import { parentPort } from 'node:worker_threads'
 /** What it is told: new memory begins a job; `to` 0 asks for the digest. */
 export interface HashOrder {
   readonly memory?: SharedArrayBuffer
+  /** Whether nobody waits to hear that bytes have been hashed. */
+  readonly silent?: boolean
   readonly from: number
   readonly to: number
 }
 
 let hash = createHash('sha256')
 let memory = new SharedArrayBuffer(0)
+let silent = false
 
 parentPort?.on('message', (order: HashOrder) => {
   if (order.memory !== undefined) {
     memory = order.memory
+    silent = order.silent === true
     hash = createHash('sha256')
   } else if (order.to === 0) {
     parentPort?.postMessage(hash.digest('hex'))
   } else {
     hash.update(new Uint8Array(memory, order.from, order.to - order.from))
-    parentPort?.postMessage(0)
+    if (!silent) parentPort?.postMessage(0)
   }
 })

@@ -35,9 +35,9 @@ export async function readTouched(
     while (filled < bytes) {
       const before = filled
       await ahead.reach(before / STEP_BYTES)
+      // Memory that is gone is whoever filled it last's to notice.
+      if (view.byteLength === 0) break
       const step = view.subarray(before, Math.min(bytes, before + STEP_BYTES))
-      // Memory that is gone has no bytes, and is whoever filled it last's to notice.
-      if (step.byteLength === 0) break
       filled += await body.readInto(step, (more) => onProgress(before + more))
     }
   } finally {

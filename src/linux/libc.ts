@@ -45,5 +45,7 @@ async function load(): Promise<Libc> {
 }
 
 function unavailable(what: string, cause?: unknown): LinuxError {
-  return new LinuxError('NETMEM_LINUX_UNAVAILABLE', `${what}. All else works without it.`, { cause })
+  return new LinuxError('NETMEM_LINUX_UNAVAILABLE', `${what}. All else works without it.`, {
+    cause,
+  })
 }

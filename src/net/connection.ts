@@ -8,8 +8,8 @@ import type { Page } from '../netmem.ts'
 import { type HostFrag, RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { aborted, closed, connectionError } from './connection-error.ts'
-import { type PipeOptions, pipeTo } from './pipe.ts'
 import type { LowWater } from './low-water.ts'
+import { type PipeOptions, pipeTo } from './pipe.ts'
 import { canPost, onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
 import { SocketDriver } from './socket-driver.ts'
 import type { TlsInfo } from './tls-info.ts'
@@ -32,7 +32,7 @@ export interface ConnectionOptions {
   /** Sends a probe after so many idle milliseconds, of which a system may count whole seconds only; 0 or absent: none. */
   readonly keepAliveMs?: number
   /**
-   * Has the kernel wake nobody for less than half a megabyte while the connection carries a lot,
+   * Has the kernel wake nobody for less than a megabyte while the connection carries a lot,
    * 0.5 GB/s and more: `lowWater` of `netmem/linux`. It saves CPU on both sides of a fast path; what
    * comes last waits up to 4 ms where nobody knows that it is the last. Ignored where it cannot be had.
    */

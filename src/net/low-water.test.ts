@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPool } from '../pool/create-pool.ts'
+import { hostProvider } from '../providers/host.ts'
+import { pattern, receiveAll, rejection, until, ways, withEnds } from './harness.test.helper.ts'
+import { connect } from './index.ts'
+import { LowWaterMark } from './low-water.ts'
+
+const MIB = 1024 * 1024
+
+/** A mark on socket 7, and what it was set to. */
+function marked(answer = true): { readonly mark: LowWaterMark; readonly set: number[] } {
+  const set: number[] = []
+  const mark = new LowWaterMark(
+    (fd, bytes) => {
+      assert.equal(fd, 7)
+      set.push(bytes)
+      return answer
+    },
+    () => 7,
+  )
+  return { mark, set }
+}
+
+describe('a low-water mark', { timeout: 20_000 }, () => {
+  it('is raised for a connection that carries a lot, and taken back when nothing comes', async () => {
+    const { mark, set } = marked()
+    mark.arrived(MIB, Number.POSITIVE_INFINITY)
+    assert.deepEqual(set, [], 'not for one read')
+    await until(() => mark.raised, 'raised')
+    await until(() => !mark.raised, 'taken back')
+    assert.deepEqual(set, [MIB, 1])
+    mark.stop()
+  })
+
+  it('stays down for one that carries little', async () => {
+    const { mark, set } = marked()
+    for (let i = 0; i < 20; i++) {
+      mark.arrived(20_000, Number.POSITIVE_INFINITY)
+      await sleep(2)
+    }
+    assert.deepEqual(set, [])
+    mark.stop()
+  })
+
+  it('never exceeds what is sure to come', async () => {
+    const { mark, set } = marked()
+    mark.arrived(4 * MIB, 2 * MIB - 1)
+    await sleep(20)
+    assert.deepEqual(set, [], 'not raised near the end')
+    mark.arrived(4 * MIB, 2 * MIB)
+    await until(() => mark.raised, 'raised')
+    mark.arrived(MIB, MIB)
+    assert.deepEqual([mark.raised, ...set], [false, MIB, 1], 'taken back at once')
+    mark.stop()
+  })
+
+  it('is not asked for twice where it cannot be had', async () => {
+    const { mark, set } = marked(false)
+    for (let i = 0; i < 5; i++) {
+      mark.arrived(2 * MIB, Number.POSITIVE_INFINITY)
+      await sleep(5)
+    }
+    assert.deepEqual([mark.raised, ...set], [false, MIB])
+  })
+
+  it('touches no socket once stopped: its number may be another one’s', async () => {
+    const { mark, set } = marked()
+    mark.arrived(2 * MIB, Number.POSITIVE_INFINITY)
+    mark.stop()
+    mark.arrived(2 * MIB, Number.POSITIVE_INFINITY)
+    await sleep(10)
+    assert.deepEqual(set, [])
+  })
+})
+
+for (const way of ways(['tcp4', 'tls'])) {
+  it(`a connection asks for it under load, by its descriptor (${way.name})`, {
+    timeout: 60_000,
+  }, async () => {
+    const asked: number[] = []
+    const lowWater = (fd: number, bytes: number): boolean => {
+      asked.push(fd)
+      assert.ok(bytes === 1 || bytes === MIB)
+      return fd >= 0
+    }
+    await withEnds(
+      way,
+      async ({ connection, peer }) => {
+        for (let i = 0; i < 64; i++) peer.write(pattern(i * 1_000_000, 1_000_000))
+        peer.end()
+        assert.equal(await receiveAll(connection), 64_000_000)
+      },
+      { lowWater, pageSize: 262_144 },
+    )
+    if (way.reads === 'data') assert.ok(asked.every((fd) => fd === -1))
+    else assert.ok(asked.every((fd) => fd > 2))
+  })
+}
+
+it('is a function', async () => {
+  const pool = createPool(hostProvider({ pages: 1 }))
+  const options = { pool, port: 1, lowWater: 5 }
+  // @ts-expect-error What JavaScript callers may pass.
+  assert.equal(await rejection(connect(options)), 'NETMEM_INVALID_ARGUMENT')
+  await pool.destroy()
+})
