@@ -3,7 +3,7 @@
  * events, the same server around both. The target is for the client as it comes, which copies what
  * it sends and can fill a core with that; so the figure is taken with `-Z` (sendfile), too, where
  * the receiver decides more of it, and how far that client gets against a receiver that copies
- * nothing stands beside it. CPU per GB is beside both.
+ * nothing stands beside it. CPU per GB is beside all. The mark is `lowWater` of netmem/linux.
  */
 
 import { compile } from './compile.ts'
@@ -20,16 +20,24 @@ export const dataEvents: Figure = {
       return []
     }
     await using ours = await netmemServer('for-await')
+    await using plain = await netmemServer('plain')
     await using peer = await netmemServer('data')
     const what = {
       id: 'data-events',
       title: "TCP against Node's data events",
-      ours: 'netmem, for await',
+      ours: 'netmem, for await, low-water mark',
       peer: 'Node data events',
+    }
+    const without = {
+      ...what,
+      id: 'data-events-plain',
+      title: "TCP against Node's data events, no mark",
+      ours: 'netmem, for await',
     }
     const sides = [ours.port, peer.port] as const
     return [
       ...(await tcpMeasures(context, sides, 'copying', what, 1.7)),
+      ...(await tcpMeasures(context, [plain.port, peer.port], 'copying', without, undefined)),
       ...(await withoutCopying(context, peer.port)),
       ...(await tcpMeasures(context, sides, 'zero-copy', what, undefined)),
     ]

@@ -4,11 +4,13 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createPool, hostProvider } from 'netmem'
 import { getInto } from 'netmem/http'
+import { hugeMemory, lowWater } from 'netmem/linux'
 import { answer } from './processes.ts'
 
 /** What is done with the body. */
 export type HttpMode =
   | 'memory'
+  | 'memory-huge'
   | 'memory-again'
   | 'fetch'
   | 'file'
@@ -62,7 +64,7 @@ async function prepared({
   connections = 1,
 }: HttpRequest): Promise<() => Promise<unknown>> {
   const tls = ca === undefined ? {} : { tls: { ca: readFileSync(ca) } }
-  const options = { ...tls, connections }
+  const options = { ...tls, connections, lowWater: await lowWater() }
   switch (mode) {
     case 'fetch':
       return async () => {
@@ -75,16 +77,24 @@ async function prepared({
       const pool = createPool(hostProvider({ pages: 64 }))
       return () => getInto(url, { pool, onFrag: (frag) => frag.release() }, options)
     }
-    case 'sha256':
-      return () => getInto(url, new SharedArrayBuffer(bytes), { ...options, sha256: true })
+    case 'sha256': {
+      // Fresh memory has a figure of its own; here it is the hash that is to be waited for.
+      const memory = await hugeMemory(bytes, { shared: true })
+      const get = (): Promise<unknown> => getInto(url, memory, { ...options, sha256: true })
+      await get()
+      return get
+    }
     case 'sha256-alone': {
-      const memory = new Uint8Array(bytes).fill(1)
+      const memory = (await hugeMemory(bytes)).fill(1)
       return async () => createHash('sha256').update(memory).digest('hex')
     }
     case 'memory-again': {
-      const memory = new Uint8Array(bytes).fill(1)
+      const memory = new Uint8Array(bytes)
+      await getInto(url, memory, options)
       return () => getInto(url, memory, options)
     }
+    case 'memory-huge':
+      return () => getInto(url, (_, length = 0) => hugeMemory(length), options)
     default:
       return () => getInto(url, (_, length) => new Uint8Array(length ?? 0), options)
   }

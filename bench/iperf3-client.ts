@@ -35,9 +35,12 @@ export async function iperf3Server(preload?: string): Promise<Target> {
   return { port, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
 }
 
-/** netmem's server code in a process of its own; `reads` is the receive path, pages have the default size unless told. */
+/**
+ * netmem's server code in a process of its own; `reads` is the receive path, pages have the default
+ * size unless told. Low-water marks are there, as in `netmem iperf3`, unless it is `plain`.
+ */
 export async function netmemServer(
-  reads: 'receive' | 'for-await' | 'data',
+  reads: 'receive' | 'for-await' | 'plain' | 'data',
   pageSize?: number,
 ): Promise<Target> {
   const child = new Child('iperf3-server', reads, String(pageSize ?? ''))

@@ -1,11 +1,12 @@
 /**
- * An iperf3 server over one of three receive paths: `receive()` of a netmem connection, as
- * `netmem iperf3` has it; `for await` over one; or Node's `data` events, in an adapter that does
+ * An iperf3 server over one of four receive paths: `receive()` of a netmem connection, as
+ * `netmem iperf3` has it; `for await` over one, with low-water marks or `plain`; or Node's `data` events, in an adapter that does
  * nothing else. All that is not the receive path is the same code.
  */
 
 import type net from 'node:net'
 import { createPool, hostProvider } from 'netmem'
+import { lowWater } from 'netmem/linux'
 import { type Connection, listen } from 'netmem/net'
 // Named as they will be: a type of another project must not be rewritten.
 // biome-ignore lint/correctness/useImportExtensions: see above
@@ -29,7 +30,8 @@ async function serveNetmem(): Promise<void> {
   const pageSize = Number(pageBytes)
   const layout = pageBytes === '' ? { pages: 64 } : { pages: POOL_BYTES / pageSize, pageSize }
   const pool = createPool(hostProvider(layout))
-  const listener = await listen({ pool, host: HOST, port: 0 })
+  const mark = reads === 'plain' ? {} : { lowWater: await lowWater() }
+  const listener = await listen({ pool, host: HOST, port: 0, ...mark })
   process.send?.(listener.address.port)
   const connections = reads === 'receive' ? listener : iterated(listener)
   for await (const _summary of serveIperf3(connections)) {

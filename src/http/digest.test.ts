@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { MemoryDigest, streamDigest } from './digest.ts'
+import { HashThread } from './hash-thread.ts'
 import { content, sha256 } from './http.test.helper.ts'
 
 const BIG = undefined
@@ -53,6 +54,14 @@ describe('digests', { timeout: 60_000 }, () => {
       })
     }
   }
+
+  it('are an error of their own when their thread ends', async () => {
+    const thread = HashThread.take()
+    assert.ok(thread !== undefined, 'this machine has a core to spare')
+    const digest = thread.shared(new SharedArrayBuffer(10))
+    digest.hash(0, 11)
+    await assert.rejects(digest.hex(), { code: 'NETMEM_DIGEST_FAILED', name: 'HttpError' })
+  })
 
   it('are computed side by side, by more than there are threads', async () => {
     const digests = Array.from({ length: 12 }, () => streamDigest(undefined))

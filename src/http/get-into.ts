@@ -26,17 +26,18 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  * transfer that breaks goes on from its last byte, if the server says which version of the body
  * it is sending (`ETag`, `Last-Modified`), and from its start otherwise.
  *
- * Memory that was used before is filled two to three times as fast as fresh memory, whose pages
- * the system has to find and clear first: whoever gets one large body after the other passes the
- * same memory, or a part of it, each time.
+ * Memory that was used before is filled two to ten times as fast as fresh memory, which the system
+ * has to map page by page first: whoever gets one large body after the other passes the same
+ * memory, or a part of it, each time; `hugeMemory` of netmem/linux is mapped in larger pages. When
+ * a transfer fails, what the body has not reached of its memory may have been zeroed.
  *
  * Rejects, and never leaves a file that is not complete, with NETMEM_CONNECT_FAILED, NETMEM_TLS,
  * NETMEM_TIMEOUT, NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_ENDED_EARLY,
  * NETMEM_ABORTED; NETMEM_HTTP_STATUS for a status of 300 and more, NETMEM_HTTP_PROTOCOL,
  * NETMEM_HTTP_HEAD_TOO_LARGE, NETMEM_HTTP_REDIRECTS, NETMEM_HTTP_CONTENT_CODING,
  * NETMEM_HTTP_RANGE, NETMEM_HTTP_CHANGED, NETMEM_HTTP_FILE, NETMEM_HTTP_NEEDS_UNDICI,
- * NETMEM_DIGEST_MISMATCH; NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED,
- * NETMEM_POOL_DESTROYED, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE.
+ * NETMEM_DIGEST_MISMATCH, NETMEM_DIGEST_FAILED; NETMEM_DESTINATION_TOO_SMALL,
+ * NETMEM_DESTINATION_DETACHED, NETMEM_POOL_DESTROYED, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE.
  *
  * @example
  * ```ts

@@ -2,8 +2,8 @@
 
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { ConnectionError } from '../errors.ts'
 import type { HashOrder } from './hash.worker.ts'
+import { HttpError } from './http-error.ts'
 
 const MAX_THREADS = 4
 const IDLE_MS = 2000
@@ -185,9 +185,9 @@ export class HashThread {
   }
 
   #failed(cause: Error): void {
-    this.#failure ??= new ConnectionError(
-      'NETMEM_ABORTED',
-      'The thread that computes digests has ended.',
+    this.#failure ??= new HttpError(
+      'NETMEM_DIGEST_FAILED',
+      'The thread that computes digests has ended. Get the body again.',
       { cause },
     )
     const at = idle.indexOf(this)

@@ -8,24 +8,21 @@ const HUGE_PAGE_BYTES = 2 * 1024 * 1024
 /** K: include/uapi/asm-generic/mman-common.h */
 const MADV_HUGEPAGE = 14
 
-/** What kind of memory. */
-export interface HugeMemoryOptions {
-  /** A `SharedArrayBuffer`, for threads to share; false by default. */
-  readonly shared?: boolean
-}
-
 /**
  * `bytes` bytes of fresh memory, 0 to 2^53 − 1, that begins at a huge page and asks the kernel for
- * more of them (madvise(2), MADV_HUGEPAGE). The kernel maps memory when it is first written to, and
- * each page is a trip into it: for a large body received once, that can take longer than the network. Where
- * transparent huge pages are off (`netmem doctor` says so), or none are to be had, it is ordinary
- * memory. Rejects with NETMEM_LINUX_UNAVAILABLE, NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE.
+ * more of them (madvise(2), MADV_HUGEPAGE); `shared` makes it a `SharedArrayBuffer`, for threads.
+ * The kernel maps memory when it is first written to, and each page is a trip into it: for a large
+ * body that can take longer than the network. Where transparent huge pages are off (`netmem doctor`
+ * says so), or none are to be had, it is ordinary memory. Rejects with NETMEM_LINUX_UNAVAILABLE,
+ * NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, and with the engine's RangeError where there is
+ * not as much.
  *
  * @example
  * ```ts
  * import { getInto } from 'netmem/http'
  * import { hugeMemory } from 'netmem/linux'
  *
+ * const url = 'http://127.0.0.1:5202/weights'
  * let body = new Uint8Array(0)
  * await getInto(url, async (_head, length = 0) => {
  *   body = await hugeMemory(length)
@@ -33,9 +30,17 @@ export interface HugeMemoryOptions {
  * })
  * ```
  */
+export function hugeMemory(
+  bytes: number,
+  options: { readonly shared: true },
+): Promise<Uint8Array<SharedArrayBuffer>>
+export function hugeMemory(
+  bytes: number,
+  options?: { readonly shared?: false },
+): Promise<Uint8Array<ArrayBuffer>>
 export async function hugeMemory(
   bytes: number,
-  { shared = false }: HugeMemoryOptions = {},
+  { shared = false }: { readonly shared?: boolean } = {},
 ): Promise<Uint8Array> {
   checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
   const { address, madvise } = await libc()

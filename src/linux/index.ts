@@ -4,5 +4,5 @@
  */
 
 export { LinuxError } from '../errors.ts'
-export { type HugeMemoryOptions, hugeMemory } from './huge-memory.ts'
+export { hugeMemory } from './huge-memory.ts'
 export { lowWater } from './low-water.ts'

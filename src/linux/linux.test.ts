@@ -37,7 +37,7 @@ describe('hugeMemory', { skip }, () => {
     it(`is zeroed memory of the size asked for, at a huge page (${kind})`, async () => {
       const { address } = await libc()
       for (const bytes of [0, 1, 2 * MIB - 1, 2 * MIB, 5 * MIB + 3]) {
-        const memory = await hugeMemory(bytes, { shared })
+        const memory = await (shared ? hugeMemory(bytes, { shared }) : hugeMemory(bytes))
         assert.equal(memory.byteLength, bytes)
         assert.equal(memory.buffer instanceof SharedArrayBuffer, shared)
         assert.ok(memory.every((byte) => byte === 0))
@@ -48,7 +48,7 @@ describe('hugeMemory', { skip }, () => {
 
     it(`has asked the kernel for huge pages (${kind})`, { skip: skipHuge }, async () => {
       const { address } = await libc()
-      const memory = await hugeMemory(64 * MIB, { shared })
+      const memory = await (shared ? hugeMemory(64 * MIB, { shared }) : hugeMemory(64 * MIB))
       assert.match(mappingOf(address(memory)).flags, / hg /, 'VmFlags')
     })
   }
