@@ -7,7 +7,7 @@ import { readTouched } from './touch-ahead.ts'
 
 const MIB = 1024 * 1024
 /** Some steps and a part of one. */
-const LARGE = 37 * MIB + 5
+const LARGE = 53 * MIB + 5
 
 /** A body of `byte`s that says what was asked of it. */
 class Fake implements Body {
@@ -73,7 +73,7 @@ describe('readTouched', () => {
 
   it('does nothing to memory that was used before', async () => {
     const view = new Uint8Array(LARGE).fill(9)
-    const body = new Fake(LARGE, 7, 10 * MIB)
+    const body = new Fake(LARGE, 7, 20 * MIB)
     await assert.rejects(
       readTouched(body, view, () => {}),
       /broken off/,
@@ -94,7 +94,7 @@ describe('readTouched', () => {
   it('writes no more to the memory once it has failed', async () => {
     const view = new Uint8Array(LARGE)
     await assert.rejects(
-      readTouched(new Fake(LARGE, 7, 9 * MIB), view, () => {}),
+      readTouched(new Fake(LARGE, 7, 20 * MIB), view, () => {}),
       /broken off/,
     )
     view.fill(5)
