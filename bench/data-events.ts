@@ -4,7 +4,7 @@
  * it sends and can fill a core with that; so the figure is taken with `-Z` (sendfile), too, where
  * the receiver decides more of it, and how far that client gets against a receiver that copies
  * nothing stands beside it. CPU per GB is beside all. The mark is `lowWater` of netmem/linux,
- * with pages of 1 MiB.
+ * with pages of 4 MiB.
  */
 
 import { compile } from './compile.ts'

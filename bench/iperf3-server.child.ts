@@ -27,8 +27,8 @@ const [reads = '', pageBytes = ''] = process.argv.slice(2)
 process.on('disconnect', () => process.exit())
 
 async function serveNetmem(): Promise<void> {
-  // What is woken for so much at a time reads it in few calls, where the page holds as much.
-  const pageSize = pageBytes === '' ? (reads === 'plain' ? 256 : 1024) * 1024 : Number(pageBytes)
+  // What is woken for so much at a time reads it in one call, where the page holds as much.
+  const pageSize = pageBytes === '' ? (reads === 'plain' ? 256 : 4096) * 1024 : Number(pageBytes)
   const layout = { pages: POOL_BYTES / pageSize, pageSize }
   const pool = createPool(hostProvider(layout))
   const mark = reads === 'plain' ? {} : { lowWater: await lowWater() }

@@ -17,7 +17,7 @@ export const pageSize: Figure = {
     const seconds = context.quick ? 1 : 2
     const measures: Measure[] = []
     await using usual = await netmemServer('for-await', DEFAULT_KIB * KIB)
-    for (const kib of context.quick ? [64] : [64, 128, 512, 1024]) {
+    for (const kib of context.quick ? [64] : [64, 1024, 4096]) {
       await using other = await netmemServer('for-await', kib * KIB)
       for (const { port } of [other, usual]) await runIperf3(port, 1, 'zero-copy')
       const samples = await alternate(
