@@ -22,7 +22,7 @@ export async function compile(
   const path = join(folder, 'compiled')
   const remove = (): void => rmSync(folder, { recursive: true, force: true })
   try {
-    await outputOf('cc', ['-O2', ...options, '-o', path, file])
+    await outputOf('cc', ['-O2', '-o', path, file, ...options])
   } catch (error) {
     remove()
     throw error

@@ -1,12 +1,15 @@
 /**
- * One TLS connection: netmem against Node's `data` events. The sender is `socat`, which writes whole
- * TLS records of 16 KiB as servers do; where it is missing `openssl s_client`, whose records of
- * 8 KiB are as much again of OpenSSL's work on both sides.
+ * One TLS connection: netmem against Node's `data` events. The sender is the same for both, and
+ * sends records of 16 KiB as servers do: `tls-sender.c` where OpenSSL's headers and a compiler are,
+ * since a receiver that is faster than its sender cannot show it; otherwise `socat`, which is busy
+ * for as long as the receiver; otherwise `openssl s_client`, whose records of 8 KiB are as much
+ * again of OpenSSL's work on both sides.
  */
 
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Compiled, compile } from './compile.ts'
 import { alternate, type Figure, measure } from './measure.ts'
 import { Child, cpuSecondsOf, has, outputOf, Program } from './processes.ts'
 import type { TlsRequest } from './tls.child.ts'
@@ -27,12 +30,13 @@ export const tls: Figure = {
     }
     const bytes = context.quick ? 64 * MIB : 2048 * MIB
     const [key, cert] = await certificate()
+    using compiled = await compileSender()
     await using ours = new Child('tls', 'netmem', key, cert)
     await using peer = new Child('tls', 'data', key, cert)
     const oursPort = await ours.next<number>()
     const peerPort = await peer.next<number>()
     const receive = (child: Child, port: number) => (): Promise<TlsSample> =>
-      send(port, child, { warmUp: Math.min(bytes, 256 * MIB), bytes })
+      send(port, child, compiled, { warmUp: Math.min(bytes, 256 * MIB), bytes })
     const samples = await alternate(context, receive(ours, oursPort), receive(peer, peerPort))
     const sides = { ours: 'netmem, for await', peer: 'Node data events' }
     return [
@@ -64,10 +68,15 @@ type TlsSample = {
 }
 
 /** Has the sender send zeros until the receiver has counted enough. */
-async function send(port: number, receiver: Child, request: TlsRequest): Promise<TlsSample> {
+async function send(
+  port: number,
+  receiver: Child,
+  compiled: Compiled | undefined,
+  request: TlsRequest,
+): Promise<TlsSample> {
   const answer = receiver.ask<Omit<TlsSample, 'senderBusy'>>(request)
   const startedAt = performance.now()
-  await using sender = sendZeros(`127.0.0.1:${port}`)
+  await using sender = sendZeros(port, compiled)
   // Read off while it runs: once it has ended nobody knows any more.
   let senderBusy = Number.NaN
   const looking = setInterval(() => {
@@ -81,7 +90,18 @@ async function send(port: number, receiver: Child, request: TlsRequest): Promise
   }
 }
 
-function sendZeros(address: string): Program {
+/** `undefined` without a compiler or OpenSSL's headers. */
+async function compileSender(): Promise<Compiled | undefined> {
+  try {
+    return await compile('tls-sender.c', '-lssl', '-lcrypto')
+  } catch {
+    return undefined
+  }
+}
+
+function sendZeros(port: number, compiled: Compiled | undefined): Program {
+  if (compiled !== undefined) return new Program(compiled.path, [String(port)])
+  const address = `127.0.0.1:${port}`
   if (has('socat', '-V')) {
     const target = `OPENSSL:${address},verify=0`
     return new Program('socat', ['-u', '-b', String(RECORD), 'OPEN:/dev/zero', target])

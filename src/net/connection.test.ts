@@ -51,8 +51,9 @@ for (const way of ways()) {
   test(`one side ends, the other goes on (${name})`, { skip }, () =>
     withEnds(way, async ({ connection, peer }) => {
       // This side ends first, and still receives.
+      const ended = once(peer.resume(), 'end')
       await connection.end()
-      await once(peer.resume(), 'end')
+      await ended
       const sent = send(peer, 0, total).then(() => peer.end())
       assert.equal(await receiveAll(connection), total)
       await sent
