@@ -11,7 +11,7 @@ const value = new Int32Array(1)
 /**
  * What the `lowWater` option of `netmem/net` and `netmem/http` takes: sets a socket's low-water mark
  * for receiving (socket(7)), in bytes; false where the socket has none. With it a connection that
- * carries a lot is woken for four megabytes at a time, not for every segment, which saves CPU on
+ * carries a lot is woken for megabytes at a time, not for every segment, which saves CPU on
  * both sides of a fast path; pages of 4 MiB take that in one read. Rejects with NETMEM_LINUX_UNAVAILABLE.
  *
  * @example

@@ -1,6 +1,6 @@
 /**
  * Receive coalescing, as network cards have it (ethtool's rx-frames and rx-usecs): while a
- * connection carries a lot, the kernel wakes nobody for less than four megabytes. A receiver that
+ * connection carries a lot, the kernel wakes nobody for less than what came in 2 ms, four megabytes at the most. A receiver that
  * is faster than its sender is otherwise woken for every segment, and both pay for it: with
  * `iperf3 -c` over loopback the receiver took 0.13 s of CPU per GB instead of 0.36, and the sender
  * 0.36 instead of 0.5. A clock takes the mark back when less comes than that.
@@ -12,27 +12,32 @@
  */
 export type LowWater = (fd: number, bytes: number) => boolean
 
-/** 1.2 ms at 3.5 GB/s. Half as much gained a little less, an eighth a lot less. */
-const MARK_BYTES = 4 * 1024 * 1024
-/** What waits below the mark waits no longer than two of these. */
+/** 1.2 ms at 3.5 GB/s. Half as much gained a little less there, an eighth a lot less. */
+const MAX_MARK_BYTES = 4 * 1024 * 1024
+/** The mark is what came in one of these, so that it is reached about once in each. */
 const TICK_MS = 2
+/** The mark is taken back after so many that brought nothing: what waits below it waits no longer. */
+const EMPTY_TICKS = 2
 /** A tick that brought as much is worth a mark: 0.5 GB/s. */
 const BULK_BYTES = 1024 * 1024
+/** Any byte wakes. */
+const NO_MARK = 1
 
 export class LowWaterMark {
-  readonly #set: LowWater
+  readonly #setLowWater: LowWater
   /** -1 when there is none any more: its number may be another socket's. */
   readonly #fd: () => number
-  #raised = false
+  #mark = NO_MARK
   #given = true
-  /** Bytes in this tick. */
+  /** Bytes in this tick, and ticks without any before it. */
   #bytes = 0
+  #emptyTicks = 0
   /** What is sure to come, which the mark must not exceed. */
   #left = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
-  constructor(set: LowWater, fd: () => number) {
-    this.#set = set
+  constructor(setLowWater: LowWater, fd: () => number) {
+    this.#setLowWater = setLowWater
     this.#fd = fd
   }
 
@@ -40,7 +45,7 @@ export class LowWaterMark {
   arrived(bytes: number, left: number): void {
     this.#bytes += bytes
     this.#left = left
-    if (this.#raised && left < MARK_BYTES) this.#lower()
+    if (left < this.#mark) this.#set(NO_MARK)
     if (this.#timer === undefined && this.#given) {
       this.#timer = setTimeout(() => this.#tick(), TICK_MS).unref()
     }
@@ -48,33 +53,35 @@ export class LowWaterMark {
 
   /** Whether the kernel waits for more than a byte. */
   get raised(): boolean {
-    return this.#raised
+    return this.#mark !== NO_MARK
   }
 
   stop(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#given = false
-    this.#raised = false
+    this.#mark = NO_MARK
   }
 
   #tick(): void {
     const bytes = this.#bytes
     this.#bytes = 0
-    if (this.#raised) {
-      if (bytes === 0) this.#lower()
-    } else if (bytes >= BULK_BYTES && this.#left >= MARK_BYTES) {
-      this.#given = this.#set(this.#fd(), MARK_BYTES)
-      this.#raised = this.#given
+    this.#emptyTicks = bytes === 0 ? this.#emptyTicks + 1 : 0
+    const worth = Math.min(bytes, this.#left, MAX_MARK_BYTES)
+    if (this.#emptyTicks === EMPTY_TICKS) {
+      if (this.raised) this.#set(NO_MARK)
+      // An idle connection needs no clock.
+      this.#timer = undefined
+      return
     }
-    // An idle connection needs no clock.
-    if (bytes > 0 && this.#given) this.#timer?.refresh()
-    else this.#timer = undefined
+    // A tick brings some times the mark, so that only twice as much says that there is more of it.
+    if (worth >= BULK_BYTES && worth >= 2 * this.#mark) this.#set(worth)
+    if (this.#given) this.#timer?.refresh()
   }
 
-  /** The kernel looks at once whether there is something to wake for (tcp_set_rcvlowat). */
-  #lower(): void {
-    this.#raised = false
-    this.#set(this.#fd(), 1)
+  /** Lowering it, the kernel looks at once whether there is something to wake for (tcp_set_rcvlowat). */
+  #set(bytes: number): void {
+    this.#given = this.#setLowWater(this.#fd(), bytes)
+    this.#mark = this.#given ? bytes : NO_MARK
   }
 }
