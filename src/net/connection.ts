@@ -32,9 +32,9 @@ export interface ConnectionOptions {
   /** Sends a probe after so many idle milliseconds, of which a system may count whole seconds only; 0 or absent: none. */
   readonly keepAliveMs?: number
   /**
-   * Has the kernel wake nobody for less than up to four megabytes while the connection carries a lot,
+   * Has the kernel wake nobody for less than four megabytes while the connection carries a lot,
    * 0.5 GB/s and more: `lowWater` of `netmem/linux`. It saves CPU on both sides of a fast path; what
-   * comes last waits up to 6 ms where nobody knows that it is the last. Ignored where it cannot be had.
+   * comes last waits up to 16 ms where nobody knows that it is the last. Ignored where it cannot be had.
    */
   readonly lowWater?: LowWater
   /** `data` copies Node's Buffers into pages even where this Node.js could do without: for comparison and as a way out. */
