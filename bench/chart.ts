@@ -68,7 +68,9 @@ function isPositive(ratio: number): boolean {
 
 /** What stands against no peer of ours, netmem with itself or with a bound, is in the table only. */
 function isPrime({ id }: Measure): boolean {
-  return !['page-size', 'stack', 'data-events-limit'].some((prefix) => id.startsWith(prefix))
+  return !['page-size', 'stack', 'data-events-limit', 'data-events-plain'].some((prefix) =>
+    id.startsWith(prefix),
+  )
 }
 
 function escaped(text: string): string {
