@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { pattern, receiveAll, rejection, until, ways, withEnds } from './harness.test.helper.ts'
-import { connect } from './index.ts'
+import { connect, receiveInto } from './index.ts'
 import { LowWaterMark } from './low-water.ts'
 
 const MIB = 1024 * 1024
@@ -99,6 +99,25 @@ for (const way of ways(['tcp4', 'tls'])) {
     else assert.ok(asked.every((fd) => fd > 2))
   })
 }
+
+it('is taken back with the last byte that was asked for', { timeout: 60_000 }, async () => {
+  const [way] = ways(['tcp4'], ['posted'])
+  assert.ok(way !== undefined)
+  let mark = 1
+  const lowWater = (_: number, bytes: number): boolean => {
+    mark = bytes
+    return true
+  }
+  await withEnds(
+    way,
+    async ({ connection, peer }) => {
+      for (let i = 0; i < 128; i++) peer.write(pattern(i * 1_000_000, 1_000_000))
+      await receiveInto(connection, new Uint8Array(128_000_000))
+      assert.equal(mark, 1)
+    },
+    { lowWater },
+  )
+})
 
 it('is a function', async () => {
   const pool = createPool(hostProvider({ pages: 1 }))

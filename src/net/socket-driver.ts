@@ -257,13 +257,15 @@ export class SocketDriver implements Reader, Taker {
   arrived(bytes: number): boolean {
     this.#readCount++
     if (this.#draining !== undefined) return this.#drainedOf(bytes, this.#draining)
+    // Which may be done by the time that it is asked how much is left.
+    const transfer = this.#transfer
     if (this.#posted === 'page') this.#arrivedInPage(bytes)
     else if (this.#posted === 'destination') this.#arrivedInDestination(bytes)
     else this.#arrivedInSmall(bytes)
     // Once stopped, only resuming starts again: TLS has more to deliver after it was told to stop.
     this.#reading = this.#reading && this.#wantsMore()
     const bulk = this.#posted !== 'small'
-    if (bulk) this.#mark?.arrived(bytes, this.#transfer?.left ?? Number.POSITIVE_INFINITY)
+    if (bulk) this.#mark?.arrived(bytes, transfer?.left ?? Number.POSITIVE_INFINITY)
     if (!this.#reading) this.#dropPage()
     else if (bulk && this.#mark?.raised !== true) busyPoll()
     return this.#reading
