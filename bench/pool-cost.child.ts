@@ -19,6 +19,8 @@ import type { BorrowerTimes } from './pool-cost.worker.ts'
 import { answer } from './processes.ts'
 
 export interface CostRequest {
+  /** One thread's cache and ring, or what two threads take. */
+  readonly what: 'alone' | 'shared'
   readonly rounds: number
 }
 
@@ -133,9 +135,9 @@ function settled(values: readonly number[]): number {
   return later[Math.floor(later.length / 2)] ?? Number.NaN
 }
 
-answer(async ({ rounds }: CostRequest) => {
-  const { cache, ring } = await unshared(rounds)
+answer(async ({ what, rounds }: CostRequest) => {
+  if (what === 'alone') return unshared(rounds)
   const { alloc, lend, receive, giveBack } = await lent(rounds / 50)
   const shared = alloc + giveBack
-  return { cache, ring, shared, frag: shared + lend + receive }
+  return { shared, frag: shared + lend + receive }
 })

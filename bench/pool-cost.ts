@@ -1,8 +1,11 @@
-/** What the pool costs, in nanoseconds: against the same data structure in C. */
+/**
+ * What the pool costs, in nanoseconds: against the same data structure in C, on the same processor,
+ * since others may be slower by half.
+ */
 
 import { compile } from './compile.ts'
 import { alternate, type Figure, measure, type Sample } from './measure.ts'
-import { Child, outputOf } from './processes.ts'
+import { Child, onOneProcessor, outputOf, SteadyChild } from './processes.ts'
 
 /** The kernel's own page pool, alloc and recycle, as published for a Xeon of 3.6 GHz. */
 const KERNEL_NS = { cache: 5.4, ring: 15.1 }
@@ -16,8 +19,10 @@ export const poolCost: Figure = {
   run: async (context) => {
     const rounds = context.quick ? 2_000_000 : 50_000_000
     const ours = async (): Promise<Sample> => {
+      await using steady = new SteadyChild('pool-cost')
+      const alone = await steady.ask<Sample>({ what: 'alone', rounds })
       await using child = new Child('pool-cost')
-      return await child.ask<Sample>({ rounds })
+      return { ...alone, ...(await child.ask<Sample>({ what: 'shared', rounds })) }
     }
     using compiled = await compile('pool-twin.c')
     const twin = compiled?.path
@@ -25,7 +30,7 @@ export const poolCost: Figure = {
     const peer = async (): Promise<Sample> =>
       twin === undefined
         ? KERNEL_NS
-        : (JSON.parse(await outputOf(twin, [String(rounds)])) as Sample)
+        : (JSON.parse(await outputOf(...onOneProcessor(twin, [String(rounds)]))) as Sample)
     const samples = await alternate(context, ours, peer)
     const sides = {
       unit: 'ns',

@@ -67,10 +67,19 @@ export class Child implements AsyncDisposable {
 export class SteadyChild extends Child {
   protected override get options(): ForkOptions {
     const flags = ['--expose-gc', '--no-concurrent-recompilation']
-    const processor = firstProcessor()
-    if (processor === undefined || !has('taskset')) return { execArgv: flags }
-    return { execPath: 'taskset', execArgv: ['--cpu-list', processor, process.execPath, ...flags] }
+    const [execPath, execArgv] = onOneProcessor(process.execPath, flags)
+    return { execPath, execArgv: [...execArgv] }
   }
+}
+
+/** A command, kept to the processor of {@link SteadyChild} where Linux has a program for that. */
+export function onOneProcessor(
+  command: string,
+  args: readonly string[],
+): readonly [command: string, args: readonly string[]] {
+  const processor = firstProcessor()
+  if (processor === undefined || !has('taskset')) return [command, args]
+  return ['taskset', ['--cpu-list', processor, command, ...args]]
 }
 
 /** One that this process may use, where Linux tells: proc(5). */
