@@ -90,7 +90,7 @@ test('with awaitSyn, a SYN and first data that were overtaken lose nothing', asy
   send(-1, '', SYN)
   assert.deepEqual([text(), stream.state], ['hello world', 'finished'])
   assert.deepEqual([stream.stats().gaps, stream.stats().duplicateBytes], [0, 0])
-  // What lies between the SYN and what has come is missing as anything else is.
+  // What lies between the SYN and what has come is missing, like any other gap.
   const late = watch(source, { awaitSyn: true })
   late.send(6, 'world')
   late.send(-1, '', SYN)
