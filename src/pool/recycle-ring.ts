@@ -38,12 +38,12 @@ export class RecycleRing {
     return this.#slots[head & this.#mask] ?? -1
   }
 
-  /** Moves the oldest handles to `cache` until it holds `full`, from `cached` on; returns how many. */
-  moveTo(cache: Int32Array, cached: number, full: number): number {
+  /** Moves up to `limit` of the oldest handles to `cache`, from index `start` on; returns how many. */
+  moveTo(cache: Int32Array, start: number, limit: number): number {
     const head = this.#head
-    const moved = Math.min(full - cached, this.length)
+    const moved = Math.min(limit, this.length)
     for (let at = 0; at < moved; at++) {
-      cache[cached + at] = this.#slots[(head + at) & this.#mask] ?? -1
+      cache[start + at] = this.#slots[(head + at) & this.#mask] ?? -1
     }
     this.#head = (head + moved) | 0
     return moved
