@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { createPool, hostProvider } from 'netmem'
 import { getInto } from 'netmem/http'
 import { hugeMemory, lowWater } from 'netmem/linux'
-import { answer } from './processes.ts'
+import { answer, keepToOneProcessor } from './processes.ts'
 
 /** What is done with the body. */
 export type HttpMode =
@@ -16,6 +16,7 @@ export type HttpMode =
   | 'file'
   | 'pool'
   | 'sha256'
+  | 'sha256-apart'
   | 'sha256-alone'
   | 'small'
   | 'small-undici'
@@ -77,11 +78,14 @@ async function prepared({
       const pool = createPool(hostProvider({ pages: 64 }))
       return () => getInto(url, { pool, onFrag: (frag) => frag.release() }, options)
     }
-    case 'sha256': {
+    case 'sha256':
+    case 'sha256-apart': {
       // Fresh memory has a figure of its own; here it is the hash that is to be waited for.
       const memory = await hugeMemory(bytes, { shared: true })
       const get = (): Promise<unknown> => getInto(url, memory, { ...options, sha256: true })
       await get()
+      // The thread that hashes is there by now, and stays free to run where this one does not.
+      if (mode === 'sha256-apart') keepToOneProcessor(process.pid)
       return get
     }
     case 'sha256-alone': {

@@ -1,14 +1,11 @@
 /**
  * Whole HTTP bodies: netmem against `fetch`, curl and undici, with nginx as the server. Each body of
- * the first figures goes to a process of its own, so that memory is fresh and its peak known; the
- * files are in /dev/shm, where no disk is measured.
+ * the first figures goes to a process of its own, so that memory is fresh and its peak known.
  */
 
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { rmSync } from 'node:fs'
 import type { HttpMode, HttpRequest } from './http.child.ts'
+import { type HttpServer, SMALL_BYTES, served } from './http-server.ts'
 import {
   alternate,
   type Context,
@@ -18,13 +15,10 @@ import {
   measure,
   type Sample,
 } from './measure.ts'
-import { Child, freePort, has, outputOf, Program } from './processes.ts'
+import { Child, outputOf } from './processes.ts'
 
 const MIB = 1024 * 1024
-const SMALL_BYTES = 4096
 const RANGES = 4
-/** What the server gives each connection where it limits them. */
-const LIMIT = '100m'
 
 export const http: Figure = {
   name: 'http',
@@ -43,43 +37,13 @@ export const httpSmall: Figure = {
   run: (context) => served(context, MIB, (server) => small(context, server)),
 }
 
-/** What `run` measures with nginx as the server, whose large body has `bytes`. */
-async function served(
-  context: Context,
-  bytes: number,
-  run: (server: Server) => Promise<readonly Measure[]>,
-): Promise<readonly Measure[]> {
-  for (const [program, flag] of [
-    ['nginx', '-v'],
-    ['curl', '--version'],
-    ['openssl', 'version'],
-  ] as const) {
-    if (has(program, flag)) continue
-    context.log(
-      `  ${program} is not installed (on Debian: apt-get install -y ${program}); not measured`,
-    )
-    return []
-  }
-  if (!existsSync('/dev/shm')) {
-    context.log('  there is no /dev/shm; not measured')
-    return []
-  }
-  const folder = mkdtempSync('/dev/shm/netmem-bench-')
-  try {
-    await using server = await Server.start(folder, bytes)
-    return await run(server)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
-
 interface Comparison {
   readonly ours: () => Promise<Sample>
   readonly peer: () => Promise<Sample>
   readonly measures: readonly (Description & { readonly metric: string })[]
 }
 
-async function bodies(context: Context, server: Server): Promise<Measure[]> {
+async function bodies(context: Context, server: HttpServer): Promise<Measure[]> {
   const { plain, secure, bytes, file } = server
   const ours =
     (mode: HttpMode, url = plain) =>
@@ -208,20 +172,6 @@ async function bodies(context: Context, server: Server): Promise<Measure[]> {
       ],
     },
     {
-      ours: ours('sha256'),
-      peer: ours('sha256-alone'),
-      measures: [
-        {
-          ...speed,
-          id: 'http-sha256',
-          title: 'HTTP, with its digest, into memory used before',
-          ours: 'getInto, sha256',
-          peer: 'sha256 alone',
-          ...atLeast(0.95),
-        },
-      ],
-    },
-    {
       ours: ours('memory', secure),
       peer: ours('fetch', secure),
       measures: [
@@ -259,7 +209,7 @@ async function compare(context: Context, { ours, peer, measures }: Comparison): 
   return measures.map(({ metric, ...description }) => measure(samples, metric, description))
 }
 
-async function ranges(context: Context, { limited, bytes, file }: Server): Promise<Measure[]> {
+async function ranges(context: Context, { limited, bytes, file }: HttpServer): Promise<Measure[]> {
   const get = (connections: number) => (): Promise<Sample> =>
     inChild({ mode: 'memory-huge', url: limited, bytes, file, connections })
   const samples = await alternate(context, get(RANGES), get(1))
@@ -276,7 +226,7 @@ async function ranges(context: Context, { limited, bytes, file }: Server): Promi
   ]
 }
 
-async function small(context: Context, { small, file }: Server): Promise<Measure[]> {
+async function small(context: Context, { small, file }: HttpServer): Promise<Measure[]> {
   const requests = context.quick ? 1000 : 100_000
   const get = (mode: HttpMode) => (): Promise<Sample> =>
     inChild({ mode, url: small, bytes: SMALL_BYTES, file, requests })
@@ -294,7 +244,8 @@ async function small(context: Context, { small, file }: Server): Promise<Measure
   ]
 }
 
-async function inChild(request: HttpRequest): Promise<Sample> {
+/** In a process of its own. */
+export async function inChild(request: HttpRequest): Promise<Sample> {
   await using child = new Child('http')
   await child.next()
   return await child.ask<Sample>(request)
@@ -305,98 +256,4 @@ async function download(url: string, out: string): Promise<Sample> {
   const speed = await outputOf('curl', ['-sk', '-o', out, '-w', '%{speed_download}', url])
   if (out !== '/dev/null') rmSync(out, { force: true })
   return { gbPerS: Number(speed) / 1e9 }
-}
-
-/** nginx, with a body in /dev/shm. */
-class Server implements AsyncDisposable {
-  readonly #program: Program
-  readonly plain: string
-  readonly secure: string
-  readonly limited: string
-  readonly small: string
-  /** A certificate to trust. */
-  readonly ca: string
-  readonly bytes: number
-  /** A path for what is received. */
-  readonly file: string
-
-  private constructor(
-    program: Program,
-    folder: string,
-    ports: readonly [number, number],
-    bytes: number,
-  ) {
-    this.#program = program
-    const [port, securePort] = ports
-    this.plain = `http://127.0.0.1:${port}/body`
-    this.limited = `http://127.0.0.1:${port}/limited/body`
-    this.small = `http://127.0.0.1:${port}/small`
-    this.secure = `https://127.0.0.1:${securePort}/body`
-    this.ca = join(folder, 'cert.pem')
-    this.bytes = bytes
-    this.file = join(folder, 'received')
-  }
-
-  static async start(folder: string, bytes: number): Promise<Server> {
-    chmodSync(folder, 0o755)
-    const root = join(folder, 'root')
-    mkdirSync(root)
-    const block = Buffer.alloc(MIB, 'netmem ')
-    for (let at = 0; at < bytes; at += MIB) writeFileSync(join(root, 'body'), block, { flag: 'a' })
-    writeFileSync(join(root, 'small'), block.subarray(0, SMALL_BYTES))
-    const key = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')]
-    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
-    await outputOf('openssl', [
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '1',
-      ...names,
-      ...key,
-    ])
-    const ports = [await freePort(), await freePort()] as const
-    writeFileSync(join(folder, 'nginx.conf'), configuration(folder, root, ports))
-    const program = new Program('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')])
-    await listens(ports[0])
-    return new Server(program, folder, ports, bytes)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#program[Symbol.asyncDispose]()
-  }
-}
-
-/** One process, no master: what ends it ends all of it. */
-function configuration(folder: string, root: string, ports: readonly [number, number]): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  return `daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
-    events {}
-    http {
-      access_log off; sendfile on; keepalive_requests 10000000;
-      ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
-      server {
-        listen 127.0.0.1:${ports[0]}; root ${root};
-        location /limited/ { alias ${root}/; limit_rate ${LIMIT}; }
-      }
-      server {
-        listen 127.0.0.1:${ports[1]} ssl; root ${root};
-        ssl_certificate ${folder}/cert.pem; ssl_certificate_key ${folder}/key.pem;
-      }
-    }`
-}
-
-async function listens(port: number): Promise<void> {
-  for (let i = 0; i < 250; i++) {
-    const socket = connect(port, '127.0.0.1')
-    const connected = await new Promise((resolve) => {
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    })
-    socket.destroy()
-    if (connected === true) return
-    await sleep(20)
-  }
-  throw new Error('nginx does not listen')
 }

@@ -13,6 +13,7 @@ import { connections } from './connections.ts'
 import { dataEvents } from './data-events.ts'
 import { heldMessages } from './held-messages.ts'
 import { http, httpSmall } from './http.ts'
+import { httpDigest } from './http-digest.ts'
 import { iperf3 } from './iperf3.ts'
 import { describeMachine, loadAverage } from './machine.ts'
 import type { Context, Figure, Measure } from './measure.ts'
@@ -38,6 +39,7 @@ const figures: readonly Figure[] = [
   stack,
   http,
   httpSmall,
+  httpDigest,
 ]
 
 const { values, positionals } = parseArgs({

@@ -82,6 +82,14 @@ export function onOneProcessor(
   return ['taskset', ['--cpu-list', processor, command, ...args]]
 }
 
+/** Keeps a process's first thread, and threads it starts after that, to the processor of {@link SteadyChild}; false where that can't be done. */
+export function keepToOneProcessor(pid: number): boolean {
+  const processor = firstProcessor()
+  if (processor === undefined) return false
+  const args = ['--cpu-list', '--pid', processor, String(pid)]
+  return spawnSync('taskset', args, { stdio: 'ignore' }).status === 0
+}
+
 /** One that this process may use, where Linux tells: proc(5). */
 function firstProcessor(): string | undefined {
   try {

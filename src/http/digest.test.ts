@@ -63,6 +63,14 @@ describe('digests', { timeout: 60_000 }, () => {
     await assert.rejects(digest.hex(), { code: 'NETMEM_DIGEST_FAILED', name: 'HttpError' })
   })
 
+  it('are computed by a thread again as soon as one has been dropped', () => {
+    for (let i = 0; i < 3; i++) {
+      const thread = HashThread.take()
+      assert.ok(thread !== undefined, `thread ${i}`)
+      thread.stream().drop()
+    }
+  })
+
   it('are computed side by side, by more than there are threads', async () => {
     const digests = Array.from({ length: 12 }, () => streamDigest(undefined))
     await Promise.all(digests.map(async (digest, i) => digest.update(content.subarray(i))))

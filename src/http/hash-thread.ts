@@ -40,6 +40,8 @@ export class HashThread {
   #done: (() => void) | undefined
   #digest: { resolve(hex: string): void; reject(error: Error): void } | undefined
   #failure: Error | undefined
+  /** Whether it is no longer one of {@link threads}. */
+  #left = false
 
   /** One that nobody uses; `undefined` when the machine has no core to spare. */
   static take(): HashThread | undefined {
@@ -64,10 +66,7 @@ export class HashThread {
       else this.#acknowledged()
     })
     this.#worker.on('error', (error) => this.#failed(error))
-    this.#worker.once('exit', () => {
-      threads--
-      this.#failed(new Error('it ended'))
-    })
+    this.#worker.once('exit', () => this.#failed(new Error('it ended')))
   }
 
   /** A digest of what is copied to its ring. */
@@ -178,20 +177,27 @@ export class HashThread {
 
   /** Ends it: sooner than what is left of its job. */
   #drop(): void {
-    const at = idle.indexOf(this)
-    if (at >= 0) idle.splice(at, 1)
     clearTimeout(this.#timer)
+    // Another may start at once, while this one is still ending.
+    this.#leave()
     void this.#worker.terminate()
   }
 
+  #leave(): void {
+    if (this.#left) return
+    this.#left = true
+    threads--
+    const at = idle.indexOf(this)
+    if (at >= 0) idle.splice(at, 1)
+  }
+
   #failed(cause: Error): void {
+    this.#leave()
     this.#failure ??= new HttpError(
       'NETMEM_DIGEST_FAILED',
       'The thread that computes digests has ended. Get the body again.',
       { cause },
     )
-    const at = idle.indexOf(this)
-    if (at >= 0) idle.splice(at, 1)
     this.#digest?.reject(this.#failure)
     this.#acknowledged()
   }
