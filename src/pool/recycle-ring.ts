@@ -4,8 +4,9 @@
  * threads give back arrives through a `ReturnList` and is moved here.
  */
 export class RecycleRing {
-  readonly #slots: Int32Array
-  readonly #mask: number
+  // Placeholders: a field that begins with a value of its type is not checked at each use.
+  readonly #slots: Int32Array = new Int32Array(0)
+  readonly #mask: number = 0
   // Both run on without wrapping to the ring's size, so that full and empty differ; 2^32 wraps harmlessly.
   #head = 0
   #tail = 0
@@ -40,11 +41,11 @@ export class RecycleRing {
 
   /** Moves up to `limit` of the oldest handles to `cache`, from index `start` on; returns how many. */
   moveTo(cache: Int32Array, start: number, limit: number): number {
+    const slots = this.#slots
+    const mask = this.#mask
     const head = this.#head
     const moved = Math.min(limit, this.length)
-    for (let at = 0; at < moved; at++) {
-      cache[start + at] = this.#slots[(head + at) & this.#mask] ?? -1
-    }
+    for (let at = 0; at < moved; at++) cache[start + at] = slots[(head + at) & mask] ?? -1
     this.#head = (head + moved) | 0
     return moved
   }
