@@ -51,6 +51,24 @@ describe('parallel ranges', { timeout: 60_000 }, () => {
       }
     }))
 
+  it('keep to a rate together, in memory and in a file', () =>
+    transferring(async (options) => {
+      await using server = await serve((request, response) => ranged(request, response, large))
+      const { at } = freshFolder()
+      const wish = { ...options, connections: 4, maxBytesPerSecond: 20_000_000 }
+      const memory = new Uint8Array(SIZE)
+      for (const destination of [memory, { path: at('f') }]) {
+        const began = performance.now()
+        const { connections } = await getInto(server.url, destination, wish)
+        const ms = performance.now() - began
+        assert.equal(connections, 4)
+        // The last burst is not waited for, of 2.5 MB into memory and of the pool's pages into a file.
+        assert.ok(ms > 300 && ms < 5_000, `${ms}`)
+      }
+      begins(memory, large)
+      begins(readFileSync(at('f')), large)
+    }))
+
   it('tell a destination function how long the whole is', () =>
     transferring(async (options) => {
       await using server = await serve((request, response) => ranged(request, response, large))
