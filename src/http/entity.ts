@@ -1,5 +1,6 @@
 /** Which version of a body one is getting, and how to make sure that the rest is of the same. */
 
+import { httpDateMs } from './http-date.ts'
 import type { ResponseHead } from './response-head.ts'
 
 /** What a response says of the body that it begins. */
@@ -47,5 +48,7 @@ function strongDate(
   date: string | undefined,
 ): string | undefined {
   if (lastModified === undefined || date === undefined) return undefined
-  return Date.parse(date) - Date.parse(lastModified) >= 1000 ? lastModified : undefined
+  const [modified, sent] = [httpDateMs(lastModified), httpDateMs(date)]
+  if (modified === undefined || sent === undefined) return undefined
+  return sent - modified >= 1000 ? lastModified : undefined
 }

@@ -20,6 +20,10 @@ describe('Retry-After', () => {
     ['9999999999', undefined],
     ['2024', 2_024_000],
     ['Wed, nonsense', undefined],
+    ['Wednesday, 01-May-24 00:01:00 GMT', 60_000],
+    ['Wed May  1 00:01:00 2024', 60_000],
+    ['Wed, 41 May 2024 00:01:00 GMT', undefined],
+    ['Wed, 01 May 2024 00:01:00', undefined],
   ] as const
   for (const [text, expected] of cases) {
     it(`'${text}' is ${expected} ms`, () => assert.equal(retryAfterMs(text, now), expected))
