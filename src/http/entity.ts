@@ -37,6 +37,20 @@ export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
   return head.headers.get('last-modified') === entity.lastModified
 }
 
+/**
+ * Whether the response to a conditional request for a part says that it is about another body. It
+ * may be silent about it, and need not repeat a date (RFC 9110, 15.3.7).
+ */
+export function isOtherEntity(head: ResponseHead, entity: Entity): boolean {
+  const etag = head.headers.get('etag')
+  const lastModified = head.headers.get('last-modified')
+  if (etag !== undefined && strongEtag(entity.etag) !== undefined) return etag !== entity.etag
+  if (lastModified !== undefined && entity.lastModified !== undefined) {
+    return lastModified !== entity.lastModified
+  }
+  return etag !== undefined && etag !== entity.etag
+}
+
 /** RFC 9110, 8.8.3; a weak one does not say that the bytes are the same. */
 function strongEtag(etag: string | undefined): string | undefined {
   return etag !== undefined && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined
