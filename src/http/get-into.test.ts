@@ -228,6 +228,19 @@ describe('getInto', { timeout: 60_000 }, () => {
       [url, memory, { authorization: { username: 'a:b', password: '' } }],
       [url, memory, { sha256: 'abc' }],
       [url, memory, { onChange: 'perhaps' }],
+      [url, { path: '' }, {}],
+      [url, { path: 'a\0b' }, {}],
+      [url, memory, { headers: new Headers({ 'X-A': 'b' }) }],
+      [url, memory, { headers: new Map([['X-A', 'b']]) }],
+      [url, memory, { headers: [['X-A', 'b']] }],
+      [url, memory, { headers: null }],
+      [url, memory, { authorization: 'Bearer b' }],
+      [url, memory, { authorization: null }],
+      [url, memory, { signal: new AbortController() }],
+      [url, memory, { keepAlive: 'always' }],
+      [url, memory, { keepAlive: null }],
+      [url, memory, { onHead: 1 }],
+      [url, memory, { onProgress: {} }],
     ]
     for (const [where, destination, options] of wrong) {
       const call: unknown = Reflect.apply(getInto, undefined, [where, destination, options])

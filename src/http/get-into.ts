@@ -83,6 +83,7 @@ function targetOf(
   if (isMemory(destination)) return new MemoryTarget(destination, settings, abortion)
   if (typeof destination === 'object' && destination !== null) {
     if ('path' in destination && typeof destination.path === 'string') {
+      if (!/^[^\0]+$/.test(destination.path)) throw invalid('A path is not empty, and has no NUL.')
       if (destination.pool !== undefined) checkPool(destination.pool)
       return new FileTarget(destination, url, settings, abortion)
     }
@@ -91,8 +92,7 @@ function targetOf(
       return new PoolTarget(destination, settings, abortion)
     }
   }
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
+  throw invalid(
     'A destination is memory, a function that returns memory, { path }, or { pool, onFrag }.',
   )
 }
@@ -108,8 +108,9 @@ function isMemory(destination: GetDestination): destination is Memory | MakeMemo
 
 function checkPool(pool: unknown): void {
   if (pool instanceof PagePool && pool.kind === 'page') return
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    'pool must be a pool of pages, made by createPool().',
-  )
+  throw invalid('pool must be a pool of pages, made by createPool().')
+}
+
+function invalid(message: string): ArgumentTypeError {
+  return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }
