@@ -6,7 +6,7 @@
 import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type * as Undici from 'undici'
-import { ConnectionError } from '../errors.ts'
+import { ArgumentTypeError, ConnectionError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { type HostFrag, pageFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
@@ -47,13 +47,18 @@ export async function undiciExchange(
   const dispatcher =
     proxy === undefined
       ? new Agent(common)
-      : new ProxyAgent({
-          ...common,
-          uri: proxy,
-          requestTls: connect,
-          // Proxies that only tunnel to port 443 are the rule.
-          proxyTunnel: url.protocol === 'https:',
-        })
+      : proxied(
+          url,
+          proxy,
+          (uri) =>
+            new ProxyAgent({
+              ...common,
+              uri,
+              requestTls: connect,
+              // Proxies that only tunnel to port 443 are the rule.
+              proxyTunnel: url.protocol === 'https:',
+            }),
+        )
   // A range of a coded body is a range of the code.
   const coded = settings.decompress && fields.range === undefined
   const headers = Object.fromEntries([
@@ -92,6 +97,18 @@ export async function undiciExchange(
       response.body.on('error', () => {}).destroy()
       dispatcher.destroy().catch(() => {})
     },
+  }
+}
+
+/** What the environment says may be no proxy at all. */
+function proxied<T>(url: URL, proxy: string, make: (uri: string) => T): T {
+  try {
+    return make(proxy)
+  } catch {
+    // It may have a password in it, and so has the error.
+    const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
+    const message = `What ${name} says is no proxy's URL; write http://HOST:PORT, or set proxy: false.`
+    throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
   }
 }
 
