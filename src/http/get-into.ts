@@ -25,6 +25,8 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  * response's head, 32 KiB at the most, and with each chunk's edge where a body is chunked. A
  * transfer that breaks goes on from its last byte, if the server says which version of the body
  * it is sending (`ETag`, `Last-Modified`), and from its start otherwise.
+ * A body that is neither chunked nor of a length that the server says ends with its connection, and
+ * nobody can tell its end from a break then: only `sha256` says that it is complete.
  *
  * Memory that was used before is filled two to ten times as fast as fresh memory, which the system
  * has to map page by page first: whoever gets one large body after the other passes the same

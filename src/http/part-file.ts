@@ -148,14 +148,24 @@ export async function resolveTarget(path: string): Promise<Destination> {
   return { path: await realpath(path), regular: status.isFile() }
 }
 
+/** What to do about it, by the file system's code. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: 'Make room there, or choose another place',
+  EDQUOT: 'Make room there, or choose another place',
+  ENOENT: 'Make the folder first',
+  ENOTDIR: 'Choose a path whose folders are folders',
+  EISDIR: 'Name a file in that folder',
+  ENAMETOOLONG: 'Choose a name that leaves room for that of the part, some 30 characters more',
+}
+
 /** What goes wrong with the file, with a remedy. */
 export function fileError(path: string, cause: unknown): HttpError {
   const message = cause instanceof Error ? cause.message : String(cause)
-  return new HttpError(
-    'NETMEM_HTTP_FILE',
-    `Cannot write ${path}: ${message}. Make room there, or choose another place.`,
-    { cause },
-  )
+  const code: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined
+  const remedy = (typeof code === 'string' && REMEDIES[code]) || 'Choose another place'
+  return new HttpError('NETMEM_HTTP_FILE', `Cannot write ${path}: ${message}. ${remedy}.`, {
+    cause,
+  })
 }
 
 function ownPath(target: string): string {

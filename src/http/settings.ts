@@ -27,7 +27,7 @@ export interface GetOptions {
   readonly headers?: RequestHeaders
   /** For the URL's origin; not sent to another one after a redirect. User and password of the URL go before it. */
   readonly authorization?: Authorization
-  /** Breaks the transfer off. */
+  /** Breaks the transfer off. What a function of the caller's has begun, such as `onFrag`, is waited for. */
   readonly signal?: AbortSignal
   /** Redirects followed: 0 to 100; 10 by default. */
   readonly maxRedirects?: number
