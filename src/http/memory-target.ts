@@ -17,7 +17,10 @@ import { readTouched } from './touch-ahead.ts'
 /** Memory that bodies can be received into. */
 export type Memory = Uint8Array | ArrayBufferLike
 
-/** Makes the memory once the head is known; `length` is that of the body, if the server says it. */
+/**
+ * Makes the memory once the head is known; `length` is that of the body, if the server says it.
+ * Called again when the body is begun anew, and what it returned before is not used any more.
+ */
 export type MakeMemory = (
   head: ResponseHead,
   length: number | undefined,
