@@ -111,6 +111,8 @@ export class Transfer {
       const { head } = response
       if (from > 0) return await this.#goOn(response, from)
       if (ranges !== undefined) {
+        // A range is not asked for in a coding, and a whole body that is to be decoded may be.
+        if (this.#settings.decompress && !isIdentity(head)) return this.#withoutRanges()
         if (head.status === 206) return await this.#inRanges(response, ranges)
         // What has no bytes has no ranges either.
         if (head.status === 416) return this.#withoutRanges()

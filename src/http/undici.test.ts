@@ -121,6 +121,38 @@ describe('what goes through undici', { timeout: 60_000 }, () => {
       assert.equal(await codeOf(getInto(silent.url, memory, hasty)), 'NETMEM_TIMEOUT')
     }))
 
+  it('comes whole, over one connection, where ranges were wanted and the server codes it', () =>
+    transferring(async (options) => {
+      await using server = await serve((request, response) => {
+        if (request.url === '/plain') ranged(request, response)
+        else response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(content))
+      })
+      const wish = { ...options, decompress: true, connections: 3, sha256: sha256(content) }
+      for (const [path, expected] of [
+        ['', 1],
+        ['plain', 3],
+      ] as const) {
+        const memory = new Uint8Array(content.length)
+        const { connections } = await getInto(server.url + path, memory, wish)
+        assert.equal(connections, expected)
+        begins(memory, content)
+      }
+    }))
+
+  it('is aborted while it waits for memory', () =>
+    transferring(async (options) => {
+      await using server = await serve((_, response) => response.end(content))
+      await withPool(async (pool) => {
+        const held: Disposable[] = []
+        const onFrag = (frag: Disposable): void => void held.push(frag)
+        const signal = AbortSignal.timeout(50)
+        const wish = { ...options, decompress: true, signal }
+        assert.equal(await codeOf(getInto(server.url, { pool, onFrag }, wish)), 'NETMEM_ABORTED')
+        assert.equal(held.length, 2)
+        for (const frag of held) frag[Symbol.dispose]()
+      }, 2)
+    }))
+
   it('goes through the proxy that the environment names', () =>
     transferring(async (options) => {
       const asked: string[] = []

@@ -80,7 +80,7 @@ export async function undiciExchange(
   const framing = framingOf(head)
   const decoded = coded ? decodedBy(response.body, head) : response.body
   const length = decoded === response.body && framing.kind === 'length' ? framing.bytes : undefined
-  const body = new CopiedBody(decoded, response.body, length, pool, url)
+  const body = new CopiedBody(decoded, response.body, length, pool, url, abortion.signal)
   let ended = false
   return {
     head: decoded === response.body ? head : withoutCoding(head),
@@ -177,6 +177,7 @@ class CopiedBody implements Body {
   readonly #chunks: AsyncIterator<unknown>
   readonly #pool: PagePool<Page>
   readonly #url: URL
+  readonly #signal: AbortSignal
   readonly #decoded: Readable
   #chunk: Uint8Array = new Uint8Array(0)
   #received = 0
@@ -188,12 +189,14 @@ class CopiedBody implements Body {
     length: number | undefined,
     pool: PagePool<Page>,
     url: URL,
+    signal: AbortSignal,
   ) {
     this.length = length
     this.#decoded = decoded
     this.#chunks = decoded.iterator({ destroyOnReturn: false })
     this.#pool = pool
     this.#url = url
+    this.#signal = signal
     if (decoded !== raw) decoded.on('error', () => raw.destroy())
   }
 
@@ -217,7 +220,7 @@ class CopiedBody implements Body {
     if (await this.atEnd()) return undefined
     let page = this.#pool.alloc()
     while (page === undefined) {
-      await this.#pool.whenAvailable()
+      await unlessAborted(this.#pool.whenAvailable(), this.#signal)
       page = this.#pool.alloc()
     }
     const part = this.#take(this.#pool.pageSize)
@@ -258,6 +261,16 @@ class CopiedBody implements Body {
       throw translated(this.#url, cause, 'NETMEM_CONNECTION_RESET')
     }
   }
+}
+
+/** Memory may never come back. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 /** undici's and zlib's errors, by what they mean here. */
