@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import http from 'node:http'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
-import { inside, jsonOf, netmem, run, temporaryFolder } from './cli.test.helper.ts'
+import { inside, jsonOf, netmem, Running, run, temporaryFolder } from './cli.test.helper.ts'
 import { Pattern } from './pattern.ts'
 
 const data = Buffer.concat([...new Pattern(7).views(3_000_019, 2 ** 20)])
@@ -104,6 +105,15 @@ describe('netmem get', { timeout: 60_000 }, () => {
     assert.equal(code, 0, err)
     assert.equal(Buffer.compare(out, data), 0)
     assert.match(err, /stdout {2}3000019 bytes .* complete/)
+  })
+
+  it('writes to a pipe that has no path of its own', async () => {
+    const main = fileURLToPath(new URL('./main.js', import.meta.url))
+    const args = ['get', `${url}/data`, '--out', '/dev/stdout']
+    const piped = new Running('sh', ['-c', '"$0" "$@" | cat', process.execPath, main, ...args])
+    const { out, err } = await piped.ended
+    assert.equal(err, '')
+    assert.equal(Buffer.compare(out.subarray(0, data.length), data), 0)
   })
 
   it('goes on with a transfer that failed', async () => {

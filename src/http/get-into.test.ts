@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type http from 'node:http'
 import net from 'node:net'
 import { describe, it } from 'node:test'
@@ -547,7 +547,6 @@ describe('getInto', { timeout: 60_000 }, () => {
       })
       const { at, names } = freshFolder()
       writeFileSync(at('file'), 'old')
-      const { symlinkSync } = await import('node:fs')
       symlinkSync(at('file'), at('link'))
       assert.equal(
         await codeOf(getInto(`${server.url}404`, { path: at('file') }, options)),
@@ -557,6 +556,9 @@ describe('getInto', { timeout: 60_000 }, () => {
       await getInto(server.url, { path: at('link') }, options)
       assert.equal(readFileSync(at('file'), 'utf8'), 'new')
       assert.deepEqual(names(), ['file', 'link'])
+      chmodSync(at('file'), 0o600)
+      await getInto(server.url, { path: at('file') }, options)
+      assert.equal(statSync(at('file')).mode & 0o777, 0o600, 'nobody else may read it now')
     }))
 })
 

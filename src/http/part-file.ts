@@ -65,7 +65,10 @@ export class PartFile {
   /** A new one for `target`, which is a path as {@link resolveTarget} gives it. */
   static async create(target: Destination, openFile: OpenFile = open): Promise<PartFile> {
     const path = target.regular ? ownPath(target.path) : target.path
-    return new PartFile(await openFile(path, target.regular ? 'wx+' : 'w'), path, target.path)
+    const handle = await openFile(path, target.regular ? 'wx+' : 'w')
+    // Some file systems have no modes.
+    if (target.mode !== undefined) await handle.chmod(target.mode).catch(() => {})
+    return new PartFile(handle, path, target.path)
   }
 
   /** What an earlier transfer of `url` has left; `undefined` where there is nothing of use. */
@@ -139,13 +142,17 @@ export interface Destination {
   readonly path: string
   /** Whether it is a file, or nothing yet: a device or a pipe is written to as it is. */
   readonly regular: boolean
+  /** Who may do what with the file that is there, which holds for the one that takes its place. */
+  readonly mode?: number
 }
 
 /** Follows links, so that the file they lead to is replaced, and not they. */
 export async function resolveTarget(path: string): Promise<Destination> {
   const status = await stat(path).catch(() => undefined)
   if (status === undefined) return { path, regular: true }
-  return { path: await realpath(path), regular: status.isFile() }
+  // What /dev/stdout leads to may have no path.
+  if (!status.isFile()) return { path, regular: false }
+  return { path: await realpath(path), regular: true, mode: status.mode & 0o777 }
 }
 
 /** What to do about it, by the file system's code. */
