@@ -9,13 +9,14 @@ import {
   open,
   readdir,
   readFile,
+  readlink,
   realpath,
   rename,
   rm,
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import type { Entity } from './entity.ts'
 import { HttpError } from './http-error.ts'
@@ -146,10 +147,17 @@ export interface Destination {
   readonly mode?: number
 }
 
-/** Follows links, so that the file they lead to is replaced, and not they. */
-export async function resolveTarget(path: string): Promise<Destination> {
+/** As many as the kernel follows. */
+const MAX_LINKS = 40
+
+/** Follows links, so that the file they lead to is replaced, or made, and not they. */
+export async function resolveTarget(path: string, links: number = MAX_LINKS): Promise<Destination> {
   const status = await stat(path).catch(() => undefined)
-  if (status === undefined) return { path, regular: true }
+  if (status === undefined) {
+    const led = links === 0 ? undefined : await readlink(path).catch(() => undefined)
+    if (led === undefined) return { path, regular: true }
+    return resolveTarget(resolve(dirname(path), led), links - 1)
+  }
   // What /dev/stdout leads to may have no path.
   if (!status.isFile()) return { path, regular: false }
   return { path: await realpath(path), regular: true, mode: status.mode & 0o777 }
