@@ -4,8 +4,9 @@ import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import http from 'node:http'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
-import { inside, jsonOf, netmem, run, temporaryFolder } from './cli.test.helper.ts'
+import { inside, jsonOf, netmem, Running, run, temporaryFolder } from './cli.test.helper.ts'
 import { Pattern } from './pattern.ts'
 
 const data = Buffer.concat([...new Pattern(7).views(3_000_019, 2 ** 20)])
@@ -19,6 +20,10 @@ describe('netmem get', { timeout: 60_000 }, () => {
     requests.push(request)
     if (request.url === '/none') {
       response.writeHead(404).end('no such thing')
+      return
+    }
+    if (request.url === '/short') {
+      request.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx')
       return
     }
     if (request.url === '/moved') {
@@ -102,6 +107,15 @@ describe('netmem get', { timeout: 60_000 }, () => {
     assert.match(err, /stdout {2}3000019 bytes .* complete/)
   })
 
+  it('writes to a pipe that has no path of its own', async () => {
+    const main = fileURLToPath(new URL('./main.js', import.meta.url))
+    const args = ['get', `${url}/data`, '--out', '/dev/stdout']
+    const piped = new Running('sh', ['-c', '"$0" "$@" | cat', process.execPath, main, ...args])
+    const { out, err } = await piped.ended
+    assert.equal(err, '')
+    assert.equal(Buffer.compare(out.subarray(0, data.length), data), 0)
+  })
+
   it('goes on with a transfer that failed', async () => {
     const out = file('resumed')
     breaks = 1
@@ -113,6 +127,35 @@ describe('netmem get', { timeout: 60_000 }, () => {
     assert.equal(code, 0, err)
     assert.match(requests.at(-1)?.headers.range ?? '', /^bytes=[1-9]\d*-$/)
     assert.equal(Buffer.compare(readFileSync(out), data), 0)
+  })
+
+  it('gets the others where one fails, and says which', async () => {
+    const folder = file('some')
+    mkdirSync(folder)
+    const ended = await run(['get', `${url}/none`, `${url}/short`, `${url}/data`, '--out', folder])
+    assert.equal(ended.code, 1)
+    assert.match(ended.err, /^netmem: NETMEM_HTTP_STATUS: http:[^ ]+\/none answered 404 /m)
+    assert.match(ended.err, /^netmem: NETMEM_HTTP_PROTOCOL: http:[^ ]+\/short: Content-Length /m)
+    assert.match(ended.out.toString(), /data {2}3000019 bytes .* complete\n$/)
+    assert.deepEqual(readdirSync(folder), ['data'])
+  })
+
+  it('sends fields of one name as one', async () => {
+    const fields = ['X-A: 1', 'x-a: 2', 'Cookie: a=b', 'Cookie: c=d']
+    const args = ['get', `${url}/data`, '--out', '/dev/null']
+    const { code, err } = await run([...args, ...fields.flatMap((field) => ['--header', field])])
+    assert.equal(code, 0, err)
+    const { rawHeaders = [], headers } = requests.at(-1) ?? {}
+    assert.deepEqual([headers?.['x-a'], headers?.cookie], ['1, 2', 'a=b; c=d'])
+    assert.equal(rawHeaders.filter((name) => /^(X-A|Cookie)$/.test(name)).length, 2)
+  })
+
+  it('fails where nobody takes what it writes to stdout', async () => {
+    const get = netmem('get', `${url}/data`, '--out', '-')
+    get.child.stdout?.destroy()
+    const { code, err } = await get.ended
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: EPIPE: /)
   })
 
   it('fails with an HTTP error, and leaves no file', async () => {
@@ -164,6 +207,11 @@ describe('netmem get', { timeout: 60_000 }, () => {
       [[`${url}/a`, '--sha256', 'abc'], /64 hexadecimal digits/],
       [[`${url}/a`, `${url}/b`, '--sha256', sha256], /one URL/],
       [[`${url}/a`, '--header', 'x'], /Name: value/],
+      [[`${url}/a`, '--header', 'Range: bytes=0-1'], /Range is set by the transfer/],
+      [[`${url}/a`, '--header', 'X Y: z'], /cannot name a header field/],
+      [[`${url}/a`, '--limit', '1023'], /at least 1024 bytes a second/],
+      [[`${url}/a`, '--limit', '1M'], /may mean two things/],
+      [[`${url}/a`, '--out', ''], /--out names nothing/],
       [[`${url}/a`, '--connections', '65'], /1 to 64/],
       [[`${url}/a`, '--out', '-', '--resume'], /--resume takes a file/],
     ] as const

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import { EXIT_CODES, usage } from './exit.ts'
-import { parseHeader, parseSha256, parseUrlArgument } from './get/arguments.ts'
+import { parseHeader, parseRate, parseSha256, parseUrlArgument } from './get/arguments.ts'
 import { destinationOf } from './get/destination.ts'
 import { Downloads } from './get/downloads.ts'
 import { argument, parseCount, sizeOption, withJson } from './options.ts'
@@ -55,7 +55,7 @@ export function getCommand(): Command {
     )
     .option('--resume', 'keep what arrived of a transfer that fails, and go on from there')
     .addOption(sizeOption('--pool <size>', 'memory that files pass through', 16 * 2 ** 20))
-    .addOption(sizeOption('--limit <rate>', 'at the most so much a second'))
+    .option('--limit <rate>', 'at the most so much a second: 1KiB or more', argument(parseRate))
     .option('--header <field>', 'send Name: value, too; may be repeated', collectHeaders, [])
     .option('--retries <number>', 'attempts after the first', argument(parseRetries), 4)
     .option('--cacert <file>', 'trust the certificates of this PEM file, and no others')

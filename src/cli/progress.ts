@@ -1,5 +1,5 @@
 /**
- * One line on a terminal that says how far a transfer is: amount, rate, share, time left.
+ * One line on a terminal that says how far a transfer is: amount, rate, share, time left, a bar.
  * Of our own because the known library for it, cli-progress, has had no release since 2023.
  */
 
@@ -17,6 +17,7 @@ export interface ProgressTask {
 /** Some terminals do not say how wide they are. */
 const DEFAULT_COLUMNS = 80
 const REDRAW_MS = 250
+const BAR_WIDTH = 20
 /** The rate shown is that of the last seconds; over the whole time it would lag behind. */
 const WINDOW_MS = 3_000
 
@@ -65,7 +66,7 @@ export class Progress {
   }
 }
 
-/** The line's text; share and time left only where the total is known. */
+/** The line's text; share, time left and bar only where the total is known. */
 export function describeProgress(
   label: string,
   bytes: number,
@@ -74,9 +75,12 @@ export function describeProgress(
 ): string {
   const parts = [label, roughSize(bytes), roughRate(recent.bytes, recent.seconds)]
   if (totalBytes !== undefined && totalBytes > 0) {
-    parts.push(`${Math.floor((Math.min(bytes, totalBytes) / totalBytes) * 100)} %`)
+    const share = Math.min(bytes, totalBytes) / totalBytes
+    parts.push(`${Math.floor(share * 100)} %`)
     const left = (Math.max(0, totalBytes - bytes) * recent.seconds) / recent.bytes
     if (Number.isFinite(left)) parts.push(`${clock(left)} left`)
+    // Last, since a narrow terminal cuts it off there.
+    parts.push(`[${'#'.repeat(Math.floor(share * BAR_WIDTH)).padEnd(BAR_WIDTH)}]`)
   }
   return parts.join('  ')
 }

@@ -1,5 +1,6 @@
 /** Which version of a body one is getting, and how to make sure that the rest is of the same. */
 
+import { httpDateMs } from './http-date.ts'
 import type { ResponseHead } from './response-head.ts'
 
 /** What a response says of the body that it begins. */
@@ -36,6 +37,20 @@ export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
   return head.headers.get('last-modified') === entity.lastModified
 }
 
+/**
+ * Whether the response to a conditional request for a part says that it is about another body. It
+ * may be silent about it, and need not repeat a date (RFC 9110, 15.3.7).
+ */
+export function isOtherEntity(head: ResponseHead, entity: Entity): boolean {
+  const etag = head.headers.get('etag')
+  const lastModified = head.headers.get('last-modified')
+  if (etag !== undefined && strongEtag(entity.etag) !== undefined) return etag !== entity.etag
+  if (lastModified !== undefined && entity.lastModified !== undefined) {
+    return lastModified !== entity.lastModified
+  }
+  return etag !== undefined && etag !== entity.etag
+}
+
 /** RFC 9110, 8.8.3; a weak one does not say that the bytes are the same. */
 function strongEtag(etag: string | undefined): string | undefined {
   return etag !== undefined && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined
@@ -47,5 +62,7 @@ function strongDate(
   date: string | undefined,
 ): string | undefined {
   if (lastModified === undefined || date === undefined) return undefined
-  return Date.parse(date) - Date.parse(lastModified) >= 1000 ? lastModified : undefined
+  const [modified, sent] = [httpDateMs(lastModified), httpDateMs(date)]
+  if (modified === undefined || sent === undefined) return undefined
+  return sent - modified >= 1000 ? lastModified : undefined
 }

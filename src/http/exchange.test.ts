@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConnectionCache } from './connection-cache.ts'
 import { getInto } from './get-into.ts'
-import { begins, codeOf, content, serveRaw, transferring } from './http.test.helper.ts'
+import { begins, codeOf, content, serve, serveRaw, transferring } from './http.test.helper.ts'
 import { headPool } from './settings.ts'
 
 const body = content.subarray(0, 4096)
@@ -237,3 +237,21 @@ function disposable(cache: ConnectionCache): AsyncDisposable & { readonly cache:
     },
   }
 }
+
+it('a connection has the low-water mark that the transfer was given', { timeout: 60_000 }, () =>
+  transferring(async (options) => {
+    const large = Buffer.alloc(64 * 1024 * 1024)
+    await using server = await serve((_, response) => response.end(large))
+    const marks: number[] = []
+    const lowWater = (_: number, bytes: number): boolean => {
+      marks.push(bytes)
+      return true
+    }
+    const memory = new Uint8Array(large.length)
+    // It is raised for what comes fast, which a busy machine need not be the first time.
+    for (let i = 0; i < 50 && marks.length === 0; i++) {
+      await getInto(server.url, memory, { ...options, keepAlive: false, lowWater })
+    }
+    assert.equal(marks[0], 4 * 1024 * 1024)
+  }),
+)

@@ -192,7 +192,9 @@ class Attempt implements Exchange, Viewer, Impatient {
   }
 
   expired(limitMs: number): void {
-    const message = `${shown(this.url)} sent nothing for ${limitMs} ms.`
+    const what =
+      this.#head === undefined && this.heard ? 'did not finish its head in' : 'sent nothing for'
+    const message = `${shown(this.url)} ${what} ${limitMs} ms.`
     this.#wire.connection.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
   }
 

@@ -60,6 +60,31 @@ describe('redirects', { timeout: 60_000 }, () => {
       }
     }))
 
+  it('within one origin keep what the URL says of who asks, relative or not', () =>
+    transferring(async (options) => {
+      const seen: (string | undefined)[] = []
+      await using server = await serve((request, response) => {
+        seen.push(request.headers.authorization)
+        const location = { '/': `${server.url}a`, '/a': '/b', '/b': `${server.url}a` }
+        const next: unknown = Reflect.get(location, request.url ?? '')
+        if (typeof next === 'string' && seen.length < 3) response.writeHead(302, { location: next })
+        response.end('there')
+      })
+      const url = server.url.replace('//', '//user:pass%20word@')
+      const result = await getInto(url, memory, options)
+      assert.equal(result.url, `${server.url}b`)
+      const basic = `Basic ${Buffer.from('user:pass word').toString('base64')}`
+      assert.deepEqual(seen, [basic, basic, basic])
+      seen.length = 0
+      await using circle = await serve((_, response) => {
+        seen.push('')
+        response.writeHead(302, { location: circle.url }).end()
+      })
+      const named = circle.url.replace('//', '//user@')
+      assert.equal(await codeOf(getInto(named, memory, options)), 'NETMEM_HTTP_REDIRECTS')
+      assert.equal(seen.length, 1)
+    }))
+
   it('in a circle, to themselves, or without end are refused', () =>
     transferring(async (options) => {
       let requests = 0

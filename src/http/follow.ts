@@ -52,8 +52,13 @@ async function redirected(
       throw redirects(url, `redirects more than ${maxRedirects} times`)
     }
     target = next(url, target, location)
-    if (visited.has(target.href)) throw redirects(url, 'redirects in a circle')
     trusted &&= target.origin === url.origin
+    if (trusted && target.username === '' && target.password === '') {
+      // A relative redirect keeps them; so does one that names the same origin.
+      target.username = url.username
+      target.password = url.password
+    }
+    if (visited.has(target.href)) throw redirects(url, 'redirects in a circle')
     response = await once(context, target, { ...first, trusted }, takeWhole)
   }
 }

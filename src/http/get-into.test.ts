@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type http from 'node:http'
 import net from 'node:net'
 import { describe, it } from 'node:test'
@@ -228,6 +228,19 @@ describe('getInto', { timeout: 60_000 }, () => {
       [url, memory, { authorization: { username: 'a:b', password: '' } }],
       [url, memory, { sha256: 'abc' }],
       [url, memory, { onChange: 'perhaps' }],
+      [url, { path: '' }, {}],
+      [url, { path: 'a\0b' }, {}],
+      [url, memory, { headers: new Headers({ 'X-A': 'b' }) }],
+      [url, memory, { headers: new Map([['X-A', 'b']]) }],
+      [url, memory, { headers: [['X-A', 'b']] }],
+      [url, memory, { headers: null }],
+      [url, memory, { authorization: 'Bearer b' }],
+      [url, memory, { authorization: null }],
+      [url, memory, { signal: new AbortController() }],
+      [url, memory, { keepAlive: 'always' }],
+      [url, memory, { keepAlive: null }],
+      [url, memory, { onHead: 1 }],
+      [url, memory, { onProgress: {} }],
     ]
     for (const [where, destination, options] of wrong) {
       const call: unknown = Reflect.apply(getInto, undefined, [where, destination, options])
@@ -534,7 +547,6 @@ describe('getInto', { timeout: 60_000 }, () => {
       })
       const { at, names } = freshFolder()
       writeFileSync(at('file'), 'old')
-      const { symlinkSync } = await import('node:fs')
       symlinkSync(at('file'), at('link'))
       assert.equal(
         await codeOf(getInto(`${server.url}404`, { path: at('file') }, options)),
@@ -544,6 +556,13 @@ describe('getInto', { timeout: 60_000 }, () => {
       await getInto(server.url, { path: at('link') }, options)
       assert.equal(readFileSync(at('file'), 'utf8'), 'new')
       assert.deepEqual(names(), ['file', 'link'])
+      symlinkSync('later', at('early'))
+      await getInto(server.url, { path: at('early') }, options)
+      assert.deepEqual(names(), ['early', 'file', 'later', 'link'])
+      assert.equal(readFileSync(at('later'), 'utf8'), 'new')
+      chmodSync(at('file'), 0o600)
+      await getInto(server.url, { path: at('file') }, options)
+      assert.equal(statSync(at('file')).mode & 0o777, 0o600, 'nobody else may read it now')
     }))
 })
 

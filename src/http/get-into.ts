@@ -25,6 +25,8 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  * response's head, 32 KiB at the most, and with each chunk's edge where a body is chunked. A
  * transfer that breaks goes on from its last byte, if the server says which version of the body
  * it is sending (`ETag`, `Last-Modified`), and from its start otherwise.
+ * A body that is neither chunked nor of a length that the server says ends with its connection, and
+ * nobody can tell its end from a break then: only `sha256` says that it is complete.
  *
  * Memory that was used before is filled two to ten times as fast as fresh memory, which the system
  * has to map page by page first: whoever gets one large body after the other passes the same
@@ -83,6 +85,7 @@ function targetOf(
   if (isMemory(destination)) return new MemoryTarget(destination, settings, abortion)
   if (typeof destination === 'object' && destination !== null) {
     if ('path' in destination && typeof destination.path === 'string') {
+      if (!/^[^\0]+$/.test(destination.path)) throw invalid('A path is not empty, and has no NUL.')
       if (destination.pool !== undefined) checkPool(destination.pool)
       return new FileTarget(destination, url, settings, abortion)
     }
@@ -91,8 +94,7 @@ function targetOf(
       return new PoolTarget(destination, settings, abortion)
     }
   }
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
+  throw invalid(
     'A destination is memory, a function that returns memory, { path }, or { pool, onFrag }.',
   )
 }
@@ -108,8 +110,9 @@ function isMemory(destination: GetDestination): destination is Memory | MakeMemo
 
 function checkPool(pool: unknown): void {
   if (pool instanceof PagePool && pool.kind === 'page') return
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    'pool must be a pool of pages, made by createPool().',
-  )
+  throw invalid('pool must be a pool of pages, made by createPool().')
+}
+
+function invalid(message: string): ArgumentTypeError {
+  return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }

@@ -17,7 +17,10 @@ import { readTouched } from './touch-ahead.ts'
 /** Memory that bodies can be received into. */
 export type Memory = Uint8Array | ArrayBufferLike
 
-/** Makes the memory once the head is known; `length` is that of the body, if the server says it. */
+/**
+ * Makes the memory once the head is known; `length` is that of the body, if the server says it.
+ * Called again when the body is begun anew, and what it returned before is not used any more.
+ */
 export type MakeMemory = (
   head: ResponseHead,
   length: number | undefined,
@@ -89,7 +92,7 @@ export class MemoryTarget implements RangeTarget {
     const size = this.#size
     const { onProgress } = this.#settings
     const digest = this.#digest
-    const window = this.#pace.limits ? this.#pace.burst : Number.POSITIVE_INFINITY
+    const window = this.#window
     for (;;) {
       const base = this.#position
       const part = this.#intact().subarray(base, Math.min(size, base + window))
@@ -119,8 +122,17 @@ export class MemoryTarget implements RangeTarget {
     onBytes: (bytes: number) => void,
   ): Promise<void> {
     checkInteger('at', at, 0, this.#size - length)
-    await readTouched(body, this.#intact().subarray(at, at + length), onBytes)
-    this.#intact()
+    const window = this.#window
+    for (let done = 0; done < length; ) {
+      const before = done
+      const part = this.#intact().subarray(at + before, at + Math.min(length, before + window))
+      const bytes = await readTouched(body, part, (filled) => onBytes(before + filled))
+      this.#intact()
+      done += bytes
+      if (bytes < part.byteLength) return
+      // All ranges together keep to the rate, since they share what paces them.
+      if (this.#pace.limits) await this.#pace.after(bytes, this.#abortion.signal)
+    }
   }
 
   reached(position: number): void {
@@ -147,6 +159,11 @@ export class MemoryTarget implements RangeTarget {
 
   async fail(): Promise<void> {
     this.#digest?.drop()
+  }
+
+  /** Bytes to receive at once. */
+  get #window(): number {
+    return this.#pace.limits ? this.#pace.burst : Number.POSITIVE_INFINITY
   }
 
   #use(memory: Memory): void {

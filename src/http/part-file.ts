@@ -9,13 +9,14 @@ import {
   open,
   readdir,
   readFile,
+  readlink,
   realpath,
   rename,
   rm,
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import type { Entity } from './entity.ts'
 import { HttpError } from './http-error.ts'
@@ -65,7 +66,10 @@ export class PartFile {
   /** A new one for `target`, which is a path as {@link resolveTarget} gives it. */
   static async create(target: Destination, openFile: OpenFile = open): Promise<PartFile> {
     const path = target.regular ? ownPath(target.path) : target.path
-    return new PartFile(await openFile(path, target.regular ? 'wx+' : 'w'), path, target.path)
+    const handle = await openFile(path, target.regular ? 'wx+' : 'w')
+    // Some file systems have no modes.
+    if (target.mode !== undefined) await handle.chmod(target.mode).catch(() => {})
+    return new PartFile(handle, path, target.path)
   }
 
   /** What an earlier transfer of `url` has left; `undefined` where there is nothing of use. */
@@ -139,23 +143,44 @@ export interface Destination {
   readonly path: string
   /** Whether it is a file, or nothing yet: a device or a pipe is written to as it is. */
   readonly regular: boolean
+  /** Who may do what with the file that is there, which holds for the one that takes its place. */
+  readonly mode?: number
 }
 
-/** Follows links, so that the file they lead to is replaced, and not they. */
-export async function resolveTarget(path: string): Promise<Destination> {
+/** As many as the kernel follows. */
+const MAX_LINKS = 40
+
+/** Follows links, so that the file they lead to is replaced, or made, and not they. */
+export async function resolveTarget(path: string, links: number = MAX_LINKS): Promise<Destination> {
   const status = await stat(path).catch(() => undefined)
-  if (status === undefined) return { path, regular: true }
-  return { path: await realpath(path), regular: status.isFile() }
+  if (status === undefined) {
+    const led = links === 0 ? undefined : await readlink(path).catch(() => undefined)
+    if (led === undefined) return { path, regular: true }
+    return resolveTarget(resolve(dirname(path), led), links - 1)
+  }
+  // What /dev/stdout leads to may have no path.
+  if (!status.isFile()) return { path, regular: false }
+  return { path: await realpath(path), regular: true, mode: status.mode & 0o777 }
+}
+
+/** What to do about it, by the file system's code. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: 'Make room there, or choose another place',
+  EDQUOT: 'Make room there, or choose another place',
+  ENOENT: 'Make the folder first',
+  ENOTDIR: 'Choose a path whose folders are folders',
+  EISDIR: 'Name a file in that folder',
+  ENAMETOOLONG: 'Choose a name that leaves room for that of the part, some 30 characters more',
 }
 
 /** What goes wrong with the file, with a remedy. */
 export function fileError(path: string, cause: unknown): HttpError {
   const message = cause instanceof Error ? cause.message : String(cause)
-  return new HttpError(
-    'NETMEM_HTTP_FILE',
-    `Cannot write ${path}: ${message}. Make room there, or choose another place.`,
-    { cause },
-  )
+  const code: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined
+  const remedy = (typeof code === 'string' && REMEDIES[code]) || 'Choose another place'
+  return new HttpError('NETMEM_HTTP_FILE', `Cannot write ${path}: ${message}. ${remedy}.`, {
+    cause,
+  })
 }
 
 function ownPath(target: string): string {

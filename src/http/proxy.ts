@@ -15,7 +15,8 @@ export function proxyFor(url: URL, environment: Environment): string | undefined
   if (named === undefined || named === '') return undefined
   if (url.protocol === 'http:' && mayBeForged(environment)) return undefined
   const exceptions = environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''
-  return isExcepted(url, exceptions) ? undefined : named
+  // Without a scheme it is http:, as with curl.
+  return isExcepted(url, exceptions) ? undefined : named.includes('://') ? named : `http://${named}`
 }
 
 /** Whether HTTP_PROXY is what was found, and a server has set it. Asked last, since asking takes a while. */

@@ -51,6 +51,24 @@ describe('parallel ranges', { timeout: 60_000 }, () => {
       }
     }))
 
+  it('keep to a rate together, in memory and in a file', () =>
+    transferring(async (options) => {
+      await using server = await serve((request, response) => ranged(request, response, large))
+      const { at } = freshFolder()
+      const wish = { ...options, connections: 4, maxBytesPerSecond: 20_000_000 }
+      const memory = new Uint8Array(SIZE)
+      for (const destination of [memory, { path: at('f') }]) {
+        const began = performance.now()
+        const { connections } = await getInto(server.url, destination, wish)
+        const ms = performance.now() - began
+        assert.equal(connections, 4)
+        // The last burst is not waited for, of 2.5 MB into memory and of the pool's pages into a file.
+        assert.ok(ms > 300 && ms < 5_000, `${ms}`)
+      }
+      begins(memory, large)
+      begins(readFileSync(at('f')), large)
+    }))
+
   it('tell a destination function how long the whole is', () =>
     transferring(async (options) => {
       await using server = await serve((request, response) => ranged(request, response, large))
@@ -133,6 +151,54 @@ describe('parallel ranges', { timeout: 60_000 }, () => {
       requests = 0
       await getInto(server.url, { path: at('f') }, wish)
       begins(readFileSync(at('f')), large)
+    }))
+
+  for (const [status, allowed] of [
+    [503, 1],
+    [429, 2],
+  ] as const) {
+    it(`are fetched over as many connections as the server takes, ${allowed} before ${status}`, () =>
+      transferring(async (options) => {
+        let now = 0
+        let refused = 0
+        await using server = await serve(async (request, response) => {
+          if (now >= allowed) {
+            refused++
+            response.writeHead(status, { 'retry-after': '100000' }).end()
+            return
+          }
+          now++
+          response.on('close', () => now--)
+          await sleep(30)
+          ranged(request, response, large)
+        })
+        const { at } = freshFolder()
+        const memory = new Uint8Array(SIZE)
+        const wish = { ...options, connections: 6, maxRetryAfterMs: 0, sha256: sha256(large) }
+        for (const destination of [memory, { path: at('f') }]) {
+          refused = 0
+          const { connections, retries } = await getInto(server.url, destination, wish)
+          // Two may take turns so that the server sees one.
+          assert.ok(connections <= allowed + 1, `${connections}`)
+          assert.deepEqual([refused, retries], [6 - connections, 0])
+        }
+        begins(memory, large)
+        begins(readFileSync(at('f')), large)
+      }))
+  }
+
+  it('fail where the server refuses the last connection, too', () =>
+    transferring(async (options) => {
+      let requests = 0
+      await using server = await serve((request, response) => {
+        if (++requests === 1) ranged(request, response, large)
+        else response.writeHead(503).end()
+      })
+      const wish = { ...options, connections: 4, retries: 2 }
+      const code = await codeOf(getInto(server.url, new Uint8Array(SIZE), wish))
+      assert.equal(code, 'NETMEM_HTTP_STATUS')
+      // The first range, one try for each of the others, and one more piece with two retries.
+      assert.equal(requests, 1 + 3 + 3)
     }))
 
   it('of a file that fails leave what is whole from the start, and are gone on with', () =>

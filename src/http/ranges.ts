@@ -11,6 +11,7 @@ import type { Context, Exchange } from './exchange.ts'
 import { FileTarget } from './file-target.ts'
 import { follow, type RangeFields } from './follow.ts'
 import { checkIdentity } from './framing.ts'
+import { HttpError } from './http-error.ts'
 import { MemoryTarget } from './memory-target.ts'
 import { checkRange, rangeError } from './range-check.ts'
 import { type Retries, statusError } from './retry.ts'
@@ -48,6 +49,10 @@ export class Ranges {
   readonly #settings: Settings
   #pieces: Piece[] = []
   #nextPiece = 0
+  /** Pieces that somebody has begun, and given up. */
+  readonly #givenBack: Piece[] = []
+  /** Connections that are at work. */
+  #working = 0
   #changed = false
   readonly #active = new Set<Exchange>()
   /** Stops all others when one of them has failed. */
@@ -104,11 +109,15 @@ export class Ranges {
   /** One connection's work: a piece after the other. Never rejects. */
   async #work(range: RangeContext, entity: Entity, first: Exchange | undefined): Promise<void> {
     let begun = first
+    this.#working++
     while (this.#failure === undefined && !this.#changed) {
-      const piece = this.#pieces[this.#nextPiece++]
-      if (piece === undefined) return
+      const piece = this.#givenBack.pop() ?? this.#pieces[this.#nextPiece++]
+      if (piece === undefined) {
+        this.#working--
+        return
+      }
       try {
-        await this.#fetch(range, entity, piece, begun)
+        if (!(await this.#fetch(range, entity, piece, begun))) return
       } catch (error) {
         this.#fail(error, range.context)
       }
@@ -128,29 +137,45 @@ export class Ranges {
     for (const response of this.#active) response.end()
   }
 
+  /** Gets what a piece lacks; false when that is left to the other connections. */
   async #fetch(
     range: RangeContext,
     entity: Entity,
     piece: Piece,
     begun: Exchange | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     let next = begun
     while (piece.from + piece.done < piece.to && this.#failure === undefined && !this.#changed) {
       let response = next
       next = undefined
       try {
         response ??= await this.#ask(range, entity, piece)
-        if (response === undefined) return
+        if (response === undefined) break
         this.#active.add(response)
         await this.#receive(response, piece)
       } catch (error) {
-        if (this.#changed) return
+        if (this.#changed) break
+        if (this.#retires(error, piece)) return false
         await range.retries.wait(error)
       } finally {
         if (response !== undefined) this.#active.delete(response)
         response?.end()
       }
     }
+    return true
+  }
+
+  /**
+   * A server may take fewer connections of one client than it is asked for (nginx's `limit_conn`
+   * answers 503), which is no reason to fail as long as there is another one.
+   */
+  #retires(error: unknown, piece: Piece): boolean {
+    const status = error instanceof HttpError ? error.status : undefined
+    if ((status !== 429 && status !== 503) || this.#working === 1) return false
+    this.#working--
+    this.connections--
+    this.#givenBack.push(piece)
+    return true
   }
 
   /** Asks for what a piece lacks; `undefined` when the body has changed. */

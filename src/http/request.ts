@@ -32,6 +32,8 @@ const RESERVED: ReadonlySet<string> = new Set([
 /** Fields that are for the origin they were given for, and no other. */
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie'])
 
+const WHO = 'authorization is { username, password } or { bearer }, all of them strings.'
+
 /** The URL to get. Throws NETMEM_INVALID_ARGUMENT unless it is absolute and http: or https:. */
 export function parseUrl(url: string | URL): URL {
   let parsed: URL
@@ -53,6 +55,9 @@ export function shown(url: URL): string {
 
 /** Checks the caller's fields, once. Throws NETMEM_INVALID_ARGUMENT. */
 export function checkHeaders(headers: RequestHeaders): void {
+  if (!isRecord(headers)) {
+    throw invalid('headers is an object of names and values; make it with Object.fromEntries().')
+  }
   for (const [name, value] of Object.entries(headers)) {
     if (!isToken(name)) throw invalid(`${excerpt(name)} cannot name a header field.`)
     if (RESERVED.has(name.toLowerCase())) {
@@ -64,6 +69,7 @@ export function checkHeaders(headers: RequestHeaders): void {
 
 /** The value of `Authorization`. Throws NETMEM_INVALID_ARGUMENT. */
 export function authorizationValue(authorization: Authorization): string {
+  if (!isRecord(authorization)) throw invalid(WHO)
   if ('bearer' in authorization) {
     const { bearer } = authorization
     if (typeof bearer !== 'string' || !/^[A-Za-z0-9\-._~+/]+=*$/.test(bearer)) {
@@ -73,7 +79,7 @@ export function authorizationValue(authorization: Authorization): string {
   }
   const { username, password } = authorization
   if (typeof username !== 'string' || typeof password !== 'string') {
-    throw invalid('authorization is { username, password } or { bearer }, all of them strings.')
+    throw invalid(WHO)
   }
   if (username.includes(':')) throw invalid('A user name with a colon in it cannot be sent.')
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
@@ -139,6 +145,12 @@ function checkValue(name: string, value: unknown): void {
   if (typeof value !== 'string' || !/^[\t\x20-\x7e]*$/.test(value)) {
     throw invalid(`The header field ${name} must be printable ASCII, on one line.`)
   }
+}
+
+/** Whether the fields of `value` are its own: those of a `Headers` or a `Map` would not be seen. */
+function isRecord(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return !(Symbol.iterator in value)
 }
 
 function invalid(message: string): ArgumentTypeError {

@@ -4,7 +4,7 @@ import type { ResponseHead } from './response-head.ts'
 
 /** When things happened, in milliseconds. */
 export interface GetTiming {
-  /** How long connecting took, TLS included; 0 where a connection was used again. */
+  /** How long connecting took, TLS included; 0 where a connection was used again, or undici made it. */
   readonly connectMs: number
   /** How long the TLS handshake took of that. */
   readonly tlsMs: number

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type net from 'node:net'
 import { describe, it } from 'node:test'
@@ -355,6 +355,7 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
           [Reflect.get(error, 'status'), Reflect.get(error, 'retryAfterMs')],
           [status, 1000],
         )
+        assert.match(error.message, /Try again in 1 s, as it asks\.$/)
         assert.equal(requests, 1)
       }))
   }
@@ -373,7 +374,9 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
     transferring(async (options) => {
       await using server = await serveRaw((socket) => void socket.write('HTTP/1.1 200 OK\r\n'))
       const wish = { ...options, headTimeoutMs: 50, retries: 1 }
-      assert.equal(await codeOf(getInto(server.url, new Uint8Array(1), wish)), 'NETMEM_TIMEOUT')
+      const error = await failure(getInto(server.url, new Uint8Array(1), wish))
+      assert.equal(error.code, 'NETMEM_TIMEOUT')
+      assert.match(error.message, /did not finish its head in 50 ms\.$/)
       assert.equal(server.connections(), 2)
     }))
 
@@ -562,20 +565,23 @@ describe('a file that is gone on with', { timeout: 60_000 }, () => {
       }),
   )
 
-  it('fails where it cannot be written, without a request', () =>
+  it('fails where it cannot be written, and says what to do', () =>
     transferring(async (options) => {
       await using server = await serve(ranged)
-      const { at } = freshFolder()
-      assert.equal(
-        await codeOf(getInto(server.url, { path: at('no/such') }, options)),
-        'NETMEM_HTTP_FILE',
-      )
+      const { at, names } = freshFolder()
       writeFileSync(at('file'), '')
-      chmodSync(at('file'), 0o600)
-      assert.equal(
-        await codeOf(getInto(server.url, { path: at('file/below') }, options)),
-        'NETMEM_HTTP_FILE',
-      )
+      const wrong = [
+        ['no/such', /ENOENT.* Make the folder first\.$/],
+        ['file/below', /ENOTDIR.* Choose a path whose folders are folders\.$/],
+        ['', /EISDIR.* Name a file in that folder\.$/],
+        ['n'.repeat(250), /ENAMETOOLONG.* Choose a name/],
+      ] as const
+      for (const [name, said] of wrong) {
+        const error = await failure(getInto(server.url, { path: at(name) }, options))
+        assert.equal(error.code, 'NETMEM_HTTP_FILE')
+        assert.match(error.message, said)
+      }
+      assert.deepEqual(names(), ['file'])
     }))
 
   it('leaves devices where they are', () =>

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { parseContentRange, unsatisfiedLength } from './content-range.ts'
+import { getInto } from './get-into.ts'
+import { codeOf, serve, transferring } from './http.test.helper.ts'
 import { retryAfterMs } from './retry.ts'
 
 describe('Retry-After', () => {
@@ -20,10 +22,32 @@ describe('Retry-After', () => {
     ['9999999999', undefined],
     ['2024', 2_024_000],
     ['Wed, nonsense', undefined],
+    ['Wednesday, 01-May-24 00:01:00 GMT', 60_000],
+    ['Wed May  1 00:01:00 2024', 60_000],
+    ['Wed, 41 May 2024 00:01:00 GMT', undefined],
+    ['Wed, 01 May 2024 00:01:00', undefined],
   ] as const
   for (const [text, expected] of cases) {
     it(`'${text}' is ${expected} ms`, () => assert.equal(retryAfterMs(text, now), expected))
   }
+})
+
+describe('a server that is busy', { timeout: 60_000 }, () => {
+  it('is waited for longer each time', () =>
+    transferring(async (options) => {
+      const at: number[] = []
+      await using server = await serve((_, response) => {
+        at.push(performance.now())
+        response.writeHead(503).end()
+      })
+      const wish = { ...options, retries: 3, retryDelayMs: 100 }
+      assert.equal(await codeOf(getInto(server.url, new Uint8Array(1), wish)), 'NETMEM_HTTP_STATUS')
+      const waits = at.slice(1).map((time, i) => time - (at[i] ?? 0))
+      assert.equal(waits.length, 3)
+      // A half of each is left to chance, and a timer may be a millisecond early.
+      for (const [i, wait] of waits.entries()) assert.ok(wait >= 50 * 2 ** i - 2, `${waits}`)
+      assert.ok((waits[0] ?? 0) < 1_000, `${waits}`)
+    }))
 })
 
 describe('Content-Range', () => {

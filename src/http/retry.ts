@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isNetmemError } from '../errors.ts'
 import type { Abortion } from './abortion.ts'
 import { isBreak } from './exchange.ts'
+import { httpDateMs } from './http-date.ts'
 import { HttpError } from './http-error.ts'
 import { shown } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -69,13 +70,15 @@ export class Retries {
 /** The error of a status that brings no body that was asked for. */
 export function statusError(url: URL, head: ResponseHead): HttpError {
   const { status, reason } = head
+  const asked = retryAfterMs(head.headers.get('retry-after'), Date.now())
+  const when = asked === undefined ? 'later' : `in ${Math.ceil(asked / 1000)} s, as it asks`
   const what = TRANSIENT.has(status)
-    ? 'Try again later'
+    ? `Try again ${when}`
     : 'Check the URL, and what it takes to get it'
   return new HttpError(
     'NETMEM_HTTP_STATUS',
     `${shown(url)} answered ${status}${reason === '' ? '' : ` ${reason}`}. ${what}.`,
-    { status, retryAfterMs: retryAfterMs(head.headers.get('retry-after'), Date.now()) },
+    { status, retryAfterMs: asked },
   )
 }
 
@@ -83,6 +86,6 @@ export function statusError(url: URL, head: ResponseHead): HttpError {
 export function retryAfterMs(text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000
-  const date = /^[A-Z][a-z]{2}, /.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+  const date = httpDateMs(text)
+  return date === undefined ? undefined : Math.max(0, date - now)
 }

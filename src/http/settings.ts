@@ -27,7 +27,7 @@ export interface GetOptions {
   readonly headers?: RequestHeaders
   /** For the URL's origin; not sent to another one after a redirect. User and password of the URL go before it. */
   readonly authorization?: Authorization
-  /** Breaks the transfer off. */
+  /** Breaks the transfer off. What a function of the caller's has begun, such as `onFrag`, is waited for. */
   readonly signal?: AbortSignal
   /** Redirects followed: 0 to 100; 10 by default. */
   readonly maxRedirects?: number
@@ -110,6 +110,7 @@ const MAX_MS = 2 ** 31 - 1
 export function settingsOf(options: GetOptions): Settings {
   const { headers = {}, authorization, onChange = 'fail', keepAlive = true } = options
   checkHeaders(headers)
+  checkKinds(options)
   if (onChange !== 'restart' && onChange !== 'fail') {
     throw invalid("onChange is 'restart' or 'fail'.")
   }
@@ -176,6 +177,19 @@ const HEAD_PAGE_BYTES = 16 * 1024
 export function headPool(): PagePool<Page> {
   pool ??= createPool(hostProvider({ pages: HEAD_PAGES, pageSize: HEAD_PAGE_BYTES }))
   return pool
+}
+
+/** What would otherwise fail in the middle of a transfer, or of somebody else's code. */
+function checkKinds({ signal, keepAlive, onHead, onProgress }: GetOptions): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid("signal is an AbortSignal, such as an AbortController's.")
+  }
+  if (!(keepAlive instanceof ConnectionCache) && !/^(undefined|boolean)$/.test(typeof keepAlive)) {
+    throw invalid('keepAlive is true, false or a ConnectionCache.')
+  }
+  for (const [name, told] of Object.entries({ onHead, onProgress })) {
+    if (told !== undefined && typeof told !== 'function') throw invalid(`${name} is a function.`)
+  }
 }
 
 function milliseconds(name: string, value: number | undefined, otherwise: number): number {

@@ -164,6 +164,24 @@ describe('https', { skip: noTls, timeout: 60_000 }, () => {
       begins(memory, content)
     }))
 
+  it('is not waited for beyond a limit or an abort, where the server says nothing', () =>
+    transferring(async (options) => {
+      const silent = net.createServer((socket) => socket.on('error', () => {}).resume())
+      await using server = await listening(silent, 'https')
+      const memory = new Uint8Array(1)
+      const { at, names } = freshFolder()
+      for (const destination of [memory, { path: at('f') }]) {
+        const wish = { ...options, retries: 0 }
+        const late = getInto(server.url, destination, { ...wish, connectTimeoutMs: 50 })
+        assert.equal(await codeOf(late), 'NETMEM_TIMEOUT')
+        const signal = AbortSignal.timeout(50)
+        const aborted = getInto(server.url, destination, { ...wish, signal })
+        assert.equal(await codeOf(aborted), 'NETMEM_ABORTED')
+      }
+      assert.deepEqual(names(), [])
+      assert.equal(server.connections(), 4)
+    }))
+
   it('fails with a server that speaks no TLS', () =>
     transferring(async (options) => {
       await using server = await listening(

@@ -4,7 +4,7 @@ import { ConnectionError } from '../errors.ts'
 import type { Abortion } from './abortion.ts'
 import { endedEarly, withoutStart } from './body.ts'
 import { unsatisfiedLength } from './content-range.ts'
-import { type Entity, entityOf, isSameEntity } from './entity.ts'
+import { type Entity, entityOf, isOtherEntity, isSameEntity } from './entity.ts'
 import type { Context, Exchange, TakeWhole } from './exchange.ts'
 import { FileTarget } from './file-target.ts'
 import { follow, type RangeFields } from './follow.ts'
@@ -111,6 +111,8 @@ export class Transfer {
       const { head } = response
       if (from > 0) return await this.#goOn(response, from)
       if (ranges !== undefined) {
+        // A range is not asked for in a coding, and a whole body that is to be decoded may be.
+        if (this.#settings.decompress && !isIdentity(head)) return this.#withoutRanges()
         if (head.status === 206) return await this.#inRanges(response, ranges)
         // What has no bytes has no ranges either.
         if (head.status === 416) return this.#withoutRanges()
@@ -153,13 +155,14 @@ export class Transfer {
       if (length !== from || entity.length !== undefined) {
         return this.#changed(`it has ${length ?? 'fewer'} bytes now`)
       }
+      if (isOtherEntity(head, entity)) return this.#changed('it has ended as another version')
       // It broke off between the last byte and the word that it was the last.
       this.#last = response
       return true
     }
     this.#check(head, url)
     if (head.status === 206) {
-      if (head.headers.get('etag') !== undefined && !isSameEntity(head, entity)) {
+      if (isOtherEntity(head, entity)) {
         return this.#changed('the rest is of another version')
       }
       const { total = entity.length } = checkRange(response, from, undefined, entity.length)

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
 import { after, beforeEach, describe, it } from 'node:test'
 import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib'
+import { certificate, noTls } from '../net/harness.test.helper.ts'
+import { some } from '../testing/pools.test.helper.ts'
 import { getInto } from './get-into.ts'
 import {
   begins,
@@ -17,6 +20,7 @@ import {
   serve,
   serveRaw,
   sha256,
+  type TestServer,
   transferring,
   withPool,
 } from './http.test.helper.ts'
@@ -24,6 +28,29 @@ import { proxyFor } from './proxy.ts'
 
 const NAMES = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY']
 const before = NAMES.map((name) => [name, process.env[name]] as const)
+
+/** A proxy that notes what it is asked for. */
+function proxying(asked: string[]): Promise<TestServer> {
+  const proxy = http.createServer((request, response) => {
+    asked.push(request.url ?? '')
+    http.get(request.url ?? '', { headers: request.headers }, (from) => {
+      response.writeHead(from.statusCode ?? 0, from.headers)
+      from.pipe(response)
+    })
+  })
+  proxy.on('connect', (request, socket: net.Socket, head) => {
+    asked.push(`CONNECT ${request.url} ${request.headers['proxy-authorization']}`)
+    const [host, port] = (request.url ?? '').split(':')
+    const upstream = net.connect(Number(port), host, () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      upstream.write(head)
+      upstream.pipe(socket).pipe(upstream)
+    })
+    upstream.on('error', () => socket.destroy())
+    socket.on('error', () => upstream.destroy())
+  })
+  return listening(proxy)
+}
 
 describe('what goes through undici', { timeout: 60_000 }, () => {
   beforeEach(() => {
@@ -94,39 +121,89 @@ describe('what goes through undici', { timeout: 60_000 }, () => {
       assert.equal(await codeOf(getInto(silent.url, memory, hasty)), 'NETMEM_TIMEOUT')
     }))
 
+  it('comes whole, over one connection, where ranges were wanted and the server codes it', () =>
+    transferring(async (options) => {
+      await using server = await serve((request, response) => {
+        if (request.url === '/plain') ranged(request, response)
+        else response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(content))
+      })
+      const wish = { ...options, decompress: true, connections: 3, sha256: sha256(content) }
+      for (const [path, expected] of [
+        ['', 1],
+        ['plain', 3],
+      ] as const) {
+        const memory = new Uint8Array(content.length)
+        const { connections } = await getInto(server.url + path, memory, wish)
+        assert.equal(connections, expected)
+        begins(memory, content)
+      }
+    }))
+
+  it('is aborted while it waits for memory', () =>
+    transferring(async (options) => {
+      await using server = await serve((_, response) => response.end(content))
+      await withPool(async (pool) => {
+        const held: Disposable[] = []
+        const onFrag = (frag: Disposable): void => void held.push(frag)
+        const signal = AbortSignal.timeout(50)
+        const wish = { ...options, decompress: true, signal }
+        assert.equal(await codeOf(getInto(server.url, { pool, onFrag }, wish)), 'NETMEM_ABORTED')
+        assert.equal(held.length, 2)
+        for (const frag of held) frag[Symbol.dispose]()
+      }, 2)
+    }))
+
   it('goes through the proxy that the environment names', () =>
     transferring(async (options) => {
       const asked: string[] = []
-      const proxy = http.createServer((request, response) => {
-        asked.push(request.url ?? '')
-        http.get(request.url ?? '', { headers: request.headers }, (from) => {
-          response.writeHead(from.statusCode ?? 0, from.headers)
-          from.pipe(response)
-        })
-      })
-      proxy.on('connect', (request, socket: net.Socket, head) => {
-        asked.push(`CONNECT ${request.url}`)
-        const [host, port] = (request.url ?? '').split(':')
-        const upstream = net.connect(Number(port), host, () => {
-          socket.write('HTTP/1.1 200 OK\r\n\r\n')
-          upstream.write(head)
-          upstream.pipe(socket).pipe(upstream)
-        })
-        upstream.on('error', () => socket.destroy())
-        socket.on('error', () => upstream.destroy())
-      })
-      await using through = await listening(proxy)
+      await using through = await proxying(asked)
       await using server = await serve((request, response) => ranged(request, response))
-      process.env['http_proxy'] = through.url
       const memory = new Uint8Array(content.length)
       const wish = { ...options, proxy: true, sha256: sha256(content) }
-      await getInto(server.url, memory, wish)
-      begins(memory, content)
-      assert.equal(asked.length, 1)
+      for (const named of [through.url, new URL(through.url).host]) {
+        process.env['http_proxy'] = named
+        await getInto(server.url, memory.fill(0), wish)
+        begins(memory, content)
+      }
+      assert.equal(asked.length, 2)
       await getInto(server.url, memory, { ...wish, proxy: false })
       process.env['no_proxy'] = '127.0.0.1'
       await getInto(server.url, memory, wish)
-      assert.equal(asked.length, 1)
+      assert.equal(asked.length, 2)
+    }))
+
+  it('goes through a tunnel of that proxy to https:', { skip: noTls }, () =>
+    transferring(async (options) => {
+      const asked: string[] = []
+      await using through = await proxying(asked)
+      const secure = https.createServer({ ...some(certificate) }, (request, response) => {
+        assert.equal(request.headers.authorization, 'Bearer secret')
+        assert.equal(request.headers['proxy-authorization'], undefined)
+        ranged(request, response)
+      })
+      await using server = await listening(secure, 'https')
+      process.env['HTTPS_PROXY'] = through.url.replace('//', '//me:pass@')
+      const memory = new Uint8Array(content.length)
+      const wish = { ...options, proxy: true, authorization: { bearer: 'secret' } }
+      const tls = { ca: some(certificate).cert }
+      await getInto(server.url, memory, { ...wish, tls, sha256: sha256(content) })
+      begins(memory, content)
+      const basic = `Basic ${Buffer.from('me:pass').toString('base64')}`
+      assert.deepEqual(asked, [`CONNECT ${new URL(server.url).host} ${basic}`])
+      assert.equal(await codeOf(getInto(server.url, memory, wish)), 'NETMEM_TLS')
+    }),
+  )
+
+  it('says that the environment names no proxy, but not what it names', () =>
+    transferring(async (options) => {
+      for (const named of ['http://me:pass@:80:80', 'gopher://me:pass@127.0.0.1/']) {
+        process.env['http_proxy'] = named
+        const wish = { ...options, proxy: true }
+        const error = await failure(getInto('http://127.0.0.1:1/', new Uint8Array(1), wish))
+        assert.equal(error.code, 'NETMEM_INVALID_ARGUMENT')
+        assert.match(error.message, /HTTP_PROXY/)
+        assert.doesNotMatch(error.message, /pass/)
+      }
     }))
 
   it('names a proxy that is not there', () =>
@@ -154,6 +231,7 @@ describe('the environment', () => {
     ['http://a/', { http_proxy: '', HTTP_PROXY: http }, undefined],
     ['https://a/', { http_proxy: http }, undefined],
     ['https://a/', { HTTPS_PROXY: http }, http],
+    ['https://a/', { HTTPS_PROXY: 'p:1' }, http],
     ['http://a/', { http_proxy: http, no_proxy: '*' }, undefined],
     ['http://a.b/', { http_proxy: http, no_proxy: 'x, b' }, undefined],
     ['http://a.b/', { http_proxy: http, no_proxy: '.b' }, undefined],

@@ -6,7 +6,7 @@
 import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type * as Undici from 'undici'
-import { ConnectionError } from '../errors.ts'
+import { ArgumentTypeError, ConnectionError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { type HostFrag, pageFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
@@ -47,13 +47,18 @@ export async function undiciExchange(
   const dispatcher =
     proxy === undefined
       ? new Agent(common)
-      : new ProxyAgent({
-          ...common,
-          uri: proxy,
-          requestTls: connect,
-          // Proxies that only tunnel to port 443 are the rule.
-          proxyTunnel: url.protocol === 'https:',
-        })
+      : proxied(
+          url,
+          proxy,
+          (uri) =>
+            new ProxyAgent({
+              ...common,
+              uri,
+              requestTls: connect,
+              // Proxies that only tunnel to port 443 are the rule.
+              proxyTunnel: url.protocol === 'https:',
+            }),
+        )
   // A range of a coded body is a range of the code.
   const coded = settings.decompress && fields.range === undefined
   const headers = Object.fromEntries([
@@ -75,7 +80,7 @@ export async function undiciExchange(
   const framing = framingOf(head)
   const decoded = coded ? decodedBy(response.body, head) : response.body
   const length = decoded === response.body && framing.kind === 'length' ? framing.bytes : undefined
-  const body = new CopiedBody(decoded, response.body, length, pool, url)
+  const body = new CopiedBody(decoded, response.body, length, pool, url, abortion.signal)
   let ended = false
   return {
     head: decoded === response.body ? head : withoutCoding(head),
@@ -92,6 +97,18 @@ export async function undiciExchange(
       response.body.on('error', () => {}).destroy()
       dispatcher.destroy().catch(() => {})
     },
+  }
+}
+
+/** What the environment says may be no proxy at all. */
+function proxied<T>(url: URL, proxy: string, make: (uri: string) => T): T {
+  try {
+    return make(proxy)
+  } catch {
+    // It may have a password in it, and so has the error.
+    const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
+    const message = `What ${name} says is no proxy's URL; write http://HOST:PORT, or set proxy: false.`
+    throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
   }
 }
 
@@ -160,6 +177,7 @@ class CopiedBody implements Body {
   readonly #chunks: AsyncIterator<unknown>
   readonly #pool: PagePool<Page>
   readonly #url: URL
+  readonly #signal: AbortSignal
   readonly #decoded: Readable
   #chunk: Uint8Array = new Uint8Array(0)
   #received = 0
@@ -171,12 +189,14 @@ class CopiedBody implements Body {
     length: number | undefined,
     pool: PagePool<Page>,
     url: URL,
+    signal: AbortSignal,
   ) {
     this.length = length
     this.#decoded = decoded
     this.#chunks = decoded.iterator({ destroyOnReturn: false })
     this.#pool = pool
     this.#url = url
+    this.#signal = signal
     if (decoded !== raw) decoded.on('error', () => raw.destroy())
   }
 
@@ -200,7 +220,7 @@ class CopiedBody implements Body {
     if (await this.atEnd()) return undefined
     let page = this.#pool.alloc()
     while (page === undefined) {
-      await this.#pool.whenAvailable()
+      await unlessAborted(this.#pool.whenAvailable(), this.#signal)
       page = this.#pool.alloc()
     }
     const part = this.#take(this.#pool.pageSize)
@@ -241,6 +261,16 @@ class CopiedBody implements Body {
       throw translated(this.#url, cause, 'NETMEM_CONNECTION_RESET')
     }
   }
+}
+
+/** Memory may never come back. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 /** undici's and zlib's errors, by what they mean here. */

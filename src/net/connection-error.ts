@@ -35,7 +35,7 @@ export function setUpError(
   if (isTls(theirs)) {
     return new ConnectionError(
       'NETMEM_TLS',
-      `TLS with ${where} failed: ${message}. Check certificates, names and versions on both sides.`,
+      `TLS with ${where} failed: ${message}. ${tlsRemedy(theirs)}`,
       { cause },
     )
   }
@@ -52,6 +52,12 @@ const REMEDIES: { readonly [code: string]: string | undefined } = {
   EACCES: 'This user may not; ports below 1024 and some paths need more rights.',
   ENOENT: 'There is no such path.',
   EMFILE: 'Too many files are open; raise the limit (ulimit -n).',
+}
+
+function tlsRemedy(code: string): string {
+  return code === 'ERR_SSL_WRONG_VERSION_NUMBER'
+    ? 'What answers there does not seem to speak TLS; check the port, or do without TLS.'
+    : 'Check certificates, names and versions on both sides.'
 }
 
 function meaning(code: string): readonly [ErrorCode, string] {
@@ -72,8 +78,9 @@ function meaning(code: string): readonly [ErrorCode, string] {
   return ['NETMEM_CONNECTION_FAILED', 'Connect again.']
 }
 
+/** OpenSSL's codes for what it finds wrong with a certificate come without a prefix. */
 function isTls(code: string): boolean {
-  return /^(ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME)/.test(
+  return /^(ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO|CERT_|CRL_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|ERROR_IN_)/.test(
     code,
   )
 }
@@ -81,8 +88,11 @@ function isTls(code: string): boolean {
 function describe(cause: unknown): { readonly code: string; readonly message: string } {
   if (!(cause instanceof Error)) return { code: '', message: String(cause) }
   const code: unknown = Reflect.get(cause, 'code')
+  // OpenSSL's own message begins with a thread and ends with a line of its source.
+  const reason: unknown = String(code).startsWith('ERR_SSL') && Reflect.get(cause, 'reason')
+  const message = typeof reason === 'string' && reason !== '' ? reason : cause.message
   return {
     code: typeof code === 'string' ? code : '',
-    message: cause.message.replace(/\.$/, '') || String(code),
+    message: message.replace(/\.?\s*$/, '') || String(code),
   }
 }

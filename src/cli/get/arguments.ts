@@ -1,6 +1,11 @@
 /** What `netmem get` is told, read strictly. */
 
+import { checkHeaders } from '../../http/request.ts'
 import { usage } from '../exit.ts'
+import { parseSize } from '../size.ts'
+
+/** The least that getInto keeps to. */
+const LEAST_RATE = 1024
 
 /** A URL; without a scheme it is http:. */
 export function parseUrlArgument(text: string): URL {
@@ -14,12 +19,33 @@ export function parseUrlArgument(text: string): URL {
   throw usage(`'${text}' begins with ${url.protocol}//; there are http:// and https://.`)
 }
 
-/** `Name: value`. */
+/** `Name: value`, of a field that one may set. */
 export function parseHeader(text: string): readonly [string, string] {
   const colon = text.indexOf(':')
   const name = text.slice(0, Math.max(0, colon)).trim()
   if (name === '') throw new RangeError(`'${text}' is no header field; write Name: value`)
-  return [name, text.slice(colon + 1).trim()]
+  const value = text.slice(colon + 1).trim()
+  checkHeaders({ [name]: value })
+  return [name, value]
+}
+
+/** All of them, those of one name in one field, as RFC 9110, 5.3, and RFC 6265, 5.4, put them together. */
+export function headersOf(fields: readonly (readonly [string, string])[]): Record<string, string> {
+  const headers = new Map<string, readonly [string, string]>()
+  for (const [name, value] of fields) {
+    const key = name.toLowerCase()
+    const [first, before] = headers.get(key) ?? [name]
+    const between = key === 'cookie' ? '; ' : ', '
+    headers.set(key, [first, before === undefined ? value : before + between + value])
+  }
+  return Object.fromEntries(headers.values())
+}
+
+/** Bytes a second, of which there are at least so many as pages make sense with. */
+export function parseRate(text: string): number {
+  const rate = parseSize(text)
+  if (rate < LEAST_RATE) throw new RangeError(`it is at least ${LEAST_RATE} bytes a second`)
+  return rate
 }
 
 /** 64 hexadecimal digits. */

@@ -16,6 +16,7 @@ export async function destinationOf(
   count: number,
 ): Promise<Destination> {
   if (out === '-') return { kind: 'stdout' }
+  if (out === '') throw usage('--out names nothing; name a file, a folder, or -.')
   if (out === undefined) return { kind: 'file', path: nameOf(url) }
   if (out.endsWith('/') || (await isFolder(out))) {
     return { kind: 'file', path: join(out, nameOf(url)) }

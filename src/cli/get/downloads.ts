@@ -10,6 +10,7 @@ import type { Output } from '../output.ts'
 import { Sink } from '../recv/sink.ts'
 import type { Outcome } from '../run.ts'
 import { roughRate, roughSize } from '../size.ts'
+import { headersOf } from './arguments.ts'
 import type { Destination } from './destination.ts'
 
 /** What they have in common. */
@@ -65,10 +66,10 @@ export class Downloads {
       signal,
       connections: wishes.connections,
       retries: wishes.retries,
-      headers: Object.fromEntries(wishes.header),
+      headers: headersOf(wishes.header),
       decompress: wishes.decompress === true,
       sha256: wishes.sha256 ?? false,
-      ...(wishes.limit === undefined ? {} : { maxBytesPerSecond: Math.max(1024, wishes.limit) }),
+      ...(wishes.limit === undefined ? {} : { maxBytesPerSecond: wishes.limit }),
       ...more,
     }
   }
@@ -164,10 +165,11 @@ export class Downloads {
       readonly seconds: number
     },
   ): void {
+    const shown = `${url.origin}${url.pathname}`
     const described = error === undefined || this.#signal.aborted ? undefined : describeError(error)
     const status: unknown = error instanceof Error ? Reflect.get(error, 'status') : undefined
     this.#summaries.push({
-      url: `${url.origin}${url.pathname}`,
+      url: shown,
       path: destination.kind === 'file' ? destination.path : undefined,
       status: result?.head.status ?? (typeof status === 'number' ? status : undefined),
       bytes,
@@ -180,7 +182,10 @@ export class Downloads {
       error: described,
     })
     if (described !== undefined) {
-      this.#output.complain(described)
+      // Of several downloads one wants to know which.
+      const { code, message } = described
+      const named = message.includes(shown)
+      this.#output.complain(named ? described : { code, message: `${shown}: ${message}` })
       return
     }
     const name = destination.kind === 'file' ? destination.path : 'stdout'

@@ -1,0 +1,18 @@
+/** Dates as HTTP has them (RFC 9110, 5.6.7): one form to be sent, and two old ones to be read, too. */
+
+const FORMS = [
+  // Sun, 06 Nov 1994 08:49:37 GMT
+  /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
+  // Sunday, 06-Nov-94 08:49:37 GMT
+  /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/,
+  // Sun Nov  6 08:49:37 1994: in UTC, though it does not say so
+  /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
+] as const
+
+/** Milliseconds since 1970; `undefined` for what is no date of HTTP's. */
+export function httpDateMs(text: string): number | undefined {
+  const form = FORMS.findIndex((pattern) => pattern.test(text))
+  if (form < 0) return undefined
+  const date = Date.parse(form === 2 ? `${text} GMT` : text)
+  return Number.isNaN(date) ? undefined : date
+}
