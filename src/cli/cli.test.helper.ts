@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url'
 
 import { type Fields, isFields, parseFields } from './iperf3/fields.ts'
 
-const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
+/** The built program. */
+export const MAIN: string = fileURLToPath(new URL('./main.js', import.meta.url))
 
 export interface Ended {
   readonly code: number | null

@@ -4,12 +4,23 @@ import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import http from 'node:http'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
-
-import { inside, jsonOf, netmem, Running, run, temporaryFolder } from './cli.test.helper.ts'
+import {
+  inside,
+  jsonOf,
+  MAIN,
+  netmem,
+  Running,
+  run,
+  temporaryFolder,
+  unlessInstalled,
+} from './cli.test.helper.ts'
 import { Pattern } from './pattern.ts'
 
 const data = Buffer.concat([...new Pattern(7).views(3_000_019, 2 ** 20)])
+const noTerminal =
+  process.platform === 'linux'
+    ? unlessInstalled('script', ['--version'])
+    : 'the terminal is that of `script` of util-linux'
 const sha256 = createHash('sha256').update(data).digest('hex')
 
 describe('netmem get', { timeout: 60_000 }, () => {
@@ -67,11 +78,23 @@ describe('netmem get', { timeout: 60_000 }, () => {
   it('writes a file, verifies it, and says so', async () => {
     const out = file('one')
     const args = ['get', `${url}/moved`, '--out', out, '--sha256', sha256, '--header', 'X-A: b:c']
-    const { code, out: said, err } = await run(args)
-    assert.equal(code, 0, err)
-    assert.match(said.toString(), /one {2}3000019 bytes .* complete {2}verified\n$/)
+    const ended = await run(args)
+    assert.equal(ended.code, 0, ended.err)
+    const download = inside(jsonOf(ended), 'downloads')
+    assert.deepEqual([download['bytes'], download['sha256']], [data.length, sha256])
     assert.equal(Buffer.compare(readFileSync(out), data), 0)
     assert.equal(requests.at(-1)?.headers['x-a'], 'b:c')
+  })
+
+  it('shows a bar on a terminal, and a line of text', { skip: noTerminal }, async () => {
+    const args = ['get', `${url}/data`, '--out', file('seen'), '--limit', '4MB']
+    const words = [process.execPath, MAIN, ...args, '--sha256', sha256]
+    const terminal = new Running('script', ['-qefc', words.join(' '), '/dev/null'])
+    const { code, out } = await terminal.ended
+    assert.equal(code, 0, out.toString())
+    const bar = /seen {2}\S+ [KM]iB {2}\S+ [KMG]B\/s {2}\d+ % {2}00:0\d left {2}\[#+ +\]/
+    assert.match(out.toString(), bar)
+    assert.match(out.toString(), /seen {2}3000019 bytes .* complete {2}verified\r\n$/)
   })
 
   it('writes several into a folder, over several connections', async () => {
@@ -104,13 +127,12 @@ describe('netmem get', { timeout: 60_000 }, () => {
     const { code, out, err } = await run(['get', `${url}/data`, '--out', '-'])
     assert.equal(code, 0, err)
     assert.equal(Buffer.compare(out, data), 0)
-    assert.match(err, /stdout {2}3000019 bytes .* complete/)
+    assert.equal(inside(jsonOf({ out: Buffer.from(err) }), 'downloads')['bytes'], data.length)
   })
 
   it('writes to a pipe that has no path of its own', async () => {
-    const main = fileURLToPath(new URL('./main.js', import.meta.url))
     const args = ['get', `${url}/data`, '--out', '/dev/stdout']
-    const piped = new Running('sh', ['-c', '"$0" "$@" | cat', process.execPath, main, ...args])
+    const piped = new Running('sh', ['-c', '"$0" "$@" | cat', process.execPath, MAIN, ...args])
     const { out, err } = await piped.ended
     assert.equal(err, '')
     assert.equal(Buffer.compare(out.subarray(0, data.length), data), 0)
@@ -123,9 +145,12 @@ describe('netmem get', { timeout: 60_000 }, () => {
     const failed = await run(args)
     assert.equal(failed.code, 1)
     assert.match(failed.err, /^netmem: NETMEM_(ENDED_EARLY|CONNECTION_RESET): .+$/m)
-    const { code, err } = await run(args)
-    assert.equal(code, 0, err)
-    assert.match(requests.at(-1)?.headers.range ?? '', /^bytes=[1-9]\d*-$/)
+    const ended = await run(args)
+    assert.equal(ended.code, 0, ended.err)
+    const from = /^bytes=([1-9]\d*)-$/.exec(requests.at(-1)?.headers.range ?? '')?.[1]
+    const { bytes, resumedFrom, seconds, bytesPerSecond } = inside(jsonOf(ended), 'downloads')
+    assert.deepEqual([bytes, resumedFrom], [data.length, Number(from)])
+    assert.equal(bytesPerSecond, (data.length - Number(from)) / Number(seconds))
     assert.equal(Buffer.compare(readFileSync(out), data), 0)
   })
 
@@ -136,7 +161,7 @@ describe('netmem get', { timeout: 60_000 }, () => {
     assert.equal(ended.code, 1)
     assert.match(ended.err, /^netmem: NETMEM_HTTP_STATUS: http:[^ ]+\/none answered 404 /m)
     assert.match(ended.err, /^netmem: NETMEM_HTTP_PROTOCOL: http:[^ ]+\/short: Content-Length /m)
-    assert.match(ended.out.toString(), /data {2}3000019 bytes .* complete\n$/)
+    assert.deepEqual([jsonOf(ended)['failed'], jsonOf(ended)['bytes']], [2, data.length])
     assert.deepEqual(readdirSync(folder), ['data'])
   })
 
@@ -151,11 +176,13 @@ describe('netmem get', { timeout: 60_000 }, () => {
   })
 
   it('fails where nobody takes what it writes to stdout', async () => {
-    const get = netmem('get', `${url}/data`, '--out', '-')
+    const seen = requests.length
+    const get = netmem('get', `${url}/data`, `${url}/data`, '--out', '-')
     get.child.stdout?.destroy()
     const { code, err } = await get.ended
     assert.equal(code, 1)
     assert.match(err, /^netmem: EPIPE: /)
+    assert.equal(requests.length, seen + 1, 'it does not get more in vain')
   })
 
   it('fails with an HTTP error, and leaves no file', async () => {
@@ -218,7 +245,7 @@ describe('netmem get', { timeout: 60_000 }, () => {
     const ends = await Promise.all(wrong.map(([args]) => run(['get', ...args])))
     for (const [i, { code, err }] of ends.entries()) {
       assert.equal(code, 2, err)
-      assert.match(err, /^netmem: USAGE: .+\n$/)
+      assert.match(err, /^netmem: USAGE: .+\n/)
       assert.match(err, wrong[i]?.[1] ?? /^$/)
     }
   })

@@ -27,6 +27,7 @@ interface GetOptions {
 const HELP = `
 A file is written under another name and renamed when it is complete. A transfer that breaks goes
 on where it broke off. Statuses of 300 and more are failures, once redirects have been followed.
+Where no terminal shows it, the summary is a line of JSON, as with --json.
 
 Examples:
   $ netmem get https://example.org/model.safetensors --connections 4 --resume
@@ -64,7 +65,11 @@ export function getCommand(): Command {
   return withJson(command).action((urls: string[], options: GetOptions) =>
     run(
       'get',
-      { json: options.json === true, dataOnStdout: options.out === '-' },
+      {
+        json: options.json === true,
+        dataOnStdout: options.out === '-',
+        jsonUnlessTerminal: true,
+      },
       (output, signal) => get(urls, options, output, signal),
     ),
   )
@@ -94,7 +99,7 @@ async function get(
   const downloads = await Downloads.open(options, output, signal)
   for (const [at, url] of urls.entries()) {
     const destination = destinations[at]
-    if (destination === undefined || signal.aborted) break
+    if (destination === undefined || downloads.over) break
     await downloads.get(url, destination)
   }
   return downloads.close()

@@ -1,6 +1,6 @@
 /**
  * Where text goes: results to stdout, notes and progress to stderr; with `--json` stdout gets one
- * line at the end and nothing else.
+ * line at the end and nothing else, and nobody sees progress.
  */
 
 import type { Described } from './exit.ts'
@@ -10,16 +10,21 @@ export interface OutputOptions {
   readonly json: boolean
   /** stdout carries data: results and the JSON line go to stderr. */
   readonly dataOnStdout?: boolean
+  /** The result is a JSON line also where no terminal would show it. */
+  readonly jsonUnlessTerminal?: boolean
 }
 
 export class Output {
+  /** Whether the result is a line for machines. */
   readonly json: boolean
+  readonly #quiet: boolean
   readonly #results: NodeJS.WriteStream
   #progress: Progress | undefined
 
-  constructor({ json, dataOnStdout = false }: OutputOptions) {
-    this.json = json
+  constructor({ json, dataOnStdout = false, jsonUnlessTerminal = false }: OutputOptions) {
     this.#results = dataOnStdout ? process.stderr : process.stdout
+    this.json = json || (jsonUnlessTerminal && this.#results.isTTY !== true)
+    this.#quiet = json
   }
 
   /** A line of the result, for people. */
@@ -47,7 +52,7 @@ export class Output {
 
   /** Whether there is somebody to see progress. */
   get live(): boolean {
-    return !this.json && process.stderr.isTTY === true
+    return !this.#quiet && process.stderr.isTTY === true
   }
 
   /** Shows progress until the returned function is called; nothing where nobody sees it. */

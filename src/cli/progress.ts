@@ -17,7 +17,10 @@ export interface ProgressTask {
 /** Some terminals do not say how wide they are. */
 const DEFAULT_COLUMNS = 80
 const REDRAW_MS = 250
-const BAR_WIDTH = 20
+/** A longer label loses its start: a path's end is what one knows it by. */
+const LABEL_WIDTH = 20
+const MIN_BAR_WIDTH = 5
+const MAX_BAR_WIDTH = 40
 /** The rate shown is that of the last seconds; over the whole time it would lag behind. */
 const WINDOW_MS = 3_000
 
@@ -50,10 +53,10 @@ export class Progress {
     const { at, bytes } = this.#sample()
     const first = this.#samples[0] ?? { at, bytes }
     const rate = { bytes: bytes - first.bytes, seconds: (at - first.at) / 1_000 }
-    const line = describeProgress(this.#task.label, bytes, this.#task.totalBytes, rate)
-    this.#terminal.write(
-      `\r\x1b[K${line.slice(0, (this.#terminal.columns || DEFAULT_COLUMNS) - 1)}`,
-    )
+    const { label, totalBytes } = this.#task
+    const columns = (this.#terminal.columns || DEFAULT_COLUMNS) - 1
+    const line = describeProgress(label, bytes, totalBytes, rate, columns)
+    this.#terminal.write(`\r\x1b[K${line.slice(0, columns)}`)
     this.#drawn = true
   }
 
@@ -66,21 +69,24 @@ export class Progress {
   }
 }
 
-/** The line's text; share, time left and bar only where the total is known. */
+/** The line's text; share, time left and a bar as long as it fits only where the total is known. */
 export function describeProgress(
   label: string,
   bytes: number,
   totalBytes: number | undefined,
   recent: { readonly bytes: number; readonly seconds: number },
+  columns: number,
 ): string {
-  const parts = [label, roughSize(bytes), roughRate(recent.bytes, recent.seconds)]
+  const name = label.length > LABEL_WIDTH ? `…${label.slice(1 - LABEL_WIDTH)}` : label
+  const parts = [name, roughSize(bytes), roughRate(recent.bytes, recent.seconds)]
   if (totalBytes !== undefined && totalBytes > 0) {
     const share = Math.min(bytes, totalBytes) / totalBytes
     parts.push(`${Math.floor(share * 100)} %`)
     const left = (Math.max(0, totalBytes - bytes) * recent.seconds) / recent.bytes
     if (Number.isFinite(left)) parts.push(`${clock(left)} left`)
-    // Last, since a narrow terminal cuts it off there.
-    parts.push(`[${'#'.repeat(Math.floor(share * BAR_WIDTH)).padEnd(BAR_WIDTH)}]`)
+    const width = Math.min(MAX_BAR_WIDTH, columns - parts.join('  ').length - '  []'.length)
+    const done = '#'.repeat(Math.floor(share * Math.max(0, width)))
+    if (width >= MIN_BAR_WIDTH) parts.push(`[${done.padEnd(width)}]`)
   }
   return parts.join('  ')
 }

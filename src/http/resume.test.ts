@@ -19,6 +19,7 @@ import {
   transferring,
   withPool,
 } from './http.test.helper.ts'
+import type { ResponseHead } from './response-head.ts'
 
 const SIZE = content.length
 const OTHER = Buffer.from(content).reverse()
@@ -423,9 +424,14 @@ describe('a file that is gone on with', { timeout: 60_000 }, () => {
       await interrupted(server.url, at('f'), options)
       assert.deepEqual(names(), ['f.part', 'f.part.json'])
       await interrupted(server.url, at('f'), options)
-      const wish = { ...options, sha256: sha256(content) }
+      const told: unknown[] = []
+      const onHead = (head: ResponseHead, length: number | undefined, from: number): void => {
+        told.push(head.status, length, from)
+      }
+      const wish = { ...options, sha256: sha256(content), onHead }
       const { bytes } = await getInto(server.url, { path: at('f'), resume: true }, wish)
       assert.deepEqual([bytes, firsts], [SIZE, [0, 1_000_000, 2_000_000]])
+      assert.deepEqual(told, [206, SIZE, 2_000_000])
       assert.deepEqual(names(), ['f'])
       begins(readFileSync(at('f')), content)
     }))

@@ -21,6 +21,8 @@ import {
   type ResponseHead,
 } from './response-head.ts'
 
+type OnHead = (head: ResponseHead, length: number | undefined, from: number) => void
+
 /** How a body is fetched. */
 export interface GetOptions {
   /** Fields to send besides those that the transfer itself needs. */
@@ -54,8 +56,12 @@ export interface GetOptions {
   readonly connections?: number
   /** `true` computes the digest; a string of 64 hexadecimal digits is what it has to be. */
   readonly sha256?: boolean | string
-  /** Told the head once it is known what will be received: of the body's `length` bytes, if the server says it. Again after a restart. */
-  readonly onHead?: (head: ResponseHead, length: number | undefined) => void
+  /**
+   * Told the head once it is known what will be received: of the body's `length` bytes, if the
+   * server says it, those from byte `from` on, which is not 0 where `resume` found a part. Again after
+   * a restart.
+   */
+  readonly onHead?: OnHead
   /** Told how many bytes have arrived in all. Less than before after a restart. */
   readonly onProgress?: (bytes: number) => void
   /** Bytes a second, at the most, and about: 1024 and more. */
@@ -94,7 +100,7 @@ export interface Settings {
   readonly connections: number
   readonly sha256: boolean
   readonly expectedSha256: string | undefined
-  readonly onHead: ((head: ResponseHead, length: number | undefined) => void) | undefined
+  readonly onHead: OnHead | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly maxBytesPerSecond: number
   readonly tls: tls.ConnectionOptions | undefined

@@ -141,7 +141,7 @@ export class Transfer {
   }
 
   async #open(head: ResponseHead, entity: Entity): Promise<void> {
-    this.#settings.onHead?.(head, entity.length)
+    this.#settings.onHead?.(head, entity.length, 0)
     await this.#target.open(head, entity)
   }
 
@@ -167,15 +167,17 @@ export class Transfer {
       }
       const { total = entity.length } = checkRange(response, from, undefined, entity.length)
       this.#entity = { ...entity, length: total }
-      if (this.#last === undefined) this.#settings.onHead?.(head, total)
+      if (this.#last === undefined) this.#settings.onHead?.(head, total, from)
       this.#last = response
       await this.#receive(response, 0)
       return true
     }
     if (!isSameEntity(head, entity)) return this.#changed('the server sends another version')
     // The server has no ranges after all; what it sends again is the same.
+    const skip = (await this.#target.restart()) ? 0 : from
+    if (this.#last === undefined) this.#settings.onHead?.(head, entity.length, skip)
     this.#last = response
-    await this.#receive(response, (await this.#target.restart()) ? 0 : from)
+    await this.#receive(response, skip)
     return true
   }
 

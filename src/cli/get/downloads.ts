@@ -32,7 +32,10 @@ interface Summary {
   readonly path: string | undefined
   readonly status: number | undefined
   readonly bytes: number
+  /** Those that an earlier call had left. */
+  readonly resumedFrom: number
   readonly seconds: number
+  /** Of those that came now. */
   readonly bytesPerSecond: number
   readonly retries: number | undefined
   readonly connections: number | undefined
@@ -51,6 +54,7 @@ export class Downloads {
   readonly #common: GetOptions
   readonly #summaries: Summary[] = []
   #stdout: Sink | undefined
+  #stdoutClosed = false
 
   private constructor(
     wishes: Wishes,
@@ -80,26 +84,37 @@ export class Downloads {
     return new Downloads(wishes, output, signal, { ...tls, ...(await lowWaterIfAny()) })
   }
 
+  /** Whether there is nobody to get anything for any more. */
+  get over(): boolean {
+    return this.#signal.aborted || this.#stdoutClosed
+  }
+
   /** Gets one URL. Never rejects: what went wrong is in the summary. */
   async get(url: URL, destination: Destination): Promise<void> {
     const began = performance.now()
     let bytes = 0
+    let from = 0
     let total: number | undefined
     const name = destination.kind === 'file' ? destination.path : 'stdout'
-    const stop = this.#output.progress({
+    const task = {
       label: name,
       get totalBytes() {
         return total
       },
       bytes: () => bytes,
-    })
+    }
+    let stop = this.#output.progress(task)
     let result: GetResult | undefined
     let error: unknown
     try {
       result = await getInto(url, await this.#into(destination), {
         ...this.#common,
-        onHead: (_, length) => {
+        onHead: (_, length, at) => {
           total = length
+          from = at
+          bytes = at
+          // What was there already is not to count as a rate.
+          stop = this.#output.progress(task)
         },
         onProgress: (now) => {
           bytes = now
@@ -113,6 +128,7 @@ export class Downloads {
     this.#add(url, destination, {
       result,
       error,
+      from,
       bytes,
       seconds: (performance.now() - began) / 1000,
     })
@@ -143,6 +159,9 @@ export class Downloads {
       onFrag: async (frag) => {
         try {
           await unlessAborted(sink.write(frag.bytes), this.#signal)
+        } catch (error) {
+          this.#stdoutClosed = true
+          throw error
         } finally {
           frag.release()
         }
@@ -156,11 +175,13 @@ export class Downloads {
     {
       result,
       error,
+      from,
       bytes,
       seconds,
     }: {
       readonly result: GetResult | undefined
       readonly error: unknown
+      readonly from: number
       readonly bytes: number
       readonly seconds: number
     },
@@ -173,8 +194,9 @@ export class Downloads {
       path: destination.kind === 'file' ? destination.path : undefined,
       status: result?.head.status ?? (typeof status === 'number' ? status : undefined),
       bytes,
+      resumedFrom: from,
       seconds,
-      bytesPerSecond: bytes / seconds,
+      bytesPerSecond: (bytes - from) / seconds,
       retries: result?.retries,
       connections: result?.connections,
       sha256: result?.sha256,
@@ -190,7 +212,7 @@ export class Downloads {
     }
     const name = destination.kind === 'file' ? destination.path : 'stdout'
     const parts = [name, `${bytes} bytes (${roughSize(bytes)})`, `${seconds.toFixed(3)} s`]
-    parts.push(roughRate(bytes, seconds), result === undefined ? 'interrupted' : 'complete')
+    parts.push(roughRate(bytes - from, seconds), result === undefined ? 'interrupted' : 'complete')
     if (result?.sha256 !== undefined) parts.push('verified')
     this.#output.result(parts.join('  '))
   }
