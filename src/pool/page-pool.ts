@@ -17,7 +17,7 @@ import { FragLedger, type Keeper } from './frag-ledger.ts'
 import { handleError } from './handle-error.ts'
 import { remindOfDestroy } from './leaks.ts'
 import { type Borrower, Lender, type Lent, type PoolShare } from './lender.ts'
-import { type AnyProvider, checkPageSize } from './memory-provider.ts'
+import { type AnyProvider, checkPageSize, checkProvider } from './memory-provider.ts'
 import { openProvider, type Source } from './provider-source.ts'
 import { RecycleRing } from './recycle-ring.ts'
 import type { PagePoolStats } from './stats.ts'
@@ -107,6 +107,7 @@ export class PagePool<in out M extends Netmem> {
 
   /** @internal */
   constructor(provider: AnyProvider, options: PagePoolOptions) {
+    checkProvider(provider)
     this.pageSize = checkPageSize(provider.pageSize)
     this.capacity = checkInteger('capacity', provider.capacity, 1, netmem.MAX_SLOTS)
     const ringSize = checkInteger('ringSize', options.ringSize ?? RING_SIZE, 1, RING_SIZE_MAX)
