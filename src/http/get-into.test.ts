@@ -214,7 +214,7 @@ describe('getInto', { timeout: 60_000 }, () => {
   it('refuses arguments that make no sense', async () => {
     const memory = new Uint8Array(1)
     const url = 'http://127.0.0.1:1/'
-    const wrong: [string | URL, unknown, object][] = [
+    const wrong: [string | URL, unknown, unknown][] = [
       ['/relative', memory, {}],
       ['ftp://127.0.0.1/', memory, {}],
       [url, 'memory', {}],
@@ -228,6 +228,14 @@ describe('getInto', { timeout: 60_000 }, () => {
       [url, memory, { authorization: { username: 'a:b', password: '' } }],
       [url, memory, { sha256: 'abc' }],
       [url, memory, { onChange: 'perhaps' }],
+      [url, memory, null],
+      [url, memory, 5],
+      [url, memory, { signal: {} }],
+      [url, memory, { onHead: 5 }],
+      [url, memory, { onProgress: 5 }],
+      [url, memory, { lowWater: 5 }],
+      [url, memory, { keepAlive: {} }],
+      [url, memory, { keepAlive: null }],
     ]
     for (const [where, destination, options] of wrong) {
       const call: unknown = Reflect.apply(getInto, undefined, [where, destination, options])

@@ -108,7 +108,9 @@ const MAX_MS = 2 ** 31 - 1
 
 /** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
 export function settingsOf(options: GetOptions): Settings {
+  if (typeof options !== 'object' || options === null) throw invalid('Options are an object.')
   const { headers = {}, authorization, onChange = 'fail', keepAlive = true } = options
+  checkObjects(options)
   checkHeaders(headers)
   if (onChange !== 'restart' && onChange !== 'fail') {
     throw invalid("onChange is 'restart' or 'fail'.")
@@ -146,6 +148,23 @@ export function settingsOf(options: GetOptions): Settings {
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
     decompress: options.decompress ?? false,
     proxy: options.proxy ?? true,
+  }
+}
+
+/** What a caller without a compiler would hear of only in the middle of a transfer. */
+function checkObjects({ signal, keepAlive, ...options }: GetOptions): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid('signal must be an AbortSignal.')
+  }
+  for (const name of ['onHead', 'onProgress', 'lowWater'] as const) {
+    const given = options[name]
+    if (given !== undefined && typeof given !== 'function') {
+      throw invalid(`${name} must be a function.`)
+    }
+  }
+  const kept = keepAlive === undefined || typeof keepAlive === 'boolean'
+  if (!kept && !(keepAlive instanceof ConnectionCache)) {
+    throw invalid('keepAlive is true, false, or a ConnectionCache.')
   }
 }
 
