@@ -111,6 +111,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
     socket.on('error', (error) => {
       this.#failure ??= connectionError(error)
+      this.#state = { kind: 'failed', error: this.#failure }
       // A TLS server's sockets complain and go on.
       socket.destroy()
     })
