@@ -3,7 +3,10 @@
  * anything is opened. A signal that is none, for one, would be found out when the socket is there.
  */
 
-import { ArgumentTypeError } from '../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
+
+/** What fits a `sockaddr_un` (unix(7)); BSDs have a shorter one. */
+const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
 export function invalid(message: string): ArgumentTypeError {
   return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
@@ -32,6 +35,19 @@ export function checkOptionalFunction(name: string, value: unknown): void {
 export function checkOptionalText(name: string, value: unknown): void {
   if (value === undefined || (typeof value === 'string' && value !== '')) return
   throw invalid(`${name} must be a string that is not empty, not ${kindOf(value)}.`)
+}
+
+/** As {@link checkOptionalText}; throws NETMEM_OUT_OF_RANGE for a path that Node.js would cut off. */
+export function checkPath(path: string | undefined): void {
+  checkOptionalText('path', path)
+  const bytes = path === undefined ? 0 : Buffer.byteLength(path)
+  // The first byte of an abstract name is 0, and the last one counts.
+  const most = path?.startsWith('\0') === true ? MAX_PATH_BYTES + 1 : MAX_PATH_BYTES
+  if (process.platform === 'win32' || bytes <= most) return
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `path has ${bytes} bytes, and that of a Unix domain socket ${most} at the most; choose a shorter one.`,
+  )
 }
 
 function kindOf(value: unknown): string {

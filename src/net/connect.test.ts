@@ -60,6 +60,7 @@ const refused: readonly [string, object, string][] = [
   ['a host that is no text', { port: 1, host: 5 }, 'NETMEM_INVALID_ARGUMENT'],
   // Node.js would take it for no path, and try port undefined of this machine.
   ['an empty path', { path: '' }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a path that does not fit', { path: `/${'é'.repeat(54)}` }, 'NETMEM_OUT_OF_RANGE'],
   ['another way of reading', { port: 1, reads: 'fast' }, 'NETMEM_INVALID_ARGUMENT'],
   ['an aborted signal', { port: 1, signal: AbortSignal.abort() }, 'NETMEM_ABORTED'],
 ]
@@ -163,6 +164,12 @@ for (const reads of ['posted', 'data'] as const) {
         assert.ok(['NETMEM_TLS', 'NETMEM_CONNECT_FAILED'].includes(code), code)
       })
     }
+    // Not what OpenSSL makes of it, with the numbers of a thread and of a line of its source.
+    await withServer(some(answers[0]), async ({ host, ...options }) => {
+      const failed = connect({ ...options, host: some(host), reads, tls: true })
+      const message = /^TLS with \S+ failed: [a-z ]+\. Check [^\n]*\.$/
+      await assert.rejects(failed, { code: 'NETMEM_TLS', message })
+    })
   })
 
   test(`certificates that are not good enough (${reads})`, { skip: noTls }, async () => {

@@ -3,7 +3,7 @@
 import type net from 'node:net'
 import tls from 'node:tls'
 import { ConnectionError, checkInteger } from '../errors.ts'
-import { checkOptionalText, invalid } from './arguments.ts'
+import { checkOptionalText, checkPath, invalid } from './arguments.ts'
 import {
   Connection,
   type ConnectionOptions,
@@ -89,7 +89,7 @@ function targetOf({
   path,
 }: ConnectOptions): net.TcpNetConnectOpts | net.IpcNetConnectOpts {
   checkOptionalText('host', host)
-  checkOptionalText('path', path)
+  checkPath(path)
   if (path !== undefined && port === undefined) return { path }
   if (path !== undefined || port === undefined) {
     throw invalid('connect() takes either a port or a path.')

@@ -4,7 +4,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { checkInteger } from '../errors.ts'
 import { adoptAt } from './adopt.ts'
-import { checkOptionalText, invalid } from './arguments.ts'
+import { checkOptionalText, checkPath, invalid } from './arguments.ts'
 import {
   type Address,
   type Connection,
@@ -172,7 +172,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   checkOptions('listen()', options)
   const { host = '127.0.0.1', port, path, signal } = options
   checkOptionalText('host', host)
-  checkOptionalText('path', path)
+  checkPath(path)
   if ((path === undefined) === (port === undefined)) {
     throw invalid('listen() takes either a port or a path.')
   }
