@@ -125,6 +125,23 @@ test('http-upload.ts stores an upload', async () => {
   })
 })
 
+test('http-upload.ts answers what it cannot store, and the next request too', async () => {
+  await withDirectory(async (directory) => {
+    await withProgram('http-upload.js', [join(directory, 'nowhere'), '0'], async (program) => {
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+      const options = { port: await program.port(), path: '/x', method: 'PUT', agent }
+      for (const bytes of [100_000, 100]) {
+        const request = http.request(options).end(new Uint8Array(bytes))
+        const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+        assert.equal(response.statusCode, 500)
+        assert.equal(response.headers.connection, 'close')
+        await once(response.resume(), 'end')
+      }
+      agent.destroy()
+    })
+  })
+})
+
 providerConformance('own-provider.ts', () => lazyProvider(64, 4096))
 
 test('own-provider.ts says what it has', async () => {

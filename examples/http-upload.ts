@@ -25,6 +25,8 @@ const server = createServer((request, response) => {
   upload(request).then(
     (answer) => response.end(answer),
     (error: unknown) => {
+      // What is left of the body is in the way of another request.
+      response.setHeader('Connection', 'close')
       response.statusCode = isNetmemError(error) ? 400 : 500
       response.end(`${error}\n`)
     },

@@ -214,7 +214,7 @@ describe('getInto', { timeout: 60_000 }, () => {
   it('refuses arguments that make no sense', async () => {
     const memory = new Uint8Array(1)
     const url = 'http://127.0.0.1:1/'
-    const wrong: [string | URL, unknown, object][] = [
+    const wrong: [string | URL, unknown, unknown][] = [
       ['/relative', memory, {}],
       ['ftp://127.0.0.1/', memory, {}],
       [url, 'memory', {}],
@@ -241,6 +241,9 @@ describe('getInto', { timeout: 60_000 }, () => {
       [url, memory, { keepAlive: null }],
       [url, memory, { onHead: 1 }],
       [url, memory, { onProgress: {} }],
+      [url, memory, null],
+      [url, memory, 5],
+      [url, memory, { lowWater: 5 }],
     ]
     for (const [where, destination, options] of wrong) {
       const call: unknown = Reflect.apply(getInto, undefined, [where, destination, options])

@@ -1,6 +1,6 @@
 /** One call from a URL to memory, a file or a pool: the face of this folder. */
 
-import { ArgumentTypeError } from '../errors.ts'
+import { invalid } from '../net/arguments.ts'
 import { aborted } from '../net/connection-error.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { Abortion } from './abortion.ts'
@@ -111,8 +111,4 @@ function isMemory(destination: GetDestination): destination is Memory | MakeMemo
 function checkPool(pool: unknown): void {
   if (pool instanceof PagePool && pool.kind === 'page') return
   throw invalid('pool must be a pool of pages, made by createPool().')
-}
-
-function invalid(message: string): ArgumentTypeError {
-  return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }

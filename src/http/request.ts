@@ -1,6 +1,6 @@
 /** What is sent: one GET, written so that nothing in it can be taken for more than one field. */
 
-import { ArgumentTypeError } from '../errors.ts'
+import { invalid } from '../net/arguments.ts'
 import { excerpt, isToken } from './field-line.ts'
 
 /** Header fields by name. */
@@ -151,8 +151,4 @@ function checkValue(name: string, value: unknown): void {
 function isRecord(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return !(Symbol.iterator in value)
-}
-
-function invalid(message: string): ArgumentTypeError {
-  return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }

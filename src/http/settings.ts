@@ -1,7 +1,8 @@
 /** What a transfer can be told, checked once, with its defaults. */
 
 import type tls from 'node:tls'
-import { ArgumentTypeError, checkInteger } from '../errors.ts'
+import { checkInteger } from '../errors.ts'
+import { checkObject, checkOptionalFunction, checkSignal, invalid } from '../net/arguments.ts'
 import type { LowWater } from '../net/low-water.ts'
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
@@ -114,6 +115,7 @@ const MAX_MS = 2 ** 31 - 1
 
 /** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
 export function settingsOf(options: GetOptions): Settings {
+  checkObject('getInto', options)
   const { headers = {}, authorization, onChange = 'fail', keepAlive = true } = options
   checkHeaders(headers)
   checkKinds(options)
@@ -186,15 +188,13 @@ export function headPool(): PagePool<Page> {
 }
 
 /** What would otherwise fail in the middle of a transfer, or of somebody else's code. */
-function checkKinds({ signal, keepAlive, onHead, onProgress }: GetOptions): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalid("signal is an AbortSignal, such as an AbortController's.")
+function checkKinds({ signal, keepAlive, onHead, onProgress, lowWater }: GetOptions): void {
+  checkSignal(signal)
+  for (const [name, told] of Object.entries({ onHead, onProgress, lowWater })) {
+    checkOptionalFunction(name, told)
   }
   if (!(keepAlive instanceof ConnectionCache) && !/^(undefined|boolean)$/.test(typeof keepAlive)) {
     throw invalid('keepAlive is true, false or a ConnectionCache.')
-  }
-  for (const [name, told] of Object.entries({ onHead, onProgress })) {
-    if (told !== undefined && typeof told !== 'function') throw invalid(`${name} is a function.`)
   }
 }
 
@@ -206,8 +206,4 @@ function expectedSha256(sha256: boolean | string | undefined): string | undefine
   if (sha256 === undefined || typeof sha256 === 'boolean') return undefined
   if (typeof sha256 === 'string' && /^[0-9a-f]{64}$/i.test(sha256)) return sha256.toLowerCase()
   throw invalid('sha256 is true, false, or 64 hexadecimal digits.')
-}
-
-function invalid(message: string): ArgumentTypeError {
-  return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }

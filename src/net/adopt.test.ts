@@ -192,6 +192,11 @@ test('what cannot be adopted', () =>
     assert.equal(await code(new Duplex()), 'NETMEM_INVALID_ARGUMENT')
     assert.equal(await code(undefined as unknown as Duplex), 'NETMEM_INVALID_ARGUMENT')
     assert.equal(await code(new net.Socket()), 'NETMEM_CONNECTION_CLOSED')
+    for (const what of [{ head: 'text' }, { head: new ArrayBuffer(4) }, { signal: {} }]) {
+      const wrong = { ...options, ...what } as unknown as AdoptOptions
+      const refused = rejection(Promise.resolve().then(() => adopt(client, wrong)))
+      assert.equal(await refused, 'NETMEM_INVALID_ARGUMENT')
+    }
     client.write(new Uint8Array(10_000_000))
     assert.equal(await code(client), 'NETMEM_PENDING_WRITES')
     server.resume()

@@ -3,8 +3,15 @@
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
-import { ArgumentTypeError, LifetimeError } from '../errors.ts'
-import { Connection, type ConnectionOptions, copies, makeDriver } from './connection.ts'
+import { LifetimeError } from '../errors.ts'
+import { invalid } from './arguments.ts'
+import {
+  Connection,
+  type ConnectionOptions,
+  checkOptions,
+  copies,
+  makeDriver,
+} from './connection.ts'
 import { closed } from './connection-error.ts'
 import { feed, takeOver } from './posted-reads.ts'
 import { tlsInfo } from './tls-info.ts'
@@ -44,17 +51,16 @@ export function adoptAt(
   path: string | undefined,
 ): Connection {
   if (!(socket instanceof net.Socket)) {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      'adopt() takes a net.Socket or a tls.TLSSocket.',
-    )
+    throw invalid('adopt() takes a net.Socket or a tls.TLSSocket.')
+  }
+  checkOptions('adopt()', options)
+  const { head } = options
+  if (head !== undefined && !(head instanceof Uint8Array)) {
+    throw invalid('head must be a Uint8Array, as the head of an HTTP upgrade is.')
   }
   if (socket.destroyed || socket.pending || !socket.readable) throw closed()
   if (socket.readableEncoding !== null) {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      'The socket decodes what it receives; adopt it before setEncoding() is called.',
-    )
+    throw invalid('The socket decodes what it receives; adopt it before setEncoding() is called.')
   }
   if (socket.writableLength > 0) {
     throw new LifetimeError(
@@ -65,7 +71,7 @@ export function adoptAt(
   const secure = socket instanceof tls.TLSSocket
   const driver = makeDriver(options, secure)
   const known = { tls: secure ? tlsInfo(socket) : undefined, localPath: path }
-  if (options.head !== undefined) feed(driver, options.head)
+  if (head !== undefined) feed(driver, head)
   const reads = takeOver(socket, driver, (chunk) => void feed(driver, chunk), copies(options))
   driver.start(reads)
   return new Connection(driver, reads, options, known)

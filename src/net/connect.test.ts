@@ -56,6 +56,12 @@ const refused: readonly [string, object, string][] = [
   ['a large buffer', { port: 1, smallBufferBytes: 16_385 }, 'NETMEM_OUT_OF_RANGE'],
   ['keep-alive that is none', { port: 1, keepAliveMs: Number.NaN }, 'NETMEM_OUT_OF_RANGE'],
   ['no pool', { port: 1, pool: undefined }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a signal that is none', { port: 1, signal: {} }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a host that is no text', { port: 1, host: 5 }, 'NETMEM_INVALID_ARGUMENT'],
+  // Node.js would take it for no path, and try port undefined of this machine.
+  ['an empty path', { path: '' }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a path that does not fit', { path: `/${'é'.repeat(54)}` }, 'NETMEM_OUT_OF_RANGE'],
+  ['another way of reading', { port: 1, reads: 'fast' }, 'NETMEM_INVALID_ARGUMENT'],
   ['an aborted signal', { port: 1, signal: AbortSignal.abort() }, 'NETMEM_ABORTED'],
 ]
 for (const [what, options, code] of refused) {
@@ -63,6 +69,13 @@ for (const [what, options, code] of refused) {
     assert.equal(await rejection(connect({ pool, ...options })), code)
   })
 }
+
+test('no options at all', async () => {
+  for (const options of [undefined, null, 5201]) {
+    const none = options as unknown as ConnectOptions
+    assert.equal(await rejection(connect(none)), 'NETMEM_INVALID_ARGUMENT')
+  }
+})
 
 test('a pool of device memory is refused, one that turned out to be pages is not', async () => {
   const device = dualPool(testDeviceProvider({ netIovs: 1, pageSize: 4096 }))
@@ -151,6 +164,13 @@ for (const reads of ['posted', 'data'] as const) {
         assert.ok(['NETMEM_TLS', 'NETMEM_CONNECT_FAILED'].includes(code), code)
       })
     }
+    // Not what OpenSSL makes of it, with the numbers of a thread and of a line of its source.
+    await withServer(some(answers[0]), async ({ host, ...options }) => {
+      const failed = connect({ ...options, host: some(host), reads, tls: true })
+      const message =
+        /^TLS with \S+ failed: [a-z ]+\. What answers there does not seem to speak TLS;[^\n]*\.$/
+      await assert.rejects(failed, { code: 'NETMEM_TLS', message })
+    })
   })
 
   test(`certificates that are not good enough (${reads})`, { skip: noTls }, async () => {

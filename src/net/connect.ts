@@ -2,10 +2,12 @@
 
 import type net from 'node:net'
 import tls from 'node:tls'
-import { ArgumentTypeError, ConnectionError, checkInteger } from '../errors.ts'
+import { ConnectionError, checkInteger } from '../errors.ts'
+import { checkOptionalText, checkPath, invalid } from './arguments.ts'
 import {
   Connection,
   type ConnectionOptions,
+  checkOptions,
   copies,
   MAX_TIMER_MS,
   makeDriver,
@@ -45,6 +47,7 @@ export interface ConnectOptions extends ConnectionOptions {
  * ```
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
+  checkOptions('connect()', options)
   const target = targetOf(options)
   const { connectTimeoutMs, signal } = options
   if (connectTimeoutMs !== undefined) {
@@ -85,12 +88,11 @@ function targetOf({
   port,
   path,
 }: ConnectOptions): net.TcpNetConnectOpts | net.IpcNetConnectOpts {
+  checkOptionalText('host', host)
+  checkPath(path)
   if (path !== undefined && port === undefined) return { path }
   if (path !== undefined || port === undefined) {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      'connect() takes either a port or a path.',
-    )
+    throw invalid('connect() takes either a port or a path.')
   }
   checkInteger('port', port, 1, 65535)
   return host === undefined ? { port } : { port, host }

@@ -47,7 +47,8 @@ export function setUpError(
 const REMEDIES: { readonly [code: string]: string | undefined } = {
   ECONNREFUSED: 'Nothing listens there; start the server, or check host and port.',
   ENOTFOUND: 'The name is unknown; check it, or give an address.',
-  EADDRINUSE: 'Somebody listens there already; choose another port, or 0 for a free one.',
+  EADDRINUSE:
+    'Somebody listens there already, or left the file of a socket behind; choose another port, 0 for a free one, or another path.',
   EADDRNOTAVAIL: 'The address is not one of this machine.',
   EACCES: 'This user may not; ports below 1024 and some paths need more rights.',
   ENOENT: 'There is no such path.',
@@ -88,11 +89,11 @@ function isTls(code: string): boolean {
 function describe(cause: unknown): { readonly code: string; readonly message: string } {
   if (!(cause instanceof Error)) return { code: '', message: String(cause) }
   const code: unknown = Reflect.get(cause, 'code')
-  // OpenSSL's own message begins with a thread and ends with a line of its source.
-  const reason: unknown = String(code).startsWith('ERR_SSL') && Reflect.get(cause, 'reason')
+  // OpenSSL's own messages name a thread, a number and a line of its source besides, and end in a new line.
+  const reason: unknown = /^ERR_(SSL|OSSL)/.test(String(code)) && Reflect.get(cause, 'reason')
   const message = typeof reason === 'string' && reason !== '' ? reason : cause.message
   return {
     code: typeof code === 'string' ? code : '',
-    message: message.replace(/\.?\s*$/, '') || String(code),
+    message: message.trim().replace(/\.$/, '') || String(code),
   }
 }

@@ -7,6 +7,7 @@ import { ArgumentTypeError, ConnectionError, checkInteger, LifetimeError } from 
 import type { Page } from '../netmem.ts'
 import { type HostFrag, RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
+import { checkObject, checkSignal, invalid } from './arguments.ts'
 import { aborted, closed, connectionError } from './connection-error.ts'
 import type { LowWater } from './low-water.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
@@ -110,6 +111,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
     socket.on('error', (error) => {
       this.#failure ??= connectionError(error)
+      this.#state = { kind: 'failed', error: this.#failure }
       // A TLS server's sockets complain and go on.
       socket.destroy()
     })
@@ -172,8 +174,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
    */
   write(bytes: Uint8Array | string): Promise<void> {
     if (!(bytes instanceof Uint8Array) && typeof bytes !== 'string') {
-      const message = 'write() takes a Uint8Array or a string.'
-      return Promise.reject(new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message))
+      return Promise.reject(invalid('write() takes a Uint8Array or a string.'))
     }
     if (this.#socket.destroyed) return Promise.reject(this.#reason())
     // Node.js would destroy the connection for it.
@@ -358,11 +359,10 @@ export const MAX_TIMER_MS: number = 2 ** 31 - 1
 const TLS_RECORD = 16 * 1024
 
 /** @internal Throws for options that no connection can have. */
-export function checkOptions(options: ConnectionOptions): void {
-  const { pool, smallBufferBytes, idleTimeoutMs, keepAliveMs } = options
-  if (!(pool instanceof PagePool)) {
-    throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', 'pool must be made by createPool().')
-  }
+export function checkOptions(call: string, options: ConnectionOptions): void {
+  checkObject(call, options)
+  const { pool, signal, reads, smallBufferBytes, idleTimeoutMs, keepAliveMs } = options
+  if (!(pool instanceof PagePool)) throw invalid('pool must be made by createPool().')
   if (pool.kind !== 'page') {
     throw new ArgumentTypeError(
       'NETMEM_WRONG_KIND',
@@ -373,10 +373,11 @@ export function checkOptions(options: ConnectionOptions): void {
     throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
   }
   if (options.lowWater !== undefined && typeof options.lowWater !== 'function') {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      "lowWater is a function: what netmem/linux's lowWater() resolves with.",
-    )
+    throw invalid("lowWater is a function: what netmem/linux's lowWater() resolves with.")
+  }
+  checkSignal(signal)
+  if (reads !== undefined && reads !== 'posted' && reads !== 'data') {
+    throw invalid("reads is 'posted' or 'data'.")
   }
   if (smallBufferBytes !== undefined) {
     checkInteger('smallBufferBytes', smallBufferBytes, 2048, RX_COPYBREAK)
@@ -385,9 +386,8 @@ export function checkOptions(options: ConnectionOptions): void {
   if (keepAliveMs !== undefined) checkInteger('keepAliveMs', keepAliveMs, 0, MAX_TIMER_MS)
 }
 
-/** @internal The driver of a new connection. */
+/** @internal The driver of a new connection, whose options have been checked. */
 export function makeDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
-  checkOptions(options)
   const burst = secure ? TLS_RECORD : Number.POSITIVE_INFINITY
   const smallBytes = options.smallBufferBytes ?? RX_COPYBREAK
   return new SocketDriver(options.pool, smallBytes, burst, options.lowWater)

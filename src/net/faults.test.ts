@@ -118,6 +118,24 @@ for (const way of ways(['tcp4', 'tcp6'])) {
   )
 }
 
+for (const way of ways(['tcp4'])) {
+  test(`a write that a reset meets says so, and so does the state (${way.name})`, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      peer.resetAndDestroy()
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      const states: string[] = []
+      const writes = async (): Promise<void> => {
+        while (true) await connection.write('x')
+      }
+      const failed = writes().catch((error: Error) => {
+        states.push(connection.state.kind)
+        throw error
+      })
+      assert.equal(await rejection(failed), 'NETMEM_CONNECTION_RESET')
+      assert.deepEqual(states, ['failed'])
+    }))
+}
+
 /** What can be done to a TLS connection from below, towards netmem's end. */
 interface Wire {
   inject(bytes: Uint8Array): void

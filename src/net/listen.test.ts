@@ -50,6 +50,11 @@ const refused: readonly [string, object, string][] = [
   ['a negative port', { port: -1 }, 'NETMEM_OUT_OF_RANGE'],
   ['no backlog', { port: 0, backlog: 0 }, 'NETMEM_OUT_OF_RANGE'],
   ['no pool', { port: 0, pool: undefined }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a signal that is none', { port: 0, signal: {} }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a host that is no text', { port: 0, host: 5 }, 'NETMEM_INVALID_ARGUMENT'],
+  ['a path that is no text', { path: 5 }, 'NETMEM_INVALID_ARGUMENT'],
+  // Node.js would cut it off and listen somewhere else.
+  ['a path that does not fit', { path: `/tmp/${'x'.repeat(103)}` }, 'NETMEM_OUT_OF_RANGE'],
   // Found out here, not when somebody connects.
   ['a negative idle timeout', { port: 0, idleTimeoutMs: -1 }, 'NETMEM_OUT_OF_RANGE'],
   ['a tiny buffer', { port: 0, smallBufferBytes: 1 }, 'NETMEM_OUT_OF_RANGE'],

@@ -2,8 +2,9 @@
 
 import net from 'node:net'
 import tls from 'node:tls'
-import { ArgumentTypeError, checkInteger } from '../errors.ts'
+import { checkInteger } from '../errors.ts'
 import { adoptAt } from './adopt.ts'
+import { checkOptionalText, checkPath, invalid } from './arguments.ts'
 import {
   type Address,
   type Connection,
@@ -168,16 +169,15 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
  * ```
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
+  checkOptions('listen()', options)
   const { host = '127.0.0.1', port, path, signal } = options
+  checkOptionalText('host', host)
+  checkPath(path)
   if ((path === undefined) === (port === undefined)) {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      'listen() takes either a port or a path.',
-    )
+    throw invalid('listen() takes either a port or a path.')
   }
   if (port !== undefined) checkInteger('port', port, 0, 65535)
   const backlog = checkInteger('backlog', options.backlog ?? 511, 1, 65535)
-  checkOptions(options)
   if (signal?.aborted) throw aborted(signal.reason)
   const where = path ?? `${host}:${port}`
   const server = makeServer(options, where)

@@ -251,6 +251,13 @@ for (const way of ways(['tcp4'])) {
         const refused = pipeTo(connection, what as unknown as Writable)
         assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
       }
+      for (const source of [undefined, null, {}, 1]) {
+        const refused = pipeTo(source as unknown as typeof connection, new PassThrough())
+        assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
+      }
+      const options = { signal: {} as AbortSignal }
+      const refused = pipeTo(connection, new PassThrough(), options)
+      assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
       const locked = new WritableStream()
       locked.getWriter()
       assert.equal(await rejection(pipeTo(connection, locked)), 'NETMEM_BUSY')

@@ -2,6 +2,7 @@
 
 import type { Writable } from 'node:stream'
 import type { ReadableFrag } from '../pool/frag.ts'
+import { checkObject, checkSignal, invalid } from './arguments.ts'
 import { aborted } from './connection-error.ts'
 import { Interruption } from './interruption.ts'
 import { type Sink, sinkOf } from './sink.ts'
@@ -43,7 +44,12 @@ export async function pipeTo(
   destination: Writable | WritableStream<Uint8Array>,
   options: PipeOptions = {},
 ): Promise<number> {
+  checkObject('pipeTo()', options)
   const { signal } = options
+  checkSignal(signal)
+  if (typeof source?.[Symbol.asyncIterator] !== 'function') {
+    throw invalid('pipeTo() takes a connection, or whatever else one can iterate over.')
+  }
   const stop = new Interruption()
   const sink = sinkOf(destination, (reason) => stop.interrupt(reason))
   const copies = sink.keeps && options.borrow !== true

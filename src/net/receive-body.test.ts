@@ -190,21 +190,28 @@ test('a destination that is taken away meanwhile', () =>
     async (port) => assert.equal(await post(port, total, true), '200 NETMEM_DESTINATION_DETACHED'),
   ))
 
-test('what a body cannot be received into', () =>
-  withServer(
+test('what a body cannot be received into', async () => {
+  const pool = createPool(hostProvider({ pages: 1 }))
+  await withServer(
     async (request, response) => {
       const gone = new ArrayBuffer(8)
       structuredClone(gone, { transfer: [gone] })
       assert.equal(await rejection(receiveBody(request, gone)), 'NETMEM_DESTINATION_DETACHED')
       const odd = {} as unknown as Uint8Array
       assert.equal(await rejection(receiveBody(request, odd)), 'NETMEM_INVALID_ARGUMENT')
+      const none = {} as unknown as typeof request
+      assert.equal(await rejection(receiveBody(none, odd)), 'NETMEM_INVALID_ARGUMENT')
+      const frags = receiveBody(none, pool)[Symbol.asyncIterator]()
+      assert.equal(await rejection(frags.next()), 'NETMEM_INVALID_ARGUMENT')
       request.setEncoding('utf8')
       const text = receiveBody(request, new Uint8Array(100))
       assert.equal(await rejection(text), 'NETMEM_INVALID_ARGUMENT')
       response.end()
     },
     async (port) => assert.equal(await post(port, 10, false), '200 '),
-  ))
+  )
+  await endAll(pool)
+})
 
 test('a pool destroyed while a body waits for its memory', async () => {
   const pool = createPool(hostProvider({ pages: 1, pageSize: 65_536 }))

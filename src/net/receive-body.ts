@@ -1,10 +1,12 @@
 /** Request bodies of `node:http` servers, into pages or one destination. */
 
 import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import { ArgumentRangeError, ArgumentTypeError, ConnectionError, isNetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { type HostFrag, pageFrag } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
+import { invalid } from './arguments.ts'
 import { connectionError } from './connection-error.ts'
 import { destinationView, goneMeanwhile } from './destination.ts'
 
@@ -52,6 +54,7 @@ async function bodyInto(
   request: IncomingMessage,
   destination: Uint8Array | ArrayBufferLike,
 ): Promise<number> {
+  checkRequest(request)
   const announced = Number(request.headers['content-length'] ?? 0)
   const view = destinationView(destination, undefined)
   if (announced > view.byteLength) destinationView(destination, announced)
@@ -75,6 +78,7 @@ async function* bodyFrags(
   request: IncomingMessage,
   pool: PagePool<Page>,
 ): AsyncGenerator<HostFrag, void, void> {
+  checkRequest(request)
   let page: Page | undefined
   let filled = 0
   try {
@@ -104,6 +108,12 @@ async function* bodyFrags(
   } finally {
     if (page !== undefined) pool.put(page)
   }
+}
+
+/** Those of `node:http2` will do, too. */
+function checkRequest(request: IncomingMessage): void {
+  if (request instanceof Readable && typeof request.headers === 'object') return
+  throw invalid('receiveBody() takes a request of a node:http server.')
 }
 
 async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array, void, void> {

@@ -16,7 +16,7 @@ import {
   ways,
   withEnds,
 } from './harness.test.helper.ts'
-import { receiveInto } from './receive-into.ts'
+import { type ReceiveIntoOptions, receiveInto } from './receive-into.ts'
 
 // Not in the types of the language version that the library is written for.
 declare const WebAssembly: {
@@ -88,6 +88,23 @@ for (const way of ways()) {
     }),
   )
 }
+
+test('what is refused leaves the connection as it was', () =>
+  withEnds({ kind: 'tcp4', side: 'connect', reads: 'posted' }, async ({ connection, peer }) => {
+    const into = new Uint8Array(10)
+    for (const options of [null, 4, { onProgress: 5 }, { signal: {} }, { length: '4' }]) {
+      const refused = receiveInto(connection, into, options as unknown as ReceiveIntoOptions)
+      assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
+    }
+    for (const none of [undefined, {}, peer]) {
+      const refused = receiveInto(none as unknown as Connection, into)
+      assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
+    }
+    const sent = send(peer, 0, 10)
+    await receiveInto(connection, into)
+    same(into, 0)
+    await sent
+  }))
 
 test('nothing is read past the end', async () => {
   for (const way of ways(['tcp4', 'unix'], ['posted'])) {

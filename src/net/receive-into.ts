@@ -1,6 +1,7 @@
 /** Receiving an exact number of bytes straight into memory that is known in advance. */
 
-import type { Connection } from './connection.ts'
+import { checkObject, checkOptionalFunction, checkSignal, invalid } from './arguments.ts'
+import { Connection } from './connection.ts'
 import { aborted } from './connection-error.ts'
 import { destinationView } from './destination.ts'
 
@@ -41,6 +42,8 @@ export async function receiveInto(
   destination: Uint8Array | ArrayBufferLike,
   options: ReceiveIntoOptions = {},
 ): Promise<number> {
+  checkObject('receiveInto()', options)
+  checkOptionalFunction('onProgress', options.onProgress)
   const view = destinationView(destination, options.length)
   return receive(connection, view, false, options)
 }
@@ -60,6 +63,10 @@ async function receive(
   mayEnd: boolean,
   { signal, onProgress }: ReceiveIntoOptions,
 ): Promise<number> {
+  if (!(connection instanceof Connection)) {
+    throw invalid('A connection is what connect(), listen() or adopt() made.')
+  }
+  checkSignal(signal)
   if (signal?.aborted) throw aborted(signal.reason)
   const abort = (): void => connection.destroy(aborted(signal?.reason))
   signal?.addEventListener('abort', abort, { once: true })

@@ -2,6 +2,7 @@
 
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import type { HostFrag } from '../pool/frag.ts'
+import { checkObject, checkOptionalFunction, invalid } from './arguments.ts'
 import type { Connection } from './connection.ts'
 import { destinationView } from './destination.ts'
 import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
@@ -54,6 +55,11 @@ export async function* split(
   connection: Connection,
   framing: Framing,
 ): AsyncGenerator<Message, void, void> {
+  checkObject('split()', framing)
+  if (typeof framing.payloadLength !== 'function') {
+    throw invalid('payloadLength must be a function that reads it from a header.')
+  }
+  checkOptionalFunction('destination', framing.destination)
   const headerBytes = checkInteger('header', framing.header, 1, 4096)
   const longest = checkInteger(
     'maxPayloadLength',

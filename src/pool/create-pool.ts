@@ -21,7 +21,7 @@ export function createPool(
   provider: PageProvider | NetIovProvider,
   options: PagePoolOptions = {},
 ): PagePool<Page> | PagePool<NetIov> {
-  return provider.kind === 'page'
+  return provider?.kind === 'page'
     ? new PagePool<Page>(provider, options)
     : new PagePool<NetIov>(provider, options)
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { externalProvider } from '../providers/external.ts'
 import { hostProvider } from '../providers/host.ts'
+import { sharedProvider } from '../providers/shared.ts'
 import {
   deliver,
   lendingPool,
@@ -128,6 +129,24 @@ test('as many are lent as the pool was shared for', async () => {
   some(rest[1]).release()
   assert.equal(pool.available, 8)
   await end(pool)
+})
+
+test('all that sockets make of the pages can be lent, where nothing else is said', async () => {
+  for (const [pageSize, most] of [
+    [262_144, 32],
+    [4096, 4],
+  ] as const) {
+    const pool = createPool(sharedProvider({ pages: 1, pageSize }))
+    const attached = attach(pool.share())
+    const page = some(pool.alloc())
+    pool.ref(page, most)
+    const frags = Array.from({ length: most + 1 }, () => pageFrag(pool, page, 0, 100))
+    const lents = frags.splice(0, most).map((frag) => some(frag.lend(nobody)))
+    assert.equal(some(frags[0]).lend(nobody), undefined)
+    for (const frag of [...frags, ...lents.map((lent) => attached.receive(lent))]) frag.release()
+    assert.equal(pool.available, 1)
+    await end(pool)
+  }
 })
 
 test('a lent frag is received once, and not after it was given back', async () => {

@@ -7,7 +7,7 @@
  * parameters strictly.
  */
 
-import { ArgumentRangeError, checkInteger } from '../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.ts'
 import type { Exactly, KindOf, NetIov, Netmem, Page } from '../netmem.ts'
 
 /** What a provider makes handles with; given to it by the pool that opens it. */
@@ -61,6 +61,17 @@ export interface Binding {
 
 /** A provider of one kind or the other. */
 export type AnyProvider = PageProvider | NetIovProvider
+
+/** Throws NETMEM_INVALID_ARGUMENT for what is no provider at all. */
+export function checkProvider(provider: unknown): void {
+  const kind: unknown =
+    typeof provider === 'object' && provider !== null ? Reflect.get(provider, 'kind') : undefined
+  if (kind === 'page' || kind === 'net_iov') return
+  throw new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    "A pool is made from a provider, such as hostProvider({ pages: 64 }) makes: an object with the kind 'page' or 'net_iov'.",
+  )
+}
 
 /** Returns a page size that is a power of two of 4 KiB to 1 GiB; throws for every other value. */
 export function checkPageSize(pageSize: unknown): number {

@@ -13,11 +13,12 @@
 import { checkInteger, LifetimeError } from '../errors.ts'
 import type { Exactly, Netmem, Page } from '../netmem.ts'
 import * as netmem from '../netmem.ts'
+import { RX_COPYBREAK } from './frag.ts'
 import { FragLedger, type Keeper } from './frag-ledger.ts'
 import { handleError } from './handle-error.ts'
 import { remindOfDestroy } from './leaks.ts'
 import { type Borrower, Lender, type Lent, type PoolShare } from './lender.ts'
-import { type AnyProvider, checkPageSize } from './memory-provider.ts'
+import { type AnyProvider, checkPageSize, checkProvider } from './memory-provider.ts'
 import { openProvider, type Source } from './provider-source.ts'
 import { RecycleRing } from './recycle-ring.ts'
 import type { PagePoolStats } from './stats.ts'
@@ -107,6 +108,7 @@ export class PagePool<in out M extends Netmem> {
 
   /** @internal */
   constructor(provider: AnyProvider, options: PagePoolOptions) {
+    checkProvider(provider)
     this.pageSize = checkPageSize(provider.pageSize)
     this.capacity = checkInteger('capacity', provider.capacity, 1, netmem.MAX_SLOTS)
     const ringSize = checkInteger('ringSize', options.ringSize ?? RING_SIZE, 1, RING_SIZE_MAX)
@@ -254,7 +256,8 @@ export class PagePool<in out M extends Netmem> {
   /**
    * Lets other threads read this pool's pages: post the result to a worker and `attach()` it
    * there, then post frags as `frag.lend(worker)` gives them. `lends` is how many may be lent at
-   * once: 1 to 2^20, four per page by default; it is settled by the first call.
+   * once: 1 to 2^20; by default one for each 8 KiB, which sockets make no more frags of, and four per
+   * page at least. It is settled by the first call.
    * Throws NETMEM_NOT_SHARED unless the provider's memory is a SharedArrayBuffer.
    */
   share(this: PagePool<Page>, options: { readonly lends?: number } = {}): PoolShare {
@@ -268,7 +271,7 @@ export class PagePool<in out M extends Netmem> {
       }
       const lends = checkInteger(
         'lends',
-        options.lends ?? Math.min(4 * this.capacity, 2 ** 20),
+        options.lends ?? Math.min(this.capacity * this.#fragsPerPage, 2 ** 20),
         1,
         2 ** 20,
       )
@@ -279,6 +282,11 @@ export class PagePool<in out M extends Netmem> {
       if (this.destroyed) this.#lender.wakeOwner()
     }
     return this.#lender.share
+  }
+
+  /** What sockets make of a page at the most: a full small buffer is copied to it, and any read may follow. */
+  get #fragsPerPage(): number {
+    return Math.max(4, (2 * this.pageSize) / RX_COPYBREAK)
   }
 
   /** @internal The keeper of a page's first frag. */

@@ -81,6 +81,14 @@ for (const [what, replace] of Object.entries(breakAlloc)) {
   })
 }
 
+test('a pool refuses what is no provider', () => {
+  for (const none of [undefined, null, {}, 4, { ...hostProvider({ pages: 1 }), kind: 'pages' }]) {
+    const provider = none as unknown as PageProvider
+    assertCode('NETMEM_INVALID_ARGUMENT', () => createPool(provider))
+    assertCode('NETMEM_INVALID_ARGUMENT', () => dualPool(provider))
+  }
+})
+
 test('a pool refuses a view of another size than the page', async () => {
   for (const size of [0, pageSize - 1, pageSize + 1, 2 * pageSize]) {
     const pool = createPool(tampered(() => ({ bytes: () => new Uint8Array(size) })))

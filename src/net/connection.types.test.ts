@@ -1,0 +1,57 @@
+// Sockets are a driver of pages: what the compiler refuses to have received into, and whose bytes.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
+import { expectTypeOf } from 'expect-type'
+import type { HostFrag, NetIov, Netmem, Page, PagePool } from '../index.ts'
+import { compiled } from '../testing/pools.test.helper.ts'
+import { adopt, type Connection, connect, listen, receiveBody, receiveInto } from './index.ts'
+
+declare const pages: PagePool<Page>
+declare const iovs: PagePool<NetIov>
+declare const either: PagePool<Netmem>
+declare const page: Page
+declare const socket: Socket
+declare const request: IncomingMessage
+declare const connection: Connection
+
+test('sockets take pools of pages, and no other', () => {
+  compiled(() => {
+    void connect({ pool: pages, port: 1 })
+    // @ts-expect-error a pool of net_iovs
+    void connect({ pool: iovs, port: 1 })
+    // @ts-expect-error a pool of either
+    void connect({ pool: either, port: 1 })
+    // @ts-expect-error a pool of net_iovs
+    void listen({ pool: iovs, port: 1 })
+    // @ts-expect-error a pool of either
+    void listen({ pool: either, port: 1 })
+    // @ts-expect-error a pool of net_iovs
+    adopt(socket, { pool: iovs })
+    // @ts-expect-error a pool of either
+    adopt(socket, { pool: either })
+    // @ts-expect-error a pool of net_iovs
+    receiveBody(request, iovs)
+    // @ts-expect-error a pool of either
+    receiveBody(request, either)
+    // @ts-expect-error a page is no destination: its bytes are
+    void receiveInto(connection, page)
+  })
+})
+
+test('what sockets bring is in host memory', () => {
+  expectTypeOf<Connection>().toExtend<AsyncIterable<HostFrag>>()
+  compiled(() => {
+    expectTypeOf(receiveBody(request, pages)).toEqualTypeOf<AsyncIterable<HostFrag>>()
+  })
+})
+
+test('sockets have never heard of device memory', () => {
+  const declarations = readdirSync('dist/net').filter((name) => /^[^.]+\.d\.ts$/.test(name))
+  assert.ok(declarations.includes('connection.d.ts'))
+  for (const name of declarations) {
+    assert.doesNotMatch(readFileSync(`dist/net/${name}`, 'utf8'), /NetIov|Netmem\b/, name)
+  }
+})
