@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 
-import { netmem, run } from './cli.test.helper.ts'
+import { inside, jsonOf, netmem, run } from './cli.test.helper.ts'
 import { isFields } from './iperf3/fields.ts'
 
-const COMMANDS = ['demo', 'recv', 'send', 'iperf3', 'replay', 'doctor']
+const COMMANDS = ['demo', 'get', 'recv', 'send', 'iperf3', 'replay', 'doctor']
 
 describe('netmem', { timeout: 30_000 }, () => {
   it('has help with examples and exit codes everywhere', async () => {
@@ -36,6 +36,9 @@ describe('netmem', { timeout: 30_000 }, () => {
       assert.deepEqual([code, out.length], [2, 0])
       assert.match(err, /^netmem: USAGE: .+; see netmem.* --help\n$/)
     }
+    const line = jsonOf(await run(['recv', 'file', '--json']))
+    assert.deepEqual([line['command'], line['exitCode']], ['recv', 2])
+    assert.match(String(inside(line, 'error')['message']), /; see netmem recv --help$/)
     const { code, out, err } = await run([])
     assert.deepEqual([code, out.length], [2, 0])
     assert.match(err, /^Usage: netmem/)

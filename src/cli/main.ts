@@ -46,7 +46,15 @@ for (const command of [program, ...commands]) {
     .exitOverride()
     .showHelpAfterError(false)
     .configureOutput({
-      outputError: (text, write) => write(usageError(text, command)),
+      outputError: (text, write) => {
+        const message = usageMessage(text, command)
+        write(`netmem: USAGE: ${message}\n`)
+        if (process.argv.includes('--json')) {
+          const error = { code: 'USAGE', message }
+          const line = { command: command.name(), exitCode: Exit.usage, error }
+          process.stdout.write(`${JSON.stringify(line)}\n`)
+        }
+      },
     })
 }
 
@@ -58,10 +66,10 @@ try {
 }
 
 /** Commander's message in the form that every error has here. */
-function usageError(text: string, command: Command): string {
+function usageMessage(text: string, command: Command): string {
   const path = command === program ? 'netmem' : `netmem ${command.name()}`
   const message = text.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
-  return `netmem: USAGE: ${message.trim().replace(/\.$/, '')}; see ${path} --help\n`
+  return `${message.trim().replace(/\.$/, '')}; see ${path} --help`
 }
 
 function version(): string {

@@ -230,6 +230,20 @@ for (const way of ways(['tcp4', 'tls'])) {
     )
   })
 
+  test(`a reason that is no error becomes the cause of one (${name})`, { skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      peer.on('error', () => {})
+      Reflect.apply(connection.destroy, connection, ['enough'])
+      const { state } = connection
+      assert.ok(state.kind === 'failed' && state.error instanceof Error)
+      assert.deepEqual(
+        [Reflect.get(state.error, 'code'), state.error.cause],
+        ['NETMEM_ABORTED', 'enough'],
+      )
+      assert.equal(await rejection(connection.receive()), 'NETMEM_ABORTED')
+    }),
+  )
+
   test(`a signal gives back what nobody has received (${name})`, { skip }, async () => {
     const controller = new AbortController()
     await withEnds(

@@ -228,12 +228,12 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
    */
   destroy(reason?: Error): void {
     if (!this.#socket.destroyed) {
-      this.#failure ??= reason
+      // A signal's reason may be anything.
+      const error = reason === undefined || reason instanceof Error ? reason : aborted(reason)
+      this.#failure ??= error
       this.#state =
-        reason === undefined
-          ? { kind: 'closed' }
-          : { kind: 'failed', error: this.#failure ?? reason }
-      if (reason === undefined || !reset(this.#socket)) this.#socket.destroy(reason)
+        error === undefined ? { kind: 'closed' } : { kind: 'failed', error: this.#failure ?? error }
+      if (error === undefined || !reset(this.#socket)) this.#socket.destroy(error)
     }
     this.#driver.discard()
   }

@@ -203,6 +203,10 @@ function makeServer(options: ListenOptions, where: string): net.Server {
   if (options.tls === undefined) {
     return net.createServer({ allowHalfOpen: true, pauseOnConnect: true })
   }
+  const { cert, pfx, SNICallback, pskCallback } = options.tls
+  if ((cert ?? pfx ?? SNICallback ?? pskCallback) === undefined) {
+    throw invalid('A TLS server needs a certificate: tls takes cert and key, or pfx.')
+  }
   try {
     // Half-open only once adopted: a client that leaves during its handshake would stay for minutes.
     return tls.createServer({ ...options.tls })

@@ -215,12 +215,12 @@ export class PagePool<in out M extends Netmem> {
 
   /** Netmem that `alloc` can still hand out; 0 once destroyed. */
   get available(): number {
-    this.#collectReturned()
     return this.#destroyed === undefined ? this.capacity - this.out : 0
   }
 
-  /** Netmem that drivers and applications have. */
+  /** Netmem that drivers and applications have, in this thread and in others. */
   get out(): number {
+    this.#collectReturned()
     return this.inflight - this.#cached - this.#ring.length
   }
 
@@ -327,6 +327,7 @@ export class PagePool<in out M extends Netmem> {
 
   /** Its counters as they stand. */
   stats(): PagePoolStats {
+    this.#collectReturned()
     return {
       alloc: {
         fast: this.#fast,
