@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type * as Undici from 'undici'
 import { ArgumentTypeError, ConnectionError } from '../errors.ts'
+import { unlessAborted } from '../net/interruption.ts'
 import type { Page } from '../netmem.ts'
 import { type HostFrag, pageFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
@@ -220,6 +221,7 @@ class CopiedBody implements Body {
     if (await this.atEnd()) return undefined
     let page = this.#pool.alloc()
     while (page === undefined) {
+      // Memory may never come back.
       await unlessAborted(this.#pool.whenAvailable(), this.#signal)
       page = this.#pool.alloc()
     }
@@ -261,16 +263,6 @@ class CopiedBody implements Body {
       throw translated(this.#url, cause, 'NETMEM_CONNECTION_RESET')
     }
   }
-}
-
-/** Memory may never come back. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 /** undici's and zlib's errors, by what they mean here. */

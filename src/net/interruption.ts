@@ -1,4 +1,4 @@
-/** Something that may break off a row of waits, one after the other. */
+/** What breaks off waits: for something that may never happen, or a row of them, one after the other. */
 
 /**
  * `Promise.race` with one promise that stays pending adds reactions to it for as long as the row
@@ -23,4 +23,14 @@ export class Interruption {
       if (this.#interrupted !== undefined) reject(this.#interrupted.reason)
     })
   }
+}
+
+/** Settles as `work` does, or rejects with the signal's reason as soon as it is aborted. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }

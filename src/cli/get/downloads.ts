@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { type GetDestination, type GetOptions, type GetResult, getInto } from '../../http/index.ts'
 import type { Page, PagePool } from '../../index.ts'
+import { unlessAborted } from '../../net/interruption.ts'
 import { type Described, describeError } from '../exit.ts'
 import { lowWaterIfAny } from '../low-water.ts'
 import { makePool } from '../options.ts'
@@ -158,6 +159,7 @@ export class Downloads {
       pool,
       onFrag: async (frag) => {
         try {
+          // A write into a pipe that nobody reads may never end.
           await unlessAborted(sink.write(frag.bytes), this.#signal)
         } catch (error) {
           this.#stdoutClosed = true
@@ -216,14 +218,4 @@ export class Downloads {
     if (result?.sha256 !== undefined) parts.push('verified')
     this.#output.result(parts.join('  '))
   }
-}
-
-/** A write into a pipe that nobody reads may never end. */
-function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

@@ -4,6 +4,7 @@ import { createHash, type Hash } from 'node:crypto'
 
 import type { HostFrag, PagePoolStats } from '../../index.ts'
 import type { Connection } from '../../net/index.ts'
+import { unlessAborted } from '../../net/interruption.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { CliError, type Described, describeError } from '../exit.ts'
 import { type Pattern, Verifier } from '../pattern.ts'
@@ -92,6 +93,7 @@ export class Transfer {
       this.#verifier?.check(bytes)
       this.#hash?.update(bytes)
       if (this.#wishes.sink !== undefined)
+        // A write into a pipe that nobody reads may never end.
         await unlessAborted(this.#wishes.sink.write(bytes), signal)
     } finally {
       frag.release()
@@ -108,16 +110,6 @@ export class Transfer {
     if (expected === undefined || expected === this.#bytes) return undefined
     return new CliError('WRONG_LENGTH', `${this.#bytes} bytes came, not ${expected}.`)
   }
-}
-
-/** A write into a pipe that nobody reads may never end. */
-function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 /** The lines for people. */
