@@ -93,9 +93,11 @@ export function temporaryFolder(): (name: string) => string {
   return (name) => join(folder, name)
 }
 
+const PACKAGES: Readonly<Record<string, string>> = { nc: 'netcat-openbsd', script: 'bsdutils' }
+
 /** False, or why a test with this program is to be skipped. */
 export function unlessInstalled(program: string, args: readonly string[]): false | string {
   return spawnSync(program, args, { stdio: 'ignore' }).error === undefined
     ? false
-    : `${program} is not installed: \`apt-get install ${program === 'nc' ? 'netcat-openbsd' : program}\``
+    : `${program} is not installed: \`apt-get install ${PACKAGES[program] ?? program}\``
 }
