@@ -84,7 +84,7 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
   const pages = Math.floor(pool / pageSize)
   if (pages === 0) {
     throw usage(
-      `--pool ${exactSize(pool)} holds no page of ${exactSize(pageSize)}; make it larger, or --page-size smaller.`,
+      `--pool ${exactSize(pool)} holds no page of ${exactSize(pageSize)}; make it larger.`,
     )
   }
   try {

@@ -66,7 +66,8 @@ const refused: readonly [string, object, string][] = [
 ]
 for (const [what, options, code] of refused) {
   test(`connect() refuses ${what}`, async () => {
-    assert.equal(await rejection(connect({ pool, ...options })), code)
+    const given = { pool, ...options } as ConnectOptions
+    assert.equal(await rejection(connect(given)), code)
   })
 }
 

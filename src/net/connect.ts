@@ -17,13 +17,23 @@ import { dial, type PostedReads } from './posted-reads.ts'
 import { tlsInfo } from './tls-info.ts'
 
 /** Where a connection goes, and how. */
-export interface ConnectOptions extends ConnectionOptions {
+export type ConnectOptions = OptionsOfConnect & (TcpPort | UnixPath)
+
+interface TcpPort {
+  /** 1 to 65535; either this or `path`. */
+  readonly port: number
+  readonly path?: never
+}
+
+interface UnixPath {
+  /** A Unix domain socket. */
+  readonly path: string
+  readonly port?: never
+}
+
+interface OptionsOfConnect extends ConnectionOptions {
   /** Name or address; `localhost` by default. */
   readonly host?: string
-  /** 1 to 65535; either this or `path`. */
-  readonly port?: number
-  /** A Unix domain socket. */
-  readonly path?: string
   /** TLS with these options of `tls.connect`; `true` for none. */
   readonly tls?: tls.ConnectionOptions | true
   /** Gives up after so long without a connection, TLS included: 1 to 2^31 − 1. */

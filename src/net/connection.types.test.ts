@@ -41,6 +41,21 @@ test('sockets take pools of pages, and no other', () => {
   })
 })
 
+test('a socket is a port or a path', () => {
+  compiled(() => {
+    void connect({ pool: pages, path: '/a' })
+    void listen({ pool: pages, path: '/a' })
+    // @ts-expect-error neither
+    void connect({ pool: pages })
+    // @ts-expect-error neither
+    void listen({ pool: pages })
+    // @ts-expect-error both
+    void connect({ pool: pages, port: 1, path: '/a' })
+    // @ts-expect-error both
+    void listen({ pool: pages, port: 1, path: '/a' })
+  })
+})
+
 test('what sockets bring is in host memory', () => {
   expectTypeOf<Connection>().toExtend<AsyncIterable<HostFrag>>()
   compiled(() => {

@@ -15,9 +15,9 @@ import type { ReadableFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { end, some } from '../testing/pools.test.helper.ts'
-import { type ConnectOptions, connect } from './connect.ts'
+import { connect } from './connect.ts'
 import type { Connection, ConnectionOptions } from './connection.ts'
-import { type Listener, type ListenOptions, listen } from './listen.ts'
+import { type Listener, listen } from './listen.ts'
 
 export type Kind = 'tcp4' | 'tcp6' | 'unix' | 'tls'
 type Side = 'connect' | 'listen'
@@ -165,7 +165,7 @@ export function serve(kind: Kind, onSocket?: (socket: net.Socket) => void): net.
 }
 
 /** Where it listens, as `connect` takes it. */
-export async function listening(server: net.Server, kind: Kind): Promise<ConnectOptionsOnly> {
+export async function listening(server: net.Server, kind: Kind): Promise<Place> {
   const path = kind === 'unix' ? freshPath() : undefined
   const host = kind === 'tcp6' ? '::1' : '127.0.0.1'
   await new Promise<void>((resolve) => {
@@ -177,9 +177,13 @@ export async function listening(server: net.Server, kind: Kind): Promise<Connect
   return { host, port: address.port }
 }
 
-type ConnectOptionsOnly = Pick<ConnectOptions, 'host' | 'port' | 'path'>
+/** A port or a path, of whatever kind the test is about. */
+export type Place = { readonly host?: string } & (
+  | { readonly port: number; readonly path?: never }
+  | { readonly path: string; readonly port?: never }
+)
 
-export function whereToListen(kind: Kind): Pick<ListenOptions, 'host' | 'port' | 'path' | 'tls'> {
+export function whereToListen(kind: Kind): Place & { readonly tls?: tls.TlsOptions } {
   if (kind === 'unix') return { path: freshPath() }
   if (kind === 'tcp6') return { host: '::1', port: 0 }
   return { host: '127.0.0.1', port: 0, ...(kind === 'tls' ? { tls: some(certificate) } : {}) }

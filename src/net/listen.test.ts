@@ -18,6 +18,7 @@ import {
   endsWhenEnded,
   freshPath,
   noTls,
+  type Place,
   pattern,
   receiveAll,
   rejection,
@@ -28,7 +29,7 @@ import { Listener, type ListenOptions, listen } from './listen.ts'
 
 /** A listener and its pool; ends with both closed and nothing out. */
 async function withListener(
-  options: Partial<ListenOptions>,
+  options: Place & Partial<Omit<ListenOptions, keyof Place>>,
   body: (listener: Listener, options: ListenOptions) => Promise<void>,
 ): Promise<void> {
   const pool = createPool(hostProvider({ pages: 4, pageSize: 65_536 }))
@@ -66,7 +67,8 @@ const refused: readonly [string, object, string][] = [
 ]
 for (const [what, options, code] of refused) {
   test(`listen() refuses ${what}`, async () => {
-    assert.equal(await rejection(listen({ pool, ...options })), code)
+    const given = { pool, ...options } as ListenOptions
+    assert.equal(await rejection(listen(given)), code)
   })
 }
 

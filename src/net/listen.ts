@@ -14,13 +14,23 @@ import {
 import { aborted, setUpError } from './connection-error.ts'
 
 /** Where to listen, and what each accepted connection is told. */
-export interface ListenOptions extends ConnectionOptions {
+export type ListenOptions = OptionsOfListen & (TcpPort | UnixPath)
+
+interface TcpPort {
+  /** 0 to 65535; 0 takes a free one. Either this or `path`. */
+  readonly port: number
+  readonly path?: never
+}
+
+interface UnixPath {
+  /** A Unix domain socket to make. */
+  readonly path: string
+  readonly port?: never
+}
+
+interface OptionsOfListen extends ConnectionOptions {
   /** Address of this machine; 127.0.0.1 by default. */
   readonly host?: string
-  /** 0 to 65535; 0 takes a free one. Either this or `path`. */
-  readonly port?: number
-  /** A Unix domain socket to make. */
-  readonly path?: string
   /** TLS with these options of `tls.createServer`. */
   readonly tls?: tls.TlsOptions
   /** Connections that may wait to be accepted: 1 to 65535, 511 by default. */

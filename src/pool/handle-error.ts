@@ -34,7 +34,7 @@ export function handleError(
   if (putAlready) {
     return new HandleError(
       'NETMEM_DOUBLE_PUT',
-      'The memory has been given back already. Each reference is put once.',
+      'The memory has been given back already. Each reference is put once, and not used afterwards.',
     )
   }
   return new HandleError(
