@@ -50,11 +50,10 @@ export async function undiciExchange(
       ? new Agent(common)
       : proxied(
           url,
-          proxy,
-          (uri) =>
+          () =>
             new ProxyAgent({
               ...common,
-              uri,
+              uri: proxy,
               requestTls: connect,
               // Proxies that only tunnel to port 443 are the rule.
               proxyTunnel: url.protocol === 'https:',
@@ -102,9 +101,9 @@ export async function undiciExchange(
 }
 
 /** What the environment says may be no proxy at all. */
-function proxied<T>(url: URL, proxy: string, make: (uri: string) => T): T {
+function proxied<T>(url: URL, make: () => T): T {
   try {
-    return make(proxy)
+    return make()
   } catch {
     // It may have a password in it, and so has the error.
     const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'

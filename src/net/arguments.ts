@@ -8,6 +8,20 @@ import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
 /** What fits a `sockaddr_un` (unix(7)); BSDs have a shorter one. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
+/** Where a socket is: of the two, one. */
+export type PortOrPath =
+  | {
+      /** 1 to 65535; a listener takes a free one with 0. */
+      readonly port: number
+      readonly path?: never
+    }
+  | {
+      /** A Unix domain socket, which a listener makes. */
+      readonly path: string
+      readonly port?: never
+    }
+
+/** The error of an argument that is not of its kind. */
 export function invalid(message: string): ArgumentTypeError {
   return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }

@@ -3,7 +3,7 @@
 import type net from 'node:net'
 import tls from 'node:tls'
 import { ConnectionError, checkInteger } from '../errors.ts'
-import { checkOptionalText, checkPath, invalid } from './arguments.ts'
+import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
 import {
   Connection,
   type ConnectionOptions,
@@ -17,19 +17,7 @@ import { dial, type PostedReads } from './posted-reads.ts'
 import { tlsInfo } from './tls-info.ts'
 
 /** Where a connection goes, and how. */
-export type ConnectOptions = OptionsOfConnect & (TcpPort | UnixPath)
-
-interface TcpPort {
-  /** 1 to 65535; either this or `path`. */
-  readonly port: number
-  readonly path?: never
-}
-
-interface UnixPath {
-  /** A Unix domain socket. */
-  readonly path: string
-  readonly port?: never
-}
+export type ConnectOptions = OptionsOfConnect & PortOrPath
 
 interface OptionsOfConnect extends ConnectionOptions {
   /** Name or address; `localhost` by default. */

@@ -15,6 +15,7 @@ import type { ReadableFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { end, some } from '../testing/pools.test.helper.ts'
+import type { PortOrPath } from './arguments.ts'
 import { connect } from './connect.ts'
 import type { Connection, ConnectionOptions } from './connection.ts'
 import { type Listener, listen } from './listen.ts'
@@ -178,10 +179,7 @@ export async function listening(server: net.Server, kind: Kind): Promise<Place> 
 }
 
 /** A port or a path, of whatever kind the test is about. */
-export type Place = { readonly host?: string } & (
-  | { readonly port: number; readonly path?: never }
-  | { readonly path: string; readonly port?: never }
-)
+export type Place = { readonly host?: string } & PortOrPath
 
 export function whereToListen(kind: Kind): Place & { readonly tls?: tls.TlsOptions } {
   if (kind === 'unix') return { path: freshPath() }

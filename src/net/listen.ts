@@ -4,7 +4,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { checkInteger } from '../errors.ts'
 import { adoptAt } from './adopt.ts'
-import { checkOptionalText, checkPath, invalid } from './arguments.ts'
+import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
 import {
   type Address,
   type Connection,
@@ -14,19 +14,7 @@ import {
 import { aborted, setUpError } from './connection-error.ts'
 
 /** Where to listen, and what each accepted connection is told. */
-export type ListenOptions = OptionsOfListen & (TcpPort | UnixPath)
-
-interface TcpPort {
-  /** 0 to 65535; 0 takes a free one. Either this or `path`. */
-  readonly port: number
-  readonly path?: never
-}
-
-interface UnixPath {
-  /** A Unix domain socket to make. */
-  readonly path: string
-  readonly port?: never
-}
+export type ListenOptions = OptionsOfListen & PortOrPath
 
 interface OptionsOfListen extends ConnectionOptions {
   /** Address of this machine; 127.0.0.1 by default. */

@@ -21,7 +21,9 @@ import { type Borrower, Lender, type Lent, type PoolShare } from './lender.ts'
 import { type AnyProvider, checkPageSize, checkProvider } from './memory-provider.ts'
 import { openProvider, type Source } from './provider-source.ts'
 import { RecycleRing } from './recycle-ring.ts'
+import { References } from './references.ts'
 import type { PagePoolStats } from './stats.ts'
+import { Waiters } from './waiters.ts'
 
 // An engine folds a module's own constants and inlines through them, but not those it imports:
 // with the imported ones the fast path took twice the time.
@@ -87,10 +89,9 @@ export class PagePool<in out M extends Netmem> {
   // The slow path.
   readonly #source: Source
   readonly #ring: RecycleRing
-  #references: Int32Array | undefined
-  #sharedHandles: Int32Array | undefined
+  readonly #references: References
   readonly #views: (Uint8Array | undefined)[] = []
-  #waiters: (() => void)[] = []
+  readonly #waiters = new Waiters()
   #lender: Lender | undefined
   #destroyed: { readonly promise: Promise<void>; readonly finish: () => void } | undefined
   #finished = false
@@ -114,6 +115,7 @@ export class PagePool<in out M extends Netmem> {
     const ringSize = checkInteger('ringSize', options.ringSize ?? RING_SIZE, 1, RING_SIZE_MAX)
     this.ledger = new FragLedger(this.pageSize, options.traceLeaks ?? false)
     this.#ring = new RecycleRing(ringSize)
+    this.#references = new References(this.capacity)
     const { base, handles } = netmem.claimHandles(provider.kind, this.capacity)
     this.#base = base
     this.#state = handles
@@ -180,22 +182,15 @@ export class PagePool<in out M extends Netmem> {
     const handle = bits(m)
     const slot = this.#check(handle)
     const references = checkInteger('references', this.references(m) + count, 2, 0x7fff_ffff)
-    if (this.#references === undefined || this.#sharedHandles === undefined) {
-      this.#references = new Int32Array(this.capacity)
-      this.#sharedHandles = new Int32Array(this.capacity)
-    }
-    if (this.#state[slot] === handle) {
-      this.#state[slot] = SHARED
-      this.#sharedHandles[slot] = handle
-    }
-    this.#references[slot] = references
+    this.#state[slot] = SHARED
+    this.#references.set(slot, handle, references)
   }
 
   /** References of a netmem that is out: 1 or more. Throws as {@link put} does. */
   references(m: Exactly<M>): number {
     const handle = bits(m)
     const slot = this.#check(handle)
-    return this.#state[slot] === handle ? 1 : (this.#references?.[slot] ?? 0)
+    return this.#state[slot] === handle ? 1 : this.#references.of(slot)
   }
 
   /**
@@ -243,7 +238,7 @@ export class PagePool<in out M extends Netmem> {
       queueMicrotask(callback)
       return
     }
-    this.#waiters.push(callback)
+    this.#waiters.add(callback)
     this.#cacheLimit = 0
     this.#lender?.wakeOwner()
   }
@@ -277,7 +272,7 @@ export class PagePool<in out M extends Netmem> {
       )
       this.#lender = new Lender(shared, lends, {
         takeBack: (handle, keeper, abandoned) => this.#takeBack(handle, keeper, abandoned),
-        isWaiting: () => this.#waiters.length > 0 || (this.destroyed && this.inflight > 0),
+        isWaiting: () => this.#waiters.waiting || (this.destroyed && this.inflight > 0),
       })
       if (this.destroyed) this.#lender.wakeOwner()
     }
@@ -442,15 +437,14 @@ export class PagePool<in out M extends Netmem> {
       if (allowDirect) this.#cacheFull++
       this.#putRing(next)
     }
-    if (this.#waiters.length > 0) this.#wake()
+    if (this.#waiters.waiting) this.#wake()
   }
 
   /** Puts one of several references. */
   #unref(handle: number): void {
     const slot = this.#check(handle)
-    if (this.#references === undefined) return
-    const references = (this.#references[slot] ?? 0) - 1
-    this.#references[slot] = references
+    const references = this.#references.of(slot) - 1
+    this.#references.set(slot, handle, references)
     if (references === 1) this.#state[slot] = handle
   }
 
@@ -483,7 +477,7 @@ export class PagePool<in out M extends Netmem> {
     this.#releasedRefcnt++
     this.#release(next)
     this.#finishDestroy()
-    if (this.#waiters.length > 0) this.#wake()
+    if (this.#waiters.waiting) this.#wake()
   }
 
   #release(next: number): void {
@@ -492,19 +486,8 @@ export class PagePool<in out M extends Netmem> {
   }
 
   #wake(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
     if (this.#destroyed === undefined) this.#cacheLimit = CACHE_SIZE
-    for (const waiter of waiters) {
-      try {
-        waiter()
-      } catch (error) {
-        // Uncaught, as from an event: whoever put memory back has no part in it, nor have the others.
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
+    this.#waiters.wake()
   }
 
   #finishDestroy(): void {
@@ -519,7 +502,7 @@ export class PagePool<in out M extends Netmem> {
   #check(handle: number): number {
     const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
     const state = this.#state[slot]
-    if ((state ?? NaN) === handle || (state === SHARED && this.#sharedHandles?.[slot] === handle))
+    if ((state ?? NaN) === handle || (state === SHARED && this.#references.isOf(slot, handle)))
       return slot
     const next = (handle + GENERATION_STEP) & HANDLE_MASK
     const putAlready =

@@ -110,8 +110,9 @@ export {
   SCM_DEVMEM_LINEAR,
   SOL_SOCKET,
 } from './socket/control-messages.ts'
+export { DevmemSocket } from './socket/devmem-socket.ts'
+export { type FragReceiver, receiveFrags } from './socket/frags.ts'
 export {
-  DevmemSocket,
   type DevmemSocketOptions,
   type DevmemSocketStats,
   MAX_DONTNEED_RANGES,
@@ -122,8 +123,7 @@ export {
   type ReceivedMessage,
   type ReceiveMessage,
   type TokenRange,
-} from './socket/devmem-socket.ts'
-export { type FragReceiver, receiveFrags } from './socket/frags.ts'
+} from './socket/messages.ts'
 // Frames.
 export { FrameKind, FrameLayout, parseFrame } from './wire/frame-layout.ts'
 export { type FrameMemory, makeFrameMemory } from './wire/frame-memory.ts'

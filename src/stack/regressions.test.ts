@@ -15,7 +15,8 @@ import { PAGE, Path, type PathOptions, pattern, tcp } from './integration/path.t
 import { coalesce } from './skb/coalesce.ts'
 import { iovSource, pageSource } from './skb/skbs.test.helper.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from './socket/control-messages.ts'
-import { DevmemSocket, MSG_PEEK, MSG_SOCK_DEVMEM } from './socket/devmem-socket.ts'
+import { DevmemSocket } from './socket/devmem-socket.ts'
+import { MSG_PEEK, MSG_SOCK_DEVMEM } from './socket/messages.ts'
 
 const wire = { kind: 'wire' } as const
 const PART = 1000

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { Random } from '../link/random.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../socket/control-messages.ts'
-import { MSG_SOCK_DEVMEM } from '../socket/devmem-socket.ts'
+import { MSG_SOCK_DEVMEM } from '../socket/messages.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 
 const FRAMES = 2000

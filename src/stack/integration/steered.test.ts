@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SteeringRule } from '../nic/nic-types.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../socket/control-messages.ts'
-import { MSG_SOCK_DEVMEM, type ReceivedMessage } from '../socket/devmem-socket.ts'
+import { MSG_SOCK_DEVMEM, type ReceivedMessage } from '../socket/messages.ts'
 import { Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 
 const RULE: SteeringRule = {

@@ -14,7 +14,8 @@ import {
   pattern,
 } from '../skb/skbs.test.helper.ts'
 import { type ControlMessage, DEVMEM_CMSG_SPACE, parseControl } from './control-messages.ts'
-import { DevmemSocket, MSG_PEEK, MSG_SOCK_DEVMEM } from './devmem-socket.ts'
+import { DevmemSocket } from './devmem-socket.ts'
+import { MSG_PEEK, MSG_SOCK_DEVMEM } from './messages.ts'
 
 interface Received {
   readonly bytes: number

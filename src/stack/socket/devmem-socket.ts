@@ -3,88 +3,31 @@
  * kernel's calls over it (Linux, tcp_recvmsg_locked, tcp_recvmsg_dmabuf, sock_devmem_dontneed).
  * What puts skbs in order, and what acknowledges them, is not here.
  *
- * A long file: the stack's and the application's side of one queue, and half of it is what the
+ * A long file: the stack's and the application's side of one queue, and a third of it is what the
  * calls promise.
  */
 
 import { checkInteger } from '../../errors.ts'
 import type { NetIov } from '../../netmem.ts'
+import { Waiters } from '../../pool/waiters.ts'
 import { DeviceError } from '../device-error.ts'
 import { unreadable } from '../skb/readable.ts'
 import type { AnySkb, IovPlaces, Skb } from '../skb/skb.ts'
 import { DEVMEM_CMSG_SPACE, putDmabuf, putLinear } from './control-messages.ts'
+import {
+  type DevmemSocketOptions,
+  type DevmemSocketStats,
+  MAX_DONTNEED_RANGES,
+  MAX_DONTNEED_TOKENS,
+  MSG_PEEK,
+  MSG_SOCK_DEVMEM,
+  type ReceivedMessage,
+  type ReceiveMessage,
+  type TokenRange,
+} from './messages.ts'
 import { isReadable, ReceiveQueue } from './receive-queue.ts'
 import { notBytes, Scatter } from './scatter.ts'
 import { MAX_TOKENS, TokenTable } from './token-table.ts'
-
-/** Leaves what it returns in the queue. */
-export const MSG_PEEK = 2
-/** Control messages were cut; `recvmsg` never sets it, since a message that does not fit ends the call. */
-export const MSG_CTRUNC = 8
-/** Takes device memory, as control messages. */
-export const MSG_SOCK_DEVMEM = 0x2000000
-
-/** Ranges that one `dontneed` takes. */
-export const MAX_DONTNEED_RANGES = 128
-/** Tokens that one `dontneed` looks at, unknown ones included. */
-export const MAX_DONTNEED_TOKENS = 1024
-
-export interface DevmemSocketOptions {
-  /** Binding whose net_iovs it takes; any by default. */
-  readonly bindingId?: number
-  /** Tokens it has at once, at most: 0 to 2^31 − 1, the default. */
-  readonly tokenLimit?: number
-  /** Payload bytes that may wait to be read: 1 to 2^40; 2^40 by default, so that its pools are the bound. */
-  readonly receiveBufferBytes?: number
-  /**
-   * Fails on readable payload where device memory was asked for, with MSG_SOCK_DEVMEM or for frags,
-   * rather than return it: misrouted packets are found. False by default.
-   */
-  readonly strict?: boolean
-}
-
-/** What `recvmsg` takes: where readable bytes go, where control messages go, and flags. */
-export interface ReceiveMessage {
-  /** Its lengths together bound what one call returns, device memory included. */
-  readonly iov: readonly Uint8Array[]
-  /** Room for control messages: {@link DEVMEM_CMSG_SPACE} bytes each. */
-  readonly control?: Uint8Array
-  /** {@link MSG_SOCK_DEVMEM}, {@link MSG_PEEK}; what it does not know it ignores. */
-  readonly flags?: number
-}
-
-/** What `recvmsg` returns. */
-export interface ReceivedMessage {
-  /** Payload bytes, in the iovec or in device memory; 0 once the stream has ended. */
-  readonly bytes: number
-  /** Bytes of control messages. */
-  readonly controlBytes: number
-  /** Always 0: nothing is ever cut. */
-  readonly flags: number
-}
-
-/** Neighbouring tokens. */
-export interface TokenRange {
-  /** The first: 0 to 2^32 − 1. */
-  readonly start: number
-  /** How many: 0 to 2^32 − 1. */
-  readonly count: number
-}
-
-/** What went through a socket. */
-export interface DevmemSocketStats {
-  /** Payload bytes that were put into the iovec, or handed on as host frags. */
-  readonly hostBytes: number
-  /** Payload bytes that were named by tokens. */
-  readonly deviceBytes: number
-  /** Tokens that were minted, and those that are out. */
-  readonly minted: number
-  readonly tokens: number
-  /** Payload bytes that wait to be read. */
-  readonly queuedBytes: number
-  /** Skbs that came after the end, or that the receive buffer had no room for. */
-  readonly dropped: number
-}
 
 const NO_CONTROL = new Uint8Array(0)
 
@@ -112,7 +55,7 @@ export class DevmemSocket {
   readonly #bindingId: number | undefined
   readonly #bufferBytes: number
   readonly #strict: boolean
-  #waiters: (() => void)[] = []
+  readonly #waiters = new Waiters()
   #state: 'open' | 'ended' | 'closed' = 'open'
   #error: Error | undefined
   #hostBytes = 0
@@ -149,7 +92,7 @@ export class DevmemSocket {
     }
     if (places !== undefined) skb.places = places
     this.received.push(skb)
-    if (this.#waiters.length > 0) this.#wake()
+    if (this.#waiters.waiting) this.#waiters.wake()
     return true
   }
 
@@ -157,7 +100,7 @@ export class DevmemSocket {
   fin(): void {
     if (this.#state !== 'open') return
     this.#state = 'ended'
-    this.#wake()
+    this.#waiters.wake()
   }
 
   /** The connection broke: `recvmsg` throws `error` once what is queued is read. */
@@ -234,7 +177,7 @@ export class DevmemSocket {
     this.#state = 'closed'
     this.received.clear()
     this.tokens.clear()
-    this.#wake()
+    this.#waiters.wake()
   }
 
   /** Whether {@link recvmsg} would return or throw something else than NETMEM_WOULD_BLOCK. */
@@ -250,7 +193,7 @@ export class DevmemSocket {
   /** Calls `callback` once, when the socket is {@link readable}: at the end of the current job where it is so already. */
   notify(callback: () => void): void {
     if (this.readable) queueMicrotask(callback)
-    else this.#waiters.push(callback)
+    else this.#waiters.add(callback)
   }
 
   /** Resolves when the socket is {@link readable}. */
@@ -411,21 +354,6 @@ export class DevmemSocket {
     const token = this.mint(skb, bytes)
     putDmabuf(control, at, offset, bytes, token, places.binding.id)
     return bytes
-  }
-
-  #wake(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) {
-      try {
-        waiter()
-      } catch (error) {
-        // Uncaught, as from an event: whoever queues an skb has no part in it, nor have the others.
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
   }
 }
 

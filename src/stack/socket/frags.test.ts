@@ -9,8 +9,9 @@ import { hostProvider } from '../../providers/host.ts'
 import { assertCode, end, some } from '../../testing/pools.test.helper.ts'
 import { SkbCache } from '../skb/skb.ts'
 import { iovSource, makings, pageSource, pattern } from '../skb/skbs.test.helper.ts'
-import { DevmemSocket, MSG_SOCK_DEVMEM } from './devmem-socket.ts'
+import { DevmemSocket } from './devmem-socket.ts'
 import { receiveFrags } from './frags.ts'
+import { MSG_SOCK_DEVMEM } from './messages.ts'
 import { TOKEN_BATCH } from './token-batch.ts'
 
 const code = (expected: string) => (error: unknown) =>

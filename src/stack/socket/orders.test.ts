@@ -18,8 +18,9 @@ import {
   type SkbSource,
 } from '../skb/skbs.test.helper.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from './control-messages.ts'
-import { DevmemSocket, MSG_SOCK_DEVMEM } from './devmem-socket.ts'
+import { DevmemSocket } from './devmem-socket.ts'
 import { type FragReceiver, receiveFrags } from './frags.ts'
+import { MSG_SOCK_DEVMEM } from './messages.ts'
 
 const actions = ['close', 'destroy', 'unbind', 'dontneed', 'release', 'arrive'] as const
 type Action = (typeof actions)[number]

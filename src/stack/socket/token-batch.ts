@@ -1,6 +1,7 @@
 /** Tokens of released frags on their way back: one `dontneed` for up to 64 of them. */
 
-import type { DevmemSocket, TokenRange } from './devmem-socket.ts'
+import type { DevmemSocket } from './devmem-socket.ts'
+import type { TokenRange } from './messages.ts'
 
 /** Tokens that wait, at most: as many as the kernel's drivers refill at once. */
 export const TOKEN_BATCH = 64
