@@ -9,6 +9,7 @@ import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { ConnectionCache } from './connection-cache.ts'
+import type { GetEvent } from './events.ts'
 import { HttpError } from './http-error.ts'
 import {
   type Authorization,
@@ -65,6 +66,11 @@ export interface GetOptions {
   readonly onHead?: OnHead
   /** Told how many bytes have arrived in all. Less than before after a restart. */
   readonly onProgress?: (bytes: number) => void
+  /**
+   * Told of each request, each response's head and each attempt that is made again: for logs. It
+   * may not throw.
+   */
+  readonly onEvent?: (event: GetEvent) => void
   /** Bytes a second, at the most, and about: 1024 and more. */
   readonly maxBytesPerSecond?: number
   /** Options of `tls.connect`: certificates, for one. After a redirect to another origin those that say who one is are left out. */
@@ -103,6 +109,7 @@ export interface Settings {
   readonly expectedSha256: string | undefined
   readonly onHead: OnHead | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
+  readonly onEvent: ((event: GetEvent) => void) | undefined
   readonly maxBytesPerSecond: number
   readonly tls: tls.ConnectionOptions | undefined
   readonly lowWater: LowWater | undefined
@@ -144,6 +151,7 @@ export function settingsOf(options: GetOptions): Settings {
     expectedSha256: expectedSha256(options.sha256),
     onHead: options.onHead,
     onProgress: options.onProgress,
+    onEvent: options.onEvent,
     maxBytesPerSecond: checkInteger(
       'maxBytesPerSecond',
       options.maxBytesPerSecond ?? Number.MAX_SAFE_INTEGER,
@@ -188,9 +196,16 @@ export function headPool(): PagePool<Page> {
 }
 
 /** What would otherwise fail in the middle of a transfer, or of somebody else's code. */
-function checkKinds({ signal, keepAlive, onHead, onProgress, lowWater }: GetOptions): void {
+function checkKinds({
+  signal,
+  keepAlive,
+  onHead,
+  onProgress,
+  onEvent,
+  lowWater,
+}: GetOptions): void {
   checkSignal(signal)
-  for (const [name, told] of Object.entries({ onHead, onProgress, lowWater })) {
+  for (const [name, told] of Object.entries({ onHead, onProgress, onEvent, lowWater })) {
     checkOptionalFunction(name, told)
   }
   if (!(keepAlive instanceof ConnectionCache) && !/^(undefined|boolean)$/.test(typeof keepAlive)) {
