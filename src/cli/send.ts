@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { createPool, hostProvider } from '../index.ts'
 import { type Connection, connect } from '../net/index.ts'
 import { formatEndpoint, parseEndpoint } from './endpoint.ts'
-import { describeError, EXIT_CODES, usage } from './exit.ts'
+import { CliError, type Described, describeError, EXIT_CODES, usage } from './exit.ts'
 import { patternOption, sizeOption, withJson } from './options.ts'
 import type { Output } from './output.ts'
 import { Pattern } from './pattern.ts'
@@ -20,7 +20,8 @@ interface SendOptions {
 }
 
 const HELP = `
-It ends when the peer has closed its side, as receivers do that have got everything.
+It ends when the peer has closed its side, as receivers do that have got everything. When the source
+fails or is shorter than it was, the receiver gets a reset, and no end.
 
 Examples:
   $ netmem send 192.0.2.7:5201 disk.img
@@ -74,6 +75,7 @@ async function send(
       await connection.write(view)
       bytes += view.byteLength
     }
+    checkComplete(source, bytes)
     await connection.end()
     await peerDone
     await connection.close()
@@ -81,14 +83,15 @@ async function send(
     // When it broke while the source was being waited for, the source was only stopped by that.
     const { state } = connection
     error = state.kind === 'failed' ? state.error : cause
-    connection.destroy()
+    // A reset: the receiver must not take this for the end.
+    connection.destroy(error instanceof Error ? error : new Error(String(error)))
   }
   stop()
   source.stop()
   await pool.destroy()
 
   const seconds = (performance.now() - began) / 1_000
-  const failure = error === undefined || signal.aborted ? undefined : describeError(error)
+  const failure = error === undefined || signal.aborted ? undefined : describeFailure(error)
   const ended = error === undefined ? 'finished' : signal.aborted ? 'interrupted' : 'failed'
   const peer = formatEndpoint(connection.remoteAddress)
   output.result(
@@ -106,6 +109,27 @@ async function sourceOf(file: string | undefined, options: SendOptions): Promise
     return patternSource(new Pattern(pattern ?? 1), bytes)
   }
   return file === undefined || file === '-' ? stdinSource() : fileSource(file)
+}
+
+/** Throws WRONG_LENGTH if the source had less than it promised, as a file that shrinks. */
+function checkComplete({ totalBytes }: Source, bytes: number): void {
+  if (totalBytes === undefined || bytes >= totalBytes) return
+  throw new CliError(
+    'WRONG_LENGTH',
+    `The source ended after ${bytes} of ${totalBytes} bytes: it became shorter meanwhile. Send it again when nothing writes to it.`,
+  )
+}
+
+/** The library's remedy for a reset is for whoever receives. */
+function describeFailure(error: unknown): Described {
+  const { code, message } = describeError(error)
+  return code === 'NETMEM_CONNECTION_RESET'
+    ? {
+        code,
+        message:
+          'The receiver broke off, and may lack some of what was sent: look there for the reason, and send again.',
+      }
+    : { code, message }
 }
 
 async function discard(connection: Connection): Promise<void> {
