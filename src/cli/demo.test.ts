@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { inside, jsonOf, netmem, run } from './cli.test.helper.ts'
 import { median, table } from './demo/table.ts'
@@ -39,6 +38,8 @@ describe('netmem demo', { timeout: 60_000 }, () => {
     ]) {
       assert.match(out.toString(), row)
     }
+    assert.doesNotMatch(out.toString(), /alloc fast 0, slow 0, refill 0/, 'a pool that is not used')
+    assert.match(out.toString(), /; rounds: 1; (netmem with|without) lowWater/)
   })
 
   it('fails when a byte is wrong', async () => {
@@ -47,23 +48,36 @@ describe('netmem demo', { timeout: 60_000 }, () => {
     assert.equal(ended.code, 1)
     assert.equal(inside(jsonOf(ended), 'error')['code'], 'WRONG_DATA')
     assert.match(ended.err, /^netmem: WRONG_DATA: Byte 5000000 was received wrong/)
+    const last = ['--bytes', '1MiB', '--rounds', '1', '--corrupt', `${2 ** 20 - 1}`]
+    const { code, err } = await run(['demo', ...last])
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: WRONG_DATA: Byte 1048575 was received wrong/)
   })
 
   it('ends at SIGINT with what it has, and leaves no process', async () => {
     const demo = netmem('demo', '--bytes', '64MiB', '--rounds', '99')
     await once(demo.child.stdout, 'data')
-    await sleep(1_000)
     demo.child.kill('SIGINT')
     // Its processes share its stdout: this also waits for them.
     const { code, out, err } = await demo.ended
     assert.deepEqual([code, err], [130, ''])
-    assert.match(out.toString(), /^ +GB\/s /m)
+    assert.match(out.toString(), /^ +GB\/s |^Interrupted before anything was measured\.$/m)
   })
 
   it('refuses what cannot be', async () => {
-    const { code, err } = await run(['demo', '--pool', '1KiB'])
-    assert.equal(code, 2)
-    assert.match(err, /^netmem: USAGE: --pool 1KiB holds no page/)
+    const wrong = [
+      [['--pool', '1KiB'], /^netmem: USAGE: --pool 1KiB holds no page/],
+      [
+        ['--bytes', '1MiB', '--corrupt', '1MiB'],
+        /--corrupt 1MiB is beyond the last of --bytes 1MiB/,
+      ],
+      [['--corrupt', '-1'], /USAGE: .*'-1' is no size/],
+    ] as const
+    for (const [args, message] of wrong) {
+      const { code, err } = await run(['demo', ...args])
+      assert.equal(code, 2)
+      assert.match(err, message)
+    }
   })
 })
 

@@ -3,6 +3,7 @@
 import { debuglog } from 'node:util'
 
 import { isNetmemError } from '../errors.ts'
+import { inFlags } from './flags.ts'
 
 /** The exit codes, as `netmem --help` lists them. */
 export const Exit = { ok: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const
@@ -53,9 +54,8 @@ const debug = debuglog('netmem')
 export function describeError(error: unknown): Described {
   debug('%o', error)
   if (!(error instanceof Error)) return { code: 'UNKNOWN', message: oneLine(String(error)) }
-  if (error instanceof CliError || isNetmemError(error)) {
-    return { code: error.code, message: oneLine(error.message) }
-  }
+  if (error instanceof CliError) return { code: error.code, message: oneLine(error.message) }
+  if (isNetmemError(error)) return { code: error.code, message: oneLine(inFlags(error.message)) }
   const code: unknown = Reflect.get(error, 'code')
   // Node's messages begin with the code: 'ENOENT: no such file or directory, open …'.
   return typeof code === 'string'

@@ -33,9 +33,6 @@ export function iperf3Command(): Command {
   )
 }
 
-/** Tests kept for the JSON line of a server that runs for long. */
-const KEPT_TESTS = 1_000
-
 async function iperf3(
   options: ListenOptions,
   output: Output,
@@ -51,7 +48,7 @@ async function iperf3(
   output.note(
     `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
   )
-  const tests: Iperf3Summary[] = []
+  let failed = 0
   let failure: Described | undefined
   const served = serveIperf3(listener, {
     signal,
@@ -65,9 +62,12 @@ async function iperf3(
   })
   try {
     for await (const test of served) {
-      tests.push(test)
-      if (tests.length > KEPT_TESTS) tests.shift()
-      failure = show(test, output) ?? failure
+      output.report({ command: 'iperf3', event: 'test', ...test })
+      const wrong = show(test, output)
+      if (wrong !== undefined) {
+        failed++
+        failure = wrong
+      }
       if (options.once === true) break
     }
   } finally {
@@ -78,7 +78,7 @@ async function iperf3(
   output.result(
     `pool: ${stats.alloc.fast + stats.alloc.slow + stats.alloc.refill} pages taken, ${stats.alloc.empty} times empty, ${stats.out} out; ${stats.copied.frags} payloads copied`,
   )
-  return { report: { tests, pool: stats }, failure }
+  return { report: { failed, pool: stats }, failure }
 }
 
 /** Prints a test's end; what was wrong with it, if anything was. */

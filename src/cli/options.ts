@@ -11,7 +11,7 @@ import {
   sharedProvider,
 } from '../index.ts'
 import { parsePort } from './endpoint.ts'
-import { usage } from './exit.ts'
+import { describeError, usage } from './exit.ts'
 import { MAX_SEED } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
@@ -33,7 +33,7 @@ export interface ListenOptions extends PoolOptions {
 
 /** Adds --json. */
 export function withJson(command: Command): Command {
-  return command.option('--json', 'one line of JSON at the end, and nothing else on stdout')
+  return command.option('--json', 'lines of JSON on stdout, as things end, and nothing else there')
 }
 
 /** Adds --host, --port, --pool, --page-size, --memory, --once and --json. */
@@ -90,7 +90,7 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
   try {
     return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
   } catch (error) {
-    if (isNetmemError(error)) throw usage(error.message)
+    if (isNetmemError(error)) throw usage(describeError(error).message)
     throw error
   }
 }
@@ -117,11 +117,11 @@ function parseSeed(text: string): number {
   return seed
 }
 
-/** A whole number from 1 to `max`. */
-export function parseCount(max: number): (text: string) => number {
+/** A whole number from `min` to `max`. */
+export function parseCount(min: number, max: number): (text: string) => number {
   return (text) => {
-    const count = /^\d+$/.test(text) ? Number(text) : 0
-    if (count < 1 || count > max) throw new RangeError(`it is a whole number of 1 to ${max}`)
+    const count = /^\d+$/.test(text) ? Number(text) : -1
+    if (count < min || count > max) throw new RangeError(`it is a whole number, ${min} to ${max}`)
     return count
   }
 }

@@ -42,7 +42,12 @@ export function replayCommand(): Command {
         .choices(['page', 'device'])
         .default('page'),
     )
-    .option('--queues <number>', 'flows are spread over them', argument(parseCount(MAX_QUEUES)), 1)
+    .option(
+      '--queues <number>',
+      'flows are spread over them',
+      argument(parseCount(1, MAX_QUEUES)),
+      1,
+    )
     .addOption(
       new Option('--header-split <switch>', 'whether the NIC splits headers from payload')
         .choices(['on', 'off'])
