@@ -11,7 +11,7 @@ import type { ReceiverName } from './demo/job.ts'
 import { receivers } from './demo/receivers.ts'
 import { type DemoSettings, type Measurements, measureRounds } from './demo/rounds.ts'
 import { medians, type Row, table } from './demo/table.ts'
-import { EXIT_CODES, usage } from './exit.ts'
+import { EXIT_CODES, SIZES, usage } from './exit.ts'
 import { lowWaterIfAny } from './low-water.ts'
 import {
   argument,
@@ -46,6 +46,8 @@ Examples:
   $ netmem demo
   $ netmem demo --bytes 10GB --rounds 5 --json
   $ netmem demo --bytes 512MiB --concat
+
+${SIZES}
 
 ${EXIT_CODES}`
 

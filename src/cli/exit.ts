@@ -15,13 +15,17 @@ export const EXIT_CODES = `Exit codes:
   130  ended by SIGINT (ctrl-C), after a summary; a second one ends it at once
   143  ended by SIGTERM, likewise`
 
+/** How sizes are written, for the help of commands that take some. */
+export const SIZES =
+  'Sizes are in bytes, or have a unit: 64KiB, 1.5MiB (1024-based), 2GB (1000-based).'
+
 /** What the command line itself finds wrong; the library's errors have codes of their own. */
 export type CliErrorCode =
   /** The command line cannot be understood, or contradicts itself. */
   | 'USAGE'
   /** Data is not what it should be. */
   | 'WRONG_DATA'
-  /** A peer sent less or more than was announced. */
+  /** A peer or a source had less or more than was announced. */
   | 'WRONG_LENGTH'
   /** A process that this one started did not do its work. */
   | 'CHILD_FAILED'

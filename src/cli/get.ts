@@ -1,7 +1,7 @@
 /** `netmem get`: downloads, into files or to stdout. */
 
 import { Command, Option } from 'commander'
-import { EXIT_CODES, usage } from './exit.ts'
+import { EXIT_CODES, SIZES, usage } from './exit.ts'
 import {
   parseHeader,
   parseRate,
@@ -33,6 +33,8 @@ Examples:
   $ netmem get https://example.org/model.safetensors --connections 4 --resume
   $ netmem get https://example.org/archive.tar --out - | tar x
   $ netmem get https://example.org/a https://example.org/b --out downloads/ --json
+
+${SIZES}
 
 ${EXIT_CODES}
 Proxies are taken from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; they need undici, as --decompress does.`

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 
 import { listen } from '../net/index.ts'
 import { formatEndpoint } from './endpoint.ts'
-import { CliError, type Described, describeError, EXIT_CODES } from './exit.ts'
+import { CliError, type Described, describeError, EXIT_CODES, SIZES } from './exit.ts'
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './iperf3/report.ts'
 import { serveIperf3 } from './iperf3/server.ts'
 import type { Iperf3Summary } from './iperf3/summary.ts'
@@ -18,6 +18,8 @@ One test at a time, as iperf3 does; UDP (-u), -R and --bidir are refused, and th
 
 Example:
   $ netmem iperf3 --host 0.0.0.0          then, elsewhere: iperf3 -c HOST -t 10 -P 2
+
+${SIZES}
 
 ${EXIT_CODES}
 Without --once it serves until a signal ends it.`

@@ -7,7 +7,7 @@ import { Command, CommanderError } from 'commander'
 
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
-import { EXIT_CODES, Exit } from './exit.ts'
+import { EXIT_CODES, Exit, SIZES } from './exit.ts'
 import { getCommand } from './get.ts'
 import { iperf3Command } from './iperf3.ts'
 import { superviseOutput } from './output.ts'
@@ -17,7 +17,7 @@ import { replayCommand } from './replay.ts'
 import { sendCommand } from './send.ts'
 
 const HELP = `
-Sizes are written as 64KiB, 1.5MiB (1024-based) or 2GB (1000-based).
+${SIZES}
 
 Example:
   $ netmem demo

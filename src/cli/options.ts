@@ -40,8 +40,13 @@ export function withJson(command: Command): Command {
 export function withListenOptions(command: Command): Command {
   command
     .option('--host <address>', 'address of this machine; 0.0.0.0 or :: for all', '127.0.0.1')
-    .option('--port <number>', '0 takes a free one', argument(parseListenPort), DEFAULT_PORT)
-  withPoolOptions(command).option('--once', 'end after the first')
+    .option(
+      '--port <number>',
+      '0 takes a free one, up to 65535',
+      argument(parseListenPort),
+      DEFAULT_PORT,
+    )
+  withPoolOptions(command).option('--once', 'end after the first connection')
   return withJson(command)
 }
 
@@ -65,7 +70,9 @@ export function sizeOption(flags: string, description: string, bytes?: number): 
 
 /** --pattern. */
 export function patternOption(description: string): Option {
-  return new Option('--pattern <seed>', description).argParser(argument(parseSeed))
+  return new Option('--pattern <seed>', `${description}: 0 to ${MAX_SEED}`).argParser(
+    argument(parseSeed),
+  )
 }
 
 /** Turns a parser's error into commander's, which names the option. */

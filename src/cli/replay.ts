@@ -44,7 +44,7 @@ export function replayCommand(): Command {
     )
     .option(
       '--queues <number>',
-      'flows are spread over them',
+      'flows are spread over them: 1 to 64',
       argument(parseCount(1, MAX_QUEUES)),
       1,
     )
@@ -53,7 +53,7 @@ export function replayCommand(): Command {
         .choices(['on', 'off'])
         .default('on'),
     )
-    .option('--out <file>', 'write what the host sees there, as pcapng')
+    .option('--out <file>', 'write what the host sees there, as pcapng (default: nowhere)')
     .addHelpText('after', HELP)
   return withJson(command).action((path: string, options: ReplayCommandOptions) =>
     run('replay', { json: options.json === true }, (output, signal) =>

@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { createPool, hostProvider } from '../index.ts'
 import { type Connection, connect } from '../net/index.ts'
 import { formatEndpoint, parseEndpoint } from './endpoint.ts'
-import { CliError, type Described, describeError, EXIT_CODES, usage } from './exit.ts'
+import { CliError, type Described, describeError, EXIT_CODES, SIZES, usage } from './exit.ts'
 import { patternOption, sizeOption, withJson } from './options.ts'
 import type { Output } from './output.ts'
 import { Pattern } from './pattern.ts'
@@ -28,6 +28,8 @@ Examples:
   $ tar c . | netmem send '[2001:db8::7]:5201'
   $ netmem send localhost:5201 --bytes 10GB --pattern 7
 
+${SIZES}
+
 ${EXIT_CODES}`
 
 export function sendCommand(): Command {
@@ -35,8 +37,8 @@ export function sendCommand(): Command {
     .description('send a file, stdin or a pattern over TCP to any receiver')
     .argument('<host:port>', 'where to; IPv6 in brackets: [::1]:5201')
     .argument('[file]', 'what; - or nothing is stdin')
-    .addOption(sizeOption('--bytes <size>', 'send as many of a pattern'))
-    .addOption(patternOption('the seed of that pattern (default: 1)'))
+    .addOption(sizeOption('--bytes <size>', 'send as many bytes of a pattern'))
+    .addOption(patternOption('the seed of that pattern, 1 by default'))
     .addHelpText('after', HELP)
   return withJson(command).action((where: string, file: string | undefined, options: SendOptions) =>
     run('send', { json: options.json === true }, (output, signal) =>
