@@ -92,6 +92,8 @@ describe('the table', () => {
       majorCollections: 1,
       minorCollections: 30,
     }
+    const few = table([{ title: 'few', figures: { ...figures, gigabytesPerSecond: 0.0031 } }])
+    assert.match(few[1] ?? '', /^few +0\.0031 +1\.00 /)
     const half = { ...figures, gigabytesPerSecond: 1, cpuSecondsPerGigabyte: 0.75 }
     const lines = table([
       { title: 'one', figures },
