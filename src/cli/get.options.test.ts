@@ -153,16 +153,21 @@ describe('netmem get, as asked', { timeout: 120_000 }, () => {
   })
 
   it('reports each download when it ends', async () => {
+    let asked = (): void => undefined
+    const second = new Promise<void>((resolve) => {
+      asked = resolve
+    })
     await using server = await serve((request, response) => {
-      if (request.url === '/waits') response.writeHead(200, { 'content-length': 9 }).write('x')
+      if (request.url === '/waits') asked()
       else ranged(request, response)
     })
     const get = netmem('get', `${server.url}a`, `${server.url}waits`, '-o', file('.'), '--json')
     await get.prints(/\n/)
+    await second
     get.child.kill('SIGINT')
-    const [first, second, end] = jsonLines((await get.ended).out.toString())
+    const [first, interrupted, end] = jsonLines((await get.ended).out.toString())
     assert.deepEqual([first?.['event'], first?.['bytes']], ['download', content.length])
-    assert.deepEqual([second?.['event'], second?.['bytes']], ['download', 1])
+    assert.deepEqual([interrupted?.['event'], interrupted?.['bytes']], ['download', 0])
     assert.deepEqual([end?.['event'], end?.['exitCode']], ['end', 130])
   })
 
