@@ -12,8 +12,10 @@ import { aborted, closed, connectionError } from './connection-error.ts'
 import type { LowWater } from './low-water.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
 import { canPost, onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
+import type { ByteDestination } from './sink.ts'
 import { SocketDriver } from './socket-driver.ts'
 import type { TlsInfo } from './tls-info.ts'
+import { byteLengthOf, isSendable, writeTo } from './vectored-write.ts'
 
 /** What every connection can be told. */
 export interface ConnectionOptions {
@@ -40,6 +42,12 @@ export interface ConnectionOptions {
   readonly lowWater?: LowWater
   /** `data` copies Node's Buffers into pages even where this Node.js could do without: for comparison and as a way out. */
   readonly reads?: 'posted' | 'data'
+}
+
+/** How one {@link Connection.receive} waits. */
+export interface ReceiveOptions {
+  /** Gives up the wait when aborted, and leaves the connection as it is. */
+  readonly signal?: AbortSignal
 }
 
 /** A TCP address, or a Unix socket's path. */
@@ -89,6 +97,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   /** Why it broke, or was destroyed. */
   #failure: Error | undefined
   #hasSent: boolean
+  #bytesWritten = 0
   #ending: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -148,9 +157,21 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
    * Rejects with NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or
    * NETMEM_POOL_DESTROYED after all data that arrived before, with NETMEM_CONNECTION_CLOSED or
    * NETMEM_ABORTED at once; and with NETMEM_BUSY while another call waits.
+   * @param options - `signal` gives up the wait with NETMEM_ABORTED. Nothing is lost: the connection stays open, and the next call gets what arrives.
    */
-  receive(): Promise<HostFrag | undefined> {
-    return this.#driver.receive()
+  receive(options?: ReceiveOptions): Promise<HostFrag | undefined> {
+    // Nothing to check is the hot path.
+    return options === undefined ? this.#driver.receive() : this.#receive(options)
+  }
+
+  /** Payload bytes that have arrived so far, those that nobody has taken yet included; without TLS's own. */
+  get bytesRead(): number {
+    return this.#driver.bytesRead
+  }
+
+  /** Payload bytes given to {@link write} so far, those that are not sent yet included; without TLS's own. */
+  get bytesWritten(): number {
+    return this.#bytesWritten
   }
 
   /** Iterates over {@link receive}. */
@@ -168,13 +189,21 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   }
 
   /**
-   * Sends bytes; resolves when they may be used again and more may be written. Rejects with the
-   * codes of {@link receive}, with NETMEM_CONNECTION_CLOSED after {@link end} too, and with
-   * NETMEM_INVALID_ARGUMENT.
+   * Sends bytes, or several pieces in one system call; resolves when they may be used again and
+   * more may be written. Rejects with the codes of {@link receive}, with NETMEM_CONNECTION_CLOSED
+   * after {@link end} too, and with NETMEM_INVALID_ARGUMENT.
+   *
+   * @example
+   * ```ts
+   * const header = new Uint8Array(4)
+   * const payload = new TextEncoder().encode('hello')
+   * new DataView(header.buffer).setUint32(0, payload.length)
+   * await connection.write([header, payload])
+   * ```
    */
-  write(bytes: Uint8Array | string): Promise<void> {
-    if (!(bytes instanceof Uint8Array) && typeof bytes !== 'string') {
-      return Promise.reject(invalid('write() takes a Uint8Array or a string.'))
+  write(data: Uint8Array | string | readonly (Uint8Array | string)[]): Promise<void> {
+    if (!isSendable(data)) {
+      return Promise.reject(invalid('write() takes a Uint8Array, a string, or an array of them.'))
     }
     if (this.#socket.destroyed) return Promise.reject(this.#reason())
     // Node.js would destroy the connection for it.
@@ -187,7 +216,8 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
       )
     }
     this.#hasSent = true
-    return this.#sent((done) => this.#socket.write(bytes, done))
+    this.#bytesWritten += byteLengthOf(data)
+    return this.#sent((done) => writeTo(this.#socket, data, done))
   }
 
   /**
@@ -198,6 +228,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     // What is destroyed has told whoever receives, and what is ended has nothing to receive.
     if (this.#socket.destroyed || this.#socket.writableEnded) return
     this.#hasSent = true
+    this.#bytesWritten += text.length
     this.#socket.write(text, 'latin1')
   }
 
@@ -252,9 +283,9 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return this.#closed
   }
 
-  /** Writes all that arrives to a stream: see {@link pipeTo}. */
+  /** Writes all that arrives to a stream or to another connection: see {@link pipeTo}. */
   pipeTo(
-    destination: Writable | WritableStream<Uint8Array>,
+    destination: Writable | WritableStream<Uint8Array> | ByteDestination,
     options?: PipeOptions,
   ): Promise<number> {
     return pipeTo(this, destination, options)
@@ -275,6 +306,14 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   /** @internal */
   get driver(): SocketDriver {
     return this.#driver
+  }
+
+  async #receive(options: ReceiveOptions): Promise<HostFrag | undefined> {
+    checkObject('receive()', options)
+    const { signal } = options
+    checkSignal(signal)
+    if (signal?.aborted) throw aborted(signal.reason)
+    return this.#driver.receive(signal)
   }
 
   #sent(send: (done: (error?: Error | null) => void) => void): Promise<void> {

@@ -1,11 +1,11 @@
-/** Passing everything that arrives on to a stream. */
+/** Passing everything that arrives on to a stream or another connection. */
 
 import type { Writable } from 'node:stream'
 import type { ReadableFrag } from '../pool/frag.ts'
 import { checkObject, checkSignal, invalid } from './arguments.ts'
 import { aborted } from './connection-error.ts'
 import { Interruption } from './interruption.ts'
-import { type Sink, sinkOf } from './sink.ts'
+import { type ByteDestination, type Sink, sinkOf } from './sink.ts'
 
 /** How frags are passed on. */
 export interface PipeOptions {
@@ -21,9 +21,9 @@ export interface PipeOptions {
 }
 
 /**
- * Writes all that `source` yields to a Node.js or web stream, one frag at a time, and gives each
- * back when its write has completed. Resolves with the number of bytes when the destination has
- * finished.
+ * Writes all that `source` yields to a Node.js or web stream or to a connection, one frag at a
+ * time, and gives each back when its write has completed. Resolves with the number of bytes when
+ * the destination has finished; of a connection, when its peer has been told so by `end()`.
  *
  * Node streams with a readable side (`PassThrough`, `zlib`) complete a write while they still
  * hold its memory, and of a web stream nobody can tell; both get copies unless `borrow` is set.
@@ -41,7 +41,7 @@ export interface PipeOptions {
  */
 export async function pipeTo(
   source: AsyncIterable<ReadableFrag>,
-  destination: Writable | WritableStream<Uint8Array>,
+  destination: Writable | WritableStream<Uint8Array> | ByteDestination,
   options: PipeOptions = {},
 ): Promise<number> {
   checkObject('pipeTo()', options)
