@@ -1,5 +1,6 @@
 /** Threads that hash, this side of them: as many as the machine can spare, ended when idle. */
 
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { HashOrder } from './hash.worker.ts'
@@ -28,6 +29,20 @@ export interface SharedDigest {
   drop(): void
 }
 
+let scriptFound: boolean | undefined
+
+/** False where a bundler has left the thread's script out, or where a bundle does not know its own URL. */
+function hasScript(): boolean {
+  if (scriptFound === undefined) {
+    try {
+      scriptFound = existsSync(new URL('./hash.worker.js', import.meta.url))
+    } catch {
+      scriptFound = false
+    }
+  }
+  return scriptFound
+}
+
 let threads = 0
 const idle: HashThread[] = []
 
@@ -43,7 +58,7 @@ export class HashThread {
   /** Whether it is no longer one of {@link threads}. */
   #left = false
 
-  /** One that nobody uses; `undefined` when the machine has no core to spare. */
+  /** An idle thread or a new one; `undefined` if no core can be spared, or its script is missing. */
   static take(): HashThread | undefined {
     const thread = idle.pop()
     if (thread !== undefined) {
@@ -52,6 +67,7 @@ export class HashThread {
       return thread
     }
     if (threads >= Math.min(MAX_THREADS, availableParallelism() - 1)) return undefined
+    if (!hasScript()) return undefined
     return new HashThread()
   }
 
