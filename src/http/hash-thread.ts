@@ -29,19 +29,20 @@ export interface SharedDigest {
   drop(): void
 }
 
-let scriptFound: boolean | undefined
-
-/** False where a bundler has left the thread's script out, or where a bundle does not know its own URL. */
-function hasScript(): boolean {
-  if (scriptFound === undefined) {
-    try {
-      scriptFound = existsSync(new URL('./hash.worker.js', import.meta.url))
-    } catch {
-      scriptFound = false
-    }
+/**
+ * The thread's script; `undefined` where a bundler has left it out, or where a bundle does not know
+ * its own URL. Not written inside `new Worker()`, which some bundlers rewrite for browsers.
+ */
+function findScript(): URL | undefined {
+  try {
+    const url = new URL('./hash.worker.js', import.meta.url)
+    return existsSync(url) ? url : undefined
+  } catch {
+    return undefined
   }
-  return scriptFound
 }
+
+let script: URL | undefined
 
 let threads = 0
 const idle: HashThread[] = []
@@ -67,13 +68,13 @@ export class HashThread {
       return thread
     }
     if (threads >= Math.min(MAX_THREADS, availableParallelism() - 1)) return undefined
-    if (!hasScript()) return undefined
-    return new HashThread()
+    script ??= findScript()
+    return script === undefined ? undefined : new HashThread(script)
   }
 
-  private constructor() {
+  private constructor(url: URL) {
     threads++
-    this.#worker = new Worker(new URL('./hash.worker.js', import.meta.url), {
+    this.#worker = new Worker(url, {
       // Those of the process may make it read its file in another way.
       execArgv: [],
     })
