@@ -14,10 +14,10 @@ export { type ConnectOptions, connect } from './connect.ts'
 export type {
   Address,
   Connection,
-  ConnectionOptions,
   ConnectionState,
   ReceiveOptions,
 } from './connection.ts'
+export type { ConnectionOptions } from './connection-options.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
 export type { LowWater } from './low-water.ts'
 export { type PipeOptions, pipeTo } from './pipe.ts'
