@@ -91,8 +91,7 @@ function attempt(
   const driver = makeDriver(options, security !== undefined)
   let reads: PostedReads
   try {
-    const dialled = security === undefined ? target : { ...target, tls: security }
-    reads = dial(dialled, driver, copies(options))
+    reads = dial(target, security, driver, copies(options))
   } catch (error) {
     // Certificates that are none, for one.
     throw setUpError('NETMEM_CONNECT_FAILED', where, error)

@@ -148,7 +148,13 @@ export function dial(
   copying: boolean,
 ): PostedReads {
   const { tls: security, ...plain } = options
-  const target = { ...plain, ...(copying ? {} : { onread: onread(reader) }), allowHalfOpen: true }
+  // A `path` on Object.prototype would win over host and port.
+  const target = {
+    path: undefined,
+    ...plain,
+    ...(copying ? {} : { onread: onread(reader) }),
+    allowHalfOpen: true,
+  }
   const socket =
     security === undefined ? net.connect(target) : tls.connect({ ...security, ...target })
   socket.pause()
