@@ -141,17 +141,15 @@ export function canPost(): boolean {
 
 /** Connects; the socket does not read before `resume`. */
 export function dial(
-  options: (net.TcpNetConnectOpts | net.IpcNetConnectOpts) & {
-    readonly tls?: tls.ConnectionOptions
-  },
+  options: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
+  security: tls.ConnectionOptions | undefined,
   reader: Reader,
   copying: boolean,
 ): PostedReads {
-  const { tls: security, ...plain } = options
   // A `path` on Object.prototype would win over host and port.
   const target = {
     path: undefined,
-    ...plain,
+    ...options,
     ...(copying ? {} : { onread: onread(reader) }),
     allowHalfOpen: true,
   }
