@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { inside, jsonOf, netmem, run } from './cli.test.helper.ts'
 import { median, table } from './demo/table.ts'
 
-describe('netmem demo', { timeout: 60_000 }, () => {
+describe('netmem demo', () => {
   it('measures three receivers, each of which has every byte right', async () => {
     const ended = await run(['demo', '--bytes', '64MiB', '--rounds', '2', '--json'])
     const report = jsonOf(ended)

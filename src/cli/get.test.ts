@@ -23,7 +23,7 @@ const noTerminal =
     : 'the terminal is that of `script` of util-linux'
 const sha256 = createHash('sha256').update(data).digest('hex')
 
-describe('netmem get', { timeout: 60_000 }, () => {
+describe('netmem get', () => {
   const file = temporaryFolder()
   let breaks = 0
   const requests: http.IncomingMessage[] = []

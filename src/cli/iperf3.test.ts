@@ -12,7 +12,7 @@ function client(port: number, ...flags: string[]): Running {
   return new Running(IPERF3, ['-c', '127.0.0.1', '-p', String(port), ...flags])
 }
 
-describe('netmem iperf3', { skip, timeout: 60_000 }, () => {
+describe('netmem iperf3', { skip }, () => {
   it('prints what iperf3 prints', async () => {
     const server = netmem('iperf3', '--port', '0', '--once')
     assert.equal((await client(await server.port(), '-n', '64M', '-P', '2').ended).code, 0)

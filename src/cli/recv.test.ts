@@ -23,7 +23,7 @@ function connectTo(port: number): net.Socket {
   return net.connect(port, '127.0.0.1').on('error', () => undefined)
 }
 
-describe('netmem recv', { timeout: 60_000 }, () => {
+describe('netmem recv', () => {
   const file = temporaryFolder()
   const given = file('given')
   writeFileSync(given, data)

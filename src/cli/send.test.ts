@@ -34,7 +34,7 @@ async function portOf(server: net.Server): Promise<number> {
   return address.port
 }
 
-describe('netmem send', { timeout: 60_000 }, () => {
+describe('netmem send', () => {
   const file = temporaryFolder()
   const given = file('given')
   writeFileSync(given, data)

@@ -12,7 +12,7 @@ async function getMany(url: string, count: number, options: object): Promise<voi
   await Promise.all(Array.from({ length: count }, () => getInto(url, new Uint8Array(1), options)))
 }
 
-describe('the connection cache', { timeout: 60_000 }, () => {
+describe('the connection cache', () => {
   it('keeps as many as it may, of one origin and of all', () =>
     transferring(async (options) => {
       await using a = await serve((_, response) => setTimeout(() => response.end('x'), 5))

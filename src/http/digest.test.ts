@@ -11,7 +11,7 @@ const BIG = undefined
 const SMALL = 1000
 const cuts = fc.array(fc.integer({ min: 1, max: 900_000 }), { minLength: 1, maxLength: 8 })
 
-describe('digests', { timeout: 60_000 }, () => {
+describe('digests', () => {
   for (const [where, length] of [
     ['a thread', BIG],
     ['this thread', SMALL],
@@ -99,7 +99,7 @@ describe('digests', { timeout: 60_000 }, () => {
   })
 })
 
-describe('a process that has got something', { timeout: 60_000 }, () => {
+describe('a process that has got something', () => {
   it('ends at once, with connections and threads at rest', () => {
     const program = `
       import http from 'node:http'

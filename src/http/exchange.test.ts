@@ -34,7 +34,7 @@ function isUntouched(memory: Uint8Array): boolean {
   return memory.every((byte) => byte === 7)
 }
 
-describe('a body that comes with its head', { timeout: 60_000 }, () => {
+describe('a body that comes with its head', () => {
   it('is taken where it arrived, over one connection, without a frag', () =>
     transferring(async (options) => {
       await using server = await serveRaw((socket, _, count) => {
@@ -195,7 +195,7 @@ describe('a body that comes with its head', { timeout: 60_000 }, () => {
     }))
 })
 
-describe('the time of a connection that is used again', { timeout: 60_000 }, () => {
+describe('the time of a connection that is used again', () => {
   it('begins anew: neither the rest before counts, nor its limit', () =>
     transferring(async (options) => {
       await using keepAlive = disposable(new ConnectionCache({ idleTimeoutMs: 30 }))
@@ -238,7 +238,7 @@ function disposable(cache: ConnectionCache): AsyncDisposable & { readonly cache:
   }
 }
 
-it('a connection has the low-water mark that the transfer was given', { timeout: 60_000 }, () =>
+it('a connection has the low-water mark that the transfer was given', () =>
   transferring(async (options) => {
     const large = Buffer.alloc(64 * 1024 * 1024)
     await using server = await serve((_, response) => response.end(large))
@@ -253,5 +253,4 @@ it('a connection has the low-water mark that the transfer was given', { timeout:
       await getInto(server.url, memory, { ...options, keepAlive: false, lowWater })
     }
     assert.equal(marks[0], 4 * 1024 * 1024)
-  }),
-)
+  }))

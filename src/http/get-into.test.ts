@@ -41,7 +41,7 @@ const framings = {
   },
 }
 
-describe('getInto', { timeout: 60_000 }, () => {
+describe('getInto', () => {
   for (const [framing, handler] of Object.entries(framings)) {
     it(`fills memory of every kind, framed by ${framing}`, () =>
       transferring(async (options) => {

@@ -24,7 +24,7 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-describe('nginx', { skip, timeout: 60_000 }, () => {
+describe('nginx', { skip }, () => {
   let nginx: ChildProcess | undefined
   let url = ''
   let secureUrl = ''

@@ -20,7 +20,7 @@ const large = Buffer.concat([content, content, content, content])
 const SIZE = large.length
 const OTHER = Buffer.from(large).reverse()
 
-describe('parallel ranges', { timeout: 60_000 }, () => {
+describe('parallel ranges', () => {
   it('make up the same body, in memory and in a file', () =>
     transferring(async (options) => {
       let most = 0

@@ -49,7 +49,7 @@ const ends: Record<string, (socket: net.Socket) => void> = {
   stalls: () => {},
 }
 
-describe('a transfer that breaks', { timeout: 60_000 }, () => {
+describe('a transfer that breaks', () => {
   for (const [what, end] of Object.entries(ends)) {
     it(`goes on when the server ${what}, into memory, a file and a pool`, () =>
       transferring(async (options) => {
@@ -403,7 +403,7 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
     }))
 })
 
-describe('a file that is gone on with', { timeout: 60_000 }, () => {
+describe('a file that is gone on with', () => {
   /** Fails once with what came kept, and then goes on. */
   async function interrupted(url: string, path: string, options: object): Promise<void> {
     const code = await codeOf(getInto(url, { path, resume: true }, { ...options, retries: 0 }))

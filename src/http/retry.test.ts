@@ -32,7 +32,7 @@ describe('Retry-After', () => {
   }
 })
 
-describe('a server that is busy', { timeout: 60_000 }, () => {
+describe('a server that is busy', () => {
   it('is waited for longer each time', () =>
     transferring(async (options) => {
       const at: number[] = []

@@ -28,7 +28,7 @@ function secure(options: https.ServerOptions = {}): Promise<TestServer> {
   return listening(server, 'https')
 }
 
-describe('https', { skip: noTls, timeout: 60_000 }, () => {
+describe('https', { skip: noTls }, () => {
   it('brings the same bytes to each destination, on one connection each', () =>
     transferring(async (options) => {
       const wish = { ...options, tls: { ca: some(certificate).cert }, sha256: sha256(content) }

@@ -52,7 +52,7 @@ function proxying(asked: string[]): Promise<TestServer> {
   return listening(proxy)
 }
 
-describe('what goes through undici', { timeout: 60_000 }, () => {
+describe('what goes through undici', () => {
   beforeEach(() => {
     for (const name of NAMES) delete process.env[name]
   })

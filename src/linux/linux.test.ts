@@ -74,7 +74,7 @@ describe('hugeMemory', { skip }, () => {
   })
 })
 
-describe('lowWater', { skip, timeout: 20_000 }, () => {
+describe('lowWater', { skip }, () => {
   it('keeps a socket from being read before there is as much', async () => {
     const set = await lowWater()
     const server = net.createServer().listen(0, '127.0.0.1')

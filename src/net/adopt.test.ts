@@ -10,6 +10,7 @@ import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { type AdoptOptions, adopt } from './adopt.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -97,7 +98,12 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
           await sent
           const echoed = once(theirs, 'end')
           theirs.resume()
-          if (reads === 'posted') await new Promise((resolve) => setTimeout(resolve, 60))
+          if (reads === 'posted') {
+            // Timers of one length fire in the order in which they were set: the old socket's would be first.
+            const later = new net.Socket().setTimeout(50)
+            await once(later, 'timeout')
+            later.destroy()
+          }
           if (kind === 'tls') assert.match(some(connection.tls).cipher, /TLS|ECDHE/)
           if (reads === 'posted') await connection.write('x')
           await connection.close()
@@ -143,10 +149,10 @@ for (const reads of ['posted', 'data'] as const) {
     let connection: Connection | undefined
     server.on('upgrade', (_request, socket, head) => {
       // An upgrade may wait for something before it is taken over.
-      setTimeout(() => {
+      void turns().then(() => {
         connection = adopt(socket, { pool, head, reads })
         void connection.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n')
-      }, 20)
+      })
     })
     const { port } = await listening(server, 'tcp4')
     const client = net.connect({ port: some(port), host: '127.0.0.1' })

@@ -6,7 +6,7 @@ import { State } from './protocol.ts'
 import { ask, COOKIE, OTHER, outcome, Peer } from './scripted-client.test.helper.ts'
 import { serveIperf3 } from './server.ts'
 
-describe('an iperf3 server, busy and at its end', { timeout: 20_000 }, () => {
+describe('an iperf3 server, busy and at its end', () => {
   it('turns away other clients, a stream too many, and a stream too late', async () => {
     const denied = async (peer: Peer) => {
       assert.deepEqual(await peer.heard(1), [State.accessDenied])

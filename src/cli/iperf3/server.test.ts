@@ -24,7 +24,7 @@ interface Run {
   }>
 }
 
-describe('an iperf3 server, to the iperf3 client', { skip, timeout: 60_000 }, () => {
+describe('an iperf3 server, to the iperf3 client', { skip }, () => {
   const pool = createPool(hostProvider({ pages: 64 }))
   const abort = new AbortController()
   const summaries: Iperf3Summary[] = []
