@@ -64,7 +64,7 @@ describe('nginx', { skip }, () => {
     nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
     url = `http://127.0.0.1:${port}/`
     secureUrl = `https://127.0.0.1:${securePort}/`
-    for (let i = 0; i < 200; i++) {
+    while (nginx.exitCode === null) {
       const socket = net.connect(port, '127.0.0.1')
       const connected = await once(socket, 'connect').then(
         () => true,
