@@ -40,26 +40,35 @@ export async function settled<T>(value: () => T, count = 50): Promise<T> {
 interface VirtualTimer {
   readonly callback: () => void
   readonly ms: number
+  readonly repeats: boolean
   dueAt: number
   sequence: number
 }
 
 /**
- * A clock that only its test moves. While the test runs, the global `setTimeout`, `clearTimeout` and
- * `performance.now` are this clock's. Timers of Node.js itself, and of `node:timers/promises`, stay
- * real. (Mock timers of `node:test` do not support `refresh()` of a timer that has fired.)
+ * A clock that only its test moves. While the test runs, the global timers and `performance.now` are
+ * this clock's. Timers of Node.js itself, and of `node:timers/promises`, stay real. (Mock timers of `node:test` do not support `refresh()` of a timer that has fired.)
  */
 export class VirtualClock {
   #now = performance.now()
   #sequence = 0
   readonly #timers = new Set<VirtualTimer>()
 
-  constructor({ mock }: TestContext) {
+  constructor({ mock }: Pick<TestContext, 'mock'>) {
     mock.method(performance, 'now', () => this.#now)
-    mock.method(globalThis, 'setTimeout', (callback: () => void, ms: number) =>
-      this.#start({ callback, ms, dueAt: 0, sequence: 0 }),
-    )
-    mock.method(globalThis, 'clearTimeout', (timer: VirtualTimer) => this.#timers.delete(timer))
+    for (const repeats of [false, true]) {
+      mock.method(
+        globalThis,
+        repeats ? 'setInterval' : 'setTimeout',
+        (callback: () => void, ms: number) =>
+          this.#start({ callback, ms, repeats, dueAt: 0, sequence: 0 }),
+      )
+      mock.method(
+        globalThis,
+        repeats ? 'clearInterval' : 'clearTimeout',
+        (timer: VirtualTimer) => void this.#timers.delete(timer),
+      )
+    }
   }
 
   /** Timers that have not fired. */
@@ -76,7 +85,8 @@ export class VirtualClock {
         .sort((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence)
       if (next === undefined) break
       this.#now = Math.max(this.#now, next.dueAt)
-      this.#timers.delete(next)
+      if (next.repeats) next.dueAt += next.ms
+      else this.#timers.delete(next)
       next.callback()
     }
     this.#now = end
