@@ -266,7 +266,7 @@ for (const way of ways(['tcp4', 'tls'])) {
       async ({ connection, peer }) => {
         // Timers of one length fire in the order in which they were last set.
         const over: string[] = []
-        const before = new net.Socket().setTimeout(400, () => over.push('set before it moved'))
+        const before = new net.Socket().setTimeout(1_000, () => over.push('set before it moved'))
         peer.write('x')
         some(await connection.receive()).release()
         assert.equal(await rejection(connection.receive()), 'NETMEM_TIMEOUT')
@@ -274,7 +274,7 @@ for (const way of ways(['tcp4', 'tls'])) {
         assert.deepEqual(over, ['set before it moved', 'the connection'])
         before.destroy()
       },
-      { idleTimeoutMs: 400 },
+      { idleTimeoutMs: 1_000 },
     ),
   )
 }
