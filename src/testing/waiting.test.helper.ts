@@ -50,7 +50,8 @@ interface VirtualTimer {
  * this clock's. Timers of Node.js itself, and of `node:timers/promises`, stay real. (Mock timers of `node:test` do not support `refresh()` of a timer that has fired.)
  */
 export class VirtualClock {
-  #now = performance.now()
+  /** Whole milliseconds, so that differences are exact. */
+  #now = Math.ceil(performance.now())
   #sequence = 0
   readonly #timers = new Set<VirtualTimer>()
 
