@@ -10,7 +10,7 @@ const fixture = (name: string): string => join('src', 'stack', 'link', 'capture'
 
 const SHA256 = 'c5285ab391cc8c24dfc02f302d030e6ddd40b15ed42b9de6aea6f5f86a16237b'
 
-describe('netmem replay', { timeout: 60_000 }, () => {
+describe('netmem replay', () => {
   const file = temporaryFolder()
 
   it('shows every flow, in a table', async () => {
