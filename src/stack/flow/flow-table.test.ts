@@ -20,7 +20,6 @@ test('a key says who talks to whom', () => {
   assert.equal(`${four}`, '255.0.2.129:65535 > 192.0.2.2:1')
   assert.equal(`${four.reversed()}`, '192.0.2.2:1 > 255.0.2.129:65535')
   assert.ok(four.reversed().reversed().equals(four))
-  assert.equal(four.reversed().reversed().hash, four.hash)
   assert.ok(!four.reversed().equals(four))
   assert.equal(four.protocol, 6)
   for (const [groups, text] of [
