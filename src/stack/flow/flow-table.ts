@@ -23,6 +23,8 @@ export interface FlowTableStats {
   readonly otherPackets: number
   /** Packets whose headers contradict themselves or are cut. */
   readonly malformed: number
+  /** TCP and UDP packets in which the NIC has found a wrong checksum. */
+  readonly badChecksum: number
   /** Packets of flows that there was no room for. */
   readonly tableFull: number
   /** Bytes of Ethernet padding and trailers that were cut off. */
@@ -49,6 +51,7 @@ export class FlowTable<F> {
   #matched = 0
   #otherPackets = 0
   #malformed = 0
+  #badChecksum = 0
   #tableFull = 0
   #paddingBytes = 0
 
@@ -74,7 +77,8 @@ export class FlowTable<F> {
 
   /**
    * The flow of a packet, made if it is new; `undefined` where it has none, counted by reason. Sets
-   * where its payload begins and cuts padding off. The skb remains the caller's.
+   * where its payload begins and cuts padding off. The skb remains the caller's. A packet with a
+   * wrong checksum has no flow, as in every receiver; its layout and key are there all the same.
    */
   demux(skb: AnySkb): F | undefined {
     const { layout } = this
@@ -84,11 +88,15 @@ export class FlowTable<F> {
       else this.#otherPackets++
       return undefined
     }
-    this.#matched++
     skb.payloadOffset = layout.headerLength
     const padding = skb.payloadLength - layout.payloadLength
     if (padding > 0) this.#paddingBytes += skb.trimEnd(padding)
     this.key.read(layout, skb.head)
+    if (skb.checksumBad) {
+      this.#badChecksum++
+      return undefined
+    }
+    this.#matched++
     return this.findOrMake(this.key)
   }
 
@@ -138,6 +146,7 @@ export class FlowTable<F> {
       matched: this.#matched,
       otherPackets: this.#otherPackets,
       malformed: this.#malformed,
+      badChecksum: this.#badChecksum,
       tableFull: this.#tableFull,
       paddingBytes: this.#paddingBytes,
     }

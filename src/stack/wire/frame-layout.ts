@@ -61,6 +61,8 @@ const ETHERTYPE_IPV6 = 0x86dd
 const JUMBO_PAYLOAD = 0xc2
 /** A longer packet needs a length of 0 in its IP header. */
 const MAX_IP_BYTES = 0xffff
+/** More than any packet: BIG TCP ends at 512 KiB (Linux, GSO_MAX_SIZE). */
+const MAX_JUMBO_BYTES = 2 ** 20
 const TCP = 6
 const UDP = 17
 /** IPv6 extension headers with the length format of RFC 6564: hop-by-hop, routing, destination. */
@@ -122,6 +124,19 @@ export function parseFrame(
   else if (etherType === ETHERTYPE_IPV6) parseIpv6(bytes, offset, end, onWire, into)
   else into.kind = FrameKind.other
   return into
+}
+
+/**
+ * Reads a frame as {@link parseFrame} does, and believes the packet's own lengths: a capture may have
+ * cut the frame without saying so.
+ */
+export function parseCutFrame(
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  into: FrameLayout,
+): FrameLayout {
+  return parseFrame(bytes, offset, length, into, MAX_JUMBO_BYTES)
 }
 
 /** RFC 791, 3.1. */
