@@ -9,7 +9,7 @@ import type { FrameLayout } from '../wire/frame-layout.ts'
 
 /** The longest frame without jumbo frames: 1500 bytes, two VLAN tags, the Ethernet header. Longer ones may have been merged or not yet cut. */
 const LONGEST_FRAME = 1522
-/** Wrong checksums in a row from a sender without right ones, and no damage. */
+/** As many wrong checksums from a sender without any right one are no damage. */
 const SENDER_HELD = 8
 /** Packets held of all senders: few, since each keeps a buffer. */
 const MAX_HELD = 16
@@ -18,8 +18,8 @@ const MAX_SENDERS = 2 ** 17
 
 /** All that comes from one address. */
 export class Sender {
-  /** Packets whose checksum is right, or right as far as it goes (partial). */
-  right = 0
+  /** A packet had a right checksum, or one that is right as far as it goes (partial). */
+  hasRight = false
   /** One of them was longer than {@link LONGEST_FRAME}. */
   rightLong = false
   /** Packets with wrong checksums that wait for a right one, which would condemn them. */
@@ -61,7 +61,7 @@ export class SenderChecksums {
 
   /** Notes a packet with right checksums. What is held of its sender was damaged. */
   sawRight(sender: Sender, skb: AnySkb, layout: FrameLayout): void {
-    sender.right++
+    sender.hasRight = true
     if (!sender.rightLong) {
       const bytes = layout.headerLength + layout.payloadLength / skb.segments
       sender.rightLong = bytes > LONGEST_FRAME
@@ -74,7 +74,7 @@ export class SenderChecksums {
   judge(sender: Sender, layout: FrameLayout): Verdict {
     const isLong = layout.headerLength + layout.payloadLength > LONGEST_FRAME
     if (isLong && !sender.rightLong) return 'take'
-    if (sender.right > 0) return 'drop'
+    if (sender.hasRight) return 'drop'
     return sender.offloads ? 'take' : 'hold'
   }
 
