@@ -36,6 +36,25 @@ describe('netmem replay', () => {
     assert.match(ends[1]?.out.toString() ?? '', /^without a flow: 14 not split, on a queue of dev/m)
   })
 
+  it('leaves out what is damaged, and says so', async () => {
+    const capture = readFileSync(fixture('tcp-sack.pcap'))
+    // The last byte of the fifth frame, which has data.
+    let at = 24
+    for (let frame = 0; frame < 5; frame++) at += 16 + capture.readUInt32LE(at + 8)
+    capture[at - 1] = (capture[at - 1] ?? 0) ^ 1
+    writeFileSync(file('damaged.pcap'), capture)
+    const verified = await run(['replay', file('damaged.pcap')])
+    assert.match(verified.out.toString(), /^without a flow: 1 with a wrong checksum$/m)
+    const ignored = await run(['replay', file('damaged.pcap'), '--checksums', 'ignore'])
+    assert.doesNotMatch(ignored.out.toString(), /wrong checksum/)
+  })
+
+  it('says that a folder is no capture', async () => {
+    const { code, err } = await run(['replay', 'src'])
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: NETMEM_CAPTURE_INVALID: src is a folder, not a capture\. Name a p/)
+  })
+
   it('says it in JSON, of either memory', async () => {
     for (const memory of ['page', 'device']) {
       const options = ['--memory', memory, '--queues', '4', '--json']
