@@ -11,7 +11,7 @@ const memory = new Uint8Array(8)
 const secrets = { cookie: 'a=b', 'X-Other': 'c' }
 const authorization = { bearer: 'secret' }
 
-describe('redirects', { timeout: 60_000 }, () => {
+describe('redirects', () => {
   for (const status of [301, 302, 303, 307, 308]) {
     it(`are followed with ${status}, relative ones as well, on the same connection`, () =>
       transferring(async (options) => {

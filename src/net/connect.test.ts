@@ -7,6 +7,7 @@ import { createPool, dualPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { codeOf, some } from '../testing/pools.test.helper.ts'
 import { testDeviceProvider } from '../testing/test-device-provider.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { type ConnectOptions, connect } from './connect.ts'
 import {
   certificate,
@@ -202,12 +203,18 @@ for (const reads of ['posted', 'data'] as const) {
   test(`what the server says at once is not lost (${reads})`, { skip: noTls }, async () => {
     for (const kind of ['tcp4', 'tls'] as const) {
       const pool = createPool(hostProvider({ pages: 4, pageSize: 65_536 }))
-      const server = serve(kind, (socket) => socket.end(pattern(0, 300_000)))
+      let sent = false
+      const server = serve(kind, (socket) =>
+        socket.end(pattern(0, 300_000), () => {
+          sent = true
+        }),
+      )
       const where = await listening(server, kind)
       const tls = kind === 'tls' ? { tls: { ca: some(certificate).cert } } : {}
       const connection = await connect({ pool, ...where, ...tls, reads })
       // Nothing is read before somebody receives, TLS excepted.
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      if (kind !== 'tls') await until(() => sent, 'all is sent')
+      await turns()
       assert.ok(kind === 'tls' || (pool.out === 0 && pool.stats().copied.bytes === 0))
       assert.equal(await receiveAll(connection), 300_000)
       await connection.close()
