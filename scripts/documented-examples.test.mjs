@@ -18,10 +18,10 @@ function examplesOf(file) {
   const text = readFileSync(join(root, file), 'utf8')
   const fences = file.endsWith('.md')
     ? text.matchAll(/^```ts\n(.*?)^```/gms)
-    : text.matchAll(/^ \* ```ts\n(.*?)^ \* ```/gms)
+    : text.matchAll(/^ +\* ```ts\n(.*?)^ +\* ```/gms)
   return [...fences].map(([, code], at) => ({
     name: `${file.replace(/\W+/g, '-')}-${at + 1}`,
-    code: file.endsWith('.md') ? code : code.replace(/^ \* ?/gm, ''),
+    code: file.endsWith('.md') ? code : code.replace(/^ +\* ?/gm, ''),
   }))
 }
 

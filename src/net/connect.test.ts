@@ -242,3 +242,54 @@ test('the pool of these tests', async () => {
   )
   await endAll(pool)
 })
+
+test('TLS tells the server which of its names is meant, with and without options', {
+  skip: noTls,
+}, async () => {
+  const names: unknown[] = []
+  const server = serve('tls', (socket) => {
+    names.push(Reflect.get(socket, 'servername'))
+    socket.end()
+  })
+  const where = await listening(server, 'tls')
+  const pool = createPool(hostProvider({ pages: 1 }))
+  const own = { rejectUnauthorized: false }
+  for (const [host, tls] of [
+    ['localhost', own],
+    ['127.0.0.1', own],
+    ['localhost', { ...own, servername: 'other.test' }],
+    ['127.0.0.1', { ...own, servername: 'other.test' }],
+  ] as const) {
+    const connection = await connect({ pool, ...where, host, tls })
+    assert.equal(await connection.receive(), undefined)
+    await connection.close()
+  }
+  assert.deepEqual(names, ['localhost', false, 'other.test', 'other.test'])
+  server.close()
+  await endAll(pool)
+})
+
+test("an option on Object.prototype is not the caller's", () =>
+  withServer(
+    () => {},
+    async (options) => {
+      const polluted = { path: '/nowhere.sock', tls: true, reads: 'none' }
+      for (const [name, value] of Object.entries(polluted)) {
+        Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true })
+        try {
+          const connection = await connect(options)
+          assert.equal(connection.tls, undefined)
+          connection.destroy()
+        } finally {
+          Reflect.deleteProperty(Object.prototype, name)
+        }
+      }
+    },
+  ))
+
+test('an unknown option is an error', async () => {
+  const pool = createPool(hostProvider({ pages: 1 }))
+  const misspelt = { pool, port: 1, conectTimeoutMs: 5 }
+  assert.equal(await rejection(connect(misspelt)), 'NETMEM_INVALID_ARGUMENT')
+  await endAll(pool)
+})

@@ -45,6 +45,34 @@ for (const way of ways()) {
     }),
   )
 
+  test(`a wait that is given up loses nothing (${way.name})`, { skip: way.skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      const stop = new AbortController()
+      const waiting = connection.receive({ signal: stop.signal })
+      stop.abort()
+      assert.equal(await rejection(waiting), 'NETMEM_ABORTED')
+      assert.equal(
+        await rejection(connection.receive({ signal: stop.signal })),
+        'NETMEM_ABORTED',
+        'an aborted signal does not wait',
+      )
+      assert.equal(connection.state.kind, 'open')
+      const other = new AbortController()
+      const received = connection.receive({ signal: other.signal })
+      peer.write('abc')
+      const frag = some(await received)
+      assert.equal(Buffer.from(frag.bytes).toString(), 'abc')
+      frag.release()
+      // The signal is done with: it aborts no later wait.
+      const later = connection.receive()
+      other.abort()
+      peer.end('def')
+      const last = some(await later)
+      assert.equal(last.length, 3)
+      last.release()
+    }),
+  )
+
   test(`what was delivered is not overwritten (${way.name})`, { skip: way.skip }, () =>
     withEnds(
       way,
