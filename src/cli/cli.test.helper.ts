@@ -2,12 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
+import { until } from '../testing/waiting.test.helper.ts'
 import { type Fields, isFields, parseFields } from './iperf3/fields.ts'
 
 /** The built program. */
@@ -26,7 +28,7 @@ export class Running {
   readonly #out: Buffer[] = []
   #err = ''
   #closed = false
-  #wake: () => void = () => undefined
+  #waiting: (() => void)[] = []
 
   /** `env` is added to the environment. */
   constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
@@ -66,10 +68,12 @@ export class Running {
       const match = pattern.exec(text())
       if (match !== null) return match
       assert.ok(!this.#closed, `it ended, and said: ${text()}`)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** The port that it listens on. */
@@ -138,4 +142,25 @@ export function unlessInstalled(program: string, args: readonly string[]): false
   return spawnSync(program, args, { stdio: 'ignore' }).error === undefined
     ? false
     : `${program} is not installed: \`apt-get install ${PACKAGES[program] ?? program}\``
+}
+
+const TCP_TABLE = '/proc/net/tcp'
+
+/** False, or why a test with {@link readByPeer} is to be skipped. */
+export const noTcpTable: false | string =
+  !existsSync(TCP_TABLE) && `what another process has read is in ${TCP_TABLE} (Linux)`
+
+/** Waits until the process at the other end of an IPv4 connection has read all that was written. */
+export async function readByPeer(socket: net.Socket): Promise<void> {
+  const port = (number = 0): string => number.toString(16).toUpperCase().padStart(4, '0')
+  const [local, remote] = [port(socket.localPort), port(socket.remotePort)]
+  // proc(5): the addresses of both ends, the state, and what waits to be sent and to be read.
+  const row = (from: string, to: string): RegExp =>
+    new RegExp(`:${from} \\w+:${to} \\w+ (\\w+):(\\w+)`)
+  await until(() => {
+    const table = readFileSync(TCP_TABLE, 'utf8')
+    const unsent = row(local, remote).exec(table)?.[1]
+    const unread = row(remote, local).exec(table)?.[2]
+    return socket.writableLength === 0 && Number(unsent) === 0 && Number(unread) === 0
+  }, 'the other end has read all')
 }

@@ -18,7 +18,7 @@ import {
   temporaryFolder,
 } from './cli.test.helper.ts'
 
-describe('netmem get, as asked', { timeout: 120_000 }, () => {
+describe('netmem get, as asked', () => {
   const file = temporaryFolder()
 
   it('takes the short forms that people know, and logs in', async () => {

@@ -9,7 +9,7 @@ const noFull = existsSync('/dev/full') ? false : 'there is no /dev/full'
 
 const COMMANDS = ['demo', 'get', 'recv', 'send', 'iperf3', 'replay', 'doctor']
 
-describe('netmem', { timeout: 60_000 }, () => {
+describe('netmem', () => {
   it('has help with examples and exit codes everywhere', async () => {
     const helps = await Promise.all(
       [[], ...COMMANDS.map((command) => [command])].map((path) => run([...path, '--help'])),

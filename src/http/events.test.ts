@@ -13,7 +13,7 @@ function line(event: GetEvent): string {
   return `retry ${event.attempt}`
 }
 
-describe('onEvent', { timeout: 60_000 }, () => {
+describe('onEvent', () => {
   it('is told of requests, heads and attempts, in their order', () =>
     transferring(async (options) => {
       let busy = true

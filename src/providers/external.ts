@@ -1,6 +1,6 @@
 /** Pages in memory that the caller has already. */
 
-import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError, type OptionNames, ownOptions } from '../errors.ts'
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
 import { markUntransferable } from './untransferable.ts'
@@ -9,6 +9,14 @@ import { markUntransferable } from './untransferable.ts'
 export interface BufferSource {
   readonly buffer: ArrayBufferLike
 }
+
+/** How {@link externalProvider} cuts memory into pages. */
+export interface ExternalOptions {
+  /** Bytes of each page: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
+  readonly pageSize?: number
+}
+
+const NAMES: OptionNames<ExternalOptions> = { pageSize: true }
 
 /**
  * Provides pages of the caller's memory, from its first byte to the last whole page: any
@@ -29,9 +37,10 @@ export interface BufferSource {
  */
 export function externalProvider(
   memory: ArrayBufferLike | BufferSource,
-  options: { readonly pageSize?: number } = {},
+  options: ExternalOptions = {},
 ): PageProvider {
-  const pageSize = checkPageSize(options.pageSize ?? DEFAULT_PAGE_SIZE)
+  const own = ownOptions('externalProvider()', options, NAMES)
+  const pageSize = checkPageSize(own.pageSize ?? DEFAULT_PAGE_SIZE)
   const buffer = bufferOf(memory)
   const first = buffer()
   const offset = ArrayBuffer.isView(memory) ? memory.byteOffset : 0
@@ -43,7 +52,7 @@ export function externalProvider(
       `${length} bytes hold no page of ${pageSize}; give more memory or a smaller pageSize.`,
     )
   }
-  const provider = pagesOver(buffer, offset, checkLayout({ pages, pageSize }))
+  const provider = pagesOver(buffer, offset, checkLayout('externalProvider()', { pages, pageSize }))
   if (first instanceof ArrayBuffer) {
     if (ArrayBuffer.isView(memory) || memory instanceof ArrayBuffer) markUntransferable(first)
     return provider

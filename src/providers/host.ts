@@ -20,7 +20,7 @@ import { markUntransferable } from './untransferable.ts'
  * ```
  */
 export function hostProvider(layout: PageLayout): PageProvider {
-  const checked = checkLayout(layout)
+  const checked = checkLayout('hostProvider()', layout)
   const buffer = allocate(checked, alignedBuffer)
   markUntransferable(buffer)
   return pagesOver(() => buffer, 0, checked)

@@ -19,7 +19,7 @@ import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout
  * ```
  */
 export function sharedProvider(layout: PageLayout): PageProvider {
-  const checked = checkLayout(layout)
+  const checked = checkLayout('sharedProvider()', layout)
   const buffer = allocate(checked, alignedSharedBuffer)
   return { ...pagesOver(() => buffer, 0, checked), shared: { buffer, offset: 0 } }
 }

@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Authorization } from '../../http/index.ts'
-import { authorizationValue, checkHeaders } from '../../http/request.ts'
+import { authorizationValue, headerFields } from '../../http/request.ts'
 import { describeError, usage } from '../exit.ts'
 import { parseSize } from '../size.ts'
 
@@ -28,7 +28,7 @@ export function parseHeader(text: string): readonly [string, string] {
   const name = text.slice(0, Math.max(0, colon)).trim()
   if (name === '') throw new RangeError(`'${text}' is no header field; write Name: value`)
   const value = text.slice(colon + 1).trim()
-  checkHeaders({ [name]: value })
+  headerFields({ [name]: value })
   return [name, value]
 }
 
