@@ -7,9 +7,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 
 /** A destination's name up to this length begins the name of its part. */
-const LONGEST_STEM_BYTES = 96
+const LONGEST_STEM_BYTES = 80
 /** Bytes of a longer name that are kept. A digest of the whole name follows them. */
-const SHORTENED_BYTES = 64
+const SHORTENED_BYTES = 62
 const PART_BYTES = 8
 const OWNER_BYTES = 10
 

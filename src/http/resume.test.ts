@@ -491,6 +491,61 @@ describe('a file that is gone on with', () => {
       }
     }))
 
+  it('is compared, not fetched again, when it is complete', () =>
+    transferring(async (options) => {
+      const date = new Date(1_700_000_000_000).toUTCString()
+      const heads: string[] = []
+      let [bytes, modified] = [content, date]
+      await using server = await serveRaw((socket, request) => {
+        heads.push(request)
+        const fields = `Last-Modified: ${modified}\r\nDate: ${new Date().toUTCString()}\r\nETag: "1"\r\n`
+        const first = firstOf(request)
+        const condition = /^if-range: (.*)\r$/im.exec(request)?.[1] ?? modified
+        if (first === 0 || condition !== modified) {
+          socket.write(`HTTP/1.1 200 OK\r\n${fields}Content-Length: ${bytes.length}\r\n\r\n`)
+          socket.write(bytes)
+        } else {
+          const range = `Content-Range: bytes */${bytes.length}\r\n`
+          socket.write(`HTTP/1.1 416 No\r\n${fields}${range}Content-Length: 0\r\n\r\n`)
+        }
+      })
+      const { at, names } = freshFolder()
+      const destination = { path: at('f'), resume: true }
+      await getInto(server.url, destination, options)
+      const told: unknown[] = []
+      const onHead = (head: ResponseHead, length: number | undefined, from: number): void => {
+        told.push(head.status, length, from)
+      }
+      for (const sha of [false, true, sha256(content)]) {
+        const result = await getInto(server.url, destination, { ...options, sha256: sha, onHead })
+        assert.equal(result.bytes, SIZE)
+        assert.equal(result.sha256, sha === false ? undefined : sha256(content))
+      }
+      assert.deepEqual(told, [416, SIZE, SIZE, 416, SIZE, SIZE, 416, SIZE, SIZE])
+      assert.match(heads[1] ?? '', new RegExp(`^if-range: ${date}\r$`, 'im'))
+      // The digest says that it is right, whatever its date.
+      writeFileSync(at('g'), content)
+      const other = { path: at('g'), resume: true }
+      await getInto(server.url, other, { ...options, sha256: sha256(content) })
+      assert.match(heads.at(-1) ?? '', new RegExp(`^range: bytes=${SIZE}-\r$`, 'im'))
+      // One that has changed is fetched, as is one of no known version, or of a wrong digest.
+      const fetched = (path: string, wish: object = {}): Promise<unknown> => {
+        told.length = 0
+        return getInto(server.url, { path, resume: true }, { ...options, ...wish, onHead })
+      }
+      writeFileSync(at('h'), content)
+      await fetched(at('h'))
+      assert.deepEqual(told, [200, SIZE, 0])
+      writeFileSync(at('h'), OTHER)
+      await fetched(at('h'), { sha256: sha256(content) })
+      assert.deepEqual(told, [200, SIZE, 0])
+      ;[bytes, modified] = [OTHER.subarray(1), new Date(1_700_000_001_000).toUTCString()]
+      await fetched(at('f'))
+      assert.deepEqual(told, [200, SIZE - 1, 0])
+      begins(readFileSync(at('f')), OTHER.subarray(1))
+      assert.deepEqual(names(), ['f', 'g', 'h'])
+    }))
+
   it('or begun anew when it has changed, by the next call', () =>
     transferring(async (options) => {
       await using server = await serveRaw((socket, _, count) => {
