@@ -115,6 +115,10 @@ describe('parts of several processes', { timeout: 180_000 }, () => {
     for (let seed = 1; seed <= 30; seed++) {
       const { at, names } = freshFolder()
       const target = at('f')
+      // One that all of them may go on with.
+      const kept = await PartFile.create(await resolveTarget(target), resumable)
+      await kept.handle.write(body(0, 5_000), 0, 5_000, 0)
+      await kept.keep(5_000)
       await interleave(actors, target, random(seed))
       actors = await Promise.all(
         actors.map((actor) => (running.has(actor) ? actor : Actor.start('--steps'))),

@@ -144,6 +144,15 @@ describe('a part', () => {
     }
   })
 
+  it('that has another name, too, is not written to', async () => {
+    const from = folder()
+    await left(from)
+    linkSync(from.part(), from.at('backup'))
+    assert.equal(await from.claim(), undefined)
+    await (await from.create()).finish()
+    assert.equal(readFileSync(from.at('backup'), 'utf8'), '1234')
+  })
+
   it('whose note was replaced by a link is not ours', async () => {
     const from = folder()
     await left(from)
@@ -209,9 +218,9 @@ describe('a part', () => {
     const found = await from.claim()
     assert.equal(found?.bytes, 4)
     assert.equal(await from.claim(), undefined, 'one of two')
+    await found?.part.handle.write('56789', 4)
     // It wakes up, and writes on: to a file that nobody else has.
     await asleep.handle.write('xxxx')
-    await found?.part.handle.write('56789', 4)
     await found?.part.finish()
     await assert.rejects(asleep.finish(), { code: 'ESTALE' })
     await asleep.discard()
