@@ -138,6 +138,8 @@ export class PartFile {
     if (certain) {
       if (target.mode !== undefined) await handle.chmod(PRIVATE).catch(() => {})
       const owner = new PartOwner(paths.folder, claimed.owner, file)
+      // What was received before is worth more than a socket.
+      await owner.listening()
       const part = new PartFile(
         handle,
         target,
@@ -159,7 +161,7 @@ export class PartFile {
     }
   }
 
-  /** Resolves when other processes can see that it is in use. */
+  /** Resolves when other processes can see that it is in use; they can a moment later in any case. */
   async listening(): Promise<void> {
     await this.#beside?.owner.listening()
   }

@@ -20,6 +20,8 @@ const STALE_MS = 60_000
 /** `sun_path` of macOS, the shortest, without its NUL. */
 const LONGEST_ADDRESS_BYTES = 103
 const PLACE_DIGITS = 12
+/** A socket costs as much as a small file, which is complete by then. */
+const LISTEN_AFTER_MS = 100
 
 /** `unknown` is an owner of another machine, or one without a socket. */
 export type OwnerState = 'free' | 'dead' | 'alive' | 'unknown'
@@ -45,28 +47,33 @@ export class PartOwner {
   readonly #folder: string
   readonly #note: FileHandle
   readonly #beats: NodeJS.Timeout
-  readonly #listening: Promise<net.Server | undefined>
+  readonly #later: NodeJS.Timeout
+  #listening: Promise<net.Server | undefined> | undefined
 
-  /** Shows that it is alive from now on: in `note`, which has its name, and by its socket. */
+  /** Shows that it is alive: from now on in `note`, which has its name, and soon by its socket. */
   constructor(folder: string, name: string, note: FileHandle) {
     this.name = name
     this.#folder = folder
     this.#note = note
     this.#beats = setInterval(() => touch(note).catch(() => {}), BEAT_MS).unref()
-    this.#listening = listen(folder, name).catch(() => undefined)
+    this.#later = setTimeout(() => this.listening(), LISTEN_AFTER_MS).unref()
   }
 
-  /** Resolves when its socket can be seen, or cannot be had. */
+  /** Listens now; resolves when its socket can be seen, or cannot be had. */
   async listening(): Promise<void> {
+    this.#listening ??= listen(this.#folder, this.name).catch(() => undefined)
     await this.#listening
   }
 
   /** Shows nothing any more. Never rejects. */
   async stop(): Promise<void> {
     clearInterval(this.#beats)
-    const server = await this.#listening
-    server?.close()
-    await removeSocket(this.#folder, this.name)
+    clearTimeout(this.#later)
+    if (this.#listening !== undefined) {
+      const server = await this.#listening
+      server?.close()
+      await removeSocket(this.#folder, this.name)
+    }
     await this.#note.close().catch(() => {})
   }
 }
