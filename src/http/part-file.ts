@@ -73,7 +73,8 @@ export class PartFile {
     if (!target.regular) {
       return new PartFile(await openFile(target.path, 'w'), target, undefined, [])
     }
-    const others = await leftoversOf(target.path)
+    const paths = partPaths(target.path)
+    const [others, place] = await Promise.all([leftoversOf(target.path), placeOf(paths.folder)])
     await Promise.all(
       others.map((other) =>
         other.sweep(
@@ -81,8 +82,7 @@ export class PartFile {
         ),
       ),
     )
-    const paths = partPaths(target.path)
-    const name = ownerOf(await placeOf(paths.folder))
+    const name = ownerOf(place)
     const note = await open(paths.note(name), 'wx+', PRIVATE)
     let handle: FileHandle | undefined
     let inode: string
