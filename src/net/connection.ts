@@ -110,7 +110,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     this.localAddress = { host: localAddress ?? known.localPath ?? '', port: localPort ?? 0 }
     this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
     socket.on('error', (error) => {
-      this.#failure ??= connectionError(error)
+      this.#failure ??= driver.explain(error) ?? connectionError(error)
       this.#state = { kind: 'failed', error: this.#failure }
       // A TLS server's sockets complain and go on.
       socket.destroy()

@@ -36,6 +36,14 @@ export function goneMeanwhile(filled: number, length: number): ArgumentTypeError
   )
 }
 
+/** The error of a connection whose pool's memory was taken away while it received. */
+export function memoryGone(): ArgumentTypeError {
+  return new ArgumentTypeError(
+    'NETMEM_DESTINATION_DETACHED',
+    "The pool's memory was transferred, shrunk or unmapped. Keep it in place until the pool is destroyed.",
+  )
+}
+
 function fixed(view: Uint8Array, length: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, length)
 }

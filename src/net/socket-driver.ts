@@ -4,17 +4,23 @@
  * fits that buffer is copied out (rx-copybreak); a read that fills it goes on in a page. It owns
  * the memory that the socket may write next before it hands up what was filled.
  *
+ * Memory that JavaScript can move, a destination or the page of a caller's buffer, is posted only
+ * where the next read comes before JavaScript runs again, and taken back when it finds nothing.
+ * Elsewhere the small buffer is posted and copied. Otherwise the kernel would write to memory that
+ * was transferred meanwhile, and belongs to others or to nobody.
+ *
  * A long file: one state machine, in which every way of arriving decides what is posted next.
  */
 
-import { ConnectionError, LifetimeError } from '../errors.ts'
+import { ConnectionError, isNetmemError, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { busyPoll } from './busy-poll.ts'
-import { goneMeanwhile } from './destination.ts'
+import { goneMeanwhile, memoryGone } from './destination.ts'
 import { FragQueue } from './frag-queue.ts'
+import { FullReads } from './full-reads.ts'
 import { type LowWater, LowWaterMark } from './low-water.ts'
 import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
@@ -64,6 +70,7 @@ export class SocketDriver implements Reader, Taker {
 
   // What the socket was given last, and how many reads there were by then.
   #posted: 'small' | 'page' | 'destination' = 'small'
+  readonly #fullReads = new FullReads()
   #readCount = 0
   #readCountSeen = -1
   #repostsLeft = MAX_REPOSTS
@@ -236,26 +243,14 @@ export class SocketDriver implements Reader, Taker {
   // Reader: the socket's side.
 
   post(): Uint8Array {
-    const transfer = this.#transfer
-    if (this.#reading && transfer?.posts === true && transfer.intact) {
-      this.#dropPage()
-      this.#posted = 'destination'
-      return transfer.rest
-    }
-    const page = this.#page
-    if (page === undefined) {
-      this.#posted = 'small'
-      return this.#small
-    }
-    this.#posted = 'page'
-    this.#readCountSeen = -1
-    this.#supply.watch(this)
-    const bytes = this.#pool.bytes(page)
-    return this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
+    const bytes = this.#destination() ?? this.#restOfPage() ?? this.#owned()
+    this.#fullReads.posted(bytes.byteLength)
+    return bytes
   }
 
   arrived(bytes: number): boolean {
     this.#readCount++
+    this.#fullReads.arrived(bytes)
     if (this.#draining !== undefined) return this.#drainedOf(bytes, this.#draining)
     // Which may be done by the time that it is asked how much is left.
     const transfer = this.#transfer
@@ -272,10 +267,74 @@ export class SocketDriver implements Reader, Taker {
   }
 
   drained(): Uint8Array | undefined {
-    if (this.#page === undefined) return undefined
+    this.#fullReads.drained()
+    if (this.#page === undefined && this.#posted === 'small') return undefined
     this.#dropPage()
+    const bytes = this.#owned()
+    this.#fullReads.posted(bytes.byteLength)
+    return bytes
+  }
+
+  /** The small buffer: no more of it than a destination still lacks, so that nothing is read past its end. */
+  #owned(): Uint8Array {
     this.#posted = 'small'
-    return this.#small
+    const left = this.#transfer?.left ?? this.#small.byteLength
+    return left < this.#small.byteLength ? this.#small.subarray(0, left) : this.#small
+  }
+
+  /** The error to report in place of the socket's, where it failed because posted memory is gone. */
+  explain(error: Error): Error | undefined {
+    const code: unknown = Reflect.get(error, 'code')
+    // Node.js posts a view without bytes for one that was detached in a microtask.
+    if (this.#posted === 'small' || (code !== 'ENOBUFS' && code !== 'EFAULT')) return undefined
+    const transfer = this.#transfer
+    if (this.#posted === 'page' || transfer === undefined) return memoryGone()
+    return goneMeanwhile(transfer.filled, transfer.length)
+  }
+
+  /** What is left of the destination, if it is to be posted now. */
+  #destination(): Uint8Array | undefined {
+    const transfer = this.#transfer
+    if (transfer === undefined || !this.#reading || !this.#postsMovable()) return undefined
+    const { rest } = transfer
+    if (rest.byteLength === 0) return undefined
+    this.#dropPage()
+    this.#posted = 'destination'
+    return rest
+  }
+
+  /** What is left of the present page. */
+  #restOfPage(): Uint8Array | undefined {
+    const page = this.#page
+    if (page === undefined) return undefined
+    const bytes = this.#bytesOf(page)
+    if (bytes === undefined) return undefined
+    this.#posted = 'page'
+    this.#readCountSeen = -1
+    this.#supply.watch(this)
+    return this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
+  }
+
+  /** The bytes of a page; `undefined` where its memory is gone, which destroys the connection. */
+  #bytesOf(page: Page): Uint8Array | undefined {
+    try {
+      return this.#pool.bytes(page)
+    } catch (error) {
+      this.#reads?.socket.destroy(isNetmemError(error) ? error : memoryGone())
+      this.discard()
+      return undefined
+    }
+  }
+
+  /** True if memory that JavaScript can move may be posted now. */
+  #postsMovable(): boolean {
+    const movable = this.#reads?.movable ?? 'always'
+    return movable === 'always' || (movable === 'afterFullRead' && this.#fullReads.readsOn)
+  }
+
+  /** True if a page may be posted now. */
+  #postsPage(): boolean {
+    return this.#reading && (!this.#pool.mayMove || this.#postsMovable())
   }
 
   #take(resolve: Waiter['resolve'], reject: Waiter['reject'], iterator: Waiter['iterator']): void {
@@ -340,7 +399,7 @@ export class SocketDriver implements Reader, Taker {
     this.#page = undefined
     if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
     this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper))
-    const goesOn = end === this.#pool.pageSize && this.#reading && this.#wantsMore()
+    const goesOn = end === this.#pool.pageSize && this.#postsPage() && this.#wantsMore()
     if (goesOn && this.#transfer === undefined && this.#repostsLeft > 0) this.#takePage(end)
   }
 
@@ -366,11 +425,13 @@ export class SocketDriver implements Reader, Taker {
     const page = this.#page
     const keeper = this.#keeper
     if (page === undefined || keeper === undefined) return
+    const memory = this.#bytesOf(page)
+    if (memory === undefined) return
     const offset = this.#offset
     const end = aligned(offset + rest)
-    this.#pool.bytes(page).set(small, offset)
+    memory.set(small, offset)
     this.#offset = end
-    if (this.#reading && end < this.#pool.pageSize && this.#repostsLeft > 0) {
+    if (end < this.#pool.pageSize && this.#postsPage() && this.#repostsLeft > 0) {
       this.#pool.ref(page)
     } else {
       this.#page = undefined

@@ -1,7 +1,6 @@
 /** One `receiveInto` under way: memory that the next bytes of the stream go to, whatever the pool has. */
 
 import { ConnectionError } from '../errors.ts'
-import { canShrink } from './destination.ts'
 
 const NOTHING = new Uint8Array(0)
 
@@ -10,11 +9,6 @@ export class Transfer {
   /** Bytes of `view`, to tell whether it was detached or shrunk. */
   readonly length: number
   filled = 0
-  /**
-   * Whether the socket may write to it. Not where it can shrink: memory that is gone by then is
-   * an error to the kernel, and ends the process where TLS copies into it.
-   */
-  readonly posts: boolean
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly resolve: (bytes: number) => void
   readonly reject: (error: unknown) => void
@@ -30,7 +24,6 @@ export class Transfer {
   ) {
     this.view = view
     this.length = view.byteLength
-    this.posts = !canShrink(view)
     this.onProgress = onProgress
     this.resolve = resolve
     this.reject = reject
