@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
-import { rejection, send, until, type Way, ways, withEnds } from './harness.test.helper.ts'
+import {
+  type Kind,
+  rejection,
+  send,
+  until,
+  type Way,
+  ways,
+  withEnds,
+} from './harness.test.helper.ts'
 import { receiveInto } from './receive-into.ts'
 
 type Resizable = ArrayBuffer & { resize(bytes: number): void }
@@ -17,23 +25,20 @@ interface Move {
   readonly make: (bytes: number) => ArrayBuffer
   /** Returns whoever has the memory then. */
   readonly move: (memory: ArrayBuffer) => ArrayBuffer | undefined
-  readonly skip: string | false
 }
 
 const plain = (bytes: number): ArrayBuffer => new ArrayBuffer(bytes)
 const transfer: unknown = Reflect.get(ArrayBuffer.prototype, 'transfer')
-const moves: readonly Move[] = [
+const allMoves: readonly Move[] = [
   {
     name: 'structuredClone',
     make: plain,
     move: (memory) => structuredClone(memory, { transfer: [memory] }),
-    skip: false,
   },
   {
     name: 'ArrayBuffer.prototype.transfer',
     make: plain,
     move: (memory) => (transfer as () => ArrayBuffer).call(memory),
-    skip: transfer === undefined && 'this Node.js has no ArrayBuffer.prototype.transfer',
   },
   {
     name: 'postMessage',
@@ -45,7 +50,6 @@ const moves: readonly Move[] = [
       port1.close()
       return moved
     },
-    skip: false,
   },
   {
     name: 'resize',
@@ -54,9 +58,11 @@ const moves: readonly Move[] = [
       ;(memory as Resizable).resize(0)
       return undefined
     },
-    skip: false,
   },
 ]
+
+// Node.js 20 has no ArrayBuffer.prototype.transfer.
+const moves = allMoves.filter(({ name }) => transfer !== undefined || !name.endsWith('transfer'))
 
 /** When it moves, counted from the callback of a read. */
 const moments: { readonly [name: string]: (move: () => void) => void } = {
@@ -70,6 +76,8 @@ const moments: { readonly [name: string]: (move: () => void) => void } = {
 // libuv reads 32 times before it returns to the event loop.
 const readNumbers = [1, 2, 3, 31, 32, 33, 64]
 const small = 2048
+// Two reads for each view; TLS delivers records, and more than was asked for.
+const viewBytes = (kind: Kind): number => (kind === 'tls' ? 1_000_000 : 2 * small)
 
 /** Takes the memory of the transfer that is under way after so many reads. */
 async function moveAfter(
@@ -98,15 +106,17 @@ async function moveAfter(
       const onProgress = (): void => {
         if (reads === read) moment(take)
       }
-      // Two reads for each view, after one or none: the read in question leaves a view half full.
+      // After one read or none, so that the read in question leaves a view half full.
       const receiveAll = async (): Promise<void> => {
         if (read % 2 === 0) await receiveInto(connection, new Uint8Array(small), { onProgress })
         for (;;) {
-          memory = make(2 * small)
+          memory = make(viewBytes(way.kind))
           await receiveInto(connection, memory, { onProgress })
         }
       }
-      await send(peer, 0, 150_000)
+      // All of it is there before the first read, save over TLS.
+      const sent = send(peer, 0, way.kind === 'tls' ? 1_000_000 : 150_000).then(() => peer.end())
+      if (way.kind !== 'tls') await sent
       const code = await rejection(receiveAll())
       assert.equal(code, 'NETMEM_DESTINATION_DETACHED', `after read ${read}`)
       await connection.closed
@@ -120,44 +130,31 @@ async function moveAfter(
 for (const way of ways(['tcp4', 'unix', 'tls'], ['posted'])) {
   for (const move of moves) {
     for (const [name, moment] of Object.entries(moments)) {
-      test(
-        `memory taken by ${move.name} in ${name} after a read (${way.name})`,
-        { skip: way.skip || move.skip },
-        async () => {
-          for (const read of readNumbers) await moveAfter(way, move, moment, read)
-        },
-      )
+      test(`memory taken by ${move.name} in ${name} after a read (${way.name})`, {
+        skip: way.skip,
+      }, async () => {
+        for (const read of readNumbers) await moveAfter(way, move, moment, read)
+      })
     }
 
     test(
       `memory taken by ${move.name} while nothing arrives (${way.name})`,
-      { skip: way.skip || move.skip },
+      { skip: way.skip },
       () =>
         withEnds(way, async ({ connection, peer }) => {
-          for (const half of [100, 100_000]) {
-            const memory = move.make(4 * half)
-            let bytes = 0
-            const onProgress = (filled: number): void => {
-              bytes = filled
-            }
-            const received = receiveInto(connection, memory, { length: 2 * half, onProgress })
-            await send(peer, 0, 2 * half)
-            await received
-            bytes = 0
-            const broken = rejection(receiveInto(connection, memory, { onProgress }))
-            await send(peer, 0, half)
-            await until(() => bytes === half, 'a part has arrived')
-            if (half === 100) {
-              await send(peer, half, 4 * half)
-              await until(() => bytes === 4 * half, 'all has arrived')
-              continue
-            }
-            const owner = move.move(memory)
-            const before = owner && new Uint8Array(owner).slice()
-            await send(peer, half, 2 * half)
-            assert.equal(await broken, 'NETMEM_DESTINATION_DETACHED')
-            if (owner !== undefined) assert.deepEqual(new Uint8Array(owner), before)
+          const memory = move.make(200_000)
+          let bytes = 0
+          const onProgress = (filled: number): void => {
+            bytes = filled
           }
+          const broken = rejection(receiveInto(connection, memory, { onProgress }))
+          await send(peer, 0, 100_000)
+          await until(() => bytes === 100_000, 'half has arrived')
+          const owner = move.move(memory)
+          const before = owner && new Uint8Array(owner).slice()
+          await send(peer, 100_000, 200_000)
+          assert.equal(await broken, 'NETMEM_DESTINATION_DETACHED')
+          if (owner !== undefined) assert.deepEqual(new Uint8Array(owner), before)
         }),
     )
   }
