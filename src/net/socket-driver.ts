@@ -59,6 +59,8 @@ export class SocketDriver implements Reader, Taker {
   /** All of the memory that the small buffer is part of. */
   readonly #whole: Uint8Array
   readonly #burst: number
+  /** TLS, which copies to what is posted whenever JavaScript has returned. */
+  readonly #secure: boolean
   readonly #lowWater: LowWater | undefined
   #mark: LowWaterMark | undefined
   #reads: PostedReads | undefined
@@ -69,7 +71,8 @@ export class SocketDriver implements Reader, Taker {
   #offset = 0
 
   // What the socket was given last, and how many reads there were by then.
-  #posted: 'small' | 'page' | 'destination' = 'small'
+  #posted: 'small' | 'record' | 'page' | 'destination' = 'small'
+  #record: Uint8Array | undefined
   readonly #fullReads = new FullReads()
   #readCount = 0
   #readCountSeen = -1
@@ -103,6 +106,7 @@ export class SocketDriver implements Reader, Taker {
     this.#whole = takeSmallBuffer()
     this.#small = this.#whole.subarray(0, Math.min(smallBytes, pool.pageSize))
     this.#burst = burst
+    this.#secure = Number.isFinite(burst)
     this.#lowWater = lowWater
   }
 
@@ -256,7 +260,8 @@ export class SocketDriver implements Reader, Taker {
     const transfer = this.#transfer
     if (this.#posted === 'page') this.#arrivedInPage(bytes)
     else if (this.#posted === 'destination') this.#arrivedInDestination(bytes)
-    else this.#arrivedInSmall(bytes)
+    else if (this.#posted === 'record') this.#arrivedInOwned(this.#record ?? this.#small, bytes)
+    else this.#arrivedInOwned(this.#small, bytes)
     // Once stopped, only resuming starts again: TLS has more to deliver after it was told to stop.
     this.#reading = this.#reading && this.#wantsMore()
     const bulk = this.#posted !== 'small'
@@ -275,10 +280,19 @@ export class SocketDriver implements Reader, Taker {
     return bytes
   }
 
-  /** The small buffer: no more of it than a destination still lacks, so that nothing is read past its end. */
+  /**
+   * Memory of the driver's own. No more of it than a destination still lacks, so that nothing is
+   * read past its end; but TLS reads what it likes, and is given whole records.
+   */
   #owned(): Uint8Array {
+    const transfer = this.#transfer
+    if (this.#secure && transfer?.intact === true && this.#reading) {
+      this.#posted = 'record'
+      this.#record = transfer.record()
+      return this.#record
+    }
     this.#posted = 'small'
-    const left = this.#transfer?.left ?? this.#small.byteLength
+    const left = transfer?.left ?? this.#small.byteLength
     return left < this.#small.byteLength ? this.#small.subarray(0, left) : this.#small
   }
 
@@ -286,7 +300,8 @@ export class SocketDriver implements Reader, Taker {
   explain(error: Error): Error | undefined {
     const code: unknown = Reflect.get(error, 'code')
     // Node.js posts a view without bytes for one that was detached in a microtask.
-    if (this.#posted === 'small' || (code !== 'ENOBUFS' && code !== 'EFAULT')) return undefined
+    if (this.#posted === 'small' || this.#posted === 'record') return undefined
+    if (code !== 'ENOBUFS' && code !== 'EFAULT') return undefined
     const transfer = this.#transfer
     if (this.#posted === 'page' || transfer === undefined) return memoryGone()
     return goneMeanwhile(transfer.filled, transfer.length)
@@ -305,6 +320,8 @@ export class SocketDriver implements Reader, Taker {
 
   /** What is left of the present page. */
   #restOfPage(): Uint8Array | undefined {
+    // It was posted for frags, and a destination is filled without it.
+    if (this.#transfer !== undefined) this.#dropPage()
     const page = this.#page
     if (page === undefined) return undefined
     const bytes = this.#bytesOf(page)
@@ -403,23 +420,20 @@ export class SocketDriver implements Reader, Taker {
     if (goesOn && this.#transfer === undefined && this.#repostsLeft > 0) this.#takePage(end)
   }
 
-  #arrivedInSmall(bytes: number): void {
-    const small = this.#small
+  #arrivedInOwned(owned: Uint8Array, bytes: number): void {
     const transfer = this.#transfer
     let from = 0
     if (this.#viewer !== undefined) {
-      from = this.#viewer.view(small.subarray(0, bytes))
+      from = this.#viewer.view(owned.subarray(0, bytes))
       if (from === bytes) return
     } else if (transfer !== undefined) {
-      const { rest } = transfer
-      from = Math.min(bytes, rest.byteLength)
-      rest.set(small.subarray(0, from))
+      from = transfer.copy(owned, bytes)
       this.#advance(transfer, from)
       if (from === bytes) return
     }
     const rest = bytes - from
-    if (rest < small.byteLength || !this.#takePage(rest)) {
-      this.#deliver(copiedFrag(this.#pool, small.subarray(from, bytes)))
+    if (owned !== this.#small || rest < owned.byteLength || !this.#takePage(rest)) {
+      this.#deliver(copiedFrag(this.#pool, owned.subarray(from, bytes)))
       return
     }
     const page = this.#page
@@ -429,7 +443,7 @@ export class SocketDriver implements Reader, Taker {
     if (memory === undefined) return
     const offset = this.#offset
     const end = aligned(offset + rest)
-    memory.set(small, offset)
+    memory.set(owned, offset)
     this.#offset = end
     if (end < this.#pool.pageSize && this.#postsPage() && this.#repostsLeft > 0) {
       this.#pool.ref(page)
