@@ -67,6 +67,12 @@ export interface GetOptions {
   readonly onProgress?: (bytes: number) => void
   /** Bytes a second, at the most, and about: 1024 and more. */
   readonly maxBytesPerSecond?: number
+  /**
+   * Has another thread map fresh memory ahead of the body: shared memory and `hugeMemory` of
+   * netmem/linux always are. Set it for other memory only if that is not transferred, resized or
+   * unmapped before `getInto` settles: that thread would write zeros to where it was. `false` by default.
+   */
+  readonly touchAhead?: boolean
   /** Options of `tls.connect`: certificates, for one. After a redirect to another origin those that say who one is are left out. */
   readonly tls?: tls.ConnectionOptions
   /** As that of `connect`: `lowWater` of `netmem/linux`. For connections that this transfer makes. */
@@ -104,6 +110,7 @@ export interface Settings {
   readonly onHead: OnHead | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly maxBytesPerSecond: number
+  readonly touchAhead: boolean
   readonly tls: tls.ConnectionOptions | undefined
   readonly lowWater: LowWater | undefined
   readonly cache: ConnectionCache | undefined
@@ -150,6 +157,7 @@ export function settingsOf(options: GetOptions): Settings {
       1024,
       Number.MAX_SAFE_INTEGER,
     ),
+    touchAhead: options.touchAhead ?? false,
     tls: options.tls,
     lowWater: options.lowWater,
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
