@@ -9,6 +9,7 @@ import { type HostFrag, RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { checkObject, checkSignal, invalid } from './arguments.ts'
 import { aborted, closed, connectionError } from './connection-error.ts'
+import { unlessMoved } from './destination.ts'
 import type { LowWater } from './low-water.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
 import { canPost, onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
@@ -168,9 +169,10 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   }
 
   /**
-   * Sends bytes; resolves when they may be used again and more may be written. Rejects with the
-   * codes of {@link receive}, with NETMEM_CONNECTION_CLOSED after {@link end} too, and with
-   * NETMEM_INVALID_ARGUMENT.
+   * Sends bytes; resolves when they may be used again and more may be written. Until then their
+   * memory must stay where it is: transferring or shrinking it destroys the connection, and the
+   * call rejects with NETMEM_DESTINATION_DETACHED. Rejects with the codes of {@link receive}, with
+   * NETMEM_CONNECTION_CLOSED after {@link end} too, and with NETMEM_INVALID_ARGUMENT.
    */
   write(bytes: Uint8Array | string): Promise<void> {
     if (!(bytes instanceof Uint8Array) && typeof bytes !== 'string') {
@@ -187,7 +189,10 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
       )
     }
     this.#hasSent = true
-    return this.#sent((done) => this.#socket.write(bytes, done))
+    const length = bytes instanceof Uint8Array ? bytes.byteLength : 0
+    const sent = this.#sent((done) => this.#socket.write(bytes, done))
+    if (typeof bytes === 'string' || this.#socket.writableLength === 0) return sent
+    return unlessMoved(bytes, length, sent, (error) => this.destroy(error))
   }
 
   /**

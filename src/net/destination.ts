@@ -44,6 +44,26 @@ export function memoryGone(): ArgumentTypeError {
   )
 }
 
+/**
+ * Settles as `sent` does, unless the memory of the `length` bytes is gone by then: the peer got
+ * something else, or nothing. `destroy` is called with the error first.
+ */
+export async function unlessMoved(
+  bytes: Uint8Array,
+  length: number,
+  sent: Promise<void>,
+  destroy: (error: Error) => void,
+): Promise<void> {
+  await sent
+  if (bytes.byteLength === length) return
+  const error = new ArgumentTypeError(
+    'NETMEM_DESTINATION_DETACHED',
+    'The memory of a write was transferred or shrunk before all of it was sent; the connection was destroyed. Keep it in place until write() resolves.',
+  )
+  destroy(error)
+  throw error
+}
+
 function fixed(view: Uint8Array, length: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, length)
 }

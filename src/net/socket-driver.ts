@@ -202,7 +202,12 @@ export class SocketDriver implements Reader, Taker {
     const filling = this.#supply.takeFree(bytes.byteLength)
     if (filling === undefined) return copiedFrag(this.#pool, bytes)
     const { page, keeper, offset } = filling
-    this.#pool.bytes(page).set(bytes, offset)
+    const memory = this.#bytesOf(page)
+    if (memory === undefined) {
+      this.#pool.putFrag(page, keeper)
+      return copiedFrag(this.#pool, bytes)
+    }
+    memory.set(bytes, offset)
     this.#supply.leave(page, keeper, offset + bytes.byteLength)
     return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper)
   }
@@ -332,12 +337,13 @@ export class SocketDriver implements Reader, Taker {
     return this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
   }
 
-  /** The bytes of a page; `undefined` where its memory is gone, which destroys the connection. */
-  #bytesOf(page: Page): Uint8Array | undefined {
+  /** The bytes of a page or a frag; `undefined` where its memory is gone, which destroys the connection. */
+  #bytesOf(memory: Page | HostFrag): Uint8Array | undefined {
     try {
-      return this.#pool.bytes(page)
+      return isFrag(memory) ? memory.bytes : this.#pool.bytes(memory)
     } catch (error) {
-      this.#reads?.socket.destroy(isNetmemError(error) ? error : memoryGone())
+      this.#dropPage()
+      this.#reads?.socket.destroy(goneError(error))
       this.discard()
       return undefined
     }
@@ -506,7 +512,12 @@ export class SocketDriver implements Reader, Taker {
   #showQueue(viewer: Viewer): void {
     let frag = this.#queue.shift()
     while (frag !== undefined) {
-      const taken = viewer.view(frag.bytes)
+      const bytes = this.#bytesOf(frag)
+      if (bytes === undefined) {
+        frag.release()
+        return
+      }
+      const taken = viewer.view(bytes)
       if (taken < frag.length) {
         const rest = taken === 0 ? frag : frag.slice(taken)
         if (rest !== frag) frag.release()
@@ -527,7 +538,14 @@ export class SocketDriver implements Reader, Taker {
 
   #fillFromQueue(transfer: Transfer): void {
     while (this.#transfer === transfer && this.#queue.length > 0) {
-      this.#advance(transfer, this.#queue.copyTo(transfer.rest))
+      let bytes: number
+      try {
+        bytes = this.#queue.copyTo(transfer.rest)
+      } catch (error) {
+        this.#breakOff(transfer, goneError(error), goneError(error))
+        return
+      }
+      this.#advance(transfer, bytes)
     }
   }
 
@@ -593,4 +611,13 @@ export class SocketDriver implements Reader, Taker {
       )
     }
   }
+}
+
+function isFrag(memory: Page | HostFrag): memory is HostFrag {
+  return typeof memory === 'object' && 'bytes' in memory
+}
+
+/** What the engine throws of memory that is gone has no code. */
+function goneError(error: unknown): Error {
+  return isNetmemError(error) ? error : memoryGone()
 }
