@@ -31,7 +31,7 @@ export interface Reader {
  * When memory that JavaScript can move may be posted: never; after a full read that the next one
  * follows at once; or always, where data is copied as soon as `post` returns.
  */
-export type MovablePosts = 'never' | 'afterFullRead' | 'always'
+type MovablePosts = 'never' | 'afterFullRead' | 'always'
 
 /** How a socket is read. */
 export interface PostedReads {

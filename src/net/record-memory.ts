@@ -11,7 +11,7 @@
 import { alignedBuffer, COPY_ALIGNMENT } from '../providers/aligned-memory.ts'
 
 /** The longest record (RFC 8446, 5.1). */
-export const RECORD_BYTES: number = 16 * 1024
+const RECORD_BYTES = 16 * 1024
 /** Where in a memory page a destination's buffer is supposed to begin: the commoner place first. */
 const STARTS = [16, 0] as const
 /** Records that are timed in all. */
