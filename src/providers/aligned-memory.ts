@@ -28,17 +28,42 @@ declare const WebAssembly:
     }
   | undefined
 
-/** At least `bytes` of aligned memory, which can't be transferred; plain memory where there is none. */
+const immovable = new WeakSet<ArrayBufferLike>()
+
+/**
+ * True for memory that stays where it is as long as somebody holds it: shared memory, and what
+ * {@link mappedBuffer} made. Of any other ArrayBuffer this cannot be told, a WebAssembly memory's included.
+ */
+export function cannotMove(buffer: ArrayBufferLike): boolean {
+  return immovable.has(buffer) || !(buffer instanceof ArrayBuffer)
+}
+
+/** Returns at least `bytes` of aligned memory, or plain memory where WebAssembly has none. */
 export function alignedBuffer(bytes: number): ArrayBuffer {
+  return mappedBuffer(bytes) ?? new ArrayBuffer(bytes)
+}
+
+/**
+ * Returns at least `bytes` of aligned memory that nothing can detach, the memory of a WebAssembly
+ * instance; `undefined` where there is no address space for it.
+ */
+export function mappedBuffer(bytes: number): ArrayBuffer | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {
     if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
-      return new WebAssembly.Memory({ initial: units, maximum: units }).buffer
+      const { buffer } = new WebAssembly.Memory({ initial: units, maximum: units })
+      immovable.add(buffer)
+      return buffer
     }
   } catch {
     // No address space for it; plain memory needs less.
   }
-  return new ArrayBuffer(bytes)
+  return undefined
+}
+
+/** True for a `WebAssembly.Memory`: nothing detaches its bytes, and growing leaves them where they are. */
+export function isWebAssemblyMemory(value: unknown): boolean {
+  return typeof WebAssembly === 'object' && value instanceof WebAssembly.Memory
 }
 
 /** As {@link alignedBuffer}, for threads to share. */
@@ -49,7 +74,7 @@ export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
       return new WebAssembly.Memory({ initial: units, maximum: units, shared: true }).buffer
     }
   } catch {
-    // As above.
+    // No address space for it, as in mappedBuffer.
   }
   return new SharedArrayBuffer(bytes)
 }

@@ -11,6 +11,7 @@ import {
 import type { Page, PagePool } from '../../index.ts'
 import { unlessAborted } from '../../net/interruption.ts'
 import { type Described, describeError } from '../exit.ts'
+import { makeFolderOf } from '../folder.ts'
 import { lowWaterIfAny } from '../low-water.ts'
 import { makePool } from '../options.ts'
 import type { Output } from '../output.ts'
@@ -199,6 +200,7 @@ export class Downloads {
   async #into(destination: Destination, signal: AbortSignal): Promise<GetDestination> {
     const pool = this.#pool
     if (destination.kind === 'file') {
+      await makeFolderOf(destination.path)
       return { path: destination.path, resume: this.#options.resume === true, pool }
     }
     this.#stdout ??= await Sink.open('-')
