@@ -7,7 +7,6 @@ import type net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { until } from '../testing/waiting.test.helper.ts'
@@ -29,40 +28,52 @@ export class Running {
   readonly #out: Buffer[] = []
   #err = ''
   #closed = false
+  #waiting: (() => void)[] = []
 
-  constructor(program: string, args: readonly string[]) {
-    const child = spawn(program, args)
+  /** `env` is added to the environment. */
+  constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    const child = spawn(program, args, { env: { ...process.env, ...env } })
     this.child = child
-    child.stdout.on('data', (chunk: Buffer) => this.#out.push(chunk))
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.#out.push(chunk)
+      this.#wake()
+    })
     child.stderr.on('data', (chunk: Buffer) => {
       this.#err += chunk.toString()
+      this.#wake()
     })
     child.stdin.on('error', () => undefined)
     this.ended = new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code) => {
-        this.#closed = true
         resolve({ code, out: Buffer.concat(this.#out), err: this.#err })
+        this.#closed = true
+        this.#wake()
       })
     })
   }
 
   /** Waits until stderr matches. */
-  async says(pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const match = pattern.exec(this.#err)
-      if (match !== null) return match
-      assert.ok(!this.#closed, `it ended, and said: ${this.#err}`)
-      await sleep(1)
-    }
+  says(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#until(pattern, () => this.#err)
   }
 
   /** Waits until stdout matches. */
-  async prints(pattern: RegExp): Promise<void> {
-    while (!pattern.test(Buffer.concat(this.#out).toString())) {
-      assert.ok(!this.#closed, `it ended, and said: ${this.#err}`)
-      await sleep(1)
+  prints(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#until(pattern, () => Buffer.concat(this.#out).toString())
+  }
+
+  async #until(pattern: RegExp, text: () => string): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(text())
+      if (match !== null) return match
+      assert.ok(!this.#closed, `it ended, and said: ${text()}`)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** The port that it listens on. */
@@ -82,13 +93,31 @@ export function run(args: readonly string[], input: Uint8Array | string = ''): P
   return running.ended
 }
 
-/** The one line of JSON that stdout carries. */
+/** The lines of JSON that stdout carries, and nothing else. */
+export function jsonLines(text: string): Fields[] {
+  const lines = text.split('\n')
+  assert.equal(lines.pop(), '', `the last line has no end: ${text}`)
+  return lines.map((line) => {
+    const fields = parseFields(line)
+    assert.ok(fields !== undefined, line)
+    return fields
+  })
+}
+
+/**
+ * The last line of JSON that stdout carries, with the lines before it as a list: those of the event
+ * `transfer` in `transfers`, and so on.
+ */
 export function jsonOf({ out }: { readonly out: Buffer }): Fields {
-  const lines = out.toString().split('\n')
-  assert.equal(lines.length, 2, `more or less than one line: ${out.toString()}`)
-  const fields = parseFields(lines[0] ?? '')
-  assert.ok(fields !== undefined, lines[0])
-  return fields
+  const lines = jsonLines(out.toString())
+  const end = lines.pop()
+  assert.equal(end?.['event'], 'end', out.toString())
+  const events = new Set(lines.map(({ event }) => event))
+  const lists = Array.from(events, (event) => [
+    `${event}s`,
+    lines.filter((line) => line['event'] === event),
+  ])
+  return { ...end, ...Object.fromEntries(lists) }
 }
 
 /** A field that is an object, or the only element of a list. */

@@ -39,6 +39,8 @@ describe('netmem demo', () => {
     ]) {
       assert.match(out.toString(), row)
     }
+    assert.doesNotMatch(out.toString(), /alloc fast 0, slow 0, refill 0/, 'a pool that is not used')
+    assert.match(out.toString(), /; rounds: 1; (netmem with|without) lowWater/)
   })
 
   it('fails when a byte is wrong', async () => {
@@ -47,6 +49,10 @@ describe('netmem demo', () => {
     assert.equal(ended.code, 1)
     assert.equal(inside(jsonOf(ended), 'error')['code'], 'WRONG_DATA')
     assert.match(ended.err, /^netmem: WRONG_DATA: Byte 5000000 was received wrong/)
+    const last = ['--bytes', '1MiB', '--rounds', '1', '--corrupt', `${2 ** 20 - 1}`]
+    const { code, err } = await run(['demo', ...last])
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: WRONG_DATA: Byte 1048575 was received wrong/)
   })
 
   it('ends at SIGINT with what it has, and leaves no process', async () => {
@@ -60,13 +66,23 @@ describe('netmem demo', () => {
     // Its processes share its stdout: this also waits for them.
     const { code, out, err } = await demo.ended
     assert.deepEqual([code, err], [130, ''])
-    assert.match(out.toString(), /^ +GB\/s /m)
+    assert.match(out.toString(), /^ +GB\/s |^Interrupted before anything was measured\.$/m)
   })
 
   it('refuses what cannot be', async () => {
-    const { code, err } = await run(['demo', '--pool', '1KiB'])
-    assert.equal(code, 2)
-    assert.match(err, /^netmem: USAGE: --pool 1KiB holds no page/)
+    const wrong = [
+      [['--pool', '1KiB'], /^netmem: USAGE: --pool 1KiB holds no page/],
+      [
+        ['--bytes', '1MiB', '--corrupt', '1MiB'],
+        /--corrupt 1MiB is beyond the last of --bytes 1MiB/,
+      ],
+      [['--corrupt', '-1'], /USAGE: .*'-1' is no size/],
+    ] as const
+    for (const [args, message] of wrong) {
+      const { code, err } = await run(['demo', ...args])
+      assert.equal(code, 2)
+      assert.match(err, message)
+    }
   })
 })
 
@@ -81,6 +97,8 @@ describe('the table', () => {
       majorCollections: 1,
       minorCollections: 30,
     }
+    const few = table([{ title: 'few', figures: { ...figures, gigabytesPerSecond: 0.0031 } }])
+    assert.match(few[1] ?? '', /^few +0\.0031 +1\.00 /)
     const half = { ...figures, gigabytesPerSecond: 1, cpuSecondsPerGigabyte: 0.75 }
     const lines = table([
       { title: 'one', figures },

@@ -11,7 +11,8 @@ import type { ReceiverName } from './demo/job.ts'
 import { receivers } from './demo/receivers.ts'
 import { type DemoSettings, type Measurements, measureRounds } from './demo/rounds.ts'
 import { medians, type Row, table } from './demo/table.ts'
-import { EXIT_CODES, usage } from './exit.ts'
+import { EXIT_CODES, SIZES, usage } from './exit.ts'
+import { lowWaterIfAny } from './low-water.ts'
 import {
   argument,
   makePool,
@@ -39,12 +40,14 @@ interface DemoOptions extends PoolOptions {
 const HELP = `
 The bytes are a pseudo-random pattern, which every receiver compares whole. Ratios are to the first
 receiver; memory is what the receiver's process had resident at its peak. One wrong byte, and the
-demo fails: try --corrupt.
+demo fails: try --corrupt. netmem's receivers use lowWater of netmem/linux, where it can be had.
 
 Examples:
   $ netmem demo
   $ netmem demo --bytes 10GB --rounds 5 --json
   $ netmem demo --bytes 512MiB --concat
+
+${SIZES}
 
 ${EXIT_CODES}`
 
@@ -52,11 +55,20 @@ export function demoCommand(): Command {
   const command = new Command('demo')
     .description("compare Node's data events, a page pool and receiveInto over loopback TCP")
     .addOption(sizeOption('--bytes <size>', 'what each receiver gets in each round', 2 * 2 ** 30))
-    .option('--rounds <number>', 'figures are medians over these', argument(parseCount(99)), 2)
+    .option(
+      '--rounds <number>',
+      'figures are medians over these: 1 to 99',
+      argument(parseCount(1, 99)),
+      2,
+    )
     .addOption(patternOption('the seed of the pattern').default(1))
     .addOption(sizeOption('--destination <size>', 'what receiveInto fills', 64 * 2 ** 20))
     .option('--concat', 'also keep everything: Buffer.concat against one destination for all of it')
-    .option('--corrupt <offset>', 'flip a bit there, to see it noticed', argument(parseSize))
+    .option(
+      '--corrupt <offset>',
+      'flip a bit there, to see it noticed: less than --bytes',
+      argument(parseSize),
+    )
     .addHelpText('after', HELP)
   return withJson(withPoolOptions(command)).action((options: DemoOptions) =>
     run('demo', { json: options.json === true }, (output, signal) => {
@@ -76,14 +88,28 @@ async function demo(
   // What the receivers could not do is better found out here.
   await makePool(settings.pool).destroy()
   const largest = concat ? settings.bytes : settings.destination
+  const { corrupt } = settings
+  if (corrupt !== undefined && corrupt >= settings.bytes) {
+    throw usage(
+      `--corrupt ${exactSize(corrupt)} is beyond the last of --bytes ${exactSize(settings.bytes)}, which are counted from 0.`,
+    )
+  }
   if (largest > constants.MAX_LENGTH) {
     throw usage(`One destination has at most ${exactSize(constants.MAX_LENGTH)} here.`)
   }
   const names: ReceiverName[] = ['data', 'pool', 'into']
   if (concat) names.push('concat', 'whole')
-  output.result(
-    `${exactSize(settings.bytes)} over loopback TCP from a sender process, every byte verified; rounds: ${settings.rounds}\n`,
+  const how = [
+    `${exactSize(settings.bytes)} over loopback TCP from a sender process`,
+    'every byte verified',
+    `rounds: ${settings.rounds}`,
+  ]
+  const lowWater = (await lowWaterIfAny()).lowWater !== undefined
+  how.push(
+    lowWater ? 'netmem with lowWater' : 'without lowWater, which `netmem doctor` says more of',
   )
+  output.result(`${how.slice(0, 2).join(', ')}; ${how.slice(2).join('; ')}`)
+  output.result('')
   const measured = await measureRounds(names, settings, output, signal)
   const rows: (Row & { readonly name: ReceiverName })[] = []
   for (const [name, rounds] of measured) {
@@ -94,11 +120,13 @@ async function demo(
     })
     rows.push({ name, title, figures: medians(rounds) })
   }
-  for (const line of table(rows)) output.result(line)
+  if (rows.length === 0) output.result('Interrupted before anything was measured.')
+  else for (const line of table(rows)) output.result(line)
   for (const line of poolLines(measured)) output.result(line)
   return {
     report: {
       bytes: settings.bytes,
+      lowWater,
       verified: !signal.aborted,
       receivers: Object.fromEntries(
         rows.map(({ name, figures }) => [name, { ...figures, rounds: measured.get(name) }]),
@@ -128,7 +156,8 @@ function poolLines(measured: Measurements): string[] {
   const lines: string[] = []
   for (const [name, rounds] of measured) {
     const pool = rounds.at(-1)?.pool
-    if (pool === undefined) continue
+    // A destination takes the place of pages: its pool is not used.
+    if (pool === undefined || pool.alloc.fast + pool.alloc.slow + pool.alloc.refill === 0) continue
     const { alloc, recycle, copied, inflight, out } = pool
     lines.push(
       `pool of ${name}: alloc fast ${alloc.fast}, slow ${alloc.slow}, refill ${alloc.refill}, empty ${alloc.empty}; recycled ${recycle.cached} cached, ${recycle.ring} ring; inflight ${inflight}, out ${out}; copied ${copied.frags}`,

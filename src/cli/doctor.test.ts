@@ -12,7 +12,8 @@ describe('netmem doctor', () => {
     assert.ok(Array.isArray(findings))
     const names = findings.map((finding: unknown) => {
       assert.ok(isFields(finding))
-      const { name, status, value, remedy } = finding
+      const { name, feature, status, value, remedy } = finding
+      assert.ok(typeof feature === 'string' && feature !== '', String(name))
       assert.ok(typeof value === 'string' && value !== '' && !value.includes('NaN'), String(name))
       assert.ok(status === 'ok' || status === 'warn' || status === 'missing')
       assert.equal(typeof remedy, status === 'ok' ? 'undefined' : 'string')
@@ -23,7 +24,8 @@ describe('netmem doctor', () => {
       'posted reads',
       'host memory',
       'shared memory',
-      'netmem/linux',
+      'koffi',
+      'undici',
       'kernel',
       'nc',
     ]) {
@@ -35,7 +37,10 @@ describe('netmem doctor', () => {
   it('says the same to people', async () => {
     const { code, out } = await run(['doctor'])
     assert.equal(code, 0)
-    assert.match(out.toString(), /^ok +node +v\d+\.\d+\.\d+, /m)
-    assert.match(out.toString(), /^ok +host memory +pages can be made of it$/m)
+    const text = out.toString()
+    assert.match(text, /^Everything\n {2}ok +node +v\d+\.\d+\.\d+, /m)
+    assert.match(text, /^ {2}ok +host memory +pages can be made of it$/m)
+    assert.match(text, /^HTTP: .*netmem get\n {2}ok +undici +proxies/m)
+    assert.match(text, /netmem does not do yet: nothing of this is used\n {2}ok +kernel +/)
   })
 })

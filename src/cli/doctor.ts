@@ -2,7 +2,8 @@
 
 import { Command } from 'commander'
 
-import type { Finding } from './doctor/finding.ts'
+import { Feature, type Finding } from './doctor/finding.ts'
+import { httpFindings } from './doctor/http.ts'
 import { kernelFindings } from './doctor/kernel.ts'
 import { limitFindings } from './doctor/limits.ts'
 import { linuxFindings } from './doctor/linux.ts'
@@ -14,8 +15,9 @@ import type { Output } from './output.ts'
 import { type Outcome, run } from './run.ts'
 
 const HELP = `
-It changes nothing. Findings are ok, warn (it works, less well than it could) or missing; nothing
-that is missing keeps netmem from receiving into host memory, save an old Node.js.
+It changes nothing. Findings stand below what of netmem they are for, and are ok, warn (it works,
+less well than it could) or missing; nothing that is missing keeps netmem from receiving into host
+memory, save an old Node.js.
 
 Example:
   $ netmem doctor
@@ -35,12 +37,19 @@ export function doctorCommand(): Command {
 async function doctor(output: Output): Promise<Outcome> {
   const findings = [
     ...runtimeFindings(),
-    ...(await linuxFindings()),
-    ...kernelFindings(),
     ...limitFindings(),
+    ...(await httpFindings()),
+    ...(await linuxFindings()),
     ...toolFindings(),
+    ...kernelFindings(),
   ]
-  for (const finding of findings) for (const line of describe(finding)) output.result(line)
+  for (const feature of Object.values(Feature)) {
+    const ofFeature = findings.filter((finding) => finding.feature === feature)
+    if (ofFeature.length === 0) continue
+    output.result(feature)
+    for (const finding of ofFeature) for (const line of describe(finding)) output.result(line)
+    output.result('')
+  }
   return { report: { findings } }
 }
 
@@ -48,7 +57,7 @@ const STATUS_WIDTH = 'missing'.length
 const NAME_WIDTH = 27
 
 function describe({ name, status, value, remedy }: Finding): string[] {
-  const line = `${status.padEnd(STATUS_WIDTH)}  ${name.padEnd(NAME_WIDTH)} ${value}`
-  const indent = ' '.repeat(STATUS_WIDTH + NAME_WIDTH + 3)
+  const line = `  ${status.padEnd(STATUS_WIDTH)}  ${name.padEnd(NAME_WIDTH)} ${value}`
+  const indent = ' '.repeat(STATUS_WIDTH + NAME_WIDTH + 5)
   return remedy === undefined ? [line] : [line, `${indent}→ ${remedy}`]
 }

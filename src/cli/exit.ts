@@ -3,6 +3,7 @@
 import { debuglog } from 'node:util'
 
 import { isNetmemError } from '../errors.ts'
+import { inFlags } from './flags.ts'
 
 /** The exit codes, as `netmem --help` lists them. */
 export const Exit = { ok: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const
@@ -14,13 +15,17 @@ export const EXIT_CODES = `Exit codes:
   130  ended by SIGINT (ctrl-C), after a summary; a second one ends it at once
   143  ended by SIGTERM, likewise`
 
+/** How sizes are written, for the help of commands that take some. */
+export const SIZES =
+  'Sizes are in bytes, or have a unit: 64KiB, 1.5MiB (1024-based), 2GB (1000-based).'
+
 /** What the command line itself finds wrong; the library's errors have codes of their own. */
 export type CliErrorCode =
   /** The command line cannot be understood, or contradicts itself. */
   | 'USAGE'
   /** Data is not what it should be. */
   | 'WRONG_DATA'
-  /** A peer sent less or more than was announced. */
+  /** A peer or a source had less or more than was announced. */
   | 'WRONG_LENGTH'
   /** A process that this one started did not do its work. */
   | 'CHILD_FAILED'
@@ -53,9 +58,8 @@ const debug = debuglog('netmem')
 export function describeError(error: unknown): Described {
   debug('%o', error)
   if (!(error instanceof Error)) return { code: 'UNKNOWN', message: oneLine(String(error)) }
-  if (error instanceof CliError || isNetmemError(error)) {
-    return { code: error.code, message: oneLine(error.message) }
-  }
+  if (error instanceof CliError) return { code: error.code, message: oneLine(error.message) }
+  if (isNetmemError(error)) return { code: error.code, message: oneLine(inFlags(error.message)) }
   const code: unknown = Reflect.get(error, 'code')
   // Node's messages begin with the code: 'ENOENT: no such file or directory, open …'.
   return typeof code === 'string'

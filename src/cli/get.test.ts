@@ -194,7 +194,7 @@ describe('netmem get', () => {
     get.child.stdout?.destroy()
     const { code, err } = await get.ended
     assert.equal(code, 1)
-    assert.match(err, /^netmem: EPIPE: /)
+    assert.match(err, /^netmem: EPIPE: /m)
     assert.equal(requests.length, seen + 1, 'it does not get more in vain')
   })
 

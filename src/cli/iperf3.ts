@@ -4,7 +4,7 @@ import { Command } from 'commander'
 
 import { listen } from '../net/index.ts'
 import { formatEndpoint } from './endpoint.ts'
-import { CliError, type Described, describeError, EXIT_CODES } from './exit.ts'
+import { CliError, type Described, describeError, EXIT_CODES, SIZES } from './exit.ts'
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './iperf3/report.ts'
 import { serveIperf3 } from './iperf3/server.ts'
 import type { Iperf3Summary } from './iperf3/summary.ts'
@@ -19,6 +19,8 @@ One test at a time, as iperf3 does; UDP (-u), -R and --bidir are refused, and th
 Example:
   $ netmem iperf3 --host 0.0.0.0          then, elsewhere: iperf3 -c HOST -t 10 -P 2
 
+${SIZES}
+
 ${EXIT_CODES}
 Without --once it serves until a signal ends it.`
 
@@ -32,9 +34,6 @@ export function iperf3Command(): Command {
     ),
   )
 }
-
-/** Tests kept for the JSON line of a server that runs for long. */
-const KEPT_TESTS = 1_000
 
 async function iperf3(
   options: ListenOptions,
@@ -51,7 +50,7 @@ async function iperf3(
   output.note(
     `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
   )
-  const tests: Iperf3Summary[] = []
+  let failed = 0
   let failure: Described | undefined
   const served = serveIperf3(listener, {
     signal,
@@ -65,9 +64,12 @@ async function iperf3(
   })
   try {
     for await (const test of served) {
-      tests.push(test)
-      if (tests.length > KEPT_TESTS) tests.shift()
-      failure = show(test, output) ?? failure
+      output.report({ command: 'iperf3', event: 'test', ...test })
+      const wrong = show(test, output)
+      if (wrong !== undefined) {
+        failed++
+        failure = wrong
+      }
       if (options.once === true) break
     }
   } finally {
@@ -78,7 +80,7 @@ async function iperf3(
   output.result(
     `pool: ${stats.alloc.fast + stats.alloc.slow + stats.alloc.refill} pages taken, ${stats.alloc.empty} times empty, ${stats.out} out; ${stats.copied.frags} payloads copied`,
   )
-  return { report: { tests, pool: stats }, failure }
+  return { report: { failed, pool: stats }, failure }
 }
 
 /** Prints a test's end; what was wrong with it, if anything was. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 
-import { inside, jsonOf, netmem, run } from './cli.test.helper.ts'
+import { inside, jsonOf, MAIN, netmem, Running, run } from './cli.test.helper.ts'
 import { isFields } from './iperf3/fields.ts'
+
+const noFull = existsSync('/dev/full') ? false : 'there is no /dev/full'
 
 const COMMANDS = ['demo', 'get', 'recv', 'send', 'iperf3', 'replay', 'doctor']
 
@@ -49,6 +51,18 @@ describe('netmem', () => {
     help.child.stdout.destroy()
     const { code, err } = await help.ended
     assert.deepEqual([code, err], [0, ''])
+  })
+
+  it('says in one line that its stdout is full', { skip: noFull }, async () => {
+    const commands = [['doctor'], ['doctor', '--json'], ['--help']]
+    const ends = commands.map(
+      (args) =>
+        new Running('sh', ['-c', '"$0" "$@" > /dev/full', process.execPath, MAIN, ...args]).ended,
+    )
+    for (const { code, err } of await Promise.all(ends)) {
+      assert.equal(code, 1)
+      assert.match(err, /^netmem: ENOSPC: stdout: no space left [^\n]+\n$/)
+    }
   })
 
   it('shows a stack where NODE_DEBUG asks for it, and only there', async () => {

@@ -7,16 +7,17 @@ import { Command, CommanderError } from 'commander'
 
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
-import { EXIT_CODES, Exit } from './exit.ts'
+import { EXIT_CODES, Exit, SIZES } from './exit.ts'
 import { getCommand } from './get.ts'
 import { iperf3Command } from './iperf3.ts'
-import { tolerateClosedOutput } from './output.ts'
+import { superviseOutput } from './output.ts'
+import { printable, printableJson } from './printable.ts'
 import { recvCommand } from './recv.ts'
 import { replayCommand } from './replay.ts'
 import { sendCommand } from './send.ts'
 
 const HELP = `
-Sizes are written as 64KiB, 1.5MiB (1024-based) or 2GB (1000-based).
+${SIZES}
 
 Example:
   $ netmem demo
@@ -24,7 +25,7 @@ Example:
 ${EXIT_CODES}
 Errors are one line on stderr, \`netmem: CODE: message\`; NODE_DEBUG=netmem adds the stack.`
 
-tolerateClosedOutput()
+superviseOutput()
 
 const program = new Command('netmem')
   .description('receive network data straight into memory you own')
@@ -48,11 +49,12 @@ for (const command of [program, ...commands]) {
     .configureOutput({
       outputError: (text, write) => {
         const message = usageMessage(text, command)
-        write(`netmem: USAGE: ${message}\n`)
-        if (process.argv.includes('--json')) {
+        write(`netmem: USAGE: ${printable(message)}\n`)
+        if (asksForJson(process.argv.slice(2))) {
           const error = { code: 'USAGE', message }
-          const line = { command: command.name(), exitCode: Exit.usage, error }
-          process.stdout.write(`${JSON.stringify(line)}\n`)
+          const line = { command: command.name(), event: 'end', exitCode: Exit.usage, error }
+          const stream = command.opts()['out'] === '-' ? process.stderr : process.stdout
+          stream.write(`${printableJson(line)}\n`)
         }
       },
     })
@@ -63,6 +65,12 @@ try {
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error
   process.exitCode = error.exitCode === 0 ? Exit.ok : Exit.usage
+}
+
+/** True if `--json` is among the arguments, also where commander could not read them. */
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return (end === -1 ? args : args.slice(0, end)).includes('--json')
 }
 
 /** Commander's message in the form that every error has here. */

@@ -11,7 +11,7 @@ import {
   sharedProvider,
 } from '../index.ts'
 import { parsePort } from './endpoint.ts'
-import { usage } from './exit.ts'
+import { describeError, usage } from './exit.ts'
 import { MAX_SEED } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
@@ -33,15 +33,20 @@ export interface ListenOptions extends PoolOptions {
 
 /** Adds --json. */
 export function withJson(command: Command): Command {
-  return command.option('--json', 'one line of JSON at the end, and nothing else on stdout')
+  return command.option('--json', 'lines of JSON on stdout, as things end, and nothing else there')
 }
 
 /** Adds --host, --port, --pool, --page-size, --memory, --once and --json. */
 export function withListenOptions(command: Command): Command {
   command
     .option('--host <address>', 'address of this machine; 0.0.0.0 or :: for all', '127.0.0.1')
-    .option('--port <number>', '0 takes a free one', argument(parseListenPort), DEFAULT_PORT)
-  withPoolOptions(command).option('--once', 'end after the first')
+    .option(
+      '--port <number>',
+      '0 takes a free one, up to 65535',
+      argument(parseListenPort),
+      DEFAULT_PORT,
+    )
+  withPoolOptions(command).option('--once', 'end after the first connection')
   return withJson(command)
 }
 
@@ -65,7 +70,9 @@ export function sizeOption(flags: string, description: string, bytes?: number): 
 
 /** --pattern. */
 export function patternOption(description: string): Option {
-  return new Option('--pattern <seed>', description).argParser(argument(parseSeed))
+  return new Option('--pattern <seed>', `${description}: 0 to ${MAX_SEED}`).argParser(
+    argument(parseSeed),
+  )
 }
 
 /** Turns a parser's error into commander's, which names the option. */
@@ -90,7 +97,7 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
   try {
     return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
   } catch (error) {
-    if (isNetmemError(error)) throw usage(error.message)
+    if (isNetmemError(error)) throw usage(describeError(error).message)
     throw error
   }
 }
@@ -117,11 +124,11 @@ function parseSeed(text: string): number {
   return seed
 }
 
-/** A whole number from 1 to `max`. */
-export function parseCount(max: number): (text: string) => number {
+/** A whole number from `min` to `max`. */
+export function parseCount(min: number, max: number): (text: string) => number {
   return (text) => {
-    const count = /^\d+$/.test(text) ? Number(text) : 0
-    if (count < 1 || count > max) throw new RangeError(`it is a whole number of 1 to ${max}`)
+    const count = /^\d+$/.test(text) ? Number(text) : -1
+    if (count < min || count > max) throw new RangeError(`it is a whole number, ${min} to ${max}`)
     return count
   }
 }

@@ -1,48 +1,55 @@
 /**
- * Where text goes: results to stdout, notes and progress to stderr; with `--json` stdout gets one
- * line at the end and nothing else, and nobody sees progress.
+ * Where text goes: results to stdout, notes and progress to stderr. With `--json` stdout gets lines
+ * of JSON and nothing else, and no progress is shown. Whatever is written here is escaped for a
+ * terminal.
  */
 
-import type { Described } from './exit.ts'
+import { type Described, describeError, Exit } from './exit.ts'
+import { printable, printableJson } from './printable.ts'
 import { Progress, type ProgressTask } from './progress.ts'
 
 export interface OutputOptions {
   readonly json: boolean
-  /** stdout carries data: results and the JSON line go to stderr. */
+  /** stdout carries data: results and JSON go to stderr. */
   readonly dataOnStdout?: boolean
-  /** The result is a JSON line also where no terminal would show it. */
+  /** The result is JSON also where no terminal would show it. */
   readonly jsonUnlessTerminal?: boolean
+  /** No results and no progress, unless as JSON that was asked for. */
+  readonly quiet?: boolean
 }
 
 export class Output {
-  /** Whether the result is a line for machines. */
+  /** Whether results are lines for machines. */
   readonly json: boolean
-  readonly #quiet: boolean
+  readonly #showsResults: boolean
+  readonly #showsProgress: boolean
   readonly #results: NodeJS.WriteStream
   #progress: Progress | undefined
 
-  constructor({ json, dataOnStdout = false, jsonUnlessTerminal = false }: OutputOptions) {
+  constructor(options: OutputOptions) {
+    const { json, dataOnStdout = false, jsonUnlessTerminal = false, quiet = false } = options
     this.#results = dataOnStdout ? process.stderr : process.stdout
-    this.json = json || (jsonUnlessTerminal && this.#results.isTTY !== true)
-    this.#quiet = json
+    this.json = json || (jsonUnlessTerminal && !quiet && this.#results.isTTY !== true)
+    this.#showsResults = !this.json && !quiet
+    this.#showsProgress = !json && !quiet
   }
 
   /** A line of the result, for people. */
   result(line: string): void {
-    if (this.json) return
+    if (!this.#showsResults) return
     this.#progress?.clear()
-    this.#results.write(`${line}\n`)
+    this.#results.write(`${printable(line)}\n`)
   }
 
-  /** The one line for machines. */
+  /** A line for machines. */
   report(value: object): void {
-    if (this.json) this.#results.write(`${JSON.stringify(value)}\n`)
+    if (this.json) this.#results.write(`${printableJson(value)}\n`)
   }
 
-  /** What one should know meanwhile. */
+  /** A line for people that is no result. */
   note(line: string): void {
     this.#progress?.clear()
-    process.stderr.write(`${line}\n`)
+    process.stderr.write(`${printable(line)}\n`)
   }
 
   /** `netmem: CODE: message`. */
@@ -52,7 +59,7 @@ export class Output {
 
   /** Whether there is somebody to see progress. */
   get live(): boolean {
-    return !this.#quiet && process.stderr.isTTY === true
+    return this.#showsProgress && process.stderr.isTTY === true
   }
 
   /** Shows progress until the returned function is called; nothing where nobody sees it. */
@@ -65,11 +72,17 @@ export class Output {
   }
 }
 
-/** A reader that has seen enough (`netmem … | head -1`) is no error. */
-export function tolerateClosedOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
-  }
+/**
+ * A reader that has seen enough (`netmem … | head -1`) is no error. Any other failure of stdout,
+ * such as a full disk, ends the process with a line on stderr.
+ */
+export function superviseOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return
+    const { code, message } = describeError(error)
+    process.stderr.write(`netmem: ${code}: stdout: ${printable(message)}\n`)
+    process.exit(Exit.failed)
+  })
+  // There is no place left to tell anybody.
+  process.stderr.on('error', () => undefined)
 }

@@ -3,11 +3,14 @@
  * Of our own because the known library for it, cli-progress, has had no release since 2023.
  */
 
+import { printable } from './printable.ts'
 import { roughRate, roughSize } from './size.ts'
 
 /** What a line of progress is about. */
 export interface ProgressTask {
   readonly label: string
+  /** What else there is to say, if there is: the attempt. */
+  readonly remark?: string | undefined
   /** Bytes in all, if that is known. */
   readonly totalBytes: number | undefined
   /** Bytes so far. */
@@ -53,9 +56,9 @@ export class Progress {
     const { at, bytes } = this.#sample()
     const first = this.#samples[0] ?? { at, bytes }
     const rate = { bytes: bytes - first.bytes, seconds: (at - first.at) / 1_000 }
-    const { label, totalBytes } = this.#task
+    const { label, totalBytes, remark } = this.#task
     const columns = (this.#terminal.columns || DEFAULT_COLUMNS) - 1
-    const line = describeProgress(label, bytes, totalBytes, rate, columns)
+    const line = describeProgress(label, bytes, totalBytes, rate, columns, remark)
     this.#terminal.write(`\r\x1b[K${line.slice(0, columns)}`)
     this.#drawn = true
   }
@@ -76,9 +79,16 @@ export function describeProgress(
   totalBytes: number | undefined,
   recent: { readonly bytes: number; readonly seconds: number },
   columns: number,
+  remark?: string,
 ): string {
-  const name = label.length > LABEL_WIDTH ? `…${label.slice(1 - LABEL_WIDTH)}` : label
-  const parts = [name, roughSize(bytes), roughRate(recent.bytes, recent.seconds)]
+  const safe = printable(label)
+  const name = safe.length > LABEL_WIDTH ? `…${safe.slice(1 - LABEL_WIDTH)}` : safe
+  const parts = [
+    name,
+    ...(remark === undefined ? [] : [remark]),
+    roughSize(bytes),
+    roughRate(recent.bytes, recent.seconds),
+  ]
   if (totalBytes !== undefined && totalBytes > 0) {
     const share = Math.min(bytes, totalBytes) / totalBytes
     parts.push(`${Math.floor(share * 100)} %`)

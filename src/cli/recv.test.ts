@@ -7,6 +7,7 @@ import { describe, it } from 'node:test'
 
 import {
   inside,
+  jsonLines,
   jsonOf,
   netmem,
   noTcpTable,
@@ -96,6 +97,29 @@ describe('netmem recv', () => {
     const ends = report['transfers'].map((transfer: { ended: string }) => transfer.ended)
     assert.deepEqual(ends.sort(), ['finished', 'finished', 'finished', 'finished', 'interrupted'])
     assert.equal(inside(report, 'pool')['out'], 0)
+  })
+
+  it('reports each connection when it ends', async () => {
+    const recv = netmem('recv', '--port', '0', '--json')
+    const port = await recv.port()
+    const open = connectTo(port)
+    open.write('x')
+    await once(open, 'connect')
+    connectTo(port).end(data)
+    await recv.prints(/"bytes":10000019,.*"ended":"finished".*\n/)
+    recv.child.kill('SIGINT')
+    const [first, second, end] = jsonLines((await recv.ended).out.toString())
+    assert.deepEqual([first?.['event'], first?.['ended']], ['transfer', 'finished'])
+    assert.deepEqual([second?.['event'], second?.['ended']], ['transfer', 'interrupted'])
+    assert.deepEqual([end?.['event'], end?.['connections'], end?.['bytes']], ['end', 2, 10000020])
+  })
+
+  it('tells a sender of its failures, and not that all is well', async () => {
+    const recv = netmem('recv', '--port', '0', '--once', '--pattern', '7')
+    const sent = await run(['send', `127.0.0.1:${await recv.port()}`, '--bytes', '1MB'])
+    assert.equal((await recv.ended).code, 1)
+    assert.equal(sent.code, 1)
+    assert.match(sent.err, /^netmem: NETMEM_CONNECTION_RESET: The receiver broke off/)
   })
 
   const failures = [
@@ -204,7 +228,7 @@ describe('netmem recv', () => {
     const wrong = [
       [['--pool', '16M'], /'16M' may mean two things/],
       [['--pool', '4KiB'], /--pool 4KiB holds no page of 256KiB/],
-      [['--page-size', '5000'], /pageSize/],
+      [['--page-size', '5000'], /--page-size must be a power of two/],
       [['--memory', 'device'], /host, shared/],
       [['--port', '65536'], /no port/],
       [['--pattern', '-1'], /seed/],

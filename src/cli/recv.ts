@@ -4,7 +4,7 @@ import { Command } from 'commander'
 
 import { listen } from '../net/index.ts'
 import { formatEndpoint } from './endpoint.ts'
-import { EXIT_CODES, usage } from './exit.ts'
+import { EXIT_CODES, SIZES, usage } from './exit.ts'
 import { lowWaterIfAny } from './low-water.ts'
 import {
   describePool,
@@ -38,6 +38,8 @@ Examples:
   $ netmem recv --once --pattern 7 --bytes 10GB      netmem send HOST:5201 --pattern 7 --bytes 10GB
   $ netmem recv --once --out - | tar x               tar c . | socat -u - TCP:HOST:5201
 
+${SIZES}
+
 ${EXIT_CODES}
 Without --once it serves until a signal ends it.`
 
@@ -46,10 +48,15 @@ export function recvCommand(): Command {
     .description('take raw bytes over TCP from any sender; write, verify or count them')
     .option(
       '--out <file>',
-      'write them there, and make its folders; - is stdout, with the summary on stderr',
+      'write them there, and make its folders; - is stdout, with the summary on stderr (default: nowhere)',
     )
     .addOption(patternOption('verify them against the pattern of this seed'))
-    .addOption(sizeOption('--bytes <size>', 'fail unless there are exactly as many'))
+    .addOption(
+      sizeOption(
+        '--bytes <size>',
+        'fail unless there are exactly as many bytes (default: any number)',
+      ),
+    )
     .option('--sha256', 'print their SHA-256')
     .addHelpText('after', HELP)
   return withListenOptions(command).action((options: RecvOptions) =>

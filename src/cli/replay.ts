@@ -43,7 +43,12 @@ export function replayCommand(): Command {
         .choices(['page', 'device'])
         .default('page'),
     )
-    .option('--queues <number>', 'flows are spread over them', argument(parseCount(MAX_QUEUES)), 1)
+    .option(
+      '--queues <number>',
+      'flows are spread over them: 1 to 64',
+      argument(parseCount(1, MAX_QUEUES)),
+      1,
+    )
     .addOption(
       new Option('--header-split <switch>', 'whether the NIC splits headers from payload')
         .choices(['on', 'off'])
@@ -54,7 +59,7 @@ export function replayCommand(): Command {
         .choices(['verify', 'ignore'])
         .default('verify'),
     )
-    .option('--out <file>', 'write what the host sees there, as pcapng')
+    .option('--out <file>', 'write what the host sees there, as pcapng (default: nowhere)')
     .addHelpText('after', HELP)
   return withJson(command).action((path: string, options: ReplayCommandOptions) =>
     run('replay', { json: options.json === true }, (output, signal) =>

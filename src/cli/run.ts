@@ -1,11 +1,11 @@
-/** What is the same for every command: signals, errors, the JSON line, the exit code. */
+/** What is the same for every command: signals, errors, the last JSON line, the exit code. */
 
 import { CliError, type Described, describeError, Exit, onInterruption } from './exit.ts'
 import { Output, type OutputOptions } from './output.ts'
 
 /** What a command has to say in the end. */
 export interface Outcome {
-  /** The fields of the JSON line. */
+  /** The fields of the last JSON line. */
   readonly report: object
   /** What went wrong, which the command has shown already. */
   readonly failure?: Described | undefined
@@ -39,7 +39,10 @@ export async function run(
   }
   interruption.forget()
   exitCode = interruption.exitCode ?? exitCode
-  output.report({ command, exitCode, error: failure, ...report })
+  // Wrong usage is told to machines only where they have asked.
+  if (exitCode !== Exit.usage || options.json) {
+    output.report({ command, event: 'end', exitCode, error: failure, ...report })
+  }
   process.exitCode = exitCode
 }
 

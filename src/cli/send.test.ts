@@ -1,17 +1,48 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { existsSync, truncateSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { createPool, hostProvider } from '../index.ts'
+import { type Connection, type Listener, listen } from '../net/index.ts'
 import { until } from '../testing/waiting.test.helper.ts'
-import { inside, jsonOf, netmem, run, temporaryFolder } from './cli.test.helper.ts'
+import { inside, jsonOf, MAIN, netmem, Running, run, temporaryFolder } from './cli.test.helper.ts'
 import { Pattern } from './pattern.ts'
 
 const data = Buffer.concat([...new Pattern(1).views(5_000_011, 2 ** 20)])
 const sha256 = createHash('sha256').update(data).digest('hex')
+
+/** A receiver that does not stop at a reset that libuv mistakes for the end. */
+async function receiver(): Promise<{
+  readonly listener: Listener
+  readonly where: string
+  [Symbol.asyncDispose](): Promise<void>
+}> {
+  const pool = createPool(hostProvider({ pages: 8 }))
+  const listener = await listen({ pool, port: 0, host: '127.0.0.1' })
+  return {
+    listener,
+    where: `127.0.0.1:${listener.address.port}`,
+    async [Symbol.asyncDispose]() {
+      await listener.close()
+      await pool.destroy()
+    },
+  }
+}
+
+async function accepted(listener: Listener): Promise<Connection> {
+  const connection = await listener.accept()
+  assert.ok(connection !== undefined)
+  return connection
+}
+
+/** Rejects unless the sender finishes. */
+async function receiveAll(connection: Connection): Promise<void> {
+  for await (const frag of connection) frag.release()
+}
 
 /** Whether IPv6 works on the loopback interface. */
 async function hasIpv6(): Promise<boolean> {
@@ -27,6 +58,8 @@ async function hasIpv6(): Promise<boolean> {
 }
 
 const skipIpv6 = (await hasIpv6()) ? false : 'there is no ::1 on this machine'
+
+const noProcMem = existsSync('/proc/self/mem') ? false : 'there is no /proc/self/mem'
 
 async function portOf(server: net.Server): Promise<number> {
   await once(server.listen(0, '127.0.0.1'), 'listening')
@@ -104,9 +137,51 @@ describe('netmem send', () => {
     server.close()
     for (const ended of ends) {
       assert.equal(ended.code, 1)
-      assert.match(ended.err, /^netmem: NETMEM_CONNECTION_RESET: .+\n$/)
+      assert.match(ended.err, /^netmem: NETMEM_CONNECTION_RESET: The receiver broke off.+\n$/)
       assert.equal(jsonOf(ended)['ended'], 'failed')
     }
+  })
+
+  it('tells no receiver that a file was finished which became shorter', async () => {
+    await using ends = await receiver()
+    const shrinking = file('shrinking')
+    writeFileSync(shrinking, '')
+    // More than fits between the two while nobody receives.
+    truncateSync(shrinking, 2 ** 28)
+    const sending = netmem('send', ends.where, shrinking, '--json')
+    const connection = await accepted(ends.listener)
+    truncateSync(shrinking, 1_000)
+    await assert.rejects(receiveAll(connection), { code: 'NETMEM_CONNECTION_RESET' })
+    const ended = await sending.ended
+    assert.equal(ended.code, 1)
+    assert.match(ended.err, /^netmem: WRONG_LENGTH: The source ended after \d+ of 268435456 bytes/)
+    assert.equal(jsonOf(ended)['ended'], 'failed')
+  })
+
+  it('tells the receiver when its source fails', { skip: noProcMem }, async () => {
+    await using ends = await receiver()
+    // The first page of a process's memory cannot be read: EIO.
+    const sending = netmem('send', ends.where, '/proc/self/mem', '--json')
+    const connection = await accepted(ends.listener)
+    await assert.rejects(receiveAll(connection), { code: 'NETMEM_CONNECTION_RESET' })
+    const ended = await sending.ended
+    assert.equal(ended.code, 1)
+    assert.match(ended.err, /^netmem: EIO: /)
+  })
+
+  it('sends no folder, and connects to nobody for it', async () => {
+    await using ends = await receiver()
+    const words = [process.execPath, MAIN, 'send', ends.where]
+    for (const sending of [
+      netmem('send', ends.where, file('.')),
+      new Running('sh', ['-c', '"$0" "$@" < .', ...words]),
+    ]) {
+      const { code, err } = await sending.ended
+      assert.equal(code, 2)
+      assert.match(err, /^netmem: USAGE: \S+ is a folder; .*tar c .* \| netmem send/)
+    }
+    await ends.listener.close()
+    assert.equal(await ends.listener.accept(), undefined)
   })
 
   it('ends with a summary at SIGINT and SIGTERM', async () => {

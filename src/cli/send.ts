@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { createPool, hostProvider } from '../index.ts'
 import { type Connection, connect } from '../net/index.ts'
 import { formatEndpoint, parseEndpoint } from './endpoint.ts'
-import { describeError, EXIT_CODES, usage } from './exit.ts'
+import { CliError, type Described, describeError, EXIT_CODES, SIZES, usage } from './exit.ts'
 import { patternOption, sizeOption, withJson } from './options.ts'
 import type { Output } from './output.ts'
 import { Pattern } from './pattern.ts'
@@ -20,12 +20,15 @@ interface SendOptions {
 }
 
 const HELP = `
-It ends when the peer has closed its side, as receivers do that have got everything.
+It ends when the peer has closed its side, as receivers do that have got everything. When the source
+fails or is shorter than it was, the receiver gets a reset, and no end.
 
 Examples:
   $ netmem send 192.0.2.7:5201 disk.img
   $ tar c . | netmem send '[2001:db8::7]:5201'
   $ netmem send localhost:5201 --bytes 10GB --pattern 7
+
+${SIZES}
 
 ${EXIT_CODES}`
 
@@ -34,8 +37,8 @@ export function sendCommand(): Command {
     .description('send a file, stdin or a pattern over TCP to any receiver')
     .argument('<host:port>', 'where to; IPv6 in brackets: [::1]:5201')
     .argument('[file]', 'what; - or nothing is stdin')
-    .addOption(sizeOption('--bytes <size>', 'send as many of a pattern'))
-    .addOption(patternOption('the seed of that pattern (default: 1)'))
+    .addOption(sizeOption('--bytes <size>', 'send as many bytes of a pattern'))
+    .addOption(patternOption('the seed of that pattern, 1 by default'))
     .addHelpText('after', HELP)
   return withJson(command).action((where: string, file: string | undefined, options: SendOptions) =>
     run('send', { json: options.json === true }, (output, signal) =>
@@ -74,6 +77,7 @@ async function send(
       await connection.write(view)
       bytes += view.byteLength
     }
+    checkComplete(source, bytes)
     await connection.end()
     await peerDone
     await connection.close()
@@ -81,14 +85,15 @@ async function send(
     // When it broke while the source was being waited for, the source was only stopped by that.
     const { state } = connection
     error = state.kind === 'failed' ? state.error : cause
-    connection.destroy()
+    // A reset: the receiver must not take this for the end.
+    connection.destroy(error instanceof Error ? error : new Error(String(error)))
   }
   stop()
   source.stop()
   await pool.destroy()
 
   const seconds = (performance.now() - began) / 1_000
-  const failure = error === undefined || signal.aborted ? undefined : describeError(error)
+  const failure = error === undefined || signal.aborted ? undefined : describeFailure(error)
   const ended = error === undefined ? 'finished' : signal.aborted ? 'interrupted' : 'failed'
   const peer = formatEndpoint(connection.remoteAddress)
   output.result(
@@ -106,6 +111,27 @@ async function sourceOf(file: string | undefined, options: SendOptions): Promise
     return patternSource(new Pattern(pattern ?? 1), bytes)
   }
   return file === undefined || file === '-' ? stdinSource() : fileSource(file)
+}
+
+/** Throws WRONG_LENGTH if the source had less than it promised, as a file that shrinks. */
+function checkComplete({ totalBytes }: Source, bytes: number): void {
+  if (totalBytes === undefined || bytes >= totalBytes) return
+  throw new CliError(
+    'WRONG_LENGTH',
+    `The source ended after ${bytes} of ${totalBytes} bytes: it became shorter meanwhile. Send it again when nothing writes to it.`,
+  )
+}
+
+/** The library's remedy for a reset is for whoever receives. */
+function describeFailure(error: unknown): Described {
+  const { code, message } = describeError(error)
+  return code === 'NETMEM_CONNECTION_RESET'
+    ? {
+        code,
+        message:
+          'The receiver broke off, and may lack some of what was sent: look there for the reason, and send again.',
+      }
+    : { code, message }
 }
 
 async function discard(connection: Connection): Promise<void> {

@@ -37,8 +37,11 @@ export function parseSize(text: string): number {
 }
 
 function unknownUnit(text: string, unit: string): string {
-  const letter = /^([kKMGT])[iI]?[bB]?$/.exec(unit)?.[1]?.toUpperCase()
   const number = text.slice(0, text.length - unit.length)
+  const known = Object.keys(UNITS).find((each) => each.toLowerCase() === unit.toLowerCase())
+  // An `i` says which is meant; `gb` may as well be somebody's GiB, or Gbit.
+  if (known?.includes('i') === true) return `'${text}' is written ${number}${known}`
+  const letter = /^([kmgt])b?$/i.exec(unit)?.[1]?.toUpperCase()
   return letter === undefined
     ? `'${unit}' in '${text}' is no unit; there are B, KiB, MiB, GiB, TiB, kB, MB, GB and TB`
     : `'${text}' may mean two things; write ${number}${letter}iB (1024-based) or ${number}${letter}B (1000-based)`

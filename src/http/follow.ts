@@ -1,5 +1,6 @@
 /** From the URL that was asked for to the response that is the one: redirects. */
 
+import { tellRequest, tellResponse } from './events.ts'
 import { type Context, type Exchange, exchange, type TakeWhole } from './exchange.ts'
 import { HttpError } from './http-error.ts'
 import { parseUrl, type RequestFields, shown } from './request.ts'
@@ -32,6 +33,7 @@ export async function follow(
     ...range,
   }
   const response = await once(context, url, fields, takeWhole)
+  tellResponse(context.settings, response)
   return redirection(response) === undefined
     ? response
     : redirected(context, url, fields, response, takeWhole)
@@ -70,6 +72,7 @@ async function redirected(
     }
     if (visited.has(target.href)) throw redirects(url, 'redirects in a circle')
     response = await once(context, target, { ...first, trusted }, takeWhole)
+    tellResponse(context.settings, response)
   }
 }
 
@@ -79,7 +82,9 @@ function once(
   fields: RequestFields,
   takeWhole: TakeWhole | undefined,
 ): Promise<Exchange> {
-  if (needsUndici(url, context.settings)) return undiciExchange(context, url, fields)
+  const { settings } = context
+  tellRequest(settings, url, fields)
+  if (needsUndici(url, settings)) return undiciExchange(context, url, fields)
   return exchange(context, url, fields, takeWhole)
 }
 

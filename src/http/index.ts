@@ -10,6 +10,7 @@
  */
 
 export { ConnectionCache, type ConnectionCacheOptions } from './connection-cache.ts'
+export type { GetEvent } from './events.ts'
 export type { FileDestination } from './file-target.ts'
 export { type GetDestination, getInto } from './get-into.ts'
 export type { HeaderList } from './header-list.ts'

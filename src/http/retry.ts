@@ -47,6 +47,7 @@ export class Retries {
     this.#used++
     // Clients that were cut off together must not come back together.
     const ms = Math.max(asked, delay / 2 + (Math.random() * delay) / 2)
+    this.#tell(error, ms)
     await sleep(ms, undefined, { signal: this.#abortion.signal }).catch(() => {})
     this.#abortion.check()
   }
@@ -55,6 +56,11 @@ export class Retries {
   restart(error: unknown): void {
     if (this.#used >= Math.max(1, this.#settings.retries)) throw error
     this.#used++
+    this.#tell(error, 0)
+  }
+
+  #tell(error: unknown, delayMs: number): void {
+    this.#settings.onEvent?.({ kind: 'retry', error, attempt: this.#used + 1, delayMs })
   }
 
   #mayPass(error: unknown): boolean {
@@ -67,14 +73,20 @@ export class Retries {
   }
 }
 
+const REMEDIES: { readonly [status: number]: string | undefined } = {
+  401: 'It wants credentials, or others: set authorization, or the header field that it takes them in',
+  403: 'It refuses this to whoever asks so: check the URL, and authorization if it takes credentials',
+  404: 'Nothing is there: check the URL',
+  407: 'The proxy wants credentials: write them into its URL',
+  410: 'Nothing is there any more: check the URL',
+}
+
 /** The error of a status that brings no body that was asked for. */
 export function statusError(url: URL, head: ResponseHead): HttpError {
   const { status, reason } = head
   const asked = retryAfterMs(head.headers.get('retry-after'), Date.now())
   const when = asked === undefined ? 'later' : `in ${Math.ceil(asked / 1000)} s, as it asks`
-  const what = TRANSIENT.has(status)
-    ? `Try again ${when}`
-    : 'Check the URL, and what it takes to get it'
+  const what = TRANSIENT.has(status) ? `Try again ${when}` : (REMEDIES[status] ?? 'Check the URL')
   return new HttpError(
     'NETMEM_HTTP_STATUS',
     `${shown(url)} answered ${status}${reason === '' ? '' : ` ${reason}`}. ${what}.`,

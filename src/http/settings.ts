@@ -9,6 +9,7 @@ import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { ConnectionCache } from './connection-cache.ts'
+import type { GetEvent } from './events.ts'
 import { HttpError } from './http-error.ts'
 import {
   type Authorization,
@@ -77,6 +78,11 @@ export interface GetOptions {
   readonly onHead?: OnHead
   /** Told how many bytes have arrived in all. Less than before after a restart. */
   readonly onProgress?: (bytes: number) => void
+  /**
+   * Told of each request, each response's head and each attempt that is made again: for logs. It
+   * may not throw.
+   */
+  readonly onEvent?: (event: GetEvent) => void
   /** Bytes a second, at the most, and about: 1024 and more. */
   readonly maxBytesPerSecond?: number
   /**
@@ -129,6 +135,7 @@ export interface Settings {
   readonly expectedSha256: string | undefined
   readonly onHead: OnHead | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
+  readonly onEvent: ((event: GetEvent) => void) | undefined
   readonly maxBytesPerSecond: number
   readonly touchAhead: boolean
   readonly tls: TlsSettings | undefined
@@ -159,6 +166,7 @@ const NAMES: OptionNames<GetOptions> = {
   sha256: true,
   onHead: true,
   onProgress: true,
+  onEvent: true,
   maxBytesPerSecond: true,
   touchAhead: true,
   tls: true,
@@ -201,6 +209,7 @@ export function settingsOf(given: GetOptions): Settings {
     expectedSha256: expectedSha256(options.sha256),
     onHead: options.onHead,
     onProgress: options.onProgress,
+    onEvent: options.onEvent,
     maxBytesPerSecond: checkInteger(
       'maxBytesPerSecond',
       options.maxBytesPerSecond ?? Number.MAX_SAFE_INTEGER,
@@ -246,9 +255,16 @@ export function headPool(): PagePool<Page> {
 }
 
 /** What would otherwise fail in the middle of a transfer, or of somebody else's code. */
-function checkKinds({ signal, keepAlive, onHead, onProgress, lowWater }: GetOptions): void {
+function checkKinds({
+  signal,
+  keepAlive,
+  onHead,
+  onProgress,
+  onEvent,
+  lowWater,
+}: GetOptions): void {
   checkSignal(signal)
-  for (const [name, told] of Object.entries({ onHead, onProgress, lowWater })) {
+  for (const [name, told] of Object.entries({ onHead, onProgress, onEvent, lowWater })) {
     checkOptionalFunction(name, told)
   }
   if (!(keepAlive instanceof ConnectionCache) && !/^(undefined|boolean)$/.test(typeof keepAlive)) {

@@ -200,7 +200,21 @@ test('what cannot be adopted', () =>
       rejection(Promise.resolve().then(() => adopt(socket, options)))
     assert.equal(await code(new Duplex()), 'NETMEM_INVALID_ARGUMENT')
     assert.equal(await code(undefined as unknown as Duplex), 'NETMEM_INVALID_ARGUMENT')
-    assert.equal(await code(new net.Socket()), 'NETMEM_CONNECTION_CLOSED')
+    assert.equal(await code(new net.Socket()), 'NETMEM_INVALID_ARGUMENT')
+    const connecting = net.connect(1, '127.0.0.1').on('error', () => {})
+    const message = /not connected yet; adopt it after its 'connect' event/
+    assert.throws(() => adopt(connecting, options), message)
+    connecting.destroy()
+    // It accepts, and says nothing of TLS.
+    const plain = net.createServer().listen(0, '127.0.0.1')
+    await once(plain, 'listening')
+    const address = plain.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    const shaking = tls.connect(address.port, '127.0.0.1').on('error', () => {})
+    await once(shaking, 'connect')
+    assert.throws(() => adopt(shaking, options), message)
+    shaking.destroy()
+    plain.close()
     for (const what of [{ head: 'text' }, { head: new ArrayBuffer(4) }, { signal: {} }]) {
       const wrong = { ...options, ...what } as unknown as AdoptOptions
       const refused = rejection(Promise.resolve().then(() => adopt(client, wrong)))

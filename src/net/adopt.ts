@@ -61,7 +61,13 @@ export function adoptAt(
   if (head !== undefined && !(head instanceof Uint8Array)) {
     throw invalid('head must be a Uint8Array, as the head of an HTTP upgrade is.')
   }
-  if (socket.destroyed || socket.pending || !socket.readable) throw closed()
+  if (socket.destroyed) throw closed()
+  if (socket.pending || isInHandshake(socket)) {
+    throw invalid(
+      "The socket is not connected yet; adopt it after its 'connect' event, a client's TLSSocket after 'secureConnect'.",
+    )
+  }
+  if (!socket.readable) throw closed()
   if (socket.readableEncoding !== null) {
     throw invalid('The socket decodes what it receives; adopt it before setEncoding() is called.')
   }
@@ -78,4 +84,9 @@ export function adoptAt(
   const reads = takeOver(socket, driver, (chunk) => void feed(driver, chunk), copies(options))
   driver.start(reads)
   return new Connection(driver, reads, options, known)
+}
+
+/** True for a client's TLS socket whose handshake is not over. */
+function isInHandshake(socket: net.Socket): boolean {
+  return socket instanceof tls.TLSSocket && Reflect.get(socket, 'secureConnecting') === true
 }

@@ -5,6 +5,7 @@ import net from 'node:net'
 
 import type { PagePoolStats } from '../../index.ts'
 import { type Connection, connect, receiveInto } from '../../net/index.ts'
+import { lowWaterIfAny } from '../low-water.ts'
 import { makePool } from '../options.ts'
 import { exactSize } from '../size.ts'
 import type { Receive, ReceiverJob, ReceiverName } from './job.ts'
@@ -94,7 +95,8 @@ async function overPool(
   receive: (connectToSender: () => Promise<Connection>) => Promise<void>,
 ): Promise<PagePoolStats> {
   const pool = makePool(options)
-  await receive(() => connect({ pool, host: HOST, port }))
+  const lowWater = await lowWaterIfAny()
+  await receive(() => connect({ pool, host: HOST, port, ...lowWater }))
   const stats = pool.stats()
   await pool.destroy()
   return stats

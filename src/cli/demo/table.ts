@@ -47,9 +47,9 @@ export function table(rows: readonly Row[]): string[] {
   const first = rows[0]?.figures
   const cells = rows.map(({ title, figures }) => [
     title,
-    figures.gigabytesPerSecond.toFixed(2),
+    significant(figures.gigabytesPerSecond),
     ratio(figures.gigabytesPerSecond, first?.gigabytesPerSecond),
-    figures.cpuSecondsPerGigabyte.toFixed(2),
+    significant(figures.cpuSecondsPerGigabyte),
     ratio(figures.cpuSecondsPerGigabyte, first?.cpuSecondsPerGigabyte),
     figures.peakMiB.toFixed(0),
     (figures.peakMiB - figures.baseMiB).toFixed(0),
@@ -66,6 +66,11 @@ export function table(rows: readonly Row[]): string[] {
       )
       .join('  '),
   )
+}
+
+/** Two decimals, or two digits of what would be all zeros. */
+function significant(value: number): string {
+  return value > 0 && value < 0.1 ? value.toPrecision(2) : value.toFixed(2)
 }
 
 function ratio(value: number, base: number | undefined): string {

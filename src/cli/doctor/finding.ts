@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 
 export interface Finding {
   readonly name: string
+  /** What of netmem it is for. */
+  readonly feature: Feature
   /** `warn`: it works, less well than it could. */
   readonly status: 'ok' | 'warn' | 'missing'
   readonly value: string
@@ -11,16 +13,33 @@ export interface Finding {
   readonly remedy?: string
 }
 
-export function ok(name: string, value: string): Finding {
-  return { name, status: 'ok', value }
+/** A part of netmem, as its headline says it. */
+export const Feature = {
+  all: 'Everything',
+  memory: 'Memory to receive into: hostProvider, sharedProvider, externalProvider',
+  net: 'Sockets: netmem/net, and netmem recv, send and iperf3',
+  http: 'HTTP: netmem/http, and netmem get',
+  linux: 'Fast links and large bodies: lowWater and hugeMemory of netmem/linux',
+  tools: 'Programs to try netmem with',
+  later:
+    "The kernel's own device memory TCP, which netmem does not do yet: nothing of this is used",
+} as const
+export type Feature = (typeof Feature)[keyof typeof Feature]
+
+/** Makes findings about one feature. */
+export interface Finder {
+  ok(name: string, value: string): Finding
+  /** It works, less well than it could. */
+  warn(name: string, value: string, remedy: string): Finding
+  missing(name: string, value: string, remedy: string): Finding
 }
 
-export function warn(name: string, value: string, remedy: string): Finding {
-  return { name, status: 'warn', value, remedy }
-}
-
-export function missing(name: string, value: string, remedy: string): Finding {
-  return { name, status: 'missing', value, remedy }
+export function finder(feature: Feature): Finder {
+  return {
+    ok: (name, value) => ({ name, feature, status: 'ok', value }),
+    warn: (name, value, remedy) => ({ name, feature, status: 'warn', value, remedy }),
+    missing: (name, value, remedy) => ({ name, feature, status: 'missing', value, remedy }),
+  }
 }
 
 /** What a small file says, trimmed; `undefined` where it cannot be read. */

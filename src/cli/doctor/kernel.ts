@@ -1,16 +1,21 @@
-/** What the kernel and its network cards offer towards device memory (devmem TCP, io_uring). */
+/**
+ * What the kernel and its network cards offer towards device memory (devmem TCP, io_uring). netmem
+ * does not use them yet: see `linux/index.ts`.
+ */
 
 import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import os from 'node:os'
 import { basename } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 
-import { type Finding, missing, ok, readText, warn } from './finding.ts'
+import { Feature, type Finding, finder, readText } from './finding.ts'
+
+const { ok, warn, missing } = finder(Feature.later)
 
 export function kernelFindings(): Finding[] {
   const kernel = ok('kernel', `${os.type()} ${os.release()}`)
   if (process.platform !== 'linux') {
-    const remedy = 'Device memory needs Linux; everything else works here.'
+    const remedy = 'None is needed: everything that netmem does works here.'
     return [kernel, missing('devmem TCP', 'not on this system', remedy)]
   }
   const config = readConfig()

@@ -2,15 +2,15 @@
 
 import { lowWater } from '../../linux/index.ts'
 import { describeError } from '../exit.ts'
-import { type Finding, ok, warn } from './finding.ts'
+import { Feature, type Finding, finder } from './finding.ts'
 
 export async function linuxFindings(): Promise<Finding[]> {
-  const name = 'netmem/linux'
+  const { ok, warn } = finder(Feature.linux)
+  const name = 'koffi'
   try {
     await lowWater()
-    return [ok(name, 'low-water marks and memory in huge pages')]
+    return [ok(name, 'lowWater and hugeMemory can be had; the commands use lowWater by themselves')]
   } catch (error) {
-    const remedy = 'On Linux: npm install koffi@3, for fast links and large bodies.'
-    return [warn(name, describeError(error).message, remedy)]
+    return [warn(name, describeError(error).message, 'On Linux: npm install koffi@3')]
   }
 }

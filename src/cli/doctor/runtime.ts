@@ -10,16 +10,17 @@ import {
 } from '../../index.ts'
 import { canPost } from '../../net/posted-reads.ts'
 import { describeError } from '../exit.ts'
-import { type Finding, missing, ok, warn } from './finding.ts'
+import { Feature, type Finding, finder } from './finding.ts'
 
 /** `engines` of package.json. */
 const OLDEST_NODE = [20, 19] as const
 
 export function runtimeFindings(): Finding[] {
-  return [nodeVersion(), postedReads(), ...memoryKinds()]
+  return [nodeVersion(), ...memoryKinds(), postedReads()]
 }
 
 function nodeVersion(): Finding {
+  const { ok, missing } = finder(Feature.all)
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const [oldestMajor, oldestMinor] = OLDEST_NODE
   const recent = major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)
@@ -30,6 +31,7 @@ function nodeVersion(): Finding {
 }
 
 function postedReads(): Finding {
+  const { ok, warn } = finder(Feature.net)
   return canPost()
     ? ok('posted reads', 'sockets read straight into pages')
     : warn(
@@ -60,6 +62,7 @@ function memoryKinds(): Finding[] {
 
 /** Tries whether a page can be had, written and given back. */
 function memory(name: string, provider: () => PageProvider): Finding {
+  const { ok, missing } = finder(Feature.memory)
   try {
     const pool = createPool(provider())
     const page: Page | undefined = pool.alloc()

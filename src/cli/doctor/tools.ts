@@ -3,7 +3,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-import { type Finding, missing, ok } from './finding.ts'
+import { Feature, type Finding, finder } from './finding.ts'
 
 const TOOLS = [
   { name: 'iperf3', use: 'measures `netmem iperf3`' },
@@ -12,6 +12,7 @@ const TOOLS = [
 ] as const
 
 export function toolFindings(): Finding[] {
+  const { ok, missing } = finder(Feature.tools)
   return TOOLS.map(({ name, use }) => {
     const path = find(name)
     if (path !== undefined) return ok(name, use)

@@ -1,7 +1,10 @@
 /** What `netmem get` is told, read strictly. */
 
-import { headerFields } from '../../http/request.ts'
-import { usage } from '../exit.ts'
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Authorization } from '../../http/index.ts'
+import { authorizationValue, headerFields } from '../../http/request.ts'
+import { describeError, usage } from '../exit.ts'
 import { parseSize } from '../size.ts'
 
 /** The least that getInto keeps to. */
@@ -52,4 +55,49 @@ export function parseRate(text: string): number {
 export function parseSha256(text: string): string {
   if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase()
   throw new RangeError('a SHA-256 has 64 hexadecimal digits')
+}
+
+/** A day. */
+const MAX_SECONDS = 86_400
+
+/** Seconds, perhaps with a fraction; returned in milliseconds. */
+export function parseSeconds(text: string): number {
+  const ms = /^\d+(\.\d+)?s?$/.test(text) ? Math.ceil(Number.parseFloat(text) * 1_000) : 0
+  if (ms >= 1 && ms <= MAX_SECONDS * 1_000) return ms
+  throw new RangeError(`it is in seconds, as 10 or 0.5, up to ${MAX_SECONDS}`)
+}
+
+/** `NAME:PASSWORD`; the password may have colons in it. */
+export function parseUser(text: string): Authorization {
+  const colon = text.indexOf(':')
+  if (colon < 1) throw new RangeError('write NAME:PASSWORD')
+  const authorization = { username: text.slice(0, colon), password: text.slice(colon + 1) }
+  authorizationValue(authorization)
+  return authorization
+}
+
+/** The text of a PEM file. Node.js ignores what is no certificate, and would trust nobody then. */
+export async function readCertificates(path: string): Promise<string> {
+  let text: string
+  try {
+    text = await readFile(path, 'latin1')
+  } catch (error) {
+    throw usage(`--cacert ${path} cannot be read: ${describeError(error).message}.`)
+  }
+  const begins = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/
+  if (!begins.test(text)) {
+    throw usage(
+      `--cacert ${path} has no certificate in it; it takes a PEM file, with lines of -----BEGIN CERTIFICATE-----.`,
+    )
+  }
+  try {
+    for (const part of text.split(/(?=-----BEGIN )/)) {
+      if (begins.test(part)) new X509Certificate(part)
+    }
+  } catch (error) {
+    throw usage(
+      `--cacert ${path} has a certificate that is damaged: ${describeError(error).message}.`,
+    )
+  }
+  return text
 }

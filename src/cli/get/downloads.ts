@@ -1,7 +1,13 @@
 /** The downloads of one `netmem get`, one after the other: their pool, their progress, their summary. */
 
-import { readFile } from 'node:fs/promises'
-import { type GetDestination, type GetOptions, type GetResult, getInto } from '../../http/index.ts'
+import {
+  type Authorization,
+  type GetDestination,
+  type GetEvent,
+  type GetOptions,
+  type GetResult,
+  getInto,
+} from '../../http/index.ts'
 import type { Page, PagePool } from '../../index.ts'
 import { unlessAborted } from '../../net/interruption.ts'
 import { type Described, describeError } from '../exit.ts'
@@ -12,20 +18,34 @@ import type { Output } from '../output.ts'
 import { Sink } from '../recv/sink.ts'
 import type { Outcome } from '../run.ts'
 import { roughRate, roughSize } from '../size.ts'
-import { headersOf } from './arguments.ts'
+import { headersOf, readCertificates } from './arguments.ts'
+import { Deadline } from './deadline.ts'
 import type { Destination } from './destination.ts'
+import { logEvent, logTiming } from './log.ts'
 
 /** What they have in common. */
-export interface Wishes {
+export interface DownloadOptions {
   readonly sha256?: string
   readonly connections: number
   readonly resume?: true
   readonly pool: number
   readonly limit?: number
-  readonly header: readonly (readonly [string, string])[]
+  readonly header?: readonly (readonly [string, string])[]
+  readonly user?: Authorization
   readonly retries: number
+  readonly onChange: 'restart' | 'fail'
+  /** Milliseconds. */
+  readonly connectTimeout: number
+  /** Milliseconds. */
+  readonly stallTimeout: number
+  /** Milliseconds. */
+  readonly maxTime?: number
   readonly cacert?: string
+  readonly insecure?: true
+  readonly proxy: boolean
   readonly decompress?: true
+  readonly verbose?: true
+  readonly quiet?: true
 }
 
 /** How one went. */
@@ -39,7 +59,7 @@ interface Summary {
   readonly seconds: number
   /** Of those that came now. */
   readonly bytesPerSecond: number
-  readonly retries: number | undefined
+  readonly retries: number
   readonly connections: number | undefined
   readonly sha256: string | undefined
   readonly timing: GetResult['timing'] | undefined
@@ -49,41 +69,56 @@ interface Summary {
 const PAGE_BYTES = 256 * 1024
 
 export class Downloads {
-  readonly #wishes: Wishes
+  readonly #options: DownloadOptions
   readonly #output: Output
   readonly #signal: AbortSignal
   readonly #pool: PagePool<Page>
   readonly #common: GetOptions
-  readonly #summaries: Summary[] = []
+  #failed = 0
+  #bytes = 0
+  #failure: Described | undefined
   #stdout: Sink | undefined
   #stdoutClosed = false
 
   private constructor(
-    wishes: Wishes,
+    options: DownloadOptions,
     output: Output,
     signal: AbortSignal,
     more: Pick<GetOptions, 'tls' | 'lowWater'>,
   ) {
-    this.#wishes = wishes
+    this.#options = options
     this.#output = output
     this.#signal = signal
-    this.#pool = makePool({ pool: wishes.pool, pageSize: PAGE_BYTES, memory: 'host' })
+    this.#pool = makePool({ pool: options.pool, pageSize: PAGE_BYTES, memory: 'host' })
     this.#common = {
-      signal,
-      connections: wishes.connections,
-      retries: wishes.retries,
-      headers: headersOf(wishes.header),
-      decompress: wishes.decompress === true,
-      sha256: wishes.sha256 ?? false,
-      ...(wishes.limit === undefined ? {} : { maxBytesPerSecond: wishes.limit }),
+      connections: options.connections,
+      retries: options.retries,
+      onChange: options.onChange,
+      connectTimeoutMs: options.connectTimeout,
+      headTimeoutMs: options.stallTimeout,
+      stallTimeoutMs: options.stallTimeout,
+      headers: headersOf(options.header ?? []),
+      proxy: options.proxy,
+      decompress: options.decompress === true,
+      sha256: options.sha256 ?? false,
+      ...(options.user === undefined ? {} : { authorization: options.user }),
+      ...(options.limit === undefined ? {} : { maxBytesPerSecond: options.limit }),
       ...more,
     }
   }
 
-  static async open(wishes: Wishes, output: Output, signal: AbortSignal): Promise<Downloads> {
-    const ca = wishes.cacert === undefined ? undefined : await readFile(wishes.cacert, 'utf8')
-    const tls = ca === undefined ? {} : { tls: { ca } }
-    return new Downloads(wishes, output, signal, { ...tls, ...(await lowWaterIfAny()) })
+  static async open(
+    options: DownloadOptions,
+    output: Output,
+    signal: AbortSignal,
+  ): Promise<Downloads> {
+    const { cacert, insecure } = options
+    const tls = {
+      ...(cacert === undefined ? {} : { ca: await readCertificates(cacert) }),
+      ...(insecure === true ? { rejectUnauthorized: false } : {}),
+    }
+    const security = Object.keys(tls).length === 0 ? {} : { tls }
+    return new Downloads(options, output, signal, { ...security, ...(await lowWaterIfAny()) })
   }
 
   /** Whether there is nobody to get anything for any more. */
@@ -93,7 +128,9 @@ export class Downloads {
 
   /** Gets one URL. Never rejects: what went wrong is in the summary. */
   async get(url: URL, destination: Destination): Promise<void> {
+    const deadline = new Deadline(this.#signal, this.#options.maxTime)
     const began = performance.now()
+    let attempt = 1
     let bytes = 0
     let from = 0
     let total: number | undefined
@@ -103,14 +140,18 @@ export class Downloads {
       get totalBytes() {
         return total
       },
+      get remark() {
+        return attempt > 1 ? `attempt ${attempt}` : undefined
+      },
       bytes: () => bytes,
     }
     let stop = this.#output.progress(task)
     let result: GetResult | undefined
     let error: unknown
     try {
-      result = await getInto(url, await this.#into(destination), {
+      result = await getInto(url, await this.#into(destination, deadline.signal), {
         ...this.#common,
+        signal: deadline.signal,
         onHead: (_, length, at) => {
           total = length
           from = at
@@ -120,16 +161,31 @@ export class Downloads {
         },
         onProgress: (now) => {
           bytes = now
+          deadline.heard()
+        },
+        onEvent: (event) => {
+          if (event.kind === 'retry') {
+            deadline.onRetry(event)
+            if (deadline.signal.aborted) return
+            attempt = event.attempt
+            this.#tellRetry(name, event)
+          }
+          if (this.#options.verbose === true) logEvent(this.#output, event)
         },
       })
       bytes = result.bytes
     } catch (cause) {
-      error = cause
+      error = deadline.reason ?? cause
     }
+    deadline.end()
     stop()
+    if (result !== undefined && this.#options.verbose === true) {
+      logTiming(this.#output, result.timing)
+    }
     this.#add(url, destination, {
       result,
       error,
+      attempt,
       from,
       bytes,
       seconds: (performance.now() - began) / 1000,
@@ -138,22 +194,14 @@ export class Downloads {
 
   async close(): Promise<Outcome> {
     if (!this.#signal.aborted) await this.#pool.destroy()
-    const failed = this.#summaries.filter(({ error }) => error !== undefined)
-    return {
-      report: {
-        downloads: this.#summaries,
-        failed: failed.length,
-        bytes: this.#summaries.reduce((sum, { bytes }) => sum + bytes, 0),
-      },
-      failure: failed.at(-1)?.error,
-    }
+    return { report: { failed: this.#failed, bytes: this.#bytes }, failure: this.#failure }
   }
 
-  async #into(destination: Destination): Promise<GetDestination> {
+  async #into(destination: Destination, signal: AbortSignal): Promise<GetDestination> {
     const pool = this.#pool
     if (destination.kind === 'file') {
       await makeFolderOf(destination.path)
-      return { path: destination.path, resume: this.#wishes.resume === true, pool }
+      return { path: destination.path, resume: this.#options.resume === true, pool }
     }
     this.#stdout ??= await Sink.open('-')
     const sink = this.#stdout
@@ -162,7 +210,7 @@ export class Downloads {
       onFrag: async (frag) => {
         try {
           // A write into a pipe that nobody reads may never end.
-          await unlessAborted(sink.write(frag.bytes), this.#signal)
+          await unlessAborted(sink.write(frag.bytes), signal)
         } catch (error) {
           this.#stdoutClosed = true
           throw error
@@ -173,18 +221,29 @@ export class Downloads {
     }
   }
 
+  #tellRetry(name: string, { error, attempt, delayMs }: GetEvent & { kind: 'retry' }): void {
+    // What failed is in the log, too.
+    if (this.#options.quiet === true || this.#options.verbose === true) return
+    const { code, message } = describeError(error)
+    const when = `in ${(delayMs / 1_000).toFixed(1)} s`
+    const of = `attempt ${attempt} of ${this.#options.retries + 1}`
+    this.#output.note(`netmem: ${name}: ${of} ${when}, after ${code}: ${message}`)
+  }
+
   #add(
     url: URL,
     destination: Destination,
     {
       result,
       error,
+      attempt,
       from,
       bytes,
       seconds,
     }: {
       readonly result: GetResult | undefined
       readonly error: unknown
+      readonly attempt: number
       readonly from: number
       readonly bytes: number
       readonly seconds: number
@@ -193,7 +252,7 @@ export class Downloads {
     const shown = `${url.origin}${url.pathname}`
     const described = error === undefined || this.#signal.aborted ? undefined : describeError(error)
     const status: unknown = error instanceof Error ? Reflect.get(error, 'status') : undefined
-    this.#summaries.push({
+    const summary: Summary = {
       url: shown,
       path: destination.kind === 'file' ? destination.path : undefined,
       status: result?.head.status ?? (typeof status === 'number' ? status : undefined),
@@ -201,13 +260,17 @@ export class Downloads {
       resumedFrom: from,
       seconds,
       bytesPerSecond: (bytes - from) / seconds,
-      retries: result?.retries,
+      retries: attempt - 1,
       connections: result?.connections,
       sha256: result?.sha256,
       timing: result?.timing,
       error: described,
-    })
+    }
+    this.#bytes += bytes
+    this.#output.report({ command: 'get', event: 'download', ...summary })
     if (described !== undefined) {
+      this.#failed++
+      this.#failure = described
       // Of several downloads one wants to know which.
       const { code, message } = described
       const named = message.includes(shown)

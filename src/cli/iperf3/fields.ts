@@ -5,10 +5,13 @@
 /** A JSON object whose fields nobody has looked at yet. */
 export type Fields = Readonly<Record<string, unknown>>
 
-/** The object a text holds, or `undefined` for any other text. */
+/**
+ * The object a text holds, or `undefined` for any other text. It ends at the first NUL, as a text
+ * does in C: some clients send one behind it.
+ */
 export function parseFields(text: string): Fields | undefined {
   try {
-    const value: unknown = JSON.parse(text)
+    const value: unknown = JSON.parse(text.split('\0', 1)[0] ?? '')
     return isFields(value) ? value : undefined
   } catch {
     return undefined
@@ -20,12 +23,13 @@ export function isFields(value: unknown): value is Fields {
 }
 
 /**
- * A whole number from 0 up; `fallback` where the field is missing, `undefined` where it is
- * something else.
+ * A whole number from 0 to below 2^63. Anything else counts as missing: clients write `null` for a
+ * figure that is no number, and 2^64 − 1 for −1.
  */
-export function integer(fields: Fields, name: string, fallback: number): number | undefined {
-  const value = fields[name] ?? fallback
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined
+export function integer(fields: Fields, name: string): number | undefined {
+  const value = fields[name]
+  const fits = typeof value === 'number' && Number.isInteger(value) && value >= 0
+  return fits && value < 2 ** 63 ? value : undefined
 }
 
 /** `undefined` where the field is missing or something else. */

@@ -65,22 +65,15 @@ export function parseParameters(text: string): ParsedParameters {
   const fields = parseFields(text)
   if (fields === undefined) return malformed('the parameters are not a JSON object')
   for (const [field, refusal] of Object.entries(UNSUPPORTED)) {
-    if (fields[field] !== undefined && fields[field] !== false) return { kind: 'refused', refusal }
+    if (isAsked(fields, field)) return { kind: 'refused', refusal }
   }
-  if (fields['tcp'] !== true) return refuse(ClientError.protocol, 'the client names no protocol')
 
-  const streams = integer(fields, 'parallel', 1)
-  const seconds = integer(fields, 'time', 0)
-  const omitSeconds = integer(fields, 'omit', 0)
-  const bytes = integer(fields, 'num', 0)
-  const blocks = integer(fields, 'blockcount', 0)
-  const blockBytes = integer(fields, 'len', DEFAULT_BLOCK_BYTES)
-  if (streams === undefined || seconds === undefined || omitSeconds === undefined) {
-    return malformed('parallel, time and omit must be whole numbers')
-  }
-  if (bytes === undefined || blocks === undefined || blockBytes === undefined) {
-    return malformed('num, blockcount and len must be whole numbers')
-  }
+  const streams = integer(fields, 'parallel') ?? 1
+  const seconds = integer(fields, 'time') ?? 0
+  const omitSeconds = integer(fields, 'omit') ?? 0
+  const bytes = integer(fields, 'num') ?? 0
+  const blocks = integer(fields, 'blockcount') ?? 0
+  const blockBytes = integer(fields, 'len') ?? DEFAULT_BLOCK_BYTES
   if (streams < 1 || streams > MAX_STREAMS) {
     return refuse(ClientError.streamCount, `-P ${streams} is not from 1 to ${MAX_STREAMS}`)
   }
@@ -107,11 +100,19 @@ export function parseParameters(text: string): ParsedParameters {
       end: endCondition(bytes, blocks, seconds),
       omitSeconds,
       blockBytes,
-      serverOutput: integer(fields, 'get_server_output', 0) === 1,
+      serverOutput: integer(fields, 'get_server_output') === 1,
       title: shown(fields, 'title'),
       clientVersion: shown(fields, 'client_version'),
     },
   }
+}
+
+/** True if the client wants an option. CPU 0 of `server_affinity` is one, too. */
+function isAsked(fields: Fields, name: string): boolean {
+  const value = fields[name]
+  if (typeof value === 'string') return value !== ''
+  const number = integer(fields, name)
+  return value === true || (number !== undefined && (number > 0 || name === 'server_affinity'))
 }
 
 function endCondition(bytes: number, blocks: number, seconds: number): EndCondition {

@@ -61,6 +61,14 @@ describe('parameters', () => {
     ],
     ['a field of a later version', { something_new: { a: 1 } }, {}],
     ['an option switched off', { reverse: false }, {}],
+    ['options that are none', { udp: null, reverse: 0, authtoken: '', skip_rx_copy: -1 }, {}],
+    ['no protocol', { tcp: undefined }, { streams: 1 }],
+    ['a negative time', { time: -1 }, { end: { kind: 'open' } }],
+    ['half a second', { time: 0.5 }, { end: { kind: 'open' } }],
+    ['2^64 - 1 for -1', { num: 2 ** 64, omit: 2 ** 64 }, { omitSeconds: 0 }],
+    ['null for streams', { parallel: null }, { streams: 1 }],
+    ['a number in quotes', { num: '50' }, { end: { kind: 'time', seconds: 10 } }],
+    ['a list for a number', { len: [1] }, { blockBytes: 131_072 }],
   ] as const
   for (const [name, fields, expected] of accepted) {
     it(`takes ${name}`, () => {
@@ -73,7 +81,6 @@ describe('parameters', () => {
   const refused = [
     ['-u', { tcp: undefined, udp: true }, ClientError.protocol, Errno.none],
     ['--sctp', { tcp: undefined, sctp: true }, ClientError.noSctp, Errno.none],
-    ['no protocol', { tcp: undefined }, ClientError.protocol, Errno.none],
     ['-R', { reverse: true }, ClientError.notImplemented, Errno.none],
     ['--bidir', { bidirectional: true }, ClientError.notImplemented, Errno.none],
     ['--skip-rx-copy', { skip_rx_copy: 1 }, ClientError.notImplemented, Errno.none],
@@ -86,10 +93,6 @@ describe('parameters', () => {
     ['a long warm-up', { omit: 601 }, ClientError.omit, Errno.none],
     ['large blocks', { len: 1_048_577 }, ClientError.blockSize, Errno.none],
     ['-n and -k', { num: 1, blockcount: 1 }, ClientError.endConditions, Errno.none],
-    ['a negative time', { time: -1 }, ClientError.receiveParameters, Errno.invalid],
-    ['half a stream', { parallel: 1.5 }, ClientError.receiveParameters, Errno.invalid],
-    ['a number in quotes', { num: '50' }, ClientError.receiveParameters, Errno.invalid],
-    ['a list for a number', { len: [1] }, ClientError.receiveParameters, Errno.invalid],
   ] as const
   for (const [name, fields, error, errno] of refused) {
     it(`refuses ${name}`, () => {
@@ -100,6 +103,10 @@ describe('parameters', () => {
       assert.notEqual(parsed.refusal.reason, '')
     })
   }
+
+  it('takes a NUL behind it', () => {
+    assert.equal(parseParameters(`${JSON.stringify(PLAIN)}\0x`).kind, 'accepted')
+  })
 
   for (const text of ['', '{', 'null', '[]', '1', '"tcp"', '['.repeat(60_000), '\u0000']) {
     it(`refuses ${JSON.stringify(text.slice(0, 8))} as malformed`, () => {
@@ -151,6 +158,7 @@ describe('results', () => {
   })
 
   const stream = { id: 1, bytes: 100, retransmits: 2 }
+  const nothing = { bytes: undefined, retransmits: undefined, cpuTotal: undefined }
   const cases = [
     [
       'one stream',
@@ -167,10 +175,16 @@ describe('results', () => {
       { cpu_util_total: 5, streams: [{ ...stream, retransmits: -1 }] },
       { bytes: 100, retransmits: undefined, cpuTotal: 5 },
     ],
-    ['no streams', { cpu_util_total: 5 }, undefined],
-    ['no CPU', { streams: [] }, undefined],
-    ['a stream that is none', { cpu_util_total: 5, streams: [null] }, undefined],
-    ['bytes that are none', { cpu_util_total: 5, streams: [{ bytes: 'many' }] }, undefined],
+    [
+      '2^64 - 1 retransmits, for -1',
+      { cpu_util_total: 5, streams: [{ ...stream, retransmits: 2 ** 64 }] },
+      { bytes: 100, retransmits: undefined, cpuTotal: 5 },
+    ],
+    ['no streams', { cpu_util_total: 5 }, { ...nothing, cpuTotal: 5 }],
+    ['no CPU', { streams: [stream] }, { bytes: 100, retransmits: 2, cpuTotal: undefined }],
+    ['CPU times that are null', { cpu_util_total: null }, nothing],
+    ['a stream that is none', { cpu_util_total: 5, streams: [null] }, { ...nothing, cpuTotal: 5 }],
+    ['bytes that are none', { streams: [{ bytes: 'many' }] }, nothing],
   ] as const
   for (const [name, fields, expected] of cases) {
     it(`of a client with ${name}`, () =>
@@ -201,7 +215,9 @@ describe('framing', () => {
   const cookies = [
     ['a cookie', `${cookie}\0`, cookie],
     ['one without its NUL', `${cookie}x`, undefined],
-    ['one that is short', `${cookie.slice(1)}\0`, undefined],
+    ['one that is cut off', `${cookie.slice(1)}\0`, undefined],
+    ['one that is filled up', 'short-cookie'.padEnd(COOKIE_BYTES, '\0'), 'short-cookie'],
+    ['one with something behind its end', `a\0b`.padEnd(COOKIE_BYTES, '\0'), undefined],
     ['an HTTP request', 'GET / HTTP/1.1\r\nHost: 192.0.2.1:5201\r', undefined],
     ['zeros', '\0'.repeat(COOKIE_BYTES), undefined],
   ] as const

@@ -6,7 +6,7 @@
  * 3.12); all integers on the wire are in network order.
  */
 
-/** 36 printable characters and a NUL, sent first on every connection of a test. */
+/** Up to 36 printable characters, filled up with NULs, sent first on every connection of a test. */
 export const COOKIE_BYTES = 37
 /** iperf3 itself takes 8 KiB; a `--title` or `--extra-data` may be longer. */
 export const PARAMETERS_LIMIT_BYTES: number = 64 * 1024
@@ -65,10 +65,15 @@ export function streamId(index: number): number {
   return index === 0 ? 1 : index + 2
 }
 
-/** The cookie's text, or `undefined` for bytes no iperf3 client sends. */
+/**
+ * The cookie's text, or `undefined` for bytes no client sends. It ends at the first NUL: a shorter
+ * one is filled up with them.
+ */
 export function parseCookie(bytes: Uint8Array): string | undefined {
-  if (bytes.length !== COOKIE_BYTES || bytes[COOKIE_BYTES - 1] !== 0) return undefined
-  const text = bytes.subarray(0, COOKIE_BYTES - 1)
+  if (bytes.length !== COOKIE_BYTES) return undefined
+  const end = bytes.indexOf(0)
+  const text = bytes.subarray(0, Math.max(0, end))
+  if (text.length === 0 || bytes.subarray(end).some((byte) => byte !== 0)) return undefined
   return text.every((byte) => byte > 0x20 && byte < 0x7f)
     ? new TextDecoder().decode(text)
     : undefined

@@ -2,7 +2,7 @@
  * What both sides tell each other after a test. Pure.
  */
 
-import { integer, isFields, parseFields } from './fields.ts'
+import { type Fields, integer, isFields, parseFields } from './fields.ts'
 
 /** How busy this process was, in percent of one CPU. */
 export interface CpuUse {
@@ -46,28 +46,33 @@ export function resultsJson(results: Results): string {
   })
 }
 
-/** What the client says it sent. */
+/** What the client says it sent; `undefined` is what it does not know, or does not say. */
 export interface SenderResults {
-  readonly bytes: number
-  /** `undefined` where the client's system does not count them. */
+  readonly bytes: number | undefined
   readonly retransmits: number | undefined
-  readonly cpuTotal: number
+  readonly cpuTotal: number | undefined
 }
 
-/** Reads the client's results; `undefined` if they are not what a client sends. */
+/**
+ * Reads the client's results; `undefined` if they are no JSON object. They decide nothing about the
+ * test, which this side has measured: figures that are none are left out.
+ */
 export function parseResults(text: string): SenderResults | undefined {
   const fields = parseFields(text)
-  const streams: unknown = fields?.['streams']
-  const cpuTotal = fields?.['cpu_util_total']
-  if (!Array.isArray(streams) || typeof cpuTotal !== 'number') return undefined
-  let bytes = 0
-  let retransmits = 0
-  for (const stream of streams) {
-    if (!isFields(stream)) return undefined
-    const sent = integer(stream, 'bytes', 0)
-    if (sent === undefined) return undefined
-    bytes += sent
-    retransmits += integer(stream, 'retransmits', 0) ?? Number.NaN
+  if (fields === undefined) return undefined
+  const list: unknown = fields['streams']
+  const streams = Array.isArray(list) ? list.filter(isFields) : []
+  const cpuTotal = fields['cpu_util_total']
+  return {
+    bytes: sum(streams, 'bytes'),
+    retransmits: sum(streams, 'retransmits'),
+    cpuTotal: typeof cpuTotal === 'number' ? cpuTotal : undefined,
   }
-  return { bytes, retransmits: Number.isNaN(retransmits) ? undefined : retransmits, cpuTotal }
+}
+
+/** The sum of a figure that all streams have; `undefined` if one has not. */
+function sum(streams: readonly Fields[], name: string): number | undefined {
+  const figures = streams.map((stream) => integer(stream, name) ?? Number.NaN)
+  const total = figures.reduce((all, figure) => all + figure, 0)
+  return figures.length === 0 || Number.isNaN(total) ? undefined : total
 }

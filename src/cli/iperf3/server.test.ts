@@ -93,9 +93,9 @@ describe('an iperf3 server, to the iperf3 client', { skip }, () => {
     assert.ok(isFields(end) && isFields(end['sum_sent']) && isFields(end['sum_received']))
     const summary = await summaryAfter(before)
     assert.equal(summary?.kind, 'completed')
-    const received = integer(end['sum_received'], 'bytes', 0)
+    const received = integer(end['sum_received'], 'bytes') ?? 0
     assert.equal(received, summary.bytes)
-    return { summary, received, sent: integer(end['sum_sent'], 'bytes', 0) ?? 0, out }
+    return { summary, received, sent: integer(end['sum_sent'], 'bytes') ?? 0, out }
   }
 
   it('-t 1: what was received, and for how long', async () => {

@@ -4,13 +4,10 @@ import type { Described } from '../exit.ts'
 import type { Output } from '../output.ts'
 import { describeTransfer, type Transfer, type TransferSummary } from './transfer.ts'
 
-/** Summaries kept for the JSON line of a server that runs for long. */
-const KEPT_SUMMARIES = 1_000
-
 export class Tally {
   readonly #output: Output
   readonly #running = new Map<Transfer, Promise<void>>()
-  readonly #summaries: TransferSummary[] = []
+  #error: Described | undefined
   #connections = 0
   #failed = 0
   #bytes = 0
@@ -40,28 +37,28 @@ export class Tally {
     await Promise.all(this.#running.values())
   }
 
-  /** The fields of the JSON line; of many transfers, the last ones are listed. */
+  /** The fields of the last JSON line. */
   report(): object {
     return {
       connections: this.#connections,
       failed: this.#failed,
       bytes: this.#bytes,
-      transfers: this.#summaries,
     }
   }
 
   /** What was wrong with the last transfer with which anything was. */
   get error(): Described | undefined {
-    return this.#summaries.findLast(({ error }) => error !== undefined)?.error
+    return this.#error
   }
 
   #ended(summary: TransferSummary): void {
     this.#connections++
     this.#bytes += summary.bytes
-    if (summary.error !== undefined) this.#failed++
-    this.#summaries.push(summary)
-    if (this.#summaries.length > KEPT_SUMMARIES) this.#summaries.shift()
+    this.#output.report({ command: 'recv', event: 'transfer', ...summary })
     for (const line of describeTransfer(summary)) this.#output.result(line)
-    if (summary.error !== undefined) this.#output.complain(summary.error)
+    if (summary.error === undefined) return
+    this.#failed++
+    this.#error = summary.error
+    this.#output.complain(summary.error)
   }
 }

@@ -69,10 +69,11 @@ export class Transfer {
     }
     const seconds = (performance.now() - this.#began) / 1_000
     const pool = connection.pool.stats()
-    if (broken === undefined) await connection.close().catch(() => undefined)
-    else connection.destroy()
     const interrupted = broken !== undefined && signal.aborted
     const error = interrupted ? undefined : (broken ?? this.#objection())
+    // The sender must not take the end of a transfer that failed for a good one.
+    if (broken === undefined && error === undefined) await connection.close().catch(() => undefined)
+    else connection.destroy(broken instanceof Error ? broken : new Error(String(error)))
     return {
       peer: formatEndpoint(connection.remoteAddress),
       bytes: this.#bytes,

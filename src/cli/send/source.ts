@@ -1,6 +1,8 @@
 /** What `netmem send` sends: a file, stdin, or a pattern. */
 
+import { fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { usage } from '../exit.ts'
 import type { Pattern } from '../pattern.ts'
 
 /** Bytes to send. Each view stays as it is until the next is asked for. */
@@ -20,6 +22,10 @@ export function patternSource(pattern: Pattern, bytes: number): Source {
 }
 
 export function stdinSource(): Source {
+  // Node.js takes a folder there for a stream that has ended.
+  if (fstatSync(process.stdin.fd).isDirectory()) {
+    throw usage('stdin is a folder; send a file, or pack it: tar c FOLDER | netmem send …')
+  }
   return { views: process.stdin, totalBytes: undefined, stop: () => void process.stdin.destroy() }
 }
 
@@ -27,6 +33,9 @@ export async function fileSource(path: string): Promise<Source> {
   const file = await open(path)
   try {
     const stat = await file.stat()
+    if (stat.isDirectory()) {
+      throw usage(`${path} is a folder; send a file, or pack it: tar c ${path} | netmem send …`)
+    }
     const totalBytes = stat.isFile() ? stat.size : undefined
     return { views: fileViews(file), totalBytes, stop: () => undefined }
   } catch (error) {

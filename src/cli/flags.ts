@@ -1,0 +1,49 @@
+/** The library's errors name options as programs set them; here they are named as flags. */
+
+/** Options of the library that a flag sets. The value that a flag without an argument stands for, if it is one. */
+const FLAGS: { readonly [option: string]: { readonly flag: string; readonly bare?: string } } = {
+  authorization: { flag: '--user' },
+  connectTimeoutMs: { flag: '--connect-timeout' },
+  connections: { flag: '--connections' },
+  decompress: { flag: '--decompress', bare: 'true' },
+  headTimeoutMs: { flag: '--stall-timeout' },
+  headers: { flag: '--header' },
+  maxBytesPerSecond: { flag: '--limit' },
+  onChange: { flag: '--on-change' },
+  pageSize: { flag: '--page-size' },
+  proxy: { flag: '--no-proxy', bare: 'false' },
+  resume: { flag: '--resume', bare: 'true' },
+  retries: { flag: '--retries' },
+  stallTimeoutMs: { flag: '--stall-timeout' },
+}
+
+const NAMES = Object.keys(FLAGS).join('|')
+const SET = new RegExp(`\\bset (${NAMES}) to '?(\\w+)'?`, 'g')
+const SET_ANY = new RegExp(`\\bset (${NAMES})\\b(?!:)`, 'g')
+const VALUE = new RegExp(`\\b(set )?(${NAMES}): (true|false|\\d+|'\\w+')`, 'g')
+const NAME = new RegExp(`\\b(${NAMES})\\b`, 'g')
+
+/** Advice that no flag follows. */
+const NO_FLAG = /; raise maxHeadBytes[^.]*/g
+
+/**
+ * Returns `message` with options of the library as flags: `decompress: true` becomes
+ * `--decompress`. A name alone is replaced where it cannot be a word of English.
+ */
+export function inFlags(message: string): string {
+  return message
+    .replaceAll(NO_FLAG, '')
+    .replaceAll(SET, (_, option: string, value: string) => `use ${flagOf(option, value)}`)
+    .replaceAll(SET_ANY, (_, option: string) => `use ${FLAGS[option]?.flag}`)
+    .replaceAll(VALUE, (_, set: string | undefined, option: string, value: string) =>
+      (set === undefined ? '' : 'use ').concat(flagOf(option, value)),
+    )
+    .replaceAll(NAME, (option: string) =>
+      /[A-Z]/.test(option) ? (FLAGS[option]?.flag ?? option) : option,
+    )
+}
+
+function flagOf(option: string, value: string): string {
+  const { flag = option, bare } = FLAGS[option] ?? {}
+  return value === bare ? flag : `${flag} ${value.replaceAll("'", '')}`
+}

@@ -1,0 +1,31 @@
+/** Makes text of servers, peers and URLs safe to show: a terminal would obey what is in it. */
+
+/**
+ * Control characters (C0 and C1), format characters (which turn or hide text), line and paragraph
+ * separators, lone surrogates. The two joiners are kept, which names of several scripts need.
+ */
+const UNSAFE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+/** Returns one line of text, with everything that a terminal could take for a command escaped. */
+export function printable(text: string): string {
+  return text.replaceAll(UNSAFE, (character) => {
+    const code = character.codePointAt(0) ?? 0
+    if (code <= 0xff) return `\\x${hex(code, 2)}`
+    return code <= 0xffff ? `\\u${hex(code, 4)}` : `\\u{${hex(code, 1)}}`
+  })
+}
+
+/** Returns a value as one line of JSON, which is safe to show as well. */
+export function printableJson(value: unknown): string {
+  // Such characters are in strings alone, where each UTF-16 unit may be written as an escape.
+  return JSON.stringify(value).replaceAll(UNSAFE, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => `\\u${hex(character.charCodeAt(at), 4)}`,
+    ).join(''),
+  )
+}
+
+function hex(code: number, digits: number): string {
+  return code.toString(16).padStart(digits, '0')
+}
