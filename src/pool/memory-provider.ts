@@ -41,6 +41,13 @@ export interface MemoryProvider<in out M extends Netmem> {
 export interface PageProvider extends MemoryProvider<Page> {
   /** A view of exactly the page's bytes. */
   readonly bytes: (page: Exactly<Page>) => Uint8Array
+  /**
+   * True if the memory can be detached, shrunk or unmapped while a pool has it. Sockets then post
+   * it only where that cannot happen before the read. False is a promise: the memory of a
+   * `WebAssembly.Memory` and a SharedArrayBuffer keep it, a plain ArrayBuffer does not.
+   * True by default, unless `shared` is set.
+   */
+  readonly mayMove?: boolean
   /** The memory of all pages, one after the other from byte `offset`, where threads can share it. */
   readonly shared?: { readonly buffer: SharedArrayBuffer; readonly offset: number }
 }

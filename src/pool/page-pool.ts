@@ -132,6 +132,11 @@ export class PagePool<in out M extends Netmem> {
     return this.#source.kind
   }
 
+  /** @internal True if its memory can be detached, shrunk or unmapped by others: see `PageProvider.mayMove`. */
+  get mayMove(): boolean {
+    return this.#source.mayMove
+  }
+
   /**
    * Takes one netmem with one reference; `undefined` when the pool is dry: stop reading until
    * {@link notify} or {@link whenAvailable} says that memory came back.

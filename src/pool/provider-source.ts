@@ -10,6 +10,7 @@ import type { AnyProvider, MemoryProvider, PageProvider, Slots } from './memory-
 export interface Source {
   readonly kind: 'page' | 'net_iov'
   readonly shared: PageProvider['shared']
+  readonly mayMove: boolean
   counters(): MemoryProvider<Netmem>['counters']
   alloc(want: number, give: (handle: number) => void): void
   release(handle: number): void
@@ -26,6 +27,7 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
       kind: 'page',
       ...open(provider, base, state),
       shared: provider.shared,
+      mayMove: provider.mayMove ?? provider.shared === undefined,
       bytes: (handle) => checkView(provider.bytes(mint(handle)), provider.pageSize),
     }
   }
@@ -33,6 +35,7 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
     kind: 'net_iov',
     ...open(provider, base, state),
     shared: undefined,
+    mayMove: false,
     bytes: () => {
       throw new HandleError(
         'NETMEM_WRONG_KIND',

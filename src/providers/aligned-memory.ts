@@ -28,8 +28,16 @@ declare const WebAssembly:
     }
   | undefined
 
-/** At least `bytes` of aligned memory, which can't be transferred; plain memory where there is none. */
+/** Returns at least `bytes` of aligned memory, or plain memory where WebAssembly has none. */
 export function alignedBuffer(bytes: number): ArrayBuffer {
+  return mappedBuffer(bytes) ?? new ArrayBuffer(bytes)
+}
+
+/**
+ * Returns at least `bytes` of aligned memory that nothing can detach, the memory of a WebAssembly
+ * instance; `undefined` where there is no address space for it.
+ */
+export function mappedBuffer(bytes: number): ArrayBuffer | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {
     if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
@@ -38,7 +46,12 @@ export function alignedBuffer(bytes: number): ArrayBuffer {
   } catch {
     // No address space for it; plain memory needs less.
   }
-  return new ArrayBuffer(bytes)
+  return undefined
+}
+
+/** True for a `WebAssembly.Memory`: nothing detaches its bytes, and growing leaves them where they are. */
+export function isWebAssemblyMemory(value: unknown): boolean {
+  return typeof WebAssembly === 'object' && value instanceof WebAssembly.Memory
 }
 
 /** As {@link alignedBuffer}, for threads to share. */
@@ -49,7 +62,7 @@ export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
       return new WebAssembly.Memory({ initial: units, maximum: units, shared: true }).buffer
     }
   } catch {
-    // As above.
+    // No address space for it, as in mappedBuffer.
   }
   return new SharedArrayBuffer(bytes)
 }

@@ -2,6 +2,7 @@
 
 import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
+import { isWebAssemblyMemory } from './aligned-memory.ts'
 import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
 import { markUntransferable } from './untransferable.ts'
 
@@ -43,7 +44,8 @@ export function externalProvider(
       `${length} bytes hold no page of ${pageSize}; give more memory or a smaller pageSize.`,
     )
   }
-  const provider = pagesOver(buffer, offset, checkLayout({ pages, pageSize }))
+  const mayMove = first instanceof ArrayBuffer && !isWebAssemblyMemory(memory)
+  const provider = pagesOver(buffer, offset, checkLayout({ pages, pageSize }), mayMove)
   if (first instanceof ArrayBuffer) {
     if (ArrayBuffer.isView(memory) || memory instanceof ArrayBuffer) markUntransferable(first)
     return provider

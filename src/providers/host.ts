@@ -1,7 +1,7 @@
 /** Pages in an ArrayBuffer of this thread. */
 
 import type { PageProvider } from '../pool/memory-provider.ts'
-import { alignedBuffer } from './aligned-memory.ts'
+import { mappedBuffer } from './aligned-memory.ts'
 import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 import { markUntransferable } from './untransferable.ts'
 
@@ -21,7 +21,8 @@ import { markUntransferable } from './untransferable.ts'
  */
 export function hostProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)
-  const buffer = allocate(checked, alignedBuffer)
+  const mapped = mappedBuffer(checked.pages * checked.pageSize)
+  const buffer = mapped ?? allocate(checked, (bytes) => new ArrayBuffer(bytes))
   markUntransferable(buffer)
-  return pagesOver(() => buffer, 0, checked)
+  return pagesOver(() => buffer, 0, checked, mapped === undefined)
 }

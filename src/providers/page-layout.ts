@@ -39,17 +39,22 @@ export function allocate<B>(
   }
 }
 
-/** Provides the pages of `buffer()` from byte `offset`; the buffer may be another object each time, as a growing WebAssembly memory's is. */
+/**
+ * Provides the pages of `buffer()` from byte `offset`; the buffer may be another object each time,
+ * as a growing WebAssembly memory's is. `mayMove` is the provider's property of that name.
+ */
 export function pagesOver(
   buffer: () => ArrayBufferLike,
   offset: number,
   { pages, pageSize }: Required<PageLayout>,
+  mayMove: boolean,
 ): PageProvider {
   const { slot, ...operations } = freeSlots<Page>(pages)
   return {
     kind: 'page',
     pageSize,
     capacity: pages,
+    mayMove,
     ...operations,
     bytes: (page) => new Uint8Array(buffer(), offset + slot(page) * pageSize, pageSize),
   }

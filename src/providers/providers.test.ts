@@ -194,3 +194,26 @@ test('more memory than the process can have is refused with a code', () => {
     assert.throws(() => make(tooMuch), { code: 'NETMEM_OUT_OF_RANGE', name: 'RangeError' })
   }
 })
+
+test('a pool knows whether others can take its memory away', async () => {
+  const plain = new ArrayBuffer(pageSize)
+  for (const [provider, mayMove] of [
+    [hostProvider({ pages: 1, pageSize }), false],
+    [sharedProvider({ pages: 1, pageSize }), false],
+    [externalProvider(new WebAssembly.Memory({ initial: 1 }), { pageSize }), false],
+    [externalProvider(new SharedArrayBuffer(pageSize), { pageSize }), false],
+    [externalProvider(plain, { pageSize }), true],
+    [externalProvider(new Uint8Array(pageSize), { pageSize }), true],
+    [externalProvider({ buffer: plain }, { pageSize }), true],
+    [withoutPromise(externalProvider(plain, { pageSize })), true],
+  ] as const) {
+    const pool = createPool(provider)
+    assert.equal(pool.mayMove, mayMove)
+    await end(pool)
+  }
+})
+
+/** A provider that says nothing of it, as one of the user's own may. */
+function withoutPromise({ mayMove: _, ...provider }: PageProvider): PageProvider {
+  return provider
+}

@@ -21,5 +21,5 @@ import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout
 export function sharedProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout(layout)
   const buffer = allocate(checked, alignedSharedBuffer)
-  return { ...pagesOver(() => buffer, 0, checked), shared: { buffer, offset: 0 } }
+  return { ...pagesOver(() => buffer, 0, checked, false), shared: { buffer, offset: 0 } }
 }
