@@ -16,8 +16,35 @@ export interface ReadableFrag extends Disposable {
   readonly kind: 'page'
   /** Bytes of payload. */
   readonly length: number
-  /** The payload itself, valid until released. Throws NETMEM_FRAG_RELEASED afterwards. */
+  /**
+   * The payload itself, valid until released. Its `buffer` is the page, or all pages of the pool,
+   * with what other connections received there: `structuredClone` and `postMessage` carry all of
+   * it. Use {@link copy} for bytes to clone, transfer or keep.
+   * @throws NETMEM_FRAG_RELEASED after {@link release}.
+   * @throws NETMEM_DESTINATION_DETACHED if the pool's memory was taken away.
+   */
   readonly bytes: Uint8Array
+  /**
+   * Copies the payload to memory of its own, an ArrayBuffer of exactly {@link length} bytes that
+   * may be cloned, transferred and kept. Throws as {@link bytes} does.
+   *
+   * @example
+   * ```ts
+   * import { pageFrag } from 'netmem'
+   * import { MessageChannel } from 'node:worker_threads'
+   *
+   * const page = pool.alloc()
+   * if (page !== undefined) {
+   *   const frag = pageFrag(pool, page, 0, 100)
+   *   const bytes = frag.copy()
+   *   frag.release()
+   *   const { port1 } = new MessageChannel()
+   *   port1.postMessage(bytes, [bytes.buffer]) // 100 bytes, and nothing of the page
+   *   port1.close()
+   * }
+   * ```
+   */
+  copy(): Uint8Array<ArrayBuffer>
   /** Gives the memory back. */
   release(): void
 }
@@ -125,6 +152,10 @@ export class PageFrag implements HostFrag {
     return this.#view
   }
 
+  copy(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.bytes)
+  }
+
   slice(start = 0, end: number = this.length): HostFrag {
     const page = this.#page ?? released()
     checkInteger('end', end, 0, this.length)
@@ -178,6 +209,10 @@ class CopiedFrag implements HostFrag {
     return this.#bytes ?? released()
   }
 
+  copy(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.bytes)
+  }
+
   slice(start = 0, end: number = this.length): HostFrag {
     const bytes = this.bytes
     checkInteger('end', end, 0, this.length)
@@ -206,6 +241,6 @@ class CopiedFrag implements HostFrag {
 function released(): never {
   throw new LifetimeError(
     'NETMEM_FRAG_RELEASED',
-    'The frag has been released or lent. Copy what you need from it before, or keep a part with slice().',
+    'The frag has been released or lent. Take a copy() before, or keep a part with slice().',
   )
 }

@@ -45,7 +45,11 @@ export function externalProvider(
     )
   }
   const mayMove = first instanceof ArrayBuffer && !isWebAssemblyMemory(memory)
-  const provider = pagesOver(buffer, offset, checkLayout({ pages, pageSize }), mayMove)
+  const provider = pagesOver(
+    checkLayout({ pages, pageSize }),
+    mayMove,
+    (slot) => new Uint8Array(buffer(), offset + slot * pageSize, pageSize),
+  )
   if (first instanceof ArrayBuffer) {
     if (ArrayBuffer.isView(memory) || memory instanceof ArrayBuffer) markUntransferable(first)
     return provider
