@@ -17,6 +17,9 @@ const MADV_HUGEPAGE = 14
  * NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, and with the engine's RangeError where there is
  * not as much.
  *
+ * Do not terminate a worker before the promise of its first call has settled: the first call loads
+ * koffi, which aborts the whole process when its thread is terminated meanwhile.
+ *
  * @example
  * ```ts
  * import { getInto } from 'netmem/http'

@@ -60,7 +60,9 @@ export interface HostFrag extends ReadableFrag {
   /**
    * Moves the frag to another thread: post the result there and pass it to `receive` of the
    * attached pool. This frag is released by it. `undefined`, and nothing changed, when as many
-   * are lent as the pool was shared for. Throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
+   * are lent as the pool was shared for. What the thread still has when it ends goes back to the
+   * pool and is filled again, so a borrower gives other threads a {@link copy}, never the bytes.
+   * Throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
    */
   lend(borrower: Borrower): Lent | undefined
 }

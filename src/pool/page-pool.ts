@@ -476,7 +476,7 @@ export class PagePool<in out M extends Netmem> {
       this.#putSlow(handle, slot, false)
       return
     }
-    // Whoever ended with it may have passed it on, so it is not recycled.
+    // The thread has ended and cannot touch it. Released, so that the counters tell it from a put.
     const next = (handle + GENERATION_STEP) & HANDLE_MASK
     this.#state[slot] = next
     this.#releasedRefcnt++

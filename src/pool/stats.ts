@@ -23,7 +23,7 @@ export interface PagePoolStats {
     readonly ring: number
     /** The ring had no room; released to the provider. */
     readonly ring_full: number
-    /** Released to the provider because somebody else might still hold it: a thread that ended with it. */
+    /** Released to the provider: a thread that ended had borrowed it and not given it back. */
     readonly released_refcnt: number
   }
   /** Held − released: what the provider has given and not got back, cache and ring included. */
