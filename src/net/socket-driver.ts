@@ -9,7 +9,7 @@
 
 import { ConnectionError, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
-import { copiedFrag, type HostFrag, PageFrag } from '../pool/frag.ts'
+import { copiedFrag, type HostFrag, PageFrag, traceDelivery } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { busyPoll } from './busy-poll.ts'
@@ -47,6 +47,8 @@ const READ_AHEAD_FRAGS = 64
 const MAX_REPOSTS = 1000
 
 export class SocketDriver implements Reader, Taker {
+  /** What frags are received from, for leak reports: set before anything is. */
+  label: string | undefined
   readonly #pool: PagePool<Page>
   readonly #supply: PageSupply
   #small: Uint8Array
@@ -278,8 +280,9 @@ export class SocketDriver implements Reader, Taker {
     return this.#small
   }
 
-  #take(resolve: Waiter['resolve'], reject: Waiter['reject'], iterator: Waiter['iterator']): void {
+  #take(answer: Waiter['resolve'], reject: Waiter['reject'], iterator: Waiter['iterator']): void {
     this.#checkFree()
+    const resolve = this.#pool.ledger.tracing ? traceDelivery(answer, this.label) : answer
     const frag = this.takeQueued()
     if (frag !== undefined) {
       resolve(frag)

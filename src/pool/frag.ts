@@ -6,6 +6,7 @@
 
 import { checkInteger, LifetimeError } from '../errors.ts'
 import type { Netmem, Page } from '../netmem.ts'
+import { applicationStack } from './application-stack.ts'
 import type { Keeper } from './frag-ledger.ts'
 import type { Borrower, Lent } from './lender.ts'
 import type { Binding } from './memory-provider.ts'
@@ -89,6 +90,7 @@ export const RX_COPYBREAK: number = 16 * 1024
 
 /**
  * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
+ * `label` says in reports where it came from, such as `tcp 127.0.0.1:5201`.
  * Throws NETMEM_OUT_OF_RANGE, and what `PagePool.put` throws of a handle that is not out.
  *
  * @example
@@ -108,10 +110,28 @@ export function pageFrag(
   page: Page,
   offset = 0,
   length: number = pool.pageSize - offset,
+  label?: string,
 ): HostFrag {
   checkInteger('offset', offset, 0, pool.pageSize)
   checkInteger('length', length, 0, pool.pageSize - offset)
-  return new PageFrag(pool, page, offset, length, pool.takeKeeper(page))
+  const frag = new PageFrag(pool, page, offset, length, pool.takeKeeper(page))
+  if (label !== undefined) frag.trace(label, undefined)
+  return frag
+}
+
+/**
+ * @internal Wraps what a receiver is answered with: with `traceLeaks`, the frag is known by the
+ * stack of the call that asked for it, since the one that brings it has none of the application's.
+ */
+export function traceDelivery(
+  answer: (frag: HostFrag | undefined) => void,
+  label: string | undefined,
+): (frag: HostFrag | undefined) => void {
+  const stack = applicationStack()
+  return (frag) => {
+    if (frag instanceof PageFrag) frag.trace(label, stack)
+    answer(frag)
+  }
 }
 
 /** @internal What a frag needs of the pool its memory is from: a pool of that kind, or a dual one. */
@@ -185,6 +205,13 @@ export class PageFrag implements HostFrag {
 
   [Symbol.dispose](): void {
     this.release()
+  }
+
+  /** @internal Notes from whom it was received, and where in the application. */
+  trace(label: string | undefined, stack: string | undefined): void {
+    const { record } = this.#keeper
+    record.label = label ?? record.label
+    record.stack = stack ?? record.stack
   }
 
   #forget(): void {

@@ -30,6 +30,8 @@ export interface PagePoolStats {
   readonly inflight: number
   /** What drivers and applications have of that. */
   readonly out: number
+  /** Of `out`: bare handles, in no frag and no skb, as those have them that called `alloc()`. */
+  readonly handles: number
   /** Payloads copied out of the pool's way (rx-copybreak), in all and not yet released. */
   readonly copied: { readonly frags: number; readonly bytes: number; readonly bytesOut: number }
 }
