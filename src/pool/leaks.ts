@@ -48,7 +48,7 @@ export function reportLeak(report: LeakReport): void {
 }
 
 /** Describes holders in lines of text, the first few of them. */
-export function describeHolders(holders: readonly Holder[]): string {
+function describeHolders(holders: readonly Holder[]): string {
   const lines = holders.slice(0, DESCRIBED).map((holder) => {
     return `${holder.kind} since ${new Date(holder.sinceMs).toISOString()}${originOf(holder)}`
   })
