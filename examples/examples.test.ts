@@ -234,7 +234,7 @@ interface Ended {
 /** Runs a program to its end; origins are on this machine, whatever proxy the environment names. */
 function ended(name: string, ...args: string[]): Promise<Ended> {
   const file = fileURLToPath(new URL(name, import.meta.url))
-  const options = { timeout: 20_000, env: { ...process.env, no_proxy: '*' } }
+  const options = { timeout: 300_000, env: { ...process.env, no_proxy: '*' } }
   return new Promise((resolve) => {
     execFile(process.execPath, [file, ...args], options, (error, stdout, errors) => {
       const code = error === null ? 0 : error.code

@@ -7,6 +7,8 @@ import { createPool, pageFrag, sharedProvider } from 'netmem'
 import { connect } from 'netmem/net'
 
 const code = process.env.EXAMPLE ?? ''
+// Where 5201 and 5202 of the examples are.
+const [rawPort, originPort] = (process.env.PORTS ?? '').split(',').map(Number)
 // 8 bytes that say 4096, and as many bytes: whatever an example reads a length from, it finds one.
 const stream = Buffer.alloc(8 + 4096)
 stream.writeBigUInt64BE(4096n)
@@ -24,18 +26,17 @@ if (!isMainThread) {
   worker.on('error', (error) => {
     throw error
   })
-  await new Promise((resolve) => setTimeout(resolve, 500))
-  if (pool.available !== pool.capacity) throw new Error('the worker gave nothing back')
+  while (pool.available !== pool.capacity) await new Promise((resolve) => setTimeout(resolve, 1))
   process.exit(0)
 } else if (/\bgetInto\(/.test(code)) {
   // Whatever proxy the environment names, the origin is here.
   process.env.no_proxy = '*'
   const origin = http.createServer((_request, response) => response.end(plenty))
-  await new Promise((resolve) => origin.listen(5202, '127.0.0.1', resolve))
+  await new Promise((resolve) => origin.listen(originPort, '127.0.0.1', resolve))
 } else if (/\blisten\(/.test(code)) {
-  setTimeout(() => net.connect(5201, '127.0.0.1').end(plenty), 300)
+  connectOnceItListens()
 } else if (/\bconnect\(/.test(code)) {
-  await listenOn(5201, (socket) => socket.end(plenty))
+  await listenOn(rawPort, (socket) => socket.end(plenty))
 } else if (/\bserver\.on\('upgrade'/.test(code)) {
   globalThis.server = http.createServer()
   server.listen(0, '127.0.0.1', () => {
@@ -51,6 +52,13 @@ if (!isMainThread) {
   globalThis.connection = await connect({ pool, host: '127.0.0.1', port })
 }
 if (parentPort === null) setTimeout(() => process.exit(0), 500)
+
+function connectOnceItListens() {
+  net
+    .connect(rawPort, '127.0.0.1')
+    .on('error', () => setTimeout(connectOnceItListens, 5))
+    .end(plenty)
+}
 
 function listenOn(port, serve) {
   return new Promise((resolve) => {

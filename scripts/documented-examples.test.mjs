@@ -3,7 +3,9 @@
 // from documented-examples.prelude.mjs.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -16,10 +18,10 @@ function examplesOf(file) {
   const text = readFileSync(join(root, file), 'utf8')
   const fences = file.endsWith('.md')
     ? text.matchAll(/^```ts\n(.*?)^```/gms)
-    : text.matchAll(/^ \* ```ts\n(.*?)^ \* ```/gms)
+    : text.matchAll(/^ +\* ```ts\n(.*?)^ +\* ```/gms)
   return [...fences].map(([, code], at) => ({
     name: `${file.replace(/\W+/g, '-')}-${at + 1}`,
-    code: file.endsWith('.md') ? code : code.replace(/^ \* ?/gm, ''),
+    code: file.endsWith('.md') ? code : code.replace(/^ +\* ?/gm, ''),
   }))
 }
 
@@ -41,13 +43,27 @@ declare global {
 
 const run = promisify(execFile)
 
-test('every documented example compiles and runs', { timeout: 110_000 }, async (t) => {
+/** Ports that nobody listens on: those of the examples may be taken on this machine. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => String(server.address().port))
+  for (const server of servers) server.close()
+  return ports
+}
+
+test('every documented example compiles and runs', { concurrency: 4 }, async (t) => {
+  const free = await freePorts(2 * examples.length)
   assert.ok(examples.length >= 10, `only ${examples.length} examples found`)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'globals.d.ts'), globals)
+  const ports = new Map()
   for (const { name, code } of examples) {
-    writeFileSync(join(folder, `${name}.ts`), `${code}\nexport {}\n`)
+    const [raw, origin] = free.splice(0, 2)
+    ports.set(name, `${raw},${origin}`)
+    const placed = code.replaceAll('5201', raw).replaceAll('5202', origin)
+    writeFileSync(join(folder, `${name}.ts`), `${placed}\nexport {}\n`)
   }
   const options = {
     extends: '../../tsconfig.base.json',
@@ -78,12 +94,12 @@ test('every documented example compiles and runs', { timeout: 110_000 }, async (
       await t.test(example.name, () =>
         run(process.execPath, ['--unhandled-rejections=strict', '--import', prelude, file], {
           cwd: folder,
-          timeout: 20_000,
-          env: { ...process.env, EXAMPLE: example.code },
+          timeout: 300_000,
+          env: { ...process.env, EXAMPLE: example.code, PORTS: ports.get(example.name) },
         }),
       )
     }
   }
-  // One after the other: several of them use port 5201.
-  await next()
+  // Each spends most of its time waiting.
+  await Promise.all([next(), next(), next(), next()])
 })

@@ -9,6 +9,8 @@ import {
   isNetmemError,
   LifetimeError,
   NetmemError,
+  type OptionNames,
+  ownOptions,
 } from './errors.ts'
 import { assertCode } from './testing/pools.test.helper.ts'
 
@@ -54,4 +56,49 @@ test('checkInteger lets whole numbers of its range through, and no other', () =>
     assertCode('NETMEM_INVALID_ARGUMENT', () => checkInteger('n', value, 1, 10))
   }
   assert.throws(() => checkInteger('pages', 0, 1, 10), /pages .* 1 to 10, not 0/)
+})
+
+interface TestOptions {
+  readonly depth?: number
+  readonly name?: string
+}
+const names: OptionNames<TestOptions> = { depth: true, name: true }
+
+test('options are the ones that the caller has set, and no others', () => {
+  Object.defineProperty(Object.prototype, 'depth', { value: 9, configurable: true })
+  try {
+    const own = ownOptions<TestOptions>('f()', { name: 'a' }, names)
+    assert.equal(own.depth, undefined)
+    assert.equal(own.name, 'a')
+    assert.equal(ownOptions<TestOptions>('f()', {}, names).depth, undefined)
+  } finally {
+    Reflect.deleteProperty(Object.prototype, 'depth')
+  }
+})
+
+test('options are read once', () => {
+  let reads = 0
+  const options = {
+    get depth() {
+      return ++reads
+    },
+  }
+  const own = ownOptions<TestOptions>('f()', options, names)
+  assert.deepEqual([own.depth, own.depth, reads], [1, 1, 1])
+})
+
+test('an unknown option is named, with those there are', () => {
+  const misspelt = { dept: 1 } as TestOptions
+  assert.throws(() => ownOptions('f()', misspelt, names), {
+    code: 'NETMEM_INVALID_ARGUMENT',
+    message: 'f() has no option "dept"; it has depth, name.',
+  })
+  for (const name of ['__proto__', 'constructor', 'toString']) {
+    const odd = Object.fromEntries([[name, 1]]) as TestOptions
+    assertCode('NETMEM_INVALID_ARGUMENT', () => ownOptions('f()', odd, names))
+  }
+  for (const none of [null, undefined, 1, 'x']) {
+    const options = none as unknown as TestOptions
+    assertCode('NETMEM_INVALID_ARGUMENT', () => ownOptions('f()', options, names))
+  }
 })

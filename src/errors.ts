@@ -131,6 +131,38 @@ export function isNetmemError(
   )
 }
 
+/** Every option of `T` by name, so that the compiler notices one that a check has forgotten. */
+export type OptionNames<T> = { readonly [Name in keyof Required<T>]: true }
+
+/**
+ * Returns a copy of the options that are the caller's own: what somebody has put on
+ * `Object.prototype` turns nothing on or off. Options that are `undefined` are left out.
+ * Throws NETMEM_INVALID_ARGUMENT for what is no object, and for an unknown name, which would
+ * otherwise be a misspelt option that does nothing.
+ *
+ * @param call names the function in messages, such as `connect()`.
+ */
+export function ownOptions<T extends object>(call: string, options: T, names: OptionNames<T>): T {
+  if (typeof options !== 'object' || options === null) {
+    const kind = options === null ? 'null' : typeof options
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `${call} takes its options as an object, not ${kind}.`,
+    )
+  }
+  const own: T = Object.create(null)
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(names, name)) {
+      throw new ArgumentTypeError(
+        'NETMEM_INVALID_ARGUMENT',
+        `${call} has no option ${JSON.stringify(name)}; it has ${Object.keys(names).join(', ')}.`,
+      )
+    }
+    if (value !== undefined) Reflect.set(own, name, value)
+  }
+  return own
+}
+
 /** Throws unless `value` is an integer of `min` to `max`; `name` says which in the message. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number') {

@@ -2,13 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
+import { until } from '../testing/waiting.test.helper.ts'
 import { type Fields, isFields, parseFields } from './iperf3/fields.ts'
 
 /** The built program. */
@@ -24,20 +26,24 @@ export interface Ended {
 export class Running {
   readonly child: ChildProcessWithoutNullStreams
   readonly ended: Promise<Ended>
+  readonly #out: Buffer[] = []
   #err = ''
+  #closed = false
 
   constructor(program: string, args: readonly string[]) {
     const child = spawn(program, args)
     this.child = child
-    const out: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+    child.stdout.on('data', (chunk: Buffer) => this.#out.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => {
       this.#err += chunk.toString()
     })
     child.stdin.on('error', () => undefined)
     this.ended = new Promise((resolve, reject) => {
       child.once('error', reject)
-      child.once('close', (code) => resolve({ code, out: Buffer.concat(out), err: this.#err }))
+      child.once('close', (code) => {
+        this.#closed = true
+        resolve({ code, out: Buffer.concat(this.#out), err: this.#err })
+      })
     })
   }
 
@@ -46,9 +52,16 @@ export class Running {
     for (;;) {
       const match = pattern.exec(this.#err)
       if (match !== null) return match
-      const { exitCode, signalCode } = this.child
-      assert.ok(exitCode === null && signalCode === null, `it ended, and said: ${this.#err}`)
-      await sleep(5)
+      assert.ok(!this.#closed, `it ended, and said: ${this.#err}`)
+      await sleep(1)
+    }
+  }
+
+  /** Waits until stdout matches. */
+  async prints(pattern: RegExp): Promise<void> {
+    while (!pattern.test(Buffer.concat(this.#out).toString())) {
+      assert.ok(!this.#closed, `it ended, and said: ${this.#err}`)
+      await sleep(1)
     }
   }
 
@@ -100,4 +113,25 @@ export function unlessInstalled(program: string, args: readonly string[]): false
   return spawnSync(program, args, { stdio: 'ignore' }).error === undefined
     ? false
     : `${program} is not installed: \`apt-get install ${PACKAGES[program] ?? program}\``
+}
+
+const TCP_TABLE = '/proc/net/tcp'
+
+/** False, or why a test with {@link readByPeer} is to be skipped. */
+export const noTcpTable: false | string =
+  !existsSync(TCP_TABLE) && `what another process has read is in ${TCP_TABLE} (Linux)`
+
+/** Waits until the process at the other end of an IPv4 connection has read all that was written. */
+export async function readByPeer(socket: net.Socket): Promise<void> {
+  const port = (number = 0): string => number.toString(16).toUpperCase().padStart(4, '0')
+  const [local, remote] = [port(socket.localPort), port(socket.remotePort)]
+  // proc(5): the addresses of both ends, the state, and what waits to be sent and to be read.
+  const row = (from: string, to: string): RegExp =>
+    new RegExp(`:${from} \\w+:${to} \\w+ (\\w+):(\\w+)`)
+  await until(() => {
+    const table = readFileSync(TCP_TABLE, 'utf8')
+    const unsent = row(local, remote).exec(table)?.[1]
+    const unread = row(remote, local).exec(table)?.[2]
+    return socket.writableLength === 0 && Number(unsent) === 0 && Number(unread) === 0
+  }, 'the other end has read all')
 }

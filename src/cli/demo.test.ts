@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 
+import { until } from '../testing/waiting.test.helper.ts'
 import { inside, jsonOf, netmem, run } from './cli.test.helper.ts'
 import { median, table } from './demo/table.ts'
 
-describe('netmem demo', { timeout: 60_000 }, () => {
+describe('netmem demo', () => {
   it('measures three receivers, each of which has every byte right', async () => {
     const ended = await run(['demo', '--bytes', '64MiB', '--rounds', '2', '--json'])
     const report = jsonOf(ended)
@@ -51,8 +51,11 @@ describe('netmem demo', { timeout: 60_000 }, () => {
 
   it('ends at SIGINT with what it has, and leaves no process', async () => {
     const demo = netmem('demo', '--bytes', '64MiB', '--rounds', '99')
-    await once(demo.child.stdout, 'data')
-    await sleep(1_000)
+    await demo.prints(/rounds: 99/)
+    const children = `/proc/${demo.child.pid}/task/${demo.child.pid}/children`
+    if (existsSync(children)) {
+      await until(() => readFileSync(children, 'utf8').trim().includes(' '), 'it has two processes')
+    }
     demo.child.kill('SIGINT')
     // Its processes share its stdout: this also waits for them.
     const { code, out, err } = await demo.ended

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { jsonOf, run } from './cli.test.helper.ts'
 import { isFields } from './iperf3/fields.ts'
 
-describe('netmem doctor', { timeout: 20_000 }, () => {
+describe('netmem doctor', () => {
   it('has a status and a value for everything, and a remedy for what is not ok', async () => {
     const ended = await run(['doctor', '--json'])
     assert.deepEqual([ended.code, ended.err], [0, ''])

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import http from 'node:http'
+import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { until } from '../testing/waiting.test.helper.ts'
 import {
   inside,
   jsonOf,
@@ -23,7 +25,7 @@ const noTerminal =
     : 'the terminal is that of `script` of util-linux'
 const sha256 = createHash('sha256').update(data).digest('hex')
 
-describe('netmem get', { timeout: 60_000 }, () => {
+describe('netmem get', () => {
   const file = temporaryFolder()
   let breaks = 0
   const requests: http.IncomingMessage[] = []
@@ -57,7 +59,7 @@ describe('netmem get', { timeout: 60_000 }, () => {
         : { 'content-range': `bytes ${first}-${first + part.length - 1}/${data.length}` }),
     })
     if (breaks-- > 0) {
-      response.write(part.subarray(0, 500_000), () => setTimeout(() => response.destroy(), 20))
+      response.write(part.subarray(0, 500_000), () => response.destroy())
     } else {
       response.end(part)
     }
@@ -204,10 +206,13 @@ describe('netmem get', { timeout: 60_000 }, () => {
 
   it('keeps what came when it is interrupted, if told so', async () => {
     const out = file('interrupted')
-    const seen = requests.length
     const get = netmem('get', `${url}/slow`, '--out', out, '--resume', '--json')
-    while (requests.length === seen) await new Promise((resolve) => setTimeout(resolve, 10))
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    // The file has another name until it is left.
+    const kept = (): number =>
+      readdirSync(dirname(out))
+        .filter((name) => /^interrupted.*\.part$/.test(name))
+        .reduce((sum, name) => sum + statSync(join(dirname(out), name)).size, 0)
+    await until(() => kept() === 100_000, 'what came is in the file')
     get.child.kill('SIGINT')
     const ended = await get.ended
     assert.equal(ended.code, 130, ended.err)

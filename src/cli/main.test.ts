@@ -7,7 +7,7 @@ import { isFields } from './iperf3/fields.ts'
 
 const COMMANDS = ['demo', 'get', 'recv', 'send', 'iperf3', 'replay', 'doctor']
 
-describe('netmem', { timeout: 30_000 }, () => {
+describe('netmem', () => {
   it('has help with examples and exit codes everywhere', async () => {
     const helps = await Promise.all(
       [[], ...COMMANDS.map((command) => [command])].map((path) => run([...path, '--help'])),

@@ -9,7 +9,9 @@ import {
   inside,
   jsonOf,
   netmem,
+  noTcpTable,
   Running,
+  readByPeer,
   run,
   temporaryFolder,
   unlessInstalled,
@@ -23,7 +25,7 @@ function connectTo(port: number): net.Socket {
   return net.connect(port, '127.0.0.1').on('error', () => undefined)
 }
 
-describe('netmem recv', { timeout: 60_000 }, () => {
+describe('netmem recv', () => {
   const file = temporaryFolder()
   const given = file('given')
   writeFileSync(given, data)
@@ -99,9 +101,13 @@ describe('netmem recv', { timeout: 60_000 }, () => {
   const failures = [
     {
       name: 'a reset',
-      // After a pause: libuv takes a reset that closely follows data for the end of the stream.
+      skip: noTcpTable,
+      // When it has read everything: libuv takes a reset that closely follows data for the end of the stream.
       end: (socket: net.Socket) =>
-        socket.write(data, () => setTimeout(() => socket.resetAndDestroy(), 300)),
+        socket.write(data, async () => {
+          await readByPeer(socket)
+          socket.resetAndDestroy()
+        }),
       code: 'NETMEM_CONNECTION_RESET',
     },
     {
@@ -120,8 +126,8 @@ describe('netmem recv', { timeout: 60_000 }, () => {
       code: 'WRONG_LENGTH',
     },
   ]
-  for (const { name, end, code } of failures) {
-    it(`fails after ${name}`, async () => {
+  for (const { name, end, code, skip = false } of failures) {
+    it(`fails after ${name}`, { skip }, async () => {
       const wishes = ['--pattern', '7', '--bytes', `${data.length}`]
       const recv = netmem('recv', '--port', '0', '--once', '--json', ...wishes)
       const socket = connectTo(await recv.port())

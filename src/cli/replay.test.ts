@@ -10,7 +10,7 @@ const fixture = (name: string): string => join('src', 'stack', 'link', 'capture'
 
 const SHA256 = 'c5285ab391cc8c24dfc02f302d030e6ddd40b15ed42b9de6aea6f5f86a16237b'
 
-describe('netmem replay', { timeout: 60_000 }, () => {
+describe('netmem replay', () => {
   const file = temporaryFolder()
 
   it('shows every flow, in a table', async () => {
@@ -34,6 +34,25 @@ describe('netmem replay', { timeout: 60_000 }, () => {
     )
     assert.match(ends[0]?.out.toString() ?? '', /^without a flow: 14 neither TCP nor UDP/m)
     assert.match(ends[1]?.out.toString() ?? '', /^without a flow: 14 not split, on a queue of dev/m)
+  })
+
+  it('leaves out what is damaged, and says so', async () => {
+    const capture = readFileSync(fixture('tcp-sack.pcap'))
+    // The last byte of the fifth frame, which has data.
+    let at = 24
+    for (let frame = 0; frame < 5; frame++) at += 16 + capture.readUInt32LE(at + 8)
+    capture[at - 1] = (capture[at - 1] ?? 0) ^ 1
+    writeFileSync(file('damaged.pcap'), capture)
+    const verified = await run(['replay', file('damaged.pcap')])
+    assert.match(verified.out.toString(), /^without a flow: 1 with a wrong checksum$/m)
+    const ignored = await run(['replay', file('damaged.pcap'), '--checksums', 'ignore'])
+    assert.doesNotMatch(ignored.out.toString(), /wrong checksum/)
+  })
+
+  it('says that a folder is no capture', async () => {
+    const { code, err } = await run(['replay', 'src'])
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: NETMEM_CAPTURE_INVALID: src is a folder, not a capture\. Name a p/)
   })
 
   it('says it in JSON, of either memory', async () => {

@@ -15,6 +15,7 @@ interface ReplayCommandOptions {
   readonly memory: 'page' | 'device'
   readonly queues: number
   readonly headerSplit: 'on' | 'off'
+  readonly checksums: 'verify' | 'ignore'
   readonly out?: string
   readonly json?: true
 }
@@ -48,6 +49,11 @@ export function replayCommand(): Command {
         .choices(['on', 'off'])
         .default('on'),
     )
+    .addOption(
+      new Option('--checksums <what>', 'whether segments with a wrong checksum are left out')
+        .choices(['verify', 'ignore'])
+        .default('verify'),
+    )
     .option('--out <file>', 'write what the host sees there, as pcapng')
     .addHelpText('after', HELP)
   return withJson(command).action((path: string, options: ReplayCommandOptions) =>
@@ -59,7 +65,7 @@ export function replayCommand(): Command {
 
 async function show(
   path: string,
-  { memory, queues, headerSplit, out }: ReplayCommandOptions,
+  { memory, queues, headerSplit, checksums, out }: ReplayCommandOptions,
   output: Output,
   signal: AbortSignal,
 ): Promise<Outcome> {
@@ -80,6 +86,7 @@ async function show(
       memory,
       queues,
       headerSplit: headerSplit === 'on',
+      verifyChecksums: checksums === 'verify',
       signal,
       onProgress: (received) => {
         bytes = received

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { assertCode } from '../testing/pools.test.helper.ts'
+import { turns, VirtualClock } from '../testing/waiting.test.helper.ts'
 import { ConnectionCache } from './connection-cache.ts'
 import { getInto } from './get-into.ts'
 import { serve, transferring, withPool } from './http.test.helper.ts'
@@ -12,12 +12,16 @@ async function getMany(url: string, count: number, options: object): Promise<voi
   await Promise.all(Array.from({ length: count }, () => getInto(url, new Uint8Array(1), options)))
 }
 
-describe('the connection cache', { timeout: 60_000 }, () => {
+describe('the connection cache', () => {
   it('keeps as many as it may, of one origin and of all', () =>
     transferring(async (options) => {
-      await using a = await serve((_, response) => setTimeout(() => response.end('x'), 5))
-      await using b = await serve((_, response) => setTimeout(() => response.end('x'), 5))
-      const keepAlive = new ConnectionCache({ maxIdlePerOrigin: 2, maxIdle: 3 })
+      await using a = await serve((_, response) => void turns().then(() => response.end('x')))
+      await using b = await serve((_, response) => void turns().then(() => response.end('x')))
+      const keepAlive = new ConnectionCache({
+        maxIdlePerOrigin: 2,
+        maxIdle: 3,
+        idleTimeoutMs: 600_000,
+      })
       await getMany(a.url, 5, { ...options, keepAlive })
       assert.equal(keepAlive.idle, 2)
       await getMany(b.url, 5, { ...options, keepAlive })
@@ -28,13 +32,15 @@ describe('the connection cache', { timeout: 60_000 }, () => {
       assert.equal(keepAlive.idle, 0, 'it is closed')
     }))
 
-  it('keeps none for longer than it may', () =>
+  it('keeps none for longer than it may', (t) =>
     transferring(async (options) => {
+      const clock = new VirtualClock(t)
       await using server = await serve((_, response) => response.end('x'))
       const keepAlive = new ConnectionCache({ idleTimeoutMs: 20 })
       await getMany(server.url, 3, { ...options, keepAlive })
+      clock.advance(19)
       assert.equal(keepAlive.idle, 3)
-      for (let i = 0; keepAlive.idle > 0 && i < 1000; i++) await sleep(1)
+      clock.advance(1)
       assert.equal(keepAlive.idle, 0)
     }))
 

@@ -3,7 +3,7 @@
  * that its end, or anything a server has no business to send, is noticed before it is used again.
  */
 
-import { checkInteger } from '../errors.ts'
+import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import type { Wire } from './wire.ts'
@@ -16,6 +16,12 @@ export interface ConnectionCacheOptions {
   readonly maxIdle?: number
   /** 1 to 2^31 − 1; 4000 by default, since Node.js's servers close after 5 seconds. */
   readonly idleTimeoutMs?: number
+}
+
+const NAMES: OptionNames<ConnectionCacheOptions> = {
+  maxIdlePerOrigin: true,
+  maxIdle: true,
+  idleTimeoutMs: true,
 }
 
 interface Idle {
@@ -53,7 +59,11 @@ export class ConnectionCache {
 
   /** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
   constructor(options: ConnectionCacheOptions = {}) {
-    const { maxIdlePerOrigin = 8, maxIdle = 64, idleTimeoutMs = 4000 } = options
+    const {
+      maxIdlePerOrigin = 8,
+      maxIdle = 64,
+      idleTimeoutMs = 4000,
+    } = ownOptions('ConnectionCache', options, NAMES)
     this.#maxIdlePerOrigin = checkInteger('maxIdlePerOrigin', maxIdlePerOrigin, 0, 1024)
     this.#maxIdle = checkInteger('maxIdle', maxIdle, 0, 65_536)
     this.#idleTimeoutMs = checkInteger('idleTimeoutMs', idleTimeoutMs, 1, 2 ** 31 - 1)

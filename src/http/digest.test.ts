@@ -11,7 +11,7 @@ const BIG = undefined
 const SMALL = 1000
 const cuts = fc.array(fc.integer({ min: 1, max: 900_000 }), { minLength: 1, maxLength: 8 })
 
-describe('digests', { timeout: 60_000 }, () => {
+describe('digests', () => {
   for (const [where, length] of [
     ['a thread', BIG],
     ['this thread', SMALL],
@@ -99,27 +99,27 @@ describe('digests', { timeout: 60_000 }, () => {
   })
 })
 
-describe('a process that has got something', { timeout: 60_000 }, () => {
+describe('a process that has got something', () => {
   it('ends at once, with connections and threads at rest', () => {
     const program = `
       import http from 'node:http'
       import { getInto } from '${new URL('./index.js', import.meta.url).href}'
-      const server = http.createServer((_, response) => response.end(Buffer.alloc(5_000_000)))
+      const handler = (_, response) => response.end(Buffer.alloc(5_000_000))
+      // The server keeps its side of the connection open for ten minutes.
+      const server = http.createServer({ keepAliveTimeout: 600_000 }, handler)
       server.listen(0, '127.0.0.1', async () => {
         const memory = new Uint8Array(5_000_000)
         await getInto('http://127.0.0.1:' + server.address().port, memory, { sha256: true })
         server.close()
         server.unref()
         console.log('done')
+        setTimeout(() => console.log('still there'), 60_000).unref()
       })`
-    const began = performance.now()
     const { stdout, status, stderr } = spawnSync(
       process.execPath,
       ['--input-type=module', '--eval', program],
-      { encoding: 'utf8', timeout: 20_000 },
+      { encoding: 'utf8' },
     )
     assert.deepEqual([stdout, status], ['done\n', 0], stderr)
-    // The server keeps its side of the connection open for five seconds.
-    assert.ok(performance.now() - began < 15_000)
   })
 })

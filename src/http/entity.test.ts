@@ -5,7 +5,7 @@ import { begins, codeOf, content, firstOf, serveRaw, transferring } from './http
 
 const SIZE = content.length
 
-describe('a transfer that is gone on with', { timeout: 60_000 }, () => {
+describe('a transfer that is gone on with', () => {
   it('goes on by date, too, where the rest names none, and not with the rest of another date', () =>
     transferring(async (options) => {
       const date = new Date(Date.now() - 60_000).toUTCString()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type net from 'node:net'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { turns, until, VirtualClock } from '../testing/waiting.test.helper.ts'
 import { ConnectionCache } from './connection-cache.ts'
 import { getInto } from './get-into.ts'
 import { begins, codeOf, content, serve, serveRaw, transferring } from './http.test.helper.ts'
@@ -21,7 +21,7 @@ async function sendCut(socket: net.Socket, text: string, cuts: readonly number[]
   for (const to of [...cuts, text.length]) {
     socket.write(text.slice(from, to), 'latin1')
     from = to
-    await sleep(2)
+    await turns()
   }
 }
 
@@ -34,7 +34,7 @@ function isUntouched(memory: Uint8Array): boolean {
   return memory.every((byte) => byte === 7)
 }
 
-describe('a body that comes with its head', { timeout: 60_000 }, () => {
+describe('a body that comes with its head', () => {
   it('is taken where it arrived, over one connection, without a frag', () =>
     transferring(async (options) => {
       await using server = await serveRaw((socket, _, count) => {
@@ -156,14 +156,15 @@ describe('a body that comes with its head', { timeout: 60_000 }, () => {
 
   it('leaves no connection that is sent anything while it rests', () =>
     transferring(async (options) => {
-      await using server = await serveRaw((socket, _, count) => {
+      const sockets: net.Socket[] = []
+      await using server = await serveRaw((socket) => {
+        sockets.push(socket)
         socket.write(answer(body), 'latin1')
-        if (count === 1) setTimeout(() => socket.write(answer(body), 'latin1'), 5)
       })
       await getInto(server.url, untouched(), options)
       assert.equal(options.keepAlive.idle, 1)
-      for (let i = 0; options.keepAlive.idle > 0 && i < 1000; i++) await sleep(1)
-      assert.equal(options.keepAlive.idle, 0)
+      sockets[0]?.write(answer(body), 'latin1')
+      await until(() => options.keepAlive.idle === 0, 'it is dropped')
       await getInto(server.url, untouched(), options)
       assert.equal(server.connections(), 2)
     }))
@@ -195,36 +196,47 @@ describe('a body that comes with its head', { timeout: 60_000 }, () => {
     }))
 })
 
-describe('the time of a connection that is used again', { timeout: 60_000 }, () => {
-  it('begins anew: neither the rest before counts, nor its limit', () =>
+describe('the time of a connection that is used again', () => {
+  it('begins anew: neither the rest before counts, nor its limit', (t) =>
     transferring(async (options) => {
+      const clock = new VirtualClock(t)
       await using keepAlive = disposable(new ConnectionCache({ idleTimeoutMs: 30 }))
       await using server = await serveRaw((socket, _, count) => {
-        setTimeout(() => socket.write(answer(body), 'latin1'), count === 1 ? 0 : 100)
+        if (count > 1) clock.advance(100)
+        socket.write(answer(body), 'latin1')
       })
-      const wish = { ...options, keepAlive: keepAlive.cache, headTimeoutMs: 5000 }
+      const wish = { ...options, keepAlive: keepAlive.cache, headTimeoutMs: 110 }
       await getInto(server.url, untouched(), wish)
-      await sleep(10)
+      clock.advance(20)
       await getInto(server.url, untouched(), wish)
       assert.equal(server.connections(), 1)
     }))
 
-  it('is over when the server says nothing for the limit of the one that waits', () =>
+  it('is over when the server says nothing for the limit of the one that waits', (t) =>
     transferring(async (options) => {
+      const clock = new VirtualClock(t)
+      let asked = 0
       await using server = await serveRaw((socket, _, count) => {
+        asked = count
         if (count <= 2) socket.write(answer(body), 'latin1')
       })
       await getInto(server.url, untouched(), { ...options, headTimeoutMs: 20 })
       await getInto(server.url, untouched(), options)
-      const began = performance.now()
+      let over = false
       const waiting = getInto(server.url, untouched(), {
         ...options,
         headTimeoutMs: 60,
         retries: 0,
+      }).finally(() => {
+        over = true
       })
-      assert.equal(await codeOf(waiting), 'NETMEM_TIMEOUT')
-      const ms = performance.now() - began
-      assert.ok(ms >= 58 && ms < 1000, `${ms} ms`)
+      const code = codeOf(waiting)
+      await until(() => asked === 3, 'it has asked')
+      clock.advance(59)
+      await turns()
+      assert.ok(!over)
+      clock.advance(1)
+      assert.equal(await code, 'NETMEM_TIMEOUT')
       assert.equal(server.connections(), 1)
     }))
 })
@@ -238,8 +250,9 @@ function disposable(cache: ConnectionCache): AsyncDisposable & { readonly cache:
   }
 }
 
-it('a connection has the low-water mark that the transfer was given', { timeout: 60_000 }, () =>
+it('a connection has the low-water mark that the transfer was given', (t) =>
   transferring(async (options) => {
+    const clock = new VirtualClock(t)
     const large = Buffer.alloc(64 * 1024 * 1024)
     await using server = await serve((_, response) => response.end(large))
     const marks: number[] = []
@@ -248,10 +261,13 @@ it('a connection has the low-water mark that the transfer was given', { timeout:
       return true
     }
     const memory = new Uint8Array(large.length)
-    // It is raised for what comes fast, which a busy machine need not be the first time.
-    for (let i = 0; i < 50 && marks.length === 0; i++) {
-      await getInto(server.url, memory, { ...options, keepAlive: false, lowWater })
+    // It is raised for what comes fast: eight megabytes in a tick of its clock, on any machine.
+    let due = 8 * 1024 * 1024
+    const onProgress = (bytes: number): void => {
+      if (bytes < due) return
+      due += 8 * 1024 * 1024
+      clock.advance(10)
     }
+    await getInto(server.url, memory, { ...options, keepAlive: false, lowWater, onProgress })
     assert.equal(marks[0], 4 * 1024 * 1024)
-  }),
-)
+  }))

@@ -1,7 +1,5 @@
 /** One request and the head of its response, over a connection that rested or a new one. */
 
-import { isIP } from 'node:net'
-import type tls from 'node:tls'
 import { ConnectionError, isNetmemError } from '../errors.ts'
 import { connect } from '../net/index.ts'
 import type { Viewer } from '../net/socket-driver.ts'
@@ -16,7 +14,7 @@ import { type RequestFields, serialiseGet, shown } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
 import type { Impatient, StallWatch } from './stall-watch.ts'
-import { tlsFor } from './trust.ts'
+import type { TlsChoice } from './tls-settings.ts'
 import { Wire } from './wire.ts'
 
 /** A response whose head is there. */
@@ -60,7 +58,7 @@ export async function exchange(
   takeWhole: TakeWhole | undefined,
 ): Promise<Exchange> {
   const { settings, pool, abortion } = context
-  const security = tlsFor(settings, fields.trusted)
+  const security = fields.trusted ? settings.tls?.trusted : settings.tls?.elsewhere
   const key = keyOf(url, security)
   const text = serialiseGet(url, fields, settings.cache !== undefined)
   for (;;) {
@@ -312,7 +310,7 @@ class WatchedBody implements Body {
 async function dial(
   { settings, pool, abortion }: Context,
   url: URL,
-  security: tls.ConnectionOptions | undefined,
+  security: TlsChoice | undefined,
 ): Promise<Wire> {
   const secure = url.protocol === 'https:'
   const host = hostOf(url)
@@ -328,7 +326,7 @@ async function dial(
     const connection = await connect({
       ...common,
       signal: attempt.signal,
-      ...(secure ? { tls: tlsOptions(host, security) } : {}),
+      ...(secure ? { tls: { ...security?.options, ALPNProtocols: ['http/1.1'] } } : {}),
     })
     const wire = new Wire(connection, performance.now() - began, connection.handshakeMs)
     const alpn = connection.tls?.alpnProtocol
@@ -345,29 +343,13 @@ async function dial(
   }
 }
 
-function tlsOptions(host: string, security: tls.ConnectionOptions | undefined): object {
-  return {
-    ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...security,
-    ALPNProtocols: ['http/1.1'],
-  }
-}
-
 /** An IPv6 address without its brackets. */
 function hostOf(url: URL): string {
   return url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname
 }
 
-const tlsIdentities = new WeakMap<object, number>()
-let identities = 0
-
-/** Who may share a connection: the same origin, with the same TLS options. */
-function keyOf(url: URL, security: tls.ConnectionOptions | undefined): string {
+/** Transfers may share a connection to the same origin, with TLS options of the same values. */
+function keyOf(url: URL, security: TlsChoice | undefined): string {
   if (url.protocol === 'http:' || security === undefined) return url.origin
-  let identity = tlsIdentities.get(security)
-  if (identity === undefined) {
-    identity = ++identities
-    tlsIdentities.set(security, identity)
-  }
-  return `${url.origin} ${identity}`
+  return `${url.origin} ${security.identity}`
 }

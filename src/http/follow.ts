@@ -14,8 +14,8 @@ export interface RangeFields {
 }
 
 /**
- * Gets `url`, and what it redirects to. Credentials go to the first origin alone: once a redirect
- * has left it, they are not sent any more, not even back to it.
+ * Gets `url`, and what it redirects to. What the caller set goes to the first origin alone: once a
+ * redirect has left it, that is not sent any more, not even back to it.
  */
 export async function follow(
   context: Context,
@@ -23,8 +23,14 @@ export async function follow(
   range: RangeFields,
   takeWhole?: TakeWhole,
 ): Promise<Exchange> {
-  const { headers, authorization } = context.settings
-  const fields: RequestFields = { headers, authorization, trusted: true, ...range }
+  const { headers, crossOriginHeaders, authorization } = context.settings
+  const fields: RequestFields = {
+    headers,
+    crossOriginHeaders,
+    authorization,
+    trusted: true,
+    ...range,
+  }
   const response = await once(context, url, fields, takeWhole)
   return redirection(response) === undefined
     ? response
@@ -51,7 +57,11 @@ async function redirected(
     if (visited.size > maxRedirects) {
       throw redirects(url, `redirects more than ${maxRedirects} times`)
     }
-    target = next(url, target, location)
+    const from = target
+    target = next(url, from, location)
+    if (!context.settings.allowDowngrade && isDowngrade(from, target)) {
+      throw redirects(url, `redirects from https: to ${shown(target)}, which is not encrypted`)
+    }
     trusted &&= target.origin === url.origin
     if (trusted && target.username === '' && target.password === '') {
       // A relative redirect keeps them; so does one that names the same origin.
@@ -71,6 +81,10 @@ function once(
 ): Promise<Exchange> {
   if (needsUndici(url, context.settings)) return undiciExchange(context, url, fields)
   return exchange(context, url, fields, takeWhole)
+}
+
+function isDowngrade(from: URL, to: URL): boolean {
+  return from.protocol === 'https:' && to.protocol === 'http:'
 }
 
 /** Where the response sends one. */

@@ -1,5 +1,6 @@
 /** One call from a URL to memory, a file or a pool: the face of this folder. */
 
+import { type OptionNames, ownOptions } from '../errors.ts'
 import { invalid } from '../net/arguments.ts'
 import { aborted } from '../net/connection-error.ts'
 import { PagePool } from '../pool/page-pool.ts'
@@ -66,7 +67,7 @@ export async function getInto(
   // Setting it parses the URL once more.
   if (target.hash !== '') target.hash = ''
   const settings = settingsOf(options)
-  const abortion = new Abortion(options.signal, aborted)
+  const abortion = new Abortion(settings.signal, aborted)
   try {
     abortion.check()
     const into = targetOf(target, destination, settings, abortion)
@@ -84,19 +85,38 @@ function targetOf(
 ): Target {
   if (isMemory(destination)) return new MemoryTarget(destination, settings, abortion)
   if (typeof destination === 'object' && destination !== null) {
-    if ('path' in destination && typeof destination.path === 'string') {
-      if (!/^[^\0]+$/.test(destination.path)) throw invalid('A path is not empty, and has no NUL.')
-      if (destination.pool !== undefined) checkPool(destination.pool)
-      return new FileTarget(destination, url, settings, abortion)
+    if (isFile(destination)) {
+      const file = ownOptions('A file as destination', destination, FILE_OPTIONS)
+      if (!/^[^\0]+$/.test(file.path)) throw invalid('A path is not empty, and has no NUL.')
+      if (file.pool !== undefined) checkPool(file.pool)
+      return new FileTarget(file, url, settings, abortion)
     }
-    if ('onFrag' in destination && typeof destination.onFrag === 'function') {
-      checkPool(destination.pool)
-      return new PoolTarget(destination, settings, abortion)
+    if (isPool(destination)) {
+      const through = ownOptions('A pool as destination', destination, POOL_OPTIONS)
+      checkPool(through.pool)
+      return new PoolTarget(through, settings, abortion)
     }
   }
   throw invalid(
     'A destination is memory, a function that returns memory, { path }, or { pool, onFrag }.',
   )
+}
+
+const FILE_OPTIONS: OptionNames<FileDestination> = {
+  path: true,
+  resume: true,
+  pool: true,
+  open: true,
+}
+const POOL_OPTIONS: OptionNames<FragDestination> = { pool: true, onFrag: true }
+
+function isFile(destination: object): destination is FileDestination {
+  return Object.hasOwn(destination, 'path') && typeof Reflect.get(destination, 'path') === 'string'
+}
+
+function isPool(destination: object): destination is FragDestination {
+  const own = Object.hasOwn(destination, 'onFrag')
+  return own && typeof Reflect.get(destination, 'onFrag') === 'function'
 }
 
 function isMemory(destination: GetDestination): destination is Memory | MakeMemory {

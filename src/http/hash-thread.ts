@@ -1,5 +1,6 @@
 /** Threads that hash, this side of them: as many as the machine can spare, ended when idle. */
 
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { HashOrder } from './hash.worker.ts'
@@ -28,6 +29,21 @@ export interface SharedDigest {
   drop(): void
 }
 
+/**
+ * The thread's script; `undefined` where a bundler has left it out, or where a bundle does not know
+ * its own URL. Not written inside `new Worker()`, which some bundlers rewrite for browsers.
+ */
+function findScript(): URL | undefined {
+  try {
+    const url = new URL('./hash.worker.js', import.meta.url)
+    return existsSync(url) ? url : undefined
+  } catch {
+    return undefined
+  }
+}
+
+let script: URL | undefined
+
 let threads = 0
 const idle: HashThread[] = []
 
@@ -43,7 +59,7 @@ export class HashThread {
   /** Whether it is no longer one of {@link threads}. */
   #left = false
 
-  /** One that nobody uses; `undefined` when the machine has no core to spare. */
+  /** An idle thread or a new one; `undefined` if no core can be spared, or its script is missing. */
   static take(): HashThread | undefined {
     const thread = idle.pop()
     if (thread !== undefined) {
@@ -52,12 +68,13 @@ export class HashThread {
       return thread
     }
     if (threads >= Math.min(MAX_THREADS, availableParallelism() - 1)) return undefined
-    return new HashThread()
+    script ??= findScript()
+    return script === undefined ? undefined : new HashThread(script)
   }
 
-  private constructor() {
+  private constructor(url: URL) {
     threads++
-    this.#worker = new Worker(new URL('./hash.worker.js', import.meta.url), {
+    this.#worker = new Worker(url, {
       // Those of the process may make it read its file in another way.
       execArgv: [],
     })

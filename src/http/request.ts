@@ -29,9 +29,6 @@ const RESERVED: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** Fields that are for the origin they were given for, and no other. */
-const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie'])
-
 const WHO = 'authorization is { username, password } or { bearer }, all of them strings.'
 
 /** The URL to get. Throws NETMEM_INVALID_ARGUMENT unless it is absolute and http: or https:. */
@@ -53,24 +50,32 @@ export function shown(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 
-/** Checks the caller's fields, once. Throws NETMEM_INVALID_ARGUMENT. */
-export function checkHeaders(headers: RequestHeaders): void {
+/** Name and value of each field, in their order. */
+export type HeaderFields = readonly (readonly [name: string, value: string])[]
+
+/**
+ * Reads the caller's fields, once: what becomes of the object later does not count. Throws
+ * NETMEM_INVALID_ARGUMENT.
+ */
+export function headerFields(headers: RequestHeaders): HeaderFields {
   if (!isRecord(headers)) {
     throw invalid('headers is an object of names and values; make it with Object.fromEntries().')
   }
-  for (const [name, value] of Object.entries(headers)) {
+  const fields = Object.entries(headers)
+  for (const [name, value] of fields) {
     if (!isToken(name)) throw invalid(`${excerpt(name)} cannot name a header field.`)
     if (RESERVED.has(name.toLowerCase())) {
       throw invalid(`The header field ${name} is set by the transfer itself; leave it out.`)
     }
     checkValue(name, value)
   }
+  return fields
 }
 
 /** The value of `Authorization`. Throws NETMEM_INVALID_ARGUMENT. */
 export function authorizationValue(authorization: Authorization): string {
   if (!isRecord(authorization)) throw invalid(WHO)
-  if ('bearer' in authorization) {
+  if (isBearer(authorization)) {
     const { bearer } = authorization
     if (typeof bearer !== 'string' || !/^[A-Za-z0-9\-._~+/]+=*$/.test(bearer)) {
       throw invalid('A bearer token has letters, digits and -._~+/ only (RFC 6750).')
@@ -85,9 +90,15 @@ export function authorizationValue(authorization: Authorization): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }
 
+function isBearer(authorization: Authorization): authorization is { readonly bearer: string } {
+  return Object.hasOwn(authorization, 'bearer')
+}
+
 /** What one request carries besides its URL. */
 export interface RequestFields {
-  readonly headers: RequestHeaders
+  readonly headers: HeaderFields
+  /** Names in lower case of those `headers` that go to any origin; `true` for all. */
+  readonly crossOriginHeaders: ReadonlySet<string> | true
   readonly authorization: string | undefined
   /** Whether it goes to the origin that headers and authorization were given for. */
   readonly trusted: boolean
@@ -96,12 +107,13 @@ export interface RequestFields {
 }
 
 /** The fields to send, in their order; credentials of the URL go before those that were given. */
-export function requestFields(url: URL, fields: RequestFields): [string, string][] {
-  const own = Object.entries(fields.headers).filter(
-    ([name]) => fields.trusted || !CREDENTIALS.has(name.toLowerCase()),
+export function requestFields(url: URL, fields: RequestFields): HeaderFields {
+  const { crossOriginHeaders: elsewhere, trusted } = fields
+  const own = fields.headers.filter(
+    ([name]) => trusted || elsewhere === true || elsewhere.has(name.toLowerCase()),
   )
   const has = (name: string): boolean => own.some(([known]) => known.toLowerCase() === name)
-  const list: [string, string][] = []
+  const list: (readonly [string, string])[] = []
   if (!has('user-agent')) list.push(['User-Agent', 'netmem'])
   if (!has('accept')) list.push(['Accept', '*/*'])
   const authorization = ofUrl(url) ?? (fields.trusted ? fields.authorization : undefined)

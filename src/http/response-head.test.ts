@@ -96,10 +96,11 @@ describe('response heads', () => {
 
   it('of 1 MiB arrive a byte at a time, and full of spaces, in no time', () => {
     const text = `HTTP/1.1 200 OK\r\nA: x${' '.repeat(2 ** 20 - 40)}y\r\n\r\n`
-    const began = performance.now()
+    const began = process.cpuUsage()
     const parsed = some(parseCut(Buffer.from(text), [1], 2 ** 20))
     assert.equal(parsed.end, text.length)
-    assert.ok(performance.now() - began < 5_000)
+    // Of the processor's time, of which there is as much however busy the machine is.
+    assert.ok(process.cpuUsage(began).user < 5_000_000)
   })
 
   const token = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,20}$/)

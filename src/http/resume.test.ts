@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type net from 'node:net'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { turns, VirtualClock } from '../testing/waiting.test.helper.ts'
 import { getInto } from './get-into.ts'
 import {
   begins,
@@ -45,27 +45,32 @@ function breaks(end: (socket: net.Socket) => void) {
 
 const ends: Record<string, (socket: net.Socket) => void> = {
   closes: (socket) => void socket.end(),
-  resets: (socket) => void setTimeout(() => socket.resetAndDestroy(), 50),
+  // When all that was sent has been read: a reset that closely follows data may pass for an end.
+  resets: (socket) => void turns().then(() => socket.resetAndDestroy()),
   stalls: () => {},
 }
 
-describe('a transfer that breaks', { timeout: 60_000 }, () => {
+describe('a transfer that breaks', () => {
   for (const [what, end] of Object.entries(ends)) {
     it(`goes on when the server ${what}, into memory, a file and a pool`, () =>
       transferring(async (options) => {
-        const wish = { ...options, stallTimeoutMs: 200, sha256: sha256(content) }
+        const stalls = what === 'stalls'
+        const wish = { ...options, sha256: sha256(content), ...(stalls && { stallTimeoutMs: 200 }) }
+        // On a busy machine more may pass for a stall than what is meant as one.
+        const enough = (retries: number): boolean => retries === 2 || (stalls && retries > 2)
         {
           await using server = await serveRaw(breaks(end))
           const memory = new SharedArrayBuffer(SIZE)
           const { bytes, retries } = await getInto(server.url, memory, wish)
-          assert.deepEqual([bytes, retries], [SIZE, 2])
+          assert.equal(bytes, SIZE)
+          assert.ok(enough(retries), `${retries}`)
           begins(memory, content)
         }
         {
           await using server = await serveRaw(breaks(end))
           const { at, names } = freshFolder()
           const { retries } = await getInto(server.url, { path: at('f') }, wish)
-          assert.equal(retries, 2)
+          assert.ok(enough(retries), `${retries}`)
           begins(readFileSync(at('f')), content)
           assert.deepEqual(names(), ['f'])
         }
@@ -95,7 +100,7 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
           socket.write(content.subarray(first, first + 10_000), () => end(socket))
         })
         const { at, names } = freshFolder()
-        const wish = { ...options, retries: 2, stallTimeoutMs: 100 }
+        const wish = { ...options, retries: 2, ...(what === 'stalls' && { stallTimeoutMs: 100 }) }
         const code = await codeOf(getInto(server.url, { path: at('f') }, wish))
         const expected = {
           closes: 'NETMEM_ENDED_EARLY',
@@ -114,8 +119,9 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
         requests++
         if (request.headers.range === undefined) {
           response.writeHead(200, { etag: '"1"' })
-          response.write(content.subarray(0, 500_000), () =>
-            setTimeout(() => response.destroy(), 20),
+          response.write(
+            content.subarray(0, 500_000),
+            () => void turns().then(() => response.destroy()),
           )
         } else ranged(request, response)
       })
@@ -137,8 +143,9 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
           response.writeHead(200, { 'content-length': SIZE, ...headers })
           if (++requests % 2 === 0) response.end(content)
           else
-            response.write(content.subarray(0, 500_000), () =>
-              setTimeout(() => response.destroy(), 20),
+            response.write(
+              content.subarray(0, 500_000),
+              () => void turns().then(() => response.destroy()),
             )
         })
         await using server = await handler
@@ -167,8 +174,9 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
         response.setHeader('last-modified', date)
         if (++requests === 1) {
           response.writeHead(200, { 'content-length': SIZE })
-          response.write(content.subarray(0, 500_000), () =>
-            setTimeout(() => response.destroy(), 20),
+          response.write(
+            content.subarray(0, 500_000),
+            () => void turns().then(() => response.destroy()),
           )
           return
         }
@@ -371,9 +379,13 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
       assert.equal(error.code, 'NETMEM_CONNECT_FAILED')
     }))
 
-  it('gives up a server that says nothing', () =>
+  it('gives up a server that says nothing', (t) =>
     transferring(async (options) => {
-      await using server = await serveRaw((socket) => void socket.write('HTTP/1.1 200 OK\r\n'))
+      const clock = new VirtualClock(t)
+      await using server = await serveRaw((socket) => {
+        socket.write('HTTP/1.1 200 OK\r\n')
+        void turns().then(() => clock.advance(50))
+      })
       const wish = { ...options, headTimeoutMs: 50, retries: 1 }
       const error = await failure(getInto(server.url, new Uint8Array(1), wish))
       assert.equal(error.code, 'NETMEM_TIMEOUT')
@@ -383,8 +395,11 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
 
   it('is aborted while it waits', () =>
     transferring(async (options) => {
-      await using server = await serve((_, response) => response.writeHead(503).end())
-      const wish = { ...options, retryDelayMs: 60_000, signal: AbortSignal.timeout(50) }
+      const controller = new AbortController()
+      await using server = await serve((_, response) => {
+        response.writeHead(503).end(() => void turns().then(() => controller.abort()))
+      })
+      const wish = { ...options, retryDelayMs: 60_000, signal: controller.signal }
       assert.equal(await codeOf(getInto(server.url, new Uint8Array(1), wish)), 'NETMEM_ABORTED')
     }))
 
@@ -403,7 +418,7 @@ describe('a transfer that breaks', { timeout: 60_000 }, () => {
     }))
 })
 
-describe('a file that is gone on with', { timeout: 60_000 }, () => {
+describe('a file that is gone on with', () => {
   /** Fails once with what came kept, and then goes on. */
   async function interrupted(url: string, path: string, options: object): Promise<void> {
     const code = await codeOf(getInto(url, { path, resume: true }, { ...options, retries: 0 }))
@@ -513,7 +528,7 @@ describe('a file that is gone on with', { timeout: 60_000 }, () => {
         const bytes = request.url === '/a' ? content : OTHER
         for (let at = 0; at < SIZE; at += 500_000) {
           response.write(bytes.subarray(at, at + 500_000))
-          await sleep(1)
+          await turns()
         }
         response.end()
       })

@@ -32,7 +32,7 @@ describe('Retry-After', () => {
   }
 })
 
-describe('a server that is busy', { timeout: 60_000 }, () => {
+describe('a server that is busy', () => {
   it('is waited for longer each time', () =>
     transferring(async (options) => {
       const at: number[] = []
@@ -46,7 +46,6 @@ describe('a server that is busy', { timeout: 60_000 }, () => {
       assert.equal(waits.length, 3)
       // A half of each is left to chance, and a timer may be a millisecond early.
       for (const [i, wait] of waits.entries()) assert.ok(wait >= 50 * 2 ** i - 2, `${waits}`)
-      assert.ok((waits[0] ?? 0) < 1_000, `${waits}`)
     }))
 })
 

@@ -1,8 +1,8 @@
 /** What a transfer can be told, checked once, with its defaults. */
 
 import type tls from 'node:tls'
-import { checkInteger } from '../errors.ts'
-import { checkObject, checkOptionalFunction, checkSignal, invalid } from '../net/arguments.ts'
+import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
+import { checkOptionalFunction, checkSignal, invalid } from '../net/arguments.ts'
 import type { LowWater } from '../net/low-water.ts'
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
@@ -13,7 +13,8 @@ import { HttpError } from './http-error.ts'
 import {
   type Authorization,
   authorizationValue,
-  checkHeaders,
+  type HeaderFields,
+  headerFields,
   type RequestHeaders,
 } from './request.ts'
 import {
@@ -21,13 +22,24 @@ import {
   LARGEST_MAX_HEAD_BYTES,
   type ResponseHead,
 } from './response-head.ts'
+import { TlsSettings } from './tls-settings.ts'
 
 type OnHead = (head: ResponseHead, length: number | undefined, from: number) => void
 
 /** How a body is fetched. */
 export interface GetOptions {
-  /** Fields to send besides those that the transfer itself needs. */
+  /**
+   * Fields to send besides those that the transfer itself needs. They are read once, and are for the
+   * URL's origin: a redirect to another origin leaves them out, but for {@link crossOriginHeaders}.
+   */
   readonly headers?: RequestHeaders
+  /**
+   * Names of those `headers` that go to other origins, too, after a redirect; `true` for all of
+   * them. None by default: any of them may be a secret (`X-Api-Key`, `Private-Token`, `Cookie`).
+   */
+  readonly crossOriginHeaders?: boolean | readonly string[]
+  /** Follows a redirect from https: to http:, which anybody on the way can read and change; `false` by default. */
+  readonly allowDowngrade?: boolean
   /** For the URL's origin; not sent to another one after a redirect. User and password of the URL go before it. */
   readonly authorization?: Authorization
   /** Breaks the transfer off. What a function of the caller's has begun, such as `onFrag`, is waited for. */
@@ -67,7 +79,11 @@ export interface GetOptions {
   readonly onProgress?: (bytes: number) => void
   /** Bytes a second, at the most, and about: 1024 and more. */
   readonly maxBytesPerSecond?: number
-  /** Options of `tls.connect`: certificates, for one. After a redirect to another origin those that say who one is are left out. */
+  /**
+   * Options of `tls.connect`: certificates, for one. They are read once. After a redirect to another
+   * origin those that say who one is are left out. Connections are shared by transfers whose TLS
+   * options have the same values.
+   */
   readonly tls?: tls.ConnectionOptions
   /** As that of `connect`: `lowWater` of `netmem/linux`. For connections that this transfer makes. */
   readonly lowWater?: LowWater
@@ -87,7 +103,11 @@ export interface GetOptions {
 
 /** {@link GetOptions} with nothing left open. */
 export interface Settings {
-  readonly headers: RequestHeaders
+  readonly signal: AbortSignal | undefined
+  readonly headers: HeaderFields
+  /** Names in lower case; `true` for all. */
+  readonly crossOriginHeaders: ReadonlySet<string> | true
+  readonly allowDowngrade: boolean
   readonly authorization: string | undefined
   readonly maxRedirects: number
   readonly maxHeadBytes: number
@@ -104,7 +124,7 @@ export interface Settings {
   readonly onHead: OnHead | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly maxBytesPerSecond: number
-  readonly tls: tls.ConnectionOptions | undefined
+  readonly tls: TlsSettings | undefined
   readonly lowWater: LowWater | undefined
   readonly cache: ConnectionCache | undefined
   readonly decompress: boolean
@@ -113,17 +133,46 @@ export interface Settings {
 
 const MAX_MS = 2 ** 31 - 1
 
+const NAMES: OptionNames<GetOptions> = {
+  headers: true,
+  crossOriginHeaders: true,
+  allowDowngrade: true,
+  authorization: true,
+  signal: true,
+  maxRedirects: true,
+  maxHeadBytes: true,
+  connectTimeoutMs: true,
+  headTimeoutMs: true,
+  stallTimeoutMs: true,
+  retries: true,
+  retryDelayMs: true,
+  maxRetryAfterMs: true,
+  onChange: true,
+  connections: true,
+  sha256: true,
+  onHead: true,
+  onProgress: true,
+  maxBytesPerSecond: true,
+  tls: true,
+  lowWater: true,
+  keepAlive: true,
+  decompress: true,
+  proxy: true,
+}
+
 /** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
-export function settingsOf(options: GetOptions): Settings {
-  checkObject('getInto', options)
+export function settingsOf(given: GetOptions): Settings {
+  const options = ownOptions('getInto()', given, NAMES)
   const { headers = {}, authorization, onChange = 'fail', keepAlive = true } = options
-  checkHeaders(headers)
   checkKinds(options)
   if (onChange !== 'restart' && onChange !== 'fail') {
     throw invalid("onChange is 'restart' or 'fail'.")
   }
   return {
-    headers,
+    signal: options.signal,
+    headers: headerFields(headers),
+    crossOriginHeaders: crossOriginHeaders(options.crossOriginHeaders),
+    allowDowngrade: options.allowDowngrade ?? false,
     authorization: authorization === undefined ? undefined : authorizationValue(authorization),
     maxRedirects: checkInteger('maxRedirects', options.maxRedirects ?? 10, 0, 100),
     maxHeadBytes: checkInteger(
@@ -150,7 +199,7 @@ export function settingsOf(options: GetOptions): Settings {
       1024,
       Number.MAX_SAFE_INTEGER,
     ),
-    tls: options.tls,
+    tls: options.tls === undefined ? undefined : new TlsSettings(options.tls),
     lowWater: options.lowWater,
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
     decompress: options.decompress ?? false,
@@ -196,6 +245,14 @@ function checkKinds({ signal, keepAlive, onHead, onProgress, lowWater }: GetOpti
   if (!(keepAlive instanceof ConnectionCache) && !/^(undefined|boolean)$/.test(typeof keepAlive)) {
     throw invalid('keepAlive is true, false or a ConnectionCache.')
   }
+}
+
+function crossOriginHeaders(names: boolean | readonly string[] = []): ReadonlySet<string> | true {
+  if (typeof names === 'boolean') return names || new Set()
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) {
+    return new Set(names.map((name) => name.toLowerCase()))
+  }
+  throw invalid('crossOriginHeaders is true, false, or an array of names.')
 }
 
 function milliseconds(name: string, value: number | undefined, otherwise: number): number {

@@ -62,7 +62,7 @@ function perform(
   response.flushHeaders()
 }
 
-describe('a transfer from a server that does anything', { timeout: 100_000 }, () => {
+describe('a transfer from a server that does anything', () => {
   it('brings one whole version, or fails', () =>
     transferring((options) =>
       withPool(async (pool) => {

@@ -8,6 +8,7 @@ import { after, beforeEach, describe, it } from 'node:test'
 import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib'
 import { certificate, noTls } from '../net/harness.test.helper.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { getInto } from './get-into.ts'
 import {
   begins,
@@ -52,7 +53,7 @@ function proxying(asked: string[]): Promise<TestServer> {
   return listening(proxy)
 }
 
-describe('what goes through undici', { timeout: 60_000 }, () => {
+describe('what goes through undici', () => {
   beforeEach(() => {
     for (const name of NAMES) delete process.env[name]
   })
@@ -144,9 +145,12 @@ describe('what goes through undici', { timeout: 60_000 }, () => {
       await using server = await serve((_, response) => response.end(content))
       await withPool(async (pool) => {
         const held: Disposable[] = []
-        const onFrag = (frag: Disposable): void => void held.push(frag)
-        const signal = AbortSignal.timeout(50)
-        const wish = { ...options, decompress: true, signal }
+        const controller = new AbortController()
+        const onFrag = (frag: Disposable): void => {
+          // The pool has two pages.
+          if (held.push(frag) === 2) void turns().then(() => controller.abort())
+        }
+        const wish = { ...options, decompress: true, signal: controller.signal }
         assert.equal(await codeOf(getInto(server.url, { pool, onFrag }, wish)), 'NETMEM_ABORTED')
         assert.equal(held.length, 2)
         for (const frag of held) frag[Symbol.dispose]()

@@ -20,7 +20,6 @@ import { proxyFor } from './proxy.ts'
 import { type RequestFields, requestFields, shown } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
-import { tlsFor } from './trust.ts'
 
 /** Whether this URL cannot be had without undici. */
 export function needsUndici(url: URL, { decompress, proxy }: Settings): boolean {
@@ -37,7 +36,8 @@ export async function undiciExchange(
   abortion.check()
   const { Agent, ProxyAgent, request } = await load()
   const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
-  const security: object = { ...tlsFor(settings, fields.trusted) }
+  const choice = fields.trusted ? settings.tls?.trusted : settings.tls?.elsewhere
+  const security: object = { ...choice?.options }
   const connect = { timeout: settings.connectTimeoutMs, ...security }
   const common = {
     connect,

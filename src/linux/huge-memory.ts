@@ -1,6 +1,6 @@
 /** Fresh memory in huge pages: mapped 2 MiB at a time when it is first written to, not 4 KiB. */
 
-import { checkInteger } from '../errors.ts'
+import { checkInteger, ownOptions } from '../errors.ts'
 import { libc } from './libc.ts'
 
 /** x86-64's and most of arm64's (Documentation/admin-guide/mm/transhuge.rst). */
@@ -43,8 +43,9 @@ export function hugeMemory(
 ): Promise<Uint8Array<ArrayBuffer>>
 export async function hugeMemory(
   bytes: number,
-  { shared = false }: { readonly shared?: boolean } = {},
+  options: { readonly shared?: boolean } = {},
 ): Promise<Uint8Array> {
+  const { shared = false } = ownOptions('hugeMemory()', options, { shared: true })
   checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
   const { address, madvise } = await libc()
   const make = (size: number): ArrayBuffer | SharedArrayBuffer =>

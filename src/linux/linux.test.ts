@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import net from 'node:net'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isNetmemError } from '../errors.ts'
+import { turns, until } from '../testing/waiting.test.helper.ts'
 import { hugeMemory, lowWater } from './index.ts'
 import { libc } from './libc.ts'
 
@@ -74,7 +74,7 @@ describe('hugeMemory', { skip }, () => {
   })
 })
 
-describe('lowWater', { skip, timeout: 20_000 }, () => {
+describe('lowWater', { skip }, () => {
   it('keeps a socket from being read before there is as much', async () => {
     const set = await lowWater()
     const server = net.createServer().listen(0, '127.0.0.1')
@@ -93,16 +93,16 @@ describe('lowWater', { skip, timeout: 20_000 }, () => {
     })
     assert.equal(set(fd, 1000), true)
     peer.write(Buffer.alloc(999))
-    await sleep(50)
+    await turns()
     assert.equal(received, 0, 'one byte is missing')
     peer.write(Buffer.alloc(1))
-    for (let i = 0; received < 1000 && i < 1000; i++) await sleep(1)
+    await until(() => received >= 1000, 'all of it arrives')
     assert.equal(received, 1000)
     peer.write(Buffer.alloc(10))
-    await sleep(50)
+    await turns()
     assert.equal(received, 1000, 'it stays')
     assert.equal(set(fd, 1), true)
-    for (let i = 0; received < 1010 && i < 1000; i++) await sleep(1)
+    await until(() => received >= 1010, 'the rest arrives')
     assert.equal(received, 1010, 'what waited is reported at once')
     socket.destroy()
     peer.destroy()

@@ -10,6 +10,7 @@ import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { type AdoptOptions, adopt } from './adopt.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -89,15 +90,23 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
       test(`an adopted socket goes on as any connection (${name})`, { skip }, () =>
         withSockets(kind, reads, async (ends) => {
           const [ours, theirs] = [ends[side], ends[side === 'client' ? 'server' : 'client']]
-          ours.setTimeout(50)
-          ours.on('timeout', () => ours.destroy())
+          if (reads === 'posted') {
+            // The connection has a socket of its own: the timer of this one is stopped.
+            ours.setTimeout(50)
+            ours.on('timeout', () => ours.destroy())
+          }
           const connection = adopt(ours, ends.options)
           const sent = send(theirs, 0, total).then(() => theirs.end())
           assert.equal(await receiveAll(connection), total)
           await sent
           const echoed = once(theirs, 'end')
           theirs.resume()
-          if (reads === 'posted') await new Promise((resolve) => setTimeout(resolve, 60))
+          if (reads === 'posted') {
+            // Timers of one length fire in the order in which they were set: the old socket's would be first.
+            const later = new net.Socket().setTimeout(50)
+            await once(later, 'timeout')
+            later.destroy()
+          }
           if (kind === 'tls') assert.match(some(connection.tls).cipher, /TLS|ECDHE/)
           if (reads === 'posted') await connection.write('x')
           await connection.close()
@@ -143,10 +152,10 @@ for (const reads of ['posted', 'data'] as const) {
     let connection: Connection | undefined
     server.on('upgrade', (_request, socket, head) => {
       // An upgrade may wait for something before it is taken over.
-      setTimeout(() => {
+      void turns().then(() => {
         connection = adopt(socket, { pool, head, reads })
         void connection.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n')
-      }, 20)
+      })
     })
     const { port } = await listening(server, 'tcp4')
     const client = net.connect({ port: some(port), host: '127.0.0.1' })

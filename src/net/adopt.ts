@@ -3,16 +3,17 @@
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
-import { LifetimeError } from '../errors.ts'
+import { LifetimeError, type OptionNames, ownOptions } from '../errors.ts'
 import { invalid } from './arguments.ts'
+import { Connection } from './connection.ts'
+import { closed } from './connection-error.ts'
 import {
-  Connection,
+  CONNECTION_OPTIONS,
   type ConnectionOptions,
   checkOptions,
   copies,
   makeDriver,
-} from './connection.ts'
-import { closed } from './connection-error.ts'
+} from './connection-options.ts'
 import { feed, takeOver } from './posted-reads.ts'
 import { tlsInfo } from './tls-info.ts'
 
@@ -21,6 +22,8 @@ export interface AdoptOptions extends ConnectionOptions {
   /** Bytes that somebody has read from it already, as the `head` of an HTTP upgrade. */
   readonly head?: Uint8Array
 }
+
+const NAMES: OptionNames<AdoptOptions> = { ...CONNECTION_OPTIONS, head: true }
 
 /**
  * Takes over a connected `net.Socket` or `tls.TLSSocket`, such as an HTTP upgrade's or one that a
@@ -41,7 +44,7 @@ export interface AdoptOptions extends ConnectionOptions {
  * ```
  */
 export function adopt(socket: Duplex, options: AdoptOptions): Connection {
-  return adoptAt(socket, options, undefined)
+  return adoptAt(socket, ownOptions('adopt()', options, NAMES), undefined)
 }
 
 /** @internal `path` is that of the Unix domain socket it was accepted on. */
@@ -53,7 +56,7 @@ export function adoptAt(
   if (!(socket instanceof net.Socket)) {
     throw invalid('adopt() takes a net.Socket or a tls.TLSSocket.')
   }
-  checkOptions('adopt()', options)
+  checkOptions(options)
   const { head } = options
   if (head !== undefined && !(head instanceof Uint8Array)) {
     throw invalid('head must be a Uint8Array, as the head of an HTTP upgrade is.')

@@ -26,12 +26,6 @@ export function invalid(message: string): ArgumentTypeError {
   return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }
 
-/** Throws NETMEM_INVALID_ARGUMENT unless `options` is an object; `call` says whose in the message. */
-export function checkObject(call: string, options: unknown): void {
-  if (typeof options === 'object' && options !== null) return
-  throw invalid(`${call} takes its options as an object, not ${kindOf(options)}.`)
-}
-
 /** Throws NETMEM_INVALID_ARGUMENT unless `signal` is an AbortSignal or absent. */
 export function checkSignal(signal: unknown): void {
   if (signal === undefined || signal instanceof AbortSignal) return

@@ -7,6 +7,7 @@ import { createPool, dualPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { codeOf, some } from '../testing/pools.test.helper.ts'
 import { testDeviceProvider } from '../testing/test-device-provider.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { type ConnectOptions, connect } from './connect.ts'
 import {
   certificate,
@@ -202,12 +203,18 @@ for (const reads of ['posted', 'data'] as const) {
   test(`what the server says at once is not lost (${reads})`, { skip: noTls }, async () => {
     for (const kind of ['tcp4', 'tls'] as const) {
       const pool = createPool(hostProvider({ pages: 4, pageSize: 65_536 }))
-      const server = serve(kind, (socket) => socket.end(pattern(0, 300_000)))
+      let sent = false
+      const server = serve(kind, (socket) =>
+        socket.end(pattern(0, 300_000), () => {
+          sent = true
+        }),
+      )
       const where = await listening(server, kind)
       const tls = kind === 'tls' ? { tls: { ca: some(certificate).cert } } : {}
       const connection = await connect({ pool, ...where, ...tls, reads })
       // Nothing is read before somebody receives, TLS excepted.
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      if (kind !== 'tls') await until(() => sent, 'all is sent')
+      await turns()
       assert.ok(kind === 'tls' || (pool.out === 0 && pool.stats().copied.bytes === 0))
       assert.equal(await receiveAll(connection), 300_000)
       await connection.close()
@@ -233,5 +240,56 @@ test('the pool of these tests', async () => {
     codeOf(() => hostProvider({ pages: 0 })),
     'NETMEM_OUT_OF_RANGE',
   )
+  await endAll(pool)
+})
+
+test('TLS tells the server which of its names is meant, with and without options', {
+  skip: noTls,
+}, async () => {
+  const names: unknown[] = []
+  const server = serve('tls', (socket) => {
+    names.push(Reflect.get(socket, 'servername'))
+    socket.end()
+  })
+  const where = await listening(server, 'tls')
+  const pool = createPool(hostProvider({ pages: 1 }))
+  const own = { rejectUnauthorized: false }
+  for (const [host, tls] of [
+    ['localhost', own],
+    ['127.0.0.1', own],
+    ['localhost', { ...own, servername: 'other.test' }],
+    ['127.0.0.1', { ...own, servername: 'other.test' }],
+  ] as const) {
+    const connection = await connect({ pool, ...where, host, tls })
+    assert.equal(await connection.receive(), undefined)
+    await connection.close()
+  }
+  assert.deepEqual(names, ['localhost', false, 'other.test', 'other.test'])
+  server.close()
+  await endAll(pool)
+})
+
+test("an option on Object.prototype is not the caller's", () =>
+  withServer(
+    () => {},
+    async (options) => {
+      const polluted = { path: '/nowhere.sock', tls: true, reads: 'none' }
+      for (const [name, value] of Object.entries(polluted)) {
+        Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true })
+        try {
+          const connection = await connect(options)
+          assert.equal(connection.tls, undefined)
+          connection.destroy()
+        } finally {
+          Reflect.deleteProperty(Object.prototype, name)
+        }
+      }
+    },
+  ))
+
+test('an unknown option is an error', async () => {
+  const pool = createPool(hostProvider({ pages: 1 }))
+  const misspelt = { pool, port: 1, conectTimeoutMs: 5 }
+  assert.equal(await rejection(connect(misspelt)), 'NETMEM_INVALID_ARGUMENT')
   await endAll(pool)
 })

@@ -1,18 +1,20 @@
 /** Connecting: TCP, Unix domain sockets, TLS over either. */
 
-import type net from 'node:net'
+import net from 'node:net'
 import tls from 'node:tls'
-import { ConnectionError, checkInteger } from '../errors.ts'
+import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
+import { Connection } from './connection.ts'
+import { aborted, setUpError } from './connection-error.ts'
 import {
-  Connection,
+  CONNECTION_OPTIONS,
   type ConnectionOptions,
   checkOptions,
   copies,
   MAX_TIMER_MS,
   makeDriver,
-} from './connection.ts'
-import { aborted, setUpError } from './connection-error.ts'
+} from './connection-options.ts'
+import { Deadline, patiently } from './patience.ts'
 import { dial, type PostedReads } from './posted-reads.ts'
 import { tlsInfo } from './tls-info.ts'
 
@@ -26,6 +28,15 @@ interface OptionsOfConnect extends ConnectionOptions {
   readonly tls?: tls.ConnectionOptions | true
   /** Gives up after so long without a connection, TLS included: 1 to 2^31 − 1. */
   readonly connectTimeoutMs?: number
+}
+
+const NAMES: OptionNames<ConnectOptions> = {
+  ...CONNECTION_OPTIONS,
+  host: true,
+  port: true,
+  path: true,
+  tls: true,
+  connectTimeoutMs: true,
 }
 
 /**
@@ -45,20 +56,42 @@ interface OptionsOfConnect extends ConnectionOptions {
  * ```
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  checkOptions('connect()', options)
-  const target = targetOf(options)
-  const { connectTimeoutMs, signal } = options
+  const own = ownOptions('connect()', options, NAMES)
+  checkOptions(own)
+  const target = targetOf(own)
+  const { connectTimeoutMs, signal } = own
   if (connectTimeoutMs !== undefined) {
     checkInteger('connectTimeoutMs', connectTimeoutMs, 1, MAX_TIMER_MS)
   }
   if (signal?.aborted) throw aborted(signal.reason)
-  const security = options.tls === true ? {} : options.tls
   const where = 'path' in target ? target.path : `${target.host ?? 'localhost'}:${target.port}`
+  const deadline = new Deadline(where, connectTimeoutMs)
+  try {
+    return await patiently((attemptTimeoutMs) =>
+      attempt(
+        { ...target, autoSelectFamilyAttemptTimeout: attemptTimeoutMs },
+        own,
+        where,
+        deadline,
+      ),
+    )
+  } finally {
+    deadline.stop()
+  }
+}
+
+/** One call of `net.connect`, which tries the addresses of a name one after the other. */
+function attempt(
+  target: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
+  options: ConnectOptions,
+  where: string,
+  deadline: Deadline,
+): Promise<Connection> {
+  const security = securityOf(options)
   const driver = makeDriver(options, security !== undefined)
   let reads: PostedReads
   try {
-    const dialled = security === undefined ? target : { ...target, tls: security }
-    reads = dial(dialled, driver, copies(options))
+    reads = dial(target, security, driver, copies(options))
   } catch (error) {
     // Certificates that are none, for one.
     throw setUpError('NETMEM_CONNECT_FAILED', where, error)
@@ -70,7 +103,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   socket.once('connect', () => {
     reachedAt = performance.now()
   })
-  return ready(socket, options, where, () => {
+  return ready(socket, options.signal, where, deadline, () => {
     const secure = socket instanceof tls.TLSSocket
     const known = {
       tls: secure ? tlsInfo(socket) : undefined,
@@ -79,6 +112,13 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     }
     return new Connection(driver, reads, options, known)
   })
+}
+
+/** The options of TLS; a server that has several names is told which one is meant. */
+function securityOf({ tls: security, host }: ConnectOptions): tls.ConnectionOptions | undefined {
+  if (security === undefined) return undefined
+  const named = host !== undefined && net.isIP(host) === 0
+  return { ...(named ? { servername: host } : {}), ...(security === true ? {} : security) }
 }
 
 function targetOf({
@@ -99,14 +139,14 @@ function targetOf({
 /** What `make` makes in the very event that says the socket is connected, so that none is missed. */
 function ready<T>(
   socket: net.Socket,
-  { signal, connectTimeoutMs }: ConnectOptions,
+  signal: AbortSignal | undefined,
   where: string,
+  deadline: Deadline,
   make: () => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined
     const settled = (): void => {
-      clearTimeout(timer)
+      deadline.callAtEnd(undefined)
       signal?.removeEventListener('abort', abort)
       socket.off('error', failed)
       socket.off('close', closedEarly)
@@ -121,13 +161,7 @@ function ready<T>(
     const failed = (error: Error): void => giveUp(setUpError('NETMEM_CONNECT_FAILED', where, error))
     const closedEarly = (): void => failed(new Error('the peer closed the connection'))
     const abort = (): void => giveUp(aborted(signal?.reason))
-    if (connectTimeoutMs !== undefined) {
-      const message = `No connection to ${where} within ${connectTimeoutMs} ms.`
-      timer = setTimeout(
-        () => giveUp(new ConnectionError('NETMEM_TIMEOUT', message)),
-        connectTimeoutMs,
-      )
-    }
+    deadline.callAtEnd(giveUp)
     socket.once('error', failed)
     socket.once('close', closedEarly)
     socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {

@@ -3,43 +3,24 @@
 import { setMaxListeners } from 'node:events'
 import type net from 'node:net'
 import type { Writable } from 'node:stream'
-import { ArgumentTypeError, ConnectionError, checkInteger, LifetimeError } from '../errors.ts'
+import { ConnectionError, LifetimeError, ownOptions } from '../errors.ts'
 import type { Page } from '../netmem.ts'
-import { type HostFrag, RX_COPYBREAK } from '../pool/frag.ts'
-import { PagePool } from '../pool/page-pool.ts'
-import { checkObject, checkSignal, invalid } from './arguments.ts'
+import type { HostFrag } from '../pool/frag.ts'
+import type { PagePool } from '../pool/page-pool.ts'
+import { checkSignal, invalid } from './arguments.ts'
 import { aborted, closed, connectionError } from './connection-error.ts'
-import type { LowWater } from './low-water.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
-import { canPost, onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
-import { SocketDriver } from './socket-driver.ts'
+import { onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
+import type { ByteDestination } from './sink.ts'
+import type { SocketDriver } from './socket-driver.ts'
 import type { TlsInfo } from './tls-info.ts'
+import { byteLengthOf, isSendable, writeTo } from './vectored-write.ts'
 
-/** What every connection can be told. */
-export interface ConnectionOptions {
-  /** Where received data goes. */
-  readonly pool: PagePool<Page>
-  /**
-   * Bytes of the buffer that an idle connection has posted in place of a page: 2 KiB to 16 KiB,
-   * the default. Shorter reads are copied out of it.
-   */
-  readonly smallBufferBytes?: number
-  /** Destroys the connection when aborted, and gives back what nobody has received. */
+/** How one {@link Connection.receive} waits. */
+export interface ReceiveOptions {
+  /** Gives up the wait when aborted, and leaves the connection as it is. */
   readonly signal?: AbortSignal
-  /** Destroys the connection when nothing moved in either direction for so long: 1 to 2^31 − 1. */
-  readonly idleTimeoutMs?: number
-  /** Sends small writes at once: on by default. */
-  readonly noDelay?: boolean
-  /** Sends a probe after so many idle milliseconds, of which a system may count whole seconds only; 0 or absent: none. */
-  readonly keepAliveMs?: number
-  /**
-   * Has the kernel wake nobody for less than four megabytes while the connection carries a lot,
-   * 0.5 GB/s and more: `lowWater` of `netmem/linux`. It saves CPU on both sides of a fast path; what
-   * comes last waits up to 16 ms where nobody knows that it is the last. Ignored where it cannot be had.
-   */
-  readonly lowWater?: LowWater
-  /** `data` copies Node's Buffers into pages even where this Node.js could do without: for comparison and as a way out. */
-  readonly reads?: 'posted' | 'data'
 }
 
 /** A TCP address, or a Unix socket's path. */
@@ -89,6 +70,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   /** Why it broke, or was destroyed. */
   #failure: Error | undefined
   #hasSent: boolean
+  #bytesWritten = 0
   #ending: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -149,9 +131,21 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
    * Rejects with NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or
    * NETMEM_POOL_DESTROYED after all data that arrived before, with NETMEM_CONNECTION_CLOSED or
    * NETMEM_ABORTED at once; and with NETMEM_BUSY while another call waits.
+   * @param options - `signal` gives up the wait with NETMEM_ABORTED. Nothing is lost: the connection stays open, and the next call gets what arrives.
    */
-  receive(): Promise<HostFrag | undefined> {
-    return this.#driver.receive()
+  receive(options?: ReceiveOptions): Promise<HostFrag | undefined> {
+    // Nothing to check is the hot path.
+    return options === undefined ? this.#driver.receive() : this.#receive(options)
+  }
+
+  /** Payload bytes that have arrived so far, those that nobody has taken yet included; without TLS's own. */
+  get bytesRead(): number {
+    return this.#driver.bytesRead
+  }
+
+  /** Payload bytes given to {@link write} so far, those that are not sent yet included; without TLS's own. */
+  get bytesWritten(): number {
+    return this.#bytesWritten
   }
 
   /** Iterates over {@link receive}. */
@@ -169,13 +163,21 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   }
 
   /**
-   * Sends bytes; resolves when they may be used again and more may be written. Rejects with the
-   * codes of {@link receive}, with NETMEM_CONNECTION_CLOSED after {@link end} too, and with
-   * NETMEM_INVALID_ARGUMENT.
+   * Sends bytes, or several pieces in one system call; resolves when they may be used again and
+   * more may be written. Rejects with the codes of {@link receive}, with NETMEM_CONNECTION_CLOSED
+   * after {@link end} too, and with NETMEM_INVALID_ARGUMENT.
+   *
+   * @example
+   * ```ts
+   * const header = new Uint8Array(4)
+   * const payload = new TextEncoder().encode('hello')
+   * new DataView(header.buffer).setUint32(0, payload.length)
+   * await connection.write([header, payload])
+   * ```
    */
-  write(bytes: Uint8Array | string): Promise<void> {
-    if (!(bytes instanceof Uint8Array) && typeof bytes !== 'string') {
-      return Promise.reject(invalid('write() takes a Uint8Array or a string.'))
+  write(data: Uint8Array | string | readonly (Uint8Array | string)[]): Promise<void> {
+    if (!isSendable(data)) {
+      return Promise.reject(invalid('write() takes a Uint8Array, a string, or an array of them.'))
     }
     if (this.#socket.destroyed) return Promise.reject(this.#reason())
     // Node.js would destroy the connection for it.
@@ -188,7 +190,8 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
       )
     }
     this.#hasSent = true
-    return this.#sent((done) => this.#socket.write(bytes, done))
+    this.#bytesWritten += byteLengthOf(data)
+    return this.#sent((done) => writeTo(this.#socket, data, done))
   }
 
   /**
@@ -199,6 +202,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     // What is destroyed has told whoever receives, and what is ended has nothing to receive.
     if (this.#socket.destroyed || this.#socket.writableEnded) return
     this.#hasSent = true
+    this.#bytesWritten += text.length
     this.#socket.write(text, 'latin1')
   }
 
@@ -253,9 +257,9 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return this.#closed
   }
 
-  /** Writes all that arrives to a stream: see {@link pipeTo}. */
+  /** Writes all that arrives to a stream or to another connection: see {@link pipeTo}. */
   pipeTo(
-    destination: Writable | WritableStream<Uint8Array>,
+    destination: Writable | WritableStream<Uint8Array> | ByteDestination,
     options?: PipeOptions,
   ): Promise<number> {
     return pipeTo(this, destination, options)
@@ -276,6 +280,13 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   /** @internal */
   get driver(): SocketDriver {
     return this.#driver
+  }
+
+  async #receive(options: ReceiveOptions): Promise<HostFrag | undefined> {
+    const { signal } = ownOptions('receive()', options, { signal: true })
+    checkSignal(signal)
+    if (signal?.aborted) throw aborted(signal.reason)
+    return this.#driver.receive(signal)
   }
 
   #sent(send: (done: (error?: Error | null) => void) => void): Promise<void> {
@@ -357,50 +368,4 @@ interface KnownOfSocket {
   readonly handshakeMs?: number
   readonly localPath?: string | undefined
   readonly remotePath?: string | undefined
-}
-
-/** @internal Node.js waits no longer. */
-export const MAX_TIMER_MS: number = 2 ** 31 - 1
-
-/** A whole TLS record (RFC 8446, 5.1): a read of this size says that more is to come. */
-const TLS_RECORD = 16 * 1024
-
-/** @internal Throws for options that no connection can have. */
-export function checkOptions(call: string, options: ConnectionOptions): void {
-  checkObject(call, options)
-  const { pool, signal, reads, smallBufferBytes, idleTimeoutMs, keepAliveMs } = options
-  if (!(pool instanceof PagePool)) throw invalid('pool must be made by createPool().')
-  if (pool.kind !== 'page') {
-    throw new ArgumentTypeError(
-      'NETMEM_WRONG_KIND',
-      'Sockets receive into host memory: give them a pool of pages.',
-    )
-  }
-  if (pool.destroyed) {
-    throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
-  }
-  if (options.lowWater !== undefined && typeof options.lowWater !== 'function') {
-    throw invalid("lowWater is a function: what netmem/linux's lowWater() resolves with.")
-  }
-  checkSignal(signal)
-  if (reads !== undefined && reads !== 'posted' && reads !== 'data') {
-    throw invalid("reads is 'posted' or 'data'.")
-  }
-  if (smallBufferBytes !== undefined) {
-    checkInteger('smallBufferBytes', smallBufferBytes, 2048, RX_COPYBREAK)
-  }
-  if (idleTimeoutMs !== undefined) checkInteger('idleTimeoutMs', idleTimeoutMs, 1, MAX_TIMER_MS)
-  if (keepAliveMs !== undefined) checkInteger('keepAliveMs', keepAliveMs, 0, MAX_TIMER_MS)
-}
-
-/** @internal The driver of a new connection, whose options have been checked. */
-export function makeDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
-  const burst = secure ? TLS_RECORD : Number.POSITIVE_INFINITY
-  const smallBytes = options.smallBufferBytes ?? RX_COPYBREAK
-  return new SocketDriver(options.pool, smallBytes, burst, options.lowWater)
-}
-
-/** @internal Whether `data` events are to be copied. */
-export function copies(options: ConnectionOptions): boolean {
-  return options.reads === 'data' || !canPost()
 }

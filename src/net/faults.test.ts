@@ -8,6 +8,7 @@ import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { connect } from './connect.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -110,7 +111,7 @@ for (const way of ways(['tcp4', 'tcp6'])) {
     withEnds(way, async ({ connection, peer }) => {
       await send(peer, 0, 1000)
       peer.resetAndDestroy()
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      await once(peer, 'close')
       const into = new Uint8Array(1001)
       assert.equal(await rejection(receiveInto(connection, into)), 'NETMEM_CONNECTION_RESET')
       same(into.subarray(0, 1000), 0)
@@ -122,7 +123,7 @@ for (const way of ways(['tcp4'])) {
   test(`a write that a reset meets says so, and so does the state (${way.name})`, () =>
     withEnds(way, async ({ connection, peer }) => {
       peer.resetAndDestroy()
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await once(peer, 'close')
       const states: string[] = []
       const writes = async (): Promise<void> => {
         while (true) await connection.write('x')
@@ -245,7 +246,7 @@ const steps: Record<string, Step> = {
   destroy: ({ connection }) => connection.destroy(),
   pool: ({ connection, destroyed }) => destroyed.push(connection.pool.destroy()),
   release: ({ held }) => held.splice(0).map((frag) => frag.release()),
-  wait: async () => await new Promise((resolve) => setTimeout(resolve, 3)),
+  wait: () => turns(),
 }
 
 function orders(of: readonly string[]): string[][] {

@@ -6,7 +6,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { type ErrorCode, isNetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
@@ -15,9 +14,11 @@ import type { ReadableFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { end, some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import type { PortOrPath } from './arguments.ts'
 import { connect } from './connect.ts'
-import type { Connection, ConnectionOptions } from './connection.ts'
+import type { Connection } from './connection.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { type Listener, listen } from './listen.ts'
 
 export type Kind = 'tcp4' | 'tcp6' | 'unix' | 'tls'
@@ -211,16 +212,20 @@ function quiet(socket: net.Socket): net.Socket {
   return socket.on('error', () => {})
 }
 
-/** Waits for something that has to happen soon. */
-export async function until(
-  condition: () => boolean,
-  what: string,
-  limitMs = 10_000,
-): Promise<void> {
-  for (const started = Date.now(); !condition(); ) {
-    assert.ok(Date.now() - started < limitMs, `in ${limitMs} ms: ${what}`)
-    await sleep(1)
+export { until } from '../testing/waiting.test.helper.ts'
+
+/** Resolves once `next` has waited for a dry pool over many turns of the event loop. */
+export async function dry(pool: PagePool<Page>, next: Promise<unknown>): Promise<'dry'> {
+  let pending = true
+  const settled = (): void => {
+    pending = false
   }
+  next.then(settled, settled)
+  for (let dryTurns = 0; pending && dryTurns < 50; ) {
+    await turns(1)
+    dryTurns = pool.available === 0 ? dryTurns + 1 : 0
+  }
+  return 'dry'
 }
 
 /** The code that `promise` rejects with; fails when it does not, or without one of netmem's. */

@@ -14,13 +14,15 @@ export { type ConnectOptions, connect } from './connect.ts'
 export type {
   Address,
   Connection,
-  ConnectionOptions,
   ConnectionState,
+  ReceiveOptions,
 } from './connection.ts'
+export type { ConnectionOptions } from './connection-options.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
 export type { LowWater } from './low-water.ts'
 export { type PipeOptions, pipeTo } from './pipe.ts'
 export { receiveBody } from './receive-body.ts'
 export { type ReceiveIntoOptions, receiveInto } from './receive-into.ts'
+export type { ByteDestination } from './sink.ts'
 export { type Framing, type Message, split } from './split.ts'
 export type { TlsInfo } from './tls-info.ts'

@@ -4,11 +4,11 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import net from 'node:net'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { createPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { connect } from './connect.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -89,9 +89,9 @@ test('connections wait to be accepted, with what they have sent', async () => {
     for (let at = 0; at < 3; at++) {
       const peer = await dialPlain(listener, 'tcp4')
       peer.end(pattern(at, 100_000))
+      await once(peer, 'finish')
       peers.push(peer)
     }
-    await sleep(10)
     for (let at = 0; at < 3; at++) {
       const connection = some(await listener.accept())
       assert.equal(await receiveAll(connection, at), at + 100_000)
@@ -112,8 +112,7 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
         const peers = await Promise.all([dialPlain(listener, kind), dialPlain(listener, kind)])
         const [first, second] = peers
         const connection = some(await listener.accept())
-        await until(() => peers.length === 2, 'both are connected')
-        await sleep(5)
+        await turns()
         await Promise.all([listener.close(), listener.close()])
         assert.equal(await listener.accept(), undefined)
         for await (const _ of listener) assert.fail('nobody is accepted any more')
@@ -161,7 +160,7 @@ test('the signal closes the listener and every connection, and is let go of', as
     for (const peer of peers) endsWhenEnded(peer)
     await until(() => peers.every(({ destroyed }) => destroyed), 'all are closed')
   })
-  await sleep(1)
+  await turns()
   process.off('warning', warned)
   assert.deepEqual(warnings, [])
 })
@@ -286,7 +285,7 @@ test('an error of accepting is a warning, once', async () => {
   const error = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' })
   for (let times = 0; times < 3; times++) server.emit('error', error)
   await until(() => warnings.length > 0, 'there is a warning')
-  await sleep(1)
+  await turns()
   process.off('warning', warned)
   assert.equal(warnings.length, 1)
   assert.match(some(warnings[0]).message, /ulimit/)

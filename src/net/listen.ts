@@ -2,16 +2,12 @@
 
 import net from 'node:net'
 import tls from 'node:tls'
-import { checkInteger } from '../errors.ts'
+import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { adoptAt } from './adopt.ts'
 import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
-import {
-  type Address,
-  type Connection,
-  type ConnectionOptions,
-  checkOptions,
-} from './connection.ts'
+import type { Address, Connection } from './connection.ts'
 import { aborted, setUpError } from './connection-error.ts'
+import { CONNECTION_OPTIONS, type ConnectionOptions, checkOptions } from './connection-options.ts'
 
 /** Where to listen, and what each accepted connection is told. */
 export type ListenOptions = OptionsOfListen & PortOrPath
@@ -148,6 +144,15 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   }
 }
 
+const NAMES: OptionNames<ListenOptions> = {
+  ...CONNECTION_OPTIONS,
+  host: true,
+  port: true,
+  path: true,
+  tls: true,
+  backlog: true,
+}
+
 /**
  * Listens; resolves when peers can connect. Rejects with NETMEM_LISTEN_FAILED or NETMEM_ABORTED;
  * throws NETMEM_INVALID_ARGUMENT and NETMEM_OUT_OF_RANGE. The signal closes the listener and
@@ -167,18 +172,19 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
  * ```
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  checkOptions('listen()', options)
-  const { host = '127.0.0.1', port, path, signal } = options
+  const own = ownOptions('listen()', options, NAMES)
+  checkOptions(own)
+  const { host = '127.0.0.1', port, path, signal } = own
   checkOptionalText('host', host)
   checkPath(path)
   if ((path === undefined) === (port === undefined)) {
     throw invalid('listen() takes either a port or a path.')
   }
   if (port !== undefined) checkInteger('port', port, 0, 65535)
-  const backlog = checkInteger('backlog', options.backlog ?? 511, 1, 65535)
+  const backlog = checkInteger('backlog', own.backlog ?? 511, 1, 65535)
   if (signal?.aborted) throw aborted(signal.reason)
   const where = path ?? `${host}:${port}`
-  const server = makeServer(options, where)
+  const server = makeServer(own, where)
   // A client that breaks off its TLS handshake is its own problem.
   server.on('tlsClientError', (_error, socket: net.Socket) => void socket.destroy())
   await new Promise<void>((resolve, reject) => {
@@ -189,7 +195,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       resolve()
     })
   })
-  const listener = new Listener(server, options)
+  const listener = new Listener(server, own)
   if (signal?.aborted) {
     await listener.close()
     throw aborted(signal.reason)

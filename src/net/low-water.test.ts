@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
-import { pattern, receiveAll, rejection, until, ways, withEnds } from './harness.test.helper.ts'
+import { VirtualClock } from '../testing/waiting.test.helper.ts'
+import { pattern, receiveAll, rejection, ways, withEnds } from './harness.test.helper.ts'
 import { connect, receiveInto } from './index.ts'
 import { LowWaterMark } from './low-water.ts'
 
@@ -24,62 +24,75 @@ function marked(answer = true): { readonly mark: LowWaterMark; readonly set: num
   return { mark, set }
 }
 
-describe('a low-water mark', { timeout: 20_000 }, () => {
-  it('is raised for a connection that carries a lot, and taken back when nothing comes', async () => {
+/** Longer than a tick of the mark's clock, and shorter than two. */
+const TICK_MS = 10
+
+describe('a low-water mark', () => {
+  it('is raised for a connection that carries a lot, and taken back when nothing comes', (t) => {
+    const clock = new VirtualClock(t)
     const { mark, set } = marked()
     mark.arrived(MARK, Number.POSITIVE_INFINITY)
     assert.deepEqual(set, [], 'not for one read')
-    await until(() => mark.raised, 'raised')
-    await until(() => !mark.raised, 'taken back')
+    clock.advance(TICK_MS)
+    assert.ok(mark.raised)
+    mark.arrived(1, Number.POSITIVE_INFINITY)
+    clock.advance(TICK_MS)
+    assert.ok(mark.raised, 'something came')
+    clock.advance(TICK_MS)
+    assert.ok(!mark.raised)
     assert.deepEqual(set, [MARK, 1])
+    assert.equal(clock.pending, 0, 'an idle connection needs no clock')
     mark.stop()
   })
 
-  it('stays down for one that carries little', async () => {
+  it('stays down for one that carries little', (t) => {
+    const clock = new VirtualClock(t)
     const { mark, set } = marked()
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 200; i++) {
       mark.arrived(20_000, Number.POSITIVE_INFINITY)
-      await sleep(2)
+      clock.advance(1)
     }
     assert.deepEqual(set, [])
     mark.stop()
   })
 
-  it('never exceeds what is sure to come', async () => {
+  it('never exceeds what is sure to come', (t) => {
+    const clock = new VirtualClock(t)
     const { mark, set } = marked()
     mark.arrived(MARK, MARK - 1)
-    await sleep(40)
+    clock.advance(5 * TICK_MS)
     assert.deepEqual(set, [], 'not raised near the end')
     mark.arrived(MARK, MARK)
-    await until(() => mark.raised, 'raised')
+    clock.advance(TICK_MS)
+    assert.ok(mark.raised)
     mark.arrived(MIB, MARK - 1)
     assert.deepEqual([mark.raised, ...set], [false, MARK, 1], 'taken back at once')
     mark.stop()
   })
 
-  it('is not asked for twice where it cannot be had', async () => {
+  it('is not asked for twice where it cannot be had', (t) => {
+    const clock = new VirtualClock(t)
     const { mark, set } = marked(false)
     for (let i = 0; i < 5; i++) {
       mark.arrived(MARK, Number.POSITIVE_INFINITY)
-      await sleep(20)
+      clock.advance(2 * TICK_MS)
     }
     assert.deepEqual([mark.raised, ...set], [false, MARK])
   })
 
-  it('touches no socket once stopped: its number may be another one’s', async () => {
+  it('touches no socket once stopped: its number may be another one’s', (t) => {
+    const clock = new VirtualClock(t)
     const { mark, set } = marked()
     mark.arrived(MARK, Number.POSITIVE_INFINITY)
     mark.stop()
     mark.arrived(MARK, Number.POSITIVE_INFINITY)
-    await sleep(40)
+    clock.advance(5 * TICK_MS)
     assert.deepEqual(set, [])
   })
 })
 
 for (const way of ways(['tcp4', 'tls'])) {
-  it(`a connection asks for it under load, by its descriptor (${way.name})`, {
-    timeout: 60_000,
-  }, async () => {
+  it(`a connection asks for it under load, by its descriptor (${way.name})`, async () => {
     const asked: number[] = []
     const lowWater = (fd: number, bytes: number): boolean => {
       asked.push(fd)
@@ -100,7 +113,7 @@ for (const way of ways(['tcp4', 'tls'])) {
   })
 }
 
-it('is taken back with the last byte that was asked for', { timeout: 60_000 }, async () => {
+it('is taken back with the last byte that was asked for', async () => {
   const [way] = ways(['tcp4'], ['posted'])
   assert.ok(way !== undefined)
   let mark = 1

@@ -69,7 +69,7 @@ test('who is woken and has nothing to read leaves its page to the next', async (
   const filling = some(supply.take(new Noting(), room))
   for (const taker of takers) assert.equal(supply.take(taker, room), undefined)
   put(filling)
-  await until(() => takers.every(({ woken }) => woken === 1), 'all are woken', 1000)
+  await until(() => takers.every(({ woken }) => woken === 1), 'all are woken')
   put(some(supply.take(some(takers[4]), room)))
   await round()
   await round()
@@ -106,7 +106,7 @@ test('all are woken when the pool is destroyed', async () => {
   // Who comes later is told, too.
   const late = new Noting()
   assert.equal(supply.take(late, room), undefined)
-  await until(() => late.woken === 1, 'it is woken', 1000)
+  await until(() => late.woken === 1, 'it is woken')
   put(filling)
   await destroyed
   assert.equal(pool.inflight, 0)

@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { createGunzip, createGzip } from 'node:zlib'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { freshPath, rejection, same, send, until, ways, withEnds } from './harness.test.helper.ts'
 import { pipeTo } from './pipe.ts'
 
@@ -73,11 +74,11 @@ for (const way of ways(['tcp4', 'tls'], ['posted'])) {
           write(chunk: Buffer, _encoding, done) {
             most = Math.max(most, pool.out)
             // The memory is the stream's until it says so.
-            setTimeout(() => {
+            void turns().then(() => {
               same(chunk, at)
               at += chunk.byteLength
               done()
-            }, 1)
+            })
           },
         })
         assert.equal(await pipeTo(connection, slow), total)
@@ -204,7 +205,7 @@ for (const way of ways(['tcp4'])) {
       const { signal } = controller
       const stream = new Writable()
       const piped = rejection(pipeTo(connection, stream, { signal }))
-      setTimeout(() => controller.abort(), 10)
+      setImmediate(() => controller.abort())
       assert.equal(await piped, 'NETMEM_ABORTED')
       assert.ok(stream.destroyed)
       const again = rejection(pipeTo(connection, new PassThrough(), { signal }))

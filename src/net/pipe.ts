@@ -1,11 +1,12 @@
-/** Passing everything that arrives on to a stream. */
+/** Passing everything that arrives on to a stream or another connection. */
 
 import type { Writable } from 'node:stream'
+import { type OptionNames, ownOptions } from '../errors.ts'
 import type { ReadableFrag } from '../pool/frag.ts'
-import { checkObject, checkSignal, invalid } from './arguments.ts'
+import { checkSignal, invalid } from './arguments.ts'
 import { aborted } from './connection-error.ts'
 import { Interruption } from './interruption.ts'
-import { type Sink, sinkOf } from './sink.ts'
+import { type ByteDestination, type Sink, sinkOf } from './sink.ts'
 
 /** How frags are passed on. */
 export interface PipeOptions {
@@ -20,10 +21,12 @@ export interface PipeOptions {
   readonly signal?: AbortSignal
 }
 
+const NAMES: OptionNames<PipeOptions> = { borrow: true, preventClose: true, signal: true }
+
 /**
- * Writes all that `source` yields to a Node.js or web stream, one frag at a time, and gives each
- * back when its write has completed. Resolves with the number of bytes when the destination has
- * finished.
+ * Writes all that `source` yields to a Node.js or web stream or to a connection, one frag at a
+ * time, and gives each back when its write has completed. Resolves with the number of bytes when
+ * the destination has finished; of a connection, when its peer has been told so by `end()`.
  *
  * Node streams with a readable side (`PassThrough`, `zlib`) complete a write while they still
  * hold its memory, and of a web stream nobody can tell; both get copies unless `borrow` is set.
@@ -41,18 +44,17 @@ export interface PipeOptions {
  */
 export async function pipeTo(
   source: AsyncIterable<ReadableFrag>,
-  destination: Writable | WritableStream<Uint8Array>,
+  destination: Writable | WritableStream<Uint8Array> | ByteDestination,
   options: PipeOptions = {},
 ): Promise<number> {
-  checkObject('pipeTo()', options)
-  const { signal } = options
+  const { signal, borrow, preventClose } = ownOptions('pipeTo()', options, NAMES)
   checkSignal(signal)
   if (typeof source?.[Symbol.asyncIterator] !== 'function') {
     throw invalid('pipeTo() takes a connection, or whatever else one can iterate over.')
   }
   const stop = new Interruption()
   const sink = sinkOf(destination, (reason) => stop.interrupt(reason))
-  const copies = sink.keeps && options.borrow !== true
+  const copies = sink.keeps && borrow !== true
   const abort = (): void => stop.interrupt(aborted(signal?.reason))
   if (signal?.aborted) abort()
   signal?.addEventListener('abort', abort, { once: true })
@@ -68,7 +70,7 @@ export async function pipeTo(
       await stop.until(copies ? passCopy(sink, value) : pass(sink, value))
       bytes += value.length
     }
-    if (options.preventClose !== true) await stop.until(sink.end())
+    if (preventClose !== true) await stop.until(sink.end())
     return bytes
   } catch (error) {
     sink.destroy(error)

@@ -141,14 +141,18 @@ export function canPost(): boolean {
 
 /** Connects; the socket does not read before `resume`. */
 export function dial(
-  options: (net.TcpNetConnectOpts | net.IpcNetConnectOpts) & {
-    readonly tls?: tls.ConnectionOptions
-  },
+  options: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
+  security: tls.ConnectionOptions | undefined,
   reader: Reader,
   copying: boolean,
 ): PostedReads {
-  const { tls: security, ...plain } = options
-  const target = { ...plain, ...(copying ? {} : { onread: onread(reader) }), allowHalfOpen: true }
+  // A `path` on Object.prototype would win over host and port.
+  const target = {
+    path: undefined,
+    ...options,
+    ...(copying ? {} : { onread: onread(reader) }),
+    allowHalfOpen: true,
+  }
   const socket =
     security === undefined ? net.connect(target) : tls.connect({ ...security, ...target })
   socket.pause()

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { endAll, pattern, rejection, same } from './harness.test.helper.ts'
 import { receiveBody } from './receive-body.ts'
 
@@ -70,7 +70,7 @@ for (const chunked of [false, true]) {
           assert.ok(frag.length === pool.pageSize || at === total)
           // Some are held for a while, so that the pool is dry now and then.
           if (held.length === 4) {
-            await sleep(1)
+            await turns()
             for (const frag of held.splice(0)) check(frag)
           }
         }
@@ -172,7 +172,7 @@ async function releaseAll(frags: AsyncIterable<HostFrag>): Promise<void> {
 }
 
 async function leave(client: net.Socket, how: 'end' | 'reset'): Promise<void> {
-  await sleep(5)
+  await turns()
   if (how === 'end') client.destroy()
   else client.resetAndDestroy()
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { HostFrag } from '../pool/frag.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import type { Connection } from './connection.ts'
 import {
   certificate,
+  dry,
   noTls,
   pattern,
   rejection,
@@ -154,8 +154,9 @@ test('a destination needs no memory of the pool, even where that is dry', async 
         const frags = connection[Symbol.asyncIterator]()
         let at = 0
         for (;;) {
-          const next = await Promise.race([frags.next(), sleep(100)])
-          if (next?.done !== false) break
+          const arriving = frags.next()
+          const next = await Promise.race([arriving, dry(pool, arriving)])
+          if (next === 'dry' || next.done === true) break
           held.push(next.value)
           at += next.value.length
         }

@@ -1,6 +1,7 @@
 /** Receiving an exact number of bytes straight into memory that is known in advance. */
 
-import { checkObject, checkOptionalFunction, checkSignal, invalid } from './arguments.ts'
+import { type OptionNames, ownOptions } from '../errors.ts'
+import { checkOptionalFunction, checkSignal, invalid } from './arguments.ts'
 import { Connection } from './connection.ts'
 import { aborted } from './connection-error.ts'
 import { destinationView } from './destination.ts'
@@ -14,6 +15,8 @@ export interface ReceiveIntoOptions {
   /** Told how many bytes have arrived, after each read. */
   readonly onProgress?: (bytes: number) => void
 }
+
+const NAMES: OptionNames<ReceiveIntoOptions> = { length: true, signal: true, onProgress: true }
 
 /**
  * Receives exactly `length` bytes into `destination`; resolves with that number. The socket reads
@@ -42,10 +45,10 @@ export async function receiveInto(
   destination: Uint8Array | ArrayBufferLike,
   options: ReceiveIntoOptions = {},
 ): Promise<number> {
-  checkObject('receiveInto()', options)
-  checkOptionalFunction('onProgress', options.onProgress)
-  const view = destinationView(destination, options.length)
-  return receive(connection, view, false, options)
+  const own = ownOptions('receiveInto()', options, NAMES)
+  checkOptionalFunction('onProgress', own.onProgress)
+  const view = destinationView(destination, own.length)
+  return receive(connection, view, false, own)
 }
 
 /** Fills `view`, or resolves with 0 if the peer finished sending before its first byte. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostFrag } from '../pool/frag.ts'
 import { some } from '../testing/pools.test.helper.ts'
-import { receiveAll, rejection, same, send, until, ways, withEnds } from './harness.test.helper.ts'
+import { settled } from '../testing/waiting.test.helper.ts'
+import { receiveAll, rejection, same, send, ways, withEnds } from './harness.test.helper.ts'
 import { receiveInto } from './receive-into.ts'
 
 const total = 3_000_000
@@ -41,6 +42,34 @@ for (const way of ways()) {
       }
       assert.equal(at, total)
       assert.equal(await connection.receive(), undefined)
+    }),
+  )
+
+  test(`a wait that is given up loses nothing (${way.name})`, { skip: way.skip }, () =>
+    withEnds(way, async ({ connection, peer }) => {
+      const stop = new AbortController()
+      const waiting = connection.receive({ signal: stop.signal })
+      stop.abort()
+      assert.equal(await rejection(waiting), 'NETMEM_ABORTED')
+      assert.equal(
+        await rejection(connection.receive({ signal: stop.signal })),
+        'NETMEM_ABORTED',
+        'an aborted signal does not wait',
+      )
+      assert.equal(connection.state.kind, 'open')
+      const other = new AbortController()
+      const received = connection.receive({ signal: other.signal })
+      peer.write('abc')
+      const frag = some(await received)
+      assert.equal(Buffer.from(frag.bytes).toString(), 'abc')
+      frag.release()
+      // The signal is done with: it aborts no later wait.
+      const later = connection.receive()
+      other.abort()
+      peer.end('def')
+      const last = some(await later)
+      assert.equal(last.length, 3)
+      last.release()
     }),
   )
 
@@ -133,14 +162,8 @@ for (const way of ways(['tcp4'])) {
           for (; !peer.destroyed; sent += 100_000) await send(peer, sent, sent + 100_000)
         })()
         const first = some(await connection.receive())
-        let before = -1
         // Until the sender does not get any further.
-        for (let still = 0; still < 50; ) {
-          await until(() => true, '')
-          await new Promise((resolve) => setTimeout(resolve, 2))
-          still = sent === before ? still + 1 : 0
-          before = sent
-        }
+        const before = await settled(() => sent)
         assert.ok(pool.out <= 3, `${pool.out} pages are out`)
         assert.ok(pool.stats().copied.bytesOut <= 200_000)
         same(first.bytes, 0)

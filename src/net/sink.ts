@@ -1,9 +1,21 @@
-/** Node.js and web streams as what `pipeTo` writes to. */
+/** Node.js and web streams, and connections, as what `pipeTo` writes to. */
 
 import type { Writable } from 'node:stream'
 import { ArgumentTypeError, LifetimeError } from '../errors.ts'
 
-/** A destination of bytes. */
+/** Takes bytes in their order, one write at a time; a `Connection` is one. */
+export interface ByteDestination {
+  /** Resolves when `bytes` may be used again. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Says that no more bytes follow. */
+  end(): Promise<void>
+  /** Ends it at once; with a reason, so that its peer does not take that for a good end. */
+  destroy(reason?: Error): void
+  /** Resolves when it is closed, in whichever way. */
+  readonly closed: Promise<void>
+}
+
+/** What `pipeTo` needs of any of them. */
 export interface Sink {
   /** Whether memory may still be in use after its write has completed. */
   readonly keeps: boolean
@@ -17,15 +29,44 @@ export interface Sink {
 
 /** `broken` is called when the destination fails, or ends before its time, also while nothing is written. */
 export function sinkOf(
-  destination: Writable | WritableStream<Uint8Array>,
+  destination: Writable | WritableStream<Uint8Array> | ByteDestination,
   broken: (reason: unknown) => void,
 ): Sink {
   if (isWeb(destination)) return webSink(destination, broken)
   if (isNode(destination)) return nodeSink(destination, broken)
+  if (isByteDestination(destination)) return byteSink(destination, broken)
   throw new ArgumentTypeError(
     'NETMEM_INVALID_ARGUMENT',
-    'pipeTo() takes a Node.js Writable or a WritableStream.',
+    'pipeTo() takes a Node.js Writable, a WritableStream or a connection.',
   )
+}
+
+function isByteDestination(destination: unknown): destination is ByteDestination {
+  return (
+    typeof destination === 'object' &&
+    destination !== null &&
+    ['write', 'end', 'destroy'].every(
+      (name) => typeof Reflect.get(destination, name) === 'function',
+    ) &&
+    Reflect.get(destination, 'closed') instanceof Promise
+  )
+}
+
+function byteSink(destination: ByteDestination, broken: (reason: unknown) => void): Sink {
+  let left = false
+  void destination.closed.then(() => {
+    if (!left) broken(closedEarly())
+  })
+  return {
+    keeps: false,
+    write: (bytes) => destination.write(bytes),
+    end: () => destination.end(),
+    destroy: (reason) =>
+      destination.destroy(reason instanceof Error ? reason : new Error(String(reason))),
+    letGo: () => {
+      left = true
+    },
+  }
 }
 
 function isWeb(stream: unknown): stream is WritableStream<Uint8Array> {

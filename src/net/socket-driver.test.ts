@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import type { Connection } from './connection.ts'
 import {
+  dry,
   endAll,
   pattern,
   receiveAll,
@@ -62,7 +63,7 @@ for (const way of ways()) {
           const frags = connection[Symbol.asyncIterator]()
           const next = frags.next()
           await until(() => pool.out === 0, `nothing is out after ${bytes} bytes`)
-          await sleep(2)
+          await turns()
           assert.equal(pool.out, 0)
           await frags.return?.()
           await next
@@ -83,8 +84,8 @@ for (const way of ways()) {
         let dries = 0
         const frags = connection[Symbol.asyncIterator]()
         for (let next = frags.next(); ; ) {
-          const result = await Promise.race([next, sleep(pool.available === 0 ? 20 : 5000, 'dry')])
-          if (typeof result !== 'string') {
+          const result = await Promise.race([next, dry(pool, next)])
+          if (result !== 'dry') {
             if (result.done === true) break
             held.push(result.value)
             at += result.value.length
@@ -129,7 +130,7 @@ for (const way of ways()) {
           })()
           const code = rejection(received)
           await until(() => pool.available === 0, 'the pool is dry')
-          await sleep(2)
+          await turns()
           if (how === 'destroy') connection.destroy()
           else if (how === 'abort') controller.abort()
           else if (how === 'close') await connection.close()

@@ -13,6 +13,7 @@ import { copiedFrag, type HostFrag, PageFrag, traceDelivery } from '../pool/frag
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { busyPoll } from './busy-poll.ts'
+import { aborted } from './connection-error.ts'
 import { goneMeanwhile } from './destination.ts'
 import { FragQueue } from './frag-queue.ts'
 import { type LowWater, LowWaterMark } from './low-water.ts'
@@ -30,7 +31,8 @@ export interface Viewer {
 }
 
 interface Waiter {
-  readonly iterator: object | undefined
+  /** What {@link SocketDriver.stopStreaming} knows it by: an iterator, or a signal. */
+  readonly receiver: object | undefined
   readonly resolve: (frag: HostFrag | undefined) => void
   readonly reject: (error: unknown) => void
 }
@@ -67,6 +69,7 @@ export class SocketDriver implements Reader, Taker {
   // What the socket was given last, and how many reads there were by then.
   #posted: 'small' | 'page' | 'destination' = 'small'
   #readCount = 0
+  #bytesRead = 0
   #readCountSeen = -1
   #repostsLeft = MAX_REPOSTS
 
@@ -114,9 +117,36 @@ export class SocketDriver implements Reader, Taker {
     })
   }
 
-  /** The next frag, `undefined` at the end of the stream. One call at a time. */
-  receive(): Promise<HostFrag | undefined> {
-    return new Promise((resolve, reject) => this.#take(resolve, reject, undefined))
+  /** Payload bytes that have arrived, taken or not. */
+  get bytesRead(): number {
+    return this.#bytesRead
+  }
+
+  /**
+   * The next frag, `undefined` at the end of the stream. One call at a time. `signal` gives up the
+   * wait: the connection stays as it is, and the next call gets the frag.
+   */
+  receive(signal?: AbortSignal): Promise<HostFrag | undefined> {
+    if (signal === undefined) {
+      return new Promise((resolve, reject) => this.#take(resolve, reject, undefined))
+    }
+    return new Promise((resolve, reject) => {
+      this.#checkFree()
+      const giveUp = (): void => this.stopStreaming(signal, aborted(signal.reason))
+      const unlisten = (): void => signal.removeEventListener('abort', giveUp)
+      signal.addEventListener('abort', giveUp, { once: true })
+      this.#take(
+        (frag) => {
+          unlisten()
+          resolve(frag)
+        },
+        (error) => {
+          unlisten()
+          reject(error)
+        },
+        signal,
+      )
+    })
   }
 
   /** A frag that has arrived already; `undefined` where {@link receive} would wait, or tell the end. */
@@ -137,13 +167,17 @@ export class SocketDriver implements Reader, Taker {
     )
   }
 
-  /** `iterator` does not ask any more: stops reading ahead, and waiting if it waits. */
-  stopStreaming(iterator: object): void {
+  /**
+   * Stops reading ahead for `receiver`, and ends its wait if it waits: with `error`, or without a
+   * frag.
+   */
+  stopStreaming(receiver: object, error?: Error): void {
     this.#streaming = false
     const waiter = this.#waiter
-    if (waiter?.iterator !== iterator) return
+    if (waiter?.receiver !== receiver) return
     this.#waiter = undefined
-    waiter.resolve(undefined)
+    if (error === undefined) waiter.resolve(undefined)
+    else waiter.reject(error)
   }
 
   /** Reads exactly `view.byteLength` bytes into `view`; resolves with their number, or with 0 if it `mayEnd` before. */
@@ -258,6 +292,7 @@ export class SocketDriver implements Reader, Taker {
 
   arrived(bytes: number): boolean {
     this.#readCount++
+    this.#bytesRead += bytes
     if (this.#draining !== undefined) return this.#drainedOf(bytes, this.#draining)
     // Which may be done by the time that it is asked how much is left.
     const transfer = this.#transfer
@@ -280,14 +315,14 @@ export class SocketDriver implements Reader, Taker {
     return this.#small
   }
 
-  #take(answer: Waiter['resolve'], reject: Waiter['reject'], iterator: Waiter['iterator']): void {
+  #take(answer: Waiter['resolve'], reject: Waiter['reject'], receiver: Waiter['receiver']): void {
     this.#checkFree()
     const resolve = this.#pool.ledger.tracing ? traceDelivery(answer, this.label) : answer
     const frag = this.takeQueued()
     if (frag !== undefined) {
       resolve(frag)
     } else if (this.#end === undefined) {
-      this.#waiter = { resolve, reject, iterator }
+      this.#waiter = { resolve, reject, receiver }
       this.#streaming = true
       this.#readOn()
     } else if (this.#end.error === undefined) {

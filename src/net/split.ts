@@ -1,8 +1,8 @@
 /** Framing: protocols made of a small header of fixed size and a large payload. */
 
-import { ArgumentRangeError, checkInteger } from '../errors.ts'
+import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import type { HostFrag } from '../pool/frag.ts'
-import { checkObject, checkOptionalFunction, invalid } from './arguments.ts'
+import { checkOptionalFunction, invalid } from './arguments.ts'
 import type { Connection } from './connection.ts'
 import { destinationView } from './destination.ts'
 import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
@@ -30,6 +30,14 @@ export interface Message {
   readonly payload: Uint8Array
 }
 
+const NAMES: OptionNames<Framing> = {
+  header: true,
+  payloadLength: true,
+  destination: true,
+  maxPayloadLength: true,
+  signal: true,
+}
+
 /**
  * Yields the messages of a connection: each header in a frag of its own, which the application
  * releases, each payload where `destination` says, read straight into it but for what shared a
@@ -55,26 +63,26 @@ export async function* split(
   connection: Connection,
   framing: Framing,
 ): AsyncGenerator<Message, void, void> {
-  checkObject('split()', framing)
-  if (typeof framing.payloadLength !== 'function') {
+  const own = ownOptions('split()', framing, NAMES)
+  if (typeof own.payloadLength !== 'function') {
     throw invalid('payloadLength must be a function that reads it from a header.')
   }
-  checkOptionalFunction('destination', framing.destination)
-  const headerBytes = checkInteger('header', framing.header, 1, 4096)
+  checkOptionalFunction('destination', own.destination)
+  const headerBytes = checkInteger('header', own.header, 1, 4096)
   const longest = checkInteger(
     'maxPayloadLength',
-    framing.maxPayloadLength ?? DEFAULT_MAX_PAYLOAD_LENGTH,
+    own.maxPayloadLength ?? DEFAULT_MAX_PAYLOAD_LENGTH,
     0,
     Number.MAX_SAFE_INTEGER,
   )
-  const { signal } = framing
+  const { signal } = own
   const options: ReceiveIntoOptions = signal === undefined ? {} : { signal }
   const bytes = new Uint8Array(headerBytes)
   while ((await receiveUnlessEnded(connection, bytes, signal)) > 0) {
     const header = connection.driver.intoPage(bytes)
     try {
-      const length = checkInteger('payloadLength(header)', framing.payloadLength(bytes), 0, longest)
-      const memory = framing.destination?.(bytes, length) ?? freshMemory(length)
+      const length = checkInteger('payloadLength(header)', own.payloadLength(bytes), 0, longest)
+      const memory = own.destination?.(bytes, length) ?? freshMemory(length)
       const payload = destinationView(memory, length)
       await receiveInto(connection, payload, options)
       yield { header, payload }

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
 import { end, some, take } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { attach } from './attached-pool.ts'
 import { createPool } from './create-pool.ts'
 import { type HostFrag, pageFrag } from './frag.ts'
@@ -32,7 +32,7 @@ const applicationUrl = `data:text/javascript,${encodeURIComponent(`
 async function collect(): Promise<void> {
   for (let rounds = 0; rounds < 3; rounds++) {
     some(globalThis.gc)()
-    await sleep(5)
+    await turns()
   }
 }
 

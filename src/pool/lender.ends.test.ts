@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { lendingPool, startBorrower, writtenFrag } from '../testing/lending.test.helper.ts'
 import { assertCode, end, some } from '../testing/pools.test.helper.ts'
+import { turns } from '../testing/waiting.test.helper.ts'
 import { attach } from './attached-pool.ts'
 
 test('what was reclaimed from a thread that ended cannot be given back by it', async () => {
@@ -48,7 +48,7 @@ test('a thread that ends at any step of giving back takes nothing with it', asyn
 /** Waits for a worker's end, and for those who listen to it. */
 async function ended(worker: Worker): Promise<void> {
   await worker.terminate()
-  await sleep(1)
+  await turns()
 }
 
 test('a thread that has ended already gives back at once what it is lent', async () => {
@@ -62,7 +62,7 @@ test('a thread that has ended already gives back at once what it is lent', async
     const before = pool.stats().recycle.released_refcnt
     some(some(writtenFrag(pool, 2)).lend(worker))
     await pool.whenAvailable()
-    await sleep(1)
+    await turns()
     assert.equal(pool.available, 2)
     assert.equal(pool.stats().recycle.released_refcnt, before + 1)
   }

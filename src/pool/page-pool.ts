@@ -10,7 +10,7 @@
  * A long file: one class, whose slow paths need the private fields that make its fast path fast.
  */
 
-import { checkInteger, LifetimeError } from '../errors.ts'
+import { checkInteger, LifetimeError, type OptionNames, ownOptions } from '../errors.ts'
 import type { Exactly, Netmem, Page } from '../netmem.ts'
 import * as netmem from '../netmem.ts'
 import { RX_COPYBREAK } from './frag.ts'
@@ -51,6 +51,8 @@ export interface PagePoolOptions {
    */
   readonly traceLeaks?: boolean
 }
+
+const NAMES: OptionNames<PagePoolOptions> = { ringSize: true, traceLeaks: true }
 
 /**
  * A pool of `M`, made by `createPool` from a provider of one kind or by `dualPool` from either.
@@ -113,11 +115,11 @@ export class PagePool<in out M extends Netmem> {
   /** @internal */
   constructor(provider: AnyProvider, options: PagePoolOptions) {
     checkProvider(provider)
+    const { ringSize = RING_SIZE, traceLeaks = false } = ownOptions('createPool()', options, NAMES)
     this.pageSize = checkPageSize(provider.pageSize)
     this.capacity = checkInteger('capacity', provider.capacity, 1, netmem.MAX_SLOTS)
-    const ringSize = checkInteger('ringSize', options.ringSize ?? RING_SIZE, 1, RING_SIZE_MAX)
-    this.ledger = new FragLedger(this.pageSize, options.traceLeaks ?? false)
-    this.#ring = new RecycleRing(ringSize)
+    this.ledger = new FragLedger(this.pageSize, traceLeaks)
+    this.#ring = new RecycleRing(checkInteger('ringSize', ringSize, 1, RING_SIZE_MAX))
     this.#references = new References(this.capacity)
     const { base, handles } = netmem.claimHandles(provider.kind, this.capacity)
     this.#base = base
@@ -264,6 +266,7 @@ export class PagePool<in out M extends Netmem> {
    * Throws NETMEM_NOT_SHARED unless the provider's memory is a SharedArrayBuffer.
    */
   share(this: PagePool<Page>, options: { readonly lends?: number } = {}): PoolShare {
+    const own = ownOptions('share()', options, { lends: true })
     if (this.#lender === undefined) {
       const { shared } = this.#source
       if (shared === undefined) {
@@ -274,7 +277,7 @@ export class PagePool<in out M extends Netmem> {
       }
       const lends = checkInteger(
         'lends',
-        options.lends ?? Math.min(this.capacity * this.#fragsPerPage, 2 ** 20),
+        own.lends ?? Math.min(this.capacity * this.#fragsPerPage, 2 ** 20),
         1,
         2 ** 20,
       )

@@ -1,6 +1,6 @@
 /** Pages in memory that the caller has already. */
 
-import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError, type OptionNames, ownOptions } from '../errors.ts'
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { isWebAssemblyMemory } from './aligned-memory.ts'
 import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
@@ -9,6 +9,14 @@ import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
 export interface BufferSource {
   readonly buffer: ArrayBufferLike
 }
+
+/** How {@link externalProvider} cuts memory into pages. */
+export interface ExternalOptions {
+  /** Bytes of each page: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
+  readonly pageSize?: number
+}
+
+const NAMES: OptionNames<ExternalOptions> = { pageSize: true }
 
 /**
  * Provides pages of the caller's memory, from its first byte to the last whole page: any
@@ -35,9 +43,10 @@ export interface BufferSource {
  */
 export function externalProvider(
   memory: ArrayBufferLike | BufferSource,
-  options: { readonly pageSize?: number } = {},
+  options: ExternalOptions = {},
 ): PageProvider {
-  const pageSize = checkPageSize(options.pageSize ?? DEFAULT_PAGE_SIZE)
+  const own = ownOptions('externalProvider()', options, NAMES)
+  const pageSize = checkPageSize(own.pageSize ?? DEFAULT_PAGE_SIZE)
   const buffer = bufferOf(memory)
   const first = buffer()
   const offset = ArrayBuffer.isView(memory) ? memory.byteOffset : 0
@@ -56,7 +65,7 @@ export function externalProvider(
     if (!isBuffer(present) || present.byteLength < start + pageSize) throw gone()
     return new Uint8Array(present, start, pageSize)
   }
-  const provider = pagesOver(checkLayout({ pages, pageSize }), mayMove, view)
+  const provider = pagesOver(checkLayout('externalProvider()', { pages, pageSize }), mayMove, view)
   return first instanceof ArrayBuffer
     ? provider
     : { ...provider, shared: { buffer: first, offset } }

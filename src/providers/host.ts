@@ -24,7 +24,7 @@ import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
  * ```
  */
 export function hostProvider(layout: PageLayout): PageProvider {
-  const checked = checkLayout(layout)
+  const checked = checkLayout('hostProvider()', layout)
   const { pages, pageSize } = checked
   const { buffers, mayMove } = hostBuffers(checked)
   const pagesPerBuffer = pages / buffers.length

@@ -1,6 +1,6 @@
 /** How a provider's memory is cut into pages, and the provider over such pages. */
 
-import { ArgumentRangeError, checkInteger } from '../errors.ts'
+import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { MAX_SLOTS, type Page } from '../netmem.ts'
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { freeSlots } from './free-slots.ts'
@@ -16,11 +16,18 @@ export interface PageLayout {
 /** Holds what a fast sender has ready for one read, and still fits a core's cache. */
 export const DEFAULT_PAGE_SIZE: number = 256 * 1024
 
-/** The layout with its defaults; throws NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT. */
-export function checkLayout(layout: PageLayout): Required<PageLayout> {
+const NAMES: OptionNames<PageLayout> = { pages: true, pageSize: true }
+
+/**
+ * The layout with its defaults; throws NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT.
+ *
+ * @param call names the provider in messages.
+ */
+export function checkLayout(call: string, layout: PageLayout): Required<PageLayout> {
+  const { pages, pageSize = DEFAULT_PAGE_SIZE } = ownOptions(call, layout, NAMES)
   return {
-    pages: checkInteger('pages', layout?.pages, 1, MAX_SLOTS),
-    pageSize: checkPageSize(layout?.pageSize ?? DEFAULT_PAGE_SIZE),
+    pages: checkInteger('pages', pages, 1, MAX_SLOTS),
+    pageSize: checkPageSize(pageSize),
   }
 }
 

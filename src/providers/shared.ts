@@ -19,7 +19,7 @@ import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout
  * ```
  */
 export function sharedProvider(layout: PageLayout): PageProvider {
-  const checked = checkLayout(layout)
+  const checked = checkLayout('sharedProvider()', layout)
   const buffer = allocate(checked, alignedSharedBuffer)
   const { pageSize } = checked
   const view = (slot: number): Uint8Array => new Uint8Array(buffer, slot * pageSize, pageSize)

@@ -11,6 +11,7 @@ export type Errno =
   | 'EFAULT'
   | 'EINVAL'
   | 'EIO'
+  | 'EISDIR'
   | 'ENETDOWN'
   | 'ENODATA'
   | 'ENODEV'

@@ -76,6 +76,7 @@ export type {
 } from './nic/nic-types.ts'
 export {
   type PostedBuffer,
+  RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
   RX_CONTINUES,
   RX_END_OF_PACKET,

@@ -1,6 +1,5 @@
 /** Threads to lend to, for tests; not published. */
 
-import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Page } from '../netmem.ts'
@@ -45,11 +44,4 @@ export function writtenFrag(pool: PagePool<Page>, word: number): HostFrag | unde
   return pageFrag(pool, page)
 }
 
-/** Waits until `condition` holds, in rounds of the event loop. */
-export async function until(condition: () => boolean, seconds = 10): Promise<void> {
-  const start = Date.now()
-  while (!condition()) {
-    assert.ok(Date.now() - start < 1000 * seconds, `${condition} within ${seconds} s`)
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-}
+export { until } from './waiting.test.helper.ts'

@@ -1,6 +1,6 @@
 /** What `netmem get` is told, read strictly. */
 
-import { checkHeaders } from '../../http/request.ts'
+import { headerFields } from '../../http/request.ts'
 import { usage } from '../exit.ts'
 import { parseSize } from '../size.ts'
 
@@ -25,7 +25,7 @@ export function parseHeader(text: string): readonly [string, string] {
   const name = text.slice(0, Math.max(0, colon)).trim()
   if (name === '') throw new RangeError(`'${text}' is no header field; write Name: value`)
   const value = text.slice(colon + 1).trim()
-  checkHeaders({ [name]: value })
+  headerFields({ [name]: value })
   return [name, value]
 }
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 
+import { turns } from '../../testing/waiting.test.helper.ts'
 import { State } from './protocol.ts'
 import { ask, COOKIE, OTHER, outcome, Peer } from './scripted-client.test.helper.ts'
 import { serveIperf3 } from './server.ts'
 
-describe('an iperf3 server, busy and at its end', { timeout: 20_000 }, () => {
+describe('an iperf3 server, busy and at its end', () => {
   it('turns away other clients, a stream too many, and a stream too late', async () => {
     const denied = async (peer: Peer) => {
       assert.deepEqual(await peer.heard(1), [State.accessDenied])
@@ -40,7 +40,7 @@ describe('an iperf3 server, busy and at its end', { timeout: 20_000 }, () => {
       async (bench) => {
         const { control, data } = await bench.running()
         data.say('abc')
-        await sleep(5)
+        await turns()
         abort.abort()
         assert.deepEqual(await control.heard(1), [State.serverTerminate])
       },

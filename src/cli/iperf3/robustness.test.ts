@@ -7,7 +7,7 @@ import type { Iperf3Summary } from './summary.ts'
 
 const error = (number: ClientError) => [State.serverError, 0, 0, 0, (number << 24) >> 24]
 
-describe('an iperf3 server', { timeout: 20_000 }, () => {
+describe('an iperf3 server', () => {
   it('runs a test, however small the pieces', async () => {
     const bytewise = (bytes: Uint8Array) => [...bytes].map((byte) => Uint8Array.of(byte))
     const summary = await outcome(async (bench) => {

@@ -64,6 +64,11 @@ export function summaryLines(report: ReplayReport): string[] {
     `${capture.frames} frames, ${roughSize(capture.bytes)} in ${seconds.toFixed(2)} s: ${roughRate(capture.bytes, seconds)}; flows: ${totals.flows}, ${totals.bytes} bytes of streams`,
     `checksums: ${nic.rx_csum_ok} right, ${nic.rx_csum_bad} wrong, ${nic.rx_csum_none} not looked at`,
   ]
+  if (report.uncheckedPackets > 0) {
+    lines.push(
+      `wrong, and taken: ${report.uncheckedPackets} packets of hosts that leave checksums to hardware`,
+    )
+  }
   const drops = REASONS.filter(([reason]) => report.dropped[reason] > 0)
   if (drops.length > 0) {
     const texts = drops.map(([reason, text]) => `${report.dropped[reason]} ${text}`)
@@ -71,6 +76,9 @@ export function summaryLines(report: ReplayReport): string[] {
   }
   if (capture.cutFrames + cutPackets > 0) {
     lines.push(`cut by the capture: ${Math.max(capture.cutFrames, cutPackets)} frames`)
+  }
+  if (capture.otherLinkPackets > 0) {
+    lines.push(`skipped: ${capture.otherLinkPackets} packets of interfaces that are not Ethernet`)
   }
   if (capture.truncated) {
     lines.push(
@@ -91,5 +99,6 @@ const REASONS: readonly (readonly [keyof ReplayDrops, string])[] = [
   ['tooManyFrags', 'in too many pieces'],
   ['other', 'neither TCP nor UDP, or fragments'],
   ['malformed', 'malformed'],
+  ['badChecksum', 'with a wrong checksum'],
   ['tableFull', 'of too many flows'],
 ]

@@ -16,7 +16,7 @@ import type { RxRings } from '../nic/shared-rings.ts'
 import type { TxRing } from '../nic/shared-tx-rings.ts'
 import type { DeviceFailure } from './device-failure.ts'
 import type { ExportOptions } from './device-memory.ts'
-import type { LinkSpec } from './link-kinds.ts'
+import type { LinkSpec, ReadFile } from './link-kinds.ts'
 import type { NicSettings } from './nic-port.ts'
 
 /** A call with a request of `Request`, `kind` aside, and a reply of `Reply`. */
@@ -132,8 +132,8 @@ export type NicEvent =
       readonly kind: 'ended'
       readonly nic: number
       readonly failure?: DeviceFailure
-      /** The link's file ended within a record. */
-      readonly truncated?: true
+      /** How the link's file was read, where it has one. */
+      readonly file?: ReadFile
     }
 
 /** What the device's thread says. */

@@ -157,7 +157,7 @@ async function runProgram(body: string): Promise<string> {
     ${body}`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 20_000,
+    timeout: 300_000,
   })
   let output = ''
   child.stdout.on('data', (data) => (output += data))

@@ -5,8 +5,10 @@
  * `read` asks for them.
  */
 
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { ArgumentTypeError } from '../../errors.ts'
-import type { DeviceError } from '../device-error.ts'
+import { DeviceError } from '../device-error.ts'
 import { makeDoorbell } from '../nic/shared-rings.ts'
 import { deviceParts } from './device-parts.ts'
 import type { DeviceTransport } from './device-transport.ts'
@@ -28,7 +30,10 @@ export interface DeviceThreadOptions {
   readonly inline?: boolean
   /** @internal What an inline device is made of. */
   readonly parts?: DeviceParts
-  /** @internal The worker's script. */
+  /**
+   * The script of the device's thread: `netmem/stack/device.worker` of this package, which a
+   * bundler may have put elsewhere. By default the file `device.worker.js` beside this module.
+   */
   readonly script?: URL
 }
 
@@ -36,7 +41,8 @@ export interface DeviceThreadOptions {
  * Starts a device: it resolves when the worker runs. An idle device does not keep the process
  * alive, unless asked to by `ref()`; a call that is not answered and a reader of transmitted
  * frames do.
- * Rejects with NETMEM_DEVICE_CLOSED when the worker does not start.
+ * Rejects with NETMEM_DEVICE_CLOSED when the worker does not start, as in a bundle that lacks its
+ * script.
  *
  * ```ts
  * import { openDeviceThread } from 'netmem/stack'
@@ -52,12 +58,32 @@ export interface DeviceThreadOptions {
 export async function openDeviceThread(options: DeviceThreadOptions = {}): Promise<DeviceThread> {
   const doorbell = makeDoorbell()
   const { inline = false, stepped = false, parts = deviceParts } = options
-  const script = options.script ?? new URL('device.worker.js', import.meta.url)
   const transport = inline
     ? new InlineTransport(parts)
-    : new WorkerTransport(script, { doorbell, stepped })
+    : new WorkerTransport(scriptOf(options), { doorbell, stepped })
   await transport.call({ kind: 'hello' })
   return new DeviceThread(transport, doorbell)
+}
+
+/** The worker's script, which has to be there: a worker's own error would not say what to do. */
+function scriptOf({ script }: DeviceThreadOptions): URL {
+  const url = script ?? scriptBesideThis()
+  if (url.protocol !== 'file:' || existsSync(url)) return url
+  throw missingScript(`The script of the device's thread is missing: ${fileURLToPath(url)}.`)
+}
+
+function scriptBesideThis(): URL {
+  try {
+    return new URL('device.worker.js', import.meta.url)
+  } catch {
+    throw missingScript('A bundle of CommonJS modules does not know where its files are.')
+  }
+}
+
+function missingScript(what: string): DeviceError {
+  const remedy =
+    'Keep netmem out of the bundle, or bundle netmem/stack/device.worker as a file of its own and pass its URL as `script`.'
+  return new DeviceError('NETMEM_DEVICE_CLOSED', 'ENODEV', `${what} ${remedy}`)
 }
 
 /**

@@ -41,8 +41,16 @@ export interface OpenedLink {
   readonly link: Link
   /** Where injected frames go, if it takes any. */
   readonly injected?: InjectedLink
-  /** Whether the file that it reads ended within a record; asked when the link has ended. */
-  readonly truncated?: () => boolean
+  /** What became of the file that it reads; asked when the link has ended. */
+  readonly readFile?: () => ReadFile
+}
+
+/** How a capture file was read to its end. */
+export interface ReadFile {
+  /** The file ended within a record. */
+  readonly truncated: boolean
+  /** Packets of interfaces that are not Ethernet, which were skipped. */
+  readonly otherLinkPackets: number
 }
 
 /** Opens a link of kind `K`; calls `transmitted` for what is sent to the stack's thread. */
@@ -62,7 +70,11 @@ export const linkKinds: LinkKinds = {
   },
   capture: ({ path, ...options }) => {
     const link = openCapture(path, options)
-    return { link, truncated: () => link.truncated }
+    const readFile = (): ReadFile => {
+      const { truncated, otherLinkPackets } = link
+      return { truncated, otherLinkPackets }
+    }
+    return { link, readFile }
   },
   generator: (options) => ({ link: createGenerator(options) }),
 }

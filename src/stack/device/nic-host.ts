@@ -247,12 +247,12 @@ export class NicHost {
       if (hosted.ended) continue
       if (failure === undefined && (!hosted.link.ended || hosted.nic.paused)) continue
       hosted.ended = true
-      const truncated = failure === undefined && hosted.truncated?.() === true
+      const file = failure === undefined ? hosted.readFile?.() : undefined
       this.#emit({
         kind: 'ended',
         nic,
         ...(failure === undefined ? {} : { failure }),
-        ...(truncated ? { truncated } : {}),
+        ...(file === undefined ? {} : { file }),
       })
     }
   }

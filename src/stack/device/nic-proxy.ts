@@ -16,7 +16,7 @@ import type { TxRing } from '../nic/shared-tx-rings.ts'
 import type { NicEvent } from './control.ts'
 import { failureError } from './device-failure.ts'
 import type { DeviceTransport } from './device-transport.ts'
-import type { LinkSpec } from './link-kinds.ts'
+import type { LinkSpec, ReadFile } from './link-kinds.ts'
 import type { NicSettings } from './nic-port.ts'
 
 /** How a NIC is made. */
@@ -62,7 +62,7 @@ export class NicProxy implements NicPort {
   #arrived: Uint8Array[] = []
   #waiters: (() => void)[] = []
   #over = false
-  #truncated = false
+  #file: ReadFile = { truncated: false, otherLinkPackets: 0 }
   #failure: DeviceError | undefined
   #end: (failure: DeviceError | undefined) => void = () => {}
 
@@ -114,7 +114,12 @@ export class NicProxy implements NicPort {
 
   /** Whether its link is a capture that ended within a record, as files do that were cut off; known when it has `ended`. */
   get truncated(): boolean {
-    return this.#truncated
+    return this.#file.truncated
+  }
+
+  /** Packets of a capture's interfaces that are not Ethernet, which were skipped; known when it has `ended`. */
+  get otherLinkPackets(): number {
+    return this.#file.otherLinkPackets
   }
 
   /** As `DeviceThread.mapHost`. */
@@ -246,7 +251,7 @@ export class NicProxy implements NicPort {
     } else if (event.failure !== undefined) {
       this.#finish(failureError(event.failure))
     } else {
-      this.#truncated = event.truncated === true
+      if (event.file !== undefined) this.#file = event.file
       // It may still send.
       this.#end(undefined)
     }

@@ -7,6 +7,7 @@ import { createPool, dualPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { sharedProvider } from '../../providers/shared.ts'
+import { turns } from '../../testing/waiting.test.helper.ts'
 import type { Skb } from '../skb/skb.ts'
 import { type DeliveredPacket, driverConformance } from '../testing/driver-conformance.ts'
 import { HandNic } from '../testing/hand-nic.ts'
@@ -104,7 +105,7 @@ test('polls by itself once it runs, from one interrupt to the next', async () =>
   driver.run()
   for (let i = 0; i < 3; i++) {
     // Long enough to have stopped polling and wait for an interrupt.
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await turns(500)
     const arrived = new Promise<void>((resolve) => {
       seen = resolve
     })

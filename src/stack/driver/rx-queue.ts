@@ -8,6 +8,7 @@ import type { Netmem, Page } from '../../netmem.ts'
 import type { Keeper } from '../../pool/frag-ledger.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import {
+  RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
   RX_CONTINUES,
   RX_END_OF_PACKET,
@@ -27,6 +28,7 @@ export interface Packet {
   queue: number
   hash: number
   checksumVerified: boolean
+  checksumBad: boolean
   segments: number
   free(): void
 }
@@ -280,6 +282,7 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
     packet.hash = completion.hash
     packet.segments = completion.segments
     packet.checksumVerified = (completion.flags & RX_CHECKSUM_OK) !== 0
+    packet.checksumBad = (completion.flags & RX_CHECKSUM_BAD) !== 0
     if (completion.headerBytes === 0) return
     const header = this.#headers[this.#ring.headerBuffer]
     if (header === undefined) return

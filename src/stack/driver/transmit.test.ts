@@ -5,6 +5,7 @@ import { createPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { sharedProvider } from '../../providers/shared.ts'
 import { assertCode, end, some } from '../../testing/pools.test.helper.ts'
+import { turns, until } from '../../testing/waiting.test.helper.ts'
 import { type Skb, SkbCache } from '../skb/skb.ts'
 import { HandNic } from '../testing/hand-nic.ts'
 import { PageDriver, type PageDriverOptions } from './page-driver.ts'
@@ -157,15 +158,12 @@ test('a driver that runs finds out by itself what was sent', async () => {
   const posted = bench.pool.out
   for (let round = 0; round < 3; round++) {
     // Long enough to have stopped polling and wait for an interrupt.
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await turns(500)
     bench.driver.transmit(bench.skb(2))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await turns(500)
     assert.equal(bench.pool.out, posted + 2)
     assert.equal(bench.nic.send(0).length, 1)
-    for (let tries = 0; bench.pool.out > posted && tries < 500; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 2))
-    }
-    assert.equal(bench.pool.out, posted)
+    await until(() => bench.pool.out === posted, 'it has found out')
   }
   await bench.close()
 })

@@ -10,14 +10,13 @@ export const KEY_WORDS = 10
 
 const SOURCE = 0
 const DESTINATION = 4
-const PORTS = 8
-const PROTOCOL = 9
+/** Words of the ports, and of the protocol with the IP version. */
+export const PORTS = 8
+export const PROTOCOL = 9
 
 /** One object for all packets: {@link FlowKey.read} overwrites it. */
 export class FlowKey {
   readonly words: Int32Array
-  /** Of all words; the same for equal keys. */
-  hash = 0
 
   constructor(words: Int32Array = new Int32Array(KEY_WORDS)) {
     this.words = words
@@ -35,7 +34,6 @@ export class FlowKey {
     }
     words[PORTS] = (layout.sourcePort << 16) | layout.destinationPort
     words[PROTOCOL] = (layout.ipVersion << 8) | layout.protocol
-    this.hash = hashOf(words)
     return this
   }
 
@@ -45,15 +43,12 @@ export class FlowKey {
     key.words.copyWithin(SOURCE, DESTINATION, PORTS)
     key.words.set(this.words.subarray(SOURCE, DESTINATION), DESTINATION)
     key.words[PORTS] = (this.destinationPort << 16) | this.sourcePort
-    key.hash = hashOf(key.words)
     return key
   }
 
   /** One of its own, to keep. */
   copy(): FlowKey {
-    const key = new FlowKey(this.words.slice())
-    key.hash = this.hash
-    return key
+    return new FlowKey(this.words.slice())
   }
 
   equals(other: FlowKey): boolean {
@@ -103,21 +98,6 @@ export function sameWords(words: Int32Array, at: number, key: Int32Array): boole
     if (words[at + word] !== key[word]) return false
   }
   return true
-}
-
-/** Mixes as MurmurHash3 does its blocks: ports of one host fall into different places. */
-function hashOf(words: Int32Array): number {
-  let hash = 0
-  for (let at = 0; at < KEY_WORDS; at++) {
-    let word = Math.imul(words[at] ?? 0, 0xcc9e_2d51)
-    word = (word << 15) | (word >>> 17)
-    hash ^= Math.imul(word, 0x1b87_3593)
-    hash = (hash << 13) | (hash >>> 19)
-    hash = (Math.imul(hash, 5) + 0xe654_6b64) | 0
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }
 
 function word32(bytes: Uint8Array, at: number): number {

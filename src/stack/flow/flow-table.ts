@@ -1,11 +1,13 @@
 /**
- * Which flow a packet belongs to. A hash table of numbers: open addressing, keys in one array, so
- * that finding a flow makes no garbage and compares ten words.
+ * Finds the flow of a packet. A hash table of numbers: open addressing, keys in one array, so that
+ * finding a flow makes no garbage and compares ten words. Its hash has a secret, since packets are
+ * made by others.
  */
 
 import { checkInteger } from '../../errors.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../wire/frame-layout.ts'
+import { flowHash, type HashSecret, randomSecret } from './flow-hash.ts'
 import { FlowKey, KEY_WORDS, sameWords } from './flow-key.ts'
 
 /** Slots per flow: the table is at most half full, so that few slots are looked at. */
@@ -21,6 +23,8 @@ export interface FlowTableStats {
   readonly otherPackets: number
   /** Packets whose headers contradict themselves or are cut. */
   readonly malformed: number
+  /** TCP and UDP packets in which the NIC has found a wrong checksum. */
+  readonly badChecksum: number
   /** Packets of flows that there was no room for. */
   readonly tableFull: number
   /** Bytes of Ethernet padding and trailers that were cut off. */
@@ -38,6 +42,7 @@ export class FlowTable<F> {
   readonly key: FlowKey = new FlowKey()
   readonly #limit: number
   readonly #make: (key: FlowKey) => F
+  readonly #secret: HashSecret
   #mask = 0
   #keys = new Int32Array(0)
   #hashes = new Int32Array(0)
@@ -46,12 +51,21 @@ export class FlowTable<F> {
   #matched = 0
   #otherPackets = 0
   #malformed = 0
+  #badChecksum = 0
   #tableFull = 0
   #paddingBytes = 0
 
-  /** `make` makes the flow of a key that is not there yet; the key is its own, to keep. */
-  constructor(make: (key: FlowKey) => F, limit: number = 65536) {
+  /**
+   * `make` makes the flow of a key that is not there yet; the key is its own, to keep. `secret` is
+   * for tests: random by default.
+   */
+  constructor(
+    make: (key: FlowKey) => F,
+    limit: number = 65536,
+    secret: HashSecret = randomSecret(),
+  ) {
     this.#make = make
+    this.#secret = secret
     this.#limit = checkInteger('limit', limit, 1, 2 ** 24)
     this.#resize(SPARE * FIRST_FLOWS)
   }
@@ -63,7 +77,8 @@ export class FlowTable<F> {
 
   /**
    * The flow of a packet, made if it is new; `undefined` where it has none, counted by reason. Sets
-   * where its payload begins and cuts padding off. The skb remains the caller's.
+   * where its payload begins and cuts padding off. The skb remains the caller's. A packet with a
+   * wrong checksum has no flow, as in every receiver; its layout and key are there all the same.
    */
   demux(skb: AnySkb): F | undefined {
     const { layout } = this
@@ -73,29 +88,34 @@ export class FlowTable<F> {
       else this.#otherPackets++
       return undefined
     }
-    this.#matched++
     skb.payloadOffset = layout.headerLength
     const padding = skb.payloadLength - layout.payloadLength
     if (padding > 0) this.#paddingBytes += skb.trimEnd(padding)
     this.key.read(layout, skb.head)
+    if (skb.checksumBad) {
+      this.#badChecksum++
+      return undefined
+    }
+    this.#matched++
     return this.findOrMake(this.key)
   }
 
   /** The flow of a key; `undefined` where there is none. */
   find(key: FlowKey): F | undefined {
-    return this.#flows[this.#slot(key)]
+    return this.#flows[this.#slot(key, this.#hashOf(key))]
   }
 
   /** The flow of a key, made if it is new; `undefined` where there is no room for another. */
   findOrMake(key: FlowKey): F | undefined {
-    const slot = this.#slot(key)
+    const hash = this.#hashOf(key)
+    const slot = this.#slot(key, hash)
     if (this.#hashes[slot] !== 0) return this.#flows[slot]
-    return this.#add(key)
+    return this.#add(key, hash)
   }
 
   /** Takes a flow out; returns it if it was there. */
   remove(key: FlowKey): F | undefined {
-    let hole = this.#slot(key)
+    let hole = this.#slot(key, this.#hashOf(key))
     if (this.#hashes[hole] === 0) return undefined
     const flow = this.#flows[hole]
     this.#size--
@@ -126,14 +146,19 @@ export class FlowTable<F> {
       matched: this.#matched,
       otherPackets: this.#otherPackets,
       malformed: this.#malformed,
+      badChecksum: this.#badChecksum,
       tableFull: this.#tableFull,
       paddingBytes: this.#paddingBytes,
     }
   }
 
+  /** Returns a hash that is not 0, which stands for a free slot. */
+  #hashOf(key: FlowKey): number {
+    return flowHash(key, this.#secret) || 1
+  }
+
   /** The slot of a key, or the free one where it would go. */
-  #slot(key: FlowKey): number {
-    const hash = stored(key)
+  #slot(key: FlowKey, hash: number): number {
     let slot = hash & this.#mask
     while (this.#hashes[slot] !== 0) {
       if (this.#hashes[slot] === hash && sameWords(this.#keys, slot * KEY_WORDS, key.words)) break
@@ -142,7 +167,7 @@ export class FlowTable<F> {
     return slot
   }
 
-  #add(key: FlowKey): F | undefined {
+  #add(key: FlowKey, hash: number): F | undefined {
     if (this.#size === this.#limit) {
       this.#tableFull++
       return undefined
@@ -150,7 +175,7 @@ export class FlowTable<F> {
     const flow = this.#make(key.copy())
     if (SPARE * (this.#size + 1) > this.#mask + 1) this.#grow()
     this.#size++
-    this.#put(this.#slot(key), stored(key), key.words, flow)
+    this.#put(this.#slot(key, hash), hash, key.words, flow)
     return flow
   }
 
@@ -180,9 +205,4 @@ export class FlowTable<F> {
     this.#keys = new Int32Array(slots * KEY_WORDS)
     this.#flows = new Array<F | undefined>(slots).fill(undefined)
   }
-}
-
-/** A hash that is not 0, which stands for a free slot. */
-function stored(key: FlowKey): number {
-  return key.hash | 0 || 1
 }

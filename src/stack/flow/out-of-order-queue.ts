@@ -1,6 +1,6 @@
 /**
  * Segments that wait for what is missing before them: by position, none overlapping another, within
- * bounds. Most come at the end, so the place of a new one is looked for from there.
+ * bounds. Most come at the end, which is looked at first.
  */
 
 import type { AnySkb } from '../skb/skb.ts'
@@ -42,8 +42,7 @@ export class OutOfOrderQueue {
 
   /** Takes over what is not in it yet of an skb at `position`; returns how many bytes were. */
   insert(skb: AnySkb, position: number): number {
-    let at = this.#skbs.length
-    while (at > 0 && this.#end(at - 1) > position) at--
+    let at = this.#indexOf(position)
     let start = position
     let known = 0
     for (;;) {
@@ -111,6 +110,19 @@ export class OutOfOrderQueue {
     this.#starts.splice(at, 0, start)
     this.#bytes += bytes
     return true
+  }
+
+  /** The first segment that ends behind `position`; a search by halves, since a sender chooses the order. */
+  #indexOf(position: number): number {
+    let high = this.#skbs.length
+    if (high === 0 || this.#end(high - 1) <= position) return high
+    let low = 0
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#end(middle) > position) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 
   #end(at: number): number {

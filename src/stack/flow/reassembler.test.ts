@@ -206,14 +206,62 @@ test('RST ends the stream where it stands, and is told from FIN', async () => {
   send(0, 'abc')
   send(1, 'ignored: it is old', RST)
   assert.equal(stream.state, 'open')
-  send(6, 'why', RST | ACK)
-  assert.equal(stream.state, 'open', 'something before it is missing')
-  send(3, 'defghi')
-  assert.equal(text(), 'abcdef')
+  send(3, 'why', RST | ACK)
+  assert.equal(text(), 'abc')
   assert.equal(stream.state, 'reset')
+  send(3, 'def')
+  assert.equal(stream.stats().afterEndBytes, 3)
   const refused = watch(source)
   refused.send(0, '', RST | ACK)
   assert.equal(refused.stream.state, 'reset')
+  await end(source.pool)
+})
+
+test('a RST that is not the next byte ends nothing yet', async () => {
+  const source = pageSource()
+  for (const awaitSyn of [false, true]) {
+    const { send, text, stream } = watch(source, { awaitSyn })
+    send(-1, '', SYN)
+    send(8, 'i')
+    for (const ahead of [1, 3, 6, 8, 9, 1000]) send(ahead, '', RST)
+    assert.equal(stream.queuedBytes, 1)
+    send(0, 'abc')
+    send(3, 'def')
+    send(6, 'gh')
+    assert.deepEqual([text(), stream.state], ['abcdefghi', 'open'])
+    send(9, 'j', FIN)
+    assert.deepEqual([text(), stream.state], ['abcdefghij', 'finished'])
+    assert.equal(stream.stats().afterEndBytes, 0)
+    // At the end of a capture it counts if the stream has come to it: it was overtaken.
+    const early = watch(source, { awaitSyn })
+    early.send(-1, '', SYN)
+    early.send(3, '', RST)
+    early.send(0, 'abc')
+    early.stream.flushGaps()
+    assert.deepEqual([early.text(), early.stream.state], ['abc', 'reset'])
+    const beyond = watch(source, { awaitSyn })
+    beyond.send(-1, '', SYN)
+    beyond.send(4, '', RST)
+    beyond.send(0, 'abc')
+    beyond.stream.flushGaps()
+    assert.deepEqual([beyond.stream.state, beyond.stream.stats().gaps], ['open', 0])
+  }
+  // Nor does it while a SYN is waited for, unless it is the end of what waits.
+  for (const [resetAt, state] of [
+    [0, 'open'],
+    [2, 'open'],
+    [3, 'open'],
+    [6, 'reset'],
+    [7, 'open'],
+  ] as const) {
+    const held = watch(source, { awaitSyn: true })
+    held.send(3, 'def')
+    held.send(resetAt, '', RST)
+    held.send(0, 'abc')
+    held.send(-1, '', SYN)
+    assert.deepEqual([held.text(), held.stream.state], ['abcdef', state])
+    held.stream.close()
+  }
   await end(source.pool)
 })
 

@@ -16,7 +16,7 @@ const RST = 4
 /** The largest window there is (RFC 7323, 2.3): what is further ahead is of another connection. */
 const MAX_WINDOW_BYTES = 2 ** 30
 
-/** `idle` until it knows where the stream begins; `finished` by FIN, `reset` by RST, once all before it is there. */
+/** `idle` until it knows where the stream begins; `finished` by FIN, once all before it is there; `reset` by a RST that is the next byte. */
 export type StreamState = 'idle' | 'open' | 'finished' | 'reset' | 'closed'
 
 /** How much waits for what is missing, at most. */
@@ -76,6 +76,8 @@ export class Reassembler {
   #synSeq: number | undefined
   #endAt = Number.POSITIVE_INFINITY
   #endState: 'finished' | 'reset' = 'finished'
+  /** Position of the last reset that was not the next byte. No receiver takes it there (RFC 5961, 3.2). */
+  #resetAt = Number.NaN
   #bytes = 0
   #outOfOrder = 0
   #duplicateBytes = 0
@@ -148,7 +150,7 @@ export class Reassembler {
 
   /**
    * Gives up what is missing and hands on all that waits: for the end of a capture. Each gap is
-   * counted, with its bytes.
+   * counted, with its bytes. A reset that came early ends the stream if it has come to there.
    */
   flushGaps(): void {
     this.start()
@@ -156,6 +158,8 @@ export class Reassembler {
     if (this.#state === 'open' && this.#endAt !== Number.POSITIVE_INFINITY) {
       this.#skipGap(this.#endAt)
     }
+    this.#resetIfDue()
+    if (this.#next === this.#endAt) this.#end()
   }
 
   /** Frees what waits; everything that still comes is freed at once. */
@@ -194,11 +198,15 @@ export class Reassembler {
       skb.free()
       return
     }
-    // What comes with a reset is a message to people (RFC 9293, 3.5.3).
-    if ((flags & RST) !== 0) this.#endsAt(position, 'reset')
-    else if ((flags & FIN) !== 0) this.#endsAt(position + bytes, 'finished')
-    if ((flags & RST) !== 0) skb.free()
-    else this.#place(skb, position)
+    if ((flags & RST) !== 0) {
+      // What comes with a reset is a message to people (RFC 9293, 3.5.3).
+      skb.free()
+      if (ahead === 0 && !this.#holding) this.#endsAt(position, 'reset')
+      else if (ahead > 0 || this.#holding) this.#resetAt = position
+    } else {
+      if ((flags & FIN) !== 0) this.#endsAt(position + bytes, 'finished')
+      this.#place(skb, position)
+    }
     if (this.#next === this.#endAt) this.#end()
   }
 
@@ -221,9 +229,10 @@ export class Reassembler {
     return this.#next + ((seq - this.#nextSeq) | 0)
   }
 
-  /** Where the first of what waits for the SYN is. */
+  /** Where the first of what waits for the SYN is; a reset counts where nothing else waits. */
   get #firstHeld(): number {
-    return Math.min(this.#queue.firstStart, this.#endAt)
+    const first = Math.min(this.#queue.firstStart, this.#endAt)
+    return first === Number.POSITIVE_INFINITY ? this.#resetAt : first
   }
 
   /** Whether a SYN whose first byte is at `position` can be that of what waits. */
@@ -252,6 +261,7 @@ export class Reassembler {
       if (skb !== undefined) this.#place(skb, start)
     }
     this.#drain()
+    this.#resetIfDue()
   }
 
   /** Trims a segment to what is missing of the stream and puts it where it belongs. */
@@ -333,6 +343,11 @@ export class Reassembler {
     this.#endAt = position
     this.#endState = state
     this.#afterEndBytes += this.#queue.cut(position)
+  }
+
+  /** Ends the stream where it has come to, if an early reset was for this place and nothing waits behind it. */
+  #resetIfDue(): void {
+    if (this.#next === this.#resetAt && this.#queue.length === 0) this.#endsAt(this.#next, 'reset')
   }
 
   #end(): void {

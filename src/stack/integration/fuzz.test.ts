@@ -122,7 +122,9 @@ for (const [name, options] of kinds) {
       const allBound = options.bound?.length === 2
       assert.equal(dropped > 0, allBound)
       const table = path.table.stats()
-      assert.equal(table.matched + table.otherPackets + table.malformed, path.packets)
+      const { matched, otherPackets, malformed, badChecksum } = table
+      assert.equal(matched + otherPackets + malformed + badChecksum, path.packets)
+      assert.ok(badChecksum > 0)
       assert.ok(table.matched > FRAMES / 3)
       assert.equal(table.malformed > 0, !allBound)
       let deviceMemory = 0

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { arp, frame, pattern } from './frames.test.helper.ts'
 import { oneQueue, receiveAll, SPLIT, testNic, UNSPLIT } from './nic.test.helper.ts'
 import { toRxQstats, toTxQstats } from './nic-counters.ts'
-import { RX_CHECKSUM_OK } from './rx-front-end.ts'
+import { RX_CHECKSUM_BAD, RX_CHECKSUM_OK } from './rx-front-end.ts'
 import { makeDoorbell, makeRxRings, NicRxRing } from './shared-rings.ts'
 
 const udp = (port: number): Uint8Array =>
@@ -22,6 +22,10 @@ test('checksums: verified, wrong, partial, none there', () => {
     assert.deepEqual(
       packets.map(({ flags }) => (flags & RX_CHECKSUM_OK) !== 0),
       [verifyChecksums, false, true, false, false],
+    )
+    assert.deepEqual(
+      packets.map(({ flags }) => (flags & RX_CHECKSUM_BAD) !== 0),
+      [false, verifyChecksums, false, false, false],
     )
     const { rx_csum_ok, rx_csum_bad, rx_csum_none } = nic.stats().device
     assert.deepEqual(

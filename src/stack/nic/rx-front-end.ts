@@ -26,6 +26,8 @@ export const RX_CHECKSUM_OK = 2
 export const RX_END_OF_PACKET = 4
 /** Of a later buffer of a packet that did not fit in one. */
 export const RX_CONTINUES = 8
+/** The NIC has verified the checksums, and one is wrong. */
+export const RX_CHECKSUM_BAD = 16
 
 /** What the NIC says of one buffer that it filled, or of a packet that needed none. */
 export class RxCompletion {

@@ -14,6 +14,7 @@ import { CHECKSUM_BAD, CHECKSUM_OK } from './offloads.ts'
 import { isMergeable, RxAggregate } from './rx-aggregate.ts'
 import {
   type PostedBuffer,
+  RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
   RX_CONTINUES,
   RX_END_OF_PACKET,
@@ -281,6 +282,7 @@ export class RxQueue {
     this.#unflushed = true
     let flags = linear > 0 ? RX_SPLIT : 0
     if (checksum === CHECKSUM_OK) flags |= RX_CHECKSUM_OK
+    else if (checksum === CHECKSUM_BAD) flags |= RX_CHECKSUM_BAD
     const begins =
       mergeable && count === 1 && (layout.tcpFlags & PSH) === 0 && (linear > 0 || !this.#split)
     if (begins) {

@@ -3,12 +3,10 @@
 import type { FlowKey } from '../flow/flow-key.ts'
 import { FlowTable, type FlowTableStats } from '../flow/flow-table.ts'
 import type { AnySkb } from '../skb/skb.ts'
-import { FrameKind, type FrameLayout, parseFrame } from '../wire/frame-layout.ts'
+import { FrameKind, type FrameLayout, parseCutFrame, parseFrame } from '../wire/frame-layout.ts'
 import { type FlowReport, ReplayFlow } from './replay-flow.ts'
+import { type Sender, SenderChecksums } from './sender-checksums.ts'
 import type { StreamHash } from './stream-hash.ts'
-
-/** Longer than IP's length fields can say. */
-const LONGEST = 2 ** 17
 
 /** Packets, of all flows, after which a flow's SYN is not waited for: further nothing is overtaken, and no more memory waits. */
 const LATE_PACKETS = 128
@@ -16,6 +14,7 @@ const LATE_PACKETS = 128
 /** The ports of a flow, and which of the connections between them there is now. */
 interface Slot {
   readonly key: FlowKey
+  readonly sender: Sender
   flow: ReplayFlow
 }
 
@@ -23,6 +22,8 @@ export class ReplayFlows {
   readonly #table: FlowTable<Slot>
   readonly #makeHash: () => StreamHash
   readonly #split: boolean
+  readonly #seen: ((skb: AnySkb, layout: FrameLayout) => void) | undefined
+  readonly #checksums = new SenderChecksums((skb) => this.#takeHeld(skb))
   readonly #open = new Set<ReplayFlow>()
   /** A report for each flow, pending while it goes on. */
   readonly #reports = new Map<ReplayFlow, Promise<FlowReport> | undefined>()
@@ -30,17 +31,20 @@ export class ReplayFlows {
   readonly #starting: { readonly flow: ReplayFlow; readonly until: number }[] = []
   #packets = 0
   #cut = 0
+  #uncheckedPackets = 0
 
-  /** `split`: the NIC splits headers from payload. */
-  constructor(makeHash: () => StreamHash, split: boolean) {
+  /** `split`: the NIC splits headers from payload. `seen` is told of every packet first. */
+  constructor(
+    makeHash: () => StreamHash,
+    split: boolean,
+    seen?: (skb: AnySkb, layout: FrameLayout) => void,
+  ) {
     this.#makeHash = makeHash
     this.#split = split
-    this.#table = new FlowTable((key) => ({ key, flow: this.#begin(key) }))
-  }
-
-  /** Of the packet that {@link find} was asked last. */
-  get layout(): FrameLayout {
-    return this.#table.layout
+    this.#seen = seen
+    this.#table = new FlowTable((key) => {
+      return { key, sender: this.#checksums.senderOf(key), flow: this.#begin(key) }
+    })
   }
 
   /** Packets of flows, of which the capture has a part only. */
@@ -48,28 +52,46 @@ export class ReplayFlows {
     return this.#cut
   }
 
-  /** Its counters; a cut packet is not malformed. */
-  stats(): FlowTableStats {
-    const stats = this.#table.stats()
-    return { ...stats, malformed: stats.malformed - this.#cut, matched: stats.matched + this.#cut }
+  /** Packets with wrong checksums that were taken, since their senders leave checksums to hardware. */
+  get uncheckedPackets(): number {
+    return this.#uncheckedPackets
   }
 
-  /** The flow that a packet is of, made if it is new; `undefined` where it has none. The skb remains the caller's. */
-  find(skb: AnySkb): ReplayFlow | undefined {
-    const { layout } = this.#table
-    this.#packets++
-    if (this.#starting.length > 0) this.#startDue()
-    const slot = this.#table.demux(skb) ?? this.#findCut(skb)
-    if (slot === undefined) return undefined
-    if (slot.flow.startsAnew(layout)) {
-      this.#end(slot.flow)
-      slot.flow = this.#begin(slot.key)
+  /** Its counters; a cut packet is not malformed, and of wrong checksums those that count are in it. */
+  stats(): FlowTableStats {
+    const stats = this.#table.stats()
+    return {
+      ...stats,
+      malformed: stats.malformed - this.#cut,
+      matched: stats.matched + this.#cut + this.#uncheckedPackets,
+      badChecksum: this.#checksums.dropped,
     }
-    return slot.flow
+  }
+
+  /** Takes over a packet. */
+  receive(skb: AnySkb): void {
+    const { layout, key } = this.#table
+    if (this.#starting.length > 0) this.#startDue()
+    const { segments } = skb
+    const slot = this.#table.demux(skb) ?? this.#findCut(skb)
+    this.#seen?.(skb, layout)
+    if (slot !== undefined) {
+      const { sender } = slot
+      if (skb.checksumVerified) this.#checksums.sawRight(sender, skb, layout)
+      this.#deliver(slot, skb)
+    } else if (skb.checksumBad && layout.headerLength > 0) {
+      const sender = this.#checksums.senderOf(key)
+      const verdict = this.#checksums.judge(sender, layout)
+      if (verdict === 'drop') this.#checksums.drop(skb)
+      else if (verdict === 'hold') this.#checksums.hold(sender, skb)
+      else this.#takeUnchecked(skb)
+    } else skb.free()
+    this.#packets += segments
   }
 
   /** Lets go on what waits for missing segments, since it keeps memory that others need: the longest queues first, until half is left. */
   giveUp(): void {
+    this.#checksums.settle()
     const flows = [...this.#open].filter(({ waiting }) => waiting > 0)
     flows.sort((a, b) => b.waiting - a.waiting)
     let left = flows.reduce((sum, { waiting }) => sum + waiting, 0)
@@ -83,6 +105,7 @@ export class ReplayFlows {
 
   /** The report of every flow, after the last packet. */
   finish(): Promise<FlowReport[]> {
+    this.#checksums.settle()
     for (const flow of [...this.#open]) this.#end(flow)
     const reports: Promise<FlowReport>[] = []
     for (const report of this.#reports.values()) if (report !== undefined) reports.push(report)
@@ -91,15 +114,40 @@ export class ReplayFlows {
 
   /** Frees what waits. */
   abandon(): void {
+    this.#checksums.abandon()
     for (const flow of this.#open) flow.abandon()
     this.#open.clear()
+  }
+
+  #deliver(slot: Slot, skb: AnySkb): void {
+    const { layout } = this.#table
+    if (slot.flow.startsAnew(layout)) {
+      this.#end(slot.flow)
+      slot.flow = this.#begin(slot.key)
+    }
+    slot.flow.receive(skb, layout)
+  }
+
+  /** Delivers a packet whose wrong checksum says nothing; layout and key are of it. */
+  #takeUnchecked(skb: AnySkb): void {
+    this.#uncheckedPackets++
+    const slot = this.#table.findOrMake(this.#table.key)
+    if (slot === undefined) skb.free()
+    else this.#deliver(slot, skb)
+  }
+
+  #takeHeld(skb: AnySkb): void {
+    const { layout, key } = this.#table
+    parseFrame(skb.head, 0, skb.headLength, layout, skb.headLength + skb.dataLength)
+    key.read(layout, skb.head)
+    this.#takeUnchecked(skb)
   }
 
   /** A packet that is shorter than its headers say: a capture has cut it. */
   #findCut(skb: AnySkb): Slot | undefined {
     const { layout, key } = this.#table
     if (layout.kind !== FrameKind.malformed) return undefined
-    const { kind } = parseFrame(skb.head, 0, skb.headLength, layout, LONGEST)
+    const { kind } = parseCutFrame(skb.head, 0, skb.headLength, layout)
     if (kind !== FrameKind.tcp && kind !== FrameKind.udp) return undefined
     this.#cut++
     skb.payloadOffset = layout.headerLength

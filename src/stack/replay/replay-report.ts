@@ -20,6 +20,8 @@ export interface ReplayDrops {
   readonly other: number
   /** Headers that contradict themselves. */
   readonly malformed: number
+  /** A wrong checksum: damaged on the way, so that no receiver has taken it. */
+  readonly badChecksum: number
   /** More flows than there was room for. */
   readonly tableFull: number
 }
@@ -44,6 +46,8 @@ export interface ReplayReport {
     readonly bytes: number
     /** Whether the file ended within a record: it was cut off, and what followed is not here. */
     readonly truncated: boolean
+    /** Packets of interfaces that are not Ethernet, which were skipped. */
+    readonly otherLinkPackets: number
   }
   /** From the first frame to the last hash. */
   readonly seconds: number
@@ -51,6 +55,8 @@ export interface ReplayReport {
   readonly complete: boolean
   /** Packets of flows of which only a part was there. */
   readonly cutPackets: number
+  /** Packets that were taken with a wrong checksum, since their senders leave checksums to hardware. */
+  readonly uncheckedPackets: number
   readonly dropped: ReplayDrops
   /** The NIC's counters, of all queues. */
   readonly nic: NicStats['device']
@@ -61,19 +67,24 @@ export interface ReplayReport {
 
 /** @internal */
 export function makeReport(
-  seen: Pick<ReplayReport, 'seconds' | 'complete' | 'cutPackets' | 'nic' | 'flows'> & {
+  seen: Pick<
+    ReplayReport,
+    'seconds' | 'complete' | 'cutPackets' | 'uncheckedPackets' | 'nic' | 'flows'
+  > & {
     readonly truncated: boolean
+    readonly otherLinkPackets: number
   },
   driver: DriverStats,
   table: FlowTableStats,
 ): ReplayReport {
-  const { nic, flows, truncated, ...rest } = seen
+  const { nic, flows, truncated, otherLinkPackets, ...rest } = seen
   return {
     capture: {
       frames: nic.rx_packets + nic.rx_dropped + nic.rx_length_errors,
       cutFrames: nic.rx_truncated,
       bytes: nic.rx_bytes,
       truncated,
+      otherLinkPackets,
     },
     ...rest,
     dropped: {
@@ -85,6 +96,7 @@ export function makeReport(
       tooManyFrags: driver.droppedFrags,
       other: table.otherPackets,
       malformed: table.malformed,
+      badChecksum: table.badChecksum,
       tableFull: table.tableFull,
     },
     nic,

@@ -99,14 +99,17 @@ class Replay {
     open: (deliver: (skb: AnySkb) => void) => Promise<ReplayMemory>,
   ): Promise<ReplayReport> {
     const { out, headerSplit = true } = this.#options
-    const flows = new ReplayFlows(() => memory.makeHash(), headerSplit)
     let view: HostView | undefined
+    const flows = new ReplayFlows(
+      () => memory.makeHash(),
+      headerSplit,
+      (skb, layout) => {
+        view?.write(skb, layout)
+      },
+    )
     const memory = await open((skb) => {
       this.#bytes += skb.headLength + skb.dataLength
-      const flow = flows.find(skb)
-      view?.write(skb, flows.layout)
-      if (flow === undefined) skb.free()
-      else flow.receive(skb, flows.layout)
+      flows.receive(skb)
     })
     try {
       if (out !== undefined) view = new HostView(out)
@@ -116,9 +119,18 @@ class Replay {
       const reports = await flows.finish()
       const seconds = (performance.now() - beganMs) / 1000
       const nic = (await this.#nic.stats()).device
-      const { truncated } = this.#nic
+      const { truncated, otherLinkPackets } = this.#nic
       return makeReport(
-        { seconds, complete, truncated, cutPackets: flows.cut, nic, flows: reports },
+        {
+          seconds,
+          complete,
+          truncated,
+          otherLinkPackets,
+          cutPackets: flows.cut,
+          uncheckedPackets: flows.uncheckedPackets,
+          nic,
+          flows: reports,
+        },
         memory.stats(),
         flows.stats(),
       )

@@ -29,6 +29,7 @@ export function coalesce<M extends Netmem>(to: Skb<M>, from: Skb<M>): boolean {
   }
   to.segments += from.segments
   to.checksumVerified &&= from.checksumVerified
+  to.checksumBad ||= from.checksumBad
   from.reuse()
   return true
 }

@@ -52,6 +52,8 @@ export class Skb<in out M extends Netmem> {
   hash = 0
   /** The NIC has verified its checksums (CHECKSUM_UNNECESSARY). */
   checksumVerified = false
+  /** The NIC has found a wrong checksum: no receiver takes it (RFC 9293, 3.1, MUST-3). */
+  checksumBad = false
   /** TCP segments in it. */
   segments = 1
   readonly #cache: SkbCache<M>
@@ -198,6 +200,7 @@ export class Skb<in out M extends Netmem> {
     front.queue = this.queue
     front.hash = this.hash
     front.checksumVerified = this.checksumVerified
+    front.checksumBad = this.checksumBad
     const linear = Math.min(bytes, this.headLength - this.payloadOffset)
     front.head.set(this.head.subarray(this.payloadOffset, this.payloadOffset + linear))
     front.headLength = linear
@@ -250,6 +253,7 @@ export class Skb<in out M extends Netmem> {
     this.queue = 0
     this.hash = 0
     this.checksumVerified = false
+    this.checksumBad = false
     this.segments = 1
     this.#cache.giveBack(this)
   }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { test } from 'node:test'
-import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { ConnectionError } from '../../errors.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { DeviceFrag, Frag } from '../../pool/frag.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { assertCode, end, some } from '../../testing/pools.test.helper.ts'
+import { until } from '../../testing/waiting.test.helper.ts'
 import { SkbCache } from '../skb/skb.ts'
 import { iovSource, makings, pageSource, pattern } from '../skb/skbs.test.helper.ts'
 import { DevmemSocket } from './devmem-socket.ts'
@@ -256,16 +257,18 @@ test('no token, or a foreign binding, fails the call and leaves the data', async
 /** Collections while `run` runs, after it has run for long enough to be compiled. */
 async function collectionsOf(run: () => Promise<void>): Promise<number> {
   await run()
-  let collections = 0
+  const collections: number[] = []
   const observer = new PerformanceObserver((list) => {
-    collections += list.getEntries().length
+    for (const { startTime } of list.getEntries()) collections.push(startTime)
   })
   observer.observe({ entryTypes: ['gc'] })
   await run()
-  // What has been collected is told later.
-  await sleep(50)
+  // Collections are told later, one after the other: all are known when this one is.
+  const ended = performance.now()
+  some(globalThis.gc)()
+  await until(() => (collections.at(-1) ?? 0) >= ended, 'the last collection is told')
   observer.disconnect()
-  return collections
+  return collections.filter((at) => at < ended).length
 }
 
 test('for await makes little garbage beyond what the language does; recvmsg next to none', async () => {

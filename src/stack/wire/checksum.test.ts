@@ -133,7 +133,7 @@ describe('checksums', () => {
           const at = 3 + (covered[place % covered.length] ?? 0)
           memory.bytes[at] = (memory.bytes[at] ?? 0) ^ (1 << bit)
           // With the layout of before: a wrong length is found as well, by its checksum.
-          const gone = layout.protocol === 17 && layout.ipVersion === 4 && checksumAt(3) === 0
+          const gone = layout.protocol === 17 && checksumAt(3) === 0
           const expected = gone ? ChecksumResult.none : ChecksumResult.bad
           assert.equal(verifyChecksums(memory, 3, layout), expected)
           memory.bytes[at] = (memory.bytes[at] ?? 0) ^ (1 << bit)
@@ -144,15 +144,12 @@ describe('checksums', () => {
     )
   })
 
-  it('of UDP may be missing over IPv4 alone', () => {
-    for (const [ip, result] of [
-      [v4, ChecksumResult.none],
-      [v6, ChecksumResult.bad],
-    ] as const) {
+  it('of UDP may be missing', () => {
+    for (const ip of [v4, v6]) {
       const length = buildUdpFrame({ ...ip, payload: Uint8Array.of(1, 2, 3) }, memory, 0)
       assert.equal(verify(0, length), ChecksumResult.ok)
       memory.bytes.fill(0, layout.l4Offset + 6, layout.l4Offset + 8)
-      assert.equal(verify(0, length), result)
+      assert.equal(verify(0, length), ChecksumResult.none)
     }
   })
 

@@ -251,11 +251,8 @@ describe('parseFrame', () => {
       `${ipv4('00 1c', '11')} ${UDP} 00 09 00 00 00`,
       `${ipv4('00 1c', '11')} ${UDP} 00 00 00 00`,
       `${ipv4('00 1b', '11')} ${UDP} 00 08 00 00`,
-      // No length, but not TCP; or a fragment.
-      `${ipv4('00 00', '11')} ${UDP} 00 08 00 00`,
-      `${ipv4('00 00', '01')} 08 00 00 00`,
+      // A fragment without a length.
       `${ipv4('00 00', '06', { fragment: '20 00' })} ${TCP}`,
-      `${ipv6('00 00', '11')} ${UDP} 00 08 00 00`,
       `${ipv6('00 00', '2c')} 06 00 00 01 00 00 00 00 ${TCP}`,
     ]) {
       const layout = layoutOf(`${ETHERNET} ${packet}`)
@@ -304,13 +301,52 @@ describe('parseFrame', () => {
     has(layoutOf(zero), { kind: FrameKind.tcp, payloadLength: 2 })
     has(layoutOf(zero, 100_054), { kind: FrameKind.tcp, payloadLength: 100_000 })
     // BIG TCP: a jumbo payload option (RFC 2675, 2), or none.
-    const jumbo = '06 00 c2 04 00 01 86 a8'
+    const jumbo = '06 00 c2 04 00 01 86 a0'
     has(layoutOf(`${ETHERNET} ${ipv6('00 00', '00')} ${jumbo} ${TCP}`, 100_054), {
       kind: FrameKind.tcp,
       headerLength: 82,
       payloadLength: 99_972,
     })
     has(layoutOf(`${ETHERNET} ${ipv6('00 00', '06')} ${TCP}`, 100_074), { payloadLength: 100_000 })
+    // The option counts where there is one: what is behind its packet is padding.
+    has(layoutOf(`${ETHERNET} ${ipv6('00 00', '00')} ${jumbo} ${TCP}`, 100_058), {
+      payloadLength: 99_972,
+    })
+    assert.equal(kindOf(`${ETHERNET} ${ipv6('00 00', '00')} ${jumbo} ${TCP}`, 100_053), 0)
+    // Behind Pad1 and PadN options.
+    const second = '06 01 00 01 02 00 00 00  c2 04 00 01 86 a0 00 00'
+    has(layoutOf(`${ETHERNET} ${ipv6('00 00', '00')} ${second} ${TCP}`, 100_054), {
+      kind: FrameKind.tcp,
+      payloadLength: 99_964,
+    })
+  })
+
+  it('takes BIG TCP in tunnels: lengths of 0 outside, whatever the tunnel is', () => {
+    for (const [ip, headerLength] of [
+      [ipv4('00 00', '11'), 42],
+      [ipv6('00 00', '11'), 62],
+    ] as const) {
+      has(layoutOf(`${ETHERNET} ${ip} ${UDP} 00 00 00 00`, headerLength + 80_074), {
+        kind: FrameKind.udp,
+        headerLength,
+        payloadLength: 80_074,
+      })
+      // UDP's own length counts where it has one.
+      has(layoutOf(`${ETHERNET} ${ip} ${UDP} 00 0a 00 00 61 62 63`), { payloadLength: 2 })
+    }
+    // GRE and IP in IP are of no flow, and not malformed.
+    for (const protocol of ['2f', '04', '29']) {
+      assert.equal(kindOf(`${ETHERNET} ${ipv4('00 00', protocol)} 00`), FrameKind.ip)
+      assert.equal(kindOf(`${ETHERNET} ${ipv6('00 00', protocol)} 00`), FrameKind.ip)
+    }
+  })
+
+  it('goes past every EtherType of VLAN tags', () => {
+    for (const type of ['81 00', '88 a8', '91 00', '92 00', '93 00']) {
+      const layout = layoutOf(`${ETHERNET} ${type} 01 23 81 00 00 07 ${ipv4('00 28', '06')} ${TCP}`)
+      has(layout, { kind: FrameKind.tcp, vlan: 0x123, ipOffset: 22 })
+    }
+    assert.equal(kindOf(`${ETHERNET} 94 00 01 23 ${ipv4('00 28', '06')} ${TCP}`), FrameKind.other)
   })
 
   it('gives back the fields of any frame, wherever it lies', () => {

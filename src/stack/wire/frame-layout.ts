@@ -57,9 +57,12 @@ export class FrameLayout {
 
 const ETHERTYPE_IPV4 = 0x0800
 const ETHERTYPE_IPV6 = 0x86dd
-/** 802.1Q and 802.1ad tags. */
-const ETHERTYPE_VLAN = 0x8100
-const ETHERTYPE_QINQ = 0x88a8
+/** IPv6 option type of a jumbo payload's length (RFC 2675, 2). */
+const JUMBO_PAYLOAD = 0xc2
+/** A longer packet needs a length of 0 in its IP header. */
+const MAX_IP_BYTES = 0xffff
+/** More than any packet: BIG TCP ends at 512 KiB (Linux, GSO_MAX_SIZE). */
+const MAX_JUMBO_BYTES = 2 ** 20
 const TCP = 6
 const UDP = 17
 /** IPv6 extension headers with the length format of RFC 6564: hop-by-hop, routing, destination. */
@@ -73,9 +76,9 @@ const DESTINATION = 60
  * its length on the wire, more than `length` where a capture was cut. Never throws and never reads
  * outside the frame.
  *
- * An IPv4 total length or IPv6 payload length of 0 stands for all of the wire length when the
- * packet is TCP: so look captures of segments that hardware was to cut (TSO), those of more than
- * 64 KiB always (BIG TCP, RFC 2675).
+ * An IPv4 total length or IPv6 payload length of 0 stands for all of the wire length. Captures show
+ * it in packets that hardware was to cut (TSO), and in all packets of more than 64 KiB: BIG TCP,
+ * also inside a tunnel of UDP. A jumbo payload option (RFC 2675) is believed where there is one.
  */
 export function parseFrame(
   bytes: Uint8Array,
@@ -108,7 +111,7 @@ export function parseFrame(
   let at = offset + 14
   if (at > end) return into
   let etherType = u16(bytes, offset + 12)
-  while (etherType === ETHERTYPE_VLAN || etherType === ETHERTYPE_QINQ) {
+  while (etherType !== ETHERTYPE_IPV4 && isVlanTag(etherType)) {
     if (at + 4 > end) return into
     if (into.vlan < 0) into.vlan = u16(bytes, at) & 0xfff
     etherType = u16(bytes, at + 2)
@@ -123,6 +126,19 @@ export function parseFrame(
   return into
 }
 
+/**
+ * Reads a frame as {@link parseFrame} does, and believes the packet's own lengths: a capture may have
+ * cut the frame without saying so.
+ */
+export function parseCutFrame(
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  into: FrameLayout,
+): FrameLayout {
+  return parseFrame(bytes, offset, length, into, MAX_JUMBO_BYTES)
+}
+
 /** RFC 791, 3.1. */
 function parseIpv4(
   bytes: Uint8Array,
@@ -134,18 +150,17 @@ function parseIpv4(
   const at = offset + into.ipOffset
   if (at + 20 > end || u8(bytes, at) >> 4 !== 4) return
   const headerBytes = (u8(bytes, at) & 15) * 4
-  const protocol = u8(bytes, at + 9)
   // More fragments, or not the first.
   const fragmented = (u16(bytes, at + 6) & 0x3fff) !== 0
   let totalBytes = u16(bytes, at + 2)
-  if (totalBytes === 0 && protocol === TCP && !fragmented) totalBytes = onWire - at
+  if (totalBytes === 0 && !fragmented) totalBytes = onWire - at
   if (headerBytes < 20 || totalBytes < headerBytes) return
   if (at + headerBytes > end || at + totalBytes > onWire) return
   into.ipVersion = 4
   into.addressBytes = 4
   into.sourceOffset = into.ipOffset + 12
   into.destinationOffset = into.ipOffset + 16
-  into.protocol = protocol
+  into.protocol = u8(bytes, at + 9)
   into.l4Offset = into.ipOffset + headerBytes
   if (fragmented) into.kind = FrameKind.fragment
   else parseL4(bytes, offset, end, at + totalBytes, into)
@@ -175,13 +190,20 @@ function parseIpv6(
     if (next === ROUTING && u8(bytes, at + 3) !== 0) break
     fragmented = next === FRAGMENT && (u16(bytes, at + 2) & 0xfff9) !== 0
     const headerBytes = next === FRAGMENT ? 8 : 8 + 8 * u8(bytes, at + 1)
+    if (at + headerBytes > end || at + headerBytes > packetEnd) return
+    if (payloadBytes === 0) {
+      // A jumbo payload is never fragmented (RFC 2675, 3).
+      if (fragmented) return
+      if (next === HOP_BY_HOP) {
+        const jumboBytes = jumboPayloadBytes(bytes, at + 2, at + headerBytes)
+        if (jumboBytes >= 0) packetEnd = header + 40 + jumboBytes
+        if (packetEnd > onWire || at + headerBytes > packetEnd) return
+      }
+    }
     next = u8(bytes, at)
     at += headerBytes
-    if (at > end || at > packetEnd) return
     if (fragmented) break
   }
-  if (payloadBytes === 0 && (next !== TCP || fragmented)) packetEnd = header + 40
-  if (at > packetEnd) return
   into.ipVersion = 6
   into.addressBytes = 16
   into.sourceOffset = into.ipOffset + 8
@@ -190,6 +212,17 @@ function parseIpv6(
   into.l4Offset = at - offset
   if (fragmented) into.kind = FrameKind.fragment
   else parseL4(bytes, offset, end, packetEnd, into)
+}
+
+/** The length in a jumbo payload option among the options from `at` to `end`; −1 without one. */
+function jumboPayloadBytes(bytes: Uint8Array, at: number, end: number): number {
+  for (let option = at; option + 6 <= end; ) {
+    const type = u8(bytes, option)
+    if (type === JUMBO_PAYLOAD) return i32(bytes, option + 2) >>> 0
+    // Pad1 is one byte alone (RFC 8200, 4.2).
+    option += type === 0 ? 1 : 2 + u8(bytes, option + 1)
+  }
+  return -1
 }
 
 /** RFC 9293, 3.1; RFC 768. */
@@ -212,8 +245,9 @@ function parseL4(
   let payloadBytes = packetEnd - at - headerBytes
   if (into.protocol === UDP) {
     const udpBytes = u16(bytes, at + 4)
-    // Over IPv6, 0 is all there is (RFC 2675, 4); over IPv4 nothing says so.
-    if (udpBytes !== 0 || into.ipVersion === 4) {
+    // 0 is all there is over IPv6 (RFC 2675, 4), and over IPv4 in a packet that 16 bits cannot measure.
+    const packetBytes = packetEnd - offset - into.ipOffset
+    if (udpBytes !== 0 || (into.ipVersion === 4 && packetBytes <= MAX_IP_BYTES)) {
       if (udpBytes < 8 || udpBytes - 8 > payloadBytes) return
       payloadBytes = udpBytes - 8
     }
@@ -232,6 +266,17 @@ function parseL4(
   into.window = u16(bytes, at + 14)
   into.urgentPointer = u16(bytes, at + 18)
   into.kind = FrameKind.tcp
+}
+
+/** 802.1Q, 802.1ad, and the types of stacked tags that were in use before 802.1ad (Linux, if_ether.h). */
+function isVlanTag(etherType: number): boolean {
+  return (
+    etherType === 0x8100 ||
+    etherType === 0x88a8 ||
+    etherType === 0x9100 ||
+    etherType === 0x9200 ||
+    etherType === 0x9300
+  )
 }
 
 function u8(bytes: Uint8Array, at: number): number {

@@ -43,7 +43,7 @@ const ethernet = {
     fc.record({
       id: fc.nat(4095),
       priority: fc.nat(7),
-      etherType: fc.constantFrom(0x8100, 0x88a8),
+      etherType: fc.constantFrom(0x8100, 0x88a8, 0x9100, 0x9200, 0x9300),
     }),
     { maxLength: 3 },
   ),

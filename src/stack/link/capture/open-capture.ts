@@ -1,8 +1,9 @@
 /** A capture file as a link: its frames arrive as they were captured, or as fast as they are taken. */
 
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger } from '../../../errors.ts'
-import { FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { DeviceError } from '../../device-error.ts'
+import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../wire/frame-layout.ts'
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import { emptyFrame } from '../frame-store.ts'
 import type { Link, LinkFrame } from '../link.ts'
@@ -25,11 +26,13 @@ export interface CaptureOptions {
 
 /**
  * Opens a pcap or pcapng file of Ethernet frames, of up to 256 KiB each. A file that ends within a
- * record ends there, and {@link CaptureLink.truncated} says so. Close it when done.
+ * record ends there, and {@link CaptureLink.truncated} says so. Packets of pcapng interfaces with
+ * another link type are skipped, and {@link CaptureLink.otherLinkPackets} counts them. Close it when
+ * done.
  *
- * @throws NETMEM_CAPTURE_INVALID for what is no capture, or of another link type; `receive` throws
- * it where the fault comes later. The system's own error when the file cannot be opened or read.
- * NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
+ * @throws NETMEM_CAPTURE_INVALID for a folder, for a file that is no capture, and for a capture
+ * without any Ethernet interface; `receive` throws it where the fault comes later. The system's own
+ * error when the file cannot be opened or read. NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
  */
 export function openCapture(path: string, options: CaptureOptions = {}): CaptureLink {
   const timing = oneOf('timing', options.timing, ['none', 'kept'])
@@ -37,6 +40,11 @@ export function openCapture(path: string, options: CaptureOptions = {}): Capture
   const windowBytes = checkInteger('windowBytes', options.windowBytes ?? 2 ** 21, 2 ** 20, 2 ** 30)
   const memory = makeFrameMemory(windowBytes)
   const file = openSync(path, 'r')
+  if (fstatSync(file).isDirectory()) {
+    closeSync(file)
+    const message = `${path} is a folder, not a capture. Name a pcap or pcapng file.`
+    throw new DeviceError('NETMEM_CAPTURE_INVALID', 'EISDIR', message)
+  }
   const source: CaptureSource = {
     read: (into, offset, length) => readSync(file, into, offset, length, null),
     close: () => closeSync(file),
@@ -98,6 +106,11 @@ export class CaptureLink implements Link {
     return this.#reader.skippedBlocks
   }
 
+  /** Packets of interfaces that are not Ethernet, which were skipped; complete at the end. */
+  get otherLinkPackets(): number {
+    return this.#reader.otherLinkPackets
+  }
+
   /** As every link; and throws NETMEM_CAPTURE_INVALID, once, at what is wrong in the file. */
   receive(nowNs: number): LinkFrame | undefined {
     if (this.#state === 'unknown') this.#look()
@@ -111,10 +124,10 @@ export class CaptureLink implements Link {
     frame.offset = next.offset
     frame.length = next.length
     frame.originalLength = next.originalLength
-    frame.checksum = this.#detectPartial && this.#isPartial(next) ? 'partial' : 'complete'
+    this.#examine(frame)
     this.frames++
     this.bytes += next.length
-    if (next.length < next.originalLength) this.cutFrames++
+    if (next.length < frame.originalLength) this.cutFrames++
     // This one stays where it is while the one behind it is looked for.
     this.#window.keep()
     this.#state = 'unknown'
@@ -157,10 +170,17 @@ export class CaptureLink implements Link {
     else this.#timeNs = this.#next.timeNs
   }
 
-  #isPartial(packet: CapturedPacket): boolean {
+  /** Finds out what the file does not say: a frame that was cut, and a partial checksum. */
+  #examine(frame: LinkFrame): void {
     const { bytes } = this.#window
-    parseFrame(bytes, packet.offset, packet.length, this.#layout, packet.originalLength)
-    return hasPartialChecksum(bytes, packet.offset, this.#layout)
+    const { offset, length } = frame
+    const layout = parseFrame(bytes, offset, length, this.#layout, frame.originalLength)
+    if (layout.kind === FrameKind.malformed) {
+      const { headerLength, payloadLength } = parseCutFrame(bytes, offset, length, layout)
+      frame.originalLength = Math.max(frame.originalLength, headerLength + payloadLength)
+    }
+    const isPartial = this.#detectPartial && hasPartialChecksum(bytes, offset, layout)
+    frame.checksum = isPartial ? 'partial' : 'complete'
   }
 
   #stop(): undefined {

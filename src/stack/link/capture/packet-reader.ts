@@ -3,7 +3,7 @@
 /** The largest frame accepted, as captured: what tcpdump and dumpcap take at most, and more than any TSO frame. */
 export const MAX_CAPTURED_BYTES: number = 256 * 1024
 
-/** LINKTYPE_ETHERNET, the only one accepted. */
+/** LINKTYPE_ETHERNET, the only one that is read. */
 export const LINK_TYPE_ETHERNET = 1
 
 /** Others that people meet, for messages. */
@@ -40,6 +40,8 @@ export interface PacketReader {
   readonly truncated: boolean
   /** Blocks of kinds that are of no interest here. */
   readonly skippedBlocks: number
+  /** Packets so far of interfaces that are not Ethernet. */
+  readonly otherLinkPackets: number
 }
 
 /** Says which link type it is that is not accepted. */

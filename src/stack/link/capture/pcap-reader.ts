@@ -25,6 +25,7 @@ export function isPcap(magic: number): boolean {
 export class PcapReader implements PacketReader {
   truncated = false
   readonly skippedBlocks = 0
+  readonly otherLinkPackets = 0
   readonly #window: CaptureWindow
   readonly #little: boolean
   readonly #unitNs: number

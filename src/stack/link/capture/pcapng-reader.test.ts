@@ -186,23 +186,58 @@ test('a block of no interest may claim any length, and is the end of the file', 
   assert.ok(link.truncated)
 })
 
-test('packets of interfaces that are not there, or not Ethernet, are refused', () => {
+test('packets of interfaces that are not there are refused', () => {
   assertRefused(new PcapngBuilder().section().packet(filler(60, 1), 0n))
   assertRefused(new PcapngBuilder().section().simple(filler(60, 1)))
   assertRefused(new PcapngBuilder().section().interface().packet(filler(60, 1), 0n, { id: 1 }))
   // A section begins without interfaces.
   assertRefused(new PcapngBuilder().section().interface().section().packet(filler(60, 1), 0n))
-  const wireless = new PcapngBuilder()
-    .section()
-    .interface()
-    .interface({ linkType: 105 })
-    .packet(filler(60, 1), 0n)
-  assert.equal(seenOf(linkOf(wireless.bytes())).length, 1)
-  wireless.packet(filler(60, 1), 0n, { id: 1 })
-  assert.throws(() => seenOf(linkOf(wireless.bytes())), /105, IEEE802_11/)
   const many = new PcapngBuilder().section()
   for (let id = 0; id < 4097; id++) many.interface()
   assertRefused(many)
+})
+
+test('packets of interfaces that are not Ethernet are counted and skipped', () => {
+  for (const little of [true, false]) {
+    const mixed = new PcapngBuilder(little)
+      .section()
+      // The Ethernet interface may be described after packets of others.
+      .interface({ linkType: 113 })
+      .packet(filler(60, 1), 5n)
+      .packet(filler(60, 2), 5n, { type: 2 })
+      .simple(filler(60, 3))
+      .interface()
+      .packet(filler(61, 4), 10n, { id: 1 })
+      // Longer than any frame that is taken, and than the window.
+      .packet(filler(9000, 5), 11n, { comment: 'long' })
+      .packet(filler(62, 6), 12n, { id: 1, type: 2 })
+      .section()
+      .interface({ linkType: 105 })
+      .packet(filler(60, 7), 0n)
+    const link = linkOf(mixed.bytes())
+    const seen = seenOf(link)
+    assert.deepEqual(
+      seen.map(({ bytes, timeNs }) => [bytes, timeNs]),
+      [
+        [filler(61, 4), 0],
+        [filler(62, 6), 2000],
+      ],
+    )
+    assert.deepEqual([link.otherLinkPackets, link.truncated], [5, false])
+  }
+})
+
+test('a capture without an Ethernet interface is refused', () => {
+  const wireless = new PcapngBuilder().section().interface({ linkType: 105 })
+  // Nothing in it is another link's.
+  assert.equal(seenOf(linkOf(wireless.bytes())).length, 0)
+  const offset = wireless.bytes().length
+  wireless.packet(filler(60, 1), 0n).packet(filler(60, 1), 0n)
+  assert.throws(
+    () => linkOf(wireless.bytes()),
+    new RegExp(`At byte ${offset} of the capture: link type 105, IEEE802_11`),
+  )
+  assertRefused(wireless)
 })
 
 test('sections of unknown versions or byte order are refused', () => {

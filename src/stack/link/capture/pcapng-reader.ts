@@ -33,6 +33,9 @@ const MAX_DESCRIPTION_BYTES = 64 * 1024
 /** A section header: block header, byte order, versions, section length. */
 const SECTION_BYTES = 24
 
+/** What a packet block has: a packet, one of another link type, or the end of the file. */
+type Found = 'packet' | 'other' | 'end'
+
 interface Interface {
   readonly linkType: number
   /** Bytes kept of each packet; 0 is no limit. */
@@ -43,6 +46,7 @@ interface Interface {
 export class PcapngReader implements PacketReader {
   truncated = false
   skippedBlocks = 0
+  otherLinkPackets = 0
   readonly #window: CaptureWindow
   readonly #largest: number
   readonly #largestDescription: number
@@ -50,6 +54,10 @@ export class PcapngReader implements PacketReader {
   #little = false
   #interfaces: Interface[] = []
   #timeNs = 0
+  /** An interface of any section is Ethernet. */
+  #hasEthernet = false
+  /** Of the first packet that was skipped: where it is in the file, and its link type. */
+  #firstOther: { readonly offset: number; readonly linkType: number } | undefined
   /** The block begun, whose end has yet to be passed: where in the file it is, its length, and what of it is left. */
   #blockOffset = 0
   #blockBytes = 0
@@ -76,13 +84,12 @@ export class PcapngReader implements PacketReader {
         continue
       }
       this.#begin(read32(window.bytes, window.at + 4, this.#little))
-      if (type === ENHANCED_PACKET || type === PACKET) {
-        if (!this.#readPacket(type, into)) return this.#end()
-        return true
-      }
-      if (type === SIMPLE_PACKET) {
-        if (!this.#readSimplePacket(into)) return this.#end()
-        return true
+      if (type === ENHANCED_PACKET || type === PACKET || type === SIMPLE_PACKET) {
+        const found =
+          type === SIMPLE_PACKET ? this.#readSimplePacket(into) : this.#readPacket(type, into)
+        if (found === 'packet') return true
+        if (found === 'end') return this.#end()
+        continue
       }
       if (type === INTERFACE_DESCRIPTION) {
         if (!this.#readInterface()) return this.#end()
@@ -91,39 +98,50 @@ export class PcapngReader implements PacketReader {
   }
 
   /** An enhanced packet, or its obsolete forerunner with a shorter interface number. */
-  #readPacket(type: number, into: CapturedPacket): boolean {
+  #readPacket(type: number, into: CapturedPacket): Found {
     const window = this.#window
     this.#checkLength(0, ENHANCED_HEADER)
-    if (!window.has(ENHANCED_HEADER)) return false
+    if (!window.has(ENHANCED_HEADER)) return 'end'
     const little = this.#little
     const { bytes } = window
+    const idAt = window.at + 8
+    const from = this.#interface(
+      type === PACKET ? read16(bytes, idAt, little) : read32(bytes, idAt, little),
+    )
+    if (from.linkType !== LINK_TYPE_ETHERNET) return this.#skip(from.linkType)
     const length = read32(bytes, window.at + 20, little)
     this.#checkLength(length, ENHANCED_HEADER)
-    if (!window.has(ENHANCED_HEADER + length)) return false
+    if (!window.has(ENHANCED_HEADER + length)) return 'end'
     const { at } = window
-    const id = type === PACKET ? read16(bytes, at + 8, little) : read32(bytes, at + 8, little)
-    const { clock } = this.#interface(id)
-    this.#timeNs = clock.toNs(
+    this.#timeNs = from.clock.toNs(
       read32(bytes, at + 12, little),
       read32(bytes, at + 16, little),
       this.#origin,
     )
     this.#give(into, ENHANCED_HEADER, length, read32(bytes, at + 24, little))
-    return true
+    return 'packet'
   }
 
   /** Has no time: that of the packet before it. */
-  #readSimplePacket(into: CapturedPacket): boolean {
+  #readSimplePacket(into: CapturedPacket): Found {
     const window = this.#window
     this.#checkLength(0, SIMPLE_HEADER)
-    if (!window.has(SIMPLE_HEADER)) return false
+    if (!window.has(SIMPLE_HEADER)) return 'end'
     const originalLength = read32(window.bytes, window.at + 8, this.#little)
-    const { snapBytes } = this.#interface(0)
+    const { snapBytes, linkType } = this.#interface(0)
+    if (linkType !== LINK_TYPE_ETHERNET) return this.#skip(linkType)
     const length = snapBytes === 0 ? originalLength : Math.min(snapBytes, originalLength)
     this.#checkLength(length, SIMPLE_HEADER)
-    if (!window.has(SIMPLE_HEADER + length)) return false
+    if (!window.has(SIMPLE_HEADER + length)) return 'end'
     this.#give(into, SIMPLE_HEADER, length, originalLength)
-    return true
+    return 'packet'
+  }
+
+  /** Leaves a packet of another link type in its block, which is passed over. */
+  #skip(linkType: number): Found {
+    this.otherLinkPackets++
+    this.#firstOther ??= { offset: this.#blockOffset, linkType }
+    return 'other'
   }
 
   #give(into: CapturedPacket, header: number, length: number, originalLength: number): void {
@@ -163,8 +181,10 @@ export class PcapngReader implements PacketReader {
       }
       option = value + ((length + 3) & ~3)
     }
+    const linkType = read16(bytes, at + 8, little)
+    if (linkType === LINK_TYPE_ETHERNET) this.#hasEthernet = true
     this.#interfaces.push({
-      linkType: read16(bytes, at + 8, little),
+      linkType,
       snapBytes: read32(bytes, at + 12, little),
       clock: new InterfaceClock(tsresol, offsetSeconds),
     })
@@ -176,9 +196,6 @@ export class PcapngReader implements PacketReader {
     const found = this.#interfaces[id]
     if (found === undefined) {
       throw this.#invalid(`a packet of interface ${id}, of ${this.#interfaces.length}`)
-    }
-    if (found.linkType !== LINK_TYPE_ETHERNET) {
-      throw captureError(this.#blockOffset, linkTypeMessage(found.linkType))
     }
     return found
   }
@@ -246,7 +263,12 @@ export class PcapngReader implements PacketReader {
     return captureError(this.#blockOffset, `${what}.`)
   }
 
+  /** The end of the file. Throws where all of it was of other link types. */
   #end(): boolean {
+    const other = this.#firstOther
+    if (other !== undefined && !this.#hasEthernet) {
+      throw captureError(other.offset, linkTypeMessage(other.linkType))
+    }
     this.truncated = this.#left > 0 || !this.#window.atEnd
     return false
   }

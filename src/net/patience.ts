@@ -1,0 +1,60 @@
+/**
+ * How long connecting may take. Node.js tries the addresses of a name one after the other and gives
+ * each but the last 250 ms, so a server behind a slow path is passed over for an address where
+ * nothing listens. Here all addresses are tried again with more time, until the caller's own time
+ * limit is over.
+ */
+
+import { ConnectionError } from '../errors.ts'
+
+/** Node's default for one address (net.setDefaultAutoSelectFamilyAttemptTimeout). */
+const FIRST_ATTEMPT_MS = 250
+/** Linux itself gives up on an address after 127 s (tcp_syn_retries). */
+const LONGEST_ATTEMPT_MS = 128_000
+
+/** One time limit over several attempts. */
+export class Deadline {
+  readonly #timer: NodeJS.Timeout | undefined
+  #atEnd: ((error: Error) => void) | undefined
+  #error: Error | undefined
+
+  /** Without `timeoutMs` it never ends. */
+  constructor(where: string, timeoutMs: number | undefined) {
+    if (timeoutMs === undefined) return
+    this.#timer = setTimeout(() => {
+      const message = `No connection to ${where} within ${timeoutMs} ms.`
+      this.#error = new ConnectionError('NETMEM_TIMEOUT', message)
+      this.#atEnd?.(this.#error)
+    }, timeoutMs)
+  }
+
+  /** Calls `atEnd` when time is over, in place of the function given before. */
+  callAtEnd(atEnd: ((error: Error) => void) | undefined): void {
+    this.#atEnd = atEnd
+    if (this.#error !== undefined) atEnd?.(this.#error)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+/** Calls `attempt` with a growing time for each address, as long as an address failed for want of time. */
+export async function patiently<T>(attempt: (attemptTimeoutMs: number) => Promise<T>): Promise<T> {
+  for (let timeoutMs = FIRST_ATTEMPT_MS; ; timeoutMs *= 4) {
+    try {
+      return await attempt(timeoutMs)
+    } catch (error) {
+      if (timeoutMs >= LONGEST_ATTEMPT_MS || !lackedTime(error)) throw error
+    }
+  }
+}
+
+/** True if one of several addresses was given up for the next one before it had answered. */
+function lackedTime(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  if (!(cause instanceof AggregateError)) return false
+  return cause.errors.some(
+    (one) => one instanceof Error && Reflect.get(one, 'code') === 'ETIMEDOUT',
+  )
+}
