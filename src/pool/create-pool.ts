@@ -2,7 +2,7 @@
 
 import type { NetIov, Netmem, Page } from '../netmem.ts'
 import type { NetIovProvider, PageProvider } from './memory-provider.ts'
-import { PagePool, type PagePoolOptions } from './page-pool.ts'
+import { PagePool, type PagePoolOptions, traces } from './page-pool.ts'
 import { TracedPool } from './traced-pool.ts'
 
 /**
@@ -22,7 +22,7 @@ export function createPool(
   provider: PageProvider | NetIovProvider,
   options: PagePoolOptions = {},
 ): PagePool<Page> | PagePool<NetIov> {
-  const Pool = options.traceLeaks === true ? TracedPool : PagePool
+  const Pool = traces(options) ? TracedPool : PagePool
   return provider?.kind === 'page'
     ? new Pool<Page>(provider, options)
     : new Pool<NetIov>(provider, options)
@@ -48,6 +48,6 @@ export function dualPool(
   provider: PageProvider | NetIovProvider,
   options: PagePoolOptions = {},
 ): PagePool<Netmem> {
-  const Pool = options.traceLeaks === true ? TracedPool : PagePool
+  const Pool = traces(options) ? TracedPool : PagePool
   return new Pool<Netmem>(provider, options)
 }

@@ -54,6 +54,11 @@ export interface PagePoolOptions {
 
 const NAMES: OptionNames<PagePoolOptions> = { ringSize: true, traceLeaks: true }
 
+/** @internal True if `options` ask for a pool that traces leaks. Throws NETMEM_INVALID_ARGUMENT. */
+export function traces(options: PagePoolOptions): boolean {
+  return ownOptions('createPool()', options, NAMES).traceLeaks === true
+}
+
 /**
  * A pool of `M`, made by `createPool` from a provider of one kind or by `dualPool` from either.
  * `PagePool<Page>`, `PagePool<NetIov>` and `PagePool<Netmem>` are three different types, none
