@@ -73,7 +73,7 @@ export class FragLedger {
   readonly tracing: boolean
   readonly #resting: (Keeper | undefined)[] = []
   /** Of each slot that ever had a keeper. */
-  readonly #records = new Map<number, HeldPage>()
+  readonly #records: (HeldPage | undefined)[] = []
   readonly #allocations = new Map<number, Allocation>()
   readonly #registry = new FinalizationRegistry<HeldPage>((record) => {
     const { frags, skbFrags, label, stack } = record
@@ -88,14 +88,11 @@ export class FragLedger {
 
   /** The keeper of a page that goes out. */
   takeOut(slot: number, handle: number): Keeper {
-    const keeper = this.#resting[slot] ?? this.#make()
+    const keeper = this.#resting[slot] ?? this.#make(slot, handle)
     this.#resting[slot] = undefined
     const { record } = keeper
-    const before = this.#records.get(slot)
-    record.other = before?.handle === handle ? heldRecord(before) : undefined
     record.out = true
     record.handle = handle
-    this.#records.set(slot, record)
     keeper.uses++
     if (this.tracing) {
       record.label = undefined
@@ -106,8 +103,11 @@ export class FragLedger {
 
   /** The page rests again. */
   bringIn(slot: number, keeper: Keeper): void {
-    keeper.record.out = false
+    const { record } = keeper
+    record.out = false
+    record.other = undefined
     this.#resting[slot] = keeper
+    if (this.#records[slot] !== record) this.#records[slot] = record
   }
 
   /** Notes where a handle was allocated; called with `traceLeaks` only. */
@@ -118,7 +118,7 @@ export class FragLedger {
   /** Number of netmem that frags and skbs hold, dropped ones included; `isOut` tells whether a handle is out. */
   heldByFrags(isOut: (handle: number) => boolean): number {
     let held = 0
-    for (const record of this.#records.values()) if (isHeld(record, isOut)) held++
+    for (const record of this.#records) if (record !== undefined && isHeld(record, isOut)) held++
     return held
   }
 
@@ -127,7 +127,7 @@ export class FragLedger {
     const holders: Holder[] = []
     for (const [slot, { handle, stack, sinceMs }] of this.#allocations) {
       if (!isOut(handle)) continue
-      const record = this.#records.get(slot)
+      const record = this.#records[slot]
       const held = record?.handle === handle ? heldRecord(record) : undefined
       if (held === undefined) {
         holders.push({ kind: 'handle', label: undefined, stack, sinceMs })
@@ -157,17 +157,19 @@ export class FragLedger {
     }
   }
 
-  #make(): Keeper {
+  #make(slot: number, handle: number): Keeper {
+    const before = this.#records[slot]
     const record: HeldPage = {
-      handle: -1,
+      handle,
       out: true,
       frags: 0,
       skbFrags: 0,
-      other: undefined,
+      other: before?.handle === handle ? heldRecord(before) : undefined,
       label: undefined,
       stack: undefined,
     }
     const keeper: Keeper = { record, uses: 0 }
+    this.#records[slot] = record
     this.#registry.register(keeper, record)
     return keeper
   }
