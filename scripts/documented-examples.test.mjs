@@ -1,6 +1,6 @@
-// Compiles and runs every example of the README and of the docstrings, so that none goes stale.
-// What an example does not make itself (`pool`, `connection`, `server`) and whom it talks to comes
-// from documented-examples.prelude.mjs.
+// Compiles and runs every example of the README and of the docstrings, so that none goes stale. An
+// example of the README is a program by itself. What one of a docstring does not make (`pool`,
+// `connection`, `server`) and whom any of them talks to comes from documented-examples.prelude.mjs.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -56,14 +56,15 @@ test('every documented example compiles and runs', { concurrency: 4 }, async (t)
   const free = await freePorts(2 * examples.length)
   assert.ok(examples.length >= 10, `only ${examples.length} examples found`)
   rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
+  mkdirSync(join(folder, 'alone'), { recursive: true })
   writeFileSync(join(folder, 'globals.d.ts'), globals)
   const ports = new Map()
   for (const { name, code } of examples) {
     const [raw, origin] = free.splice(0, 2)
     ports.set(name, `${raw},${origin}`)
     const placed = code.replaceAll('5201', raw).replaceAll('5202', origin)
-    writeFileSync(join(folder, `${name}.ts`), `${placed}\nexport {}\n`)
+    const place = name.startsWith('README') ? join(folder, 'alone') : folder
+    writeFileSync(join(place, `${name}.ts`), `${placed}\nexport {}\n`)
   }
   const options = {
     extends: '../../tsconfig.base.json',
@@ -82,9 +83,16 @@ test('every documented example compiles and runs', { concurrency: 4 }, async (t)
     include: ['*.ts'],
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
+  const alone = { ...options, extends: '../../../tsconfig.base.json' }
+  alone.compilerOptions = { ...options.compilerOptions, outDir: '../out' }
+  writeFileSync(join(folder, 'alone', 'tsconfig.json'), JSON.stringify(alone))
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' })
-  assert.equal(status, 0, stdout)
+  for (const project of [folder, join(folder, 'alone')]) {
+    const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', project], {
+      encoding: 'utf8',
+    })
+    assert.equal(status, 0, stdout)
+  }
 
   const prelude = new URL('documented-examples.prelude.mjs', import.meta.url).href
   const queue = [...examples]

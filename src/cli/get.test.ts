@@ -125,6 +125,17 @@ describe('netmem get', () => {
     }
   })
 
+  it('makes the folders that --out lacks', async () => {
+    for (const [out, path] of [
+      ['made/of/two', 'made/of/two'],
+      ['made/for/', 'made/for/data'],
+    ] as const) {
+      const { code, err } = await run(['get', `${url}/data`, '--out', file(out)])
+      assert.equal(code, 0, err)
+      assert.equal(Buffer.compare(readFileSync(file(path)), data), 0)
+    }
+  })
+
   it('writes to stdout, and then speaks on stderr', async () => {
     const { code, out, err } = await run(['get', `${url}/data`, '--out', '-'])
     assert.equal(code, 0, err)
@@ -216,7 +227,7 @@ describe('netmem get', () => {
     get.child.kill('SIGINT')
     const ended = await get.ended
     assert.equal(ended.code, 130, ended.err)
-    assert.equal(readFileSync(`${out}.part`).length, 100_000)
+    assert.equal(kept(), 100_000)
   })
 
   it('keeps to a rate', async () => {

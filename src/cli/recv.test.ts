@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { describe, it } from 'node:test'
 
@@ -140,10 +140,43 @@ describe('netmem recv', () => {
     })
   }
 
+  for (const { name, end } of failures) {
+    it(`leaves the file that was there after ${name}`, async () => {
+      const folder = `careful-${name}`
+      const out = file(`${folder}/f`)
+      mkdirSync(file(folder))
+      writeFileSync(out, 'old', { mode: 0o600 })
+      const wishes = ['--out', out, '--pattern', '7', '--bytes', `${data.length}`]
+      const recv = netmem('recv', '--port', '0', '--once', ...wishes)
+      const socket = connectTo(await recv.port())
+      await once(socket, 'connect')
+      end(socket)
+      assert.equal((await recv.ended).code, 1)
+      assert.equal(readFileSync(out, 'utf8'), 'old')
+      assert.deepEqual(readdirSync(file(folder)), ['f'])
+    })
+  }
+
+  it('makes the folders of its file, and leaves nothing there when nobody came', async () => {
+    const args = ['recv', '--port', '0', '--once', '--out', file('deep/er/f')]
+    const interrupted = netmem(...args)
+    await interrupted.port()
+    interrupted.child.kill('SIGINT')
+    assert.equal((await interrupted.ended).code, 130)
+    assert.deepEqual(readdirSync(file('deep/er')), [])
+    const recv = netmem(...args)
+    connectTo(await recv.port()).end(data)
+    const { code, err } = await recv.ended
+    assert.equal(code, 0, err)
+    assert.equal(Buffer.compare(readFileSync(file('deep/er/f')), data), 0)
+    assert.deepEqual(readdirSync(file('deep/er')), ['f'])
+  })
+
   it('fails where it cannot write', async () => {
-    const { code, err } = await run(['recv', '--port', '0', '--once', '--out', file('no/such')])
+    const out = file('given/file')
+    const { code, err } = await run(['recv', '--port', '0', '--once', '--out', out])
     assert.equal(code, 1)
-    assert.match(err, /^netmem: ENOENT: no such file or directory/m)
+    assert.match(err, /^netmem: ENOTDIR: not a directory/m)
   })
 
   it('fails when whoever reads its stdout has gone', async () => {

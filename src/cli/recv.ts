@@ -30,7 +30,8 @@ interface RecvOptions extends ListenOptions {
 
 const HELP = `
 Each connection gets a summary: bytes, seconds, rate, how it ended, the pool's counters. One that
-breaks, or brings other bytes than --pattern and --bytes say, counts as failed.
+breaks, or brings other bytes than --pattern and --bytes say, counts as failed. A file is written
+under another name, and takes its place when the connection has ended well and every check is right.
 
 Examples:
   $ netmem recv --once --out copy.iso --sha256       then, elsewhere: nc -N HOST 5201 < file.iso
@@ -43,7 +44,10 @@ Without --once it serves until a signal ends it.`
 export function recvCommand(): Command {
   const command = new Command('recv')
     .description('take raw bytes over TCP from any sender; write, verify or count them')
-    .option('--out <file>', 'write them there; - is stdout, and the summary goes to stderr then')
+    .option(
+      '--out <file>',
+      'write them there, and make its folders; - is stdout, with the summary on stderr',
+    )
     .addOption(patternOption('verify them against the pattern of this seed'))
     .addOption(sizeOption('--bytes <size>', 'fail unless there are exactly as many'))
     .option('--sha256', 'print their SHA-256')
@@ -69,8 +73,9 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
     signal,
     ...(await lowWaterIfAny()),
   })
+  await using sink = options.out === undefined ? undefined : await Sink.open(options.out)
   const wishes: Wishes = {
-    sink: options.out === undefined ? undefined : await Sink.open(options.out),
+    sink,
     pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
     sha256: options.sha256 === true,
     bytes: options.bytes,

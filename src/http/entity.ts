@@ -56,8 +56,11 @@ function strongEtag(etag: string | undefined): string | undefined {
   return etag !== undefined && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined
 }
 
-/** A date is good for a validator when the body cannot have changed twice in its second (RFC 9110, 8.8.2.2). */
-function strongDate(
+/**
+ * Returns `lastModified` if it is a validator: the body cannot have changed twice in its second (RFC
+ * 9110, 8.8.2.2).
+ */
+export function strongDate(
   lastModified: string | undefined,
   date: string | undefined,
 ): string | undefined {

@@ -1,5 +1,7 @@
 /** A body into a file, by way of pool pages: one is written while others fill. */
 
+import { type FileHandle, open } from 'node:fs/promises'
+
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
@@ -7,10 +9,13 @@ import { hostProvider } from '../providers/host.ts'
 import type { Abortion } from './abortion.ts'
 import type { Body } from './body.ts'
 import { STEP_BYTES, streamDigest } from './digest.ts'
-import type { Entity } from './entity.ts'
+import { type Entity, strongDate } from './entity.ts'
+import { type Destination, fileError, resolveTarget } from './file-path.ts'
 import type { StreamDigest } from './hash-thread.ts'
+import { httpDateMs } from './http-date.ts'
 import { Pace } from './pace.ts'
-import { type Destination, fileError, type OpenFile, PartFile, resolveTarget } from './part-file.ts'
+import { type OpenFile, PartFile } from './part-file.ts'
+import type { Resumable } from './part-note.ts'
 import { shown } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
@@ -42,6 +47,10 @@ export class FileTarget implements RangeTarget {
   #resolved: Destination | undefined
   #part: PartFile | undefined
   #entity: Entity | undefined
+  /** Set while the file at the destination may be the whole body. */
+  #present: { readonly sha256: string | undefined } | undefined
+  /** The date by which the server knows this version of the body; the file's date, once it is complete. */
+  #modifiedMs: number | undefined
   #position = 0
   #digest: StreamDigest | undefined
   /** Ranges arrive in any order: the digest is computed from the file. */
@@ -66,41 +75,73 @@ export class FileTarget implements RangeTarget {
     return this.#resolved?.regular === true
   }
 
+  /** True while the file at the destination itself may be the whole body; the server is to say so. */
+  get isPresent(): boolean {
+    return this.#present !== undefined
+  }
+
   /** Looks where it is, and for what an earlier transfer has left; the entity that this is part of. */
   async claim(): Promise<Entity | undefined> {
     return this.#orFail(async () => {
       this.#resolved = await resolveTarget(this.#destination.path)
       if (this.#destination.resume !== true) return undefined
       const found = await PartFile.claim(this.#resolved, shown(this.#url))
-      if (found === undefined) return undefined
-      const { part, entity, bytes } = found
+      if (found === undefined) return this.#claimPresent(this.#resolved)
+      const { part, resumable, bytes } = found
+      const { entity } = resumable
       this.#part = part
       this.#entity = entity
+      this.#modifiedMs = resumable.modifiedMs
       // Of a file that is complete the last byte is asked for again: the server's word that it is.
       this.#position = Math.min(bytes, (entity.length ?? Number.POSITIVE_INFINITY) - 1)
       if (this.#position < 1) this.#position = 0
-      await part.note(shown(this.#url), entity)
       this.#digest = this.#settings.sha256 ? streamDigest(entity.length) : undefined
-      await this.#hashFile(0, this.#position)
+      await this.#hashFile(part.handle, this.#position)
       return entity
     })
   }
 
-  async open(_head: ResponseHead, entity: Entity): Promise<void> {
+  /**
+   * Takes the file that is there for the whole body if it has the right digest, or the date of a
+   * version: the server is asked for what comes behind its last byte.
+   */
+  async #claimPresent({ path, mode }: Destination): Promise<Entity | undefined> {
+    if (mode === undefined) return undefined
+    const { expectedSha256 } = this.#settings
+    const handle = await open(path, 'r')
+    try {
+      const { size, mtimeMs } = await handle.stat()
+      const isDated = mtimeMs % 1000 === 0 && Date.now() - mtimeMs >= 1000
+      if (size === 0 || (expectedSha256 === undefined && !isDated)) return undefined
+      this.#digest = this.#settings.sha256 ? streamDigest(size) : undefined
+      await this.#hashFile(handle, size)
+      const sha256 = await this.#digest?.hex()
+      this.#digest = undefined
+      if (expectedSha256 !== undefined && sha256 !== expectedSha256) return undefined
+      this.#present = { sha256 }
+      this.#position = size
+      // The digest says more than a date, which the server need not know.
+      const date = expectedSha256 === undefined ? new Date(mtimeMs).toUTCString() : undefined
+      return { length: size, etag: undefined, lastModified: date, validator: date, ranges: true }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async open(head: ResponseHead, entity: Entity): Promise<void> {
     this.#entity = entity
+    const modified = strongDate(entity.lastModified, head.headers.get('date'))
+    this.#modifiedMs = modified === undefined ? undefined : httpDateMs(modified)
     this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? streamDigest(entity.length) : undefined
     await this.#orFail(async () => {
-      this.#resolved ??= await resolveTarget(this.#destination.path)
-      this.#part ??= await PartFile.create(this.#resolved, this.#destination.open)
-      // With ranges the file has holes that nobody could tell after a crash.
-      if (this.#destination.resume === true && this.#settings.connections === 1) {
-        await this.#part.note(shown(this.#url), entity)
-      }
+      await this.#dropPart()
+      await this.#makePart()
     })
   }
 
   async receive(body: Body): Promise<void> {
+    if (this.#part === undefined) await this.#orFail(() => this.#makePart())
     await this.#write(body, this.#position, (bytes) => {
       this.#position += bytes
       this.#settings.onProgress?.(this.#position)
@@ -132,19 +173,21 @@ export class FileTarget implements RangeTarget {
     this.#scattered = false
     this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
-    await this.#orFail(async () =>
-      this.#part?.regular ? this.#part.handle.truncate(0) : undefined,
-    )
+    this.#present = undefined
+    await this.#orFail(() => this.#dropPart())
     return true
   }
 
   async digest(): Promise<string | undefined> {
-    if (this.#digest !== undefined && this.#scattered) await this.#hashFile(0, this.#position)
+    if (this.#present !== undefined) return this.#present.sha256
+    const handle = this.#part?.handle
+    if (this.#scattered && handle !== undefined) await this.#hashFile(handle, this.#position)
     return this.#digest?.hex()
   }
 
   async commit(): Promise<void> {
-    await this.#orFail(async () => this.#part?.finish())
+    const modifiedMs = this.#destination.resume === true ? this.#modifiedMs : undefined
+    await this.#orFail(async () => this.#part?.finish(modifiedMs))
     this.#part = undefined
     await this.#endPool()
   }
@@ -155,8 +198,6 @@ export class FileTarget implements RangeTarget {
     this.#part = undefined
     try {
       if (part !== undefined && keep && this.#destination.resume === true) {
-        // Not noted before, with ranges.
-        if (this.#entity !== undefined) await part.note(shown(this.#url), this.#entity)
         await part.keep(this.#position)
       } else {
         await part?.discard()
@@ -166,6 +207,30 @@ export class FileTarget implements RangeTarget {
       await part?.discard().catch(() => {})
     }
     await this.#endPool()
+  }
+
+  /** Leaves nothing of a file, since its part is of one version; a device stays as it is. */
+  async #dropPart(): Promise<void> {
+    if (this.#part?.regular === false) return
+    const part = this.#part
+    this.#part = undefined
+    await part?.discard()
+  }
+
+  /** Makes the file that is written. A part holds bytes of one version of the body, all its life. */
+  async #makePart(): Promise<void> {
+    this.#resolved ??= await resolveTarget(this.#destination.path)
+    this.#part ??= await PartFile.create(this.#resolved, this.#resumable, this.#destination.open)
+  }
+
+  get #resumable(): Resumable | undefined {
+    const entity = this.#entity
+    if (this.#destination.resume !== true || entity?.validator === undefined) return undefined
+    // With ranges the file has holes that nobody could tell after a kill.
+    const sequential = this.#settings.connections === 1
+    const { validator } = entity
+    const modifiedMs = this.#modifiedMs
+    return { url: shown(this.#url), entity: { ...entity, validator }, modifiedMs, sequential }
   }
 
   /** Writes a body at `at`; `written` is told of each piece. */
@@ -210,11 +275,10 @@ export class FileTarget implements RangeTarget {
     }
   }
 
-  async #hashFile(from: number, to: number): Promise<void> {
-    const handle = this.#part?.handle
-    if (this.#digest === undefined || handle === undefined) return
+  async #hashFile(handle: FileHandle, to: number): Promise<void> {
+    if (this.#digest === undefined) return
     const step = Buffer.allocUnsafeSlow(4 * STEP_BYTES)
-    for (let at = from; at < to; ) {
+    for (let at = 0; at < to; ) {
       const { bytesRead } = await this.#orFail(() =>
         handle.read(step, 0, Math.min(step.byteLength, to - at), at),
       )

@@ -31,7 +31,8 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  *
  * Memory that was used before is filled two to ten times as fast as fresh memory, which the system
  * has to map page by page first: whoever gets one large body after the other passes the same
- * memory, or a part of it, each time; `hugeMemory` of netmem/linux is mapped in larger pages. When
+ * memory, or a part of it, each time; `hugeMemory` of netmem/linux is mapped in larger pages, and
+ * like shared memory it is mapped ahead of the body by another thread, as `touchAhead` has it. When
  * a transfer fails, what the body has not reached of its memory may have been zeroed.
  *
  * Rejects, and never leaves a file that is not complete, with NETMEM_CONNECT_FAILED, NETMEM_TLS,

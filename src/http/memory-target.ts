@@ -90,17 +90,18 @@ export class MemoryTarget implements RangeTarget {
 
   async receive(body: Body): Promise<void> {
     const size = this.#size
-    const { onProgress } = this.#settings
+    const { onProgress, touchAhead } = this.#settings
     const digest = this.#digest
     const window = this.#window
     for (;;) {
       const base = this.#position
       const part = this.#intact().subarray(base, Math.min(size, base + window))
-      const bytes = await readTouched(body, part, (filled) => {
+      const progress = (filled: number): void => {
         this.#position = base + filled
         digest?.advance(this.#position)
         onProgress?.(this.#position)
-      })
+      }
+      const bytes = await readTouched(body, part, progress, touchAhead)
       // What was there already when its memory went away was not copied.
       this.#intact()
       this.#position = base + bytes
@@ -126,7 +127,8 @@ export class MemoryTarget implements RangeTarget {
     for (let done = 0; done < length; ) {
       const before = done
       const part = this.#intact().subarray(at + before, at + Math.min(length, before + window))
-      const bytes = await readTouched(body, part, (filled) => onBytes(before + filled))
+      const progress = (filled: number): void => onBytes(before + filled)
+      const bytes = await readTouched(body, part, progress, this.#settings.touchAhead)
       this.#intact()
       done += bytes
       if (bytes < part.byteLength) return

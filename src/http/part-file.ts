@@ -1,251 +1,246 @@
 /**
  * The file that a body is written to before it is complete, beside the one it will be. Each
- * transfer has one of its own, so that two of them never write to the same. One that is kept for
- * later has a name that any process may claim, by renaming it, and a note of what it is part of.
+ * transfer makes one of its own, which nobody else writes to. It is gone on with in place only when
+ * no process can write to it any more, and is copied where that is not certain.
  */
 
-import {
-  type FileHandle,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-import { threadId } from 'node:worker_threads'
-import type { Entity } from './entity.ts'
-import { HttpError } from './http-error.ts'
-
-/** What is noted of a file that is kept. */
-interface Note {
-  /** Of the file it belongs to. */
-  readonly inode: number
-  readonly url: string
-  readonly etag: string | null
-  readonly lastModified: string | null
-  readonly validator: string
-  readonly length: number | null
-}
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import type { Destination } from './file-path.ts'
+import { type Claimed, type Leftover, leftoversOf, removeClaimed } from './part-leftovers.ts'
+import { FREE, ownerOf, type PartPaths, partPaths } from './part-name.ts'
+import { openOwn, type Resumable, writeNote } from './part-note.ts'
+import { PartOwner, placeOf } from './part-owner.ts'
 
 /** Opens files; another one only in tests. */
-export type OpenFile = (path: string, flags: string) => Promise<FileHandle>
+export type OpenFile = (path: string, flags: string | number, mode?: number) => Promise<FileHandle>
 
 /** What an earlier transfer has left. */
 export interface Found {
   readonly part: PartFile
-  readonly entity: Entity
+  readonly resumable: Resumable
   /** Bytes in it. */
   readonly bytes: number
 }
 
-let parts = 0
+/** What is beside the destination while it is written. */
+interface Beside {
+  readonly paths: PartPaths
+  readonly owner: PartOwner
+  readonly note: FileHandle
+  readonly inode: string
+  readonly resumable: Resumable | undefined
+}
+
+const COPY_BYTES = 4 * 1024 * 1024
+/** Neither others nor the group see a part whose destination they may not see. */
+const PRIVATE = 0o600
+const PUBLIC = 0o666
 
 export class PartFile {
   readonly handle: FileHandle
-  /** Where it is now; the destination itself where that is no regular file. */
-  readonly #path: string
-  readonly #target: string
-  #noted = false
+  readonly #target: Destination
+  /** `undefined` for a device or a pipe. */
+  readonly #beside: Beside | undefined
+  /** Parts of earlier transfers that may be of use if this one fails. */
+  readonly #others: readonly Leftover[]
 
-  private constructor(handle: FileHandle, path: string, target: string) {
+  private constructor(
+    handle: FileHandle,
+    target: Destination,
+    beside: Beside | undefined,
+    others: readonly Leftover[],
+  ) {
     this.handle = handle
-    this.#path = path
     this.#target = target
+    this.#beside = beside
+    this.#others = others
   }
 
-  /** Whether it is a file that can be written at any place, and anew. */
+  /** True for a file that can be written at any place, and anew. */
   get regular(): boolean {
-    return this.#path !== this.#target
+    return this.#beside !== undefined
   }
 
-  /** A new one for `target`, which is a path as {@link resolveTarget} gives it. */
-  static async create(target: Destination, openFile: OpenFile = open): Promise<PartFile> {
-    const path = target.regular ? ownPath(target.path) : target.path
-    const handle = await openFile(path, target.regular ? 'wx+' : 'w')
-    // Some file systems have no modes.
-    if (target.mode !== undefined) await handle.chmod(target.mode).catch(() => {})
-    return new PartFile(handle, path, target.path)
+  /**
+   * Makes one for `target`, and removes what transfers that were killed have left of no use to any.
+   * With `resumable` a later transfer can go on with it.
+   */
+  static async create(
+    target: Destination,
+    resumable?: Resumable,
+    openFile: OpenFile = open,
+  ): Promise<PartFile> {
+    if (!target.regular) {
+      return new PartFile(await openFile(target.path, 'w'), target, undefined, [])
+    }
+    const paths = partPaths(target.path)
+    const [others, place] = await Promise.all([leftoversOf(target.path), placeOf(paths.folder)])
+    await Promise.all(
+      others.map((other) =>
+        other.sweep(
+          (note, wasKept) => !(wasKept || (note !== 'empty' && note.resumable?.sequential)),
+        ),
+      ),
+    )
+    const name = ownerOf(place)
+    const note = await open(paths.note(name), 'wx+', PRIVATE)
+    let handle: FileHandle | undefined
+    let inode: string
+    try {
+      const mode = target.mode === undefined ? PUBLIC : PRIVATE
+      handle = await openFile(paths.part, 'wx+', mode)
+      inode = String((await handle.stat()).ino)
+      await writeNote(note, { inode, resumable })
+    } catch (error) {
+      await handle?.close()
+      await note.close()
+      if (handle !== undefined) await rm(paths.part, { force: true })
+      await rm(paths.note(name), { force: true })
+      throw error
+    }
+    const owner = new PartOwner(paths.folder, name, note)
+    return new PartFile(handle, target, { paths, owner, note, inode, resumable }, others)
   }
 
-  /** What an earlier transfer of `url` has left; `undefined` where there is nothing of use. */
-  static async claim({ path, regular }: Destination, url: string): Promise<Found | undefined> {
-    if (!regular) return undefined
-    for (const left of await leftovers(path)) {
-      const own = ownPath(path)
-      if (!(await succeeds(rename(left, own)))) continue
-      const note = await readNote(`${left}.json`)
-      await rm(`${left}.json`, { force: true })
-      const found = note === undefined ? undefined : await open(own, 'r+')
-      const status = await found?.stat()
-      if (
-        found !== undefined &&
-        status !== undefined &&
-        note !== undefined &&
-        note.url === url &&
-        note.inode === status.ino &&
-        status.size > 0
-      ) {
-        const part = new PartFile(found, own, path)
-        return { part, entity: entityOf(note), bytes: status.size }
-      }
-      await found?.close()
-      await rm(own, { force: true })
+  /** Takes what an earlier transfer of `url` has left; `undefined` if there is nothing of use. */
+  static async claim(target: Destination, url: string): Promise<Found | undefined> {
+    if (!target.regular) return undefined
+    const others = await leftoversOf(target.path, 'always')
+    for (const other of others) {
+      const claimed = await other.claim((note, wasKept) => {
+        const resumable = note === 'empty' ? undefined : note.resumable
+        return resumable?.url === url && (wasKept || resumable.sequential)
+      })
+      if (claimed === undefined) continue
+      const found = await PartFile.#goOnWith(target, claimed, others)
+      if (found !== undefined) return found
+      await removeClaimed(claimed)
     }
     return undefined
   }
 
-  /** Notes what it is part of, so that it can be gone on with even if this process ends at once. */
-  async note(url: string, entity: Entity): Promise<void> {
-    const { validator, etag = null, lastModified = null, length = null } = entity
-    if (validator === undefined || !this.regular) return
-    const { ino: inode } = await this.handle.stat()
-    const note: Note = { inode, url, etag, lastModified, validator, length }
-    await writeFile(`${this.#path}.json`, JSON.stringify(note))
-    this.#noted = true
+  /** Goes on with a part that was claimed; `undefined` if it is not what its note says. */
+  static async #goOnWith(
+    target: Destination,
+    claimed: Claimed,
+    others: readonly Leftover[],
+  ): Promise<Found | undefined> {
+    const { paths, file, note, certain } = claimed
+    if (note === 'empty' || note.resumable === undefined) return undefined
+    const { resumable, inode } = note
+    const opened = await openOwn(paths.part)
+    if (opened === undefined) return undefined
+    const { handle, status } = opened
+    if (String(status.ino) !== inode || status.size === 0) {
+      await handle.close()
+      return undefined
+    }
+    if (certain) {
+      if (target.mode !== undefined) await handle.chmod(PRIVATE).catch(() => {})
+      const owner = new PartOwner(paths.folder, claimed.owner, file)
+      // What was received before is worth more than a socket.
+      await owner.listening()
+      const part = new PartFile(
+        handle,
+        target,
+        { paths, owner, note: file, inode, resumable },
+        others,
+      )
+      return { part, resumable, bytes: status.size }
+    }
+    const part = await PartFile.create(target, resumable)
+    try {
+      const bytes = await copy(handle, part.handle)
+      await removeClaimed(claimed)
+      return { part, resumable, bytes }
+    } catch (error) {
+      await part.discard()
+      throw error
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** Resolves when other processes can see that it is in use; they can a moment later in any case. */
+  async listening(): Promise<void> {
+    await this.#beside?.owner.listening()
   }
 
   /** It is complete: it takes the place of the destination. */
-  async finish(): Promise<void> {
+  async finish(modifiedMs?: number): Promise<void> {
+    const beside = this.#beside
+    if (beside === undefined) return this.handle.close()
+    if (modifiedMs !== undefined) await this.handle.utimes(new Date(), new Date(modifiedMs))
+    await this.#takePermissions()
     await this.handle.close()
-    if (this.regular) await rename(this.#path, this.#target)
-    if (this.#noted) await rm(`${this.#path}.json`, { force: true })
+    await rename(beside.paths.part, this.#target.path).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT' ? takenAway() : error
+    })
+    await this.#forget(beside)
+    for (const other of this.#others) await other.sweep(() => true)
   }
 
   /** It is of no more use. */
   async discard(): Promise<void> {
     await this.handle.close().catch(() => {})
-    if (!this.regular) return
-    await rm(this.#path, { force: true })
-    await rm(`${this.#path}.json`, { force: true })
+    const beside = this.#beside
+    if (beside === undefined) return
+    await rm(beside.paths.part, { force: true })
+    await this.#forget(beside)
   }
 
-  /** Leaves its first `bytes` bytes to whoever goes on. */
+  /** Leaves its first `bytes` bytes to a later transfer. */
   async keep(bytes: number): Promise<void> {
-    if (!this.#noted || bytes === 0) {
-      await this.discard()
-      return
-    }
+    const beside = this.#beside
+    if (beside?.resumable === undefined || bytes === 0) return this.discard()
     await this.handle.truncate(bytes)
     await this.handle.close()
-    const kept = `${this.#target}.part`
-    await rename(this.#path, kept)
-    await rename(`${this.#path}.json`, `${kept}.json`)
+    // It has no holes now.
+    const resumable = { ...beside.resumable, sequential: true }
+    await writeNote(beside.note, { ...beside, resumable })
+    await beside.owner.stop()
+    // From here on any process may claim it.
+    await rename(beside.paths.note(beside.owner.name), beside.paths.note(FREE))
+  }
+
+  async #forget({ paths, owner }: Beside): Promise<void> {
+    await owner.stop()
+    await rm(paths.note(owner.name), { force: true })
+  }
+
+  /** Takes the permissions of the file that it replaces: never more, not for a moment. */
+  async #takePermissions(): Promise<void> {
+    const present = await stat(this.#target.path).catch(() => undefined)
+    let mode = present?.mode ?? this.#target.mode
+    if (mode === undefined) return
+    const { uid, gid } = await this.handle.stat()
+    if (present !== undefined && present.gid !== gid) {
+      const isSet = this.handle.chown(uid, present.gid).then(
+        () => true,
+        () => false,
+      )
+      // What one group may do another may not.
+      if (!(await isSet)) mode &= 0o707
+    }
+    // Some file systems have no modes.
+    await this.handle.chmod(mode & 0o777).catch(() => {})
   }
 }
 
-/** A path as the file system sees it. */
-export interface Destination {
-  readonly path: string
-  /** Whether it is a file, or nothing yet: a device or a pipe is written to as it is. */
-  readonly regular: boolean
-  /** Who may do what with the file that is there, which holds for the one that takes its place. */
-  readonly mode?: number
-}
-
-/** As many as the kernel follows. */
-const MAX_LINKS = 40
-
-/** Follows links, so that the file they lead to is replaced, or made, and not they. */
-export async function resolveTarget(path: string, links: number = MAX_LINKS): Promise<Destination> {
-  const status = await stat(path).catch(() => undefined)
-  if (status === undefined) {
-    const led = links === 0 ? undefined : await readlink(path).catch(() => undefined)
-    if (led === undefined) return { path, regular: true }
-    return resolveTarget(resolve(dirname(path), led), links - 1)
-  }
-  // What /dev/stdout leads to may have no path.
-  if (!status.isFile()) return { path, regular: false }
-  return { path: await realpath(path), regular: true, mode: status.mode & 0o777 }
-}
-
-/** What to do about it, by the file system's code. */
-const REMEDIES: Readonly<Record<string, string>> = {
-  ENOSPC: 'Make room there, or choose another place',
-  EDQUOT: 'Make room there, or choose another place',
-  ENOENT: 'Make the folder first',
-  ENOTDIR: 'Choose a path whose folders are folders',
-  EISDIR: 'Name a file in that folder',
-  ENAMETOOLONG: 'Choose a name that leaves room for that of the part, some 30 characters more',
-}
-
-/** What goes wrong with the file, with a remedy. */
-export function fileError(path: string, cause: unknown): HttpError {
-  const message = cause instanceof Error ? cause.message : String(cause)
-  const code: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined
-  const remedy = (typeof code === 'string' && REMEDIES[code]) || 'Choose another place'
-  return new HttpError('NETMEM_HTTP_FILE', `Cannot write ${path}: ${message}. ${remedy}.`, {
-    cause,
-  })
-}
-
-function ownPath(target: string): string {
-  return `${target}.${process.pid}-${threadId}-${++parts}.part`
-}
-
-/** Files that may be claimed: one that was kept, and those of processes that are gone. */
-async function leftovers(target: string): Promise<string[]> {
-  const name = basename(target)
-  const found: string[] = []
-  for (const entry of await readdir(dirname(target)).catch((): string[] => [])) {
-    if (!entry.startsWith(`${name}.`) || !entry.endsWith('.part')) continue
-    const owner = /^\.(\d+)-\d+-\d+\.part$/.exec(entry.slice(name.length))?.[1]
-    if (entry === `${name}.part`) found.unshift(join(dirname(target), entry))
-    else if (owner !== undefined && isGone(Number(owner))) found.push(join(dirname(target), entry))
-  }
-  return found
-}
-
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return error instanceof Error && Reflect.get(error, 'code') === 'ESRCH'
+/** Copies all of a file; returns its length. */
+async function copy(from: FileHandle, to: FileHandle): Promise<number> {
+  const step = Buffer.allocUnsafeSlow(COPY_BYTES)
+  for (let at = 0; ; ) {
+    const { bytesRead } = await from.read(step, 0, step.byteLength, at)
+    if (bytesRead === 0) return at
+    for (let done = 0; done < bytesRead; ) {
+      done += (await to.write(step, done, bytesRead - done, at + done)).bytesWritten
+    }
+    at += bytesRead
   }
 }
 
-async function readNote(path: string): Promise<Note | undefined> {
-  try {
-    const note: unknown = JSON.parse(await readFile(path, 'utf8'))
-    return isNote(note) ? note : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isNote(value: unknown): value is Note {
-  if (typeof value !== 'object' || value === null) return false
-  const text = (name: string): boolean => typeof Reflect.get(value, name) === 'string'
-  const integer = (name: string): boolean => Number.isSafeInteger(Reflect.get(value, name))
-  const absent = (name: string): boolean => Reflect.get(value, name) === null
-  return (
-    integer('inode') &&
-    text('url') &&
-    text('validator') &&
-    (text('etag') || absent('etag')) &&
-    (text('lastModified') || absent('lastModified')) &&
-    (integer('length') || absent('length'))
-  )
-}
-
-function entityOf(note: Note): Entity {
-  return {
-    length: note.length ?? undefined,
-    etag: note.etag ?? undefined,
-    lastModified: note.lastModified ?? undefined,
-    validator: note.validator,
-    ranges: true,
-  }
-}
-
-async function succeeds(work: Promise<unknown>): Promise<boolean> {
-  return work.then(
-    () => true,
-    () => false,
-  )
+function takenAway(): Error {
+  const what = 'its part is gone, since this process was asleep for so long that another took it'
+  return Object.assign(new Error(what), { code: 'ESTALE' })
 }

@@ -232,8 +232,8 @@ describe('parallel ranges', () => {
       const wish = { ...options, connections: 3, retries: 0, sha256: sha256(large) }
       const destination = { path: at('f'), resume: true }
       await codeOf(getInto(server.url, destination, { ...wish, onProgress }))
-      assert.deepEqual(names(), ['f.part', 'f.part.json'])
-      const left = readFileSync(at('f.part'))
+      assert.equal(names().length, 2)
+      const left = readFileSync(at(names().find((name) => name.endsWith('.part')) ?? ''))
       assert.ok(left.length >= 2 ** 20 && left.length < 6_000_000, `${left.length}`)
       begins(left, large.subarray(0, left.length))
       broken = false

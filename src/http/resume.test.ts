@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type net from 'node:net'
 import { describe, it } from 'node:test'
@@ -437,7 +437,7 @@ describe('a file that is gone on with', () => {
       })
       const { at, names } = freshFolder()
       await interrupted(server.url, at('f'), options)
-      assert.deepEqual(names(), ['f.part', 'f.part.json'])
+      assert.match(names().join(' '), /^f\.\w{16}\.free\.part\.json f\.\w{16}\.part$/)
       await interrupted(server.url, at('f'), options)
       const told: unknown[] = []
       const onHead = (head: ResponseHead, length: number | undefined, from: number): void => {
@@ -463,45 +463,87 @@ describe('a file that is gone on with', () => {
         else socket.write(content.subarray(first))
       })
       const { at, names } = freshFolder()
+      const note = (): string => at(names().find((name) => name.endsWith('.json')) ?? '')
+      const noted = (): object => JSON.parse(readFileSync(note(), 'utf8'))
       const spoilers = [
-        () => writeFileSync(at('f.part.json'), 'null'),
-        () => writeFileSync(at('f.part.json'), '{'),
-        () => {
-          const note: object = JSON.parse(readFileSync(at('f.part.json'), 'utf8'))
-          writeFileSync(at('f.part.json'), JSON.stringify({ ...note, inode: 1 }))
+        { spoil: () => writeFileSync(note(), 'null'), isOurs: false },
+        { spoil: () => writeFileSync(note(), '{"netmem":2}'), isOurs: false },
+        { spoil: () => writeFileSync(note(), '{'), isOurs: false },
+        { spoil: () => unlinkSync(note()), isOurs: false },
+        {
+          spoil: () => writeFileSync(note(), JSON.stringify({ ...noted(), inode: '1' })),
+          isOurs: false,
         },
-        () => {},
+        { spoil: () => {}, isOurs: true },
       ]
-      for (const spoil of spoilers) {
+      for (const { spoil, isOurs } of spoilers) {
         await interrupted(`${server.url}break`, at('f'), options)
+        const part = names().find((name) => name.endsWith('.part')) ?? ''
         spoil()
         firsts.length = 0
         await getInto(`${server.url}whole`, { path: at('f'), resume: true }, options)
         assert.deepEqual(firsts, [0])
         begins(readFileSync(at('f')), content)
-        assert.deepEqual(names(), ['f'])
+        // What carries no note of its own is left alone.
+        if (isOurs) assert.ok(!names().includes(part), `${part} is swept`)
+        else assert.equal(readFileSync(at(part)).length, 1_000_000)
+        for (const name of names()) unlinkSync(at(name))
       }
     }))
 
-  it('that a process has left which is gone', () =>
+  it('is compared, not fetched again, when it is complete', () =>
     transferring(async (options) => {
-      const firsts: number[] = []
-      await using server = await serveRaw((socket, request, count) => {
+      const date = new Date(1_700_000_000_000).toUTCString()
+      const heads: string[] = []
+      let [bytes, modified] = [content, date]
+      await using server = await serveRaw((socket, request) => {
+        heads.push(request)
+        const fields = `Last-Modified: ${modified}\r\nDate: ${new Date().toUTCString()}\r\nETag: "1"\r\n`
         const first = firstOf(request)
-        firsts.push(first)
-        socket.write(headFrom(first))
-        if (count > 1) socket.write(content.subarray(first))
-        else socket.write(content.subarray(0, 1_000_000), () => socket.end())
+        const condition = /^if-range: (.*)\r$/im.exec(request)?.[1] ?? modified
+        if (first === 0 || condition !== modified) {
+          socket.write(`HTTP/1.1 200 OK\r\n${fields}Content-Length: ${bytes.length}\r\n\r\n`)
+          socket.write(bytes)
+        } else {
+          const range = `Content-Range: bytes */${bytes.length}\r\n`
+          socket.write(`HTTP/1.1 416 No\r\n${fields}${range}Content-Length: 0\r\n\r\n`)
+        }
       })
       const { at, names } = freshFolder()
-      await interrupted(server.url, at('f'), options)
-      const { renameSync } = await import('node:fs')
-      // Beyond the largest process id of Linux.
-      renameSync(at('f.part'), at('f.4194305-0-1.part'))
-      renameSync(at('f.part.json'), at('f.4194305-0-1.part.json'))
-      await getInto(server.url, { path: at('f'), resume: true }, options)
-      assert.deepEqual(firsts, [0, 1_000_000])
-      assert.deepEqual(names(), ['f'])
+      const destination = { path: at('f'), resume: true }
+      await getInto(server.url, destination, options)
+      const told: unknown[] = []
+      const onHead = (head: ResponseHead, length: number | undefined, from: number): void => {
+        told.push(head.status, length, from)
+      }
+      for (const sha of [false, true, sha256(content)]) {
+        const result = await getInto(server.url, destination, { ...options, sha256: sha, onHead })
+        assert.equal(result.bytes, SIZE)
+        assert.equal(result.sha256, sha === false ? undefined : sha256(content))
+      }
+      assert.deepEqual(told, [416, SIZE, SIZE, 416, SIZE, SIZE, 416, SIZE, SIZE])
+      assert.match(heads[1] ?? '', new RegExp(`^if-range: ${date}\r$`, 'im'))
+      // The digest says that it is right, whatever its date.
+      writeFileSync(at('g'), content)
+      const other = { path: at('g'), resume: true }
+      await getInto(server.url, other, { ...options, sha256: sha256(content) })
+      assert.match(heads.at(-1) ?? '', new RegExp(`^range: bytes=${SIZE}-\r$`, 'im'))
+      // One that has changed is fetched, as is one of no known version, or of a wrong digest.
+      const fetched = (path: string, wish: object = {}): Promise<unknown> => {
+        told.length = 0
+        return getInto(server.url, { path, resume: true }, { ...options, ...wish, onHead })
+      }
+      writeFileSync(at('h'), content)
+      await fetched(at('h'))
+      assert.deepEqual(told, [200, SIZE, 0])
+      writeFileSync(at('h'), OTHER)
+      await fetched(at('h'), { sha256: sha256(content) })
+      assert.deepEqual(told, [200, SIZE, 0])
+      ;[bytes, modified] = [OTHER.subarray(1), new Date(1_700_000_001_000).toUTCString()]
+      await fetched(at('f'))
+      assert.deepEqual(told, [200, SIZE - 1, 0])
+      begins(readFileSync(at('f')), OTHER.subarray(1))
+      assert.deepEqual(names(), ['f', 'g', 'h'])
     }))
 
   it('or begun anew when it has changed, by the next call', () =>
@@ -595,7 +637,7 @@ describe('a file that is gone on with', () => {
         ['no/such', /ENOENT.* Make the folder first\.$/],
         ['file/below', /ENOTDIR.* Choose a path whose folders are folders\.$/],
         ['', /EISDIR.* Name a file in that folder\.$/],
-        ['n'.repeat(250), /ENAMETOOLONG.* Choose a name/],
+        ['n'.repeat(256), /ENAMETOOLONG.* Choose a shorter name\.$/],
       ] as const
       for (const [name, said] of wrong) {
         const error = await failure(getInto(server.url, { path: at(name) }, options))

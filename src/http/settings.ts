@@ -80,6 +80,12 @@ export interface GetOptions {
   /** Bytes a second, at the most, and about: 1024 and more. */
   readonly maxBytesPerSecond?: number
   /**
+   * Has another thread map fresh memory ahead of the body: shared memory and `hugeMemory` of
+   * netmem/linux always are. Set it for other memory only if that is not transferred, resized or
+   * unmapped before `getInto` settles: that thread would write zeros to where it was. `false` by default.
+   */
+  readonly touchAhead?: boolean
+  /**
    * Options of `tls.connect`: certificates, for one. They are read once. After a redirect to another
    * origin those that say who one is are left out. Connections are shared by transfers whose TLS
    * options have the same values.
@@ -124,6 +130,7 @@ export interface Settings {
   readonly onHead: OnHead | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly maxBytesPerSecond: number
+  readonly touchAhead: boolean
   readonly tls: TlsSettings | undefined
   readonly lowWater: LowWater | undefined
   readonly cache: ConnectionCache | undefined
@@ -153,6 +160,7 @@ const NAMES: OptionNames<GetOptions> = {
   onHead: true,
   onProgress: true,
   maxBytesPerSecond: true,
+  touchAhead: true,
   tls: true,
   lowWater: true,
   keepAlive: true,
@@ -199,6 +207,7 @@ export function settingsOf(given: GetOptions): Settings {
       1024,
       Number.MAX_SAFE_INTEGER,
     ),
+    touchAhead: options.touchAhead ?? false,
     tls: options.tls === undefined ? undefined : new TlsSettings(options.tls),
     lowWater: options.lowWater,
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import { describe, it } from 'node:test'
+import { alignedBuffer } from '../providers/aligned-memory.ts'
 import type { Body } from './body.ts'
 import { getInto } from './get-into.ts'
 import { content, serve, sha256, transferring } from './http.test.helper.ts'
@@ -49,7 +50,7 @@ describe('readTouched', () => {
       const body = new Fake(LARGE, 7)
       const progress: number[] = []
       const view = new Uint8Array(buffer, 5)
-      const bytes = await readTouched(body, view, (filled) => progress.push(filled))
+      const bytes = await readTouched(body, view, (filled) => progress.push(filled), !shared)
       assert.equal(bytes, LARGE)
       assert.ok(
         view.subarray(0, LARGE).every((byte) => byte === 7),
@@ -68,7 +69,7 @@ describe('readTouched', () => {
   it('leaves what is beyond the body alone, whatever is there', async () => {
     const view = new Uint8Array(LARGE + 4 * MIB)
     view.fill(3, LARGE)
-    await readTouched(new Fake(LARGE, 7), view, () => {})
+    await readTouched(new Fake(LARGE, 7), view, () => {}, true)
     assert.ok(view.subarray(LARGE).every((byte) => byte === 3))
   })
 
@@ -76,7 +77,7 @@ describe('readTouched', () => {
     const view = new Uint8Array(LARGE).fill(9)
     const body = new Fake(LARGE, 7, 20 * MIB)
     await assert.rejects(
-      readTouched(body, view, () => {}),
+      readTouched(body, view, () => {}, true),
       /broken off/,
     )
     assert.ok(view.subarray(16 * MIB).every((byte) => byte === 9))
@@ -95,7 +96,7 @@ describe('readTouched', () => {
   it('writes no more to the memory once it has failed', async () => {
     const view = new Uint8Array(LARGE)
     await assert.rejects(
-      readTouched(new Fake(LARGE, 7, 20 * MIB), view, () => {}),
+      readTouched(new Fake(LARGE, 7, 20 * MIB), view, () => {}, true),
       /broken off/,
     )
     view.fill(5)
@@ -104,13 +105,27 @@ describe('readTouched', () => {
     assert.ok(view.every((byte) => byte === 5))
   })
 
+  it('leaves memory that can move to the socket, unless its owner says that it stays', async () => {
+    for (const [memory, stays, touched] of [
+      [new ArrayBuffer(LARGE), false, false],
+      [new ArrayBuffer(LARGE), true, true],
+      [new SharedArrayBuffer(LARGE), false, true],
+      [alignedBuffer(LARGE), false, true],
+    ] as const) {
+      const body = new Fake(LARGE, 7)
+      await readTouched(body, new Uint8Array(memory, 0, LARGE), () => {}, stays)
+      assert.equal(body.parts.length > 1, touched)
+    }
+  })
+
   it('stops where the memory has gone', async () => {
     const view = new Uint8Array(new ArrayBuffer(LARGE))
     const body = new Fake(LARGE, 7)
-    const reading = readTouched(body, view, () => {
+    const take = (): void => {
       if (view.byteLength > 0 && body.left < 20 * MIB)
         structuredClone(view, { transfer: [view.buffer] })
-    })
+    }
+    const reading = readTouched(body, view, take, true)
     assert.ok((await reading) < LARGE)
     assert.equal(view.byteLength, 0)
   })

@@ -3,11 +3,15 @@
  * network (0.3 to 1.6 GB/s were measured). Left to the socket, that happens in the one thread that
  * receives; here a thread of libuv's pool does it ahead, by reading zeros from /dev/zero into what
  * the body will fill. Memory that was used before is told by what is in it, and left alone.
+ *
+ * That thread knows nothing of JavaScript: it would write to memory that was transferred meanwhile,
+ * or is not there any more. So this is for memory that cannot move, or whose owner says that it won't.
  */
 
 import { close, openSync, read } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { canShrink } from '../net/destination.ts'
+import { cannotMove } from '../providers/aligned-memory.ts'
 import type { Body } from './body.ts'
 
 /** Bytes touched at a time: tens of milliseconds' work where it matters. Half as many made huge pages slower. */
@@ -21,14 +25,19 @@ const MAX_THREADS = 2
 
 let busyThreads = 0
 
-/** `body.readInto`, into memory touched ahead. What of `view` the body has not reached may be zeroed meanwhile. */
+/**
+ * Reads as `body.readInto` does, into memory touched ahead if it cannot move or `stays` says that it
+ * will not. What of `view` the body has not reached may be zeroed meanwhile.
+ */
 export async function readTouched(
   body: Body,
   view: Uint8Array,
   onProgress: (bytes: number) => void,
+  stays = false,
 ): Promise<number> {
   const bytes = Math.min(view.byteLength, body.left ?? 0)
-  const ahead = bytes < LEAST_BYTES ? undefined : TouchAhead.of(view.subarray(0, bytes))
+  const touches = bytes >= LEAST_BYTES && (stays || cannotMove(view.buffer))
+  const ahead = touches ? TouchAhead.of(view.subarray(0, bytes)) : undefined
   if (ahead === undefined) return body.readInto(view, onProgress)
   let filled = 0
   try {

@@ -91,6 +91,7 @@ export class Transfer {
   /** Makes sure that the next attempt can go on from where the last one ended. */
   async #prepare(error: unknown): Promise<void> {
     if (this.#target.position === 0 || this.#entity?.validator !== undefined) return
+    if (this.#isPresent) return
     // Nobody could tell whether the rest were of the same body.
     if (!(await this.#target.restart())) throw error
   }
@@ -126,6 +127,11 @@ export class Transfer {
     }
   }
 
+  /** True while the file at the destination is compared with what the server has. */
+  get #isPresent(): boolean {
+    return this.#target instanceof FileTarget && this.#target.isPresent
+  }
+
   #rangeFrom(from: number): RangeFields {
     if (from === 0) return WHOLE
     return { range: `bytes=${from}-`, ifRange: this.#entity?.validator }
@@ -150,6 +156,7 @@ export class Transfer {
     const { head, url } = response
     const entity = this.#entity
     if (entity === undefined) return false
+    if (this.#isPresent) return this.#compare(response, entity)
     if (head.status === 416) {
       const length = unsatisfiedLength(head.headers.get('content-range'))
       if (length !== from || entity.length !== undefined) {
@@ -178,6 +185,27 @@ export class Transfer {
     if (this.#last === undefined) this.#settings.onHead?.(head, entity.length, skip)
     this.#last = response
     await this.#receive(response, skip)
+    return true
+  }
+
+  /** The answer about a file that is there, and may be the whole body already. */
+  async #compare(response: Exchange, entity: Entity): Promise<boolean> {
+    const { head, url } = response
+    const { position } = this.#target
+    const length = unsatisfiedLength(head.headers.get('content-range'))
+    const { lastModified } = entity
+    const date = head.headers.get('last-modified') ?? lastModified
+    if (head.status === 416 && length === position && (lastModified ?? date) === date) {
+      this.#settings.onHead?.(head, length, length)
+      this.#last = response
+      return true
+    }
+    this.#entity = undefined
+    await this.#target.restart()
+    // A part of another body, or none: all of it is asked for next.
+    if (head.status === 206 || head.status === 416) return false
+    this.#check(head, url)
+    await this.#begin(response)
     return true
   }
 

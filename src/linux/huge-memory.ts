@@ -1,6 +1,7 @@
 /** Fresh memory in huge pages: mapped 2 MiB at a time when it is first written to, not 4 KiB. */
 
 import { checkInteger, ownOptions } from '../errors.ts'
+import { alignedBuffer } from '../providers/aligned-memory.ts'
 import { libc } from './libc.ts'
 
 /** x86-64's and most of arm64's (Documentation/admin-guide/mm/transhuge.rst). */
@@ -15,7 +16,8 @@ const MADV_HUGEPAGE = 14
  * body that can take longer than the network. Where transparent huge pages are off (`netmem doctor`
  * says so), or none are to be had, it is ordinary memory. Rejects with NETMEM_LINUX_UNAVAILABLE,
  * NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, and with the engine's RangeError where there is
- * not as much.
+ * not as much. Memory that is not shared belongs to a WebAssembly instance where it can, up to
+ * 4 GiB less 2 MiB: `postMessage` copies it and cannot transfer it.
  *
  * Do not terminate a worker before the promise of its first call has settled: the first call loads
  * koffi, which aborts the whole process when its thread is terminated meanwhile.
@@ -48,11 +50,12 @@ export async function hugeMemory(
   const { shared = false } = ownOptions('hugeMemory()', options, { shared: true })
   checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
   const { address, madvise } = await libc()
-  const make = (size: number): ArrayBuffer | SharedArrayBuffer =>
-    shared ? new SharedArrayBuffer(size) : new ArrayBuffer(size)
-  if (bytes < HUGE_PAGE_BYTES) return new Uint8Array(make(bytes))
+  if (bytes < HUGE_PAGE_BYTES) {
+    return new Uint8Array(shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
+  }
   // Engines choose where memory begins; a huge page more leaves room for a start of our own.
-  const buffer = make(bytes + HUGE_PAGE_BYTES)
+  const size = bytes + HUGE_PAGE_BYTES
+  const buffer = shared ? new SharedArrayBuffer(size) : alignedBuffer(size)
   const start = address(new Uint8Array(buffer))
   const unaligned = Number(start % BigInt(HUGE_PAGE_BYTES))
   const offset = unaligned === 0 ? 0 : HUGE_PAGE_BYTES - unaligned

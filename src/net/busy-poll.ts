@@ -11,16 +11,31 @@ const ROUNDS = 8
 
 let roundsLeft = 0
 let polling = false
+let turns = 0
 
 /** Keeps the event loop awake for a few rounds from now. */
 export function busyPoll(): void {
   roundsLeft = ROUNDS
+  noticeTurn()
+}
+
+/**
+ * Number of turns of the event loop that were noticed. Two reads between which it changed were not
+ * in one turn; of two between which it did not change, nothing is known.
+ */
+export function noticedTurns(): number {
+  return turns
+}
+
+/** Sees to it that the end of this turn is noticed. */
+export function noticeTurn(): void {
   if (polling) return
   polling = true
   setImmediate(poll)
 }
 
 function poll(): void {
+  turns++
   if (--roundsLeft > 0) setImmediate(poll)
   else polling = false
 }

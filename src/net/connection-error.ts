@@ -71,7 +71,7 @@ function meaning(code: string): readonly [ErrorCode, string] {
   if (code === 'EFAULT') {
     return [
       'NETMEM_DESTINATION_DETACHED',
-      'The memory posted for reading is gone; keep a destination where it is until the transfer is done.',
+      'The memory that was to be read into or written from is gone; keep it where it is until that is done.',
     ]
   }
   if (isTls(code))

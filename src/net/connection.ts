@@ -10,6 +10,7 @@ import type { PagePool } from '../pool/page-pool.ts'
 import { checkSignal, invalid } from './arguments.ts'
 import { aborted, closed, connectionError } from './connection-error.ts'
 import type { ConnectionOptions } from './connection-options.ts'
+import { unlessMoved } from './destination.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
 import { onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
 import type { ByteDestination } from './sink.ts'
@@ -93,7 +94,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
     driver.label = labelOf(this.remoteAddress, known.tls !== undefined)
     socket.on('error', (error) => {
-      this.#failure ??= connectionError(error)
+      this.#failure ??= driver.explain(error) ?? connectionError(error)
       this.#state = { kind: 'failed', error: this.#failure }
       // A TLS server's sockets complain and go on.
       socket.destroy()
@@ -164,8 +165,10 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
 
   /**
    * Sends bytes, or several pieces in one system call; resolves when they may be used again and
-   * more may be written. Rejects with the codes of {@link receive}, with NETMEM_CONNECTION_CLOSED
-   * after {@link end} too, and with NETMEM_INVALID_ARGUMENT.
+   * more may be written. Until then their memory must stay where it is: transferring or shrinking it
+   * destroys the connection, and the call rejects with NETMEM_DESTINATION_DETACHED. Rejects with the
+   * codes of {@link receive}, with NETMEM_CONNECTION_CLOSED after {@link end} too, and with
+   * NETMEM_INVALID_ARGUMENT.
    *
    * @example
    * ```ts
@@ -190,8 +193,17 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
       )
     }
     this.#hasSent = true
-    this.#bytesWritten += byteLengthOf(data)
-    return this.#sent((done) => writeTo(this.#socket, data, done))
+    // The caller's array may change once this has returned.
+    const own = typeof data === 'string' || data instanceof Uint8Array ? data : [...data]
+    const length = byteLengthOf(own)
+    this.#bytesWritten += length
+    const sent = this.#sent((done) => writeTo(this.#socket, own, done))
+    if (typeof own === 'string' || this.#socket.writableLength === 0) return sent
+    return unlessMoved(
+      () => byteLengthOf(own) !== length,
+      sent,
+      (error) => this.destroy(error),
+    )
   }
 
   /**

@@ -36,6 +36,33 @@ export function goneMeanwhile(filled: number, length: number): ArgumentTypeError
   )
 }
 
+/** The error of a connection whose pool's memory was taken away while it received. */
+export function memoryGone(): ArgumentTypeError {
+  return new ArgumentTypeError(
+    'NETMEM_DESTINATION_DETACHED',
+    "The pool's memory was transferred, shrunk or unmapped. Keep it in place until the pool is destroyed.",
+  )
+}
+
+/**
+ * Settles as `sent` does, unless the memory that was written has `moved` by then: the peer got
+ * something else, or nothing. `destroy` is called with the error first.
+ */
+export async function unlessMoved(
+  moved: () => boolean,
+  sent: Promise<void>,
+  destroy: (error: Error) => void,
+): Promise<void> {
+  await sent
+  if (!moved()) return
+  const error = new ArgumentTypeError(
+    'NETMEM_DESTINATION_DETACHED',
+    'The memory of a write was transferred or shrunk before all of it was sent; the connection was destroyed. Keep it in place until write() resolves.',
+  )
+  destroy(error)
+  throw error
+}
+
 function fixed(view: Uint8Array, length: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, length)
 }

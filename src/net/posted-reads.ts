@@ -6,16 +6,20 @@
  * is false, `data` events are copied into the same posted buffers.
  *
  * The order inside Node for each read: `arrived`, then at once `post` for the next buffer, also
- * when `arrived` returned false to stop (lib/internal/stream_base_commons.js).
+ * when `arrived` returned false to stop (lib/internal/stream_base_commons.js). Node asks for the
+ * address of that buffer after microtasks and ticks have run (CustomBufferJSListener), and libuv
+ * reads into it before it returns to JavaScript, as long as each read fills its buffer and there
+ * were fewer than 32 of them (uv__read, libuv 1.46 to 1.52). So what is posted after a full read
+ * cannot move before the next read. What is posted at any other moment can.
  */
 
 import net from 'node:net'
 import { constants } from 'node:os'
 import tls from 'node:tls'
 
-/** Who provides memory for reads, and takes what arrived in it. */
+/** Provides the memory for reads, and takes what arrived in it. */
 export interface Reader {
-  /** The memory for the next read; at least one byte. */
+  /** Returns the memory for the next read, at least one byte. Must not throw: nothing catches it. */
   post(): Uint8Array
   /** `bytes` arrived in what was posted last; false stops reading until `resume`. */
   arrived(bytes: number): boolean
@@ -23,9 +27,16 @@ export interface Reader {
   drained(): Uint8Array | undefined
 }
 
+/**
+ * When memory that JavaScript can move may be posted: never; after a full read that the next one
+ * follows at once; or always, where data is copied as soon as `post` returns.
+ */
+type MovablePosts = 'never' | 'afterFullRead' | 'always'
+
 /** How a socket is read. */
 export interface PostedReads {
   readonly socket: net.Socket
+  readonly movable: MovablePosts
   /** Goes on reading. */
   resume(): void
   /** The socket's file descriptor; -1 where there is none, or not any more. */
@@ -157,14 +168,15 @@ export function dial(
     security === undefined ? net.connect(target) : tls.connect({ ...security, ...target })
   socket.pause()
   if (copying) return copied(socket, reader)
+  let movable: MovablePosts = 'never'
   // A socket tries several handles in turn, so not before. TLS never says that it has nothing.
   if (security === undefined) {
     socket.once('connect', () => {
       const handle: unknown = Reflect.get(socket, '_handle')
-      if (isHandle(handle)) noticeDrained(handle, reader)
+      if (isHandle(handle)) movable = noticeDrained(socket, handle, reader)
     })
   }
-  return posted(socket)
+  return posted(socket, () => movable)
 }
 
 /** Takes over a socket that exists; what it has buffered is passed to `early` first. It does not read before `resume`. */
@@ -190,15 +202,16 @@ export function takeOver(
   Reflect.set(socket, '_handle', null)
   const options = { handle, onread: onread(reader), manualStart: true, allowHalfOpen: true }
   const fresh = new net.Socket(options)
+  let movable: MovablePosts = 'never'
   if (socket instanceof tls.TLSSocket) takeOverTls(socket, handle, fresh)
   else {
-    noticeDrained(handle, reader)
+    movable = noticeDrained(fresh, handle, reader)
     // Otherwise the server it came from counts it for ever, and never closes.
     socket.destroy()
   }
   // TLS says so once only.
   if (ended) fresh.push(null)
-  return posted(fresh)
+  return posted(fresh, () => movable)
 }
 
 /** The handle expects a TLSSocket behind it, which has no say any more. */
@@ -228,11 +241,17 @@ function takeOverTls(socket: tls.TLSSocket, handle: Handle, fresh: net.Socket): 
 
 /**
  * Tells `reader` when a read into what it posted finds nothing, which is the one moment besides
- * after a read at which another buffer can be posted for free.
+ * after a read at which another buffer can be posted for free. Returns what may be posted then:
+ * Windows reads while JavaScript runs, and of other handles than libuv's the order is not known.
  */
-function noticeDrained(handle: Handle, reader: Reader): void {
+function noticeDrained(socket: net.Socket, handle: Handle, reader: Reader): MovablePosts {
   const { onread } = handle
-  handle.onread = (data) => onread.call(handle, data) ?? reader.drained()
+  // A read that failed comes without data, too.
+  handle.onread = (data) =>
+    onread.call(handle, data) ?? (socket.destroyed ? undefined : reader.drained())
+  const { name } = handle.constructor
+  const ofLibuv = name === 'TCP' || name === 'Pipe'
+  return ofLibuv && process.platform !== 'win32' ? 'afterFullRead' : 'never'
 }
 
 function onread(reader: Reader): net.OnReadOpts {
@@ -242,9 +261,12 @@ function onread(reader: Reader): net.OnReadOpts {
   }
 }
 
-function posted(socket: net.Socket): PostedReads {
+function posted(socket: net.Socket, movable: () => MovablePosts): PostedReads {
   return {
     socket,
+    get movable() {
+      return movable()
+    },
     resume: () => {
       socket.resume()
     },
@@ -268,6 +290,7 @@ function copied(socket: net.Socket, reader: Reader): PostedReads {
   socket.pause()
   return {
     socket,
+    movable: 'always',
     resume: () => {
       socket.resume()
     },

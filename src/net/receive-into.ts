@@ -20,13 +20,13 @@ const NAMES: OptionNames<ReceiveIntoOptions> = { length: true, signal: true, onP
 
 /**
  * Receives exactly `length` bytes into `destination`; resolves with that number. The socket reads
- * straight into it: at the most the connection's small buffer (16 KiB) is copied, and what frags
- * were read ahead. Nothing is read past the end, save by TLS, which delivers up to 64 KiB more;
- * what follows is kept for the next call.
+ * straight into it, after up to 16 KiB that are copied each time data begins to arrive; over TLS
+ * all of it is copied once more. Nothing is read past the end, save by TLS, which delivers up to
+ * 64 KiB more; what follows is kept for the next call.
  *
- * The destination must stay where it is until then; that is checked after each read. Into a
- * resizable ArrayBuffer all is copied, so that it can be. An error within the transfer destroys the
- * connection.
+ * The destination must stay where it is until the call resolves. If it is transferred or shrunk,
+ * nothing is written to its memory any more, and the next read fails the call with
+ * NETMEM_DESTINATION_DETACHED. An error within the transfer destroys the connection.
  * Rejects with NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED, NETMEM_ENDED_EARLY,
  * NETMEM_ABORTED, NETMEM_BUSY, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and as `receive`.
  *

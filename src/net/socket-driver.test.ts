@@ -228,7 +228,8 @@ test('posting another buffer, which costs Node.js memory, is not done for ever',
   const driver = new SocketDriver(pool, small, Number.POSITIVE_INFINITY, undefined)
   let reposts = 0
   const repost = (): boolean => ++reposts > 0
-  driver.start({ socket: new net.Socket(), resume: () => {}, fd: () => -1, repost })
+  const socket = new net.Socket()
+  driver.start({ socket, movable: 'never', resume: () => {}, fd: () => -1, repost })
   const smallBuffer = driver.post()
   assert.equal(smallBuffer.byteLength, small)
   let posted = smallBuffer

@@ -4,18 +4,24 @@
  * fits that buffer is copied out (rx-copybreak); a read that fills it goes on in a page. It owns
  * the memory that the socket may write next before it hands up what was filled.
  *
+ * Memory that JavaScript can move, a destination or the page of a caller's buffer, is posted only
+ * where the next read comes before JavaScript runs again, and taken back when it finds nothing.
+ * Elsewhere the small buffer is posted and copied. Otherwise the kernel would write to memory that
+ * was transferred meanwhile, and belongs to others or to nobody.
+ *
  * A long file: one state machine, in which every way of arriving decides what is posted next.
  */
 
-import { ConnectionError, LifetimeError } from '../errors.ts'
+import { ConnectionError, isNetmemError, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag, traceDelivery } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { busyPoll } from './busy-poll.ts'
 import { aborted } from './connection-error.ts'
-import { goneMeanwhile } from './destination.ts'
+import { goneMeanwhile, memoryGone } from './destination.ts'
 import { FragQueue } from './frag-queue.ts'
+import { FullReads } from './full-reads.ts'
 import { type LowWater, LowWaterMark } from './low-water.ts'
 import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
@@ -57,6 +63,8 @@ export class SocketDriver implements Reader, Taker {
   /** All of the memory that the small buffer is part of. */
   readonly #whole: Uint8Array
   readonly #burst: number
+  /** TLS, which copies to what is posted whenever JavaScript has returned. */
+  readonly #secure: boolean
   readonly #lowWater: LowWater | undefined
   #mark: LowWaterMark | undefined
   #reads: PostedReads | undefined
@@ -67,7 +75,9 @@ export class SocketDriver implements Reader, Taker {
   #offset = 0
 
   // What the socket was given last, and how many reads there were by then.
-  #posted: 'small' | 'page' | 'destination' = 'small'
+  #posted: 'small' | 'record' | 'page' | 'destination' = 'small'
+  #record: Uint8Array | undefined
+  readonly #fullReads = new FullReads()
   #readCount = 0
   #bytesRead = 0
   #readCountSeen = -1
@@ -101,6 +111,7 @@ export class SocketDriver implements Reader, Taker {
     this.#whole = takeSmallBuffer()
     this.#small = this.#whole.subarray(0, Math.min(smallBytes, pool.pageSize))
     this.#burst = burst
+    this.#secure = Number.isFinite(burst)
     this.#lowWater = lowWater
   }
 
@@ -227,7 +238,12 @@ export class SocketDriver implements Reader, Taker {
     const filling = this.#supply.takeFree(bytes.byteLength)
     if (filling === undefined) return copiedFrag(this.#pool, bytes)
     const { page, keeper, offset } = filling
-    this.#pool.bytes(page).set(bytes, offset)
+    const memory = this.#bytesOf(page)
+    if (memory === undefined) {
+      this.#pool.putFrag(page, keeper)
+      return copiedFrag(this.#pool, bytes)
+    }
+    memory.set(bytes, offset)
     this.#supply.leave(page, keeper, offset + bytes.byteLength)
     return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper)
   }
@@ -272,33 +288,22 @@ export class SocketDriver implements Reader, Taker {
   // Reader: the socket's side.
 
   post(): Uint8Array {
-    const transfer = this.#transfer
-    if (this.#reading && transfer?.posts === true && transfer.intact) {
-      this.#dropPage()
-      this.#posted = 'destination'
-      return transfer.rest
-    }
-    const page = this.#page
-    if (page === undefined) {
-      this.#posted = 'small'
-      return this.#small
-    }
-    this.#posted = 'page'
-    this.#readCountSeen = -1
-    this.#supply.watch(this)
-    const bytes = this.#pool.bytes(page)
-    return this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
+    const bytes = this.#destination() ?? this.#restOfPage() ?? this.#owned()
+    this.#fullReads.posted(bytes.byteLength)
+    return bytes
   }
 
   arrived(bytes: number): boolean {
     this.#readCount++
     this.#bytesRead += bytes
+    this.#fullReads.arrived(bytes)
     if (this.#draining !== undefined) return this.#drainedOf(bytes, this.#draining)
     // Which may be done by the time that it is asked how much is left.
     const transfer = this.#transfer
     if (this.#posted === 'page') this.#arrivedInPage(bytes)
     else if (this.#posted === 'destination') this.#arrivedInDestination(bytes)
-    else this.#arrivedInSmall(bytes)
+    else if (this.#posted === 'record') this.#arrivedInOwned(this.#record ?? this.#small, bytes)
+    else this.#arrivedInOwned(this.#small, bytes)
     // Once stopped, only resuming starts again: TLS has more to deliver after it was told to stop.
     this.#reading = this.#reading && this.#wantsMore()
     const bulk = this.#posted !== 'small'
@@ -309,10 +314,87 @@ export class SocketDriver implements Reader, Taker {
   }
 
   drained(): Uint8Array | undefined {
-    if (this.#page === undefined) return undefined
+    this.#fullReads.drained()
+    if (this.#page === undefined && this.#posted === 'small') return undefined
     this.#dropPage()
+    const bytes = this.#owned()
+    this.#fullReads.posted(bytes.byteLength)
+    return bytes
+  }
+
+  /**
+   * Memory of the driver's own. No more of it than a destination still lacks, so that nothing is
+   * read past its end; but TLS reads what it likes, and is given whole records.
+   */
+  #owned(): Uint8Array {
+    const transfer = this.#transfer
+    if (this.#secure && transfer?.intact === true && this.#reading) {
+      this.#posted = 'record'
+      this.#record = transfer.record()
+      return this.#record
+    }
     this.#posted = 'small'
-    return this.#small
+    const left = transfer?.left ?? this.#small.byteLength
+    return left < this.#small.byteLength ? this.#small.subarray(0, left) : this.#small
+  }
+
+  /** The error to report in place of the socket's, where it failed because posted memory is gone. */
+  explain(error: Error): Error | undefined {
+    const code: unknown = Reflect.get(error, 'code')
+    // Node.js posts a view without bytes for one that was detached in a microtask.
+    if (this.#posted === 'small' || this.#posted === 'record') return undefined
+    if (code !== 'ENOBUFS' && code !== 'EFAULT') return undefined
+    const transfer = this.#transfer
+    if (this.#posted === 'page' || transfer === undefined) return memoryGone()
+    return goneMeanwhile(transfer.filled, transfer.length)
+  }
+
+  /** What is left of the destination, if it is to be posted now. */
+  #destination(): Uint8Array | undefined {
+    const transfer = this.#transfer
+    if (transfer === undefined || !this.#reading || !this.#postsMovable()) return undefined
+    const { rest } = transfer
+    if (rest.byteLength === 0) return undefined
+    this.#dropPage()
+    this.#posted = 'destination'
+    return rest
+  }
+
+  /** What is left of the present page. */
+  #restOfPage(): Uint8Array | undefined {
+    // It was posted for frags, and a destination is filled without it.
+    if (this.#transfer !== undefined) this.#dropPage()
+    const page = this.#page
+    if (page === undefined) return undefined
+    const bytes = this.#bytesOf(page)
+    if (bytes === undefined) return undefined
+    this.#posted = 'page'
+    this.#readCountSeen = -1
+    this.#supply.watch(this)
+    return this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
+  }
+
+  /** The bytes of a page or a frag; `undefined` where its memory is gone, which destroys the connection. */
+  #bytesOf(memory: Page | HostFrag): Uint8Array | undefined {
+    try {
+      return isFrag(memory) ? memory.bytes : this.#pool.bytes(memory)
+    } catch (error) {
+      this.#dropPage()
+      this.#reads?.socket.destroy(goneError(error))
+      this.discard()
+      return undefined
+    }
+  }
+
+  /** True if memory that JavaScript can move may be posted now. */
+  #postsMovable(): boolean {
+    const movable = this.#reads?.movable ?? 'always'
+    return movable === 'always' || (movable === 'afterFullRead' && this.#fullReads.readsOn)
+  }
+
+  /** True if a page may be posted now. */
+  #postsPage(): boolean {
+    return this.#reading && (!this.#pool.mayMove || this.#postsMovable())
   }
 
   #take(answer: Waiter['resolve'], reject: Waiter['reject'], receiver: Waiter['receiver']): void {
@@ -378,37 +460,36 @@ export class SocketDriver implements Reader, Taker {
     this.#page = undefined
     if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
     this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper))
-    const goesOn = end === this.#pool.pageSize && this.#reading && this.#wantsMore()
+    const goesOn = end === this.#pool.pageSize && this.#postsPage() && this.#wantsMore()
     if (goesOn && this.#transfer === undefined && this.#repostsLeft > 0) this.#takePage(end)
   }
 
-  #arrivedInSmall(bytes: number): void {
-    const small = this.#small
+  #arrivedInOwned(owned: Uint8Array, bytes: number): void {
     const transfer = this.#transfer
     let from = 0
     if (this.#viewer !== undefined) {
-      from = this.#viewer.view(small.subarray(0, bytes))
+      from = this.#viewer.view(owned.subarray(0, bytes))
       if (from === bytes) return
     } else if (transfer !== undefined) {
-      const { rest } = transfer
-      from = Math.min(bytes, rest.byteLength)
-      rest.set(small.subarray(0, from))
+      from = transfer.copy(owned, bytes)
       this.#advance(transfer, from)
       if (from === bytes) return
     }
     const rest = bytes - from
-    if (rest < small.byteLength || !this.#takePage(rest)) {
-      this.#deliver(copiedFrag(this.#pool, small.subarray(from, bytes)))
+    if (owned !== this.#small || rest < owned.byteLength || !this.#takePage(rest)) {
+      this.#deliver(copiedFrag(this.#pool, owned.subarray(from, bytes)))
       return
     }
     const page = this.#page
     const keeper = this.#keeper
     if (page === undefined || keeper === undefined) return
+    const memory = this.#bytesOf(page)
+    if (memory === undefined) return
     const offset = this.#offset
     const end = aligned(offset + rest)
-    this.#pool.bytes(page).set(small, offset)
+    memory.set(owned, offset)
     this.#offset = end
-    if (this.#reading && end < this.#pool.pageSize && this.#repostsLeft > 0) {
+    if (end < this.#pool.pageSize && this.#postsPage() && this.#repostsLeft > 0) {
       this.#pool.ref(page)
     } else {
       this.#page = undefined
@@ -469,7 +550,12 @@ export class SocketDriver implements Reader, Taker {
   #showQueue(viewer: Viewer): void {
     let frag = this.#queue.shift()
     while (frag !== undefined) {
-      const taken = viewer.view(frag.bytes)
+      const bytes = this.#bytesOf(frag)
+      if (bytes === undefined) {
+        frag.release()
+        return
+      }
+      const taken = viewer.view(bytes)
       if (taken < frag.length) {
         const rest = taken === 0 ? frag : frag.slice(taken)
         if (rest !== frag) frag.release()
@@ -490,7 +576,14 @@ export class SocketDriver implements Reader, Taker {
 
   #fillFromQueue(transfer: Transfer): void {
     while (this.#transfer === transfer && this.#queue.length > 0) {
-      this.#advance(transfer, this.#queue.copyTo(transfer.rest))
+      let bytes: number
+      try {
+        bytes = this.#queue.copyTo(transfer.rest)
+      } catch (error) {
+        this.#breakOff(transfer, goneError(error), goneError(error))
+        return
+      }
+      this.#advance(transfer, bytes)
     }
   }
 
@@ -556,4 +649,13 @@ export class SocketDriver implements Reader, Taker {
       )
     }
   }
+}
+
+function isFrag(memory: Page | HostFrag): memory is HostFrag {
+  return typeof memory === 'object' && 'bytes' in memory
+}
+
+/** What the engine throws of memory that is gone has no code. */
+function goneError(error: unknown): Error {
+  return isNetmemError(error) ? error : memoryGone()
 }

@@ -1,7 +1,7 @@
 /** One `receiveInto` under way: memory that the next bytes of the stream go to, whatever the pool has. */
 
 import { ConnectionError } from '../errors.ts'
-import { canShrink } from './destination.ts'
+import { RecordMemory } from './record-memory.ts'
 
 const NOTHING = new Uint8Array(0)
 
@@ -10,11 +10,7 @@ export class Transfer {
   /** Bytes of `view`, to tell whether it was detached or shrunk. */
   readonly length: number
   filled = 0
-  /**
-   * Whether the socket may write to it. Not where it can shrink: memory that is gone by then is
-   * an error to the kernel, and ends the process where TLS copies into it.
-   */
-  readonly posts: boolean
+  #records: RecordMemory | undefined
   readonly onProgress: ((bytes: number) => void) | undefined
   readonly resolve: (bytes: number) => void
   readonly reject: (error: unknown) => void
@@ -30,7 +26,6 @@ export class Transfer {
   ) {
     this.view = view
     this.length = view.byteLength
-    this.posts = !canShrink(view)
     this.onProgress = onProgress
     this.resolve = resolve
     this.reject = reject
@@ -51,6 +46,22 @@ export class Transfer {
   get rest(): Uint8Array {
     if (!this.intact) return NOTHING
     return this.filled === 0 ? this.view : this.view.subarray(this.filled)
+  }
+
+  /** Memory for the next TLS record. */
+  record(): Uint8Array {
+    this.#records ??= new RecordMemory()
+    return this.#records.post(this.view.byteOffset + this.filled)
+  }
+
+  /** Copies what belongs to it of the first `bytes` bytes of `from`; returns how many that were. */
+  copy(from: Uint8Array, bytes: number): number {
+    if (!this.intact) return 0
+    const taken = Math.min(bytes, this.left)
+    const part = taken === from.byteLength ? from : from.subarray(0, taken)
+    if (this.#records === undefined) this.view.set(part, this.filled)
+    else this.#records.copy(part, this.view, this.filled)
+    return taken
   }
 
   /** The stream has ended, or failed. */

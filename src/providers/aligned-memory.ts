@@ -28,6 +28,16 @@ declare const WebAssembly:
     }
   | undefined
 
+const immovable = new WeakSet<ArrayBufferLike>()
+
+/**
+ * True for memory that stays where it is as long as somebody holds it: shared memory, and what
+ * {@link mappedBuffer} made. Of any other ArrayBuffer this cannot be told, a WebAssembly memory's included.
+ */
+export function cannotMove(buffer: ArrayBufferLike): boolean {
+  return immovable.has(buffer) || !(buffer instanceof ArrayBuffer)
+}
+
 /** Returns at least `bytes` of aligned memory, or plain memory where WebAssembly has none. */
 export function alignedBuffer(bytes: number): ArrayBuffer {
   return mappedBuffer(bytes) ?? new ArrayBuffer(bytes)
@@ -41,7 +51,9 @@ export function mappedBuffer(bytes: number): ArrayBuffer | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {
     if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
-      return new WebAssembly.Memory({ initial: units, maximum: units }).buffer
+      const { buffer } = new WebAssembly.Memory({ initial: units, maximum: units })
+      immovable.add(buffer)
+      return buffer
     }
   } catch {
     // No address space for it; plain memory needs less.

@@ -5,6 +5,7 @@ import { type GetDestination, type GetOptions, type GetResult, getInto } from '.
 import type { Page, PagePool } from '../../index.ts'
 import { unlessAborted } from '../../net/interruption.ts'
 import { type Described, describeError } from '../exit.ts'
+import { makeFolderOf } from '../folder.ts'
 import { lowWaterIfAny } from '../low-water.ts'
 import { makePool } from '../options.ts'
 import type { Output } from '../output.ts'
@@ -151,6 +152,7 @@ export class Downloads {
   async #into(destination: Destination): Promise<GetDestination> {
     const pool = this.#pool
     if (destination.kind === 'file') {
+      await makeFolderOf(destination.path)
       return { path: destination.path, resume: this.#wishes.resume === true, pool }
     }
     this.#stdout ??= await Sink.open('-')

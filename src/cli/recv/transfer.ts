@@ -63,7 +63,7 @@ export class Transfer {
     try {
       for await (const frag of connection) await this.#take(frag, signal)
       // The peer may take the end of this connection to mean that all is written.
-      await this.#wishes.sink?.close()
+      if (this.#objection() === undefined) await this.#wishes.sink?.commit()
     } catch (error) {
       broken = error
     }

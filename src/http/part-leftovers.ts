@@ -1,0 +1,113 @@
+/**
+ * What earlier transfers to a path have left beside it, and how one of several transfers takes it.
+ * Only what has a note of netmem's, of the same user, is looked at: other files are not ours.
+ */
+
+import { type FileHandle, readdir, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { ownerOf, type PartPaths, parseNoteName, partPaths } from './part-name.ts'
+import { type Note, openOwn, readNote } from './part-note.ts'
+import { isStale, placeOf, removeSocket, stateOf } from './part-owner.ts'
+
+/** A part that this process has claimed. No other one uses it, or may claim it. */
+export interface Claimed {
+  readonly paths: PartPaths
+  /** Has this name in the note's name from now on. */
+  readonly owner: string
+  /** The note's file, for the caller to close. */
+  readonly file: FileHandle
+  readonly note: Note | 'empty'
+  /**
+   * True if no process can write to the part any more. Otherwise its owner was only not heard of for
+   * long: it may be a machine that sleeps, so the part is read, and never written to.
+   */
+  readonly certain: boolean
+}
+
+/** Decides about a part by its note, and by whether its transfer gave it away. */
+export type Wanted = (note: Note | 'empty', wasKept: boolean) => boolean
+
+/** A note that was found, and the part that it is of. */
+export class Leftover {
+  readonly #paths: PartPaths
+  readonly #owner: string
+
+  constructor(paths: PartPaths, owner: string) {
+    this.#paths = paths
+    this.#owner = owner
+  }
+
+  /**
+   * Claims the part if its owner is gone and `wanted` says so. Of several processes that try one
+   * succeeds: the one whose renaming of the note the file system does.
+   */
+  async claim(wanted: Wanted): Promise<Claimed | undefined> {
+    const { folder, note: noteOf } = this.#paths
+    const opened = await openOwn(noteOf(this.#owner))
+    if (opened === undefined) return undefined
+    const file = opened.handle
+    try {
+      const note = await readNote(file)
+      const place = await placeOf(folder)
+      const state = await stateOf(folder, this.#owner, place)
+      if (
+        note !== undefined &&
+        state !== 'alive' &&
+        wanted(note, state === 'free') &&
+        (state !== 'unknown' || (await isStale(file)))
+      ) {
+        const owner = ownerOf(place)
+        await rename(noteOf(this.#owner), noteOf(owner))
+        await removeSocket(folder, this.#owner)
+        return { paths: this.#paths, owner, file, note, certain: state !== 'unknown' }
+      }
+    } catch {
+      // Another one was faster, or the folder does not let us.
+    }
+    await file.close()
+    return undefined
+  }
+
+  /** Removes the part if its owner is gone and `wanted` says so. */
+  async sweep(wanted: Wanted): Promise<void> {
+    const claimed = await this.claim(wanted)
+    if (claimed !== undefined) await removeClaimed(claimed)
+  }
+}
+
+/** The folder listed last, and how many transfers to it do without a list. */
+let listed = { folder: '', unlisted: 0 }
+/** A transfer pays for about so many names, however many files a folder has. */
+const NAMES_A_TRANSFER = 1_000
+
+/** Lists the notes of parts of `target`; `sometimes` leaves some calls out in a crowded folder. */
+export async function leftoversOf(
+  target: string,
+  when: 'always' | 'sometimes' = 'sometimes',
+): Promise<Leftover[]> {
+  const folder = dirname(target)
+  if (when === 'sometimes' && listed.folder === folder && listed.unlisted-- > 0) return []
+  const names = await readdir(folder).catch((): string[] => [])
+  listed = { folder, unlisted: Math.floor(names.length / NAMES_A_TRANSFER) }
+  const found: Leftover[] = []
+  for (const name of names) {
+    const parsed = parseNoteName(target, name)
+    if (parsed !== undefined) found.push(new Leftover(partPaths(target, parsed.id), parsed.owner))
+  }
+  return found
+}
+
+/** Removes a part with all that belongs to it; the note goes last, so that nothing stays without one. */
+export async function removeClaimed({ paths, owner, file, note }: Claimed): Promise<void> {
+  const part = await openOwn(paths.part)
+  if (part !== undefined) {
+    const { ino, size } = part.status
+    // The note of a transfer that ended before it wrote anything cannot name its part.
+    const isNoted = note === 'empty' ? size === 0 : String(ino) === note.inode
+    await part.handle.close()
+    if (isNoted) await rm(paths.part, { force: true })
+  }
+  await file.close()
+  await removeSocket(paths.folder, owner)
+  await rm(paths.note(owner), { force: true })
+}

@@ -1,0 +1,70 @@
+/**
+ * Names of a part, of its note and of its owner's socket. Each is unpredictable, and each fits
+ * wherever the destination's own name fits.
+ */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { basename, dirname, join } from 'node:path'
+
+/** A destination's name up to this length begins the name of its part. */
+const LONGEST_STEM_BYTES = 80
+/** Bytes of a longer name that are kept. A digest of the whole name follows them. */
+const SHORTENED_BYTES = 62
+const PART_BYTES = 8
+const OWNER_BYTES = 10
+
+/** The owner in the name of a note whose part no transfer uses. */
+export const FREE = 'free'
+
+/** `.<part>.<owner>.part.json`: an owner is the place it runs in and random digits. */
+const NOTE_ENDING = /^\.([0-9a-f]{16})\.([0-9a-f]{32}|free)\.part\.json$/
+
+/** Where a part and its note are. */
+export interface PartPaths {
+  readonly folder: string
+  readonly part: string
+  /** The note names the owner: renaming it claims the part. */
+  note(owner: string): string
+}
+
+/** Returns the paths of a part of `target`; of a new part by default. */
+export function partPaths(
+  target: string,
+  id: string = randomBytes(PART_BYTES).toString('hex'),
+): PartPaths {
+  const folder = dirname(target)
+  const start = join(folder, `${stemOf(basename(target))}.${id}`)
+  return { folder, part: `${start}.part`, note: (owner) => `${start}.${owner}.part.json` }
+}
+
+/** Reads the name of a file beside `target`; `undefined` if it is no note of one of its parts. */
+export function parseNoteName(
+  target: string,
+  name: string,
+): { readonly id: string; readonly owner: string } | undefined {
+  const stem = stemOf(basename(target))
+  if (!name.startsWith(`${stem}.`)) return undefined
+  const match = NOTE_ENDING.exec(name.slice(stem.length))
+  const [, id, owner] = match ?? []
+  return id === undefined || owner === undefined ? undefined : { id, owner }
+}
+
+/** Returns a new owner that runs in `place`, which is of 12 hexadecimal digits. */
+export function ownerOf(place: string): string {
+  return place + randomBytes(OWNER_BYTES).toString('hex')
+}
+
+/** Returns the name of the socket by which an owner shows that it is alive. */
+export function socketName(owner: string): string {
+  return `.netmem-${owner}`
+}
+
+function stemOf(name: string): string {
+  const bytes = Buffer.from(name)
+  if (bytes.byteLength <= LONGEST_STEM_BYTES) return name
+  let end = SHORTENED_BYTES
+  // UTF-8: not in the middle of a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
+  const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+  return `${bytes.toString('utf8', 0, end)}~${digest}`
+}

@@ -1,0 +1,182 @@
+/**
+ * The owner of a part, as other processes see it. An owner listens on a Unix socket beside the
+ * part. The kernel closes the socket when the process ends, however it ends, and keeps it while the
+ * process is merely stopped. Process ids play no role, so containers may share the folder.
+ *
+ * Where there are no such sockets, and between machines, an owner's note tells: its owner writes to
+ * it every few seconds.
+ */
+
+import { createHash, randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import net from 'node:net'
+import { join } from 'node:path'
+import { FREE, socketName } from './part-name.ts'
+
+const BEAT_MS = 10_000
+/** Six beats that did not come. */
+const STALE_MS = 60_000
+/** `sun_path` of macOS, the shortest, without its NUL. */
+const LONGEST_ADDRESS_BYTES = 103
+const PLACE_DIGITS = 12
+/** A socket costs as much as a small file, which is complete by then. */
+const LISTEN_AFTER_MS = 100
+
+/** `unknown` is an owner of another machine, or one without a socket. */
+export type OwnerState = 'free' | 'dead' | 'alive' | 'unknown'
+
+let boot: Promise<string> | undefined
+
+/**
+ * Returns digits that name the running kernel and the mounted file system. Two owners of one place
+ * see each other's sockets. Where the kernel has no name each process is a place of its own.
+ */
+export async function placeOf(folder: string): Promise<string> {
+  boot ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => randomUUID())
+  const { dev } = await stat(folder)
+  return createHash('sha256')
+    .update(`${(await boot).trim()} ${dev}`)
+    .digest('hex')
+    .slice(0, PLACE_DIGITS)
+}
+
+export class PartOwner {
+  /** Stands in the note's name. */
+  readonly name: string
+  readonly #folder: string
+  readonly #note: FileHandle
+  readonly #beats: NodeJS.Timeout
+  readonly #later: NodeJS.Timeout
+  #listening: Promise<net.Server | undefined> | undefined
+
+  /** Shows that it is alive: from now on in `note`, which has its name, and soon by its socket. */
+  constructor(folder: string, name: string, note: FileHandle) {
+    this.name = name
+    this.#folder = folder
+    this.#note = note
+    this.#beats = setInterval(() => touch(note).catch(() => {}), BEAT_MS).unref()
+    this.#later = setTimeout(() => this.listening(), LISTEN_AFTER_MS).unref()
+  }
+
+  /** Listens now; resolves when its socket can be seen, or cannot be had. */
+  async listening(): Promise<void> {
+    this.#listening ??= listen(this.#folder, this.name).catch(() => undefined)
+    await this.#listening
+  }
+
+  /** Shows nothing any more. Never rejects. */
+  async stop(): Promise<void> {
+    clearInterval(this.#beats)
+    clearTimeout(this.#later)
+    if (this.#listening !== undefined) {
+      const server = await this.#listening
+      server?.close()
+      await removeSocket(this.#folder, this.name)
+    }
+    await this.#note.close().catch(() => {})
+  }
+}
+
+/** Finds out about an owner; `place` is that of the caller. */
+export async function stateOf(folder: string, owner: string, place: string): Promise<OwnerState> {
+  if (owner === FREE) return 'free'
+  const answer = await knock(folder, socketName(owner))
+  // A socket of another kernel refuses although its owner lives.
+  return answer === 'dead' && !owner.startsWith(place) ? 'unknown' : answer
+}
+
+/**
+ * Returns true if the owner of a note of unknown state has not written to it for a minute, by the
+ * file system's clock: clocks of machines differ. The note is fresh again then.
+ */
+export async function isStale(note: FileHandle): Promise<boolean> {
+  const { atime, mtime, mtimeMs } = await note.stat()
+  // A time that is ahead was written before a clock was set back.
+  if (Math.abs(Date.now() - mtimeMs) <= STALE_MS) return false
+  await touch(note)
+  const stale = Math.abs((await note.stat()).mtimeMs - mtimeMs) > STALE_MS
+  if (!stale) await note.utimes(atime, mtime)
+  return stale
+}
+
+/** Removes an owner's socket. Never rejects. */
+export async function removeSocket(folder: string, owner: string): Promise<void> {
+  const path = join(folder, socketName(owner))
+  await rm(path, { force: true }).catch(() => {})
+  await rm(unheard(path), { force: true }).catch(() => {})
+}
+
+/** Writes the note's first byte once more, so that the file system sets its time. */
+async function touch(note: FileHandle): Promise<void> {
+  await note.write('{', 0)
+}
+
+/** The name of a socket that refuses, since nobody listens yet. */
+function unheard(name: string): string {
+  return `${name}~`
+}
+
+async function listen(folder: string, owner: string): Promise<net.Server> {
+  const name = socketName(owner)
+  const server = net.createServer((socket) => socket.destroy()).unref()
+  server.on('error', () => {})
+  await atAddress(
+    folder,
+    unheard(name),
+    (path) =>
+      new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        // In a cluster the primary would listen, and outlive this process.
+        server.listen({ path, exclusive: true }, resolve)
+      }),
+  )
+  try {
+    // Some file systems keep sockets that nobody can connect to.
+    if ((await knock(folder, unheard(name))) !== 'alive') throw new Error('The socket is deaf.')
+    await rename(join(folder, unheard(name)), join(folder, name))
+  } catch (error) {
+    server.close()
+    throw error
+  }
+  return server
+}
+
+async function knock(folder: string, name: string): Promise<'alive' | 'dead' | 'unknown'> {
+  try {
+    return await atAddress(
+      folder,
+      name,
+      (path) =>
+        new Promise((resolve) => {
+          const socket = net.connect({ path })
+          socket.once('connect', () => {
+            socket.destroy()
+            resolve('alive')
+          })
+          socket.once('error', (error: NodeJS.ErrnoException) =>
+            resolve(error.code === 'ECONNREFUSED' ? 'dead' : 'unknown'),
+          )
+        }),
+    )
+  } catch {
+    return 'unknown'
+  }
+}
+
+/** Calls `use` with a path that is short enough for a socket's address. */
+async function atAddress<T>(
+  folder: string,
+  name: string,
+  use: (path: string) => Promise<T>,
+): Promise<T> {
+  const path = join(folder, name)
+  if (Buffer.byteLength(path) <= LONGEST_ADDRESS_BYTES) return use(path)
+  if (process.platform !== 'linux') throw new Error('The path is too long for a socket.')
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    return await use(`/proc/self/fd/${handle.fd}/${name}`)
+  } finally {
+    await handle.close()
+  }
+}
