@@ -19,6 +19,9 @@ const MADV_HUGEPAGE = 14
  * not as much. Memory that is not shared belongs to a WebAssembly instance where it can, up to
  * 4 GiB less 2 MiB: `postMessage` copies it and cannot transfer it.
  *
+ * Do not terminate a worker before the promise of its first call has settled: the first call loads
+ * koffi, which aborts the whole process when its thread is terminated meanwhile.
+ *
  * @example
  * ```ts
  * import { getInto } from 'netmem/http'

@@ -1,6 +1,8 @@
 /**
  * The C library's functions that this folder calls, by way of koffi, an optional dependency that is
- * loaded here and nowhere else.
+ * loaded here and nowhere else. Each thread loads koffi for itself, and a thread that is terminated
+ * meanwhile takes the process with it: koffi 3.3 reports the calls that fail then as fatal errors
+ * of Node.js. Nothing on this side can hold a termination back, so the callers' docs say so.
  */
 
 import { LinuxError } from '../errors.ts'

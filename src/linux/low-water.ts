@@ -12,7 +12,12 @@ const value = new Int32Array(1)
  * What the `lowWater` option of `netmem/net` and `netmem/http` takes: sets a socket's low-water mark
  * for receiving (socket(7)), in bytes; false where the socket has none. With it a connection that
  * carries a lot is woken for megabytes at a time, not for every segment, which saves CPU on
- * both sides of a fast path; pages of 4 MiB take that in one read. Rejects with NETMEM_LINUX_UNAVAILABLE.
+ * both sides of a fast path; pages of 4 MiB take that in one read.
+ *
+ * Do not terminate a worker before the promise of its first call has settled: the first call loads
+ * koffi, which aborts the whole process when its thread is terminated meanwhile.
+ *
+ * @throws NETMEM_LINUX_UNAVAILABLE, as a rejection, where this is not Linux or koffi is missing.
  *
  * @example
  * ```ts

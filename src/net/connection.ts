@@ -92,6 +92,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     const { localAddress, localPort, remoteAddress, remotePort } = socket
     this.localAddress = { host: localAddress ?? known.localPath ?? '', port: localPort ?? 0 }
     this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
+    driver.label = labelOf(this.remoteAddress, known.tls !== undefined)
     socket.on('error', (error) => {
       this.#failure ??= driver.explain(error) ?? connectionError(error)
       this.#state = { kind: 'failed', error: this.#failure }
@@ -361,6 +362,12 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
       this.#driver.drain(closed(), LINGER_BYTES, done)
     })
   }
+}
+
+/** What a connection is called in reports, such as `tls 192.0.2.1:443` or `unix /run/a.sock`. */
+function labelOf({ host, port }: Address, secure: boolean): string {
+  if (port === 0) return `unix ${host}`
+  return `${secure ? 'tls' : 'tcp'} ${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** How long a peer may take to close its side, and how much it may send meanwhile. */

@@ -14,7 +14,7 @@
 
 import { ConnectionError, isNetmemError, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
-import { copiedFrag, type HostFrag, PageFrag } from '../pool/frag.ts'
+import { copiedFrag, type HostFrag, PageFrag, traceDelivery } from '../pool/frag.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { busyPoll } from './busy-poll.ts'
@@ -55,6 +55,8 @@ const READ_AHEAD_FRAGS = 64
 const MAX_REPOSTS = 1000
 
 export class SocketDriver implements Reader, Taker {
+  /** What frags are received from, for leak reports: set before anything is. */
+  label: string | undefined
   readonly #pool: PagePool<Page>
   readonly #supply: PageSupply
   #small: Uint8Array
@@ -395,8 +397,9 @@ export class SocketDriver implements Reader, Taker {
     return this.#reading && (!this.#pool.mayMove || this.#postsMovable())
   }
 
-  #take(resolve: Waiter['resolve'], reject: Waiter['reject'], receiver: Waiter['receiver']): void {
+  #take(answer: Waiter['resolve'], reject: Waiter['reject'], receiver: Waiter['receiver']): void {
     this.#checkFree()
+    const resolve = this.#pool.ledger.tracing ? traceDelivery(answer, this.label) : answer
     const frag = this.takeQueued()
     if (frag !== undefined) {
       resolve(frag)

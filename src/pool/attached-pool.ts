@@ -79,6 +79,10 @@ class LentFrag implements ReadableFrag {
     return this.#view
   }
 
+  copy(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.bytes)
+  }
+
   release(): void {
     const returner = this.#returner
     this.#returner = undefined
@@ -105,6 +109,10 @@ class CopyFrag implements ReadableFrag {
     return this.#bytes
   }
 
+  copy(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.bytes)
+  }
+
   release(): void {
     this.#bytes = undefined
   }
@@ -117,6 +125,6 @@ class CopyFrag implements ReadableFrag {
 function released(): LifetimeError {
   return new LifetimeError(
     'NETMEM_FRAG_RELEASED',
-    'The frag has been released. Copy what you need from it before.',
+    'The frag has been released. Take a copy() before.',
   )
 }

@@ -2,7 +2,8 @@
 
 import type { NetIov, Netmem, Page } from '../netmem.ts'
 import type { NetIovProvider, PageProvider } from './memory-provider.ts'
-import { PagePool, type PagePoolOptions } from './page-pool.ts'
+import { PagePool, type PagePoolOptions, traces } from './page-pool.ts'
+import { TracedPool } from './traced-pool.ts'
 
 /**
  * Makes a pool of what `provider` has: pages or net_iovs. A provider serves one pool at a time.
@@ -21,9 +22,10 @@ export function createPool(
   provider: PageProvider | NetIovProvider,
   options: PagePoolOptions = {},
 ): PagePool<Page> | PagePool<NetIov> {
+  const Pool = traces(options) ? TracedPool : PagePool
   return provider?.kind === 'page'
-    ? new PagePool<Page>(provider, options)
-    : new PagePool<NetIov>(provider, options)
+    ? new Pool<Page>(provider, options)
+    : new Pool<NetIov>(provider, options)
 }
 
 /**
@@ -46,5 +48,6 @@ export function dualPool(
   provider: PageProvider | NetIovProvider,
   options: PagePoolOptions = {},
 ): PagePool<Netmem> {
-  return new PagePool<Netmem>(provider, options)
+  const Pool = traces(options) ? TracedPool : PagePool
+  return new Pool<Netmem>(provider, options)
 }

@@ -8,6 +8,7 @@ import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, codeOf, end, logged, some, take } from '../testing/pools.test.helper.ts'
 import { createPool, dualPool } from './create-pool.ts'
+import { pageFrag } from './frag.ts'
 import type { PagePool } from './page-pool.ts'
 
 const pageSize = 4096
@@ -236,15 +237,38 @@ test('a pool that waits long for its memory says so once a minute', async (t) =>
   t.mock.timers.tick(59_999)
   assert.deepEqual(reports, [])
   t.mock.timers.tick(1)
-  assert.deepEqual(reports, [{ inflight: 2, seconds: 60 }])
+  assert.deepEqual(reports, [{ inflight: 2, handles: 2, seconds: 60, holders: [] }])
   pool.put(some(pages[0]))
   t.mock.timers.tick(60_000)
-  assert.deepEqual(reports[1], { inflight: 1, seconds: 120 })
+  assert.deepEqual(reports[1], { inflight: 1, handles: 1, seconds: 120, holders: [] })
   pool.put(some(pages[1]))
   await done
   await Promise.resolve()
   t.mock.timers.tick(600_000)
   unsubscribe('netmem:destroy', listen)
   assert.equal(reports.length, 2)
+  await end(pool)
+})
+
+test('with traceLeaks the warning of a destroyed pool says who holds its memory', async (t) => {
+  const pool = createPool(hostProvider({ pages: 3, pageSize: 4096 }), { traceLeaks: true })
+  const page = some(pool.alloc())
+  const frag = pageFrag(pool, some(pool.alloc()), 0, 100, 'tcp 192.0.2.1:5201')
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const warned = new Promise<string>((resolve) => {
+    process.on('warning', function listen(warning: Error & { code?: string }) {
+      if (warning.code !== 'netmem:destroy') return
+      process.off('warning', listen)
+      resolve(warning.message)
+    })
+  })
+  const done = pool.destroy()
+  t.mock.timers.tick(60_000)
+  const message = await warned
+  assert.match(message, /waits for 2 netmem .* Bare handles of alloc\(\) among them: 1\./)
+  assert.match(message, /\nhandle since 20[\s\S]*\nfrag since 20.* from tcp 192\.0\.2\.1:5201$/)
+  frag.release()
+  pool.put(page)
+  await done
   await end(pool)
 })

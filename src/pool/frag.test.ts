@@ -19,7 +19,13 @@ function setup(): { pool: PagePool<Page>; page: Page } {
 
 /** Every use of a frag that has been released throws; releasing it again does not. */
 function assertReleased(frag: HostFrag): void {
-  for (const use of [() => frag.bytes, () => frag.slice(), () => frag.lend({ once: () => {} })]) {
+  const borrower = { once: () => {} }
+  for (const use of [
+    () => frag.bytes,
+    () => frag.copy(),
+    () => frag.slice(),
+    () => frag.lend(borrower),
+  ]) {
     assertCode('NETMEM_FRAG_RELEASED', use)
   }
   frag.release()
@@ -150,6 +156,31 @@ test('a copied frag has memory of its own', async () => {
   assert.equal(Buffer.from(part.bytes).toString(), 'load')
   assert.deepEqual(pool.stats().copied, { frags: 2, bytes: 11, bytesOut: 4 })
   part.release()
+  await end(pool)
+})
+
+test('copy() is memory of its own, of either sort of frag, that may be given away', async () => {
+  const { pool, page } = setup()
+  for (const frag of [
+    pageFrag(pool, page, 1000, 20_000),
+    copiedFrag(
+      pool,
+      Uint8Array.from({ length: 20_000 }, (_, at) => at),
+    ),
+  ]) {
+    const expected = Buffer.from(frag.bytes)
+    const copy = frag.copy()
+    assert.equal(copy.byteOffset, 0)
+    assert.equal(copy.buffer.byteLength, 20_000)
+    frag.bytes.fill(0)
+    assert.ok(expected.equals(copy))
+    const moved = structuredClone(copy, { transfer: [copy.buffer] })
+    assert.equal(copy.byteLength, 0)
+    assert.ok(expected.equals(moved))
+    assert.equal(frag.bytes.byteLength, 20_000)
+    frag.release()
+    assertReleased(frag)
+  }
   await end(pool)
 })
 

@@ -6,6 +6,7 @@
 
 import { checkInteger, LifetimeError } from '../errors.ts'
 import type { Netmem, Page } from '../netmem.ts'
+import { applicationStack } from './application-stack.ts'
 import type { Keeper } from './frag-ledger.ts'
 import type { Borrower, Lent } from './lender.ts'
 import type { Binding } from './memory-provider.ts'
@@ -16,8 +17,35 @@ export interface ReadableFrag extends Disposable {
   readonly kind: 'page'
   /** Bytes of payload. */
   readonly length: number
-  /** The payload itself, valid until released. Throws NETMEM_FRAG_RELEASED afterwards. */
+  /**
+   * The payload itself, valid until released. Its `buffer` is the page, or all pages of the pool,
+   * with what other connections received there: `structuredClone` and `postMessage` carry all of
+   * it. Use {@link copy} for bytes to clone, transfer or keep.
+   * @throws NETMEM_FRAG_RELEASED after {@link release}.
+   * @throws NETMEM_DESTINATION_DETACHED if the pool's memory was taken away.
+   */
   readonly bytes: Uint8Array
+  /**
+   * Copies the payload to memory of its own, an ArrayBuffer of exactly {@link length} bytes that
+   * may be cloned, transferred and kept. Throws as {@link bytes} does.
+   *
+   * @example
+   * ```ts
+   * import { pageFrag } from 'netmem'
+   * import { MessageChannel } from 'node:worker_threads'
+   *
+   * const page = pool.alloc()
+   * if (page !== undefined) {
+   *   const frag = pageFrag(pool, page, 0, 100)
+   *   const bytes = frag.copy()
+   *   frag.release()
+   *   const { port1 } = new MessageChannel()
+   *   port1.postMessage(bytes, [bytes.buffer]) // 100 bytes, and nothing of the page
+   *   port1.close()
+   * }
+   * ```
+   */
+  copy(): Uint8Array<ArrayBuffer>
   /** Gives the memory back. */
   release(): void
 }
@@ -33,7 +61,9 @@ export interface HostFrag extends ReadableFrag {
   /**
    * Moves the frag to another thread: post the result there and pass it to `receive` of the
    * attached pool. This frag is released by it. `undefined`, and nothing changed, when as many
-   * are lent as the pool was shared for. Throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
+   * are lent as the pool was shared for. What the thread still has when it ends goes back to the
+   * pool and is filled again, so a borrower gives other threads a {@link copy}, never the bytes.
+   * Throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
    */
   lend(borrower: Borrower): Lent | undefined
 }
@@ -60,6 +90,7 @@ export const RX_COPYBREAK: number = 16 * 1024
 
 /**
  * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
+ * `label` says in reports where it came from, such as `tcp 127.0.0.1:5201`.
  * Throws NETMEM_OUT_OF_RANGE, and what `PagePool.put` throws of a handle that is not out.
  *
  * @example
@@ -79,10 +110,28 @@ export function pageFrag(
   page: Page,
   offset = 0,
   length: number = pool.pageSize - offset,
+  label?: string,
 ): HostFrag {
   checkInteger('offset', offset, 0, pool.pageSize)
   checkInteger('length', length, 0, pool.pageSize - offset)
-  return new PageFrag(pool, page, offset, length, pool.takeKeeper(page))
+  const frag = new PageFrag(pool, page, offset, length, pool.takeKeeper(page))
+  if (label !== undefined) frag.trace(label, undefined)
+  return frag
+}
+
+/**
+ * @internal Wraps what a receiver is answered with: with `traceLeaks`, the frag is known by the
+ * stack of the call that asked for it, since the one that brings it has none of the application's.
+ */
+export function traceDelivery(
+  answer: (frag: HostFrag | undefined) => void,
+  label: string | undefined,
+): (frag: HostFrag | undefined) => void {
+  const stack = applicationStack()
+  return (frag) => {
+    if (frag instanceof PageFrag) frag.trace(label, stack)
+    answer(frag)
+  }
 }
 
 /** @internal What a frag needs of the pool its memory is from: a pool of that kind, or a dual one. */
@@ -125,6 +174,10 @@ export class PageFrag implements HostFrag {
     return this.#view
   }
 
+  copy(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.bytes)
+  }
+
   slice(start = 0, end: number = this.length): HostFrag {
     const page = this.#page ?? released()
     checkInteger('end', end, 0, this.length)
@@ -154,6 +207,13 @@ export class PageFrag implements HostFrag {
     this.release()
   }
 
+  /** @internal Notes from whom it was received, and where in the application. */
+  trace(label: string | undefined, stack: string | undefined): void {
+    const { record } = this.#keeper
+    record.label = label ?? record.label
+    record.stack = stack ?? record.stack
+  }
+
   #forget(): void {
     this.#page = undefined
     this.#view = undefined
@@ -176,6 +236,10 @@ class CopiedFrag implements HostFrag {
 
   get bytes(): Uint8Array {
     return this.#bytes ?? released()
+  }
+
+  copy(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.bytes)
   }
 
   slice(start = 0, end: number = this.length): HostFrag {
@@ -206,6 +270,6 @@ class CopiedFrag implements HostFrag {
 function released(): never {
   throw new LifetimeError(
     'NETMEM_FRAG_RELEASED',
-    'The frag has been released or lent. Copy what you need from it before, or keep a part with slice().',
+    'The frag has been released or lent. Take a copy() before, or keep a part with slice().',
   )
 }

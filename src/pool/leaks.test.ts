@@ -17,6 +17,18 @@ import type { PagePool } from './page-pool.ts'
 
 const pageSize = 64 * 1024
 
+/** An application of its own: what is beside this file counts as the package's. */
+const applicationUrl = `data:text/javascript,${encodeURIComponent(`
+  export function receiveInApplication(pool, pageFrag, label) {
+    const page = pool.alloc()
+    pageFrag(pool, page, 0, 100, label)
+    return page
+  }
+  export function allocInApplication(pool) {
+    return pool.alloc()
+  }
+`)}`
+
 async function collect(): Promise<void> {
   for (let rounds = 0; rounds < 3; rounds++) {
     some(globalThis.gc)()
@@ -56,21 +68,73 @@ test('a frag that is dropped is reported once, and its page stays out', async ()
   const reports = await reportsOf(() => {
     dropped = [drop(pool), drop(pool)]
   })
-  assert.deepEqual(reports, Array(2).fill({ pageSize, stack: undefined }))
+  const report = { kind: 'frag', pageSize, label: undefined, stack: undefined }
+  assert.deepEqual(reports, [report, report])
   assert.equal(pool.out, 2)
   assert.deepEqual(await reportsOf(() => {}), [])
   for (const page of dropped) pool.put(page)
   await end(pool)
 })
 
-test('with traceLeaks the report has the stack that received it', async () => {
-  const pool = poolOf(1, true)
-  let page: Page | undefined
-  const [report] = await reportsOf(() => {
-    page = drop(pool)
+test('with traceLeaks the report has the frames of the application, and a label', async () => {
+  const { receiveInApplication } = await import(applicationUrl)
+  const pool = poolOf(2, true)
+  const pages: Page[] = []
+  const reports = await reportsOf(() => {
+    for (const label of ['tcp 192.0.2.1:5201', undefined]) {
+      pages.push(receiveInApplication(pool, pageFrag, label))
+    }
   })
-  assert.match(report?.stack ?? '', /receiveForTest[\s\S]*leaks\.test/)
-  pool.put(some(page))
+  assert.deepEqual(reports.map(({ label }) => label).sort(), ['tcp 192.0.2.1:5201', undefined])
+  for (const { stack } of reports) {
+    assert.match(some(stack), /^ {4}at (Module\.)?receiveInApplication \(data:/)
+    assert.doesNotMatch(some(stack), /dist|node:/)
+  }
+  for (const page of pages) pool.put(page)
+  await end(pool)
+})
+
+test('who holds what is listed, the longest first: frags, and handles of alloc()', async () => {
+  const { allocInApplication } = await import(applicationUrl)
+  const pool = poolOf(4, true)
+  const bare: Page[] = []
+  bare.push(allocInApplication(pool))
+  const frag = pageFrag(pool, allocInApplication(pool), 0, 100, 'tcp 192.0.2.1:5201')
+  bare.push(allocInApplication(pool))
+  pool.put(allocInApplication(pool))
+  const holders = pool.holders()
+  assert.deepEqual(
+    holders.map(({ kind, label }) => ({ kind, label })),
+    [
+      { kind: 'handle', label: undefined },
+      { kind: 'frag', label: 'tcp 192.0.2.1:5201' },
+      { kind: 'handle', label: undefined },
+    ],
+  )
+  assert.match(some(holders[0]?.stack), /allocInApplication/)
+  assert.equal(pool.stats().handles, 2)
+  frag.release()
+  assert.equal(pool.stats().handles, 2)
+  for (const page of bare) pool.put(page)
+  assert.deepEqual(pool.holders(), [])
+  assert.equal(pool.stats().handles, 0)
+  await end(pool)
+})
+
+test('of two frags that were made apart of one page either keeps it from being a bare handle', async () => {
+  const pool = poolOf(1, true)
+  for (const first of [0, 1]) {
+    const page = some(pool.alloc())
+    pool.ref(page, 2)
+    const frags = [pageFrag(pool, page, 0, 100), pageFrag(pool, page, 100, 100)]
+    frags[first]?.release()
+    assert.equal(pool.stats().handles, 0)
+    assert.equal(pool.holders()[0]?.kind, 'frag')
+    frags[1 - first]?.release()
+    assert.equal(pool.stats().handles, 1)
+    assert.equal(pool.holders()[0]?.kind, 'handle')
+    pool.put(page)
+  }
   await end(pool)
 })
 

@@ -4,45 +4,85 @@
  * modules get a line on the console.
  */
 
-/** A frag was collected without having been released; its memory stays out. */
+import type { Holder } from './frag-ledger.ts'
+
+/** A frag or an skb was collected without having been given back; its memory stays out. */
 export interface LeakReport {
+  readonly kind: 'frag' | 'skb'
   readonly pageSize: number
-  /** The stack that received the frag, where the pool was made with `traceLeaks`. */
+  /** What it was received from, such as `tcp 127.0.0.1:5201`, where the pool was made with `traceLeaks`. */
+  readonly label: string | undefined
+  /** The application's frames that received it, where the pool was made with `traceLeaks`. */
   readonly stack: string | undefined
 }
 
 /** A destroyed pool still waits for memory. */
 export interface DestroyReport {
   readonly inflight: number
+  /** Of those: bare handles, in no frag and no skb. */
+  readonly handles: number
   readonly seconds: number
+  /** Who holds the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
+  readonly holders: readonly Holder[]
 }
 
 /** As often as the kernel repeats it (net/core/page_pool.c). */
 const REMINDER_MS = 60_000
 
+/** Holders that a warning describes. */
+const DESCRIBED = 3
+
 export function reportLeak(report: LeakReport): void {
+  const { kind, label, stack, pageSize } = report
+  const how =
+    kind === 'skb' ? 'An skb was dropped without free()' : 'A frag was dropped without release()'
   const origin =
-    report.stack ?? 'Make the pool with { traceLeaks: true } to learn where it was received.'
+    label === undefined && stack === undefined
+      ? 'Make the pool with { traceLeaks: true } to learn where it was received.'
+      : `Received${originOf(report)}`
   publish(
     'netmem:leak',
     report,
-    `A frag was dropped without release(); its page of ${report.pageSize} bytes stays out of the pool. ${origin}`,
+    `${how}; its page of ${pageSize} bytes stays out of the pool. ${origin}`,
   )
 }
 
+/** Describes holders in lines of text, the first few of them. */
+function describeHolders(holders: readonly Holder[]): string {
+  const lines = holders.slice(0, DESCRIBED).map((holder) => {
+    return `${holder.kind} since ${new Date(holder.sinceMs).toISOString()}${originOf(holder)}`
+  })
+  return lines.join('\n')
+}
+
+function originOf({
+  label,
+  stack,
+}: {
+  label: string | undefined
+  stack: string | undefined
+}): string {
+  const from = label === undefined ? '' : ` from ${label}`
+  return stack === undefined ? from : `${from} at\n${stack}`
+}
+
 /** Repeats a report until `done` settles; does not keep the process alive. */
-export function remindOfDestroy(done: Promise<void>, inflight: () => number): void {
+export function remindOfDestroy(
+  done: Promise<void>,
+  held: () => Omit<DestroyReport, 'seconds'>,
+): void {
   if (typeof setInterval !== 'function') return
   const started = Date.now()
   const timer = setInterval(() => {
-    const report: DestroyReport = {
-      inflight: inflight(),
-      seconds: Math.round((Date.now() - started) / 1000),
-    }
+    const seconds = Math.round((Date.now() - started) / 1000)
+    const report: DestroyReport = { ...held(), seconds }
+    const { inflight, handles, holders } = report
+    const bare = handles === 0 ? '' : ` Bare handles of alloc() among them: ${handles}.`
+    const oldest = holders.length === 0 ? '' : ` The oldest:\n${describeHolders(holders)}`
     publish(
       'netmem:destroy',
       report,
-      `A pool destroyed ${report.seconds} s ago waits for ${report.inflight} netmem that have not been given back.`,
+      `A pool destroyed ${seconds} s ago waits for ${inflight} netmem that have not been given back.${bare}${oldest}`,
     )
   }, REMINDER_MS)
   if (isTimer(timer)) timer.unref()

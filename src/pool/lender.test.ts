@@ -73,6 +73,25 @@ test('a frag that was copied is lent as a copy', async () => {
   await end(pool)
 })
 
+test('copy() of what was lent is memory that no other thread has', async () => {
+  const { pool, share } = lendingPool(1)
+  const attached = attach(share)
+  const whole = some(writtenFrag(pool, 77))
+  const part = whole.slice(0, 8)
+  for (const frag of [whole, part]) {
+    const expected = Buffer.from(frag.bytes)
+    const received = attached.receive(some(frag.lend(nobody)))
+    const copy = received.copy()
+    assert.ok(copy.buffer instanceof ArrayBuffer)
+    assert.equal(copy.buffer.byteLength, expected.length)
+    assert.ok(expected.equals(copy))
+    received.release()
+    assertCode('NETMEM_FRAG_RELEASED', () => received.copy())
+  }
+  assert.equal(pool.available, 1)
+  await end(pool)
+})
+
 test('a pool that is not shared lends nothing, not even copies', async () => {
   const host = createPool(hostProvider({ pages: 1, pageSize: 65_536 }))
   assertCode('NETMEM_NOT_SHARED', () => host.share())

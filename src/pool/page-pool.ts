@@ -14,7 +14,7 @@ import { checkInteger, LifetimeError, type OptionNames, ownOptions } from '../er
 import type { Exactly, Netmem, Page } from '../netmem.ts'
 import * as netmem from '../netmem.ts'
 import { RX_COPYBREAK } from './frag.ts'
-import { FragLedger, type Keeper } from './frag-ledger.ts'
+import { FragLedger, type Holder, type Keeper } from './frag-ledger.ts'
 import { handleError } from './handle-error.ts'
 import { remindOfDestroy } from './leaks.ts'
 import { type Borrower, Lender, type Lent, type PoolShare } from './lender.ts'
@@ -45,11 +45,19 @@ const SHARED = -1
 export interface PagePoolOptions {
   /** Slots of the recycle ring: 1 to 16384, rounded up to a power of two; 1024 by default. */
   readonly ringSize?: number
-  /** Keeps the stack that received each frag, for leak reports. Costs microseconds per frag; off by default. */
+  /**
+   * Keeps, for reports, where the application received each frag and allocated each handle, and
+   * from which peer. Costs tens of microseconds per frag; off by default.
+   */
   readonly traceLeaks?: boolean
 }
 
 const NAMES: OptionNames<PagePoolOptions> = { ringSize: true, traceLeaks: true }
+
+/** @internal True if `options` ask for a pool that traces leaks. Throws NETMEM_INVALID_ARGUMENT. */
+export function traces(options: PagePoolOptions): boolean {
+  return ownOptions('createPool()', options, NAMES).traceLeaks === true
+}
 
 /**
  * A pool of `M`, made by `createPool` from a provider of one kind or by `dualPool` from either.
@@ -294,7 +302,8 @@ export class PagePool<in out M extends Netmem> {
 
   /** @internal The keeper of a page's first frag. */
   takeKeeper(page: Exactly<M>): Keeper {
-    return this.ledger.takeOut(this.#check(bits(page)))
+    const handle = bits(page)
+    return this.ledger.takeOut(this.#check(handle), handle)
   }
 
   /** @internal Puts a frag's reference; the keeper rests with the page. */
@@ -328,6 +337,17 @@ export class PagePool<in out M extends Netmem> {
     )
   }
 
+  /** @internal Lists who holds its memory, the longest first; empty without `traceLeaks`. */
+  holders(): Holder[] {
+    return this.ledger.holders(this.#isOut)
+  }
+
+  /** @internal Notes where a handle was allocated. */
+  noteAllocation(m: Exactly<M>): void {
+    const handle = bits(m)
+    this.ledger.allocated(this.#check(handle), handle)
+  }
+
   /** Its counters as they stand. */
   stats(): PagePoolStats {
     this.#collectReturned()
@@ -350,6 +370,7 @@ export class PagePool<in out M extends Netmem> {
       },
       inflight: this.inflight,
       out: this.out,
+      handles: this.out - this.ledger.heldByFrags(this.#isOut),
       copied: this.ledger.copied(),
     }
   }
@@ -376,7 +397,12 @@ export class PagePool<in out M extends Netmem> {
     this.#wake()
     this.#collectReturned()
     this.#lender?.wakeOwner()
-    if (this.inflight > 0) remindOfDestroy(promise, () => this.inflight)
+    if (this.inflight > 0) {
+      remindOfDestroy(promise, () => {
+        const { inflight, handles } = this.stats()
+        return { inflight, handles, holders: this.holders() }
+      })
+    }
     this.#finishDestroy()
     return promise
   }
@@ -479,7 +505,7 @@ export class PagePool<in out M extends Netmem> {
       this.#putSlow(handle, slot, false)
       return
     }
-    // Whoever ended with it may have passed it on, so it is not recycled.
+    // The thread has ended and cannot touch it. Released, so that the counters tell it from a put.
     const next = (handle + GENERATION_STEP) & HANDLE_MASK
     this.#state[slot] = next
     this.#releasedRefcnt++
@@ -504,6 +530,13 @@ export class PagePool<in out M extends Netmem> {
     this.#source.destroy()
     netmem.releaseHandles(this.#base, this.#state)
     this.#destroyed.finish()
+  }
+
+  /** True for a handle that is out; one that was put since names an earlier use of its slot. */
+  readonly #isOut = (handle: number): boolean => {
+    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
+    const state = this.#state[slot]
+    return state === handle || (state === SHARED && this.#references.isOf(slot, handle))
   }
 
   /** The slot of a handle that is out; throws for every other value. */

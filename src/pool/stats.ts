@@ -23,13 +23,15 @@ export interface PagePoolStats {
     readonly ring: number
     /** The ring had no room; released to the provider. */
     readonly ring_full: number
-    /** Released to the provider because somebody else might still hold it: a thread that ended with it. */
+    /** Released to the provider: a thread that ended had borrowed it and not given it back. */
     readonly released_refcnt: number
   }
   /** Held − released: what the provider has given and not got back, cache and ring included. */
   readonly inflight: number
   /** What drivers and applications have of that. */
   readonly out: number
+  /** Of `out`: bare handles, in no frag and no skb, as those have them that called `alloc()`. */
+  readonly handles: number
   /** Payloads copied out of the pool's way (rx-copybreak), in all and not yet released. */
   readonly copied: { readonly frags: number; readonly bytes: number; readonly bytesOut: number }
 }

@@ -4,7 +4,6 @@ import { ArgumentRangeError, ArgumentTypeError, type OptionNames, ownOptions } f
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { isWebAssemblyMemory } from './aligned-memory.ts'
 import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
-import { markUntransferable } from './untransferable.ts'
 
 /** Something whose `buffer` is its memory at this moment, such as a `WebAssembly.Memory`. */
 export interface BufferSource {
@@ -22,10 +21,16 @@ const NAMES: OptionNames<ExternalOptions> = { pageSize: true }
 /**
  * Provides pages of the caller's memory, from its first byte to the last whole page: any
  * ArrayBuffer, SharedArrayBuffer, view, or `WebAssembly.Memory` (which may grow meanwhile).
- * The memory stays the caller's; an ArrayBuffer is marked untransferable. `pageSize` is a power
- * of two, 256 KiB by default.
- * Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and NETMEM_DESTINATION_TOO_SMALL when not
- * even one page fits.
+ * The memory stays the caller's, who may unmap, transfer or shrink it at any time. From then on
+ * `pool.bytes()` and `frag.bytes` throw NETMEM_DESTINATION_DETACHED, and connections of the pool
+ * fail with it. Close them and destroy the pool first.
+ *
+ * @param memory Not marked untransferable, since that cannot be undone: a GPU buffer's mapped range
+ *   that was marked could not be unmapped.
+ * @param options `pageSize`: a power of two, 4 KiB to 1 GiB; 256 KiB by default.
+ * @throws NETMEM_INVALID_ARGUMENT for what is no memory.
+ * @throws NETMEM_OUT_OF_RANGE for a `pageSize` that is none.
+ * @throws NETMEM_DESTINATION_TOO_SMALL when not even one page fits.
  *
  * @example
  * ```ts
@@ -54,13 +59,16 @@ export function externalProvider(
     )
   }
   const mayMove = first instanceof ArrayBuffer && !isWebAssemblyMemory(memory)
-  const checked = checkLayout('externalProvider()', { pages, pageSize })
-  const provider = pagesOver(buffer, offset, checked, mayMove)
-  if (first instanceof ArrayBuffer) {
-    if (ArrayBuffer.isView(memory) || memory instanceof ArrayBuffer) markUntransferable(first)
-    return provider
+  const view = (slot: number): Uint8Array => {
+    const present = buffer()
+    const start = offset + slot * pageSize
+    if (!isBuffer(present) || present.byteLength < start + pageSize) throw gone()
+    return new Uint8Array(present, start, pageSize)
   }
-  return { ...provider, shared: { buffer: first, offset } }
+  const provider = pagesOver(checkLayout('externalProvider()', { pages, pageSize }), mayMove, view)
+  return first instanceof ArrayBuffer
+    ? provider
+    : { ...provider, shared: { buffer: first, offset } }
 }
 
 function bufferOf(memory: ArrayBufferLike | BufferSource): () => ArrayBufferLike {
@@ -76,5 +84,12 @@ function isBuffer(value: unknown): value is ArrayBufferLike {
   return (
     value instanceof ArrayBuffer ||
     (typeof SharedArrayBuffer === 'function' && value instanceof SharedArrayBuffer)
+  )
+}
+
+function gone(): ArgumentTypeError {
+  return new ArgumentTypeError(
+    'NETMEM_DESTINATION_DETACHED',
+    "The pool's memory was transferred, unmapped or shrunk. Destroy the pool before, and give bytes away with frag.copy(); of a WebAssembly.Memory that grows, pass the memory and not its buffer.",
   )
 }

@@ -1,15 +1,19 @@
-/** Pages in an ArrayBuffer of this thread. */
+/** Pages in ArrayBuffers of this thread. */
 
 import type { PageProvider } from '../pool/memory-provider.ts'
-import { mappedBuffer } from './aligned-memory.ts'
-import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
-import { markUntransferable } from './untransferable.ts'
+import { hostBuffers } from './host-buffers.ts'
+import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 
 /**
- * Provides pages of plain host memory, for one pool at a time. The buffer cannot be transferred:
- * the kernel writes to posted memory, whoever owns it by then.
- * Throws NETMEM_OUT_OF_RANGE, also for more memory than the process can have, and
- * NETMEM_INVALID_ARGUMENT.
+ * Provides pages of plain host memory, for one pool at a time. A page of 64 KiB or more is an
+ * ArrayBuffer of its own, up to 1,024 pages a provider and 2,048 pages a thread, so that a clone of
+ * a frag's bytes carries one page and not the pool. Larger and smaller pages share one buffer.
+ * The buffers cannot be transferred: the kernel writes to posted memory, whoever owns it by then.
+ * Give `frag.copy()` away instead.
+ *
+ * @param layout How many pages, and of which size.
+ * @throws NETMEM_OUT_OF_RANGE, also for more memory than the process can have.
+ * @throws NETMEM_INVALID_ARGUMENT for a layout that is not made of numbers.
  *
  * @example
  * ```ts
@@ -21,8 +25,12 @@ import { markUntransferable } from './untransferable.ts'
  */
 export function hostProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout('hostProvider()', layout)
-  const mapped = mappedBuffer(checked.pages * checked.pageSize)
-  const buffer = mapped ?? allocate(checked, (bytes) => new ArrayBuffer(bytes))
-  markUntransferable(buffer)
-  return pagesOver(() => buffer, 0, checked, mapped === undefined)
+  const { pages, pageSize } = checked
+  const { buffers, mayMove } = hostBuffers(checked)
+  const pagesPerBuffer = pages / buffers.length
+  return pagesOver(checked, mayMove, (slot) => {
+    const buffer = buffers[Math.floor(slot / pagesPerBuffer)]
+    if (buffer === undefined) throw new RangeError(`There is no page ${slot} of ${pages}.`)
+    return new Uint8Array(buffer, (slot % pagesPerBuffer) * pageSize, pageSize)
+  })
 }

@@ -1,4 +1,4 @@
-/** How a provider's memory is cut into pages, and the provider over memory that lies in one piece. */
+/** How a provider's memory is cut into pages, and the provider over such pages. */
 
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { MAX_SLOTS, type Page } from '../netmem.ts'
@@ -46,15 +46,11 @@ export function allocate<B>(
   }
 }
 
-/**
- * Provides the pages of `buffer()` from byte `offset`; the buffer may be another object each time,
- * as a growing WebAssembly memory's is. `mayMove` is the provider's property of that name.
- */
+/** Provides pages whose bytes are `view(slot)`. `mayMove` is the provider's property of that name. */
 export function pagesOver(
-  buffer: () => ArrayBufferLike,
-  offset: number,
   { pages, pageSize }: Required<PageLayout>,
   mayMove: boolean,
+  view: (slot: number) => Uint8Array,
 ): PageProvider {
   const { slot, ...operations } = freeSlots<Page>(pages)
   return {
@@ -63,6 +59,6 @@ export function pagesOver(
     capacity: pages,
     mayMove,
     ...operations,
-    bytes: (page) => new Uint8Array(buffer(), offset + slot(page) * pageSize, pageSize),
+    bytes: (page) => view(slot(page)),
   }
 }

@@ -21,5 +21,7 @@ import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout
 export function sharedProvider(layout: PageLayout): PageProvider {
   const checked = checkLayout('sharedProvider()', layout)
   const buffer = allocate(checked, alignedSharedBuffer)
-  return { ...pagesOver(() => buffer, 0, checked, false), shared: { buffer, offset: 0 } }
+  const { pageSize } = checked
+  const view = (slot: number): Uint8Array => new Uint8Array(buffer, slot * pageSize, pageSize)
+  return { ...pagesOver(checked, false, view), shared: { buffer, offset: 0 } }
 }

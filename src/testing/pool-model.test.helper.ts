@@ -164,12 +164,14 @@ export class PoolModel {
     this.releasedSlots = []
   }
 
-  stats(): PagePoolStats {
+  /** `inFrags`: slots that frags hold. */
+  stats(inFrags: ReadonlySet<number>): PagePoolStats {
     return {
       alloc: { ...this.#alloc },
       recycle: { ...this.#recycle },
       inflight: this.out.size + this.#cache.length + this.#ring.length,
       out: this.out.size,
+      handles: this.out.size - inFrags.size,
       copied: { ...this.#copied },
     }
   }

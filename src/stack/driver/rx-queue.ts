@@ -148,7 +148,10 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
       this.#starts[id] = start
       this.#ring.post(id, this.#map.region(m), this.#map.offset(m) + start, this.#bufferBytes)
       this.#cutAt = start + this.#bufferBytes
-      if (this.#cutAt + this.#bufferBytes > this.#pool.pageSize) this.#cutting = undefined
+      if (this.#cutAt + this.#bufferBytes > this.#pool.pageSize) {
+        this.#cutting = undefined
+        this.#cuttingKeeper = undefined
+      }
     }
     this.#ring.flush()
   }
@@ -257,6 +260,8 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
     if ((flags & RX_CONTINUES) === 0) this.#begin(m, completion)
     if (m === undefined || keeper === undefined) return
     this.#posted[id] = undefined
+    // Held here, it would hide that the packet was dropped.
+    this.#keepers[id] = undefined
     this.#free[this.#freeCount++] = id
     const packet = this.#packet
     const offset = (this.#starts[id] ?? 0) + completion.offset

@@ -108,6 +108,7 @@ export class Skb<in out M extends Netmem> {
     if (at === MAX_SKB_FRAGS) return false
     this.frags[at] = m
     this.keepers[at] = keeper
+    keeper.record.skbFrags++
     this.offsets[at] = offset
     this.lengths[at] = length
     this.fragCount = at + 1
@@ -120,6 +121,7 @@ export class Skb<in out M extends Netmem> {
     const keeper = this.keepers[at]
     if (this.#freed || keeper === undefined) throw freedAlready()
     this.keepers[at] = undefined
+    keeper.record.skbFrags--
     return keeper
   }
 
@@ -260,7 +262,9 @@ export class Skb<in out M extends Netmem> {
     const m = this.frags[at]
     const keeper = this.keepers[at]
     this.keepers[at] = undefined
-    if (m !== undefined && keeper !== undefined) this.owner.putFrag(m, keeper)
+    if (m === undefined || keeper === undefined) return
+    keeper.record.skbFrags--
+    this.owner.putFrag(m, keeper)
   }
 
   /** Gives back the first `count` frags; the others move up. */
