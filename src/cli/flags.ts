@@ -2,9 +2,11 @@
 
 /** Options of the library that a flag sets. The value that a flag without an argument stands for, if it is one. */
 const FLAGS: { readonly [option: string]: { readonly flag: string; readonly bare?: string } } = {
+  allowDowngrade: { flag: '--allow-downgrade', bare: 'true' },
   authorization: { flag: '--user' },
   connectTimeoutMs: { flag: '--connect-timeout' },
   connections: { flag: '--connections' },
+  crossOriginHeaders: { flag: '--cross-origin-header' },
   decompress: { flag: '--decompress', bare: 'true' },
   headTimeoutMs: { flag: '--stall-timeout' },
   headers: { flag: '--header' },

@@ -152,6 +152,27 @@ describe('netmem get, as asked', () => {
     assert.equal((await run([...args, '--cacert', pem])).code, 0)
   })
 
+  it('keeps headers from other origins, and out of the clear, unless told', {
+    skip: noTls,
+  }, async () => {
+    const seen: IncomingMessage[] = []
+    await using plain = await serve((request, response) => {
+      seen.push(request)
+      ranged(request, response)
+    })
+    const own = https.createServer({ ...some(certificate) }, (_request, response) => {
+      response.writeHead(302, { location: plain.url }).end()
+    })
+    await using server = await listening(own, 'https')
+    const args = ['get', server.url, '-o', '/dev/null', '-k', '-H', 'X-Key: a', '-H', 'X-B: b']
+    const refused = await run(args)
+    assert.equal(refused.code, 1)
+    assert.match(refused.err, /NETMEM_HTTP_REDIRECTS: .* use --allow-downgrade if that will do/)
+    const told = await run([...args, '--allow-downgrade', '--cross-origin-header', 'x-b'])
+    assert.equal(told.code, 0, told.err)
+    assert.deepEqual([seen[0]?.headers['x-key'], seen[0]?.headers['x-b']], [undefined, 'b'])
+  })
+
   it('reports each download when it ends', async () => {
     let asked = (): void => undefined
     const second = new Promise<void>((resolve) => {

@@ -73,6 +73,12 @@ export function getCommand(): Command {
     )
     .option('-H, --header <field>', 'send Name: value, too; may be repeated', collectHeaders)
     .option(
+      '--cross-origin-header <name>',
+      'send this -H to other origins, too, after a redirect; may be repeated (default: none)',
+      (name: string, before: readonly string[] = []) => [...before, name],
+    )
+    .option('--allow-downgrade', 'follow redirects from https: to http:')
+    .option(
       '-u, --user <name:password>',
       'log in; as part of a URL it works, too',
       argument(parseUser),

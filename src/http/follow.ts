@@ -62,7 +62,10 @@ async function redirected(
     const from = target
     target = next(url, from, location)
     if (!context.settings.allowDowngrade && isDowngrade(from, target)) {
-      throw redirects(url, `redirects from https: to ${shown(target)}, which is not encrypted`)
+      throw new HttpError(
+        'NETMEM_HTTP_REDIRECTS',
+        `${shown(url)} redirects from https: to ${shown(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
+      )
     }
     trusted &&= target.origin === url.origin
     if (trusted && target.username === '' && target.password === '') {

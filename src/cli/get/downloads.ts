@@ -31,6 +31,8 @@ export interface DownloadOptions {
   readonly pool: number
   readonly limit?: number
   readonly header?: readonly (readonly [string, string])[]
+  readonly crossOriginHeader?: readonly string[]
+  readonly allowDowngrade?: true
   readonly user?: Authorization
   readonly retries: number
   readonly onChange: 'restart' | 'fail'
@@ -98,6 +100,8 @@ export class Downloads {
       headTimeoutMs: options.stallTimeout,
       stallTimeoutMs: options.stallTimeout,
       headers: headersOf(options.header ?? []),
+      crossOriginHeaders: options.crossOriginHeader ?? [],
+      allowDowngrade: options.allowDowngrade === true,
       proxy: options.proxy,
       decompress: options.decompress === true,
       sha256: options.sha256 ?? false,
