@@ -277,15 +277,17 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return pipeTo(this, destination, options)
   }
 
-  /** Keeps the process alive while open: the default. */
+  /** Keeps the process alive while open, also while it waits for memory of the pool: the default. */
   ref(): this {
     this.#socket.ref()
+    this.#driver.referenced = true
     return this
   }
 
   /** Lets the process end although it is open. */
   unref(): this {
     this.#socket.unref()
+    this.#driver.referenced = false
     return this
   }
 

@@ -13,6 +13,7 @@ const room = 16_384
 
 /** A taker that notes when it is called. */
 class Noting implements Taker {
+  readonly referenced = false
   woken = 0
   looks = 0
   readsOn = 0

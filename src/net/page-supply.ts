@@ -7,6 +7,7 @@ import type { Page } from '../netmem.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { COPY_ALIGNMENT } from '../providers/aligned-memory.ts'
+import { DryWatch } from './dry-watch.ts'
 
 /** A page that a connection fills from `offset` on; whoever has it owns one reference of the page. */
 export interface Filling {
@@ -17,6 +18,8 @@ export interface Filling {
 
 /** A connection as its page supply knows it. */
 export interface Taker {
+  /** False if the process may end while it waits for memory. */
+  readonly referenced: boolean
   /** There may be memory again: read on. */
   memoryBack(): void
   /** Called every few milliseconds while watched; false ends the watch. */
@@ -37,6 +40,7 @@ export class PageSupply {
   /** Woken, and not yet back for their page. */
   readonly #turns = new Set<Taker>()
   #pumping = false
+  readonly #dryWatch = new DryWatch()
   readonly #watched = new Set<Taker>()
   #looking = false
 
@@ -72,8 +76,14 @@ export class PageSupply {
     // Whoever had its turn and found nothing comes first the next time.
     if (itsTurn) this.#waiting.unshift(taker)
     else this.#waiting.push(taker)
+    this.#queueChanged()
     if (!this.#pumping) this.#listen()
     return undefined
+  }
+
+  /** {@link Taker.referenced} of a connection has changed. */
+  referenceChanged(): void {
+    this.#queueChanged()
   }
 
   /** Leaves the rest of a page to the next read. The reference is the caller's to pass on or put. */
@@ -86,6 +96,7 @@ export class PageSupply {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)
     this.#turns.delete(taker)
     this.#watched.delete(taker)
+    this.#queueChanged()
   }
 
   /** Asks `taker.stillReading()` every few milliseconds until it says no. */
@@ -119,6 +130,10 @@ export class PageSupply {
     return page === undefined ? undefined : { page, keeper: this.#pool.takeKeeper(page), offset: 0 }
   }
 
+  #queueChanged(): void {
+    this.#dryWatch.keepAlive(this.#waiting.some(({ referenced }) => referenced))
+  }
+
   #listen(): void {
     this.#pumping = true
     this.#pool.notify(() => this.#pump())
@@ -136,6 +151,7 @@ export class PageSupply {
       this.#turns.add(taker)
       taker.memoryBack()
     }
+    this.#queueChanged()
     setImmediate(() =>
       setImmediate(() => {
         for (const taker of takers) this.#turns.delete(taker)

@@ -93,6 +93,7 @@ export class SocketDriver implements Reader, Taker {
   #reading = false
   #dry = false
   #discarded = false
+  #referenced = true
   #draining: { left: number; readonly enough: () => void } | undefined
   #end: { readonly error: Error | undefined } | undefined
 
@@ -415,6 +416,16 @@ export class SocketDriver implements Reader, Taker {
   }
 
   // Taker: the page supply's side.
+
+  get referenced(): boolean {
+    return this.#referenced
+  }
+
+  /** Keeps the process alive while the connection waits for memory, or lets it end. */
+  set referenced(referenced: boolean) {
+    this.#referenced = referenced
+    this.#supply.referenceChanged()
+  }
 
   memoryBack(): void {
     this.#dry = false
