@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as round } from 'node:timers/promises'
 import { createPool } from '../pool/create-pool.ts'
 import { PageFrag } from '../pool/frag.ts'
+import { FragAccount } from '../pool/frag-account.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { endAll, until } from './harness.test.helper.ts'
@@ -14,11 +15,16 @@ const room = 16_384
 /** A taker that notes when it is called. */
 class Noting implements Taker {
   readonly referenced = false
+  readonly account = new FragAccount()
+  copyRoom = 0
   woken = 0
   looks = 0
   readsOn = 0
   memoryBack(): void {
     this.woken++
+  }
+  copyRoomBack(): void {
+    this.copyRoom++
   }
   stillReading(): boolean {
     this.looks++

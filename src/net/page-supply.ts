@@ -4,6 +4,8 @@
  */
 
 import type { Page } from '../netmem.ts'
+import { RX_COPYBREAK } from '../pool/frag.ts'
+import { COPY_OVERHEAD, type FragAccount } from '../pool/frag-account.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { COPY_ALIGNMENT } from '../providers/aligned-memory.ts'
@@ -20,14 +22,23 @@ export interface Filling {
 export interface Taker {
   /** False if the process may end while it waits for memory. */
   readonly referenced: boolean
-  /** There may be memory again: read on. */
+  /** Bytes that its frags hold. */
+  readonly account: FragAccount
+  /** There may be a page again: read on. */
   memoryBack(): void
+  /** Copies may be made again: read on. */
+  copyRoomBack(): void
   /** Called every few milliseconds while watched; false ends the watch. */
   stillReading(): boolean
 }
 
 /** A round of the event loop would do, but asking for one keeps the loop from sleeping between reads. */
 const LOOK_MS = 5
+
+/** Bytes that a connection may hold and still read, while it or another one waits for a page. */
+const HELD_WHILE_DRY = 64 * 1024
+/** What the next read may need if it is copied. */
+const ONE_COPY = RX_COPYBREAK + COPY_OVERHEAD
 
 export class PageSupply {
   readonly #pool: PagePool<Page>
@@ -41,6 +52,8 @@ export class PageSupply {
   readonly #turns = new Set<Taker>()
   #pumping = false
   readonly #dryWatch = new DryWatch()
+  /** Those that may not read because there are too many copies. */
+  readonly #copyWaiters = new Set<Taker>()
   readonly #watched = new Set<Taker>()
   #looking = false
 
@@ -61,11 +74,44 @@ export class PageSupply {
 
   /** A page with room for `room` bytes, one reference of which is the caller's; `undefined` where others wait for memory. */
   takeFree(room: number): Filling | undefined {
-    const rest = this.#takeRest(room)
-    if (rest !== undefined) return rest
-    // Pages that whoever has been woken is about to come for are not free.
-    const free = this.#waiting.length === 0 && this.#pool.available > this.#turns.size
-    return free ? this.#fresh() : undefined
+    return this.#takeRest(room) ?? (this.#hasFree ? this.#fresh() : undefined)
+  }
+
+  /** True if a page is there that no connection waits for. Pages reserved for woken connections are not free. */
+  get #hasFree(): boolean {
+    return this.#waiting.length === 0 && this.#pool.available > this.#turns.size
+  }
+
+  /** True if a read that fits a small buffer may be copied rather than put into a page. */
+  get mayCopy(): boolean {
+    return this.#pool.ledger.copyRoom >= ONE_COPY
+  }
+
+  /**
+   * True if `taker` may read into its small buffer, of which a frag has to be made. A connection
+   * that holds nothing always may, whatever the others hold. Otherwise there has to be room for a
+   * copy, within the connection's budget while connections wait for pages, or a page.
+   * `dry` says that it waits for one itself.
+   */
+  mayRead(taker: Taker, dry: boolean): boolean {
+    const { held } = taker.account
+    if (held === 0) return true
+    const { mayCopy } = this
+    const inBudget = held + RX_COPYBREAK <= HELD_WHILE_DRY || (!dry && this.#waiting.length === 0)
+    if (mayCopy && inBudget) return true
+    if (this.#turns.has(taker) || (!dry && this.#hasFree)) return true
+    if (!mayCopy) {
+      this.#copyWaiters.add(taker)
+      this.#pool.ledger.onCopyDropped = this.#copyDropped
+    }
+    return false
+  }
+
+  /** Adds a taker that may not read to the queue for memory. */
+  wait(taker: Taker): void {
+    this.#waiting.push(taker)
+    this.#queueChanged()
+    if (!this.#pumping) this.#listen()
   }
 
   /** As {@link takeFree}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
@@ -96,6 +142,7 @@ export class PageSupply {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)
     this.#turns.delete(taker)
     this.#watched.delete(taker)
+    this.#copyWaiters.delete(taker)
     this.#queueChanged()
   }
 
@@ -128,6 +175,18 @@ export class PageSupply {
     if (this.#pool.destroyed) return undefined
     const page = this.#pool.alloc()
     return page === undefined ? undefined : { page, keeper: this.#pool.takeKeeper(page), offset: 0 }
+  }
+
+  /** Wakes as many as may make a copy now: each asks again after one. */
+  readonly #copyDropped = (): void => {
+    let room = this.#pool.ledger.copyRoom
+    for (const taker of this.#copyWaiters) {
+      room -= ONE_COPY
+      if (room < 0) return
+      this.#copyWaiters.delete(taker)
+      taker.copyRoomBack()
+    }
+    if (this.#copyWaiters.size === 0) this.#pool.ledger.onCopyDropped = undefined
   }
 
   #queueChanged(): void {
