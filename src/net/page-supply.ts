@@ -51,7 +51,8 @@ export class PageSupply {
   /** Woken, and not yet back for their page. */
   readonly #turns = new Set<Taker>()
   #pumping = false
-  readonly #dryWatch = new DryWatch()
+  #returns = 0
+  readonly #dryWatch: DryWatch
   /** Those that may not read because there are too many copies. */
   readonly #copyWaiters = new Set<Taker>()
   readonly #watched = new Set<Taker>()
@@ -70,6 +71,7 @@ export class PageSupply {
 
   private constructor(pool: PagePool<Page>) {
     this.#pool = pool
+    this.#dryWatch = new DryWatch(pool)
   }
 
   /** A page with room for `room` bytes, one reference of which is the caller's; `undefined` where others wait for memory. */
@@ -146,6 +148,11 @@ export class PageSupply {
     this.#queueChanged()
   }
 
+  /** Goes up when memory comes back that connections wait for. */
+  get returns(): number {
+    return this.#returns
+  }
+
   /** Asks `taker.stillReading()` every few milliseconds until it says no. */
   watch(taker: Taker): void {
     this.#watched.add(taker)
@@ -179,6 +186,8 @@ export class PageSupply {
 
   /** Wakes as many as may make a copy now: each asks again after one. */
   readonly #copyDropped = (): void => {
+    this.#returns++
+    this.#dryWatch.cameBack()
     let room = this.#pool.ledger.copyRoom
     for (const taker of this.#copyWaiters) {
       room -= ONE_COPY
@@ -190,7 +199,11 @@ export class PageSupply {
   }
 
   #queueChanged(): void {
-    this.#dryWatch.keepAlive(this.#waiting.some(({ referenced }) => referenced))
+    const waiting = this.#waiting
+    this.#dryWatch.update(
+      waiting.length,
+      waiting.some(({ referenced }) => referenced),
+    )
   }
 
   #listen(): void {
@@ -204,6 +217,8 @@ export class PageSupply {
    * not come leaves its page to the next.
    */
   #pump(): void {
+    this.#returns++
+    this.#dryWatch.cameBack()
     const unclaimed = Math.max(0, this.#pool.available - this.#turns.size)
     const takers = this.#waiting.splice(0, this.#pool.destroyed ? Infinity : unclaimed)
     for (const taker of takers) {
