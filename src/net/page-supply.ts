@@ -211,6 +211,22 @@ export class PageSupply {
     this.#pool.notify(() => this.#pump())
   }
 
+  /** The next takers: those that hold no more than their share first, the longest waiting before the others. */
+  #dequeue(count: number): readonly Taker[] {
+    const waiting = this.#waiting
+    const { capacity, pageSize } = this.#pool
+    const share = Math.max(HELD_WHILE_DRY, (capacity * pageSize) / waiting.length)
+    const next = new Set<Taker>()
+    for (const mostHeld of [share, Infinity]) {
+      for (const taker of waiting) {
+        if (next.size >= count) break
+        if (taker.account.held <= mostHeld) next.add(taker)
+      }
+    }
+    this.#waiting = waiting.filter((taker) => !next.has(taker))
+    return [...next]
+  }
+
   /**
    * Wakes as many as there are pages, the longest waiting first. A woken connection may turn out to
    * have nothing to read: after two rounds of the event loop, when each has been read, whoever has
@@ -220,7 +236,7 @@ export class PageSupply {
     this.#returns++
     this.#dryWatch.cameBack()
     const unclaimed = Math.max(0, this.#pool.available - this.#turns.size)
-    const takers = this.#waiting.splice(0, this.#pool.destroyed ? Infinity : unclaimed)
+    const takers = this.#dequeue(this.#pool.destroyed ? Infinity : unclaimed)
     for (const taker of takers) {
       this.#turns.add(taker)
       taker.memoryBack()
