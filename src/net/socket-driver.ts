@@ -26,6 +26,7 @@ import { FullReads } from './full-reads.ts'
 import { type LowWater, LowWaterMark } from './low-water.ts'
 import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
+import type { Resettable } from './reset-watch.ts'
 import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
 import { Transfer } from './transfer.ts'
 
@@ -55,7 +56,7 @@ const READ_AHEAD_FRAGS = 64
 /** Node.js keeps 50 bytes for each buffer that is posted in place of another, until the socket closes. */
 const MAX_REPOSTS = 1000
 
-export class SocketDriver implements Reader, Taker {
+export class SocketDriver implements Reader, Resettable, Taker {
   /** What frags are received from, for leak reports: set before anything is. */
   label: string | undefined
   readonly account: FragAccount = new FragAccount()
@@ -96,6 +97,8 @@ export class SocketDriver implements Reader, Taker {
   #dry = false
   #discarded = false
   #referenced = true
+  /** What is left in the kernel is all that will come. */
+  #peerGone = false
   #draining: { left: number; readonly enough: () => void } | undefined
   #end: { readonly error: Error | undefined } | undefined
 
@@ -286,6 +289,17 @@ export class SocketDriver implements Reader, Taker {
     this.#draining = { left: bytes, enough }
     this.#reading = true
     this.#reads?.resume()
+  }
+
+  // Resettable: for a connection that nobody reads.
+
+  get reading(): boolean {
+    return this.#reading
+  }
+
+  readToEnd(): void {
+    this.#peerGone = true
+    this.#readOn()
   }
 
   // Reader: the socket's side.
@@ -623,12 +637,11 @@ export class SocketDriver implements Reader, Taker {
     if (this.#end !== undefined) return false
     // Needs no memory of the pool.
     if (this.#transfer !== undefined || this.#viewer !== undefined) return true
-    return (
+    const ahead =
       this.#streaming &&
       this.#queue.bytes < Math.min(READ_AHEAD_BYTES, this.#pool.pageSize) &&
-      this.#queue.length < READ_AHEAD_FRAGS &&
-      this.#hasMemory()
-    )
+      this.#queue.length < READ_AHEAD_FRAGS
+    return (ahead || this.#peerGone) && this.#hasMemory()
   }
 
   /** True if there is memory for what the next read brings. If not, reading goes on when some came back. */
