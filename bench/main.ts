@@ -22,6 +22,7 @@ import { poolCost } from './pool-cost.ts'
 import { merged, resultsJson, table } from './report.ts'
 import { slowConsumer } from './slow-consumer.ts'
 import { stack } from './stack.ts'
+import { stalledClients } from './stalled-clients.ts'
 import { tls } from './tls.ts'
 
 const PAIRS = 7
@@ -34,6 +35,7 @@ const figures: readonly Figure[] = [
   slowConsumer,
   heldMessages,
   connections,
+  stalledClients,
   poolCost,
   pageSize,
   stack,

@@ -22,6 +22,7 @@ export {
 export { type Exactly, isNetIov, isPage, type NetIov, type Netmem, type Page } from './netmem.ts'
 export { type AttachedPool, attach } from './pool/attached-pool.ts'
 export { createPool, dualPool } from './pool/create-pool.ts'
+export type { DryReport } from './pool/dry-report.ts'
 export {
   type DeviceFrag,
   type Frag,

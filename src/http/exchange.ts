@@ -2,6 +2,7 @@
 
 import { ConnectionError, isNetmemError } from '../errors.ts'
 import { connect } from '../net/index.ts'
+import { PageSupply } from '../net/page-supply.ts'
 import type { Viewer } from '../net/socket-driver.ts'
 import type { Page } from '../netmem.ts'
 import type { HostFrag } from '../pool/frag.ts'
@@ -9,7 +10,7 @@ import type { PagePool } from '../pool/page-pool.ts'
 import type { Abortion } from './abortion.ts'
 import { type Body, bodyOf } from './body.ts'
 import { framingOf, staysOpen } from './framing.ts'
-import { protocolError } from './http-error.ts'
+import { dryTimeout, protocolError } from './http-error.ts'
 import { type RequestFields, serialiseGet, shown } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { Settings } from './settings.ts'
@@ -104,6 +105,8 @@ class Attempt implements Exchange, Viewer, Impatient {
   readonly #takeWhole: TakeWhole | undefined
   #parser: HeadParser
   #interim = 0
+  /** Times that memory had come back to the pool at the last look. */
+  #returns = 0
   #head: ResponseHead | undefined
   #body: Body | undefined
   #staysOpen = false
@@ -190,16 +193,25 @@ class Attempt implements Exchange, Viewer, Impatient {
   }
 
   expired(limitMs: number): void {
+    const { pool } = this.#context
+    if (this.#head !== undefined && pool.available === 0) {
+      this.#wire.connection.destroy(dryTimeout(pool, limitMs))
+      return
+    }
     const what =
       this.#head === undefined && this.heard ? 'did not finish its head in' : 'sent nothing for'
     const message = `${shown(this.url)} ${what} ${limitMs} ms.`
     this.#wire.connection.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
   }
 
-  /** A consumer that holds all pages keeps its own connection waiting. */
-  get excused(): boolean {
+  /** A dry pool keeps the server waiting: as long as memory comes back, that is no stall. */
+  excuses(): boolean {
     const { pool } = this.#context
-    return pool.destroyed || pool.available === 0
+    if (pool.available > 0) return false
+    const { returns } = PageSupply.of(pool)
+    const goesOn = pool.destroyed || returns !== this.#returns
+    this.#returns = returns
+    return goesOn
   }
 
   #parse(bytes: Uint8Array): number {
@@ -234,6 +246,7 @@ class Attempt implements Exchange, Viewer, Impatient {
       at = bytes.byteLength
     } else {
       wire.watch.pause()
+      this.#returns = PageSupply.of(this.#context.pool).returns
       const { stallTimeoutMs } = this.#context.settings
       this.#body = new WatchedBody(bodyOf(wire, framing), wire.watch, stallTimeoutMs)
     }

@@ -53,7 +53,10 @@ export interface GetOptions {
   readonly connectTimeoutMs?: number
   /** From the request to the end of the response's head; 60,000 by default. */
   readonly headTimeoutMs?: number
-  /** Without a byte of the body; 60,000 by default. The time that a consumer takes does not count. */
+  /**
+   * Without a byte of the body; 60,000 by default. The time that `onFrag` takes does not count. The
+   * time that the transfer waits for memory of its pool does, while none comes back.
+   */
   readonly stallTimeoutMs?: number
   /**
    * Attempts after the first one, for transfers that break and servers that are busy: 0 to 1000;

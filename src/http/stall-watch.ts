@@ -8,8 +8,8 @@
 export interface Impatient {
   /** The limit was exceeded. */
   expired(limitMs: number): void
-  /** Whether it is somebody else's fault at the moment. */
-  readonly excused: boolean
+  /** True if the server was kept waiting since the last look, by a consumer that goes on. */
+  excuses(): boolean
 }
 
 export class StallWatch {
@@ -72,7 +72,7 @@ export class StallWatch {
 
   #look(): void {
     const left = this.#since + this.#limitMs - performance.now()
-    if (!this.#waiting || this.#owner?.excused === true) {
+    if (!this.#waiting || this.#owner?.excuses() === true) {
       this.touch()
       this.#arm(this.#limitMs)
     } else if (left >= 1) {

@@ -7,15 +7,16 @@ import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type * as Undici from 'undici'
 import { ArgumentTypeError, ConnectionError } from '../errors.ts'
+import { ChunkFrags } from '../net/chunk-frags.ts'
 import { unlessAborted } from '../net/interruption.ts'
 import type { Page } from '../netmem.ts'
-import { type HostFrag, pageFrag } from '../pool/frag.ts'
+import type { HostFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { type Body, endedEarly } from './body.ts'
 import type { Context, Exchange } from './exchange.ts'
 import { framingOf } from './framing.ts'
 import { HeaderList } from './header-list.ts'
-import { HttpError, protocolError } from './http-error.ts'
+import { dryTimeout, HttpError, protocolError } from './http-error.ts'
 import { proxyFor } from './proxy.ts'
 import { type RequestFields, requestFields, shown } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -80,7 +81,15 @@ export async function undiciExchange(
   const framing = framingOf(head)
   const decoded = coded ? decodedBy(response.body, head) : response.body
   const length = decoded === response.body && framing.kind === 'length' ? framing.bytes : undefined
-  const body = new CopiedBody(decoded, response.body, length, pool, url, abortion.signal)
+  const body = new CopiedBody(
+    decoded,
+    response.body,
+    length,
+    pool,
+    url,
+    abortion.signal,
+    settings.stallTimeoutMs,
+  )
   let ended = false
   return {
     head: decoded === response.body ? head : withoutCoding(head),
@@ -176,6 +185,8 @@ class CopiedBody implements Body {
   readonly length: number | undefined
   readonly #chunks: AsyncIterator<unknown>
   readonly #pool: PagePool<Page>
+  readonly #frags: ChunkFrags
+  readonly #stallTimeoutMs: number
   readonly #url: URL
   readonly #signal: AbortSignal
   readonly #decoded: Readable
@@ -190,8 +201,11 @@ class CopiedBody implements Body {
     pool: PagePool<Page>,
     url: URL,
     signal: AbortSignal,
+    stallTimeoutMs: number,
   ) {
     this.length = length
+    this.#frags = new ChunkFrags(pool)
+    this.#stallTimeoutMs = stallTimeoutMs
     this.#decoded = decoded
     this.#chunks = decoded.iterator({ destroyOnReturn: false })
     this.#pool = pool
@@ -218,15 +232,13 @@ class CopiedBody implements Body {
 
   async next(): Promise<HostFrag | undefined> {
     if (await this.atEnd()) return undefined
-    let page = this.#pool.alloc()
-    while (page === undefined) {
-      // Memory may never come back.
-      await unlessAborted(this.#pool.whenAvailable(), this.#signal)
-      page = this.#pool.alloc()
+    let frag = this.#frags.take(this.#chunk)
+    while (frag === undefined) {
+      await this.#untilAvailable()
+      frag = this.#frags.take(this.#chunk)
     }
-    const part = this.#take(this.#pool.pageSize)
-    this.#pool.bytes(page).set(part)
-    return pageFrag(this.#pool, page, 0, part.byteLength)
+    this.#take(frag.length)
+    return frag
   }
 
   async atEnd(): Promise<boolean> {
@@ -245,7 +257,23 @@ class CopiedBody implements Body {
   dropPresent(): void {}
 
   drop(): void {
+    this.#frags.end()
     this.#decoded.on('error', () => {}).destroy()
+  }
+
+  /** Waits for memory, which may never come back. */
+  async #untilAvailable(): Promise<void> {
+    const limit = this.#stallTimeoutMs
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(dryTimeout(this.#pool, limit)), limit)
+    })
+    try {
+      const available = unlessAborted(this.#frags.whenAvailable(), this.#signal)
+      await Promise.race([available, timeout])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #take(limit: number): Uint8Array {

@@ -13,6 +13,7 @@ import type { ConnectionOptions } from './connection-options.ts'
 import { unlessMoved } from './destination.ts'
 import { type PipeOptions, pipeTo } from './pipe.ts'
 import { onPeersEnd, type PostedReads, reset } from './posted-reads.ts'
+import { watchForReset } from './reset-watch.ts'
 import type { ByteDestination } from './sink.ts'
 import type { SocketDriver } from './socket-driver.ts'
 import type { TlsInfo } from './tls-info.ts'
@@ -120,6 +121,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
         resolve()
       })
     })
+    watchForReset(socket, driver)
     this.#configure(options)
     // Many connections may share a signal, which is no leak.
     if (signal !== undefined) setMaxListeners(0, signal)
@@ -264,7 +266,11 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return this.#state
   }
 
-  /** Resolves when the socket is closed, in whichever way; {@link state} says which. */
+  /**
+   * Resolves when the socket is closed, in whichever way; {@link state} says which. Linux tells of a
+   * TCP or TLS peer's reset within about a second also while nobody receives, if the pool has memory
+   * for what came before it. A Unix socket's reset, and other systems', take a call that receives.
+   */
   get closed(): Promise<void> {
     return this.#closed
   }
@@ -277,15 +283,17 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     return pipeTo(this, destination, options)
   }
 
-  /** Keeps the process alive while open: the default. */
+  /** Keeps the process alive while open, also while it waits for memory of the pool: the default. */
   ref(): this {
     this.#socket.ref()
+    this.#driver.referenced = true
     return this
   }
 
   /** Lets the process end although it is open. */
   unref(): this {
     this.#socket.unref()
+    this.#driver.referenced = false
     return this
   }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as round } from 'node:timers/promises'
 import { createPool } from '../pool/create-pool.ts'
-import { PageFrag } from '../pool/frag.ts'
+import { copiedFrag, PageFrag } from '../pool/frag.ts'
+import { FragAccount } from '../pool/frag-account.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { endAll, until } from './harness.test.helper.ts'
@@ -13,11 +14,17 @@ const room = 16_384
 
 /** A taker that notes when it is called. */
 class Noting implements Taker {
+  readonly referenced = false
+  readonly account = new FragAccount()
+  copyRoom = 0
   woken = 0
   looks = 0
   readsOn = 0
   memoryBack(): void {
     this.woken++
+  }
+  copyRoomBack(): void {
+    this.copyRoom++
   }
   stillReading(): boolean {
     this.looks++
@@ -60,6 +67,45 @@ test('who waits is woken in turn, and nobody comes in between', async () => {
   put(filling)
   supply.leaveQueue(first)
   supply.leaveQueue(second)
+  await endAll(pool)
+})
+
+test('who holds more than its share is woken after those that do not', async () => {
+  const { pool, supply, put } = setUp(1)
+  const [greedy, modest] = [new Noting(), new Noting()]
+  greedy.account.charge(2 * pool.capacity * pageSize)
+  let filling = some(supply.take(new Noting(), room))
+  for (const taker of [greedy, modest]) assert.equal(supply.take(taker, room), undefined)
+  put(filling)
+  assert.deepEqual([greedy.woken, modest.woken], [0, 1])
+  filling = some(supply.take(modest, room))
+  put(filling)
+  await until(() => greedy.woken === 1, 'then it is woken, too')
+  put(some(supply.take(greedy, room)))
+  await endAll(pool)
+})
+
+test('who may not copy is told when copies have been released, one for each that fits', async () => {
+  const { pool, supply } = setUp(1)
+  const takers = [new Noting(), new Noting(), new Noting()]
+  const copies = Array.from({ length: 3 }, () => copiedFrag(pool, new Uint8Array(room)))
+  const filling = some(supply.takeFree(room))
+  for (const taker of takers) {
+    assert.equal(supply.mayRead(taker, false), true, 'it holds nothing')
+    taker.account.charge(1)
+    assert.equal(supply.mayRead(taker, false), false)
+  }
+  copies.pop()?.release()
+  assert.deepEqual(
+    takers.map(({ copyRoom }) => copyRoom),
+    [1, 0, 0],
+  )
+  for (const copy of copies) copy.release()
+  assert.deepEqual(
+    takers.map(({ copyRoom }) => copyRoom),
+    [1, 1, 1],
+  )
+  pool.putFrag(filling.page, filling.keeper)
   await endAll(pool)
 })
 

@@ -4,9 +4,12 @@
  */
 
 import type { Page } from '../netmem.ts'
+import { RX_COPYBREAK } from '../pool/frag.ts'
+import { COPY_OVERHEAD, type FragAccount } from '../pool/frag-account.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { COPY_ALIGNMENT } from '../providers/aligned-memory.ts'
+import { DryWatch } from './dry-watch.ts'
 
 /** A page that a connection fills from `offset` on; whoever has it owns one reference of the page. */
 export interface Filling {
@@ -17,14 +20,25 @@ export interface Filling {
 
 /** A connection as its page supply knows it. */
 export interface Taker {
-  /** There may be memory again: read on. */
+  /** False if the process may end while it waits for memory. */
+  readonly referenced: boolean
+  /** Bytes that its frags hold. */
+  readonly account: FragAccount
+  /** There may be a page again: read on. */
   memoryBack(): void
+  /** Copies may be made again: read on. */
+  copyRoomBack(): void
   /** Called every few milliseconds while watched; false ends the watch. */
   stillReading(): boolean
 }
 
 /** A round of the event loop would do, but asking for one keeps the loop from sleeping between reads. */
 const LOOK_MS = 5
+
+/** Bytes that a connection may hold and still read, while it or another one waits for a page. */
+const HELD_WHILE_DRY = 64 * 1024
+/** What the next read may need if it is copied. */
+const ONE_COPY = RX_COPYBREAK + COPY_OVERHEAD
 
 export class PageSupply {
   readonly #pool: PagePool<Page>
@@ -37,6 +51,10 @@ export class PageSupply {
   /** Woken, and not yet back for their page. */
   readonly #turns = new Set<Taker>()
   #pumping = false
+  #returns = 0
+  readonly #dryWatch: DryWatch
+  /** Those that may not read because there are too many copies. */
+  readonly #copyWaiters = new Set<Taker>()
   readonly #watched = new Set<Taker>()
   #looking = false
 
@@ -53,15 +71,49 @@ export class PageSupply {
 
   private constructor(pool: PagePool<Page>) {
     this.#pool = pool
+    this.#dryWatch = new DryWatch(pool)
   }
 
   /** A page with room for `room` bytes, one reference of which is the caller's; `undefined` where others wait for memory. */
   takeFree(room: number): Filling | undefined {
-    const rest = this.#takeRest(room)
-    if (rest !== undefined) return rest
-    // Pages that whoever has been woken is about to come for are not free.
-    const free = this.#waiting.length === 0 && this.#pool.available > this.#turns.size
-    return free ? this.#fresh() : undefined
+    return this.#takeRest(room) ?? (this.#hasFree ? this.#fresh() : undefined)
+  }
+
+  /** True if a page is there that no connection waits for. Pages reserved for woken connections are not free. */
+  get #hasFree(): boolean {
+    return this.#waiting.length === 0 && this.#pool.available > this.#turns.size
+  }
+
+  /** True if a read that fits a small buffer may be copied rather than put into a page. */
+  get mayCopy(): boolean {
+    return this.#pool.ledger.copyRoom >= ONE_COPY
+  }
+
+  /**
+   * True if `taker` may read into its small buffer, of which a frag has to be made. A connection
+   * that holds nothing always may, whatever the others hold. Otherwise there has to be room for a
+   * copy, within the connection's budget while connections wait for pages, or a page.
+   * `dry` says that it waits for one itself.
+   */
+  mayRead(taker: Taker, dry: boolean): boolean {
+    const { held } = taker.account
+    if (held === 0) return true
+    const { mayCopy } = this
+    const inBudget = held + RX_COPYBREAK <= HELD_WHILE_DRY || (!dry && this.#waiting.length === 0)
+    if (mayCopy && inBudget) return true
+    if (this.#turns.has(taker) || (!dry && this.#hasFree)) return true
+    if (!mayCopy) {
+      this.#copyWaiters.add(taker)
+      this.#pool.ledger.onCopyDropped = this.#copyDropped
+    }
+    return false
+  }
+
+  /** Adds a taker that may not read to the queue for memory. */
+  wait(taker: Taker): void {
+    this.#waiting.push(taker)
+    this.#queueChanged()
+    if (!this.#pumping) this.#listen()
   }
 
   /** As {@link takeFree}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
@@ -72,8 +124,14 @@ export class PageSupply {
     // Whoever had its turn and found nothing comes first the next time.
     if (itsTurn) this.#waiting.unshift(taker)
     else this.#waiting.push(taker)
+    this.#queueChanged()
     if (!this.#pumping) this.#listen()
     return undefined
+  }
+
+  /** {@link Taker.referenced} of a connection has changed. */
+  referenceChanged(): void {
+    this.#queueChanged()
   }
 
   /** Leaves the rest of a page to the next read. The reference is the caller's to pass on or put. */
@@ -86,6 +144,13 @@ export class PageSupply {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)
     this.#turns.delete(taker)
     this.#watched.delete(taker)
+    this.#copyWaiters.delete(taker)
+    this.#queueChanged()
+  }
+
+  /** Goes up when memory comes back that connections wait for. */
+  get returns(): number {
+    return this.#returns
   }
 
   /** Asks `taker.stillReading()` every few milliseconds until it says no. */
@@ -119,9 +184,47 @@ export class PageSupply {
     return page === undefined ? undefined : { page, keeper: this.#pool.takeKeeper(page), offset: 0 }
   }
 
+  /** Wakes as many as may make a copy now: each asks again after one. */
+  readonly #copyDropped = (): void => {
+    this.#returns++
+    this.#dryWatch.cameBack()
+    let room = this.#pool.ledger.copyRoom
+    for (const taker of this.#copyWaiters) {
+      room -= ONE_COPY
+      if (room < 0) return
+      this.#copyWaiters.delete(taker)
+      taker.copyRoomBack()
+    }
+    if (this.#copyWaiters.size === 0) this.#pool.ledger.onCopyDropped = undefined
+  }
+
+  #queueChanged(): void {
+    const waiting = this.#waiting
+    this.#dryWatch.update(
+      waiting.length,
+      waiting.some(({ referenced }) => referenced),
+    )
+  }
+
   #listen(): void {
     this.#pumping = true
     this.#pool.notify(() => this.#pump())
+  }
+
+  /** The next takers: those that hold no more than their share first, the longest waiting before the others. */
+  #dequeue(count: number): readonly Taker[] {
+    const waiting = this.#waiting
+    const { capacity, pageSize } = this.#pool
+    const share = Math.max(HELD_WHILE_DRY, (capacity * pageSize) / waiting.length)
+    const next = new Set<Taker>()
+    for (const mostHeld of [share, Infinity]) {
+      for (const taker of waiting) {
+        if (next.size >= count) break
+        if (taker.account.held <= mostHeld) next.add(taker)
+      }
+    }
+    this.#waiting = waiting.filter((taker) => !next.has(taker))
+    return [...next]
   }
 
   /**
@@ -130,12 +233,15 @@ export class PageSupply {
    * not come leaves its page to the next.
    */
   #pump(): void {
+    this.#returns++
+    this.#dryWatch.cameBack()
     const unclaimed = Math.max(0, this.#pool.available - this.#turns.size)
-    const takers = this.#waiting.splice(0, this.#pool.destroyed ? Infinity : unclaimed)
+    const takers = this.#dequeue(this.#pool.destroyed ? Infinity : unclaimed)
     for (const taker of takers) {
       this.#turns.add(taker)
       taker.memoryBack()
     }
+    this.#queueChanged()
     setImmediate(() =>
       setImmediate(() => {
         for (const taker of takers) this.#turns.delete(taker)

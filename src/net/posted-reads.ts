@@ -103,6 +103,12 @@ function isGone(socket: net.Socket, handle: Handle): boolean {
   return handle.getpeername !== undefined && handle.getpeername({}) === -constants.errno.ENOTCONN
 }
 
+/** True if the peer of a socket that is not being read has reset it, as far as Linux tells. */
+export function isReset(socket: net.Socket): boolean {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  return isHandle(handle) && isGone(socket, handle)
+}
+
 function isHandle(value: unknown): value is Handle {
   return (
     typeof value === 'object' &&

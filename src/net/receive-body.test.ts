@@ -67,7 +67,7 @@ for (const chunked of [false, true]) {
         for await (const frag of receiveBody(request, pool)) {
           at += frag.length
           held.push(frag)
-          assert.ok(frag.length === pool.pageSize || at === total)
+          assert.ok(frag.length <= pool.pageSize)
           // Some are held for a while, so that the pool is dry now and then.
           if (held.length === 4) {
             await turns()

@@ -4,9 +4,10 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { ArgumentRangeError, ArgumentTypeError, ConnectionError, isNetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
-import { type HostFrag, pageFrag } from '../pool/frag.ts'
+import type { HostFrag } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { invalid } from './arguments.ts'
+import { ChunkFrags } from './chunk-frags.ts'
 import { connectionError } from './connection-error.ts'
 import { destinationView, goneMeanwhile } from './destination.ts'
 
@@ -19,8 +20,8 @@ import { destinationView, goneMeanwhile } from './destination.ts'
  * Rejects with NETMEM_DESTINATION_TOO_SMALL (at once where `Content-Length` says so) or
  * NETMEM_DESTINATION_DETACHED, and leaves answering to the caller.
  *
- * Through a pool: yields frags of full pages, the last one shorter, and stops reading from the
- * client while the pool is dry. Either way NETMEM_ENDED_EARLY when the client breaks off. Whoever
+ * Through a pool: yields what has arrived as frags of at most a page, so that it holds no memory
+ * while it waits for the client, and stops reading from the client while the pool is dry. Either way NETMEM_ENDED_EARLY when the client breaks off. Whoever
  * leaves a body unread answers with `Connection: close`, or destroys the request.
  *
  * @example
@@ -79,34 +80,21 @@ async function* bodyFrags(
   pool: PagePool<Page>,
 ): AsyncGenerator<HostFrag, void, void> {
   checkRequest(request)
-  let page: Page | undefined
-  let filled = 0
+  const frags = new ChunkFrags(pool)
   try {
     for await (const chunk of chunksOf(request)) {
       for (let at = 0; at < chunk.byteLength; ) {
-        while (page === undefined) {
-          page = pool.alloc()
-          if (page === undefined) await pool.whenAvailable()
-        }
-        const bytes = Math.min(chunk.byteLength - at, pool.pageSize - filled)
-        pool.bytes(page).set(chunk.subarray(at, at + bytes), filled)
-        at += bytes
-        filled += bytes
-        if (filled === pool.pageSize) {
-          const full = page
-          page = undefined
-          filled = 0
-          yield pageFrag(pool, full)
+        const frag = frags.take(chunk.subarray(at))
+        if (frag === undefined) {
+          await frags.whenAvailable()
+        } else {
+          at += frag.length
+          yield frag
         }
       }
     }
-    if (page !== undefined && filled > 0) {
-      const last = page
-      page = undefined
-      yield pageFrag(pool, last, 0, filled)
-    }
   } finally {
-    if (page !== undefined) pool.put(page)
+    frags.end()
   }
 }
 

@@ -15,6 +15,7 @@
 import { ConnectionError, isNetmemError, LifetimeError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag, traceDelivery } from '../pool/frag.ts'
+import { FragAccount } from '../pool/frag-account.ts'
 import type { Keeper } from '../pool/frag-ledger.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { busyPoll } from './busy-poll.ts'
@@ -25,6 +26,7 @@ import { FullReads } from './full-reads.ts'
 import { type LowWater, LowWaterMark } from './low-water.ts'
 import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
+import type { Resettable } from './reset-watch.ts'
 import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
 import { Transfer } from './transfer.ts'
 
@@ -54,9 +56,10 @@ const READ_AHEAD_FRAGS = 64
 /** Node.js keeps 50 bytes for each buffer that is posted in place of another, until the socket closes. */
 const MAX_REPOSTS = 1000
 
-export class SocketDriver implements Reader, Taker {
+export class SocketDriver implements Reader, Resettable, Taker {
   /** What frags are received from, for leak reports: set before anything is. */
   label: string | undefined
+  readonly account: FragAccount = new FragAccount()
   readonly #pool: PagePool<Page>
   readonly #supply: PageSupply
   #small: Uint8Array
@@ -93,6 +96,9 @@ export class SocketDriver implements Reader, Taker {
   #reading = false
   #dry = false
   #discarded = false
+  #referenced = true
+  /** What is left in the kernel is all that will come. */
+  #peerGone = false
   #draining: { left: number; readonly enough: () => void } | undefined
   #end: { readonly error: Error | undefined } | undefined
 
@@ -236,16 +242,16 @@ export class SocketDriver implements Reader, Taker {
   /** A frag that holds `bytes`: in a page while there is one, otherwise a copy. */
   intoPage(bytes: Uint8Array): HostFrag {
     const filling = this.#supply.takeFree(bytes.byteLength)
-    if (filling === undefined) return copiedFrag(this.#pool, bytes)
+    if (filling === undefined) return copiedFrag(this.#pool, bytes, this.account)
     const { page, keeper, offset } = filling
     const memory = this.#bytesOf(page)
     if (memory === undefined) {
       this.#pool.putFrag(page, keeper)
-      return copiedFrag(this.#pool, bytes)
+      return copiedFrag(this.#pool, bytes, this.account)
     }
     memory.set(bytes, offset)
     this.#supply.leave(page, keeper, offset + bytes.byteLength)
-    return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper)
+    return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper, this.account)
   }
 
   /** Fails whoever waits, and everybody after the queue is empty. Undelivered data can still be received. */
@@ -283,6 +289,17 @@ export class SocketDriver implements Reader, Taker {
     this.#draining = { left: bytes, enough }
     this.#reading = true
     this.#reads?.resume()
+  }
+
+  // Resettable: for a connection that nobody reads.
+
+  get reading(): boolean {
+    return this.#reading
+  }
+
+  readToEnd(): void {
+    this.#peerGone = true
+    this.#readOn()
   }
 
   // Reader: the socket's side.
@@ -416,6 +433,16 @@ export class SocketDriver implements Reader, Taker {
 
   // Taker: the page supply's side.
 
+  get referenced(): boolean {
+    return this.#referenced
+  }
+
+  /** Keeps the process alive while the connection waits for memory, or lets it end. */
+  set referenced(referenced: boolean) {
+    this.#referenced = referenced
+    this.#supply.referenceChanged()
+  }
+
   memoryBack(): void {
     this.#dry = false
     if (this.#pool.destroyed) {
@@ -428,6 +455,10 @@ export class SocketDriver implements Reader, Taker {
     } else {
       this.#readOn()
     }
+  }
+
+  copyRoomBack(): void {
+    this.#readOn()
   }
 
   stillReading(): boolean {
@@ -453,13 +484,13 @@ export class SocketDriver implements Reader, Taker {
     if (bytes >= this.#burst && end < this.#pool.pageSize && this.#repostsLeft > 0) {
       this.#offset = end
       this.#pool.ref(page)
-      this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper))
+      this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper, this.account))
       return
     }
     // The driver's reference goes to the frag; what is left of the page, to the next read that needs one.
     this.#page = undefined
     if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
-    this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper))
+    this.#deliver(new PageFrag(this.#pool, page, offset, bytes, keeper, this.account))
     const goesOn = end === this.#pool.pageSize && this.#postsPage() && this.#wantsMore()
     if (goesOn && this.#transfer === undefined && this.#repostsLeft > 0) this.#takePage(end)
   }
@@ -476,8 +507,10 @@ export class SocketDriver implements Reader, Taker {
       if (from === bytes) return
     }
     const rest = bytes - from
-    if (owned !== this.#small || rest < owned.byteLength || !this.#takePage(rest)) {
-      this.#deliver(copiedFrag(this.#pool, owned.subarray(from, bytes)))
+    const full = owned === this.#small && rest === owned.byteLength
+    const copies = !full && (this.#supply.mayCopy || rest > this.#pool.pageSize)
+    if (copies || !this.#takePage(rest)) {
+      this.#deliver(copiedFrag(this.#pool, owned.subarray(from, bytes), this.account))
       return
     }
     const page = this.#page
@@ -487,15 +520,15 @@ export class SocketDriver implements Reader, Taker {
     if (memory === undefined) return
     const offset = this.#offset
     const end = aligned(offset + rest)
-    memory.set(owned, offset)
+    memory.set(owned.subarray(from, bytes), offset)
     this.#offset = end
-    if (end < this.#pool.pageSize && this.#postsPage() && this.#repostsLeft > 0) {
+    if (full && end < this.#pool.pageSize && this.#postsPage() && this.#repostsLeft > 0) {
       this.#pool.ref(page)
     } else {
       this.#page = undefined
       if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
     }
-    this.#deliver(new PageFrag(this.#pool, page, offset, rest, keeper))
+    this.#deliver(new PageFrag(this.#pool, page, offset, rest, keeper, this.account))
   }
 
   #arrivedInDestination(bytes: number): void {
@@ -604,13 +637,28 @@ export class SocketDriver implements Reader, Taker {
     if (this.#end !== undefined) return false
     // Needs no memory of the pool.
     if (this.#transfer !== undefined || this.#viewer !== undefined) return true
-    return (
-      !this.#dry &&
+    const ahead =
       this.#streaming &&
       this.#queue.bytes < Math.min(READ_AHEAD_BYTES, this.#pool.pageSize) &&
       this.#queue.length < READ_AHEAD_FRAGS
-    )
+    return (ahead || this.#peerGone) && this.#hasMemory()
   }
+
+  /** True if there is memory for what the next read brings. If not, reading goes on when some came back. */
+  #hasMemory(): boolean {
+    // The next read goes to the page.
+    if (this.#page !== undefined || this.#supply.mayRead(this, this.#dry)) {
+      this.account.onRelease = undefined
+      return true
+    }
+    this.account.onRelease = this.#readOnReleased
+    if (this.#dry) return false
+    this.#dry = true
+    this.#supply.wait(this)
+    return false
+  }
+
+  readonly #readOnReleased = (): void => this.#readOn()
 
   #readOn(): void {
     if (this.#reading || this.#reads === undefined || !this.#wantsMore()) return

@@ -6,6 +6,7 @@
  */
 
 import { applicationStack } from './application-stack.ts'
+import { COPY_OVERHEAD } from './frag-account.ts'
 import { reportLeak } from './leaks.ts'
 import type { PagePoolStats } from './stats.ts'
 
@@ -68,6 +69,11 @@ export class FragLedger {
   #copiedFrags = 0
   #copiedBytes = 0
   #copiedBytesOut = 0
+  #copiedFragsOut = 0
+  /** Bytes of copies that may be out before sockets make no more. */
+  readonly #copyLimit: number
+  /** Called after each release of a copy while set. */
+  onCopyDropped: (() => void) | undefined
   readonly #pageSize: number
   /** True with `traceLeaks`. */
   readonly tracing: boolean
@@ -81,7 +87,8 @@ export class FragLedger {
     reportLeak({ kind: skbFrags > 0 ? 'skb' : 'frag', pageSize: this.#pageSize, label, stack })
   })
 
-  constructor(pageSize: number, tracing: boolean) {
+  constructor(pageSize: number, tracing: boolean, copyLimit: number) {
+    this.#copyLimit = copyLimit
     this.#pageSize = pageSize
     this.tracing = tracing
   }
@@ -143,10 +150,18 @@ export class FragLedger {
     this.#copiedFrags++
     this.#copiedBytes += bytes
     this.#copiedBytesOut += bytes
+    this.#copiedFragsOut++
   }
 
   copyDropped(bytes: number): void {
     this.#copiedBytesOut -= bytes
+    this.#copiedFragsOut--
+    this.onCopyDropped?.()
+  }
+
+  /** Bytes of copies that may be made before the limit; each needs COPY_OVERHEAD besides its payload. */
+  get copyRoom(): number {
+    return this.#copyLimit - this.#copiedBytesOut - this.#copiedFragsOut * COPY_OVERHEAD
   }
 
   copied(): PagePoolStats['copied'] {
@@ -154,6 +169,7 @@ export class FragLedger {
       frags: this.#copiedFrags,
       bytes: this.#copiedBytes,
       bytesOut: this.#copiedBytesOut,
+      limit: this.#copyLimit,
     }
   }
 

@@ -7,6 +7,7 @@
 import { checkInteger, LifetimeError } from '../errors.ts'
 import type { Netmem, Page } from '../netmem.ts'
 import { applicationStack } from './application-stack.ts'
+import { COPY_OVERHEAD, type FragAccount } from './frag-account.ts'
 import type { Keeper } from './frag-ledger.ts'
 import type { Borrower, Lent } from './lender.ts'
 import type { Binding } from './memory-provider.ts'
@@ -140,9 +141,13 @@ export type FragOwner<M extends Netmem> = Pick<
   'pageSize' | 'ledger' | 'bytes' | 'ref' | 'takeKeeper' | 'putFrag' | 'lendFrag' | 'lender'
 >
 
-/** @internal Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it. */
-export function copiedFrag(pool: FragOwner<Page>, bytes: Uint8Array): HostFrag {
-  return new CopiedFrag(pool, bytes)
+/** @internal Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it, and so does `account`. */
+export function copiedFrag(
+  pool: FragOwner<Page>,
+  bytes: Uint8Array,
+  account?: FragAccount,
+): HostFrag {
+  return new CopiedFrag(pool, bytes, account)
 }
 
 /** @internal The driver makes these itself, on its hot path. */
@@ -153,15 +158,25 @@ export class PageFrag implements HostFrag {
   #page: Page | undefined
   readonly #offset: number
   readonly #keeper: Keeper
+  readonly #account: FragAccount | undefined
   #view: Uint8Array | undefined
 
-  constructor(pool: FragOwner<Page>, page: Page, offset: number, length: number, keeper: Keeper) {
+  constructor(
+    pool: FragOwner<Page>,
+    page: Page,
+    offset: number,
+    length: number,
+    keeper: Keeper,
+    account?: FragAccount,
+  ) {
     this.length = length
     this.#pool = pool
     this.#page = page
     this.#offset = offset
     this.#keeper = keeper
+    this.#account = account
     keeper.record.frags++
+    account?.charge(length)
   }
 
   get bytes(): Uint8Array {
@@ -182,15 +197,18 @@ export class PageFrag implements HostFrag {
     const page = this.#page ?? released()
     checkInteger('end', end, 0, this.length)
     checkInteger('start', start, 0, end)
+    const account = this.#account
     if (end - start <= RX_COPYBREAK)
-      return new CopiedFrag(this.#pool, this.bytes.subarray(start, end))
+      return new CopiedFrag(this.#pool, this.bytes.subarray(start, end), account)
     this.#pool.ref(page)
-    return new PageFrag(this.#pool, page, this.#offset + start, end - start, this.#keeper)
+    return new PageFrag(this.#pool, page, this.#offset + start, end - start, this.#keeper, account)
   }
 
   lend(borrower: Borrower): Lent | undefined {
     const page = this.#page ?? released()
-    const lent = this.#pool.lendFrag(page, this.#keeper, this.#offset, this.length, borrower)
+    const { length } = this
+    const account = this.#account
+    const lent = this.#pool.lendFrag(page, this.#keeper, this.#offset, length, borrower, account)
     if (lent !== undefined) this.#forget()
     return lent
   }
@@ -201,6 +219,7 @@ export class PageFrag implements HostFrag {
     this.#forget()
     this.#keeper.record.frags--
     this.#pool.putFrag(page, this.#keeper)
+    this.#account?.credit(this.length)
   }
 
   [Symbol.dispose](): void {
@@ -224,14 +243,17 @@ class CopiedFrag implements HostFrag {
   readonly kind = 'page'
   readonly length: number
   readonly #pool: FragOwner<Page>
+  readonly #account: FragAccount | undefined
   #bytes: Uint8Array | undefined
 
-  constructor(pool: FragOwner<Page>, bytes: Uint8Array) {
+  constructor(pool: FragOwner<Page>, bytes: Uint8Array, account?: FragAccount) {
     this.length = bytes.byteLength
     this.#pool = pool
+    this.#account = account
     // Not Buffer.slice and not from Buffer's own pool, which would pin a slab for it.
     this.#bytes = new Uint8Array(bytes)
     pool.ledger.copyMade(this.length)
+    account?.charge(this.length + COPY_OVERHEAD)
   }
 
   get bytes(): Uint8Array {
@@ -246,7 +268,7 @@ class CopiedFrag implements HostFrag {
     const bytes = this.bytes
     checkInteger('end', end, 0, this.length)
     checkInteger('start', start, 0, end)
-    return new CopiedFrag(this.#pool, bytes.subarray(start, end))
+    return new CopiedFrag(this.#pool, bytes.subarray(start, end), this.#account)
   }
 
   lend(): Lent {
@@ -260,6 +282,7 @@ class CopiedFrag implements HostFrag {
     if (this.#bytes === undefined) return
     this.#bytes = undefined
     this.#pool.ledger.copyDropped(this.length)
+    this.#account?.credit(this.length + COPY_OVERHEAD)
   }
 
   [Symbol.dispose](): void {

@@ -48,7 +48,7 @@ export function reportLeak(report: LeakReport): void {
 }
 
 /** Describes holders in lines of text, the first few of them. */
-function describeHolders(holders: readonly Holder[]): string {
+export function describeHolders(holders: readonly Holder[]): string {
   const lines = holders.slice(0, DESCRIBED).map((holder) => {
     return `${holder.kind} since ${new Date(holder.sinceMs).toISOString()}${originOf(holder)}`
   })
@@ -93,10 +93,12 @@ function isTimer(timer: unknown): timer is { unref(): void } {
   return typeof timer === 'object' && timer !== null && 'unref' in timer
 }
 
-function publish(name: string, report: LeakReport | DestroyReport, message: string): void {
+/** Publishes a report on a diagnostics channel, or `message` as a warning if there is one and nobody subscribes. */
+export function publish(name: string, report: object, message: string | undefined): void {
   const { process } = globalThis
   const channel = process?.getBuiltinModule?.('node:diagnostics_channel')?.channel(name)
   if (channel?.hasSubscribers) channel.publish(report)
+  else if (message === undefined) return
   else if (process?.emitWarning !== undefined)
     process.emitWarning(message, { type: 'NetmemWarning', code: name })
   else globalThis.console?.warn(message)

@@ -7,6 +7,7 @@
  */
 
 import { HandleError } from '../errors.ts'
+import type { FragAccount } from './frag-account.ts'
 import type { Keeper } from './frag-ledger.ts'
 
 /** Describes a pool's memory to another thread; crosses `postMessage`. */
@@ -66,6 +67,9 @@ interface Loan {
   /** Both forgotten when the loan ends. */
   keeper: Keeper | undefined
   borrower: Borrower | undefined
+  /** What `length` bytes are charged to until the loan ends. */
+  account: FragAccount | undefined
+  length: number
 }
 
 /** The owner's side. */
@@ -105,6 +109,7 @@ export class Lender {
     at: number,
     length: number,
     borrower: Borrower,
+    account: FragAccount | undefined,
   ): Lent | undefined {
     // Before anything is changed: what is no thread throws here.
     const known = this.#last !== undefined && borrower === this.#last
@@ -116,8 +121,10 @@ export class Lender {
       loan.handle = handle
       loan.keeper = keeper
       loan.borrower = borrower
+      loan.account = account
+      loan.length = length
     } else if (this.#loans.length < this.#lends) {
-      entry = this.#loans.push({ handle, keeper, borrower }) - 1
+      entry = this.#loans.push({ handle, keeper, borrower, account, length }) - 1
     }
     if (entry === undefined) return undefined
     // It says `exit` no more.
@@ -182,12 +189,14 @@ export class Lender {
   #finish(entry: number, abandoned: boolean): void {
     const loan = this.#loans[entry]
     if (loan?.keeper === undefined) return
-    const { handle, keeper } = loan
+    const { handle, keeper, account, length } = loan
     loan.keeper = undefined
     loan.borrower = undefined
+    loan.account = undefined
     this.#words[stateOf(entry)] = FREE
     this.#free.push(entry)
     this.#owner.takeBack(handle, keeper, abandoned)
+    account?.credit(length)
   }
 
   /** A thread has ended: what it returned is on the list, all else it had is reclaimed. */

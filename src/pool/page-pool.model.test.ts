@@ -261,7 +261,7 @@ function explore<M extends Netmem>(
   const setup = (): { model: PoolModel; real: Real<M> } => {
     const make = (): PagePool<M> => open({ log, ...watched })
     log.inits = log.destroys = 0
-    const model = new PoolModel(provider.kind, provider.capacity, ringSize)
+    const model = new PoolModel(provider.kind, provider.capacity, ringSize, provider.pageSize)
     const fresh = { refs: [], frags: [], past: [], stamps: new Map(), woken: 0, operations: 0 }
     const real: Real<M> = { pool: make(), make, log, pages, ...fresh }
     log.given.length = 0

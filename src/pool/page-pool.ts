@@ -14,6 +14,7 @@ import { checkInteger, LifetimeError, type OptionNames, ownOptions } from '../er
 import type { Exactly, Netmem, Page } from '../netmem.ts'
 import * as netmem from '../netmem.ts'
 import { RX_COPYBREAK } from './frag.ts'
+import type { FragAccount } from './frag-account.ts'
 import { FragLedger, type Holder, type Keeper } from './frag-ledger.ts'
 import { handleError } from './handle-error.ts'
 import { remindOfDestroy } from './leaks.ts'
@@ -123,7 +124,7 @@ export class PagePool<in out M extends Netmem> {
     const { ringSize = RING_SIZE, traceLeaks = false } = ownOptions('createPool()', options, NAMES)
     this.pageSize = checkPageSize(provider.pageSize)
     this.capacity = checkInteger('capacity', provider.capacity, 1, netmem.MAX_SLOTS)
-    this.ledger = new FragLedger(this.pageSize, traceLeaks)
+    this.ledger = new FragLedger(this.pageSize, traceLeaks, this.capacity * this.pageSize)
     this.#ring = new RecycleRing(checkInteger('ringSize', ringSize, 1, RING_SIZE_MAX))
     this.#references = new References(this.capacity)
     const { base, handles } = netmem.claimHandles(provider.kind, this.capacity)
@@ -321,11 +322,13 @@ export class PagePool<in out M extends Netmem> {
     offset: number,
     length: number,
     borrower: Borrower,
+    account: FragAccount | undefined,
   ): Lent | undefined {
     const lender = this.lender()
     const handle = bits(page)
     const slot = this.#check(handle)
-    return lender.lend(handle, keeper, slot * this.pageSize + offset, length, borrower)
+    const at = slot * this.pageSize + offset
+    return lender.lend(handle, keeper, at, length, borrower, account)
   }
 
   /** @internal Throws NETMEM_NOT_SHARED before {@link share}. */

@@ -32,6 +32,17 @@ export interface PagePoolStats {
   readonly out: number
   /** Of `out`: bare handles, in no frag and no skb, as those have them that called `alloc()`. */
   readonly handles: number
-  /** Payloads copied out of the pool's way (rx-copybreak), in all and not yet released. */
-  readonly copied: { readonly frags: number; readonly bytes: number; readonly bytesOut: number }
+  /** Payloads copied instead of pinning a page (rx-copybreak). */
+  readonly copied: {
+    readonly frags: number
+    readonly bytes: number
+    /** Bytes of copies that have not been released. */
+    readonly bytesOut: number
+    /**
+     * Bytes of copies that may be out, 256 more counted for each, before connections stop reading
+     * what they would have to copy: as many as the pool has. A connection that holds nothing may
+     * exceed it by one small read.
+     */
+    readonly limit: number
+  }
 }

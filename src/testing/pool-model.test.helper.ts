@@ -22,7 +22,7 @@ export class PoolModel {
   readonly #uses = new Map<number, number>()
   #alloc: Counters<PagePoolStats['alloc']> = noAlloc()
   #recycle: Counters<PagePoolStats['recycle']> = noRecycle()
-  #copied = { frags: 0, bytes: 0, bytesOut: 0 }
+  #copied: Counters<PagePoolStats['copied']>
   #destroyed = false
   #waiting = 0
   /** Callbacks that have been called. */
@@ -30,7 +30,8 @@ export class PoolModel {
   /** Slots given back to the provider, in order. */
   releasedSlots: number[] = []
 
-  constructor(kind: 'page' | 'net_iov', capacity: number, ringSize: number) {
+  constructor(kind: 'page' | 'net_iov', capacity: number, ringSize: number, pageSize: number) {
+    this.#copied = { frags: 0, bytes: 0, bytesOut: 0, limit: capacity * pageSize }
     this.#kind = kind
     this.#capacity = capacity
     this.#ringSize = ringSize
@@ -158,7 +159,7 @@ export class PoolModel {
     if (this.out.size > 0) throw new Error('Something is out.')
     this.#alloc = noAlloc()
     this.#recycle = noRecycle()
-    this.#copied = { frags: 0, bytes: 0, bytesOut: 0 }
+    this.#copied = { ...this.#copied, frags: 0, bytes: 0, bytesOut: 0 }
     this.#destroyed = false
     this.woken = 0
     this.releasedSlots = []

@@ -1,0 +1,52 @@
+/** The report of a pool that stays dry: `netmem:dry` on `node:diagnostics_channel`, or one warning. */
+
+import type { Page } from '../netmem.ts'
+import type { Holder } from './frag-ledger.ts'
+import { describeHolders, publish } from './leaks.ts'
+import type { PagePool } from './page-pool.ts'
+
+/** No memory came back to a pool for a second or more, and connections waited for it all the time. */
+export interface DryReport {
+  readonly pageSize: number
+  /** Pages of the pool. */
+  readonly capacity: number
+  /** Pages that the application holds. */
+  readonly out: number
+  /** Of those: bare handles, in no frag and no skb. */
+  readonly handles: number
+  /** Bytes of copied frags that the application holds. */
+  readonly copiedBytes: number
+  /** Since when nothing has come back. */
+  readonly since: Date
+  /** Connections that wait for memory. */
+  readonly waiting: number
+  /** Who holds the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
+  readonly holders: readonly Holder[]
+}
+
+/** Reports that `waiting` connections have waited since `since`; `warns` where no channel has subscribers. */
+export function reportDry(
+  pool: PagePool<Page>,
+  waiting: number,
+  since: Date,
+  warns: boolean,
+): void {
+  const { pageSize, capacity } = pool
+  const { out, handles, copied } = pool.stats()
+  const copiedBytes = copied.bytesOut
+  const holders = pool.holders()
+  const held = { out, handles, copiedBytes, holders }
+  const report: DryReport = { pageSize, capacity, ...held, since, waiting }
+  publish('netmem:dry', report, warns ? describe(report) : undefined)
+}
+
+function describe(report: DryReport): string {
+  const { pageSize, capacity, out, handles, copiedBytes, since, waiting, holders } = report
+  const who = waiting === 1 ? 'A connection waits' : `${waiting} connections wait`
+  const bare = handles === 0 ? '' : ` Bare handles of alloc() among them: ${handles}.`
+  const where =
+    holders.length === 0
+      ? 'Make the pool with { traceLeaks: true } to learn who holds them.'
+      : `The oldest:\n${describeHolders(holders)}`
+  return `${who} for memory since ${since.toISOString()}, and none has come back: ${out} of ${capacity} pages of ${pageSize} bytes and ${copiedBytes} bytes of copies are held.${bare} Release frags, or make the pool larger. ${where}`
+}

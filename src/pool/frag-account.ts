@@ -1,0 +1,29 @@
+/**
+ * Bytes that the frags of one connection hold: those it has not delivered and those that the
+ * application has not released. One object for each connection, so that a frag costs an addition
+ * when it is made and one when it is released.
+ */
+export class FragAccount {
+  #held = 0
+  /** Called after each release while set. */
+  onRelease: (() => void) | undefined
+
+  /** Bytes held; each copy counts {@link COPY_OVERHEAD} more. */
+  get held(): number {
+    return this.#held
+  }
+
+  /** A frag is made. */
+  charge(bytes: number): void {
+    this.#held += bytes
+  }
+
+  /** A frag is released, and its memory has gone back. */
+  credit(bytes: number): void {
+    this.#held -= bytes
+    this.onRelease?.()
+  }
+}
+
+/** Bytes that an engine needs for a copied frag besides its payload, so that tiny frags are bounded too. */
+export const COPY_OVERHEAD = 256
