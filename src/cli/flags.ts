@@ -14,6 +14,7 @@ const FLAGS: { readonly [option: string]: { readonly flag: string; readonly bare
   onChange: { flag: '--on-change' },
   pageSize: { flag: '--page-size' },
   proxy: { flag: '--no-proxy', bare: 'false' },
+  raw: { flag: '--raw', bare: 'true' },
   resume: { flag: '--resume', bare: 'true' },
   retries: { flag: '--retries' },
   stallTimeoutMs: { flag: '--stall-timeout' },

@@ -219,7 +219,9 @@ describe('netmem get, as asked', () => {
     const said = async (path: string): Promise<string> =>
       (await run(['get', server.url + path, '-qo', '/dev/null'])).err
     assert.match(await said('401'), /answered 401 Unauthorized\. It wants credentials.*--user/)
-    assert.match(await said('coded'), /with --decompress it is decoded/)
+    assert.match(await said('coded'), /with --decompress it is decoded, and with --raw it is taken/)
+    const raw = await run(['get', `${server.url}coded`, '--raw', '-qo', '-'])
+    assert.deepEqual([raw.code, raw.out.toString()], [0, 'x'])
   })
 
   it('answers wrong usage with JSON where it was asked for, and nowhere else', async () => {

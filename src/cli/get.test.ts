@@ -36,7 +36,7 @@ describe('netmem get', () => {
       return
     }
     if (request.url === '/short') {
-      request.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx')
+      request.socket.end('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx')
       return
     }
     if (request.url === '/moved') {

@@ -37,7 +37,7 @@ Examples:
 ${SIZES}
 
 ${EXIT_CODES}
-Proxies are taken from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; they need undici, as --decompress does.`
+Proxies are taken from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; they need undici.`
 
 const MAX_CONNECTIONS = 64
 const MAX_RETRIES = 1_000
@@ -109,7 +109,12 @@ export function getCommand(): Command {
     .option('--cacert <file>', 'trust the certificates of this PEM file, and no others')
     .option('-k, --insecure', 'trust every certificate, and so whoever answers')
     .option('--no-proxy', 'connect to the server itself, whatever the environment says')
-    .option('--decompress', 'take and decode gzip, deflate and brotli; needs undici')
+    .option('--decompress', 'take and decode gzip, deflate and brotli')
+    .addOption(
+      new Option('--raw', 'take the bytes as they came, in whatever coding').conflicts(
+        'decompress',
+      ),
+    )
     .addHelpText('after', HELP)
   return withJson(command).action((urls: string[], options: GetOptions) =>
     run(

@@ -201,36 +201,8 @@ class OpenBody implements Body {
   }
 }
 
-/** `body` without its first `bytes` bytes, which are received and dropped: for `next` alone. */
-export function withoutStart(body: Body, bytes: number): Body {
-  let left = bytes
-  return {
-    length: body.length === undefined ? undefined : body.length - bytes,
-    get left() {
-      return body.left
-    },
-    readInto: (view, onProgress) => body.readInto(view, onProgress),
-    dropPresent: () => body.dropPresent(),
-    atEnd: () => body.atEnd(),
-    next: async () => {
-      for (;;) {
-        const frag = await body.next()
-        if (frag === undefined || left === 0) return frag
-        const dropped = Math.min(left, frag.length)
-        left -= dropped
-        const rest = dropped < frag.length ? frag.slice(dropped) : undefined
-        frag.release()
-        if (rest !== undefined) return rest
-      }
-    },
-  }
-}
-
 /** The error of a body that is not complete. */
 export function endedEarly(received: number, length: number | undefined): ConnectionError {
   const of = length === undefined ? 'bytes, before the end of the body' : `of ${length} bytes`
-  return new ConnectionError(
-    'NETMEM_ENDED_EARLY',
-    `The server closed the connection after ${received} ${of}.`,
-  )
+  return new ConnectionError('NETMEM_ENDED_EARLY', `The body ended after ${received} ${of}.`)
 }

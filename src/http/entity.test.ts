@@ -43,6 +43,31 @@ describe('a transfer that is gone on with', () => {
       }
     }))
 
+  it('goes on by an ETag of any bytes, said once or twice alike, and not by two', () =>
+    transferring(async (options) => {
+      const cases = [
+        ['ETag: "caf\u00e9"', '"caf\u00e9"'],
+        ['ETag: "1"\r\nETag: "1"', '"1"'],
+        ['ETag: "1"\r\nETag: "2"', undefined],
+      ] as const
+      for (const [fields, validator] of cases) {
+        const asked: (string | undefined)[] = []
+        await using server = await serveRaw((socket, request) => {
+          const first = firstOf(request)
+          asked.push(/^if-range: (.*)\r$/im.exec(request)?.[1])
+          const part = `206 Rest\r\nContent-Range: bytes ${first}-${SIZE - 1}/${SIZE}`
+          const head = `HTTP/1.1 ${first === 0 ? '200 OK' : part}\r\n${fields}\r\n`
+          socket.write(`${head}Content-Length: ${SIZE - first}\r\n\r\n`, 'latin1')
+          if (asked.length > 1) socket.write(content.subarray(first))
+          else socket.write(content.subarray(0, 500_000), () => socket.end())
+        })
+        const memory = new Uint8Array(SIZE)
+        await getInto(server.url, memory, options)
+        begins(memory, content)
+        assert.deepEqual(asked, [undefined, validator])
+      }
+    }))
+
   it('is complete where it broke off before the word that it is, of the same version alone', () =>
     transferring(async (options) => {
       for (const etag of ['"1"', '"2"', undefined]) {

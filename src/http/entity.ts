@@ -1,5 +1,6 @@
 /** Which version of a body one is getting, and how to make sure that the rest is of the same. */
 
+import { isIdentity } from './content-coding.ts'
 import { httpDateMs } from './http-date.ts'
 import type { ResponseHead } from './response-head.ts'
 
@@ -9,7 +10,7 @@ export interface Entity {
   readonly length: number | undefined
   readonly etag: string | undefined
   readonly lastModified: string | undefined
-  /** What `If-Range` takes: a strong ETag, or a date that is as good; `undefined` where there is neither. */
+  /** A strong ETag, or a date that is as good, for `If-Range`; `undefined` where there is neither. */
   readonly validator: string | undefined
   /** Whether the server says that it has ranges. */
   readonly ranges: boolean
@@ -18,23 +19,25 @@ export interface Entity {
 /** The entity of a head; `length` is that of the whole body. */
 export function entityOf(head: ResponseHead, length: number | undefined): Entity {
   const { headers } = head
-  const etag = headers.get('etag')
-  const lastModified = headers.get('last-modified')
+  const etag = headers.single('etag')
+  const lastModified = headers.single('last-modified')
+  const date = headers.single('date')
+  // All codings of a body share its date, and each has an ETag of its own (RFC 9110, 8.8.3.3).
   return {
     length,
     etag,
     lastModified,
-    validator: strongEtag(etag) ?? strongDate(lastModified, headers.get('date')),
+    validator: strongEtag(etag) ?? (isIdentity(head) ? strongDate(lastModified, date) : undefined),
     ranges: /\bbytes\b/i.test(headers.get('accept-ranges') ?? ''),
   }
 }
 
 /** Whether a response that says so much is about the same body. */
 export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
-  const etag = head.headers.get('etag')
+  const etag = head.headers.single('etag')
   if (strongEtag(entity.etag) !== undefined) return etag === entity.etag
   if (entity.validator === undefined) return false
-  return head.headers.get('last-modified') === entity.lastModified
+  return head.headers.single('last-modified') === entity.lastModified
 }
 
 /**
@@ -42,8 +45,8 @@ export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
  * may be silent about it, and need not repeat a date (RFC 9110, 15.3.7).
  */
 export function isOtherEntity(head: ResponseHead, entity: Entity): boolean {
-  const etag = head.headers.get('etag')
-  const lastModified = head.headers.get('last-modified')
+  const etag = head.headers.single('etag')
+  const lastModified = head.headers.single('last-modified')
   if (etag !== undefined && strongEtag(entity.etag) !== undefined) return etag !== entity.etag
   if (lastModified !== undefined && entity.lastModified !== undefined) {
     return lastModified !== entity.lastModified

@@ -96,7 +96,8 @@ describe('a body that comes with its head', () => {
     transferring(async (options) => {
       const answers = [
         [answer(body, '404 Not Found'), 'NETMEM_HTTP_STATUS'],
-        [answer(body, '206 Partial Content'), 'NETMEM_HTTP_PROTOCOL'],
+        [answer(body, '206 Partial Content'), 'NETMEM_HTTP_RANGE'],
+        [answer(body, '200 OK', 'Content-Range: bytes 0-9/99\r\n'), 'NETMEM_HTTP_RANGE'],
         [answer(body, '200 OK', 'Content-Encoding: gzip\r\n'), 'NETMEM_HTTP_CONTENT_CODING'],
         [answer(body, '302 Found', 'Location: /elsewhere\r\n'), 'NETMEM_HTTP_STATUS'],
       ] as const

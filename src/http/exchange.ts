@@ -45,6 +45,8 @@ export interface Context {
   readonly settings: Settings
   /** What its connections receive into. */
   readonly pool: PagePool<Page>
+  /** What decoded bytes are copied to; {@link pool} where bodies go straight. */
+  readonly decodedPool: PagePool<Page>
   readonly abortion: Abortion
 }
 

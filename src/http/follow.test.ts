@@ -31,6 +31,39 @@ describe('redirects', () => {
       }))
   }
 
+  it('go where bytes beyond ASCII lead, in whatever coding they are', () =>
+    transferring(async (options) => {
+      const seen: string[] = []
+      // UTF-8, as most servers send it, and bytes that are not.
+      for (const [location, asked] of [
+        ['/caf\u00c3\u00a9?\u00c3\u00a9', '/caf%c3%a9?%c3%a9'],
+        ['/caf\u00e9', '/caf%e9'],
+      ] as const) {
+        await using server = await serveRaw((socket, request) => {
+          seen.push(request.split(' ')[1] ?? '')
+          const head = `HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`
+          if (request.startsWith('GET / ')) socket.write(head, 'latin1')
+          else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+        })
+        assert.equal((await getInto(server.url, memory, options)).bytes, 2)
+        assert.deepEqual(seen.splice(0), ['/', asked])
+      }
+    }))
+
+  it('go on where one place is named twice, and not where two are', () =>
+    transferring(async (options) => {
+      for (const second of ['/a', '/b']) {
+        await using server = await serveRaw((socket, request) => {
+          const fields = `Location: /a\r\nLocation: ${second}\r\nContent-Length: 0\r\n\r\n`
+          if (request.startsWith('GET / ')) socket.write(`HTTP/1.1 302 Found\r\n${fields}`)
+          else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+        })
+        const got = getInto(server.url, memory, options)
+        if (second === '/a') assert.equal((await got).bytes, 2)
+        else assert.equal(await codeOf(got), 'NETMEM_HTTP_REDIRECTS')
+      }
+    }))
+
   it('take no credentials to another origin, and none back', () =>
     transferring(async (options) => {
       const seen: IncomingMessage[] = []

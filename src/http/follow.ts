@@ -1,10 +1,12 @@
 /** From the URL that was asked for to the response that is the one: redirects. */
 
+import { decoded } from './content-coding.ts'
 import { tellRequest, tellResponse } from './events.ts'
 import { type Context, type Exchange, exchange, type TakeWhole } from './exchange.ts'
 import { HttpError } from './http-error.ts'
+import { proxyFor } from './proxy.ts'
 import { parseUrl, type RequestFields, shown } from './request.ts'
-import { needsUndici, undiciExchange } from './undici.ts'
+import { undiciExchange } from './undici.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
@@ -24,19 +26,23 @@ export async function follow(
   range: RangeFields,
   takeWhole?: TakeWhole,
 ): Promise<Exchange> {
-  const { headers, crossOriginHeaders, authorization } = context.settings
+  const { headers, crossOriginHeaders, authorization, decompress } = context.settings
   const fields: RequestFields = {
     headers,
     crossOriginHeaders,
     authorization,
     trusted: true,
+    // A range of a coded body is a range of the code.
+    coded: decompress && range.range === undefined,
     ...range,
   }
-  const response = await once(context, url, fields, takeWhole)
-  tellResponse(context.settings, response)
-  return redirection(response) === undefined
-    ? response
-    : redirected(context, url, fields, response, takeWhole)
+  const first = await once(context, url, fields, takeWhole)
+  tellResponse(context.settings, first)
+  const response =
+    redirection(first) === undefined
+      ? first
+      : await redirected(context, url, fields, first, takeWhole)
+  return decompress && !response.taken ? decoded(response, context) : response
 }
 
 async function redirected(
@@ -87,7 +93,8 @@ function once(
 ): Promise<Exchange> {
   const { settings } = context
   tellRequest(settings, url, fields)
-  if (needsUndici(url, settings)) return undiciExchange(context, url, fields)
+  const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
+  if (proxy !== undefined) return undiciExchange(context, url, fields, proxy)
   return exchange(context, url, fields, takeWhole)
 }
 
@@ -95,9 +102,17 @@ function isDowngrade(from: URL, to: URL): boolean {
   return from.protocol === 'https:' && to.protocol === 'http:'
 }
 
-/** Where the response sends one. */
-function redirection({ head }: Exchange): string | undefined {
-  return REDIRECTS.has(head.status) ? head.headers.get('location') : undefined
+/** The place that a response redirects to, in ASCII; `undefined` if it does not. */
+function redirection(response: Exchange): string | undefined {
+  const { head, url } = response
+  if (!REDIRECTS.has(head.status) || head.headers.all('location').length === 0) return undefined
+  const location = head.headers.single('location')
+  if (location === undefined) {
+    response.end()
+    throw redirects(url, 'redirects to two places at once')
+  }
+  // Servers send UTF-8 as it is, and a head has one character for each byte.
+  return location.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
 }
 
 function next(first: URL, from: URL, location: string): URL {

@@ -1,8 +1,10 @@
 /** How the end of a response's body is found (RFC 9112, 6.3). */
 
 import { excerpt } from './field-line.ts'
-import { HttpError, protocolError } from './http-error.ts'
+import { protocolError } from './http-error.ts'
 import type { ResponseHead } from './response-head.ts'
+
+const DIGITS = /^\d+$/
 
 /** What delimits a body. */
 export type Framing =
@@ -27,23 +29,6 @@ export function framingOf(head: ResponseHead): Framing {
   return length === undefined ? { kind: 'close' } : { kind: 'length', bytes: length }
 }
 
-/** Throws NETMEM_HTTP_CONTENT_CODING unless the body is what it is about. */
-export function checkIdentity(head: ResponseHead): void {
-  if (isIdentity(head)) return
-  const coding = head.headers.get('content-encoding') ?? ''
-  throw new HttpError(
-    'NETMEM_HTTP_CONTENT_CODING',
-    `The server sends its body coded as ${excerpt(coding)}, which was not asked for; with decompress: true it is decoded.`,
-    { status: head.status },
-  )
-}
-
-/** Whether the body is what it is about, not coded. */
-export function isIdentity(head: ResponseHead): boolean {
-  const coding = head.headers.get('content-encoding')
-  return coding === undefined || /^(identity)?$/i.test(coding)
-}
-
 /** Whether the connection may be used again once the body has been read. */
 export function staysOpen(head: ResponseHead, framing: Framing): boolean {
   if (framing.kind === 'close') return false
@@ -56,11 +41,15 @@ export function staysOpen(head: ResponseHead, framing: Framing): boolean {
   return head.version === '1.1' || options.includes('keep-alive')
 }
 
-/** The bytes that Content-Length says: one field with one number, however alike repeated ones are. */
+/** The bytes that Content-Length says; it may say one number several times (RFC 9112, 6.3). */
 function contentLength(values: readonly string[]): number {
-  const text = values[0] ?? ''
-  if (values.length > 1 || !/^\d+$/.test(text)) {
-    throw protocolError(`Content-Length is not one number: ${excerpt(values.join(', '))}`)
+  let text = values[0] ?? ''
+  if (values.length > 1 || !DIGITS.test(text)) {
+    const said = new Set(values.join(',').split(/[ \t]*,[ \t]*/))
+    text = [...said][0] ?? ''
+    if (said.size > 1 || !DIGITS.test(text)) {
+      throw protocolError(`Content-Length is not one number: ${excerpt(values.join(', '))}`)
+    }
   }
   const bytes = Number(text)
   if (!Number.isSafeInteger(bytes)) throw protocolError('Content-Length is beyond 2^53 − 1')

@@ -25,6 +25,21 @@ export class HeaderList implements Iterable<readonly [string, string]> {
     return this.all(name).join(', ')
   }
 
+  /**
+   * @internal The value of a field that may come only once; of repeated ones that agree, theirs. `undefined`
+   * where there is none, or where they differ. `name` in lower case.
+   */
+  single(name: string): string | undefined {
+    const first = this.#names.indexOf(name)
+    if (first < 0) return undefined
+    const value = this.#values[first]
+    for (let at = this.#names.indexOf(name, first + 1); at >= 0; ) {
+      if (this.#values[at] !== value) return undefined
+      at = this.#names.indexOf(name, at + 1)
+    }
+    return value
+  }
+
   /** The values of all fields of that name. */
   all(name: string): string[] {
     const wanted = name.toLowerCase()

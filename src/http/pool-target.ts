@@ -44,6 +44,8 @@ export class PoolTarget implements Target {
   }
 
   async open(_head: ResponseHead, { length }: Entity): Promise<void> {
+    // An attempt may have ended before its first byte.
+    this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? streamDigest(length) : undefined
   }
 

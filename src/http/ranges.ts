@@ -6,14 +6,23 @@
  */
 
 import { endedEarly } from './body.ts'
-import { type Entity, isSameEntity } from './entity.ts'
+import { unsatisfiedLength } from './content-range.ts'
+import { type Entity, isOtherEntity } from './entity.ts'
 import type { Context, Exchange } from './exchange.ts'
 import { FileTarget } from './file-target.ts'
 import { follow, type RangeFields } from './follow.ts'
-import { checkIdentity } from './framing.ts'
 import { HttpError } from './http-error.ts'
 import { MemoryTarget } from './memory-target.ts'
-import { checkRange, rangeError } from './range-check.ts'
+import {
+  type Answer,
+  bodyFrom,
+  checkJoins,
+  isRangeError,
+  type Part,
+  partOf,
+  rangeError,
+  refused,
+} from './range-check.ts'
 import { type Retries, statusError } from './retry.ts'
 import type { Settings } from './settings.ts'
 import type { RangeTarget, Target } from './target.ts'
@@ -23,6 +32,8 @@ const LEAST_BYTES = 1024 * 1024
 const MOST_BYTES = 64 * 1024 * 1024
 /** Pieces for each connection, so that they end at about the same time. */
 const PIECES_EACH = 4
+/** Most bytes in front of a piece that are received for nothing: caches answer from the start of a block. */
+const MOST_DROPPED_BYTES = LEAST_BYTES
 
 /** A range under way. */
 interface Piece {
@@ -37,8 +48,6 @@ export interface RangeContext {
   readonly url: URL
   readonly retries: Retries
 }
-
-const givenUp = new WeakSet<Target>()
 
 export class Ranges {
   /** Connections it went over at once. */
@@ -65,27 +74,25 @@ export class Ranges {
 
   /** The way to begin: `undefined` where one connection is all that is wanted, or can be had. */
   static first(target: Target, settings: Settings): Ranges | undefined {
-    if (settings.connections === 1 || givenUp.has(target)) return undefined
+    if (settings.connections === 1) return undefined
     if (!(target instanceof MemoryTarget || target instanceof FileTarget)) return undefined
     return target.seekable ? new Ranges(target, settings) : undefined
-  }
-
-  /** The server has none that could be used for this target. */
-  static giveUp(target: Target): void {
-    givenUp.add(target)
   }
 
   get fields(): RangeFields {
     return { range: `bytes=0-${this.firstLast}`, ifRange: undefined }
   }
 
-  /** Receives all of the body; true when it has changed meanwhile, and has to be begun anew. */
+  /**
+   * Receives all of the body; true when it has changed meanwhile, and has to be begun anew. Rejects
+   * with NETMEM_HTTP_RANGE, and leaves the transfer able to go on, where ranges are not to be had.
+   */
   async receive(
     range: RangeContext,
-    first: Exchange,
+    first: Answer,
     entity: Entity & { readonly length: number },
   ): Promise<boolean> {
-    this.#cut(entity.length)
+    this.#cut(entity.length, first.part)
     const others = Math.min(this.#settings.connections, this.#pieces.length) - 1
     this.connections = 1 + others
     const workers = [this.#work(range, entity, first)]
@@ -95,22 +102,21 @@ export class Ranges {
     return this.#changed
   }
 
-  #cut(length: number): void {
+  #cut(length: number, { end = length }: Part): void {
     const { connections } = this.#settings
     const ideal = Math.ceil(length / (connections * PIECES_EACH))
     const bytes = Math.max(LEAST_BYTES, Math.min(MOST_BYTES, ideal))
-    const first = Math.min(length, this.firstLast + 1)
-    this.#pieces = [{ from: 0, to: first, done: 0 }]
-    for (let from = first; from < length; from += bytes) {
+    this.#pieces = [{ from: 0, to: end, done: 0 }]
+    for (let from = end; from < length; from += bytes) {
       this.#pieces.push({ from, to: Math.min(length, from + bytes), done: 0 })
     }
   }
 
   /** One connection's work: a piece after the other. Never rejects. */
-  async #work(range: RangeContext, entity: Entity, first: Exchange | undefined): Promise<void> {
+  async #work(range: RangeContext, entity: Entity, first: Answer | undefined): Promise<void> {
     let begun = first
     this.#working++
-    while (this.#failure === undefined && !this.#changed) {
+    while (!this.#stopped) {
       const piece = this.#givenBack.pop() ?? this.#pieces[this.#nextPiece++]
       if (piece === undefined) {
         this.#working--
@@ -127,13 +133,18 @@ export class Ranges {
 
   #fail(error: unknown, { abortion }: Context): void {
     // What it broke off itself is no failure.
-    if (this.#failure !== undefined || this.#changed) return
+    if (this.#stopped) return
     this.#failure = { error }
-    abortion.abort(error instanceof Error ? error : new Error(String(error)))
+    // The transfer may go on without ranges.
+    if (isRangeError(error)) this.#endActive()
+    else abortion.abort(error instanceof Error ? error : new Error(String(error)))
   }
 
-  #stopAll(): void {
-    this.#changed = true
+  get #stopped(): boolean {
+    return this.#failure !== undefined || this.#changed
+  }
+
+  #endActive(): void {
     for (const response of this.#active) response.end()
   }
 
@@ -142,24 +153,25 @@ export class Ranges {
     range: RangeContext,
     entity: Entity,
     piece: Piece,
-    begun: Exchange | undefined,
+    begun: Answer | undefined,
   ): Promise<boolean> {
     let next = begun
-    while (piece.from + piece.done < piece.to && this.#failure === undefined && !this.#changed) {
-      let response = next
+    while (piece.from + piece.done < piece.to && !this.#stopped) {
+      let answer = next
       next = undefined
       try {
-        response ??= await this.#ask(range, entity, piece)
-        if (response === undefined) break
-        this.#active.add(response)
-        await this.#receive(response, piece)
+        answer ??= await this.#ask(range, entity, piece)
+        if (answer === undefined || this.#stopped) break
+        this.#active.add(answer.response)
+        await this.#receive(answer, piece)
       } catch (error) {
-        if (this.#changed) break
+        if (this.#stopped) break
+        if (isRangeError(error)) throw error
         if (this.#retires(error, piece)) return false
         await range.retries.wait(error)
       } finally {
-        if (response !== undefined) this.#active.delete(response)
-        response?.end()
+        if (answer !== undefined) this.#active.delete(answer.response)
+        answer?.response.end()
       }
     }
     return true
@@ -183,7 +195,7 @@ export class Ranges {
     { context, url, retries }: RangeContext,
     entity: Entity,
     piece: Piece,
-  ): Promise<Exchange | undefined> {
+  ): Promise<Answer | undefined> {
     const from = piece.from + piece.done
     const response = await follow(context, url, {
       range: `bytes=${from}-${piece.to - 1}`,
@@ -191,32 +203,52 @@ export class Ranges {
     })
     try {
       retries.reached()
-      const { head } = response
-      const is206 = head.status === 206
-      if (head.status === 416 || (head.status < 300 && !(is206 && isSameEntity(head, entity)))) {
-        if (is206 || head.status === 416 || !isSameEntity(head, entity)) this.#stopAll()
-        else throw rangeError(response.url, 'the whole body, after it had sent a range of it')
-        response.end()
-        return undefined
-      }
-      if (!is206) throw statusError(response.url, head)
-      checkIdentity(head)
-      checkRange(response, from, piece.to - 1, entity.length)
-      return response
+      const part = this.#partOf(response, entity, from, piece.to)
+      if (part !== undefined) return { response, part }
+      this.#changed = true
+      this.#endActive()
     } catch (error) {
       response.end()
       throw error
     }
+    response.end()
+    return undefined
   }
 
-  async #receive({ body }: Exchange, piece: Piece): Promise<void> {
+  /** The part that an answer to a request for bytes from `from` on brings; `undefined` when the body has changed. */
+  #partOf(response: Exchange, entity: Entity, from: number, to: number): Part | undefined {
+    const { head, url } = response
+    if (head.status === 416) {
+      const said = head.headers.single('content-range')
+      if ((unsatisfiedLength(said) ?? entity.length) !== entity.length) return undefined
+      throw refused(url, from, said)
+    }
+    if (head.status >= 300) throw statusError(url, head)
+    if (isOtherEntity(head, entity)) return undefined
+    if (head.status !== 206) throw rangeError(url, 'sent the whole body, after a range of it')
+    const part = partOf(response, this.#settings)
+    checkJoins(url, part, from, entity.length, to)
+    if (from - part.first > MOST_DROPPED_BYTES) {
+      throw rangeError(
+        url,
+        `sent bytes from ${part.first} on where those from ${from} on were asked for`,
+      )
+    }
+    return part
+  }
+
+  async #receive({ response, part }: Answer, piece: Piece): Promise<void> {
     const before = piece.done
-    const length = piece.to - piece.from - before
-    await this.#target.receiveAt(body, piece.from + before, length, (bytes) => {
+    const from = piece.from + before
+    const to = Math.min(piece.to, part.end ?? piece.to)
+    const body = bodyFrom(response, part, from, to)
+    await this.#target.receiveAt(body, from, to - from, (bytes) => {
       piece.done = before + bytes
       this.#advance()
     })
-    if (piece.from + piece.done < piece.to) throw endedEarly(piece.done, piece.to - piece.from)
+    if (piece.from + piece.done < to) throw endedEarly(piece.done, piece.to - piece.from)
+    // What comes behind the part contradicts it, and the last chunk ends a chunked one.
+    await body.atEnd()
   }
 
   /** Tells how far the body is complete from its start, and how much of it there is. */

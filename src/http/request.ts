@@ -1,7 +1,8 @@
 /** What is sent: one GET, written so that nothing in it can be taken for more than one field. */
 
 import { invalid } from '../net/arguments.ts'
-import { excerpt, isToken } from './field-line.ts'
+import { DECODED } from './content-coding.ts'
+import { excerpt, isFieldText, isToken } from './field-line.ts'
 
 /** Header fields by name. */
 export type RequestHeaders = Readonly<Record<string, string>>
@@ -104,6 +105,8 @@ export interface RequestFields {
   readonly trusted: boolean
   readonly range: string | undefined
   readonly ifRange: string | undefined
+  /** True to ask for a body in a coding that can be decoded. */
+  readonly coded: boolean
 }
 
 /** The fields to send, in their order; credentials of the URL go before those that were given. */
@@ -114,6 +117,7 @@ export function requestFields(url: URL, fields: RequestFields): HeaderFields {
   )
   const has = (name: string): boolean => own.some(([known]) => known.toLowerCase() === name)
   const list: (readonly [string, string])[] = []
+  list.push(['Accept-Encoding', fields.coded ? DECODED : 'identity'])
   if (!has('user-agent')) list.push(['User-Agent', 'netmem'])
   if (!has('accept')) list.push(['Accept', '*/*'])
   const authorization = ofUrl(url) ?? (fields.trusted ? fields.authorization : undefined)
@@ -129,11 +133,10 @@ export function requestFields(url: URL, fields: RequestFields): HeaderFields {
 /** A GET on the wire. */
 export function serialiseGet(url: URL, fields: RequestFields, keepAlive: boolean): string {
   let text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`
-  // A coded body would have to be decoded by copying it.
-  text += 'Accept-Encoding: identity\r\n'
   if (!keepAlive) text += 'Connection: close\r\n'
   for (const [name, value] of requestFields(url, fields)) {
-    checkValue(name, value)
+    // If-Range gives back what a server sent, which may have bytes beyond ASCII.
+    if (!isFieldText(value)) throw invalid(`The header field ${name} must be on one line.`)
     text += `${name}: ${value}\r\n`
   }
   return `${text}\r\n`

@@ -46,11 +46,19 @@ describe('response heads', () => {
     assert.deepEqual([head.reason, head.headers.get('x'), head.headers.get('y')], ['Nö', '', 'ä'])
   })
 
+  it('may have any status of three digits, and say a thing twice', () => {
+    assert.equal(some(parse('HTTP/1.1 999 Denied\r\n\r\n')).head.status, 999)
+    const { headers } = some(parse('HTTP/1.1 200 OK\r\nA: 1\r\nA: 1\r\nB: 1\r\nB: 2\r\n\r\n')).head
+    const single = ['a', 'b', 'c'].map((name) => headers.single(name))
+    assert.deepEqual(single, ['1', undefined, undefined])
+  })
+
   const refused = [
     ['another protocol', 'SSH-2.0-OpenSSH\r\n\r\n'],
     ['another version', 'HTTP/2.0 200 OK\r\n\r\n'],
     ['a status of two digits', 'HTTP/1.1 20 OK\r\n\r\n'],
-    ['a status of 600', 'HTTP/1.1 600 OK\r\n\r\n'],
+    ['a status below 100', 'HTTP/1.1 099 OK\r\n\r\n'],
+    ['a status of four digits', 'HTTP/1.1 2000 OK\r\n\r\n'],
     ['two spaces before the status', 'HTTP/1.1  200 OK\r\n\r\n'],
     ['a bare CR', 'HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n'],
     ['a bare LF', 'HTTP/1.1 200 OK\nA: b\r\n\r\n'],

@@ -11,7 +11,7 @@ import { HttpError, protocolError } from './http-error.ts'
 /** What a server says before the body. */
 export interface ResponseHead {
   readonly version: '1.0' | '1.1'
-  /** 100 to 599. */
+  /** 100 to 999. Those from 600 on are errors of the server, as 5xx are (RFC 9110, 15). */
   readonly status: number
   /** The reason phrase; often empty, and never to be relied on. */
   readonly reason: string
@@ -112,7 +112,7 @@ function parseHead(text: string): ResponseHead {
   const statusEnd = endOfLine(text, 0)
   const statusLine = text.slice(0, statusEnd)
   // Many servers leave out the space where they have no reason phrase.
-  const match = /^HTTP\/1\.(\d) ([1-5]\d\d)(?: (.*))?$/.exec(statusLine)
+  const match = /^HTTP\/1\.(\d) ([1-9]\d\d)(?: (.*))?$/.exec(statusLine)
   if (match === null || !isFieldText(statusLine)) {
     throw protocolError(`The status line is none: ${excerpt(statusLine)}`)
   }

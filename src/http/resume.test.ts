@@ -25,11 +25,11 @@ const SIZE = content.length
 const OTHER = Buffer.from(content).reverse()
 
 /** The head of content from `first` on, all of it or a part. */
-function headFrom(first: number, { etag = '"1"', total = SIZE, range = '' } = {}): string {
+function headFrom(first: number, { etag = '"1"', total = SIZE } = {}): string {
   const fields = `ETag: ${etag}\r\nAccept-Ranges: bytes\r\nContent-Length: ${total - first}\r\n`
   return first === 0
     ? `HTTP/1.1 200 OK\r\n${fields}\r\n`
-    : `HTTP/1.1 206 Partial Content\r\n${fields}Content-Range: ${range === '' ? `bytes ${first}-${total - 1}/${total}` : range}\r\n\r\n`
+    : `HTTP/1.1 206 Partial Content\r\n${fields}Content-Range: bytes ${first}-${total - 1}/${total}\r\n\r\n`
 }
 
 /** Sends a third of what is asked for, and then ends badly, until the third attempt. */
@@ -285,31 +285,6 @@ describe('a transfer that breaks', () => {
         true,
       )
     }))
-
-  const lies = [
-    ['an earlier byte', `bytes 0-${SIZE - 1}/${SIZE}`],
-    ['a later byte', `bytes 1000001-${SIZE - 1}/${SIZE}`],
-    ['another length', `bytes 1000000-${SIZE}/${SIZE + 1}`],
-    ['a last byte beyond it', `bytes 1000000-${SIZE}/${SIZE}`],
-    ['no range', 'bytes'],
-    ['another unit', `items 1000000-${SIZE - 1}/${SIZE}`],
-    ['more than it sends', `bytes 1000000-${SIZE - 2}/${SIZE}`],
-  ] as const
-  for (const [what, range] of lies) {
-    it(`fails when Content-Range names ${what}`, () =>
-      transferring(async (options) => {
-        await using server = await serveRaw((socket, request, count) => {
-          const first = firstOf(request)
-          socket.write(headFrom(first, { range }))
-          if (count > 1) socket.write(content.subarray(first))
-          else socket.write(content.subarray(0, 1_000_000), () => socket.end())
-        })
-        const { at, names } = freshFolder()
-        const destination = { path: at('f'), resume: true }
-        assert.equal(await codeOf(getInto(server.url, destination, options)), 'NETMEM_HTTP_RANGE')
-        assert.deepEqual(names(), [])
-      }))
-  }
 
   it('a digest finds a 206 with other bytes, and leaves no file', () =>
     transferring(async (options) => {

@@ -84,7 +84,7 @@ const REMEDIES: { readonly [status: number]: string | undefined } = {
 /** The error of a status that brings no body that was asked for. */
 export function statusError(url: URL, head: ResponseHead): HttpError {
   const { status, reason } = head
-  const asked = retryAfterMs(head.headers.get('retry-after'), Date.now())
+  const asked = retryAfterMs(head.headers.single('retry-after'), Date.now())
   const when = asked === undefined ? 'later' : `in ${Math.ceil(asked / 1000)} s, as it asks`
   const what = TRANSIENT.has(status) ? `Try again ${when}` : (REMEDIES[status] ?? 'Check the URL')
   return new HttpError(

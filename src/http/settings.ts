@@ -104,11 +104,10 @@ export interface GetOptions {
   readonly lowWater?: LowWater
   /** Keeps connections for later transfers: `true` by default, in a cache that all share. */
   readonly keepAlive?: boolean | ConnectionCache
-  /**
-   * Decodes gzip, deflate and brotli. Goes through undici, which has to be installed, and through
-   * its copies of the data.
-   */
+  /** Asks for gzip, deflate and brotli, and decodes them, by way of copies of the data. */
   readonly decompress?: boolean
+  /** Takes the bytes as they came, whatever `Content-Encoding` says of them. Not with `decompress`. */
+  readonly raw?: boolean
   /**
    * Goes through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL, which takes
    * undici, too: `true` by default.
@@ -145,6 +144,7 @@ export interface Settings {
   readonly lowWater: LowWater | undefined
   readonly cache: ConnectionCache | undefined
   readonly decompress: boolean
+  readonly raw: boolean
   readonly proxy: boolean
 }
 
@@ -176,6 +176,7 @@ const NAMES: OptionNames<GetOptions> = {
   lowWater: true,
   keepAlive: true,
   decompress: true,
+  raw: true,
   proxy: true,
 }
 
@@ -186,6 +187,9 @@ export function settingsOf(given: GetOptions): Settings {
   checkKinds(options)
   if (onChange !== 'restart' && onChange !== 'fail') {
     throw invalid("onChange is 'restart' or 'fail'.")
+  }
+  if (options.decompress && options.raw) {
+    throw invalid('decompress and raw cannot both be true: decode the body, or take it as it came.')
   }
   return {
     signal: options.signal,
@@ -224,6 +228,7 @@ export function settingsOf(given: GetOptions): Settings {
     lowWater: options.lowWater,
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
     decompress: options.decompress ?? false,
+    raw: options.raw ?? false,
     proxy: options.proxy ?? true,
   }
 }

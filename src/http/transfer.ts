@@ -1,24 +1,40 @@
 /** One transfer through all its attempts: what to ask for next, and whether to believe the answer. */
 
 import { ConnectionError } from '../errors.ts'
+import type { Page } from '../netmem.ts'
+import { createPool } from '../pool/create-pool.ts'
+import type { PagePool } from '../pool/page-pool.ts'
+import { hostProvider } from '../providers/host.ts'
 import type { Abortion } from './abortion.ts'
-import { endedEarly, withoutStart } from './body.ts'
+import { endedEarly } from './body.ts'
+import { checkIdentity, isIdentity } from './content-coding.ts'
 import { unsatisfiedLength } from './content-range.ts'
 import { type Entity, entityOf, isOtherEntity, isSameEntity } from './entity.ts'
 import type { Context, Exchange, TakeWhole } from './exchange.ts'
 import { FileTarget } from './file-target.ts'
 import { follow, type RangeFields } from './follow.ts'
-import { checkIdentity, isIdentity } from './framing.ts'
-import { HttpError, protocolError } from './http-error.ts'
+import { HttpError } from './http-error.ts'
 import { MemoryTarget } from './memory-target.ts'
-import { checkRange, rangeError } from './range-check.ts'
+import {
+  type Answer,
+  bodyFrom,
+  checkJoins,
+  isRangeError,
+  type Part,
+  partOf,
+  rangeError,
+  refused,
+} from './range-check.ts'
 import { Ranges } from './ranges.ts'
 import { shown } from './request.ts'
-import type { ResponseHead } from './response-head.ts'
 import type { GetResult } from './result.ts'
 import { Retries, statusError } from './retry.ts'
 import { checkDigest, type Settings } from './settings.ts'
 import type { Target } from './target.ts'
+
+/** Pages that coded bytes pass through, of one transfer. */
+const CODED_PAGES = 16
+const CODED_PAGE_BYTES = 64 * 1024
 
 const WHOLE: RangeFields = { range: undefined, ifRange: undefined }
 
@@ -28,11 +44,15 @@ export class Transfer {
   readonly #settings: Settings
   readonly #began: number
   readonly #context: Context
+  /** Connections receive into it where a body may have to be decoded on its way to other pages. */
+  readonly #ownPool: PagePool<Page> | undefined
   readonly #retries: Retries
   #entity: Entity | undefined
   /** The last response that brought something. */
   #last: Exchange | undefined
   #connections = 1
+  /** True once the server's ranges turned out to be of no use. */
+  #rangesRefused = false
   /** Small bodies into memory, which is where they are most of what a request costs. */
   readonly #takeWhole: TakeWhole | undefined
 
@@ -41,11 +61,20 @@ export class Transfer {
     this.#target = target
     this.#settings = settings
     this.#began = began
-    this.#context = { settings, abortion, pool: target.pool }
+    // What a decoder waits for must not lie in pages that its output waits for.
+    this.#ownPool =
+      settings.decompress && !(target instanceof MemoryTarget)
+        ? createPool(hostProvider({ pages: CODED_PAGES, pageSize: CODED_PAGE_BYTES }))
+        : undefined
+    const pool = this.#ownPool ?? target.pool
+    this.#context = { settings, abortion, pool, decodedPool: target.pool }
     this.#retries = new Retries(settings, abortion)
     if (target instanceof MemoryTarget && target.takesWhole) {
       this.#takeWhole = (head, body) =>
-        head.status === 200 && isIdentity(head) && target.takeWhole(body)
+        head.status === 200 &&
+        (settings.raw || isIdentity(head)) &&
+        head.headers.all('content-range').length === 0 &&
+        target.takeWhole(body)
     }
   }
 
@@ -65,7 +94,14 @@ export class Transfer {
       await this.#context.abortion.settled()
       await target.fail(mayBeOfUse(error))
       throw error
+    } finally {
+      if (this.#ownPool !== undefined) await this.#endPool(this.#ownPool)
     }
+  }
+
+  async #endPool(pool: PagePool<Page>): Promise<void> {
+    this.#settings.cache?.forget(pool)
+    await pool.destroy()
   }
 
   async #complete(): Promise<string | undefined> {
@@ -96,10 +132,11 @@ export class Transfer {
     if (!(await this.#target.restart())) throw error
   }
 
-  /** One request for what is missing; false when it turned out that all has to be asked for again. */
+  /** One request for what is missing; true when nothing is missing after it. */
   async #attempt(): Promise<boolean> {
     const from = this.#target.position
-    const ranges = from === 0 ? Ranges.first(this.#target, this.#settings) : undefined
+    const ranges =
+      from === 0 && !this.#rangesRefused ? Ranges.first(this.#target, this.#settings) : undefined
     const asked = ranges?.fields ?? this.#rangeFrom(from)
     const takeWhole = asked === WHOLE ? this.#takeWhole : undefined
     const response = await follow(this.#context, this.#url, asked, takeWhole)
@@ -109,19 +146,20 @@ export class Transfer {
     }
     try {
       this.#retries.reached()
-      const { head } = response
-      if (from > 0) return await this.#goOn(response, from)
-      if (ranges !== undefined) {
-        // A range is not asked for in a coding, and a whole body that is to be decoded may be.
-        if (this.#settings.decompress && !isIdentity(head)) return this.#withoutRanges()
-        if (head.status === 206) return await this.#inRanges(response, ranges)
-        // What has no bytes has no ranges either.
-        if (head.status === 416) return this.#withoutRanges()
+      if (this.#isPresent && this.#entity !== undefined) {
+        return await this.#compare(response, this.#entity)
       }
-      this.#check(head, response.url)
-      if (head.status === 206) throw protocolError('The server sends a part that was not asked for')
-      await this.#begin(response)
-      return true
+      if (response.head.status === 416 && asked !== WHOLE)
+        return await this.#nothingFrom(response, from)
+      return await (from > 0 ? this.#goOn(response, from) : this.#begin(response, ranges))
+    } catch (error) {
+      if (asked === WHOLE || !isRangeError(error)) throw error
+      // The server has no ranges that could be used, and may still send the whole.
+      this.#rangesRefused = true
+      this.#connections = 1
+      const untouched = ranges === undefined && this.#target.position === from
+      if (!untouched && !(await this.#target.restart())) throw error
+      return false
     } finally {
       response.end()
     }
@@ -133,22 +171,48 @@ export class Transfer {
   }
 
   #rangeFrom(from: number): RangeFields {
-    if (from === 0) return WHOLE
+    if (from === 0 || this.#rangesRefused) return WHOLE
     return { range: `bytes=${from}-`, ifRange: this.#entity?.validator }
   }
 
-  /** A whole body, from its start. */
-  async #begin(response: Exchange): Promise<void> {
-    const entity = entityOf(response.head, response.body.length)
+  /** The answer to a request for the whole, or for the first of several ranges. */
+  async #begin(response: Exchange, ranges: Ranges | undefined): Promise<boolean> {
+    const { head, url } = response
+    this.#check(response)
+    const part = partOf(response, this.#settings)
+    if (head.status === 206) checkJoins(url, part, 0, undefined)
+    const entity = entityOf(head, part.total)
+    const { validator } = entity
+    const whole = part.end === undefined || part.end === part.total
+    if (!whole && validator === undefined) {
+      throw rangeError(url, 'sent a part, and nothing to tell whether the rest is of the same body')
+    }
     this.#entity = entity
     this.#last = response
-    await this.#open(response.head, entity)
-    await this.#receive(response, 0)
-  }
-
-  async #open(head: ResponseHead, entity: Entity): Promise<void> {
     this.#settings.onHead?.(head, entity.length, 0)
     await this.#target.open(head, entity)
+    if (whole || ranges === undefined || part.total === undefined)
+      return this.#receive(response, part, 0)
+    return this.#inRanges({ response, part }, ranges, { ...entity, length: part.total })
+  }
+
+  /** The answer 416: that there is nothing from `from` on. */
+  async #nothingFrom(response: Exchange, from: number): Promise<boolean> {
+    const { head, url } = response
+    const entity = this.#entity
+    const said = head.headers.single('content-range')
+    // What has no bytes has no ranges either.
+    if (from === 0 || entity === undefined) throw refused(url, from, said)
+    const length = unsatisfiedLength(said)
+    if (isOtherEntity(head, entity)) return this.#changed('it has ended as another version')
+    if (length !== undefined && (entity.length ?? Math.max(length, from)) !== length) {
+      return this.#changed(`it has ${length} bytes now`)
+    }
+    if (from !== (entity.length ?? length)) throw refused(url, from, said)
+    // It broke off between the last byte and the word that it was the last.
+    if (this.#last === undefined) this.#settings.onHead?.(head, from, from)
+    this.#last = response
+    return true
   }
 
   /** The answer to a request for the rest from `from` on. */
@@ -156,45 +220,34 @@ export class Transfer {
     const { head, url } = response
     const entity = this.#entity
     if (entity === undefined) return false
-    if (this.#isPresent) return this.#compare(response, entity)
-    if (head.status === 416) {
-      const length = unsatisfiedLength(head.headers.get('content-range'))
-      if (length !== from || entity.length !== undefined) {
-        return this.#changed(`it has ${length ?? 'fewer'} bytes now`)
-      }
-      if (isOtherEntity(head, entity)) return this.#changed('it has ended as another version')
-      // It broke off between the last byte and the word that it was the last.
-      this.#last = response
-      return true
-    }
-    this.#check(head, url)
+    this.#check(response)
+    if (isOtherEntity(head, entity)) return this.#changed('the server sends another version')
+    const part = partOf(response, this.#settings)
     if (head.status === 206) {
-      if (isOtherEntity(head, entity)) {
-        return this.#changed('the rest is of another version')
+      checkJoins(url, part, from, entity.length)
+      this.#entity = { ...entity, length: entity.length ?? part.total }
+    } else {
+      // The server has no ranges after all, and sends all again.
+      if ((part.total ?? entity.length) !== (entity.length ?? part.total)) {
+        return this.#changed(`it has ${part.total} bytes now`)
       }
-      const { total = entity.length } = checkRange(response, from, undefined, entity.length)
-      this.#entity = { ...entity, length: total }
-      if (this.#last === undefined) this.#settings.onHead?.(head, total, from)
-      this.#last = response
-      await this.#receive(response, 0)
-      return true
+      if (await this.#target.restart()) return this.#begin(response, undefined)
+      if (!isSameEntity(head, entity)) {
+        return this.#changed('nothing says that what the server sends now is of the same version')
+      }
     }
-    if (!isSameEntity(head, entity)) return this.#changed('the server sends another version')
-    // The server has no ranges after all; what it sends again is the same.
-    const skip = (await this.#target.restart()) ? 0 : from
-    if (this.#last === undefined) this.#settings.onHead?.(head, entity.length, skip)
+    if (this.#last === undefined) this.#settings.onHead?.(head, this.#entity?.length, from)
     this.#last = response
-    await this.#receive(response, skip)
-    return true
+    return this.#receive(response, part, from)
   }
 
   /** The answer about a file that is there, and may be the whole body already. */
   async #compare(response: Exchange, entity: Entity): Promise<boolean> {
-    const { head, url } = response
+    const { head } = response
     const { position } = this.#target
-    const length = unsatisfiedLength(head.headers.get('content-range'))
+    const length = unsatisfiedLength(head.headers.single('content-range'))
     const { lastModified } = entity
-    const date = head.headers.get('last-modified') ?? lastModified
+    const date = head.headers.single('last-modified') ?? lastModified
     if (head.status === 416 && length === position && (lastModified ?? date) === date) {
       this.#settings.onHead?.(head, length, length)
       this.#last = response
@@ -204,50 +257,37 @@ export class Transfer {
     await this.#target.restart()
     // A part of another body, or none: all of it is asked for next.
     if (head.status === 206 || head.status === 416) return false
-    this.#check(head, url)
-    await this.#begin(response)
-    return true
+    return this.#begin(response, undefined)
   }
 
-  async #receive(response: Exchange, skip: number): Promise<void> {
-    await this.#target.receive(skip === 0 ? response.body : withoutStart(response.body, skip))
+  /** Takes what `response` brings from `from` on; true when the body is complete. */
+  async #receive(response: Exchange, part: Part, from: number): Promise<boolean> {
+    await this.#target.receive(bodyFrom(response, part, from))
     const { position } = this.#target
-    const length = this.#entity?.length
-    if (length !== undefined && position < length) throw endedEarly(position, length)
-    if (length !== undefined && position > length) {
-      throw rangeError(response.url, `more bytes than the ${length} that the body has`)
+    const total = this.#entity?.length
+    const end = part.end ?? total
+    if (end !== undefined && position < end) throw endedEarly(position, total ?? end)
+    if (end !== undefined && position > end) {
+      throw rangeError(response.url, `sent more than the ${end} bytes that it said before`)
     }
+    return total === undefined ? part.end === undefined : position === total
   }
 
-  /** The answer to a request for the first of several ranges. */
-  async #inRanges(response: Exchange, ranges: Ranges): Promise<boolean> {
-    checkIdentity(response.head)
-    const range = checkRange(response, 0, ranges.firstLast, undefined)
-    const entity = entityOf(response.head, range.total)
-    this.#entity = entity
-    if (range.total === undefined || entity.validator === undefined) {
-      // Ranges that cannot be told to be of one body are not put together.
-      return this.#withoutRanges()
-    }
-    this.#last = response
-    await this.#open(response.head, entity)
+  /** Receives all ranges, of which the first is on its way. */
+  async #inRanges(
+    first: Answer,
+    ranges: Ranges,
+    entity: Entity & { readonly length: number },
+  ): Promise<boolean> {
+    const range = { context: this.#context, url: this.#url, retries: this.#retries }
     try {
-      const changed = await ranges.receive(
-        { context: this.#context, url: this.#url, retries: this.#retries },
-        response,
-        { ...entity, length: range.total },
-      )
-      if (changed) return await this.#changed('a range is of another version')
+      if (await ranges.receive(range, first, entity)) {
+        return await this.#changed('a range is of another version')
+      }
     } finally {
       this.#connections = ranges.connections
     }
     return true
-  }
-
-  #withoutRanges(): boolean {
-    this.#entity = undefined
-    Ranges.giveUp(this.#target)
-    return false
   }
 
   /** The body is another one by now; false when the transfer begins anew. */
@@ -264,9 +304,9 @@ export class Transfer {
     return false
   }
 
-  #check(head: ResponseHead, url: URL): void {
+  #check({ head, url }: Exchange): void {
     if (head.status >= 300) throw statusError(url, head)
-    checkIdentity(head)
+    if (head.status !== 206) checkIdentity(head, this.#settings)
   }
 
   #result(sha256: string | undefined, lastByteMs: number): GetResult {

@@ -6,7 +6,7 @@ import { Feature, type Finding, finder } from './finding.ts'
 export async function httpFindings(): Promise<Finding[]> {
   const { ok, warn } = finder(Feature.http)
   const name = 'undici'
-  const use = 'proxies, and decoding (--decompress)'
+  const use = 'proxies'
   try {
     await import('undici')
     return [ok(name, use)]

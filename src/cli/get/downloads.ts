@@ -46,6 +46,7 @@ export interface DownloadOptions {
   readonly insecure?: true
   readonly proxy: boolean
   readonly decompress?: true
+  readonly raw?: true
   readonly verbose?: true
   readonly quiet?: true
 }
@@ -104,6 +105,7 @@ export class Downloads {
       allowDowngrade: options.allowDowngrade === true,
       proxy: options.proxy,
       decompress: options.decompress === true,
+      raw: options.raw === true,
       sha256: options.sha256 ?? false,
       ...(options.user === undefined ? {} : { authorization: options.user }),
       ...(options.limit === undefined ? {} : { maxBytesPerSecond: options.limit }),

@@ -1,0 +1,117 @@
+/** A body of chunks that come in memory of other libraries, and are copied out of it. */
+
+import { ChunkFrags } from '../net/chunk-frags.ts'
+import { unlessAborted } from '../net/interruption.ts'
+import type { Page } from '../netmem.ts'
+import type { HostFrag } from '../pool/frag.ts'
+import type { PagePool } from '../pool/page-pool.ts'
+import { type Body, endedEarly } from './body.ts'
+import type { Context } from './exchange.ts'
+import { dryTimeout } from './http-error.ts'
+
+export class CopiedBody implements Body {
+  readonly length: number | undefined
+  readonly #chunks: AsyncIterator<unknown>
+  readonly #pool: PagePool<Page>
+  readonly #frags: ChunkFrags
+  readonly #stallTimeoutMs: number
+  readonly #signal: AbortSignal
+  readonly #translated: (cause: unknown) => unknown
+  #chunk: Uint8Array = new Uint8Array(0)
+  #received = 0
+  #ended = false
+
+  /** @param translated Makes of what `chunks` rejects with what the body rejects with. */
+  constructor(
+    chunks: AsyncIterator<unknown>,
+    length: number | undefined,
+    pool: PagePool<Page>,
+    { abortion, settings }: Context,
+    translated: (cause: unknown) => unknown,
+  ) {
+    this.length = length
+    this.#frags = new ChunkFrags(pool)
+    this.#stallTimeoutMs = settings.stallTimeoutMs
+    this.#chunks = chunks
+    this.#pool = pool
+    this.#signal = abortion.signal
+    this.#translated = translated
+  }
+
+  get left(): number | undefined {
+    if (this.#ended && this.#chunk.byteLength === 0) return 0
+    return this.length === undefined ? undefined : this.length - this.#received
+  }
+
+  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    let filled = 0
+    while (filled < view.byteLength && !(await this.atEnd())) {
+      const part = this.#take(view.byteLength - filled)
+      view.set(part, filled)
+      filled += part.byteLength
+      onProgress(filled)
+    }
+    return filled
+  }
+
+  async next(): Promise<HostFrag | undefined> {
+    if (await this.atEnd()) return undefined
+    let frag = this.#frags.take(this.#chunk)
+    while (frag === undefined) {
+      await this.#untilAvailable()
+      frag = this.#frags.take(this.#chunk)
+    }
+    this.#take(frag.length)
+    return frag
+  }
+
+  async atEnd(): Promise<boolean> {
+    while (this.#chunk.byteLength === 0 && !this.#ended) {
+      const { done, value } = await this.#nextChunk()
+      if (done === true) this.#ended = true
+      else if (value instanceof Uint8Array) this.#chunk = value
+    }
+    if (this.#chunk.byteLength > 0) return false
+    if (this.length !== undefined && this.#received < this.length) {
+      throw endedEarly(this.#received, this.length)
+    }
+    return true
+  }
+
+  dropPresent(): void {}
+
+  /** Waits for memory no more. */
+  drop(): void {
+    this.#frags.end()
+  }
+
+  /** Waits for memory, which may never come back. */
+  async #untilAvailable(): Promise<void> {
+    const limit = this.#stallTimeoutMs
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(dryTimeout(this.#pool, limit)), limit)
+    })
+    try {
+      const available = unlessAborted(this.#frags.whenAvailable(), this.#signal)
+      await Promise.race([available, timeout])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #take(limit: number): Uint8Array {
+    const part = this.#chunk.subarray(0, limit)
+    this.#chunk = this.#chunk.subarray(part.byteLength)
+    this.#received += part.byteLength
+    return part
+  }
+
+  async #nextChunk(): Promise<IteratorResult<unknown, unknown>> {
+    try {
+      return await this.#chunks.next()
+    } catch (cause) {
+      throw this.#translated(cause)
+    }
+  }
+}
