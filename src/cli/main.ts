@@ -5,16 +5,25 @@ import { readFileSync } from 'node:fs'
 
 import { Command, CommanderError } from 'commander'
 
-import { demoCommand } from './demo.ts'
-import { doctorCommand } from './doctor.ts'
 import { EXIT_CODES, Exit, SIZES } from './exit.ts'
-import { getCommand } from './get.ts'
-import { iperf3Command } from './iperf3.ts'
 import { superviseOutput } from './output.ts'
 import { printable, printableJson } from './printable.ts'
-import { recvCommand } from './recv.ts'
-import { replayCommand } from './replay.ts'
-import { sendCommand } from './send.ts'
+
+const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
+  ['demo', async () => (await import('./demo.ts')).demoCommand()],
+  ['get', async () => (await import('./get.ts')).getCommand()],
+  ['recv', async () => (await import('./recv.ts')).recvCommand()],
+  ['send', async () => (await import('./send.ts')).sendCommand()],
+  ['iperf3', async () => (await import('./iperf3.ts')).iperf3Command()],
+  ['replay', async () => (await import('./replay.ts')).replayCommand()],
+  ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
+])
+
+/** The command that the first argument names, so that no other is loaded; all of them for help. */
+function wantedCommands(): (() => Promise<Command>)[] {
+  const named = COMMANDS.get(process.argv[2])
+  return named === undefined ? [...COMMANDS.values()] : [named]
+}
 
 const HELP = `
 ${SIZES}
@@ -32,15 +41,7 @@ const program = new Command('netmem')
   .version(version(), '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this')
   .addHelpText('after', HELP)
-const commands = [
-  demoCommand(),
-  getCommand(),
-  recvCommand(),
-  sendCommand(),
-  iperf3Command(),
-  replayCommand(),
-  doctorCommand(),
-]
+const commands = await Promise.all(wantedCommands().map((load) => load()))
 for (const command of commands) program.addCommand(command.helpOption('-h, --help', 'print this'))
 for (const command of [program, ...commands]) {
   command
