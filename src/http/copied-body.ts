@@ -1,5 +1,6 @@
 /** A body of chunks that come in memory of other libraries, and are copied out of it. */
 
+import { ConnectionError } from '../errors.ts'
 import { ChunkFrags } from '../net/chunk-frags.ts'
 import { unlessAborted } from '../net/interruption.ts'
 import type { Page } from '../netmem.ts'
@@ -20,6 +21,7 @@ export class CopiedBody implements Body {
   #chunk: Uint8Array = new Uint8Array(0)
   #received = 0
   #ended = false
+  #stopWaiting: ((error: Error) => void) | undefined
 
   /** @param translated Makes of what `chunks` rejects with what the body rejects with. */
   constructor(
@@ -80,9 +82,11 @@ export class CopiedBody implements Body {
 
   dropPresent(): void {}
 
-  /** Waits for memory no more. */
+  /** Waits for memory no more, also where another range has ended this one. */
   drop(): void {
     this.#frags.end()
+    const message = 'The rest of the body is not wanted any more; ask for it again.'
+    this.#stopWaiting?.(new ConnectionError('NETMEM_CONNECTION_CLOSED', message))
   }
 
   /** Waits for memory, which may never come back. */
@@ -91,6 +95,7 @@ export class CopiedBody implements Body {
     let timer: NodeJS.Timeout | undefined
     const timeout = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(dryTimeout(this.#pool, limit)), limit)
+      this.#stopWaiting = reject
     })
     try {
       const available = unlessAborted(this.#frags.whenAvailable(), this.#signal)
