@@ -173,6 +173,14 @@ describe('netmem get, as asked', () => {
     assert.deepEqual([seen[0]?.headers['x-key'], seen[0]?.headers['x-b']], [undefined, 'b'])
   })
 
+  it('says that a body without a length may have been cut', async () => {
+    await using server = await serveRaw((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nx'))
+    const ended = await run(['get', server.url, '-o', file('open'), '--json'])
+    assert.equal(ended.code, 0)
+    assert.match(ended.err, /open: The server said no length, so a cut would look like the end/)
+    assert.equal(inside(jsonOf(ended), 'downloads')['endKnown'], false)
+  })
+
   it('reports each download when it ends', async () => {
     let asked = (): void => undefined
     const second = new Promise<void>((resolve) => {

@@ -92,6 +92,8 @@ export function decoded(response: Exchange, context: Context): Exchange {
     connectMs: response.connectMs,
     tlsMs: response.tlsMs,
     firstByteAt: response.firstByteAt,
+    // A coding has an end of its own.
+    endKnown: decoders.length > 0 || response.endKnown,
     taken: false,
     end: () => {
       response.end()

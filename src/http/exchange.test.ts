@@ -56,6 +56,28 @@ describe('a body that comes with its head', () => {
       assert.equal(headPool().stats().copied.frags, frags)
     }))
 
+  it('says whether its end can be told from a cut', () =>
+    transferring(async (options) => {
+      await using server = await serveRaw((socket, request) => {
+        if (request.startsWith('GET /length')) socket.write(answer(Buffer.from('x')))
+        else if (request.startsWith('GET /chunked'))
+          socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n')
+        else socket.end('HTTP/1.1 200 OK\r\n\r\nx')
+      })
+      for (const [path, known] of [
+        ['length', true],
+        ['chunked', true],
+        ['open', false],
+      ] as const) {
+        const { bytes, endKnown } = await getInto(
+          `${server.url}${path}`,
+          new Uint8Array(9),
+          options,
+        )
+        assert.deepEqual([path, bytes, endKnown], [path, 1, known])
+      }
+    }))
+
   it('arrives whichever way it is cut, and the next one after it', () =>
     transferring(async (options) => {
       const text = answer(body)

@@ -28,6 +28,8 @@ export interface Exchange {
   readonly tlsMs: number
   /** When the first byte of the response was there: as of `performance.now()`. */
   readonly firstByteAt: number
+  /** False for a body that ends with its connection: a cut looks like its end. */
+  readonly endKnown: boolean
   /** Whether the body has been taken already: see {@link TakeWhole}. */
   readonly taken: boolean
   /** Ends it: the connection rests where all of the body was read, and is closed otherwise. */
@@ -97,6 +99,7 @@ class Attempt implements Exchange, Viewer, Impatient {
   /** Whether the server has said anything. */
   heard = false
   firstByteAt = 0
+  endKnown = true
   taken = false
   readonly url: URL
   readonly connectMs: number
@@ -239,6 +242,7 @@ class Attempt implements Exchange, Viewer, Impatient {
     const framing = framingOf(head)
     this.#head = head
     this.#staysOpen = staysOpen(head, framing)
+    this.endKnown = framing.kind !== 'close'
     wire.hide()
     if (framing.kind === 'length' && framing.bytes === bytes.byteLength - at) {
       this.taken = this.#takeWhole?.(head, bytes.subarray(at)) === true

@@ -22,6 +22,11 @@ export interface GetResult {
   readonly url: string
   /** Bytes of the whole body, with those that an earlier transfer had left. */
   readonly bytes: number
+  /**
+   * False where the body ended with its connection and the server had said no length. Nobody can
+   * tell a cut from the end then, over TLS neither (RFC 9112, 9.8): compare its SHA-256.
+   */
+  readonly endKnown: boolean
   /** In hexadecimal, where it was asked for. */
   readonly sha256: string | undefined
   /** Attempts made after the first. */

@@ -318,6 +318,7 @@ export class Transfer {
       head: last.head,
       url: `${url.origin}${url.pathname}${url.search}`,
       bytes: this.#target.position,
+      endKnown: last.endKnown || this.#entity?.length !== undefined,
       sha256,
       retries: this.#retries.used,
       connections: this.#connections,

@@ -73,6 +73,7 @@ export async function undiciExchange(
     connectMs: 0,
     tlsMs: 0,
     firstByteAt,
+    endKnown: framing.kind !== 'close',
     taken: false,
     end: () => {
       if (ended) return

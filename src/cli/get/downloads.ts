@@ -64,6 +64,8 @@ interface Summary {
   readonly bytesPerSecond: number
   readonly retries: number
   readonly connections: number | undefined
+  /** False where a cut would look like the end. */
+  readonly endKnown: boolean | undefined
   readonly sha256: string | undefined
   readonly timing: GetResult['timing'] | undefined
   readonly error: Described | undefined
@@ -268,6 +270,7 @@ export class Downloads {
       bytesPerSecond: (bytes - from) / seconds,
       retries: attempt - 1,
       connections: result?.connections,
+      endKnown: result?.endKnown,
       sha256: result?.sha256,
       timing: result?.timing,
       error: described,
@@ -284,6 +287,11 @@ export class Downloads {
       return
     }
     const name = destination.kind === 'file' ? destination.path : 'stdout'
+    if (result?.endKnown === false && result.sha256 === undefined && this.#options.quiet !== true) {
+      const why =
+        'The server said no length, so a cut would look like the end; check with --sha256.'
+      this.#output.note(`netmem: ${name}: ${why}`)
+    }
     const parts = [name, `${bytes} bytes (${roughSize(bytes)})`, `${seconds.toFixed(3)} s`]
     parts.push(roughRate(bytes - from, seconds), result === undefined ? 'interrupted' : 'complete')
     if (result?.sha256 !== undefined) parts.push('verified')
