@@ -100,7 +100,11 @@ async function prepared({
     case 'memory-huge':
       return () => getInto(url, (_, length = 0) => hugeMemory(length), options)
     default:
-      return () => getInto(url, (_, length) => new Uint8Array(length ?? 0), options)
+      return () => {
+        // Nothing here moves that memory.
+        const fresh = { ...options, touchAhead: true }
+        return getInto(url, (_, length) => new Uint8Array(length ?? 0), fresh)
+      }
   }
 }
 
