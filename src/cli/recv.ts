@@ -34,9 +34,9 @@ breaks, or brings other bytes than --pattern and --bytes say, counts as failed. 
 under another name, and takes its place when the connection has ended well and every check is right.
 
 Examples:
-  $ netmem recv --once --out copy.iso --sha256       then, elsewhere: nc -N HOST 5201 < file.iso
-  $ netmem recv --once --pattern 7 --bytes 10GB      netmem send HOST:5201 --pattern 7 --bytes 10GB
-  $ netmem recv --once --out - | tar x               tar c . | socat -u - TCP:HOST:5201
+  $ netmem recv --once --out copy.iso --sha256       then, here too: nc -N 127.0.0.1 5201 < file.iso
+  $ netmem recv --once --pattern 7 --bytes 10GB      netmem send 127.0.0.1:5201 --pattern 7 --bytes 10GB
+  $ netmem recv --once --host 0.0.0.0 --out - | tar x    elsewhere: tar c . | socat -u - TCP:HOST:5201
 
 ${SIZES}
 

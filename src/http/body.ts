@@ -1,6 +1,7 @@
 /** A response's body on its way: as bytes into memory, or frag by frag. */
 
 import { ConnectionError, isNetmemError } from '../errors.ts'
+import { goneMeanwhile } from '../net/destination.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { ChunkedFraming } from './chunked.ts'
 import type { Framing } from './framing.ts'
@@ -62,10 +63,26 @@ class KnownBody implements Body {
     this.#left -= copied
     if (copied > 0) onProgress(copied)
     if (copied < wanted) {
-      await this.#wire.fill(view.subarray(copied, wanted), (bytes) => onProgress(copied + bytes))
+      let filled = 0
+      try {
+        await this.#wire.fill(view.subarray(copied, wanted), (bytes) => {
+          filled = bytes
+          onProgress(copied + bytes)
+        })
+      } catch (error) {
+        throw this.#ofBody(error, filled)
+      }
       this.#left -= wanted - copied
     }
     return wanted
+  }
+
+  /** The socket's error counts from where the socket began to fill; a caller counts the body. */
+  #ofBody(error: unknown, filled: number): unknown {
+    const received = this.length - this.#left + filled
+    const code = isNetmemError(error) ? error.code : undefined
+    if (code === 'NETMEM_ENDED_EARLY') return endedEarly(received, this.length)
+    return code === 'NETMEM_DESTINATION_DETACHED' ? goneMeanwhile(received, this.length) : error
   }
 
   async next(): Promise<HostFrag | undefined> {

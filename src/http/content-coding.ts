@@ -92,8 +92,10 @@ export function decoded(response: Exchange, context: Context): Exchange {
     connectMs: response.connectMs,
     tlsMs: response.tlsMs,
     firstByteAt: response.firstByteAt,
-    // A coding has an end of its own.
-    endKnown: decoders.length > 0 || response.endKnown,
+    // A coding has an end of its own, but no bytes at all are an empty body, too.
+    get endKnown() {
+      return response.endKnown || (decoders.length > 0 && copied.received > 0)
+    },
     taken: false,
     end: () => {
       response.end()

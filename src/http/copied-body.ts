@@ -21,6 +21,7 @@ export class CopiedBody implements Body {
   #chunk: Uint8Array = new Uint8Array(0)
   #received = 0
   #ended = false
+  #dropped = false
   #stopWaiting: ((error: Error) => void) | undefined
 
   /** @param translated Makes of what `chunks` rejects with what the body rejects with. */
@@ -40,6 +41,11 @@ export class CopiedBody implements Body {
     this.#translated = translated
   }
 
+  /** Bytes that have been taken so far. */
+  get received(): number {
+    return this.#received
+  }
+
   get left(): number | undefined {
     if (this.#ended && this.#chunk.byteLength === 0) return 0
     return this.length === undefined ? undefined : this.length - this.#received
@@ -57,6 +63,7 @@ export class CopiedBody implements Body {
   }
 
   async next(): Promise<HostFrag | undefined> {
+    if (this.#dropped) throw notWanted()
     if (await this.atEnd()) return undefined
     let frag = this.#frags.take(this.#chunk)
     while (frag === undefined) {
@@ -84,9 +91,9 @@ export class CopiedBody implements Body {
 
   /** Waits for memory no more, also where another range has ended this one. */
   drop(): void {
+    this.#dropped = true
     this.#frags.end()
-    const message = 'The rest of the body is not wanted any more; ask for it again.'
-    this.#stopWaiting?.(new ConnectionError('NETMEM_CONNECTION_CLOSED', message))
+    this.#stopWaiting?.(notWanted())
   }
 
   /** Waits for memory, which may never come back. */
@@ -119,4 +126,9 @@ export class CopiedBody implements Body {
       throw this.#translated(cause)
     }
   }
+}
+
+function notWanted(): ConnectionError {
+  const message = 'The rest of the body is not wanted any more; ask for it again.'
+  return new ConnectionError('NETMEM_CONNECTION_CLOSED', message)
 }

@@ -586,3 +586,32 @@ function noIpv6(): string | false {
     return 'this machine has no ::1'
   }
 }
+
+describe('getInto, told the wrong thing', () => {
+  it('takes no word for true or false, and says where resume belongs', async () => {
+    for (const name of ['allowDowngrade', 'touchAhead', 'decompress', 'raw', 'proxy']) {
+      const options: object = { [name]: 'no' }
+      assert.equal(
+        await codeOf(getInto('http://127.0.0.1:1/', new Uint8Array(1), options)),
+        'NETMEM_INVALID_ARGUMENT',
+      )
+    }
+    const misplaced: object = { resume: true }
+    await assert.rejects(getInto('http://127.0.0.1:1/', new Uint8Array(1), misplaced), {
+      code: 'NETMEM_INVALID_ARGUMENT',
+      message: 'resume belongs to the destination: { path, resume: true }.',
+    })
+  })
+
+  it('counts a body that breaks off from its first byte, wherever it goes', () =>
+    transferring(async (options) => {
+      await using server = await serveRaw((socket) => {
+        socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n${'x'.repeat(70_000)}`)
+      })
+      const memory = new Uint8Array(90_000)
+      await assert.rejects(getInto(server.url, memory, { ...options, retries: 0 }), {
+        code: 'NETMEM_ENDED_EARLY',
+        message: /70000 of 90000 bytes/,
+      })
+    }))
+})

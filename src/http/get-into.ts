@@ -1,7 +1,7 @@
 /** One call from a URL to memory, a file or a pool: the face of this folder. */
 
 import { type OptionNames, ownOptions } from '../errors.ts'
-import { invalid } from '../net/arguments.ts'
+import { checkOptionalBoolean, invalid } from '../net/arguments.ts'
 import { aborted } from '../net/connection-error.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { Abortion } from './abortion.ts'
@@ -67,6 +67,9 @@ export async function getInto(
   const target = parseUrl(url)
   // Setting it parses the URL once more.
   if (target.hash !== '') target.hash = ''
+  if (Object.hasOwn(Object(options), 'resume')) {
+    throw invalid('resume belongs to the destination: { path, resume: true }.')
+  }
   const settings = settingsOf(options)
   const abortion = new Abortion(settings.signal, aborted)
   try {
@@ -89,6 +92,7 @@ function targetOf(
     if (isFile(destination)) {
       const file = ownOptions('A file as destination', destination, FILE_OPTIONS)
       if (!/^[^\0]+$/.test(file.path)) throw invalid('A path is not empty, and has no NUL.')
+      checkOptionalBoolean('resume', file.resume)
       if (file.pool !== undefined) checkPool(file.pool)
       return new FileTarget(file, url, settings, abortion)
     }

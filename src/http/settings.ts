@@ -2,7 +2,12 @@
 
 import type tls from 'node:tls'
 import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
-import { checkOptionalFunction, checkSignal, invalid } from '../net/arguments.ts'
+import {
+  checkOptionalBoolean,
+  checkOptionalFunction,
+  checkSignal,
+  invalid,
+} from '../net/arguments.ts'
 import type { LowWater } from '../net/low-water.ts'
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
@@ -270,8 +275,22 @@ function checkKinds({
   onProgress,
   onEvent,
   lowWater,
+  allowDowngrade,
+  touchAhead,
+  decompress,
+  raw,
+  proxy,
 }: GetOptions): void {
   checkSignal(signal)
+  for (const [name, chosen] of Object.entries({
+    allowDowngrade,
+    touchAhead,
+    decompress,
+    raw,
+    proxy,
+  })) {
+    checkOptionalBoolean(name, chosen)
+  }
   for (const [name, told] of Object.entries({ onHead, onProgress, onEvent, lowWater })) {
     checkOptionalFunction(name, told)
   }

@@ -32,6 +32,13 @@ export function checkSignal(signal: unknown): void {
   throw invalid(`signal must be an AbortSignal, not ${kindOf(signal)}.`)
 }
 
+/** Throws NETMEM_INVALID_ARGUMENT unless `value` is true, false or absent: `'no'` would count as true. */
+export function checkOptionalBoolean(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw invalid(`${name} must be true or false, not ${kindOf(value)}.`)
+  }
+}
+
 /** Throws NETMEM_INVALID_ARGUMENT unless `value` is a function or absent. */
 export function checkOptionalFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') {

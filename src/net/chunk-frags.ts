@@ -82,7 +82,12 @@ export class ChunkFrags implements Taker {
     }
     const { page, keeper, offset } = filling
     const end = offset + bytes.byteLength
-    this.#pool.bytes(page).set(bytes, offset)
+    try {
+      this.#pool.bytes(page).set(bytes, offset)
+    } catch (error) {
+      this.#pool.putFrag(page, keeper)
+      throw error
+    }
     if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
     return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper, this.account)
   }

@@ -4,7 +4,7 @@ import { ArgumentTypeError, checkInteger, LifetimeError, type OptionNames } from
 import type { Page } from '../netmem.ts'
 import { RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
-import { checkSignal, invalid } from './arguments.ts'
+import { checkOptionalBoolean, checkSignal, invalid } from './arguments.ts'
 import type { LowWater } from './low-water.ts'
 import { canPost } from './posted-reads.ts'
 import { SocketDriver } from './socket-driver.ts'
@@ -71,6 +71,7 @@ export function checkOptions(options: ConnectionOptions): void {
     throw invalid("lowWater is a function: what netmem/linux's lowWater() resolves with.")
   }
   checkSignal(signal)
+  checkOptionalBoolean('noDelay', options.noDelay)
   if (reads !== undefined && reads !== 'posted' && reads !== 'data') {
     throw invalid("reads is 'posted' or 'data'.")
   }

@@ -37,9 +37,11 @@ export class FragQueue {
     this.#taken = 0
     this.#bytes -= frag.length - taken
     if (taken === 0) return frag
-    const rest = frag.slice(taken)
-    frag.release()
-    return rest
+    try {
+      return frag.slice(taken)
+    } finally {
+      frag.release()
+    }
   }
 
   /** Moves bytes of the first frag to `target`, as many as fit; returns how many. */

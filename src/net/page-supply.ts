@@ -139,6 +139,11 @@ export class PageSupply {
     this.#rest = { page, keeper, offset: aligned(offset), uses: keeper.uses }
   }
 
+  /** Connections that wait for memory. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   /** Does not want memory any more. */
   leaveQueue(taker: Taker): void {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)

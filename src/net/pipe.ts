@@ -3,7 +3,7 @@
 import type { Writable } from 'node:stream'
 import { type OptionNames, ownOptions } from '../errors.ts'
 import type { ReadableFrag } from '../pool/frag.ts'
-import { checkSignal, invalid } from './arguments.ts'
+import { checkOptionalBoolean, checkSignal, invalid } from './arguments.ts'
 import { aborted } from './connection-error.ts'
 import { Interruption } from './interruption.ts'
 import { type ByteDestination, type Sink, sinkOf } from './sink.ts'
@@ -49,6 +49,8 @@ export async function pipeTo(
 ): Promise<number> {
   const { signal, borrow, preventClose } = ownOptions('pipeTo()', options, NAMES)
   checkSignal(signal)
+  checkOptionalBoolean('borrow', borrow)
+  checkOptionalBoolean('preventClose', preventClose)
   if (typeof source?.[Symbol.asyncIterator] !== 'function') {
     throw invalid('pipeTo() takes a connection, or whatever else one can iterate over.')
   }
@@ -83,14 +85,25 @@ export async function pipeTo(
 }
 
 /** The frag's memory is the destination's until it is written, however long the pipe waits for that. */
-function pass(sink: Sink, frag: ReadableFrag): Promise<void> {
-  return sink.write(frag.bytes).finally(() => frag.release())
+async function pass(sink: Sink, frag: ReadableFrag): Promise<void> {
+  try {
+    await sink.write(frag.bytes)
+  } finally {
+    frag.release()
+  }
 }
 
 function passCopy(sink: Sink, frag: ReadableFrag): Promise<void> {
-  const copy = new Uint8Array(frag.bytes)
-  frag.release()
-  return sink.write(copy)
+  return sink.write(copyOf(frag))
+}
+
+/** The bytes, in memory of their own; the frag is released, also where its memory is gone. */
+function copyOf(frag: ReadableFrag): Uint8Array {
+  try {
+    return new Uint8Array(frag.bytes)
+  } finally {
+    frag.release()
+  }
 }
 
 /** Ends the iteration; where it is still waiting for its `next` frag, without waiting with it. */

@@ -67,7 +67,7 @@ export function onPeersEnd(socket: net.Socket, ended: () => void): void {
   socket.once('end', () => {
     const handle: unknown = Reflect.get(socket, '_handle')
     if (isHandle(handle)) {
-      if (isGone(socket, handle)) {
+      if (!socket.writableEnded && isGone(handle)) {
         socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
         return
       }
@@ -95,18 +95,21 @@ interface Handle {
 }
 
 /**
- * Whether a connection that has only been ended by its peer has no peer any more: TLS does not read
- * again, but Linux knows the address of a peer until a reset (inet_getname).
+ * True if a connection has no peer any more: Linux knows the address of a peer until a reset, or
+ * until both sides have ended (inet_getname). TLS does not read again after its peer's end.
  */
-function isGone(socket: net.Socket, handle: Handle): boolean {
-  if (process.platform !== 'linux' || socket.writableEnded) return false
+function isGone(handle: Handle): boolean {
+  if (process.platform !== 'linux') return false
   return handle.getpeername !== undefined && handle.getpeername({}) === -constants.errno.ENOTCONN
 }
 
-/** True if the peer of a socket that is not being read has reset it, as far as Linux tells. */
+/**
+ * True if the peer of a socket that is not being read has reset it, as far as Linux tells. After
+ * this side's end the peer's own end looks the same: only reading tells.
+ */
 export function isReset(socket: net.Socket): boolean {
   const handle: unknown = Reflect.get(socket, '_handle')
-  return isHandle(handle) && isGone(socket, handle)
+  return isHandle(handle) && isGone(handle)
 }
 
 function isHandle(value: unknown): value is Handle {

@@ -86,7 +86,7 @@ async function* bodyFrags(
       for (let at = 0; at < chunk.byteLength; ) {
         const frag = frags.take(chunk.subarray(at))
         if (frag === undefined) {
-          await frags.whenAvailable()
+          await memoryOrBreak(frags, request)
         } else {
           at += frag.length
           yield frag
@@ -96,6 +96,21 @@ async function* bodyFrags(
   } finally {
     frags.end()
   }
+}
+
+/** Waits for memory; rejects when the client breaks off meanwhile. */
+async function memoryOrBreak(frags: ChunkFrags, request: IncomingMessage): Promise<void> {
+  let settle = (): void => {}
+  const closed = new Promise<void>((resolve) => {
+    settle = resolve
+    if (request.destroyed) resolve()
+    else request.once('close', resolve)
+  })
+  const available = frags.whenAvailable()
+  // A request that is complete is closed, too, and still wants its memory.
+  await (request.complete ? available : Promise.race([available, closed]))
+  request.off('close', settle)
+  if (request.destroyed && !request.complete) throw endedEarly(undefined)
 }
 
 /** Those of `node:http2` will do, too. */

@@ -1,5 +1,6 @@
 // Resets of connections that nobody receives from.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { receiveAll, rejection, same, send, ways, withEnds } from './harness.test.helper.ts'
 
@@ -50,6 +51,39 @@ for (const way of ways(['tcp4', 'tcp6'])) {
         peer.resetAndDestroy()
         await connection.closed
         assert.equal(await rejection(receiveAll(connection, from)), 'NETMEM_CONNECTION_RESET')
+      }),
+  )
+
+  test(
+    `a reset behind the peer's end closes the connection (${way.name})`,
+    {
+      skip: skip || way.skip,
+    },
+    () =>
+      withEnds(way, async ({ connection, peer }) => {
+        const ended = connection.receive()
+        peer.end()
+        assert.equal(await ended, undefined)
+        assert.equal(connection.state.kind, 'ended')
+        peer.resetAndDestroy()
+        await connection.closed
+        assert.equal(connection.state.kind, 'failed')
+      }),
+  )
+
+  test(
+    `a reset behind this side's end closes the connection (${way.name})`,
+    {
+      skip: skip || way.skip,
+    },
+    () =>
+      withEnds(way, async ({ connection, peer }) => {
+        const told = once(peer.resume(), 'end')
+        await connection.end()
+        await told
+        peer.resetAndDestroy()
+        await connection.closed
+        assert.equal(connection.state.kind, 'failed')
       }),
   )
 }

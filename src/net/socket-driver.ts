@@ -189,12 +189,22 @@ export class SocketDriver implements Reader, Resettable, Taker {
    * frag.
    */
   stopStreaming(receiver: object, error?: Error): void {
-    this.#streaming = false
     const waiter = this.#waiter
-    if (waiter?.receiver !== receiver) return
+    // Another receiver waits.
+    if (waiter !== undefined && waiter.receiver !== receiver) return
+    this.#streaming = false
+    this.#leaveMemoryQueue()
     this.#waiter = undefined
-    if (error === undefined) waiter.resolve(undefined)
-    else waiter.reject(error)
+    if (error === undefined) waiter?.resolve(undefined)
+    else waiter?.reject(error)
+  }
+
+  /** Waits for memory no more: nobody receives, or what is received needs none of the pool. */
+  #leaveMemoryQueue(): void {
+    if (!this.#dry) return
+    this.#dry = false
+    this.account.onRelease = undefined
+    this.#supply.leaveQueue(this)
   }
 
   /** Reads exactly `view.byteLength` bytes into `view`; resolves with their number, or with 0 if it `mayEnd` before. */
@@ -206,6 +216,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
     return new Promise((resolve, reject) => {
       this.#checkFree()
       this.#streaming = false
+      this.#leaveMemoryQueue()
       if (view.byteLength === 0) {
         resolve(0)
         return
@@ -226,6 +237,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
   show(viewer: Viewer): void {
     this.#viewer = undefined
     this.#checkFree()
+    this.#leaveMemoryQueue()
     this.#viewer = viewer
     if (this.#queue.length > 0) this.#showQueue(viewer)
     if (this.#viewer !== viewer) return
@@ -299,7 +311,13 @@ export class SocketDriver implements Reader, Resettable, Taker {
 
   readToEnd(): void {
     this.#peerGone = true
-    this.#readOn()
+    const socket = this.#reads?.socket
+    // The peer had finished sending before it reset: there is nothing to read that would tell.
+    if (this.#end !== undefined && socket?.writableEnded === false) {
+      socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
+    } else {
+      this.#readOn()
+    }
   }
 
   // Reader: the socket's side.

@@ -195,8 +195,11 @@ export class Lender {
     loan.account = undefined
     this.#words[stateOf(entry)] = FREE
     this.#free.push(entry)
-    this.#owner.takeBack(handle, keeper, abandoned)
-    account?.credit(length)
+    try {
+      this.#owner.takeBack(handle, keeper, abandoned)
+    } finally {
+      account?.credit(length)
+    }
   }
 
   /** A thread has ended: what it returned is on the list, all else it had is reclaimed. */

@@ -64,6 +64,7 @@ interface Summary {
   readonly bytesPerSecond: number
   readonly retries: number
   readonly connections: number | undefined
+  readonly ended: 'finished' | 'failed' | 'interrupted'
   /** False where a cut would look like the end. */
   readonly endKnown: boolean | undefined
   readonly sha256: string | undefined
@@ -271,6 +272,7 @@ export class Downloads {
       retries: attempt - 1,
       connections: result?.connections,
       endKnown: result?.endKnown,
+      ended: result !== undefined ? 'finished' : described === undefined ? 'interrupted' : 'failed',
       sha256: result?.sha256,
       timing: result?.timing,
       error: described,
