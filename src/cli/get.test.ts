@@ -227,6 +227,7 @@ describe('netmem get', () => {
     get.child.kill('SIGINT')
     const ended = await get.ended
     assert.equal(ended.code, 130, ended.err)
+    assert.equal(inside(jsonOf(ended), 'downloads')['ended'], 'interrupted')
     assert.equal(kept(), 100_000)
   })
 
