@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
 import { resolveTarget } from './file-path.ts'
 import { freshFolder } from './http.test.helper.ts'
 import { PartFile } from './part-file.ts'
@@ -39,10 +39,25 @@ function folder() {
     part: () => find(/\.part$/),
     note: () => find(/\.part\.json$/),
     socket: () => find(/^\.netmem-/),
-    create: async (noted?: Resumable) => PartFile.create(await resolveTarget(at('f')), noted),
-    claim: async () => PartFile.claim(await resolveTarget(at('f')), url),
+    create: async (noted?: Resumable) => {
+      const part = await PartFile.create(await resolveTarget(at('f')), noted)
+      made.push(part)
+      return part
+    },
+    claim: async () => {
+      const claimed = await PartFile.claim(await resolveTarget(at('f')), url)
+      if (claimed !== undefined) made.push(claimed.part)
+      return claimed
+    },
   }
 }
+
+// A part that a test has left open is as that of a process that lives: Node.js 26 takes a file that
+// is collected before it was closed for an error.
+const made: PartFile[] = []
+after(async () => {
+  for (const part of made) await part.discard().catch(() => {})
+})
 
 /** Sets a note's time back, as if its owner had not been heard of since. */
 function age(note: string, seconds: number): void {
