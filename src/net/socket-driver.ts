@@ -82,7 +82,8 @@ export class SocketDriver implements Reader, Resettable, Taker {
   #record: Uint8Array | undefined
   readonly #fullReads = new FullReads()
   #readCount = 0
-  #bytesRead = 0
+  /** A double from the start: a field that outgrows 2^31 changes the driver's shape, and its code is compiled anew. */
+  readonly #bytesRead = new Float64Array(1)
   #readCountSeen = -1
   #repostsLeft = MAX_REPOSTS
 
@@ -136,7 +137,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
 
   /** Payload bytes that have arrived, taken or not. */
   get bytesRead(): number {
-    return this.#bytesRead
+    return this.#bytesRead[0] ?? 0
   }
 
   /**
@@ -330,7 +331,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
 
   arrived(bytes: number): boolean {
     this.#readCount++
-    this.#bytesRead += bytes
+    this.#bytesRead[0] = this.bytesRead + bytes
     this.#fullReads.arrived(bytes)
     if (this.#draining !== undefined) return this.#drainedOf(bytes, this.#draining)
     // Which may be done by the time that it is asked how much is left.
