@@ -16,7 +16,7 @@ export interface StalledRequest {
   readonly bytes: number
 }
 
-/** When the stalled clients could send nothing for so long, all buffers on their way are full. */
+/** Silence of the stalled clients after which all buffers on their way count as full. */
 const SETTLE_MS = 500
 /** More than all of them hold. */
 const MAX_FLOOD = 64 * 1024 * 1024

@@ -1,4 +1,4 @@
-/** What the server of `stalled-clients` does with what it receives. */
+/** The jobs that the server of `stalled-clients` can do with received data. */
 export type StalledKind = 'echo' | 'proxy' | 'bodies' | 'messages'
 
 /** Bytes of a message, which the server answers when it is complete. */

@@ -15,7 +15,7 @@ export const EXIT_CODES = `Exit codes:
   130  ended by SIGINT (ctrl-C), after a summary; a second one ends it at once
   143  ended by SIGTERM, likewise`
 
-/** How sizes are written, for the help of commands that take some. */
+/** Explains sizes in the help of commands that take one. */
 export const SIZES =
   'Sizes are in bytes, or have a unit: 64KiB, 1.5MiB (1024-based), 2GB (1000-based).'
 

@@ -1,5 +1,5 @@
 /**
- * Where text goes: results to stdout, notes and progress to stderr. With `--json` stdout gets lines
+ * The output of a command: results to stdout, notes and progress to stderr. With `--json` stdout gets lines
  * of JSON and nothing else, and no progress is shown. Whatever is written here is escaped for a
  * terminal.
  */
@@ -19,7 +19,7 @@ export interface OutputOptions {
 }
 
 export class Output {
-  /** Whether results are lines for machines. */
+  /** True if results are lines of JSON. */
   readonly json: boolean
   readonly #showsResults: boolean
   readonly #showsProgress: boolean

@@ -1,4 +1,4 @@
-/** What is the same for every command: signals, errors, the last JSON line, the exit code. */
+/** Runs a command: handles signals and errors, prints the last JSON line, sets the exit code. */
 
 import { CliError, type Described, describeError, Exit, onInterruption } from './exit.ts'
 import { Output, type OutputOptions } from './output.ts'

@@ -21,7 +21,7 @@ export type GetEvent =
       readonly kind: 'response'
       readonly url: URL
       readonly head: ResponseHead
-      /** How long connecting took, TLS included; 0 for a connection that was used before. */
+      /** Milliseconds of connecting, TLS included; 0 for a connection that was used before. */
       readonly connectMs: number
       readonly tlsMs: number
     }

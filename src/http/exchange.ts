@@ -47,7 +47,7 @@ export interface Context {
   readonly settings: Settings
   /** What its connections receive into. */
   readonly pool: PagePool<Page>
-  /** What decoded bytes are copied to; {@link pool} where bodies go straight. */
+  /** The pool that decoded bytes are copied to; {@link pool} where bodies are not decoded. */
   readonly decodedPool: PagePool<Page>
   readonly abortion: Abortion
 }

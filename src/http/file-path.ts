@@ -33,7 +33,7 @@ export async function resolveTarget(path: string, links: number = MAX_LINKS): Pr
   return { path: await realpath(path), regular: true, mode: status.mode & 0o777 }
 }
 
-/** What to do about it, by the file system's code. */
+/** Remedies, by the file system's code. */
 const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: 'Make room there, or choose another place',
   EDQUOT: 'Make room there, or choose another place',
@@ -44,7 +44,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ESTALE: 'Get it again',
 }
 
-/** What goes wrong with the file, with a remedy. */
+/** Returns an error of the file system with a remedy. */
 export function fileError(path: string, cause: unknown): HttpError {
   const message = cause instanceof Error ? cause.message : String(cause)
   const code: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined

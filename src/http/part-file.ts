@@ -22,7 +22,7 @@ export interface Found {
   readonly bytes: number
 }
 
-/** What is beside the destination while it is written. */
+/** The files beside a destination while it is written. */
 interface Beside {
   readonly paths: PartPaths
   readonly owner: PartOwner

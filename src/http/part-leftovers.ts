@@ -1,5 +1,5 @@
 /**
- * What earlier transfers to a path have left beside it, and how one of several transfers takes it.
+ * Parts that earlier transfers to a path have left beside it, and their claim by one transfer.
  * Only what has a note of netmem's, of the same user, is looked at: other files are not ours.
  */
 

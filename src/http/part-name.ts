@@ -19,7 +19,7 @@ export const FREE = 'free'
 /** `.<part>.<owner>.part.json`: an owner is the place it runs in and random digits. */
 const NOTE_ENDING = /^\.([0-9a-f]{16})\.([0-9a-f]{32}|free)\.part\.json$/
 
-/** Where a part and its note are. */
+/** The paths of a part and its note. */
 export interface PartPaths {
   readonly folder: string
   readonly part: string

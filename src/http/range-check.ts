@@ -1,4 +1,4 @@
-/** Which bytes of the body a response brings, and whether they go on where the transfer stands. */
+/** Tells which bytes of the body a response brings, and if they continue the transfer. */
 
 import type { Body } from './body.ts'
 import { isIdentity } from './content-coding.ts'

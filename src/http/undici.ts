@@ -1,5 +1,5 @@
 /**
- * What takes more than the client of this folder: proxies. undici, an optional dependency, does the
+ * Proxies, which the client of this folder does not speak to. undici, an optional dependency, does the
  * work, and each chunk of the body is copied once from its buffers.
  */
 

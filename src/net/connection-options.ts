@@ -9,9 +9,9 @@ import type { LowWater } from './low-water.ts'
 import { canPost } from './posted-reads.ts'
 import { SocketDriver } from './socket-driver.ts'
 
-/** What every connection can be told. */
+/** Options of every connection. */
 export interface ConnectionOptions {
-  /** Where received data goes. */
+  /** The pool that received data goes to. */
   readonly pool: PagePool<Page>
   /**
    * Bytes of the buffer that an idle connection has posted in place of a page: 2 KiB to 16 KiB,

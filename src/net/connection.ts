@@ -19,7 +19,7 @@ import type { SocketDriver } from './socket-driver.ts'
 import type { TlsInfo } from './tls-info.ts'
 import { byteLengthOf, isSendable, writeTo } from './vectored-write.ts'
 
-/** How one {@link Connection.receive} waits. */
+/** Options of {@link Connection.receive}. */
 export interface ReceiveOptions {
   /** Gives up the wait when aborted, and leaves the connection as it is. */
   readonly signal?: AbortSignal
@@ -373,7 +373,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   }
 }
 
-/** What a connection is called in reports, such as `tls 192.0.2.1:443` or `unix /run/a.sock`. */
+/** Label of a connection in reports, such as `tls 192.0.2.1:443` or `unix /run/a.sock`. */
 function labelOf({ host, port }: Address, secure: boolean): string {
   if (port === 0) return `unix ${host}`
   return `${secure ? 'tls' : 'tcp'} ${host.includes(':') ? `[${host}]` : host}:${port}`

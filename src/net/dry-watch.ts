@@ -1,5 +1,5 @@
 /**
- * What a pool does for connections that wait for its memory: it keeps the process alive for them,
+ * Watches the connections that wait for a pool's memory: keeps the process alive for them,
  * and reports when nothing comes back.
  */
 

@@ -37,7 +37,7 @@ const LOOK_MS = 5
 
 /** Bytes that a connection may hold and still read, while it or another one waits for a page. */
 const HELD_WHILE_DRY = 64 * 1024
-/** What the next read may need if it is copied. */
+/** Bytes that the next read may need if it is copied. */
 const ONE_COPY = RX_COPYBREAK + COPY_OVERHEAD
 
 export class PageSupply {

@@ -1,5 +1,5 @@
 /**
- * How long connecting may take. Node.js tries the addresses of a name one after the other and gives
+ * The time that connecting may take. Node.js tries the addresses of a name one after the other and gives
  * each but the last 250 ms, so a server behind a slow path is passed over for an address where
  * nothing listens. Here all addresses are tried again with more time, until the caller's own time
  * limit is over.

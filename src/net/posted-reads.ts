@@ -28,7 +28,7 @@ export interface Reader {
 }
 
 /**
- * When memory that JavaScript can move may be posted: never; after a full read that the next one
+ * The moments at which memory that JavaScript can move may be posted: never; after a full read that the next one
  * follows at once; or always, where data is copied as soon as `post` returns.
  */
 type MovablePosts = 'never' | 'afterFullRead' | 'always'

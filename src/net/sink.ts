@@ -15,7 +15,7 @@ export interface ByteDestination {
   readonly closed: Promise<void>
 }
 
-/** What `pipeTo` needs of any of them. */
+/** The operations that `pipeTo` needs of a destination. */
 export interface Sink {
   /** Whether memory may still be in use after its write has completed. */
   readonly keeps: boolean

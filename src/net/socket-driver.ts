@@ -39,7 +39,7 @@ export interface Viewer {
 }
 
 interface Waiter {
-  /** What {@link SocketDriver.stopStreaming} knows it by: an iterator, or a signal. */
+  /** Identifies the receiver to {@link SocketDriver.stopStreaming}: an iterator, or a signal. */
   readonly receiver: object | undefined
   readonly resolve: (frag: HostFrag | undefined) => void
   readonly reject: (error: unknown) => void
@@ -57,7 +57,7 @@ const READ_AHEAD_FRAGS = 64
 const MAX_REPOSTS = 1000
 
 export class SocketDriver implements Reader, Resettable, Taker {
-  /** What frags are received from, for leak reports: set before anything is. */
+  /** Label of the connection in leak reports, set before anything is received. */
   label: string | undefined
   readonly account: FragAccount = new FragAccount()
   readonly #pool: PagePool<Page>
@@ -98,7 +98,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
   #dry = false
   #discarded = false
   #referenced = true
-  /** What is left in the kernel is all that will come. */
+  /** True once the peer has reset: only data in the kernel is left. */
   #peerGone = false
   #draining: { left: number; readonly enough: () => void } | undefined
   #end: { readonly error: Error | undefined } | undefined
@@ -385,7 +385,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
     return goneMeanwhile(transfer.filled, transfer.length)
   }
 
-  /** What is left of the destination, if it is to be posted now. */
+  /** The rest of the destination, if it may be posted now. */
   #destination(): Uint8Array | undefined {
     const transfer = this.#transfer
     if (transfer === undefined || !this.#reading || !this.#postsMovable()) return undefined
@@ -396,7 +396,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
     return rest
   }
 
-  /** What is left of the present page. */
+  /** The rest of the present page. */
   #restOfPage(): Uint8Array | undefined {
     // It was posted for frags, and a destination is filled without it.
     if (this.#transfer !== undefined) this.#dropPage()

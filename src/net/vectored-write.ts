@@ -1,4 +1,4 @@
-/** What `write()` takes: bytes, text, or several pieces that go out in one system call. */
+/** Data that `write()` takes: bytes, text, or several pieces that go out in one system call. */
 
 import type net from 'node:net'
 

@@ -12,7 +12,7 @@ export interface DryReport {
   readonly capacity: number
   /** Pages that the application holds. */
   readonly out: number
-  /** Of those: bare handles, in no frag and no skb. */
+  /** Number of them that are bare handles, in no frag and no skb. */
   readonly handles: number
   /** Bytes of copied frags that the application holds. */
   readonly copiedBytes: number
@@ -20,7 +20,7 @@ export interface DryReport {
   readonly since: Date
   /** Connections that wait for memory. */
   readonly waiting: number
-  /** Who holds the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
+  /** Holders of the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
   readonly holders: readonly Holder[]
 }
 

@@ -10,7 +10,7 @@ import { COPY_OVERHEAD } from './frag-account.ts'
 import { reportLeak } from './leaks.ts'
 import type { PagePoolStats } from './stats.ts'
 
-/** What is known of one use of a page. Holds no frag and no keeper, so that both can be collected. */
+/** Record of one use of a page. Holds no frag and no keeper, so that both can be collected. */
 export interface HeldPage {
   /** The handle it went out under. */
   handle: number
@@ -38,7 +38,7 @@ export interface Keeper {
 export interface Holder {
   /** `handle`: bare, in no frag and no skb, as an application or a driver has it that called `alloc()`. */
   readonly kind: 'frag' | 'skb' | 'handle'
-  /** What it was received from, such as `tcp 127.0.0.1:5201`. */
+  /** Label of the peer, such as `tcp 127.0.0.1:5201`. */
   readonly label: string | undefined
   /** Frames of the application that received or allocated it. */
   readonly stack: string | undefined

@@ -10,7 +10,7 @@ import type { Holder } from './frag-ledger.ts'
 export interface LeakReport {
   readonly kind: 'frag' | 'skb'
   readonly pageSize: number
-  /** What it was received from, such as `tcp 127.0.0.1:5201`, where the pool was made with `traceLeaks`. */
+  /** Label of the peer, such as `tcp 127.0.0.1:5201`, where the pool was made with `traceLeaks`. */
   readonly label: string | undefined
   /** The application's frames that received it, where the pool was made with `traceLeaks`. */
   readonly stack: string | undefined
@@ -19,10 +19,10 @@ export interface LeakReport {
 /** A destroyed pool still waits for memory. */
 export interface DestroyReport {
   readonly inflight: number
-  /** Of those: bare handles, in no frag and no skb. */
+  /** Number of them that are bare handles, in no frag and no skb. */
   readonly handles: number
   readonly seconds: number
-  /** Who holds the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
+  /** Holders of the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
   readonly holders: readonly Holder[]
 }
 

@@ -67,7 +67,7 @@ interface Loan {
   /** Both forgotten when the loan ends. */
   keeper: Keeper | undefined
   borrower: Borrower | undefined
-  /** What `length` bytes are charged to until the loan ends. */
+  /** Account that `length` bytes are charged to until the loan ends. */
   account: FragAccount | undefined
   length: number
 }

@@ -30,7 +30,7 @@ export interface PagePoolStats {
   readonly inflight: number
   /** What drivers and applications have of that. */
   readonly out: number
-  /** Of `out`: bare handles, in no frag and no skb, as those have them that called `alloc()`. */
+  /** Number of `out` that are bare handles of `alloc()`, in no frag and no skb. */
   readonly handles: number
   /** Payloads copied instead of pinning a page (rx-copybreak). */
   readonly copied: {

@@ -10,7 +10,7 @@ export interface BufferSource {
   readonly buffer: ArrayBufferLike
 }
 
-/** How {@link externalProvider} cuts memory into pages. */
+/** Options of {@link externalProvider}. */
 export interface ExternalOptions {
   /** Bytes of each page: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
   readonly pageSize?: number

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 
 export interface Finding {
   readonly name: string
-  /** What of netmem it is for. */
+  /** The feature of netmem that the finding is for. */
   readonly feature: Feature
   /** `warn`: it works, less well than it could. */
   readonly status: 'ok' | 'warn' | 'missing'

@@ -1,4 +1,4 @@
-/** What netmem/http can do beyond its own client. */
+/** Findings about undici, which adds proxies to netmem/http. */
 
 import { describeError } from '../exit.ts'
 import { Feature, type Finding, finder } from './finding.ts'

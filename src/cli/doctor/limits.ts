@@ -27,7 +27,7 @@ function hugePages(): Finding | undefined {
 /** The kernel's own default for the largest receive buffer (net/ipv4/tcp.c). */
 const TCP_RMEM_DEFAULT = 6 * 2 ** 20
 
-/** How far TCP may grow a socket's receive buffer, of which a low-water mark is half at the most. */
+/** Largest receive buffer that TCP may give a socket. A low-water mark is at most half of it. */
 function tcpRmem(): Finding | undefined {
   const text = readText('/proc/sys/net/ipv4/tcp_rmem')
   if (text === undefined) return undefined

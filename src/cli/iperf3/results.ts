@@ -46,7 +46,7 @@ export function resultsJson(results: Results): string {
   })
 }
 
-/** What the client says it sent; `undefined` is what it does not know, or does not say. */
+/** Figures that the client reports for a stream; `undefined` where it reports none. */
 export interface SenderResults {
   readonly bytes: number | undefined
   readonly retransmits: number | undefined

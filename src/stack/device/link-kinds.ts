@@ -45,7 +45,7 @@ export interface OpenedLink {
   readonly readFile?: () => ReadFile
 }
 
-/** How a capture file was read to its end. */
+/** Result of reading a capture file to its end. */
 export interface ReadFile {
   /** The file ended within a record. */
   readonly truncated: boolean

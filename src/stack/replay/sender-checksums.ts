@@ -28,7 +28,7 @@ export class Sender {
   offloads = false
 }
 
-/** What becomes of a packet with a wrong checksum. */
+/** Decision about a packet with a wrong checksum. */
 export type Verdict = 'take' | 'drop' | 'hold'
 
 export class SenderChecksums {

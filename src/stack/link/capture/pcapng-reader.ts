@@ -33,7 +33,7 @@ const MAX_DESCRIPTION_BYTES = 64 * 1024
 /** A section header: block header, byte order, versions, section length. */
 const SECTION_BYTES = 24
 
-/** What a packet block has: a packet, one of another link type, or the end of the file. */
+/** Content of a packet block: a packet, one of another link type, or the end of the file. */
 type Found = 'packet' | 'other' | 'end'
 
 interface Interface {
