@@ -2,23 +2,30 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Netmem } from '../../netmem.ts'
 import type { LeakReport } from '../../pool/leaks.ts'
 import { end, some } from '../../testing/pools.test.helper.ts'
+import { turns, until } from '../../testing/waiting.test.helper.ts'
 import { coalesce } from './coalesce.ts'
 import { iovSource, PAGE_BYTES, pageSource, type SkbSource } from './skbs.test.helper.ts'
 
-/** What is reported of skbs that `action` leaves behind. */
+/** Returns the reports of skbs that `action` leaves behind. */
 async function reportsOf(action: () => void): Promise<LeakReport[]> {
   const reports: LeakReport[] = []
   const listen = (report: unknown): void => void reports.push(report as LeakReport)
   subscribe('netmem:leak', listen)
+  let collected = false
+  const marker = new FinalizationRegistry(() => {
+    collected = true
+  })
   action()
-  for (let rounds = 0; rounds < 3; rounds++) {
+  // It became garbage after the skbs did.
+  marker.register({}, undefined)
+  await until(() => {
     some(globalThis.gc)()
-    await sleep(5)
-  }
+    return collected
+  }, 'a marker is collected')
+  await turns()
   unsubscribe('netmem:leak', listen)
   return reports
 }
