@@ -2,22 +2,21 @@
 /**
  * Whole transfers: HTTP bodies straight into memory, files or pools.
  *
- * Read on: `get-into.ts` (the one call), `transfer.ts` (its attempts), `exchange.ts` (a request
- * and its response), `body.ts` (how a body reaches its destination), `response-head.ts` and
- * `chunked.ts` (HTTP/1.1 on the wire).
+ * Read on: `get-into.ts` is the one call. `transfer/` has its attempts, ranges and destinations,
+ * `client/` one request and its response: heads, chunks, bodies, connections that are kept.
  *
  * @module
  */
 
-export { ConnectionCache, type ConnectionCacheOptions } from './connection-cache.ts'
-export type { GetEvent } from './events.ts'
-export type { FileDestination } from './file-target.ts'
+export { ConnectionCache, type ConnectionCacheOptions } from './client/connection-cache.ts'
+export type { HeaderList } from './client/header-list.ts'
+export type { Authorization, RequestHeaders } from './client/request.ts'
+export type { ResponseHead } from './client/response-head.ts'
 export { type GetDestination, getInto } from './get-into.ts'
-export type { HeaderList } from './header-list.ts'
 export { HttpError } from './http-error.ts'
-export type { MakeMemory, Memory } from './memory-target.ts'
-export type { FragDestination } from './pool-target.ts'
-export type { Authorization, RequestHeaders } from './request.ts'
-export type { ResponseHead } from './response-head.ts'
-export type { GetResult, GetTiming } from './result.ts'
-export type { GetOptions } from './settings.ts'
+export type { GetEvent } from './transfer/events.ts'
+export type { FileDestination } from './transfer/file-target.ts'
+export type { MakeMemory, Memory } from './transfer/memory-target.ts'
+export type { FragDestination } from './transfer/pool-target.ts'
+export type { GetResult, GetTiming } from './transfer/result.ts'
+export type { GetOptions } from './transfer/settings.ts'

@@ -2,8 +2,8 @@
 
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { authorizationValue, headerFields } from '../../http/client/request.ts'
 import type { Authorization } from '../../http/index.ts'
-import { authorizationValue, headerFields } from '../../http/request.ts'
 import { describeError, usage } from '../exit.ts'
 import { parseSize } from '../size.ts'
 

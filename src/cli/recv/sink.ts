@@ -6,8 +6,8 @@
 import fs from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { resolveTarget } from '../../http/file-path.ts'
-import { PartFile } from '../../http/part-file.ts'
+import { resolveTarget } from '../../http/transfer/part/file-path.ts'
+import { PartFile } from '../../http/transfer/part/part-file.ts'
 import { makeFolderOf } from '../folder.ts'
 
 const write = promisify(fs.write)

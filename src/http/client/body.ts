@@ -1,0 +1,225 @@
+/** A response's body on its way: as bytes into memory, or frag by frag. */
+
+import { ConnectionError, isNetmemError } from '../../errors.ts'
+import { goneMeanwhile } from '../../net/destination.ts'
+import type { HostFrag } from '../../pool/frag.ts'
+import { ChunkedFraming } from './chunked.ts'
+import type { Framing } from './framing.ts'
+import type { Wire } from './wire.ts'
+
+/** Where a body comes from: a connection of our own, or somebody else's client. */
+export interface Body {
+  /** Bytes in all, where the head says so. */
+  readonly length: number | undefined
+  /** What is left of it, as far as that is known without waiting. */
+  readonly left: number | undefined
+  /**
+   * Fills `view`, or as much of it as there is; resolves with the number of bytes. `onProgress` is
+   * told how many of them there are so far, and that holds when it rejects.
+   */
+  readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number>
+  /** The next frag, the caller's to release; `undefined` at the end of the body. */
+  next(): Promise<HostFrag | undefined>
+  /** Drops what has been read of it, which for a redirect's body is mostly all. */
+  dropPresent(): void
+  /** Whether nothing is left of it; looks for the end where that has to be seen. */
+  atEnd(): Promise<boolean>
+}
+
+/** The body that `framing` delimits on `wire`. */
+export function bodyOf(wire: Wire, framing: Framing): Body {
+  if (framing.kind === 'length') return new KnownBody(wire, framing.bytes)
+  return framing.kind === 'chunked' ? new ChunkedBody(wire) : new OpenBody(wire)
+}
+
+/** Moves what is present to `view`; returns how many bytes. */
+function copyPresent(wire: Wire, view: Uint8Array): number {
+  const { present } = wire
+  if (present === undefined) return 0
+  const bytes = Math.min(present.byteLength, view.byteLength)
+  view.set(bytes === present.byteLength ? present : present.subarray(0, bytes))
+  wire.skip(bytes)
+  return bytes
+}
+
+class KnownBody implements Body {
+  readonly length: number
+  readonly #wire: Wire
+  #left: number
+
+  constructor(wire: Wire, length: number) {
+    this.length = length
+    this.#wire = wire
+    this.#left = length
+  }
+
+  get left(): number {
+    return this.#left
+  }
+
+  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    const wanted = Math.min(view.byteLength, this.#left)
+    const copied = copyPresent(this.#wire, view.subarray(0, wanted))
+    this.#left -= copied
+    if (copied > 0) onProgress(copied)
+    if (copied < wanted) {
+      let filled = 0
+      try {
+        await this.#wire.fill(view.subarray(copied, wanted), (bytes) => {
+          filled = bytes
+          onProgress(copied + bytes)
+        })
+      } catch (error) {
+        throw this.#ofBody(error, filled)
+      }
+      this.#left -= wanted - copied
+    }
+    return wanted
+  }
+
+  /** The socket's error counts from where the socket began to fill; a caller counts the body. */
+  #ofBody(error: unknown, filled: number): unknown {
+    const received = this.length - this.#left + filled
+    const code = isNetmemError(error) ? error.code : undefined
+    if (code === 'NETMEM_ENDED_EARLY') return endedEarly(received, this.length)
+    return code === 'NETMEM_DESTINATION_DETACHED' ? goneMeanwhile(received, this.length) : error
+  }
+
+  async next(): Promise<HostFrag | undefined> {
+    if (this.#left === 0) return undefined
+    if (this.#wire.present === undefined && !(await this.#wire.more())) {
+      throw endedEarly(this.length - this.#left, this.length)
+    }
+    const frag = this.#wire.takeFrag(this.#left)
+    this.#left -= frag?.length ?? 0
+    return frag
+  }
+
+  dropPresent(): void {
+    const bytes = Math.min(this.#left, this.#wire.present?.byteLength ?? 0)
+    this.#wire.skip(bytes)
+    this.#left -= bytes
+  }
+
+  async atEnd(): Promise<boolean> {
+    return this.#left === 0
+  }
+}
+
+class ChunkedBody implements Body {
+  readonly length: undefined
+  readonly #wire: Wire
+  readonly #framing = new ChunkedFraming()
+  #received = 0
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+  }
+
+  get left(): number | undefined {
+    return this.#framing.done ? 0 : undefined
+  }
+
+  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    let filled = 0
+    while (filled < view.byteLength && !(await this.atEnd())) {
+      const rest = view.subarray(filled, filled + this.#framing.left)
+      const copied = copyPresent(this.#wire, rest)
+      this.#took(copied)
+      filled += copied
+      if (copied > 0) onProgress(filled)
+      if (copied === rest.byteLength) continue
+      const before = filled
+      await this.#wire.fill(rest.subarray(copied), (bytes) => onProgress(before + bytes))
+      this.#took(rest.byteLength - copied)
+      filled += rest.byteLength - copied
+    }
+    return filled
+  }
+
+  async next(): Promise<HostFrag | undefined> {
+    if (await this.atEnd()) return undefined
+    if (this.#wire.present === undefined && !(await this.#wire.more())) {
+      throw endedEarly(this.#received, undefined)
+    }
+    const frag = this.#wire.takeFrag(this.#framing.left)
+    this.#took(frag?.length ?? 0)
+    return frag
+  }
+
+  dropPresent(): void {
+    const framing = this.#framing
+    for (let { present } = this.#wire; present !== undefined && !framing.done; ) {
+      const data = Math.min(framing.left, present.byteLength)
+      this.#took(data)
+      this.#wire.skip(data > 0 ? data : framing.edge(present))
+      present = this.#wire.present
+    }
+  }
+
+  async atEnd(): Promise<boolean> {
+    while (this.#framing.left === 0 && !this.#framing.done) {
+      const { present } = this.#wire
+      if (present !== undefined) this.#wire.skip(this.#framing.edge(present))
+      else if (!(await this.#wire.more())) throw endedEarly(this.#received, undefined)
+    }
+    return this.#framing.done
+  }
+
+  #took(bytes: number): void {
+    if (bytes === 0) return
+    this.#framing.took(bytes)
+    this.#received += bytes
+  }
+}
+
+class OpenBody implements Body {
+  readonly length: undefined
+  readonly #wire: Wire
+  #ended = false
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+  }
+
+  get left(): number | undefined {
+    return this.#ended ? 0 : undefined
+  }
+
+  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    const copied = copyPresent(this.#wire, view)
+    let filled = copied
+    if (copied > 0) onProgress(filled)
+    if (filled === view.byteLength || this.#ended) return filled
+    try {
+      await this.#wire.fill(view.subarray(copied), (bytes) => {
+        filled = copied + bytes
+        onProgress(filled)
+      })
+    } catch (error) {
+      if (!isNetmemError(error) || error.code !== 'NETMEM_ENDED_EARLY') throw error
+      this.#ended = true
+    }
+    return filled
+  }
+
+  async next(): Promise<HostFrag | undefined> {
+    if (await this.atEnd()) return undefined
+    return this.#wire.takeFrag(Number.POSITIVE_INFINITY)
+  }
+
+  /** It ends with its connection. */
+  dropPresent(): void {}
+
+  async atEnd(): Promise<boolean> {
+    if (this.#wire.present !== undefined) return false
+    this.#ended ||= !(await this.#wire.more())
+    return this.#ended
+  }
+}
+
+/** The error of a body that is not complete. */
+export function endedEarly(received: number, length: number | undefined): ConnectionError {
+  const of = length === undefined ? 'bytes, before the end of the body' : `of ${length} bytes`
+  return new ConnectionError('NETMEM_ENDED_EARLY', `The body ended after ${received} ${of}.`)
+}

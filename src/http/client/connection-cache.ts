@@ -1,0 +1,140 @@
+/**
+ * Connections that were left open by one exchange for the next. Each is read while it rests, so
+ * that its end, or anything a server has no business to send, is noticed before it is used again.
+ */
+
+import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import type { Page } from '../../netmem.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import type { Wire } from './wire.ts'
+
+/** How many connections may rest, and how long. */
+export interface ConnectionCacheOptions {
+  /** Of one origin: 0 to 1024; 8 by default. */
+  readonly maxIdlePerOrigin?: number
+  /** Of all origins: 0 to 65536; 64 by default. */
+  readonly maxIdle?: number
+  /** 1 to 2^31 − 1; 4000 by default, since Node.js's servers close after 5 seconds. */
+  readonly idleTimeoutMs?: number
+}
+
+const NAMES: OptionNames<ConnectionCacheOptions> = {
+  maxIdlePerOrigin: true,
+  maxIdle: true,
+  idleTimeoutMs: true,
+}
+
+interface Idle {
+  readonly wire: Wire
+  readonly pool: PagePool<Page>
+  readonly key: string
+}
+
+/**
+ * Keeps connections alive between transfers. All transfers share one unless they are given
+ * another. Resting connections do not keep the process alive, and hold no page.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionCache, getInto } from 'netmem/http'
+ *
+ * const keepAlive = new ConnectionCache({ maxIdlePerOrigin: 2 })
+ * async function sizeOf(url: string): Promise<number> {
+ *   const { bytes } = await getInto(url, new Uint8Array(2 ** 20), { keepAlive })
+ *   return bytes
+ * }
+ * // When no more is to be got:
+ * keepAlive.close()
+ * ```
+ */
+export class ConnectionCache {
+  readonly #maxIdlePerOrigin: number
+  readonly #maxIdle: number
+  readonly #idleTimeoutMs: number
+  /** The longest resting first. */
+  readonly #idle = new Set<Idle>()
+  /** The same by key, so that none of another origin is looked at. */
+  readonly #byKey = new Map<string, Idle[]>()
+  #closed = false
+
+  /** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
+  constructor(options: ConnectionCacheOptions = {}) {
+    const {
+      maxIdlePerOrigin = 8,
+      maxIdle = 64,
+      idleTimeoutMs = 4000,
+    } = ownOptions('ConnectionCache', options, NAMES)
+    this.#maxIdlePerOrigin = checkInteger('maxIdlePerOrigin', maxIdlePerOrigin, 0, 1024)
+    this.#maxIdle = checkInteger('maxIdle', maxIdle, 0, 65_536)
+    this.#idleTimeoutMs = checkInteger('idleTimeoutMs', idleTimeoutMs, 1, 2 ** 31 - 1)
+  }
+
+  /** Connections that rest now. */
+  get idle(): number {
+    return this.#idle.size
+  }
+
+  /** Ends all that rest, and keeps none from now on. */
+  close(): void {
+    this.#closed = true
+    for (const idle of this.#idle) this.#drop(idle)
+  }
+
+  /** @internal The one that has rested for the shortest time; `undefined` when there is none. */
+  take(pool: PagePool<Page>, key: string): Wire | undefined {
+    const same = this.#byKey.get(key)
+    if (same === undefined) return undefined
+    let at = same.length - 1
+    while (at >= 0 && same[at]?.pool !== pool) at--
+    const idle = same[at]
+    if (idle === undefined) return undefined
+    this.#remove(idle, same)
+    idle.wire.unpark()
+    return idle.wire
+  }
+
+  /** @internal Lets a connection rest, or ends it. */
+  give(pool: PagePool<Page>, key: string, wire: Wire): void {
+    if (this.#closed || !wire.clean || this.#maxIdle === 0 || this.#maxIdlePerOrigin === 0) {
+      wire.destroy()
+      return
+    }
+    const idle: Idle = { wire, pool, key }
+    this.#makeRoom(key)
+    this.#idle.add(idle)
+    const same = this.#byKey.get(key)
+    if (same === undefined) this.#byKey.set(key, [idle])
+    else same.push(idle)
+    wire.park(this.#idleTimeoutMs, () => this.#drop(idle))
+  }
+
+  /** @internal Ends those that receive into `pool`, which is about to go. */
+  forget(pool: PagePool<Page>): void {
+    for (const idle of this.#idle) {
+      if (idle.pool === pool) this.#drop(idle)
+    }
+  }
+
+  #makeRoom(key: string): void {
+    const same = this.#byKey.get(key)
+    if (same !== undefined && same.length >= this.#maxIdlePerOrigin) this.#drop(same[0])
+    if (this.#idle.size < this.#maxIdle) return
+    const [oldest] = this.#idle
+    this.#drop(oldest)
+  }
+
+  #drop(idle: Idle | undefined): void {
+    const same = idle === undefined ? undefined : this.#byKey.get(idle.key)
+    if (idle === undefined || same === undefined || !this.#idle.has(idle)) return
+    this.#remove(idle, same)
+    idle.wire.destroy()
+  }
+
+  #remove(idle: Idle, same: Idle[]): void {
+    this.#idle.delete(idle)
+    if (same.at(-1) === idle) same.pop()
+    else same.splice(same.indexOf(idle), 1)
+    // Origins come and go.
+    if (same.length === 0) this.#byKey.delete(idle.key)
+  }
+}

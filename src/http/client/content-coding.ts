@@ -1,0 +1,181 @@
+/** Content codings (RFC 9110, 8.4): what a head names, and bodies that are decoded as they come. */
+
+import { pipeline, Readable, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
+import { isNetmemError } from '../../errors.ts'
+import { HttpError, protocolError } from '../http-error.ts'
+import type { Settings } from '../transfer/settings.ts'
+import type { Body } from './body.ts'
+import { CopiedBody } from './copied-body.ts'
+import type { Context, Exchange } from './exchange.ts'
+import { excerpt } from './field-line.ts'
+import { HeaderList } from './header-list.ts'
+import type { ResponseHead } from './response-head.ts'
+
+/** Value of `Accept-Encoding` that asks for every coding that {@link decoded} knows. */
+export const DECODED = 'gzip, deflate, br'
+
+/**
+ * Values that servers send and that name no coding: words for none, character sets, and what object
+ * stores keep of the way a body was uploaded.
+ */
+const NO_CODING =
+  /^(identity|none|binary|aws-chunked|(charset=.*)|utf-?8|(us-)?ascii|iso-8859-\d\d?|windows-125\d)?$/
+
+/** One more than any server has a reason for. */
+const MAX_CODINGS = 4
+
+type Decoder = (start: Uint8Array) => Transform
+
+const DECODERS: Readonly<Record<string, Decoder>> = {
+  gzip: () => createGunzip(),
+  'x-gzip': () => createGunzip(),
+  br: () => createBrotliDecompress(),
+  // Many servers leave out zlib's wrapper (RFC 9110, 8.4.1.2).
+  deflate: (start) => (hasZlibHeader(start) ? createInflate() : createInflateRaw()),
+}
+
+/** Fields of a coded body that are not those of the decoded one. */
+const OF_CODED: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'content-encoding',
+  'content-length',
+  'etag',
+  'last-modified',
+])
+
+/** The codings of a body, in the order in which they were applied. */
+function codingsOf({ headers }: ResponseHead): string[] {
+  const text = headers.get('content-encoding')
+  if (text === undefined) return []
+  const names = text.split(',').map((name) => name.trim().toLowerCase())
+  return names.filter((name) => !NO_CODING.test(name))
+}
+
+/** True for a body that is not coded. */
+export function isIdentity(head: ResponseHead): boolean {
+  return codingsOf(head).length === 0
+}
+
+/** Throws NETMEM_HTTP_CONTENT_CODING for a coded body, unless `settings` take it as it is. */
+export function checkIdentity(head: ResponseHead, { raw }: Settings): void {
+  const codings = codingsOf(head)
+  if (raw || codings.length === 0) return
+  const coding = excerpt(codings.join(', '))
+  const known = decodersOf(codings) !== undefined
+  throw new HttpError(
+    'NETMEM_HTTP_CONTENT_CODING',
+    known
+      ? `The server sends its body coded as ${coding}, which was not asked for; with decompress: true it is decoded, and with raw: true it is taken as it is.`
+      : `The server sends its body coded as ${coding}, which cannot be decoded here; with raw: true it is taken as it is.`,
+    { status: head.status },
+  )
+}
+
+/**
+ * `response` with its body decoded, where it is a whole one in codings that are known. Its frags are of
+ * the pool for decoded bytes in any case.
+ */
+export function decoded(response: Exchange, context: Context): Exchange {
+  const { pool, decodedPool } = context
+  const { head, body } = response
+  const whole = head.status < 300 && head.status !== 206
+  const decoders = (whole ? decodersOf(codingsOf(head)) : undefined) ?? []
+  if (decoders.length === 0 && pool === decodedPool) return response
+  const chunks = decodedChunks(body, decoders)
+  const length = decoders.length === 0 ? body.length : undefined
+  const copied = new CopiedBody(chunks, length, decodedPool, context, decodingError)
+  return {
+    head: decoders.length === 0 ? head : headOfDecoded(head),
+    body: copied,
+    url: response.url,
+    connectMs: response.connectMs,
+    tlsMs: response.tlsMs,
+    firstByteAt: response.firstByteAt,
+    // A coding has an end of its own, but no bytes at all are an empty body, too.
+    get endKnown() {
+      return response.endKnown || (decoders.length > 0 && copied.received > 0)
+    },
+    taken: false,
+    end: () => {
+      response.end()
+      copied.drop()
+      // Frees the decoders' memory; what they still had to say is of no interest.
+      chunks.return(undefined).catch(() => {})
+    },
+  }
+}
+
+function headOfDecoded(head: ResponseHead): ResponseHead {
+  const kept = [...head.headers].filter(([name]) => !OF_CODED.has(name))
+  const names = kept.map(([name]) => name)
+  const values = kept.map(([, value]) => value)
+  return { ...head, headers: new HeaderList(names, values) }
+}
+
+function decodersOf(codings: readonly string[]): Decoder[] | undefined {
+  const found: Decoder[] = []
+  for (const coding of codings) {
+    const decoder = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined
+    // The last one that was applied is the first to be taken off.
+    if (decoder !== undefined) found.unshift(decoder)
+  }
+  return found.length === codings.length && found.length < MAX_CODINGS ? found : undefined
+}
+
+async function* decodedChunks(
+  body: Body,
+  decoders: readonly Decoder[],
+): AsyncGenerator<Uint8Array, void, void> {
+  const coded = chunksOf(body)
+  let chunks: AsyncIterable<Uint8Array> = coded
+  for (const decoder of decoders) chunks = decode(chunks, decoder)
+  yield* chunks
+  // What stands behind the coding's end is dropped, and the body has to end as its framing says.
+  await coded.return(undefined)
+  for (let frag = await body.next(); frag !== undefined; frag = await body.next()) frag.release()
+}
+
+async function* chunksOf(body: Body): AsyncGenerator<Uint8Array, void, void> {
+  for (let frag = await body.next(); frag !== undefined; frag = await body.next()) {
+    // A copy, since a decoder keeps it until its output is taken, which may take the pool's pages.
+    const bytes = new Uint8Array(frag.bytes)
+    frag.release()
+    yield bytes
+  }
+}
+
+async function* decode(
+  coded: AsyncIterable<Uint8Array>,
+  decoder: Decoder,
+): AsyncGenerator<Uint8Array, void, void> {
+  const chunks = coded[Symbol.asyncIterator]()
+  let start: Uint8Array = new Uint8Array(0)
+  while (start.byteLength < 2) {
+    const { done, value } = await chunks.next()
+    if (done === true) break
+    start = start.byteLength === 0 ? value : Buffer.concat([start, value])
+  }
+  // No bytes at all are an empty body in every coding: servers name the coding and send none.
+  if (start.byteLength === 0) return
+  const rest: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => chunks }
+  async function* all(): AsyncGenerator<Uint8Array, void, void> {
+    yield start
+    yield* rest
+  }
+  const decoding = decoder(start)
+  // Its error reaches the loop over what is decoded.
+  pipeline(Readable.from(all()), decoding, () => {})
+  for await (const chunk of decoding) yield chunk
+}
+
+/** RFC 1950, 2.2: deflate with a check that makes both bytes a multiple of 31. */
+function hasZlibHeader([cmf = 0, flg = 0]: Uint8Array): boolean {
+  return (cmf & 0x0f) === 8 && (cmf * 256 + flg) % 31 === 0
+}
+
+function decodingError(cause: unknown): unknown {
+  if (isNetmemError(cause)) return cause
+  const message = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause)
+  return protocolError(`The body cannot be decoded: ${message}`)
+}

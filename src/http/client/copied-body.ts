@@ -1,0 +1,134 @@
+/** A body of chunks that come in memory of other libraries, and are copied out of it. */
+
+import { ConnectionError } from '../../errors.ts'
+import { ChunkFrags } from '../../net/chunk-frags.ts'
+import { unlessAborted } from '../../net/interruption.ts'
+import type { Page } from '../../netmem.ts'
+import type { HostFrag } from '../../pool/frag.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import { dryTimeout } from '../http-error.ts'
+import { type Body, endedEarly } from './body.ts'
+import type { Context } from './exchange.ts'
+
+export class CopiedBody implements Body {
+  readonly length: number | undefined
+  readonly #chunks: AsyncIterator<unknown>
+  readonly #pool: PagePool<Page>
+  readonly #frags: ChunkFrags
+  readonly #stallTimeoutMs: number
+  readonly #signal: AbortSignal
+  readonly #translated: (cause: unknown) => unknown
+  #chunk: Uint8Array = new Uint8Array(0)
+  #received = 0
+  #ended = false
+  #dropped = false
+  #stopWaiting: ((error: Error) => void) | undefined
+
+  /** @param translated Makes of what `chunks` rejects with what the body rejects with. */
+  constructor(
+    chunks: AsyncIterator<unknown>,
+    length: number | undefined,
+    pool: PagePool<Page>,
+    { abortion, settings }: Context,
+    translated: (cause: unknown) => unknown,
+  ) {
+    this.length = length
+    this.#frags = new ChunkFrags(pool)
+    this.#stallTimeoutMs = settings.stallTimeoutMs
+    this.#chunks = chunks
+    this.#pool = pool
+    this.#signal = abortion.signal
+    this.#translated = translated
+  }
+
+  /** Bytes that have been taken so far. */
+  get received(): number {
+    return this.#received
+  }
+
+  get left(): number | undefined {
+    if (this.#ended && this.#chunk.byteLength === 0) return 0
+    return this.length === undefined ? undefined : this.length - this.#received
+  }
+
+  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    let filled = 0
+    while (filled < view.byteLength && !(await this.atEnd())) {
+      const part = this.#take(view.byteLength - filled)
+      view.set(part, filled)
+      filled += part.byteLength
+      onProgress(filled)
+    }
+    return filled
+  }
+
+  async next(): Promise<HostFrag | undefined> {
+    if (this.#dropped) throw notWanted()
+    if (await this.atEnd()) return undefined
+    let frag = this.#frags.take(this.#chunk)
+    while (frag === undefined) {
+      await this.#untilAvailable()
+      frag = this.#frags.take(this.#chunk)
+    }
+    this.#take(frag.length)
+    return frag
+  }
+
+  async atEnd(): Promise<boolean> {
+    while (this.#chunk.byteLength === 0 && !this.#ended) {
+      const { done, value } = await this.#nextChunk()
+      if (done === true) this.#ended = true
+      else if (value instanceof Uint8Array) this.#chunk = value
+    }
+    if (this.#chunk.byteLength > 0) return false
+    if (this.length !== undefined && this.#received < this.length) {
+      throw endedEarly(this.#received, this.length)
+    }
+    return true
+  }
+
+  dropPresent(): void {}
+
+  /** Waits for memory no more, also where another range has ended this one. */
+  drop(): void {
+    this.#dropped = true
+    this.#frags.end()
+    this.#stopWaiting?.(notWanted())
+  }
+
+  /** Waits for memory, which may never come back. */
+  async #untilAvailable(): Promise<void> {
+    const limit = this.#stallTimeoutMs
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(dryTimeout(this.#pool, limit)), limit)
+      this.#stopWaiting = reject
+    })
+    try {
+      const available = unlessAborted(this.#frags.whenAvailable(), this.#signal)
+      await Promise.race([available, timeout])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #take(limit: number): Uint8Array {
+    const part = this.#chunk.subarray(0, limit)
+    this.#chunk = this.#chunk.subarray(part.byteLength)
+    this.#received += part.byteLength
+    return part
+  }
+
+  async #nextChunk(): Promise<IteratorResult<unknown, unknown>> {
+    try {
+      return await this.#chunks.next()
+    } catch (cause) {
+      throw this.#translated(cause)
+    }
+  }
+}
+
+function notWanted(): ConnectionError {
+  const message = 'The rest of the body is not wanted any more; ask for it again.'
+  return new ConnectionError('NETMEM_CONNECTION_CLOSED', message)
+}

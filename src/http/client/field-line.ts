@@ -1,0 +1,83 @@
+/** Field lines, `name: value`, as heads and trailers have them (RFC 9112, 5). */
+
+import { protocolError } from '../http-error.ts'
+
+const TOKEN = 1
+const TEXT = 2
+
+/**
+ * What a byte may be part of. A table, since a pattern for each name and each value takes as long
+ * as all the rest of a head's parsing.
+ */
+const KINDS: Uint8Array = kinds()
+
+function kinds(): Uint8Array {
+  const table = new Uint8Array(256)
+  // Neither NUL nor a bare CR or LF, nor any other control but tab (RFC 9110, 5.5).
+  for (let byte = 0x20; byte < 256; byte++) table[byte] = byte === 0x7f ? 0 : TEXT
+  table[0x09] = TEXT
+  // RFC 9110, 5.6.2.
+  const signs = "!#$%&'*+-.^_`|~"
+  const letters = 'abcdefghijklmnopqrstuvwxyz'
+  for (const sign of `${signs}0123456789${letters}${letters.toUpperCase()}`) {
+    table[sign.charCodeAt(0)] = TOKEN | TEXT
+  }
+  return table
+}
+
+/** The first place in `text`, from `from` to `to`, that is not of that kind; `to` if there is none. */
+function endOf(kind: number, text: string, from: number, to: number): number {
+  let at = from
+  while (at < to && ((KINDS[text.charCodeAt(at)] ?? 0) & kind) !== 0) at++
+  return at
+}
+
+/** Whether `text` may name a field. */
+export function isToken(text: string): boolean {
+  return text !== '' && endOf(TOKEN, text, 0, text.length) === text.length
+}
+
+/** Whether `text` may stand in a line of a head. */
+export function isFieldText(text: string): boolean {
+  return endOf(TEXT, text, 0, text.length) === text.length
+}
+
+/** Adds what the line from `start` to `end` of `text` says to both lists. Throws NETMEM_HTTP_PROTOCOL. */
+export function parseFieldLine(
+  text: string,
+  start: number,
+  end: number,
+  names: string[],
+  values: string[],
+): void {
+  const colon = endOf(TOKEN, text, start, end)
+  if (colon === start || colon === end || text.charCodeAt(colon) !== COLON) {
+    // A space before the colon, or a folded line: both have been used to smuggle responses.
+    throw protocolError(`The head has a line that is no field: ${excerpt(text.slice(start, end))}`)
+  }
+  const name = text.slice(start, colon)
+  // By hand: a pattern that trims both ends takes quadratic time on a value full of spaces.
+  let from = colon + 1
+  let to = end
+  while (from < to && isBlank(text, from)) from++
+  while (to > from && isBlank(text, to - 1)) to--
+  if (endOf(TEXT, text, from, to) < to) {
+    throw protocolError(`The field ${name} has a control character in it`)
+  }
+  names.push(name.toLowerCase())
+  values.push(text.slice(from, to))
+}
+
+/** The start of something a peer sent, fit for a message. */
+export function excerpt(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
+}
+
+const COLON = 0x3a
+const SPACE = 0x20
+const TAB = 0x09
+
+function isBlank(text: string, at: number): boolean {
+  const unit = text.charCodeAt(at)
+  return unit === SPACE || unit === TAB
+}

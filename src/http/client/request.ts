@@ -1,0 +1,169 @@
+/** What is sent: one GET, written so that nothing in it can be taken for more than one field. */
+
+import { invalid } from '../../net/arguments.ts'
+import { DECODED } from './content-coding.ts'
+import { excerpt, isFieldText, isToken } from './field-line.ts'
+
+/** Header fields by name. */
+export type RequestHeaders = Readonly<Record<string, string>>
+
+/** Who is asking: a name and a password, or a token. */
+export type Authorization =
+  | { readonly username: string; readonly password: string }
+  | { readonly bearer: string }
+
+/** Fields that say how the transfer works, which is not the caller's to say. */
+const RESERVED: ReadonlySet<string> = new Set([
+  'accept-encoding',
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'if-range',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'range',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+const WHO = 'authorization is { username, password } or { bearer }, all of them strings.'
+
+/** The URL to get. Throws NETMEM_INVALID_ARGUMENT unless it is absolute and http: or https:. */
+export function parseUrl(url: string | URL): URL {
+  let parsed: URL
+  try {
+    parsed = new URL(url)
+  } catch {
+    throw invalid(`${excerpt(String(url))} is no absolute URL.`)
+  }
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
+    throw invalid(`A URL begins with http: or https:, not with ${parsed.protocol}`.concat('.'))
+  }
+  return parsed
+}
+
+/** A URL as messages show it: without user, password, query and fragment, which may be secrets. */
+export function shown(url: URL): string {
+  return `${url.origin}${url.pathname}`
+}
+
+/** Name and value of each field, in their order. */
+export type HeaderFields = readonly (readonly [name: string, value: string])[]
+
+/**
+ * Reads the caller's fields, once: what becomes of the object later does not count. Throws
+ * NETMEM_INVALID_ARGUMENT.
+ */
+export function headerFields(headers: RequestHeaders): HeaderFields {
+  if (!isRecord(headers)) {
+    throw invalid('headers is an object of names and values; make it with Object.fromEntries().')
+  }
+  const fields = Object.entries(headers)
+  for (const [name, value] of fields) {
+    if (!isToken(name)) throw invalid(`${excerpt(name)} cannot name a header field.`)
+    if (RESERVED.has(name.toLowerCase())) {
+      throw invalid(`The header field ${name} is set by the transfer itself; leave it out.`)
+    }
+    checkValue(name, value)
+  }
+  return fields
+}
+
+/** The value of `Authorization`. Throws NETMEM_INVALID_ARGUMENT. */
+export function authorizationValue(authorization: Authorization): string {
+  if (!isRecord(authorization)) throw invalid(WHO)
+  if (isBearer(authorization)) {
+    const { bearer } = authorization
+    if (typeof bearer !== 'string' || !/^[A-Za-z0-9\-._~+/]+=*$/.test(bearer)) {
+      throw invalid('A bearer token has letters, digits and -._~+/ only (RFC 6750).')
+    }
+    return `Bearer ${bearer}`
+  }
+  const { username, password } = authorization
+  if (typeof username !== 'string' || typeof password !== 'string') {
+    throw invalid(WHO)
+  }
+  if (username.includes(':')) throw invalid('A user name with a colon in it cannot be sent.')
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+function isBearer(authorization: Authorization): authorization is { readonly bearer: string } {
+  return Object.hasOwn(authorization, 'bearer')
+}
+
+/** What one request carries besides its URL. */
+export interface RequestFields {
+  readonly headers: HeaderFields
+  /** Names in lower case of those `headers` that go to any origin; `true` for all. */
+  readonly crossOriginHeaders: ReadonlySet<string> | true
+  readonly authorization: string | undefined
+  /** Whether it goes to the origin that headers and authorization were given for. */
+  readonly trusted: boolean
+  readonly range: string | undefined
+  readonly ifRange: string | undefined
+  /** True to ask for a body in a coding that can be decoded. */
+  readonly coded: boolean
+}
+
+/** The fields to send, in their order; credentials of the URL go before those that were given. */
+export function requestFields(url: URL, fields: RequestFields): HeaderFields {
+  const { crossOriginHeaders: elsewhere, trusted } = fields
+  const own = fields.headers.filter(
+    ([name]) => trusted || elsewhere === true || elsewhere.has(name.toLowerCase()),
+  )
+  const has = (name: string): boolean => own.some(([known]) => known.toLowerCase() === name)
+  const list: (readonly [string, string])[] = []
+  list.push(['Accept-Encoding', fields.coded ? DECODED : 'identity'])
+  if (!has('user-agent')) list.push(['User-Agent', 'netmem'])
+  if (!has('accept')) list.push(['Accept', '*/*'])
+  const authorization = ofUrl(url) ?? (fields.trusted ? fields.authorization : undefined)
+  if (authorization !== undefined && !has('authorization')) {
+    list.push(['Authorization', authorization])
+  }
+  list.push(...own)
+  if (fields.range !== undefined) list.push(['Range', fields.range])
+  if (fields.ifRange !== undefined) list.push(['If-Range', fields.ifRange])
+  return list
+}
+
+/** A GET on the wire. */
+export function serialiseGet(url: URL, fields: RequestFields, keepAlive: boolean): string {
+  let text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`
+  if (!keepAlive) text += 'Connection: close\r\n'
+  for (const [name, value] of requestFields(url, fields)) {
+    // If-Range gives back what a server sent, which may have bytes beyond ASCII.
+    if (!isFieldText(value)) throw invalid(`The header field ${name} must be on one line.`)
+    text += `${name}: ${value}\r\n`
+  }
+  return `${text}\r\n`
+}
+
+function ofUrl({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined
+  try {
+    return authorizationValue({
+      username: decodeURIComponent(username),
+      password: decodeURIComponent(password),
+    })
+  } catch (error) {
+    if (error instanceof URIError) throw invalid('User and password of the URL are wrongly coded.')
+    throw error
+  }
+}
+
+/** Bytes beyond ASCII would be sent in one of two ways, and read in the other. */
+function checkValue(name: string, value: unknown): void {
+  if (typeof value !== 'string' || !/^[\t\x20-\x7e]*$/.test(value)) {
+    throw invalid(`The header field ${name} must be printable ASCII, on one line.`)
+  }
+}
+
+/** Whether the fields of `value` are its own: those of a `Headers` or a `Map` would not be seen. */
+function isRecord(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return !(Symbol.iterator in value)
+}

@@ -1,0 +1,142 @@
+/**
+ * The head of an HTTP/1.1 response: a strict parser over bytes, whichever way they are cut. What
+ * RFC 9112 lets a recipient tolerate and smugglers use is refused: bare CR or LF, folded lines,
+ * a space before the colon, NUL.
+ */
+
+import { HttpError, protocolError } from '../http-error.ts'
+import { excerpt, isFieldText, parseFieldLine } from './field-line.ts'
+import { HeaderList } from './header-list.ts'
+
+/** What a server says before the body. */
+export interface ResponseHead {
+  readonly version: '1.0' | '1.1'
+  /** 100 to 999. Those from 600 on are errors of the server, as 5xx are (RFC 9110, 15). */
+  readonly status: number
+  /** The reason phrase; often empty, and never to be relied on. */
+  readonly reason: string
+  readonly headers: HeaderList
+}
+
+/** A head, and where in the bytes given last it ended. */
+export interface ParsedHead {
+  readonly head: ResponseHead
+  readonly end: number
+}
+
+/** What a head may have at most: as much as curl takes of one field, and more than servers send. */
+export const DEFAULT_MAX_HEAD_BYTES: number = 64 * 1024
+export const LARGEST_MAX_HEAD_BYTES: number = 1024 * 1024
+const MAX_FIELDS = 1000
+
+const LINE_END = '\r\n'
+const END = '\r\n\r\n'
+const NOTHING: Buffer = Buffer.alloc(0)
+const START = Buffer.from('HTTP/1.')
+const CR = 0x0d
+const LF = 0x0a
+
+/** Parses one head, which may arrive in any number of pieces. */
+export class HeadParser {
+  readonly #maxBytes: number
+  #kept: Buffer = NOTHING
+  #length = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /**
+   * Takes the next bytes; `undefined` when there have to be more. Throws NETMEM_HTTP_PROTOCOL and
+   * NETMEM_HTTP_HEAD_TOO_LARGE, each as soon as it is certain.
+   */
+  feed(bytes: Uint8Array): ParsedHead | undefined {
+    const given = bufferOver(bytes)
+    const before = this.#length
+    if (before === 0) {
+      // Nearly always the whole head is in the first bytes, and is parsed where it is.
+      const end = given.indexOf(END, 0, 'latin1')
+      if (end >= 0) return this.#parsed(given, end, end + END.length)
+    }
+    this.#keep(given)
+    const all = this.#kept.subarray(0, this.#length)
+    const end = all.indexOf(END, Math.max(0, before - END.length + 1), 'latin1')
+    if (end >= 0) return this.#parsed(all, end, end + END.length - before)
+    this.#checkUnfinished(all, before)
+    return undefined
+  }
+
+  #parsed(bytes: Buffer, end: number, consumed: number): ParsedHead {
+    if (end + END.length > this.#maxBytes) throw this.#tooLarge()
+    return { head: parseHead(bytes.toString('latin1', 0, end)), end: consumed }
+  }
+
+  #keep(given: Buffer): void {
+    // No more than is needed to know that it is too much.
+    const room = this.#maxBytes + END.length
+    const taken = Math.min(given.byteLength, room - this.#length)
+    const needed = this.#length + taken
+    if (needed > this.#kept.byteLength) {
+      const larger = Buffer.alloc(Math.min(room, Math.max(1024, 2 * needed)))
+      this.#kept.copy(larger, 0, 0, this.#length)
+      this.#kept = larger
+    }
+    given.copy(this.#kept, this.#length, 0, taken)
+    this.#length = needed
+  }
+
+  /** A peer that speaks something else may never send what ends a head. */
+  #checkUnfinished(all: Buffer, before: number): void {
+    const start = all.subarray(0, Math.min(all.byteLength, START.byteLength))
+    if (START.compare(start, 0, start.byteLength, 0, start.byteLength) !== 0) {
+      throw protocolError(
+        `The response does not begin as HTTP/1.1: ${excerpt(all.toString('latin1', 0, 60))}`,
+      )
+    }
+    for (let at = all.indexOf(LF, before); at >= 0; at = all.indexOf(LF, at + 1)) {
+      if (all[at - 1] !== CR) throw protocolError('The head has a line that ends without CR')
+    }
+    if (all.byteLength >= this.#maxBytes) throw this.#tooLarge()
+  }
+
+  #tooLarge(): HttpError {
+    return new HttpError(
+      'NETMEM_HTTP_HEAD_TOO_LARGE',
+      `The response's head has more than ${this.#maxBytes} bytes; raise maxHeadBytes if that is as it should be.`,
+    )
+  }
+}
+
+/** Parses a head without the empty line that ends it. */
+function parseHead(text: string): ResponseHead {
+  const statusEnd = endOfLine(text, 0)
+  const statusLine = text.slice(0, statusEnd)
+  // Many servers leave out the space where they have no reason phrase.
+  const match = /^HTTP\/1\.(\d) ([1-9]\d\d)(?: (.*))?$/.exec(statusLine)
+  if (match === null || !isFieldText(statusLine)) {
+    throw protocolError(`The status line is none: ${excerpt(statusLine)}`)
+  }
+  const names: string[] = []
+  const values: string[] = []
+  for (let end = statusEnd; end < text.length; ) {
+    const start = end + LINE_END.length
+    end = endOfLine(text, start)
+    if (names.length === MAX_FIELDS) throw protocolError(`The head has over ${MAX_FIELDS} fields`)
+    parseFieldLine(text, start, end, names, values)
+  }
+  return {
+    version: match[1] === '0' ? '1.0' : '1.1',
+    status: Number(match[2]),
+    reason: match[3] ?? '',
+    headers: new HeaderList(names, values),
+  }
+}
+
+function endOfLine(text: string, start: number): number {
+  const end = text.indexOf(LINE_END, start)
+  return end < 0 ? text.length : end
+}
+
+function bufferOver(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

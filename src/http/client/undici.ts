@@ -1,0 +1,151 @@
+/**
+ * Proxies, which the client of this folder does not speak to. undici, an optional dependency, does the
+ * work, and each chunk of the body is copied once from its buffers.
+ */
+
+import type * as Undici from 'undici'
+import { ArgumentTypeError, ConnectionError, isNetmemError } from '../../errors.ts'
+import { HttpError, protocolError } from '../http-error.ts'
+import { CopiedBody } from './copied-body.ts'
+import type { Context, Exchange } from './exchange.ts'
+import { type Framing, framingOf } from './framing.ts'
+import { HeaderList } from './header-list.ts'
+import { type RequestFields, requestFields, shown } from './request.ts'
+import type { ResponseHead } from './response-head.ts'
+
+/** As `exchange`, by way of undici and the proxy at this URL. */
+export async function undiciExchange(
+  context: Context,
+  url: URL,
+  fields: RequestFields,
+  proxy: string,
+): Promise<Exchange> {
+  const { settings, abortion, pool } = context
+  abortion.check()
+  const { ProxyAgent, request } = await load()
+  const choice = fields.trusted ? settings.tls?.trusted : settings.tls?.elsewhere
+  const security: object = { ...choice?.options }
+  const connect = { timeout: settings.connectTimeoutMs, ...security }
+  const dispatcher = proxied(
+    url,
+    () =>
+      new ProxyAgent({
+        connect,
+        maxHeaderSize: settings.maxHeadBytes,
+        uri: proxy,
+        requestTls: connect,
+        // Proxies that only tunnel to port 443 are the rule.
+        proxyTunnel: url.protocol === 'https:',
+      }),
+  )
+  const headers = Object.fromEntries(requestFields(url, fields))
+  const bare = new URL(url)
+  bare.username = ''
+  bare.password = ''
+  let response: Undici.Dispatcher.ResponseData
+  let head: ResponseHead
+  let framing: Framing
+  try {
+    response = await request(bare, {
+      dispatcher,
+      headers,
+      signal: abortion.signal,
+      // A ProxyAgent without a tunnel does not pass its own limits on.
+      headersTimeout: settings.headTimeoutMs,
+      bodyTimeout: settings.stallTimeoutMs,
+    })
+    head = headOf(response)
+    framing = framingOf(head)
+  } catch (cause) {
+    dispatcher.destroy().catch(() => {})
+    throw isNetmemError(cause) ? cause : translated(url, cause, 'NETMEM_CONNECT_FAILED')
+  }
+  const firstByteAt = performance.now()
+  const length = framing.kind === 'length' ? framing.bytes : undefined
+  const chunks = response.body.iterator({ destroyOnReturn: false })
+  const broken = (cause: unknown): Error => translated(url, cause, 'NETMEM_CONNECTION_RESET')
+  const body = new CopiedBody(chunks, length, pool, context, broken)
+  let ended = false
+  return {
+    head,
+    body,
+    url,
+    connectMs: 0,
+    tlsMs: 0,
+    firstByteAt,
+    endKnown: framing.kind !== 'close',
+    taken: false,
+    end: () => {
+      if (ended) return
+      ended = true
+      body.drop()
+      response.body.on('error', () => {}).destroy()
+      dispatcher.destroy().catch(() => {})
+    },
+  }
+}
+
+/** What the environment says may be no proxy at all. */
+function proxied<T>(url: URL, make: () => T): T {
+  try {
+    return make()
+  } catch {
+    // It may have a password in it, and so has the error.
+    const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
+    const message = `What ${name} says is no proxy's URL; write http://HOST:PORT, or set proxy: false.`
+    throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
+  }
+}
+
+async function load(): Promise<typeof Undici> {
+  try {
+    return await import('undici')
+  } catch (cause) {
+    throw new HttpError(
+      'NETMEM_HTTP_NEEDS_UNDICI',
+      'A proxy takes undici, which is not installed: npm install undici@7. Or set proxy: false.',
+      { cause },
+    )
+  }
+}
+
+function headOf({ statusCode, headers }: Undici.Dispatcher.ResponseData): ResponseHead {
+  const names: string[] = []
+  const values: string[] = []
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of Array.isArray(value) ? value : [value ?? '']) {
+      names.push(name.toLowerCase())
+      // undici takes bytes for UTF-8; here a head has one character for each byte.
+      values.push(Buffer.from(one, 'utf8').toString('latin1'))
+    }
+  }
+  return { version: '1.1', status: statusCode, reason: '', headers: new HeaderList(names, values) }
+}
+
+/** undici's errors, by what they mean here. */
+function translated(
+  url: URL,
+  cause: unknown,
+  otherwise: 'NETMEM_CONNECT_FAILED' | 'NETMEM_CONNECTION_RESET',
+): Error {
+  const found: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined
+  const code = typeof found === 'string' ? found : ''
+  const message = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause)
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return new HttpError('NETMEM_HTTP_HEAD_TOO_LARGE', `The head of ${shown(url)} is too large.`, {
+      cause,
+    })
+  }
+  if (code.startsWith('HPE_')) return protocolError(message)
+  if (/TIMEOUT/.test(code)) {
+    return new ConnectionError('NETMEM_TIMEOUT', `${shown(url)} sent nothing for too long.`, {
+      cause,
+    })
+  }
+  if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_SSL|HOSTNAME)/.test(code)) {
+    return new ConnectionError('NETMEM_TLS', `TLS with ${shown(url)} failed: ${message}.`, {
+      cause,
+    })
+  }
+  return new ConnectionError(otherwise, `${shown(url)}, by way of undici: ${message}.`, { cause })
+}

@@ -1,0 +1,67 @@
+// A pool whose frags the application keeps: a transfer into it ends, and says why.
+import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { test } from 'node:test'
+import type { DryReport } from '../../pool/dry-report.ts'
+import type { HostFrag } from '../../pool/frag.ts'
+import { getInto } from '../get-into.ts'
+import { content, failure, ranged, serve, withPool } from '../http.test.helper.ts'
+
+for (const decompress of [false, true]) {
+  const by = decompress ? 'undici' : 'a connection of our own'
+
+  test(`getInto into a pool whose onFrag keeps everything obeys stallTimeoutMs, by ${by}`, async () => {
+    await using server = await serve((request, response) => ranged(request, response))
+    await withPool(async (pool) => {
+      const held: HostFrag[] = []
+      const onFrag = (frag: HostFrag): void => void held.push(frag)
+      const options = { decompress, keepAlive: false, stallTimeoutMs: 50, retryDelayMs: 1 }
+      const error = await failure(getInto(server.url, { pool, onFrag }, options))
+      assert.equal(error.code, 'NETMEM_TIMEOUT')
+      assert.match(error.message, /pool.*onFrag/)
+      for (const frag of held) frag.release()
+    })
+  })
+
+  test(`getInto waits as long as memory comes back, by ${by}`, async () => {
+    await using server = await serve((request, response) => ranged(request, response))
+    await withPool(async (pool) => {
+      const held: HostFrag[] = []
+      let bytes = 0
+      // A page comes back in far less than the limit; all of them take longer.
+      const releasing = setInterval(() => {
+        while (pool.available === 0 && held.length > 0) held.shift()?.release()
+      }, 5)
+      const onFrag = (frag: HostFrag): void => {
+        bytes += frag.length
+        held.push(frag)
+      }
+      const options = { decompress, keepAlive: false, stallTimeoutMs: 100, retries: 0 }
+      await getInto(server.url, { pool, onFrag }, options).finally(() => clearInterval(releasing))
+      assert.equal(bytes, content.length)
+      for (const frag of held) frag.release()
+    })
+  })
+
+  test(`a pool that getInto runs dry is reported, by ${by}`, async () => {
+    await using server = await serve((request, response) => ranged(request, response))
+    await withPool(async (pool) => {
+      const held: HostFrag[] = []
+      const onFrag = (frag: HostFrag): void => void held.push(frag)
+      const stop = new AbortController()
+      let report: DryReport | undefined
+      const listen = (published: unknown): void => {
+        report ??= published as DryReport
+        stop.abort()
+      }
+      subscribe('netmem:dry', listen)
+      const options = { decompress, keepAlive: false, signal: stop.signal }
+      const error = await failure(getInto(server.url, { pool, onFrag }, options))
+      unsubscribe('netmem:dry', listen)
+      assert.equal(error.code, 'NETMEM_ABORTED')
+      assert.equal(report?.out, pool.capacity)
+      assert.equal(report?.waiting, 1)
+      for (const frag of held) frag.release()
+    })
+  })
+}

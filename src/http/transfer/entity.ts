@@ -1,0 +1,74 @@
+/** Which version of a body one is getting, and how to make sure that the rest is of the same. */
+
+import { isIdentity } from '../client/content-coding.ts'
+import { httpDateMs } from '../client/http-date.ts'
+import type { ResponseHead } from '../client/response-head.ts'
+
+/** What a response says of the body that it begins. */
+export interface Entity {
+  /** Bytes in all, where that is known. */
+  readonly length: number | undefined
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+  /** A strong ETag, or a date that is as good, for `If-Range`; `undefined` where there is neither. */
+  readonly validator: string | undefined
+  /** Whether the server says that it has ranges. */
+  readonly ranges: boolean
+}
+
+/** The entity of a head; `length` is that of the whole body. */
+export function entityOf(head: ResponseHead, length: number | undefined): Entity {
+  const { headers } = head
+  const etag = headers.single('etag')
+  const lastModified = headers.single('last-modified')
+  const date = headers.single('date')
+  // All codings of a body share its date, and each has an ETag of its own (RFC 9110, 8.8.3.3).
+  return {
+    length,
+    etag,
+    lastModified,
+    validator: strongEtag(etag) ?? (isIdentity(head) ? strongDate(lastModified, date) : undefined),
+    ranges: /\bbytes\b/i.test(headers.get('accept-ranges') ?? ''),
+  }
+}
+
+/** Whether a response that says so much is about the same body. */
+export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
+  const etag = head.headers.single('etag')
+  if (strongEtag(entity.etag) !== undefined) return etag === entity.etag
+  if (entity.validator === undefined) return false
+  return head.headers.single('last-modified') === entity.lastModified
+}
+
+/**
+ * Whether the response to a conditional request for a part says that it is about another body. It
+ * may be silent about it, and need not repeat a date (RFC 9110, 15.3.7).
+ */
+export function isOtherEntity(head: ResponseHead, entity: Entity): boolean {
+  const etag = head.headers.single('etag')
+  const lastModified = head.headers.single('last-modified')
+  if (etag !== undefined && strongEtag(entity.etag) !== undefined) return etag !== entity.etag
+  if (lastModified !== undefined && entity.lastModified !== undefined) {
+    return lastModified !== entity.lastModified
+  }
+  return etag !== undefined && etag !== entity.etag
+}
+
+/** RFC 9110, 8.8.3; a weak one does not say that the bytes are the same. */
+function strongEtag(etag: string | undefined): string | undefined {
+  return etag !== undefined && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined
+}
+
+/**
+ * Returns `lastModified` if it is a validator: the body cannot have changed twice in its second (RFC
+ * 9110, 8.8.2.2).
+ */
+export function strongDate(
+  lastModified: string | undefined,
+  date: string | undefined,
+): string | undefined {
+  if (lastModified === undefined || date === undefined) return undefined
+  const [modified, sent] = [httpDateMs(lastModified), httpDateMs(date)]
+  if (modified === undefined || sent === undefined) return undefined
+  return sent - modified >= 1000 ? lastModified : undefined
+}

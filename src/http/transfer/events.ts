@@ -1,0 +1,48 @@
+/** The steps of a transfer, for logs. */
+
+import type { Exchange } from '../client/exchange.ts'
+import type { RequestFields } from '../client/request.ts'
+import { requestFields } from '../client/request.ts'
+import type { ResponseHead } from '../client/response-head.ts'
+import type { Settings } from './settings.ts'
+
+/** A step of a transfer, as `onEvent` is told of it. */
+export type GetEvent =
+  /** A request is about to be sent. */
+  | {
+      readonly kind: 'request'
+      /** With user, password and query. */
+      readonly url: URL
+      /** Names and values, credentials included. */
+      readonly fields: readonly (readonly [string, string])[]
+    }
+  /** The head of a response has arrived, be it a redirect, an error or the body's. */
+  | {
+      readonly kind: 'response'
+      readonly url: URL
+      readonly head: ResponseHead
+      /** Milliseconds of connecting, TLS included; 0 for a connection that was used before. */
+      readonly connectMs: number
+      readonly tlsMs: number
+    }
+  /** An attempt has failed and another one will be made. */
+  | {
+      readonly kind: 'retry'
+      readonly error: unknown
+      /** The number of the coming attempt: 2 or more. */
+      readonly attempt: number
+      /** The wait before it. */
+      readonly delayMs: number
+    }
+
+/** Tells `onEvent` of a request. */
+export function tellRequest({ onEvent }: Settings, url: URL, fields: RequestFields): void {
+  onEvent?.({ kind: 'request', url: new URL(url), fields: requestFields(url, fields) })
+}
+
+/** Tells `onEvent` of a response's head. */
+export function tellResponse({ onEvent }: Settings, response: Exchange): void {
+  if (onEvent === undefined) return
+  const { url, head, connectMs, tlsMs } = response
+  onEvent({ kind: 'response', url: new URL(url), head, connectMs, tlsMs })
+}

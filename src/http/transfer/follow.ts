@@ -1,0 +1,132 @@
+/** From the URL that was asked for to the response that is the one: redirects. */
+
+import { decoded } from '../client/content-coding.ts'
+import { type Context, type Exchange, exchange, type TakeWhole } from '../client/exchange.ts'
+import { proxyFor } from '../client/proxy.ts'
+import { parseUrl, type RequestFields, shown } from '../client/request.ts'
+import { undiciExchange } from '../client/undici.ts'
+import { HttpError } from '../http-error.ts'
+import { tellRequest, tellResponse } from './events.ts'
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** What is asked of the server besides the whole body. */
+export interface RangeFields {
+  readonly range: string | undefined
+  readonly ifRange: string | undefined
+}
+
+/**
+ * Gets `url`, and what it redirects to. What the caller set goes to the first origin alone: once a
+ * redirect has left it, that is not sent any more, not even back to it.
+ */
+export async function follow(
+  context: Context,
+  url: URL,
+  range: RangeFields,
+  takeWhole?: TakeWhole,
+): Promise<Exchange> {
+  const { headers, crossOriginHeaders, authorization, decompress } = context.settings
+  const fields: RequestFields = {
+    headers,
+    crossOriginHeaders,
+    authorization,
+    trusted: true,
+    // A range of a coded body is a range of the code.
+    coded: decompress && range.range === undefined,
+    ...range,
+  }
+  const first = await once(context, url, fields, takeWhole)
+  tellResponse(context.settings, first)
+  const response =
+    redirection(first) === undefined
+      ? first
+      : await redirected(context, url, fields, first, takeWhole)
+  return decompress && !response.taken ? decoded(response, context) : response
+}
+
+async function redirected(
+  context: Context,
+  url: URL,
+  first: RequestFields,
+  redirecting: Exchange,
+  takeWhole: TakeWhole | undefined,
+): Promise<Exchange> {
+  const { maxRedirects } = context.settings
+  const visited = new Set<string>()
+  let response = redirecting
+  let target = url
+  let trusted = true
+  for (;;) {
+    const location = redirection(response)
+    if (location === undefined) return response
+    response.end()
+    visited.add(target.href)
+    if (visited.size > maxRedirects) {
+      throw redirects(url, `redirects more than ${maxRedirects} times`)
+    }
+    const from = target
+    target = next(url, from, location)
+    if (!context.settings.allowDowngrade && isDowngrade(from, target)) {
+      throw new HttpError(
+        'NETMEM_HTTP_REDIRECTS',
+        `${shown(url)} redirects from https: to ${shown(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
+      )
+    }
+    trusted &&= target.origin === url.origin
+    if (trusted && target.username === '' && target.password === '') {
+      // A relative redirect keeps them; so does one that names the same origin.
+      target.username = url.username
+      target.password = url.password
+    }
+    if (visited.has(target.href)) throw redirects(url, 'redirects in a circle')
+    response = await once(context, target, { ...first, trusted }, takeWhole)
+    tellResponse(context.settings, response)
+  }
+}
+
+function once(
+  context: Context,
+  url: URL,
+  fields: RequestFields,
+  takeWhole: TakeWhole | undefined,
+): Promise<Exchange> {
+  const { settings } = context
+  tellRequest(settings, url, fields)
+  const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
+  if (proxy !== undefined) return undiciExchange(context, url, fields, proxy)
+  return exchange(context, url, fields, takeWhole)
+}
+
+function isDowngrade(from: URL, to: URL): boolean {
+  return from.protocol === 'https:' && to.protocol === 'http:'
+}
+
+/** The place that a response redirects to, in ASCII; `undefined` if it does not. */
+function redirection(response: Exchange): string | undefined {
+  const { head, url } = response
+  if (!REDIRECTS.has(head.status) || head.headers.all('location').length === 0) return undefined
+  const location = head.headers.single('location')
+  if (location === undefined) {
+    response.end()
+    throw redirects(url, 'redirects to two places at once')
+  }
+  // Servers send UTF-8 as it is, and a head has one character for each byte.
+  return location.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
+}
+
+function next(first: URL, from: URL, location: string): URL {
+  let target: URL
+  try {
+    target = parseUrl(new URL(location, from))
+  } catch {
+    throw redirects(first, 'redirects to what is no http: or https: URL')
+  }
+  // A fragment is not part of the request, and would hide a circle.
+  target.hash = ''
+  return target
+}
+
+function redirects(url: URL, what: string): HttpError {
+  return new HttpError('NETMEM_HTTP_REDIRECTS', `${shown(url)} ${what}; look where it leads.`)
+}

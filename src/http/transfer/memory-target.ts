@@ -1,0 +1,184 @@
+/** A body into memory of the caller's. */
+
+import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { destinationView, goneMeanwhile } from '../../net/destination.ts'
+import type { Page } from '../../netmem.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import type { Abortion } from '../client/abortion.ts'
+import type { Body } from '../client/body.ts'
+import type { ResponseHead } from '../client/response-head.ts'
+import { MemoryDigest } from './digest/digest.ts'
+import type { Entity } from './entity.ts'
+import { Pace } from './pace.ts'
+import { headPool, type Settings } from './settings.ts'
+import type { RangeTarget } from './target.ts'
+import { readTouched } from './touch-ahead.ts'
+
+/** Memory that bodies can be received into. */
+export type Memory = Uint8Array | ArrayBufferLike
+
+/**
+ * Makes the memory once the head is known; `length` is that of the body, if the server says it.
+ * Called again when the body is begun anew, and what it returned before is not used any more.
+ */
+export type MakeMemory = (
+  head: ResponseHead,
+  length: number | undefined,
+) => Memory | Promise<Memory>
+
+export class MemoryTarget implements RangeTarget {
+  readonly pool: PagePool<Page> = headPool()
+  readonly seekable = true
+  readonly #settings: Settings
+  readonly #abortion: Abortion
+  readonly #pace: Pace
+  readonly #make: MakeMemory | undefined
+  #view: Uint8Array | undefined
+  /** Bytes of the view, to tell whether it was detached or shrunk. */
+  #size = 0
+  #position = 0
+  #length: number | undefined
+  #digest: MemoryDigest | undefined
+
+  constructor(destination: Memory | MakeMemory, settings: Settings, abortion: Abortion) {
+    this.#settings = settings
+    this.#abortion = abortion
+    this.#pace = new Pace(settings.maxBytesPerSecond)
+    this.#make = typeof destination === 'function' ? destination : undefined
+    if (typeof destination !== 'function') this.#use(destination)
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  async open(head: ResponseHead, { length }: Entity): Promise<void> {
+    if (this.#make !== undefined) this.#use(await this.#make(head, length))
+    const view = this.#intact()
+    if (length !== undefined && length > this.#size) {
+      throw new ArgumentRangeError(
+        'NETMEM_DESTINATION_TOO_SMALL',
+        `The body has ${length} bytes, which do not fit a destination of ${this.#size}.`,
+      )
+    }
+    this.#length = length
+    this.#digest?.drop()
+    this.#digest = this.#settings.sha256 ? new MemoryDigest(view, length) : undefined
+  }
+
+  /** Whether nobody has to be asked or told about the body. */
+  get takesWhole(): boolean {
+    const { onHead, onProgress, sha256 } = this.#settings
+    return (
+      this.#make === undefined &&
+      onHead === undefined &&
+      onProgress === undefined &&
+      !sha256 &&
+      !this.#pace.limits
+    )
+  }
+
+  /** Takes a body all of which is there; false, and nothing done, where `open` and `receive` have something to say. */
+  takeWhole(body: Uint8Array): boolean {
+    const view = this.#view
+    const bytes = body.byteLength
+    if (view === undefined || view.byteLength !== this.#size || bytes > this.#size) return false
+    view.set(body)
+    this.#position = bytes
+    return true
+  }
+
+  async receive(body: Body): Promise<void> {
+    const size = this.#size
+    const { onProgress, touchAhead } = this.#settings
+    const digest = this.#digest
+    const window = this.#window
+    for (;;) {
+      const base = this.#position
+      const part = this.#intact().subarray(base, Math.min(size, base + window))
+      const progress = (filled: number): void => {
+        this.#position = base + filled
+        digest?.advance(this.#position)
+        onProgress?.(this.#position)
+      }
+      const bytes = await readTouched(body, part, progress, touchAhead)
+      // What was there already when its memory went away was not copied.
+      this.#intact()
+      this.#position = base + bytes
+      if (bytes < part.byteLength || this.#position === size || body.left === 0) break
+      await this.#pace.after(bytes, this.#abortion.signal)
+    }
+    if (!(await body.atEnd())) {
+      throw new ArgumentRangeError(
+        'NETMEM_DESTINATION_TOO_SMALL',
+        `The body is larger than the destination of ${size} bytes.`,
+      )
+    }
+  }
+
+  async receiveAt(
+    body: Body,
+    at: number,
+    length: number,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> {
+    checkInteger('at', at, 0, this.#size - length)
+    const window = this.#window
+    for (let done = 0; done < length; ) {
+      const before = done
+      const part = this.#intact().subarray(at + before, at + Math.min(length, before + window))
+      const progress = (filled: number): void => onBytes(before + filled)
+      const bytes = await readTouched(body, part, progress, this.#settings.touchAhead)
+      this.#intact()
+      done += bytes
+      if (bytes < part.byteLength) return
+      // All ranges together keep to the rate, since they share what paces them.
+      if (this.#pace.limits) await this.#pace.after(bytes, this.#abortion.signal)
+    }
+  }
+
+  reached(position: number): void {
+    this.#position = position
+    this.#digest?.advance(position)
+  }
+
+  async restart(): Promise<boolean> {
+    this.#position = 0
+    this.#digest?.drop()
+    // What was hashed was there before; what counts is what will have been.
+    if (this.#digest !== undefined) this.#digest = new MemoryDigest(this.#intact(), this.#length)
+    return true
+  }
+
+  async digest(): Promise<string | undefined> {
+    this.#intact()
+    const hex = await this.#digest?.hex(this.#position)
+    this.#intact()
+    return hex
+  }
+
+  async commit(): Promise<void> {}
+
+  async fail(): Promise<void> {
+    this.#digest?.drop()
+  }
+
+  /** Bytes to receive at once. */
+  get #window(): number {
+    return this.#pace.limits ? this.#pace.burst : Number.POSITIVE_INFINITY
+  }
+
+  #use(memory: Memory): void {
+    this.#view = destinationView(memory, undefined)
+    this.#size = this.#view.byteLength
+  }
+
+  #intact(): Uint8Array {
+    const view = this.#view
+    if (view === undefined) {
+      throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', 'There is no destination.')
+    }
+    if (view.byteLength !== this.#size) throw goneMeanwhile(this.#position, this.#size)
+    return view
+  }
+}

@@ -1,0 +1,105 @@
+/** A part of a body, received as one: what goes on where an attempt ended, or fills a range. */
+
+import type { HostFrag } from '../../pool/frag.ts'
+import type { Body } from '../client/body.ts'
+
+/**
+ * A run of bytes of another body: those behind its first `skip`, up to `length` of them. Bytes in
+ * front of the run are received and dropped.
+ */
+export class PartBody implements Body {
+  readonly length: number | undefined
+  readonly #body: Body
+  readonly #tooLong: (() => Error) | undefined
+  #skip: number
+  #left: number
+  /** Bytes that came in one frag with the last of those dropped, for {@link readInto}. */
+  #rest: Uint8Array | undefined
+
+  /**
+   * @param length Infinity for all that there is.
+   * @param tooLong Makes the error for a body that goes on behind the run; what is there is left
+   * alone where it is absent.
+   */
+  constructor(body: Body, skip: number, length: number, tooLong?: () => Error) {
+    this.length = Number.isFinite(length) ? length : undefined
+    this.#body = body
+    this.#skip = skip
+    this.#left = length
+    this.#tooLong = tooLong
+  }
+
+  get left(): number | undefined {
+    return Number.isFinite(this.#left) ? this.#left : this.#body.left
+  }
+
+  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    if (this.#skip > 0) {
+      const frag = await this.#drop()
+      this.#rest = frag === undefined ? undefined : new Uint8Array(frag.bytes)
+      frag?.release()
+    }
+    const wanted = Math.min(view.byteLength, this.#left)
+    let filled = 0
+    if (this.#rest !== undefined) {
+      const part = this.#rest.subarray(0, wanted)
+      view.set(part)
+      filled = part.byteLength
+      this.#left -= filled
+      this.#rest = filled < this.#rest.byteLength ? this.#rest.subarray(filled) : undefined
+      onProgress(filled)
+    }
+    if (filled === wanted) return filled
+    const before = filled
+    const bytes = await this.#body.readInto(view.subarray(before, wanted), (more) =>
+      onProgress(before + more),
+    )
+    this.#left -= bytes
+    return before + bytes
+  }
+
+  async next(): Promise<HostFrag | undefined> {
+    if (this.#left === 0) {
+      await this.atEnd()
+      return undefined
+    }
+    const frag = this.#skip > 0 ? await this.#drop() : await this.#body.next()
+    if (frag === undefined || frag.length <= this.#left) {
+      this.#left -= frag?.length ?? 0
+      return frag
+    }
+    const part = frag.slice(0, this.#left)
+    frag.release()
+    this.#left = 0
+    if (this.#tooLong === undefined) return part
+    part.release()
+    throw this.#tooLong()
+  }
+
+  dropPresent(): void {}
+
+  async atEnd(): Promise<boolean> {
+    const rest = this.#rest !== undefined
+    if (this.#left > 0) return !rest && this.#skip === 0 && this.#body.atEnd()
+    if (this.#tooLong === undefined) return true
+    if (rest || !(await this.#body.atEnd())) throw this.#tooLong()
+    return true
+  }
+
+  /** Receives what is in front of the run; resolves with what came of it in the last frag. */
+  async #drop(): Promise<HostFrag | undefined> {
+    for (;;) {
+      const frag = await this.#body.next()
+      if (frag === undefined) {
+        this.#skip = 0
+        return undefined
+      }
+      const dropped = Math.min(this.#skip, frag.length)
+      this.#skip -= dropped
+      const rest = dropped < frag.length ? frag.slice(dropped) : undefined
+      frag.release()
+      if (rest !== undefined) return rest
+      if (this.#skip === 0) return this.#body.next()
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** A body into the pages of a pool: frags for whoever works on them as they come. */
+
+import type { Page } from '../../netmem.ts'
+import type { HostFrag } from '../../pool/frag.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import type { Abortion } from '../client/abortion.ts'
+import type { Body } from '../client/body.ts'
+import type { ResponseHead } from '../client/response-head.ts'
+import { streamDigest } from './digest/digest.ts'
+import type { StreamDigest } from './digest/hash-thread.ts'
+import type { Entity } from './entity.ts'
+import { Pace } from './pace.ts'
+import type { Settings } from './settings.ts'
+import type { Target } from './target.ts'
+
+/**
+ * A pool, and what to do with each frag: it is the callee's to release. The next one comes when
+ * the returned promise has resolved; `position` is the place of its first byte in the body.
+ */
+export interface FragDestination {
+  readonly pool: PagePool<Page>
+  readonly onFrag: (frag: HostFrag, position: number) => void | Promise<void>
+}
+
+export class PoolTarget implements Target {
+  readonly pool: PagePool<Page>
+  readonly #destination: FragDestination
+  readonly #settings: Settings
+  readonly #abortion: Abortion
+  readonly #pace: Pace
+  #digest: StreamDigest | undefined
+  #position = 0
+
+  constructor(destination: FragDestination, settings: Settings, abortion: Abortion) {
+    this.pool = destination.pool
+    this.#destination = destination
+    this.#settings = settings
+    this.#abortion = abortion
+    this.#pace = new Pace(settings.maxBytesPerSecond)
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  async open(_head: ResponseHead, { length }: Entity): Promise<void> {
+    // An attempt may have ended before its first byte.
+    this.#digest?.drop()
+    this.#digest = this.#settings.sha256 ? streamDigest(length) : undefined
+  }
+
+  async receive(body: Body): Promise<void> {
+    for (;;) {
+      const frag = await body.next()
+      if (frag === undefined) return
+      await this.#pass(frag)
+    }
+  }
+
+  async restart(): Promise<boolean> {
+    return this.#position === 0
+  }
+
+  async digest(): Promise<string | undefined> {
+    return this.#digest?.hex()
+  }
+
+  async commit(): Promise<void> {}
+
+  async fail(): Promise<void> {
+    this.#digest?.drop()
+  }
+
+  async #pass(frag: HostFrag): Promise<void> {
+    const { length } = frag
+    try {
+      const hashed = this.#digest?.update(frag.bytes)
+      if (hashed !== undefined) await hashed
+    } catch (error) {
+      frag.release()
+      throw error
+    }
+    const position = this.#position
+    // From here on the frag is the callee's, whatever it does.
+    this.#position = position + length
+    const taken = this.#destination.onFrag(frag, position)
+    if (taken !== undefined) await taken
+    this.#settings.onProgress?.(this.#position)
+    if (this.#pace.limits) await this.#pace.after(length, this.#abortion.signal)
+  }
+}
