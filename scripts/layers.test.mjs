@@ -22,15 +22,25 @@ const allowed = {
   providers: ['errors', 'netmem', 'pool'],
   index: core,
   testing: [...core, ...outside],
-  net: [...core, ...outside],
-  http: [...core, 'net', ...outside],
-  stack: [...core, ...outside],
-  linux: [...core, ...outside],
-  webgpu: [...core, ...outside],
-  observe: [...core, ...transports, ...outside],
-  cli: [...core, ...transports, 'observe', ...outside],
+  wire: core,
+  net: [...core, 'wire', ...outside],
+  http: [...core, 'wire', 'net', ...outside],
+  stack: [...core, 'wire', ...outside],
+  linux: [...core, 'wire', ...outside],
+  webgpu: [...core, 'wire', ...outside],
+  observe: [...core, 'wire', ...transports, ...outside],
+  cli: [...core, 'wire', ...transports, 'observe', ...outside],
 }
-const targets = [...core, ...transports, 'observe', 'cli', 'testing', ...outside, 'netmem/net']
+const targets = [
+  ...core,
+  'wire',
+  ...transports,
+  'observe',
+  'cli',
+  'testing',
+  ...outside,
+  'netmem/net',
+]
 const isFile = (layer) => ['errors', 'netmem', 'index'].includes(layer)
 
 /** What a file of layer `from` writes to import `to`. */

@@ -12,21 +12,25 @@
 export type { DmaAddress, DmaSegment } from '../providers/dma-address.ts'
 // Device memory.
 export { type DmabufProvider, type DmabufReport, dmabufProvider } from '../providers/dmabuf.ts'
+// Frames.
+export { FrameKind, FrameLayout, parseFrame } from '../wire/frame-layout.ts'
+export { type FrameMemory, makeFrameMemory } from '../wire/frame-memory.ts'
+export { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../wire/toeplitz.ts'
+export type { LinkSpec, LinkSpecs, WithFaults } from './device/link-kinds.ts'
+export { DeviceError, type Errno } from './device-error.ts'
 export {
   type DeviceThread,
   type DeviceThreadOptions,
   openDeviceThread,
-} from './device/device-thread.ts'
-export type { LinkSpec, LinkSpecs, WithFaults } from './device/link-kinds.ts'
+} from './host/device/device-thread.ts'
 export type {
   DeviceMemoryProxy,
   DeviceRange,
   DeviceRanges,
   DmaBufProxy,
   HashProxy,
-} from './device/memory-proxy.ts'
-export type { InjectOptions, NicOptions, NicProxy } from './device/nic-proxy.ts'
-export { DeviceError, type Errno } from './device-error.ts'
+} from './host/device/memory-proxy.ts'
+export type { InjectOptions, NicOptions, NicProxy } from './host/device/nic-proxy.ts'
 // Drivers.
 export {
   type BindableDmaBuf,
@@ -34,21 +38,48 @@ export {
   bindRx,
   type DmaBufAttachment,
   type RxBinding,
-} from './driver/bind-rx.ts'
-export type { QueueOptions } from './driver/driver-queues.ts'
-export { NetmemDriver, type NetmemDriverOptions } from './driver/netmem-driver.ts'
-export type { NicPort } from './driver/nic-port.ts'
-export { PageDriver, type PageDriverOptions } from './driver/page-driver.ts'
-export type { RxQueueStats as DriverQueueStats } from './driver/rx-queue.ts'
+} from './host/driver/bind-rx.ts'
+export type { QueueOptions } from './host/driver/driver-queues.ts'
+export { NetmemDriver, type NetmemDriverOptions } from './host/driver/netmem-driver.ts'
+export type { NicPort } from './host/driver/nic-port.ts'
+export { PageDriver, type PageDriverOptions } from './host/driver/page-driver.ts'
+export type { RxQueueStats as DriverQueueStats } from './host/driver/rx-queue.ts'
 // Flows.
-export { FlowKey } from './flow/flow-key.ts'
-export { FlowTable, type FlowTableStats } from './flow/flow-table.ts'
+export { FlowKey } from './host/flow/flow-key.ts'
+export { FlowTable, type FlowTableStats } from './host/flow/flow-table.ts'
 export {
   Reassembler,
   type ReassemblerOptions,
   type ReassemblerStats,
   type StreamState,
-} from './flow/reassembler.ts'
+} from './host/flow/reassembler.ts'
+// Packets.
+export { coalesce } from './host/skb/coalesce.ts'
+export { checksumOf, copyBits, pull } from './host/skb/readable.ts'
+export { type AnySkb, type IovPlaces, MAX_SKB_FRAGS, type Skb, SkbCache } from './host/skb/skb.ts'
+// The socket.
+export {
+  type ControlMessage,
+  DEVMEM_CMSG_SPACE,
+  parseControl,
+  SCM_DEVMEM_DMABUF,
+  SCM_DEVMEM_LINEAR,
+  SOL_SOCKET,
+} from './host/socket/control-messages.ts'
+export { DevmemSocket } from './host/socket/devmem-socket.ts'
+export { type FragReceiver, receiveFrags } from './host/socket/frags.ts'
+export {
+  type DevmemSocketOptions,
+  type DevmemSocketStats,
+  MAX_DONTNEED_RANGES,
+  MAX_DONTNEED_TOKENS,
+  MSG_CTRUNC,
+  MSG_PEEK,
+  MSG_SOCK_DEVMEM,
+  type ReceivedMessage,
+  type ReceiveMessage,
+  type TokenRange,
+} from './host/socket/messages.ts'
 // Links and capture files.
 export { type CaptureOptions, openCapture } from './link/capture/open-capture.ts'
 export {
@@ -62,6 +93,10 @@ export { type FaultCounts, type FaultOptions, faultyLink } from './link/faults.t
 export { createGenerator, type GeneratorOptions } from './link/generator.ts'
 export type { Link, LinkFrame } from './link/link.ts'
 export { createWire, type WireOptions } from './link/wire.ts'
+// Replays of capture files.
+export { type ReplayOptions, replay } from './replay/replay.ts'
+export type { FlowReport, Landed } from './replay/replay-flow.ts'
+export type { ReplayDrops, ReplayReport, ReplayTotals } from './replay/replay-report.ts'
 // The NIC, and what lies between it and a driver.
 export type {
   LocatedRule,
@@ -73,7 +108,7 @@ export type {
   RxQueueStats,
   SteeringRule,
   TxQueueStats,
-} from './nic/nic-types.ts'
+} from './rings/nic-types.ts'
 export {
   type PostedBuffer,
   RX_CHECKSUM_BAD,
@@ -83,7 +118,7 @@ export {
   RX_SPLIT,
   RxCompletion,
   type RxFrontEnd,
-} from './nic/rx-front-end.ts'
+} from './rings/rx-front-end.ts'
 export {
   DriverRxRing,
   type HeaderPage,
@@ -91,41 +126,6 @@ export {
   makeRxRings,
   NicRxRing,
   type RxRings,
-} from './nic/shared-rings.ts'
-export { DriverTxRing, makeTxRing, type TxRing } from './nic/shared-tx-rings.ts'
-export { TX_CHECKSUM, TX_END_OF_PACKET } from './nic/tx-front-end.ts'
-// Replays of capture files.
-export { type ReplayOptions, replay } from './replay/replay.ts'
-export type { FlowReport, Landed } from './replay/replay-flow.ts'
-export type { ReplayDrops, ReplayReport, ReplayTotals } from './replay/replay-report.ts'
-// Packets.
-export { coalesce } from './skb/coalesce.ts'
-export { checksumOf, copyBits, pull } from './skb/readable.ts'
-export { type AnySkb, type IovPlaces, MAX_SKB_FRAGS, type Skb, SkbCache } from './skb/skb.ts'
-// The socket.
-export {
-  type ControlMessage,
-  DEVMEM_CMSG_SPACE,
-  parseControl,
-  SCM_DEVMEM_DMABUF,
-  SCM_DEVMEM_LINEAR,
-  SOL_SOCKET,
-} from './socket/control-messages.ts'
-export { DevmemSocket } from './socket/devmem-socket.ts'
-export { type FragReceiver, receiveFrags } from './socket/frags.ts'
-export {
-  type DevmemSocketOptions,
-  type DevmemSocketStats,
-  MAX_DONTNEED_RANGES,
-  MAX_DONTNEED_TOKENS,
-  MSG_CTRUNC,
-  MSG_PEEK,
-  MSG_SOCK_DEVMEM,
-  type ReceivedMessage,
-  type ReceiveMessage,
-  type TokenRange,
-} from './socket/messages.ts'
-// Frames.
-export { FrameKind, FrameLayout, parseFrame } from './wire/frame-layout.ts'
-export { type FrameMemory, makeFrameMemory } from './wire/frame-memory.ts'
-export { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from './wire/toeplitz.ts'
+} from './rings/shared-rings.ts'
+export { DriverTxRing, makeTxRing, type TxRing } from './rings/shared-tx-rings.ts'
+export { TX_CHECKSUM, TX_END_OF_PACKET } from './rings/tx-front-end.ts'

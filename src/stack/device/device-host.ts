@@ -5,17 +5,17 @@
  */
 
 import { DeviceError } from '../device-error.ts'
-import { DmaEngine, type RangeHash } from '../dma/dma-engine.ts'
-import { DmaSpace } from '../dma/dma-space.ts'
 import type {
   ControlHandlers,
   ControlKind,
   ControlReply,
   ControlRequest,
   NicEvent,
-} from './control.ts'
-import { DeviceMemory } from './device-memory.ts'
-import type { DmaAttachment, DmaBuf } from './dma-buf.ts'
+} from '../rings/control.ts'
+import { DmaEngine, type RangeHash } from './dma/dma-engine.ts'
+import { DmaSpace } from './dma/dma-space.ts'
+import { DeviceMemory } from './memory/device-memory.ts'
+import type { DmaAttachment, DmaBuf } from './memory/dma-buf.ts'
 import { type DeviceParts, NicHost } from './nic-host.ts'
 
 export class DeviceHost {

@@ -6,9 +6,9 @@
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { LifetimeError } from '../../errors.ts'
-import { sleepUntilWork, workSeen } from '../nic/shared-rings.ts'
-import type { ControlMessage, DeviceMessage, DeviceThreadData } from './control.ts'
-import { describeFailure } from './device-failure.ts'
+import type { ControlMessage, DeviceMessage, DeviceThreadData } from '../rings/control.ts'
+import { describeFailure } from '../rings/device-failure.ts'
+import { sleepUntilWork, workSeen } from '../rings/shared-rings.ts'
 import { DeviceHost } from './device-host.ts'
 import type { DeviceParts } from './nic-host.ts'
 

@@ -1,10 +1,10 @@
 /** What devices are made of: the NIC and the kinds of links that there are. */
 
-import { Nic } from '../nic/nic.ts'
-import type { NicOffloads } from '../nic/offloads.ts'
-import { fillChecksums, verifyChecksums } from '../wire/checksum.ts'
-import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../wire/toeplitz.ts'
+import { fillChecksums, verifyChecksums } from '../../wire/checksum.ts'
+import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../../wire/toeplitz.ts'
 import { linkKinds } from './link-kinds.ts'
+import { Nic } from './nic/nic.ts'
+import type { NicOffloads } from './nic/offloads.ts'
 import type { DeviceParts } from './nic-host.ts'
 
 const rssTable = makeToeplitzTable(DEFAULT_RSS_KEY)

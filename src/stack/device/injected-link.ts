@@ -1,7 +1,7 @@
 /** The NIC's end of a wire whose far end is in another thread: frames are put in, and called out. */
 
+import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
-import { type FrameMemory, makeFrameMemory } from '../wire/frame-memory.ts'
 
 /** Frames begin on cache lines; an entry for each that fits makes room the only limit. */
 const ALIGNMENT = 64

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import type { AnySkb } from '../host/skb/skb.ts'
 import type { FaultOptions } from '../link/faults.ts'
-import type { AnySkb } from '../skb/skb.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
 const SYN = 2

@@ -2,10 +2,10 @@
 // went in is accounted for at each stage.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { AnySkb } from '../host/skb/skb.ts'
+import { DEVMEM_CMSG_SPACE, parseControl } from '../host/socket/control-messages.ts'
+import { MSG_SOCK_DEVMEM } from '../host/socket/messages.ts'
 import { Random } from '../link/random.ts'
-import type { AnySkb } from '../skb/skb.ts'
-import { DEVMEM_CMSG_SPACE, parseControl } from '../socket/control-messages.ts'
-import { MSG_SOCK_DEVMEM } from '../socket/messages.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 
 const FRAMES = 2000

@@ -1,9 +1,9 @@
 // Flows that change queues, and with it the memory that they land in.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SteeringRule } from '../nic/nic-types.ts'
-import { DEVMEM_CMSG_SPACE, parseControl } from '../socket/control-messages.ts'
-import { MSG_SOCK_DEVMEM, type ReceivedMessage } from '../socket/messages.ts'
+import { DEVMEM_CMSG_SPACE, parseControl } from '../host/socket/control-messages.ts'
+import { MSG_SOCK_DEVMEM, type ReceivedMessage } from '../host/socket/messages.ts'
+import type { SteeringRule } from '../rings/nic-types.ts'
 import { Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 
 const RULE: SteeringRule = {

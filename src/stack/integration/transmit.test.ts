@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { some } from '../../testing/pools.test.helper.ts'
-import type { AnySkb } from '../skb/skb.ts'
-import { ChecksumResult, verifyChecksums } from '../wire/checksum.ts'
-import { FrameLayout, parseFrame } from '../wire/frame-layout.ts'
-import { makeFrameMemory } from '../wire/frame-memory.ts'
+import { ChecksumResult, verifyChecksums } from '../../wire/checksum.ts'
+import { FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import type { AnySkb } from '../host/skb/skb.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
 /** What {@link verifyChecksums} says of a frame. */

@@ -5,7 +5,7 @@
  * holds up those behind it.
  */
 
-import { type FrameMemory, makeFrameMemory } from '../wire/frame-memory.ts'
+import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import type { LinkFrame } from './link.ts'
 
 /** Where frames begin: on cache lines. */

@@ -1,6 +1,6 @@
 /** Frames for tests of links. */
 
-import { makeFrameMemory } from '../wire/frame-memory.ts'
+import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import { emptyFrame } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
 

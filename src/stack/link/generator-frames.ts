@@ -1,6 +1,6 @@
 /** The frames of a generator: TCP segments with sequence number 0, and the data in them. */
 
-import type { FrameMemory } from '../wire/frame-memory.ts'
+import type { FrameMemory } from '../../wire/frame-memory.ts'
 import { Random } from './random.ts'
 
 /** Ethernet, IP and TCP headers, without options. */

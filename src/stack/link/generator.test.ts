@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertCode } from '../../testing/pools.test.helper.ts'
-import { FrameKind, FrameLayout, parseFrame } from '../wire/frame-layout.ts'
+import { FrameKind, FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
 import { createGenerator, type GeneratorOptions, type TcpGenerator } from './generator.ts'
 import { streamPattern } from './generator-frames.ts'
 import type { LinkFrame } from './link.ts'

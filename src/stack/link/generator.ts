@@ -6,7 +6,7 @@
  */
 
 import { ArgumentTypeError, checkInteger } from '../../errors.ts'
-import { type FrameMemory, makeFrameMemory } from '../wire/frame-memory.ts'
+import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import { emptyFrame } from './frame-store.ts'
 import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
 import type { Link, LinkFrame } from './link.ts'

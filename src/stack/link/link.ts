@@ -3,7 +3,7 @@
  * A fault injector is a link around a link. A link lives in the thread of its NIC.
  */
 
-import type { FrameMemory } from '../wire/frame-memory.ts'
+import type { FrameMemory } from '../../wire/frame-memory.ts'
 
 /** One frame as a link hands it over: valid until the next call of `receive`, and one object used for all. */
 export interface LinkFrame {

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
+import { buildTcpFrame, type TcpFrameOptions } from '../../wire/build-frame.ts'
+import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import type { FlowReport, ReplayReport } from '../index.ts'
 import { openCapture } from '../link/capture/open-capture.ts'
 import type { PcapPacket } from '../link/capture/pcap-writer.ts'
-import { buildTcpFrame, type TcpFrameOptions } from '../wire/build-frame.ts'
-import { makeFrameMemory } from '../wire/frame-memory.ts'
 
 const folder = join('src', 'stack', 'link', 'capture', 'fixtures')
 

@@ -4,9 +4,9 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { DeviceThread } from '../device/device-thread.ts'
-import type { DmaBufProxy, HashProxy } from '../device/memory-proxy.ts'
-import { type AnySkb, MAX_SKB_FRAGS } from '../skb/skb.ts'
+import type { DeviceThread } from '../host/device/device-thread.ts'
+import type { DmaBufProxy, HashProxy } from '../host/device/memory-proxy.ts'
+import { type AnySkb, MAX_SKB_FRAGS } from '../host/skb/skb.ts'
 import type { StreamHash } from './stream-hash.ts'
 
 /** Ranges sent at once: a message costs as much as hashing some KiB. */

@@ -1,12 +1,12 @@
 /** Writes what the host sees of packets into a capture file: device memory is not in it. */
 
+import type { FrameLayout } from '../../wire/frame-layout.ts'
+import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { copyPayload } from '../host/skb/readable.ts'
+import type { AnySkb } from '../host/skb/skb.ts'
 import { hasPartialChecksum } from '../link/capture/partial-checksum.ts'
 import { type PcapngWriter, writePcapng } from '../link/capture/pcapng-writer.ts'
 import { emptyFrame } from '../link/frame-store.ts'
-import { copyPayload } from '../skb/readable.ts'
-import type { AnySkb } from '../skb/skb.ts'
-import type { FrameLayout } from '../wire/frame-layout.ts'
-import { makeFrameMemory } from '../wire/frame-memory.ts'
 
 /** Frags of an skb and linear bytes are never more. */
 const LARGEST_BYTES = 2 ** 18

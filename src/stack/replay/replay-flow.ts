@@ -1,9 +1,9 @@
 /** One direction of a flow in a replay: put in order, counted by where it landed, hashed. */
 
-import type { FlowKey } from '../flow/flow-key.ts'
-import { Reassembler } from '../flow/reassembler.ts'
-import type { AnySkb } from '../skb/skb.ts'
-import { FrameKind, type FrameLayout } from '../wire/frame-layout.ts'
+import { FrameKind, type FrameLayout } from '../../wire/frame-layout.ts'
+import type { FlowKey } from '../host/flow/flow-key.ts'
+import { Reassembler } from '../host/flow/reassembler.ts'
+import type { AnySkb } from '../host/skb/skb.ts'
 import type { StreamHash } from './stream-hash.ts'
 
 /** Where packets landed, in bytes, their headers included; what arrived twice is in it twice. */

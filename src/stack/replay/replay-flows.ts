@@ -1,9 +1,9 @@
 /** All flows of a replay, each direction for itself, in the order of their first packets. */
 
-import type { FlowKey } from '../flow/flow-key.ts'
-import { FlowTable, type FlowTableStats } from '../flow/flow-table.ts'
-import type { AnySkb } from '../skb/skb.ts'
-import { FrameKind, type FrameLayout, parseCutFrame, parseFrame } from '../wire/frame-layout.ts'
+import { FrameKind, type FrameLayout, parseCutFrame, parseFrame } from '../../wire/frame-layout.ts'
+import type { FlowKey } from '../host/flow/flow-key.ts'
+import { FlowTable, type FlowTableStats } from '../host/flow/flow-table.ts'
+import type { AnySkb } from '../host/skb/skb.ts'
 import { type FlowReport, ReplayFlow } from './replay-flow.ts'
 import { type Sender, SenderChecksums } from './sender-checksums.ts'
 import type { StreamHash } from './stream-hash.ts'

@@ -1,8 +1,8 @@
 /** What a replay found. */
 
-import type { RxQueueStats as DriverStats } from '../driver/rx-queue.ts'
-import type { FlowTableStats } from '../flow/flow-table.ts'
-import type { NicStats } from '../nic/nic-types.ts'
+import type { RxQueueStats as DriverStats } from '../host/driver/rx-queue.ts'
+import type { FlowTableStats } from '../host/flow/flow-table.ts'
+import type { NicStats } from '../rings/nic-types.ts'
 import type { FlowReport, Landed } from './replay-flow.ts'
 
 /** What was not delivered to a flow, in packets, and why. */

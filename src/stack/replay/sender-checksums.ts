@@ -3,9 +3,9 @@
  * made on the sending or receiving host shows both as a wrong checksum. docs/stack.md has the rules.
  */
 
-import type { FlowKey } from '../flow/flow-key.ts'
-import type { AnySkb } from '../skb/skb.ts'
-import type { FrameLayout } from '../wire/frame-layout.ts'
+import type { FrameLayout } from '../../wire/frame-layout.ts'
+import type { FlowKey } from '../host/flow/flow-key.ts'
+import type { AnySkb } from '../host/skb/skb.ts'
 
 /** The longest frame without jumbo frames: 1500 bytes, two VLAN tags, the Ethernet header. Longer ones may have been merged or not yet cut. */
 const LONGEST_FRAME = 1522

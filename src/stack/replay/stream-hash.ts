@@ -1,7 +1,7 @@
 /** Hashing a stream whose bytes may be where the host cannot read. */
 
 import { createHash } from 'node:crypto'
-import type { AnySkb } from '../skb/skb.ts'
+import type { AnySkb } from '../host/skb/skb.ts'
 
 /** The SHA-256 of one stream, whose skbs it takes over and frees. */
 export interface StreamHash {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
-import type { NicPort } from '../driver/nic-port.ts'
+import type { NicPort } from '../host/driver/nic-port.ts'
 import { HandNic } from './hand-nic.ts'
 
 /** One packet as a driver delivers it: its bytes copied, and what gives its memory back. */

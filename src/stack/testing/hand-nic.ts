@@ -1,9 +1,9 @@
 /** A NIC that a test moves by hand, for drivers: one frame in, one packet's completions out. */
 
 import assert from 'node:assert/strict'
-import { DmaSpace } from '../dma/dma-space.ts'
-import type { NicPort } from '../driver/nic-port.ts'
-import type { RxQueueConfig } from '../nic/nic-types.ts'
+import { DmaSpace } from '../device/dma/dma-space.ts'
+import type { NicPort } from '../host/driver/nic-port.ts'
+import type { RxQueueConfig } from '../rings/nic-types.ts'
 import {
   type PostedBuffer,
   RX_CHECKSUM_OK,
@@ -11,10 +11,10 @@ import {
   RX_END_OF_PACKET,
   RX_SPLIT,
   RxCompletion,
-} from '../nic/rx-front-end.ts'
-import { makeDoorbell, NicRxRing, type RxRings } from '../nic/shared-rings.ts'
-import { NicTxRing, type TxRing } from '../nic/shared-tx-rings.ts'
-import { TX_END_OF_PACKET } from '../nic/tx-front-end.ts'
+} from '../rings/rx-front-end.ts'
+import { makeDoorbell, NicRxRing, type RxRings } from '../rings/shared-rings.ts'
+import { NicTxRing, type TxRing } from '../rings/shared-tx-rings.ts'
+import { TX_END_OF_PACKET } from '../rings/tx-front-end.ts'
 
 /**
  * A NIC without hardware, link or thread. `receive` does what hardware would do with one frame that

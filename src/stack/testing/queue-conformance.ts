@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
-import { type PostedBuffer, RxCompletion, type RxFrontEnd } from '../nic/rx-front-end.ts'
+import { type PostedBuffer, RxCompletion, type RxFrontEnd } from '../rings/rx-front-end.ts'
 
 /** The driver's end of an RX queue. */
 export interface DriverEnd {

@@ -4,7 +4,7 @@
  * into the other half, with the part of a record that had been read already copied to its front.
  */
 
-import type { FrameMemory } from '../../wire/frame-memory.ts'
+import type { FrameMemory } from '../../../wire/frame-memory.ts'
 
 /** Where a capture's bytes come from: a file, or a test. */
 export interface CaptureSource {

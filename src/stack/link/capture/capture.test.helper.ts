@@ -1,6 +1,6 @@
 /** Capture files for tests, made in memory and read from there. */
 
-import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
+import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
 import type { LinkFrame } from '../link.ts'
 import type { CaptureSource } from './capture-window.ts'
 import { CaptureLink } from './open-capture.ts'

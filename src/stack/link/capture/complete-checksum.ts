@@ -1,6 +1,6 @@
 /** What the hardware would have done to a partial checksum. */
 
-import { FrameKind, type FrameLayout } from '../../wire/frame-layout.ts'
+import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
 import type { LinkFrame } from '../link.ts'
 
 /**

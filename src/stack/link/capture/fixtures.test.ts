@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { FrameKind, FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import type { LinkFrame } from '../link.ts'
 import { type CaptureOptions, openCapture } from './open-capture.ts'
 

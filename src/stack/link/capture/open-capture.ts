@@ -2,9 +2,9 @@
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger } from '../../../errors.ts'
+import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../../wire/frame-layout.ts'
+import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
 import { DeviceError } from '../../device-error.ts'
-import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../wire/frame-layout.ts'
-import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import { emptyFrame } from '../frame-store.ts'
 import type { Link, LinkFrame } from '../link.ts'
 import { captureError } from './capture-error.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FrameKind, FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { bytesOf, frameOf } from '../frames.test.helper.ts'
 import { createGenerator } from '../generator.ts'
 import type { LinkFrame } from '../link.ts'

@@ -1,6 +1,6 @@
 /** Checksums that a sending host left to its hardware, as a capture made on that host shows them. */
 
-import { FrameKind, type FrameLayout } from '../../wire/frame-layout.ts'
+import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
 
 /** Where in its header the checksum is. */
 const TCP_CHECKSUM = 16

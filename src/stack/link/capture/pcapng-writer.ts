@@ -2,7 +2,7 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { ArgumentRangeError, checkInteger, LifetimeError } from '../../../errors.ts'
-import { FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import type { LinkFrame } from '../link.ts'
 import { completeChecksum } from './complete-checksum.ts'
 import { LINK_TYPE_ETHERNET, MAX_CAPTURED_BYTES } from './packet-reader.ts'

@@ -1,0 +1,134 @@
+/**
+ * What stands for a GPU: memory of a device, parts of which are exported as dma-bufs. It belongs
+ * to the device's thread and never leaves it.
+ */
+
+import { checkInteger } from '../../../errors.ts'
+import { alignedBuffer } from '../../../providers/aligned-memory.ts'
+import { markUntransferable } from '../../../providers/untransferable.ts'
+import { DeviceError } from '../../device-error.ts'
+import type { DmaSpace } from '../dma/dma-space.ts'
+import { DmaBuf, type MemoryRange } from './dma-buf.ts'
+
+/** DMA addresses have offsets of 31 bits. */
+const MAX_BYTES = 2 ** 31
+const MAX_SEGMENTS = 2 ** 16
+
+/** What part of a memory to export. */
+export interface ExportOptions {
+  /** Bytes of the dma-buf: 1 to what is free. */
+  readonly bytes: number
+  /**
+   * Bytes of each of its segments, 1 to 65,536 of them, in order, which lie scattered over the
+   * memory; a single one by default. They need not be whole pages: the provider refuses those.
+   */
+  readonly segments?: readonly number[]
+}
+
+export class DeviceMemory {
+  readonly bytes: number
+  /** The device's own region for all of it. */
+  readonly region: number
+  readonly #space: DmaSpace
+  readonly #memory: Uint8Array
+  readonly #dmaBufs = new Set<DmaBuf>()
+  /** What no dma-buf has, by ascending offset, never two that touch. */
+  #free: readonly MemoryRange[]
+
+  /** `bytes` is 1 to 2^31. Throws NETMEM_OUT_OF_RANGE, also when the process can't have so much. */
+  constructor(space: DmaSpace, bytes: number) {
+    this.bytes = checkInteger('bytes of device memory', bytes, 1, MAX_BYTES)
+    this.#space = space
+    this.#memory = allocate(bytes)
+    this.region = space.map(this.#memory)
+    this.#free = [{ offset: 0, bytes }]
+  }
+
+  /**
+   * Exports a part of it under the number `id`. Throws NETMEM_DMABUF_INVALID when the segments are
+   * not as long as it together, or not enough is free for them; NETMEM_OUT_OF_RANGE.
+   */
+  exportDmaBuf(id: number, { bytes, segments = [bytes] }: ExportOptions): DmaBuf {
+    checkInteger('bytes of the dma-buf', bytes, 1, this.bytes)
+    checkInteger('segments of the dma-buf', segments.length, 1, MAX_SEGMENTS)
+    let together = 0
+    for (const length of segments) {
+      together += checkInteger('bytes of a segment', length, 1, this.bytes)
+    }
+    if (together !== bytes) {
+      throw new DeviceError(
+        'NETMEM_DMABUF_INVALID',
+        'EINVAL',
+        `The segments have ${together} bytes together, the dma-buf has ${bytes}. They must be the same.`,
+      )
+    }
+    const before = this.#free
+    const places: MemoryRange[] = []
+    for (const [at, length] of segments.entries()) {
+      const place = this.#take(length, at % 2 === 0)
+      if (place === undefined) {
+        this.#free = before
+        throw new DeviceError(
+          'NETMEM_DMABUF_INVALID',
+          'ENOMEM',
+          `No ${length} bytes in one piece are free for segment ${at}. Close a dma-buf, export less, or in smaller segments.`,
+        )
+      }
+      places.push(place)
+    }
+    const dmaBuf = new DmaBuf(this.#space, id, this.region, this.#memory, places, () => {
+      this.#free = merge([...this.#free, ...places])
+      this.#dmaBufs.delete(dmaBuf)
+    })
+    this.#dmaBufs.add(dmaBuf)
+    return dmaBuf
+  }
+
+  /** Frees it, and closes its dma-bufs. Throws NETMEM_DMABUF_BUSY, and has freed nothing, while one is attached. */
+  free(): void {
+    for (const dmaBuf of this.#dmaBufs) dmaBuf.checkUnused()
+    for (const dmaBuf of this.#dmaBufs) dmaBuf.close()
+    this.#space.unmap(this.region)
+  }
+
+  /** Free bytes from the lowest or the highest place that has enough: by turns, so that lists are scattered. */
+  #take(bytes: number, lowest: boolean): MemoryRange | undefined {
+    const fits = (range: MemoryRange): boolean => range.bytes >= bytes
+    const at = lowest ? this.#free.findIndex(fits) : this.#free.findLastIndex(fits)
+    const range = this.#free[at]
+    if (range === undefined) return undefined
+    const rest = range.bytes - bytes
+    const left = { offset: lowest ? range.offset + bytes : range.offset, bytes: rest }
+    this.#free = this.#free.toSpliced(at, 1, ...(rest > 0 ? [left] : []))
+    return { offset: lowest ? range.offset : range.offset + rest, bytes }
+  }
+}
+
+/** The same bytes in as few ranges as can be, by ascending offset. */
+function merge(ranges: readonly MemoryRange[]): MemoryRange[] {
+  const merged: MemoryRange[] = []
+  for (const range of ranges.toSorted((a, b) => a.offset - b.offset)) {
+    const last = merged.at(-1)
+    if (last !== undefined && last.offset + last.bytes === range.offset) {
+      merged[merged.length - 1] = { offset: last.offset, bytes: last.bytes + range.bytes }
+    } else {
+      merged.push(range)
+    }
+  }
+  return merged
+}
+
+/** Memory that copies are fast to; what the engine rounds it up by is left alone. */
+function allocate(bytes: number): Uint8Array {
+  try {
+    const buffer = alignedBuffer(bytes)
+    markUntransferable(buffer)
+    return new Uint8Array(buffer, 0, bytes)
+  } catch {
+    throw new DeviceError(
+      'NETMEM_OUT_OF_RANGE',
+      'ENOMEM',
+      `${bytes} bytes of device memory are more than this process can have in one piece. Take less.`,
+    )
+  }
+}

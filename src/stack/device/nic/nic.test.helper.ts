@@ -1,0 +1,249 @@
+/** A NIC with a link that plays frames, and drivers that keep all they get, for tests. */
+
+import assert from 'node:assert/strict'
+import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
+import type { Link, LinkFrame } from '../../link/link.ts'
+import type { RxQueueConfig } from '../../rings/nic-types.ts'
+import { RX_CONTINUES, RX_END_OF_PACKET, RX_SPLIT, RxCompletion } from '../../rings/rx-front-end.ts'
+import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
+import { DmaSpace } from '../dma/dma-space.ts'
+import { testOffloads } from './frames.test.helper.ts'
+import { Nic, type NicOptions } from './nic.ts'
+
+/** What a test puts on the link. */
+export interface TestFrame {
+  readonly bytes: Uint8Array
+  readonly originalLength?: number
+  readonly checksum?: 'complete' | 'partial'
+}
+
+/** Plays frames one after the other, from one place in memory, and keeps those sent. */
+export class TestLink implements Link {
+  readonly sent: Uint8Array[] = []
+  readonly sentChecksums: string[] = []
+  readonly #frames: TestFrame[] = []
+  readonly #memory: FrameMemory = makeFrameMemory(0x1_1000)
+  readonly #frame: LinkFrame = {
+    memory: this.#memory,
+    offset: 0,
+    length: 0,
+    originalLength: 0,
+    timeNs: 0,
+    checksum: 'complete',
+  }
+  #next = 0
+
+  put(...frames: readonly (TestFrame | Uint8Array)[]): void {
+    for (const one of frames) this.#frames.push(one instanceof Uint8Array ? { bytes: one } : one)
+  }
+
+  receive(): LinkFrame | undefined {
+    const next = this.#frames[this.#next]
+    if (next === undefined) return undefined
+    const frame = this.#frame
+    frame.offset = this.#next++ % 5
+    this.#memory.bytes.fill(0xdd, 0, 256)
+    this.#memory.bytes.set(next.bytes, frame.offset)
+    frame.length = next.bytes.length
+    frame.originalLength = next.originalLength ?? next.bytes.length
+    frame.checksum = next.checksum ?? 'complete'
+    return frame
+  }
+
+  /** Frames that have not been taken. */
+  get left(): number {
+    return this.#frames.length - this.#next
+  }
+
+  nextAtNs(): number {
+    return this.ended ? Infinity : 0
+  }
+
+  get ended(): boolean {
+    return this.left === 0
+  }
+
+  transmit({ memory, offset, length, checksum }: LinkFrame): void {
+    this.sent.push(memory.bytes.slice(offset, offset + length))
+    this.sentChecksums.push(checksum)
+  }
+
+  close(): void {}
+}
+
+/** A packet as a driver puts it together from completions. */
+export interface ReadPacket {
+  readonly header: Uint8Array
+  /** What each buffer has of it. */
+  readonly pieces: readonly Uint8Array[]
+  readonly flags: number
+  readonly segments: number
+  readonly hash: number
+  readonly ids: readonly number[]
+}
+
+export const SPLIT: RxQueueConfig = {
+  split: 'headers',
+  splitThresholdBytes: 0,
+  boundToDevice: false,
+  coalesce: false,
+}
+export const UNSPLIT: RxQueueConfig = { ...SPLIT, split: 'off' }
+
+export interface TestDriverOptions {
+  readonly entries?: number
+  readonly headerBytes?: number
+  /** Header buffers in a page. */
+  readonly headersPerPage?: number
+}
+
+const UNTOUCHED = new Uint8Array(1 << 20).fill(0xcc)
+
+/** A driver that posts buffers of any size out of one region, and reads what it gets at once. */
+export class TestDriver {
+  readonly frontEnd: NicRxRing
+  readonly ring: DriverRxRing
+  /** Posted and not completed, by id. */
+  readonly posted: Map<number, { readonly offset: number; readonly bytes: number }> = new Map()
+  readonly packets: ReadPacket[] = []
+  readonly #payload: Uint8Array
+  readonly region: number
+  readonly #headers: Uint8Array
+  readonly #headerBytes: number
+  #nextId = 0
+  #nextOffset = 0
+
+  constructor(dma: DmaSpace, options: TestDriverOptions = {}) {
+    const { entries = 64, headerBytes = 128, headersPerPage = 16 } = options
+    this.#payload = new Uint8Array(UNTOUCHED)
+    this.region = dma.map(this.#payload)
+    this.#headerBytes = headerBytes
+    this.#headers = new Uint8Array(entries * headerBytes)
+    const headerRegion = dma.map(this.#headers)
+    const pages = []
+    for (let at = 0; at < entries; at += headersPerPage) {
+      const buffers = Math.min(headersPerPage, entries - at)
+      pages.push({ region: headerRegion, offset: at * headerBytes, buffers })
+    }
+    const headers = headerBytes === 0 ? undefined : { bytes: headerBytes, pages }
+    const rings = makeRxRings(entries, headers, makeDoorbell())
+    this.ring = new DriverRxRing(rings)
+    this.frontEnd = new NicRxRing(rings)
+  }
+
+  /** Posts one buffer for each of the sizes. */
+  post(...sizes: readonly number[]): void {
+    for (const bytes of sizes) {
+      if (this.#nextOffset + bytes > this.#payload.length) this.#nextOffset = 0
+      const id = this.#nextId++
+      this.posted.set(id, { offset: this.#nextOffset, bytes })
+      this.ring.post(id, this.region, this.#nextOffset, bytes)
+      this.#nextOffset += bytes
+    }
+    this.ring.flush()
+  }
+
+  /** Reads all packets that are complete. */
+  read(): readonly ReadPacket[] {
+    const completion = new RxCompletion()
+    const read: ReadPacket[] = []
+    let pieces: Uint8Array[] = []
+    let ids: number[] = []
+    let header = new Uint8Array(0)
+    while (this.ring.poll(completion)) {
+      const { id, offset, bytes, headerBytes, flags, hash, segments } = completion
+      const continues = pieces.length > 0
+      assert.equal((flags & RX_CONTINUES) !== 0, continues)
+      if (!continues) header = this.#header(headerBytes)
+      else assert.equal(headerBytes, 0)
+      assert.equal((flags & RX_SPLIT) !== 0, header.length > 0)
+      if (id >= 0) {
+        pieces.push(this.#piece(id, offset, bytes))
+        ids.push(id)
+      } else assert.equal(bytes, 0)
+      if ((flags & RX_END_OF_PACKET) === 0) continue
+      read.push({ header, pieces, flags: flags & ~RX_CONTINUES, segments, hash, ids })
+      pieces = []
+      ids = []
+    }
+    assert.equal(pieces.length, 0, 'a packet without an end')
+    this.ring.flush()
+    this.packets.push(...read)
+    return read
+  }
+
+  #header(bytes: number): Uint8Array<ArrayBuffer> {
+    const at = this.ring.headerBuffer * this.#headerBytes
+    return this.#headers.slice(at, at + bytes)
+  }
+
+  #piece(id: number, offset: number, bytes: number): Uint8Array {
+    const buffer = this.posted.get(id)
+    assert.ok(buffer !== undefined, 'a buffer that is not posted')
+    assert.ok(bytes > 0 && offset + bytes <= buffer.bytes)
+    this.posted.delete(id)
+    const at = buffer.offset + offset
+    const piece = this.#payload.slice(at, at + bytes)
+    this.#payload.fill(0xcc, buffer.offset, buffer.offset + buffer.bytes)
+    return piece
+  }
+
+  /** Whether nothing was written but to completed buffers. */
+  get untouched(): boolean {
+    return Buffer.compare(this.#payload, UNTOUCHED) === 0
+  }
+}
+
+export function join(...parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]))
+}
+
+/** All of a packet, header first. */
+export function wholeOf({ header, pieces }: ReadPacket): Uint8Array {
+  return join(header, ...pieces)
+}
+
+export interface TestNic {
+  readonly nic: Nic
+  readonly link: TestLink
+  readonly dma: DmaSpace
+  readonly drivers: readonly TestDriver[]
+}
+
+/** A NIC with a driver for each queue; none is started. */
+export function testNic(
+  options: Partial<NicOptions> = {},
+  driverOptions: TestDriverOptions = {},
+): TestNic {
+  const dma = new DmaSpace()
+  const link = new TestLink()
+  const queues = options.queues ?? 1
+  const nic = new Nic({ dma, link, queues, offloads: testOffloads, ...options })
+  const drivers = Array.from({ length: queues }, () => new TestDriver(dma, driverOptions))
+  return { nic, link, dma, drivers }
+}
+
+/** A NIC of one queue that is started, and its driver. */
+export function oneQueue(
+  config: Partial<RxQueueConfig> = {},
+  options: Partial<NicOptions> = {},
+  driverOptions: TestDriverOptions = {},
+): {
+  readonly nic: Nic
+  readonly link: TestLink
+  readonly dma: DmaSpace
+  readonly driver: TestDriver
+} {
+  const made = testNic(options, driverOptions)
+  const driver = made.drivers[0]
+  assert.ok(driver !== undefined)
+  made.nic.startQueue(0, driver.frontEnd, { ...SPLIT, ...config })
+  return { ...made, driver }
+}
+
+/** Receives all frames and reads them. */
+export function receiveAll(nic: Nic, link: TestLink, driver: TestDriver): readonly ReadPacket[] {
+  const left = link.left
+  assert.equal(nic.receive(0, Infinity), left)
+  return driver.read()
+}

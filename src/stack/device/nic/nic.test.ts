@@ -1,0 +1,302 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { toRxQstats, toTxQstats } from '../../rings/nic-counters.ts'
+import { RX_CHECKSUM_BAD, RX_CHECKSUM_OK } from '../../rings/rx-front-end.ts'
+import { makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
+import { arp, frame, pattern } from './frames.test.helper.ts'
+import { oneQueue, receiveAll, SPLIT, testNic, UNSPLIT } from './nic.test.helper.ts'
+
+const udp = (port: number): Uint8Array =>
+  frame({ protocol: 'udp', destinationPort: port, payload: pattern(100, port) })
+
+test('checksums: verified, wrong, partial, none there', () => {
+  const bad = frame({ payload: pattern(50), badChecksum: true })
+  for (const verifyChecksums of [true, false]) {
+    const { nic, link, driver } = oneQueue({}, { verifyChecksums })
+    driver.post(...new Array<number>(8).fill(256))
+    link.put(udp(1), bad, { bytes: bad, checksum: 'partial' }, arp(), {
+      bytes: arp(),
+      checksum: 'partial',
+    })
+    const packets = receiveAll(nic, link, driver)
+    assert.deepEqual(
+      packets.map(({ flags }) => (flags & RX_CHECKSUM_OK) !== 0),
+      [verifyChecksums, false, true, false, false],
+    )
+    assert.deepEqual(
+      packets.map(({ flags }) => (flags & RX_CHECKSUM_BAD) !== 0),
+      [false, verifyChecksums, false, false, false],
+    )
+    const { rx_csum_ok, rx_csum_bad, rx_csum_none } = nic.stats().device
+    assert.deepEqual(
+      [rx_csum_ok, rx_csum_bad, rx_csum_none],
+      verifyChecksums ? [2, 1, 2] : [1, 0, 4],
+    )
+  }
+})
+
+test('a frame for which too few buffers are posted is dropped, and takes none', () => {
+  const { nic, link, driver } = oneQueue()
+  driver.post(50)
+  link.put(udp(1), frame(), udp(2))
+  assert.deepEqual(
+    receiveAll(nic, link, driver).map(({ ids }) => ids),
+    [[]],
+    'what needs no buffer is received',
+  )
+  assert.equal(nic.stats().device.rx_out_of_buffer, 2)
+  driver.post(50)
+  link.put(udp(3))
+  assert.deepEqual(receiveAll(nic, link, driver)[0]?.ids, [0, 1])
+  const stats = nic.stats().device
+  assert.equal(stats.rx_dropped, 2)
+  assert.equal(stats.rx_packets, 2)
+  assert.deepEqual(toRxQstats(stats), {
+    'rx-packets': 2,
+    'rx-bytes': 54 + 142,
+    'rx-hw-drops': 2,
+    'rx-hw-drop-overruns': 2,
+    'rx-csum-unnecessary': 2,
+    'rx-csum-none': 0,
+    'rx-csum-bad': 0,
+    'rx-hw-gro-packets': 0,
+    'rx-hw-gro-bytes': 0,
+    'rx-hw-gro-wire-packets': 0,
+    'rx-hw-gro-wire-bytes': 0,
+  })
+})
+
+test('no room for completions: dropped', () => {
+  const { nic, link, driver } = oneQueue({}, {}, { entries: 4 })
+  driver.post(100, 40, 40, 40)
+  link.put(udp(1), udp(2), frame(), frame(), frame())
+  assert.equal(nic.receive(0, 99), 5)
+  assert.equal(nic.stats().device.rx_out_of_buffer, 3)
+  assert.deepEqual(
+    driver.read().map(({ ids }) => ids),
+    [[0], [1, 2, 3]],
+  )
+})
+
+test('pause: a frame without buffers waits on the link, then nothing is lost', () => {
+  const { nic, link, driver } = oneQueue({}, { pause: true, clockMs: () => 0 })
+  link.put(...Array.from({ length: 50 }, (_, at) => udp(at)))
+  for (let turn = 0; turn < 1000 && (link.left > 0 || nic.paused); turn++) {
+    nic.receive(0, 7)
+    driver.read()
+    if (nic.paused && turn % 3 === 0) driver.post(60, 40)
+  }
+  assert.deepEqual(
+    driver.packets.map(({ header }) => header[37]),
+    Array.from({ length: 50 }, (_, at) => at),
+  )
+  const { rx_dropped, tx_pause_frames, rx_packets } = nic.stats().device
+  assert.deepEqual([rx_dropped, rx_packets], [0, 50])
+  assert.ok(tx_pause_frames > 10)
+})
+
+test('pause ends after its limit: the queue drops until it takes a frame again', () => {
+  let now = 0
+  const { nic, link, drivers } = testNic({
+    queues: 2,
+    pause: true,
+    pauseLimitMs: 10,
+    clockMs: () => now,
+  })
+  const [dry, other] = drivers
+  assert.ok(dry !== undefined && other !== undefined)
+  nic.startQueue(0, dry.frontEnd, SPLIT)
+  nic.startQueue(1, other.frontEnd, SPLIT)
+  other.post(200)
+  nic.setRssTable(new Array<number>(128).fill(0))
+  const rule = { protocol: 'udp', destinationPort: 9, queue: 1 } as const
+  nic.addRule({ ...rule, destinationAddress: Uint8Array.of(10, 0, 0, 2) })
+  link.put(udp(1), udp(2), udp(9), udp(3))
+  now = 100
+  assert.equal(nic.receive(0, 9), 0)
+  now = 110
+  assert.equal(nic.receive(0, 9), 0)
+  assert.equal(nic.paused, true)
+  now = 111
+  assert.equal(nic.receive(0, 9), 4, 'the others do not wait')
+  assert.equal(nic.paused, false)
+  assert.equal(other.read().length, 1)
+  assert.equal(nic.stats().rxQueues[0]?.rx_out_of_buffer, 3)
+  dry.post(200)
+  link.put(udp(4), udp(5))
+  assert.equal(nic.receive(0, 9), 1, 'it pauses again')
+  nic.stopQueue(0)
+  assert.equal(nic.receive(0, 9), 1)
+  assert.equal(nic.paused, false)
+  assert.equal(nic.stats().rxQueues[0]?.rx_stopped, 1)
+})
+
+test('the dry ring knob', () => {
+  for (const pause of [false, true]) {
+    const { nic, link, driver } = oneQueue({}, { pause })
+    driver.post(200)
+    nic.setKnobs({ dryQueues: [0] })
+    link.put(udp(1))
+    assert.equal(nic.receive(0, 9), pause ? 0 : 1)
+    assert.equal(nic.paused, pause)
+    nic.setKnobs({})
+    assert.equal(nic.receive(0, 9), pause ? 1 : 0)
+    assert.equal(driver.read().length, pause ? 1 : 0)
+  }
+})
+
+test('memory that is not mapped, or smaller than the descriptor says, is not written to', () => {
+  const { nic, link, dma, driver } = oneQueue()
+  driver.ring.post(0, 77, 0, 2048)
+  driver.ring.post(1, driver.region, 1 << 20, 2048)
+  driver.ring.flush()
+  link.put(udp(1), udp(2), frame())
+  assert.equal(receiveAll(nic, link, driver).length, 1)
+  assert.equal(nic.stats().device.rx_dma_faults, 2)
+  for (const [offset, bytes] of [
+    [-1, 100],
+    [0, 0],
+    [0, -5],
+    [1 << 20, 1],
+    [(1 << 20) - 10, 11],
+  ] as const) {
+    const one = oneQueue()
+    one.driver.ring.post(0, one.driver.region, offset, bytes)
+    one.driver.ring.flush()
+    one.link.put(udp(1))
+    one.nic.receive(0, 9)
+    assert.equal(one.nic.stats().device.rx_dma_faults, 1)
+    assert.ok(one.driver.untouched)
+  }
+  for (const [region, offset] of [
+    [77, 0],
+    [-5, 0],
+    [0, NaN],
+    [0, -128],
+    [0, 1000],
+  ] as const) {
+    const one = testNic()
+    const header = one.dma.map(new Uint8Array(1024))
+    const pages = [{ region: region === 0 ? header : region, offset, buffers: 4 }]
+    const frontEnd = new NicRxRing(makeRxRings(4, { bytes: 128, pages }, makeDoorbell()))
+    if (region < 0) {
+      assert.throws(() => one.nic.startQueue(0, frontEnd, SPLIT), { code: 'NETMEM_NIC_CONFIG' })
+      continue
+    }
+    one.nic.startQueue(0, frontEnd, SPLIT)
+    one.link.put(frame())
+    one.nic.receive(0, 9)
+    assert.equal(one.nic.stats().device.rx_dma_faults, 1)
+    assert.deepEqual(one.dma.memory(header), new Uint8Array(1024))
+  }
+  const late = oneQueue()
+  late.driver.post(200, 200)
+  late.link.put(udp(1))
+  assert.equal(receiveAll(late.nic, late.link, late.driver).length, 1)
+  late.dma.unmap(late.driver.region)
+  late.link.put(udp(1))
+  assert.equal(receiveAll(late.nic, late.link, late.driver).length, 0)
+  assert.equal(late.nic.stats().device.rx_dma_faults, 1)
+  assert.equal(dma.memory(driver.region).length, 1 << 20)
+})
+
+test('queues start and stop on their own; nothing is written after a stop', () => {
+  const { nic, link, drivers } = testNic({ queues: 2 })
+  const [first, second] = drivers
+  assert.ok(first !== undefined && second !== undefined)
+  first.post(256, 256)
+  second.post(256, 256, 256)
+  nic.startQueue(0, first.frontEnd, SPLIT)
+  nic.startQueue(1, second.frontEnd, UNSPLIT)
+  nic.setRssTable(Array.from({ length: 128 }, () => 1))
+  nic.addRule({
+    protocol: 'udp',
+    destinationAddress: Uint8Array.of(10, 0, 0, 2),
+    destinationPort: 1,
+    queue: 0,
+  })
+  link.put(udp(1), udp(2), arp())
+  assert.equal(nic.receive(0, 9), 3)
+  assert.deepEqual([first.read().length, second.read().length], [1, 2])
+  nic.stopQueue(0)
+  nic.stopQueue(0)
+  link.put(udp(1), udp(2))
+  assert.equal(nic.receive(0, 9), 2)
+  assert.deepEqual([first.read().length, second.read().length], [0, 1])
+  assert.ok(first.untouched)
+  assert.equal(first.posted.size, 1)
+  const { rx_stopped, rx_dropped } = nic.stats().device
+  assert.deepEqual([rx_stopped, rx_dropped], [1, 1])
+  nic.startQueue(0, first.frontEnd, UNSPLIT)
+  link.put(udp(1))
+  assert.equal(nic.receive(0, 9), 1)
+  assert.equal(first.read()[0]?.header.length, 0)
+})
+
+test('what startQueue refuses', () => {
+  const { nic, drivers } = testNic({ queues: 1 })
+  const frontEnd = drivers[0]?.frontEnd
+  const bare = testNic({}, { headerBytes: 0 }).drivers[0]?.frontEnd
+  assert.ok(frontEnd !== undefined && bare !== undefined)
+  const code =
+    (expected: string) => (error: { readonly code?: unknown; readonly errno?: unknown }) =>
+      `${error.code} ${error.errno}` === expected
+  assert.throws(() => nic.startQueue(1, frontEnd, SPLIT), code('NETMEM_NIC_CONFIG EINVAL'))
+  assert.throws(() => nic.startQueue(-1, frontEnd, SPLIT), code('NETMEM_NIC_CONFIG EINVAL'))
+  assert.throws(() => nic.startQueue(0.5, frontEnd, SPLIT), code('NETMEM_NIC_CONFIG EINVAL'))
+  assert.throws(() => nic.stopQueue(1), code('NETMEM_NIC_CONFIG EINVAL'))
+  assert.throws(() => nic.startQueue(0, bare, SPLIT), code('NETMEM_NIC_CONFIG EINVAL'))
+  assert.throws(
+    () => nic.startQueue(0, frontEnd, { ...UNSPLIT, boundToDevice: true }),
+    code('NETMEM_BIND_HEADER_SPLIT EINVAL'),
+  )
+  assert.throws(
+    () => nic.startQueue(0, frontEnd, { ...SPLIT, splitThresholdBytes: -1 }),
+    code('NETMEM_OUT_OF_RANGE undefined'),
+  )
+  const { coalesce: _, ...partOfIt } = SPLIT
+  // @ts-expect-error of a caller without a compiler
+  assert.throws(() => nic.startQueue(0, frontEnd, partOfIt), /boolean/)
+  // @ts-expect-error no such way to split
+  assert.throws(() => nic.startQueue(0, frontEnd, { ...SPLIT, split: 'x' }), /'headers'/)
+  nic.setKnobs({ failQueueStart: { queue: 0, times: 1 } })
+  assert.throws(() => nic.startQueue(0, frontEnd, SPLIT), code('NETMEM_QUEUE_START EIO'))
+  nic.startQueue(0, frontEnd, SPLIT)
+  assert.throws(() => nic.startQueue(0, frontEnd, SPLIT), code('NETMEM_NIC_BUSY EBUSY'))
+  for (const wrong of [
+    { dryQueues: [1] },
+    { failQueueStart: { queue: -1, times: 1 } },
+    { misroute: { queue: 1, frames: 1 } },
+  ]) {
+    assert.throws(() => nic.setKnobs(wrong), code('NETMEM_NIC_CONFIG EINVAL'))
+  }
+  const many = { headerOverflowFrames: -1 }
+  assert.throws(() => nic.setKnobs(many), code('NETMEM_OUT_OF_RANGE undefined'))
+})
+
+test('frames too short for an Ethernet header are counted and dropped', () => {
+  const { nic, link, driver } = oneQueue()
+  driver.post(200)
+  link.put(new Uint8Array(0), new Uint8Array(13), new Uint8Array(14))
+  assert.deepEqual(
+    receiveAll(nic, link, driver).map(({ pieces }) => pieces),
+    [[new Uint8Array(14)]],
+  )
+  assert.equal(nic.stats().device.rx_length_errors, 2)
+})
+
+test('features, statistics and rules cross a postMessage', () => {
+  const { nic } = testNic({ queues: 2, pause: true })
+  nic.addRule({
+    protocol: 'tcp',
+    destinationAddress: Uint8Array.of(1, 2, 3, 4),
+    destinationPort: 5,
+    queue: 1,
+  })
+  for (const data of [nic.features, nic.stats(), nic.rules]) {
+    assert.deepEqual(structuredClone(data), data)
+  }
+  assert.equal(nic.features.pause, true)
+  assert.equal(nic.stats().txQueues.length, 2)
+  assert.deepEqual(Object.values(toTxQstats(nic.stats().device)), [0, 0, 0, 0, 0, 0])
+})

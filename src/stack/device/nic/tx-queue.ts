@@ -1,0 +1,171 @@
+/** One transmit queue: gathers the pieces of a packet into one frame, completes its checksums and sends it. */
+
+import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
+import type { Link, LinkFrame } from '../../link/link.ts'
+import { TxCounters } from '../../rings/nic-counters.ts'
+import {
+  TX_CHECKSUM,
+  TX_END_OF_PACKET,
+  type TxFrontEnd,
+  type TxPiece,
+} from '../../rings/tx-front-end.ts'
+import type { DmaSpace } from '../dma/dma-space.ts'
+import { KeptViews } from './kept-views.ts'
+import { MappedRegion } from './mapped-region.ts'
+import type { NicOffloads } from './offloads.ts'
+
+/** Pieces a packet has at most: the linear part and 17 frags, as of an skb. */
+export const MAX_TX_PIECES = 18
+
+const ETHERNET_BYTES = 14
+/** What is wrong with a packet. */
+const NOTHING = 0
+const DMA_FAULT = 1
+const LENGTH = 2
+
+export class TxQueue {
+  readonly counters: TxCounters = new TxCounters()
+  readonly #region: MappedRegion
+  readonly #offloads: NicOffloads
+  readonly #memory: FrameMemory
+  readonly #frame: LinkFrame
+  readonly #layout = new FrameLayout()
+  readonly #piece: TxPiece = { region: -1, offset: 0, bytes: 0, flags: 0 }
+  readonly #views = new KeptViews()
+  #frontEnd: TxFrontEnd | undefined
+  /** The rest of a packet with too many pieces is still to come. */
+  #discarding = false
+  // Of the packet gathered last:
+  #bytes = 0
+  #flags = 0
+  #wrong = NOTHING
+
+  constructor(dma: DmaSpace, offloads: NicOffloads, maxFrameBytes: number) {
+    this.#region = new MappedRegion(dma)
+    this.#offloads = offloads
+    this.#memory = makeFrameMemory(maxFrameBytes)
+    this.#frame = {
+      memory: this.#memory,
+      offset: 0,
+      length: 0,
+      originalLength: 0,
+      timeNs: 0,
+      checksum: 'complete',
+    }
+  }
+
+  get started(): boolean {
+    return this.#frontEnd !== undefined
+  }
+
+  start(frontEnd: TxFrontEnd): void {
+    this.#frontEnd = frontEnd
+    this.#discarding = false
+  }
+
+  stop(): void {
+    this.#frontEnd = undefined
+    this.#region.forget()
+    this.#views.forget()
+  }
+
+  /** Sends the packets that are posted, and no others: a driver that goes on posting does not keep it. */
+  transmit(nowNs: number, link: Link): number {
+    const frontEnd = this.#frontEnd
+    if (frontEnd === undefined) return 0
+    this.#region.forget()
+    let left = frontEnd.posted()
+    // Idle: views must not keep memory alive that was unmapped.
+    if (left <= 0) {
+      this.#views.forget()
+      return 0
+    }
+    let sent = 0
+    try {
+      while (left > 0) {
+        const count = this.#gather(frontEnd, left)
+        if (count === 0) break
+        frontEnd.take(count)
+        left -= count
+        if (this.#discarding) continue
+        if (this.#wrong !== NOTHING) this.#drop()
+        else {
+          this.#send(nowNs, link)
+          sent++
+        }
+      }
+    } finally {
+      frontEnd.flush()
+    }
+    return sent
+  }
+
+  /** Copies the pieces of the next packet; returns how many it has, or 0 while its end is not posted. */
+  #gather(frontEnd: TxFrontEnd, posted: number): number {
+    const piece = this.#piece
+    if (!this.#discarding) {
+      this.#bytes = 0
+      this.#flags = 0
+      this.#wrong = NOTHING
+    }
+    for (let ahead = 0; ahead < posted; ahead++) {
+      if (!frontEnd.peek(ahead, piece)) return 0
+      if (ahead === MAX_TX_PIECES) this.#wrong = LENGTH
+      this.#flags |= piece.flags
+      if (this.#wrong === NOTHING) this.#copy(piece)
+      if ((piece.flags & TX_END_OF_PACKET) !== 0) {
+        this.#discarding = false
+        if (this.#bytes < ETHERNET_BYTES && this.#wrong === NOTHING) this.#wrong = LENGTH
+        return ahead + 1
+      }
+    }
+    // A packet without an end must not block the ring: it is lost, and what belongs to it goes too.
+    if (!this.#discarding && posted <= MAX_TX_PIECES) return 0
+    this.#discarding = true
+    return posted
+  }
+
+  #copy(piece: TxPiece): void {
+    const { offset, bytes } = piece
+    const source = this.#region.memory(piece.region, offset, bytes)
+    if (source === undefined) {
+      this.#wrong = DMA_FAULT
+      return
+    }
+    const to = this.#bytes
+    const target = this.#memory.bytes
+    if (to + bytes > target.length) {
+      this.#wrong = LENGTH
+      return
+    }
+    target.set(this.#views.view(source, offset, bytes), to)
+    this.#bytes = to + bytes
+  }
+
+  #send(nowNs: number, link: Link): void {
+    const { counters } = this
+    const frame = this.#frame
+    const bytes = this.#bytes
+    frame.length = bytes
+    frame.originalLength = bytes
+    frame.timeNs = nowNs
+    let filled = false
+    if ((this.#flags & TX_CHECKSUM) !== 0) {
+      const layout = parseFrame(this.#memory.bytes, 0, bytes, this.#layout)
+      // What is no IP has nothing to complete, and goes out as it is.
+      filled = layout.kind >= FrameKind.fragment && this.#offloads.fill(this.#memory, 0, layout)
+    }
+    if (filled) counters.tx_csum_offload++
+    else counters.tx_csum_none++
+    counters.tx_packets++
+    counters.tx_bytes += bytes
+    link.transmit(frame, nowNs)
+  }
+
+  #drop(): void {
+    this.counters.tx_dropped++
+    if (this.#wrong === DMA_FAULT) this.counters.tx_dma_faults++
+    else this.counters.tx_length_errors++
+  }
+}

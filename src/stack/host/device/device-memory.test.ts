@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { assertCode } from '../../../testing/pools.test.helper.ts'
+import { DmaEngine } from '../../device/dma/dma-engine.ts'
+import { DmaSpace } from '../../device/dma/dma-space.ts'
+import { DeviceMemory } from '../../device/memory/device-memory.ts'
+import type { DmaBuf } from '../../device/memory/dma-buf.ts'
+
+const PAGE = 4096
+
+/** Where the bytes of a dma-buf are in the memory, one piece after the other. */
+function placesOf(dmaBuf: DmaBuf): [offset: number, bytes: number][] {
+  const places: [number, number][] = []
+  dmaBuf.eachPiece(0, dmaBuf.bytes, (_region, offset, bytes) => places.push([offset, bytes]))
+  return places
+}
+
+test('a dma-buf of one segment is one piece of the memory', () => {
+  const memory = new DeviceMemory(new DmaSpace(), 10 * PAGE)
+  const first = memory.exportDmaBuf(1, { bytes: 2 * PAGE })
+  const second = memory.exportDmaBuf(2, { bytes: 8 * PAGE })
+  assert.deepEqual(placesOf(first), [[0, 2 * PAGE]])
+  assert.deepEqual(placesOf(second), [[2 * PAGE, 8 * PAGE]])
+  assert.deepEqual([first.id, first.bytes, second.id, second.bytes], [1, 8192, 2, 32_768])
+  memory.free()
+})
+
+test('segments are scattered over the memory: none beside the one before it', () => {
+  const memory = new DeviceMemory(new DmaSpace(), 16 * PAGE)
+  const segments = [2 * PAGE, PAGE, 3 * PAGE, PAGE, PAGE]
+  const places = placesOf(memory.exportDmaBuf(1, { bytes: 8 * PAGE, segments }))
+  assert.deepEqual(
+    places.map(([, bytes]) => bytes),
+    segments,
+  )
+  for (const [at, [offset]] of places.entries()) {
+    const before = places[at - 1]
+    if (before !== undefined) assert.notEqual(before[0] + before[1], offset)
+  }
+  memory.free()
+})
+
+test('an attachment maps each segment by itself, and detach unmaps it', () => {
+  const space = new DmaSpace()
+  const memory = new DeviceMemory(space, 8 * PAGE)
+  const dmaBuf = memory.exportDmaBuf(1, { bytes: 3 * PAGE, segments: [2 * PAGE, PAGE] })
+  const engine = new DmaEngine(space)
+  const one = dmaBuf.attach()
+  const other = dmaBuf.attach()
+  assert.equal(dmaBuf.attachments, 2)
+  assert.deepEqual(
+    one.segments.map(({ address, bytes }) => [address.offset, bytes]),
+    [
+      [0, 2 * PAGE],
+      [0, PAGE],
+    ],
+  )
+  const [first, second] = one.segments.map(({ address }) => address.region)
+  const [again] = other.segments.map(({ address }) => address.region)
+  assert.ok(first !== undefined && second !== undefined && again !== undefined)
+  // Both see the same bytes; neither sees one more.
+  engine.write(second, PAGE - 1, Uint8Array.of(7))
+  dmaBuf.eachPiece(3 * PAGE - 1, 1, (region, offset) =>
+    assert.equal(engine.read(region, offset, 1)[0], 7),
+  )
+  engine.write(first, 5, Uint8Array.of(9))
+  assert.equal(engine.read(again, 5, 1)[0], 9)
+  assertCode('NETMEM_DMA_FAULT', () => engine.write(second, PAGE, Uint8Array.of(7)))
+  one.detach()
+  one.detach()
+  assert.equal(dmaBuf.attachments, 1)
+  assertCode('NETMEM_DMA_FAULT', () => engine.write(first, 0, Uint8Array.of(7)))
+  assert.equal(engine.read(again, 5, 1)[0], 9)
+  other.detach()
+  memory.free()
+})
+
+test('memory with attachments is not freed, nor is the dma-buf that has them', () => {
+  const space = new DmaSpace()
+  const memory = new DeviceMemory(space, 8 * PAGE)
+  const idle = memory.exportDmaBuf(1, { bytes: PAGE })
+  const attached = memory.exportDmaBuf(2, { bytes: PAGE })
+  const attachment = attached.attach()
+  assertCode('NETMEM_DMABUF_BUSY', () => memory.free())
+  assertCode('NETMEM_DMABUF_BUSY', () => attached.close())
+  // The refusals changed nothing.
+  assert.equal(memory.exportDmaBuf(3, { bytes: 6 * PAGE }).bytes, 6 * PAGE)
+  assertCode('NETMEM_DMABUF_INVALID', () => memory.exportDmaBuf(4, { bytes: PAGE }))
+  attachment.detach()
+  idle.close()
+  memory.free()
+  assertCode('NETMEM_DMA_FAULT', () => space.memory(memory.region))
+})
+
+test('a closed dma-buf gives its memory back, whole', () => {
+  const memory = new DeviceMemory(new DmaSpace(), 8 * PAGE)
+  const segments = [PAGE, PAGE, PAGE, PAGE]
+  const bufs = [1, 2].map((id) => memory.exportDmaBuf(id, { bytes: 4 * PAGE, segments }))
+  assertCode('NETMEM_DMABUF_INVALID', () => memory.exportDmaBuf(3, { bytes: PAGE }))
+  for (const dmaBuf of bufs) dmaBuf.close()
+  for (const dmaBuf of bufs) dmaBuf.close()
+  assert.equal(memory.exportDmaBuf(4, { bytes: 8 * PAGE }).bytes, 8 * PAGE)
+  memory.free()
+})
+
+test('exports and closes in any order never share a byte and lose none', () => {
+  const lengths = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 })
+  const step = fc.oneof(lengths, fc.nat(20))
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const memory = new DeviceMemory(new DmaSpace(), 64)
+      const owner = new Int32Array(64)
+      const bufs: DmaBuf[] = []
+      const end = (dmaBuf: DmaBuf): void => {
+        for (const [at, bytes] of placesOf(dmaBuf)) owner.fill(0, at, at + bytes)
+        dmaBuf.close()
+      }
+      for (const [at, action] of steps.entries()) {
+        if (typeof action === 'number') {
+          const [dmaBuf] = bufs.splice(action, 1)
+          if (dmaBuf !== undefined) end(dmaBuf)
+          continue
+        }
+        const bytes = action.reduce((sum, length) => sum + length, 0)
+        const free = owner.reduce((sum, id) => sum + (id === 0 ? 1 : 0), 0)
+        try {
+          bufs.push(memory.exportDmaBuf(at + 1, { bytes, segments: action }))
+        } catch {
+          // Enough may be free in pieces that are too small, but then it is in pieces.
+          assert.ok(bytes > free || bufs.length > 0)
+          continue
+        }
+        for (const [offset, length] of placesOf(bufs.at(-1) ?? assert.fail())) {
+          for (let byte = offset; byte < offset + length; byte++) {
+            assert.equal(owner[byte], 0)
+            owner[byte] = at + 1
+          }
+        }
+      }
+      for (const dmaBuf of bufs) end(dmaBuf)
+      assert.deepEqual(placesOf(memory.exportDmaBuf(99, { bytes: 64 })), [[0, 64]])
+      memory.free()
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('the pieces of any range are that range', () => {
+  const memory = new DeviceMemory(new DmaSpace(), 100)
+  const dmaBuf = memory.exportDmaBuf(1, { bytes: 50, segments: [7, 1, 20, 2, 20] })
+  const places = placesOf(dmaBuf).flatMap(([offset, bytes]) =>
+    Array.from({ length: bytes }, (_, at) => offset + at),
+  )
+  for (let offset = 0; offset <= 50; offset++) {
+    for (let bytes = 0; offset + bytes <= 50; bytes++) {
+      const pieces: number[] = []
+      dmaBuf.eachPiece(offset, bytes, (_region, start, length) => {
+        for (let at = 0; at < length; at++) pieces.push(start + at)
+      })
+      assert.deepEqual(pieces, places.slice(offset, offset + bytes))
+    }
+  }
+  const visit = (): void => assert.fail('visited')
+  const outside: [number, number][] = [
+    [-1, 1],
+    [50, 1],
+    [0, 51],
+    [0.5, 1],
+    [1, -1],
+    [Number.NaN, 1],
+  ]
+  for (const [offset, bytes] of outside) {
+    assertCode('NETMEM_DMA_FAULT', () => dmaBuf.eachPiece(offset, bytes, visit))
+  }
+  memory.free()
+})
+
+test('what makes no dma-buf is refused', () => {
+  const space = new DmaSpace()
+  for (const bytes of [0, -1, 0.5, 2 ** 31 + 1, Number.NaN]) {
+    assertCode('NETMEM_OUT_OF_RANGE', () => new DeviceMemory(space, bytes))
+  }
+  const memory = new DeviceMemory(space, PAGE)
+  for (const bytes of [0, PAGE + 1, 0.5]) {
+    assertCode('NETMEM_OUT_OF_RANGE', () => memory.exportDmaBuf(1, { bytes }))
+  }
+  for (const segments of [[], [0], [PAGE + 1], [-1, PAGE + 1], [0.5, PAGE - 0.5]]) {
+    assertCode('NETMEM_OUT_OF_RANGE', () => memory.exportDmaBuf(1, { bytes: PAGE, segments }))
+  }
+  for (const segments of [[PAGE - 1], [PAGE, 1]]) {
+    assertCode('NETMEM_DMABUF_INVALID', () => memory.exportDmaBuf(1, { bytes: PAGE, segments }))
+  }
+  memory.free()
+})

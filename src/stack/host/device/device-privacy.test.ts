@@ -1,0 +1,64 @@
+/** Bytes of device memory come out of the device's thread when they are read, and never else. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { serialize } from 'node:v8'
+import { Worker } from 'node:worker_threads'
+import type { ControlRequest, DeviceMessage, DeviceThreadData } from '../../rings/control.ts'
+import { makeDoorbell, makeRxRings, ringDoorbell } from '../../rings/shared-rings.ts'
+import { stubScript } from './device.test.helper.ts'
+import { STUB_CONFIG } from './stub-nic.test.helper.ts'
+
+const PAGE = 4096
+const SECRET = Buffer.from('what only the device knows')
+
+test('no message but the reply to a read carries bytes of device memory', async () => {
+  const doorbell = makeDoorbell()
+  const workerData: DeviceThreadData = { doorbell, stepped: true }
+  const worker = new Worker(stubScript, { workerData })
+  const messages: DeviceMessage[] = []
+  worker.on('message', (message: DeviceMessage) => messages.push(message))
+  const ask = async (request: ControlRequest): Promise<DeviceMessage> => {
+    worker.postMessage({ id: messages.length, request })
+    ringDoorbell(new Int32Array(doorbell))
+    await once(worker, 'message')
+    return messages.at(-1) ?? assert.fail()
+  }
+  // Every part of the memory is the secret, so that any byte too many would tell.
+  const bytes = 16 * PAGE
+  const data = Buffer.alloc(bytes, SECRET)
+  const taken = new SharedArrayBuffer(4)
+  const rings = makeRxRings(4, undefined, doorbell)
+  const host = new SharedArrayBuffer(PAGE)
+  const link = { kind: 'wire' } as const
+  await ask({ kind: 'memory-create', bytes })
+  await ask({ kind: 'dmabuf-export', memory: 1, bytes, segments: [PAGE, bytes - PAGE] })
+  await ask({ kind: 'dmabuf-write', dmabuf: 1, offset: 0, data })
+  await ask({ kind: 'nic-create', nic: 1, queues: 1, link, settings: {}, up: true, taken })
+  await ask({ kind: 'dmabuf-attach', dmabuf: 1, nic: 1 })
+  await ask({ kind: 'host-map', memory: host })
+  await ask({ kind: 'nic-start-queue', nic: 1, queue: 0, rings, config: STUB_CONFIG })
+  await ask({ kind: 'nic-inject', nic: 1, frames: [new Uint8Array(60)], checksum: 'complete' })
+  await ask({ kind: 'run', untilNs: 1000 })
+  await ask({ kind: 'nic-stats', nic: 1 })
+  await ask({ kind: 'hash-open' })
+  await ask({ kind: 'hash-update', hash: 1, dmabuf: 1, ranges: Float64Array.of(0, bytes) })
+  await ask({ kind: 'hash-digest', hash: 1 })
+  await ask({ kind: 'dmabuf-read', dmabuf: 1, offset: 0, bytes: bytes + 1 })
+  await ask({ kind: 'memory-free', memory: 1 })
+  const failures = messages.filter(({ kind }) => kind === 'failure')
+  assert.equal(failures.length, 2, 'the read of too much, and the free of what is attached')
+  const fragment = SECRET.subarray(0, 8)
+  for (const message of messages) assert.equal(serialize(message).includes(fragment), false)
+  for (const shared of [host, rings.memory, taken]) {
+    assert.equal(Buffer.from(shared).includes(fragment), false)
+  }
+  const read = await ask({ kind: 'dmabuf-read', dmabuf: 1, offset: PAGE, bytes: 100 })
+  assert.ok(serialize(read).includes(fragment))
+  assert.ok(read.kind === 'reply' && read.reply instanceof Uint8Array)
+  // A copy of what was asked for, and not a view of the rest.
+  assert.equal(read.reply.buffer.byteLength, 100)
+  await ask({ kind: 'close' })
+  await once(worker, 'exit')
+})

@@ -1,0 +1,460 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { createPool } from '../../../pool/create-pool.ts'
+import { dmabufProvider } from '../../../providers/dmabuf.ts'
+import { sharedProvider } from '../../../providers/shared.ts'
+import { end, some } from '../../../testing/pools.test.helper.ts'
+import { InjectedLink } from '../../device/injected-link.ts'
+import { RxCompletion } from '../../rings/rx-front-end.ts'
+import { DriverRxRing, makeDoorbell, makeRxRings } from '../../rings/shared-rings.ts'
+import { frameOf, onDevices, openRunning, rejects, stubScript } from './device.test.helper.ts'
+import { type DeviceThread, openDeviceThread } from './device-thread.ts'
+import type { NicProxy } from './nic-proxy.ts'
+import { forStub, STUB_CONFIG, stubFeatures, stubParts } from './stub-nic.test.helper.ts'
+
+const PAGE = 4096
+const wire = { kind: 'wire' } as const
+
+function sha256(...parts: Uint8Array[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return hash.digest('hex')
+}
+
+onDevices(
+  'what is written to a dma-buf is read back, over scattered segments too',
+  async (device) => {
+    const memory = await device.memory(64 * PAGE)
+    const plain = await memory.exportDmaBuf({ bytes: 4 * PAGE })
+    const segments = [PAGE, 3 * PAGE, PAGE, 2 * PAGE]
+    const scattered = await memory.exportDmaBuf({ bytes: 7 * PAGE, segments })
+    assert.notEqual(plain.id, scattered.id)
+    assert.deepEqual(await device.read(scattered, 0, 3), new Uint8Array(3))
+    for (const dmabuf of [plain, scattered]) {
+      // A view into larger memory, which stays the caller's.
+      const bytes = frameOf(dmabuf.bytes + 20, dmabuf.id).subarray(10, 10 + dmabuf.bytes)
+      await device.write(dmabuf, 0, bytes)
+      assert.equal(bytes.length, dmabuf.bytes)
+      for (const [offset, length] of [
+        [0, dmabuf.bytes],
+        [PAGE - 1, 2],
+        [100, 3 * PAGE],
+        [dmabuf.bytes, 0],
+      ] as const) {
+        const read = await device.read(dmabuf, offset, length)
+        assert.deepEqual(read, bytes.slice(offset, offset + length))
+      }
+      const part = Uint8Array.of(1, 2, 3)
+      await device.write(dmabuf, PAGE - 1, part)
+      assert.deepEqual(await device.read(dmabuf, PAGE - 1, 3), part)
+    }
+    // The one is not the other.
+    assert.equal((await device.read(plain, 0, 1))[0], frameOf(11, plain.id)[10])
+    await memory.free()
+  },
+  true,
+)
+
+onDevices('it hashes ranges and streams where they lie', async (device) => {
+  const memory = await device.memory(16 * PAGE)
+  const dmabuf = await memory.exportDmaBuf({ bytes: 3 * PAGE, segments: [PAGE, PAGE, PAGE] })
+  const bytes = frameOf(dmabuf.bytes, 5)
+  await device.write(dmabuf, 0, bytes)
+  const range = { offset: PAGE - 10, length: PAGE + 20 }
+  assert.equal(
+    await device.hash(dmabuf, [range, { offset: 0, length: 4 }]),
+    sha256(bytes.subarray(PAGE - 10, 2 * PAGE + 10), bytes.subarray(0, 4)),
+  )
+  assert.equal(await device.hash(dmabuf, []), sha256())
+  const one = await device.openHash()
+  const other = await device.openHash()
+  const updates = [
+    one.update(dmabuf, Float64Array.of(0, 10, 5, 1)),
+    one.updateBytes(bytes.subarray(7, 9)),
+    other.update(dmabuf, [{ offset: 1, length: 1 }]),
+    one.update(dmabuf, [{ offset: dmabuf.bytes - 1, length: 1 }]),
+  ]
+  // A range that is not there stops nothing, and is in no hash, nor what came with it.
+  const missing = one.update(dmabuf, [
+    { offset: 0, length: 1 },
+    { offset: dmabuf.bytes, length: 1 },
+  ])
+  await rejects(missing, 'NETMEM_DMA_FAULT', 'EFAULT')
+  await Promise.all(updates)
+  const expected = sha256(bytes.slice(0, 10), bytes.slice(5, 6), bytes.slice(7, 9), bytes.slice(-1))
+  assert.equal(await one.digest(), expected)
+  await rejects(one.digest(), 'NETMEM_DMABUF_INVALID', 'EBADF')
+  await other.close()
+  await rejects(other.update(dmabuf, []), 'NETMEM_DMABUF_INVALID', 'EBADF')
+  await rejects(device.hash(dmabuf, [{ offset: -1, length: 1 }]), 'NETMEM_DMA_FAULT', 'EFAULT')
+  await memory.free()
+})
+
+onDevices('memory with attachments stays', async (device) => {
+  const memory = await device.memory(16 * PAGE)
+  const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE, segments: [3 * PAGE, PAGE] })
+  const nics = await Promise.all([device.nic({ link: wire }), device.nic({ link: wire })])
+  const attachments = await Promise.all(nics.map((nic) => dmabuf.attach(nic)))
+  for (const { segments } of attachments) {
+    assert.deepEqual(
+      segments.map(({ bytes }) => bytes),
+      [3 * PAGE, PAGE],
+    )
+  }
+  const [one, other] = attachments
+  await rejects(memory.free(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
+  await some(one).detach()
+  await some(one).detach()
+  await rejects(dmabuf.close(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
+  // A NIC that is taken away leaves its attachment to whoever made it.
+  await nics[1].close()
+  await rejects(dmabuf.attach(nics[1]), 'NETMEM_NO_DEVICE', 'ENODEV')
+  await rejects(memory.free(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
+  await some(other).detach()
+  await memory.free()
+  for (const call of [
+    () => memory.free(),
+    () => dmabuf.close(),
+    () => dmabuf.attach(nics[0]),
+    () => device.read(dmabuf, 0, 1),
+    () => memory.exportDmaBuf({ bytes: 1 }),
+  ]) {
+    await rejects(call(), 'NETMEM_DMABUF_INVALID', 'EBADF')
+  }
+})
+
+onDevices('what the device refuses is a DeviceError here', async (device) => {
+  await rejects(device.memory(0), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  await rejects(device.memory(2 ** 31 + 1), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  const memory = await device.memory(4 * PAGE)
+  const tooLong = memory.exportDmaBuf({ bytes: PAGE, segments: [PAGE, PAGE] })
+  await rejects(tooLong, 'NETMEM_DMABUF_INVALID', 'EINVAL')
+  const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE })
+  await rejects(memory.exportDmaBuf({ bytes: 1 }), 'NETMEM_DMABUF_INVALID', 'ENOMEM')
+  for (const [offset, length] of [
+    [-1, 1],
+    [4 * PAGE, 1],
+    [0, 4 * PAGE + 1],
+    [0, 2 ** 40],
+    [0.5, 1],
+    [Number.NaN, 1],
+  ] as const) {
+    await rejects(device.read(dmabuf, offset, length), 'NETMEM_DMA_FAULT', 'EFAULT')
+  }
+  await rejects(device.write(dmabuf, 4 * PAGE - 1, frameOf(2, 0)), 'NETMEM_DMA_FAULT', 'EFAULT')
+  await rejects(device.nic({ link: wire, queues: 0 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  const link = { kind: 'toString' } as unknown as typeof wire
+  await rejects(device.nic({ link }), 'NETMEM_NIC_CONFIG', 'EOPNOTSUPP')
+  const nic = await device.nic({ link: wire })
+  // A mistake in the NIC itself.
+  await rejects(nic.removeRule(1), 'NETMEM_DEVICE_FAILED', 'EIO')
+  await memory.free()
+})
+
+onDevices('host memory is mapped once for each buffer', async (device) => {
+  const one = new SharedArrayBuffer(PAGE)
+  const other = new SharedArrayBuffer(PAGE)
+  const [first, again, second] = await Promise.all([one, one, other].map((b) => device.mapHost(b)))
+  assert.equal(first, again)
+  assert.notEqual(first, second)
+  await device.unmap(some(first))
+  await rejects(device.unmap(some(first)), 'NETMEM_DMA_FAULT', 'EFAULT')
+  // Mapped anew, under a number that nothing late is addressed to.
+  assert.notEqual(await device.mapHost(one), first)
+  const memory = await device.memory(PAGE)
+  const dmabuf = await memory.exportDmaBuf({ bytes: PAGE })
+  const { segments } = await dmabuf.attach(await device.nic({ link: wire }))
+  // Device memory is not the stack's to unmap.
+  const region = some(segments[0]).address.region
+  await rejects(device.unmap(region), 'NETMEM_DMA_FAULT', 'EFAULT')
+  const notShared = new ArrayBuffer(8) as unknown as SharedArrayBuffer
+  await assert.rejects(device.mapHost(notShared), { code: 'NETMEM_INVALID_ARGUMENT' })
+})
+
+/** A NIC with queue 0 started on rings without header buffers. */
+async function startNic(device: DeviceThread): Promise<{ nic: NicProxy; ring: DriverRxRing }> {
+  const nic = await device.nic({ link: wire })
+  const rings = makeRxRings(8, undefined, device.doorbell)
+  await nic.startQueue(0, rings, STUB_CONFIG)
+  return { nic, ring: new DriverRxRing(rings) }
+}
+
+onDevices('frames land in the memory that was posted: net_iovs and pages', async (device) => {
+  const { nic, ring } = await startNic(device)
+  const memory = await device.memory(64 * PAGE)
+  const segments = [2 * PAGE, PAGE, PAGE]
+  const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE, segments })
+  const attachment = await dmabuf.attach(nic)
+  const provider = dmabufProvider({
+    id: 1,
+    bytes: dmabuf.bytes,
+    segments: attachment.segments,
+  })
+  const iovs = createPool(provider)
+  const shared = sharedProvider({ pages: 1, pageSize: PAGE })
+  const pages = createPool(shared)
+  const region = await device.mapHost(some(shared.shared).buffer)
+  const posted = [0, 1, 2, 3].map(() => some(iovs.alloc()))
+  for (const [id, iov] of posted.entries()) {
+    ring.post(id, provider.dmaRegion(iov), provider.dmaOffset(iov), PAGE)
+  }
+  const page = some(pages.alloc())
+  ring.post(4, region, 0, PAGE)
+  ring.flush()
+  const frames = [0, 1, 2, 3, 4].map((seed) => frameOf(PAGE - seed, seed))
+  assert.equal(await nic.inject(frames), 5)
+  assert.equal(await device.run(0), 5)
+  const completion = new RxCompletion()
+  for (const [id, iov] of posted.entries()) {
+    assert.ok(ring.poll(completion))
+    assert.deepEqual([completion.id, completion.bytes], [id, PAGE - id])
+    const read = await device.read(dmabuf, provider.offset(iov), PAGE - id)
+    assert.deepEqual(read, frames[id])
+    iovs.put(iov)
+  }
+  assert.ok(ring.poll(completion))
+  assert.deepEqual(pages.bytes(page).slice(0, PAGE - 4), frames[4])
+  assert.equal(ring.poll(completion), false)
+  pages.put(page)
+  await nic.stopQueue(0)
+  await end(iovs, pages)
+  await attachment.detach()
+  await memory.free()
+})
+
+onDevices('a NIC is told what to do, and tells how it went', async (device) => {
+  const { nic } = await startNic(device)
+  assert.equal(await nic.addRule(forStub({ port: 80 })), 1)
+  assert.equal(await nic.addRule(forStub({ port: 81 })), 2)
+  await nic.removeRule(1)
+  await nic.setRssTable([0, 0, 1])
+  assert.deepEqual(await nic.rssTable(), [0, 0, 1])
+  await nic.setKnobs(forStub({ failStart: true }))
+  const rings = makeRxRings(8, undefined, device.doorbell)
+  await rejects(nic.startQueue(0, rings, STUB_CONFIG), 'NETMEM_QUEUE_START', 'ENOMEM')
+  await nic.setKnobs(forStub({ failStart: false }))
+  await nic.startQueue(0, rings, STUB_CONFIG)
+  assert.equal(await nic.inject([frameOf(60, 0)]), 1)
+  assert.equal(await device.run(10), 1)
+  const stats = { received: 0, dropped: 1, times: [0], settings: {} }
+  assert.deepEqual(await nic.stats(), stats)
+  const set = await device.nic({ link: wire, settings: { pause: true } })
+  assert.deepEqual(set.features, stubFeatures)
+  assert.deepEqual(await set.stats(), {
+    ...stats,
+    dropped: 0,
+    times: [],
+    settings: { pause: true },
+  })
+  await nic.close()
+  assert.equal(await nic.ended, undefined)
+  await rejects(nic.stats(), 'NETMEM_NO_DEVICE', 'ENODEV')
+})
+
+onDevices('rings that would stop a NIC are refused', async (device) => {
+  const nic = await device.nic({ link: wire })
+  const good = makeRxRings(8, undefined, device.doorbell)
+  await rejects(
+    nic.startQueue(0, { ...good, entries: 16 }, STUB_CONFIG),
+    'NETMEM_OUT_OF_RANGE',
+    'EINVAL',
+  )
+  await rejects(
+    nic.startQueue(0, { ...good, entries: 6 }, STUB_CONFIG),
+    'NETMEM_OUT_OF_RANGE',
+    'EINVAL',
+  )
+  await rejects(
+    nic.startQueue(0, { ...good, entries: 0 }, STUB_CONFIG),
+    'NETMEM_OUT_OF_RANGE',
+    'EINVAL',
+  )
+  const foreign = makeRxRings(8, undefined, makeDoorbell())
+  await assert.rejects(nic.startQueue(0, foreign, STUB_CONFIG), { code: 'NETMEM_OUT_OF_RANGE' })
+})
+
+onDevices('run receives what is due by then, at its time, and the rest later', async (device) => {
+  const one = await device.nic({ link: wire })
+  const other = await device.nic({ link: wire, up: false })
+  for (const atNs of [100, 200, 300]) await one.inject([frameOf(60, atNs)], { atNs })
+  await other.inject([frameOf(60, 1), frameOf(60, 2)], { atNs: 10 })
+  assert.equal(await device.run(99), 0)
+  assert.equal(await device.run(200), 2)
+  // Its link's clock begins as it comes up.
+  await other.up()
+  assert.equal(await device.run(209), 0)
+  assert.equal(await device.run(10), 0)
+  assert.equal(await device.run(1000), 3)
+  const timesOf = async (nic: NicProxy): Promise<unknown> => {
+    const stats: { times?: unknown } = forStub(await nic.stats())
+    return stats.times
+  }
+  assert.deepEqual(await timesOf(one), [100, 200, 300])
+  assert.deepEqual(await timesOf(other), [10, 10])
+  // While the link is down, frames wait.
+  await one.down()
+  assert.equal(await one.inject([frameOf(60, 0)]), 1)
+  assert.equal(await device.run(2000), 0)
+  await one.up()
+  assert.equal(await device.run(2000), 1)
+  for (const untilNs of [-1, 0.5, Number.POSITIVE_INFINITY]) {
+    await rejects(device.run(untilNs), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  }
+})
+
+onDevices('run stops at as many frames as it is told', async (device) => {
+  const one = await device.nic({ link: wire })
+  const other = await device.nic({ link: wire })
+  await one.inject(
+    [0, 1, 2].map((seed) => frameOf(60, seed)),
+    { atNs: 10 },
+  )
+  await other.inject(
+    [0, 1].map((seed) => frameOf(60, seed)),
+    { atNs: 20 },
+  )
+  assert.equal(await device.run(100, 0), 0)
+  assert.equal(await device.run(100, 2), 2)
+  // No time has passed beyond them: what is injected now arrives before the other's.
+  await one.inject([frameOf(60, 4)])
+  assert.equal(await device.run(15), 2)
+  assert.equal(await device.run(100, 10), 2)
+  await rejects(device.run(100, -1), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+})
+
+onDevices('a NIC that takes no frames holds up nobody', async (device) => {
+  const stuck = await device.nic({ link: wire })
+  const other = await device.nic({ link: wire })
+  await stuck.setKnobs(forStub({ refuse: true }))
+  for (const nic of [stuck, other]) await nic.inject([frameOf(60, 0)], { atNs: 5 })
+  assert.equal(await device.run(10), 1)
+  await stuck.setKnobs(forStub({ refuse: false }))
+  assert.equal(await device.run(10), 1)
+})
+
+onDevices('what a NIC sends comes here, in order, and ends with it', async (device) => {
+  const nic = await device.nic({ link: wire })
+  await nic.setKnobs(forStub({ echo: 2 }))
+  const frames = [1, 2, 3].map((seed) => frameOf(60 + seed, seed))
+  await nic.inject(frames)
+  await device.run(0)
+  const [first, again, second, ...rest] = nic.takeTransmitted()
+  assert.deepEqual([first, again, second, rest.length], [frames[0], frames[0], frames[1], 3])
+  await nic.inject(frames.slice(0, 1))
+  await device.run(0)
+  const read: Uint8Array[] = []
+  const reading = (async () => {
+    for await (const frame of nic.transmitted()) read.push(frame)
+  })()
+  await nic.inject(frames.slice(2))
+  await device.run(0)
+  await nic.close()
+  await reading
+  assert.deepEqual(read, [frames[0], frames[0], frames[2], frames[2]])
+})
+
+onDevices('transmitted frames that nobody reads are lost beyond a limit', async (device) => {
+  const nic = await device.nic({ link: wire })
+  await nic.setKnobs(forStub({ echo: 5000 }))
+  const send = async (): Promise<number> => {
+    await nic.inject([frameOf(60, 1)])
+    await device.run(0)
+    return nic.takeTransmitted().length
+  }
+  assert.equal(await send(), 4096)
+  assert.equal(await send(), 4096)
+})
+
+onDevices('a full wire takes the first frames', async (device) => {
+  const nic = await device.nic({ link: { kind: 'wire', queueBytes: 4096 } })
+  const frames = Array.from({ length: 5 }, (_, seed) => frameOf(1024, seed))
+  assert.equal(await nic.inject(frames), 4)
+  assert.equal(await device.run(0), 4)
+  assert.equal(await nic.inject(frames.slice(4)), 1)
+  assert.equal(await device.run(0), 1)
+})
+
+test('a link that ends is told of once all of it has been received', async () => {
+  const linkKinds: typeof stubParts.linkKinds = {
+    ...stubParts.linkKinds,
+    // As a capture is: what arrives is known from the start, and nothing can be put in.
+    wire: () => {
+      const link = new InjectedLink(4096, () => {})
+      for (const atNs of [10, 20]) assert.ok(link.inject(frameOf(60, atNs), atNs, 'complete'))
+      link.close()
+      return { link }
+    },
+  }
+  await using device = await openDeviceThread({ inline: true, parts: { ...stubParts, linkKinds } })
+  const nic = await device.nic({ link: wire })
+  let ended = false
+  const end = nic.ended.then((failure) => {
+    ended = true
+    assert.equal(failure, undefined)
+  })
+  assert.equal(await device.run(10), 1)
+  assert.equal(ended, false)
+  assert.equal(await device.run(20), 1)
+  await end
+  await rejects(nic.inject([frameOf(60, 0)]), 'NETMEM_NIC_CONFIG', 'EOPNOTSUPP')
+})
+
+test('the same calls are the same run, beside the stack and in a worker', async () => {
+  const runs: string[] = []
+  const collect = async (device: DeviceThread): Promise<void> => {
+    const nic = await device.nic({ link: wire })
+    await nic.setKnobs(forStub({ echo: 1 }))
+    const seen: unknown[] = []
+    for (let step = 0; step < 50; step++) {
+      const frames = Array.from({ length: (step * 7) % 5 }, (_, at) => frameOf(60 + step, at))
+      const inject = nic.inject(frames, { atNs: step * 100 + ((step * 37) % 250) })
+      seen.push(await inject, await device.run(step * 100))
+      seen.push(nic.takeTransmitted().map((frame) => Buffer.from(frame).toString('hex')))
+    }
+    seen.push(await nic.stats())
+    runs.push(JSON.stringify(seen))
+  }
+  for (const options of [
+    { inline: true, parts: stubParts },
+    { inline: true, parts: stubParts },
+    { script: stubScript, stepped: true },
+    { script: stubScript, stepped: true },
+  ]) {
+    await using device = await openDeviceThread(options)
+    await collect(device)
+  }
+  assert.equal(runs.length, 4)
+  assert.equal(new Set(runs).size, 1)
+})
+
+test('a device that runs by itself receives what arrives, when it arrives', async () => {
+  await using device = await openRunning()
+  device.ref()
+  const { nic, ring } = await startNic(device)
+  const region = await device.mapHost(new SharedArrayBuffer(PAGE))
+  const completion = new RxCompletion()
+  for (let round = 0; round < 50; round++) {
+    ring.post(round, region, 0, PAGE)
+    ring.flush()
+    const arrived = ring.interrupt()
+    assert.equal(await nic.inject([frameOf(100 + round, round)]), 1)
+    await arrived
+    assert.ok(ring.poll(completion))
+    assert.deepEqual([completion.id, completion.bytes], [round, 100 + round])
+  }
+  // Later on the link's clock: it sleeps until then, and wakes by itself.
+  const { times }: { times?: number[] } = forStub(await nic.stats())
+  const dueNs = Math.ceil(some(times?.at(-1))) + 250e6
+  ring.post(0, region, 0, PAGE)
+  ring.flush()
+  const arrived = ring.interrupt()
+  await nic.inject([frameOf(60, 0)], { atNs: dueNs })
+  assert.equal(ring.poll(completion), false)
+  await arrived
+  assert.ok(ring.poll(completion))
+  const after: { times?: number[] } = forStub(await nic.stats())
+  assert.ok(some(after.times?.at(-1)) >= dueNs)
+  await rejects(device.run(0), 'NETMEM_NIC_CONFIG', 'EINVAL')
+  await nic.close()
+})

@@ -1,0 +1,229 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * A device as the stack's thread has it. The device itself lives in a worker and shares descriptor
+ * rings and host pages with the stack, nothing else: no bytes of its memory come here unless
+ * `read` asks for them.
+ */
+
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { ArgumentTypeError } from '../../../errors.ts'
+import { deviceParts } from '../../device/device-parts.ts'
+import type { DeviceParts } from '../../device/nic-host.ts'
+import { DeviceError } from '../../device-error.ts'
+import { makeDoorbell } from '../../rings/shared-rings.ts'
+import type { DeviceTransport } from './device-transport.ts'
+import { InlineTransport } from './inline-transport.ts'
+import {
+  DeviceMemoryProxy,
+  type DeviceRanges,
+  type DmaBufProxy,
+  HashProxy,
+} from './memory-proxy.ts'
+import { type NicOptions, NicProxy } from './nic-proxy.ts'
+import { WorkerTransport } from './worker-transport.ts'
+
+export interface DeviceThreadOptions {
+  /** The device's clock stands still but for {@link DeviceThread.run}: the same seed is the same run. False by default. */
+  readonly stepped?: boolean
+  /** @internal In this thread, stepped, each request handled at once. */
+  readonly inline?: boolean
+  /** @internal What an inline device is made of. */
+  readonly parts?: DeviceParts
+  /**
+   * The script of the device's thread: `netmem/stack/device.worker` of this package, which a
+   * bundler may have put elsewhere. By default the file `device.worker.js` beside this module.
+   */
+  readonly script?: URL
+}
+
+/**
+ * Starts a device: it resolves when the worker runs. An idle device does not keep the process
+ * alive, unless asked to by `ref()`; a call that is not answered and a reader of transmitted
+ * frames do.
+ * Rejects with NETMEM_DEVICE_CLOSED when the worker does not start, as in a bundle that lacks its
+ * script.
+ *
+ * ```ts
+ * import { openDeviceThread } from 'netmem/stack'
+ *
+ * const device = await openDeviceThread()
+ * const memory = await device.memory(2 ** 20)
+ * const dmabuf = await memory.exportDmaBuf({ bytes: 65_536 })
+ * await device.write(dmabuf, 0, Uint8Array.of(97, 98, 99))
+ * console.log(await device.hash(dmabuf, [{ offset: 0, length: 3 }])) // ba7816bf…
+ * await device.close()
+ * ```
+ */
+export async function openDeviceThread(options: DeviceThreadOptions = {}): Promise<DeviceThread> {
+  const doorbell = makeDoorbell()
+  const { inline = false, stepped = false, parts = deviceParts } = options
+  const transport = inline
+    ? new InlineTransport(parts)
+    : new WorkerTransport(scriptOf(options), { doorbell, stepped })
+  await transport.call({ kind: 'hello' })
+  return new DeviceThread(transport, doorbell)
+}
+
+/** The worker's script, which has to be there: a worker's own error would not say what to do. */
+function scriptOf({ script }: DeviceThreadOptions): URL {
+  const url = script ?? scriptBesideThis()
+  if (url.protocol !== 'file:' || existsSync(url)) return url
+  throw missingScript(`The script of the device's thread is missing: ${fileURLToPath(url)}.`)
+}
+
+function scriptBesideThis(): URL {
+  try {
+    // In the package; a bundle has it beside itself.
+    const inPackage = new URL('../../device/device.worker.js', import.meta.url)
+    return existsSync(inPackage) ? inPackage : new URL('device.worker.js', import.meta.url)
+  } catch {
+    throw missingScript('A bundle of CommonJS modules does not know where its files are.')
+  }
+}
+
+function missingScript(what: string): DeviceError {
+  const remedy =
+    'Keep netmem out of the bundle, or bundle netmem/stack/device.worker as a file of its own and pass its URL as `script`.'
+  return new DeviceError('NETMEM_DEVICE_CLOSED', 'ENODEV', `${what} ${remedy}`)
+}
+
+/**
+ * Every call rejects with a DeviceError: what the device refused it for, or NETMEM_DEVICE_CLOSED
+ * after `close()` and after the worker's death. Calls are handled in their order.
+ */
+export class DeviceThread {
+  /** What the rings of its NICs' queues are made with. */
+  readonly doorbell: SharedArrayBuffer
+  /** @internal */
+  readonly transport: DeviceTransport
+  readonly #regions = new Map<SharedArrayBuffer, Promise<number>>()
+  readonly #mapped = new Map<number, SharedArrayBuffer>()
+  #nics = 0
+  #held = false
+
+  /** @internal */
+  constructor(transport: DeviceTransport, doorbell: SharedArrayBuffer) {
+    this.transport = transport
+    this.doorbell = doorbell
+  }
+
+  /** Resolves when the device has ended: with the reason, unless it was closed. */
+  get ended(): Promise<DeviceError | undefined> {
+    return this.transport.ended
+  }
+
+  /** Makes device memory of `bytes` bytes, 1 to 2^31, all zero. Rejects with NETMEM_OUT_OF_RANGE. */
+  async memory(bytes: number): Promise<DeviceMemoryProxy> {
+    const memory = await this.transport.call({ kind: 'memory-create', bytes })
+    return new DeviceMemoryProxy(this.transport, memory, bytes)
+  }
+
+  /**
+   * Maps shared memory of the host for the device: its region, one per buffer however often it is
+   * mapped. Rejects with NETMEM_INVALID_ARGUMENT for anything else.
+   */
+  mapHost(memory: SharedArrayBuffer): Promise<number> {
+    if (!(memory instanceof SharedArrayBuffer)) {
+      return Promise.reject(
+        new ArgumentTypeError(
+          'NETMEM_INVALID_ARGUMENT',
+          'The device reaches only a SharedArrayBuffer. Make the pool from sharedProvider().',
+        ),
+      )
+    }
+    const known = this.#regions.get(memory)
+    if (known !== undefined) return known
+    const mapped = this.#map(memory)
+    this.#regions.set(memory, mapped)
+    return mapped
+  }
+
+  /** Unmaps what {@link mapHost} mapped; the device must not have it posted. Rejects with NETMEM_DMA_FAULT. */
+  async unmap(region: number): Promise<void> {
+    const memory = this.#mapped.get(region)
+    this.#mapped.delete(region)
+    if (memory !== undefined) this.#regions.delete(memory)
+    await this.transport.call({ kind: 'host-unmap', region })
+  }
+
+  /** A copy of a range of a dma-buf. Rejects with NETMEM_DMA_FAULT unless all of it is in there. */
+  read(dmabuf: DmaBufProxy, offset: number, length: number): Promise<Uint8Array> {
+    return this.transport.call({ kind: 'dmabuf-read', dmabuf: dmabuf.id, offset, bytes: length })
+  }
+
+  /** Writes to a dma-buf; `bytes` is the caller's again at once. Rejects with NETMEM_DMA_FAULT. */
+  async write(dmabuf: DmaBufProxy, offset: number, bytes: Uint8Array): Promise<void> {
+    const data = new Uint8Array(bytes)
+    await this.transport.call({ kind: 'dmabuf-write', dmabuf: dmabuf.id, offset, data }, [
+      data.buffer,
+    ])
+  }
+
+  /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
+  async hash(dmabuf: DmaBufProxy, ranges: DeviceRanges): Promise<string> {
+    const hash = await this.openHash()
+    try {
+      await hash.update(dmabuf, ranges)
+    } catch (error) {
+      await hash.close()
+      throw error
+    }
+    return await hash.digest()
+  }
+
+  /** Begins a SHA-256 that is fed piece by piece. */
+  async openHash(): Promise<HashProxy> {
+    return new HashProxy(this.transport, await this.transport.call({ kind: 'hash-open' }))
+  }
+
+  /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
+  nic(options: NicOptions): Promise<NicProxy> {
+    const mapHost = (memory: SharedArrayBuffer): Promise<number> => this.mapHost(memory)
+    return NicProxy.make(this.transport, this.doorbell, mapHost, ++this.#nics, options)
+  }
+
+  /**
+   * Lets time pass on a stepped device until `untilNs`, receives exactly the frames that are due
+   * by then, and resolves with how many; stops at `frames` frames, early, if there are so many.
+   * Rejects with NETMEM_NIC_CONFIG unless it is stepped.
+   */
+  run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): Promise<number> {
+    return this.transport.call({ kind: 'run', untilNs, frames })
+  }
+
+  /**
+   * Keeps the process alive until {@link unref} or the device's end. Whoever waits for an
+   * interrupt of its rings asks for it: that wait alone keeps no process alive.
+   */
+  ref(): void {
+    if (!this.#held) this.transport.hold()
+    this.#held = true
+  }
+
+  /** Lets the process end while the device is idle, as it does at first. */
+  unref(): void {
+    if (this.#held) this.transport.release()
+    this.#held = false
+  }
+
+  /** Ends it, after what was asked before; everything on it is gone. Harmless twice. */
+  close(): Promise<void> {
+    return this.transport.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #map(memory: SharedArrayBuffer): Promise<number> {
+    try {
+      const region = await this.transport.call({ kind: 'host-map', memory })
+      this.#mapped.set(region, memory)
+      return region
+    } catch (error) {
+      this.#regions.delete(memory)
+      throw error
+    }
+  }
+}

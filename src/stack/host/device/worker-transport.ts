@@ -1,0 +1,160 @@
+/** A device in a worker thread of its own. */
+
+import { Worker } from 'node:worker_threads'
+import { ArgumentTypeError } from '../../../errors.ts'
+import { DeviceError } from '../../device-error.ts'
+import type {
+  ControlKind,
+  ControlMessage,
+  ControlReply,
+  ControlRequest,
+  DeviceMessage,
+  DeviceThreadData,
+  NicEvent,
+} from '../../rings/control.ts'
+import { failureError } from '../../rings/device-failure.ts'
+import { ringDoorbell } from '../../rings/shared-rings.ts'
+import type { DeviceTransport } from './device-transport.ts'
+import { closedError } from './inline-transport.ts'
+
+/** A device that does not end by itself this long after `close()` is ended. */
+const CLOSE_MS = 5000
+
+/** A call that is not answered. Methods, whose parameters may be narrower: the reply to a call is of its kind. */
+interface Pending {
+  resolve(reply: ControlReply): void
+  reject(error: Error): void
+}
+
+export class WorkerTransport implements DeviceTransport {
+  readonly ended: Promise<DeviceError | undefined>
+  readonly #worker: Worker
+  readonly #doorbell: Int32Array
+  readonly #pending = new Map<number, Pending>()
+  readonly #listeners = new Map<number, (event: NicEvent) => void>()
+  #nextId = 1
+  /** What keeps the process alive: pending calls, and whoever holds. */
+  #holders = 0
+  #closing = false
+  /** Why it has ended, or will. */
+  #reason: string | undefined
+  #over: DeviceError | undefined
+
+  constructor(script: URL, data: DeviceThreadData) {
+    this.#doorbell = new Int32Array(data.doorbell)
+    // None of the program's flags: what it loads for itself has no place there, and a worker does
+    // not start with some of them (--input-type).
+    this.#worker = new Worker(script, { workerData: data, name: 'netmem device', execArgv: [] })
+    this.#worker.unref()
+    this.#worker.on('message', (message) => this.#take(message))
+    this.#worker.on('error', (error) => {
+      this.#reason ??= String(error)
+    })
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', (status) => resolve(this.#end(status)))
+    })
+  }
+
+  call<K extends ControlKind>(
+    request: ControlRequest<K>,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<ControlReply<K>> {
+    if (this.#closing || this.#over !== undefined) {
+      return Promise.reject(this.#over ?? closedError())
+    }
+    return new Promise((resolve, reject) => this.#post(request, transfer, { resolve, reject }))
+  }
+
+  listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void {
+    if (listener === undefined) this.#listeners.delete(nic)
+    else this.#listeners.set(nic, listener)
+  }
+
+  hold(): void {
+    this.#holders++
+    if (this.#holders === 1) this.#worker.ref()
+  }
+
+  release(): void {
+    this.#holders--
+    if (this.#holders === 0) this.#worker.unref()
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closing && this.#over === undefined) {
+      this.#closing = true
+      this.hold()
+      const timer = setTimeout(() => void this.terminate(), CLOSE_MS)
+      void this.ended.then(() => clearTimeout(timer))
+      // It ends by this, and not always before it has answered.
+      this.#post({ kind: 'close' }, [], { resolve: () => {}, reject: () => {} })
+    }
+    await this.ended
+  }
+
+  /** @internal Ends the thread wherever it is. */
+  async terminate(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #post<K extends ControlKind>(
+    request: ControlRequest<K>,
+    transfer: readonly ArrayBuffer[],
+    pending: Pending,
+  ): void {
+    const id = this.#nextId++
+    const message: ControlMessage<K> = { id, request }
+    try {
+      this.#worker.postMessage(message, transfer)
+    } catch (error) {
+      pending.reject(
+        new ArgumentTypeError(
+          'NETMEM_INVALID_ARGUMENT',
+          `What goes to the device must be plain data: ${error}.`,
+        ),
+      )
+      return
+    }
+    ringDoorbell(this.#doorbell)
+    this.#pending.set(id, pending)
+    this.hold()
+  }
+
+  #take(message: DeviceMessage): void {
+    switch (message.kind) {
+      case 'reply':
+        this.#settle(message.id)?.resolve(message.reply)
+        break
+      case 'failure':
+        this.#settle(message.id)?.reject(failureError(message.failure))
+        break
+      case 'transmitted':
+      case 'ended':
+        this.#listeners.get(message.nic)?.(message)
+        break
+      case 'died':
+        this.#reason = message.failure.message
+    }
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id)
+    if (this.#pending.delete(id)) this.release()
+    return pending
+  }
+
+  #end(status: number): DeviceError | undefined {
+    const died = !this.#closing || this.#reason !== undefined
+    const reason = this.#reason ?? `it exited with status ${status}`
+    this.#over = died
+      ? new DeviceError(
+          'NETMEM_DEVICE_CLOSED',
+          'ENODEV',
+          `The device thread has ended: ${reason}. Open another one.`,
+        )
+      : closedError()
+    for (const pending of this.#pending.values()) pending.reject(this.#over)
+    this.#pending.clear()
+    return died ? this.#over : undefined
+  }
+}

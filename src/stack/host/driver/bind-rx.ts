@@ -1,0 +1,263 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Binds a dma-buf to RX queues, so that the payload they receive lands in device memory: the netdev
+ * family's bind-rx (Linux, Documentation/netlink/specs/netdev.yaml, net/core/devmem.c).
+ */
+
+import { checkInteger } from '../../../errors.ts'
+import type { Netmem } from '../../../netmem.ts'
+import { dualPool } from '../../../pool/create-pool.ts'
+import type { Binding } from '../../../pool/memory-provider.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import type { DmaSegment } from '../../../providers/dma-address.ts'
+import { type DmabufProvider, dmabufProvider } from '../../../providers/dmabuf.ts'
+import { DeviceError } from '../../device-error.ts'
+import { netIovDmaMap } from './dma-map.ts'
+import { NetmemDriver } from './netmem-driver.ts'
+import type { NicPort } from './nic-port.ts'
+import { sliceSegments } from './slice-segments.ts'
+import { unlessGone } from './unless-gone.ts'
+
+/** Device memory that can be bound. */
+export interface BindableDmaBuf {
+  readonly bytes: number
+  /** Maps it for a NIC. Rejects with NETMEM_DMABUF_INVALID when it is gone, NETMEM_BIND_UNSUPPORTED when the NIC can't reach it. */
+  attach(nic: NicPort): Promise<DmaBufAttachment>
+}
+
+/** A dma-buf as one NIC has it mapped. */
+export interface DmaBufAttachment {
+  readonly segments: readonly DmaSegment[]
+  detach(): Promise<void>
+}
+
+/** What to bind, and to which queues. */
+export interface BindRxOptions {
+  readonly dmabuf: BindableDmaBuf
+  /** Queue numbers; each gets an equal part of the dma-buf. */
+  readonly queues: readonly number[]
+  /** Bytes of a net_iov: a power of two of 4 KiB to 2 MiB; by default as much as the driver posts at once, 4 KiB at least. */
+  readonly pageSize?: number
+}
+
+/** One queue's part of the dma-buf. */
+interface Part {
+  readonly queue: number
+  readonly provider: DmabufProvider
+  readonly pool: PagePool<Netmem>
+}
+
+/** Of a net_iov. */
+const MIN_PAGE_BYTES = 4096
+
+/** Binding ids go round, as the kernel's do, so that one that was unbound is not soon met again. */
+const MAX_BINDING_ID = 2 ** 31 - 1
+let lastId = 0
+
+/**
+ * Restarts the queues named, and no others, with memory of a dma-buf. A queue that does not start
+ * with it goes on as it was, and so do those that did.
+ *
+ * Rejects with NETMEM_BIND_UNSUPPORTED for a device that has no netmem driver, NETMEM_DEVICE_CLOSED,
+ * NETMEM_BIND_QUEUE, NETMEM_BIND_HEADER_SPLIT unless all headers are split off, NETMEM_BIND_BUSY for a
+ * queue that is bound, NETMEM_BIND_ORDER when a net_iov is smaller than what the driver posts,
+ * NETMEM_DMABUF_INVALID, NETMEM_DMABUF_UNALIGNED, NETMEM_BIND_IGNORED when the driver did not take
+ * the memory, and NETMEM_QUEUE_START.
+ *
+ * ```ts
+ * import { createPool, dualPool, sharedProvider } from 'netmem'
+ * import { bindRx, NetmemDriver, openDeviceThread } from 'netmem/stack'
+ *
+ * const device = await openDeviceThread()
+ * const nic = await device.nic({ link: { kind: 'wire' } })
+ * const driver = await NetmemDriver.open(nic, {
+ *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
+ *   pools: [dualPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
+ *   deliver: (skb) => skb.free(),
+ * })
+ * const dmabuf = await (await device.memory(2 ** 20)).exportDmaBuf({ bytes: 2 ** 20 })
+ * const binding = await bindRx(driver, { dmabuf, queues: [0] })
+ * console.log(binding.inflight) // 256 net_iovs: all are posted
+ * await binding.unbind()
+ * await binding.released()
+ * await driver.close()
+ * await device.close()
+ * ```
+ */
+export async function bindRx(device: NetmemDriver, options: BindRxOptions): Promise<RxBinding> {
+  const { dmabuf, queues } = options
+  checkDevice(device, queues)
+  const pageSize = options.pageSize ?? Math.max(MIN_PAGE_BYTES, device.bufferBytes)
+  if (device.bufferBytes > checkInteger('pageSize', pageSize, MIN_PAGE_BYTES, 2 ** 21)) {
+    throw new DeviceError(
+      'NETMEM_BIND_ORDER',
+      'E2BIG',
+      `The driver posts ${device.bufferBytes} bytes at once and a net_iov has ${pageSize}. Bind larger ones, or open the driver with a smaller bufferBytes.`,
+    )
+  }
+  for (const queue of queues) device.bound.add(queue)
+  let binding: RxBinding | undefined
+  try {
+    const attachment = await dmabuf.attach(device.nic)
+    lastId = lastId === MAX_BINDING_ID ? 1 : lastId + 1
+    binding = new RxBinding(device, lastId, attachment)
+    const netIovs = Math.floor(dmabuf.bytes / pageSize / queues.length)
+    for (const [index, queue] of queues.entries()) {
+      const from = index * netIovs * pageSize
+      // The last part is whatever is left, so that an unaligned end is refused by the provider.
+      const bytes = index === queues.length - 1 ? dmabuf.bytes - from : netIovs * pageSize
+      const segments = sliceSegments(attachment.segments, from, bytes)
+      const provider = dmabufProvider({ id: binding.id, bytes, segments }, { pageSize })
+      await binding.start(queue, from, provider)
+    }
+    device.bindings.add(binding)
+    return binding
+  } catch (error) {
+    if (binding === undefined) for (const queue of queues) device.bound.delete(queue)
+    else await binding.undo(queues)
+    throw error
+  }
+}
+
+/** A dma-buf that is bound to RX queues. */
+export class RxBinding implements Binding, AsyncDisposable {
+  /** What the socket's messages call it: from 1. */
+  readonly id: number
+  readonly #device: NetmemDriver
+  readonly #attachment: DmaBufAttachment
+  readonly #parts: Part[] = []
+  #unbinding: Promise<void> | undefined
+  #released: Promise<void> | undefined
+
+  /** @internal */
+  constructor(device: NetmemDriver, id: number, attachment: DmaBufAttachment) {
+    this.#device = device
+    this.id = id
+    this.#attachment = attachment
+  }
+
+  /** Queues that it is bound to. */
+  get queues(): readonly number[] {
+    return this.#parts.map(({ queue }) => queue)
+  }
+
+  /** net_iovs that are not with the provider: posted, held, or resting in a pool. */
+  get inflight(): number {
+    return this.#parts.reduce((sum, { pool }) => sum + pool.inflight, 0)
+  }
+
+  /**
+   * Restarts its queues with pages; resolves when they run. Frags that the application holds stay
+   * valid, and the dma-buf stays mapped until the last of them has come back: see {@link released}.
+   * Rejects with NETMEM_QUEUE_START, and stays bound, when a queue does not start.
+   */
+  unbind(): Promise<void> {
+    this.#unbinding ??= this.#unbind().catch((error: unknown) => {
+      this.#unbinding = undefined
+      throw error
+    })
+    return this.#unbinding
+  }
+
+  /** Resolves when it is unbound and all of its memory has come back and is unmapped. */
+  async released(): Promise<void> {
+    await this.#unbinding
+    await this.#released
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.unbind()
+  }
+
+  /** @internal Restarts one queue with a part of the dma-buf. */
+  async start(queue: number, from: number, provider: DmabufProvider): Promise<void> {
+    const pool = dualPool(provider)
+    try {
+      await this.#device.use(queue, pool, netIovDmaMap(provider), {
+        binding: this,
+        offset: (iov) => from + provider.offset(iov),
+      })
+    } catch (error) {
+      await pool.destroy()
+      throw error
+    }
+    this.#parts.push({ queue, provider, pool })
+    if (pool.inflight > 0) return
+    throw new DeviceError(
+      'NETMEM_BIND_IGNORED',
+      'ENODATA',
+      `The driver runs queue ${queue} without the memory it was given.`,
+    )
+  }
+
+  /** @internal Takes back what has been bound so far. */
+  async undo(queues: readonly number[]): Promise<void> {
+    await this.unbind()
+    for (const queue of queues) this.#device.bound.delete(queue)
+  }
+
+  /** @internal The device is gone, its queues stopped. */
+  uninstall(): void {
+    this.#unbinding ??= Promise.resolve()
+    this.#release()
+  }
+
+  async #unbind(): Promise<void> {
+    for (const { queue } of this.#parts) {
+      if (!this.#device.bound.has(queue)) continue
+      await this.#device.usePages(queue)
+      this.#device.bound.delete(queue)
+    }
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#released !== undefined) return
+    this.#device.bindings.delete(this)
+    for (const { queue, provider } of this.#parts) {
+      this.#device.bound.delete(queue)
+      provider.uninstall()
+    }
+    const destroyed = this.#parts.map(({ pool }) => pool.destroy())
+    this.#released = Promise.all(destroyed).then(() => unlessGone(this.#attachment.detach()))
+    this.#released.catch(() => {})
+  }
+}
+
+function checkDevice(device: NetmemDriver, queues: readonly number[]): void {
+  if (!(device instanceof NetmemDriver)) {
+    throw new DeviceError(
+      'NETMEM_BIND_UNSUPPORTED',
+      'EOPNOTSUPP',
+      'The driver of this device knows pages alone. Open the NIC with NetmemDriver.open().',
+    )
+  }
+  if (device.closed) {
+    throw new DeviceError('NETMEM_DEVICE_CLOSED', 'ENODEV', 'The driver is closed; open it again.')
+  }
+  const distinct = new Set(queues)
+  const inRange = queues.every(
+    (queue) => Number.isInteger(queue) && queue >= 0 && queue < device.queueCount,
+  )
+  if (queues.length === 0 || distinct.size !== queues.length || !inRange) {
+    throw new DeviceError(
+      'NETMEM_BIND_QUEUE',
+      'EINVAL',
+      `Name one or more of the queues 0 to ${device.queueCount - 1}, each once; not [${queues.join(', ')}].`,
+    )
+  }
+  if (!device.splitsHeaders) {
+    throw new DeviceError(
+      'NETMEM_BIND_HEADER_SPLIT',
+      'EINVAL',
+      'Headers have to be split from payload, all of them. Open the driver with split "headers" and splitThresholdBytes 0.',
+    )
+  }
+  const busy = queues.find((queue) => device.bound.has(queue))
+  if (busy === undefined) return
+  throw new DeviceError(
+    'NETMEM_BIND_BUSY',
+    'EEXIST',
+    `Queue ${busy} is bound already; unbind it first.`,
+  )
+}

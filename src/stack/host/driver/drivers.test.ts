@@ -1,0 +1,132 @@
+// Both drivers on pages: the conformance suite, and what is theirs alone.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import type { Page } from '../../../netmem.ts'
+import { createPool, dualPool } from '../../../pool/create-pool.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import { hostProvider } from '../../../providers/host.ts'
+import { sharedProvider } from '../../../providers/shared.ts'
+import { turns } from '../../../testing/waiting.test.helper.ts'
+import { type DeliveredPacket, driverConformance } from '../../testing/driver-conformance.ts'
+import { HandNic } from '../../testing/hand-nic.ts'
+import type { Skb } from '../skb/skb.ts'
+import { NetmemDriver } from './netmem-driver.ts'
+import { PageDriver } from './page-driver.ts'
+
+const LAYOUT = { pages: 8, pageSize: 4096 }
+const HEADER = Uint8Array.from({ length: 66 }, (_, i) => i)
+
+function headers(): PagePool<Page> {
+  return createPool(sharedProvider({ pages: 4, pageSize: 4096 }))
+}
+
+function packetOf(skb: Skb<Page>): DeliveredPacket {
+  const parts = [...skb.head.subarray(0, skb.headLength)]
+  for (let at = 0; at < skb.fragCount; at++) {
+    const page = skb.frags[at]
+    assert.ok(page !== undefined)
+    const offset = skb.offsets[at] ?? 0
+    parts.push(...skb.owner.bytes(page).subarray(offset, offset + (skb.lengths[at] ?? 0)))
+  }
+  return { queue: skb.queue, frame: Uint8Array.from(parts), free: () => skb.free() }
+}
+
+for (const bufferBytes of [1024, 4096]) {
+  driverConformance(`page driver, buffers of ${bufferBytes}`, async (nic, deliver) => {
+    const pools = [createPool(sharedProvider(LAYOUT)), createPool(sharedProvider(LAYOUT))]
+    const headerPool = headers()
+    const all = [...pools, headerPool]
+    const driver = await PageDriver.open(nic, {
+      pools,
+      headerPool,
+      bufferBytes,
+      ringSize: 16,
+      deliver: (skb) => deliver(packetOf(skb)),
+    }).finally(() => {
+      if (nic instanceof HandNic && !nic.isRunning(0)) assert.deepEqual(outOf(all), 0)
+    })
+    return { poll: () => driver.poll(), close: () => driver.close(), out: () => outOf(all) }
+  })
+
+  driverConformance(`netmem driver, buffers of ${bufferBytes}`, async (nic, deliver) => {
+    const pools = [dualPool(sharedProvider(LAYOUT)), dualPool(sharedProvider(LAYOUT))]
+    const headerPool = headers()
+    const all = [...pools, headerPool]
+    const driver = await NetmemDriver.open(nic, {
+      pools,
+      headerPool,
+      bufferBytes,
+      ringSize: 16,
+      deliver: (skb) => {
+        assert.ok(skb.kind === 'page')
+        deliver(packetOf(skb))
+      },
+    }).finally(() => {
+      if (nic instanceof HandNic && !nic.isRunning(0)) assert.deepEqual(outOf(all), 0)
+    })
+    return { poll: () => driver.poll(), close: () => driver.close(), out: () => outOf(all) }
+  })
+}
+
+function outOf(pools: readonly { readonly out: number }[]): number {
+  return pools.reduce((sum, { out }) => sum + out, 0)
+}
+
+test('several packets share a page, each with a reference of its own', async () => {
+  const nic = new HandNic()
+  const pool = createPool(sharedProvider(LAYOUT))
+  const headerPool = headers()
+  const received: Skb<Page>[] = []
+  const options = { headerPool, bufferBytes: 1024, ringSize: 16 }
+  const deliver = (skb: Skb<Page>): void => void received.push(skb)
+  const driver = await PageDriver.open(nic, { ...options, pools: [pool], deliver })
+  assert.equal(pool.out, 4, '16 buffers of 1 KiB are 4 pages of 4 KiB')
+  for (let i = 0; i < 4; i++) nic.receive(0, HEADER, new Uint8Array(900))
+  driver.poll()
+  assert.equal(new Set(received.map((skb) => skb.frags[0])).size, 1)
+  assert.equal(pool.out, 5)
+  for (const skb of received) skb.free()
+  assert.equal(pool.out, 4)
+  await driver.close()
+  await Promise.all([pool.destroy(), headerPool.destroy()])
+})
+
+test('polls by itself once it runs, from one interrupt to the next', async () => {
+  const nic = new HandNic()
+  const pool = createPool(sharedProvider(LAYOUT))
+  const headerPool = headers()
+  let seen: () => void = () => {}
+  const deliver = (skb: Skb<Page>): void => {
+    skb.free()
+    seen()
+  }
+  const driver = await PageDriver.open(nic, { headerPool, pools: [pool], ringSize: 16, deliver })
+  driver.run()
+  for (let i = 0; i < 3; i++) {
+    // Long enough to have stopped polling and wait for an interrupt.
+    await turns(500)
+    const arrived = new Promise<void>((resolve) => {
+      seen = resolve
+    })
+    nic.receive(0, HEADER, new Uint8Array(100))
+    await arrived
+  }
+  await driver.close()
+  await Promise.all([pool.destroy(), headerPool.destroy()])
+})
+
+test('memory that threads do not share is refused', async () => {
+  const headerPool = headers()
+  const pool = createPool(hostProvider({ pages: 4, pageSize: 4096 }))
+  const opening = PageDriver.open(new HandNic(), { headerPool, pools: [pool], deliver: () => {} })
+  await assert.rejects(opening, { code: 'NETMEM_NOT_SHARED' })
+  assert.equal(pool.out + headerPool.out, 0)
+  await Promise.all([pool.destroy(), headerPool.destroy()])
+})
+
+test('what is declared of the page driver knows no other memory', () => {
+  const declared = readFileSync('dist/stack/host/driver/page-driver.d.ts', 'utf8')
+  assert.match(declared, /PagePool<Page>/)
+  assert.doesNotMatch(declared, /NetIov|Netmem/)
+})

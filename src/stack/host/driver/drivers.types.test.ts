@@ -1,0 +1,60 @@
+// Which driver the compiler lets have which memory.
+import { test } from 'node:test'
+import { expectTypeOf } from 'expect-type'
+import type { NetIov, Netmem, Page } from '../../../netmem.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import type { AnySkb, Skb } from '../skb/skb.ts'
+import { type BindRxOptions, bindRx } from './bind-rx.ts'
+import { NetmemDriver, type NetmemDriverOptions } from './netmem-driver.ts'
+import type { NicPort } from './nic-port.ts'
+import { PageDriver, type PageDriverOptions } from './page-driver.ts'
+
+declare const nic: NicPort
+declare const pages: PagePool<Page>
+declare const netIovs: PagePool<NetIov>
+declare const either: PagePool<Netmem>
+declare const pageDriver: PageDriver
+declare const netmemDriver: NetmemDriver
+declare const binding: BindRxOptions
+declare const takesPages: (skb: Skb<Page>) => void
+declare const takesNetIovs: (skb: Skb<NetIov>) => void
+declare const takesAny: (skb: AnySkb) => void
+
+/** Compiled, never run. */
+export function combinations(): void {
+  void PageDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesPages })
+  void PageDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesAny })
+  // @ts-expect-error pools of device memory
+  void PageDriver.open(nic, { pools: [netIovs], headerPool: pages, deliver: takesPages })
+  // @ts-expect-error dual pools
+  void PageDriver.open(nic, { pools: [either], headerPool: pages, deliver: takesPages })
+  // @ts-expect-error headers in device memory
+  void PageDriver.open(nic, { pools: [pages], headerPool: netIovs, deliver: takesPages })
+  // @ts-expect-error headers in either
+  void PageDriver.open(nic, { pools: [pages], headerPool: either, deliver: takesPages })
+  // @ts-expect-error it delivers pages
+  void PageDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesNetIovs })
+
+  void NetmemDriver.open(nic, { pools: [either], headerPool: pages, deliver: takesAny })
+  // @ts-expect-error pools of pages alone
+  void NetmemDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesAny })
+  // @ts-expect-error pools of device memory alone
+  void NetmemDriver.open(nic, { pools: [netIovs], headerPool: pages, deliver: takesAny })
+  // @ts-expect-error headers in either
+  void NetmemDriver.open(nic, { pools: [either], headerPool: either, deliver: takesAny })
+  // @ts-expect-error headers in device memory
+  void NetmemDriver.open(nic, { pools: [either], headerPool: netIovs, deliver: takesAny })
+  // @ts-expect-error what it delivers may be unreadable
+  void NetmemDriver.open(nic, { pools: [either], headerPool: pages, deliver: takesPages })
+
+  void bindRx(netmemDriver, binding)
+  // @ts-expect-error a driver of pages
+  void bindRx(pageDriver, binding)
+}
+
+test('drivers and their options are not each other', () => {
+  expectTypeOf<PageDriver>().not.toExtend<NetmemDriver>()
+  expectTypeOf<NetmemDriver>().not.toExtend<PageDriver>()
+  expectTypeOf<PageDriverOptions>().not.toExtend<NetmemDriverOptions>()
+  expectTypeOf<NetmemDriverOptions>().not.toExtend<PageDriverOptions>()
+})

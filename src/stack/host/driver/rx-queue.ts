@@ -1,0 +1,337 @@
+/**
+ * One RX queue as a driver has it: buffers posted to the NIC, and completions made into skbs. What
+ * its memory is, only the maker of skbs that it is given knows.
+ */
+
+import { checkInteger, LifetimeError } from '../../../errors.ts'
+import type { Netmem, Page } from '../../../netmem.ts'
+import type { Keeper } from '../../../pool/frag-ledger.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import {
+  RX_CHECKSUM_BAD,
+  RX_CHECKSUM_OK,
+  RX_CONTINUES,
+  RX_END_OF_PACKET,
+  RX_SPLIT,
+  RxCompletion,
+} from '../../rings/rx-front-end.ts'
+import {
+  DriverRxRing,
+  type HeaderPage,
+  makeRxRings,
+  type RxRings,
+} from '../../rings/shared-rings.ts'
+import { copyShort } from '../../rings/short-copy.ts'
+import type { DmaMap } from './dma-map.ts'
+
+/** What every skb has, whatever its frags are. */
+export interface Packet {
+  readonly head: Uint8Array
+  readonly headView: DataView
+  headLength: number
+  payloadOffset: number
+  queue: number
+  hash: number
+  checksumVerified: boolean
+  checksumBad: boolean
+  segments: number
+  free(): void
+}
+
+/** Makes skbs of what a queue receives: the place where a driver says which memory it handles. */
+export interface SkbMaker<in out M extends Netmem, S extends Packet> {
+  /** An empty skb for memory like `m`; for linear bytes alone without. */
+  readonly begin: (m: M | undefined) => S
+  /** Adds a frag and takes over its reference; false where the skb can't have it. */
+  readonly add: (skb: S, m: M, keeper: Keeper, offset: number, length: number) => boolean
+  /** Bytes of a frame that was not split, to copy its headers from; `undefined` of memory that can't be read. */
+  readonly bytes: (m: M) => Uint8Array | undefined
+  /** Up the stack. */
+  readonly deliver: (skb: S) => void
+}
+
+/** What a queue's memory is and how it is used. */
+export interface RxQueueOptions<in out M extends Netmem, S extends Packet> {
+  readonly queue: number
+  readonly pool: PagePool<M>
+  readonly map: DmaMap<M>
+  readonly maker: SkbMaker<M, S>
+  /** Pages for header buffers, mapped as `headerRegion`. */
+  readonly headerPool: PagePool<Page>
+  readonly headerRegion: number
+  /** Entries of its rings: a power of two. */
+  readonly ringSize: number
+  /** Bytes of each posted buffer: a power of two, a page at the most. */
+  readonly bufferBytes: number
+  readonly headerBytes: number
+  readonly doorbell: SharedArrayBuffer
+}
+
+/** What a queue has counted. */
+export interface RxQueueStats {
+  packets: number
+  /** Packets that were not split and arrived in memory that can't be read. */
+  droppedUnsplit: number
+  /** Packets in more pieces than an skb has frags. */
+  droppedFrags: number
+  /** Times that the pool was dry when buffers were to be posted. */
+  allocFailed: number
+}
+
+/** As much of a frame that was not split is looked at for headers. */
+const PULL_BYTES = 128
+
+export class RxQueue<in out M extends Netmem, S extends Packet> {
+  readonly queue: number
+  readonly rings: RxRings
+  readonly stats: RxQueueStats = {
+    packets: 0,
+    droppedUnsplit: 0,
+    droppedFrags: 0,
+    allocFailed: 0,
+  }
+  readonly #pool: PagePool<M>
+  readonly #map: DmaMap<M>
+  readonly #maker: SkbMaker<M, S>
+  readonly #headerPool: PagePool<Page>
+  readonly #headerPages: Page[] = []
+  readonly #headers: DataView[] = []
+  readonly #bufferBytes: number
+  readonly #ring: DriverRxRing
+  readonly #completion = new RxCompletion()
+  // Posted buffers by their number: what they are part of, and where in it they begin.
+  readonly #posted: (M | undefined)[] = []
+  readonly #keepers: (Keeper | undefined)[] = []
+  readonly #starts: Int32Array
+  readonly #free: Int32Array
+  #freeCount: number
+  // The netmem that buffers are being cut from.
+  #cutting: M | undefined
+  #cuttingKeeper: Keeper | undefined
+  #cutAt = 0
+  // The packet whose pieces are arriving; it is dropped at its end if `#spoilt`.
+  #packet: S | undefined
+  #spoilt = false
+  #awaiting = false
+  #closed = false
+
+  /** Takes all the memory the queue needs. Throws NETMEM_OUT_OF_RANGE, NETMEM_BUSY when the header pool is dry. */
+  constructor(options: RxQueueOptions<M, S>) {
+    const { pool, ringSize, bufferBytes, headerBytes } = options
+    this.queue = options.queue
+    this.#pool = pool
+    this.#map = options.map
+    this.#maker = options.maker
+    this.#headerPool = options.headerPool
+    this.#bufferBytes = checkInteger('bufferBytes', bufferBytes, 256, pool.pageSize)
+    const pages = this.#takeHeaders(ringSize, headerBytes, options.headerRegion)
+    this.rings = makeRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
+    this.#ring = new DriverRxRing(this.rings)
+    this.#starts = new Int32Array(ringSize)
+    this.#free = new Int32Array(ringSize)
+    for (let id = 0; id < ringSize; id++) this.#free[id] = ringSize - 1 - id
+    this.#freeCount = ringSize
+    this.refill()
+  }
+
+  /** Posts as many buffers as the ring and the pool have. */
+  refill(): void {
+    if (this.#closed || this.#pool.destroyed) return
+    while (this.#freeCount > 0) {
+      if (this.#cutting === undefined && !this.#takeNetmem()) {
+        this.stats.allocFailed++
+        this.#awaitMemory()
+        break
+      }
+      const m = this.#cutting
+      const keeper = this.#cuttingKeeper
+      if (m === undefined || keeper === undefined) break
+      const id = this.#free[--this.#freeCount] ?? 0
+      const start = this.#cutAt
+      this.#posted[id] = m
+      this.#keepers[id] = keeper
+      this.#starts[id] = start
+      this.#ring.post(id, this.#map.region(m), this.#map.offset(m) + start, this.#bufferBytes)
+      this.#cutAt = start + this.#bufferBytes
+      if (this.#cutAt + this.#bufferBytes > this.#pool.pageSize) {
+        this.#cutting = undefined
+        this.#cuttingKeeper = undefined
+      }
+    }
+    this.#ring.flush()
+  }
+
+  /** Delivers at most `budget` packets; returns how many there were. */
+  poll(budget: number): number {
+    const completion = this.#completion
+    let packets = 0
+    while (packets < budget && this.#ring.poll(completion)) {
+      this.#piece(completion)
+      if ((completion.flags & RX_END_OF_PACKET) !== 0) {
+        packets++
+        this.#finish()
+      }
+    }
+    if (packets > 0) this.refill()
+    return packets
+  }
+
+  /** Resolves when {@link poll} has something to do; `undefined` when it has already. */
+  interrupt(): Promise<unknown> | undefined {
+    return this.#ring.interrupt()
+  }
+
+  /** Gives back all that is posted. The NIC must have stopped the queue. */
+  close(): void {
+    if (this.#closed) return
+    this.poll(Number.POSITIVE_INFINITY)
+    this.#closed = true
+    this.#packet?.free()
+    this.#packet = undefined
+    for (const [id, m] of this.#posted.entries()) {
+      const keeper = this.#keepers[id]
+      if (m !== undefined && keeper !== undefined) this.#pool.putFrag(m, keeper)
+    }
+    this.#posted.length = 0
+    // The buffers that would still have been cut.
+    if (this.#cutting !== undefined && this.#cuttingKeeper !== undefined) {
+      for (
+        ;
+        this.#cutAt + this.#bufferBytes <= this.#pool.pageSize;
+        this.#cutAt += this.#bufferBytes
+      ) {
+        this.#pool.putFrag(this.#cutting, this.#cuttingKeeper)
+      }
+    }
+    this.#cutting = undefined
+    for (const page of this.#headerPages.splice(0)) this.#headerPool.put(page)
+  }
+
+  #takeHeaders(ringSize: number, headerBytes: number, region: number): HeaderPage[] {
+    const { pageSize } = this.#headerPool
+    checkInteger('headerBytes', headerBytes, 64, pageSize)
+    const each = Math.floor(pageSize / headerBytes)
+    const pages: HeaderPage[] = []
+    for (let left = ringSize; left > 0; left -= each) {
+      const page = this.#headerPool.alloc()
+      if (page === undefined) {
+        for (const taken of this.#headerPages.splice(0)) this.#headerPool.put(taken)
+        throw new LifetimeError(
+          'NETMEM_BUSY',
+          `The header pool is dry: ${ringSize} header buffers of ${headerBytes} bytes need ${Math.ceil(ringSize / each)} pages.`,
+        )
+      }
+      this.#headerPages.push(page)
+      const bytes = this.#headerPool.bytes(page)
+      const buffers = Math.min(each, left)
+      pages.push({ region, offset: bytes.byteOffset, buffers })
+      for (let at = 0; at < buffers; at++) {
+        const offset = bytes.byteOffset + at * headerBytes
+        this.#headers.push(new DataView(bytes.buffer, offset, headerBytes))
+      }
+    }
+    return pages
+  }
+
+  /** With nothing posted nothing arrives that would have it look again. */
+  #awaitMemory(): void {
+    if (this.#awaiting) return
+    this.#awaiting = true
+    this.#pool.notify(this.#memoryBack)
+  }
+
+  readonly #memoryBack = (): void => {
+    this.#awaiting = false
+    this.refill()
+  }
+
+  /** One netmem to cut buffers from, with a reference for each of them. */
+  #takeNetmem(): boolean {
+    const m = this.#pool.destroyed ? undefined : this.#pool.alloc()
+    if (m === undefined) return false
+    const buffers = Math.floor(this.#pool.pageSize / this.#bufferBytes)
+    this.#cuttingKeeper = this.#pool.takeKeeper(m)
+    if (buffers > 1) this.#pool.ref(m, buffers - 1)
+    this.#cutting = m
+    this.#cutAt = 0
+    return true
+  }
+
+  /** One completion: a buffer's data, or headers, or both. */
+  #piece(completion: RxCompletion): void {
+    const { id, flags } = completion
+    const m = id < 0 ? undefined : this.#posted[id]
+    const keeper = id < 0 ? undefined : this.#keepers[id]
+    if ((flags & RX_CONTINUES) === 0) this.#begin(m, completion)
+    if (m === undefined || keeper === undefined) return
+    this.#posted[id] = undefined
+    // Held here, it would hide that the packet was dropped.
+    this.#keepers[id] = undefined
+    this.#free[this.#freeCount++] = id
+    const packet = this.#packet
+    const offset = (this.#starts[id] ?? 0) + completion.offset
+    if (packet === undefined) {
+      this.#pool.putFrag(m, keeper)
+    } else if ((flags & RX_SPLIT) === 0 && (flags & RX_CONTINUES) === 0) {
+      this.#unsplit(packet, m, keeper, offset, completion.bytes)
+    } else {
+      this.#add(packet, m, keeper, offset, completion.bytes)
+    }
+  }
+
+  #begin(m: M | undefined, completion: RxCompletion): void {
+    const packet = this.#maker.begin(m)
+    this.#packet = packet
+    this.#spoilt = false
+    packet.queue = this.queue
+    packet.hash = completion.hash
+    packet.segments = completion.segments
+    packet.checksumVerified = (completion.flags & RX_CHECKSUM_OK) !== 0
+    packet.checksumBad = (completion.flags & RX_CHECKSUM_BAD) !== 0
+    if (completion.headerBytes === 0) return
+    const header = this.#headers[this.#ring.headerBuffer]
+    if (header === undefined) return
+    const headerBytes = Math.min(completion.headerBytes, header.byteLength)
+    // Word by word: `set` would need a view of just these bytes, and a loop over bytes was half of what a packet costs here.
+    copyShort(header, 0, headerBytes, packet.headView, 0)
+    packet.headLength = headerBytes
+    packet.payloadOffset = headerBytes
+  }
+
+  #add(packet: S, m: M, keeper: Keeper, offset: number, length: number): void {
+    if (length > 0 && !this.#spoilt && this.#maker.add(packet, m, keeper, offset, length)) return
+    this.#pool.putFrag(m, keeper)
+    if (length > 0 && !this.#spoilt) {
+      this.#spoilt = true
+      this.stats.droppedFrags++
+    }
+  }
+
+  /** A frame that was not split: its headers are pulled out of memory that can be read, otherwise it is dropped. */
+  #unsplit(packet: S, m: M, keeper: Keeper, offset: number, length: number): void {
+    const bytes = this.#maker.bytes(m)
+    if (bytes === undefined) {
+      this.#pool.putFrag(m, keeper)
+      this.#spoilt = true
+      this.stats.droppedUnsplit++
+      return
+    }
+    const pulled = Math.min(length, PULL_BYTES, packet.head.length)
+    for (let at = 0; at < pulled; at++) packet.head[at] = bytes[offset + at] ?? 0
+    packet.headLength = pulled
+    packet.payloadOffset = pulled
+    this.#add(packet, m, keeper, offset + pulled, length - pulled)
+  }
+
+  #finish(): void {
+    const packet = this.#packet
+    this.#packet = undefined
+    if (packet === undefined) return
+    if (this.#spoilt) {
+      packet.free()
+      return
+    }
+    this.stats.packets++
+    this.#maker.deliver(packet)
+  }
+}

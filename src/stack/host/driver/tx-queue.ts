@@ -1,0 +1,199 @@
+/**
+ * One TX queue as a driver has it: skbs of pages made into pieces by DMA address, and their memory
+ * given back once the NIC has read it. An skb of net_iovs has no place here: nobody on this path
+ * could look at what it sends, so it is refused (Linux, skb_frags_readable in validate_xmit_skb).
+ */
+
+import { ArgumentTypeError, checkInteger } from '../../../errors.ts'
+import type { Page } from '../../../netmem.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import { DeviceError } from '../../device-error.ts'
+import { DriverTxRing, makeTxRing } from '../../rings/shared-tx-rings.ts'
+import { TX_CHECKSUM, TX_END_OF_PACKET } from '../../rings/tx-front-end.ts'
+import { unreadable } from '../skb/readable.ts'
+import { freedAlready, MAX_SKB_FRAGS, type Skb } from '../skb/skb.ts'
+import type { Pollable } from './napi.ts'
+import type { NicPort } from './nic-port.ts'
+import { unlessGone } from './unless-gone.ts'
+
+/** What a TX queue is made of. */
+export interface TxQueueOptions {
+  readonly nic: NicPort
+  readonly queue: number
+  /** Entries of its ring: a power of two, 32 to 65536. */
+  readonly ringSize: number
+  /** Pages for linear bytes, which an skb has in memory of its own. */
+  readonly headerPool: PagePool<Page>
+  /** Linear bytes that an skb has at most. */
+  readonly headerBytes: number
+  /** Memory that the NIC reaches, with its region: the header pool's and that of frags. */
+  readonly regions: ReadonlyMap<ArrayBufferLike, number>
+}
+
+export class TxQueue implements Pollable {
+  readonly #options: TxQueueOptions
+  readonly #ring: DriverTxRing
+  readonly #starting: Promise<void>
+  #failure: Error | undefined
+  // Places for linear bytes; pages are taken for them as they are needed.
+  readonly #headerPages: Page[] = []
+  readonly #heads: Uint8Array[] = []
+  readonly #freeHeads: number[] = []
+  // What is posted, the oldest first: each packet's skb, its pieces and its place.
+  readonly #skbs: (Skb<Page> | undefined)[]
+  readonly #pieces: Int32Array
+  readonly #places: Int32Array
+  #oldest = 0
+  #packets = 0
+  /** Pieces finished of a packet that is not. */
+  #finished = 0
+  // Where the frags of the packet in hand are.
+  readonly #fragRegions = new Int32Array(MAX_SKB_FRAGS)
+  readonly #fragOffsets = new Float64Array(MAX_SKB_FRAGS)
+
+  /** Starts it. What is posted before the NIC has done so waits. Throws NETMEM_OUT_OF_RANGE. */
+  constructor(options: TxQueueOptions) {
+    const { nic, queue, ringSize } = options
+    this.#options = options
+    const ring = makeTxRing(ringSize, nic.doorbell)
+    this.#ring = new DriverTxRing(ring)
+    this.#skbs = new Array<Skb<Page> | undefined>(ringSize).fill(undefined)
+    this.#pieces = new Int32Array(ringSize)
+    this.#places = new Int32Array(ringSize)
+    this.#starting = nic.startTxQueue(queue, ring).catch((error: unknown) => {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    })
+  }
+
+  /** Takes over an skb; false, and it stays the caller's, while the ring or the header pool has no room. */
+  transmit(skb: Skb<Page>): boolean {
+    if (skb.kind !== 'page') throw unreadable()
+    if (skb.freed) throw freedAlready()
+    if (this.#failure !== undefined) throw this.#failure
+    const { headLength, fragCount } = skb
+    checkInteger('headLength', headLength, 0, this.#options.headerBytes)
+    const pieces = fragCount + 1
+    // Nothing is posted before all of it is known to be reachable.
+    this.#locate(skb)
+    if (this.#ring.room() < pieces) this.#reap()
+    if (this.#ring.room() < pieces) return false
+    const place = this.#takePlace()
+    if (place < 0) return false
+    const head = this.#heads[place]
+    if (head === undefined) return false
+    // A loop: a view of so few bytes costs more than copying them.
+    for (let at = 0; at < headLength; at++) head[at] = skb.head[at] ?? 0
+    const region = this.#regionOf(head)
+    const last = fragCount === 0 ? TX_END_OF_PACKET : 0
+    this.#ring.post(region, head.byteOffset, headLength, TX_CHECKSUM | last)
+    for (let at = 0; at < fragCount; at++) {
+      this.#ring.post(
+        this.#fragRegions[at] ?? -1,
+        this.#fragOffsets[at] ?? 0,
+        skb.lengths[at] ?? 0,
+        at + 1 === fragCount ? TX_END_OF_PACKET : 0,
+      )
+    }
+    const entry = (this.#oldest + this.#packets++) % this.#skbs.length
+    this.#skbs[entry] = skb
+    this.#pieces[entry] = pieces
+    this.#places[entry] = place
+    this.#ring.flush()
+    return true
+  }
+
+  /** Gives back what was sent. */
+  poll(): number {
+    this.#reap()
+    return 0
+  }
+
+  interrupt(): Promise<unknown> | undefined {
+    return this.#ring.interrupt()
+  }
+
+  /** Stops it: what was not sent is not sent any more, and all memory goes back. */
+  async close(): Promise<void> {
+    const failed = this.#failure !== undefined
+    this.#failure ??= closed()
+    try {
+      await this.#starting
+      if (!failed) await unlessGone(this.#options.nic.stopTxQueue(this.#options.queue))
+    } finally {
+      this.#freeOldest(this.#packets)
+      for (const page of this.#headerPages.splice(0)) this.#options.headerPool.put(page)
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error
+    this.#freeOldest(this.#packets)
+  }
+
+  #reap(): void {
+    this.#finished += this.#ring.reap()
+    let packets = 0
+    while (packets < this.#packets) {
+      const pieces = this.#pieces[(this.#oldest + packets) % this.#skbs.length] ?? 0
+      if (pieces > this.#finished) break
+      this.#finished -= pieces
+      packets++
+    }
+    this.#freeOldest(packets)
+  }
+
+  #freeOldest(packets: number): void {
+    for (let left = packets; left > 0; left--) {
+      const entry = this.#oldest
+      const skb = this.#skbs[entry]
+      this.#skbs[entry] = undefined
+      this.#freeHeads.push(this.#places[entry] ?? 0)
+      this.#oldest = (entry + 1) % this.#skbs.length
+      this.#packets--
+      // Last, since whoever waits for memory may send the next one at once.
+      skb?.free()
+    }
+  }
+
+  #locate(skb: Skb<Page>): void {
+    for (let at = 0; at < skb.fragCount; at++) {
+      const page = skb.frags[at]
+      if (page === undefined) continue
+      const bytes = skb.owner.bytes(page)
+      this.#fragRegions[at] = this.#regionOf(bytes)
+      this.#fragOffsets[at] = bytes.byteOffset + (skb.offsets[at] ?? 0)
+    }
+  }
+
+  #regionOf(bytes: Uint8Array): number {
+    const region = this.#options.regions.get(bytes.buffer)
+    if (region !== undefined) return region
+    throw new ArgumentTypeError(
+      'NETMEM_NOT_SHARED',
+      "The NIC does not reach this memory. Send pages of the driver's own pools.",
+    )
+  }
+
+  /** A place for linear bytes; −1 while there is none. */
+  #takePlace(): number {
+    if (this.#freeHeads.length === 0) this.#reap()
+    if (this.#freeHeads.length === 0) this.#addPage()
+    return this.#freeHeads.pop() ?? -1
+  }
+
+  #addPage(): void {
+    const { headerPool, headerBytes } = this.#options
+    const page = headerPool.destroyed ? undefined : headerPool.alloc()
+    if (page === undefined) return
+    this.#headerPages.push(page)
+    const bytes = headerPool.bytes(page)
+    for (let at = 0; at + headerBytes <= bytes.length; at += headerBytes) {
+      this.#freeHeads.push(this.#heads.length)
+      this.#heads.push(bytes.subarray(at, at + headerBytes))
+    }
+  }
+}
+
+export function closed(): DeviceError {
+  return new DeviceError('NETMEM_DEVICE_CLOSED', 'ENODEV', 'The driver is closed; open it again.')
+}

@@ -1,0 +1,208 @@
+/**
+ * Finds the flow of a packet. A hash table of numbers: open addressing, keys in one array, so that
+ * finding a flow makes no garbage and compares ten words. Its hash has a secret, since packets are
+ * made by others.
+ */
+
+import { checkInteger } from '../../../errors.ts'
+import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import type { AnySkb } from '../skb/skb.ts'
+import { flowHash, type HashSecret, randomSecret } from './flow-hash.ts'
+import { FlowKey, KEY_WORDS, sameWords } from './flow-key.ts'
+
+/** Slots per flow: the table is at most half full, so that few slots are looked at. */
+const SPARE = 2
+/** What a new table has room for; it grows. */
+const FIRST_FLOWS = 64
+
+/** What a table is asked and has no counter elsewhere for. */
+export interface FlowTableStats {
+  /** Packets of a flow. */
+  readonly matched: number
+  /** Packets with neither TCP nor UDP: ARP, fragments and so on. */
+  readonly otherPackets: number
+  /** Packets whose headers contradict themselves or are cut. */
+  readonly malformed: number
+  /** TCP and UDP packets in which the NIC has found a wrong checksum. */
+  readonly badChecksum: number
+  /** Packets of flows that there was no room for. */
+  readonly tableFull: number
+  /** Bytes of Ethernet padding and trailers that were cut off. */
+  readonly paddingBytes: number
+}
+
+/**
+ * Flows of `F`, at most `limit` of them: 1 to 2^24, 65536 by default.
+ * Throws NETMEM_OUT_OF_RANGE.
+ */
+export class FlowTable<F> {
+  /** Of the packet that {@link FlowTable.find} was asked last. */
+  readonly layout: FrameLayout = new FrameLayout()
+  /** Of the same packet, if it is TCP or UDP; overwritten by the next one. */
+  readonly key: FlowKey = new FlowKey()
+  readonly #limit: number
+  readonly #make: (key: FlowKey) => F
+  readonly #secret: HashSecret
+  #mask = 0
+  #keys = new Int32Array(0)
+  #hashes = new Int32Array(0)
+  #flows: (F | undefined)[] = []
+  #size = 0
+  #matched = 0
+  #otherPackets = 0
+  #malformed = 0
+  #badChecksum = 0
+  #tableFull = 0
+  #paddingBytes = 0
+
+  /**
+   * `make` makes the flow of a key that is not there yet; the key is its own, to keep. `secret` is
+   * for tests: random by default.
+   */
+  constructor(
+    make: (key: FlowKey) => F,
+    limit: number = 65536,
+    secret: HashSecret = randomSecret(),
+  ) {
+    this.#make = make
+    this.#secret = secret
+    this.#limit = checkInteger('limit', limit, 1, 2 ** 24)
+    this.#resize(SPARE * FIRST_FLOWS)
+  }
+
+  /** Flows in it. */
+  get size(): number {
+    return this.#size
+  }
+
+  /**
+   * The flow of a packet, made if it is new; `undefined` where it has none, counted by reason. Sets
+   * where its payload begins and cuts padding off. The skb remains the caller's. A packet with a
+   * wrong checksum has no flow, as in every receiver; its layout and key are there all the same.
+   */
+  demux(skb: AnySkb): F | undefined {
+    const { layout } = this
+    parseFrame(skb.head, 0, skb.headLength, layout, skb.headLength + skb.dataLength)
+    if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) {
+      if (layout.kind === FrameKind.malformed) this.#malformed++
+      else this.#otherPackets++
+      return undefined
+    }
+    skb.payloadOffset = layout.headerLength
+    const padding = skb.payloadLength - layout.payloadLength
+    if (padding > 0) this.#paddingBytes += skb.trimEnd(padding)
+    this.key.read(layout, skb.head)
+    if (skb.checksumBad) {
+      this.#badChecksum++
+      return undefined
+    }
+    this.#matched++
+    return this.findOrMake(this.key)
+  }
+
+  /** The flow of a key; `undefined` where there is none. */
+  find(key: FlowKey): F | undefined {
+    return this.#flows[this.#slot(key, this.#hashOf(key))]
+  }
+
+  /** The flow of a key, made if it is new; `undefined` where there is no room for another. */
+  findOrMake(key: FlowKey): F | undefined {
+    const hash = this.#hashOf(key)
+    const slot = this.#slot(key, hash)
+    if (this.#hashes[slot] !== 0) return this.#flows[slot]
+    return this.#add(key, hash)
+  }
+
+  /** Takes a flow out; returns it if it was there. */
+  remove(key: FlowKey): F | undefined {
+    let hole = this.#slot(key, this.#hashOf(key))
+    if (this.#hashes[hole] === 0) return undefined
+    const flow = this.#flows[hole]
+    this.#size--
+    // No tombstones: whoever stands behind the hole and may move into it does (Knuth, 6.4, R).
+    for (let at = (hole + 1) & this.#mask; this.#hashes[at] !== 0; at = (at + 1) & this.#mask) {
+      const home = (this.#hashes[at] ?? 0) & this.#mask
+      if (((at - home) & this.#mask) < ((at - hole) & this.#mask)) continue
+      this.#keys.copyWithin(hole * KEY_WORDS, at * KEY_WORDS, (at + 1) * KEY_WORDS)
+      this.#hashes[hole] = this.#hashes[at] ?? 0
+      this.#flows[hole] = this.#flows[at]
+      hole = at
+    }
+    this.#hashes[hole] = 0
+    this.#flows[hole] = undefined
+    return flow
+  }
+
+  /** All flows, in no particular order. */
+  *flows(): Generator<F, void, void> {
+    for (const [slot, flow] of this.#flows.entries()) {
+      if (this.#hashes[slot] !== 0 && flow !== undefined) yield flow
+    }
+  }
+
+  /** Its counters as they stand. */
+  stats(): FlowTableStats {
+    return {
+      matched: this.#matched,
+      otherPackets: this.#otherPackets,
+      malformed: this.#malformed,
+      badChecksum: this.#badChecksum,
+      tableFull: this.#tableFull,
+      paddingBytes: this.#paddingBytes,
+    }
+  }
+
+  /** Returns a hash that is not 0, which stands for a free slot. */
+  #hashOf(key: FlowKey): number {
+    return flowHash(key, this.#secret) || 1
+  }
+
+  /** The slot of a key, or the free one where it would go. */
+  #slot(key: FlowKey, hash: number): number {
+    let slot = hash & this.#mask
+    while (this.#hashes[slot] !== 0) {
+      if (this.#hashes[slot] === hash && sameWords(this.#keys, slot * KEY_WORDS, key.words)) break
+      slot = (slot + 1) & this.#mask
+    }
+    return slot
+  }
+
+  #add(key: FlowKey, hash: number): F | undefined {
+    if (this.#size === this.#limit) {
+      this.#tableFull++
+      return undefined
+    }
+    const flow = this.#make(key.copy())
+    if (SPARE * (this.#size + 1) > this.#mask + 1) this.#grow()
+    this.#size++
+    this.#put(this.#slot(key, hash), hash, key.words, flow)
+    return flow
+  }
+
+  #put(slot: number, hash: number, words: Int32Array, flow: F | undefined): void {
+    this.#hashes[slot] = hash
+    this.#keys.set(words, slot * KEY_WORDS)
+    this.#flows[slot] = flow
+  }
+
+  #grow(): void {
+    const hashes = this.#hashes
+    const keys = this.#keys
+    const flows = this.#flows
+    this.#resize(2 * hashes.length)
+    for (const [from, hash] of hashes.entries()) {
+      if (hash === 0) continue
+      let slot = hash & this.#mask
+      while (this.#hashes[slot] !== 0) slot = (slot + 1) & this.#mask
+      const words = keys.subarray(from * KEY_WORDS, (from + 1) * KEY_WORDS)
+      this.#put(slot, hash, words, flows[from])
+    }
+  }
+
+  #resize(slots: number): void {
+    this.#mask = slots - 1
+    this.#hashes = new Int32Array(slots)
+    this.#keys = new Int32Array(slots * KEY_WORDS)
+    this.#flows = new Array<F | undefined>(slots).fill(undefined)
+  }
+}

@@ -1,0 +1,356 @@
+/**
+ * One direction of a TCP connection, put in order by somebody who only watches (RFC 9293, 3.4): no
+ * acknowledgements are sent and no window is kept, so it takes what comes within bounds of its own.
+ * Of bytes that arrive twice the first copy counts. Urgent data stays in line.
+ */
+
+import { checkInteger } from '../../../errors.ts'
+import type { FrameLayout } from '../../../wire/frame-layout.ts'
+import type { AnySkb } from '../skb/skb.ts'
+import { OutOfOrderQueue } from './out-of-order-queue.ts'
+
+const FIN = 1
+const SYN = 2
+const RST = 4
+
+/** The largest window there is (RFC 7323, 2.3): what is further ahead is of another connection. */
+const MAX_WINDOW_BYTES = 2 ** 30
+
+/** `idle` until it knows where the stream begins; `finished` by FIN, once all before it is there; `reset` by a RST that is the next byte. */
+export type StreamState = 'idle' | 'open' | 'finished' | 'reset' | 'closed'
+
+/** How much waits for what is missing, at most. */
+export interface ReassemblerOptions {
+  /** Payload bytes that arrived out of order: 0 to 2^40, 4 MiB by default. */
+  readonly queueBytes?: number
+  /** The skbs they are in, each of which holds a page or more: 0 to 2^20, 1024 by default. */
+  readonly queueSkbs?: number
+  /**
+   * What gives way when that is too little: by default what has just come, as a retransmission
+   * will follow; with `skip` the gap, since none will where a capture missed a packet.
+   */
+  readonly whenFull?: 'drop' | 'skip'
+  /**
+   * Whether data that comes before the SYN waits for it, as far as the queue has room and until
+   * `start` is called: for captures, whose first segments may have overtaken each other. Off by
+   * default, when a stream begins with the first data seen.
+   */
+  readonly awaitSyn?: boolean
+}
+
+/** What became of what arrived. */
+export interface ReassemblerStats {
+  /** Payload bytes handed to the sink. */
+  readonly bytes: number
+  /** Skbs that came before their turn. */
+  readonly outOfOrder: number
+  /** Bytes that had arrived before: retransmitted or overlapping. */
+  readonly duplicateBytes: number
+  /** Skbs that the queue had no room for, and their bytes. */
+  readonly dropped: number
+  readonly droppedBytes: number
+  /** Skbs too far ahead to be of this stream. */
+  readonly outOfWindow: number
+  /** Bytes behind the stream's end. */
+  readonly afterEndBytes: number
+  /** Gaps given up, and their bytes. */
+  readonly gaps: number
+  readonly gapBytes: number
+}
+
+export class Reassembler {
+  readonly #sink: (skb: AnySkb) => void
+  readonly #queue: OutOfOrderQueue
+  readonly #skips: boolean
+  readonly #awaitsSyn: boolean
+  /** How far before the data that waits a SYN may lie: what is between them has to fit beside it. */
+  readonly #maxLateBytes: number
+  /** `idle` with data that waits for the SYN: `#next` is where the first of it was, and nothing is delivered. */
+  #holding = false
+  #state: StreamState = 'idle'
+  /** Bytes of the stream up to the next one: positions do not wrap around as sequence numbers do. */
+  #next = 0
+  /** Its sequence number, as signed 32-bit. */
+  #nextSeq = 0
+  /** The number that the SYN gave the first byte, if one was seen. */
+  #synSeq: number | undefined
+  #endAt = Number.POSITIVE_INFINITY
+  #endState: 'finished' | 'reset' = 'finished'
+  /** Position of the last reset that was not the next byte. No receiver takes it there (RFC 5961, 3.2). */
+  #resetAt = Number.NaN
+  #bytes = 0
+  #outOfOrder = 0
+  #duplicateBytes = 0
+  #outOfWindow = 0
+  #afterEndBytes = 0
+  #gaps = 0
+  #gapBytes = 0
+
+  /** `sink` gets the stream's skbs in order, and frees them; it may call `close`, and nothing else of this. */
+  constructor(sink: (skb: AnySkb) => void, options: ReassemblerOptions = {}) {
+    this.#sink = sink
+    const queueBytes = checkInteger('queueBytes', options.queueBytes ?? 4 * 1024 * 1024, 0, 2 ** 40)
+    this.#maxLateBytes = Math.min(queueBytes, MAX_WINDOW_BYTES)
+    this.#awaitsSyn = options.awaitSyn ?? false
+    this.#queue = new OutOfOrderQueue(
+      queueBytes,
+      checkInteger('queueSkbs', options.queueSkbs ?? 1024, 0, 2 ** 20),
+    )
+    this.#skips = options.whenFull === 'skip'
+  }
+
+  get state(): StreamState {
+    return this.#state
+  }
+
+  /** Payload bytes that wait for what is missing. */
+  get queuedBytes(): number {
+    return this.#queue.bytes
+  }
+
+  /** The skbs they are in. */
+  get queuedSkbs(): number {
+    return this.#queue.length
+  }
+
+  /** Takes over a segment: an skb, and what {@link FlowTable.demux} read of its headers. */
+  receive(skb: AnySkb, layout: FrameLayout): void {
+    const flags = layout.tcpFlags & (FIN | SYN | RST)
+    const bytes = skb.payloadLength
+    if (
+      flags === 0 &&
+      (layout.seq | 0) === this.#nextSeq &&
+      bytes > 0 &&
+      this.#queue.length === 0 &&
+      this.#next + bytes <= this.#endAt &&
+      this.#state === 'open'
+    ) {
+      this.#deliver(skb, bytes)
+      if (this.#next === this.#endAt) this.#end()
+      return
+    }
+    this.#receiveSlow(skb, layout, flags, bytes)
+  }
+
+  /** Whether a segment belongs to a later connection between the same ports: give it a reassembler of its own. */
+  startsAnew(layout: FrameLayout): boolean {
+    if ((layout.tcpFlags & SYN) === 0) return false
+    const seq = (layout.seq + 1) | 0
+    if (this.#state === 'idle') return this.#holding && !this.#maySettle(this.#positionOf(seq))
+    if (this.#synSeq === seq) return false
+    return this.#state !== 'open' || this.#synSeq !== undefined
+  }
+
+  /** Waits for the SYN no longer: the stream begins with the first of what has come. */
+  start(): void {
+    if (!this.#holding) return
+    this.#settle(this.#firstHeld)
+    if (this.#next === this.#endAt) this.#end()
+  }
+
+  /**
+   * Gives up what is missing and hands on all that waits: for the end of a capture. Each gap is
+   * counted, with its bytes. A reset that came early ends the stream if it has come to there.
+   */
+  flushGaps(): void {
+    this.start()
+    while (this.#queue.length > 0) this.#skipGap(this.#queue.firstStart)
+    if (this.#state === 'open' && this.#endAt !== Number.POSITIVE_INFINITY) {
+      this.#skipGap(this.#endAt)
+    }
+    this.#resetIfDue()
+    if (this.#next === this.#endAt) this.#end()
+  }
+
+  /** Frees what waits; everything that still comes is freed at once. */
+  close(): void {
+    this.#state = 'closed'
+    this.#holding = false
+    this.#queue.clear()
+  }
+
+  /** Its counters as they stand. */
+  stats(): ReassemblerStats {
+    return {
+      bytes: this.#bytes,
+      outOfOrder: this.#outOfOrder,
+      duplicateBytes: this.#duplicateBytes,
+      dropped: this.#queue.dropped,
+      droppedBytes: this.#queue.droppedBytes,
+      outOfWindow: this.#outOfWindow,
+      afterEndBytes: this.#afterEndBytes,
+      gaps: this.#gaps,
+      gapBytes: this.#gapBytes,
+    }
+  }
+
+  #receiveSlow(skb: AnySkb, layout: FrameLayout, flags: number, bytes: number): void {
+    // SYN takes the sequence number before the first byte.
+    const seq = (layout.seq + ((flags & SYN) === 0 ? 0 : 1)) | 0
+    if (this.#state === 'closed' || !this.#begin(seq, flags, bytes)) {
+      skb.free()
+      return
+    }
+    const position = this.#positionOf(seq)
+    const ahead = position - this.#next
+    if (ahead > MAX_WINDOW_BYTES || (this.#holding && ahead < -MAX_WINDOW_BYTES)) {
+      this.#outOfWindow++
+      skb.free()
+      return
+    }
+    if ((flags & RST) !== 0) {
+      // What comes with a reset is a message to people (RFC 9293, 3.5.3).
+      skb.free()
+      if (ahead === 0 && !this.#holding) this.#endsAt(position, 'reset')
+      else if (ahead > 0 || this.#holding) this.#resetAt = position
+    } else {
+      if ((flags & FIN) !== 0) this.#endsAt(position + bytes, 'finished')
+      this.#place(skb, position)
+    }
+    if (this.#next === this.#endAt) this.#end()
+  }
+
+  /** Whether the stream has begun, with this segment if not before: an acknowledgement alone may be a probe, one byte too low. */
+  #begin(seq: number, flags: number, bytes: number): boolean {
+    if (this.#state !== 'idle') return true
+    if (flags === 0 && bytes === 0) return false
+    if ((flags & SYN) !== 0) this.#synSeq = seq
+    if (this.#holding) {
+      if ((flags & SYN) !== 0) this.#settleAtSyn(this.#positionOf(seq))
+      return true
+    }
+    this.#nextSeq = seq
+    if (this.#awaitsSyn && (flags & SYN) === 0) this.#holding = true
+    else this.#state = 'open'
+    return true
+  }
+
+  #positionOf(seq: number): number {
+    return this.#next + ((seq - this.#nextSeq) | 0)
+  }
+
+  /** Where the first of what waits for the SYN is; a reset counts where nothing else waits. */
+  get #firstHeld(): number {
+    const first = Math.min(this.#queue.firstStart, this.#endAt)
+    return first === Number.POSITIVE_INFINITY ? this.#resetAt : first
+  }
+
+  /** Whether a SYN whose first byte is at `position` can be that of what waits. */
+  #maySettle(position: number): boolean {
+    const lateBytes = this.#firstHeld - position
+    return lateBytes >= 0 && lateBytes <= this.#maxLateBytes
+  }
+
+  /** A SYN too far before what waits is not its own. */
+  #settleAtSyn(position: number): void {
+    const isOwn = this.#maySettle(position)
+    this.#settle(isOwn ? position : Math.max(position, this.#firstHeld))
+  }
+
+  /** The stream begins at `position`, which may be before or behind what waits. */
+  #settle(position: number): void {
+    this.#holding = false
+    this.#state = 'open'
+    this.#nextSeq = (this.#nextSeq + (position - this.#next)) | 0
+    this.#next = position
+    // An end before the beginning was another stream's, as is what waits before it.
+    if (this.#endAt < position) this.#endAt = Number.POSITIVE_INFINITY
+    while (this.#queue.firstStart < position) {
+      const start = this.#queue.firstStart
+      const skb = this.#queue.shift()
+      if (skb !== undefined) this.#place(skb, start)
+    }
+    this.#drain()
+    this.#resetIfDue()
+  }
+
+  /** Trims a segment to what is missing of the stream and puts it where it belongs. */
+  #place(skb: AnySkb, position: number): void {
+    let start = position
+    const tooLong = start + skb.payloadLength - this.#endAt
+    if (tooLong > 0) this.#afterEndBytes += skb.trimEnd(tooLong)
+    if (this.#holding) {
+      if (skb.payloadLength === 0) {
+        skb.free()
+        return
+      }
+      if (this.#queue.hasRoom(skb.payloadLength)) {
+        this.#duplicateBytes += this.#queue.insert(skb, start)
+        return
+      }
+      this.#settle(Math.min(start, this.#queue.firstStart))
+    }
+    if (this.#skips) this.#makeRoom(start, skb.payloadLength)
+    while (skb.payloadLength > 0 && this.#state !== 'closed') {
+      if (start < this.#next) {
+        const known = skb.trimFront(this.#next - start)
+        this.#duplicateBytes += known
+        start += known
+        continue
+      }
+      if (start > this.#next) {
+        this.#outOfOrder++
+        this.#duplicateBytes += this.#queue.insert(skb, start)
+        return
+      }
+      const bytes = Math.min(skb.payloadLength, this.#queue.firstStart - start)
+      if (bytes === skb.payloadLength) {
+        this.#deliver(skb, bytes)
+        this.#drain()
+        return
+      }
+      // What waits came first: of this segment the bytes before it count, and those behind it.
+      this.#deliver(skb.splitFront(bytes), bytes)
+      this.#drain()
+      start += bytes
+    }
+    skb.free()
+  }
+
+  #makeRoom(start: number, bytes: number): void {
+    while (start > this.#next && !this.#queue.hasRoom(bytes)) {
+      this.#skipGap(Math.min(start, this.#queue.firstStart))
+    }
+  }
+
+  #skipGap(to: number): void {
+    this.#gaps++
+    this.#gapBytes += to - this.#next
+    this.#nextSeq = (this.#nextSeq + (to - this.#next)) | 0
+    this.#next = to
+    this.#drain()
+    if (this.#next === this.#endAt) this.#end()
+  }
+
+  #drain(): void {
+    while (this.#queue.firstStart === this.#next) {
+      const skb = this.#queue.shift()
+      if (skb === undefined) return
+      this.#deliver(skb, skb.payloadLength)
+    }
+  }
+
+  #deliver(skb: AnySkb, bytes: number): void {
+    this.#next += bytes
+    this.#nextSeq = (this.#nextSeq + bytes) | 0
+    this.#bytes += bytes
+    this.#sink(skb)
+  }
+
+  /** The stream ends there, unless it is known to end before. */
+  #endsAt(position: number, state: 'finished' | 'reset'): void {
+    if ((position < this.#next && !this.#holding) || position >= this.#endAt) return
+    this.#endAt = position
+    this.#endState = state
+    this.#afterEndBytes += this.#queue.cut(position)
+  }
+
+  /** Ends the stream where it has come to, if an early reset was for this place and nothing waits behind it. */
+  #resetIfDue(): void {
+    if (this.#next === this.#resetAt && this.#queue.length === 0) this.#endsAt(this.#next, 'reset')
+  }
+
+  #end(): void {
+    if (this.#state === 'open') this.#state = this.#endState
+  }
+}

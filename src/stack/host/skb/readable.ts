@@ -1,0 +1,158 @@
+/**
+ * What looks inside a packet: copy, pull and checksum. All of it takes `Skb<Page>`; an skb of
+ * net_iovs does not compile, and fails with NETMEM_UNREADABLE where nobody compiled.
+ */
+
+import { checkInteger } from '../../../errors.ts'
+import type { Page } from '../../../netmem.ts'
+import { DeviceError } from '../../device-error.ts'
+import { freedAlready, type Skb } from './skb.ts'
+
+/**
+ * Copies payload from its byte `offset` on into `target`; returns how many bytes there were to
+ * copy. Throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
+ */
+export function copyBits(skb: Skb<Page>, offset: number, target: Uint8Array): number {
+  checkReadable(skb)
+  checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER)
+  return copyPayload(skb, offset, target, 0, target.length)
+}
+
+/** @internal Copies at most `length` bytes of payload to byte `at` of `target`, which has room for them. */
+export function copyPayload(
+  skb: Skb<Page>,
+  offset: number,
+  target: Uint8Array,
+  at: number,
+  length: number,
+): number {
+  const { owner } = skb
+  const linear = skb.headLength - skb.payloadOffset
+  let skip = offset
+  let copied = 0
+  if (skip < linear) {
+    copied = Math.min(linear - skip, length)
+    const from = skb.payloadOffset + skip
+    target.set(skb.head.subarray(from, from + copied), at)
+    skip = 0
+  } else {
+    skip -= linear
+  }
+  for (let frag = 0; frag < skb.fragCount && copied < length; frag++) {
+    const bytes = (skb.lengths[frag] ?? 0) - skip
+    if (bytes <= 0) {
+      skip = -bytes
+      continue
+    }
+    const page = skb.frags[frag]
+    if (page === undefined) break
+    const take = Math.min(bytes, length - copied)
+    const from = (skb.offsets[frag] ?? 0) + skip
+    target.set(part(owner.bytes(page), from, take), at + copied)
+    copied += take
+    skip = 0
+  }
+  return copied
+}
+
+/** The part of each page that was copied last: a NIC writes to the same places again and again, and a view is the only garbage of a copy. */
+const parts = new WeakMap<Uint8Array, Uint8Array>()
+
+function part(page: Uint8Array, from: number, length: number): Uint8Array {
+  const known = parts.get(page)
+  if (
+    known !== undefined &&
+    known.byteOffset - page.byteOffset === from &&
+    known.length === length
+  ) {
+    return known
+  }
+  const made = page.subarray(from, from + length)
+  parts.set(page, made)
+  return made
+}
+
+/**
+ * Moves the first `bytes` bytes of the frags to the end of the linear bytes, as headers that landed
+ * in a page have to be before anybody parses them. False, and nothing changed, when there are fewer
+ * or the linear bytes have no room (Linux, __pskb_pull_tail).
+ * Throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
+ */
+export function pull(skb: Skb<Page>, bytes: number): boolean {
+  checkReadable(skb)
+  checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
+  if (bytes > skb.dataLength || skb.headLength + bytes > skb.head.length) return false
+  const linear = skb.headLength - skb.payloadOffset
+  copyPayload(skb, linear, skb.head, skb.headLength, bytes)
+  skb.headLength += bytes
+  skb.trimFrags(bytes)
+  return true
+}
+
+/**
+ * The one's complement sum of `length` bytes from the skb's byte `offset`, headers included, as
+ * RFC 1071 has it: of big-endian words, folded to 16 bits, not inverted; `initial` is a sum to go
+ * on from, such as the pseudo-header's. Of bytes that are not there, none are summed.
+ * Throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
+ */
+export function checksumOf(
+  skb: Skb<Page>,
+  offset: number,
+  length: number,
+  initial: number = 0,
+): number {
+  checkReadable(skb)
+  checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER)
+  checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER)
+  const { owner } = skb
+  const end = offset + length
+  let sum = initial
+  // Where this piece begins, in bytes of the skb; a piece at an odd place has its bytes the other way round.
+  let at = 0
+  for (let piece = -1; piece < skb.fragCount && at < end; piece++) {
+    const page = piece < 0 ? undefined : skb.frags[piece]
+    const bytes = page === undefined ? skb.head : owner.bytes(page)
+    const begin = piece < 0 ? 0 : (skb.offsets[piece] ?? 0)
+    const pieceLength = piece < 0 ? skb.headLength : (skb.lengths[piece] ?? 0)
+    const from = Math.max(offset - at, 0)
+    const to = Math.min(end - at, pieceLength)
+    if (from < to) sum = add(bytes, begin + from, to - from, (at + from - offset) & 1, sum)
+    at += pieceLength
+  }
+  return fold(sum)
+}
+
+function add(
+  bytes: Uint8Array,
+  begin: number,
+  length: number,
+  odd: number,
+  initial: number,
+): number {
+  let sum = initial
+  for (let at = 0; at < length; at++) {
+    const byte = bytes[begin + at] ?? 0
+    sum += ((at ^ odd) & 1) === 0 ? byte << 8 : byte
+  }
+  return sum
+}
+
+function fold(sum: number): number {
+  let folded = sum
+  while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x1_0000)
+  return folded
+}
+
+function checkReadable(skb: Skb<Page>): void {
+  if (skb.kind !== 'page') throw unreadable()
+  if (skb.freed) throw freedAlready()
+}
+
+/** @internal */
+export function unreadable(): DeviceError {
+  return new DeviceError(
+    'NETMEM_UNREADABLE',
+    'EFAULT',
+    'The payload is device memory: nobody reads it on this host. Ask for its kind, and receive it with MSG_SOCK_DEVMEM.',
+  )
+}

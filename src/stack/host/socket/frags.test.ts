@@ -1,0 +1,348 @@
+import assert from 'node:assert/strict'
+import { PerformanceObserver } from 'node:perf_hooks'
+import { test } from 'node:test'
+import { setImmediate as immediate } from 'node:timers/promises'
+import { ConnectionError } from '../../../errors.ts'
+import { createPool } from '../../../pool/create-pool.ts'
+import type { DeviceFrag, Frag } from '../../../pool/frag.ts'
+import { hostProvider } from '../../../providers/host.ts'
+import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
+import { until } from '../../../testing/waiting.test.helper.ts'
+import { SkbCache } from '../skb/skb.ts'
+import { iovSource, makings, pageSource, pattern } from '../skb/skbs.test.helper.ts'
+import { DevmemSocket } from './devmem-socket.ts'
+import { receiveFrags } from './frags.ts'
+import { MSG_SOCK_DEVMEM } from './messages.ts'
+import { TOKEN_BATCH } from './token-batch.ts'
+
+const code = (expected: string) => (error: unknown) =>
+  error instanceof Error && 'code' in error && error.code === expected
+
+const iovPiece = (netmem: number, length: number, offset = 0) => ({ netmem, offset, length })
+
+function deviceFrag(frag: Frag | undefined): DeviceFrag {
+  assert.ok(frag?.kind === 'net_iov')
+  return frag
+}
+
+for (const making of makings) {
+  test(`pages change hands uncopied, linear payload is copied: ${making} pools`, async () => {
+    const source = pageSource(64, making)
+    const socket = new DevmemSocket()
+    const skb = source.of(pattern(9000), 100)
+    const pages = skb.frags.slice(0, skb.fragCount)
+    socket.queue(skb)
+    socket.fin()
+    const frags: Frag[] = []
+    for await (const frag of receiveFrags(socket)) frags.push(frag)
+    assert.deepEqual(
+      frags.map(({ length }) => length),
+      [100, 4032, 4032, 836],
+    )
+    let at = 0
+    for (const [index, frag] of frags.entries()) {
+      assert.ok(frag.kind === 'page')
+      assert.deepEqual(frag.bytes, pattern(9000).subarray(at, at + frag.length))
+      at += frag.length
+      const page = pages[index - 1]
+      if (page !== undefined) assert.equal(frag.bytes.buffer, source.pool.bytes(page).buffer)
+    }
+    assert.equal(source.pool.out, 3)
+    for (const frag of frags) {
+      frag.release()
+      frag.release()
+      assert.throws(() => frag.kind === 'page' && frag.bytes, code('NETMEM_FRAG_RELEASED'))
+    }
+    assert.equal(source.pool.out, 0)
+    assert.equal(source.pool.ledger.copied().bytesOut, 0)
+    socket.close()
+    await end(source.pool)
+  })
+
+  test(`device memory is named by tokens, which come back in batches: ${making} pools`, async () => {
+    const source = iovSource(64, making)
+    const socket = new DevmemSocket()
+    const receiver = receiveFrags(socket)
+    socket.queue(source.skb([iovPiece(0, 100, 7), iovPiece(1, 200)], pattern(10)))
+    const linear = receiver.take()
+    assert.ok(linear?.kind === 'page')
+    assert.deepEqual(linear.bytes, pattern(10))
+    assertCode('NETMEM_NOT_SHARED', () => linear.kind === 'page' && linear.lend({ once: () => {} }))
+    linear.release()
+    const [first, second] = [deviceFrag(receiver.take()), deviceFrag(receiver.take())]
+    assert.equal(receiver.take(), undefined)
+    const named = source.netmem(0)
+    assert.deepEqual(
+      { ...first },
+      {
+        kind: 'net_iov',
+        binding: source.provider.binding,
+        offset: source.provider.offset(named.m) + 7,
+        length: 100,
+        token: 1,
+      },
+    )
+    source.pool.putFrag(named.m, named.keeper)
+    assert.equal(second.token, 2)
+    using _held = second
+    first.release()
+    first.release()
+    assert.equal(socket.stats().tokens, 2, 'it waits for more')
+    await immediate()
+    assert.equal(socket.stats().tokens, 1)
+    second.release()
+    receiver.flush()
+    assert.equal(source.pool.out, 0)
+    source.forget()
+    // As many as a batch has do not wait.
+    for (let count = 0; count < TOKEN_BATCH; count += 16) {
+      socket.queue(source.skb(Array.from({ length: 16 }, (_, at) => iovPiece(at, 1, count + at))))
+    }
+    source.forget()
+    const many = Array.from({ length: TOKEN_BATCH }, () => deviceFrag(receiver.take()))
+    for (const frag of many.slice(1).reverse()) frag.release()
+    assert.equal(socket.stats().tokens, TOKEN_BATCH)
+    many[0]?.release()
+    assert.equal(socket.stats().tokens, 0)
+    socket.close()
+    await end(source.pool)
+  })
+}
+
+test('a token that somebody else has freed is not freed for another frag', async () => {
+  const source = iovSource()
+  const socket = new DevmemSocket()
+  const receiver = receiveFrags(socket)
+  const next = (): DeviceFrag => {
+    source.forget()
+    socket.queue(source.skb([iovPiece(0, 10)]))
+    source.forget()
+    return deviceFrag(receiver.take())
+  }
+  const first = next()
+  socket.dontneed([{ start: first.token, count: 1 }])
+  const second = next()
+  assert.equal(second.token, first.token)
+  first.release()
+  receiver.flush()
+  assert.equal(socket.stats().tokens, 1)
+  // Freed while it waits in the batch, and minted anew.
+  second.release()
+  socket.dontneed([{ start: second.token, count: 1 }])
+  const third = next()
+  assert.equal(third.token, second.token)
+  receiver.flush()
+  assert.equal(socket.stats().tokens, 1)
+  third.release()
+  socket.close()
+  await immediate()
+  await end(source.pool)
+})
+
+test('it goes on where recvmsg stopped, and recvmsg where it stopped', async () => {
+  const pages = pageSource()
+  const iovs = iovSource()
+  const socket = new DevmemSocket()
+  const receiver = receiveFrags(socket)
+  socket.queue(pages.of(pattern(100), 20))
+  const read = (bytes: number): Uint8Array => {
+    const data = new Uint8Array(bytes)
+    const control = new Uint8Array(40)
+    const received = socket.recvmsg({ iov: [data], control, flags: MSG_SOCK_DEVMEM })
+    assert.equal(received.bytes, bytes)
+    return data
+  }
+  const take = (): Uint8Array => {
+    const frag = receiver.take()
+    assert.ok(frag?.kind === 'page')
+    const bytes = frag.bytes.slice()
+    frag.release()
+    return bytes
+  }
+  const parts = [read(5), take(), read(30), take()]
+  assert.deepEqual(
+    parts.map(({ length }) => length),
+    [5, 15, 30, 50],
+  )
+  assert.deepEqual(Buffer.concat(parts), Buffer.from(pattern(100)))
+  socket.queue(iovs.skb([iovPiece(0, 50), iovPiece(0, 10, 50)]))
+  read(20)
+  const frag = deviceFrag(receiver.take())
+  assert.deepEqual([frag.length, frag.token], [30, 2])
+  read(10)
+  assert.equal(socket.stats().tokens, 3)
+  frag.release()
+  socket.close()
+  iovs.forget()
+  assert.equal(iovs.pool.out, 0)
+  await immediate()
+  await end(pages.pool, iovs.pool)
+})
+
+test('the loop waits for data, ends with the stream, and fails with it', async () => {
+  const source = pageSource()
+  for (const [finish, expected] of [
+    [(socket: DevmemSocket) => socket.fin(), undefined],
+    [
+      (socket: DevmemSocket) =>
+        socket.reset(new ConnectionError('NETMEM_CONNECTION_RESET', 'The peer reset it.')),
+      'NETMEM_CONNECTION_RESET',
+    ],
+    [(socket: DevmemSocket) => socket.close(), 'NETMEM_CONNECTION_CLOSED'],
+  ] as const) {
+    const socket = new DevmemSocket()
+    const lengths: number[] = []
+    const loop = (async () => {
+      for await (const frag of receiveFrags(socket)) {
+        lengths.push(frag.length)
+        frag.release()
+      }
+    })()
+    for (const length of [1, 2, 3]) {
+      await immediate()
+      socket.queue(source.of(pattern(length)))
+      socket.queue(source.of(pattern(10 * length)))
+    }
+    await immediate()
+    finish(socket)
+    if (expected === undefined) await loop
+    else await assert.rejects(loop, code(expected))
+    assert.deepEqual(lengths, [1, 10, 2, 20, 3, 30])
+    socket.close()
+  }
+  await end(source.pool)
+})
+
+test('one call waits at a time; leaving the loop ends its wait and not the socket', async () => {
+  const source = pageSource()
+  const socket = new DevmemSocket()
+  const receiver = receiveFrags(socket)
+  const iterator = receiver[Symbol.asyncIterator]()
+  const waiting = iterator.next()
+  await assert.rejects(iterator.next(), code('NETMEM_BUSY'))
+  const other = receiver[Symbol.asyncIterator]()
+  await other.return?.()
+  assert.deepEqual(await iterator.return?.(), { done: true, value: undefined })
+  assert.deepEqual(await waiting, { done: true, value: undefined })
+  socket.queue(source.of(pattern(5)))
+  for await (const frag of receiver) {
+    frag.release()
+    break
+  }
+  assert.ok(!socket.closed)
+  socket.close()
+  await end(source.pool)
+})
+
+test('no token, or a foreign binding, fails the call and leaves the data', async () => {
+  const source = iovSource()
+  const socket = new DevmemSocket({ tokenLimit: 1 })
+  const receiver = receiveFrags(socket)
+  socket.queue(source.skb([iovPiece(0, 10), iovPiece(1, 20)]))
+  const first = deviceFrag(receiver.take())
+  assertCode('NETMEM_NO_TOKEN', () => receiver.take())
+  first.release()
+  receiver.flush()
+  assert.equal(deviceFrag(receiver.take()).length, 20)
+  socket.close()
+  const other = new DevmemSocket({ bindingId: 9 })
+  source.forget()
+  other.queue(source.skb([iovPiece(0, 10)]))
+  const iterator = receiveFrags(other)[Symbol.asyncIterator]()
+  await assert.rejects(iterator.next(), code('NETMEM_NO_DEVICE'))
+  other.close()
+  await end(source.pool)
+})
+
+/** Collections while `run` runs, after it has run for long enough to be compiled. */
+async function collectionsOf(run: () => Promise<void>): Promise<number> {
+  await run()
+  const collections: number[] = []
+  const observer = new PerformanceObserver((list) => {
+    for (const { startTime } of list.getEntries()) collections.push(startTime)
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  await run()
+  // Collections are told later, one after the other: all are known when this one is.
+  const ended = performance.now()
+  some(globalThis.gc)()
+  await until(() => (collections.at(-1) ?? 0) >= ended, 'the last collection is told')
+  observer.disconnect()
+  return collections.filter((at) => at < ended).length
+}
+
+test('for await makes little garbage beyond what the language does; recvmsg next to none', async () => {
+  const FRAG = 9000
+  const BATCH = 250
+  const BATCHES = Math.ceil(5e8 / FRAG / BATCH)
+  const pool = createPool(hostProvider({ pages: BATCH, pageSize: 16 * 1024 }))
+  const cache = SkbCache.ofPages(pool, 128)
+  const socket = new DevmemSocket()
+  const receiver = receiveFrags(socket)
+  const queueAll = (): void => {
+    for (let count = 0; count < BATCH; count++) {
+      const page = some(pool.alloc())
+      const skb = cache.take()
+      skb.addFrag(page, pool.takeKeeper(page), 0, FRAG)
+      socket.queue(skb)
+    }
+  }
+  // Half a GB, as the driver of a NIC brings it: so many packets at a time.
+  const ours = await collectionsOf(async () => {
+    for (let batch = 0; batch < BATCHES; batch++) {
+      queueAll()
+      let left = BATCH
+      for await (const frag of receiver) {
+        frag.release()
+        if (--left === 0) break
+      }
+    }
+  })
+  // As much of an async iterator that does nothing at all.
+  let given = 0
+  const nothing = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => Promise.resolve({ done: ++given % BATCH === 0, value: given }),
+    }),
+  }
+  const bare = await collectionsOf(async () => {
+    for (let batch = 0; batch < BATCHES; batch++) for await (const one of nothing) some(one)
+  })
+  const target = new Uint8Array(BATCH * FRAG)
+  const message = { iov: [target] }
+  const inside = await collectionsOf(async () => {
+    for (let batch = 0; batch < BATCHES; batch++) {
+      queueAll()
+      socket.recvmsg(message)
+    }
+  })
+  assert.ok(bare > 0)
+  // How large the young generation is, and so how many there are, is the engine's to decide each time.
+  assert.ok(
+    ours <= 2 * bare + 5,
+    `${ours} collections in half a GB, ${bare} in a loop over nothing`,
+  )
+  assert.ok(inside <= 2, `${inside} collections in half a GB through recvmsg`)
+  socket.close()
+  await end(pool)
+})
+
+test('packets that lie one behind the other in a page are one frag to a reader who is behind', async () => {
+  for (const source of [pageSource(), iovSource()]) {
+    const socket = new DevmemSocket()
+    const receiver = receiveFrags(socket)
+    for (const at of [0, 100, 200, 301]) socket.queue(source.skb([iovPiece(0, 100, at)]))
+    source.forget()
+    assert.equal(socket.received.length, 2)
+    const frags = [receiver.take(), receiver.take()]
+    assert.deepEqual(
+      frags.map((frag) => frag?.length),
+      [300, 100],
+    )
+    assert.equal(socket.readable, false)
+    for (const frag of frags) frag?.release()
+    receiver.flush()
+    socket.close()
+    await end(source.pool)
+  }
+})

@@ -1,0 +1,223 @@
+/**
+ * What a socket receives, as frags: the same that `netmem/net` gives, so that an application is
+ * written once. Pages change hands without a copy; device memory is named by a token.
+ */
+
+import { ConnectionError } from '../../../errors.ts'
+import type { NetIov, Page } from '../../../netmem.ts'
+import {
+  copiedFrag,
+  type DeviceFrag,
+  type Frag,
+  type FragOwner,
+  type HostFrag,
+  PageFrag,
+} from '../../../pool/frag.ts'
+import type { Binding } from '../../../pool/memory-provider.ts'
+import { unreadable } from '../skb/readable.ts'
+import type { AnySkb, Skb } from '../skb/skb.ts'
+import type { DevmemSocket } from './devmem-socket.ts'
+import { TokenBatch } from './token-batch.ts'
+
+/** The frags of a socket, in order. Leaving the loop does not close the socket. */
+export interface FragReceiver extends AsyncIterable<Frag> {
+  /**
+   * The next frag, without waiting; `undefined` while nothing is there, and at the end.
+   * Throws as {@link FragReceiver} rejects.
+   */
+  take(): Frag | undefined
+  /** Gives the tokens of released frags back now rather than in a batch. */
+  flush(): void
+}
+
+/**
+ * Receives a socket's data as frags, which the application releases: page frags without a copy,
+ * payload that landed with headers as copies, device memory by token. Tokens go back in batches of
+ * up to 64, and all of them when the socket is closed: a device frag's memory is not the
+ * application's after that. One loop at a time.
+ *
+ * Its promises reject with NETMEM_NO_DEVICE, NETMEM_NO_TOKEN, NETMEM_READABLE at payload in host
+ * memory where the socket is strict, NETMEM_CONNECTION_CLOSED, what the socket was reset with, and
+ * NETMEM_BUSY while another call waits; the first three leave the data in the queue.
+ */
+export function receiveFrags(socket: DevmemSocket): FragReceiver {
+  return new Receiver(socket)
+}
+
+interface Waiter {
+  readonly resolve: (result: IteratorResult<Frag, undefined>) => void
+  readonly reject: (reason: unknown) => void
+  readonly iterator: object
+}
+
+class Receiver implements FragReceiver {
+  readonly #socket: DevmemSocket
+  readonly #batch: TokenBatch
+  #waiter: Waiter | undefined
+  readonly #onReadable = (): void => this.#answer()
+
+  constructor(socket: DevmemSocket) {
+    this.#socket = socket
+    this.#batch = new TokenBatch(socket)
+  }
+
+  take(): Frag | undefined {
+    const { received } = this.#socket
+    const skb = received.first
+    if (skb === undefined) {
+      this.#socket.waits()
+      return undefined
+    }
+    const linear = !received.locate(skb)
+    if (!linear && skb.kind === 'net_iov') return this.#takeDevice(skb)
+    this.#socket.checkStrict()
+    return linear || skb.kind !== 'page' ? this.#takeLinear(skb) : this.#takePage(skb)
+  }
+
+  flush(): void {
+    this.#batch.flush()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Frag, undefined, void> {
+    const receiver = this
+    return {
+      // One promise a frag: this is the hot path of `for await`.
+      next() {
+        return receiver.#next(this)
+      },
+      return() {
+        receiver.#stop(this)
+        return Promise.resolve({ done: true, value: undefined })
+      },
+    }
+  }
+
+  #next(iterator: object): Promise<IteratorResult<Frag, undefined>> {
+    try {
+      if (this.#waiter !== undefined) throw busy()
+      const value = this.take()
+      if (value !== undefined) return Promise.resolve({ done: false, value })
+      if (!this.#socket.waits()) return Promise.resolve({ done: true, value: undefined })
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject, iterator }
+      this.#socket.notify(this.#onReadable)
+    })
+  }
+
+  #answer(): void {
+    const waiter = this.#waiter
+    if (waiter === undefined) return
+    this.#waiter = undefined
+    this.#next(waiter.iterator).then(waiter.resolve, waiter.reject)
+  }
+
+  #stop(iterator: object): void {
+    this.#batch.flush()
+    const waiter = this.#waiter
+    if (waiter?.iterator !== iterator) return
+    this.#waiter = undefined
+    waiter.resolve({ done: true, value: undefined })
+  }
+
+  #takeLinear(skb: AnySkb): HostFrag {
+    const { received } = this.#socket
+    const bytes = skb.head.subarray(skb.payloadOffset + received.consumed, skb.headLength)
+    const frag = copiedFrag(skb.kind === 'page' ? skb.owner : copyOwner(skb.owner), bytes)
+    this.#socket.readHost(bytes.length)
+    return frag
+  }
+
+  #takePage(skb: Skb<Page>): HostFrag {
+    const { fragAt, fragSkip } = this.#socket.received
+    const page = skb.frags[fragAt]
+    if (page === undefined) throw unreadable()
+    const offset = (skb.offsets[fragAt] ?? 0) + fragSkip
+    const length = (skb.lengths[fragAt] ?? 0) - fragSkip
+    const frag = new PageFrag(skb.owner, page, offset, length, skb.takeFrag(fragAt))
+    this.#socket.readHost(length)
+    return frag
+  }
+
+  #takeDevice(skb: Skb<NetIov>): DeviceFrag {
+    const socket = this.#socket
+    const places = socket.placesFor(skb)
+    const { fragAt, fragSkip } = socket.received
+    const iov = skb.frags[fragAt]
+    if (iov === undefined) throw unreadable()
+    const offset = places.offset(iov) + (skb.offsets[fragAt] ?? 0) + fragSkip
+    const length = (skb.lengths[fragAt] ?? 0) - fragSkip
+    const token = socket.mint(skb, length)
+    const serial = socket.tokens.serial(token)
+    return new TokenFrag(places.binding, offset, length, token, serial, this.#batch)
+  }
+}
+
+class TokenFrag implements DeviceFrag {
+  readonly kind = 'net_iov'
+  readonly binding: Binding
+  readonly offset: number
+  readonly length: number
+  readonly token: number
+  readonly #serial: number
+  #batch: TokenBatch | undefined
+
+  constructor(
+    binding: Binding,
+    offset: number,
+    length: number,
+    token: number,
+    serial: number,
+    batch: TokenBatch,
+  ) {
+    this.binding = binding
+    this.offset = offset
+    this.length = length
+    this.token = token
+    this.#serial = serial
+    this.#batch = batch
+  }
+
+  release(): void {
+    const batch = this.#batch
+    if (batch === undefined) return
+    this.#batch = undefined
+    batch.add(this.token, this.#serial)
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}
+
+/** What accounts for copies of bytes that landed beside net_iovs: their pool, which has no pages. */
+const copyOwners = new WeakMap<FragOwner<NetIov>, FragOwner<Page>>()
+
+function copyOwner(owner: FragOwner<NetIov>): FragOwner<Page> {
+  const known = copyOwners.get(owner)
+  if (known !== undefined) return known
+  const noPages = (): never => {
+    throw unreadable()
+  }
+  const made: FragOwner<Page> = {
+    pageSize: owner.pageSize,
+    ledger: owner.ledger,
+    lender: () => owner.lender(),
+    bytes: noPages,
+    ref: noPages,
+    takeKeeper: noPages,
+    putFrag: noPages,
+    lendFrag: noPages,
+  }
+  copyOwners.set(owner, made)
+  return made
+}
+
+function busy(): ConnectionError {
+  return new ConnectionError(
+    'NETMEM_BUSY',
+    'Another call waits for this socket; await it first, or let one loop receive.',
+  )
+}

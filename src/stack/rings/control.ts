@@ -1,0 +1,147 @@
+/**
+ * What the stack's thread asks of the device's: one request, one reply. Everything in it can be
+ * cloned, and nothing of device memory crosses but what `dmabuf-read` was asked for.
+ */
+
+import type { DmaSegment } from '../../providers/dma-address.ts'
+import type { LinkSpec, ReadFile } from '../device/link-kinds.ts'
+import type { ExportOptions } from '../device/memory/device-memory.ts'
+import type { LinkFrame } from '../link/link.ts'
+import type { DeviceFailure } from './device-failure.ts'
+import type { NicSettings } from './nic-port.ts'
+import type { NicFeatures, NicKnobs, NicStats, RxQueueConfig, SteeringRule } from './nic-types.ts'
+import type { RxRings } from './shared-rings.ts'
+import type { TxRing } from './shared-tx-rings.ts'
+
+/** A call with a request of `Request`, `kind` aside, and a reply of `Reply`. */
+interface Call<Request, Reply = undefined> {
+  readonly request: Request
+  readonly reply: Reply
+}
+
+interface OfNic {
+  readonly nic: number
+}
+
+/** Every call, by kind. Memories, dma-bufs, attachments, hashes and regions are called by number. */
+interface ControlCalls {
+  /** Answers as soon as the device is there. */
+  hello: Call<unknown>
+  'memory-create': Call<{ readonly bytes: number }, number>
+  'memory-free': Call<{ readonly memory: number }>
+  'dmabuf-export': Call<{ readonly memory: number } & ExportOptions, number>
+  'dmabuf-close': Call<{ readonly dmabuf: number }>
+  'dmabuf-attach': Call<
+    { readonly dmabuf: number } & OfNic,
+    { readonly attachment: number; readonly segments: readonly DmaSegment[] }
+  >
+  'dmabuf-detach': Call<{ readonly attachment: number }>
+  'dmabuf-read': Call<
+    { readonly dmabuf: number; readonly offset: number; readonly bytes: number },
+    Uint8Array
+  >
+  'dmabuf-write': Call<{
+    readonly dmabuf: number
+    readonly offset: number
+    readonly data: Uint8Array
+  }>
+  'hash-open': Call<unknown, number>
+  /** `ranges` has an offset and a length by turns. */
+  'hash-update': Call<{
+    readonly hash: number
+    readonly dmabuf: number
+    readonly ranges: Float64Array
+  }>
+  'hash-bytes': Call<{ readonly hash: number; readonly data: Uint8Array }>
+  'hash-digest': Call<{ readonly hash: number }, string>
+  'hash-close': Call<{ readonly hash: number }>
+  'host-map': Call<{ readonly memory: SharedArrayBuffer }, number>
+  'host-unmap': Call<{ readonly region: number }>
+  /** The stack chooses the number, so that it can listen to the NIC before there is one. Answers what the NIC can do. */
+  'nic-create': Call<
+    OfNic & {
+      readonly queues: number
+      readonly link: LinkSpec
+      readonly settings: NicSettings
+      readonly up: boolean
+      /** One word: transmitted frames that the stack has taken. */
+      readonly taken: SharedArrayBuffer
+    },
+    NicFeatures
+  >
+  'nic-close': Call<OfNic>
+  'nic-link': Call<OfNic & { readonly up: boolean }>
+  'nic-start-queue': Call<
+    OfNic & { readonly queue: number; readonly rings: RxRings; readonly config: RxQueueConfig }
+  >
+  'nic-stop-queue': Call<OfNic & { readonly queue: number }>
+  'nic-start-tx-queue': Call<OfNic & { readonly queue: number; readonly ring: TxRing }>
+  'nic-stop-tx-queue': Call<OfNic & { readonly queue: number }>
+  'nic-add-rule': Call<OfNic & { readonly rule: SteeringRule }, number>
+  'nic-remove-rule': Call<OfNic & { readonly rule: number }>
+  /** Sets the table if there is one; answers what it is then. */
+  'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>
+  'nic-stats': Call<OfNic, NicStats>
+  'nic-knob': Call<OfNic & { readonly knobs: NicKnobs }>
+  /** Answers how many of the frames there was room for. */
+  'nic-inject': Call<
+    OfNic & {
+      readonly frames: readonly Uint8Array[]
+      readonly atNs?: number
+      readonly checksum: LinkFrame['checksum']
+    },
+    number
+  >
+  /** Receives what is due by `untilNs`, at most `frames` frames; answers how many. */
+  run: Call<{ readonly untilNs: number; readonly frames?: number }, number>
+  close: Call<unknown>
+}
+
+export type ControlKind = keyof ControlCalls
+
+/** A request: a union by `kind`. */
+export type ControlRequest<K extends ControlKind = ControlKind> = {
+  readonly [P in K]: { readonly kind: P } & ControlCalls[P]['request']
+}[K]
+
+/** What a request of kind `K` is answered with. */
+export type ControlReply<K extends ControlKind = ControlKind> = ControlCalls[K]['reply']
+
+/** What handles a request of each kind. */
+export type ControlHandlers<K extends ControlKind = ControlKind> = {
+  readonly [P in K]: (request: ControlRequest<P>) => ControlReply<P>
+}
+
+/** A request on its way to the device. */
+export interface ControlMessage<K extends ControlKind = ControlKind> {
+  readonly id: number
+  readonly request: ControlRequest<K>
+}
+
+/** What happens at a NIC without being asked for. */
+export type NicEvent =
+  | { readonly kind: 'transmitted'; readonly nic: number; readonly frames: readonly Uint8Array[] }
+  /** No frame will arrive any more: the link has ended, or it or its NIC has failed. */
+  | {
+      readonly kind: 'ended'
+      readonly nic: number
+      readonly failure?: DeviceFailure
+      /** How the link's file was read, where it has one. */
+      readonly file?: ReadFile
+    }
+
+/** What the device's thread says. */
+export type DeviceMessage =
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: ControlReply }
+  | { readonly kind: 'failure'; readonly id: number; readonly failure: DeviceFailure }
+  | NicEvent
+  /** It ends because of this, after its last word. */
+  | { readonly kind: 'died'; readonly failure: DeviceFailure }
+
+/** What the device's thread is started with. */
+export interface DeviceThreadData {
+  /** Rung after every request, and by every driver. */
+  readonly doorbell: SharedArrayBuffer
+  /** Whether its clock goes on by `run` alone. */
+  readonly stepped: boolean
+}

@@ -1,0 +1,109 @@
+/**
+ * Memory that frames lie in, with the one thing that has to be done to all of their bytes: the
+ * Internet checksum (RFC 1071), in WebAssembly with SIMD where the engine has it.
+ */
+
+import { ArgumentRangeError, checkInteger } from '../errors.ts'
+import { makeChecksumInstance } from './checksum-module.ts'
+
+export interface FrameMemory {
+  /** All of it: the same view always. */
+  readonly bytes: Uint8Array
+  /**
+   * The one's complement sum of `length` bytes from `offset`, folded to 16 bits and not inverted, as
+   * of big-endian words; a last odd byte is padded with zero. `initial`, 0 to 2^32 − 1, is a sum to
+   * go on from. 0 only when all of it is 0. Throws NETMEM_OUT_OF_RANGE outside the memory.
+   */
+  sum(offset: number, length: number, initial?: number): number
+  /**
+   * A view of a part of it, kept for the next call for the same part: makes no garbage where frames
+   * lie in the same places again and again. Throws NETMEM_OUT_OF_RANGE outside the memory.
+   */
+  view(offset: number, length: number): Uint8Array
+}
+
+type Sum = (offset: number, length: number, initial: number) => number
+
+/** More of it WebAssembly can address, but not with the small integers of the engine. */
+const MAX_BYTES = 2 ** 31
+/** Views kept: a power of two. */
+const VIEWS = 4096
+/** As many words as add up to less than 2^31, so that the engine adds integers. */
+const WORDS_AT_ONCE = 32_768
+
+/** Memory of its own for frames: `bytes` bytes, 1 to 2^31, all 0. Throws NETMEM_OUT_OF_RANGE. */
+export function makeFrameMemory(bytes: number): FrameMemory {
+  return makeSimdFrameMemory(bytes) ?? makePlainFrameMemory(bytes)
+}
+
+/** @internal As {@link makeFrameMemory} where there is WebAssembly with SIMD, else `undefined`. */
+export function makeSimdFrameMemory(bytes: number): FrameMemory | undefined {
+  checkInteger('bytes', bytes, 1, MAX_BYTES)
+  const instance = makeChecksumInstance(bytes)
+  if (instance === undefined) return undefined
+  return new SummedMemory(new Uint8Array(instance.buffer, 0, bytes), instance.sum)
+}
+
+/** @internal As {@link makeFrameMemory}, in plain JavaScript. */
+export function makePlainFrameMemory(bytes: number): FrameMemory {
+  checkInteger('bytes', bytes, 1, MAX_BYTES)
+  const memory = new Uint8Array(bytes)
+  return new SummedMemory(memory, (offset, length, initial) =>
+    plainSum(memory, offset, length, initial),
+  )
+}
+
+class SummedMemory implements FrameMemory {
+  readonly bytes: Uint8Array
+  readonly #length: number
+  readonly #sum: Sum
+  readonly #views = new Array<Uint8Array | undefined>(VIEWS).fill(undefined)
+
+  constructor(bytes: Uint8Array, sum: Sum) {
+    this.bytes = bytes
+    this.#length = bytes.length
+    this.#sum = sum
+  }
+
+  sum(offset: number, length: number, initial = 0): number {
+    // Written so that NaN is outside.
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length))
+      this.#outside(offset, length)
+    return this.#sum(offset, length, initial)
+  }
+
+  view(offset: number, length: number): Uint8Array {
+    const slot = (offset ^ (offset >>> 12)) & (VIEWS - 1)
+    const kept = this.#views[slot]
+    if (kept !== undefined && kept.byteOffset === offset && kept.length === length) return kept
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length))
+      this.#outside(offset, length)
+    const view = this.bytes.subarray(offset, offset + length)
+    this.#views[slot] = view
+    return view
+  }
+
+  #outside(offset: number, length: number): never {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `${length} bytes at ${offset} are not all inside this memory of ${this.#length} bytes.`,
+    )
+  }
+}
+
+function plainSum(bytes: Uint8Array, offset: number, length: number, initial: number): number {
+  const end = offset + length
+  const even = end - (length & 1)
+  let total = initial
+  let at = offset
+  while (at < even) {
+    const stop = Math.min(at + 2 * WORDS_AT_ONCE, even)
+    let sum = 0
+    for (; at < stop; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+    total += sum
+  }
+  if (even < end) total += (bytes[even] ?? 0) << 8
+  // 2 GiB make less than 2^47.
+  while (total > 0xffff) total = (total % 0x1_0000) + Math.floor(total / 0x1_0000)
+  return total
+}
