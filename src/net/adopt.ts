@@ -14,7 +14,7 @@ import {
   copies,
   makeDriver,
 } from './connection-options.ts'
-import { feed, takeOver } from './posted-reads.ts'
+import { feed, takeOver } from './driver/posted-reads.ts'
 import { tlsInfo } from './tls-info.ts'
 
 /** How a socket is adopted. */

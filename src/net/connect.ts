@@ -14,8 +14,8 @@ import {
   MAX_TIMER_MS,
   makeDriver,
 } from './connection-options.ts'
+import { dial, type PostedReads } from './driver/posted-reads.ts'
 import { Deadline, patiently } from './patience.ts'
-import { dial, type PostedReads } from './posted-reads.ts'
 import { tlsInfo } from './tls-info.ts'
 
 /** Where a connection goes, and how. */

@@ -5,9 +5,9 @@ import type { Page } from '../netmem.ts'
 import { RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { checkOptionalBoolean, checkSignal, invalid } from './arguments.ts'
-import type { LowWater } from './low-water.ts'
-import { canPost } from './posted-reads.ts'
-import { SocketDriver } from './socket-driver.ts'
+import type { LowWater } from './driver/low-water.ts'
+import { canPost } from './driver/posted-reads.ts'
+import { SocketDriver } from './driver/socket-driver.ts'
 
 /** Options of every connection. */
 export interface ConnectionOptions {

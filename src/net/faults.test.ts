@@ -29,7 +29,7 @@ import {
   withEnds,
 } from './harness.test.helper.ts'
 import { listen } from './listen.ts'
-import { receiveInto } from './receive-into.ts'
+import { receiveInto } from './receivers/receive-into.ts'
 import { type SendJob, startOf } from './sender.test.worker.ts'
 
 for (const reads of ['posted', 'data'] as const) {

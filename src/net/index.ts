@@ -2,9 +2,8 @@
 /**
  * Kernel sockets into pages: TCP, Unix domain sockets, TLS.
  *
- * Read on: `connection.ts` (what an application has), `socket-driver.ts` (what posts memory),
- * `posted-reads.ts` (how Node.js is made to read into it), `page-supply.ts` (who gets pages when
- * there are few).
+ * Read on: `connection.ts` (the connection that an application has), `driver/` (posts memory to the
+ * socket), `receivers/` (take the bytes that arrive).
  *
  * @module
  */
@@ -18,11 +17,11 @@ export type {
   ReceiveOptions,
 } from './connection.ts'
 export type { ConnectionOptions } from './connection-options.ts'
+export type { LowWater } from './driver/low-water.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
-export type { LowWater } from './low-water.ts'
-export { type PipeOptions, pipeTo } from './pipe.ts'
-export { receiveBody } from './receive-body.ts'
-export { type ReceiveIntoOptions, receiveInto } from './receive-into.ts'
-export type { ByteDestination } from './sink.ts'
-export { type Framing, type Message, split } from './split.ts'
+export { type PipeOptions, pipeTo } from './receivers/pipe.ts'
+export { receiveBody } from './receivers/receive-body.ts'
+export { type ReceiveIntoOptions, receiveInto } from './receivers/receive-into.ts'
+export type { ByteDestination } from './receivers/sink.ts'
+export { type Framing, type Message, split } from './receivers/split.ts'
 export type { TlsInfo } from './tls-info.ts'

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { some } from '../testing/pools.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
 import { pattern, rejection, same, send, until, ways, withEnds } from './harness.test.helper.ts'
-import { receiveInto } from './receive-into.ts'
+import { receiveInto } from './receivers/receive-into.ts'
 
 // Closing with something unread makes the kernel send a reset and drop what it has not transmitted.
 for (const way of ways(['tcp4', 'unix', 'tls'])) {

@@ -10,7 +10,7 @@ import { some } from '../testing/pools.test.helper.ts'
 import type { Connection } from './connection.ts'
 import { endAll, type Reads, same } from './harness.test.helper.ts'
 import { listen } from './listen.ts'
-import { receiveInto } from './receive-into.ts'
+import { receiveInto } from './receivers/receive-into.ts'
 import { type SendJob, startOf } from './sender.test.worker.ts'
 
 interface Load {

@@ -8,7 +8,7 @@ import {
   type Page,
   sharedProvider,
 } from '../../index.ts'
-import { canPost } from '../../net/posted-reads.ts'
+import { canPost } from '../../net/driver/posted-reads.ts'
 import { describeError } from '../exit.ts'
 import { Feature, type Finding, finder } from './finding.ts'
 

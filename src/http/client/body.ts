@@ -1,7 +1,7 @@
 /** A response's body on its way: as bytes into memory, or frag by frag. */
 
 import { ConnectionError, isNetmemError } from '../../errors.ts'
-import { goneMeanwhile } from '../../net/destination.ts'
+import { goneMeanwhile } from '../../net/receivers/destination.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { ChunkedFraming } from './chunked.ts'
 import type { Framing } from './framing.ts'

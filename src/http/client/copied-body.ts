@@ -1,8 +1,8 @@
 /** A body of chunks that come in memory of other libraries, and are copied out of it. */
 
 import { ConnectionError } from '../../errors.ts'
-import { ChunkFrags } from '../../net/chunk-frags.ts'
 import { unlessAborted } from '../../net/interruption.ts'
+import { ChunkFrags } from '../../net/receivers/chunk-frags.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'

@@ -1,9 +1,9 @@
 /** One request and the head of its response, over a connection that rested or a new one. */
 
 import { ConnectionError, isNetmemError } from '../../errors.ts'
+import { PageSupply } from '../../net/driver/page-supply.ts'
+import type { Viewer } from '../../net/driver/socket-driver.ts'
 import { connect } from '../../net/index.ts'
-import { PageSupply } from '../../net/page-supply.ts'
-import type { Viewer } from '../../net/socket-driver.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'

@@ -3,9 +3,9 @@
  * and the rest is read by the socket where it belongs.
  */
 
+import type { Viewer } from '../../net/driver/socket-driver.ts'
 import type { Connection } from '../../net/index.ts'
 import { receiveInto } from '../../net/index.ts'
-import type { Viewer } from '../../net/socket-driver.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { StallWatch } from './stall-watch.ts'
 

@@ -1,7 +1,7 @@
 /** A body into memory of the caller's. */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
-import { destinationView, goneMeanwhile } from '../../net/destination.ts'
+import { destinationView, goneMeanwhile } from '../../net/receivers/destination.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { Abortion } from '../client/abortion.ts'

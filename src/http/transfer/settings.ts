@@ -8,7 +8,7 @@ import {
   checkSignal,
   invalid,
 } from '../../net/arguments.ts'
-import type { LowWater } from '../../net/low-water.ts'
+import type { LowWater } from '../../net/driver/low-water.ts'
 import type { Page } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'

@@ -1,0 +1,264 @@
+/**
+ * The pages of one pool as its connections take them: partly filled ones first, and in turn when
+ * there are fewer pages than connections that want one.
+ */
+
+import type { Page } from '../../netmem.ts'
+import { RX_COPYBREAK } from '../../pool/frag.ts'
+import { COPY_OVERHEAD, type FragAccount } from '../../pool/frag-account.ts'
+import type { Keeper } from '../../pool/frag-ledger.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import { COPY_ALIGNMENT } from '../../providers/aligned-memory.ts'
+import { DryWatch } from './dry-watch.ts'
+
+/** A page that a connection fills from `offset` on; whoever has it owns one reference of the page. */
+export interface Filling {
+  readonly page: Page
+  readonly keeper: Keeper
+  readonly offset: number
+}
+
+/** A connection as its page supply knows it. */
+export interface Taker {
+  /** False if the process may end while it waits for memory. */
+  readonly referenced: boolean
+  /** Bytes that its frags hold. */
+  readonly account: FragAccount
+  /** There may be a page again: read on. */
+  memoryBack(): void
+  /** Copies may be made again: read on. */
+  copyRoomBack(): void
+  /** Called every few milliseconds while watched; false ends the watch. */
+  stillReading(): boolean
+}
+
+/** A round of the event loop would do, but asking for one keeps the loop from sleeping between reads. */
+const LOOK_MS = 5
+
+/** Bytes that a connection may hold and still read, while it or another one waits for a page. */
+const HELD_WHILE_DRY = 64 * 1024
+/** Bytes that the next read may need if it is copied. */
+const ONE_COPY = RX_COPYBREAK + COPY_OVERHEAD
+
+export class PageSupply {
+  readonly #pool: PagePool<Page>
+  /**
+   * The page that a read left partly empty, if its frags still hold it: not with a reference of
+   * its own, so that an idle pool has nothing out. `uses` tells whether it is still that use.
+   */
+  #rest: (Filling & { readonly uses: number }) | undefined
+  #waiting: Taker[] = []
+  /** Woken, and not yet back for their page. */
+  readonly #turns = new Set<Taker>()
+  #pumping = false
+  #returns = 0
+  readonly #dryWatch: DryWatch
+  /** Those that may not read because there are too many copies. */
+  readonly #copyWaiters = new Set<Taker>()
+  readonly #watched = new Set<Taker>()
+  #looking = false
+
+  static readonly #supplies = new WeakMap<PagePool<Page>, PageSupply>()
+
+  static of(pool: PagePool<Page>): PageSupply {
+    let supply = PageSupply.#supplies.get(pool)
+    if (supply === undefined) {
+      supply = new PageSupply(pool)
+      PageSupply.#supplies.set(pool, supply)
+    }
+    return supply
+  }
+
+  private constructor(pool: PagePool<Page>) {
+    this.#pool = pool
+    this.#dryWatch = new DryWatch(pool)
+  }
+
+  /** A page with room for `room` bytes, one reference of which is the caller's; `undefined` where others wait for memory. */
+  takeFree(room: number): Filling | undefined {
+    return this.#takeRest(room) ?? (this.#hasFree ? this.#fresh() : undefined)
+  }
+
+  /** True if a page is there that no connection waits for. Pages reserved for woken connections are not free. */
+  get #hasFree(): boolean {
+    return this.#waiting.length === 0 && this.#pool.available > this.#turns.size
+  }
+
+  /** True if a read that fits a small buffer may be copied rather than put into a page. */
+  get mayCopy(): boolean {
+    return this.#pool.ledger.copyRoom >= ONE_COPY
+  }
+
+  /**
+   * True if `taker` may read into its small buffer, of which a frag has to be made. A connection
+   * that holds nothing always may, whatever the others hold. Otherwise there has to be room for a
+   * copy, within the connection's budget while connections wait for pages, or a page.
+   * `dry` says that it waits for one itself.
+   */
+  mayRead(taker: Taker, dry: boolean): boolean {
+    const { held } = taker.account
+    if (held === 0) return true
+    const { mayCopy } = this
+    const inBudget = held + RX_COPYBREAK <= HELD_WHILE_DRY || (!dry && this.#waiting.length === 0)
+    if (mayCopy && inBudget) return true
+    if (this.#turns.has(taker) || (!dry && this.#hasFree)) return true
+    if (!mayCopy) {
+      this.#copyWaiters.add(taker)
+      this.#pool.ledger.onCopyDropped = this.#copyDropped
+    }
+    return false
+  }
+
+  /** Adds a taker that may not read to the queue for memory. */
+  wait(taker: Taker): void {
+    this.#waiting.push(taker)
+    this.#queueChanged()
+    if (!this.#pumping) this.#listen()
+  }
+
+  /** As {@link takeFree}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
+  take(taker: Taker, room: number): Filling | undefined {
+    const itsTurn = this.#turns.delete(taker)
+    const filling = itsTurn ? (this.#takeRest(room) ?? this.#fresh()) : this.takeFree(room)
+    if (filling !== undefined) return filling
+    // Whoever had its turn and found nothing comes first the next time.
+    if (itsTurn) this.#waiting.unshift(taker)
+    else this.#waiting.push(taker)
+    this.#queueChanged()
+    if (!this.#pumping) this.#listen()
+    return undefined
+  }
+
+  /** {@link Taker.referenced} of a connection has changed. */
+  referenceChanged(): void {
+    this.#queueChanged()
+  }
+
+  /** Leaves the rest of a page to the next read. The reference is the caller's to pass on or put. */
+  leave(page: Page, keeper: Keeper, offset: number): void {
+    this.#rest = { page, keeper, offset: aligned(offset), uses: keeper.uses }
+  }
+
+  /** Connections that wait for memory. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Does not want memory any more. */
+  leaveQueue(taker: Taker): void {
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)
+    this.#turns.delete(taker)
+    this.#watched.delete(taker)
+    this.#copyWaiters.delete(taker)
+    this.#queueChanged()
+  }
+
+  /** Goes up when memory comes back that connections wait for. */
+  get returns(): number {
+    return this.#returns
+  }
+
+  /** Asks `taker.stillReading()` every few milliseconds until it says no. */
+  watch(taker: Taker): void {
+    this.#watched.add(taker)
+    if (this.#looking) return
+    this.#looking = true
+    setTimeout(() => this.#lookRound(), LOOK_MS).unref()
+  }
+
+  #lookRound(): void {
+    for (const taker of this.#watched) {
+      if (!taker.stillReading()) this.#watched.delete(taker)
+    }
+    this.#looking = this.#watched.size > 0
+    if (this.#looking) setTimeout(() => this.#lookRound(), LOOK_MS).unref()
+  }
+
+  #takeRest(room: number): Filling | undefined {
+    const rest = this.#rest
+    if (rest === undefined || this.#pool.pageSize - rest.offset < room) return undefined
+    this.#rest = undefined
+    if (rest.keeper.uses !== rest.uses || !rest.keeper.record.out) return undefined
+    this.#pool.ref(rest.page)
+    return rest
+  }
+
+  #fresh(): Filling | undefined {
+    if (this.#pool.destroyed) return undefined
+    const page = this.#pool.alloc()
+    return page === undefined ? undefined : { page, keeper: this.#pool.takeKeeper(page), offset: 0 }
+  }
+
+  /** Wakes as many as may make a copy now: each asks again after one. */
+  readonly #copyDropped = (): void => {
+    this.#returns++
+    this.#dryWatch.cameBack()
+    let room = this.#pool.ledger.copyRoom
+    for (const taker of this.#copyWaiters) {
+      room -= ONE_COPY
+      if (room < 0) return
+      this.#copyWaiters.delete(taker)
+      taker.copyRoomBack()
+    }
+    if (this.#copyWaiters.size === 0) this.#pool.ledger.onCopyDropped = undefined
+  }
+
+  #queueChanged(): void {
+    const waiting = this.#waiting
+    this.#dryWatch.update(
+      waiting.length,
+      waiting.some(({ referenced }) => referenced),
+    )
+  }
+
+  #listen(): void {
+    this.#pumping = true
+    this.#pool.notify(() => this.#pump())
+  }
+
+  /** The next takers: those that hold no more than their share first, the longest waiting before the others. */
+  #dequeue(count: number): readonly Taker[] {
+    const waiting = this.#waiting
+    const { capacity, pageSize } = this.#pool
+    const share = Math.max(HELD_WHILE_DRY, (capacity * pageSize) / waiting.length)
+    const next = new Set<Taker>()
+    for (const mostHeld of [share, Infinity]) {
+      for (const taker of waiting) {
+        if (next.size >= count) break
+        if (taker.account.held <= mostHeld) next.add(taker)
+      }
+    }
+    this.#waiting = waiting.filter((taker) => !next.has(taker))
+    return [...next]
+  }
+
+  /**
+   * Wakes as many as there are pages, the longest waiting first. A woken connection may turn out to
+   * have nothing to read: after two rounds of the event loop, when each has been read, whoever has
+   * not come leaves its page to the next.
+   */
+  #pump(): void {
+    this.#returns++
+    this.#dryWatch.cameBack()
+    const unclaimed = Math.max(0, this.#pool.available - this.#turns.size)
+    const takers = this.#dequeue(this.#pool.destroyed ? Infinity : unclaimed)
+    for (const taker of takers) {
+      this.#turns.add(taker)
+      taker.memoryBack()
+    }
+    this.#queueChanged()
+    setImmediate(() =>
+      setImmediate(() => {
+        for (const taker of takers) this.#turns.delete(taker)
+      }),
+    )
+    if (this.#waiting.length === 0) this.#pumping = false
+    else if (this.#pool.available > 0) setImmediate(() => this.#pump())
+    else this.#listen()
+  }
+}
+
+/** Where in a page the next payload goes, so that the kernel copies to it at full speed. */
+export function aligned(offset: number): number {
+  return Math.ceil(offset / COPY_ALIGNMENT) * COPY_ALIGNMENT
+}

@@ -1,0 +1,27 @@
+/**
+ * The buffers that connections have posted while they hold no page: 16 KiB each, cut from aligned
+ * memory of 1 MiB, and used again when their connection is closed.
+ */
+
+import { RX_COPYBREAK } from '../../pool/frag.ts'
+import { alignedBuffer } from '../../providers/aligned-memory.ts'
+
+const BUFFERS_AT_ONCE = 64
+
+const free: Uint8Array[] = []
+
+/** A buffer of RX_COPYBREAK bytes, whoever had it before. */
+export function takeSmallBuffer(): Uint8Array {
+  const buffer = free.pop()
+  if (buffer !== undefined) return buffer
+  const memory = alignedBuffer(BUFFERS_AT_ONCE * RX_COPYBREAK)
+  for (let at = 0; at < BUFFERS_AT_ONCE; at++) {
+    free.push(new Uint8Array(memory, at * RX_COPYBREAK, RX_COPYBREAK))
+  }
+  return takeSmallBuffer()
+}
+
+/** Gives back what no socket can write to any more. */
+export function putSmallBuffer(buffer: Uint8Array): void {
+  free.push(buffer)
+}

@@ -1,0 +1,94 @@
+/**
+ * Frags of bytes that another client or server has received: request bodies of `node:http`, and
+ * what comes by way of undici. They take memory in turn with the connections of the pool.
+ */
+
+import { LifetimeError } from '../../errors.ts'
+import type { Page } from '../../netmem.ts'
+import { copiedFrag, type HostFrag, PageFrag, RX_COPYBREAK } from '../../pool/frag.ts'
+import { FragAccount } from '../../pool/frag-account.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import { PageSupply, type Taker } from '../driver/page-supply.ts'
+
+export class ChunkFrags implements Taker {
+  readonly referenced = true
+  readonly account: FragAccount = new FragAccount()
+  readonly #pool: PagePool<Page>
+  readonly #supply: PageSupply
+  #dry = false
+  #resolve: (() => void) | undefined
+
+  constructor(pool: PagePool<Page>) {
+    this.#pool = pool
+    this.#supply = PageSupply.of(pool)
+  }
+
+  /**
+   * A frag of the first bytes of `chunk`, at most a page; `undefined` if there is no memory for
+   * them. Throws NETMEM_POOL_DESTROYED.
+   */
+  take(chunk: Uint8Array): HostFrag | undefined {
+    const pool = this.#pool
+    if (pool.destroyed) {
+      throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
+    }
+    const bytes = chunk.subarray(0, pool.pageSize)
+    const small = bytes.byteLength <= RX_COPYBREAK && this.#supply.mayCopy
+    const frag = small ? undefined : this.#intoPage(bytes)
+    if (frag !== undefined) return frag
+    if (this.#supply.mayRead(this, this.#dry)) {
+      return copiedFrag(pool, bytes.subarray(0, RX_COPYBREAK), this.account)
+    }
+    if (!this.#dry) {
+      this.#dry = true
+      this.#supply.wait(this)
+    }
+    return undefined
+  }
+
+  /** Resolves when {@link take} may have memory again. */
+  whenAvailable(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve
+      this.account.onRelease = resolve
+    })
+  }
+
+  /** Waits for memory no more. */
+  end(): void {
+    this.account.onRelease = undefined
+    this.#supply.leaveQueue(this)
+  }
+
+  memoryBack(): void {
+    this.#dry = false
+    this.#resolve?.()
+  }
+
+  copyRoomBack(): void {
+    this.#resolve?.()
+  }
+
+  /** Posts no page. */
+  stillReading(): boolean {
+    return false
+  }
+
+  #intoPage(bytes: Uint8Array): HostFrag | undefined {
+    const filling = this.#dry ? undefined : this.#supply.take(this, bytes.byteLength)
+    if (filling === undefined) {
+      this.#dry = true
+      return undefined
+    }
+    const { page, keeper, offset } = filling
+    const end = offset + bytes.byteLength
+    try {
+      this.#pool.bytes(page).set(bytes, offset)
+    } catch (error) {
+      this.#pool.putFrag(page, keeper)
+      throw error
+    }
+    if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
+    return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper, this.account)
+  }
+}

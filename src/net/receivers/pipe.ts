@@ -1,0 +1,126 @@
+/** Passing everything that arrives on to a stream or another connection. */
+
+import type { Writable } from 'node:stream'
+import { type OptionNames, ownOptions } from '../../errors.ts'
+import type { ReadableFrag } from '../../pool/frag.ts'
+import { checkOptionalBoolean, checkSignal, invalid } from '../arguments.ts'
+import { aborted } from '../connection-error.ts'
+import { Interruption } from '../interruption.ts'
+import { type ByteDestination, type Sink, sinkOf } from './sink.ts'
+
+/** How frags are passed on. */
+export interface PipeOptions {
+  /**
+   * Passes the pool's memory itself to a destination that may keep it after its write has
+   * completed: only for one that is known not to.
+   */
+  readonly borrow?: boolean
+  /** Does not end the destination at the end of the source. */
+  readonly preventClose?: boolean
+  /** Stops when aborted; the destination is destroyed. */
+  readonly signal?: AbortSignal
+}
+
+const NAMES: OptionNames<PipeOptions> = { borrow: true, preventClose: true, signal: true }
+
+/**
+ * Writes all that `source` yields to a Node.js or web stream or to a connection, one frag at a
+ * time, and gives each back when its write has completed. Resolves with the number of bytes when
+ * the destination has finished; of a connection, when its peer has been told so by `end()`.
+ *
+ * Node streams with a readable side (`PassThrough`, `zlib`) complete a write while they still
+ * hold its memory, and of a web stream nobody can tell; both get copies unless `borrow` is set.
+ * Rejects with what the source or the destination fails with, also while nothing arrives, and
+ * with NETMEM_ABORTED, NETMEM_BUSY, NETMEM_INVALID_ARGUMENT. The destination is destroyed then; the
+ * source is left as it is.
+ *
+ * @example
+ * ```ts
+ * import { createWriteStream } from 'node:fs'
+ * import { pipeTo } from 'netmem/net'
+ *
+ * const bytes = await pipeTo(connection, createWriteStream('received.bin'))
+ * ```
+ */
+export async function pipeTo(
+  source: AsyncIterable<ReadableFrag>,
+  destination: Writable | WritableStream<Uint8Array> | ByteDestination,
+  options: PipeOptions = {},
+): Promise<number> {
+  const { signal, borrow, preventClose } = ownOptions('pipeTo()', options, NAMES)
+  checkSignal(signal)
+  checkOptionalBoolean('borrow', borrow)
+  checkOptionalBoolean('preventClose', preventClose)
+  if (typeof source?.[Symbol.asyncIterator] !== 'function') {
+    throw invalid('pipeTo() takes a connection, or whatever else one can iterate over.')
+  }
+  const stop = new Interruption()
+  const sink = sinkOf(destination, (reason) => stop.interrupt(reason))
+  const copies = sink.keeps && borrow !== true
+  const abort = (): void => stop.interrupt(aborted(signal?.reason))
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  const frags = source[Symbol.asyncIterator]()
+  let next: Promise<IteratorResult<ReadableFrag, unknown>> | undefined
+  let bytes = 0
+  try {
+    for (;;) {
+      next = frags.next()
+      const { done, value } = await stop.until(next)
+      next = undefined
+      if (done === true) break
+      await stop.until(copies ? passCopy(sink, value) : pass(sink, value))
+      bytes += value.length
+    }
+    if (preventClose !== true) await stop.until(sink.end())
+    return bytes
+  } catch (error) {
+    sink.destroy(error)
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    sink.letGo()
+    await leave(frags, next)
+  }
+}
+
+/** The frag's memory is the destination's until it is written, however long the pipe waits for that. */
+async function pass(sink: Sink, frag: ReadableFrag): Promise<void> {
+  try {
+    await sink.write(frag.bytes)
+  } finally {
+    frag.release()
+  }
+}
+
+function passCopy(sink: Sink, frag: ReadableFrag): Promise<void> {
+  return sink.write(copyOf(frag))
+}
+
+/** The bytes, in memory of their own; the frag is released, also where its memory is gone. */
+function copyOf(frag: ReadableFrag): Uint8Array {
+  try {
+    return new Uint8Array(frag.bytes)
+  } finally {
+    frag.release()
+  }
+}
+
+/** Ends the iteration; where it is still waiting for its `next` frag, without waiting with it. */
+async function leave(
+  frags: AsyncIterator<ReadableFrag>,
+  next: Promise<IteratorResult<ReadableFrag, unknown>> | undefined,
+): Promise<void> {
+  const left = frags.return?.()
+  if (next === undefined) {
+    await left
+    return
+  }
+  left?.catch(() => {})
+  next.then(
+    ({ done, value }) => {
+      if (done !== true) value.release()
+    },
+    () => {},
+  )
+}

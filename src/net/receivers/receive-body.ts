@@ -1,0 +1,156 @@
+/** Request bodies of `node:http` servers, into pages or one destination. */
+
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  ConnectionError,
+  isNetmemError,
+} from '../../errors.ts'
+import type { Page } from '../../netmem.ts'
+import type { HostFrag } from '../../pool/frag.ts'
+import { PagePool } from '../../pool/page-pool.ts'
+import { invalid } from '../arguments.ts'
+import { connectionError } from '../connection-error.ts'
+import { ChunkFrags } from './chunk-frags.ts'
+import { destinationView, goneMeanwhile } from './destination.ts'
+
+/**
+ * Receives the body of a request of a `node:http` server. Node's parser owns the bytes until it
+ * hands them over, so each is copied once; `adopt` or `connect` avoid that where the protocol
+ * is yours.
+ *
+ * Into a destination: resolves with the number of bytes, which may be fewer than it holds.
+ * Rejects with NETMEM_DESTINATION_TOO_SMALL (at once where `Content-Length` says so) or
+ * NETMEM_DESTINATION_DETACHED, and leaves answering to the caller.
+ *
+ * Through a pool: yields what has arrived as frags of at most a page, so that it holds no memory
+ * while it waits for the client, and stops reading from the client while the pool is dry. Either way NETMEM_ENDED_EARLY when the client breaks off. Whoever
+ * leaves a body unread answers with `Connection: close`, or destroys the request.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { receiveBody } from 'netmem/net'
+ *
+ * const server = createServer(async (request, response) => {
+ *   let bytes = 0
+ *   for await (const frag of receiveBody(request, pool)) {
+ *     bytes += frag.length
+ *     frag.release()
+ *   }
+ *   response.end(`${bytes} bytes\n`)
+ * })
+ * ```
+ */
+export function receiveBody(request: IncomingMessage, pool: PagePool<Page>): AsyncIterable<HostFrag>
+export function receiveBody(
+  request: IncomingMessage,
+  destination: Uint8Array | ArrayBufferLike,
+): Promise<number>
+export function receiveBody(
+  request: IncomingMessage,
+  target: PagePool<Page> | Uint8Array | ArrayBufferLike,
+): AsyncIterable<HostFrag> | Promise<number> {
+  return target instanceof PagePool ? bodyFrags(request, target) : bodyInto(request, target)
+}
+
+async function bodyInto(
+  request: IncomingMessage,
+  destination: Uint8Array | ArrayBufferLike,
+): Promise<number> {
+  checkRequest(request)
+  const announced = Number(request.headers['content-length'] ?? 0)
+  const view = destinationView(destination, undefined)
+  if (announced > view.byteLength) destinationView(destination, announced)
+  const size = view.byteLength
+  let bytes = 0
+  for await (const chunk of chunksOf(request)) {
+    if (view.byteLength !== size) throw goneMeanwhile(bytes, size)
+    if (bytes + chunk.byteLength > size) {
+      throw new ArgumentRangeError(
+        'NETMEM_DESTINATION_TOO_SMALL',
+        `The body is larger than the destination of ${size} bytes.`,
+      )
+    }
+    view.set(chunk, bytes)
+    bytes += chunk.byteLength
+  }
+  return bytes
+}
+
+async function* bodyFrags(
+  request: IncomingMessage,
+  pool: PagePool<Page>,
+): AsyncGenerator<HostFrag, void, void> {
+  checkRequest(request)
+  const frags = new ChunkFrags(pool)
+  try {
+    for await (const chunk of chunksOf(request)) {
+      for (let at = 0; at < chunk.byteLength; ) {
+        const frag = frags.take(chunk.subarray(at))
+        if (frag === undefined) {
+          await memoryOrBreak(frags, request)
+        } else {
+          at += frag.length
+          yield frag
+        }
+      }
+    }
+  } finally {
+    frags.end()
+  }
+}
+
+/** Waits for memory; rejects when the client breaks off meanwhile. */
+async function memoryOrBreak(frags: ChunkFrags, request: IncomingMessage): Promise<void> {
+  let settle = (): void => {}
+  const closed = new Promise<void>((resolve) => {
+    settle = resolve
+    if (request.destroyed) resolve()
+    else request.once('close', resolve)
+  })
+  const available = frags.whenAvailable()
+  // A request that is complete is closed, too, and still wants its memory.
+  await (request.complete ? available : Promise.race([available, closed]))
+  request.off('close', settle)
+  if (request.destroyed && !request.complete) throw endedEarly(undefined)
+}
+
+/** Those of `node:http2` will do, too. */
+function checkRequest(request: IncomingMessage): void {
+  if (request instanceof Readable && typeof request.headers === 'object') return
+  throw invalid('receiveBody() takes a request of a node:http server.')
+}
+
+async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    // Leaving it does not destroy the request: there is an answer to be given.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      if (chunk instanceof Uint8Array) yield chunk
+      else throw decoded()
+    }
+  } catch (cause) {
+    if (isNetmemError(cause)) throw cause
+    throw request.complete ? connectionError(cause) : endedEarly(cause)
+  }
+  if (!request.complete) throw endedEarly(undefined)
+}
+
+function decoded(): ArgumentTypeError {
+  return new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    'The request decodes its body; leave out setEncoding() to receive bytes.',
+  )
+}
+
+function endedEarly(cause: unknown): ConnectionError {
+  return new ConnectionError(
+    'NETMEM_ENDED_EARLY',
+    'The client broke off before the end of the body.',
+    {
+      cause,
+    },
+  )
+}

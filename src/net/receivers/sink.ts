@@ -1,0 +1,151 @@
+/** Node.js and web streams, and connections, as what `pipeTo` writes to. */
+
+import type { Writable } from 'node:stream'
+import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
+
+/** Takes bytes in their order, one write at a time; a `Connection` is one. */
+export interface ByteDestination {
+  /** Resolves when `bytes` may be used again. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Says that no more bytes follow. */
+  end(): Promise<void>
+  /** Ends it at once; with a reason, so that its peer does not take that for a good end. */
+  destroy(reason?: Error): void
+  /** Resolves when it is closed, in whichever way. */
+  readonly closed: Promise<void>
+}
+
+/** The operations that `pipeTo` needs of a destination. */
+export interface Sink {
+  /** Whether memory may still be in use after its write has completed. */
+  readonly keeps: boolean
+  /** Settles when the stream has done with the bytes. */
+  write(bytes: Uint8Array): Promise<void>
+  end(): Promise<void>
+  destroy(reason: unknown): void
+  /** Leaves the stream to its owner. */
+  letGo(): void
+}
+
+/** `broken` is called when the destination fails, or ends before its time, also while nothing is written. */
+export function sinkOf(
+  destination: Writable | WritableStream<Uint8Array> | ByteDestination,
+  broken: (reason: unknown) => void,
+): Sink {
+  if (isWeb(destination)) return webSink(destination, broken)
+  if (isNode(destination)) return nodeSink(destination, broken)
+  if (isByteDestination(destination)) return byteSink(destination, broken)
+  throw new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    'pipeTo() takes a Node.js Writable, a WritableStream or a connection.',
+  )
+}
+
+function isByteDestination(destination: unknown): destination is ByteDestination {
+  return (
+    typeof destination === 'object' &&
+    destination !== null &&
+    ['write', 'end', 'destroy'].every(
+      (name) => typeof Reflect.get(destination, name) === 'function',
+    ) &&
+    Reflect.get(destination, 'closed') instanceof Promise
+  )
+}
+
+function byteSink(destination: ByteDestination, broken: (reason: unknown) => void): Sink {
+  let left = false
+  void destination.closed.then(() => {
+    if (!left) broken(closedEarly())
+  })
+  return {
+    keeps: false,
+    write: (bytes) => destination.write(bytes),
+    end: () => destination.end(),
+    destroy: (reason) =>
+      destination.destroy(reason instanceof Error ? reason : new Error(String(reason))),
+    letGo: () => {
+      left = true
+    },
+  }
+}
+
+function isWeb(stream: unknown): stream is WritableStream<Uint8Array> {
+  return typeof stream === 'object' && stream !== null && 'getWriter' in stream
+}
+
+function isNode(stream: unknown): stream is Writable {
+  return (
+    typeof stream === 'object' &&
+    stream !== null &&
+    typeof Reflect.get(stream, 'write') === 'function' &&
+    typeof Reflect.get(stream, 'on') === 'function'
+  )
+}
+
+function webSink(stream: WritableStream<Uint8Array>, broken: (reason: unknown) => void): Sink {
+  if (stream.locked) {
+    throw new LifetimeError('NETMEM_BUSY', 'The destination is locked to another writer.')
+  }
+  const writer = stream.getWriter()
+  writer.closed.then(() => broken(closedEarly()), broken)
+  return {
+    keeps: true,
+    write: async (bytes) => {
+      await writer.ready
+      await writer.write(bytes)
+    },
+    end: () => writer.close(),
+    destroy: (reason) => void writer.abort(reason).catch(() => {}),
+    letGo: () => writer.releaseLock(),
+  }
+}
+
+function nodeSink(stream: Writable, broken: (reason: unknown) => void): Sink {
+  if (stream.destroyed || stream.writableEnded) throw stream.errored ?? closedEarly()
+  // A stream that is closed calls back no writes and has done with their memory.
+  let giveUp = (_reason: unknown): void => {}
+  let ended = false
+  const closed = (): void => {
+    if (ended) return
+    const reason = stream.errored ?? closedEarly()
+    giveUp(reason)
+    broken(reason)
+  }
+  stream.on('error', broken)
+  stream.on('close', closed)
+  const done = (
+    start: (settle: (error?: Error | null) => void) => void,
+    isEnd: boolean,
+  ): Promise<void> =>
+    new Promise((resolve, reject) => {
+      giveUp = reject
+      start((error) => {
+        if (error === null || error === undefined) {
+          ended = isEnd
+          resolve()
+        } else {
+          reject(error)
+        }
+      })
+    })
+  return {
+    keeps: 'readable' in stream,
+    write: (bytes) => done((settle) => stream.write(bytes, settle), false),
+    end: () => done((settle) => stream.end(settle), true),
+    destroy: (reason) => {
+      stream.on('error', () => {})
+      stream.destroy(reason instanceof Error ? reason : undefined)
+    },
+    letGo: () => {
+      stream.off('error', broken)
+      // Whose memory is still being written hears of it.
+      if (!stream.destroyed) stream.off('close', closed)
+    },
+  }
+}
+
+function closedEarly(): Error {
+  return Object.assign(new Error('The destination was closed before the source had ended.'), {
+    code: 'ERR_STREAM_PREMATURE_CLOSE',
+  })
+}
