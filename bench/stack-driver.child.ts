@@ -7,8 +7,8 @@
 import { createPool, dualPool, sharedProvider } from 'netmem'
 import {
   type AnySkb,
+  type DriverNic,
   NetmemDriver,
-  type NicPort,
   NicRxRing,
   PageDriver,
   RX_CHECKSUM_OK,
@@ -33,7 +33,7 @@ const HEADER_BYTES = 66
 const MSS = 8948
 
 /** Says that frames are in the buffers posted to it, and writes none. */
-class IdleNic implements NicPort {
+class IdleNic implements DriverNic {
   readonly queues = 1
   readonly doorbell: SharedArrayBuffer = new SharedArrayBuffer(8)
   readonly #posted = { id: -1, region: -1, offset: 0, bytes: 0 }
@@ -84,7 +84,7 @@ class IdleNic implements NicPort {
 
 async function open(
   kind: DriverRequest['driver'],
-  nic: NicPort,
+  nic: DriverNic,
 ): Promise<{ poll(budget?: number): number }> {
   const layout = { pages: 2 * RING, pageSize: 16_384 }
   const options = {

@@ -5,9 +5,9 @@
 
 import type { Page, PagePool } from 'netmem'
 import {
+  type DriverNic,
   DriverRxRing,
   makeRxRings,
-  type NicPort,
   RX_END_OF_PACKET,
   RxCompletion,
 } from 'netmem/stack'
@@ -29,7 +29,7 @@ export class OwnDriver {
 
   /** Starts a queue with a pool whose pages lie in `memory`. */
   static async open(
-    nic: NicPort,
+    nic: DriverNic,
     queue: number,
     pool: PagePool<Page>,
     memory: SharedArrayBuffer,

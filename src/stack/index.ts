@@ -39,11 +39,11 @@ export {
   type DmaBufAttachment,
   type RxBinding,
 } from './host/driver/bind-rx.ts'
+export type { DriverNic } from './host/driver/driver-nic.ts'
 export type { QueueOptions } from './host/driver/driver-queues.ts'
 export { NetmemDriver, type NetmemDriverOptions } from './host/driver/netmem-driver.ts'
-export type { NicPort } from './host/driver/nic-port.ts'
 export { PageDriver, type PageDriverOptions } from './host/driver/page-driver.ts'
-export type { RxQueueStats as DriverQueueStats } from './host/driver/rx-queue.ts'
+export type { DriverQueueStats } from './host/driver/rx-queue.ts'
 // Flows.
 export { FlowKey } from './host/flow/flow-key.ts'
 export { FlowTable, type FlowTableStats } from './host/flow/flow-table.ts'
@@ -73,7 +73,6 @@ export {
   type DevmemSocketStats,
   MAX_DONTNEED_RANGES,
   MAX_DONTNEED_TOKENS,
-  MSG_CTRUNC,
   MSG_PEEK,
   MSG_SOCK_DEVMEM,
   type ReceivedMessage,

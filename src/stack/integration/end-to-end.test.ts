@@ -167,8 +167,8 @@ test('what is not split off is dropped on a bound queue and counted, and readabl
     const { rx_hsplit_unsplit, rx_hsplit_packets, rx_packets } = (await path.nic.stats()).device
     assert.deepEqual([rx_hsplit_unsplit, rx_hsplit_packets, rx_packets], [3, 1, 4])
     const stats = some(path.driver.stats(0))
-    assert.equal(stats.droppedUnsplit, bound.length === 0 ? 0 : 3)
-    assert.equal(stats.packets, bound.length === 0 ? 4 : 1)
+    assert.equal(stats.rx_dropped_unsplit, bound.length === 0 ? 0 : 3)
+    assert.equal(stats.rx_packets, bound.length === 0 ? 4 : 1)
     assert.equal(path.table.stats().otherPackets, bound.length === 0 ? 2 : 0)
     const frag = path.flow.receiver.take()
     assert.equal(frag?.kind, bound.length === 0 ? 'page' : 'net_iov')

@@ -112,10 +112,10 @@ for (const [name, options] of kinds) {
       const driver = [0, 1].map((queue) => path.driver.stats(queue) ?? assert.fail())
       const sum = (of: (stats: (typeof driver)[number]) => number): number =>
         driver.reduce((total, stats) => total + of(stats), 0)
-      const dropped = sum((stats) => stats.droppedUnsplit + stats.droppedFrags)
+      const dropped = sum((stats) => stats.rx_dropped_unsplit + stats.rx_dropped_frags)
       assert.equal(segments + dropped, rx_packets)
       assert.equal(
-        sum((stats) => stats.packets),
+        sum((stats) => stats.rx_packets),
         path.packets,
       )
       // What can't be split has no rule, and reaches a bound queue only where all are bound.

@@ -11,7 +11,7 @@ import { bindRx, type RxBinding } from '../host/driver/bind-rx.ts'
 import type { QueueOptions } from '../host/driver/driver-queues.ts'
 import { NetmemDriver } from '../host/driver/netmem-driver.ts'
 import { PageDriver } from '../host/driver/page-driver.ts'
-import type { RxQueueStats } from '../host/driver/rx-queue.ts'
+import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { DeviceHashing } from './device-hash.ts'
 import { HostHash, type StreamHash } from './stream-hash.ts'
@@ -55,7 +55,7 @@ export interface ReplayMemory {
   /** Whether a queue had no more buffers to post when it last received. */
   readonly dry: boolean
   /** What the driver has counted, of all queues. */
-  stats(): RxQueueStats
+  stats(): DriverQueueStats
   /** Frees what was not hashed yet. */
   abandon(): void
   /** Stops, and resolves when all memory has come back: whoever has skbs has freed them before. */
@@ -156,12 +156,12 @@ async function openDevice(
 
 /** Which queues found their pool dry when they last received: a driver's pools are its own. */
 class DryQueues {
-  readonly #stats: (queue: number) => RxQueueStats | undefined
+  readonly #stats: (queue: number) => DriverQueueStats | undefined
   readonly #packets: number[]
   readonly #failed: number[]
   readonly #dry: boolean[]
 
-  constructor(queues: number, stats: (queue: number) => RxQueueStats | undefined) {
+  constructor(queues: number, stats: (queue: number) => DriverQueueStats | undefined) {
     this.#stats = stats
     this.#packets = new Array<number>(queues).fill(0)
     this.#failed = new Array<number>(queues).fill(0)
@@ -176,10 +176,10 @@ class DryQueues {
   look(): void {
     for (let queue = 0; queue < this.#dry.length; queue++) {
       const stats = this.#stats(queue)
-      if (stats === undefined || stats.packets === this.#packets[queue]) continue
-      this.#dry[queue] = stats.allocFailed !== this.#failed[queue]
-      this.#packets[queue] = stats.packets
-      this.#failed[queue] = stats.allocFailed
+      if (stats === undefined || stats.rx_packets === this.#packets[queue]) continue
+      this.#dry[queue] = stats.rx_alloc_fail !== this.#failed[queue]
+      this.#packets[queue] = stats.rx_packets
+      this.#failed[queue] = stats.rx_alloc_fail
     }
   }
 }
@@ -235,15 +235,23 @@ async function destroyAll(pools: readonly (PagePool<Page> | PagePool<Netmem>)[])
   for (const pool of pools) await pool.destroy()
 }
 
-function sum(queues: number, stats: (queue: number) => RxQueueStats | undefined): RxQueueStats {
-  const all: RxQueueStats = { packets: 0, droppedUnsplit: 0, droppedFrags: 0, allocFailed: 0 }
+function sum(
+  queues: number,
+  stats: (queue: number) => DriverQueueStats | undefined,
+): DriverQueueStats {
+  const all: DriverQueueStats = {
+    rx_packets: 0,
+    rx_dropped_unsplit: 0,
+    rx_dropped_frags: 0,
+    rx_alloc_fail: 0,
+  }
   for (let queue = 0; queue < queues; queue++) {
     const one = stats(queue)
     if (one === undefined) continue
-    all.packets += one.packets
-    all.droppedUnsplit += one.droppedUnsplit
-    all.droppedFrags += one.droppedFrags
-    all.allocFailed += one.allocFailed
+    all.rx_packets += one.rx_packets
+    all.rx_dropped_unsplit += one.rx_dropped_unsplit
+    all.rx_dropped_frags += one.rx_dropped_frags
+    all.rx_alloc_fail += one.rx_alloc_fail
   }
   return all
 }

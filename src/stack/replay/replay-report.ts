@@ -1,6 +1,6 @@
 /** What a replay found. */
 
-import type { RxQueueStats as DriverStats } from '../host/driver/rx-queue.ts'
+import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { FlowTableStats } from '../host/flow/flow-table.ts'
 import type { NicStats } from '../rings/nic-types.ts'
 import type { FlowReport, Landed } from './replay-flow.ts'
@@ -74,7 +74,7 @@ export function makeReport(
     readonly truncated: boolean
     readonly otherLinkPackets: number
   },
-  driver: DriverStats,
+  driver: DriverQueueStats,
   table: FlowTableStats,
 ): ReplayReport {
   const { nic, flows, truncated, otherLinkPackets, ...rest } = seen
@@ -92,8 +92,8 @@ export function makeReport(
       dmaFault: nic.rx_dma_faults,
       stopped: nic.rx_stopped,
       tooShort: nic.rx_length_errors,
-      unsplit: driver.droppedUnsplit,
-      tooManyFrags: driver.droppedFrags,
+      unsplit: driver.rx_dropped_unsplit,
+      tooManyFrags: driver.rx_dropped_frags,
       other: table.otherPackets,
       malformed: table.malformed,
       badChecksum: table.badChecksum,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
-import type { NicPort } from '../host/driver/nic-port.ts'
+import type { DriverNic } from '../host/driver/driver-nic.ts'
 import { HandNic } from './hand-nic.ts'
 
 /** One packet as a driver delivers it: its bytes copied, and what gives its memory back. */
@@ -25,7 +25,7 @@ export interface TestedDriver {
 
 /** Opens queues 0 and 1 of `nic`; rejects, with nothing out, if one of them does not start. */
 export type OpenDriver = (
-  nic: NicPort,
+  nic: DriverNic,
   deliver: (packet: DeliveredPacket) => void,
 ) => Promise<TestedDriver>
 

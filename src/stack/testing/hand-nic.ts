@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { DmaSpace } from '../device/dma/dma-space.ts'
-import type { NicPort } from '../host/driver/nic-port.ts'
+import type { DriverNic } from '../host/driver/driver-nic.ts'
 import type { RxQueueConfig } from '../rings/nic-types.ts'
 import {
   type PostedBuffer,
@@ -20,7 +20,7 @@ import { TX_END_OF_PACKET } from '../rings/tx-front-end.ts'
  * A NIC without hardware, link or thread. `receive` does what hardware would do with one frame that
  * was steered to a queue, and says whether there was a buffer for it.
  */
-export class HandNic implements NicPort {
+export class HandNic implements DriverNic {
   readonly queues: number
   readonly doorbell: SharedArrayBuffer = makeDoorbell()
   /** What the NIC can reach. */

@@ -3,7 +3,7 @@
 import type { DmaSegment } from '../../../providers/dma-address.ts'
 import type { ExportOptions } from '../../device/memory/device-memory.ts'
 import { DeviceError } from '../../device-error.ts'
-import type { NicPort } from '../driver/nic-port.ts'
+import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import { NicProxy } from './nic-proxy.ts'
 
@@ -57,7 +57,7 @@ export class DmaBufProxy {
    * Maps it for a NIC; there may be several attachments. Rejects with NETMEM_BIND_UNSUPPORTED for a
    * NIC of another device, NETMEM_NO_DEVICE, NETMEM_DMABUF_INVALID.
    */
-  async attach(nic: NicPort): Promise<DmaBufAttachment> {
+  async attach(nic: DriverNic): Promise<DmaBufAttachment> {
     if (!(nic instanceof NicProxy) || nic.transport !== this.#transport) {
       throw new DeviceError(
         'NETMEM_BIND_UNSUPPORTED',

@@ -16,7 +16,7 @@ import type {
 } from '../../rings/nic-types.ts'
 import type { RxRings } from '../../rings/shared-rings.ts'
 import type { TxRing } from '../../rings/shared-tx-rings.ts'
-import type { NicPort } from '../driver/nic-port.ts'
+import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
 
 /** How a NIC is made. */
@@ -42,7 +42,7 @@ export interface InjectOptions {
 }
 
 /** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
-export class NicProxy implements NicPort {
+export class NicProxy implements DriverNic {
   /** Its number on its device. */
   readonly id: number
   readonly queues: number

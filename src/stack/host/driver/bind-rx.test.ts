@@ -149,7 +149,7 @@ test('a frame that was not split is dropped where the host cannot read it', asyn
   bench.nic.receive(1, HEADER, new Uint8Array(100))
   bench.driver.poll()
   assert.equal(bench.received.length, 1)
-  assert.equal(bench.driver.stats(1)?.droppedUnsplit, 1)
+  assert.equal(bench.driver.stats(1)?.rx_dropped_unsplit, 1)
   await bench.close()
 })
 

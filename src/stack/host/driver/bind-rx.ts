@@ -13,8 +13,8 @@ import type { DmaSegment } from '../../../providers/dma-address.ts'
 import { type DmabufProvider, dmabufProvider } from '../../../providers/dmabuf.ts'
 import { DeviceError } from '../../device-error.ts'
 import { netIovDmaMap } from './dma-map.ts'
+import type { DriverNic } from './driver-nic.ts'
 import { NetmemDriver } from './netmem-driver.ts'
-import type { NicPort } from './nic-port.ts'
 import { sliceSegments } from './slice-segments.ts'
 import { unlessGone } from './unless-gone.ts'
 
@@ -22,7 +22,7 @@ import { unlessGone } from './unless-gone.ts'
 export interface BindableDmaBuf {
   readonly bytes: number
   /** Maps it for a NIC. Rejects with NETMEM_DMABUF_INVALID when it is gone, NETMEM_BIND_UNSUPPORTED when the NIC can't reach it. */
-  attach(nic: NicPort): Promise<DmaBufAttachment>
+  attach(nic: DriverNic): Promise<DmaBufAttachment>
 }
 
 /** A dma-buf as one NIC has it mapped. */

@@ -5,10 +5,15 @@ import type { Netmem, Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import type { Skb } from '../skb/skb.ts'
+import type { DriverNic } from './driver-nic.ts'
 import { Napi } from './napi.ts'
-import type { NicPort } from './nic-port.ts'
-import { type Packet, RxQueue, type RxQueueOptions, type RxQueueStats } from './rx-queue.ts'
-import { closed, TxQueue } from './tx-queue.ts'
+import {
+  type DriverQueueStats,
+  DriverRxQueue,
+  type DriverRxQueueOptions,
+  type Packet,
+} from './rx-queue.ts'
+import { closed, DriverTxQueue } from './tx-queue.ts'
 import { unlessGone } from './unless-gone.ts'
 
 /** How a driver sets its queues up. */
@@ -33,23 +38,23 @@ export interface QueueOptions {
 
 /** A queue that is made and not yet started. */
 export interface Prepared<in out M extends Netmem, S extends Packet> {
-  readonly rx: RxQueue<M, S>
+  readonly rx: DriverRxQueue<M, S>
   readonly config: RxQueueConfig
 }
 
 export class DriverQueues<in out M extends Netmem, S extends Packet> {
-  readonly nic: NicPort
+  readonly nic: DriverNic
   readonly options: QueueOptions
   readonly napi: Napi
-  readonly #queues = new Map<number, RxQueue<M, S>>()
+  readonly #queues = new Map<number, DriverRxQueue<M, S>>()
   readonly #prepared = new Map<number, Prepared<M, S>>()
   readonly #regions = new Map<ArrayBufferLike, number>()
   /** None before something is sent. */
-  readonly #senders: TxQueue[] = []
+  readonly #senders: DriverTxQueue[] = []
   #headerMemory: SharedArrayBuffer | undefined
   #closed = false
 
-  constructor(nic: NicPort, options: QueueOptions) {
+  constructor(nic: DriverNic, options: QueueOptions) {
     this.nic = nic
     this.options = options
     this.napi = new Napi(this.#senders)
@@ -71,13 +76,13 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
 
   /** Makes a queue, with all of its memory, and starts nothing. */
   async prepare(
-    memory: Pick<RxQueueOptions<M, S>, 'queue' | 'pool' | 'map' | 'maker'>,
+    memory: Pick<DriverRxQueueOptions<M, S>, 'queue' | 'pool' | 'map' | 'maker'>,
     boundToDevice: boolean,
   ): Promise<Prepared<M, S>> {
     const { headerPool, ringSize = 256, headerBytes = 256 } = this.options
     const { split = 'headers', splitThresholdBytes = 0, coalesce = false } = this.options
     const headerRegion = await this.#mapHeaders()
-    const rx = new RxQueue<M, S>({
+    const rx = new DriverRxQueue<M, S>({
       ...memory,
       headerPool,
       headerRegion,
@@ -124,7 +129,7 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
     for (const queue of [...this.#prepared.keys()]) await this.stop(queue)
   }
 
-  stats(queue: number): RxQueueStats | undefined {
+  stats(queue: number): DriverQueueStats | undefined {
     return this.#queues.get(queue)?.stats
   }
 
@@ -133,10 +138,10 @@ export class DriverQueues<in out M extends Netmem, S extends Packet> {
     for (const queue of this.#queues.values()) queue.refill()
   }
 
-  #openSender(): TxQueue {
+  #openSender(): DriverTxQueue {
     if (this.#closed) throw closed()
     const { headerPool, headerBytes = 256, txRingSize = 256 } = this.options
-    const sender = new TxQueue({
+    const sender = new DriverTxQueue({
       nic: this.nic,
       queue: 0,
       ringSize: txRingSize,

@@ -5,11 +5,11 @@ import type { NetIov, Netmem, Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { AnySkb, Skb } from '../skb/skb.ts'
 import { type BindRxOptions, bindRx } from './bind-rx.ts'
+import type { DriverNic } from './driver-nic.ts'
 import { NetmemDriver, type NetmemDriverOptions } from './netmem-driver.ts'
-import type { NicPort } from './nic-port.ts'
 import { PageDriver, type PageDriverOptions } from './page-driver.ts'
 
-declare const nic: NicPort
+declare const nic: DriverNic
 declare const pages: PagePool<Page>
 declare const netIovs: PagePool<NetIov>
 declare const either: PagePool<Netmem>

@@ -8,9 +8,9 @@ import { isNetIov, isPage, type Netmem, type Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { type AnySkb, type IovPlaces, type Skb, SkbCache } from '../skb/skb.ts'
 import { type DmaMap, dualPageDmaMap } from './dma-map.ts'
+import type { DriverNic } from './driver-nic.ts'
 import { DriverQueues, type QueueOptions, sharedMemoryOf } from './driver-queues.ts'
-import type { NicPort } from './nic-port.ts'
-import type { RxQueueStats, SkbMaker } from './rx-queue.ts'
+import type { DriverQueueStats, SkbMaker } from './rx-queue.ts'
 
 /** What a netmem driver receives into, and where its packets go. */
 export interface NetmemDriverOptions extends QueueOptions {
@@ -21,7 +21,7 @@ export interface NetmemDriverOptions extends QueueOptions {
 }
 
 export class NetmemDriver implements AsyncDisposable {
-  readonly nic: NicPort
+  readonly nic: DriverNic
   /** @internal */
   readonly queues: DriverQueues<Netmem, AnySkb>
   /** @internal Queues that are bound, or being bound. */
@@ -33,7 +33,7 @@ export class NetmemDriver implements AsyncDisposable {
   readonly #regions: readonly number[]
 
   private constructor(
-    nic: NicPort,
+    nic: DriverNic,
     queues: DriverQueues<Netmem, AnySkb>,
     options: NetmemDriverOptions,
     regions: readonly number[],
@@ -45,7 +45,7 @@ export class NetmemDriver implements AsyncDisposable {
   }
 
   /** As `PageDriver.open`; rejects with NETMEM_WRONG_KIND for a pool of device memory, which `bindRx` gives a queue. */
-  static async open(nic: NicPort, options: NetmemDriverOptions): Promise<NetmemDriver> {
+  static async open(nic: DriverNic, options: NetmemDriverOptions): Promise<NetmemDriver> {
     const queues = new DriverQueues<Netmem, AnySkb>(nic, options)
     const regions: number[] = []
     try {
@@ -109,7 +109,7 @@ export class NetmemDriver implements AsyncDisposable {
   }
 
   /** What a queue has counted; `undefined` when it does not run. */
-  stats(queue: number): RxQueueStats | undefined {
+  stats(queue: number): DriverQueueStats | undefined {
     return this.queues.stats(queue)
   }
 

@@ -5,9 +5,9 @@ import type { Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { type Skb, SkbCache } from '../skb/skb.ts'
 import { pageDmaMap } from './dma-map.ts'
+import type { DriverNic } from './driver-nic.ts'
 import { DriverQueues, type QueueOptions, sharedMemoryOf } from './driver-queues.ts'
-import type { NicPort } from './nic-port.ts'
-import type { RxQueueStats, SkbMaker } from './rx-queue.ts'
+import type { DriverQueueStats, SkbMaker } from './rx-queue.ts'
 
 /** What a page driver receives into, and where its packets go. */
 export interface PageDriverOptions extends QueueOptions {
@@ -53,7 +53,7 @@ export class PageDriver implements AsyncDisposable {
    * Starts a queue for each pool. Rejects with NETMEM_NOT_SHARED, NETMEM_BUSY for a pool that is
    * too small, NETMEM_QUEUE_START, and NETMEM_OUT_OF_RANGE.
    */
-  static async open(nic: NicPort, options: PageDriverOptions): Promise<PageDriver> {
+  static async open(nic: DriverNic, options: PageDriverOptions): Promise<PageDriver> {
     const queues = new DriverQueues<Page, Skb<Page>>(nic, options)
     try {
       for (const [queue, pool] of options.pools.entries()) {
@@ -96,7 +96,7 @@ export class PageDriver implements AsyncDisposable {
   }
 
   /** What a queue has counted; `undefined` when it does not run. */
-  stats(queue: number): RxQueueStats | undefined {
+  stats(queue: number): DriverQueueStats | undefined {
     return this.#queues.stats(queue)
   }
 

@@ -51,7 +51,7 @@ export interface SkbMaker<in out M extends Netmem, S extends Packet> {
 }
 
 /** What a queue's memory is and how it is used. */
-export interface RxQueueOptions<in out M extends Netmem, S extends Packet> {
+export interface DriverRxQueueOptions<in out M extends Netmem, S extends Packet> {
   readonly queue: number
   readonly pool: PagePool<M>
   readonly map: DmaMap<M>
@@ -68,27 +68,27 @@ export interface RxQueueOptions<in out M extends Netmem, S extends Packet> {
 }
 
 /** What a queue has counted. */
-export interface RxQueueStats {
-  packets: number
+export interface DriverQueueStats {
+  rx_packets: number
   /** Packets that were not split and arrived in memory that can't be read. */
-  droppedUnsplit: number
+  rx_dropped_unsplit: number
   /** Packets in more pieces than an skb has frags. */
-  droppedFrags: number
+  rx_dropped_frags: number
   /** Times that the pool was dry when buffers were to be posted. */
-  allocFailed: number
+  rx_alloc_fail: number
 }
 
 /** As much of a frame that was not split is looked at for headers. */
 const PULL_BYTES = 128
 
-export class RxQueue<in out M extends Netmem, S extends Packet> {
+export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
   readonly queue: number
   readonly rings: RxRings
-  readonly stats: RxQueueStats = {
-    packets: 0,
-    droppedUnsplit: 0,
-    droppedFrags: 0,
-    allocFailed: 0,
+  readonly stats: DriverQueueStats = {
+    rx_packets: 0,
+    rx_dropped_unsplit: 0,
+    rx_dropped_frags: 0,
+    rx_alloc_fail: 0,
   }
   readonly #pool: PagePool<M>
   readonly #map: DmaMap<M>
@@ -116,7 +116,7 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
   #closed = false
 
   /** Takes all the memory the queue needs. Throws NETMEM_OUT_OF_RANGE, NETMEM_BUSY when the header pool is dry. */
-  constructor(options: RxQueueOptions<M, S>) {
+  constructor(options: DriverRxQueueOptions<M, S>) {
     const { pool, ringSize, bufferBytes, headerBytes } = options
     this.queue = options.queue
     this.#pool = pool
@@ -139,7 +139,7 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
     if (this.#closed || this.#pool.destroyed) return
     while (this.#freeCount > 0) {
       if (this.#cutting === undefined && !this.#takeNetmem()) {
-        this.stats.allocFailed++
+        this.stats.rx_alloc_fail++
         this.#awaitMemory()
         break
       }
@@ -303,7 +303,7 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
     this.#pool.putFrag(m, keeper)
     if (length > 0 && !this.#spoilt) {
       this.#spoilt = true
-      this.stats.droppedFrags++
+      this.stats.rx_dropped_frags++
     }
   }
 
@@ -313,7 +313,7 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
     if (bytes === undefined) {
       this.#pool.putFrag(m, keeper)
       this.#spoilt = true
-      this.stats.droppedUnsplit++
+      this.stats.rx_dropped_unsplit++
       return
     }
     const pulled = Math.min(length, PULL_BYTES, packet.head.length)
@@ -331,7 +331,7 @@ export class RxQueue<in out M extends Netmem, S extends Packet> {
       packet.free()
       return
     }
-    this.stats.packets++
+    this.stats.rx_packets++
     this.#maker.deliver(packet)
   }
 }

@@ -12,13 +12,13 @@ import { DriverTxRing, makeTxRing } from '../../rings/shared-tx-rings.ts'
 import { TX_CHECKSUM, TX_END_OF_PACKET } from '../../rings/tx-front-end.ts'
 import { unreadable } from '../skb/readable.ts'
 import { freedAlready, MAX_SKB_FRAGS, type Skb } from '../skb/skb.ts'
+import type { DriverNic } from './driver-nic.ts'
 import type { Pollable } from './napi.ts'
-import type { NicPort } from './nic-port.ts'
 import { unlessGone } from './unless-gone.ts'
 
 /** What a TX queue is made of. */
-export interface TxQueueOptions {
-  readonly nic: NicPort
+export interface DriverTxQueueOptions {
+  readonly nic: DriverNic
   readonly queue: number
   /** Entries of its ring: a power of two, 32 to 65536. */
   readonly ringSize: number
@@ -30,8 +30,8 @@ export interface TxQueueOptions {
   readonly regions: ReadonlyMap<ArrayBufferLike, number>
 }
 
-export class TxQueue implements Pollable {
-  readonly #options: TxQueueOptions
+export class DriverTxQueue implements Pollable {
+  readonly #options: DriverTxQueueOptions
   readonly #ring: DriverTxRing
   readonly #starting: Promise<void>
   #failure: Error | undefined
@@ -52,7 +52,7 @@ export class TxQueue implements Pollable {
   readonly #fragOffsets = new Float64Array(MAX_SKB_FRAGS)
 
   /** Starts it. What is posted before the NIC has done so waits. Throws NETMEM_OUT_OF_RANGE. */
-  constructor(options: TxQueueOptions) {
+  constructor(options: DriverTxQueueOptions) {
     const { nic, queue, ringSize } = options
     this.#options = options
     const ring = makeTxRing(ringSize, nic.doorbell)

@@ -2,8 +2,6 @@
 
 /** Leaves what it returns in the queue. */
 export const MSG_PEEK = 2
-/** Control messages were cut; `recvmsg` never sets it, since a message that does not fit ends the call. */
-export const MSG_CTRUNC = 8
 /** Takes device memory, as control messages. */
 export const MSG_SOCK_DEVMEM = 0x2000000
 
