@@ -1,6 +1,7 @@
 /** Addresses as text and as bytes: IPv4, IPv6 (RFC 4291, 2.2; RFC 5952), MAC. Not for hot paths. */
 
 import { ArgumentRangeError } from '../errors.ts'
+import { getUint16 } from './bytes.ts'
 
 /**
  * The 4 bytes of an IPv4 address, or the 16 of an IPv6 address, without zone.
@@ -26,7 +27,7 @@ export function formatAddress(
   }
   const address = bytes.subarray(offset, end)
   if (addressBytes === 4) return address.join('.')
-  const groups = Array.from({ length: 8 }, (_, i) => u16(address, 2 * i))
+  const groups = Array.from({ length: 8 }, (_, i) => getUint16(address, 2 * i))
   // IPv4-mapped (RFC 5952, 5).
   if (groups.every((group, i) => i > 5 || group === (i < 5 ? 0 : 0xffff))) {
     return `::ffff:${address.subarray(12).join('.')}`
@@ -100,10 +101,6 @@ function longestZeros(groups: readonly number[]): { from: number; count: number 
 
 function hex(groups: readonly number[]): string {
   return groups.map((group) => group.toString(16)).join(':')
-}
-
-function u16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
 }
 
 function refuse(what: string, wanted: string): never {

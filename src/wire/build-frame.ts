@@ -6,9 +6,11 @@
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { type Fragment, type IpOptions, writeHeaders } from './build-headers.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { fillChecksums, fillPartialChecksum } from './checksum.ts'
+import { fillChecksums, fillPartialChecksum } from './frame-checksums.ts'
 import { FrameLayout, parseFrame } from './frame-layout.ts'
 import type { FrameMemory } from './frame-memory.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from './ip.ts'
+import { ACK } from './tcp.ts'
 import { encodeTcpOptions, type TcpOptions } from './tcp-options.ts'
 
 /** The L4 part of a frame as it is: any protocol, or a piece of one. */
@@ -39,10 +41,6 @@ export interface TcpFrameOptions extends L4Options, TcpOptions {
 
 export type UdpFrameOptions = L4Options
 
-const TCP = 6
-const UDP = 17
-const ACK = 16
-
 /**
  * Writes a TCP frame at `offset` of `memory` and returns its bytes. One whose IP length does not
  * fit in 16 bits gets the length 0, as segments have that hardware is to cut (TSO), and over IPv6
@@ -65,7 +63,7 @@ export function buildTcpFrame(
   header.field('checksum', 2, 0)
   header.field('urgentPointer', 2, options.urgentPointer ?? 0)
   header.raw(tcpOptions)
-  return writeL4Frame(options, TCP, header.take(), memory, offset)
+  return writeL4Frame(options, IPPROTO_TCP, header.take(), memory, offset)
 }
 
 /** As {@link buildTcpFrame}, a UDP datagram, whose length must fit. */
@@ -78,7 +76,7 @@ export function buildUdpFrame(
   writePorts(header, options)
   header.field('UDP length', 2, 8 + (options.payload?.length ?? 0))
   header.field('checksum', 2, 0)
-  return writeL4Frame(options, UDP, header.take(), memory, offset)
+  return writeL4Frame(options, IPPROTO_UDP, header.take(), memory, offset)
 }
 
 /** As {@link buildTcpFrame}, an IP packet or fragment with any payload, which is left as it is. */

@@ -3,6 +3,7 @@
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { formatAddress, parseAddress, parseMac } from './address.ts'
 import { ByteWriter } from './byte-writer.ts'
+import { IPPROTO_TCP } from './ip.ts'
 
 /** What every frame has. Addresses are text, or their bytes. */
 export interface IpOptions {
@@ -55,7 +56,6 @@ export interface Fragment {
 const IPV4 = 0x0800
 const IPV6 = 0x86dd
 const VLAN = 0x8100
-const TCP = 6
 const HOP_BY_HOP = 0
 const FRAGMENT = 44
 
@@ -128,7 +128,7 @@ function writeIpv6(
   if (fragment !== undefined) extensions.push(fragmentHeader(options, fragment))
   let length = l4Bytes
   for (const { bytes } of extensions) length += bytes.length
-  if (protocol === TCP && length > 0xffff && extensions[0]?.protocol !== HOP_BY_HOP) {
+  if (protocol === IPPROTO_TCP && length > 0xffff && extensions[0]?.protocol !== HOP_BY_HOP) {
     length += 8
     extensions.unshift(jumboHeader(length))
   }
@@ -171,7 +171,7 @@ function fragmentOffset(fragment: Fragment | undefined): number {
 
 /** What stands in the header for a length: 0 for TCP that is too long for it. */
 function ipLength(bytes: number, protocol: number): number {
-  return protocol === TCP && bytes > 0xffff ? 0 : bytes
+  return protocol === IPPROTO_TCP && bytes > 0xffff ? 0 : bytes
 }
 
 function addressOf(address: string | Uint8Array): Uint8Array {

@@ -1,5 +1,8 @@
 /** Where everything is in one Ethernet frame. Pure: reads the bytes it is given, and no others. */
 
+import { getInt32, getUint8, getUint16 } from './bytes.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from './ip.ts'
+
 /** What a frame is, as far as a NIC can tell. Integers, since one is compared for every frame. */
 export const FrameKind = {
   /** Its headers are not all there, or a length in it contradicts another. */
@@ -63,8 +66,6 @@ const JUMBO_PAYLOAD = 0xc2
 const MAX_IP_BYTES = 0xffff
 /** More than any packet: BIG TCP ends at 512 KiB (Linux, GSO_MAX_SIZE). */
 const MAX_JUMBO_BYTES = 2 ** 20
-const TCP = 6
-const UDP = 17
 /** IPv6 extension headers with the length format of RFC 6564: hop-by-hop, routing, destination. */
 const HOP_BY_HOP = 0
 const ROUTING = 43
@@ -110,11 +111,11 @@ export function parseFrame(
   into.urgentPointer = 0
   let at = offset + 14
   if (at > end) return into
-  let etherType = u16(bytes, offset + 12)
+  let etherType = getUint16(bytes, offset + 12)
   while (etherType !== ETHERTYPE_IPV4 && isVlanTag(etherType)) {
     if (at + 4 > end) return into
-    if (into.vlan < 0) into.vlan = u16(bytes, at) & 0xfff
-    etherType = u16(bytes, at + 2)
+    if (into.vlan < 0) into.vlan = getUint16(bytes, at) & 0xfff
+    etherType = getUint16(bytes, at + 2)
     at += 4
   }
   into.etherType = etherType
@@ -148,11 +149,11 @@ function parseIpv4(
   into: FrameLayout,
 ): void {
   const at = offset + into.ipOffset
-  if (at + 20 > end || u8(bytes, at) >> 4 !== 4) return
-  const headerBytes = (u8(bytes, at) & 15) * 4
+  if (at + 20 > end || getUint8(bytes, at) >> 4 !== 4) return
+  const headerBytes = (getUint8(bytes, at) & 15) * 4
   // More fragments, or not the first.
-  const fragmented = (u16(bytes, at + 6) & 0x3fff) !== 0
-  let totalBytes = u16(bytes, at + 2)
+  const fragmented = (getUint16(bytes, at + 6) & 0x3fff) !== 0
+  let totalBytes = getUint16(bytes, at + 2)
   if (totalBytes === 0 && !fragmented) totalBytes = onWire - at
   if (headerBytes < 20 || totalBytes < headerBytes) return
   if (at + headerBytes > end || at + totalBytes > onWire) return
@@ -160,7 +161,7 @@ function parseIpv4(
   into.addressBytes = 4
   into.sourceOffset = into.ipOffset + 12
   into.destinationOffset = into.ipOffset + 16
-  into.protocol = u8(bytes, at + 9)
+  into.protocol = getUint8(bytes, at + 9)
   into.l4Offset = into.ipOffset + headerBytes
   if (fragmented) into.kind = FrameKind.fragment
   else parseL4(bytes, offset, end, at + totalBytes, into)
@@ -175,11 +176,11 @@ function parseIpv6(
   into: FrameLayout,
 ): void {
   const header = offset + into.ipOffset
-  if (header + 40 > end || u8(bytes, header) >> 4 !== 6) return
-  const payloadBytes = u16(bytes, header + 4)
+  if (header + 40 > end || getUint8(bytes, header) >> 4 !== 6) return
+  const payloadBytes = getUint16(bytes, header + 4)
   let packetEnd = payloadBytes === 0 ? onWire : header + 40 + payloadBytes
   if (packetEnd > onWire) return
-  let next = u8(bytes, header + 6)
+  let next = getUint8(bytes, header + 6)
   let at = header + 40
   let fragmented = false
   while (next === HOP_BY_HOP || next === ROUTING || next === DESTINATION || next === FRAGMENT) {
@@ -187,9 +188,9 @@ function parseIpv6(
     // Only ever the first (RFC 8200, 4.1).
     if (next === HOP_BY_HOP && at !== header + 40) return
     // Segments left: its address and checksum are those of another destination still (8.1).
-    if (next === ROUTING && u8(bytes, at + 3) !== 0) break
-    fragmented = next === FRAGMENT && (u16(bytes, at + 2) & 0xfff9) !== 0
-    const headerBytes = next === FRAGMENT ? 8 : 8 + 8 * u8(bytes, at + 1)
+    if (next === ROUTING && getUint8(bytes, at + 3) !== 0) break
+    fragmented = next === FRAGMENT && (getUint16(bytes, at + 2) & 0xfff9) !== 0
+    const headerBytes = next === FRAGMENT ? 8 : 8 + 8 * getUint8(bytes, at + 1)
     if (at + headerBytes > end || at + headerBytes > packetEnd) return
     if (payloadBytes === 0) {
       // A jumbo payload is never fragmented (RFC 2675, 3).
@@ -200,7 +201,7 @@ function parseIpv6(
         if (packetEnd > onWire || at + headerBytes > packetEnd) return
       }
     }
-    next = u8(bytes, at)
+    next = getUint8(bytes, at)
     at += headerBytes
     if (fragmented) break
   }
@@ -217,10 +218,10 @@ function parseIpv6(
 /** The length in a jumbo payload option among the options from `at` to `end`; −1 without one. */
 function jumboPayloadBytes(bytes: Uint8Array, at: number, end: number): number {
   for (let option = at; option + 6 <= end; ) {
-    const type = u8(bytes, option)
-    if (type === JUMBO_PAYLOAD) return i32(bytes, option + 2) >>> 0
+    const type = getUint8(bytes, option)
+    if (type === JUMBO_PAYLOAD) return getInt32(bytes, option + 2) >>> 0
     // Pad1 is one byte alone (RFC 8200, 4.2).
-    option += type === 0 ? 1 : 2 + u8(bytes, option + 1)
+    option += type === 0 ? 1 : 2 + getUint8(bytes, option + 1)
   }
   return -1
 }
@@ -234,17 +235,17 @@ function parseL4(
   into: FrameLayout,
 ): void {
   const at = offset + into.l4Offset
-  if (into.protocol !== TCP && into.protocol !== UDP) {
+  if (into.protocol !== IPPROTO_TCP && into.protocol !== IPPROTO_UDP) {
     into.kind = FrameKind.ip
     return
   }
-  const least = into.protocol === TCP ? 20 : 8
+  const least = into.protocol === IPPROTO_TCP ? 20 : 8
   if (at + least > end || at + least > packetEnd) return
-  const headerBytes = into.protocol === TCP ? (u8(bytes, at + 12) >> 4) * 4 : 8
+  const headerBytes = into.protocol === IPPROTO_TCP ? (getUint8(bytes, at + 12) >> 4) * 4 : 8
   if (headerBytes < least || at + headerBytes > packetEnd || at + headerBytes > end) return
   let payloadBytes = packetEnd - at - headerBytes
-  if (into.protocol === UDP) {
-    const udpBytes = u16(bytes, at + 4)
+  if (into.protocol === IPPROTO_UDP) {
+    const udpBytes = getUint16(bytes, at + 4)
     // 0 is all there is over IPv6 (RFC 2675, 4), and over IPv4 in a packet that 16 bits cannot measure.
     const packetBytes = packetEnd - offset - into.ipOffset
     if (udpBytes !== 0 || (into.ipVersion === 4 && packetBytes <= MAX_IP_BYTES)) {
@@ -252,19 +253,19 @@ function parseL4(
       payloadBytes = udpBytes - 8
     }
   }
-  into.sourcePort = u16(bytes, at)
-  into.destinationPort = u16(bytes, at + 2)
+  into.sourcePort = getUint16(bytes, at)
+  into.destinationPort = getUint16(bytes, at + 2)
   into.headerLength = into.l4Offset + headerBytes
   into.payloadLength = payloadBytes
-  if (into.protocol === UDP) {
+  if (into.protocol === IPPROTO_UDP) {
     into.kind = FrameKind.udp
     return
   }
-  into.seq = i32(bytes, at + 4)
-  into.ack = i32(bytes, at + 8)
-  into.tcpFlags = u8(bytes, at + 13)
-  into.window = u16(bytes, at + 14)
-  into.urgentPointer = u16(bytes, at + 18)
+  into.seq = getInt32(bytes, at + 4)
+  into.ack = getInt32(bytes, at + 8)
+  into.tcpFlags = getUint8(bytes, at + 13)
+  into.window = getUint16(bytes, at + 14)
+  into.urgentPointer = getUint16(bytes, at + 18)
   into.kind = FrameKind.tcp
 }
 
@@ -277,16 +278,4 @@ function isVlanTag(etherType: number): boolean {
     etherType === 0x9200 ||
     etherType === 0x9300
   )
-}
-
-function u8(bytes: Uint8Array, at: number): number {
-  return bytes[at] ?? 0
-}
-
-function u16(bytes: Uint8Array, at: number): number {
-  return (u8(bytes, at) << 8) | u8(bytes, at + 1)
-}
-
-function i32(bytes: Uint8Array, at: number): number {
-  return (u16(bytes, at) << 16) | u16(bytes, at + 2)
 }

@@ -4,6 +4,7 @@
  */
 
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
+import { sumBytes } from './checksum.ts'
 import { makeChecksumInstance } from './checksum-module.ts'
 
 export interface FrameMemory {
@@ -28,8 +29,6 @@ type Sum = (offset: number, length: number, initial: number) => number
 const MAX_BYTES = 2 ** 31
 /** Views kept: a power of two. */
 const VIEWS = 4096
-/** As many words as add up to less than 2^31, so that the engine adds integers. */
-const WORDS_AT_ONCE = 32_768
 
 /** Memory of its own for frames: `bytes` bytes, 1 to 2^31, all 0. Throws NETMEM_OUT_OF_RANGE. */
 export function makeFrameMemory(bytes: number): FrameMemory {
@@ -49,7 +48,7 @@ export function makePlainFrameMemory(bytes: number): FrameMemory {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const memory = new Uint8Array(bytes)
   return new SummedMemory(memory, (offset, length, initial) =>
-    plainSum(memory, offset, length, initial),
+    sumBytes(memory, offset, length, initial),
   )
 }
 
@@ -89,21 +88,4 @@ class SummedMemory implements FrameMemory {
       `${length} bytes at ${offset} are not all inside this memory of ${this.#length} bytes.`,
     )
   }
-}
-
-function plainSum(bytes: Uint8Array, offset: number, length: number, initial: number): number {
-  const end = offset + length
-  const even = end - (length & 1)
-  let total = initial
-  let at = offset
-  while (at < even) {
-    const stop = Math.min(at + 2 * WORDS_AT_ONCE, even)
-    let sum = 0
-    for (; at < stop; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
-    total += sum
-  }
-  if (even < end) total += (bytes[even] ?? 0) << 8
-  // 2 GiB make less than 2^47.
-  while (total > 0xffff) total = (total % 0x1_0000) + Math.floor(total / 0x1_0000)
-  return total
 }

@@ -1,6 +1,6 @@
 /** What devices are made of: the NIC and the kinds of links that there are. */
 
-import { fillChecksums, verifyChecksums } from '../../wire/checksum.ts'
+import { fillChecksums, verifyChecksums } from '../../wire/frame-checksums.ts'
 import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../../wire/toeplitz.ts'
 import { linkKinds } from './link-kinds.ts'
 import { Nic } from './nic/nic.ts'

@@ -1,12 +1,13 @@
 // A stepped device with faults on its link: the same seed is the same run, to the last counter.
+
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { SYN } from '../../wire/tcp.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import type { FaultOptions } from '../link/faults.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
-const SYN = 2
 const PART = 700
 const COUNT = 60
 const STEP_NS = 10_000

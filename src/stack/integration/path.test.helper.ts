@@ -9,6 +9,7 @@ import { sharedProvider } from '../../providers/shared.ts'
 import { end, some } from '../../testing/pools.test.helper.ts'
 import { buildTcpFrame, type TcpFrameOptions } from '../../wire/build-frame.ts'
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { IPPROTO_TCP } from '../../wire/ip.ts'
 import {
   type DeviceThread,
   type DeviceThreadOptions,
@@ -190,7 +191,7 @@ export class Path {
     if (this.#options.seen?.(skb) === true) return
     const flow = this.table.demux(skb)
     // UDP is nobody's stream.
-    if (flow === undefined || this.table.layout.protocol !== 6) {
+    if (flow === undefined || this.table.layout.protocol !== IPPROTO_TCP) {
       skb.free()
       return
     }

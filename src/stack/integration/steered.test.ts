@@ -1,6 +1,8 @@
 // Flows that change queues, and with it the memory that they land in.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SYN } from '../../wire/tcp.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../host/socket/control-messages.ts'
 import { MSG_SOCK_DEVMEM, type ReceivedMessage } from '../host/socket/messages.ts'
 import type { SteeringRule } from '../rings/nic-types.ts'
@@ -13,7 +15,6 @@ const RULE: SteeringRule = {
   queue: 1,
 }
 
-const SYN = 2
 const PART = 1000
 const STREAM = pattern(9 * PART, 5)
 

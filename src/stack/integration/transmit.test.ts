@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { some } from '../../testing/pools.test.helper.ts'
-import { ChecksumResult, verifyChecksums } from '../../wire/checksum.ts'
+import { ChecksumResult, verifyChecksums } from '../../wire/frame-checksums.ts'
 import { FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import type { AnySkb } from '../host/skb/skb.ts'

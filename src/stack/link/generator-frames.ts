@@ -1,12 +1,14 @@
 /** The frames of a generator: TCP segments with sequence number 0, and the data in them. */
 
+import { setUint16 } from '../../wire/bytes.ts'
+import { pseudoHeaderSum } from '../../wire/checksum.ts'
 import type { FrameMemory } from '../../wire/frame-memory.ts'
+import { IPPROTO_TCP } from '../../wire/ip.ts'
+import { ACK, TCP_CHECKSUM } from '../../wire/tcp.ts'
 import { Random } from './random.ts'
 
 /** Ethernet, IP and TCP headers, without options. */
 export const HEADER_OF: { readonly 4: number; readonly 6: number } = { 4: 54, 6: 74 }
-
-const TCP = 6
 
 /** Memory that a frame with `mss` bytes of payload is given: whole cache lines. */
 export function frameBytes(ipVersion: 4 | 6, mss: number): number {
@@ -61,51 +63,47 @@ export function prepareFrame(
   if (ipVersion === 4) writeIpv4(memory, ip, segmentBytes)
   else writeIpv6(bytes, ip, segmentBytes)
 
-  write16(bytes, l4, frame.sourcePort)
-  write16(bytes, l4 + 2, frame.destinationPort)
+  setUint16(bytes, l4, frame.sourcePort)
+  setUint16(bytes, l4 + 2, frame.destinationPort)
   // A SYN acknowledges nothing.
-  write16(bytes, l4 + 10, (frame.flags & 16) === 0 ? 0 : 1)
+  setUint16(bytes, l4 + 10, (frame.flags & ACK) === 0 ? 0 : 1)
   bytes[l4 + 12] = 0x50
   bytes[l4 + 13] = frame.flags
-  write16(bytes, l4 + 14, 0xffff)
+  setUint16(bytes, l4 + 14, 0xffff)
   bytes.set(payload, l4 + 20)
-  const addresses = ipVersion === 4 ? 8 : 32
-  const pseudoHeader = memory.sum(l4 - addresses, addresses, TCP + segmentBytes)
+  const addressBytes = ipVersion === 4 ? 4 : 16
+  const addressesAt = l4 - 2 * addressBytes
+  const pseudoHeader = pseudoHeaderSum(bytes, addressesAt, addressBytes, IPPROTO_TCP, segmentBytes)
   const sum = memory.sum(l4, segmentBytes, pseudoHeader)
-  if (frame.partial) write16(bytes, l4 + 16, pseudoHeader)
+  if (frame.partial) setUint16(bytes, l4 + TCP_CHECKSUM, pseudoHeader)
   return sum
 }
 
 /** 10.0.0.1 to 10.0.0.2, not to be fragmented: then its id may be 0 (RFC 6864, 4.1). */
 function writeIpv4(memory: FrameMemory, ip: number, segmentBytes: number): void {
   const { bytes } = memory
-  write16(bytes, ip - 2, 0x0800)
+  setUint16(bytes, ip - 2, 0x0800)
   bytes[ip] = 0x45
-  write16(bytes, ip + 2, 20 + segmentBytes)
+  setUint16(bytes, ip + 2, 20 + segmentBytes)
   bytes[ip + 6] = 0x40
   bytes[ip + 8] = 64
-  bytes[ip + 9] = TCP
+  bytes[ip + 9] = IPPROTO_TCP
   bytes[ip + 12] = 10
   bytes[ip + 15] = 1
   bytes[ip + 16] = 10
   bytes[ip + 19] = 2
-  write16(bytes, ip + 10, ~memory.sum(ip, 20))
+  setUint16(bytes, ip + 10, ~memory.sum(ip, 20))
 }
 
 /** fd00::1 to fd00::2. */
 function writeIpv6(bytes: Uint8Array, ip: number, segmentBytes: number): void {
-  write16(bytes, ip - 2, 0x86dd)
+  setUint16(bytes, ip - 2, 0x86dd)
   bytes[ip] = 0x60
-  write16(bytes, ip + 4, segmentBytes)
-  bytes[ip + 6] = TCP
+  setUint16(bytes, ip + 4, segmentBytes)
+  bytes[ip + 6] = IPPROTO_TCP
   bytes[ip + 7] = 64
   bytes[ip + 8] = 0xfd
   bytes[ip + 23] = 1
   bytes[ip + 24] = 0xfd
   bytes[ip + 39] = 2
-}
-
-function write16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >> 8
-  bytes[at + 1] = value
 }

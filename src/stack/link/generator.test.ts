@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertCode } from '../../testing/pools.test.helper.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { FIN, SYN } from '../../wire/tcp.ts'
 import { createGenerator, type GeneratorOptions, type TcpGenerator } from './generator.ts'
 import { streamPattern } from './generator-frames.ts'
 import type { LinkFrame } from './link.ts'
@@ -59,8 +60,8 @@ function collect(generator: TcpGenerator, options: GeneratorOptions, limit: numb
     }
     if (layout.ipVersion === 4) assert.equal(frame.memory.sum(frame.offset + 14, 20), 0xffff)
     assert.equal(seq, expected[flow] ?? seq, `flow ${flow} goes on without a gap`)
-    const syn = (tcpFlags & 2) >> 1
-    expected[flow] = (seq + payloadLength + syn + (tcpFlags & 1)) % 2 ** 32
+    const syn = (tcpFlags & SYN) / SYN
+    expected[flow] = (seq + payloadLength + syn + (tcpFlags & FIN)) % 2 ** 32
     patterns[flow] ??= streamPattern(options.seed ?? 1, flow, generator.periodBytes)
     const begin = frame.offset + headerLength
     const at = streams[flow] ?? 0

@@ -6,7 +6,10 @@
  */
 
 import { ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { setInt32, setUint16 } from '../../wire/bytes.ts'
+import { foldSum } from '../../wire/checksum.ts'
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
+import { ACK, FIN, SYN, TCP_CHECKSUM } from '../../wire/tcp.ts'
 import { emptyFrame } from './frame-store.ts'
 import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
 import type { Link, LinkFrame } from './link.ts'
@@ -38,10 +41,6 @@ export interface GeneratorOptions {
   /** Bits per second of all flows together; unlimited by default: then a frame is always due. */
   readonly rateBitsPerS?: number
 }
-
-const FIN = 1
-const SYN = 2
-const ACK = 16
 
 // What a flow has yet to send.
 const OPENING = 0
@@ -210,19 +209,9 @@ export class TcpGenerator implements Link {
   /** RFC 1624: of what was summed once only the sequence number changes. */
   #writeSeq(at: number, seq: number, sum: number): void {
     const { bytes } = this.#memory
-    const high = seq >>> 16
-    const low = seq & 0xffff
-    bytes[at + 4] = high >> 8
-    bytes[at + 5] = high
-    bytes[at + 6] = low >> 8
-    bytes[at + 7] = low
+    setInt32(bytes, at + 4, seq)
     if (this.#partial) return
-    let folded = sum + high + low
-    folded = (folded & 0xffff) + (folded >>> 16)
-    folded = (folded & 0xffff) + (folded >>> 16)
-    const checksum = ~folded
-    bytes[at + 16] = checksum >> 8
-    bytes[at + 17] = checksum
+    setUint16(bytes, at + TCP_CHECKSUM, ~foldSum(sum + (seq >>> 16) + (seq & 0xffff)))
   }
 
   /** The flow whose turn it is: one that is not done. */

@@ -1,10 +1,10 @@
 /** Writes what the host sees of packets into a capture file: device memory is not in it. */
 
+import { hasPartialChecksum } from '../../wire/frame-checksums.ts'
 import type { FrameLayout } from '../../wire/frame-layout.ts'
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import { copyPayload } from '../host/skb/readable.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
-import { hasPartialChecksum } from '../link/capture/partial-checksum.ts'
 import { type PcapngWriter, writePcapng } from '../link/capture/pcapng-writer.ts'
 import { emptyFrame } from '../link/frame-store.ts'
 

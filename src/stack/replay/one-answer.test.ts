@@ -1,14 +1,15 @@
 // One file, one answer: pages and device memory give the same streams of captures that are odd.
+
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { SYN } from '../../wire/tcp.ts'
 import { PcapngBuilder } from '../link/capture/capture.test.helper.ts'
 import { type PcapPacket, writePcap } from '../link/capture/pcap-writer.ts'
 import { payloadOf, segment, temporaryFolder } from './captures.test.helper.ts'
 import { replay } from './replay.ts'
 import type { ReplayReport } from './replay-report.ts'
 
-const SYN = 2
 const file = temporaryFolder()
 
 async function both(path: string): Promise<ReplayReport> {

@@ -1,6 +1,8 @@
 /** One direction of a flow in a replay: put in order, counted by where it landed, hashed. */
 
 import { FrameKind, type FrameLayout } from '../../wire/frame-layout.ts'
+import { IPPROTO_TCP } from '../../wire/ip.ts'
+import { FIN } from '../../wire/tcp.ts'
 import type { FlowKey } from '../host/flow/flow-key.ts'
 import { Reassembler } from '../host/flow/reassembler.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
@@ -51,8 +53,6 @@ export interface FlowReport {
     readonly afterEndBytes: number
   }
 }
-
-const FIN = 1
 
 /** What waits for a missing segment, at most, per flow; the pool may run dry before. */
 const QUEUE_BYTES = 32 * 2 ** 20
@@ -140,7 +140,7 @@ export class ReplayFlow {
     const { state } = this.#stream
     this.#stream.close()
     const key = this.#key
-    const isTcp = key.protocol === 6
+    const isTcp = key.protocol === IPPROTO_TCP
     return {
       source: key.source,
       sourcePort: key.sourcePort,

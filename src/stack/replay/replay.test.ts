@@ -1,9 +1,11 @@
 // Whole replays. Each ends with its pools destroyed and its device memory freed, which nothing does
 // while anything is out.
+
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { FIN, SYN } from '../../wire/tcp.ts'
 import { DeviceError } from '../device-error.ts'
 import { encodePcap, type PcapPacket, writePcap } from '../link/capture/pcap-writer.ts'
 import {
@@ -17,8 +19,6 @@ import {
 } from './captures.test.helper.ts'
 import { type ReplayOptions, replay } from './replay.ts'
 
-const FIN = 1
-const SYN = 2
 const PSH_ACK = 0x18
 
 const file = temporaryFolder()

@@ -1,16 +1,17 @@
 // Captures in which checksums are wrong: of damaged segments, and of hosts that leave them to hardware.
+
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { buildUdpFrame } from '../../wire/build-frame.ts'
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { ACK, FIN, RST, SYN } from '../../wire/tcp.ts'
 import { type PcapPacket, writePcap } from '../link/capture/pcap-writer.ts'
 import { flowOf, payloadOf, segment, temporaryFolder } from './captures.test.helper.ts'
 import { type ReplayOptions, replay } from './replay.ts'
 import type { FlowReport } from './replay-flow.ts'
 import type { ReplayReport } from './replay-report.ts'
 
-const [FIN, SYN, RST, ACK] = [1, 2, 4, 16]
 const TCP_CHECKSUM = 50
 const memories = ['page', 'device'] as const
 const file = temporaryFolder()

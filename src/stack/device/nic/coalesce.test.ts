@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ACK, FIN, PSH, RST, SYN, URG } from '../../../wire/tcp.ts'
 import {
-  ACK,
-  FIN,
   type FrameSpec,
   fillChecksums,
   frame,
   ipChecksumIsRight,
   layoutOf,
-  PSH,
   pattern,
-  SYN,
   timestamps,
 } from './frames.test.helper.ts'
 import { join, oneQueue, receiveAll, wholeOf } from './nic.test.helper.ts'
@@ -82,8 +79,8 @@ test('what does not continue a packet begins another', () => {
     'no payload': segment(100, {}, 0),
     FIN: segment(100, { flags: ACK | FIN }),
     SYN: segment(100, { flags: ACK | SYN }),
-    RST: segment(100, { flags: ACK | 4 }),
-    URG: segment(100, { flags: ACK | 32 }),
+    RST: segment(100, { flags: ACK | RST }),
+    URG: segment(100, { flags: ACK | URG }),
     'congestion flags': segment(100, { flags: ACK | 64 }),
     'no ACK': segment(100, { flags: PSH }),
     'a wrong checksum': segment(100, { badChecksum: true }),

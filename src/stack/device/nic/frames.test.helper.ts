@@ -2,12 +2,8 @@
 
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import type { FrameMemory } from '../../../wire/frame-memory.ts'
+import { ACK } from '../../../wire/tcp.ts'
 import { CHECKSUM_BAD, CHECKSUM_NONE, CHECKSUM_OK, type NicOffloads } from './offloads.ts'
-
-export const FIN = 1
-export const SYN = 2
-export const PSH = 8
-export const ACK = 16
 
 /** What a frame is made from; all of it has a default. */
 export interface FrameSpec {

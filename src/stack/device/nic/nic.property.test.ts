@@ -1,18 +1,18 @@
 // Random frames, buffers, split modes and pauses against a plain model of what a driver gets.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { FrameKind } from '../../../wire/frame-layout.ts'
+import { ACK, PSH } from '../../../wire/tcp.ts'
 import type { HeaderSplit, RxQueueConfig } from '../../rings/nic-types.ts'
 import { RX_CHECKSUM_OK, RX_SPLIT } from '../../rings/rx-front-end.ts'
 import {
-  ACK,
   arp,
   checksumsAreRight,
   type FrameSpec,
   frame,
   layoutOf,
-  PSH,
   pattern,
   timestamps,
 } from './frames.test.helper.ts'

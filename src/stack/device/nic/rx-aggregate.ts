@@ -8,11 +8,12 @@
  * right are merged, and the completion says so.
  */
 
+import { getInt32, setInt32, setUint16 } from '../../../wire/bytes.ts'
+import { sumBytes } from '../../../wire/checksum.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
+import { ACK, PSH } from '../../../wire/tcp.ts'
 import { RxCompletion } from '../../rings/rx-front-end.ts'
 
-const PSH = 8
-const ACK = 16
 /** An IP packet's length is a field of 16 bits. */
 const MAX_IP_BYTES = 0xffff
 /** NOP, NOP, timestamps of 10 bytes: the one option that may differ (RFC 7323, appendix A). */
@@ -144,8 +145,8 @@ export class RxAggregate {
     }
     const options = l4 + 20
     if (!this.#same(bytes, offset, l4 + 12, l4 + 13)) return false
-    if (end - options === TIMESTAMPS_BYTES && u32(bytes, offset + options) === TIMESTAMPS) {
-      return u32(this.#headers, this.#at + options) === TIMESTAMPS
+    if (end - options === TIMESTAMPS_BYTES && getInt32(bytes, offset + options) === TIMESTAMPS) {
+      return getInt32(this.#headers, this.#at + options) === TIMESTAMPS
     }
     return this.#same(bytes, offset, options, end)
   }
@@ -164,40 +165,16 @@ export class RxAggregate {
     const ip = this.#at + this.#ipOffset
     const l4 = this.#at + this.#l4Offset
     if (this.#ipVersion === 4) {
-      put16(headers, ip + 2, this.#ipBytes)
-      put16(headers, ip + 10, 0)
-      put16(headers, ip + 10, headerChecksum(headers, ip))
+      setUint16(headers, ip + 2, this.#ipBytes)
+      setUint16(headers, ip + 10, 0)
+      setUint16(headers, ip + 10, ~sumBytes(headers, ip, l4 - ip))
     } else {
-      put16(headers, ip + 4, this.#ipBytes)
+      setUint16(headers, ip + 4, this.#ipBytes)
     }
-    put16(headers, l4 + 8, this.#ack >>> 16)
-    put16(headers, l4 + 10, this.#ack & 0xffff)
+    setInt32(headers, l4 + 8, this.#ack)
     headers[l4 + 13] = this.#flags
-    put16(headers, l4 + 14, this.#window)
+    setUint16(headers, l4 + 14, this.#window)
   }
 }
 
 const NOTHING = new Uint8Array(0)
-
-/** RFC 791, 3.1. */
-function headerChecksum(bytes: Uint8Array, ip: number): number {
-  const end = ip + ((bytes[ip] ?? 0) & 15) * 4
-  let sum = 0
-  for (let at = ip; at < end; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
-  sum = (sum & 0xffff) + (sum >>> 16)
-  return ~(sum + (sum >>> 16)) & 0xffff
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] ?? 0) << 24) |
-    ((bytes[at + 1] ?? 0) << 16) |
-    ((bytes[at + 2] ?? 0) << 8) |
-    (bytes[at + 3] ?? 0)
-  )
-}
-
-function put16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 8
-  bytes[at + 1] = value
-}

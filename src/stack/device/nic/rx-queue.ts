@@ -5,6 +5,7 @@
  */
 
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
+import { PSH } from '../../../wire/tcp.ts'
 import type { LinkFrame } from '../../link/link.ts'
 import { RxCounters } from '../../rings/nic-counters.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
@@ -53,8 +54,6 @@ function padding(memory: Uint8Array, to: number, source: Uint8Array, from: numbe
   if (!(memory.buffer instanceof SharedArrayBuffer)) return 0
   return (source.byteOffset + from - memory.byteOffset - to) & 7
 }
-
-const PSH = 8
 
 export class RxQueue {
   readonly counters: RxCounters = new RxCounters()

@@ -6,6 +6,7 @@
 
 import { checkInteger } from '../../../errors.ts'
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../../wire/ip.ts'
 import { DeviceError } from '../../device-error.ts'
 import {
   type LocatedRule,
@@ -13,9 +14,6 @@ import {
   RSS_TABLE_ENTRIES,
   type SteeringRule,
 } from '../../rings/nic-types.ts'
-
-const TCP = 6
-const UDP = 17
 
 /** A rule and the bytes that frames are compared with. */
 interface CompiledRule extends LocatedRule {
@@ -123,7 +121,7 @@ export class Steering {
     }
     const copy = copyOf(rule)
     const { source } = copy
-    const protocol = copy.protocol === 'tcp' ? TCP : UDP
+    const protocol = copy.protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP
     let key = mix((protocol << 16) | copy.destinationPort, copy.destinationAddress, 0, length)
     if (source !== undefined) key = mix(key ^ source.port, source.address, 0, length)
     const buckets = source === undefined ? this.#threeTuples : this.#fiveTuples

@@ -3,6 +3,8 @@
  * it, so that a flow whose directions are tagged differently is one.
  */
 
+import { formatAddress } from '../../../wire/address.ts'
+import { getInt32, setInt32 } from '../../../wire/bytes.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
 
 /** 32-bit words of a key: source, destination, ports, and protocol with the IP version. */
@@ -29,8 +31,8 @@ export class FlowKey {
     const source = offset + layout.sourceOffset
     const destination = offset + layout.destinationOffset
     for (let word = 0; word < layout.addressBytes >> 2; word++) {
-      words[SOURCE + word] = word32(bytes, source + 4 * word)
-      words[DESTINATION + word] = word32(bytes, destination + 4 * word)
+      words[SOURCE + word] = getInt32(bytes, source + 4 * word)
+      words[DESTINATION + word] = getInt32(bytes, destination + 4 * word)
     }
     words[PORTS] = (layout.sourcePort << 16) | layout.destinationPort
     words[PROTOCOL] = (layout.ipVersion << 8) | layout.protocol
@@ -75,16 +77,22 @@ export class FlowKey {
 
   /** As `192.0.2.1` or `2001:db8::1` (RFC 5952). */
   get source(): string {
-    return address(this.words.subarray(SOURCE, DESTINATION), this.ipVersion)
+    return this.#address(SOURCE)
   }
 
   get destination(): string {
-    return address(this.words.subarray(DESTINATION, PORTS), this.ipVersion)
+    return this.#address(DESTINATION)
   }
 
   /** As `192.0.2.1:443 > [2001:db8::1]:5201`, for people. */
   toString(): string {
     return `${this.#end(this.source, this.sourcePort)} > ${this.#end(this.destination, this.destinationPort)}`
+  }
+
+  #address(from: number): string {
+    const bytes = new Uint8Array(this.ipVersion === 6 ? 16 : 4)
+    for (let at = 0; at < bytes.length; at += 4) setInt32(bytes, at, this.words[from + at / 4] ?? 0)
+    return formatAddress(bytes)
   }
 
   #end(host: string, port: number): string {
@@ -98,35 +106,4 @@ export function sameWords(words: Int32Array, at: number, key: Int32Array): boole
     if (words[at + word] !== key[word]) return false
   }
   return true
-}
-
-function word32(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] ?? 0) << 24) |
-    ((bytes[at + 1] ?? 0) << 16) |
-    ((bytes[at + 2] ?? 0) << 8) |
-    (bytes[at + 3] ?? 0)
-  )
-}
-
-function address(words: Int32Array, ipVersion: number): string {
-  if (ipVersion !== 6) {
-    const word = words[0] ?? 0
-    return `${word >>> 24}.${(word >>> 16) & 0xff}.${(word >>> 8) & 0xff}.${word & 0xff}`
-  }
-  const groups: string[] = []
-  for (const word of words) groups.push((word >>> 16).toString(16), (word & 0xffff).toString(16))
-  // RFC 5952, 4.2: the longest run of two zeros or more is left out, the first of equal ones.
-  let begin = 0
-  let length = 1
-  for (let at = 0; at < 8; at++) {
-    let end = at
-    while (groups[end] === '0') end++
-    if (end - at > length) {
-      begin = at
-      length = end - at
-    }
-  }
-  if (length < 2) return groups.join(':')
-  return `${groups.slice(0, begin).join(':')}::${groups.slice(begin + length).join(':')}`
 }

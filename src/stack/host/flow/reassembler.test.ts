@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { assertCode, end } from '../../../testing/pools.test.helper.ts'
+import { ACK, FIN, RST, SYN } from '../../../wire/tcp.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import {
   iovSource,
@@ -14,8 +15,6 @@ import {
 } from '../skb/skbs.test.helper.ts'
 import { layoutOf } from './frames.test.helper.ts'
 import { Reassembler, type ReassemblerOptions } from './reassembler.ts'
-
-const [FIN, SYN, RST, ACK] = [1, 2, 4, 16]
 
 /** A reassembler, and the bytes that came out of it. */
 function watch(

@@ -6,12 +6,9 @@
 
 import { checkInteger } from '../../../errors.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
+import { FIN, RST, SYN } from '../../../wire/tcp.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import { OutOfOrderQueue } from './out-of-order-queue.ts'
-
-const FIN = 1
-const SYN = 2
-const RST = 4
 
 /** The largest window there is (RFC 7323, 2.3): what is further ahead is of another connection. */
 const MAX_WINDOW_BYTES = 2 ** 30

@@ -5,6 +5,7 @@
 
 import { checkInteger } from '../../../errors.ts'
 import type { Page } from '../../../netmem.ts'
+import { foldSum, sumBytes } from '../../../wire/checksum.ts'
 import { DeviceError } from '../../device-error.ts'
 import { freedAlready, type Skb } from './skb.ts'
 
@@ -106,7 +107,7 @@ export function checksumOf(
   checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER)
   const { owner } = skb
   const end = offset + length
-  let sum = initial
+  let sum = foldSum(initial)
   // Where this piece begins, in bytes of the skb; a piece at an odd place has its bytes the other way round.
   let at = 0
   for (let piece = -1; piece < skb.fragCount && at < end; piece++) {
@@ -116,31 +117,18 @@ export function checksumOf(
     const pieceLength = piece < 0 ? skb.headLength : (skb.lengths[piece] ?? 0)
     const from = Math.max(offset - at, 0)
     const to = Math.min(end - at, pieceLength)
-    if (from < to) sum = add(bytes, begin + from, to - from, (at + from - offset) & 1, sum)
+    if (from < to) {
+      const pieceSum = sumBytes(bytes, begin + from, to - from)
+      const isOdd = ((at + from - offset) & 1) === 1
+      sum = foldSum(sum + (isOdd ? swapBytes(pieceSum) : pieceSum))
+    }
     at += pieceLength
-  }
-  return fold(sum)
-}
-
-function add(
-  bytes: Uint8Array,
-  begin: number,
-  length: number,
-  odd: number,
-  initial: number,
-): number {
-  let sum = initial
-  for (let at = 0; at < length; at++) {
-    const byte = bytes[begin + at] ?? 0
-    sum += ((at ^ odd) & 1) === 0 ? byte << 8 : byte
   }
   return sum
 }
 
-function fold(sum: number): number {
-  let folded = sum
-  while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x1_0000)
-  return folded
+function swapBytes(sum: number): number {
+  return ((sum & 0xff) << 8) | (sum >>> 8)
 }
 
 function checkReadable(skb: Skb<Page>): void {

@@ -1,5 +1,8 @@
 /** What the hardware would have done to a partial checksum. */
 
+import { setUint16 } from '../../../wire/bytes.ts'
+import { ALL_ONES } from '../../../wire/checksum.ts'
+import { checksumOffset } from '../../../wire/frame-checksums.ts'
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
 import type { LinkFrame } from '../link.ts'
 
@@ -22,11 +25,8 @@ export function completeChecksum(
   const segmentBytes = layout.headerLength - l4Offset + layout.payloadLength
   if (l4Offset + segmentBytes > frame.length) return false
   const sum = frame.memory.sum(frame.offset + l4Offset, segmentBytes)
-  let checksum = ~sum & 0xffff
   // RFC 768: 0 is no checksum, so a sum of 0 is sent as its other form.
-  if (checksum === 0 && kind === FrameKind.udp) checksum = 0xffff
-  const field = at + l4Offset + (kind === FrameKind.tcp ? 16 : 6)
-  copy[field] = checksum >> 8
-  copy[field + 1] = checksum
+  const checksum = sum === ALL_ONES && kind === FrameKind.udp ? ALL_ONES : ~sum
+  setUint16(copy, at + l4Offset + checksumOffset(layout), checksum)
   return true
 }

@@ -1,9 +1,11 @@
 // The real captures: what was sent is what is in them, whichever way they are read.
+
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { SYN } from '../../../wire/tcp.ts'
 import type { LinkFrame } from '../link.ts'
 import { type CaptureOptions, openCapture } from './open-capture.ts'
 
@@ -82,7 +84,7 @@ for (const { file, to, from, bytes, sha256 } of streams) {
       forEach(file, { timing }, (frame, layout) => {
         if (layout.kind !== FrameKind.tcp) return
         if (layout.destinationPort !== to && layout.sourcePort !== from) return
-        if ((layout.tcpFlags & 2) !== 0) first = layout.seq + 1
+        if ((layout.tcpFlags & SYN) !== 0) first = layout.seq + 1
         const at = (layout.seq - first) >>> 0
         const begin = frame.offset + layout.headerLength
         const payload = frame.memory.bytes.subarray(begin, begin + layout.payloadLength)

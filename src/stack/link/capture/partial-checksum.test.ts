@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { hasPartialChecksum } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { bytesOf, frameOf } from '../frames.test.helper.ts'
 import { createGenerator } from '../generator.ts'
 import type { LinkFrame } from '../link.ts'
 import { completeChecksum } from './complete-checksum.ts'
-import { hasPartialChecksum, pseudoHeaderSum } from './partial-checksum.ts'
 
 const layout = new FrameLayout()
 
@@ -48,7 +48,6 @@ test('UDP: no checksum is not a partial one; a sum of 0 is written as 0xffff', (
   // 10.0.0.1 + 10.0.0.2 + 17 + 10.
   const partial = udp([1, 2], 0x141e)
   assert.ok(isPartial(partial))
-  assert.equal(pseudoHeaderSum(partial.memory.bytes, partial.offset, layout), 0x141e)
   assert.equal(layout.kind, FrameKind.udp)
   // A payload that makes the sum 0xffff: 0x141e + 1 + 2 + 10 + payload.
   const rest = 0xffff - 0x141e - 13

@@ -1,0 +1,129 @@
+/**
+ * Checksums of whole frames: IPv4 header, TCP and UDP with their pseudo-headers (RFC 791, 9293,
+ * 768, 8200 8.1). Runs for every packet: numbers in, numbers out, nothing allocated.
+ */
+
+import { getUint16, setUint16 } from './bytes.ts'
+import { ALL_ONES, pseudoHeaderSum } from './checksum.ts'
+import { FrameKind, type FrameLayout } from './frame-layout.ts'
+import type { FrameMemory } from './frame-memory.ts'
+import { TCP_CHECKSUM } from './tcp.ts'
+import { UDP_CHECKSUM } from './udp.ts'
+
+/** What {@link verifyChecksums} finds. Integers, since one is compared for every frame. */
+export const ChecksumResult = {
+  /** Nothing wrong, but the payload is not proven: no TCP or UDP, UDP without checksum, a fragment, a cut frame. */
+  none: 0,
+  /** All are right: what the kernel calls CHECKSUM_UNNECESSARY. */
+  ok: 1,
+  bad: 2,
+} as const
+
+const IPV4_CHECKSUM = 10
+
+/** Checks every checksum of the frame at `frameOffset`, whose parsed headers are `layout`; returns a {@link ChecksumResult}. */
+export function verifyChecksums(
+  memory: FrameMemory,
+  frameOffset: number,
+  layout: FrameLayout,
+): number {
+  const { kind } = layout
+  if (kind < FrameKind.fragment) return ChecksumResult.none
+  if (layout.ipVersion === 4) {
+    const headerBytes = layout.l4Offset - layout.ipOffset
+    if (memory.sum(frameOffset + layout.ipOffset, headerBytes) !== ALL_ONES) {
+      return ChecksumResult.bad
+    }
+  }
+  if (kind < FrameKind.tcp || isCut(layout)) return ChecksumResult.none
+  const l4At = frameOffset + layout.l4Offset
+  // The sender made none, which tunnels may do over IPv6 too (RFC 6935).
+  if (kind === FrameKind.udp && getUint16(memory.bytes, l4At + UDP_CHECKSUM) === 0) {
+    return ChecksumResult.none
+  }
+  const sum = memory.sum(l4At, l4Bytes(layout), pseudoHeaderOf(memory.bytes, frameOffset, layout))
+  return sum === ALL_ONES ? ChecksumResult.ok : ChecksumResult.bad
+}
+
+/**
+ * Writes every checksum of the frame at `frameOffset`, whose parsed headers are `layout`, whatever
+ * stood there: for transmission, and to complete partial ones. Returns false where that leaves a
+ * payload without one: no TCP or UDP, a fragment, a cut frame.
+ */
+export function fillChecksums(
+  memory: FrameMemory,
+  frameOffset: number,
+  layout: FrameLayout,
+): boolean {
+  const { kind } = layout
+  const { bytes } = memory
+  if (kind < FrameKind.fragment) return false
+  if (layout.ipVersion === 4) {
+    const headerAt = frameOffset + layout.ipOffset
+    setUint16(bytes, headerAt + IPV4_CHECKSUM, 0)
+    const sum = memory.sum(headerAt, layout.l4Offset - layout.ipOffset)
+    setUint16(bytes, headerAt + IPV4_CHECKSUM, ~sum)
+  }
+  if (kind < FrameKind.tcp || isCut(layout)) return false
+  const l4At = frameOffset + layout.l4Offset
+  const checksumAt = l4At + checksumOffset(layout)
+  setUint16(bytes, checksumAt, 0)
+  const sum = memory.sum(l4At, l4Bytes(layout), pseudoHeaderOf(bytes, frameOffset, layout))
+  // A UDP checksum that comes out as 0 would mean that there is none (RFC 768).
+  setUint16(bytes, checksumAt, kind === FrameKind.udp && sum === ALL_ONES ? ALL_ONES : ~sum)
+  return true
+}
+
+/**
+ * Writes the sum of the pseudo-header where the TCP or UDP checksum belongs, as a host does that
+ * leaves the rest to hardware (CHECKSUM_PARTIAL), and returns true; false when there is none.
+ */
+export function fillPartialChecksum(
+  memory: FrameMemory,
+  frameOffset: number,
+  layout: FrameLayout,
+): boolean {
+  if (layout.kind < FrameKind.tcp) return false
+  const { bytes } = memory
+  const checksumAt = frameOffset + layout.l4Offset + checksumOffset(layout)
+  setUint16(bytes, checksumAt, pseudoHeaderOf(bytes, frameOffset, layout))
+  return true
+}
+
+/**
+ * Returns true if the frame has a partial checksum (CHECKSUM_PARTIAL): its TCP or UDP checksum field
+ * holds the sum of the pseudo-header, where the sender's hardware would have continued. Capture files
+ * say it in no other way.
+ *
+ * This is a rule for frames as an offloading host sends or loops them. One complete checksum in
+ * 65,536 equals that sum too, where the sum of the segment is 0xffff. Such a frame counts as verified.
+ */
+export function hasPartialChecksum(
+  bytes: Uint8Array,
+  frameOffset: number,
+  layout: FrameLayout,
+): boolean {
+  if (layout.kind < FrameKind.tcp) return false
+  const field = getUint16(bytes, frameOffset + layout.l4Offset + checksumOffset(layout))
+  // 0 is a UDP datagram without checksum. No pseudo-header has that sum.
+  return field !== 0 && field === pseudoHeaderOf(bytes, frameOffset, layout)
+}
+
+/** Returns the place of the checksum in the TCP or UDP header of a frame. */
+export function checksumOffset(layout: FrameLayout): number {
+  return layout.kind === FrameKind.udp ? UDP_CHECKSUM : TCP_CHECKSUM
+}
+
+function pseudoHeaderOf(bytes: Uint8Array, frameOffset: number, layout: FrameLayout): number {
+  const { sourceOffset, addressBytes, protocol } = layout
+  return pseudoHeaderSum(bytes, frameOffset + sourceOffset, addressBytes, protocol, l4Bytes(layout))
+}
+
+function l4Bytes(layout: FrameLayout): number {
+  return layout.headerLength - layout.l4Offset + layout.payloadLength
+}
+
+/** Whether payload is missing that the checksum covers. */
+function isCut(layout: FrameLayout): boolean {
+  return layout.headerLength + layout.payloadLength > layout.length
+}
