@@ -95,6 +95,42 @@ test('each layer may import what stands left of it, and nothing else', () => {
   }
 })
 
+test("the stack's folders hold the wall between its two threads", () => {
+  const folders = ['link', 'rings', 'device', 'host', 'replay']
+  const may = {
+    link: ['rings'],
+    rings: ['link'],
+    device: ['link', 'rings'],
+    host: ['link', 'rings'],
+    replay: ['link', 'rings', 'host'],
+  }
+  const sources = {}
+  const expected = new Map()
+  for (const [folder, legal] of Object.entries(may)) {
+    const others = folders.filter((other) => other !== folder)
+    const up = folder === 'host' || folder === 'device' ? '../..' : '..'
+    const path = `src/stack/${folder}/${up === '..' ? '' : 'deeper/'}it.ts`
+    sources[path] = others.map((to) => `import '${up}/${to}/it.ts'\n`).join('')
+    for (const [index, to] of others.entries()) {
+      expected.set(`${path}:${index + 1}`, {
+        arrow: `${folder} -> ${to}`,
+        legal: legal.includes(to),
+      })
+    }
+  }
+  // The host's end of the device has a folder of that name, which its neighbours import.
+  sources['src/stack/host/driver/it.ts'] = "import '../device/it.ts'\nimport '../../device/it.ts'\n"
+  sources['src/stack/index.ts'] = "import './host/device/it.ts'\nimport './device/it.ts'\n"
+  for (const path of ['src/stack/host/driver/it.ts', 'src/stack/index.ts']) {
+    expected.set(`${path}:1`, { arrow: `${path} -> host/device`, legal: true })
+    expected.set(`${path}:2`, { arrow: `${path} -> device`, legal: false })
+  }
+  const { complaints } = lint('noRestrictedImports', sources)
+  for (const [place, { arrow, legal }] of expected) {
+    assert.equal(complaints.has(place), !legal, arrow)
+  }
+})
+
 test('every way to write an import is held to the layers', () => {
   const source = [
     "import type { A } from '../net/index.ts'",

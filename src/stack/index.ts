@@ -16,7 +16,6 @@ export { type DmabufProvider, type DmabufReport, dmabufProvider } from '../provi
 export { FrameKind, FrameLayout, parseFrame } from '../wire/frame-layout.ts'
 export { type FrameMemory, makeFrameMemory } from '../wire/frame-memory.ts'
 export { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../wire/toeplitz.ts'
-export type { LinkSpec, LinkSpecs, WithFaults } from './device/link-kinds.ts'
 export { DeviceError, type Errno } from './device-error.ts'
 export {
   type DeviceThread,
@@ -91,6 +90,7 @@ export { VirtualClock } from './link/clock.ts'
 export { type FaultCounts, type FaultOptions, faultyLink } from './link/faults.ts'
 export { createGenerator, type GeneratorOptions } from './link/generator.ts'
 export type { Link, LinkFrame } from './link/link.ts'
+export type { LinkSpec, LinkSpecs, WithFaults } from './link/link-spec.ts'
 export { createWire, type WireOptions } from './link/wire.ts'
 // Replays of capture files.
 export { type ReplayOptions, replay } from './replay/replay.ts'

@@ -117,7 +117,7 @@ test('4. socket close, pool destroy, unbind and device removal in all legal orde
   const orders = permutations(ENDS)
   assert.equal(orders.length, 24)
   for (const order of orders) {
-    const path = await open({ bound: [0], device: { stepped: true, inline: true } })
+    const path = await open({ bound: [0], inline: true })
     await path.through(...segments(0, 4))
     const frag = some(path.flow.receiver.take())
     const destroyed: Promise<void>[] = []

@@ -4,13 +4,14 @@ import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import { DeviceError } from '../device-error.ts'
 import { faultyLink } from '../link/faults.ts'
 import type { LinkFrame } from '../link/link.ts'
+import type { LinkKind, LinkSpec } from '../link/link-spec.ts'
 import type { ControlHandlers, ControlKind, NicEvent } from '../rings/control.ts'
 import { type DeviceFailure, describeFailure, failureError } from '../rings/device-failure.ts'
-import type { NicFactory, NicPort } from '../rings/nic-port.ts'
 import { makeRxRings, NicRxRing, type RxRings } from '../rings/shared-rings.ts'
 import { NicTxRing } from '../rings/shared-tx-rings.ts'
 import type { DmaSpace } from './dma/dma-space.ts'
-import type { LinkKind, LinkKinds, LinkSpec, OpenedLink } from './link-kinds.ts'
+import type { LinkKinds, OpenedLink } from './link-kinds.ts'
+import type { NicFactory, NicPort } from './nic-port.ts'
 
 /** What devices are made of; everything but tests takes `deviceParts`. */
 export interface DeviceParts {

@@ -40,7 +40,7 @@ async function run(faults: FaultOptions, bound: readonly number[], inline: boole
   const sequence: string[] = []
   let nowNs = 0
   const path = await Path.open({
-    device: { stepped: true, inline },
+    inline,
     bound,
     nic: { queues: 2, link: { kind: 'wire', faults } },
     queues: { ringSize: 64 },

@@ -28,6 +28,7 @@ import type { AnySkb } from '../host/skb/skb.ts'
 import { DevmemSocket } from '../host/socket/devmem-socket.ts'
 import { type FragReceiver, receiveFrags } from '../host/socket/frags.ts'
 import type { DevmemSocketOptions } from '../host/socket/messages.ts'
+import { createInlineDevice } from '../testing/inline-device.ts'
 
 export const PAGE = 4096
 
@@ -41,6 +42,8 @@ export interface Flow {
 
 export interface PathOptions {
   readonly device?: DeviceThreadOptions
+  /** Runs the device in this thread. */
+  readonly inline?: boolean
   /** Driver of plain pages, or the one that can be bound, which is the default. */
   readonly driver?: 'page' | 'netmem'
   readonly nic: NicOptions
@@ -85,7 +88,10 @@ export class Path {
   }
 
   static async open(options: PathOptions): Promise<Path> {
-    const device = await openDeviceThread(options.device ?? { stepped: true })
+    const device =
+      options.inline === true
+        ? createInlineDevice()
+        : await openDeviceThread(options.device ?? { stepped: true })
     const memory = await device.memory(2 ** 21)
     const bytes = options.dmabufBytes ?? 2 ** 19
     // In pieces that lie scattered, as memory of a GPU does.

@@ -4,14 +4,30 @@
  */
 
 import type { DmaSegment } from '../../providers/dma-address.ts'
-import type { LinkSpec, ReadFile } from '../device/link-kinds.ts'
-import type { ExportOptions } from '../device/memory/device-memory.ts'
 import type { LinkFrame } from '../link/link.ts'
+import type { LinkSpec, ReadFile } from '../link/link-spec.ts'
 import type { DeviceFailure } from './device-failure.ts'
-import type { NicSettings } from './nic-port.ts'
-import type { NicFeatures, NicKnobs, NicStats, RxQueueConfig, SteeringRule } from './nic-types.ts'
+import type {
+  NicFeatures,
+  NicKnobs,
+  NicSettings,
+  NicStats,
+  RxQueueConfig,
+  SteeringRule,
+} from './nic-types.ts'
 import type { RxRings } from './shared-rings.ts'
 import type { TxRing } from './shared-tx-rings.ts'
+
+/** What part of a memory to export. */
+export interface ExportOptions {
+  /** Bytes of the dma-buf: 1 to what is free. */
+  readonly bytes: number
+  /**
+   * Bytes of each of its segments, 1 to 65,536 of them, in order, which lie scattered over the
+   * memory; a single one by default. They need not be whole pages: the provider refuses those.
+   */
+  readonly segments?: readonly number[]
+}
 
 /** A call with a request of `Request`, `kind` aside, and a reply of `Reply`. */
 interface Call<Request, Reply = undefined> {

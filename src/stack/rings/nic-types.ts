@@ -47,6 +47,27 @@ export interface LocatedRule {
   readonly rule: SteeringRule
 }
 
+/** How the whole NIC is made, its queues, memory and link aside. */
+export interface NicSettings {
+  /** Transmit queues: 1 to 256; as many as receive queues by default. */
+  readonly txQueues?: number
+  /** Verifies checksums; on by default. Partial ones count as verified either way. */
+  readonly verifyChecksums?: boolean
+  /**
+   * Flow control as of IEEE 802.3x: a frame that its queue has no buffers for stays on the link, and
+   * with it all frames behind it, until there are some. Off by default: such a frame is dropped.
+   * At most that one frame waits in the NIC.
+   */
+  readonly pause?: boolean
+  /**
+   * Ms, at least 0, after which a waiting frame is dropped, 8000 by default. The queue that it was
+   * for then drops without waiting until it takes a frame again.
+   */
+  readonly pauseLimitMs?: number
+  /** Longest frame that it sends: 14 to 2^20 bytes; 65553 by default. */
+  readonly maxFrameBytes?: number
+}
+
 /** What a NIC can do, and how it was made. */
 export interface NicFeatures {
   readonly rxQueues: number

@@ -7,23 +7,13 @@ import { checkInteger } from '../../../errors.ts'
 import { alignedBuffer } from '../../../providers/aligned-memory.ts'
 import { markUntransferable } from '../../../providers/untransferable.ts'
 import { DeviceError } from '../../device-error.ts'
+import type { ExportOptions } from '../../rings/control.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { DmaBuf, type MemoryRange } from './dma-buf.ts'
 
 /** DMA addresses have offsets of 31 bits. */
 const MAX_BYTES = 2 ** 31
 const MAX_SEGMENTS = 2 ** 16
-
-/** What part of a memory to export. */
-export interface ExportOptions {
-  /** Bytes of the dma-buf: 1 to what is free. */
-  readonly bytes: number
-  /**
-   * Bytes of each of its segments, 1 to 65,536 of them, in order, which lie scattered over the
-   * memory; a single one by default. They need not be whole pages: the provider refuses those.
-   */
-  readonly segments?: readonly number[]
-}
 
 export class DeviceMemory {
   readonly bytes: number

@@ -18,16 +18,17 @@ import {
   MAX_STEERING_RULES,
   type NicFeatures,
   type NicKnobs,
+  type NicSettings,
   type NicStats,
   RSS_TABLE_ENTRIES,
   type RxQueueConfig,
   type SteeringRule,
 } from '../../rings/nic-types.ts'
-import { busy, checkConfig, noQueue } from '../../rings/queue-config.ts'
 import type { RxFrontEnd } from '../../rings/rx-front-end.ts'
 import type { TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { CHECKSUM_NONE, CHECKSUM_OK, type NicOffloads } from './offloads.ts'
+import { busy, checkConfig, noQueue } from './queue-config.ts'
 import { OUT_OF_BUFFER, RxQueue } from './rx-queue.ts'
 import { Steering } from './steering.ts'
 import { TxQueue } from './tx-queue.ts'
@@ -39,31 +40,14 @@ const MAX_FRAME_BYTES = 0xffff + 18
 /** As long as hardware commonly waits before it takes a pause for a fault (a pause storm). */
 const PAUSE_LIMIT_MS = 8000
 
-export interface NicOptions {
+export interface NicOptions extends NicSettings {
   /** Receive queues: 1 to 256. */
   readonly queues: number
-  /** Transmit queues: 1 to 256; as many as receive queues by default. */
-  readonly txQueues?: number
   readonly dma: DmaSpace
   readonly link: Link
   readonly offloads: NicOffloads
-  /** Verifies checksums; on by default. Partial ones count as verified either way. */
-  readonly verifyChecksums?: boolean
-  /**
-   * Flow control as of IEEE 802.3x: a frame that its queue has no buffers for stays on the link, and
-   * with it all frames behind it, until there are some. Off by default: such a frame is dropped.
-   * At most that one frame waits in the NIC.
-   */
-  readonly pause?: boolean
-  /**
-   * Ms, at least 0, after which a waiting frame is dropped, 8000 by default. The queue that it was
-   * for then drops without waiting until it takes a frame again.
-   */
-  readonly pauseLimitMs?: number
   /** What `pauseLimitMs` is measured with; `performance.now` by default. */
   readonly clockMs?: () => number
-  /** Longest frame that it sends: 14 to 2^20 bytes; 65553 by default. */
-  readonly maxFrameBytes?: number
 }
 
 export class Nic {

@@ -8,8 +8,9 @@ import { end, some } from '../../../testing/pools.test.helper.ts'
 import { InjectedLink } from '../../device/injected-link.ts'
 import { RxCompletion } from '../../rings/rx-front-end.ts'
 import { DriverRxRing, makeDoorbell, makeRxRings } from '../../rings/shared-rings.ts'
-import { frameOf, onDevices, openRunning, rejects, stubScript } from './device.test.helper.ts'
-import { type DeviceThread, openDeviceThread } from './device-thread.ts'
+import { createInlineDevice } from '../../testing/inline-device.ts'
+import { frameOf, onDevices, openRunning, openStepped, rejects } from './device.test.helper.ts'
+import type { DeviceThread } from './device-thread.ts'
 import type { NicProxy } from './nic-proxy.ts'
 import { forStub, STUB_CONFIG, stubFeatures, stubParts } from './stub-nic.test.helper.ts'
 
@@ -386,7 +387,7 @@ test('a link that ends is told of once all of it has been received', async () =>
       return { link }
     },
   }
-  await using device = await openDeviceThread({ inline: true, parts: { ...stubParts, linkKinds } })
+  await using device = createInlineDevice({ ...stubParts, linkKinds })
   const nic = await device.nic({ link: wire })
   let ended = false
   const end = nic.ended.then((failure) => {
@@ -415,13 +416,9 @@ test('the same calls are the same run, beside the stack and in a worker', async 
     seen.push(await nic.stats())
     runs.push(JSON.stringify(seen))
   }
-  for (const options of [
-    { inline: true, parts: stubParts },
-    { inline: true, parts: stubParts },
-    { script: stubScript, stepped: true },
-    { script: stubScript, stepped: true },
-  ]) {
-    await using device = await openDeviceThread(options)
+  const inline = (): DeviceThread => createInlineDevice(stubParts)
+  for (const open of [inline, inline, openStepped, openStepped]) {
+    await using device = await open()
     await collect(device)
   }
   assert.equal(runs.length, 4)

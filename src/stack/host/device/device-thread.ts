@@ -8,12 +8,9 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ArgumentTypeError } from '../../../errors.ts'
-import { deviceParts } from '../../device/device-parts.ts'
-import type { DeviceParts } from '../../device/nic-host.ts'
 import { DeviceError } from '../../device-error.ts'
 import { makeDoorbell } from '../../rings/shared-rings.ts'
 import type { DeviceTransport } from './device-transport.ts'
-import { InlineTransport } from './inline-transport.ts'
 import {
   DeviceMemoryProxy,
   type DeviceRanges,
@@ -26,10 +23,6 @@ import { WorkerTransport } from './worker-transport.ts'
 export interface DeviceThreadOptions {
   /** The device's clock stands still but for {@link DeviceThread.run}: the same seed is the same run. False by default. */
   readonly stepped?: boolean
-  /** @internal In this thread, stepped, each request handled at once. */
-  readonly inline?: boolean
-  /** @internal What an inline device is made of. */
-  readonly parts?: DeviceParts
   /**
    * The script of the device's thread: `netmem/stack/device.worker` of this package, which a
    * bundler may have put elsewhere. By default the file `device.worker.js` beside this module.
@@ -57,10 +50,8 @@ export interface DeviceThreadOptions {
  */
 export async function openDeviceThread(options: DeviceThreadOptions = {}): Promise<DeviceThread> {
   const doorbell = makeDoorbell()
-  const { inline = false, stepped = false, parts = deviceParts } = options
-  const transport = inline
-    ? new InlineTransport(parts)
-    : new WorkerTransport(scriptOf(options), { doorbell, stepped })
+  const { stepped = false } = options
+  const transport = new WorkerTransport(scriptOf(options), { doorbell, stepped })
   await transport.call({ kind: 'hello' })
   return new DeviceThread(transport, doorbell)
 }

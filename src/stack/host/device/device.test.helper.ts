@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode } from '../../../errors.ts'
 import { DeviceError, type Errno } from '../../device-error.ts'
-import { type DeviceThread, type DeviceThreadOptions, openDeviceThread } from './device-thread.ts'
+import { createInlineDevice } from '../../testing/inline-device.ts'
+import { type DeviceThread, openDeviceThread } from './device-thread.ts'
 import { stubParts } from './stub-nic.test.helper.ts'
 
 export const stubScript: URL = new URL('stub-device.test.worker.js', import.meta.url)
@@ -14,20 +15,25 @@ export function openRunning(): Promise<DeviceThread> {
   return openDeviceThread({ script: stubScript })
 }
 
+/** A stepped device in a worker. */
+export function openStepped(): Promise<DeviceThread> {
+  return openDeviceThread({ script: stubScript, stepped: true })
+}
+
 /** Runs a test on a stepped device beside the stack, and on one in a worker. */
 export function onDevices(
   name: string,
   body: (device: DeviceThread) => Promise<void>,
   running = false,
 ): void {
-  const places: [string, DeviceThreadOptions][] = [
-    ['inline', { inline: true, parts: stubParts }],
-    ['in a worker', { script: stubScript, stepped: true }],
+  const places: [string, () => Promise<DeviceThread> | DeviceThread][] = [
+    ['inline', () => createInlineDevice(stubParts)],
+    ['in a worker', openStepped],
   ]
-  if (running) places.push(['in a worker that runs by itself', { script: stubScript }])
-  for (const [place, options] of places) {
+  if (running) places.push(['in a worker that runs by itself', openRunning])
+  for (const [place, open] of places) {
     test(`${name} (${place})`, async () => {
-      await using device = await openDeviceThread(options)
+      await using device = await open()
       await body(device)
     })
   }

@@ -1,8 +1,8 @@
 /** Device memory, dma-bufs and hashes as the stack's thread has them: by number, never by bytes. */
 
 import type { DmaSegment } from '../../../providers/dma-address.ts'
-import type { ExportOptions } from '../../device/memory/device-memory.ts'
 import { DeviceError } from '../../device-error.ts'
+import type { ExportOptions } from '../../rings/control.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import { NicProxy } from './nic-proxy.ts'

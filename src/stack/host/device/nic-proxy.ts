@@ -1,15 +1,15 @@
 /** A NIC as the stack's thread has it. */
 
 import { ArgumentRangeError } from '../../../errors.ts'
-import type { LinkSpec, ReadFile } from '../../device/link-kinds.ts'
 import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../../link/link.ts'
+import type { LinkSpec, ReadFile } from '../../link/link-spec.ts'
 import type { NicEvent } from '../../rings/control.ts'
 import { failureError } from '../../rings/device-failure.ts'
-import type { NicSettings } from '../../rings/nic-port.ts'
 import type {
   NicFeatures,
   NicKnobs,
+  NicSettings,
   NicStats,
   RxQueueConfig,
   SteeringRule,

@@ -3,9 +3,9 @@
 import type { DmaSpace } from '../../device/dma/dma-space.ts'
 import { linkKinds } from '../../device/link-kinds.ts'
 import type { DeviceParts } from '../../device/nic-host.ts'
+import type { NicPort } from '../../device/nic-port.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
-import type { NicPort } from '../../rings/nic-port.ts'
 import type { NicFeatures, NicStats, RxQueueConfig } from '../../rings/nic-types.ts'
 import {
   type PostedBuffer,

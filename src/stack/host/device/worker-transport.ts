@@ -15,7 +15,6 @@ import type {
 import { failureError } from '../../rings/device-failure.ts'
 import { ringDoorbell } from '../../rings/shared-rings.ts'
 import type { DeviceTransport } from './device-transport.ts'
-import { closedError } from './inline-transport.ts'
 
 /** A device that does not end by itself this long after `close()` is ended. */
 const CLOSE_MS = 5000
@@ -157,4 +156,13 @@ export class WorkerTransport implements DeviceTransport {
     this.#pending.clear()
     return died ? this.#over : undefined
   }
+}
+
+/** What every call after `close()` rejects with. */
+export function closedError(): DeviceError {
+  return new DeviceError(
+    'NETMEM_DEVICE_CLOSED',
+    'ENODEV',
+    'The device thread is closed. Open another one.',
+  )
 }

@@ -1,9 +1,9 @@
 /** What a NIC refuses when a queue is to be started. */
 
-import { checkInteger } from '../../errors.ts'
-import { DeviceError } from '../device-error.ts'
-import type { RxQueueConfig } from './nic-types.ts'
-import type { PostedBuffer, RxFrontEnd } from './rx-front-end.ts'
+import { checkInteger } from '../../../errors.ts'
+import { DeviceError } from '../../device-error.ts'
+import type { RxQueueConfig } from '../../rings/nic-types.ts'
+import type { PostedBuffer, RxFrontEnd } from '../../rings/rx-front-end.ts'
 
 /** Configs come from another thread as plain data, where nobody's compiler looked at them. Throws as `startQueue` tells. */
 export function checkConfig(frontEnd: RxFrontEnd, config: RxQueueConfig): void {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { InjectedLink } from '../../device/injected-link.ts'
-import { frameOf } from './device.test.helper.ts'
+import { frameOf } from '../host/device/device.test.helper.ts'
+import { InjectedLink } from './injected-link.ts'
 
 const noFrames = (): void => assert.fail('nothing was transmitted')
 

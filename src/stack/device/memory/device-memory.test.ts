@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { assertCode } from '../../../testing/pools.test.helper.ts'
-import { DmaEngine } from '../../device/dma/dma-engine.ts'
-import { DmaSpace } from '../../device/dma/dma-space.ts'
-import { DeviceMemory } from '../../device/memory/device-memory.ts'
-import type { DmaBuf } from '../../device/memory/dma-buf.ts'
+import { DmaEngine } from '../dma/dma-engine.ts'
+import { DmaSpace } from '../dma/dma-space.ts'
+import { DeviceMemory } from './device-memory.ts'
+import type { DmaBuf } from './dma-buf.ts'
 
 const PAGE = 4096
 

@@ -3,18 +3,18 @@
  * from the stack's thread is plain data (structured-cloneable), which the NIC checks itself.
  */
 
-import type { DmaSpace } from '../device/dma/dma-space.ts'
-import type { NicOptions } from '../device/nic/nic.ts'
 import type { Link } from '../link/link.ts'
-import type { NicFeatures, NicKnobs, NicStats, RxQueueConfig, SteeringRule } from './nic-types.ts'
-import type { RxFrontEnd } from './rx-front-end.ts'
-import type { TxFrontEnd } from './tx-front-end.ts'
-
-/** How the whole NIC is made, its queues, memory and link aside. */
-export type NicSettings = Pick<
-  NicOptions,
-  'txQueues' | 'verifyChecksums' | 'pause' | 'pauseLimitMs' | 'maxFrameBytes'
->
+import type {
+  NicFeatures,
+  NicKnobs,
+  NicSettings,
+  NicStats,
+  RxQueueConfig,
+  SteeringRule,
+} from '../rings/nic-types.ts'
+import type { RxFrontEnd } from '../rings/rx-front-end.ts'
+import type { TxFrontEnd } from '../rings/tx-front-end.ts'
+import type { DmaSpace } from './dma/dma-space.ts'
 
 export interface NicPort {
   startQueue(queue: number, frontEnd: RxFrontEnd, config: RxQueueConfig): void

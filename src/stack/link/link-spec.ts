@@ -1,0 +1,38 @@
+/** Descriptions of links: plain data that the stack's thread sends and the device's thread opens. */
+
+import type { CaptureOptions } from './capture/open-capture.ts'
+import type { FaultOptions } from './faults.ts'
+import type { GeneratorOptions } from './generator.ts'
+
+/** What describes a link of each kind: plain data, made into a link in the device's thread. */
+export interface LinkSpecs {
+  /** A wire whose far end is in the stack's thread: see `NicProxy.inject` and `transmitted`. */
+  readonly wire: {
+    /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30; 4 MiB by default. */
+    readonly queueBytes?: number
+  }
+  /** A pcap or pcapng file, read in the device's thread: see `openCapture`. */
+  readonly capture: CaptureOptions & { readonly path: string }
+  /** TCP flows that are made as fast as they are taken: see `createGenerator`. */
+  readonly generator: GeneratorOptions
+}
+
+/** Faults on the way from a link to its NIC, any link's. */
+export interface WithFaults {
+  readonly faults?: FaultOptions
+}
+
+export type LinkKind = keyof LinkSpecs
+
+/** A link, by kind. */
+export type LinkSpec<K extends LinkKind = LinkKind> = {
+  readonly [P in K]: { readonly kind: P } & LinkSpecs[P] & WithFaults
+}[K]
+
+/** Result of reading a capture file to its end. */
+export interface ReadFile {
+  /** The file ended within a record. */
+  readonly truncated: boolean
+  /** Packets of interfaces that are not Ethernet, which were skipped. */
+  readonly otherLinkPackets: number
+}

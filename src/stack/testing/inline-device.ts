@@ -1,0 +1,58 @@
+/**
+ * A device in the thread of its caller: stepped, and each request is answered at once. The library
+ * itself never loads the device's code into the stack's thread.
+ */
+
+import { DeviceHost } from '../device/device-host.ts'
+import { deviceParts } from '../device/device-parts.ts'
+import type { DeviceParts } from '../device/nic-host.ts'
+import type { DeviceError } from '../device-error.ts'
+import { DeviceThread } from '../host/device/device-thread.ts'
+import type { DeviceTransport } from '../host/device/device-transport.ts'
+import { closedError } from '../host/device/worker-transport.ts'
+import type { ControlKind, ControlReply, ControlRequest, NicEvent } from '../rings/control.ts'
+import { describeFailure, failureError } from '../rings/device-failure.ts'
+import { makeDoorbell } from '../rings/shared-rings.ts'
+
+/** Makes a stepped device in this thread, of the parts of the real one by default. */
+export function createInlineDevice(parts: DeviceParts = deviceParts): DeviceThread {
+  return new DeviceThread(new InlineTransport(parts), makeDoorbell())
+}
+
+class InlineTransport implements DeviceTransport {
+  readonly ended: Promise<DeviceError | undefined>
+  readonly #host: DeviceHost
+  readonly #listeners = new Map<number, (event: NicEvent) => void>()
+  #end: () => void = () => {}
+
+  constructor(parts: DeviceParts) {
+    this.#host = new DeviceHost(parts, true, (event) => this.#listeners.get(event.nic)?.(event))
+    this.ended = new Promise((resolve) => {
+      this.#end = () => resolve(undefined)
+    })
+  }
+
+  call<K extends ControlKind>(request: ControlRequest<K>): Promise<ControlReply<K>> {
+    if (this.#host.closed) return Promise.reject(closedError())
+    try {
+      return Promise.resolve(this.#host.handle(request))
+    } catch (error) {
+      return Promise.reject(failureError(describeFailure(error)))
+    }
+  }
+
+  listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void {
+    if (listener === undefined) this.#listeners.delete(nic)
+    else this.#listeners.set(nic, listener)
+  }
+
+  hold(): void {}
+
+  release(): void {}
+
+  close(): Promise<void> {
+    if (!this.#host.closed) this.#host.handle({ kind: 'close' })
+    this.#end()
+    return Promise.resolve()
+  }
+}
