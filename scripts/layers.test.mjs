@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const biome = join(root, 'node_modules/@biomejs/biome/bin/biome')
 
 const core = ['errors', 'netmem', 'pool', 'providers']
+const upToConnection = [...core, 'wire', 'connection']
 const transports = ['net', 'http', 'stack', 'linux', 'webgpu']
 const outside = ['node:fs', 'commander']
 /** What each layer may import, besides itself. */
@@ -21,19 +22,19 @@ const allowed = {
   pool: ['errors', 'netmem'],
   providers: ['errors', 'netmem', 'pool'],
   index: core,
-  testing: [...core, ...outside],
+  testing: [...core, 'connection', ...outside],
   wire: core,
-  net: [...core, 'wire', ...outside],
-  http: [...core, 'wire', 'net', ...outside],
-  stack: [...core, 'wire', ...outside],
-  linux: [...core, 'wire', ...outside],
-  webgpu: [...core, 'wire', ...outside],
-  observe: [...core, 'wire', ...transports, ...outside],
-  cli: [...core, 'wire', ...transports, 'observe', ...outside],
+  connection: [...core, 'wire', ...outside],
+  net: [...upToConnection, ...outside],
+  http: [...upToConnection, 'net', ...outside],
+  stack: [...upToConnection, ...outside],
+  linux: [...upToConnection, ...outside],
+  webgpu: [...upToConnection, ...outside],
+  observe: [...upToConnection, ...transports, ...outside],
+  cli: [...upToConnection, ...transports, 'observe', ...outside],
 }
 const targets = [
-  ...core,
-  'wire',
+  ...upToConnection,
   ...transports,
   'observe',
   'cli',
@@ -41,7 +42,7 @@ const targets = [
   ...outside,
   'netmem/net',
 ]
-const isFile = (layer) => ['errors', 'netmem', 'index'].includes(layer)
+const isFile = (layer) => ['errors', 'netmem', 'index', 'connection'].includes(layer)
 
 /** What a file of layer `from` writes to import `to`. */
 function specifier(from, to) {

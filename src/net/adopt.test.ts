@@ -6,13 +6,13 @@ import net from 'node:net'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import tls from 'node:tls'
+import type { Connection } from '../connection.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
 import { type AdoptOptions, adopt } from './adopt.ts'
-import type { Connection } from './connection.ts'
 import {
   certificate,
   endAll,

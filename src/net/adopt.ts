@@ -3,9 +3,9 @@
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
+import type { Connection } from '../connection.ts'
 import { LifetimeError, type OptionNames, ownOptions } from '../errors.ts'
 import { invalid } from './arguments.ts'
-import { Connection } from './connection.ts'
 import { closed } from './connection-error.ts'
 import {
   CONNECTION_OPTIONS,
@@ -15,6 +15,7 @@ import {
   makeDriver,
 } from './connection-options.ts'
 import { feed, takeOver } from './driver/posted-reads.ts'
+import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
 
 /** How a socket is adopted. */
@@ -83,7 +84,7 @@ export function adoptAt(
   if (head !== undefined) feed(driver, head)
   const reads = takeOver(socket, driver, (chunk) => void feed(driver, chunk), copies(options))
   driver.start(reads)
-  return new Connection(driver, reads, options, known)
+  return new SocketConnection(driver, reads, options, known)
 }
 
 /** True for a client's TLS socket whose handshake is not over. */

@@ -2,9 +2,9 @@
 
 import net from 'node:net'
 import tls from 'node:tls'
+import type { Connection } from '../connection.ts'
 import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
-import { Connection } from './connection.ts'
 import { aborted, setUpError } from './connection-error.ts'
 import {
   CONNECTION_OPTIONS,
@@ -16,6 +16,7 @@ import {
 } from './connection-options.ts'
 import { dial, type PostedReads } from './driver/posted-reads.ts'
 import { Deadline, patiently } from './patience.ts'
+import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
 
 /** Where a connection goes, and how. */
@@ -106,11 +107,10 @@ function attempt(
   return ready(socket, options.signal, where, deadline, () => {
     const secure = socket instanceof tls.TLSSocket
     const known = {
-      tls: secure ? tlsInfo(socket) : undefined,
-      handshakeMs: secure ? performance.now() - reachedAt : 0,
+      tls: secure ? tlsInfo(socket, performance.now() - reachedAt) : undefined,
       remotePath: options.path,
     }
-    return new Connection(driver, reads, options, known)
+    return new SocketConnection(driver, reads, options, known)
   })
 }
 

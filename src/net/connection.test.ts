@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { test } from 'node:test'
+import type { Connection } from '../connection.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { settled, turns } from '../testing/waiting.test.helper.ts'
-import type { Connection } from './connection.ts'
 import {
   type Ends,
   pattern,

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { expectTypeOf } from 'expect-type'
-import type { HostFrag, NetIov, Netmem, Page, PagePool } from '../index.ts'
+import type { DeviceFrag, Frag, HostFrag, NetIov, Netmem, Page, PagePool } from '../index.ts'
 import { compiled } from '../testing/pools.test.helper.ts'
 import { adopt, type Connection, connect, listen, receiveBody, receiveInto } from './index.ts'
 
@@ -16,6 +16,7 @@ declare const page: Page
 declare const socket: Socket
 declare const request: IncomingMessage
 declare const connection: Connection
+declare const device: Connection<DeviceFrag>
 
 test('sockets take pools of pages, and no other', () => {
   compiled(() => {
@@ -56,6 +57,19 @@ test('a socket is a port or a path', () => {
   })
 })
 
+test('a connection into device memory is none into host memory', () => {
+  expectTypeOf<Connection>().toExtend<Connection<Frag>>()
+  expectTypeOf<Connection<DeviceFrag>>().not.toExtend<Connection>()
+  expectTypeOf<Connection['pool']>().toEqualTypeOf<PagePool<Page>>()
+  expectTypeOf<Connection<DeviceFrag>['pool']>().toEqualTypeOf<undefined>()
+  compiled(() => {
+    // @ts-expect-error the host may not read what it received
+    void receiveInto(device, new Uint8Array(1))
+    // @ts-expect-error nor pass it on
+    void device.pipeTo(connection)
+  })
+})
+
 test('what sockets bring is in host memory', () => {
   expectTypeOf<Connection>().toExtend<AsyncIterable<HostFrag>>()
   compiled(() => {
@@ -64,8 +78,10 @@ test('what sockets bring is in host memory', () => {
 })
 
 test('sockets have never heard of device memory', () => {
-  const declarations = readdirSync('dist/net').filter((name) => /^[^.]+\.d\.ts$/.test(name))
-  assert.ok(declarations.includes('connection.d.ts'))
+  const declarations = readdirSync('dist/net', { encoding: 'utf8', recursive: true })
+    .filter((path) => /(^|\/)[^./]+\.d\.ts$/.test(path))
+    .concat('../connection.d.ts')
+  assert.ok(declarations.includes('driver/socket-driver.d.ts'))
   for (const name of declarations) {
     assert.doesNotMatch(readFileSync(`dist/net/${name}`, 'utf8'), /NetIov|Netmem\b/, name)
   }

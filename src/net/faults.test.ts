@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { test } from 'node:test'
 import tls from 'node:tls'
+import type { Connection } from '../connection.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
 import { connect } from './connect.ts'
-import type { Connection } from './connection.ts'
 import {
   certificate,
   type Ends,

@@ -7,6 +7,7 @@ import net from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
+import type { Connection } from '../connection.ts'
 import { type ErrorCode, isNetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
@@ -17,8 +18,8 @@ import { end, some } from '../testing/pools.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
 import type { PortOrPath } from './arguments.ts'
 import { connect } from './connect.ts'
-import type { Connection } from './connection.ts'
 import type { ConnectionOptions } from './connection-options.ts'
+import { SocketDriver } from './driver/socket-driver.ts'
 import { type Listener, listen } from './listen.ts'
 
 export type Kind = 'tcp4' | 'tcp6' | 'unix' | 'tls'
@@ -83,6 +84,12 @@ export function ways(of: readonly Kind[] = kinds, reads: readonly Reads[] = read
       })),
     ),
   )
+}
+
+/** The driver of a connection, for tests that look into it. */
+export function driverOf({ receivers }: Connection): SocketDriver {
+  assert.ok(receivers instanceof SocketDriver)
+  return receivers
 }
 
 /** Two ends of one connection, and the pool of netmem's end. */

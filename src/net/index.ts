@@ -8,20 +8,22 @@
  * @module
  */
 
-export { type AdoptOptions, adopt } from './adopt.ts'
-export { type ConnectOptions, connect } from './connect.ts'
 export type {
   Address,
+  ByteDestination,
   Connection,
   ConnectionState,
+  PipeOptions,
   ReceiveOptions,
-} from './connection.ts'
+  Sendable,
+  TlsInfo,
+} from '../connection.ts'
+export { type AdoptOptions, adopt } from './adopt.ts'
+export { type ConnectOptions, connect } from './connect.ts'
 export type { ConnectionOptions } from './connection-options.ts'
 export type { LowWater } from './driver/low-water.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
-export { type PipeOptions, pipeTo } from './receivers/pipe.ts'
+export { pipeTo } from './receivers/pipe.ts'
 export { receiveBody } from './receivers/receive-body.ts'
 export { type ReceiveIntoOptions, receiveInto } from './receivers/receive-into.ts'
-export type { ByteDestination } from './receivers/sink.ts'
 export { type Framing, type Message, split } from './receivers/split.ts'
-export type { TlsInfo } from './tls-info.ts'

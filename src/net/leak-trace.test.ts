@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { test } from 'node:test'
+import type { Connection } from '../connection.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import { hostProvider } from '../providers/host.ts'
 import { end, some } from '../testing/pools.test.helper.ts'
-import type { Connection } from './connection.ts'
 import { listen } from './listen.ts'
 
 const pageSize = 64 * 1024

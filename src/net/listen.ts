@@ -2,10 +2,10 @@
 
 import net from 'node:net'
 import tls from 'node:tls'
+import type { Address, Connection } from '../connection.ts'
 import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { adoptAt } from './adopt.ts'
 import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
-import type { Address, Connection } from './connection.ts'
 import { aborted, setUpError } from './connection-error.ts'
 import { CONNECTION_OPTIONS, type ConnectionOptions, checkOptions } from './connection-options.ts'
 

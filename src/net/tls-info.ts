@@ -1,21 +1,10 @@
-/** What an application may ask of a TLS session. */
+/** Asks a TLS socket about its session. */
 
 import type tls from 'node:tls'
-
-/** What is known of the TLS session. */
-export interface TlsInfo {
-  readonly protocol: string | null
-  readonly cipher: string
-  readonly alpnProtocol: string | undefined
-  /** Whether the peer's certificate was verified; `authorizationError` says why not. */
-  readonly authorized: boolean
-  readonly authorizationError: string | undefined
-  /** Without properties where the peer showed none. */
-  readonly peerCertificate: tls.PeerCertificate
-}
+import type { TlsInfo } from '../connection.ts'
 
 /** Asks the socket, which knows only while it has its handle. */
-export function tlsInfo(socket: tls.TLSSocket): TlsInfo {
+export function tlsInfo(socket: tls.TLSSocket, handshakeMs = 0): TlsInfo {
   const { authorizationError } = socket
   return {
     protocol: socket.getProtocol(),
@@ -26,6 +15,7 @@ export function tlsInfo(socket: tls.TLSSocket): TlsInfo {
       authorizationError === undefined || authorizationError === null
         ? undefined
         : String(authorizationError),
+    handshakeMs,
     peerCertificate: socket.getPeerCertificate(),
   }
 }

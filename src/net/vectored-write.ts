@@ -1,9 +1,7 @@
 /** Data that `write()` takes: bytes, text, or several pieces that go out in one system call. */
 
 import type net from 'node:net'
-
-/** One piece, or several in their order. */
-type Sendable = Uint8Array | string | readonly (Uint8Array | string)[]
+import type { Sendable } from '../connection.ts'
 
 /** True if `data` can be written; JavaScript callers may pass anything. */
 export function isSendable(data: unknown): data is Sendable {

@@ -1,8 +1,8 @@
 /** One request and the head of its response, over a connection that rested or a new one. */
 
+import type { Viewer } from '../../connection.ts'
 import { ConnectionError, isNetmemError } from '../../errors.ts'
 import { PageSupply } from '../../net/driver/page-supply.ts'
-import type { Viewer } from '../../net/driver/socket-driver.ts'
 import { connect } from '../../net/index.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
@@ -347,7 +347,7 @@ async function dial(
       signal: attempt.signal,
       ...(secure ? { tls: { ...security?.options, ALPNProtocols: ['http/1.1'] } } : {}),
     })
-    const wire = new Wire(connection, performance.now() - began, connection.handshakeMs)
+    const wire = new Wire(connection, performance.now() - began, connection.tls?.handshakeMs ?? 0)
     const alpn = connection.tls?.alpnProtocol
     if (alpn !== undefined && alpn !== 'http/1.1') {
       wire.destroy()

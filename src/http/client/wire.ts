@@ -3,8 +3,7 @@
  * and the rest is read by the socket where it belongs.
  */
 
-import type { Viewer } from '../../net/driver/socket-driver.ts'
-import type { Connection } from '../../net/index.ts'
+import type { Connection, Viewer } from '../../connection.ts'
 import { receiveInto } from '../../net/index.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { StallWatch } from './stall-watch.ts'
@@ -31,7 +30,7 @@ export class Wire implements Viewer {
   /** Bytes that have been read and not been taken; `undefined` when there are none. */
   get present(): Uint8Array | undefined {
     if (this.#frag === undefined) {
-      this.#frag = this.connection.driver.takeQueued()
+      this.#frag = this.connection.receivers.takeArrived()
       this.#at = 0
     }
     const frag = this.#frag
@@ -48,12 +47,12 @@ export class Wire implements Viewer {
 
   /** Shows what arrives to `viewer` until {@link hide}; nothing may be {@link present}. */
   show(viewer: Viewer): void {
-    this.connection.driver.show(viewer)
+    this.connection.receivers.show(viewer)
   }
 
   /** What arrives from now on is read with {@link more} and {@link fill}. */
   hide(): void {
-    this.connection.driver.hide()
+    this.connection.receivers.hide()
   }
 
   /** Takes bytes of what is {@link present}. */

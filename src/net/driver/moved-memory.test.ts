@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import {
+  driverOf,
   type Kind,
   rejection,
   send,
@@ -89,7 +90,7 @@ async function moveAfter(
   await withEnds(
     way,
     async ({ connection, peer }) => {
-      const { driver } = connection
+      const driver = driverOf(connection)
       let reads = 0
       let memory = make(0)
       let owner: ArrayBuffer | undefined

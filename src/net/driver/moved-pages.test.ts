@@ -1,12 +1,12 @@
 // A pool's memory that is taken away, and bytes that are taken away before they are sent.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Connection } from '../../connection.ts'
 import type { Page } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { externalProvider } from '../../providers/external.ts'
-import type { Connection } from '../connection.ts'
-import { pattern, rejection, send, ways, withEnds } from '../harness.test.helper.ts'
+import { driverOf, pattern, rejection, send, ways, withEnds } from '../harness.test.helper.ts'
 import { receiveInto } from '../receivers/receive-into.ts'
 
 type Resizable = ArrayBuffer & { resize(bytes: number): void }
@@ -73,7 +73,7 @@ for (const way of ways(['tcp4', 'unix', 'tls'])) {
             await withEnds(
               way,
               async ({ connection, peer }) => {
-                const { driver } = connection
+                const driver = driverOf(connection)
                 const arrived = driver.arrived.bind(driver)
                 let owner: ArrayBuffer | undefined
                 let before: Uint8Array | undefined

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { test } from 'node:test'
+import type { Connection } from '../../connection.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { some } from '../../testing/pools.test.helper.ts'
 import { turns } from '../../testing/waiting.test.helper.ts'
-import type { Connection } from '../connection.ts'
 import {
+  driverOf,
   dry,
   endAll,
   pattern,
@@ -256,7 +257,7 @@ test('posting another buffer, which costs Node.js memory, is not done for ever',
 for (const way of ways()) {
   test(`shows what arrives, and makes frags of the rest (${way.name})`, { skip: way.skip }, () =>
     withEnds(way, async ({ connection, peer, pool }) => {
-      const { driver } = connection
+      const driver = driverOf(connection)
       let at = 0
       let limit = 1000
       let ended: unknown = 'not yet'

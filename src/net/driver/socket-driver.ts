@@ -12,6 +12,7 @@
  * A long file: one state machine, in which every way of arriving decides what is posted next.
  */
 
+import type { ByteReceivers, FillOptions, Viewer } from '../../connection.ts'
 import { ConnectionError, isNetmemError, LifetimeError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag, traceDelivery } from '../../pool/frag.ts'
@@ -29,14 +30,6 @@ import { aligned, PageSupply, type Taker } from './page-supply.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
 import type { Resettable } from './reset-watch.ts'
 import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
-
-/** Whoever looks at what arrives where it arrived, before it is made a frag of. Neither may throw. */
-export interface Viewer {
-  /** `bytes` are there during the call only; returns how many it has taken. The rest becomes a frag. */
-  view(bytes: Uint8Array): number
-  /** No more will arrive; `undefined` where the peer has finished sending. Called once, also within {@link SocketDriver.show}. */
-  viewEnded(error: Error | undefined): void
-}
 
 interface Waiter {
   /** Identifies the receiver to {@link SocketDriver.stopStreaming}: an iterator, or a signal. */
@@ -56,7 +49,7 @@ const READ_AHEAD_FRAGS = 64
 /** Node.js keeps 50 bytes for each buffer that is posted in place of another, until the socket closes. */
 const MAX_REPOSTS = 1000
 
-export class SocketDriver implements Reader, Resettable, Taker {
+export class SocketDriver implements ByteReceivers, Reader, Resettable, Taker {
   /** Label of the connection in leak reports, set before anything is received. */
   label: string | undefined
   readonly account: FragAccount = new FragAccount()
@@ -168,7 +161,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
   }
 
   /** A frag that has arrived already; `undefined` where {@link receive} would wait, or tell the end. */
-  takeQueued(): HostFrag | undefined {
+  takeArrived(): HostFrag | undefined {
     const frag = this.#queue.shift()
     if (frag !== undefined && this.#streaming) this.#readOn()
     return frag
@@ -209,11 +202,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
   }
 
   /** Reads exactly `view.byteLength` bytes into `view`; resolves with their number, or with 0 if it `mayEnd` before. */
-  receiveInto(
-    view: Uint8Array,
-    mayEnd: boolean,
-    onProgress: ((bytes: number) => void) | undefined,
-  ): Promise<number> {
+  fill(view: Uint8Array, { mayEnd = false, onProgress }: FillOptions = {}): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#checkFree()
       this.#streaming = false
@@ -253,7 +242,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
   }
 
   /** A frag that holds `bytes`: in a page while there is one, otherwise a copy. */
-  intoPage(bytes: Uint8Array): HostFrag {
+  fragOf(bytes: Uint8Array): HostFrag {
     const filling = this.#supply.takeFree(bytes.byteLength)
     if (filling === undefined) return copiedFrag(this.#pool, bytes, this.account)
     const { page, keeper, offset } = filling
@@ -436,7 +425,7 @@ export class SocketDriver implements Reader, Resettable, Taker {
   #take(answer: Waiter['resolve'], reject: Waiter['reject'], receiver: Waiter['receiver']): void {
     this.#checkFree()
     const resolve = this.#pool.ledger.tracing ? traceDelivery(answer, this.label) : answer
-    const frag = this.takeQueued()
+    const frag = this.takeArrived()
     if (frag !== undefined) {
       resolve(frag)
     } else if (this.#end === undefined) {

@@ -1,25 +1,13 @@
 /** Passing everything that arrives on to a stream or another connection. */
 
 import type { Writable } from 'node:stream'
+import type { ByteDestination, PipeOptions } from '../../connection.ts'
 import { type OptionNames, ownOptions } from '../../errors.ts'
 import type { ReadableFrag } from '../../pool/frag.ts'
 import { checkOptionalBoolean, checkSignal, invalid } from '../arguments.ts'
 import { aborted } from '../connection-error.ts'
 import { Interruption } from '../interruption.ts'
-import { type ByteDestination, type Sink, sinkOf } from './sink.ts'
-
-/** How frags are passed on. */
-export interface PipeOptions {
-  /**
-   * Passes the pool's memory itself to a destination that may keep it after its write has
-   * completed: only for one that is known not to.
-   */
-  readonly borrow?: boolean
-  /** Does not end the destination at the end of the source. */
-  readonly preventClose?: boolean
-  /** Stops when aborted; the destination is destroyed. */
-  readonly signal?: AbortSignal
-}
+import { type Sink, sinkOf } from './sink.ts'
 
 const NAMES: OptionNames<PipeOptions> = { borrow: true, preventClose: true, signal: true }
 

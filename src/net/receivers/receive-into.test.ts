@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import type { Connection } from '../../connection.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { some } from '../../testing/pools.test.helper.ts'
-import type { Connection } from '../connection.ts'
 import {
   certificate,
   dry,

@@ -1,8 +1,8 @@
 /** Receiving an exact number of bytes straight into memory that is known in advance. */
 
+import type { Connection } from '../../connection.ts'
 import { type OptionNames, ownOptions } from '../../errors.ts'
 import { checkOptionalFunction, checkSignal, invalid } from '../arguments.ts'
-import { Connection } from '../connection.ts'
 import { aborted } from '../connection-error.ts'
 import { destinationView } from './destination.ts'
 
@@ -68,7 +68,7 @@ async function receive(
   mayEnd: boolean,
   { signal, onProgress }: ReceiveIntoOptions,
 ): Promise<number> {
-  if (!(connection instanceof Connection)) {
+  if (typeof connection?.receivers?.fill !== 'function') {
     throw invalid('A connection is what connect(), listen() or adopt() made.')
   }
   checkSignal(signal)
@@ -76,7 +76,7 @@ async function receive(
   const abort = (): void => connection.destroy(aborted(signal?.reason))
   signal?.addEventListener('abort', abort, { once: true })
   try {
-    return await connection.driver.receiveInto(view, mayEnd, onProgress)
+    return await connection.receivers.fill(view, { mayEnd, onProgress })
   } finally {
     signal?.removeEventListener('abort', abort)
   }

@@ -1,19 +1,8 @@
 /** Node.js and web streams, and connections, as what `pipeTo` writes to. */
 
 import type { Writable } from 'node:stream'
+import type { ByteDestination } from '../../connection.ts'
 import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
-
-/** Takes bytes in their order, one write at a time; a `Connection` is one. */
-export interface ByteDestination {
-  /** Resolves when `bytes` may be used again. */
-  write(bytes: Uint8Array): Promise<void>
-  /** Says that no more bytes follow. */
-  end(): Promise<void>
-  /** Ends it at once; with a reason, so that its peer does not take that for a good end. */
-  destroy(reason?: Error): void
-  /** Resolves when it is closed, in whichever way. */
-  readonly closed: Promise<void>
-}
 
 /** The operations that `pipeTo` needs of a destination. */
 export interface Sink {

@@ -1,9 +1,9 @@
 /** Framing: protocols made of a small header of fixed size and a large payload. */
 
+import type { Connection } from '../../connection.ts'
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { checkOptionalFunction, invalid } from '../arguments.ts'
-import type { Connection } from '../connection.ts'
 import { destinationView } from './destination.ts'
 import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
 
@@ -79,7 +79,7 @@ export async function* split(
   const options: ReceiveIntoOptions = signal === undefined ? {} : { signal }
   const bytes = new Uint8Array(headerBytes)
   while ((await receiveUnlessEnded(connection, bytes, signal)) > 0) {
-    const header = connection.driver.intoPage(bytes)
+    const header = connection.receivers.fragOf(bytes)
     try {
       const length = checkInteger('payloadLength(header)', own.payloadLength(bytes), 0, longest)
       const memory = own.destination?.(bytes, length) ?? freshMemory(length)

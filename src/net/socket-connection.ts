@@ -3,6 +3,17 @@
 import { setMaxListeners } from 'node:events'
 import type net from 'node:net'
 import type { Writable } from 'node:stream'
+import type {
+  Address,
+  ByteDestination,
+  ByteReceivers,
+  Connection,
+  ConnectionState,
+  PipeOptions,
+  ReceiveOptions,
+  Sendable,
+  TlsInfo,
+} from '../connection.ts'
 import { ConnectionError, LifetimeError, ownOptions } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import type { HostFrag } from '../pool/frag.ts'
@@ -14,33 +25,8 @@ import { onPeersEnd, type PostedReads, reset } from './driver/posted-reads.ts'
 import { watchForReset } from './driver/reset-watch.ts'
 import type { SocketDriver } from './driver/socket-driver.ts'
 import { unlessMoved } from './receivers/destination.ts'
-import { type PipeOptions, pipeTo } from './receivers/pipe.ts'
-import type { ByteDestination } from './receivers/sink.ts'
-import type { TlsInfo } from './tls-info.ts'
+import { pipeTo } from './receivers/pipe.ts'
 import { byteLengthOf, isSendable, writeTo } from './vectored-write.ts'
-
-/** Options of {@link Connection.receive}. */
-export interface ReceiveOptions {
-  /** Gives up the wait when aborted, and leaves the connection as it is. */
-  readonly signal?: AbortSignal
-}
-
-/** A TCP address, or a Unix socket's path. */
-export interface Address {
-  /** Empty where there is none, as at the connecting end of a Unix domain socket. */
-  readonly host: string
-  /** 0 for a Unix domain socket. */
-  readonly port: number
-}
-
-/** How a connection stands: `open`, or how it ended. */
-export type ConnectionState =
-  | { readonly kind: 'open' }
-  /** The peer has finished sending; writing may go on. */
-  | { readonly kind: 'ended' }
-  /** Both sides are done, or this side closed it. */
-  | { readonly kind: 'closed' }
-  | { readonly kind: 'failed'; readonly error: Error }
 
 /**
  * A connection that receives into the pages of a pool. Made by `connect`, `listen` or `adopt`.
@@ -56,13 +42,11 @@ export type ConnectionState =
  * }
  * ```
  */
-export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
+export class SocketConnection implements Connection {
   /** The pool that received data goes to. */
   readonly pool: PagePool<Page>
   /** The TLS session; `undefined` on a plain connection. */
   readonly tls: TlsInfo | undefined
-  /** @internal How long the TLS handshake took, at the end that connected; 0 otherwise. */
-  readonly handshakeMs: number
   readonly localAddress: Address
   readonly remoteAddress: Address
   readonly #driver: SocketDriver
@@ -86,7 +70,6 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
     const { socket } = reads
     this.pool = options.pool
     this.tls = known.tls
-    this.handshakeMs = known.handshakeMs ?? 0
     this.#hasSent = known.tls !== undefined
     this.#driver = driver
     this.#socket = socket
@@ -180,7 +163,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
    * await connection.write([header, payload])
    * ```
    */
-  write(data: Uint8Array | string | readonly (Uint8Array | string)[]): Promise<void> {
+  write(data: Sendable): Promise<void> {
     if (!isSendable(data)) {
       return Promise.reject(invalid('write() takes a Uint8Array, a string, or an array of them.'))
     }
@@ -299,7 +282,7 @@ export class Connection implements AsyncIterable<HostFrag>, AsyncDisposable {
   }
 
   /** @internal */
-  get driver(): SocketDriver {
+  get receivers(): ByteReceivers {
     return this.#driver
   }
 
@@ -386,7 +369,6 @@ const LINGER_BYTES = 1024 * 1024
 /** What the socket itself cannot say, or not any more. */
 interface KnownOfSocket {
   readonly tls?: TlsInfo | undefined
-  readonly handshakeMs?: number
   readonly localPath?: string | undefined
   readonly remotePath?: string | undefined
 }

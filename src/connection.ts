@@ -1,0 +1,213 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * The connection that every transport gives an application: kernel sockets, and whatever else
+ * carries a stream of bytes into netmem. Types only: `netmem/net` has the implementation over
+ * kernel sockets, `netmem/testing` the suite that every implementation passes.
+ */
+
+import type { Writable } from 'node:stream'
+import type tls from 'node:tls'
+import type { Page } from './netmem.ts'
+import type { Frag, HostFrag } from './pool/frag.ts'
+import type { PagePool } from './pool/page-pool.ts'
+
+/** Options of {@link Connection.receive}. */
+export interface ReceiveOptions {
+  /** Gives up the wait when aborted, and leaves the connection as it is. */
+  readonly signal?: AbortSignal
+}
+
+/** A TCP address, or a Unix socket's path. */
+export interface Address {
+  /** Name or path; empty where there is none, as at the connecting end of a Unix socket. */
+  readonly host: string
+  /** TCP port; 0 for a Unix socket. */
+  readonly port: number
+}
+
+/** State of a connection: `open`, or how it ended. */
+export type ConnectionState =
+  | { readonly kind: 'open' }
+  /** The peer has finished sending. This side may still write. */
+  | { readonly kind: 'ended' }
+  /** Both sides are done, or this side closed it. */
+  | { readonly kind: 'closed' }
+  /** The connection broke, or was destroyed with a reason. */
+  | { readonly kind: 'failed'; readonly error: Error }
+
+/** Data that {@link Connection.write} takes: bytes, UTF-8 text, or several pieces in their order. */
+export type Sendable = Uint8Array | string | readonly (Uint8Array | string)[]
+
+/** Takes bytes in their order, one write at a time. A {@link Connection} is one. */
+export interface ByteDestination {
+  /** Resolves when `bytes` may be used again. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Says that no more bytes follow. */
+  end(): Promise<void>
+  /** Ends it at once. With a reason, its peer sees an error instead of a proper end. */
+  destroy(reason?: Error): void
+  /** Resolves when the destination is closed, for any reason. */
+  readonly closed: Promise<void>
+}
+
+/** Options of `pipeTo`. */
+export interface PipeOptions {
+  /**
+   * Passes the pool's memory itself to a destination that may keep it after its write has
+   * completed. Only safe for a destination that does not.
+   */
+  readonly borrow?: boolean
+  /** Does not end the destination at the end of the source. */
+  readonly preventClose?: boolean
+  /** Stops when aborted; the destination is destroyed. */
+  readonly signal?: AbortSignal
+}
+
+/** What is known of a TLS session. */
+export interface TlsInfo {
+  readonly protocol: string | null
+  readonly cipher: string
+  readonly alpnProtocol: string | undefined
+  /** True if the peer's certificate was verified; `authorizationError` says why not. */
+  readonly authorized: boolean
+  readonly authorizationError: string | undefined
+  /** Milliseconds that the handshake took, at the end that connected; 0 at the other. */
+  readonly handshakeMs: number
+  /** Without properties where the peer showed none. */
+  readonly peerCertificate: tls.PeerCertificate
+}
+
+/** Looks at bytes where they arrived, before a frag is made of them. Neither may throw. */
+export interface Viewer {
+  /** `bytes` are valid during the call only; returns how many it has taken. The rest becomes a frag. */
+  view(bytes: Uint8Array): number
+  /** No more will arrive; `undefined` where the peer has finished sending. Called once. */
+  viewEnded(error: Error | undefined): void
+}
+
+/** Options of {@link ByteReceivers.fill}. */
+export interface FillOptions {
+  /** Resolves with 0 instead of failing if the stream ends before the first byte. */
+  readonly mayEnd?: boolean
+  /** Called with the bytes that have arrived, after each read. */
+  readonly onProgress?: ((bytes: number) => void) | undefined
+}
+
+/** The receivers besides {@link Connection.receive}, for payload in host memory. */
+export interface ByteReceivers {
+  /** Receives exactly `view.byteLength` bytes into `view`; resolves with that number. */
+  fill(view: Uint8Array, options?: FillOptions): Promise<number>
+  /** Shows all that arrives to `viewer`, in place of an earlier one, until {@link hide}. */
+  show(viewer: Viewer): void
+  /** Ends {@link show}: what arrives from now on becomes frags. */
+  hide(): void
+  /** Takes a frag that has arrived; `undefined` where `receive` would wait or report the end. */
+  takeArrived(): HostFrag | undefined
+  /** Makes a frag of a copy of `bytes`. */
+  fragOf(bytes: Uint8Array): HostFrag
+}
+
+/**
+ * A stream of bytes in both directions. Received payload comes as frags of type `F`, which the
+ * application releases. One receiver at a time: a second one gets NETMEM_BUSY.
+ *
+ * Leaving a loop over the connection does not close it. `close()` and `await using` do.
+ *
+ * @example
+ * ```ts
+ * for await (const frag of connection) {
+ *   console.log(frag.bytes.length)
+ *   frag.release()
+ * }
+ * ```
+ */
+export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>, AsyncDisposable {
+  /** Pool that received pages come from; `undefined` where payload is device memory. */
+  readonly pool: F extends HostFrag ? PagePool<Page> : undefined
+  /** The TLS session; `undefined` on a plain connection. */
+  readonly tls: TlsInfo | undefined
+  readonly localAddress: Address
+  readonly remoteAddress: Address
+  /** State of the connection, and how it ended. */
+  readonly state: ConnectionState
+  /**
+   * Resolves when the connection is closed, for any reason; {@link state} says which. Linux reports
+   * the reset of a TCP or TLS peer within about a second even while nothing is received, if the
+   * pool has memory for the data before it. Elsewhere, and on Unix sockets, only receiving finds a
+   * reset.
+   */
+  readonly closed: Promise<void>
+  /** Payload bytes that have arrived so far, received by the application or not. */
+  readonly bytesRead: number
+  /** Payload bytes given to {@link write} so far, sent or not. */
+  readonly bytesWritten: number
+
+  /**
+   * Receives the next frag; resolves with `undefined` once the peer has finished sending.
+   * Reads ahead by 64 KiB or one page, whichever is less, and one read more.
+   *
+   * @param options - `signal` gives up the wait with NETMEM_ABORTED. Nothing is lost: the next call
+   * gets the frag.
+   * @throws NETMEM_BUSY while another receiver waits.
+   * @throws NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or
+   * NETMEM_POOL_DESTROYED after all data that arrived before the failure.
+   * @throws NETMEM_CONNECTION_CLOSED or NETMEM_ABORTED at once when this side closed it.
+   */
+  receive(options?: ReceiveOptions): Promise<F | undefined>
+  /** @internal */
+  readonly receivers: F extends HostFrag ? ByteReceivers : undefined
+  /** Iterates over {@link receive}. */
+  [Symbol.asyncIterator](): AsyncIterator<F, undefined, void>
+
+  /**
+   * Sends bytes, text, or several pieces in one system call. Resolves when the memory may be used
+   * again and more may be written. Until then the memory must stay in place.
+   *
+   * @throws NETMEM_DESTINATION_DETACHED if the memory was transferred or shrunk before; the
+   * connection is destroyed.
+   * @throws NETMEM_CONNECTION_CLOSED after {@link end} or {@link close}.
+   * @throws NETMEM_INVALID_ARGUMENT for other data, and the codes of {@link receive}.
+   *
+   * @example
+   * ```ts
+   * const header = new Uint8Array(4)
+   * const payload = new TextEncoder().encode('hello')
+   * new DataView(header.buffer).setUint32(0, payload.length)
+   * await connection.write([header, payload])
+   * ```
+   */
+  write(data: Sendable): Promise<void>
+  /** @internal Sends ASCII. Only the receiver sees a failure, which saves a request the promise of {@link write}. */
+  send(text: string): void
+  /**
+   * Finishes sending, after all writes. Receiving continues. Resolves when the peer has been told.
+   *
+   * @throws the codes of {@link receive} if the connection breaks before.
+   */
+  end(): Promise<void>
+  /**
+   * Ends the connection: sends what was written, gives back what was not received, and resolves
+   * when the connection is closed. Frags that the application holds stay valid.
+   *
+   * It waits for a peer that does not read until `idleTimeoutMs` or {@link destroy}. Once all is
+   * sent, it waits at most half a second for the peer to close its side.
+   */
+  close(): Promise<void>
+  /**
+   * Ends the connection at once: unsent writes are lost, and a waiting receiver gets `reason`. With
+   * a reason, a TCP peer gets a reset, so that it sees an error instead of a proper end.
+   */
+  destroy(reason?: Error): void
+
+  /** Writes all that arrives to a stream or to another connection: see `pipeTo`. */
+  pipeTo(
+    this: Connection<HostFrag>,
+    destination: Writable | WritableStream<Uint8Array> | ByteDestination,
+    options?: PipeOptions,
+  ): Promise<number>
+
+  /** Keeps the process alive while open, also while it waits for memory: the default. */
+  ref(): this
+  /** Lets the process end although the connection is open. */
+  unref(): this
+}
