@@ -4,7 +4,6 @@ import { pipeline, Readable, type Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
 import { isNetmemError } from '../../errors.ts'
 import { HttpError, protocolError } from '../http-error.ts'
-import type { Settings } from '../transfer/settings.ts'
 import type { Body } from './body.ts'
 import { CopiedBody } from './copied-body.ts'
 import type { Context, Exchange } from './exchange.ts'
@@ -57,13 +56,13 @@ export function isIdentity(head: ResponseHead): boolean {
   return codingsOf(head).length === 0
 }
 
-/** Throws NETMEM_HTTP_CONTENT_CODING for a coded body, unless `settings` take it as it is. */
-export function checkIdentity(head: ResponseHead, { raw }: Settings): void {
+/** Returns the error NETMEM_HTTP_CONTENT_CODING of a coded body; `undefined` for a body that is not coded. */
+export function codingError(head: ResponseHead): HttpError | undefined {
   const codings = codingsOf(head)
-  if (raw || codings.length === 0) return
+  if (codings.length === 0) return undefined
   const coding = excerpt(codings.join(', '))
   const known = decodersOf(codings) !== undefined
-  throw new HttpError(
+  return new HttpError(
     'NETMEM_HTTP_CONTENT_CODING',
     known
       ? `The server sends its body coded as ${coding}, which was not asked for; with decompress: true it is decoded, and with raw: true it is taken as it is.`

@@ -12,8 +12,6 @@ export interface Entity {
   readonly lastModified: string | undefined
   /** A strong ETag, or a date that is as good, for `If-Range`; `undefined` where there is neither. */
   readonly validator: string | undefined
-  /** Whether the server says that it has ranges. */
-  readonly ranges: boolean
 }
 
 /** The entity of a head; `length` is that of the whole body. */
@@ -28,7 +26,6 @@ export function entityOf(head: ResponseHead, length: number | undefined): Entity
     etag,
     lastModified,
     validator: strongEtag(etag) ?? (isIdentity(head) ? strongDate(lastModified, date) : undefined),
-    ranges: /\bbytes\b/i.test(headers.get('accept-ranges') ?? ''),
   }
 }
 

@@ -19,7 +19,7 @@ import { type Destination, fileError, resolveTarget } from './part/file-path.ts'
 import { type OpenFile, PartFile } from './part/part-file.ts'
 import type { Resumable } from './part/part-note.ts'
 import type { Settings } from './settings.ts'
-import type { RangeTarget } from './target.ts'
+import { type Claim, NOTHING, type RangeTarget, type Target } from './target.ts'
 import { WriteBehind } from './write-behind.ts'
 
 /** A file, written under another name beside it and renamed when it is complete. */
@@ -36,8 +36,10 @@ export interface FileDestination {
 const POOL_PAGES = 64
 const POOL_PAGE_BYTES = 256 * 1024
 
-export class FileTarget implements RangeTarget {
+export class FileTarget implements Target, RangeTarget {
   readonly pool: PagePool<Page>
+  readonly holdsFrags = true
+  readonly takeWhole: undefined
   readonly #ownPool: boolean
   readonly #destination: FileDestination
   readonly #url: URL
@@ -47,7 +49,7 @@ export class FileTarget implements RangeTarget {
   #resolved: Destination | undefined
   #part: PartFile | undefined
   #entity: Entity | undefined
-  /** Set while the file at the destination may be the whole body. */
+  /** Set while the file at the destination may be the whole body; the server is to say so. */
   #present: { readonly sha256: string | undefined } | undefined
   /** The date by which the server knows this version of the body; the file's date, once it is complete. */
   #modifiedMs: number | undefined
@@ -71,20 +73,19 @@ export class FileTarget implements RangeTarget {
     return this.#position
   }
 
-  get seekable(): boolean {
-    return this.#resolved?.regular === true
+  get ranges(): RangeTarget | undefined {
+    return this.#resolved?.regular === true ? this : undefined
   }
 
-  /** True while the file at the destination itself may be the whole body; the server is to say so. */
-  get isPresent(): boolean {
-    return this.#present !== undefined
+  /** What was written to a device or a pipe is gone for good. */
+  get canRestart(): boolean {
+    return this.#part?.regular !== false || this.#position === 0
   }
 
-  /** Looks where it is, and for what an earlier transfer has left; the entity that this is part of. */
-  async claim(): Promise<Entity | undefined> {
+  async claim(): Promise<Claim> {
     return this.#orFail(async () => {
       this.#resolved = await resolveTarget(this.#destination.path)
-      if (this.#destination.resume !== true) return undefined
+      if (this.#destination.resume !== true) return NOTHING
       const found = await PartFile.claim(this.#resolved, shown(this.#url))
       if (found === undefined) return this.#claimPresent(this.#resolved)
       const { part, resumable, bytes } = found
@@ -97,7 +98,7 @@ export class FileTarget implements RangeTarget {
       if (this.#position < 1) this.#position = 0
       this.#digest = this.#settings.sha256 ? streamDigest(entity.length) : undefined
       await this.#hashFile(part.handle, this.#position)
-      return entity
+      return { kind: 'part', entity }
     })
   }
 
@@ -105,24 +106,25 @@ export class FileTarget implements RangeTarget {
    * Takes the file that is there for the whole body if it has the right digest, or the date of a
    * version: the server is asked for what comes behind its last byte.
    */
-  async #claimPresent({ path, mode }: Destination): Promise<Entity | undefined> {
-    if (mode === undefined) return undefined
+  async #claimPresent({ path, mode }: Destination): Promise<Claim> {
+    if (mode === undefined) return NOTHING
     const { expectedSha256 } = this.#settings
     const handle = await open(path, 'r')
     try {
       const { size, mtimeMs } = await handle.stat()
       const isDated = mtimeMs % 1000 === 0 && Date.now() - mtimeMs >= 1000
-      if (size === 0 || (expectedSha256 === undefined && !isDated)) return undefined
+      if (size === 0 || (expectedSha256 === undefined && !isDated)) return NOTHING
       this.#digest = this.#settings.sha256 ? streamDigest(size) : undefined
       await this.#hashFile(handle, size)
       const sha256 = await this.#digest?.hex()
       this.#digest = undefined
-      if (expectedSha256 !== undefined && sha256 !== expectedSha256) return undefined
+      if (expectedSha256 !== undefined && sha256 !== expectedSha256) return NOTHING
       this.#present = { sha256 }
       this.#position = size
       // The digest says more than a date, which the server need not know.
       const date = expectedSha256 === undefined ? new Date(mtimeMs).toUTCString() : undefined
-      return { length: size, etag: undefined, lastModified: date, validator: date, ranges: true }
+      const entity = { length: size, etag: undefined, lastModified: date, validator: date }
+      return { kind: 'present', entity }
     } finally {
       await handle.close()
     }
@@ -166,16 +168,13 @@ export class FileTarget implements RangeTarget {
     this.#position = position
   }
 
-  async restart(): Promise<boolean> {
-    // What was written to a device or a pipe is gone for good.
-    if (this.#part?.regular === false && this.#position > 0) return false
+  async restart(): Promise<void> {
     this.#position = 0
     this.#scattered = false
     this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
     this.#present = undefined
     await this.#orFail(() => this.#dropPart())
-    return true
   }
 
   async digest(): Promise<string | undefined> {

@@ -11,7 +11,7 @@ import { MemoryDigest } from './digest/digest.ts'
 import type { Entity } from './entity.ts'
 import { Pace } from './pace.ts'
 import { headPool, type Settings } from './settings.ts'
-import type { RangeTarget } from './target.ts'
+import { type Claim, NOTHING, type RangeTarget, type Target } from './target.ts'
 import { readTouched } from './touch-ahead.ts'
 
 /** Memory that bodies can be received into. */
@@ -26,9 +26,12 @@ export type MakeMemory = (
   length: number | undefined,
 ) => Memory | Promise<Memory>
 
-export class MemoryTarget implements RangeTarget {
+export class MemoryTarget implements Target, RangeTarget {
   readonly pool: PagePool<Page> = headPool()
-  readonly seekable = true
+  readonly holdsFrags = false
+  readonly canRestart = true
+  readonly ranges: RangeTarget = this
+  readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
   readonly #abortion: Abortion
   readonly #pace: Pace
@@ -46,10 +49,15 @@ export class MemoryTarget implements RangeTarget {
     this.#pace = new Pace(settings.maxBytesPerSecond)
     this.#make = typeof destination === 'function' ? destination : undefined
     if (typeof destination !== 'function') this.#use(destination)
+    this.takeWhole = this.#needsNoCall ? (body) => this.#takeWhole(body) : undefined
   }
 
   get position(): number {
     return this.#position
+  }
+
+  async claim(): Promise<Claim> {
+    return NOTHING
   }
 
   async open(head: ResponseHead, { length }: Entity): Promise<void> {
@@ -64,28 +72,6 @@ export class MemoryTarget implements RangeTarget {
     this.#length = length
     this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? new MemoryDigest(view, length) : undefined
-  }
-
-  /** Whether nobody has to be asked or told about the body. */
-  get takesWhole(): boolean {
-    const { onHead, onProgress, sha256 } = this.#settings
-    return (
-      this.#make === undefined &&
-      onHead === undefined &&
-      onProgress === undefined &&
-      !sha256 &&
-      !this.#pace.limits
-    )
-  }
-
-  /** Takes a body all of which is there; false, and nothing done, where `open` and `receive` have something to say. */
-  takeWhole(body: Uint8Array): boolean {
-    const view = this.#view
-    const bytes = body.byteLength
-    if (view === undefined || view.byteLength !== this.#size || bytes > this.#size) return false
-    view.set(body)
-    this.#position = bytes
-    return true
   }
 
   async receive(body: Body): Promise<void> {
@@ -142,12 +128,11 @@ export class MemoryTarget implements RangeTarget {
     this.#digest?.advance(position)
   }
 
-  async restart(): Promise<boolean> {
+  async restart(): Promise<void> {
     this.#position = 0
     this.#digest?.drop()
     // What was hashed was there before; what counts is what will have been.
     if (this.#digest !== undefined) this.#digest = new MemoryDigest(this.#intact(), this.#length)
-    return true
   }
 
   async digest(): Promise<string | undefined> {
@@ -161,6 +146,22 @@ export class MemoryTarget implements RangeTarget {
 
   async fail(): Promise<void> {
     this.#digest?.drop()
+  }
+
+  /** True if neither a function of the caller's nor a digest has to see the body. */
+  get #needsNoCall(): boolean {
+    const { onHead, onProgress, sha256 } = this.#settings
+    const isTold = onHead !== undefined || onProgress !== undefined
+    return this.#make === undefined && !isTold && !sha256 && !this.#pace.limits
+  }
+
+  #takeWhole(body: Uint8Array): boolean {
+    const view = this.#view
+    const bytes = body.byteLength
+    if (view === undefined || view.byteLength !== this.#size || bytes > this.#size) return false
+    view.set(body)
+    this.#position = bytes
+    return true
   }
 
   /** Bytes to receive at once. */

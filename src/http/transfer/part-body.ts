@@ -2,12 +2,36 @@
 
 import type { HostFrag } from '../../pool/frag.ts'
 import type { Body } from '../client/body.ts'
+import type { Exchange } from '../client/exchange.ts'
+import type { Part } from './part.ts'
+import { rangeError } from './range-error.ts'
+
+/**
+ * Returns the body of `response`, which brings `part`, from byte `from` of the whole body on and up to
+ * byte `to`. Bytes of the part behind `to` are left alone, and bytes behind the part are NETMEM_HTTP_RANGE.
+ */
+export function bodyFrom(
+  { body, url }: Exchange,
+  part: Part,
+  from: number,
+  to: number | undefined = part.end,
+): Body {
+  const { first, end } = part
+  const skip = from - first
+  const length = to === undefined ? Number.POSITIVE_INFINITY : to - from
+  // Its own framing says the same, and bytes go the shortest way.
+  if (skip === 0 && to === end && body.length === (to === undefined ? to : length)) return body
+  if (end === undefined || to !== end) return new PartBody(body, skip, length)
+  const tooLong = (): Error =>
+    rangeError(url, `sent more than bytes ${first} to ${end - 1}, as it said`)
+  return new PartBody(body, skip, length, tooLong)
+}
 
 /**
  * A run of bytes of another body: those behind its first `skip`, up to `length` of them. Bytes in
  * front of the run are received and dropped.
  */
-export class PartBody implements Body {
+class PartBody implements Body {
   readonly length: number | undefined
   readonly #body: Body
   readonly #tooLong: (() => Error) | undefined

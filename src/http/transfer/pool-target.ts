@@ -11,7 +11,7 @@ import type { StreamDigest } from './digest/hash-thread.ts'
 import type { Entity } from './entity.ts'
 import { Pace } from './pace.ts'
 import type { Settings } from './settings.ts'
-import type { Target } from './target.ts'
+import { type Claim, NOTHING, type Target } from './target.ts'
 
 /**
  * A pool, and what to do with each frag: it is the callee's to release. The next one comes when
@@ -24,6 +24,9 @@ export interface FragDestination {
 
 export class PoolTarget implements Target {
   readonly pool: PagePool<Page>
+  readonly holdsFrags = true
+  readonly ranges: undefined
+  readonly takeWhole: undefined
   readonly #destination: FragDestination
   readonly #settings: Settings
   readonly #abortion: Abortion
@@ -57,9 +60,16 @@ export class PoolTarget implements Target {
     }
   }
 
-  async restart(): Promise<boolean> {
+  /** Frags that were handed out are their receiver's. */
+  get canRestart(): boolean {
     return this.#position === 0
   }
+
+  async claim(): Promise<Claim> {
+    return NOTHING
+  }
+
+  async restart(): Promise<void> {}
 
   async digest(): Promise<string | undefined> {
     return this.#digest?.hex()

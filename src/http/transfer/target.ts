@@ -1,4 +1,4 @@
-/** Where a body goes, as the transfer sees it, whatever it is. */
+/** Destinations of bodies as a transfer sees them. Each says by its members what it can do. */
 
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
@@ -8,30 +8,51 @@ import type { Entity } from './entity.ts'
 
 /** A destination that can be filled in several attempts. */
 export interface Target {
-  /** What connections receive into on its behalf. */
+  /** Pool that connections receive into on its behalf. */
   readonly pool: PagePool<Page>
-  /** The bytes that have arrived for good: the next one belongs there. */
+  /** True if it holds frags of {@link pool} while more of the body arrives. */
+  readonly holdsFrags: boolean
+  /** Takes ranges in any order; `undefined` where bytes must arrive in theirs. */
+  readonly ranges: RangeTarget | undefined
+  /**
+   * Takes a whole body within the read that brings it, and returns false where {@link open} and
+   * {@link receive} have something to say. `undefined` where every body goes through those.
+   */
+  readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
+  /** Bytes that have arrived for good: the next one belongs there. */
   readonly position: number
-  /** A body begins of which this is the first head. */
+  /** True if it can forget what arrived, which it cannot once that has been handed out. */
+  readonly canRestart: boolean
+  /** Looks once for what an earlier transfer has left. */
+  claim(): Promise<Claim>
+  /** Begins a body of which `head` is the first. */
   open(head: ResponseHead, entity: Entity): Promise<void>
-  /** Takes all of `body`, which goes on at {@link position}. */
+  /** Takes all of `body`, which continues at {@link position}. */
   receive(body: Body): Promise<void>
-  /** Forgets what arrived; false where that has been handed out. */
-  restart(): Promise<boolean>
-  /** The body is complete: its digest, where one was asked for. */
+  /** Forgets what arrived. Called only where {@link canRestart} is true. */
+  restart(): Promise<void>
+  /** Returns the digest of the complete body; `undefined` where none was asked for. */
   digest(): Promise<string | undefined>
-  /** The body is the right one. */
+  /** Keeps the body, which is complete and the right one. */
   commit(): Promise<void>
-  /** The transfer failed; `keep` says whether what arrived may be of use to another one. */
+  /** Ends a failed transfer; `keep` is true if what arrived may be of use to another one. */
   fail(keep: boolean): Promise<void>
 }
 
-/** A target that ranges can be received into in any order. */
-export interface RangeTarget extends Target {
-  /** Whether it really is one, which a file need not be. */
-  readonly seekable: boolean
+/** Receives ranges of one body in any order. */
+export interface RangeTarget {
   /** Takes all `length` bytes of `body`, the first of which belongs at `at`; `onBytes` is told how many have arrived. */
   receiveAt(body: Body, at: number, length: number, onBytes: (bytes: number) => void): Promise<void>
-  /** All bytes before `position` have arrived. */
+  /** Notes that all bytes before `position` have arrived. */
   reached(position: number): void
 }
+
+/** What a destination has of a body before the transfer begins. */
+export type Claim =
+  | { readonly kind: 'nothing' }
+  /** The first bytes of `entity`, as far as {@link Target.position}. */
+  | { readonly kind: 'part'; readonly entity: Entity }
+  /** A file that may be all of `entity`. */
+  | { readonly kind: 'present'; readonly entity: Entity }
+
+export const NOTHING: Claim = { kind: 'nothing' }

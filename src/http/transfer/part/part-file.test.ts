@@ -23,7 +23,7 @@ import type { Resumable } from './part-note.ts'
 const url = 'http://example.org/f'
 const resumable: Resumable = {
   url,
-  entity: { length: 9, etag: '"1"', lastModified: undefined, validator: '"1"', ranges: true },
+  entity: { length: 9, etag: '"1"', lastModified: undefined, validator: '"1"' },
   modifiedMs: undefined,
   sequential: true,
 }

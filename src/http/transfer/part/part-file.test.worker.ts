@@ -36,7 +36,6 @@ export const resumable: Resumable = {
     etag: '"1"',
     lastModified: undefined,
     validator: '"1"',
-    ranges: true,
   },
   modifiedMs: undefined,
   sequential: true,

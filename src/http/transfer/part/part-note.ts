@@ -103,7 +103,7 @@ function resumableOf(value: unknown): Resumable | undefined {
   if (lastModified !== undefined && !isFieldText(lastModified)) return undefined
   if (length !== undefined && !isCount(length)) return undefined
   if (modifiedMs !== undefined && !isCount(modifiedMs)) return undefined
-  const entity = { length, etag, lastModified, validator, ranges: true }
+  const entity = { length, etag, lastModified, validator }
   return { url, sequential: sequential === 1, entity, modifiedMs }
 }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { getInto } from '../get-into.ts'
 import { codeOf, serve, transferring } from '../http.test.helper.ts'
 import { parseContentRange, unsatisfiedLength } from './content-range.ts'
-import { retryAfterMs } from './retry.ts'
+import { retryAfterMs } from './status-error.ts'
 
 describe('Retry-After', () => {
   const now = Date.parse('2024-05-01T00:00:00Z')

@@ -1,0 +1,209 @@
+/**
+ * The meaning of a response for a transfer. Pure: it reads the response's head and what the transfer
+ * asked for, and changes neither. `transfer.ts` and `range-fetch.ts` act on what it returns.
+ */
+
+import { codingError } from '../client/content-coding.ts'
+import { excerpt } from '../client/field-line.ts'
+import type { HttpError } from '../http-error.ts'
+import { unsatisfiedLength } from './content-range.ts'
+import { type Entity, entityOf, isOtherEntity, isSameEntity } from './entity.ts'
+import { type Answer, type Part, partOf, whyNotJoined } from './part.ts'
+import { rangeError } from './range-error.ts'
+import { isTransient, statusError } from './status-error.ts'
+
+/** What a transfer asked for, and what it has of the body. */
+export type Plan = WholePlan | RestPlan | PresentPlan | PiecePlan
+
+/** The transfer has nothing. It asked for the whole body, or if `ranged` for its first bytes. */
+interface WholePlan {
+  readonly kind: 'whole'
+  readonly ranged: boolean
+}
+
+/** The transfer has `from` bytes of `entity`. It asked for the rest, or unless `ranged` for the whole. */
+interface RestPlan {
+  readonly kind: 'rest'
+  readonly ranged: boolean
+  readonly from: number
+  readonly entity: Entity
+  /** True if the transfer can drop what it has. */
+  readonly canRestart: boolean
+}
+
+/** The destination's file may be the whole body. The transfer asked for what follows its `from` bytes. */
+interface PresentPlan {
+  readonly kind: 'present'
+  readonly ranged: true
+  readonly from: number
+  readonly entity: Entity
+}
+
+/** One of several ranges: the transfer asked for bytes `from` to `to` of `entity`. */
+interface PiecePlan {
+  readonly kind: 'piece'
+  readonly ranged: true
+  readonly from: number
+  readonly to: number
+  readonly entity: Entity & { readonly length: number }
+}
+
+/** The meaning of a response, by what the transfer has to do. */
+export type Meaning =
+  /** Drop what there is, and take `part` as the first bytes of `entity`. */
+  | { readonly kind: 'begin'; readonly part: Part; readonly entity: Entity }
+  /** Take `part` from byte `from` on. */
+  | {
+      readonly kind: 'continue'
+      readonly part: Part
+      readonly entity: Entity
+      readonly from: number
+    }
+  /** Nothing is missing. */
+  | { readonly kind: 'complete'; readonly length: number }
+  /** The file that is there is not the body: ask for the whole. */
+  | { readonly kind: 'discard' }
+  /** The body is another one by now; `how` is a clause that says so. */
+  | { readonly kind: 'changed'; readonly how: string }
+  /** The server's ranges are of no use: ask for the whole body, once. */
+  | { readonly kind: 'unranged'; readonly error: HttpError }
+  | Failure
+
+/** A failed attempt: `retry` if another attempt may succeed. */
+export interface Failure {
+  readonly kind: 'retry' | 'fail'
+  readonly error: unknown
+}
+
+/** Most bytes in front of a piece that are received for nothing: caches answer from the start of a block. */
+const MOST_DROPPED_BYTES = 1024 * 1024
+
+/** Returns the meaning of a response to the request of `plan`; `raw` takes coded bodies as they are. */
+export function classify(answer: Answer, plan: Plan, raw: boolean): Meaning {
+  switch (plan.kind) {
+    case 'whole':
+      return answerToWhole(answer, plan, raw)
+    case 'rest':
+      return answerToRest(answer, plan, raw)
+    case 'present':
+      return answerToPresent(answer, plan, raw)
+    case 'piece':
+      return answerToPiece(answer, plan, raw)
+  }
+}
+
+function answerToWhole(answer: Answer, plan: Plan, raw: boolean): Meaning {
+  const { head } = answer
+  if (head.status === 416 && plan.ranged) return refused(answer, plan, 0)
+  const failure = failureOf(answer, raw)
+  if (failure !== undefined) return failure
+  const part = partOf(answer, raw)
+  if (typeof part === 'string') return contradiction(answer, plan, part)
+  const gap = head.status === 206 ? whyNotJoined(part, 0, undefined) : undefined
+  if (gap !== undefined) return contradiction(answer, plan, gap)
+  const entity = entityOf(head, part.total)
+  const isWhole = part.end === undefined || part.end === part.total
+  if (!isWhole && entity.validator === undefined) {
+    const what = 'sent a part, and nothing to tell whether the rest is of the same body'
+    return contradiction(answer, plan, what)
+  }
+  return { kind: 'begin', part, entity }
+}
+
+function answerToRest(answer: Answer, plan: RestPlan, raw: boolean): Meaning {
+  const { head } = answer
+  const { from, entity } = plan
+  if (head.status === 416 && plan.ranged) return answerThatThereIsNoRest(answer, plan)
+  const failure = failureOf(answer, raw)
+  if (failure !== undefined) return failure
+  if (isOtherEntity(head, entity)) return changed('the server sends another version')
+  const part = partOf(answer, raw)
+  if (typeof part === 'string') return contradiction(answer, plan, part)
+  if (head.status === 206) {
+    const gap = whyNotJoined(part, from, entity.length)
+    if (gap !== undefined) return contradiction(answer, plan, gap)
+    const length = entity.length ?? part.total
+    return { kind: 'continue', part, entity: { ...entity, length }, from }
+  }
+  // The server has no ranges after all, and sends the whole body again.
+  if ((part.total ?? entity.length) !== (entity.length ?? part.total)) {
+    return changed(`it has ${part.total} bytes now`)
+  }
+  if (plan.canRestart) return answerToWhole(answer, plan, raw)
+  if (isSameEntity(head, entity)) return { kind: 'continue', part, entity, from }
+  return changed('nothing says that what the server sends now is of the same version')
+}
+
+/** A connection may break between a body's last byte and the end of its framing. Then 416 is true. */
+function answerThatThereIsNoRest(answer: Answer, plan: RestPlan): Meaning {
+  const { from, entity } = plan
+  const length = unsatisfiedLength(answer.head.headers.single('content-range'))
+  if (isOtherEntity(answer.head, entity)) return changed('it has ended as another version')
+  if (length !== undefined && (entity.length ?? Math.max(length, from)) !== length) {
+    return changed(`it has ${length} bytes now`)
+  }
+  if (from !== (entity.length ?? length)) return refused(answer, plan, from)
+  return { kind: 'complete', length: from }
+}
+
+function answerToPresent(answer: Answer, plan: PresentPlan, raw: boolean): Meaning {
+  const { status, headers } = answer.head
+  const { lastModified } = plan.entity
+  const length = unsatisfiedLength(headers.single('content-range'))
+  const date = headers.single('last-modified') ?? lastModified
+  if (status === 416 && length === plan.from && (lastModified ?? date) === date) {
+    return { kind: 'complete', length }
+  }
+  if (status === 206 || status === 416) return { kind: 'discard' }
+  return answerToWhole(answer, plan, raw)
+}
+
+function answerToPiece(answer: Answer, plan: PiecePlan, raw: boolean): Meaning {
+  const { head } = answer
+  const { from, to, entity } = plan
+  if (head.status === 416) {
+    const length = unsatisfiedLength(head.headers.single('content-range')) ?? entity.length
+    if (length !== entity.length) return changed('a range is of another version')
+    return refused(answer, plan, from)
+  }
+  const failure = failureOf(answer, raw)
+  if (failure !== undefined) return failure
+  if (isOtherEntity(head, entity)) return changed('a range is of another version')
+  if (head.status !== 206) {
+    return contradiction(answer, plan, 'sent the whole body, after a range of it')
+  }
+  const part = partOf(answer, raw)
+  if (typeof part === 'string') return contradiction(answer, plan, part)
+  const gap = whyNotJoined(part, from, entity.length, to)
+  if (gap !== undefined) return contradiction(answer, plan, gap)
+  if (from - part.first > MOST_DROPPED_BYTES) {
+    const what = `sent bytes from ${part.first} on where those from ${from} on were asked for`
+    return contradiction(answer, plan, what)
+  }
+  return { kind: 'continue', part, entity, from }
+}
+
+/** Returns the failure of a response without the wanted body; `undefined` if it has one. */
+function failureOf({ url, head }: Answer, raw: boolean): Failure | undefined {
+  if (head.status >= 300) {
+    return { kind: isTransient(head.status) ? 'retry' : 'fail', error: statusError(url, head) }
+  }
+  const error = head.status === 206 || raw ? undefined : codingError(head)
+  return error === undefined ? undefined : { kind: 'fail', error }
+}
+
+function changed(how: string): Meaning {
+  return { kind: 'changed', how }
+}
+
+/** A server that contradicts itself with ranges may still send the whole body. */
+function contradiction({ url }: Answer, { ranged }: Plan, what: string): Meaning {
+  return { kind: ranged ? 'unranged' : 'fail', error: rangeError(url, what) }
+}
+
+/** The meaning of a 416 for bytes that the body has, by all that is known. */
+function refused(answer: Answer, plan: Plan, from: number): Meaning {
+  const said = answer.head.headers.single('content-range')
+  const field = said === undefined ? '' : ` (${excerpt(said)})`
+  return contradiction(answer, plan, `answered 416${field} to a request for bytes from ${from} on`)
+}

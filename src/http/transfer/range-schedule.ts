@@ -1,0 +1,97 @@
+/**
+ * Which bytes of a body each connection asks for next. The body is cut into pieces, and a connection
+ * that has finished one takes the next, so that a slow one keeps none waiting. Pure: `range-fetch.ts`
+ * does what it says.
+ */
+
+/** A range of the body, from byte `from` up to byte `to`. */
+export interface Piece {
+  readonly index: number
+  readonly from: number
+  readonly to: number
+  /** Bytes of it that have arrived. */
+  readonly done: number
+}
+
+/** Bytes of the first piece, which is asked for before anything is known, and of the smallest. */
+export const FIRST_PIECE_BYTES: number = 1024 * 1024
+const MOST_PIECE_BYTES = 64 * 1024 * 1024
+/** Pieces for each connection, so that they end at about the same time. */
+const PIECES_EACH = 4
+
+export class RangeSchedule {
+  readonly #pieces: (Piece & { done: number })[]
+  /** Index of the next piece that no connection has asked for. */
+  #next = 0
+  /** Pieces that a connection has begun and given up. */
+  readonly #returned: Piece[] = []
+  /** Index of the first piece that is not complete. */
+  #firstOpen = 0
+  #arrivedBytes = 0
+  #connections: number
+  #working: number
+
+  /**
+   * Cuts a body of `bytes`, of which the first piece ends at `firstEnd`, for up to `connections`. The
+   * first `next()` returns the first piece.
+   */
+  constructor(bytes: number, firstEnd: number, connections: number) {
+    const ideal = Math.ceil(bytes / (connections * PIECES_EACH))
+    const size = Math.max(FIRST_PIECE_BYTES, Math.min(MOST_PIECE_BYTES, ideal))
+    this.#pieces = [{ index: 0, from: 0, to: firstEnd, done: 0 }]
+    for (let from = firstEnd; from < bytes; from += size) {
+      const index = this.#pieces.length
+      this.#pieces.push({ index, from, to: Math.min(bytes, from + size), done: 0 })
+    }
+    this.#connections = Math.min(connections, this.#pieces.length)
+    this.#working = this.#connections
+  }
+
+  /** Connections that have not retired. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  /** Bytes that have arrived in all. */
+  get arrivedBytes(): number {
+    return this.#arrivedBytes
+  }
+
+  /** The first byte that is missing. */
+  get position(): number {
+    const piece = this.#pieces[this.#firstOpen]
+    return piece === undefined ? (this.#pieces.at(-1)?.to ?? 0) : piece.from + piece.done
+  }
+
+  /** Returns the next piece to ask for; `undefined` if none is left, which ends the connection's work. */
+  next(): Piece | undefined {
+    const piece = this.#returned.pop() ?? this.#pieces[this.#next++]
+    if (piece === undefined) this.#working--
+    return piece
+  }
+
+  /** Notes that the first `done` bytes of a piece have arrived. */
+  arrived({ index }: Piece, done: number): void {
+    const piece = this.#pieces[index]
+    if (piece === undefined) return
+    this.#arrivedBytes += done - piece.done
+    piece.done = done
+    while (isComplete(this.#pieces[this.#firstOpen])) this.#firstOpen++
+  }
+
+  /**
+   * Ends one connection's work and leaves its piece to the others. Returns false, and changes nothing,
+   * if it is the last one.
+   */
+  retire(piece: Piece): boolean {
+    if (this.#working === 1) return false
+    this.#working--
+    this.#connections--
+    this.#returned.push(piece)
+    return true
+  }
+}
+
+function isComplete(piece: Piece | undefined): boolean {
+  return piece !== undefined && piece.from + piece.done === piece.to
+}

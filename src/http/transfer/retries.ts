@@ -1,0 +1,75 @@
+/** Attempts of one transfer: which failures are worth another one, and the waits between them. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isNetmemError } from '../../errors.ts'
+import type { Abortion } from '../client/abortion.ts'
+import { isBreak } from '../client/exchange.ts'
+import { HttpError } from '../http-error.ts'
+import type { Failure } from './classify.ts'
+import type { Settings } from './settings.ts'
+
+const MAX_DELAY_MS = 30_000
+
+/** Counts the attempts of one transfer, and waits between them. */
+export class Retries {
+  readonly #settings: Settings
+  readonly #abortion: Abortion
+  /** True once the server has answered. A server that never did is likely to be the wrong one. */
+  #reached = false
+  #used = 0
+
+  constructor(settings: Settings, abortion: Abortion) {
+    this.#settings = settings
+    this.#abortion = abortion
+  }
+
+  /** Attempts made after the first. */
+  get used(): number {
+    return this.#used
+  }
+
+  /** Notes that the server has answered. */
+  reached(): void {
+    this.#reached = true
+  }
+
+  /** Returns the failure that `error` of a connection or a body is. */
+  failureOf(error: unknown): Failure {
+    return { kind: this.#mayPass(error) ? 'retry' : 'fail', error }
+  }
+
+  /**
+   * Resolves when it is time for the next attempt.
+   * @throws The error of `failure` when no attempt follows, and the abort's reason once there is one.
+   */
+  async wait({ kind, error }: Failure): Promise<void> {
+    this.#abortion.check()
+    const { retries, retryDelayMs, maxRetryAfterMs } = this.#settings
+    const asked = error instanceof HttpError ? (error.retryAfterMs ?? 0) : 0
+    if (kind === 'fail' || this.#used >= retries || asked > maxRetryAfterMs) throw error
+    const delay = Math.min(MAX_DELAY_MS, retryDelayMs * 2 ** this.#used)
+    this.#used++
+    // Clients that were cut off together must not come back together.
+    const ms = Math.max(asked, delay / 2 + (Math.random() * delay) / 2)
+    this.#tell(error, ms)
+    await sleep(ms, undefined, { signal: this.#abortion.signal }).catch(() => {})
+    this.#abortion.check()
+  }
+
+  /** Counts an attempt that begins anew without a wait. Throws `error` when there were too many. */
+  restart(error: unknown): void {
+    if (this.#used >= Math.max(1, this.#settings.retries)) throw error
+    this.#used++
+    this.#tell(error, 0)
+  }
+
+  #tell(error: unknown, delayMs: number): void {
+    this.#settings.onEvent?.({ kind: 'retry', error, attempt: this.#used + 1, delayMs })
+  }
+
+  #mayPass(error: unknown): boolean {
+    if (error instanceof HttpError || !isNetmemError(error)) return false
+    if (error.code === 'NETMEM_CONNECT_FAILED') return this.#reached
+    return isBreak(error) || error.code === 'NETMEM_TIMEOUT'
+  }
+}
