@@ -8,9 +8,9 @@ import { createPool, dualPool, sharedProvider } from 'netmem'
 import {
   type AnySkb,
   type DriverNic,
-  NetmemDriver,
   NicRxRing,
-  PageDriver,
+  openNetmemDriver,
+  openPageDriver,
   RX_CHECKSUM_OK,
   RX_END_OF_PACKET,
   RX_SPLIT,
@@ -93,8 +93,8 @@ async function open(
     deliver: (skb: AnySkb) => skb.free(),
   }
   return kind === 'page driver'
-    ? await PageDriver.open(nic, { ...options, pools: [createPool(sharedProvider(layout))] })
-    : await NetmemDriver.open(nic, { ...options, pools: [dualPool(sharedProvider(layout))] })
+    ? await openPageDriver(nic, { ...options, pools: [createPool(sharedProvider(layout))] })
+    : await openNetmemDriver(nic, { ...options, pools: [dualPool(sharedProvider(layout))] })
 }
 
 let opened: { readonly nic: IdleNic; readonly poll: () => number } | undefined

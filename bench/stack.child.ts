@@ -14,10 +14,10 @@ import {
   FlowTable,
   type FragReceiver,
   MSG_SOCK_DEVMEM,
-  NetmemDriver,
   type NicProxy,
   openDeviceThread,
-  PageDriver,
+  openNetmemDriver,
+  openPageDriver,
   Reassembler,
   receiveFrags,
 } from 'netmem/stack'
@@ -175,12 +175,12 @@ async function open(
   const options = { headerPool, ringSize: RING, coalesce, deliver }
   if (memory === 'page driver') {
     const pool = createPool(sharedProvider(layout))
-    const driver = await PageDriver.open(nic, { ...options, pools: [pool] })
+    const driver = await openPageDriver(nic, { ...options, pools: [pool] })
     driver.run()
     return { dmabuf: undefined, close: () => close(driver, pool, headerPool) }
   }
   const pool = dualPool(sharedProvider(layout))
-  const driver = await NetmemDriver.open(nic, { ...options, pools: [pool] })
+  const driver = await openNetmemDriver(nic, { ...options, pools: [pool] })
   if (memory === 'netmem driver') {
     driver.run()
     return { dmabuf: undefined, close: () => close(driver, pool, headerPool) }

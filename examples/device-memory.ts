@@ -9,8 +9,8 @@ import {
   bindRx,
   DevmemSocket,
   FlowTable,
-  NetmemDriver,
   openDeviceThread,
+  openNetmemDriver,
   Reassembler,
   receiveFrags,
 } from 'netmem/stack'
@@ -26,7 +26,7 @@ const stream = new Reassembler((skb) => void socket.queue(skb))
 const flows = new FlowTable(() => stream)
 const headerPool = createPool(sharedProvider({ pages: 16, pageSize: 4096 }))
 const pools = [0, 1].map(() => dualPool(sharedProvider({ pages: 64, pageSize: 4096 })))
-const driver = await NetmemDriver.open(nic, {
+const driver = await openNetmemDriver(nic, {
   headerPool,
   pools,
   ringSize: 64,

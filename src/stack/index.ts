@@ -38,10 +38,18 @@ export {
   type DmaBufAttachment,
   type RxBinding,
 } from './host/driver/bind-rx.ts'
+export type { Driver, QueueOptions } from './host/driver/driver.ts'
 export type { DriverNic } from './host/driver/driver-nic.ts'
-export type { QueueOptions } from './host/driver/driver-queues.ts'
-export { NetmemDriver, type NetmemDriverOptions } from './host/driver/netmem-driver.ts'
-export { PageDriver, type PageDriverOptions } from './host/driver/page-driver.ts'
+export {
+  type NetmemDriver,
+  type NetmemDriverOptions,
+  openNetmemDriver,
+} from './host/driver/netmem-driver.ts'
+export {
+  openPageDriver,
+  type PageDriver,
+  type PageDriverOptions,
+} from './host/driver/page-driver.ts'
 export type { DriverQueueStats } from './host/driver/rx-queue.ts'
 // Flows.
 export { FlowKey } from './host/flow/flow-key.ts'

@@ -18,9 +18,9 @@ import {
 import type { DeviceMemoryProxy, DmaBufProxy, HashProxy } from '../host/device/memory-proxy.ts'
 import type { NicOptions, NicProxy } from '../host/device/nic-proxy.ts'
 import { bindRx, type RxBinding } from '../host/driver/bind-rx.ts'
-import type { QueueOptions } from '../host/driver/driver-queues.ts'
-import { NetmemDriver } from '../host/driver/netmem-driver.ts'
-import { PageDriver } from '../host/driver/page-driver.ts'
+import type { QueueOptions } from '../host/driver/driver.ts'
+import { NetmemDriver, openNetmemDriver } from '../host/driver/netmem-driver.ts'
+import { openPageDriver, type PageDriver } from '../host/driver/page-driver.ts'
 import type { FlowKey } from '../host/flow/flow-key.ts'
 import { FlowTable } from '../host/flow/flow-table.ts'
 import { Reassembler } from '../host/flow/reassembler.ts'
@@ -174,11 +174,11 @@ export class Path {
     if (driver === 'page') {
       const pools = Array.from({ length: count }, () => createPool(sharedProvider(layout)))
       this.pools.push(...pools)
-      this.#driver = await PageDriver.open(this.nic, { ...options, pools, deliver })
+      this.#driver = await openPageDriver(this.nic, { ...options, pools, deliver })
     } else {
       const pools = Array.from({ length: count }, () => dualPool(sharedProvider(layout)))
       this.pools.push(...pools)
-      this.#driver = await NetmemDriver.open(this.nic, { ...options, pools, deliver })
+      this.#driver = await openNetmemDriver(this.nic, { ...options, pools, deliver })
     }
     if (bound.length > 0) await this.bind(...bound)
     if (nic.up !== false) await this.nic.up()

@@ -8,9 +8,9 @@ import type { DeviceThread } from '../host/device/device-thread.ts'
 import type { DeviceMemoryProxy, DmaBufProxy } from '../host/device/memory-proxy.ts'
 import type { NicProxy } from '../host/device/nic-proxy.ts'
 import { bindRx, type RxBinding } from '../host/driver/bind-rx.ts'
-import type { QueueOptions } from '../host/driver/driver-queues.ts'
-import { NetmemDriver } from '../host/driver/netmem-driver.ts'
-import { PageDriver } from '../host/driver/page-driver.ts'
+import type { QueueOptions } from '../host/driver/driver.ts'
+import { type NetmemDriver, openNetmemDriver } from '../host/driver/netmem-driver.ts'
+import { openPageDriver } from '../host/driver/page-driver.ts'
 import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { DeviceHashing } from './device-hash.ts'
@@ -80,7 +80,7 @@ async function openPages(nic: NicProxy, options: ReplayMemoryOptions): Promise<R
   const destroy = (): Promise<unknown> => destroyAll([...pools, headerPool])
   try {
     const { deliver } = options
-    const driver = await PageDriver.open(nic, { ...queueOptions, pools, deliver })
+    const driver = await openPageDriver(nic, { ...queueOptions, pools, deliver })
     return {
       poll: () => driver.poll(),
       makeHash: () => new HostHash(),
@@ -124,7 +124,7 @@ async function openDevice(
   }
   try {
     const { deliver } = options
-    const opened = await NetmemDriver.open(nic, { ...queueOptions, pools, deliver })
+    const opened = await openNetmemDriver(nic, { ...queueOptions, pools, deliver })
     driver = opened
     const { binding, dmabuf, memory } = await bindAll(device, opened, pages * pageSize)
     bound = { binding, dmabuf, memory }

@@ -8,8 +8,8 @@ import { sharedProvider } from '../../../providers/shared.ts'
 import { HandNic } from '../../testing/hand-nic.ts'
 import type { AnySkb, Skb } from '../skb/skb.ts'
 import { type BindableDmaBuf, bindRx, type RxBinding } from './bind-rx.ts'
-import { NetmemDriver, type NetmemDriverOptions } from './netmem-driver.ts'
-import { PageDriver } from './page-driver.ts'
+import { type NetmemDriver, type NetmemDriverOptions, openNetmemDriver } from './netmem-driver.ts'
+import { openPageDriver } from './page-driver.ts'
 
 const HEADER = Uint8Array.from({ length: 54 }, (_, at) => at)
 const PAGE = 4096
@@ -44,7 +44,7 @@ class Bench {
     const received: AnySkb[] = []
     const deliver = (skb: AnySkb): void => void received.push(skb)
     const all = { pools, headerPool, ringSize: 8, deliver, ...options }
-    return new Bench(await NetmemDriver.open(nic, all), nic, received, [...pools, headerPool])
+    return new Bench(await openNetmemDriver(nic, all), nic, received, [...pools, headerPool])
   }
 
   receive(queue: number, bytes = 1000): AnySkb | undefined {
@@ -226,7 +226,7 @@ test('a driver of pages cannot be bound', async () => {
   const pool = createPool(sharedProvider({ pages: 16, pageSize: PAGE }))
   const headerPool = createPool(sharedProvider({ pages: 8, pageSize: PAGE }))
   const options = { pools: [pool], headerPool, ringSize: 8, deliver: () => {} }
-  const driver = await PageDriver.open(new HandNic(), options)
+  const driver = await openPageDriver(new HandNic(), options)
   // @ts-expect-error a driver of pages
   const binding: Promise<unknown> = bindRx(driver, { dmabuf: new TestDmaBuf(), queues: [0] })
   await assert.rejects(binding, { code: 'NETMEM_BIND_UNSUPPORTED', errno: 'EOPNOTSUPP' })
@@ -260,14 +260,14 @@ test('a queue that does not start with device memory goes on with its pages, and
 
 test('a driver that ignores the memory is found out', async () => {
   const bench = await Bench.open()
-  const use = bench.driver.use
-  bench.driver.use = () => Promise.resolve()
+  const use = bench.driver.useDeviceMemory
+  bench.driver.useDeviceMemory = () => Promise.resolve()
   const dmabuf = new TestDmaBuf()
   await assert.rejects(bindRx(bench.driver, { dmabuf, queues: [0] }), {
     code: 'NETMEM_BIND_IGNORED',
     errno: 'ENODATA',
   })
-  bench.driver.use = use
+  bench.driver.useDeviceMemory = use
   assert.equal(dmabuf.attached, 0)
   await bench.close()
 })

@@ -66,11 +66,11 @@ let lastId = 0
  *
  * ```ts
  * import { createPool, dualPool, sharedProvider } from 'netmem'
- * import { bindRx, NetmemDriver, openDeviceThread } from 'netmem/stack'
+ * import { bindRx, openDeviceThread, openNetmemDriver } from 'netmem/stack'
  *
  * const device = await openDeviceThread()
  * const nic = await device.nic({ link: { kind: 'wire' } })
- * const driver = await NetmemDriver.open(nic, {
+ * const driver = await openNetmemDriver(nic, {
  *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
  *   pools: [dualPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
  *   deliver: (skb) => skb.free(),
@@ -173,7 +173,7 @@ export class RxBinding implements Binding, AsyncDisposable {
   async start(queue: number, from: number, provider: DmabufProvider): Promise<void> {
     const pool = dualPool(provider)
     try {
-      await this.#device.use(queue, pool, netIovDmaMap(provider), {
+      await this.#device.useDeviceMemory(queue, pool, netIovDmaMap(provider), {
         binding: this,
         offset: (iov) => from + provider.offset(iov),
       })
@@ -229,10 +229,10 @@ function checkDevice(device: NetmemDriver, queues: readonly number[]): void {
     throw new DeviceError(
       'NETMEM_BIND_UNSUPPORTED',
       'EOPNOTSUPP',
-      'The driver of this device knows pages alone. Open the NIC with NetmemDriver.open().',
+      'The driver of this device knows pages alone. Open the NIC with openNetmemDriver().',
     )
   }
-  if (device.closed) {
+  if (device.isClosing) {
     throw new DeviceError('NETMEM_DEVICE_CLOSED', 'ENODEV', 'The driver is closed; open it again.')
   }
   const distinct = new Set(queues)

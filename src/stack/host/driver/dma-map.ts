@@ -1,27 +1,13 @@
 /** Where the memory of a pool is for a device: what a driver writes into its descriptors. */
 
 import { HandleError } from '../../../errors.ts'
-import { isNetIov, isPage, type NetIov, type Netmem, type Page } from '../../../netmem.ts'
-import type { PagePool } from '../../../pool/page-pool.ts'
+import { isNetIov, type NetIov, type Netmem } from '../../../netmem.ts'
 
 /** DMA addresses of one pool's memory. */
 export interface DmaMap<in M extends Netmem> {
   readonly region: (m: M) => number
   /** Bytes from the region's start. */
   readonly offset: (m: M) => number
-}
-
-/** Pages that lie in one shared memory, which was mapped as `region`. */
-export function pageDmaMap(pool: PagePool<Page>, region: number): DmaMap<Page> {
-  return { region: () => region, offset: (page) => pool.bytes(page).byteOffset }
-}
-
-/** A dual pool of pages, as above. */
-export function dualPageDmaMap(pool: PagePool<Netmem>, region: number): DmaMap<Netmem> {
-  return {
-    region: () => region,
-    offset: (m) => (isPage(m) ? pool.bytes(m).byteOffset : wrongKind()),
-  }
 }
 
 /** A dual pool of net_iovs: the provider knows where they are. */

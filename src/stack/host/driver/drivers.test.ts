@@ -11,8 +11,8 @@ import { turns } from '../../../testing/waiting.test.helper.ts'
 import { type DeliveredPacket, driverConformance } from '../../testing/driver-conformance.ts'
 import { HandNic } from '../../testing/hand-nic.ts'
 import type { Skb } from '../skb/skb.ts'
-import { NetmemDriver } from './netmem-driver.ts'
-import { PageDriver } from './page-driver.ts'
+import { openNetmemDriver } from './netmem-driver.ts'
+import { openPageDriver } from './page-driver.ts'
 
 const LAYOUT = { pages: 8, pageSize: 4096 }
 const HEADER = Uint8Array.from({ length: 66 }, (_, i) => i)
@@ -37,7 +37,7 @@ for (const bufferBytes of [1024, 4096]) {
     const pools = [createPool(sharedProvider(LAYOUT)), createPool(sharedProvider(LAYOUT))]
     const headerPool = headers()
     const all = [...pools, headerPool]
-    const driver = await PageDriver.open(nic, {
+    const driver = await openPageDriver(nic, {
       pools,
       headerPool,
       bufferBytes,
@@ -53,7 +53,7 @@ for (const bufferBytes of [1024, 4096]) {
     const pools = [dualPool(sharedProvider(LAYOUT)), dualPool(sharedProvider(LAYOUT))]
     const headerPool = headers()
     const all = [...pools, headerPool]
-    const driver = await NetmemDriver.open(nic, {
+    const driver = await openNetmemDriver(nic, {
       pools,
       headerPool,
       bufferBytes,
@@ -80,7 +80,7 @@ test('several packets share a page, each with a reference of its own', async () 
   const received: Skb<Page>[] = []
   const options = { headerPool, bufferBytes: 1024, ringSize: 16 }
   const deliver = (skb: Skb<Page>): void => void received.push(skb)
-  const driver = await PageDriver.open(nic, { ...options, pools: [pool], deliver })
+  const driver = await openPageDriver(nic, { ...options, pools: [pool], deliver })
   assert.equal(pool.out, 4, '16 buffers of 1 KiB are 4 pages of 4 KiB')
   for (let i = 0; i < 4; i++) nic.receive(0, HEADER, new Uint8Array(900))
   driver.poll()
@@ -101,7 +101,7 @@ test('polls by itself once it runs, from one interrupt to the next', async () =>
     skb.free()
     seen()
   }
-  const driver = await PageDriver.open(nic, { headerPool, pools: [pool], ringSize: 16, deliver })
+  const driver = await openPageDriver(nic, { headerPool, pools: [pool], ringSize: 16, deliver })
   driver.run()
   for (let i = 0; i < 3; i++) {
     // Long enough to have stopped polling and wait for an interrupt.
@@ -119,7 +119,7 @@ test('polls by itself once it runs, from one interrupt to the next', async () =>
 test('memory that threads do not share is refused', async () => {
   const headerPool = headers()
   const pool = createPool(hostProvider({ pages: 4, pageSize: 4096 }))
-  const opening = PageDriver.open(new HandNic(), { headerPool, pools: [pool], deliver: () => {} })
+  const opening = openPageDriver(new HandNic(), { headerPool, pools: [pool], deliver: () => {} })
   await assert.rejects(opening, { code: 'NETMEM_NOT_SHARED' })
   assert.equal(pool.out + headerPool.out, 0)
   await Promise.all([pool.destroy(), headerPool.destroy()])

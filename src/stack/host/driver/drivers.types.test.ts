@@ -6,8 +6,8 @@ import type { PagePool } from '../../../pool/page-pool.ts'
 import type { AnySkb, Skb } from '../skb/skb.ts'
 import { type BindRxOptions, bindRx } from './bind-rx.ts'
 import type { DriverNic } from './driver-nic.ts'
-import { NetmemDriver, type NetmemDriverOptions } from './netmem-driver.ts'
-import { PageDriver, type PageDriverOptions } from './page-driver.ts'
+import { type NetmemDriver, type NetmemDriverOptions, openNetmemDriver } from './netmem-driver.ts'
+import { openPageDriver, type PageDriver, type PageDriverOptions } from './page-driver.ts'
 
 declare const nic: DriverNic
 declare const pages: PagePool<Page>
@@ -22,30 +22,30 @@ declare const takesAny: (skb: AnySkb) => void
 
 /** Compiled, never run. */
 export function combinations(): void {
-  void PageDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesPages })
-  void PageDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesAny })
+  void openPageDriver(nic, { pools: [pages], headerPool: pages, deliver: takesPages })
+  void openPageDriver(nic, { pools: [pages], headerPool: pages, deliver: takesAny })
   // @ts-expect-error pools of device memory
-  void PageDriver.open(nic, { pools: [netIovs], headerPool: pages, deliver: takesPages })
+  void openPageDriver(nic, { pools: [netIovs], headerPool: pages, deliver: takesPages })
   // @ts-expect-error dual pools
-  void PageDriver.open(nic, { pools: [either], headerPool: pages, deliver: takesPages })
+  void openPageDriver(nic, { pools: [either], headerPool: pages, deliver: takesPages })
   // @ts-expect-error headers in device memory
-  void PageDriver.open(nic, { pools: [pages], headerPool: netIovs, deliver: takesPages })
+  void openPageDriver(nic, { pools: [pages], headerPool: netIovs, deliver: takesPages })
   // @ts-expect-error headers in either
-  void PageDriver.open(nic, { pools: [pages], headerPool: either, deliver: takesPages })
+  void openPageDriver(nic, { pools: [pages], headerPool: either, deliver: takesPages })
   // @ts-expect-error it delivers pages
-  void PageDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesNetIovs })
+  void openPageDriver(nic, { pools: [pages], headerPool: pages, deliver: takesNetIovs })
 
-  void NetmemDriver.open(nic, { pools: [either], headerPool: pages, deliver: takesAny })
+  void openNetmemDriver(nic, { pools: [either], headerPool: pages, deliver: takesAny })
   // @ts-expect-error pools of pages alone
-  void NetmemDriver.open(nic, { pools: [pages], headerPool: pages, deliver: takesAny })
+  void openNetmemDriver(nic, { pools: [pages], headerPool: pages, deliver: takesAny })
   // @ts-expect-error pools of device memory alone
-  void NetmemDriver.open(nic, { pools: [netIovs], headerPool: pages, deliver: takesAny })
+  void openNetmemDriver(nic, { pools: [netIovs], headerPool: pages, deliver: takesAny })
   // @ts-expect-error headers in either
-  void NetmemDriver.open(nic, { pools: [either], headerPool: either, deliver: takesAny })
+  void openNetmemDriver(nic, { pools: [either], headerPool: either, deliver: takesAny })
   // @ts-expect-error headers in device memory
-  void NetmemDriver.open(nic, { pools: [either], headerPool: netIovs, deliver: takesAny })
+  void openNetmemDriver(nic, { pools: [either], headerPool: netIovs, deliver: takesAny })
   // @ts-expect-error what it delivers may be unreadable
-  void NetmemDriver.open(nic, { pools: [either], headerPool: pages, deliver: takesPages })
+  void openNetmemDriver(nic, { pools: [either], headerPool: pages, deliver: takesPages })
 
   void bindRx(netmemDriver, binding)
   // @ts-expect-error a driver of pages

@@ -1,33 +1,52 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** A driver of plain pages, which has never heard of any other memory. */
+/** Driver of plain pages: it knows no other memory. */
 
+import { ownOptions } from '../../../errors.ts'
 import type { Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { type Skb, SkbCache } from '../skb/skb.ts'
-import { pageDmaMap } from './dma-map.ts'
+import { Driver, QUEUE_OPTIONS, type QueueMemory, type QueueOptions } from './driver.ts'
 import type { DriverNic } from './driver-nic.ts'
-import { DriverQueues, type QueueOptions, sharedMemoryOf } from './driver-queues.ts'
-import type { DriverQueueStats, SkbMaker } from './rx-queue.ts'
 
-/** What a page driver receives into, and where its packets go. */
+/** Options of {@link openPageDriver}. */
 export interface PageDriverOptions extends QueueOptions {
-  /** The payload pool of each queue, from queue 0 on; shared between threads. */
+  /** Payload pool of each queue, from queue 0 on: pages that threads share. */
   readonly pools: readonly PagePool<Page>[]
-  /** Gets every packet, and frees it. */
+  /** Called with every packet, which it frees. */
   readonly deliver: (skb: Skb<Page>) => void
 }
 
+/** Driver that receives into pages alone: what it delivers is readable. */
+export class PageDriver extends Driver<Page, Skb<Page>> {
+  /** @internal */
+  constructor(nic: DriverNic, options: PageDriverOptions) {
+    const { pools, headerBytes = 256, deliver } = options
+    super(
+      nic,
+      options,
+      pools.map((pool) => pageMemory(pool, headerBytes, deliver)),
+    )
+  }
+}
+
 /**
- * Receives into pages alone: what it delivers is readable.
+ * Opens a driver of plain pages and starts a queue for each pool.
  *
+ * @throws NETMEM_INVALID_ARGUMENT for an unknown option.
+ * @throws NETMEM_OUT_OF_RANGE for an option outside its range.
+ * @throws NETMEM_NOT_SHARED for a pool whose memory belongs to one thread.
+ * @throws NETMEM_BUSY for a pool that is too small.
+ * @throws NETMEM_QUEUE_START if the NIC does not start a queue.
+ *
+ * @example
  * ```ts
  * import { createPool, sharedProvider } from 'netmem'
- * import { openDeviceThread, PageDriver } from 'netmem/stack'
+ * import { openDeviceThread, openPageDriver } from 'netmem/stack'
  *
  * const device = await openDeviceThread()
- * device.ref() // who waits for packets is not done
+ * device.ref() // keeps the process alive while it waits for packets
  * const nic = await device.nic({ link: { kind: 'generator', totalBytes: 14_480 }, up: false })
- * const driver = await PageDriver.open(nic, {
+ * const driver = await openPageDriver(nic, {
  *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
  *   pools: [createPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
  *   deliver: (skb) => {
@@ -42,83 +61,25 @@ export interface PageDriverOptions extends QueueOptions {
  * await device.close()
  * ```
  */
-export class PageDriver implements AsyncDisposable {
-  readonly #queues: DriverQueues<Page, Skb<Page>>
-
-  private constructor(queues: DriverQueues<Page, Skb<Page>>) {
-    this.#queues = queues
-  }
-
-  /**
-   * Starts a queue for each pool. Rejects with NETMEM_NOT_SHARED, NETMEM_BUSY for a pool that is
-   * too small, NETMEM_QUEUE_START, and NETMEM_OUT_OF_RANGE.
-   */
-  static async open(nic: DriverNic, options: PageDriverOptions): Promise<PageDriver> {
-    const queues = new DriverQueues<Page, Skb<Page>>(nic, options)
-    try {
-      for (const [queue, pool] of options.pools.entries()) {
-        const region = await queues.map(sharedMemoryOf(pool, (page) => page))
-        const maker = pageMaker(pool, options)
-        const map = pageDmaMap(pool, region)
-        await queues.replace(await queues.prepare({ queue, pool, map, maker }, false))
-      }
-    } catch (error) {
-      await queues.stopAll()
-      throw error
-    }
-    return new PageDriver(queues)
-  }
-
-  /** Polls by itself from now on, until it is closed. */
-  run(): void {
-    this.#queues.napi.start()
-  }
-
-  /** Handles at most `budget` packets of each queue; returns how many there were. */
-  poll(budget?: number): number {
-    return this.#queues.napi.poll(budget)
-  }
-
-  /**
-   * Sends an skb of pages and takes it over: its memory goes back once the NIC has sent it, which
-   * polling finds out. The NIC writes its checksums. False, and the skb stays the caller's, while
-   * there is no room. Throws NETMEM_UNREADABLE for device memory, NETMEM_NOT_SHARED for pages of a
-   * pool that is not this driver's, NETMEM_SKB_FREED, NETMEM_OUT_OF_RANGE for more linear bytes than
-   * `headerBytes`, NETMEM_DEVICE_CLOSED, and what the NIC refused the queue for.
-   */
-  transmit(skb: Skb<Page>): boolean {
-    return this.#queues.transmit(skb)
-  }
-
-  /** Posts buffers again after memory came back to a dry pool; receiving does so by itself. */
-  refill(): void {
-    this.#queues.refill()
-  }
-
-  /** What a queue has counted; `undefined` when it does not run. */
-  stats(queue: number): DriverQueueStats | undefined {
-    return this.#queues.stats(queue)
-  }
-
-  /** Stops all queues and gives back what is posted; packets that were delivered stay valid. */
-  close(): Promise<void> {
-    return this.#queues.stopAll()
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
+export async function openPageDriver(
+  nic: DriverNic,
+  options: PageDriverOptions,
+): Promise<PageDriver> {
+  const names = { ...QUEUE_OPTIONS, pools: true, deliver: true } as const
+  return await new PageDriver(nic, ownOptions('openPageDriver()', options, names)).start()
 }
 
-function pageMaker(
+function pageMemory(
   pool: PagePool<Page>,
-  { headerBytes = 256, deliver }: PageDriverOptions,
-): SkbMaker<Page, Skb<Page>> {
+  headerBytes: number,
+  deliver: PageDriverOptions['deliver'],
+): QueueMemory<Page, Skb<Page>> {
   const cache = SkbCache.ofPages(pool, headerBytes)
-  return {
+  const maker: QueueMemory<Page, Skb<Page>>['maker'] = {
     begin: () => cache.take(),
     add: (skb, page, keeper, offset, length) => skb.addFrag(page, keeper, offset, length),
     bytes: (page) => pool.bytes(page),
     deliver,
   }
+  return { pool, maker }
 }

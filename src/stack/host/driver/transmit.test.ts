@@ -8,7 +8,7 @@ import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
 import { turns, until } from '../../../testing/waiting.test.helper.ts'
 import { HandNic } from '../../testing/hand-nic.ts'
 import { type Skb, SkbCache } from '../skb/skb.ts'
-import { PageDriver, type PageDriverOptions } from './page-driver.ts'
+import { openPageDriver, type PageDriver, type PageDriverOptions } from './page-driver.ts'
 
 const PAGE = 4096
 const HEAD = Uint8Array.from({ length: 54 }, (_, at) => at)
@@ -29,7 +29,7 @@ class Bench {
     const { pool, headerPool } = bench
     const deliver = (skb: Skb<Page>): void => skb.free()
     const all = { pools: [pool], headerPool, ringSize: 8, txRingSize: 32, deliver, ...options }
-    bench.#driver = await PageDriver.open(bench.nic, all)
+    bench.#driver = await openPageDriver(bench.nic, all)
     return bench
   }
 

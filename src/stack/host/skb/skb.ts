@@ -30,7 +30,7 @@ export class Skb<in out M extends Netmem> {
   places: IovPlaces | undefined
   /** The linear bytes: the first `headLength` of it. */
   readonly head: Uint8Array
-  /** @internal The same bytes, for copies word by word. */
+  /** The same bytes, for copies word by word. */
   readonly headView: DataView
   headLength = 0
   /** Where payload begins in the linear bytes, after the last header. */
