@@ -11,19 +11,20 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const biome = join(root, 'node_modules/@biomejs/biome/bin/biome')
 
-const core = ['errors', 'netmem', 'pool', 'providers']
+const core = ['errors', 'random', 'netmem', 'pool', 'providers']
 const upToConnection = [...core, 'wire', 'connection']
 const transports = ['net', 'http', 'stack', 'linux', 'webgpu']
 const outside = ['node:fs', 'commander']
 /** What each layer may import, besides itself. */
 const allowed = {
   errors: [],
+  random: [],
   netmem: ['errors'],
-  pool: ['errors', 'netmem'],
-  providers: ['errors', 'netmem', 'pool'],
+  pool: ['errors', 'random', 'netmem'],
+  providers: ['errors', 'random', 'netmem', 'pool'],
   index: core,
   testing: [...core, 'connection', ...outside],
-  wire: core,
+  wire: ['errors', 'random'],
   connection: [...core, 'wire', ...outside],
   net: [...upToConnection, ...outside],
   http: [...upToConnection, 'net', ...outside],
@@ -42,7 +43,7 @@ const targets = [
   ...outside,
   'netmem/net',
 ]
-const isFile = (layer) => ['errors', 'netmem', 'index', 'connection'].includes(layer)
+const isFile = (layer) => ['errors', 'random', 'netmem', 'index', 'connection'].includes(layer)
 
 /** What a file of layer `from` writes to import `to`. */
 function specifier(from, to) {

@@ -4,6 +4,8 @@
  * periods shows.
  */
 
+import { Random } from '../random.ts'
+
 /** A prime, so that no power of two, page or block is a multiple of it. */
 export const PERIOD_BYTES: number = 2 ** 20 + 7
 
@@ -19,14 +21,8 @@ export class Pattern {
   constructor(seed: number) {
     this.seed = seed
     this.doubled = Buffer.alloc(2 * PERIOD_BYTES)
-    let state = seed
-    for (let at = 0; at < PERIOD_BYTES; at += 4) {
-      // splitmix32: a counter through a mixing function, so that every seed will do.
-      state = (state + 0x9e3779b9) | 0
-      let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad)
-      mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
-      this.doubled.writeInt32LE(mixed ^ (mixed >>> 15), at)
-    }
+    const random = new Random(seed)
+    for (let at = 0; at < PERIOD_BYTES; at += 4) this.doubled.writeUInt32LE(random.next(), at)
     this.doubled.copy(this.doubled, PERIOD_BYTES, 0, PERIOD_BYTES)
   }
 

@@ -1,13 +1,14 @@
 // Many frags, several threads, and threads that end at the worst moment.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import type { Page } from '../netmem.ts'
+import { Random } from '../random.ts'
 import type { Receipt } from '../testing/borrower.test.worker.ts'
 import { lendingPool, startBorrower, until, writtenFrag } from '../testing/lending.test.helper.ts'
-import { random } from '../testing/open-for-test.ts'
 import { end } from '../testing/pools.test.helper.ts'
 import type { Lent } from './lender.ts'
 import type { PagePool } from './page-pool.ts'
@@ -105,7 +106,7 @@ const pageOf = (lent: Lent): number =>
   lent.kind === 'page' ? Math.floor(lent.offset / 65_536) : assert.fail()
 
 test('threads that end in the middle of giving back take nothing with them', async () => {
-  const next = random(Date.now())
+  const random = new Random(Date.now())
   const { pool, share } = lendingPool(64, 200)
   const survivor = startBorrower(share, 'release')
   const errors: string[] = []
@@ -117,7 +118,7 @@ test('threads that end in the middle of giving back take nothing with them', asy
     const exit = once(worker, 'exit').then(() => {
       running = false
     })
-    let stopAfter = 5 + next(40)
+    let stopAfter = 5 + random.below(40)
     while (running) {
       for (const borrower of [worker, survivor]) {
         const lent = await lendSome(pool, borrower, DELIVERY, round)
@@ -125,7 +126,7 @@ test('threads that end in the middle of giving back take nothing with them', asy
       }
       // At any instant of its loop: the other thread does not wait for this one.
       if (stopAfter-- === 0) {
-        for (let spin = next(20_000); spin > 0; spin--);
+        for (let spin = random.below(20_000); spin > 0; spin--);
         void worker.terminate()
       }
       if (stopAfter % 2 === 0) await turn()

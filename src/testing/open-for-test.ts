@@ -70,14 +70,3 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
     },
   }
 }
-
-/** A small seeded generator (mulberry32): an integer of 0 to below its argument. */
-export function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b_79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}

@@ -6,8 +6,9 @@ import { isNetmemError } from '../errors.ts'
 import { MAX_SLOTS, type Netmem } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { MemoryProvider, NetIovProvider, PageProvider } from '../pool/memory-provider.ts'
+import { Random } from '../random.ts'
 import { testDeviceMemory, testPages } from './conformance-memory.ts'
-import { openForTest, random } from './open-for-test.ts'
+import { openForTest } from './open-for-test.ts'
 
 /** How {@link providerConformance} runs. */
 export interface ConformanceOptions {
@@ -128,16 +129,16 @@ function testReuse<M extends Netmem>(provider: MemoryProvider<M>): void {
 
 function testRandomSteps<M extends Netmem>(provider: MemoryProvider<M>): void {
   const opened = openForTest(provider)
-  const next = random(1)
+  const random = new Random(1)
   for (let step = 0; step < RANDOM_STEPS; step++) {
     const { out } = opened
-    const slot = [...out].at(next(out.size))
-    if (slot !== undefined && next(2) === 0) {
+    const slot = [...out].at(random.below(out.size))
+    if (slot !== undefined && random.below(2) === 0) {
       opened.release(slot)
       continue
     }
     const free = provider.capacity - out.size
-    const want = 1 + next(8)
+    const want = 1 + random.below(8)
     const given = opened.alloc(want).length
     if (free > 0) assert.ok(given > 0, 'alloc gives something while something is free')
   }

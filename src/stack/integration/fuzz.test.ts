@@ -1,11 +1,12 @@
 // Random and mutated frames through the whole path: nothing crashes, nothing stays out, and what
 // went in is accounted for at each stage.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Random } from '../../random.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../host/socket/control-messages.ts'
 import { MSG_SOCK_DEVMEM } from '../host/socket/messages.ts'
-import { Random } from '../link/random.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 
 const FRAMES = 2000
@@ -13,27 +14,33 @@ const BATCH = 25
 
 /** A frame that is right, wrong in a few places, cut, longer than it says, or noise. */
 function fuzzed(random: Random): Uint8Array {
-  const below = (limit: number): number => Math.floor(random.fraction() * limit)
-  const kind = below(10)
-  if (kind === 0) return Uint8Array.from({ length: below(200) }, () => below(256))
+  const kind = random.below(10)
+  if (kind === 0) return Uint8Array.from({ length: random.below(200) }, () => random.below(256))
   if (kind === 1) return arp()
-  const payload = pattern(below(3) === 0 ? below(3000) : below(100), below(256))
-  const ends = below(3) === 0 ? { source: 'fd00::1', destination: 'fd00::2' } : {}
-  const frame = tcp(below(20_000), payload, {
+  const payload = pattern(
+    random.below(3) === 0 ? random.below(3000) : random.below(100),
+    random.below(256),
+  )
+  const ends = random.below(3) === 0 ? { source: 'fd00::1', destination: 'fd00::2' } : {}
+  const frame = tcp(random.below(20_000), payload, {
     ...ends,
-    sourcePort: 40_000 + below(4),
+    sourcePort: 40_000 + random.below(4),
     // All of them, SYN, FIN, RST and URG among them, but mostly data.
-    flags: below(4) === 0 ? below(256) : 16,
-    vlans: below(5) === 0 ? [{ id: below(4096) }] : [],
+    flags: random.below(4) === 0 ? random.below(256) : 16,
+    vlans: random.below(5) === 0 ? [{ id: random.below(4096) }] : [],
   })
-  if (kind === 2) return frame.slice(0, below(frame.length))
-  if (kind === 3) return Uint8Array.from([...frame, ...pattern(below(80), 1)])
+  if (kind === 2) return frame.slice(0, random.below(frame.length))
+  if (kind === 3) return Uint8Array.from([...frame, ...pattern(random.below(80), 1)])
   if (kind <= 6) {
-    const changes = 1 + below(4)
+    const changes = 1 + random.below(4)
     for (let count = 0; count < changes; count++) {
       // Mostly in the headers.
-      const at = below(3) === 0 ? below(frame.length) : below(Math.min(90, frame.length))
-      frame[at] = below(3) === 0 ? (frame[at] ?? 0) ^ (1 << below(8)) : below(256)
+      const at =
+        random.below(3) === 0
+          ? random.below(frame.length)
+          : random.below(Math.min(90, frame.length))
+      frame[at] =
+        random.below(3) === 0 ? (frame[at] ?? 0) ^ (1 << random.below(8)) : random.below(256)
     }
   }
   return frame
@@ -51,7 +58,7 @@ function readSome(path: Path, random: Random): void {
     }
     while (socket.received.length > 0) {
       const control = new Uint8Array(3 * DEVMEM_CMSG_SPACE)
-      const iov = [new Uint8Array(1 + Math.floor(random.fraction() * 2000))]
+      const iov = [new Uint8Array(1 + random.below(2000))]
       const { bytes, controlBytes } = socket.recvmsg({ iov, control, flags: MSG_SOCK_DEVMEM })
       assert.ok(bytes > 0)
       for (const message of parseControl(control, controlBytes)) {

@@ -6,10 +6,10 @@
  */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { Random } from '../../random.ts'
 import { DueQueue } from './due-queue.ts'
 import { emptyFrame, FrameStore } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
-import { Random } from './random.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 export interface FaultOptions {

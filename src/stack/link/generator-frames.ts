@@ -1,11 +1,11 @@
 /** The frames of a generator: TCP segments with sequence number 0, and the data in them. */
 
+import { Random } from '../../random.ts'
 import { setUint16 } from '../../wire/bytes.ts'
 import { pseudoHeaderSum } from '../../wire/checksum.ts'
 import type { FrameMemory } from '../../wire/frame-memory.ts'
 import { IPPROTO_TCP } from '../../wire/ip.ts'
 import { ACK, TCP_CHECKSUM } from '../../wire/tcp.ts'
-import { Random } from './random.ts'
 
 /** Ethernet, IP and TCP headers, without options. */
 export const HEADER_OF: { readonly 4: number; readonly 6: number } = { 4: 54, 6: 74 }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
+import { Random } from '../../random.ts'
 import { type PostedBuffer, RxCompletion, type RxFrontEnd } from '../rings/rx-front-end.ts'
 
 /** The driver's end of an RX queue. */
@@ -127,20 +128,9 @@ function looksAhead({ driver, nic }: QueueEnds): void {
   assert.equal(seen.id, 3)
 }
 
-/** A small generator of the same numbers every time (xorshift, Marsaglia 2003). */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
-
 function randomSteps(make: (entries: number) => QueueEnds, entries: number): void {
   const { driver, nic } = make(entries)
-  const below = random(12_345)
+  const random = new Random(12_345)
   // The model: what is posted, and what is completed, each flushed or not.
   const posted: number[] = []
   const completed: number[] = []
@@ -152,7 +142,7 @@ function randomSteps(make: (entries: number) => QueueEnds, entries: number): voi
   const completion = new RxCompletion()
   const seen = buffer()
   for (let step = 0; step < RANDOM_STEPS; step++) {
-    const what = below(6)
+    const what = random.below(6)
     if (what === 0 && outstanding < entries) {
       driver.post(next, next & 3, next, 100)
       unflushedPosts.push(next++)

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, statSync, utimesSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Random } from '../../../random.ts'
 import { freshFolder } from '../../http.test.helper.ts'
 import { resolveTarget } from './file-path.ts'
 import { body, type Command, type Report, resumable, WHOLE_BYTES } from './part-file.test.worker.ts'
@@ -119,7 +120,7 @@ describe('parts of several processes', { timeout: 180_000 }, () => {
       const kept = await PartFile.create(await resolveTarget(target), resumable)
       await kept.handle.write(body(0, 5_000), 0, 5_000, 0)
       await kept.keep(5_000)
-      await interleave(actors, target, random(seed))
+      await interleave(actors, target, new Random(seed))
       actors = await Promise.all(
         actors.map((actor) => (running.has(actor) ? actor : Actor.start('--steps'))),
       )
@@ -144,19 +145,15 @@ describe('parts of several processes', { timeout: 180_000 }, () => {
 const JOBS = ['claim', 'make', 'write', 'write', 'write', 'write'] as const
 
 /** Lets one of them take a step after the other, until all have ended their transfers or are dead. */
-async function interleave(
-  all: readonly Actor[],
-  target: string,
-  next: (limit: number) => number,
-): Promise<void> {
+async function interleave(all: readonly Actor[], target: string, random: Random): Promise<void> {
   const at = new Map(all.map((actor) => [actor, 0]))
   const inodes = new Map<Actor, number>()
   for (const actor of all) actor.last = {}
   while (at.size > 0) {
     const actors = [...at.keys()]
-    const actor = actors[next(actors.length)]
+    const actor = actors[random.below(actors.length)]
     assert.ok(actor !== undefined)
-    if (next(60) === 0) {
+    if (random.below(60) === 0) {
       await actor.kill()
       at.delete(actor)
       inodes.delete(actor)
@@ -165,7 +162,8 @@ async function interleave(
     if (actor.last.step !== undefined) actor.say('go')
     else {
       const job = at.get(actor) ?? 0
-      const last = (['finish', 'keep', 'discard'] as const)[Math.min(2, next(4))] ?? 'finish'
+      const last =
+        (['finish', 'keep', 'discard'] as const)[Math.min(2, random.below(4))] ?? 'finish'
       // It gives the file up before anybody else may have it.
       if (job === JOBS.length) inodes.delete(actor)
       actor.say({ job: JOBS[job] ?? last, target })
@@ -183,14 +181,5 @@ async function interleave(
     inodes.set(actor, report.inode)
     assert.equal(new Set(inodes.values()).size, inodes.size, 'each writes to a file of its own')
     if (existsSync(target)) assert.equal(statSync(target).size, WHOLE_BYTES, 'it is whole')
-  }
-}
-
-/** Whole numbers below a limit, the same ones for each seed. */
-function random(seed: number): (limit: number) => number {
-  let state = seed
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * limit)
   }
 }

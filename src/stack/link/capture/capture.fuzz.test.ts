@@ -1,12 +1,13 @@
 // Files that nobody made on purpose: no crash but with a code, nothing handed out that is not in
 // the file, no more memory than the window.
+
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isNetmemError } from '../../../errors.ts'
-import { Random } from '../random.ts'
+import { Random } from '../../../random.ts'
 import { filler, memoryOf, PcapngBuilder, sourceOf } from './capture.test.helper.ts'
 import { CaptureLink } from './open-capture.ts'
 import { encodePcap } from './pcap-writer.ts'
@@ -104,7 +105,7 @@ test('each byte changed, and thousands of several', () => {
   const random = new Random(7)
   for (const file of files) {
     for (let at = 0; at < Math.min(file.length, 700); at++) {
-      for (const value of [0, 0xff, (file[at] ?? 0) ^ (1 << (random.next() % 8))]) {
+      for (const value of [0, 0xff, (file[at] ?? 0) ^ (1 << random.below(8))]) {
         const changed = file.slice()
         changed[at] = value
         read(changed)
@@ -112,14 +113,14 @@ test('each byte changed, and thousands of several', () => {
     }
     for (let run = 0; run < 1000; run++) {
       const changed = file.slice(0, Math.min(file.length, 2500))
-      for (let left = 1 + (random.next() % 6); left > 0; left--) {
+      for (let left = 1 + random.below(6); left > 0; left--) {
         // Lengths and types are among whole words, small and large.
-        const at = (random.next() % (changed.length >> 2)) << 2
+        const at = random.below(changed.length >> 2) << 2
         changed.set(
-          filler(1 + (random.next() % 4), random.next() % 256),
+          filler(1 + random.below(4), random.below(256)),
           Math.min(at, changed.length - 4),
         )
-        if (random.next() % 3 === 0) changed.copyWithin(at, random.next() % changed.length)
+        if (random.below(3) === 0) changed.copyWithin(at, random.below(changed.length))
       }
       read(changed)
     }
