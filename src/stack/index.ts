@@ -54,12 +54,12 @@ export type { DriverQueueStats } from './host/driver/rx-queue.ts'
 // Flows.
 export { FlowKey } from './host/flow/flow-key.ts'
 export { FlowTable, type FlowTableStats } from './host/flow/flow-table.ts'
-export {
-  Reassembler,
-  type ReassemblerOptions,
-  type ReassemblerStats,
-  type StreamState,
-} from './host/flow/reassembler.ts'
+export { Reassembler } from './host/flow/reassembler.ts'
+export type {
+  ReassemblerOptions,
+  ReassemblerStats,
+  StreamState,
+} from './host/flow/stream-types.ts'
 // Packets.
 export { coalesce } from './host/skb/coalesce.ts'
 export { checksumOf, copyBits, pull } from './host/skb/readable.ts'

@@ -39,22 +39,9 @@ export class FlowKey {
     return this
   }
 
-  /** The key of the other direction. */
-  reversed(): FlowKey {
-    const key = this.copy()
-    key.words.copyWithin(SOURCE, DESTINATION, PORTS)
-    key.words.set(this.words.subarray(SOURCE, DESTINATION), DESTINATION)
-    key.words[PORTS] = (this.destinationPort << 16) | this.sourcePort
-    return key
-  }
-
   /** One of its own, to keep. */
   copy(): FlowKey {
     return new FlowKey(this.words.slice())
-  }
-
-  equals(other: FlowKey): boolean {
-    return sameWords(this.words, 0, other.words)
   }
 
   /** 4 or 6. */

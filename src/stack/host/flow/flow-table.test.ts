@@ -18,9 +18,6 @@ const v6 = (...groups: number[]): number[] => groups.flatMap((group) => [group >
 test('a key says who talks to whom', () => {
   const four = keyOf({ source: [255, 0, 2, 129], sourcePort: 65_535, destinationPort: 1 })
   assert.equal(`${four}`, '255.0.2.129:65535 > 192.0.2.2:1')
-  assert.equal(`${four.reversed()}`, '192.0.2.2:1 > 255.0.2.129:65535')
-  assert.ok(four.reversed().reversed().equals(four))
-  assert.ok(!four.reversed().equals(four))
   assert.equal(four.protocol, 6)
   for (const [groups, text] of [
     [[0x2001, 0xdb8, 0, 0, 1, 0, 0, 1], '2001:db8::1:0:0:1'],
@@ -66,7 +63,7 @@ test('a table beside a Map: any history of flows', () => {
           else if (model.size === limit) full++
           else model.set(name, flow)
           if (flow === undefined) assert.equal(model.size, limit)
-          else assert.ok(flow.key.equals(key))
+          else assert.deepEqual(flow.key, key)
         }
         assert.equal(table.size, model.size)
       }
@@ -82,7 +79,7 @@ test('a table beside a Map: any history of flows', () => {
 test('thousands of flows of two hosts are each found, and taken out', () => {
   const table = new FlowTable((key) => key, 20_000)
   const keys = Array.from({ length: 20_000 }, (_, port) => keyOf({ sourcePort: port }))
-  for (const key of keys) assert.ok(table.findOrMake(key)?.equals(key))
+  for (const key of keys) assert.deepEqual(table.findOrMake(key), key)
   assert.equal(table.findOrMake(keyOf({ sourcePort: 30_000 })), undefined)
   for (const [at, key] of keys.entries()) if (at % 3 !== 0) assert.ok(table.remove(key))
   for (const [at, key] of keys.entries()) assert.equal(table.find(key) !== undefined, at % 3 === 0)

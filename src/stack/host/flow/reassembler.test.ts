@@ -14,7 +14,8 @@ import {
   payload,
 } from '../skb/skbs.test.helper.ts'
 import { layoutOf } from './frames.test.helper.ts'
-import { Reassembler, type ReassemblerOptions } from './reassembler.ts'
+import { Reassembler } from './reassembler.ts'
+import type { ReassemblerOptions } from './stream-types.ts'
 
 /** A reassembler, and the bytes that came out of it. */
 function watch(

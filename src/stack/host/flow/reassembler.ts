@@ -1,74 +1,38 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * One direction of a TCP connection, put in order by somebody who only watches (RFC 9293, 3.4): no
  * acknowledgements are sent and no window is kept, so it takes what comes within bounds of its own.
  * Of bytes that arrive twice the first copy counts. Urgent data stays in line.
  */
 
-import { checkInteger } from '../../../errors.ts'
+import { checkInteger, ownOptions } from '../../../errors.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
 import { FIN, RST, SYN } from '../../../wire/tcp.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import { OutOfOrderQueue } from './out-of-order-queue.ts'
+import { StreamCursor } from './stream-cursor.ts'
+import {
+  REASSEMBLER_OPTIONS,
+  type ReassemblerOptions,
+  type ReassemblerStats,
+  type StreamState,
+} from './stream-types.ts'
 
 /** The largest window there is (RFC 7323, 2.3): what is further ahead is of another connection. */
 const MAX_WINDOW_BYTES = 2 ** 30
 
-/** `idle` until it knows where the stream begins; `finished` by FIN, once all before it is there; `reset` by a RST that is the next byte. */
-export type StreamState = 'idle' | 'open' | 'finished' | 'reset' | 'closed'
-
-/** How much waits for what is missing, at most. */
-export interface ReassemblerOptions {
-  /** Payload bytes that arrived out of order: 0 to 2^40, 4 MiB by default. */
-  readonly queueBytes?: number
-  /** The skbs they are in, each of which holds a page or more: 0 to 2^20, 1024 by default. */
-  readonly queueSkbs?: number
-  /**
-   * What gives way when that is too little: by default what has just come, as a retransmission
-   * will follow; with `skip` the gap, since none will where a capture missed a packet.
-   */
-  readonly whenFull?: 'drop' | 'skip'
-  /**
-   * Whether data that comes before the SYN waits for it, as far as the queue has room and until
-   * `start` is called: for captures, whose first segments may have overtaken each other. Off by
-   * default, when a stream begins with the first data seen.
-   */
-  readonly awaitSyn?: boolean
-}
-
-/** What became of what arrived. */
-export interface ReassemblerStats {
-  /** Payload bytes handed to the sink. */
-  readonly bytes: number
-  /** Skbs that came before their turn. */
-  readonly outOfOrder: number
-  /** Bytes that had arrived before: retransmitted or overlapping. */
-  readonly duplicateBytes: number
-  /** Skbs that the queue had no room for, and their bytes. */
-  readonly dropped: number
-  readonly droppedBytes: number
-  /** Skbs too far ahead to be of this stream. */
-  readonly outOfWindow: number
-  /** Bytes behind the stream's end. */
-  readonly afterEndBytes: number
-  /** Gaps given up, and their bytes. */
-  readonly gaps: number
-  readonly gapBytes: number
-}
-
-export class Reassembler {
+export class Reassembler implements Disposable {
   readonly #sink: (skb: AnySkb) => void
   readonly #queue: OutOfOrderQueue
   readonly #skips: boolean
   readonly #awaitsSyn: boolean
   /** How far before the data that waits a SYN may lie: what is between them has to fit beside it. */
   readonly #maxLateBytes: number
-  /** `idle` with data that waits for the SYN: `#next` is where the first of it was, and nothing is delivered. */
+  /** True in the state `idle` while data waits for the SYN: nothing is delivered, and the cursor is where the first of it was. */
   #holding = false
   #state: StreamState = 'idle'
-  /** Bytes of the stream up to the next one: positions do not wrap around as sequence numbers do. */
-  #next = 0
-  /** Its sequence number, as signed 32-bit. */
-  #nextSeq = 0
+  /** The next byte to deliver. */
+  readonly #next = new StreamCursor()
   /** The number that the SYN gave the first byte, if one was seen. */
   #synSeq: number | undefined
   #endAt = Number.POSITIVE_INFINITY
@@ -85,15 +49,15 @@ export class Reassembler {
 
   /** `sink` gets the stream's skbs in order, and frees them; it may call `close`, and nothing else of this. */
   constructor(sink: (skb: AnySkb) => void, options: ReassemblerOptions = {}) {
+    const own = ownOptions('new Reassembler()', options, REASSEMBLER_OPTIONS)
+    const { queueBytes = 4 * 1024 * 1024, queueSkbs = 1024, whenFull, awaitSyn = false } = own
+    checkInteger('queueBytes', queueBytes, 0, 2 ** 40)
+    checkInteger('queueSkbs', queueSkbs, 0, 2 ** 20)
     this.#sink = sink
-    const queueBytes = checkInteger('queueBytes', options.queueBytes ?? 4 * 1024 * 1024, 0, 2 ** 40)
+    this.#queue = new OutOfOrderQueue(queueBytes, queueSkbs)
     this.#maxLateBytes = Math.min(queueBytes, MAX_WINDOW_BYTES)
-    this.#awaitsSyn = options.awaitSyn ?? false
-    this.#queue = new OutOfOrderQueue(
-      queueBytes,
-      checkInteger('queueSkbs', options.queueSkbs ?? 1024, 0, 2 ** 20),
-    )
-    this.#skips = options.whenFull === 'skip'
+    this.#skips = whenFull === 'skip'
+    this.#awaitsSyn = awaitSyn
   }
 
   get state(): StreamState {
@@ -116,14 +80,14 @@ export class Reassembler {
     const bytes = skb.payloadLength
     if (
       flags === 0 &&
-      (layout.seq | 0) === this.#nextSeq &&
+      (layout.seq | 0) === this.#next.seq &&
       bytes > 0 &&
       this.#queue.length === 0 &&
-      this.#next + bytes <= this.#endAt &&
+      this.#next.position + bytes <= this.#endAt &&
       this.#state === 'open'
     ) {
       this.#deliver(skb, bytes)
-      if (this.#next === this.#endAt) this.#end()
+      this.#endIfDue()
       return
     }
     this.#receiveSlow(skb, layout, flags, bytes)
@@ -133,7 +97,7 @@ export class Reassembler {
   startsAnew(layout: FrameLayout): boolean {
     if ((layout.tcpFlags & SYN) === 0) return false
     const seq = (layout.seq + 1) | 0
-    if (this.#state === 'idle') return this.#holding && !this.#maySettle(this.#positionOf(seq))
+    if (this.#state === 'idle') return this.#holding && !this.#maySettle(this.#next.positionOf(seq))
     if (this.#synSeq === seq) return false
     return this.#state !== 'open' || this.#synSeq !== undefined
   }
@@ -142,7 +106,7 @@ export class Reassembler {
   start(): void {
     if (!this.#holding) return
     this.#settle(this.#firstHeld)
-    if (this.#next === this.#endAt) this.#end()
+    this.#endIfDue()
   }
 
   /**
@@ -156,7 +120,7 @@ export class Reassembler {
       this.#skipGap(this.#endAt)
     }
     this.#resetIfDue()
-    if (this.#next === this.#endAt) this.#end()
+    this.#endIfDue()
   }
 
   /** Frees what waits; everything that still comes is freed at once. */
@@ -164,6 +128,10 @@ export class Reassembler {
     this.#state = 'closed'
     this.#holding = false
     this.#queue.clear()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /** Its counters as they stand. */
@@ -188,8 +156,8 @@ export class Reassembler {
       skb.free()
       return
     }
-    const position = this.#positionOf(seq)
-    const ahead = position - this.#next
+    const position = this.#next.positionOf(seq)
+    const ahead = position - this.#next.position
     if (ahead > MAX_WINDOW_BYTES || (this.#holding && ahead < -MAX_WINDOW_BYTES)) {
       this.#outOfWindow++
       skb.free()
@@ -204,7 +172,7 @@ export class Reassembler {
       if ((flags & FIN) !== 0) this.#endsAt(position + bytes, 'finished')
       this.#place(skb, position)
     }
-    if (this.#next === this.#endAt) this.#end()
+    this.#endIfDue()
   }
 
   /** Whether the stream has begun, with this segment if not before: an acknowledgement alone may be a probe, one byte too low. */
@@ -213,17 +181,13 @@ export class Reassembler {
     if (flags === 0 && bytes === 0) return false
     if ((flags & SYN) !== 0) this.#synSeq = seq
     if (this.#holding) {
-      if ((flags & SYN) !== 0) this.#settleAtSyn(this.#positionOf(seq))
+      if ((flags & SYN) !== 0) this.#settleAtSyn(this.#next.positionOf(seq))
       return true
     }
-    this.#nextSeq = seq
+    this.#next.seq = seq
     if (this.#awaitsSyn && (flags & SYN) === 0) this.#holding = true
     else this.#state = 'open'
     return true
-  }
-
-  #positionOf(seq: number): number {
-    return this.#next + ((seq - this.#nextSeq) | 0)
   }
 
   /** Where the first of what waits for the SYN is; a reset counts where nothing else waits. */
@@ -248,8 +212,7 @@ export class Reassembler {
   #settle(position: number): void {
     this.#holding = false
     this.#state = 'open'
-    this.#nextSeq = (this.#nextSeq + (position - this.#next)) | 0
-    this.#next = position
+    this.#next.advance(position - this.#next.position)
     // An end before the beginning was another stream's, as is what waits before it.
     if (this.#endAt < position) this.#endAt = Number.POSITIVE_INFINITY
     while (this.#queue.firstStart < position) {
@@ -279,13 +242,13 @@ export class Reassembler {
     }
     if (this.#skips) this.#makeRoom(start, skb.payloadLength)
     while (skb.payloadLength > 0 && this.#state !== 'closed') {
-      if (start < this.#next) {
-        const known = skb.trimFront(this.#next - start)
+      if (start < this.#next.position) {
+        const known = skb.trimFront(this.#next.position - start)
         this.#duplicateBytes += known
         start += known
         continue
       }
-      if (start > this.#next) {
+      if (start > this.#next.position) {
         this.#outOfOrder++
         this.#duplicateBytes += this.#queue.insert(skb, start)
         return
@@ -305,22 +268,22 @@ export class Reassembler {
   }
 
   #makeRoom(start: number, bytes: number): void {
-    while (start > this.#next && !this.#queue.hasRoom(bytes)) {
+    while (start > this.#next.position && !this.#queue.hasRoom(bytes)) {
       this.#skipGap(Math.min(start, this.#queue.firstStart))
     }
   }
 
   #skipGap(to: number): void {
     this.#gaps++
-    this.#gapBytes += to - this.#next
-    this.#nextSeq = (this.#nextSeq + (to - this.#next)) | 0
-    this.#next = to
+    const bytes = to - this.#next.position
+    this.#gapBytes += bytes
+    this.#next.advance(bytes)
     this.#drain()
-    if (this.#next === this.#endAt) this.#end()
+    this.#endIfDue()
   }
 
   #drain(): void {
-    while (this.#queue.firstStart === this.#next) {
+    while (this.#queue.firstStart === this.#next.position) {
       const skb = this.#queue.shift()
       if (skb === undefined) return
       this.#deliver(skb, skb.payloadLength)
@@ -328,15 +291,14 @@ export class Reassembler {
   }
 
   #deliver(skb: AnySkb, bytes: number): void {
-    this.#next += bytes
-    this.#nextSeq = (this.#nextSeq + bytes) | 0
+    this.#next.advance(bytes)
     this.#bytes += bytes
     this.#sink(skb)
   }
 
   /** The stream ends there, unless it is known to end before. */
   #endsAt(position: number, state: 'finished' | 'reset'): void {
-    if ((position < this.#next && !this.#holding) || position >= this.#endAt) return
+    if ((position < this.#next.position && !this.#holding) || position >= this.#endAt) return
     this.#endAt = position
     this.#endState = state
     this.#afterEndBytes += this.#queue.cut(position)
@@ -344,10 +306,11 @@ export class Reassembler {
 
   /** Ends the stream where it has come to, if an early reset was for this place and nothing waits behind it. */
   #resetIfDue(): void {
-    if (this.#next === this.#resetAt && this.#queue.length === 0) this.#endsAt(this.#next, 'reset')
+    if (this.#next.position === this.#resetAt && this.#queue.length === 0)
+      this.#endsAt(this.#next.position, 'reset')
   }
 
-  #end(): void {
-    if (this.#state === 'open') this.#state = this.#endState
+  #endIfDue(): void {
+    if (this.#next.position === this.#endAt && this.#state === 'open') this.#state = this.#endState
   }
 }
