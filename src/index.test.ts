@@ -84,6 +84,9 @@ test('the face of netmem is what it says, and no more', () => {
     'isNetmemError',
     'isPage',
     'pageFrag',
+    'pools',
+    'release',
+    'retain',
     'sharedProvider',
   ]
   assert.deepEqual(Object.keys(core).toSorted(), names)

@@ -19,28 +19,41 @@ export {
   LifetimeError,
   NetmemError,
 } from './errors.ts'
-export { type Exactly, isNetIov, isPage, type NetIov, type Netmem, type Page } from './netmem.ts'
+export {
+  type Binding,
+  type Exactly,
+  isNetIov,
+  isPage,
+  type NetIov,
+  type Netmem,
+  type Page,
+  type Place,
+  release,
+  retain,
+} from './netmem.ts'
 export { type AttachedPool, attach } from './pool/attached-pool.ts'
+export { pageFrag } from './pool/create-frag.ts'
 export { createPool, dualPool } from './pool/create-pool.ts'
 export type { DryReport } from './pool/dry-report.ts'
 export {
   type DeviceFrag,
   type Frag,
   type HostFrag,
-  pageFrag,
   type ReadableFrag,
   RX_COPYBREAK,
 } from './pool/frag.ts'
 export type { DestroyReport, LeakReport } from './pool/leaks.ts'
 export type { Borrower, Lent, PoolShare } from './pool/lender.ts'
 export type {
-  Binding,
   MemoryProvider,
   NetIovProvider,
   PageProvider,
   Slots,
 } from './pool/memory-provider.ts'
-export type { PagePool, PagePoolOptions } from './pool/page-pool.ts'
+export type { PagePool } from './pool/page-pool.ts'
+export type { PagePoolOptions } from './pool/pool-core.ts'
+export { type PoolReport, pools } from './pool/pools.ts'
+export type { Reservation } from './pool/reservation.ts'
 export type { PagePoolStats } from './pool/stats.ts'
 export { externalProvider } from './providers/external.ts'
 export { freeSlots } from './providers/free-slots.ts'

@@ -1,20 +1,22 @@
 /**
  * Handles: `Page` and `NetIov`, and `Netmem` for either. To the compiler they are opaque and
- * nothing converts to or from them; at run time they are 31-bit integers:
+ * nothing converts to or from them. At run time they are 32-bit integers:
  *
  * ```
- * 30        21 20                 1  0
+ * 31        18 17                 1  0
  * [generation][      index        ][tag]     tag 0: page, 1: net_iov
  * ```
  *
- * The index is a slot of the thread's handle space, of which every pool claims a range, so that
- * a handle of another pool is known as such. The generation goes up each time a slot is given
- * back. As in the kernel the lowest bit tells the kinds apart (Linux, include/net/netmem.h).
+ * The index is a slot of the thread's descriptor table, in which every pool claims ranges of 64
+ * slots. So a handle names its memory completely: the table knows its pool, and the pool its
+ * references and its place. The generation goes up each time a slot is given back: a stale handle
+ * is recognized for 16,383 further uses of its slot. As in the kernel the lowest bit tells the
+ * kinds apart (Linux, include/net/netmem.h).
  *
  * Every cast of this project that makes or opens a handle is in this file.
  */
 
-import { ArgumentRangeError } from './errors.ts'
+import { ArgumentRangeError, HandleError } from './errors.ts'
 
 declare const kind: unique symbol
 declare const nobody: unique symbol
@@ -50,27 +52,86 @@ export type Exactly<M extends Netmem> = M | Nobody
 /** {@link TAG}, not exported: an engine folds a module's own constants, and loads exported ones each time. */
 const NET_IOV = 1
 
-/** Whether the memory behind `m` is host-readable. */
+/** True if the memory behind `m` is host-readable. */
 export function isPage(m: Netmem): m is Page {
   return (bits(m) & NET_IOV) === 0
 }
 
-/** Whether the memory behind `m` is device memory. */
+/** True if the memory behind `m` is device memory. */
 export function isNetIov(m: Netmem): m is NetIov {
   return (bits(m) & NET_IOV) === NET_IOV
 }
 
-// What follows is for the pool alone; index.ts does not export it.
+/** Attachment of a dma-buf to RX queues, as far as an application needs to know it. */
+export interface Binding {
+  /** Number of the binding, from 1, as the kernel numbers them. */
+  readonly id: number
+}
+
+/** Place of a net_iov: its twin is the bytes of a page. */
+export interface Place {
+  /** Binding of the dma-buf that the net_iov belongs to. */
+  readonly binding: Binding
+  /** Bytes from the dma-buf's start to the net_iov's first byte. */
+  readonly offset: number
+}
+
+/**
+ * Adds references to memory that is out, of whichever pool: it is given back once per reference.
+ *
+ * @param count 1 to 2^20; 1 by default. A netmem has at most 2^31 − 1 references.
+ * @throws NETMEM_WRONG_KIND, NETMEM_FOREIGN_HANDLE, NETMEM_STALE_HANDLE or NETMEM_DOUBLE_PUT when
+ *   the handle is not out, and NETMEM_OUT_OF_RANGE, all before anything is changed.
+ *
+ * @example
+ * ```ts
+ * import { release, retain } from 'netmem'
+ *
+ * const page = pool.alloc()
+ * if (page !== undefined) {
+ *   retain(page) // for a second holder
+ *   release(page)
+ *   release(page) // and the memory is the pool's again
+ * }
+ * ```
+ */
+export function retain(m: Exactly<Netmem>, count = 1): void {
+  ownerOf(m).retain(bits(m), count)
+}
+
+/**
+ * Gives one reference back to the pool that the handle is from, as `pool.put` does: the last one
+ * recycles the memory.
+ *
+ * @throws NETMEM_WRONG_KIND, NETMEM_FOREIGN_HANDLE when no pool has its index,
+ *   NETMEM_STALE_HANDLE or NETMEM_DOUBLE_PUT, all before anything is changed.
+ *
+ * @example
+ * ```ts
+ * import { release } from 'netmem'
+ *
+ * const page = pool.alloc()
+ * if (page !== undefined) release(page)
+ * ```
+ */
+export function release(m: Exactly<Netmem>): void {
+  ownerOf(m).put(bits(m), true)
+}
+
+// What follows is for the pool and the layers above it; index.ts does not export it.
 
 export const TAG: number = NET_IOV
 export const INDEX_SHIFT = 1
-const INDEX_BITS = 20
+const INDEX_BITS = 17
 export const INDEX_MASK: number = (1 << INDEX_BITS) - 1
-/** Adding it makes the next generation of a handle, once masked with {@link HANDLE_MASK}. */
+/** Adding it to a handle makes the next generation of it, once cut to 32 bits. */
 export const GENERATION_STEP: number = 1 << (INDEX_SHIFT + INDEX_BITS)
-export const HANDLE_MASK = 0x7fff_ffff
-/** Slots that all pools of a thread may have together; the last index stays unused. */
-export const MAX_SLOTS: number = (1 << INDEX_BITS) - 1
+/** Slots of a range, of which a pool claims whole ones: up to 63 indices of it stay unused. */
+const RANGE_SLOTS = 64
+const RANGE_SHIFT = 7
+const RANGE_MASK = (1 << (INDEX_BITS - 6)) - 1
+/** Slots that all pools of a thread may have together. The last range stays unused, so that no handle is −1. */
+export const MAX_SLOTS: number = RANGE_MASK * RANGE_SLOTS
 
 /** The integer a handle is. */
 export function bits(m: Exactly<Netmem>): number {
@@ -82,63 +143,122 @@ export function mint<M extends Netmem>(handle: number): M {
   return handle as unknown as M
 }
 
-interface IndexRange {
-  readonly base: number
-  readonly slots: number
+/** What the table knows behind a range: a pool, in integers instead of handles. */
+export interface HandleOwner {
+  /** Adds references. */
+  retain(handle: number, count: number): void
+  /** Gives one reference back. */
+  put(handle: number, allowDirect: boolean): void
+  /** All bytes of a page. */
+  bytes(handle: number): Uint8Array
+  /** Place of a net_iov. */
+  place(handle: number): Place
 }
 
-/** Claimed ranges of this thread's handle space, by ascending base. */
-const ranges: IndexRange[] = []
+/** What all copies of this package in a thread share, so that the handles of one are foreign to the others. */
+interface HandleSpace {
+  /**
+   * The state of each slot: its present handle, or −1 while it has several references. In a free
+   * slot it is the handle that comes next, so that those of a destroyed pool are stale in its
+   * successor. Not touched, it costs address space only.
+   */
+  readonly states: Int32Array
+  /** 1 for each range that a pool has. */
+  readonly claimed: Uint8Array
+}
 
-const GENERATION_MASK: number = HANDLE_MASK & ~(GENERATION_STEP - 1)
+const { states, claimed } = handleSpace()
 
-/** The generation each index has come to, so that the handles of a destroyed pool are stale in its successor. */
-let generations: Int32Array = new Int32Array(0)
+function handleSpace(): HandleSpace {
+  const name = Symbol.for('netmem.handles.14.17')
+  const known: HandleSpace | undefined = Reflect.get(globalThis, name)
+  if (known !== undefined) return known
+  const made: HandleSpace = {
+    states: new Int32Array(RANGE_SLOTS * (RANGE_MASK + 1)),
+    claimed: new Uint8Array(RANGE_MASK + 1),
+  }
+  Reflect.set(globalThis, name, made)
+  return made
+}
 
-/** Claims `slots` neighbouring indices: the first one, and each slot's first handle. Throws NETMEM_OUT_OF_RANGE when none are left. */
+/** The descriptor table: the owner of each range, in this copy of the package. */
+const owners: (HandleOwner | undefined)[] = Array.from(claimed, () => undefined)
+
+/** The pool that a handle is from. Throws for what is no handle, and for an index that no pool has. */
+export function ownerOf(m: Exactly<Netmem>): HandleOwner {
+  const handle = bits(m)
+  const owner = owners[(handle >> RANGE_SHIFT) & RANGE_MASK]
+  if (owner === undefined) throw unknownHandle(handle)
+  return owner
+}
+
+/** All bytes of a page that is out, whichever pool it is from. Throws as {@link release} does. */
+export function bytesOf(page: Exactly<Page>): Uint8Array {
+  return ownerOf(page).bytes(bits(page))
+}
+
+/** Place of a net_iov that is out, whichever pool it is from. Throws as {@link release} does. */
+export function placeOf(iov: Exactly<NetIov>): Place {
+  return ownerOf(iov).place(bits(iov))
+}
+
+/** What is wrong with a value that is no handle, or a handle of no pool or another one. */
+export function unknownHandle(handle: unknown): HandleError {
+  if (typeof handle !== 'number' || (handle | 0) !== handle) {
+    return new HandleError(
+      'NETMEM_WRONG_KIND',
+      `Not a handle but ${typeof handle === 'number' ? handle : typeof handle}. Pass what alloc() returned.`,
+    )
+  }
+  const known = claimed[(handle >> RANGE_SHIFT) & RANGE_MASK] === 1
+  return new HandleError(
+    'NETMEM_FOREIGN_HANDLE',
+    `The handle belongs to ${known ? 'another pool' : 'no pool of this thread'}. Give memory back to the pool that handed it out.`,
+  )
+}
+
+/** Owners of the table, each once, in the order of their ranges. */
+export function allOwners(): Set<HandleOwner> {
+  return new Set(owners.filter((owner) => owner !== undefined))
+}
+
+/**
+ * Claims neighbouring ranges for `slots` slots: the first index, and the states of the slots, each
+ * of which is the slot's first handle. Throws NETMEM_OUT_OF_RANGE when none are left.
+ */
 export function claimHandles(
   ofKind: 'page' | 'net_iov',
   slots: number,
+  owner: HandleOwner,
 ): { readonly base: number; readonly handles: Int32Array } {
-  let base = 0
-  let at = 0
-  for (; at < ranges.length; at++) {
-    const range = ranges[at]
-    if (range === undefined || range.base - base >= slots) break
-    base = range.base + range.slots
+  const ranges = Math.ceil(slots / RANGE_SLOTS)
+  let first = 0
+  for (let at = 0; at < RANGE_MASK && at - first < ranges; at++) {
+    if (claimed[at] === 1) first = at + 1
   }
-  if (base + slots > MAX_SLOTS) {
+  if (first + ranges > RANGE_MASK) {
     throw new ArgumentRangeError(
       'NETMEM_OUT_OF_RANGE',
       `${slots} more pages do not fit: a thread's pools have at most ${MAX_SLOTS} together. Use larger pages, or destroy pools that are no longer needed.`,
     )
   }
-  ranges.splice(at, 0, { base, slots })
+  owners.fill(owner, first, first + ranges)
+  claimed.fill(1, first, first + ranges)
+  const base = first * RANGE_SLOTS
+  const handles = states.subarray(base, base + slots)
   const tag = ofKind === 'page' ? 0 : TAG
-  const handles = new Int32Array(slots)
-  for (let slot = 0; slot < slots; slot++) {
-    const index = base + slot
-    handles[slot] = (generations[index] ?? GENERATION_STEP) | (index << INDEX_SHIFT) | tag
+  for (const [slot, state] of handles.entries()) {
+    const before = state === 0 ? GENERATION_STEP | ((base + slot) << INDEX_SHIFT) : state
+    handles[slot] = (before & ~TAG) | tag
   }
   return { base, handles }
 }
 
-/** Gives back what {@link claimHandles} claimed; `handles` are those that come next. */
-export function releaseHandles(base: number, handles: Int32Array): void {
-  const at = ranges.findIndex((range) => range.base === base)
-  if (at >= 0) ranges.splice(at, 1)
-  const end = base + handles.length
-  if (generations.length < end) {
-    const longer = new Int32Array(end).fill(GENERATION_STEP)
-    longer.set(generations)
-    generations = longer
+/** Gives back what {@link claimHandles} claimed for `owner`. The states stay, as the handles that come next. */
+export function releaseHandles(owner: HandleOwner): void {
+  for (const [range, present] of owners.entries()) {
+    if (present !== owner) continue
+    owners[range] = undefined
+    claimed[range] = 0
   }
-  for (const [slot, handle] of handles.entries()) {
-    generations[base + slot] = handle & GENERATION_MASK
-  }
-}
-
-/** Whether `index` belongs to a pool of this thread. */
-export function isClaimed(index: number): boolean {
-  return ranges.some((range) => index >= range.base && index < range.base + range.slots)
 }

@@ -2,8 +2,8 @@
 
 import type { NetIov, Netmem, Page } from '../netmem.ts'
 import type { NetIovProvider, PageProvider } from './memory-provider.ts'
-import { PagePool, type PagePoolOptions, traces } from './page-pool.ts'
-import { TracedPool } from './traced-pool.ts'
+import { PagePool } from './page-pool.ts'
+import { openCore, type PagePoolOptions } from './pool-core.ts'
 
 /**
  * Makes a pool of what `provider` has: pages or net_iovs. A provider serves one pool at a time.
@@ -22,10 +22,8 @@ export function createPool(
   provider: PageProvider | NetIovProvider,
   options: PagePoolOptions = {},
 ): PagePool<Page> | PagePool<NetIov> {
-  const Pool = traces(options) ? TracedPool : PagePool
-  return provider?.kind === 'page'
-    ? new Pool<Page>(provider, options)
-    : new Pool<NetIov>(provider, options)
+  const core = openCore(provider, options)
+  return core.kind === 'page' ? new PagePool<Page>(core) : new PagePool<NetIov>(core)
 }
 
 /**
@@ -48,6 +46,5 @@ export function dualPool(
   provider: PageProvider | NetIovProvider,
   options: PagePoolOptions = {},
 ): PagePool<Netmem> {
-  const Pool = traces(options) ? TracedPool : PagePool
-  return new Pool<Netmem>(provider, options)
+  return new PagePool<Netmem>(openCore(provider, options))
 }

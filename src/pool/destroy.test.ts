@@ -7,8 +7,8 @@ import type { Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, codeOf, end, logged, some, take } from '../testing/pools.test.helper.ts'
+import { pageFrag } from './create-frag.ts'
 import { createPool, dualPool } from './create-pool.ts'
-import { pageFrag } from './frag.ts'
 import type { PagePool } from './page-pool.ts'
 
 const pageSize = 4096

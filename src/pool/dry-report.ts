@@ -1,7 +1,7 @@
 /** The report of a pool that stays dry: `netmem:dry` on `node:diagnostics_channel`, or one warning. */
 
 import type { Page } from '../netmem.ts'
-import type { Holder } from './frag-ledger.ts'
+import type { Holder } from './allocations.ts'
 import { describeHolders, publish } from './leaks.ts'
 import type { PagePool } from './page-pool.ts'
 

@@ -8,7 +8,7 @@ export class FragAccount {
   /** Called after each release while set. */
   onRelease: (() => void) | undefined
 
-  /** Bytes held; each copy counts {@link COPY_OVERHEAD} more. */
+  /** Bytes held; each copy counts `COPY_OVERHEAD` more. */
   get held(): number {
     return this.#held
   }
@@ -25,5 +25,4 @@ export class FragAccount {
   }
 }
 
-/** Bytes that an engine needs for a copied frag besides its payload, so that tiny frags are bounded too. */
-export const COPY_OVERHEAD = 256
+export { COPY_OVERHEAD } from './copies.ts'

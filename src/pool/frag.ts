@@ -5,13 +5,16 @@
  */
 
 import { checkInteger, LifetimeError } from '../errors.ts'
-import type { Netmem, Page } from '../netmem.ts'
+import { type Binding, bits, bytesOf, type Netmem, type Page } from '../netmem.ts'
 import { applicationStack } from './application-stack.ts'
-import { COPY_OVERHEAD, type FragAccount } from './frag-account.ts'
-import type { Keeper } from './frag-ledger.ts'
-import type { Borrower, Lent } from './lender.ts'
-import type { Binding } from './memory-provider.ts'
+import { COPY_OVERHEAD, type Copies, RX_COPYBREAK } from './copies.ts'
+import type { FragAccount } from './frag-account.ts'
+import { type Borrower, type Lent, notShared } from './lender.ts'
 import type { PagePool } from './page-pool.ts'
+import { coreOf } from './pool-core.ts'
+import type { Token } from './tokens.ts'
+
+export { RX_COPYBREAK } from './copies.ts'
 
 /** Payload that this thread may read. */
 export interface ReadableFrag extends Disposable {
@@ -86,38 +89,17 @@ export interface DeviceFrag extends Disposable {
 /** A frag of either kind; `kind` tells which. */
 export type Frag = HostFrag | DeviceFrag
 
-/** Payloads of at most this many bytes are copied rather than left to pin a page. */
-export const RX_COPYBREAK: number = 16 * 1024
-
 /**
- * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
- * `label` says in reports where it came from, such as `tcp 127.0.0.1:5201`.
- * Throws NETMEM_OUT_OF_RANGE, and what `PagePool.put` throws of a handle that is not out.
- *
- * @example
- * ```ts
- * import { pageFrag } from 'netmem'
- *
- * const page = pool.alloc()
- * if (page !== undefined) {
- *   const frag = pageFrag(pool, page, 0, 100)
- *   console.log(frag.bytes.length) // 100
- *   frag.release() // and the page is the pool's again
- * }
- * ```
+ * @internal Makes a frag of `length` bytes at `offset` of a page, taking over one of its
+ * references that is in no frag. `account` is charged until the frag is released.
  */
-export function pageFrag(
-  pool: PagePool<Page>,
+export function fragOf(
   page: Page,
-  offset = 0,
-  length: number = pool.pageSize - offset,
-  label?: string,
+  offset: number,
+  length: number,
+  account?: FragAccount,
 ): HostFrag {
-  checkInteger('offset', offset, 0, pool.pageSize)
-  checkInteger('length', length, 0, pool.pageSize - offset)
-  const frag = new PageFrag(pool, page, offset, length, pool.takeKeeper(page))
-  if (label !== undefined) frag.trace(label, undefined)
-  return frag
+  return new HeldFrag(page, offset, length, coreOf(page).hold(bits(page), 1, 0), account)
 }
 
 /**
@@ -130,57 +112,58 @@ export function traceDelivery(
 ): (frag: HostFrag | undefined) => void {
   const stack = applicationStack()
   return (frag) => {
-    if (frag instanceof PageFrag) frag.trace(label, stack)
+    traceFrag(frag, label, stack)
     answer(frag)
   }
 }
 
-/** @internal What a frag needs of the pool its memory is from: a pool of that kind, or a dual one. */
+/** @internal Notes from whom a frag was received, and where in the application. */
+export function traceFrag(
+  frag: HostFrag | undefined,
+  label: string | undefined,
+  stack: string | undefined,
+): void {
+  if (frag instanceof HeldFrag) frag.trace(label, stack)
+}
+
+/** @internal The former parts of a pool that frags needed. */
 export type FragOwner<M extends Netmem> = Pick<
   PagePool<M>,
   'pageSize' | 'ledger' | 'bytes' | 'ref' | 'takeKeeper' | 'putFrag' | 'lendFrag' | 'lender'
 >
 
-/** @internal Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it, and so does `account`. */
+/**
+ * @internal Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it, and so does
+ * `account`. The pool's memory may be of either kind.
+ */
 export function copiedFrag(
-  pool: FragOwner<Page>,
+  pool: { readonly ledger: Copies },
   bytes: Uint8Array,
   account?: FragAccount,
 ): HostFrag {
-  return new CopiedFrag(pool, bytes, account)
+  return new CopiedFrag(pool.ledger, bytes, account)
 }
 
-/** @internal The driver makes these itself, on its hot path. */
-export class PageFrag implements HostFrag {
+class HeldFrag implements HostFrag {
   readonly kind = 'page'
   readonly length: number
-  readonly #pool: FragOwner<Page>
   #page: Page | undefined
   readonly #offset: number
-  readonly #keeper: Keeper
+  readonly #token: Token
   readonly #account: FragAccount | undefined
   #view: Uint8Array | undefined
 
-  constructor(
-    pool: FragOwner<Page>,
-    page: Page,
-    offset: number,
-    length: number,
-    keeper: Keeper,
-    account?: FragAccount,
-  ) {
+  constructor(page: Page, offset: number, length: number, token: Token, account?: FragAccount) {
     this.length = length
-    this.#pool = pool
     this.#page = page
     this.#offset = offset
-    this.#keeper = keeper
+    this.#token = token
     this.#account = account
-    keeper.record.frags++
     account?.charge(length)
   }
 
   get bytes(): Uint8Array {
-    const whole = this.#pool.bytes(this.#page ?? released())
+    const whole = bytesOf(this.#page ?? released())
     if (this.length === whole.byteLength) return whole
     // Emptied when a WebAssembly memory grows.
     if (this.#view === undefined || this.#view.byteLength !== this.length) {
@@ -198,17 +181,19 @@ export class PageFrag implements HostFrag {
     checkInteger('end', end, 0, this.length)
     checkInteger('start', start, 0, end)
     const account = this.#account
-    if (end - start <= RX_COPYBREAK)
-      return new CopiedFrag(this.#pool, this.bytes.subarray(start, end), account)
-    this.#pool.ref(page)
-    return new PageFrag(this.#pool, page, this.#offset + start, end - start, this.#keeper, account)
+    if (end - start <= RX_COPYBREAK) {
+      return new CopiedFrag(coreOf(page).copies, this.bytes.subarray(start, end), account)
+    }
+    this.#token.owner.share(bits(page), this.#token)
+    return fragOf(page, this.#offset + start, end - start, account)
   }
 
   lend(borrower: Borrower): Lent | undefined {
     const page = this.#page ?? released()
     const { length } = this
+    const token = this.#token
     const account = this.#account
-    const lent = this.#pool.lendFrag(page, this.#keeper, this.#offset, length, borrower, account)
+    const lent = token.owner.lend(bits(page), token, this.#offset, length, borrower, account)
     if (lent !== undefined) this.#forget()
     return lent
   }
@@ -217,8 +202,7 @@ export class PageFrag implements HostFrag {
     const page = this.#page
     if (page === undefined) return
     this.#forget()
-    this.#keeper.record.frags--
-    this.#pool.putFrag(page, this.#keeper)
+    this.#token.owner.drop(bits(page), this.#token, 1, 0)
     this.#account?.credit(this.length)
   }
 
@@ -226,9 +210,8 @@ export class PageFrag implements HostFrag {
     this.release()
   }
 
-  /** @internal Notes from whom it was received, and where in the application. */
   trace(label: string | undefined, stack: string | undefined): void {
-    const { record } = this.#keeper
+    const { record } = this.#token
     record.label = label ?? record.label
     record.stack = stack ?? record.stack
   }
@@ -239,20 +222,35 @@ export class PageFrag implements HostFrag {
   }
 }
 
+/** @internal The former way to a frag: of a reference whose token the caller has. */
+export class PageFrag extends HeldFrag {
+  constructor(
+    _pool: unknown,
+    page: Page,
+    offset: number,
+    length: number,
+    token: Token,
+    account?: FragAccount,
+  ) {
+    super(page, offset, length, token, account)
+    token.record.frags++
+  }
+}
+
 class CopiedFrag implements HostFrag {
   readonly kind = 'page'
   readonly length: number
-  readonly #pool: FragOwner<Page>
+  readonly #copies: Copies
   readonly #account: FragAccount | undefined
   #bytes: Uint8Array | undefined
 
-  constructor(pool: FragOwner<Page>, bytes: Uint8Array, account?: FragAccount) {
+  constructor(copies: Copies, bytes: Uint8Array, account?: FragAccount) {
     this.length = bytes.byteLength
-    this.#pool = pool
+    this.#copies = copies
     this.#account = account
     // Not Buffer.slice and not from Buffer's own pool, which would pin a slab for it.
     this.#bytes = new Uint8Array(bytes)
-    pool.ledger.copyMade(this.length)
+    copies.made(this.length)
     account?.charge(this.length + COPY_OVERHEAD)
   }
 
@@ -268,12 +266,12 @@ class CopiedFrag implements HostFrag {
     const bytes = this.bytes
     checkInteger('end', end, 0, this.length)
     checkInteger('start', start, 0, end)
-    return new CopiedFrag(this.#pool, bytes.subarray(start, end), this.#account)
+    return new CopiedFrag(this.#copies, bytes.subarray(start, end), this.#account)
   }
 
   lend(): Lent {
     const { bytes } = this
-    this.#pool.lender()
+    if (!this.#copies.lendable) throw notShared()
     this.release()
     return { kind: 'copy', bytes }
   }
@@ -281,7 +279,7 @@ class CopiedFrag implements HostFrag {
   release(): void {
     if (this.#bytes === undefined) return
     this.#bytes = undefined
-    this.#pool.ledger.copyDropped(this.length)
+    this.#copies.dropped(this.length)
     this.#account?.credit(this.length + COPY_OVERHEAD)
   }
 

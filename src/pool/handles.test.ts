@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode } from '../errors.ts'
-import { bits, HANDLE_MASK, INDEX_SHIFT, type Page, TAG } from '../netmem.ts'
+import { bits, INDEX_MASK, INDEX_SHIFT, type Page, TAG } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
@@ -49,20 +49,14 @@ test('what is no handle is refused, by the first pool of a thread and by every o
     for (const page of out.slice(1)) pool.ref(page)
     const handle = bits(some(out[0]))
     const noHandles: unknown[] = [undefined, null, Number.NaN, '0', 'page', {}, [], true, () => 0]
-    const noIntegers = [
-      handle + 0.5,
-      0.5,
-      -1,
-      -2,
-      -(2 ** 31),
-      2 ** 31,
-      2 ** 32 + handle,
-      -handle - 2,
-    ]
+    const noIntegers = [handle + 0.5, 0.5, 2 ** 31, 2 ** 32 + handle, -(2 ** 31) - 1, -(2 ** 53)]
     const alike = [String(handle), [handle], { valueOf: () => handle }, new Number(handle)]
     for (const bad of [...noHandles, ...noIntegers, ...alike]) {
       refused(pool, bad, 'NETMEM_WRONG_KIND')
     }
+    // The tag of a net_iov, and indices that no pool has.
+    for (const bad of [-1, -handle - 1]) refused(pool, bad, 'NETMEM_WRONG_KIND')
+    for (const bad of [-2, -handle - 2]) refused(pool, bad, 'NETMEM_FOREIGN_HANDLE')
     for (const page of out.slice(1)) pool.put(page)
     await soundAndEnd(pool, out)
   }
@@ -134,19 +128,19 @@ test('a handle of an earlier use is refused while others have the memory', async
   await soundAndEnd(pool, [third])
 })
 
-test('a handle from before its generation came round again is refused 1023 times', async () => {
+test('a handle from before its generation came round again is refused 16,383 times', async () => {
   const pool = createPool(hostProvider({ pages: 1, pageSize }))
   const first = some(pool.alloc())
   const seen = new Set([bits(first)])
   pool.put(first)
-  for (let uses = 1; uses < 1024; uses++) {
+  for (let uses = 1; uses < 2 ** 14; uses++) {
     const page = some(pool.alloc())
     assert.ok(!seen.has(bits(page)))
     seen.add(bits(page))
     assertCode('NETMEM_STALE_HANDLE', () => pool.put(first))
     pool.put(page, uses % 2 === 0)
   }
-  // The price of 31-bit handles: after 1024 uses of one slot the first handle is right again.
+  // The price of 32-bit handles: after 2^14 uses of one slot the first handle is right again.
   const page = some(pool.alloc())
   assert.equal(page, first)
   await soundAndEnd(pool, [page])
@@ -187,7 +181,7 @@ test('a handle of another pool, or of none, is refused', async () => {
   refused(other, page, 'NETMEM_FOREIGN_HANDLE')
   assert.throws(() => pool.put(foreign), /another pool/)
   // The last index is nobody's; so are those after the last pool.
-  const lastIndex = ((2 ** 20 - 1) << INDEX_SHIFT) & HANDLE_MASK
+  const lastIndex = INDEX_MASK << INDEX_SHIFT
   refused(pool, lastIndex, 'NETMEM_FOREIGN_HANDLE')
   assert.throws(() => pool.put(asPage(lastIndex)), /no pool/)
   refused(pool, bits(page) + (5000 << INDEX_SHIFT), 'NETMEM_FOREIGN_HANDLE')

@@ -9,8 +9,9 @@ import { sharedProvider } from '../providers/shared.ts'
 import { end, some, take } from '../testing/pools.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
 import { attach } from './attached-pool.ts'
+import { pageFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
-import { type HostFrag, pageFrag } from './frag.ts'
+import type { HostFrag } from './frag.ts'
 import type { LeakReport } from './leaks.ts'
 import type { Lent } from './lender.ts'
 import type { PagePool } from './page-pool.ts'
@@ -265,8 +266,8 @@ test('frags that are lent are not reported here, nor when they have come back', 
 })
 
 test('each page is registered once, however often it is used', async (t) => {
-  const register = t.mock.method(FinalizationRegistry.prototype, 'register')
   const pool = createPool(sharedProvider({ pages: 3, pageSize }))
+  const register = t.mock.method(FinalizationRegistry.prototype, 'register')
   const attached = attach(pool.share())
   for (let uses = 0; uses < 50; uses++) {
     const frags = take(3, pool).map((page) => pageFrag(pool, page))

@@ -4,7 +4,7 @@
  * modules get a line on the console.
  */
 
-import type { Holder } from './frag-ledger.ts'
+import type { Holder } from './allocations.ts'
 
 /** A frag or an skb was collected without having been given back; its memory stays out. */
 export interface LeakReport {

@@ -14,8 +14,8 @@ import {
 } from '../testing/lending.test.helper.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
 import { attach } from './attached-pool.ts'
+import { pageFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
-import { pageFrag } from './frag.ts'
 import type { Borrower, Lent } from './lender.ts'
 
 /** A borrower in this thread that never ends. */

@@ -6,9 +6,9 @@
  * ring; here it either has pushed or it has not, and the owner finds out from the table.
  */
 
-import { HandleError } from '../errors.ts'
+import { HandleError, LifetimeError } from '../errors.ts'
 import type { FragAccount } from './frag-account.ts'
-import type { Keeper } from './frag-ledger.ts'
+import type { Token } from './tokens.ts'
 
 /** Describes a pool's memory to another thread; crosses `postMessage`. */
 export interface PoolShare {
@@ -57,7 +57,7 @@ function linkOf(entry: number): number {
 /** The pool that lends. */
 interface Owner {
   /** A lent reference comes back, or its thread has ended with it. */
-  readonly takeBack: (handle: number, keeper: Keeper, abandoned: boolean) => void
+  readonly takeBack: (handle: number, token: Token, abandoned: boolean) => void
   /** Whether it wants to know at once when something comes back. */
   readonly isWaiting: () => boolean
 }
@@ -65,7 +65,7 @@ interface Owner {
 interface Loan {
   handle: number
   /** Both forgotten when the loan ends. */
-  keeper: Keeper | undefined
+  token: Token | undefined
   borrower: Borrower | undefined
   /** Account that `length` bytes are charged to until the loan ends. */
   account: FragAccount | undefined
@@ -105,7 +105,7 @@ export class Lender {
   /** Moves one reference to `borrower`; `undefined` when all entries are lent. `at` counts bytes from the pool's first. */
   lend(
     handle: number,
-    keeper: Keeper,
+    token: Token,
     at: number,
     length: number,
     borrower: Borrower,
@@ -119,12 +119,12 @@ export class Lender {
     const loan = entry === undefined ? undefined : this.#loans[entry]
     if (loan !== undefined) {
       loan.handle = handle
-      loan.keeper = keeper
+      loan.token = token
       loan.borrower = borrower
       loan.account = account
       loan.length = length
     } else if (this.#loans.length < this.#lends) {
-      entry = this.#loans.push({ handle, keeper, borrower, account, length }) - 1
+      entry = this.#loans.push({ handle, token, borrower, account, length }) - 1
     }
     if (entry === undefined) return undefined
     // It says `exit` no more.
@@ -188,15 +188,15 @@ export class Lender {
 
   #finish(entry: number, abandoned: boolean): void {
     const loan = this.#loans[entry]
-    if (loan?.keeper === undefined) return
-    const { handle, keeper, account, length } = loan
-    loan.keeper = undefined
+    if (loan?.token === undefined) return
+    const { handle, token, account, length } = loan
+    loan.token = undefined
     loan.borrower = undefined
     loan.account = undefined
     this.#words[stateOf(entry)] = FREE
     this.#free.push(entry)
     try {
-      this.#owner.takeBack(handle, keeper, abandoned)
+      this.#owner.takeBack(handle, token, abandoned)
     } finally {
       account?.credit(length)
     }
@@ -250,5 +250,13 @@ function notLent(): HandleError {
   return new HandleError(
     'NETMEM_STALE_HANDLE',
     'This frag is not lent any more. A lent frag is received once, by one thread, and released once.',
+  )
+}
+
+/** What is lent before the pool is shared. */
+export function notShared(): LifetimeError {
+  return new LifetimeError(
+    'NETMEM_NOT_SHARED',
+    'Call pool.share() before lending, and attach() its result in the worker.',
   )
 }

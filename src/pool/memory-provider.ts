@@ -8,7 +8,7 @@
  */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.ts'
-import type { Exactly, KindOf, NetIov, Netmem, Page } from '../netmem.ts'
+import type { Binding, Exactly, KindOf, NetIov, Netmem, Page } from '../netmem.ts'
 
 /** What a provider makes handles with; given to it by the pool that opens it. */
 export interface Slots<in out M extends Netmem> {
@@ -58,12 +58,6 @@ export interface NetIovProvider extends MemoryProvider<NetIov> {
   readonly binding: Binding
   /** Bytes from the dma-buf's start to the net_iov. */
   readonly offset: (iov: Exactly<NetIov>) => number
-}
-
-/** A dma-buf's attachment to RX queues, as far as an application needs to know it. */
-export interface Binding {
-  /** As the kernel numbers them: from 1. */
-  readonly id: number
 }
 
 /** A provider of one kind or the other. */

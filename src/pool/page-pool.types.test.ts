@@ -10,8 +10,19 @@ import type {
   Page,
   PagePool,
   PageProvider,
+  Place,
+  Reservation,
 } from '../index.ts'
-import { createPool, dualPool, hostProvider, isPage, pageFrag } from '../index.ts'
+import {
+  createPool,
+  dualPool,
+  hostProvider,
+  isNetIov,
+  isPage,
+  pageFrag,
+  release,
+  retain,
+} from '../index.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { compiled } from '../testing/pools.test.helper.ts'
 
@@ -58,6 +69,41 @@ test('no pool is another: all six ways', () => {
     // @ts-expect-error nor in a list of them
     const h: PagePool<Netmem>[] = [pages]
     return [a, b, c, d, e, f, g, h]
+  })
+})
+
+test('places are asked of net_iovs alone', () => {
+  compiled(() => {
+    expectTypeOf(iovs.place(iov)).toEqualTypeOf<Place>()
+    if (isNetIov(netmem)) either.place(netmem)
+    // @ts-expect-error a pool of pages has no places
+    pages.place(page)
+    // @ts-expect-error nor for a net_iov of another pool
+    pages.place(iov)
+    // @ts-expect-error a page has none
+    either.place(page)
+    // @ts-expect-error what may be a page
+    either.place(netmem)
+    // @ts-expect-error a page in a pool of net_iovs
+    iovs.place(page)
+  })
+})
+
+test('frags are cut of pages alone', () => {
+  compiled(() => {
+    expectTypeOf(pages.allocFrag(1)).toEqualTypeOf<HostFrag | undefined>()
+    expectTypeOf(either.reserve(1)?.page).toEqualTypeOf<Netmem | undefined>()
+    // @ts-expect-error of net_iovs
+    iovs.allocFrag(1)
+    // @ts-expect-error of either
+    either.allocFrag(1)
+    // @ts-expect-error a reservation of net_iovs
+    const a: Reservation<Page> | undefined = iovs.reserve(1)
+    // @ts-expect-error no integer is a handle
+    release(5)
+    // @ts-expect-error nor retained
+    retain(5)
+    return a
   })
 })
 

@@ -3,7 +3,7 @@
  */
 
 import { HandleError, LifetimeError } from '../errors.ts'
-import { bits, INDEX_MASK, INDEX_SHIFT, mint, type Netmem } from '../netmem.ts'
+import { bits, INDEX_MASK, INDEX_SHIFT, mint, type Netmem, type Place } from '../netmem.ts'
 import type { AnyProvider, MemoryProvider, PageProvider, Slots } from './memory-provider.ts'
 
 /** What the pool asks of its provider. */
@@ -17,6 +17,7 @@ export interface Source {
   /** Whether the pool has the handle's slot, cache and ring included. */
   has(handle: number): boolean
   bytes(handle: number): Uint8Array
+  place(handle: number): Place
   destroy(): void
 }
 
@@ -29,6 +30,12 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
       shared: provider.shared,
       mayMove: provider.mayMove ?? provider.shared === undefined,
       bytes: (handle) => checkView(provider.bytes(mint(handle)), provider.pageSize),
+      place: () => {
+        throw new HandleError(
+          'NETMEM_WRONG_KIND',
+          'A page is in no dma-buf. Ask isNetIov() first, or take its bytes.',
+        )
+      },
     }
   }
   return {
@@ -42,6 +49,10 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
         'A net_iov has no bytes on this host. Ask isPage() first, or pass the frag on to its device.',
       )
     },
+    place: (handle) => ({
+      binding: provider.binding,
+      offset: provider.offset(mint(handle)),
+    }),
   }
 }
 

@@ -6,8 +6,7 @@
  * JavaScript has one way to ask for it: the memory of a WebAssembly instance, which engines map.
  */
 
-/** What it costs to be off: copies to multiples of this many bytes are fast. */
-export const COPY_ALIGNMENT = 128
+export { COPY_ALIGNMENT } from '../pool/reservation.ts'
 
 /** WebAssembly's page. */
 const UNIT_BYTES = 64 * 1024

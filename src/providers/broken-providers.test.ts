@@ -138,14 +138,14 @@ test('a provider that is busy, or throws when opened, leaves no trace', async ()
     },
   }))
   // The handle space would be used up if each attempt kept its share.
-  for (let attempts = 0; attempts < 300_000; attempts += 1000) {
-    assert.throws(() => createPool({ ...throwing, capacity: 500_000 }), /not today/)
+  for (let attempts = 0; attempts < 300; attempts++) {
+    assert.throws(() => createPool({ ...throwing, capacity: 100_000 }), /not today/)
   }
   await end(pool)
 })
 
-test('a thread has 2^20 − 1 handles; a destroyed pool gives its own back', async () => {
-  const huge = testDeviceProvider({ netIovs: 2 ** 20 - 1 })
+test('a thread has 131,008 handles; a destroyed pool gives its own back', async () => {
+  const huge = testDeviceProvider({ netIovs: 131_008 })
   const pool = createPool(huge)
   assertCode('NETMEM_OUT_OF_RANGE', () => createPool(hostProvider({ pages: 1, pageSize })))
   await end(pool)

@@ -5,13 +5,8 @@
  */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger, LifetimeError } from '../errors.ts'
-import { type Exactly, MAX_SLOTS, type NetIov } from '../netmem.ts'
-import {
-  type Binding,
-  checkPageSize,
-  type NetIovProvider,
-  type Slots,
-} from '../pool/memory-provider.ts'
+import { type Binding, type Exactly, MAX_SLOTS, type NetIov } from '../netmem.ts'
+import { checkPageSize, type NetIovProvider, type Slots } from '../pool/memory-provider.ts'
 import { ChunkAllocator } from './chunk-allocator.ts'
 import type { DmaSegment } from './dma-address.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { pageFrag } from '../pool/create-frag.ts'
 import { createPool } from '../pool/create-pool.ts'
-import { pageFrag } from '../pool/frag.ts'
 import { end, some, take } from '../testing/pools.test.helper.ts'
 import { hostProvider } from './host.ts'
 

@@ -7,7 +7,7 @@ import { freeSlots } from './free-slots.ts'
 
 /** How much memory, and in which pieces. */
 export interface PageLayout {
-  /** How many pages: 1 to 2^20 − 1. */
+  /** How many pages: 1 to 131,008, which all pools of a thread have together. */
   readonly pages: number
   /** Bytes of each: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
   readonly pageSize?: number

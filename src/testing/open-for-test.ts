@@ -19,8 +19,21 @@ export interface OpenedForTest<M extends Netmem> {
   readonly close: () => void
 }
 
+/** What has the handles: it can do nothing with them. */
+class NoPool implements netmem.HandleOwner {
+  retain = refuse
+  put = refuse
+  bytes = refuse
+  place = refuse
+}
+
+function refuse(): never {
+  assert.fail('The provider was opened without a pool: nothing but release() takes its handles.')
+}
+
 export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): OpenedForTest<M> {
-  const { base, handles } = netmem.claimHandles(provider.kind, provider.capacity)
+  const owner = new NoPool()
+  const { base, handles } = netmem.claimHandles(provider.kind, provider.capacity, owner)
   const out = new Set<number>()
   const slotOf = (m: Exactly<M>): number =>
     ((netmem.bits(m) >> netmem.INDEX_SHIFT) & netmem.INDEX_MASK) - base
@@ -32,7 +45,7 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
   try {
     provider.init({ mint: handle, slot: slotOf })
   } catch (error) {
-    netmem.releaseHandles(base, handles)
+    netmem.releaseHandles(owner)
     throw error
   }
   const alloc = (want: number): number[] => {
@@ -50,7 +63,7 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
   const release = (slot: number): void => {
     assert.ok(out.delete(slot))
     // As the pool does: what is given back is of the next generation.
-    const bits = (netmem.bits(handle(slot)) + netmem.GENERATION_STEP) & netmem.HANDLE_MASK
+    const bits = (netmem.bits(handle(slot)) + netmem.GENERATION_STEP) | 0
     handles[slot] = bits
     provider.release(netmem.mint<M>(bits))
   }
@@ -66,7 +79,7 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
       for (const slot of out) release(slot)
       assert.equal(out.size, 0)
       provider.destroy()
-      netmem.releaseHandles(base, handles)
+      netmem.releaseHandles(owner)
     },
   }
 }

@@ -7,7 +7,7 @@ type Counters<T> = { -readonly [Name in keyof T]: number }
 
 const CACHE = 128
 const REFILL = 64
-const GENERATIONS = 1024
+const GENERATIONS = 2 ** 14
 
 export class PoolModel {
   readonly #kind: 'page' | 'net_iov'

@@ -10,7 +10,7 @@ import { freeSlots } from '../providers/free-slots.ts'
 
 /** How many net_iovs, and of which size. */
 export interface DeviceLayout {
-  /** How many net_iovs: 1 to 2^20 − 1. */
+  /** How many net_iovs: 1 to 131,008, which all pools of a thread have together. */
   readonly netIovs: number
   /** Bytes of each: a power of two, 4 KiB to 1 GiB; 4 KiB by default. */
   readonly pageSize?: number

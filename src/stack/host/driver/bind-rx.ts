@@ -5,9 +5,8 @@
  */
 
 import { checkInteger } from '../../../errors.ts'
-import type { Netmem } from '../../../netmem.ts'
+import type { Binding, Netmem } from '../../../netmem.ts'
 import { dualPool } from '../../../pool/create-pool.ts'
-import type { Binding } from '../../../pool/memory-provider.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { DmaSegment } from '../../../providers/dma-address.ts'
 import { type DmabufProvider, dmabufProvider } from '../../../providers/dmabuf.ts'

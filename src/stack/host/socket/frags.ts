@@ -4,7 +4,7 @@
  */
 
 import { ConnectionError } from '../../../errors.ts'
-import type { NetIov, Page } from '../../../netmem.ts'
+import type { Binding, NetIov, Page } from '../../../netmem.ts'
 import {
   copiedFrag,
   type DeviceFrag,
@@ -13,7 +13,6 @@ import {
   type HostFrag,
   PageFrag,
 } from '../../../pool/frag.ts'
-import type { Binding } from '../../../pool/memory-provider.ts'
 import { unreadable } from '../skb/readable.ts'
 import type { AnySkb, Skb } from '../skb/skb.ts'
 import type { DevmemSocket } from './devmem-socket.ts'

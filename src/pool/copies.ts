@@ -1,0 +1,60 @@
+/** Copies of payload that a pool's receivers have made instead of pinning a page (rx-copybreak). */
+
+import type { PagePoolStats } from './stats.ts'
+
+/** Payloads of at most this many bytes are copied rather than left to pin a page. */
+export const RX_COPYBREAK: number = 16 * 1024
+
+/** Bytes that an engine needs for a copied frag besides its payload, so that tiny frags are bounded too. */
+export const COPY_OVERHEAD = 256
+
+/** Counts the copies of one pool, of whichever kind its memory is. */
+export class Copies {
+  /** Called after each release of a copy while set. */
+  onCopyDropped: (() => void) | undefined
+  /** True once the pool is shared, and frags of it can be lent. */
+  lendable = false
+  /** True with `traceLeaks`. */
+  readonly tracing: boolean
+  readonly #limit: number
+  #frags = 0
+  #bytes = 0
+  #bytesOut = 0
+  #fragsOut = 0
+
+  /** @param limit Bytes of copies that may be out before sockets make no more. */
+  constructor(limit: number, tracing: boolean) {
+    this.#limit = limit
+    this.tracing = tracing
+  }
+
+  /** A copy of that many bytes is made. */
+  made(bytes: number): void {
+    this.#frags++
+    this.#bytes += bytes
+    this.#bytesOut += bytes
+    this.#fragsOut++
+  }
+
+  /** A copy of that many bytes is released. */
+  dropped(bytes: number): void {
+    this.#bytesOut -= bytes
+    this.#fragsOut--
+    this.onCopyDropped?.()
+  }
+
+  /** Bytes of copies that may be made before the limit; each needs {@link COPY_OVERHEAD} besides its payload. */
+  get copyRoom(): number {
+    return this.#limit - this.#bytesOut - this.#fragsOut * COPY_OVERHEAD
+  }
+
+  /** Counters as `PagePool.stats` has them. */
+  copied(): PagePoolStats['copied'] {
+    return {
+      frags: this.#frags,
+      bytes: this.#bytes,
+      bytesOut: this.#bytesOut,
+      limit: this.#limit,
+    }
+  }
+}

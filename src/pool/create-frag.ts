@@ -1,0 +1,40 @@
+import { checkInteger } from '../errors.ts'
+import type { Page } from '../netmem.ts'
+import { fragOf, type HostFrag, traceFrag } from './frag.ts'
+import type { PagePool } from './page-pool.ts'
+
+/**
+ * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
+ *
+ * @param offset 0 to `pool.pageSize`; 0 by default.
+ * @param length Bytes up to the page's end at the most, which is the default.
+ * @param label Origin of the bytes in reports, such as `tcp 127.0.0.1:5201`.
+ * @throws NETMEM_OUT_OF_RANGE, and what `PagePool.put` throws of a handle that is not out.
+ *
+ * @example
+ * ```ts
+ * import { pageFrag } from 'netmem'
+ *
+ * const page = pool.alloc()
+ * if (page !== undefined) {
+ *   const frag = pageFrag(pool, page, 0, 100)
+ *   console.log(frag.bytes.length) // 100
+ *   frag.release() // and the page is the pool's again
+ * }
+ * ```
+ */
+export function pageFrag(
+  pool: PagePool<Page>,
+  page: Page,
+  offset = 0,
+  length: number = pool.pageSize - offset,
+  label?: string,
+): HostFrag {
+  checkInteger('offset', offset, 0, pool.pageSize)
+  checkInteger('length', length, 0, pool.pageSize - offset)
+  // Refuses a page of another pool.
+  pool.references(page)
+  const frag = fragOf(page, offset, length)
+  if (label !== undefined) traceFrag(frag, label, undefined)
+  return frag
+}
