@@ -4,7 +4,7 @@ import { type OptionNames, ownOptions } from '../errors.ts'
 import { checkOptionalBoolean, invalid } from '../net/arguments.ts'
 import { aborted } from '../net/connection-error.ts'
 import { PagePool } from '../pool/page-pool.ts'
-import { Abortion } from './client/abortion.ts'
+import { AbortScope } from './client/abort-scope.ts'
 import { parseUrl } from './client/request.ts'
 import { type FileDestination, FileTarget } from './transfer/file-target.ts'
 import { type MakeMemory, type Memory, MemoryTarget } from './transfer/memory-target.ts'
@@ -71,13 +71,13 @@ export async function getInto(
     throw invalid('resume belongs to the destination: { path, resume: true }.')
   }
   const settings = settingsOf(options)
-  const abortion = new Abortion(settings.signal, aborted)
+  const abort = new AbortScope(settings.signal, aborted)
   try {
-    abortion.check()
-    const into = targetOf(target, destination, settings, abortion)
-    return await new Transfer(target, into, settings, abortion, began).run()
+    abort.check()
+    const into = targetOf(target, destination, settings, abort)
+    return await new Transfer(target, into, settings, abort, began).run()
   } finally {
-    abortion.end()
+    abort.end()
   }
 }
 
@@ -85,21 +85,21 @@ function targetOf(
   url: URL,
   destination: GetDestination,
   settings: ReturnType<typeof settingsOf>,
-  abortion: Abortion,
+  abort: AbortScope,
 ): Target {
-  if (isMemory(destination)) return new MemoryTarget(destination, settings, abortion)
+  if (isMemory(destination)) return new MemoryTarget(destination, settings, abort)
   if (typeof destination === 'object' && destination !== null) {
     if (isFile(destination)) {
       const file = ownOptions('A file as destination', destination, FILE_OPTIONS)
       if (!/^[^\0]+$/.test(file.path)) throw invalid('A path is not empty, and has no NUL.')
       checkOptionalBoolean('resume', file.resume)
       if (file.pool !== undefined) checkPool(file.pool)
-      return new FileTarget(file, url, settings, abortion)
+      return new FileTarget(file, url, settings, abort)
     }
     if (isPool(destination)) {
       const through = ownOptions('A pool as destination', destination, POOL_OPTIONS)
       checkPool(through.pool)
-      return new PoolTarget(through, settings, abortion)
+      return new PoolTarget(through, settings, abort)
     }
   }
   throw invalid(

@@ -5,7 +5,7 @@ import { goneMeanwhile } from '../../net/receivers/destination.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { ChunkedFraming } from './chunked.ts'
 import type { Framing } from './framing.ts'
-import type { Wire } from './wire.ts'
+import type { HttpConnection } from './http-connection.ts'
 
 /** Where a body comes from: a connection of our own, or somebody else's client. */
 export interface Body {
@@ -26,30 +26,30 @@ export interface Body {
   atEnd(): Promise<boolean>
 }
 
-/** The body that `framing` delimits on `wire`. */
-export function bodyOf(wire: Wire, framing: Framing): Body {
-  if (framing.kind === 'length') return new KnownBody(wire, framing.bytes)
-  return framing.kind === 'chunked' ? new ChunkedBody(wire) : new OpenBody(wire)
+/** The body that `framing` delimits on `connection`. */
+export function bodyOf(connection: HttpConnection, framing: Framing): Body {
+  if (framing.kind === 'length') return new KnownBody(connection, framing.bytes)
+  return framing.kind === 'chunked' ? new ChunkedBody(connection) : new OpenBody(connection)
 }
 
 /** Moves what is present to `view`; returns how many bytes. */
-function copyPresent(wire: Wire, view: Uint8Array): number {
-  const { present } = wire
+function copyPresent(connection: HttpConnection, view: Uint8Array): number {
+  const { present } = connection
   if (present === undefined) return 0
   const bytes = Math.min(present.byteLength, view.byteLength)
   view.set(bytes === present.byteLength ? present : present.subarray(0, bytes))
-  wire.skip(bytes)
+  connection.skip(bytes)
   return bytes
 }
 
 class KnownBody implements Body {
   readonly length: number
-  readonly #wire: Wire
+  readonly #connection: HttpConnection
   #left: number
 
-  constructor(wire: Wire, length: number) {
+  constructor(connection: HttpConnection, length: number) {
     this.length = length
-    this.#wire = wire
+    this.#connection = connection
     this.#left = length
   }
 
@@ -59,13 +59,13 @@ class KnownBody implements Body {
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
     const wanted = Math.min(view.byteLength, this.#left)
-    const copied = copyPresent(this.#wire, view.subarray(0, wanted))
+    const copied = copyPresent(this.#connection, view.subarray(0, wanted))
     this.#left -= copied
     if (copied > 0) onProgress(copied)
     if (copied < wanted) {
       let filled = 0
       try {
-        await this.#wire.fill(view.subarray(copied, wanted), (bytes) => {
+        await this.#connection.fill(view.subarray(copied, wanted), (bytes) => {
           filled = bytes
           onProgress(copied + bytes)
         })
@@ -87,17 +87,17 @@ class KnownBody implements Body {
 
   async next(): Promise<HostFrag | undefined> {
     if (this.#left === 0) return undefined
-    if (this.#wire.present === undefined && !(await this.#wire.more())) {
+    if (this.#connection.present === undefined && !(await this.#connection.more())) {
       throw endedEarly(this.length - this.#left, this.length)
     }
-    const frag = this.#wire.takeFrag(this.#left)
+    const frag = this.#connection.takeFrag(this.#left)
     this.#left -= frag?.length ?? 0
     return frag
   }
 
   dropPresent(): void {
-    const bytes = Math.min(this.#left, this.#wire.present?.byteLength ?? 0)
-    this.#wire.skip(bytes)
+    const bytes = Math.min(this.#left, this.#connection.present?.byteLength ?? 0)
+    this.#connection.skip(bytes)
     this.#left -= bytes
   }
 
@@ -108,12 +108,12 @@ class KnownBody implements Body {
 
 class ChunkedBody implements Body {
   readonly length: undefined
-  readonly #wire: Wire
+  readonly #connection: HttpConnection
   readonly #framing = new ChunkedFraming()
   #received = 0
 
-  constructor(wire: Wire) {
-    this.#wire = wire
+  constructor(connection: HttpConnection) {
+    this.#connection = connection
   }
 
   get left(): number | undefined {
@@ -124,13 +124,13 @@ class ChunkedBody implements Body {
     let filled = 0
     while (filled < view.byteLength && !(await this.atEnd())) {
       const rest = view.subarray(filled, filled + this.#framing.left)
-      const copied = copyPresent(this.#wire, rest)
+      const copied = copyPresent(this.#connection, rest)
       this.#took(copied)
       filled += copied
       if (copied > 0) onProgress(filled)
       if (copied === rest.byteLength) continue
       const before = filled
-      await this.#wire.fill(rest.subarray(copied), (bytes) => onProgress(before + bytes))
+      await this.#connection.fill(rest.subarray(copied), (bytes) => onProgress(before + bytes))
       this.#took(rest.byteLength - copied)
       filled += rest.byteLength - copied
     }
@@ -139,29 +139,29 @@ class ChunkedBody implements Body {
 
   async next(): Promise<HostFrag | undefined> {
     if (await this.atEnd()) return undefined
-    if (this.#wire.present === undefined && !(await this.#wire.more())) {
+    if (this.#connection.present === undefined && !(await this.#connection.more())) {
       throw endedEarly(this.#received, undefined)
     }
-    const frag = this.#wire.takeFrag(this.#framing.left)
+    const frag = this.#connection.takeFrag(this.#framing.left)
     this.#took(frag?.length ?? 0)
     return frag
   }
 
   dropPresent(): void {
     const framing = this.#framing
-    for (let { present } = this.#wire; present !== undefined && !framing.done; ) {
+    for (let { present } = this.#connection; present !== undefined && !framing.done; ) {
       const data = Math.min(framing.left, present.byteLength)
       this.#took(data)
-      this.#wire.skip(data > 0 ? data : framing.edge(present))
-      present = this.#wire.present
+      this.#connection.skip(data > 0 ? data : framing.edge(present))
+      present = this.#connection.present
     }
   }
 
   async atEnd(): Promise<boolean> {
     while (this.#framing.left === 0 && !this.#framing.done) {
-      const { present } = this.#wire
-      if (present !== undefined) this.#wire.skip(this.#framing.edge(present))
-      else if (!(await this.#wire.more())) throw endedEarly(this.#received, undefined)
+      const { present } = this.#connection
+      if (present !== undefined) this.#connection.skip(this.#framing.edge(present))
+      else if (!(await this.#connection.more())) throw endedEarly(this.#received, undefined)
     }
     return this.#framing.done
   }
@@ -175,11 +175,11 @@ class ChunkedBody implements Body {
 
 class OpenBody implements Body {
   readonly length: undefined
-  readonly #wire: Wire
+  readonly #connection: HttpConnection
   #ended = false
 
-  constructor(wire: Wire) {
-    this.#wire = wire
+  constructor(connection: HttpConnection) {
+    this.#connection = connection
   }
 
   get left(): number | undefined {
@@ -187,12 +187,12 @@ class OpenBody implements Body {
   }
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
-    const copied = copyPresent(this.#wire, view)
+    const copied = copyPresent(this.#connection, view)
     let filled = copied
     if (copied > 0) onProgress(filled)
     if (filled === view.byteLength || this.#ended) return filled
     try {
-      await this.#wire.fill(view.subarray(copied), (bytes) => {
+      await this.#connection.fill(view.subarray(copied), (bytes) => {
         filled = copied + bytes
         onProgress(filled)
       })
@@ -205,15 +205,15 @@ class OpenBody implements Body {
 
   async next(): Promise<HostFrag | undefined> {
     if (await this.atEnd()) return undefined
-    return this.#wire.takeFrag(Number.POSITIVE_INFINITY)
+    return this.#connection.takeFrag(Number.POSITIVE_INFINITY)
   }
 
   /** It ends with its connection. */
   dropPresent(): void {}
 
   async atEnd(): Promise<boolean> {
-    if (this.#wire.present !== undefined) return false
-    this.#ended ||= !(await this.#wire.more())
+    if (this.#connection.present !== undefined) return false
+    this.#ended ||= !(await this.#connection.more())
     return this.#ended
   }
 }

@@ -6,7 +6,7 @@
 import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import type { Wire } from './wire.ts'
+import type { HttpConnection } from './http-connection.ts'
 
 /** How many connections may rest, and how long. */
 export interface ConnectionCacheOptions {
@@ -25,7 +25,7 @@ const NAMES: OptionNames<ConnectionCacheOptions> = {
 }
 
 interface Idle {
-  readonly wire: Wire
+  readonly connection: HttpConnection
   readonly pool: PagePool<Page>
   readonly key: string
 }
@@ -81,7 +81,7 @@ export class ConnectionCache {
   }
 
   /** @internal The one that has rested for the shortest time; `undefined` when there is none. */
-  take(pool: PagePool<Page>, key: string): Wire | undefined {
+  take(pool: PagePool<Page>, key: string): HttpConnection | undefined {
     const same = this.#byKey.get(key)
     if (same === undefined) return undefined
     let at = same.length - 1
@@ -89,23 +89,23 @@ export class ConnectionCache {
     const idle = same[at]
     if (idle === undefined) return undefined
     this.#remove(idle, same)
-    idle.wire.unpark()
-    return idle.wire
+    idle.connection.unpark()
+    return idle.connection
   }
 
   /** @internal Lets a connection rest, or ends it. */
-  give(pool: PagePool<Page>, key: string, wire: Wire): void {
-    if (this.#closed || !wire.clean || this.#maxIdle === 0 || this.#maxIdlePerOrigin === 0) {
-      wire.destroy()
+  give(pool: PagePool<Page>, key: string, connection: HttpConnection): void {
+    if (this.#closed || !connection.clean || this.#maxIdle === 0 || this.#maxIdlePerOrigin === 0) {
+      connection.destroy()
       return
     }
-    const idle: Idle = { wire, pool, key }
+    const idle: Idle = { connection, pool, key }
     this.#makeRoom(key)
     this.#idle.add(idle)
     const same = this.#byKey.get(key)
     if (same === undefined) this.#byKey.set(key, [idle])
     else same.push(idle)
-    wire.park(this.#idleTimeoutMs, () => this.#drop(idle))
+    connection.park(this.#idleTimeoutMs, () => this.#drop(idle))
   }
 
   /** @internal Ends those that receive into `pool`, which is about to go. */
@@ -127,7 +127,7 @@ export class ConnectionCache {
     const same = idle === undefined ? undefined : this.#byKey.get(idle.key)
     if (idle === undefined || same === undefined || !this.#idle.has(idle)) return
     this.#remove(idle, same)
-    idle.wire.destroy()
+    idle.connection.destroy()
   }
 
   #remove(idle: Idle, same: Idle[]): void {

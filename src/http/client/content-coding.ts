@@ -6,7 +6,7 @@ import { isNetmemError } from '../../errors.ts'
 import { HttpError, protocolError } from '../http-error.ts'
 import type { Body } from './body.ts'
 import { CopiedBody } from './copied-body.ts'
-import type { Context, Exchange } from './exchange.ts'
+import type { Exchange, ExchangeContext } from './exchange.ts'
 import { excerpt } from './field-line.ts'
 import { HeaderList } from './header-list.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -75,7 +75,7 @@ export function codingError(head: ResponseHead): HttpError | undefined {
  * `response` with its body decoded, where it is a whole one in codings that are known. Its frags are of
  * the pool for decoded bytes in any case.
  */
-export function decoded(response: Exchange, context: Context): Exchange {
+export function decoded(response: Exchange, context: ExchangeContext): Exchange {
   const { pool, decodedPool } = context
   const { head, body } = response
   const whole = head.status < 300 && head.status !== 206

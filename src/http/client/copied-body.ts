@@ -8,7 +8,7 @@ import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { dryTimeout } from '../http-error.ts'
 import { type Body, endedEarly } from './body.ts'
-import type { Context } from './exchange.ts'
+import type { ExchangeContext } from './exchange.ts'
 
 export class CopiedBody implements Body {
   readonly length: number | undefined
@@ -29,7 +29,7 @@ export class CopiedBody implements Body {
     chunks: AsyncIterator<unknown>,
     length: number | undefined,
     pool: PagePool<Page>,
-    { abortion, settings }: Context,
+    { abort, settings }: ExchangeContext,
     translated: (cause: unknown) => unknown,
   ) {
     this.length = length
@@ -37,7 +37,7 @@ export class CopiedBody implements Body {
     this.#stallTimeoutMs = settings.stallTimeoutMs
     this.#chunks = chunks
     this.#pool = pool
-    this.#signal = abortion.signal
+    this.#signal = abort.signal
     this.#translated = translated
   }
 

@@ -7,7 +7,7 @@ import type * as Undici from 'undici'
 import { ArgumentTypeError, ConnectionError, isNetmemError } from '../../errors.ts'
 import { HttpError, protocolError } from '../http-error.ts'
 import { CopiedBody } from './copied-body.ts'
-import type { Context, Exchange } from './exchange.ts'
+import type { Exchange, ExchangeContext } from './exchange.ts'
 import { type Framing, framingOf } from './framing.ts'
 import { HeaderList } from './header-list.ts'
 import { type RequestFields, requestFields, shown } from './request.ts'
@@ -15,13 +15,13 @@ import type { ResponseHead } from './response-head.ts'
 
 /** As `exchange`, by way of undici and the proxy at this URL. */
 export async function undiciExchange(
-  context: Context,
+  context: ExchangeContext,
   url: URL,
   fields: RequestFields,
   proxy: string,
 ): Promise<Exchange> {
-  const { settings, abortion, pool } = context
-  abortion.check()
+  const { settings, abort, pool } = context
+  abort.check()
   const { ProxyAgent, request } = await load()
   const choice = fields.trusted ? settings.tls?.trusted : settings.tls?.elsewhere
   const security: object = { ...choice?.options }
@@ -49,7 +49,7 @@ export async function undiciExchange(
     response = await request(bare, {
       dispatcher,
       headers,
-      signal: abortion.signal,
+      signal: abort.signal,
       // A ProxyAgent without a tunnel does not pass its own limits on.
       headersTimeout: settings.headTimeoutMs,
       bodyTimeout: settings.stallTimeoutMs,

@@ -6,7 +6,7 @@ import type { Page } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { hostProvider } from '../../providers/host.ts'
-import type { Abortion } from '../client/abortion.ts'
+import type { AbortScope } from '../client/abort-scope.ts'
 import type { Body } from '../client/body.ts'
 import { httpDateMs } from '../client/http-date.ts'
 import { shown } from '../client/request.ts'
@@ -44,7 +44,7 @@ export class FileTarget implements Target, RangeTarget {
   readonly #destination: FileDestination
   readonly #url: URL
   readonly #settings: Settings
-  readonly #abortion: Abortion
+  readonly #abort: AbortScope
   readonly #pace: Pace
   #resolved: Destination | undefined
   #part: PartFile | undefined
@@ -58,11 +58,11 @@ export class FileTarget implements Target, RangeTarget {
   /** Ranges arrive in any order: the digest is computed from the file. */
   #scattered = false
 
-  constructor(destination: FileDestination, url: URL, settings: Settings, abortion: Abortion) {
+  constructor(destination: FileDestination, url: URL, settings: Settings, abort: AbortScope) {
     this.#destination = destination
     this.#url = url
     this.#settings = settings
-    this.#abortion = abortion
+    this.#abort = abort
     this.#pace = new Pace(settings.maxBytesPerSecond)
     this.#ownPool = destination.pool === undefined
     this.pool =
@@ -251,7 +251,7 @@ export class FileTarget implements Target, RangeTarget {
           throw error
         }
         await behind.add(frag)
-        if (this.#pace.limits) await this.#pace.after(length, this.#abortion.signal)
+        if (this.#pace.limits) await this.#pace.after(length, this.#abort.signal)
       }
       await behind.end()
     } finally {

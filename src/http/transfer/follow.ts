@@ -1,14 +1,21 @@
 /** From the URL that was asked for to the response that is the one: redirects. */
 
 import { decoded } from '../client/content-coding.ts'
-import { type Context, type Exchange, exchange, type TakeWhole } from '../client/exchange.ts'
+import type { Exchange, ExchangeContext, TakeWhole } from '../client/exchange.ts'
 import { proxyFor } from '../client/proxy.ts'
 import { parseUrl, type RequestFields, shown } from '../client/request.ts'
+import { socketExchange } from '../client/socket-exchange.ts'
 import { undiciExchange } from '../client/undici.ts'
 import { HttpError } from '../http-error.ts'
 import { tellRequest, tellResponse } from './events.ts'
+import type { Settings } from './settings.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** All that the requests of one transfer share. */
+export interface FollowContext extends ExchangeContext {
+  readonly settings: Settings
+}
 
 /** What is asked of the server besides the whole body. */
 export interface RangeFields {
@@ -21,7 +28,7 @@ export interface RangeFields {
  * redirect has left it, that is not sent any more, not even back to it.
  */
 export async function follow(
-  context: Context,
+  context: FollowContext,
   url: URL,
   range: RangeFields,
   takeWhole?: TakeWhole,
@@ -46,7 +53,7 @@ export async function follow(
 }
 
 async function redirected(
-  context: Context,
+  context: FollowContext,
   url: URL,
   first: RequestFields,
   redirecting: Exchange,
@@ -86,7 +93,7 @@ async function redirected(
 }
 
 function once(
-  context: Context,
+  context: FollowContext,
   url: URL,
   fields: RequestFields,
   takeWhole: TakeWhole | undefined,
@@ -95,7 +102,7 @@ function once(
   tellRequest(settings, url, fields)
   const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
   if (proxy !== undefined) return undiciExchange(context, url, fields, proxy)
-  return exchange(context, url, fields, takeWhole)
+  return socketExchange(context, url, fields, takeWhole)
 }
 
 function isDowngrade(from: URL, to: URL): boolean {

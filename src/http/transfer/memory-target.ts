@@ -4,7 +4,7 @@ import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../error
 import { destinationView, goneMeanwhile } from '../../net/receivers/destination.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import type { Abortion } from '../client/abortion.ts'
+import type { AbortScope } from '../client/abort-scope.ts'
 import type { Body } from '../client/body.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { MemoryDigest } from './digest/digest.ts'
@@ -33,7 +33,7 @@ export class MemoryTarget implements Target, RangeTarget {
   readonly ranges: RangeTarget = this
   readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
-  readonly #abortion: Abortion
+  readonly #abort: AbortScope
   readonly #pace: Pace
   readonly #make: MakeMemory | undefined
   #view: Uint8Array | undefined
@@ -43,9 +43,9 @@ export class MemoryTarget implements Target, RangeTarget {
   #length: number | undefined
   #digest: MemoryDigest | undefined
 
-  constructor(destination: Memory | MakeMemory, settings: Settings, abortion: Abortion) {
+  constructor(destination: Memory | MakeMemory, settings: Settings, abort: AbortScope) {
     this.#settings = settings
-    this.#abortion = abortion
+    this.#abort = abort
     this.#pace = new Pace(settings.maxBytesPerSecond)
     this.#make = typeof destination === 'function' ? destination : undefined
     if (typeof destination !== 'function') this.#use(destination)
@@ -92,7 +92,7 @@ export class MemoryTarget implements Target, RangeTarget {
       this.#intact()
       this.#position = base + bytes
       if (bytes < part.byteLength || this.#position === size || body.left === 0) break
-      await this.#pace.after(bytes, this.#abortion.signal)
+      await this.#pace.after(bytes, this.#abort.signal)
     }
     if (!(await body.atEnd())) {
       throw new ArgumentRangeError(
@@ -119,7 +119,7 @@ export class MemoryTarget implements Target, RangeTarget {
       done += bytes
       if (bytes < part.byteLength) return
       // All ranges together keep to the rate, since they share what paces them.
-      if (this.#pace.limits) await this.#pace.after(bytes, this.#abortion.signal)
+      if (this.#pace.limits) await this.#pace.after(bytes, this.#abort.signal)
     }
   }
 

@@ -3,7 +3,7 @@
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import type { Abortion } from '../client/abortion.ts'
+import type { AbortScope } from '../client/abort-scope.ts'
 import type { Body } from '../client/body.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { streamDigest } from './digest/digest.ts'
@@ -29,16 +29,16 @@ export class PoolTarget implements Target {
   readonly takeWhole: undefined
   readonly #destination: FragDestination
   readonly #settings: Settings
-  readonly #abortion: Abortion
+  readonly #abort: AbortScope
   readonly #pace: Pace
   #digest: StreamDigest | undefined
   #position = 0
 
-  constructor(destination: FragDestination, settings: Settings, abortion: Abortion) {
+  constructor(destination: FragDestination, settings: Settings, abort: AbortScope) {
     this.pool = destination.pool
     this.#destination = destination
     this.#settings = settings
-    this.#abortion = abortion
+    this.#abort = abort
     this.#pace = new Pace(settings.maxBytesPerSecond)
   }
 
@@ -96,6 +96,6 @@ export class PoolTarget implements Target {
     const taken = this.#destination.onFrag(frag, position)
     if (taken !== undefined) await taken
     this.#settings.onProgress?.(this.#position)
-    if (this.#pace.limits) await this.#pace.after(length, this.#abortion.signal)
+    if (this.#pace.limits) await this.#pace.after(length, this.#abort.signal)
   }
 }

@@ -4,17 +4,16 @@
  */
 
 import { endedEarly } from '../client/body.ts'
-import type { Context, Exchange } from '../client/exchange.ts'
+import type { Exchange } from '../client/exchange.ts'
 import { HttpError } from '../http-error.ts'
 import { classify, type Failure } from './classify.ts'
 import type { Entity } from './entity.ts'
-import { follow } from './follow.ts'
+import { type FollowContext, follow } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
 import { isRangeError } from './range-error.ts'
 import { type Piece, RangeSchedule } from './range-schedule.ts'
 import type { Retries } from './retries.ts'
-import type { Settings } from './settings.ts'
 import type { RangeTarget } from './target.ts'
 
 /** A response, and the part of the body that it brings. */
@@ -30,8 +29,7 @@ type Stop =
 
 /** What fetching ranges takes. */
 export interface RangeJob {
-  readonly context: Context
-  readonly settings: Settings
+  readonly context: FollowContext
   readonly url: URL
   readonly retries: Retries
   readonly target: RangeTarget
@@ -51,7 +49,11 @@ export class RangeFetch {
     const { length } = job.entity
     this.#job = job
     this.#first = first
-    this.#schedule = new RangeSchedule(length, first.part.end ?? length, job.settings.connections)
+    this.#schedule = new RangeSchedule(
+      length,
+      first.part.end ?? length,
+      job.context.settings.connections,
+    )
   }
 
   /** Connections that carry the body at once. */
@@ -92,7 +94,7 @@ export class RangeFetch {
     this.#stop = { kind: 'failed', error }
     // The transfer may go on without ranges.
     if (isRangeError(error)) this.#endActive()
-    else this.#job.context.abortion.abort(error instanceof Error ? error : new Error(String(error)))
+    else this.#job.context.abort.abort(error instanceof Error ? error : new Error(String(error)))
   }
 
   #endActive(): void {
@@ -114,7 +116,7 @@ export class RangeFetch {
 
   /** Makes one request for what a piece lacks, unless `begun` is its response. Throws NETMEM_HTTP_RANGE. */
   async #attempt(piece: Piece, begun: PartResponse | undefined): Promise<Failure | undefined> {
-    const { context, url, retries, settings, entity } = this.#job
+    const { context, url, retries, entity } = this.#job
     let response = begun?.response
     try {
       let part = begun?.part
@@ -124,7 +126,7 @@ export class RangeFetch {
         response = await follow(context, url, fields)
         retries.reached()
         const plan = { kind: 'piece', ranged: true, from, to: piece.to, entity } as const
-        const meaning = classify(response, plan, settings.raw)
+        const meaning = classify(response, plan, context.settings.raw)
         if (meaning.kind === 'retry' || meaning.kind === 'fail') return meaning
         if (meaning.kind === 'unranged') throw meaning.error
         if (meaning.kind === 'changed') {
@@ -148,7 +150,7 @@ export class RangeFetch {
   }
 
   async #receive(response: Exchange, part: Part, piece: Piece): Promise<void> {
-    const { target, settings } = this.#job
+    const { target, context } = this.#job
     const schedule = this.#schedule
     const before = piece.done
     const from = piece.from + before
@@ -157,7 +159,7 @@ export class RangeFetch {
     await target.receiveAt(body, from, to - from, (bytes) => {
       schedule.arrived(piece, before + bytes)
       target.reached(schedule.position)
-      settings.onProgress?.(schedule.arrivedBytes)
+      context.settings.onProgress?.(schedule.arrivedBytes)
     })
     if (piece.from + piece.done < to) throw endedEarly(piece.done, piece.to - piece.from)
     // What comes behind the part contradicts it, and the last chunk ends a chunked one.

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNetmemError } from '../../errors.ts'
-import type { Abortion } from '../client/abortion.ts'
+import type { AbortScope } from '../client/abort-scope.ts'
 import { isBreak } from '../client/exchange.ts'
 import { HttpError } from '../http-error.ts'
 import type { Failure } from './classify.ts'
@@ -13,14 +13,14 @@ const MAX_DELAY_MS = 30_000
 /** Counts the attempts of one transfer, and waits between them. */
 export class Retries {
   readonly #settings: Settings
-  readonly #abortion: Abortion
+  readonly #abort: AbortScope
   /** True once the server has answered. A server that never did is likely to be the wrong one. */
   #reached = false
   #used = 0
 
-  constructor(settings: Settings, abortion: Abortion) {
+  constructor(settings: Settings, abort: AbortScope) {
     this.#settings = settings
-    this.#abortion = abortion
+    this.#abort = abort
   }
 
   /** Attempts made after the first. */
@@ -43,7 +43,7 @@ export class Retries {
    * @throws The error of `failure` when no attempt follows, and the abort's reason once there is one.
    */
   async wait({ kind, error }: Failure): Promise<void> {
-    this.#abortion.check()
+    this.#abort.check()
     const { retries, retryDelayMs, maxRetryAfterMs } = this.#settings
     const asked = error instanceof HttpError ? (error.retryAfterMs ?? 0) : 0
     if (kind === 'fail' || this.#used >= retries || asked > maxRetryAfterMs) throw error
@@ -52,8 +52,8 @@ export class Retries {
     // Clients that were cut off together must not come back together.
     const ms = Math.max(asked, delay / 2 + (Math.random() * delay) / 2)
     this.#tell(error, ms)
-    await sleep(ms, undefined, { signal: this.#abortion.signal }).catch(() => {})
-    this.#abortion.check()
+    await sleep(ms, undefined, { signal: this.#abort.signal }).catch(() => {})
+    this.#abort.check()
   }
 
   /** Counts an attempt that begins anew without a wait. Throws `error` when there were too many. */

@@ -5,16 +5,16 @@ import type { Page } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { hostProvider } from '../../providers/host.ts'
-import type { Abortion } from '../client/abortion.ts'
+import type { AbortScope } from '../client/abort-scope.ts'
 import { endedEarly } from '../client/body.ts'
 import { isIdentity } from '../client/content-coding.ts'
-import type { Context, Exchange, TakeWhole } from '../client/exchange.ts'
+import type { Exchange, TakeWhole } from '../client/exchange.ts'
 import { shown } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { HttpError } from '../http-error.ts'
 import { classify, type Meaning, type Plan } from './classify.ts'
 import type { Entity } from './entity.ts'
-import { follow, type RangeFields } from './follow.ts'
+import { type FollowContext, follow, type RangeFields } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
 import { isRangeError, rangeError } from './range-error.ts'
@@ -40,7 +40,7 @@ export class Transfer {
   readonly #target: Target
   readonly #settings: Settings
   readonly #began: number
-  readonly #context: Context
+  readonly #context: FollowContext
   /** Connections receive into it where a body may have to be decoded on its way to other pages. */
   readonly #ownPool: PagePool<Page> | undefined
   readonly #retries: Retries
@@ -56,7 +56,7 @@ export class Transfer {
   /** Small bodies into memory, which is where they are most of what a request costs. */
   readonly #takeWhole: TakeWhole | undefined
 
-  constructor(url: URL, target: Target, settings: Settings, abortion: Abortion, began: number) {
+  constructor(url: URL, target: Target, settings: Settings, abort: AbortScope, began: number) {
     this.#url = url
     this.#target = target
     this.#settings = settings
@@ -67,8 +67,8 @@ export class Transfer {
         ? createPool(hostProvider({ pages: CODED_PAGES, pageSize: CODED_PAGE_BYTES }))
         : undefined
     const pool = this.#ownPool ?? target.pool
-    this.#context = { settings, abortion, pool, decodedPool: target.pool }
-    this.#retries = new Retries(settings, abortion)
+    this.#context = { settings, abort, pool, decodedPool: target.pool }
+    this.#retries = new Retries(settings, abort)
     if (target.takeWhole !== undefined) {
       this.#takeWhole = (head, body) =>
         head.status === 200 &&
@@ -80,7 +80,7 @@ export class Transfer {
 
   async run(): Promise<GetResult> {
     const target = this.#target
-    const { abortion } = this.#context
+    const { abort } = this.#context
     try {
       const claim = await target.claim()
       if (claim.kind !== 'nothing') this.#entity = claim.entity
@@ -89,12 +89,12 @@ export class Transfer {
       const lastByteMs = performance.now() - this.#began
       let sha256: string | undefined
       // Nothing is left to be done to a body that was taken where it arrived.
-      if (this.#last?.taken === true) abortion.check()
+      if (this.#last?.taken === true) abort.check()
       else sha256 = await this.#complete()
-      if (!abortion.isSettled) await abortion.settled()
+      if (!abort.isSettled) await abort.settled()
       return this.#result(sha256, lastByteMs)
     } catch (error) {
-      await abortion.settled()
+      await abort.settled()
       await target.fail(mayBeOfUse(error))
       throw error
     } finally {
@@ -111,7 +111,7 @@ export class Transfer {
     const sha256 = await this.#target.digest()
     checkDigest(this.#settings, sha256)
     // An abort that came while the digest was computed counts.
-    this.#context.abortion.check()
+    this.#context.abort.check()
     await this.#target.commit()
     return sha256
   }
@@ -252,8 +252,7 @@ export class Transfer {
   ): Promise<Outcome> {
     const target = this.#target.ranges
     if (target === undefined) return this.#receive(response, part, 0)
-    const settings = this.#settings
-    const job = { context: this.#context, settings, url: this.#url, retries: this.#retries }
+    const job = { context: this.#context, url: this.#url, retries: this.#retries }
     const fetch = new RangeFetch({ ...job, target, entity }, { response, part })
     try {
       return await fetch.run()

@@ -1,14 +1,14 @@
 /** Breaks off whatever a transfer does at the moment: connections, connecting, waiting. */
 
 import { setMaxListeners } from 'node:events'
-import type { Wire } from './wire.ts'
+import type { HttpConnection } from './http-connection.ts'
 
-export class Abortion {
+export class AbortScope {
   /** Made when somebody asks: most transfers of small bodies need none, and it is not cheap. */
   #controller: AbortController | undefined
   /** Nearly always there is one at a time, for which no set is made. */
-  #wire: Wire | undefined
-  #others: Set<Wire> | undefined
+  #connection: HttpConnection | undefined
+  #others: Set<HttpConnection> | undefined
   #closing: Promise<void>[] = []
   readonly #signal: AbortSignal | undefined
   readonly #aborted: () => void
@@ -43,26 +43,26 @@ export class Abortion {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#controller?.abort(reason)
-    this.#wire?.connection.destroy(reason)
-    for (const wire of this.#others ?? []) wire.connection.destroy(reason)
+    this.#connection?.transport.destroy(reason)
+    for (const connection of this.#others ?? []) connection.transport.destroy(reason)
   }
 
   /** From now on the connection ends with the transfer. */
-  add(wire: Wire): void {
-    if (this.#wire === undefined) {
-      this.#wire = wire
+  add(connection: HttpConnection): void {
+    if (this.#connection === undefined) {
+      this.#connection = connection
     } else {
       this.#others ??= new Set()
-      this.#others.add(wire)
+      this.#others.add(connection)
     }
-    if (this.#reason !== undefined) wire.connection.destroy(this.#reason)
+    if (this.#reason !== undefined) connection.transport.destroy(this.#reason)
   }
 
   /** The connection is done with, and has been destroyed unless it goes on. */
-  remove(wire: Wire): void {
-    if (this.#wire === wire) this.#wire = undefined
-    else this.#others?.delete(wire)
-    if (wire.connection.state.kind !== 'open') this.#closing.push(wire.connection.closed)
+  remove(connection: HttpConnection): void {
+    if (this.#connection === connection) this.#connection = undefined
+    else this.#others?.delete(connection)
+    if (connection.transport.state.kind !== 'open') this.#closing.push(connection.transport.closed)
   }
 
   /** Whether {@link settled} would not wait. */

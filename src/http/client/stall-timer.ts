@@ -5,15 +5,15 @@
  */
 
 /** Whom to tell that time is over. */
-export interface Impatient {
+export interface StallListener {
   /** The limit was exceeded. */
   expired(limitMs: number): void
   /** True if the server was kept waiting since the last look, by a consumer that goes on. */
   excuses(): boolean
 }
 
-export class StallWatch {
-  #owner: Impatient | undefined
+export class StallTimer {
+  #owner: StallListener | undefined
   #idle: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #limitMs = 0
@@ -23,7 +23,7 @@ export class StallWatch {
   #stopped = false
 
   /** The server has to do something within `limitMs` from now, or `owner` is told, once. */
-  begin(limitMs: number, owner: Impatient): void {
+  begin(limitMs: number, owner: StallListener): void {
     this.#owner = owner
     this.#timer?.ref()
     this.resume(limitMs)

@@ -6,12 +6,12 @@
 import type { Connection, Viewer } from '../../connection.ts'
 import { receiveInto } from '../../net/index.ts'
 import type { HostFrag } from '../../pool/frag.ts'
-import { StallWatch } from './stall-watch.ts'
+import { StallTimer } from './stall-timer.ts'
 
-export class Wire implements Viewer {
-  readonly connection: Connection
+export class HttpConnection implements Viewer {
+  readonly transport: Connection
   /** Its one timer, for whatever it waits for. */
-  readonly watch: StallWatch = new StallWatch()
+  readonly timer: StallTimer = new StallTimer()
   /** How long connecting took, TLS included, and TLS alone; 0 once it has been used. */
   connectMs: number
   tlsMs: number
@@ -21,8 +21,8 @@ export class Wire implements Viewer {
   #at = 0
   #disturbed: (() => void) | undefined
 
-  constructor(connection: Connection, connectMs: number, tlsMs: number) {
-    this.connection = connection
+  constructor(transport: Connection, connectMs: number, tlsMs: number) {
+    this.transport = transport
     this.connectMs = connectMs
     this.tlsMs = tlsMs
   }
@@ -30,7 +30,7 @@ export class Wire implements Viewer {
   /** Bytes that have been read and not been taken; `undefined` when there are none. */
   get present(): Uint8Array | undefined {
     if (this.#frag === undefined) {
-      this.#frag = this.connection.receivers.takeArrived()
+      this.#frag = this.transport.receivers.takeArrived()
       this.#at = 0
     }
     const frag = this.#frag
@@ -40,19 +40,19 @@ export class Wire implements Viewer {
 
   /** Reads more, when nothing is {@link present}; false at the end of the stream. */
   async more(): Promise<boolean> {
-    this.#frag = await this.connection.receive()
+    this.#frag = await this.transport.receive()
     this.#at = 0
     return this.#frag !== undefined
   }
 
   /** Shows what arrives to `viewer` until {@link hide}; nothing may be {@link present}. */
   show(viewer: Viewer): void {
-    this.connection.receivers.show(viewer)
+    this.transport.receivers.show(viewer)
   }
 
   /** What arrives from now on is read with {@link more} and {@link fill}. */
   hide(): void {
-    this.connection.receivers.hide()
+    this.transport.receivers.hide()
   }
 
   /** Takes bytes of what is {@link present}. */
@@ -80,12 +80,12 @@ export class Wire implements Viewer {
 
   /** Lets the socket fill `view`; nothing may be {@link present}. */
   async fill(view: Uint8Array, onProgress: (bytes: number) => void): Promise<void> {
-    await receiveInto(this.connection, view, { onProgress })
+    await receiveInto(this.transport, view, { onProgress })
   }
 
   /** Whether it is fit for another exchange: all that came belonged to the last one. */
   get clean(): boolean {
-    return this.present === undefined && this.connection.state.kind === 'open'
+    return this.present === undefined && this.transport.state.kind === 'open'
   }
 
   /**
@@ -97,15 +97,15 @@ export class Wire implements Viewer {
     this.connectMs = 0
     this.tlsMs = 0
     this.#disturbed = disturbed
-    this.watch.rest(idleTimeoutMs, disturbed)
-    this.connection.unref()
+    this.timer.rest(idleTimeoutMs, disturbed)
+    this.transport.unref()
     this.show(this)
   }
 
   /** The next exchange begins. */
   unpark(): void {
     this.#disturbed = undefined
-    this.connection.ref()
+    this.transport.ref()
   }
 
   /** Something arrived while it rests. */
@@ -121,9 +121,9 @@ export class Wire implements Viewer {
 
   /** Ends it, and gives back what it holds. */
   destroy(reason?: Error): void {
-    this.watch.stop()
+    this.timer.stop()
     this.#frag?.release()
     this.#frag = undefined
-    this.connection.destroy(reason)
+    this.transport.destroy(reason)
   }
 }
