@@ -21,7 +21,9 @@ const filters = process.argv.slice(2)
 const files = [
   ...built('src', 'dist'),
   ...built('examples', 'build/examples'),
-  ...tests('scripts', '.test.mjs').map((path) => join('scripts', path)),
+  ...['frozen', 'scripts'].flatMap((folder) =>
+    tests(folder, '.test.mjs').map((path) => join(folder, path)),
+  ),
 ]
   .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
   .sort()

@@ -1,0 +1,23 @@
+// The names that may change, each in one line. The other files of this folder import them from here,
+// so a rename touches this file alone.
+export {
+  attach as attachPool,
+  freeSlots as createSlotAllocator,
+  pageFrag as createFrag,
+} from 'netmem'
+export { lowWater } from 'netmem/linux'
+export { split as readMessages } from 'netmem/net'
+
+import { NetmemDriver, PageDriver } from 'netmem/stack'
+
+/** Adds references to a handle that is out. */
+export const retain = (pool, m, count) => pool.ref(m, count)
+export const referencesOf = (pool, m) => pool.references(m)
+export const openPageDriver = (nic, options) => PageDriver.open(nic, options)
+export const openNetmemDriver = (nic, options) => NetmemDriver.open(nic, options)
+/** How a protocol's messages are described: a header of fixed size says how long its payload is. */
+export const framing = (headerBytes, payloadBytes, rest = {}) => ({
+  header: headerBytes,
+  payloadLength: payloadBytes,
+  ...rest,
+})
