@@ -8,13 +8,11 @@ export {
 export { lowWater } from 'netmem/linux'
 export { split as readMessages } from 'netmem/net'
 
-import { NetmemDriver, PageDriver } from 'netmem/stack'
+export { openNetmemDriver, openPageDriver } from 'netmem/stack'
 
 /** Adds references to a handle that is out. */
 export const retain = (pool, m, count) => pool.ref(m, count)
 export const referencesOf = (pool, m) => pool.references(m)
-export const openPageDriver = (nic, options) => PageDriver.open(nic, options)
-export const openNetmemDriver = (nic, options) => NetmemDriver.open(nic, options)
 /** How a protocol's messages are described: a header of fixed size says how long its payload is. */
 export const framing = (headerBytes, payloadBytes, rest = {}) => ({
   header: headerBytes,
