@@ -23,6 +23,7 @@ export type Errno =
   | 'ERANGE'
   | 'EAGAIN'
 
+/** Error of a device, a driver, a binding or a socket of the stack, with the name that the kernel gives it. */
 export class DeviceError extends NetmemError {
   readonly errno: Errno
 

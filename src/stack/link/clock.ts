@@ -3,6 +3,7 @@
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import type { Link, LinkFrame } from './link.ts'
 
+/** Clock that only its owner moves. */
 export class VirtualClock {
   #nowNs = 0
   /** Whose frame came last: where several are due at one time, the others go first. */

@@ -12,6 +12,7 @@ import { emptyFrame, FrameStore } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
+/** Options of {@link faultyLink}. */
 export interface FaultOptions {
   /** 0 to 2^32 − 1. */
   readonly seed: number

@@ -15,6 +15,7 @@ import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-
 import type { Link, LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
+/** Options of {@link createGenerator}. */
 export interface GeneratorOptions {
   /** Flows, 1 to 1024; 1 by default. Flow `n` comes from `sourcePort + n`. */
   readonly flows?: number

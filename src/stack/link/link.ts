@@ -23,6 +23,7 @@ export interface LinkFrame {
   checksum: 'complete' | 'partial'
 }
 
+/** Carries frames to a NIC and from it. */
 export interface Link {
   /** The next frame that has arrived by `nowNs`; `undefined` while there is none. */
   receive(nowNs: number): LinkFrame | undefined

@@ -5,6 +5,7 @@ import { emptyFrame, FrameStore } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
+/** Options of {@link createWire}. */
 export interface WireOptions {
   /** How long each bit travels, in ns: 0 to 10^12; 0 by default. */
   readonly delayNs?: number

@@ -38,6 +38,7 @@ export interface ReplayTotals {
   readonly gapBytes: number
 }
 
+/** Result of a replay. */
 export interface ReplayReport {
   readonly capture: {
     /** Frames that were read, those that the capture had cut among them, and their bytes. */

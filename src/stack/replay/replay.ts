@@ -16,6 +16,7 @@ import { ReplayFlows } from './replay-flows.ts'
 import { openReplayMemory, type ReplayMemory } from './replay-memory.ts'
 import { makeReport, type ReplayReport } from './replay-report.ts'
 
+/** Options of {@link replay}. */
 export interface ReplayOptions {
   /** What payload lands in: pages, which is the default, or device memory. */
   readonly memory?: 'page' | 'device'

@@ -152,6 +152,7 @@ export interface NicDeviceStats {
   readonly tx_pause_frames: number
 }
 
+/** Counters of a NIC, by device and by queue. */
 export interface NicStats {
   /** The sums over all queues, and what no queue counts. */
   readonly device: RxQueueStats & TxQueueStats & NicDeviceStats

@@ -50,6 +50,7 @@ export class RxCompletion {
   segments = 1
 }
 
+/** End of an RX queue that the NIC uses: posted buffers in, completions out. */
 export interface RxFrontEnd {
   /** Buffers that are posted and not taken. */
   posted(): number

@@ -20,6 +20,7 @@ import {
 import { type NicOptions, NicProxy } from './nic-proxy.ts'
 import { WorkerTransport } from './worker-transport.ts'
 
+/** Options of {@link openDeviceThread}. */
 export interface DeviceThreadOptions {
   /** The device's clock stands still but for {@link DeviceThread.run}: the same seed is the same run. False by default. */
   readonly stepped?: boolean

@@ -4,6 +4,7 @@ import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import type { RxRings } from '../../rings/shared-rings.ts'
 import type { TxRing } from '../../rings/shared-tx-rings.ts'
 
+/** Operations of a NIC that a driver uses. */
 export interface DriverNic {
   /** RX queues it has. */
   readonly queues: number

@@ -21,6 +21,7 @@ import {
 /** The largest window there is (RFC 7323, 2.3): what is further ahead is of another connection. */
 const MAX_WINDOW_BYTES = 2 ** 30
 
+/** Puts the packets of one direction of a TCP connection in order. */
 export class Reassembler implements Disposable {
   readonly #sink: (skb: AnySkb) => void
   readonly #queue: OutOfOrderQueue

@@ -10,6 +10,7 @@ export const MAX_DONTNEED_RANGES = 128
 /** Tokens that one `dontneed` looks at, unknown ones included. */
 export const MAX_DONTNEED_TOKENS = 1024
 
+/** Options of `DevmemSocket`. */
 export interface DevmemSocketOptions {
   /** Binding whose net_iovs it takes; any by default. */
   readonly bindingId?: number

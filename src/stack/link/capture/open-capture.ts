@@ -15,6 +15,7 @@ import { isPcap, PcapReader } from './pcap-reader.ts'
 import { SECTION_HEADER } from './pcapng-blocks.ts'
 import { PcapngReader } from './pcapng-reader.ts'
 
+/** Options of {@link openCapture}. */
 export interface CaptureOptions {
   /** `kept`: frames arrive when they did, from the first one at 0 on. `none`, the default: each is there as soon as it is asked for. */
   readonly timing?: 'kept' | 'none'

@@ -19,6 +19,7 @@ import {
   SECTION_HEADER,
 } from './pcapng-blocks.ts'
 
+/** Options of {@link writePcapng}. */
 export interface PcapngOptions {
   /** Complete partial checksums, in the file alone; on by default. Not possible where payload is absent. */
   readonly completeChecksums?: boolean
