@@ -35,7 +35,7 @@ describe('netmem demo', () => {
       /^receiveInto, 1MiB reused +[\d.]+ /m,
       /^chunks kept, Buffer\.concat +[\d.]+ /m,
       /^receiveInto, one of 16MiB +[\d.]+ /m,
-      /^pool of pool: alloc fast \d+, .* out 0; copied \d+$/m,
+      /^counters of receiver pool: alloc fast \d+, .* out 0; copied \d+$/m,
     ]) {
       assert.match(out.toString(), row)
     }

@@ -1,6 +1,6 @@
 /**
- * `netmem demo`: what receiving into one's own memory is worth on this machine. A sender process,
- * and one receiver after another in a process of its own.
+ * `netmem demo`: compares receivers on this machine. One process sends. Each receiver runs in a
+ * separate process, one after another.
  */
 
 import { constants } from 'node:buffer'
@@ -85,7 +85,7 @@ async function demo(
   output: Output,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  // What the receivers could not do is better found out here.
+  // Bad pool options fail here, before any process starts.
   await makePool(settings.pool).destroy()
   const largest = concat ? settings.bytes : settings.destination
   const { corrupt } = settings
@@ -136,7 +136,7 @@ async function demo(
   }
 }
 
-/** Speed and processor time against Node's `data` events. */
+/** Returns speed and processor time relative to Node's `data` events. */
 function ratios(rows: readonly (Row & { readonly name: ReceiverName })[]): object {
   const base = rows[0]?.figures
   if (base === undefined) return {}
@@ -151,16 +151,16 @@ function ratios(rows: readonly (Row & { readonly name: ReceiverName })[]): objec
   )
 }
 
-/** The counters of the last round's pools. */
+/** Returns a line with the pool's counters for each receiver of the last round. */
 function poolLines(measured: Measurements): string[] {
   const lines: string[] = []
   for (const [name, rounds] of measured) {
     const pool = rounds.at(-1)?.pool
-    // A destination takes the place of pages: its pool is not used.
+    // receiveInto() takes no pages.
     if (pool === undefined || pool.alloc.fast + pool.alloc.slow + pool.alloc.refill === 0) continue
     const { alloc, recycle, copied, inflight, out } = pool
     lines.push(
-      `pool of ${name}: alloc fast ${alloc.fast}, slow ${alloc.slow}, refill ${alloc.refill}, empty ${alloc.empty}; recycled ${recycle.cached} cached, ${recycle.ring} ring; inflight ${inflight}, out ${out}; copied ${copied.frags}`,
+      `counters of receiver ${name}: alloc fast ${alloc.fast}, slow ${alloc.slow}, refill ${alloc.refill}, empty ${alloc.empty}; recycled ${recycle.cached} cached, ${recycle.ring} ring; inflight ${inflight}, out ${out}; copied ${copied.frags}`,
     )
   }
   return lines.length === 0 ? [] : ['', ...lines]

@@ -1,4 +1,4 @@
-/** `netmem doctor`: what this machine offers, and what to do about what is missing. */
+/** `netmem doctor`: features of this machine, and remedies for missing ones. */
 
 import { Command } from 'commander'
 

@@ -3,7 +3,7 @@
 import type { Address } from '../net/index.ts'
 import { usage } from './exit.ts'
 
-/** Reads `HOST:PORT`; an IPv6 address stands in brackets, as in `[::1]:5201`. */
+/** Parses `HOST:PORT`. IPv6 addresses have brackets: `[::1]:5201`. */
 export function parseEndpoint(text: string): Address {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/.exec(text)
   const host = match?.[1] ?? match?.[2]
@@ -14,14 +14,14 @@ export function parseEndpoint(text: string): Address {
   return { host, port: parsePort(match[3] ?? '', 1) }
 }
 
-/** A port from `min` up. */
+/** Parses a port of `min` to 65535. */
 export function parsePort(text: string, min: number): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : -1
   if (port < min || port > 65_535) throw usage(`'${text}' is no port: ${min} to 65535.`)
   return port
 }
 
-/** An address as {@link parseEndpoint} reads it. */
+/** Formats an address for {@link parseEndpoint}. */
 export function formatEndpoint({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -1,4 +1,4 @@
-/** How the command line ends: exit codes, its own errors, and signals. */
+/** Exit codes, errors of the command line, and signals. */
 
 import { debuglog } from 'node:util'
 
@@ -19,17 +19,17 @@ export const EXIT_CODES = `Exit codes:
 export const SIZES =
   'Sizes are in bytes, or have a unit: 64KiB, 1.5MiB (1024-based), 2GB (1000-based).'
 
-/** What the command line itself finds wrong; the library's errors have codes of their own. */
+/** Codes of the command line's errors. The library has other codes. */
 export type CliErrorCode =
-  /** The command line cannot be understood, or contradicts itself. */
+  /** Arguments are invalid or contradict each other. */
   | 'USAGE'
-  /** Data is not what it should be. */
+  /** Received data is wrong. */
   | 'WRONG_DATA'
   /** A peer or a source had less or more than was announced. */
   | 'WRONG_LENGTH'
-  /** A process that this one started did not do its work. */
+  /** A child process failed. */
   | 'CHILD_FAILED'
-  /** An iperf3 test did not come to its proper end. */
+  /** An iperf3 test did not complete. */
   | 'TEST_FAILED'
 
 export class CliError extends Error {
@@ -45,26 +45,28 @@ export function usage(message: string): CliError {
   return new CliError('USAGE', message)
 }
 
-/** An error in the two parts that are shown of it. */
+/** Code and message of an error, as they are shown. */
 export interface Described {
   readonly code: string
   readonly message: string
 }
 
-/** With NODE_DEBUG=netmem an error is shown with its stack, too. */
+/** Shows errors with their stacks under NODE_DEBUG=netmem. */
 const debug = debuglog('netmem')
 
-/** The code and the message of an error, on one line. */
+/** Returns the code of an error, and its message on one line. */
 export function describeError(error: unknown): Described {
   debug('%o', error)
   if (!(error instanceof Error)) return { code: 'UNKNOWN', message: oneLine(String(error)) }
   if (error instanceof CliError) return { code: error.code, message: oneLine(error.message) }
   if (isNetmemError(error)) return { code: error.code, message: oneLine(inFlags(error.message)) }
-  const code: unknown = Reflect.get(error, 'code')
-  // Node's messages begin with the code: 'ENOENT: no such file or directory, open …'.
-  return typeof code === 'string'
-    ? { code, message: oneLine(error.message).replace(`${code}: `, '') }
-    : { code: 'UNKNOWN', message: oneLine(`${error.name}: ${error.message}`) }
+  const { code, syscall, path }: NodeJS.ErrnoException = error
+  if (code === undefined) {
+    return { code: 'UNKNOWN', message: oneLine(`${error.name}: ${error.message}`) }
+  }
+  // Node.js writes `ENOENT: no such file or directory, open '/a/b'`.
+  const [cause = ''] = error.message.replace(`${code}: `, '').split(`, ${syscall}`)
+  return { code, message: oneLine(path === undefined ? cause : `${path}: ${cause}`) }
 }
 
 function oneLine(text: string): string {
@@ -74,9 +76,9 @@ function oneLine(text: string): string {
 /** The signals that end a command cleanly. */
 export interface Interruption {
   readonly signal: AbortSignal
-  /** The exit code of the signal that came, if one did. */
+  /** Exit code of the signal; undefined before one comes. */
   readonly exitCode: number | undefined
-  /** Listens no more. */
+  /** Stops listening. */
   forget(): void
 }
 

@@ -1,6 +1,6 @@
-/** The library's errors name options as programs set them; here they are named as flags. */
+/** Translates option names in the library's error messages to flags. */
 
-/** Options of the library that a flag sets. The value that a flag without an argument stands for, if it is one. */
+/** Flags by the library option that they set. `bare` is the value that a flag without argument sets. */
 const FLAGS: { readonly [option: string]: { readonly flag: string; readonly bare?: string } } = {
   allowDowngrade: { flag: '--allow-downgrade', bare: 'true' },
   authorization: { flag: '--user' },
@@ -26,7 +26,7 @@ const SET_ANY = new RegExp(`\\bset (${NAMES})\\b(?!:)`, 'g')
 const VALUE = new RegExp(`\\b(set )?(${NAMES}): (true|false|\\d+|'\\w+')`, 'g')
 const NAME = new RegExp(`\\b(${NAMES})\\b`, 'g')
 
-/** Advice that no flag follows. */
+/** Advice about options that have no flag. */
 const NO_FLAG = /; raise maxHeadBytes[^.]*/g
 
 /**

@@ -22,7 +22,7 @@ interface GetOptions extends DownloadOptions {
   readonly json?: true
 }
 
-/** An HTTP error, or a digest that is another one, is a failure; what is a file is complete. */
+/** HTTP errors and wrong digests are failures. A file that exists is complete. */
 const HELP = `
 A file is written under another name and renamed when it is complete. A transfer that breaks goes
 on where it broke off. Statuses of 300 and more are failures, once redirects have been followed.
@@ -167,7 +167,7 @@ function collectHeaders(
   return [...before, argument(parseHeader)(text)]
 }
 
-/** A time limit, which the library takes in milliseconds. */
+/** An option with a time limit, in milliseconds for the library. */
 function secondsOption(flags: string, description: string, seconds?: number): Option {
   const option = new Option(flags, description).argParser(argument(parseSeconds))
   return seconds === undefined ? option : option.default(seconds * 1_000, `${seconds}`)

@@ -28,7 +28,7 @@ export function iperf3Command(): Command {
   const command = new Command('iperf3')
     .description('serve iperf3 clients, over TCP, and receive what they send into pages')
     .addHelpText('after', HELP)
-  return withListenOptions(command).action((options: ListenOptions) =>
+  return withListenOptions(command, 'test').action((options: ListenOptions) =>
     run('iperf3', { json: options.json === true }, (output, signal) =>
       iperf3(options, output, signal),
     ),
@@ -83,7 +83,7 @@ async function iperf3(
   return { report: { failed, pool: stats }, failure }
 }
 
-/** Prints a test's end; what was wrong with it, if anything was. */
+/** Prints a test's end; returns its failure, if any. */
 function show(test: Iperf3Summary, output: Output): Described | undefined {
   if (test.streams.length > 0) {
     for (const line of describeMeasurement(test)) output.result(line)

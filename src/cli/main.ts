@@ -19,7 +19,7 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
 ])
 
-/** The command that the first argument names, so that no other is loaded; all of them for help. */
+/** Returns the loader of the command that the first argument names; all loaders for help. */
 function wantedCommands(): (() => Promise<Command>)[] {
   const named = COMMANDS.get(process.argv[2])
   return named === undefined ? [...COMMANDS.values()] : [named]
@@ -68,13 +68,13 @@ try {
   process.exitCode = error.exitCode === 0 ? Exit.ok : Exit.usage
 }
 
-/** True if `--json` is among the arguments, also where commander could not read them. */
+/** True if `--json` is among the arguments, even if commander could not parse them. */
 function asksForJson(args: readonly string[]): boolean {
   const end = args.indexOf('--')
   return (end === -1 ? args : args.slice(0, end)).includes('--json')
 }
 
-/** Commander's message in the form that every error has here. */
+/** Returns commander's message in the form of netmem's errors. */
 function usageMessage(text: string, command: Command): string {
   const path = command === program ? 'netmem' : `netmem ${command.name()}`
   const message = text.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')

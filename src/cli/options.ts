@@ -1,4 +1,4 @@
-/** Options that several commands have. */
+/** Options of several commands. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
@@ -15,7 +15,7 @@ import { describeError, usage } from './exit.ts'
 import { MAX_SEED } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
-/** iperf3's. */
+/** Default port of iperf3. */
 const DEFAULT_PORT = 5201
 
 export interface PoolOptions {
@@ -36,8 +36,8 @@ export function withJson(command: Command): Command {
   return command.option('--json', 'lines of JSON on stdout, as things end, and nothing else there')
 }
 
-/** Adds --host, --port, --pool, --page-size, --memory, --once and --json. */
-export function withListenOptions(command: Command): Command {
+/** Adds --host, --port, --pool, --page-size, --memory, --once (which serves one `unit`) and --json. */
+export function withListenOptions(command: Command, unit: string): Command {
   command
     .option('--host <address>', 'address of this machine; 0.0.0.0 or :: for all', '127.0.0.1')
     .option(
@@ -46,7 +46,7 @@ export function withListenOptions(command: Command): Command {
       argument(parseListenPort),
       DEFAULT_PORT,
     )
-  withPoolOptions(command).option('--once', 'end after the first connection')
+  withPoolOptions(command).option('--once', `end after the first ${unit}`)
   return withJson(command)
 }
 
@@ -62,20 +62,20 @@ export function withPoolOptions(command: Command): Command {
     )
 }
 
-/** A size, of which the help shows the default as one would write it. */
+/** Makes an option for a size. The help shows its default as `16MiB`, not as a number. */
 export function sizeOption(flags: string, description: string, bytes?: number): Option {
   const option = new Option(flags, description).argParser(argument(parsePositiveSize))
   return bytes === undefined ? option : option.default(bytes, exactSize(bytes))
 }
 
-/** --pattern. */
+/** Makes the option --pattern. */
 export function patternOption(description: string): Option {
   return new Option('--pattern <seed>', `${description}: 0 to ${MAX_SEED}`).argParser(
     argument(parseSeed),
   )
 }
 
-/** Turns a parser's error into commander's, which names the option. */
+/** Makes a parser whose errors commander reports with the option's name. */
 export function argument<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
@@ -86,7 +86,7 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
   }
 }
 
-/** Makes the pool that was asked for: as many whole pages as fit. */
+/** Makes a pool of as many whole pages as `--pool` holds. */
 export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page> {
   const pages = Math.floor(pool / pageSize)
   if (pages === 0) {
@@ -102,7 +102,7 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
   }
 }
 
-/** `64 pages of 256KiB, host memory`. */
+/** Returns a text such as `64 pages of 256KiB, host memory`. */
 export function describePool(pool: PagePool<Page>, { memory }: PoolOptions): string {
   return `${pool.capacity} pages of ${exactSize(pool.pageSize)}, ${memory} memory`
 }

@@ -1,6 +1,6 @@
 /**
- * The output of a command: results to stdout, notes and progress to stderr. With `--json` stdout gets lines
- * of JSON and nothing else, and no progress is shown. Whatever is written here is escaped for a
+ * The output of a command: results to stdout, notes and progress to stderr. With `--json` stdout
+ * gets lines of JSON and nothing else, and no progress is shown. All text is escaped for a
  * terminal.
  */
 
@@ -12,9 +12,9 @@ export interface OutputOptions {
   readonly json: boolean
   /** stdout carries data: results and JSON go to stderr. */
   readonly dataOnStdout?: boolean
-  /** The result is JSON also where no terminal would show it. */
+  /** Results are JSON also if stdout is no terminal. */
   readonly jsonUnlessTerminal?: boolean
-  /** No results and no progress, unless as JSON that was asked for. */
+  /** Suppresses results and progress, except JSON of --json. */
   readonly quiet?: boolean
 }
 
@@ -34,35 +34,35 @@ export class Output {
     this.#showsProgress = !json && !quiet
   }
 
-  /** A line of the result, for people. */
+  /** Writes a line of the result, for people. */
   result(line: string): void {
     if (!this.#showsResults) return
     this.#progress?.clear()
     this.#results.write(`${printable(line)}\n`)
   }
 
-  /** A line for machines. */
+  /** Writes a line for machines. */
   report(value: object): void {
     if (this.json) this.#results.write(`${printableJson(value)}\n`)
   }
 
-  /** A line for people that is no result. */
+  /** Writes a line for people that is no result. */
   note(line: string): void {
     this.#progress?.clear()
     process.stderr.write(`${printable(line)}\n`)
   }
 
-  /** `netmem: CODE: message`. */
+  /** Writes `netmem: CODE: message`. */
   complain({ code, message }: Described): void {
     this.note(`netmem: ${code}: ${message}`)
   }
 
-  /** Whether there is somebody to see progress. */
+  /** True if progress is shown. */
   get live(): boolean {
     return this.#showsProgress && process.stderr.isTTY === true
   }
 
-  /** Shows progress until the returned function is called; nothing where nobody sees it. */
+  /** Shows progress on a terminal until the returned function is called. */
   progress(task: ProgressTask): () => void {
     if (!this.live) return () => undefined
     this.#progress?.stop()
@@ -73,8 +73,8 @@ export class Output {
 }
 
 /**
- * A reader that has seen enough (`netmem … | head -1`) is no error. Any other failure of stdout,
- * such as a full disk, ends the process with a line on stderr.
+ * Handles errors of stdout. A reader that closes the pipe early (`netmem … | head -1`) is no error.
+ * Any other failure, such as a full disk, ends the process with a line on stderr.
  */
 export function superviseOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -83,6 +83,6 @@ export function superviseOutput(): void {
     process.stderr.write(`netmem: ${code}: stdout: ${printable(message)}\n`)
     process.exit(Exit.failed)
   })
-  // There is no place left to tell anybody.
+  // Errors of stderr cannot be reported.
   process.stderr.on('error', () => undefined)
 }

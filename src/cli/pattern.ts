@@ -1,7 +1,7 @@
 /**
- * Test data: a pseudo-random period, repeated for ever. Any part of it can be made or checked at
- * the speed of memory, and data that is wrong, lost, doubled or misplaced by anything but whole
- * periods shows.
+ * Test data: a pseudo-random period, repeated without end. Any part of it can be made or checked at
+ * the speed of memory. A check finds data that is wrong, lost, doubled or misplaced, unless it is
+ * misplaced by whole periods.
  */
 
 import { Random } from '../random.ts'
@@ -15,7 +15,7 @@ export const MAX_SEED: number = 2 ** 32 - 1
 /** The stream of one seed, the same on every machine. */
 export class Pattern {
   readonly seed: number
-  /** Two periods: whatever the phase, a whole period follows in one piece. */
+  /** Two periods, so that a whole period follows every phase in one piece. */
   readonly doubled: Buffer
 
   constructor(seed: number) {
@@ -26,7 +26,7 @@ export class Pattern {
     this.doubled.copy(this.doubled, PERIOD_BYTES, 0, PERIOD_BYTES)
   }
 
-  /** Up to `maxBytes` of the stream from byte `offset` on, at the most a period: a view. */
+  /** Returns a view of the stream from byte `offset`: `maxBytes`, or a period if that is less. */
   view(offset: number, maxBytes: number): Uint8Array {
     const phase = offset % PERIOD_BYTES
     return this.doubled.subarray(phase, phase + Math.min(maxBytes, PERIOD_BYTES))
@@ -52,7 +52,7 @@ export class Verifier {
     this.#pattern = pattern.doubled
   }
 
-  /** Bytes checked so far; after a wrong one no more are. */
+  /** Bytes checked so far. A wrong byte ends the checks. */
   get bytes(): number {
     return this.#bytes
   }
@@ -62,7 +62,7 @@ export class Verifier {
     return this.#firstWrong
   }
 
-  /** Checks what follows; false once anything was wrong. */
+  /** Checks the next bytes; returns false after the first wrong one. */
   check(chunk: Uint8Array): boolean {
     const pattern = this.#pattern
     for (let at = 0; at < chunk.byteLength; ) {

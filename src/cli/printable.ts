@@ -1,4 +1,4 @@
-/** Makes text of servers, peers and URLs safe to show: a terminal would obey what is in it. */
+/** Escapes text of servers, peers and URLs, so that it cannot control a terminal. */
 
 /**
  * Control characters (C0 and C1), format characters (which turn or hide text), line and paragraph
@@ -6,7 +6,7 @@
  */
 const UNSAFE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
-/** Returns one line of text, with everything that a terminal could take for a command escaped. */
+/** Returns `text` with all control characters escaped. */
 export function printable(text: string): string {
   return text.replaceAll(UNSAFE, (character) => {
     const code = character.codePointAt(0) ?? 0
@@ -15,7 +15,7 @@ export function printable(text: string): string {
   })
 }
 
-/** Returns a value as one line of JSON, which is safe to show as well. */
+/** Returns a value as one line of JSON, with control characters escaped. */
 export function printableJson(value: unknown): string {
   // Such characters are in strings alone, where each UTF-16 unit may be written as an escape.
   return JSON.stringify(value).replaceAll(UNSAFE, (character) =>

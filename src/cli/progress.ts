@@ -1,30 +1,30 @@
 /**
- * One line on a terminal that says how far a transfer is: amount, rate, share, time left, a bar.
- * Of our own because the known library for it, cli-progress, has had no release since 2023.
+ * One line of progress on a terminal: amount, rate, share, time left, a bar. Written here because
+ * cli-progress, the usual library, has had no release since 2023.
  */
 
 import { printable } from './printable.ts'
 import { roughRate, roughSize } from './size.ts'
 
-/** What a line of progress is about. */
+/** The transfer that a progress line describes. */
 export interface ProgressTask {
   readonly label: string
-  /** What else there is to say, if there is: the attempt. */
+  /** Extra text, such as the attempt. */
   readonly remark?: string | undefined
-  /** Bytes in all, if that is known. */
+  /** Total bytes, if known. */
   readonly totalBytes: number | undefined
   /** Bytes so far. */
   readonly bytes: () => number
 }
 
-/** Some terminals do not say how wide they are. */
+/** Width of a terminal that does not report one. */
 const DEFAULT_COLUMNS = 80
 const REDRAW_MS = 250
-/** A longer label loses its start: a path's end is what one knows it by. */
+/** Longest label. A longer one loses its start, since the end of a path identifies it. */
 const LABEL_WIDTH = 20
 const MIN_BAR_WIDTH = 5
 const MAX_BAR_WIDTH = 40
-/** The rate shown is that of the last seconds; over the whole time it would lag behind. */
+/** Span of the rate: the last seconds. An average over all of it would lag behind. */
 const WINDOW_MS = 3_000
 
 export class Progress {
@@ -41,7 +41,7 @@ export class Progress {
     this.#timer = setInterval(() => this.#draw(), REDRAW_MS).unref()
   }
 
-  /** Takes the line away; it comes back with the next redraw. */
+  /** Clears the line until the next redraw. */
   clear(): void {
     if (this.#drawn) this.#terminal.write('\r\x1b[K')
     this.#drawn = false
@@ -72,7 +72,7 @@ export class Progress {
   }
 }
 
-/** The line's text; share, time left and a bar as long as it fits only where the total is known. */
+/** Returns the line's text. Share, time left and bar need a known total. */
 export function describeProgress(
   label: string,
   bytes: number,

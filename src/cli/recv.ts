@@ -16,9 +16,9 @@ import {
 } from './options.ts'
 import type { Output } from './output.ts'
 import { Pattern } from './pattern.ts'
+import { Reception, type ReceptionOptions } from './recv/reception.ts'
 import { Sink } from './recv/sink.ts'
 import { Tally } from './recv/tally.ts'
-import { Transfer, type Wishes } from './recv/transfer.ts'
 import { type Outcome, run } from './run.ts'
 
 interface RecvOptions extends ListenOptions {
@@ -59,7 +59,7 @@ export function recvCommand(): Command {
     )
     .option('--sha256', 'print their SHA-256')
     .addHelpText('after', HELP)
-  return withListenOptions(command).action((options: RecvOptions) =>
+  return withListenOptions(command, 'connection').action((options: RecvOptions) =>
     run(
       'recv',
       { json: options.json === true, dataOnStdout: options.out === '-' },
@@ -81,7 +81,7 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
     ...(await lowWaterIfAny()),
   })
   await using sink = options.out === undefined ? undefined : await Sink.open(options.out)
-  const wishes: Wishes = {
+  const reception: ReceptionOptions = {
     sink,
     pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
     sha256: options.sha256 === true,
@@ -98,14 +98,15 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
     bytes: () => tally.bytes,
   })
   for await (const connection of listener) {
-    tally.add(new Transfer(connection, wishes), signal)
+    tally.add(new Reception(connection, reception), signal)
     if (options.once === true) break
   }
   await listener.close()
   await tally.settled()
   stop()
+  if (tally.connections === 0) output.note('netmem: stopped before any connection came')
   const report = { ...tally.report(), pool: pool.stats() }
-  // A write that a signal has cut short may hold its page until the process ends.
+  // A write that a signal interrupted may hold its page until the process ends.
   if (!signal.aborted) await pool.destroy()
   return { report, failure: tally.error }
 }

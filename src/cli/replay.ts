@@ -1,4 +1,4 @@
-/** `netmem replay`: what a capture's flows carried, and where it lands. */
+/** `netmem replay`: runs a capture through the user-space stack and hashes its flows. */
 
 import { statSync } from 'node:fs'
 

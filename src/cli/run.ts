@@ -3,17 +3,17 @@
 import { CliError, type Described, describeError, Exit, onInterruption } from './exit.ts'
 import { Output, type OutputOptions } from './output.ts'
 
-/** What a command has to say in the end. */
+/** The end of a command. */
 export interface Outcome {
   /** The fields of the last JSON line. */
   readonly report: object
-  /** What went wrong, which the command has shown already. */
+  /** The error, which the command has shown already. */
   readonly failure?: Described | undefined
 }
 
 /**
- * Runs a command. `work` ends soon after its signal aborts, with what it has by then; that it
- * failed then is not an error of its own.
+ * Runs a command. `work` ends soon after its signal aborts, with the result so far. A failure
+ * after the abort is not reported.
  */
 export async function run(
   command: string,
@@ -39,7 +39,7 @@ export async function run(
   }
   interruption.forget()
   exitCode = interruption.exitCode ?? exitCode
-  // Wrong usage is told to machines only where they have asked.
+  // Wrong usage is reported as JSON only if --json was given.
   if (exitCode !== Exit.usage || options.json) {
     output.report({ command, event: 'end', exitCode, error: failure, ...report })
   }

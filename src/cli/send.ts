@@ -47,7 +47,7 @@ export function sendCommand(): Command {
   )
 }
 
-/** It receives nothing but what a talkative peer says. */
+/** A small pool, for replies that are discarded. */
 const POOL = { pages: 2, pageSize: 16 * 1024 }
 
 async function send(
@@ -70,7 +70,7 @@ async function send(
   })
   let error: unknown
   try {
-    // What comes back is of no interest, but would stop a peer that wants it read.
+    // Replies are discarded. Left unread, they could block the peer.
     const peerDone = discard(connection)
     peerDone.catch(() => source.stop())
     for await (const view of source.views) {
@@ -82,10 +82,10 @@ async function send(
     await peerDone
     await connection.close()
   } catch (cause) {
-    // When it broke while the source was being waited for, the source was only stopped by that.
+    // A connection that broke also stops the source: report the connection's error.
     const { state } = connection
     error = state.kind === 'failed' ? state.error : cause
-    // A reset: the receiver must not take this for the end.
+    // With an error this sends a reset, so that the receiver does not take it for the end.
     connection.destroy(error instanceof Error ? error : new Error(String(error)))
   }
   stop()
@@ -113,16 +113,16 @@ async function sourceOf(file: string | undefined, options: SendOptions): Promise
   return file === undefined || file === '-' ? stdinSource() : fileSource(file)
 }
 
-/** Throws WRONG_LENGTH if the source had less than it promised, as a file that shrinks. */
+/** Throws WRONG_LENGTH if the source had fewer bytes than announced, as a file that shrinks. */
 function checkComplete({ totalBytes }: Source, bytes: number): void {
   if (totalBytes === undefined || bytes >= totalBytes) return
   throw new CliError(
     'WRONG_LENGTH',
-    `The source ended after ${bytes} of ${totalBytes} bytes: it became shorter meanwhile. Send it again when nothing writes to it.`,
+    `The source ended after ${bytes} of ${totalBytes} bytes: it became shorter. Send it again when no program writes to it.`,
   )
 }
 
-/** The library's remedy for a reset is for whoever receives. */
+/** Describes an error for a sender. The library's remedy for a reset is meant for receivers. */
 function describeFailure(error: unknown): Described {
   const { code, message } = describeError(error)
   return code === 'NETMEM_CONNECTION_RESET'

@@ -1,6 +1,6 @@
 /**
- * Sizes as people write them, and as they read them. Parsing is strict: a unit is either binary
- * (`64KiB`) or decimal (`2GB`), and nothing is guessed or rounded.
+ * Sizes in text. Parsing is strict: a unit is either binary (`64KiB`) or decimal (`2GB`), and
+ * nothing is guessed or rounded.
  */
 
 const UNITS: { readonly [unit: string]: bigint | undefined } = {
@@ -17,8 +17,8 @@ const UNITS: { readonly [unit: string]: bigint | undefined } = {
 }
 
 /**
- * The bytes that `text` says: digits, perhaps a fraction, and a unit, without which it is bytes.
- * At most 2^53 − 1. Throws a RangeError that says what is wrong with the text.
+ * Parses a size in bytes: digits, an optional fraction and an optional unit. The result is at most
+ * 2^53 − 1. Throws a RangeError that says what is wrong with the text.
  */
 export function parseSize(text: string): number {
   const match = /^(\d+)(?:\.(\d+))?([A-Za-z]*)$/.exec(text)
@@ -39,7 +39,7 @@ export function parseSize(text: string): number {
 function unknownUnit(text: string, unit: string): string {
   const number = text.slice(0, text.length - unit.length)
   const known = Object.keys(UNITS).find((each) => each.toLowerCase() === unit.toLowerCase())
-  // An `i` says which is meant; `gb` may as well be somebody's GiB, or Gbit.
+  // Lower case is ambiguous: `gb` may mean GB, GiB or Gbit.
   if (known?.includes('i') === true) return `'${text}' is written ${number}${known}`
   const letter = /^([kmgt])b?$/i.exec(unit)?.[1]?.toUpperCase()
   return letter === undefined
@@ -58,7 +58,7 @@ export function exactSize(bytes: number): string {
   return `${bytes}B`
 }
 
-/** About how much: `1.46 GiB`. */
+/** Returns a rounded size such as `1.46 GiB`. */
 export function roughSize(bytes: number): string {
   for (const unit of BINARY) {
     const factor = Number(UNITS[unit])
@@ -77,7 +77,7 @@ export function roughRate(bytes: number, seconds: number): string {
   return `${Math.round(rate)} B/s`
 }
 
-/** Three digits where there are that many. */
+/** Rounds to three digits. */
 function significant(value: number): string {
   return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
 }

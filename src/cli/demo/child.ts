@@ -7,7 +7,7 @@ import { serve } from './sender.ts'
 
 const job: Job = JSON.parse(process.argv[2] ?? '')
 
-// Whoever started this has ended.
+// The parent has ended.
 process.once('disconnect', () => process.exit(1))
 // Ctrl-C reaches the whole group; the parent ends this process when it has heard it.
 process.on('SIGINT', () => undefined)

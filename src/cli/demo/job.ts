@@ -1,4 +1,4 @@
-/** What the processes of the demo tell each other, and how a receiver is measured. */
+/** Messages between the demo's processes, and the measurement of a receiver. */
 
 import { readFileSync } from 'node:fs'
 import { constants, PerformanceObserver } from 'node:perf_hooks'
@@ -9,7 +9,7 @@ import type { Described } from '../exit.ts'
 import type { PoolOptions } from '../options.ts'
 import { Pattern, Verifier } from '../pattern.ts'
 
-/** What is compared; `concat` and `whole` only on demand. */
+/** Receivers to compare; `concat` and `whole` only with --concat. */
 export type ReceiverName = 'data' | 'pool' | 'into' | 'concat' | 'whole'
 
 export interface SenderJob {
@@ -27,7 +27,7 @@ export interface ReceiverJob {
   readonly seed: number
   readonly pool: PoolOptions
   readonly destinationBytes: number
-  /** Whether somebody wants to see progress. */
+  /** True if progress is shown. */
   readonly live: boolean
 }
 
@@ -40,16 +40,16 @@ export type Message =
   | { readonly kind: 'failed'; readonly error: Described }
 
 export interface Measurement {
-  /** Bytes that were received and right. */
+  /** Bytes that were received and verified. */
   readonly bytes: number
   readonly firstWrong: number | undefined
   /** From connecting to the last byte verified. */
   readonly seconds: number
-  /** User and system time of the whole process meanwhile. */
+  /** User and system time of the whole process in those seconds. */
   readonly cpuSeconds: number
-  /** Resident memory before there was any to receive into, with the pattern to verify against. */
+  /** Resident memory with the verifier's pattern, before any memory to receive into. */
   readonly baseBytes: number
-  /** The most that was resident at any time. */
+  /** Peak resident memory. */
   readonly peakBytes: number
   readonly majorCollections: number
   readonly minorCollections: number
@@ -115,8 +115,8 @@ export async function measure(
 }
 
 /**
- * Linux counts the memory of whoever started a process into its `maxRSS` (fs/exec.c), but not
- * into its VmHWM.
+ * Returns the peak resident memory. Linux includes the parent's memory in `maxRSS` (fs/exec.c), but
+ * not in VmHWM.
  */
 function peakResidentBytes(): number {
   try {

@@ -1,4 +1,4 @@
-/** Starting the demo's processes, and hearing from them. */
+/** Starts the demo's processes and reads their messages. */
 
 import { type ChildProcess, fork } from 'node:child_process'
 
@@ -8,8 +8,8 @@ import type { Job, Message } from './job.ts'
 const CHILD = new URL('./child.js', import.meta.url)
 
 /**
- * Starts a process and resolves with the first thing it says that `wanted` takes. It is ended by
- * the signal, and by its own failure. Rejects with CHILD_FAILED.
+ * Starts a process and resolves with the first message that `wanted` accepts. The signal and a
+ * failure end the process. Rejects with CHILD_FAILED.
  */
 export function start<T>(
   job: Job,

@@ -1,4 +1,4 @@
-/** The receivers that the demo compares. Each verifies every byte, and does nothing else with it. */
+/** Receivers that the demo compares. Each verifies every byte and discards it. */
 
 import { once } from 'node:events'
 import net from 'node:net'
@@ -13,7 +13,7 @@ import type { Receive, ReceiverJob, ReceiverName } from './job.ts'
 const HOST = '127.0.0.1'
 
 interface Receiver {
-  /** How the table calls it. */
+  /** Title in the table. */
   readonly title: (job: Pick<ReceiverJob, 'bytes' | 'destinationBytes'>) => string
   readonly receive: Receive
 }
@@ -89,7 +89,7 @@ export const receivers: { readonly [name in ReceiverName]: Receiver } = {
   },
 }
 
-/** Runs `receive` with a way to connect over a pool of its own. */
+/** Runs `receive` with a function that connects over a new pool. */
 async function overPool(
   { port, pool: options }: ReceiverJob,
   receive: (connectToSender: () => Promise<Connection>) => Promise<void>,

@@ -6,7 +6,7 @@ import type { Output } from '../output.ts'
 import type { Measurement, ReceiverJob, ReceiverName, SenderJob } from './job.ts'
 import { start } from './processes.ts'
 
-/** What a demo is made of. */
+/** Settings of a demo. */
 export interface DemoSettings {
   readonly bytes: number
   readonly rounds: number
@@ -17,12 +17,12 @@ export interface DemoSettings {
   readonly corrupt: number | undefined
 }
 
-/** What each receiver measured, round by round. */
+/** Measurements of each receiver, by round. */
 export type Measurements = ReadonlyMap<ReceiverName, readonly Measurement[]>
 
 /**
- * Measures the receivers named, one at a time. After an abort it resolves with what there is by
- * then. Rejects with CHILD_FAILED, and with WRONG_DATA or WRONG_LENGTH when verification fails.
+ * Measures the named receivers, one at a time. After an abort it resolves with the measurements so
+ * far. Rejects with CHILD_FAILED, and with WRONG_DATA or WRONG_LENGTH when verification fails.
  */
 export async function measureRounds(
   names: readonly ReceiverName[],
@@ -62,7 +62,7 @@ export async function measureRounds(
   return measured
 }
 
-/** One receiver, once. */
+/** Measures one receiver once. */
 async function receive(
   label: string,
   job: ReceiverJob,

@@ -1,4 +1,4 @@
-/** The demo's sender: whoever connects gets the pattern, as fast as the socket takes it. */
+/** The demo's sender: sends the pattern to each client as fast as the socket takes it. */
 
 import { once } from 'node:events'
 import net from 'node:net'
@@ -6,14 +6,14 @@ import net from 'node:net'
 import { Pattern } from '../pattern.ts'
 import type { SenderJob } from './job.ts'
 
-/** Large views keep this side from being the slower one: it must not be what is measured. */
+/** Large, so that the sender is not the bottleneck. */
 const VIEW_BYTES = 1024 * 1024
 
-/** Serves for ever; resolves with the port. */
+/** Serves without end; resolves with the port. */
 export async function serve(job: SenderJob): Promise<number> {
   const pattern = new Pattern(job.seed)
   const server = net.createServer((socket) => {
-    // A receiver that has gone says so itself.
+    // The receiver's process reports its own errors.
     socket.on('error', () => undefined)
     const views = corrupted(pattern.views(job.bytes, VIEW_BYTES), job.corrupt)
     const send = (): void => {
@@ -33,7 +33,7 @@ export async function serve(job: SenderJob): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** The same views, but for one bit. */
+/** Yields the same views with one bit flipped. */
 function* corrupted(
   views: Iterable<Uint8Array>,
   wrong: number | undefined,

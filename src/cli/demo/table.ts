@@ -2,19 +2,19 @@
 
 import type { Measurement } from './job.ts'
 
-/** What is shown of a receiver. */
+/** Figures of a receiver. */
 export interface Figures {
   readonly gigabytesPerSecond: number
   /** User and system time. */
   readonly cpuSecondsPerGigabyte: number
   readonly peakMiB: number
-  /** Of that, what the process had before it received anything. */
+  /** Part of it that was resident before the first byte. */
   readonly baseMiB: number
   readonly majorCollections: number
   readonly minorCollections: number
 }
 
-/** The median of each figure. */
+/** Returns the median of each figure. */
 export function medians(rounds: readonly Measurement[]): Figures {
   const of = (figure: (round: Measurement) => number): number => median(rounds.map(figure))
   return {
@@ -42,7 +42,7 @@ export interface Row {
 
 const HEADINGS = ['', 'GB/s', '×', 'CPU s/GB', '×', 'peak MiB', 'of it new', 'major GC', 'minor GC']
 
-/** The table's lines; ratios are to the first row. */
+/** Returns the table's lines. Ratios are to the first row. */
 export function table(rows: readonly Row[]): string[] {
   const first = rows[0]?.figures
   const cells = rows.map(({ title, figures }) => [
@@ -68,7 +68,7 @@ export function table(rows: readonly Row[]): string[] {
   )
 }
 
-/** Two decimals, or two digits of what would be all zeros. */
+/** Formats with two decimals, or with two digits if those were zeros. */
 function significant(value: number): string {
   return value > 0 && value < 0.1 ? value.toPrecision(2) : value.toFixed(2)
 }

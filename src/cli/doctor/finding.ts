@@ -1,4 +1,4 @@
-/** What `netmem doctor` finds, and how it looks. */
+/** Findings of `netmem doctor`, and their text. */
 
 import { readFileSync } from 'node:fs'
 
@@ -6,14 +6,14 @@ export interface Finding {
   readonly name: string
   /** The feature of netmem that the finding is for. */
   readonly feature: Feature
-  /** `warn`: it works, less well than it could. */
+  /** `warn`: the feature works, but less well than it could. */
   readonly status: 'ok' | 'warn' | 'missing'
   readonly value: string
-  /** What to do about it, unless it is ok. */
+  /** Remedy, unless the finding is ok. */
   readonly remedy?: string
 }
 
-/** A part of netmem, as its headline says it. */
+/** Headline of a part of netmem. */
 export const Feature = {
   all: 'Everything',
   memory: 'Memory to receive into: hostProvider, sharedProvider, externalProvider',
@@ -29,7 +29,7 @@ export type Feature = (typeof Feature)[keyof typeof Feature]
 /** Makes findings about one feature. */
 export interface Finder {
   ok(name: string, value: string): Finding
-  /** It works, less well than it could. */
+  /** The feature works, but less well than it could. */
   warn(name: string, value: string, remedy: string): Finding
   missing(name: string, value: string, remedy: string): Finding
 }
@@ -42,7 +42,7 @@ export function finder(feature: Feature): Finder {
   }
 }
 
-/** What a small file says, trimmed; `undefined` where it cannot be read. */
+/** Returns the trimmed text of a small file; `undefined` if it cannot be read. */
 export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim()

@@ -1,5 +1,5 @@
 /**
- * What the kernel and its network cards offer towards device memory (devmem TCP, io_uring). netmem
+ * Support for device memory in the kernel and its network cards (devmem TCP, io_uring). netmem
  * does not use them yet: see `linux/index.ts`.
  */
 
@@ -30,7 +30,7 @@ export function kernelFindings(): Finding[] {
   ]
 }
 
-/** The kernel's build options that are on, by name without CONFIG_; `undefined` if nobody says. */
+/** Returns the kernel's enabled build options, without CONFIG_; `undefined` if the kernel hides them. */
 function readConfig(): ReadonlySet<string> | undefined {
   try {
     const text = existsSync('/proc/config.gz')
@@ -87,7 +87,7 @@ function udmabuf(config: ReadonlySet<string> | undefined): Finding {
     : missing('udmabuf', `no ${path}`, 'Use a kernel that is built with CONFIG_UDMABUF.')
 }
 
-/** Drivers of which some kernel up to 6.18 takes a dma-buf for its RX queues. */
+/** Drivers that bind a dma-buf to their RX queues in some kernel up to 6.18. */
 const DEVMEM_DRIVERS: readonly string[] = ['gve', 'bnxt_en', 'mlx5_core', 'fbnic']
 
 function networkCards(): Finding[] {

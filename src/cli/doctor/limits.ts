@@ -1,4 +1,4 @@
-/** Limits and settings that receiving a lot runs into. */
+/** Limits and settings that bound a fast receiver. */
 
 import { exactSize } from '../size.ts'
 import { Feature, type Finding, finder, readText } from './finding.ts'
@@ -53,7 +53,7 @@ function openFiles(): Finding | undefined {
     : net.warn('open files', value, 'Before starting: ulimit -n 65536')
 }
 
-/** This process's soft limit, which Node.js has raised to the hard one where it could. */
+/** Soft limit of this process. Node.js raises it to the hard limit where it can. */
 function processLimit(name: string): number | undefined {
   const line = readText('/proc/self/limits')
     ?.split('\n')

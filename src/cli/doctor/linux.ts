@@ -1,4 +1,4 @@
-/** What netmem/linux offers here. */
+/** Findings about netmem/linux. */
 
 import { lowWater } from '../../linux/index.ts'
 import { describeError } from '../exit.ts'

@@ -1,4 +1,4 @@
-/** What this Node.js offers: its version, reads into posted memory, the kinds of memory. */
+/** Features of this Node.js: its version, reads into posted memory, the kinds of memory. */
 
 import type { PageProvider } from '../../index.ts'
 import {
@@ -60,7 +60,7 @@ function memoryKinds(): Finding[] {
   ]
 }
 
-/** Tries whether a page can be had, written and given back. */
+/** Allocates, writes and puts one page. */
 function memory(name: string, provider: () => PageProvider): Finding {
   const { ok, missing } = finder(Feature.memory)
   try {

@@ -1,4 +1,4 @@
-/** What `netmem get` is told, read strictly. */
+/** Strict parsers for the arguments of `netmem get`. */
 
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -7,7 +7,7 @@ import type { Authorization } from '../../http/index.ts'
 import { describeError, usage } from '../exit.ts'
 import { parseSize } from '../size.ts'
 
-/** The least that getInto keeps to. */
+/** Lowest rate that getInto can keep. */
 const LEAST_RATE = 1024
 
 /** A URL; without a scheme it is http:. */
@@ -22,7 +22,7 @@ export function parseUrlArgument(text: string): URL {
   throw usage(`'${text}' begins with ${url.protocol}//; there are http:// and https://.`)
 }
 
-/** `Name: value`, of a field that one may set. */
+/** `Name: value` of a field that callers may set. */
 export function parseHeader(text: string): readonly [string, string] {
   const colon = text.indexOf(':')
   const name = text.slice(0, Math.max(0, colon)).trim()
@@ -32,7 +32,7 @@ export function parseHeader(text: string): readonly [string, string] {
   return [name, value]
 }
 
-/** All of them, those of one name in one field, as RFC 9110, 5.3, and RFC 6265, 5.4, put them together. */
+/** Joins fields of one name into one, by the rules of RFC 9110, 5.3, and RFC 6265, 5.4. */
 export function headersOf(fields: readonly (readonly [string, string])[]): Record<string, string> {
   const headers = new Map<string, readonly [string, string]>()
   for (const [name, value] of fields) {
@@ -44,7 +44,7 @@ export function headersOf(fields: readonly (readonly [string, string])[]): Recor
   return Object.fromEntries(headers.values())
 }
 
-/** Bytes a second, of which there are at least so many as pages make sense with. */
+/** Bytes per second. */
 export function parseRate(text: string): number {
   const rate = parseSize(text)
   if (rate < LEAST_RATE) throw new RangeError(`it is at least ${LEAST_RATE} bytes a second`)
@@ -76,7 +76,7 @@ export function parseUser(text: string): Authorization {
   return authorization
 }
 
-/** The text of a PEM file. Node.js ignores what is no certificate, and would trust nobody then. */
+/** Returns the text of a PEM file. Node.js ignores other text, and would then trust no server. */
 export async function readCertificates(path: string): Promise<string> {
   let text: string
   try {

@@ -1,4 +1,4 @@
-/** The ends that `netmem get` sets to one download, besides those of the library. */
+/** Time limits of one download of `netmem get`, besides those of the library. */
 
 import { ConnectionError } from '../../errors.ts'
 import type { GetEvent } from '../../http/index.ts'
@@ -9,7 +9,7 @@ import type { GetEvent } from '../../http/index.ts'
  */
 const SILENCE_MS = 30_000
 
-/** Aborts a download that takes too long, in all or for nothing. */
+/** Aborts a download that takes too long in all, or too long without progress. */
 export class Deadline {
   /** Aborts with the command, or for {@link reason}. */
   readonly signal: AbortSignal
@@ -36,7 +36,7 @@ export class Deadline {
     )
   }
 
-  /** Why the download was aborted, if it was not by the command. */
+  /** The limit that aborted the download; undefined if the command did. */
   get reason(): unknown {
     return this.#reason
   }
@@ -46,7 +46,7 @@ export class Deadline {
     this.#heardAt = this.#now()
   }
 
-  /** Decides whether there is to be another attempt. */
+  /** Aborts instead of another attempt if the server is dead. */
   onRetry({ error, delayMs }: GetEvent & { readonly kind: 'retry' }): void {
     const timedOut = error instanceof ConnectionError && error.code === 'NETMEM_TIMEOUT'
     if (!timedOut) this.#heardAt = this.#now() + delayMs

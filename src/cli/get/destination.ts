@@ -1,15 +1,15 @@
-/** Where a URL's body goes. */
+/** Destinations of a URL's body. */
 
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { usage } from '../exit.ts'
+import { isFolder } from '../folder.ts'
 
 /** A file, or stdout. */
 export type Destination =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'stdout' }
 
-/** What `--out` means for `url`, which is one of `count`. */
+/** Returns the destination that `--out` gives to `url`, one of `count` URLs. */
 export async function destinationOf(
   url: URL,
   out: string | undefined,
@@ -25,7 +25,7 @@ export async function destinationOf(
   return { kind: 'file', path: out }
 }
 
-/** The last part of the URL's path: never one that leaves the folder, or hides in it. */
+/** Returns the last part of the URL's path. Throws for a name that leaves the folder or hides in it. */
 function nameOf(url: URL): string {
   const last = url.pathname.split('/').at(-1) ?? ''
   const name = decoded(last)
@@ -41,11 +41,4 @@ function decoded(text: string): string {
   } catch {
     return text
   }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (status) => status.isDirectory(),
-    () => false,
-  )
 }

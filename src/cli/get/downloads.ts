@@ -23,7 +23,7 @@ import { Deadline } from './deadline.ts'
 import type { Destination } from './destination.ts'
 import { logEvent, logTiming } from './log.ts'
 
-/** What they have in common. */
+/** Options of all downloads. */
 export interface DownloadOptions {
   readonly sha256?: string
   readonly connections: number
@@ -51,16 +51,16 @@ export interface DownloadOptions {
   readonly quiet?: true
 }
 
-/** How one went. */
+/** The result of one download. */
 interface Summary {
   readonly url: string
   readonly path: string | undefined
   readonly status: number | undefined
   readonly bytes: number
-  /** Those that an earlier call had left. */
+  /** Bytes that an earlier call had left. */
   readonly resumedFrom: number
   readonly seconds: number
-  /** Of those that came now. */
+  /** Rate of the bytes that arrived in this call. */
   readonly bytesPerSecond: number
   readonly retries: number
   readonly connections: number | undefined
@@ -130,12 +130,12 @@ export class Downloads {
     return new Downloads(options, output, signal, { ...security, ...(await lowWaterIfAny()) })
   }
 
-  /** Whether there is nobody to get anything for any more. */
+  /** True if the command was interrupted or stdout was closed. */
   get over(): boolean {
     return this.#signal.aborted || this.#stdoutClosed
   }
 
-  /** Gets one URL. Never rejects: what went wrong is in the summary. */
+  /** Gets one URL. Never rejects: the summary has the error. */
   async get(url: URL, destination: Destination): Promise<void> {
     const deadline = new Deadline(this.#signal, this.#options.maxTime)
     const began = performance.now()
@@ -165,7 +165,7 @@ export class Downloads {
           total = length
           from = at
           bytes = at
-          // What was there already is not to count as a rate.
+          // The rate counts only bytes of this call.
           stop = this.#output.progress(task)
         },
         onProgress: (now) => {
@@ -218,7 +218,7 @@ export class Downloads {
       pool,
       onFrag: async (frag) => {
         try {
-          // A write into a pipe that nobody reads may never end.
+          // A write into a pipe without a reader may never end.
           await unlessAborted(sink.write(frag.bytes), signal)
         } catch (error) {
           this.#stdoutClosed = true
@@ -231,7 +231,7 @@ export class Downloads {
   }
 
   #tellRetry(name: string, { error, attempt, delayMs }: GetEvent & { kind: 'retry' }): void {
-    // What failed is in the log, too.
+    // The verbose log has the error already.
     if (this.#options.quiet === true || this.#options.verbose === true) return
     const { code, message } = describeError(error)
     const when = `in ${(delayMs / 1_000).toFixed(1)} s`
@@ -282,9 +282,9 @@ export class Downloads {
     if (described !== undefined) {
       this.#failed++
       this.#failure = described
-      // Of several downloads one wants to know which.
+      // One of several downloads has to be named.
       const { code, message } = described
-      const named = message.includes(shown)
+      const named = this.#stdoutClosed || message.includes(shown)
       this.#output.complain(named ? described : { code, message: `${shown}: ${message}` })
       return
     }

@@ -4,10 +4,10 @@ import type { GetEvent, GetTiming } from '../../http/index.ts'
 import { describeError } from '../exit.ts'
 import type { Output } from '../output.ts'
 
-/** Fields whose values are nobody's business who reads the screen, or a log of it. */
+/** Fields with secrets, whose values are not logged. */
 const SECRET = /auth|cookie|key|secret|signature|token/i
 
-/** Writes a line as curl does: `>` what was sent, `<` what came, `*` everything else. */
+/** Writes lines as curl does: `>` for requests, `<` for responses, `*` for other events. */
 export function logEvent(output: Output, event: GetEvent): void {
   if (event.kind === 'request') {
     const { url, fields } = event
@@ -29,7 +29,7 @@ export function logEvent(output: Output, event: GetEvent): void {
   }
 }
 
-/** Writes when things happened. */
+/** Writes the times of a download's milestones. */
 export function logTiming(output: Output, { firstByteMs, lastByteMs }: GetTiming): void {
   output.note(`* first byte after ${ms(firstByteMs)}, last byte after ${ms(lastByteMs)}`)
 }

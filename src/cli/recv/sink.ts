@@ -1,6 +1,6 @@
 /**
- * Where received bytes are written: a file, or stdout. Both through `fs`, which writes in another
- * thread: a pipe that nobody reads must not keep this one from hearing signals.
+ * A file or stdout to write received bytes to. Both go through `fs`, which writes in another
+ * thread, so that a pipe without a reader does not block signals.
  */
 
 import fs from 'node:fs'
@@ -8,12 +8,13 @@ import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { resolveTarget } from '../../http/transfer/part/file-path.ts'
 import { PartFile } from '../../http/transfer/part/part-file.ts'
-import { makeFolderOf } from '../folder.ts'
+import { usage } from '../exit.ts'
+import { isFolder, makeFolderOf } from '../folder.ts'
 
 const write = promisify(fs.write)
 
 const STDOUT = 1
-/** Somebody has made the pipe non-blocking, and it is full. */
+/** Wait before another write to a full, non-blocking pipe. */
 const RETRY_MS = 1
 
 export class Sink implements AsyncDisposable {
@@ -30,6 +31,7 @@ export class Sink implements AsyncDisposable {
    */
   static async open(path: string): Promise<Sink> {
     if (path === '-') return new Sink(undefined)
+    if (await isFolder(path)) throw usage(`--out ${path} is a folder; name a file in it.`)
     await makeFolderOf(path)
     return new Sink(await PartFile.create(await resolveTarget(path)))
   }
@@ -43,21 +45,22 @@ export class Sink implements AsyncDisposable {
         const writing = handle?.write(bytes, at, left) ?? write(STDOUT, bytes, at, left)
         at += (await writing).bytesWritten
       } catch (error) {
-        if (!(error instanceof Error) || Reflect.get(error, 'code') !== 'EAGAIN') throw error
-        await setTimeout(RETRY_MS)
+        if (!(error instanceof Error)) throw error
+        if (Reflect.get(error, 'code') === 'EAGAIN') await setTimeout(RETRY_MS)
+        else throw handle === undefined ? Object.assign(error, { path: 'stdout' }) : error
       }
     }
   }
 
-  /** Puts a file in its place, since all bytes are there, and right. */
+  /** Renames a complete and checked file to its final name. */
   async commit(): Promise<void> {
     await this.#part?.finish()
     this.#part = undefined
   }
 
-  /** Leaves nothing of a file that was not committed. */
+  /** Removes a file that was not committed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // Closing a pipe would wait for whoever reads it.
+    // Closing a pipe would wait for its reader.
     if (this.#part?.regular) await this.#part.discard()
   }
 }

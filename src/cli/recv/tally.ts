@@ -1,12 +1,12 @@
-/** All transfers of one `netmem recv`: reported as they end, and added up. */
+/** Sums over all connections of one `netmem recv`, each reported as it ends. */
 
 import type { Described } from '../exit.ts'
 import type { Output } from '../output.ts'
-import { describeTransfer, type Transfer, type TransferSummary } from './transfer.ts'
+import { describeReception, type Reception, type ReceptionSummary } from './reception.ts'
 
 export class Tally {
   readonly #output: Output
-  readonly #running = new Map<Transfer, Promise<void>>()
+  readonly #running = new Map<Reception, Promise<void>>()
   #error: Described | undefined
   #connections = 0
   #failed = 0
@@ -16,23 +16,28 @@ export class Tally {
     this.#output = output
   }
 
-  /** Bytes received so far, by transfers that run too. */
+  /** Bytes received so far, over running connections too. */
   get bytes(): number {
     return [...this.#running.keys()].reduce((sum, { bytes }) => sum + bytes, this.#bytes)
   }
 
-  /** Lets a transfer run to its end. */
-  add(transfer: Transfer, signal: AbortSignal): void {
+  /** Connections that have ended. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  /** Starts a reception and counts it when it ends. */
+  add(reception: Reception, signal: AbortSignal): void {
     this.#running.set(
-      transfer,
-      transfer.finish(signal).then((summary) => {
-        this.#running.delete(transfer)
+      reception,
+      reception.finish(signal).then((summary) => {
+        this.#running.delete(reception)
         this.#ended(summary)
       }),
     )
   }
 
-  /** Resolves when no transfer runs. */
+  /** Resolves when all receptions have ended. */
   async settled(): Promise<void> {
     await Promise.all(this.#running.values())
   }
@@ -46,16 +51,16 @@ export class Tally {
     }
   }
 
-  /** What was wrong with the last transfer with which anything was. */
+  /** The error of the last reception that failed. */
   get error(): Described | undefined {
     return this.#error
   }
 
-  #ended(summary: TransferSummary): void {
+  #ended(summary: ReceptionSummary): void {
     this.#connections++
     this.#bytes += summary.bytes
     this.#output.report({ command: 'recv', event: 'transfer', ...summary })
-    for (const line of describeTransfer(summary)) this.#output.result(line)
+    for (const line of describeReception(summary)) this.#output.result(line)
     if (summary.error === undefined) return
     this.#failed++
     this.#error = summary.error

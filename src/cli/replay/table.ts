@@ -1,4 +1,4 @@
-/** The report of a replay for people: a row for each flow, and what became of the rest. */
+/** The report of a replay for people: a row for each flow, then the other packets. */
 
 import type { FlowReport, ReplayDrops, ReplayReport } from '../../stack/index.ts'
 import { formatEndpoint } from '../endpoint.ts'
@@ -16,12 +16,12 @@ const HEADINGS = [
   'state',
   'SHA-256',
 ]
-/** Columns that are text, and stand on the left. */
+/** Text columns, aligned left. */
 const TEXT = new Set([0, 8, 9])
-/** Hexadecimal digits of a hash that are shown; --json has them all. */
+/** Digits of a hash in the table; --json has them all. */
 const DIGITS = 16
 
-/** The table's lines; none without flows. */
+/** Returns the table's lines; none without flows. */
 export function flowLines({ flows }: ReplayReport): string[] {
   if (flows.length === 0) return []
   const rows = [HEADINGS, ...flows.map(cells)]
@@ -57,7 +57,7 @@ function cells(flow: FlowReport): string[] {
   ]
 }
 
-/** Lines below the table. */
+/** Returns the lines below the table. */
 export function summaryLines(report: ReplayReport): string[] {
   const { capture, seconds, totals, cutPackets, nic } = report
   const lines = [
@@ -89,7 +89,7 @@ export function summaryLines(report: ReplayReport): string[] {
   return lines
 }
 
-/** Why packets are in no flow, in the order in which they can be lost. */
+/** Reasons for packets outside every flow, in the order of the checks. */
 const REASONS: readonly (readonly [keyof ReplayDrops, string])[] = [
   ['tooShort', 'shorter than an Ethernet header'],
   ['noBuffer', 'for want of buffers'],

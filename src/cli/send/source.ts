@@ -1,4 +1,4 @@
-/** What `netmem send` sends: a file, stdin, or a pattern. */
+/** Sources of `netmem send`: a file, stdin, or a pattern. */
 
 import { fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -8,9 +8,9 @@ import type { Pattern } from '../pattern.ts'
 /** Bytes to send. Each view stays as it is until the next is asked for. */
 export interface Source {
   readonly views: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
-  /** How many there will be, if that is known. */
+  /** Total number of bytes, if known. */
   readonly totalBytes: number | undefined
-  /** Ends `views`, also where somebody waits for the next. */
+  /** Ends `views`, also during a wait for the next view. */
   stop(): void
 }
 
@@ -22,7 +22,7 @@ export function patternSource(pattern: Pattern, bytes: number): Source {
 }
 
 export function stdinSource(): Source {
-  // Node.js takes a folder there for a stream that has ended.
+  // Node.js treats a folder on stdin as an ended stream.
   if (fstatSync(process.stdin.fd).isDirectory()) {
     throw usage('stdin is a folder; send a file, or pack it: tar c FOLDER | netmem send …')
   }

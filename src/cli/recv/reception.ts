@@ -11,44 +11,44 @@ import { type Pattern, Verifier } from '../pattern.ts'
 import { roughRate, roughSize } from '../size.ts'
 import type { Sink } from './sink.ts'
 
-/** What is to be done with the bytes besides counting them. */
-export interface Wishes {
+/** Work on the bytes of each connection, besides counting them. */
+export interface ReceptionOptions {
   readonly sink: Sink | undefined
   readonly pattern: Pattern | undefined
   readonly sha256: boolean
-  /** How many there have to be. */
+  /** Number of bytes a connection has to bring. */
   readonly bytes: number | undefined
 }
 
-/** How a transfer went. */
-export interface TransferSummary {
+/** The result of one connection. */
+export interface ReceptionSummary {
   readonly peer: string
   readonly bytes: number
   /** From accepting the connection to its end. */
   readonly seconds: number
   readonly bytesPerSecond: number
   readonly ended: 'finished' | 'failed' | 'interrupted'
-  /** What is wrong with it, if anything is: code and message. */
+  /** Code and message of the failure; undefined after a good end. */
   readonly error: Described | undefined
   readonly verified: boolean | undefined
   readonly sha256: string | undefined
-  /** The pool's counters by then; connections share them. */
+  /** The pool's counters at that moment; connections share them. */
   readonly pool: PagePoolStats
 }
 
-export class Transfer {
+export class Reception {
   readonly #connection: Connection
-  readonly #wishes: Wishes
+  readonly #options: ReceptionOptions
   readonly #verifier: Verifier | undefined
   readonly #hash: Hash | undefined
   readonly #began = performance.now()
   #bytes = 0
 
-  constructor(connection: Connection, wishes: Wishes) {
+  constructor(connection: Connection, options: ReceptionOptions) {
     this.#connection = connection
-    this.#wishes = wishes
-    this.#verifier = wishes.pattern && new Verifier(wishes.pattern)
-    this.#hash = wishes.sha256 ? createHash('sha256') : undefined
+    this.#options = options
+    this.#verifier = options.pattern && new Verifier(options.pattern)
+    this.#hash = options.sha256 ? createHash('sha256') : undefined
   }
 
   /** Bytes received so far. */
@@ -57,13 +57,13 @@ export class Transfer {
   }
 
   /** Receives to the end. Never rejects; when it resolves, the connection is closed. */
-  async finish(signal: AbortSignal): Promise<TransferSummary> {
+  async finish(signal: AbortSignal): Promise<ReceptionSummary> {
     const connection = this.#connection
     let broken: unknown
     try {
       for await (const frag of connection) await this.#take(frag, signal)
       // The peer may take the end of this connection to mean that all is written.
-      if (this.#objection() === undefined) await this.#wishes.sink?.commit()
+      if (this.#objection() === undefined) await this.#options.sink?.commit()
     } catch (error) {
       broken = error
     }
@@ -93,28 +93,28 @@ export class Transfer {
       this.#bytes += bytes.byteLength
       this.#verifier?.check(bytes)
       this.#hash?.update(bytes)
-      if (this.#wishes.sink !== undefined)
+      if (this.#options.sink !== undefined)
         // A write into a pipe that nobody reads may never end.
-        await unlessAborted(this.#wishes.sink.write(bytes), signal)
+        await unlessAborted(this.#options.sink.write(bytes), signal)
     } finally {
       frag.release()
     }
   }
 
-  /** What is wrong with a stream that ended properly. */
+  /** Returns the failed check of a stream that ended properly. */
   #objection(): CliError | undefined {
     const wrong = this.#verifier?.firstWrong
     if (wrong !== undefined) {
       return new CliError('WRONG_DATA', `Byte ${wrong} is not that of the pattern.`)
     }
-    const expected = this.#wishes.bytes
+    const expected = this.#options.bytes
     if (expected === undefined || expected === this.#bytes) return undefined
     return new CliError('WRONG_LENGTH', `${this.#bytes} bytes came, not ${expected}.`)
   }
 }
 
-/** The lines for people. */
-export function describeTransfer(summary: TransferSummary): string[] {
+/** Returns the lines for people. */
+export function describeReception(summary: ReceptionSummary): string[] {
   const { alloc, recycle, out, copied } = summary.pool
   const recycled = recycle.cached + recycle.ring
   const lines = [
