@@ -107,7 +107,7 @@ export function getCommand(): Command {
       secondsOption('--max-time <seconds>', 'for each URL, all attempts together (default: none)'),
     )
     .option('--cacert <file>', 'trust the certificates of this PEM file, and no others')
-    .option('-k, --insecure', 'trust every certificate, and so whoever answers')
+    .option('-k, --insecure', 'trust every certificate, and so any server that answers')
     .option('--no-proxy', 'connect to the server itself, whatever the environment says')
     .option('--decompress', 'take and decode gzip, deflate and brotli')
     .addOption(

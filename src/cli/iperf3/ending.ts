@@ -1,5 +1,5 @@
 /**
- * Why a test stops before its end, and what the client is told. Thrown inside a session only.
+ * Reason to stop a test early, and the message to its client. Thrown inside a session only.
  */
 
 import type { Refusal } from './parameters.ts'
@@ -7,7 +7,7 @@ import { type ClientError, Errno, encodeError, encodeState, State } from './prot
 
 export class Ending extends Error {
   readonly kind: 'terminated' | 'refused' | 'failed'
-  /** The message for the client; none where it has gone or knows. */
+  /** The message for the client; undefined if it has gone or knows. */
   readonly farewell: Uint8Array | undefined
 
   constructor(kind: Ending['kind'], reason: string, farewell?: Uint8Array) {

@@ -1,8 +1,8 @@
 /**
- * Reading JSON that a stranger sent: nothing is assumed of a field before it was looked at.
+ * Reads JSON of an untrusted peer: every field is checked before use.
  */
 
-/** A JSON object whose fields nobody has looked at yet. */
+/** A JSON object whose fields that are not checked yet. */
 export type Fields = Readonly<Record<string, unknown>>
 
 /**
@@ -23,8 +23,8 @@ export function isFields(value: unknown): value is Fields {
 }
 
 /**
- * A whole number from 0 to below 2^63. Anything else counts as missing: clients write `null` for a
- * figure that is no number, and 2^64 − 1 for −1.
+ * Returns a whole number from 0 to below 2^63. Other values count as missing: clients write `null`
+ * for NaN, and 2^64 − 1 for −1.
  */
 export function integer(fields: Fields, name: string): number | undefined {
   const value = fields[name]

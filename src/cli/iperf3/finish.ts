@@ -1,6 +1,6 @@
 /**
- * How a running test comes to its end: by the client's word, for which it must not keep waiting,
- * and with the data which that word overtook.
+ * Ends a running test: limits the wait for the client's message, and waits for data that the
+ * message overtook.
  */
 
 import { setTimeout } from 'node:timers/promises'
@@ -12,8 +12,8 @@ import { ClientError } from './protocol.ts'
 import type { Timeouts } from './timing.ts'
 
 /**
- * Calls `stop` when nothing has come for too long or the test is long over. Returns how to end the
- * watch.
+ * Calls `stop` when no data has come for too long, or when the test is long over. Returns a function
+ * that ends the watch.
  */
 export function watch(
   meter: Meter,
@@ -40,10 +40,10 @@ const STEP_MILLISECONDS = 2
 const PATIENCE_MILLISECONDS = 250
 
 /**
- * Waits for what the client has sent and this side has not yet received. With `-n` and `-k` it is
- * known how much that is; with `-t` the end is the end, as in iperf3.
+ * Waits for data that the client has sent and this side has not received. Its amount is known with
+ * `-n` and `-k`. With `-t` there is no wait, as in iperf3.
  *
- * @returns when the last byte came, in the milliseconds of `performance.now()`
+ * @returns time of the last byte, in milliseconds of `performance.now()`
  */
 export async function drain(meter: Meter, parameters: Parameters, limit: number): Promise<number> {
   const expected = expectedBytes(parameters)

@@ -7,7 +7,7 @@ import { streamId } from './protocol.ts'
 import type { CpuUse, StreamResult } from './results.ts'
 import type { DataStream } from './stream.ts'
 
-/** What arrived in about one second. */
+/** Bytes of about one second. */
 export interface IntervalSample {
   /** Seconds since the start; counted anew when the omitted seconds are over. */
   readonly startSeconds: number
@@ -47,7 +47,7 @@ export class Meter {
   readonly #beganAt = performance.now()
   readonly #ticking: NodeJS.Timeout
   #omitting: NodeJS.Timeout | undefined
-  /** When counting began: the start, or the end of the omitted seconds. */
+  /** Time at which counting began: the start, or the end of the omitted seconds. */
   #countedFrom = this.#beganAt
   #intervalFrom = this.#beganAt
   #bytesBefore: readonly number[] = []
@@ -111,7 +111,7 @@ export class Meter {
     this.#bytesBefore = this.#streams.map((stream) => stream.bytes)
   }
 
-  /** The warm-up is over: what came until now does not count. */
+  /** Ends the warm-up: bytes so far do not count. */
   #startCounting(): void {
     const now = performance.now()
     this.#sample(now)

@@ -1,6 +1,5 @@
 /**
- * What a client asks for: the JSON it sends first, read into either parameters or a refusal.
- * Pure. A refusal carries the numbers that make the client print the fitting message.
+ * The client's parameters: its first JSON, parsed into parameters or a refusal. Pure. A refusal carries the numbers that make the client print the fitting message.
  */
 
 import { type Fields, integer, parseFields, string } from './fields.ts'
@@ -9,11 +8,11 @@ import { ClientError, Errno } from './protocol.ts'
 export interface Refusal {
   readonly error: ClientError
   readonly errno: Errno
-  /** For this side's report. */
+  /** Title in this side's report. */
   readonly reason: string
 }
 
-/** What the client says will end the test. It alone decides when that is so. */
+/** Limit that ends the test. The client alone applies it. */
 type EndCondition =
   | { readonly kind: 'time'; readonly seconds: number }
   | { readonly kind: 'bytes'; readonly bytes: number }
@@ -42,7 +41,7 @@ const MAX_OMIT_SECONDS = 600
 const MAX_BLOCK_BYTES = 1024 * 1024
 const DEFAULT_BLOCK_BYTES = 128 * 1024
 
-/** Options that need this side to do something it does not do, by their field. */
+/** Fields of options that this server does not support. */
 const UNSUPPORTED: Readonly<Record<string, Refusal>> = {
   udp: refusal(ClientError.protocol, 'UDP (-u) is not supported: this server measures TCP'),
   sctp: refusal(ClientError.noSctp, 'SCTP is not supported: this server measures TCP'),
@@ -59,7 +58,7 @@ const UNSUPPORTED: Readonly<Record<string, Refusal>> = {
 
 /**
  * Reads the client's parameters. Fields that concern only the sender (`-C`, `-w`, `-M`, `-b`, …)
- * are its own business.
+ * are ignored.
  */
 export function parseParameters(text: string): ParsedParameters {
   const fields = parseFields(text)
@@ -107,7 +106,7 @@ export function parseParameters(text: string): ParsedParameters {
   }
 }
 
-/** True if the client wants an option. CPU 0 of `server_affinity` is one, too. */
+/** True if the client sets an option. CPU 0 of `server_affinity` counts as set. */
 function isAsked(fields: Fields, name: string): boolean {
   const value = fields[name]
   if (typeof value === 'string') return value !== ''
@@ -121,7 +120,7 @@ function endCondition(bytes: number, blocks: number, seconds: number): EndCondit
   return seconds > 0 ? { kind: 'time', seconds } : { kind: 'open' }
 }
 
-/** A stranger's text that will be printed: no control characters, no more than a line. */
+/** Returns an untrusted text for printing: one line without control characters. */
 function shown(fields: Fields, name: string): string | undefined {
   return string(fields, name)
     ?.replaceAll(/[\p{Cc}\p{Cf}]/gu, '')

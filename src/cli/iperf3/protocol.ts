@@ -1,16 +1,16 @@
 /**
  * The control protocol of iperf3 as a server sees it: states, error numbers, framing.
- * Pure functions over bytes; what the JSON says is in `parameters.ts` and `results.ts`.
+ * Pure functions over bytes. `parameters.ts` and `results.ts` read the JSON.
  *
  * iperf3 has no specification. The numbers are those of `iperf_api.h` (github.com/esnet/iperf,
- * 3.12); all integers on the wire are in network order.
+ * 3.12); all integers are sent in network order.
  */
 
 /** Up to 36 printable characters, filled up with NULs, sent first on every connection of a test. */
 export const COOKIE_BYTES = 37
-/** iperf3 itself takes 8 KiB; a `--title` or `--extra-data` may be longer. */
+/** Bound of the parameters. iperf3 takes 8 KiB, but `--title` and `--extra-data` may be longer. */
 export const PARAMETERS_LIMIT_BYTES: number = 64 * 1024
-/** 128 streams make some 20 KiB. */
+/** Bound of the results: 128 streams need about 20 KiB. */
 export const RESULTS_LIMIT_BYTES: number = 256 * 1024
 
 /** One signed byte each. */
@@ -58,16 +58,16 @@ export const Errno = { none: 0, invalid: 22, notSupported: 38, timedOut: 110 } a
 export type Errno = (typeof Errno)[keyof typeof Errno]
 
 /**
- * The id both sides give the stream that was opened as the `index`-th: 1, 3, 4, 5, … (there is no
- * 2).
+ * Returns the id that both sides give to the stream opened as the `index`-th: 1, 3, 4, 5, … (there
+ * is no 2).
  */
 export function streamId(index: number): number {
   return index === 0 ? 1 : index + 2
 }
 
 /**
- * The cookie's text, or `undefined` for bytes no client sends. It ends at the first NUL: a shorter
- * one is filled up with them.
+ * Returns the cookie's text; `undefined` for bytes no client sends. The text ends at the first NUL,
+ * which pads a shorter one.
  */
 export function parseCookie(bytes: Uint8Array): string | undefined {
   if (bytes.length !== COOKIE_BYTES) return undefined
@@ -83,7 +83,7 @@ export function encodeState(state: State): Uint8Array {
   return Uint8Array.of(state & 0xff)
 }
 
-/** `serverError`, then the two numbers a client makes its message of. */
+/** Encodes `serverError` and the two numbers that select the client's message. */
 export function encodeError(error: ClientError, errno: Errno): Uint8Array {
   const bytes = new Uint8Array(9)
   const view = new DataView(bytes.buffer)
@@ -93,7 +93,7 @@ export function encodeError(error: ClientError, errno: Errno): Uint8Array {
   return bytes
 }
 
-/** The text in UTF-8 after its length in four bytes. */
+/** Encodes a text in UTF-8 after its length in four bytes. */
 export function encodeJson(text: string): Uint8Array {
   const body = new TextEncoder().encode(text)
   const bytes = new Uint8Array(4 + body.length)

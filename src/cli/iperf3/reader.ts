@@ -18,8 +18,8 @@ export class MessageReader {
   }
 
   /**
-   * Exactly `length` bytes, or `undefined` if the peer's FIN comes first. Rejects when the
-   * connection breaks.
+   * Reads exactly `length` bytes; resolves with `undefined` if the peer's FIN comes first. Rejects
+   * when the connection breaks.
    */
   read(length: number): Promise<Uint8Array | undefined> {
     const reading = this.#read(length)
@@ -27,7 +27,7 @@ export class MessageReader {
     return reading
   }
 
-  /** Throws away all that still comes, until the peer's FIN or the end of the connection. */
+  /** Discards data until the peer's FIN or the end of the connection. */
   async drain(): Promise<void> {
     await this.#pending
     this.takeRest()
@@ -38,11 +38,11 @@ export class MessageReader {
         frag.release()
       }
     } catch {
-      // A broken connection has nothing more to say.
+      // A broken connection brings no more data.
     }
   }
 
-  /** Gives back what was received beyond the last message; returns how many bytes that were. */
+  /** Releases data received beyond the last message; returns its bytes. */
   takeRest(): number {
     if (this.#frag === undefined) return 0
     const rest = this.#frag.length - this.#offset

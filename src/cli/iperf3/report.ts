@@ -7,7 +7,7 @@ import type { StreamResult } from './results.ts'
 
 export const REPORT_HEADING = '[ ID] Interval           Transfer     Bitrate'
 
-/** One line a stream, and their sum if there are several. */
+/** Returns one line for each stream, and a sum of several. */
 export function describeInterval(sample: IntervalSample): string[] {
   return lines(
     sample.streams,
@@ -30,7 +30,7 @@ export function describeMeasurement(measurement: Measurement): string[] {
 /** A report longer than this is not what a client wants to see at the end of a test. */
 const MOST_LINES = 1_000
 
-/** What a client gets with `--get-server-output`. */
+/** Returns the report for a client's `--get-server-output`. */
 export class Report {
   readonly #lines: string[] = [REPORT_HEADING]
 
@@ -66,7 +66,7 @@ function lines(
   return streams.length > 1 ? [...each, line('SUM', bytes)] : each
 }
 
-/** Three digits and the prefix that leaves them: "1.14 GBytes", "23.5 Gbits/sec". */
+/** Formats with three digits and a prefix: "1.14 GBytes", "23.5 Gbits/sec". */
 function scaled(value: number, base: 1000 | 1024, unit: string): string {
   const prefixes = ['', 'K', 'M', 'G', 'T']
   let scale = 0

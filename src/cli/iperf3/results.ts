@@ -4,7 +4,7 @@
 
 import { type Fields, integer, isFields, parseFields } from './fields.ts'
 
-/** How busy this process was, in percent of one CPU. */
+/** CPU use of this process, in percent of one CPU. */
 export interface CpuUse {
   readonly total: number
   readonly user: number
@@ -24,7 +24,7 @@ export interface Results {
 }
 
 /**
- * This side's results. A receiver knows no retransmits (-1), and TCP no jitter, errors or packets.
+ * Returns this side's results. A receiver knows no retransmits (-1), and TCP no jitter, errors or packets.
  */
 export function resultsJson(results: Results): string {
   return JSON.stringify({
@@ -54,8 +54,8 @@ export interface SenderResults {
 }
 
 /**
- * Reads the client's results; `undefined` if they are no JSON object. They decide nothing about the
- * test, which this side has measured: figures that are none are left out.
+ * Reads the client's results; `undefined` if they are no JSON object. They do not affect the test,
+ * which this side has measured: invalid figures are left out.
  */
 export function parseResults(text: string): SenderResults | undefined {
   const fields = parseFields(text)
@@ -70,7 +70,7 @@ export function parseResults(text: string): SenderResults | undefined {
   }
 }
 
-/** The sum of a figure that all streams have; `undefined` if one has not. */
+/** Returns the sum of a figure over all streams; `undefined` if a stream lacks it. */
 function sum(streams: readonly Fields[], name: string): number | undefined {
   const figures = streams.map((stream) => integer(stream, name) ?? Number.NaN)
   const total = figures.reduce((all, figure) => all + figure, 0)

@@ -1,6 +1,6 @@
 /**
- * An iperf3 server for TCP over connections of `netmem/net`: one test after another, whoever else
- * comes is told that the server is busy. It listens and prints nothing itself.
+ * An iperf3 server for TCP over any stream of connections. It runs one test at a time and tells other
+ * clients that the server is busy. It neither listens nor prints.
  */
 
 import { ControlChannel } from './control.ts'
@@ -12,18 +12,17 @@ import { DEFAULT_TIMEOUTS, type Timeouts, within } from './timing.ts'
 import type { Connection } from './transport.ts'
 
 export interface Iperf3Options extends SessionEvents {
-  /** Ends the server: the client of a running test is told, its summary still comes. */
+  /** Ends the server. The client of a running test is told, and its summary is still yielded. */
   readonly signal?: AbortSignal | undefined
   readonly timeouts?: Partial<Timeouts> | undefined
 }
 
 /**
  * Serves iperf3 clients, and yields a summary of each test when it is over. Ends when `connections`
- * ends or the signal aborts, and when its consumer breaks off; all connections are closed then. The
- * listener stays the caller's to close.
+ * ends or the signal aborts, and when its consumer stops. All connections are closed then. The caller
+ * closes the listener.
  *
- * Only a failure of `connections` itself is thrown: what a client does wrong is in its test's
- * summary.
+ * Throws only a failure of `connections` itself. A test's summary has the client's mistakes.
  */
 export async function* serveIperf3(
   connections: AsyncIterable<Connection>,
@@ -44,8 +43,7 @@ export async function* serveIperf3(
 }
 
 /**
- * Connections that have not said who they are, or are being closed; more than these are turned away
- * unheard.
+ * Bound of connections without a cookie yet or being closed. Further ones are closed unread.
  */
 const MAX_STRANGERS = 256
 
@@ -53,11 +51,11 @@ class Server {
   readonly #options: Iperf3Options
   readonly #timeouts: Timeouts
   readonly #ready: Iperf3Summary[] = []
-  /** Everything that still owns a connection. */
+  /** Tasks that still own a connection. */
   readonly #tasks = new Set<Promise<void>>()
   readonly #unnamed = new Set<Connection>()
   #session: TestSession | undefined
-  /** A stream that comes after its test must not be taken for a new client. */
+  /** Cookies of past tests: a late stream is not a new client. */
   #lastCookie: string | undefined
   #accepted = 0
   #stopped = false
@@ -69,7 +67,7 @@ class Server {
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
   }
 
-  /** Takes connections until there are no more. Not a task: a listener nobody closes never ends. */
+  /** Accepts connections until the listener ends. Not a task: an open listener never ends. */
   accept(connections: AsyncIterable<Connection>): void {
     const accepting = async () => {
       for await (const connection of connections) {
@@ -110,7 +108,7 @@ class Server {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks)
   }
 
-  /** No new tests; a running one goes on. */
+  /** Refuses new tests. A running one continues. */
   #end(): void {
     this.#stopped = true
     this.#wake()
@@ -122,8 +120,8 @@ class Server {
   }
 
   /**
-   * Reads the cookie, and does what it says: a new test, a stream of the running one, or neither.
-   * Never rejects.
+   * Reads the cookie, then starts a new test, adds a stream to the running one, or refuses. Never
+   * rejects.
    */
   async #greet(connection: Connection, order: number): Promise<void> {
     const reader = new MessageReader(connection)
@@ -174,7 +172,7 @@ class Server {
         () => new Error('the client does not read'),
       )
     } catch {
-      // It has gone.
+      // The client has gone.
     }
     await control.close(this.#timeouts.linger)
   }

@@ -1,5 +1,5 @@
 /**
- * One test, from the client's cookie to the results: iperf3's sequence of states, with an end to
+ * One test, from the client's cookie to the results: iperf3's sequence of states, with a limit on
  * every wait.
  *
  *   paramExchange → createStreams → testStart → testRunning → (client) testEnd
@@ -30,9 +30,9 @@ import { deferred, type Timeouts, within } from './timing.ts'
 import type { Address, Connection } from './transport.ts'
 
 export interface SessionEvents {
-  /** All streams are there, and the client is told to send. */
+  /** Called when all streams are open and the client is told to send. */
   readonly onStart?: ((client: Address, parameters: Parameters) => void) | undefined
-  /** About once a second while a test runs. */
+  /** Called about once a second while a test runs. */
   readonly onInterval?: ((sample: IntervalSample) => void) | undefined
 }
 
@@ -42,12 +42,12 @@ export class TestSession {
   readonly #timeouts: Timeouts
   readonly #events: SessionEvents
   readonly #streams: DataStream[] = []
-  /** Rejects when the test must not go on. */
+  /** Rejects when the test must end. */
   readonly #stopped = deferred<never>()
   readonly #allJoined = deferred<void>()
   /** Streams still to come; 0 unless they are being created. */
   #missing = 0
-  /** What the client says after the streams were created, or its leaving. */
+  /** The client's message after the streams were created, or the end of its connection. */
   #lastWord: Promise<void> | undefined
   #parameters: Parameters | undefined
   #meter: Meter | undefined
@@ -62,8 +62,8 @@ export class TestSession {
   }
 
   /**
-   * Takes a data connection that showed this test's cookie. False: none is expected, and it stays
-   * the caller's.
+   * Takes a data connection with this test's cookie. Returns false if none is expected. The caller
+   * then keeps it.
    */
   join(connection: Connection, order: number, reader: MessageReader): boolean {
     if (this.#missing === 0) return false
@@ -115,7 +115,7 @@ export class TestSession {
 
     this.#missing = parameters.streams
     await this.#step(this.#control.send(encodeState(State.createStreams)))
-    // The client says nothing more until it ends the test; if it goes away, this settles first.
+    // The client's next message ends the test. If the client leaves, this settles first.
     const toldToEnd = this.#untilTestEnd()
     toldToEnd.catch(() => undefined)
     this.#lastWord = toldToEnd
@@ -163,7 +163,7 @@ export class TestSession {
     return sender
   }
 
-  /** Resolves when the client has sent all it wants to send. */
+  /** Resolves when the client has sent its data. */
   async #untilTestEnd(): Promise<void> {
     const state = await this.#control.readState()
     if (state === State.testEnd) return
@@ -172,7 +172,7 @@ export class TestSession {
     throw failure(`the client sent state ${state} during the test`, ClientError.unknownMessage)
   }
 
-  /** One answer of the client, within its time and unless the test is stopped. */
+  /** Reads one message of the client, within its time limit and unless the test is stopped. */
   #step<T>(
     answer: Promise<T>,
     late: () => Error = () => failure('the client does not answer', ClientError.idle),
@@ -180,7 +180,7 @@ export class TestSession {
     return within(this.#timeouts.step, Promise.race([answer, this.#stopped.promise]), late)
   }
 
-  /** A JSON text of the client. */
+  /** Reads a JSON text of the client. */
   async #text(limitBytes: number, error: ClientError): Promise<string> {
     const text = await this.#step(this.#control.readJson(limitBytes))
     if (text === undefined)
@@ -195,12 +195,12 @@ export class TestSession {
   async #tell({ farewell }: Ending): Promise<void> {
     if (farewell === undefined) return
     try {
-      // Until the client has gone its streams are received: one that is closed on it while it writes
-      // makes it report that, and not what it is told.
+      // Streams are received until the client leaves. If one were closed while the client writes, it
+      // would report that instead of the error it is told.
       const told = this.#control.send(farewell).then(() => this.#lastWord)
       await within(this.#timeouts.linger, told, () => new Error('the client does not read'))
     } catch {
-      // It has gone, or does not listen.
+      // The client has gone, or does not read.
     }
   }
 

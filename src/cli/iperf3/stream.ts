@@ -1,5 +1,5 @@
 /**
- * One data connection of a test: received, counted, given back.
+ * One data connection of a test: received, counted, released.
  */
 
 import type { Connection } from './transport.ts'
@@ -7,9 +7,9 @@ import type { Connection } from './transport.ts'
 export class DataStream {
   /** Bytes since the start, or since the omitted seconds were over. */
   bytes: number
-  /** Why the connection broke before it was stopped. */
+  /** Error of a connection that broke before it was stopped. */
   failure: string | undefined
-  /** The position in which it was accepted, from which its id follows. */
+  /** Position in the order of accepting, which gives its id. */
   readonly order: number
   #stopping = false
   readonly #connection: Connection

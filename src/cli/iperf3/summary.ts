@@ -7,7 +7,7 @@ import type { Parameters } from './parameters.ts'
 import type { SenderResults } from './results.ts'
 import type { Address } from './transport.ts'
 
-/** How a test went. What was measured until the end is there however it ended. */
+/** The result of a test, with everything measured until its end. */
 export type Iperf3Summary = Measured &
   (
     | { readonly kind: 'completed'; readonly sender: SenderResults }
@@ -20,6 +20,6 @@ export type Iperf3Summary = Measured &
 
 export interface Measured extends Measurement {
   readonly client: Address
-  /** `undefined` if the client never said what it wants. */
+  /** `undefined` if the client never sent its parameters. */
   readonly parameters: Parameters | undefined
 }

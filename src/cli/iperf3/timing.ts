@@ -2,7 +2,7 @@
  * Waiting with an end to it: no step of a test may depend on the other side's goodwill.
  */
 
-/** How long the other side may take, in milliseconds. */
+/** Time limits for the client, in milliseconds. */
 export interface Timeouts {
   /** From connecting to the last byte of the cookie. */
   readonly cookie: number
@@ -45,7 +45,7 @@ export interface Deferred<T> {
   readonly reject: (reason: Error) => void
 }
 
-/** A promise and its two ends; nobody has to be waiting when it rejects. */
+/** A promise and its two ends; it may reject without a listener. */
 export function deferred<T>(): Deferred<T> {
   let resolve: (value: T) => void = unset
   let reject: (reason: Error) => void = unset

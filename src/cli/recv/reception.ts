@@ -94,7 +94,7 @@ export class Reception {
       this.#verifier?.check(bytes)
       this.#hash?.update(bytes)
       if (this.#options.sink !== undefined)
-        // A write into a pipe that nobody reads may never end.
+        // A write into a pipe without a reader may never end.
         await unlessAborted(this.#options.sink.write(bytes), signal)
     } finally {
       frag.release()
