@@ -36,8 +36,8 @@ describe('netmem recv', () => {
   for (const memory of ['host', 'shared']) {
     it(`writes, verifies and hashes what comes, in ${memory} memory`, async () => {
       const out = file(`written-${memory}`)
-      const wishes = ['--out', out, '--pattern', '7', '--bytes', `${data.length}`, '--sha256']
-      const recv = netmem('recv', '--port', '0', '--once', '--memory', memory, '--json', ...wishes)
+      const checks = ['--out', out, '--pattern', '7', '--bytes', `${data.length}`, '--sha256']
+      const recv = netmem('recv', '--port', '0', '--once', '--memory', memory, '--json', ...checks)
       connectTo(await recv.port()).end(data)
       const ended = await recv.ended
       const report = jsonOf(ended)
@@ -152,8 +152,8 @@ describe('netmem recv', () => {
   ]
   for (const { name, end, code, skip = false } of failures) {
     it(`fails after ${name}`, { skip }, async () => {
-      const wishes = ['--pattern', '7', '--bytes', `${data.length}`]
-      const recv = netmem('recv', '--port', '0', '--once', '--json', ...wishes)
+      const checks = ['--pattern', '7', '--bytes', `${data.length}`]
+      const recv = netmem('recv', '--port', '0', '--once', '--json', ...checks)
       const socket = connectTo(await recv.port())
       await once(socket, 'connect')
       end(socket)
@@ -170,8 +170,8 @@ describe('netmem recv', () => {
       const out = file(`${folder}/f`)
       mkdirSync(file(folder))
       writeFileSync(out, 'old', { mode: 0o600 })
-      const wishes = ['--out', out, '--pattern', '7', '--bytes', `${data.length}`]
-      const recv = netmem('recv', '--port', '0', '--once', ...wishes)
+      const checks = ['--out', out, '--pattern', '7', '--bytes', `${data.length}`]
+      const recv = netmem('recv', '--port', '0', '--once', ...checks)
       const socket = connectTo(await recv.port())
       await once(socket, 'connect')
       end(socket)
@@ -181,12 +181,20 @@ describe('netmem recv', () => {
     })
   }
 
+  it('refuses a folder as its file', async () => {
+    const { code, err } = await netmem('recv', '--port', '0', '--once', '--out', file('')).ended
+    assert.equal(code, 2)
+    assert.match(err, /^netmem: USAGE: --out \S+ is a folder; name a file in it\.$/m)
+  })
+
   it('makes the folders of its file, and leaves nothing there when nobody came', async () => {
     const args = ['recv', '--port', '0', '--once', '--out', file('deep/er/f')]
     const interrupted = netmem(...args)
     await interrupted.port()
     interrupted.child.kill('SIGINT')
-    assert.equal((await interrupted.ended).code, 130)
+    const stopped = await interrupted.ended
+    assert.equal(stopped.code, 130)
+    assert.match(stopped.err, /^netmem: stopped before any connection came$/m)
     assert.deepEqual(readdirSync(file('deep/er')), [])
     const recv = netmem(...args)
     connectTo(await recv.port()).end(data)
@@ -200,7 +208,7 @@ describe('netmem recv', () => {
     const out = file('given/file')
     const { code, err } = await run(['recv', '--port', '0', '--once', '--out', out])
     assert.equal(code, 1)
-    assert.match(err, /^netmem: ENOTDIR: not a directory/m)
+    assert.match(err, /^netmem: ENOTDIR: \S+: not a directory$/m)
   })
 
   it('fails when whoever reads its stdout has gone', async () => {
