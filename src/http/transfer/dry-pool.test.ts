@@ -4,6 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import type { DryReport } from '../../pool/dry-report.ts'
 import type { HostFrag } from '../../pool/frag.ts'
+import { settled, VirtualClock } from '../../testing/waiting.test.helper.ts'
 import { getInto } from '../get-into.ts'
 import { content, failure, ranged, serve, withPool } from '../http.test.helper.ts'
 
@@ -23,21 +24,32 @@ for (const decompress of [false, true]) {
     })
   })
 
-  test(`getInto waits as long as memory comes back, by ${by}`, async () => {
+  test(`getInto waits as long as memory comes back, by ${by}`, async (t) => {
     await using server = await serve((request, response) => ranged(request, response))
     await withPool(async (pool) => {
+      const clock = new VirtualClock(t)
       const held: HostFrag[] = []
       let bytes = 0
-      // A page comes back in far less than the limit; all of them take longer.
-      const releasing = setInterval(() => {
-        while (pool.available === 0 && held.length > 0) held.shift()?.release()
-      }, 5)
       const onFrag = (frag: HostFrag): void => {
         bytes += frag.length
         held.push(frag)
       }
       const options = { decompress, keepAlive: false, stallTimeoutMs: 100, retries: 0 }
-      await getInto(server.url, { pool, onFrag }, options).finally(() => clearInterval(releasing))
+      let ended = false
+      const got = getInto(server.url, { pool, onFrag }, options).finally(() => {
+        ended = true
+      })
+      // A page comes back in less than the limit. All of them take longer.
+      let waits = 0
+      while (!ended) {
+        await settled(() => held.length)
+        if (ended || pool.available > 0) continue
+        clock.advance(60)
+        waits++
+        while (pool.available === 0) held.shift()?.release()
+      }
+      await got
+      assert.ok(waits > 2)
       assert.equal(bytes, content.length)
       for (const frag of held) frag.release()
     })
