@@ -24,7 +24,7 @@ import type { ConnectionOptions } from './connection-options.ts'
 import { onPeersEnd, type PostedReads, reset } from './driver/posted-reads.ts'
 import { watchForReset } from './driver/reset-watch.ts'
 import type { SocketDriver } from './driver/socket-driver.ts'
-import { unlessMoved } from './receivers/destination.ts'
+import { unlessMoved } from './receivers/destination-memory.ts'
 import { pipeTo } from './receivers/pipe.ts'
 import { byteLengthOf, isSendable, writeTo } from './vectored-write.ts'
 
@@ -76,7 +76,7 @@ export class SocketConnection implements Connection {
     const { localAddress, localPort, remoteAddress, remotePort } = socket
     this.localAddress = { host: localAddress ?? known.localPath ?? '', port: localPort ?? 0 }
     this.remoteAddress = { host: remoteAddress ?? known.remotePath ?? '', port: remotePort ?? 0 }
-    driver.label = labelOf(this.remoteAddress, known.tls !== undefined)
+    driver.frags.label = labelOf(this.remoteAddress, known.tls !== undefined)
     socket.on('error', (error) => {
       this.#failure ??= driver.explain(error) ?? connectionError(error)
       this.#state = { kind: 'failed', error: this.#failure }
@@ -121,7 +121,7 @@ export class SocketConnection implements Connection {
    */
   receive(options?: ReceiveOptions): Promise<HostFrag | undefined> {
     // Nothing to check is the hot path.
-    return options === undefined ? this.#driver.receive() : this.#receive(options)
+    return options === undefined ? this.#driver.frags.receive() : this.#receive(options)
   }
 
   /** Payload bytes that have arrived so far, those that nobody has taken yet included; without TLS's own. */
@@ -136,13 +136,13 @@ export class SocketConnection implements Connection {
 
   /** Iterates over {@link receive}. */
   [Symbol.asyncIterator](): AsyncIterator<HostFrag, undefined, void> {
-    const driver = this.#driver
+    const { frags } = this.#driver
     return {
       next() {
-        return driver.next(this)
+        return frags.next(this)
       },
       return() {
-        driver.stopStreaming(this)
+        frags.stopWaiting(this)
         return Promise.resolve({ done: true, value: undefined })
       },
     }
@@ -238,7 +238,7 @@ export class SocketConnection implements Connection {
         error === undefined ? { kind: 'closed' } : { kind: 'failed', error: this.#failure ?? error }
       if (error === undefined || !reset(this.#socket)) this.#socket.destroy(error)
     }
-    this.#driver.discard()
+    this.#driver.frags.discard()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -270,14 +270,14 @@ export class SocketConnection implements Connection {
   /** Keeps the process alive while open, also while it waits for memory of the pool: the default. */
   ref(): this {
     this.#socket.ref()
-    this.#driver.referenced = true
+    this.#driver.frags.fill.referenced = true
     return this
   }
 
   /** Lets the process end although it is open. */
   unref(): this {
     this.#socket.unref()
-    this.#driver.referenced = false
+    this.#driver.frags.fill.referenced = false
     return this
   }
 
@@ -290,7 +290,7 @@ export class SocketConnection implements Connection {
     const { signal } = ownOptions('receive()', options, { signal: true })
     checkSignal(signal)
     if (signal?.aborted) throw aborted(signal.reason)
-    return this.#driver.receive(signal)
+    return this.#driver.frags.receive(signal)
   }
 
   #sent(send: (done: (error?: Error | null) => void) => void): Promise<void> {

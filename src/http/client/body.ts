@@ -1,7 +1,7 @@
 /** A response's body on its way: as bytes into memory, or frag by frag. */
 
 import { ConnectionError, isNetmemError } from '../../errors.ts'
-import { goneMeanwhile } from '../../net/receivers/destination.ts'
+import { destinationGone } from '../../net/receivers/destination-memory.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { ChunkedFraming } from './chunked.ts'
 import type { Framing } from './framing.ts'
@@ -82,7 +82,7 @@ class KnownBody implements Body {
     const received = this.length - this.#left + filled
     const code = isNetmemError(error) ? error.code : undefined
     if (code === 'NETMEM_ENDED_EARLY') return endedEarly(received, this.length)
-    return code === 'NETMEM_DESTINATION_DETACHED' ? goneMeanwhile(received, this.length) : error
+    return code === 'NETMEM_DESTINATION_DETACHED' ? destinationGone(received, this.length) : error
   }
 
   async next(): Promise<HostFrag | undefined> {

@@ -1,7 +1,7 @@
 /** A body into memory of the caller's. */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
-import { destinationView, goneMeanwhile } from '../../net/receivers/destination.ts'
+import { destinationGone, destinationView } from '../../net/receivers/destination-memory.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { AbortScope } from '../client/abort-scope.ts'
@@ -179,7 +179,7 @@ export class MemoryTarget implements Target, RangeTarget {
     if (view === undefined) {
       throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', 'There is no destination.')
     }
-    if (view.byteLength !== this.#size) throw goneMeanwhile(this.#position, this.#size)
+    if (view.byteLength !== this.#size) throw destinationGone(this.#position, this.#size)
     return view
   }
 }

@@ -7,28 +7,22 @@ import { FragAccount } from '../../pool/frag-account.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { some } from '../../testing/pools.test.helper.ts'
 import { endAll, until } from '../harness.test.helper.ts'
-import { type Filling, PageSupply, type Taker } from './page-supply.ts'
+import { type Filling, type PageConsumer, PageSupply } from './page-supply.ts'
 
 const pageSize = 65_536
 const room = 16_384
 
 /** A taker that notes when it is called. */
-class Noting implements Taker {
+class Noting implements PageConsumer {
   readonly referenced = false
   readonly account = new FragAccount()
   copyRoom = 0
   woken = 0
-  looks = 0
-  readsOn = 0
   memoryBack(): void {
     this.woken++
   }
   copyRoomBack(): void {
     this.copyRoom++
-  }
-  stillReading(): boolean {
-    this.looks++
-    return this.readsOn-- > 0
   }
 }
 
@@ -195,23 +189,5 @@ test('the rest of a page is gone with the last frag, also when the page is out a
   const fresh = some(supply.takeFree(100))
   assert.equal(fresh.offset, 0)
   pool.putFrag(fresh.page, fresh.keeper)
-  await endAll(pool)
-})
-
-test('who is watched is asked until it says no', async () => {
-  const { pool, supply } = setUp(1)
-  const [busy, idle, gone] = [new Noting(), new Noting(), new Noting()]
-  busy.readsOn = 5
-  gone.readsOn = 1e9
-  for (const taker of [busy, idle, gone]) supply.watch(taker)
-  supply.watch(idle)
-  await until(() => idle.looks === 1, 'the idle one is asked once')
-  supply.leaveQueue(gone)
-  const { looks } = gone
-  await until(() => busy.looks === 6, 'the busy one is asked until it is not')
-  assert.equal(gone.looks, looks)
-  assert.equal(idle.looks, 1)
-  supply.watch(idle)
-  await until(() => idle.looks === 2, 'it is asked again')
   await endAll(pool)
 })

@@ -19,7 +19,7 @@ export interface Filling {
 }
 
 /** A connection as its page supply knows it. */
-export interface Taker {
+export interface PageConsumer {
   /** False if the process may end while it waits for memory. */
   readonly referenced: boolean
   /** Bytes that its frags hold. */
@@ -28,12 +28,7 @@ export interface Taker {
   memoryBack(): void
   /** Copies may be made again: read on. */
   copyRoomBack(): void
-  /** Called every few milliseconds while watched; false ends the watch. */
-  stillReading(): boolean
 }
-
-/** A round of the event loop would do, but asking for one keeps the loop from sleeping between reads. */
-const LOOK_MS = 5
 
 /** Bytes that a connection may hold and still read, while it or another one waits for a page. */
 const HELD_WHILE_DRY = 64 * 1024
@@ -47,16 +42,14 @@ export class PageSupply {
    * its own, so that an idle pool has nothing out. `uses` tells whether it is still that use.
    */
   #rest: (Filling & { readonly uses: number }) | undefined
-  #waiting: Taker[] = []
+  #waiting: PageConsumer[] = []
   /** Woken, and not yet back for their page. */
-  readonly #turns = new Set<Taker>()
+  readonly #turns = new Set<PageConsumer>()
   #pumping = false
   #returns = 0
   readonly #dryWatch: DryWatch
   /** Those that may not read because there are too many copies. */
-  readonly #copyWaiters = new Set<Taker>()
-  readonly #watched = new Set<Taker>()
-  #looking = false
+  readonly #copyWaiters = new Set<PageConsumer>()
 
   static readonly #supplies = new WeakMap<PagePool<Page>, PageSupply>()
 
@@ -95,7 +88,7 @@ export class PageSupply {
    * copy, within the connection's budget while connections wait for pages, or a page.
    * `dry` says that it waits for one itself.
    */
-  mayRead(taker: Taker, dry: boolean): boolean {
+  mayRead(taker: PageConsumer, dry: boolean): boolean {
     const { held } = taker.account
     if (held === 0) return true
     const { mayCopy } = this
@@ -110,14 +103,14 @@ export class PageSupply {
   }
 
   /** Adds a taker that may not read to the queue for memory. */
-  wait(taker: Taker): void {
+  wait(taker: PageConsumer): void {
     this.#waiting.push(taker)
     this.#queueChanged()
     if (!this.#pumping) this.#listen()
   }
 
   /** As {@link takeFree}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
-  take(taker: Taker, room: number): Filling | undefined {
+  take(taker: PageConsumer, room: number): Filling | undefined {
     const itsTurn = this.#turns.delete(taker)
     const filling = itsTurn ? (this.#takeRest(room) ?? this.#fresh()) : this.takeFree(room)
     if (filling !== undefined) return filling
@@ -129,7 +122,7 @@ export class PageSupply {
     return undefined
   }
 
-  /** {@link Taker.referenced} of a connection has changed. */
+  /** {@link PageConsumer.referenced} of a connection has changed. */
   referenceChanged(): void {
     this.#queueChanged()
   }
@@ -145,10 +138,9 @@ export class PageSupply {
   }
 
   /** Does not want memory any more. */
-  leaveQueue(taker: Taker): void {
+  leaveQueue(taker: PageConsumer): void {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)
     this.#turns.delete(taker)
-    this.#watched.delete(taker)
     this.#copyWaiters.delete(taker)
     this.#queueChanged()
   }
@@ -156,22 +148,6 @@ export class PageSupply {
   /** Goes up when memory comes back that connections wait for. */
   get returns(): number {
     return this.#returns
-  }
-
-  /** Asks `taker.stillReading()` every few milliseconds until it says no. */
-  watch(taker: Taker): void {
-    this.#watched.add(taker)
-    if (this.#looking) return
-    this.#looking = true
-    setTimeout(() => this.#lookRound(), LOOK_MS).unref()
-  }
-
-  #lookRound(): void {
-    for (const taker of this.#watched) {
-      if (!taker.stillReading()) this.#watched.delete(taker)
-    }
-    this.#looking = this.#watched.size > 0
-    if (this.#looking) setTimeout(() => this.#lookRound(), LOOK_MS).unref()
   }
 
   #takeRest(room: number): Filling | undefined {
@@ -217,11 +193,11 @@ export class PageSupply {
   }
 
   /** The next takers: those that hold no more than their share first, the longest waiting before the others. */
-  #dequeue(count: number): readonly Taker[] {
+  #dequeue(count: number): readonly PageConsumer[] {
     const waiting = this.#waiting
     const { capacity, pageSize } = this.#pool
     const share = Math.max(HELD_WHILE_DRY, (capacity * pageSize) / waiting.length)
-    const next = new Set<Taker>()
+    const next = new Set<PageConsumer>()
     for (const mostHeld of [share, Infinity]) {
       for (const taker of waiting) {
         if (next.size >= count) break

@@ -235,7 +235,7 @@ test('posting another buffer, which costs Node.js memory, is not done for ever',
   assert.equal(smallBuffer.byteLength, small)
   let posted = smallBuffer
   for (let at = 0; at < 2000 * small; at += small) {
-    const received = driver.receive()
+    const received = driver.frags.receive()
     posted.set(pattern(at, small))
     assert.ok(driver.arrived(small))
     posted = driver.post()
@@ -302,3 +302,29 @@ for (const way of ways()) {
     }),
   )
 }
+
+test('a page taken back from TLS leaves the small buffer to a destination that came meanwhile', async () => {
+  const pool = createPool(hostProvider({ pages: 4, pageSize: page }))
+  const driver = new SocketDriver(pool, small, small, undefined)
+  let posted: Uint8Array = new Uint8Array(0)
+  const repost = (buffer: Uint8Array): boolean => {
+    posted = buffer
+    return true
+  }
+  const socket = new net.Socket()
+  driver.start({ socket, movable: 'never', resume: () => {}, fd: () => -1, repost })
+  const received = driver.frags.receive()
+  driver.post().set(pattern(0, small))
+  assert.ok(driver.arrived(small))
+  assert.ok(driver.post().byteLength > small, 'a page is posted')
+  some(await received).release()
+  const view = new Uint8Array(1000)
+  const filled = driver.fill(view)
+  while (driver.stillReading());
+  posted.set(pattern(small, 1000))
+  driver.arrived(1000)
+  assert.equal(await filled, 1000)
+  same(view, small)
+  driver.end(undefined)
+  await endAll(pool)
+})

@@ -8,9 +8,9 @@ import type { Page } from '../../netmem.ts'
 import { copiedFrag, type HostFrag, PageFrag, RX_COPYBREAK } from '../../pool/frag.ts'
 import { FragAccount } from '../../pool/frag-account.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import { PageSupply, type Taker } from '../driver/page-supply.ts'
+import { type PageConsumer, PageSupply } from '../driver/page-supply.ts'
 
-export class ChunkFrags implements Taker {
+export class ChunkFrags implements PageConsumer {
   readonly referenced = true
   readonly account: FragAccount = new FragAccount()
   readonly #pool: PagePool<Page>
@@ -67,11 +67,6 @@ export class ChunkFrags implements Taker {
 
   copyRoomBack(): void {
     this.#resolve?.()
-  }
-
-  /** Posts no page. */
-  stillReading(): boolean {
-    return false
   }
 
   #intoPage(bytes: Uint8Array): HostFrag | undefined {

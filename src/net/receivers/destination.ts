@@ -1,101 +1,108 @@
-/** Memory of the caller's that received bytes go to: views of it, and whether it is still there. */
-
-import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
-
 /**
- * The first `length` bytes of a destination, which is all of it by default; throws where there are
- * not as many. The view has a fixed length, so that memory may grow behind it.
+ * The receiver of one `receiveInto`: the next bytes of the stream go to memory of the caller,
+ * whatever the pool has.
  */
-export function destinationView(
-  destination: Uint8Array | ArrayBufferLike,
-  length: number | undefined,
-): Uint8Array {
-  const whole = viewOf(destination)
-  if (whole.byteLength === 0 && isGone(whole)) throw gone()
-  if (length === undefined) return fixed(whole, whole.byteLength)
-  checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER)
-  if (length > whole.byteLength) {
-    throw new ArgumentRangeError(
-      'NETMEM_DESTINATION_TOO_SMALL',
-      `${length} bytes do not fit a destination of ${whole.byteLength}.`,
-    )
+
+import { ConnectionError } from '../../errors.ts'
+import { destinationGone } from './destination-memory.ts'
+import type { Receiver, ReceiverDriver, Wants } from './receiver.ts'
+import { RecordMemory } from './record-memory.ts'
+
+export class Destination implements Receiver {
+  readonly #driver: ReceiverDriver
+  readonly #view: Uint8Array
+  /** Bytes of the view, to tell whether it was detached or shrunk. */
+  readonly #length: number
+  /** TLS copies to posted memory whenever JavaScript has returned, so it gets memory that cannot move. */
+  readonly #inRecords: boolean
+  readonly #mayEnd: boolean
+  readonly #onProgress: ((bytes: number) => void) | undefined
+  readonly #resolve: (bytes: number) => void
+  readonly #reject: (error: unknown) => void
+  #records: RecordMemory | undefined
+  #record: Uint8Array | undefined
+  #filled = 0
+
+  /** @param mayEnd - resolves with 0 if the stream ends before the first byte. */
+  constructor(
+    driver: ReceiverDriver,
+    view: Uint8Array,
+    inRecords: boolean,
+    mayEnd: boolean,
+    onProgress: ((bytes: number) => void) | undefined,
+    resolve: (bytes: number) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#driver = driver
+    this.#view = view
+    this.#length = view.byteLength
+    this.#inRecords = inRecords
+    this.#mayEnd = mayEnd
+    this.#onProgress = onProgress
+    this.#resolve = resolve
+    this.#reject = reject
   }
-  return fixed(whole, length)
-}
 
-/** Whether the memory of a view may be taken away without its being detached: by `resize`. */
-export function canShrink(view: Uint8Array): boolean {
-  return Reflect.get(view.buffer, 'resizable') === true
-}
+  get left(): number {
+    return this.#length - this.#filled
+  }
 
-/** What to throw when a view is not as long any more as it was. */
-export function goneMeanwhile(filled: number, length: number): ArgumentTypeError {
-  return new ArgumentTypeError(
-    'NETMEM_DESTINATION_DETACHED',
-    `The destination was detached or shrunk after ${filled} of ${length} bytes. Keep it where it is until the transfer is done.`,
-  )
-}
+  wants(): Wants {
+    return this.#inRecords ? 'anything' : 'afterFullRead'
+  }
 
-/** The error of a connection whose pool's memory was taken away while it received. */
-export function memoryGone(): ArgumentTypeError {
-  return new ArgumentTypeError(
-    'NETMEM_DESTINATION_DETACHED',
-    "The pool's memory was transferred, shrunk or unmapped. Keep it in place until the pool is destroyed.",
-  )
-}
-
-/**
- * Settles as `sent` does, unless the memory that was written has `moved` by then: the peer got
- * something else, or nothing. `destroy` is called with the error first.
- */
-export async function unlessMoved(
-  moved: () => boolean,
-  sent: Promise<void>,
-  destroy: (error: Error) => void,
-): Promise<void> {
-  await sent
-  if (!moved()) return
-  const error = new ArgumentTypeError(
-    'NETMEM_DESTINATION_DETACHED',
-    'The memory of a write was transferred or shrunk before all of it was sent; the connection was destroyed. Keep it in place until write() resolves.',
-  )
-  destroy(error)
-  throw error
-}
-
-function fixed(view: Uint8Array, length: number): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, length)
-}
-
-function viewOf(destination: Uint8Array | ArrayBufferLike): Uint8Array {
-  if (destination instanceof Uint8Array) return destination
-  if (destination instanceof ArrayBuffer || destination instanceof SharedArrayBuffer) {
-    try {
-      return new Uint8Array(destination)
-    } catch {
-      throw gone()
+  memory(): Uint8Array | undefined {
+    if (!this.#intact) return undefined
+    if (!this.#inRecords) {
+      return this.#filled === 0 ? this.#view : this.#view.subarray(this.#filled)
     }
+    this.#records ??= new RecordMemory()
+    this.#record = this.#records.post(this.#view.byteOffset + this.#filled)
+    return this.#record
   }
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    'A destination is a Uint8Array, an ArrayBuffer or a SharedArrayBuffer.',
-  )
-}
 
-/** Whether a view is empty because its memory was transferred, or shrunk below its start. */
-function isGone(view: Uint8Array): boolean {
-  try {
-    // Throws for such a view alone (ECMAScript, ValidateTypedArray).
-    view.keys()
-    return false
-  } catch {
-    return true
+  arrived(bytes: number, buffer: Uint8Array | undefined): number {
+    const taken = Math.min(bytes, this.left)
+    if (!this.#intact) {
+      this.#driver.abandon(this.gone)
+      return bytes
+    }
+    const from = buffer ?? this.#record
+    if (from !== undefined) this.#copy(taken === from.byteLength ? from : from.subarray(0, taken))
+    this.#filled += taken
+    try {
+      this.#onProgress?.(this.#filled)
+    } catch (cause) {
+      this.#reject(cause)
+      const message = 'onProgress threw; the connection was destroyed with the transfer incomplete.'
+      this.#driver.abandon(new ConnectionError('NETMEM_ABORTED', message, { cause }))
+      return bytes
+    }
+    if (this.#filled === this.#length) this.#resolve(this.#filled)
+    return taken
   }
-}
 
-function gone(): ArgumentTypeError {
-  return new ArgumentTypeError(
-    'NETMEM_DESTINATION_DETACHED',
-    'The destination is detached: its memory was transferred, or shrunk. Allocate another one.',
-  )
+  end(error: Error | undefined): void {
+    if (error === undefined && this.#mayEnd && this.#filled === 0) {
+      this.#resolve(0)
+      return
+    }
+    const message = `The peer ended the stream after ${this.#filled} of ${this.#length} bytes.`
+    this.#reject(error ?? new ConnectionError('NETMEM_ENDED_EARLY', message))
+  }
+
+  /** Error of a destination whose memory has moved. */
+  get gone(): Error {
+    return destinationGone(this.#filled, this.#length)
+  }
+
+  /** True while the memory is still there. */
+  get #intact(): boolean {
+    return this.#view.byteLength === this.#length
+  }
+
+  #copy(part: Uint8Array): void {
+    if (this.#records === undefined) this.#view.set(part, this.#filled)
+    else this.#records.copy(part, this.#view, this.#filled)
+  }
 }

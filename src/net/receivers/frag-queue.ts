@@ -1,11 +1,12 @@
-/** What has arrived on a connection and nobody has taken, in order. */
+/** Frags that have arrived on a connection and have not been received, in their order. */
 
 import type { HostFrag } from '../../pool/frag.ts'
+import type { Receiver } from './receiver.ts'
 
 export class FragQueue {
   readonly #frags: HostFrag[] = []
   #bytes = 0
-  /** Bytes of the first frag that {@link copyTo} has taken. */
+  /** Bytes of the first frag that {@link offer} has passed on. */
   #taken = 0
 
   /** Frags in it. */
@@ -23,20 +24,11 @@ export class FragQueue {
     this.#bytes += frag.length
   }
 
-  /** Puts back what {@link shift} returned, or the rest of it. */
-  unshift(frag: HostFrag): void {
-    this.#frags.unshift(frag)
-    this.#bytes += frag.length
-  }
-
-  /** The first frag, or what is left of it; `undefined` when there is none. */
+  /** Removes the first frag, or what is left of it; `undefined` when there is none. */
   shift(): HostFrag | undefined {
-    const frag = this.#frags.shift()
-    if (frag === undefined) return undefined
     const taken = this.#taken
-    this.#taken = 0
-    this.#bytes -= frag.length - taken
-    if (taken === 0) return frag
+    const frag = this.#first()
+    if (frag === undefined || taken === 0) return frag
     try {
       return frag.slice(taken)
     } finally {
@@ -44,27 +36,41 @@ export class FragQueue {
     }
   }
 
-  /** Moves bytes of the first frag to `target`, as many as fit; returns how many. */
-  copyTo(target: Uint8Array): number {
-    const frag = this.#frags[0]
-    if (frag === undefined) return 0
+  /**
+   * Passes the bytes of the first frag to `receiver`; those that it leaves stay in the queue. The
+   * frag is out of the queue during the call, since the receiver may empty the queue.
+   * @throws NETMEM_DESTINATION_DETACHED if the pool's memory is gone; the frag is released.
+   */
+  offer(receiver: Receiver): void {
     const from = this.#taken
-    const bytes = Math.min(frag.length - from, target.byteLength)
-    if (bytes > 0) target.set(frag.bytes.subarray(from, from + bytes))
-    this.#bytes -= bytes
-    this.#taken = from + bytes
-    if (this.#taken === frag.length) {
-      this.#frags.shift()
-      this.#taken = 0
-      frag.release()
+    const frag = this.#first()
+    if (frag === undefined) return
+    let taken = frag.length
+    try {
+      const bytes = from === 0 ? frag.bytes : frag.bytes.subarray(from)
+      taken = from + receiver.arrived(bytes.byteLength, bytes)
+    } finally {
+      if (taken < frag.length) {
+        this.#frags.unshift(frag)
+        this.#taken = taken
+        this.#bytes += frag.length - taken
+      } else {
+        frag.release()
+      }
     }
-    return bytes
   }
 
-  /** Gives all of it back. */
+  /** Gives all frags back. */
   release(): void {
     for (const frag of this.#frags.splice(0)) frag.release()
     this.#bytes = 0
     this.#taken = 0
+  }
+
+  #first(): HostFrag | undefined {
+    const frag = this.#frags.shift()
+    if (frag !== undefined) this.#bytes -= frag.length - this.#taken
+    this.#taken = 0
+    return frag
   }
 }

@@ -14,7 +14,7 @@ import { PagePool } from '../../pool/page-pool.ts'
 import { invalid } from '../arguments.ts'
 import { connectionError } from '../connection-error.ts'
 import { ChunkFrags } from './chunk-frags.ts'
-import { destinationView, goneMeanwhile } from './destination.ts'
+import { destinationGone, destinationView } from './destination-memory.ts'
 
 /**
  * Receives the body of a request of a `node:http` server. Node's parser owns the bytes until it
@@ -67,7 +67,7 @@ async function bodyInto(
   const size = view.byteLength
   let bytes = 0
   for await (const chunk of chunksOf(request)) {
-    if (view.byteLength !== size) throw goneMeanwhile(bytes, size)
+    if (view.byteLength !== size) throw destinationGone(bytes, size)
     if (bytes + chunk.byteLength > size) {
       throw new ArgumentRangeError(
         'NETMEM_DESTINATION_TOO_SMALL',

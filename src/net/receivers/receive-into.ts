@@ -4,7 +4,7 @@ import type { Connection } from '../../connection.ts'
 import { type OptionNames, ownOptions } from '../../errors.ts'
 import { checkOptionalFunction, checkSignal, invalid } from '../arguments.ts'
 import { aborted } from '../connection-error.ts'
-import { destinationView } from './destination.ts'
+import { destinationView } from './destination-memory.ts'
 
 /** How much to receive, and what to tell meanwhile. */
 export interface ReceiveIntoOptions {

@@ -4,7 +4,7 @@ import type { Connection } from '../../connection.ts'
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { checkOptionalFunction, invalid } from '../arguments.ts'
-import { destinationView } from './destination.ts'
+import { destinationView } from './destination-memory.ts'
 import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
 
 /** A peer must not be able to ask for all memory there is. */

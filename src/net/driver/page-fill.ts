@@ -1,0 +1,176 @@
+/**
+ * The page that one connection fills, and the connection's place in the queue for memory. The
+ * connection owns one reference of the page while it is the present one.
+ */
+
+import { LifetimeError } from '../../errors.ts'
+import type { Page } from '../../netmem.ts'
+import { copiedFrag, type HostFrag, PageFrag } from '../../pool/frag.ts'
+import { FragAccount } from '../../pool/frag-account.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
+import { poolGone } from '../receivers/destination-memory.ts'
+import type { ReceiverDriver } from '../receivers/receiver.ts'
+import { aligned, type Filling, type PageConsumer, PageSupply } from './page-supply.ts'
+
+export class PageFill implements PageConsumer {
+  readonly account: FragAccount = new FragAccount()
+  readonly #driver: ReceiverDriver
+  readonly #pool: PagePool<Page>
+  readonly #supply: PageSupply
+  #present: Filling | undefined
+  #offset = 0
+  /** True while it waits in the queue for memory. */
+  #dry = false
+  #referenced = true
+
+  constructor(pool: PagePool<Page>, driver: ReceiverDriver) {
+    this.#driver = driver
+    this.#pool = pool
+    this.#supply = PageSupply.of(pool)
+  }
+
+  /** True if a page is present. */
+  get hasPage(): boolean {
+    return this.#present !== undefined
+  }
+
+  /** True if the last {@link cut} reached the end of its page. */
+  get isFull(): boolean {
+    return this.#offset === this.#pool.pageSize
+  }
+
+  /** Rest of the present page, for the next read; `undefined` without one, or if its memory is gone. */
+  rest(): Uint8Array | undefined {
+    const bytes = this.#present && this.#bytesOf(this.#present.page)
+    return bytes === undefined || this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
+  }
+
+  /**
+   * Makes a frag of `bytes` bytes that arrived in the present page. The rest of the page stays
+   * present with `goesOn`; otherwise it is left to the next read of any connection.
+   */
+  cut(bytes: number, goesOn: boolean): HostFrag | undefined {
+    const present = this.#present
+    if (present === undefined) return undefined
+    const { page, keeper } = present
+    const offset = this.#offset
+    const end = aligned(offset + bytes)
+    this.#offset = end
+    if (goesOn && end < this.#pool.pageSize) {
+      this.#pool.ref(page)
+    } else {
+      // The connection's reference goes to the frag.
+      this.#present = undefined
+      if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
+    }
+    return new PageFrag(this.#pool, page, offset, bytes, keeper, this.account)
+  }
+
+  /** Makes a frag of a copy of `bytes`: in the present page if they are more than copies may hold. */
+  copy(bytes: Uint8Array, full: boolean): HostFrag | undefined {
+    const copies = !full && (this.#supply.mayCopy || bytes.byteLength > this.#pool.pageSize)
+    if (copies || !this.take(bytes.byteLength)) return copiedFrag(this.#pool, bytes, this.account)
+    const memory = this.rest()
+    if (memory === undefined) return undefined
+    memory.set(bytes)
+    return this.cut(bytes.byteLength, full && this.#driver.postsPages)
+  }
+
+  /** Makes a frag of a copy of `bytes`: in a page if one is free, otherwise in memory of its own. */
+  fragOf(bytes: Uint8Array): HostFrag {
+    const filling = this.#supply.takeFree(bytes.byteLength)
+    if (filling === undefined) return copiedFrag(this.#pool, bytes, this.account)
+    const { page, keeper, offset } = filling
+    const memory = this.#bytesOf(page)
+    if (memory === undefined) {
+      this.#pool.putFrag(page, keeper)
+      return copiedFrag(this.#pool, bytes, this.account)
+    }
+    memory.set(bytes, offset)
+    this.#supply.leave(page, keeper, offset + bytes.byteLength)
+    return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper, this.account)
+  }
+
+  /** Makes a page with room for `bytes` the present one; without one, joins the queue for memory. */
+  take(bytes: number): boolean {
+    this.#present = this.#dry ? undefined : this.#supply.take(this, bytes)
+    this.#dry = this.#present === undefined
+    this.#offset = this.#present?.offset ?? 0
+    return !this.#dry
+  }
+
+  /** Gives up the present page; frags keep what they hold of it. */
+  drop(): void {
+    const present = this.#present
+    if (present === undefined) return
+    this.#present = undefined
+    if (this.#offset > 0) this.#supply.leave(present.page, present.keeper, this.#offset)
+    this.#pool.putFrag(present.page, present.keeper)
+  }
+
+  /** True if there is memory for the next read. If not, reading starts again when some came back. */
+  hasMemory(): boolean {
+    if (this.#present !== undefined || this.#supply.mayRead(this, this.#dry)) {
+      this.account.onRelease = undefined
+      return true
+    }
+    this.account.onRelease = this.#readOn
+    if (!this.#dry) {
+      this.#dry = true
+      this.#supply.wait(this)
+    }
+    return false
+  }
+
+  /** Leaves the queue for memory. */
+  leaveQueue(): void {
+    if (!this.#dry) return
+    this.#dry = false
+    this.account.onRelease = undefined
+    this.#supply.leaveQueue(this)
+  }
+
+  /** Ends the connection's use of the pool. */
+  end(): void {
+    this.drop()
+    this.#supply.leaveQueue(this)
+  }
+
+  // PageConsumer: the page supply's side.
+
+  get referenced(): boolean {
+    return this.#referenced
+  }
+
+  /** Keeps the process alive while the connection waits for memory, or lets it end. */
+  set referenced(referenced: boolean) {
+    this.#referenced = referenced
+    this.#supply.referenceChanged()
+  }
+
+  memoryBack(): void {
+    this.#dry = false
+    if (!this.#pool.destroyed) {
+      this.#driver.readOn()
+      return
+    }
+    const message = 'The pool of this connection was destroyed while it waited for memory.'
+    this.#driver.fail(new LifetimeError('NETMEM_POOL_DESTROYED', message))
+  }
+
+  copyRoomBack(): void {
+    this.#driver.readOn()
+  }
+
+  readonly #readOn = (): void => this.#driver.readOn()
+
+  /** Bytes of a page; `undefined` if its memory is gone, which ends the connection. */
+  #bytesOf(page: Page): Uint8Array | undefined {
+    try {
+      return this.#pool.bytes(page)
+    } catch (error) {
+      this.#driver.abandon(poolGone(error))
+      return undefined
+    }
+  }
+}
