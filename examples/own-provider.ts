@@ -12,7 +12,7 @@ export function lazyProvider(pages: number, pageSize: number): PageProvider {
   let slots: Slots<Page> | undefined
   const opened = (): Slots<Page> => {
     if (slots !== undefined) return slots
-    throw new LifetimeError('NETMEM_PROVIDER_BUSY', 'No pool has this provider open.')
+    throw new LifetimeError('NETMEM_PROVIDER_UNOPENED', 'No pool has this provider open.')
   }
   return {
     kind: 'page',

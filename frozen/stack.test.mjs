@@ -276,6 +276,6 @@ test('an empty socket: would block, then ends', () => {
   assert.equal(socket.recvmsg({ iov: [new Uint8Array(8)] }).bytes, 0)
   socket.close()
   assert.throws(() => socket.recvmsg({ iov: [new Uint8Array(8)] }), {
-    code: 'NETMEM_CONNECTION_CLOSED',
+    code: 'NETMEM_SOCKET_CLOSED',
   })
 })

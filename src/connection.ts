@@ -11,6 +11,22 @@ import type { Page } from './netmem.ts'
 import type { Frag, HostFrag } from './pool/frag.ts'
 import type { PagePool } from './pool/page-pool.ts'
 
+declare module './errors.ts' {
+  interface ErrorCodes {
+    NETMEM_CONNECT_FAILED: 'ConnectionError'
+    NETMEM_LISTEN_FAILED: 'ConnectionError'
+    NETMEM_CONNECTION_RESET: 'ConnectionError'
+    NETMEM_CONNECTION_FAILED: 'ConnectionError'
+    NETMEM_ENDED_EARLY: 'ConnectionError'
+    NETMEM_ABORTED: 'ConnectionError'
+    NETMEM_TIMEOUT: 'ConnectionError'
+    NETMEM_TLS: 'ConnectionError'
+    NETMEM_CONNECTION_CLOSED: 'LifetimeError'
+    NETMEM_BUSY: 'LifetimeError'
+    NETMEM_PENDING_WRITES: 'LifetimeError'
+  }
+}
+
 /** Options of {@link Connection.receive}. */
 export interface ReceiveOptions {
   /** Gives up the wait when aborted, and leaves the connection as it is. */

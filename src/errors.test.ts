@@ -16,15 +16,26 @@ import { assertCode } from './testing/pools.test.helper.ts'
 
 test('errors carry their code, their name and their cause', () => {
   const cause = new Error('below')
-  for (const Class of [HandleError, LifetimeError, ConnectionError]) {
-    const error = new Class('NETMEM_TIMEOUT', 'Too late.', { cause })
+  const errors = [
+    new HandleError('NETMEM_STALE_HANDLE', 'Too late.'),
+    new LifetimeError('NETMEM_BUSY', 'Too early.'),
+    new ConnectionError('NETMEM_TIMEOUT', 'Too slow.', { cause }),
+  ]
+  for (const error of errors) {
     assert.ok(error instanceof NetmemError && error instanceof Error)
-    assert.equal(error.code, 'NETMEM_TIMEOUT')
-    assert.equal(error.name, Class.name)
-    assert.equal(error.message, 'Too late.')
-    assert.equal(error.cause, cause)
+    assert.equal(error.name, error.constructor.name)
     assert.ok(isNetmemError(error))
   }
+  assert.deepEqual(
+    errors.map(({ code, message, cause }) => [code, message, cause]),
+    [
+      ['NETMEM_STALE_HANDLE', 'Too late.', undefined],
+      ['NETMEM_BUSY', 'Too early.', undefined],
+      ['NETMEM_TIMEOUT', 'Too slow.', cause],
+    ],
+  )
+  // @ts-expect-error A code belongs to one class.
+  new LifetimeError('NETMEM_TIMEOUT', 'Too slow.')
 })
 
 test('mistakes of the caller are TypeErrors and RangeErrors', () => {

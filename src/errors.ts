@@ -3,78 +3,26 @@
  * Running out of memory is not here: a dry pool answers `undefined`.
  */
 
-/** The stable codes, each documented in `docs/errors.md`. */
-export type ErrorCode =
-  // handles
-  | 'NETMEM_WRONG_KIND'
-  | 'NETMEM_STALE_HANDLE'
-  | 'NETMEM_DOUBLE_PUT'
-  | 'NETMEM_FOREIGN_HANDLE'
-  // lifetimes
-  | 'NETMEM_FRAG_RELEASED'
-  | 'NETMEM_POOL_DESTROYED'
-  | 'NETMEM_PROVIDER_BUSY'
-  | 'NETMEM_PROVIDER_BROKEN'
-  | 'NETMEM_NOT_SHARED'
-  // arguments
-  | 'NETMEM_INVALID_ARGUMENT'
-  | 'NETMEM_OUT_OF_RANGE'
-  | 'NETMEM_DESTINATION_TOO_SMALL'
-  | 'NETMEM_DESTINATION_DETACHED'
-  | 'NETMEM_PENDING_WRITES'
-  | 'NETMEM_BUSY'
-  // connections
-  | 'NETMEM_CONNECT_FAILED'
-  | 'NETMEM_LISTEN_FAILED'
-  | 'NETMEM_CONNECTION_RESET'
-  | 'NETMEM_CONNECTION_FAILED'
-  | 'NETMEM_CONNECTION_CLOSED'
-  | 'NETMEM_ENDED_EARLY'
-  | 'NETMEM_ABORTED'
-  | 'NETMEM_TIMEOUT'
-  | 'NETMEM_TLS'
-  // the user-space stack
-  | 'NETMEM_DMA_FAULT'
-  | 'NETMEM_DEVICE_CLOSED'
-  | 'NETMEM_DMABUF_INVALID'
-  | 'NETMEM_DMABUF_UNALIGNED'
-  | 'NETMEM_DMABUF_BUSY'
-  | 'NETMEM_BIND_QUEUE'
-  | 'NETMEM_BIND_HEADER_SPLIT'
-  | 'NETMEM_BIND_UNSUPPORTED'
-  | 'NETMEM_BIND_BUSY'
-  | 'NETMEM_BIND_IGNORED'
-  | 'NETMEM_BIND_ORDER'
-  | 'NETMEM_NIC_BUSY'
-  | 'NETMEM_NIC_CONFIG'
-  | 'NETMEM_QUEUE_START'
-  | 'NETMEM_SKB_FREED'
-  | 'NETMEM_UNREADABLE'
-  | 'NETMEM_READABLE'
-  | 'NETMEM_CONTROL_SPACE'
-  | 'NETMEM_TOKEN_RANGE'
-  | 'NETMEM_NO_TOKEN'
-  | 'NETMEM_NO_DEVICE'
-  | 'NETMEM_WOULD_BLOCK'
-  | 'NETMEM_CAPTURE_INVALID'
-  | 'NETMEM_DEVICE_FAILED'
-  // http
-  | 'NETMEM_HTTP_PROTOCOL'
-  | 'NETMEM_HTTP_HEAD_TOO_LARGE'
-  | 'NETMEM_HTTP_STATUS'
-  | 'NETMEM_HTTP_REDIRECTS'
-  | 'NETMEM_HTTP_CONTENT_CODING'
-  | 'NETMEM_HTTP_RANGE'
-  | 'NETMEM_HTTP_CHANGED'
-  | 'NETMEM_HTTP_FILE'
-  | 'NETMEM_HTTP_NEEDS_UNDICI'
-  | 'NETMEM_DIGEST_MISMATCH'
-  | 'NETMEM_DIGEST_FAILED'
-  // Linux
-  | 'NETMEM_LINUX_UNAVAILABLE'
+/**
+ * Stable codes, each with the class of the errors that carry it: `docs/errors.md` says of each code
+ * what happened and what to do. A layer adds its codes by declaration merging, with
+ * `declare module '../errors.ts'`.
+ */
+export interface ErrorCodes {
+  NETMEM_INVALID_ARGUMENT: 'ArgumentTypeError'
+  NETMEM_OUT_OF_RANGE: 'ArgumentRangeError'
+}
+
+/** The stable codes. */
+export type ErrorCode = keyof ErrorCodes
+
+/** The codes of one class. */
+export type CodeOf<Class extends string> = {
+  [Code in ErrorCode]: ErrorCodes[Code] extends Class ? Code : never
+}[ErrorCode]
 
 /**
- * What every error of netmem's own kinds is an instance of. Mistakes of the caller are
+ * Superclass of netmem's own classes of errors. Mistakes of the caller are
  * {@link ArgumentTypeError} and {@link ArgumentRangeError} instead; {@link isNetmemError} knows all.
  */
 export abstract class NetmemError extends Error {
@@ -88,23 +36,39 @@ export abstract class NetmemError extends Error {
   }
 }
 
-/** A handle that this pool cannot take: of the wrong kind, stale, put twice, or another pool's. */
-export class HandleError extends NetmemError {}
+/** A handle or a pool that cannot be taken: of the wrong kind, stale, put twice, or another pool's. */
+export class HandleError extends NetmemError {
+  declare readonly code: CodeOf<'HandleError'>
 
-/** Something used after its end, or before its turn: a released frag, a destroyed pool. */
-export class LifetimeError extends NetmemError {}
+  constructor(code: CodeOf<'HandleError'>, message: string) {
+    super(code, message)
+  }
+}
+
+/** Something used after its end, before its turn, or while another user has it. */
+export class LifetimeError extends NetmemError {
+  declare readonly code: CodeOf<'LifetimeError'>
+
+  constructor(code: CodeOf<'LifetimeError'>, message: string) {
+    super(code, message)
+  }
+}
 
 /** A connection that could not be made, broke, timed out, or was aborted. */
-export class ConnectionError extends NetmemError {}
+export class ConnectionError extends NetmemError {
+  declare readonly code: CodeOf<'ConnectionError'>
 
-/** Something that only Linux can do, and not here. */
-export class LinuxError extends NetmemError {}
+  constructor(code: CodeOf<'ConnectionError'>, message: string, options?: ErrorOptions) {
+    super(code, message, options)
+  }
+}
 
 /** A value of the wrong type, with a code. */
 export class ArgumentTypeError extends TypeError {
-  readonly code: ErrorCode
+  /** Stable across versions; the message is not. */
+  readonly code: CodeOf<'ArgumentTypeError'>
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: CodeOf<'ArgumentTypeError'>, message: string) {
     super(message)
     this.code = code
   }
@@ -112,9 +76,10 @@ export class ArgumentTypeError extends TypeError {
 
 /** A value of the right type outside its range, with a code. */
 export class ArgumentRangeError extends RangeError {
-  readonly code: ErrorCode
+  /** Stable across versions; the message is not. */
+  readonly code: CodeOf<'ArgumentRangeError'>
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: CodeOf<'ArgumentRangeError'>, message: string) {
     super(message)
     this.code = code
   }

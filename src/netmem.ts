@@ -18,6 +18,15 @@
 
 import { ArgumentRangeError, HandleError } from './errors.ts'
 
+declare module './errors.ts' {
+  interface ErrorCodes {
+    NETMEM_WRONG_KIND: 'HandleError'
+    NETMEM_STALE_HANDLE: 'HandleError'
+    NETMEM_DOUBLE_PUT: 'HandleError'
+    NETMEM_FOREIGN_HANDLE: 'HandleError'
+  }
+}
+
 declare const kind: unique symbol
 declare const nobody: unique symbol
 

@@ -3,6 +3,6 @@
  * marks of sockets. Needs koffi, an optional dependency: `npm install koffi@3`.
  */
 
-export { LinuxError } from '../errors.ts'
 export { hugeMemory } from './huge-memory.ts'
+export { LinuxError } from './linux-error.ts'
 export { lowWater } from './low-water.ts'

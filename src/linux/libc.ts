@@ -5,7 +5,7 @@
  * of Node.js. Nothing on this side can hold a termination back, so the callers' docs say so.
  */
 
-import { LinuxError } from '../errors.ts'
+import { LinuxError } from './linux-error.ts'
 
 /** Bound to this process's own C library, whichever it is; -1 is failure. */
 export interface Libc {

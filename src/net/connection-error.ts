@@ -1,6 +1,12 @@
 /** What a socket's end means, as an error with a code and a remedy. */
 
-import { ConnectionError, type ErrorCode, isNetmemError, LifetimeError } from '../errors.ts'
+import {
+  ArgumentTypeError,
+  type CodeOf,
+  ConnectionError,
+  isNetmemError,
+  LifetimeError,
+} from '../errors.ts'
 
 /** The error of an operation that was aborted; `reason` is the signal's. */
 export function aborted(reason: unknown): ConnectionError {
@@ -20,6 +26,10 @@ export function closed(): LifetimeError {
 export function connectionError(cause: unknown): Error {
   if (isNetmemError(cause)) return cause
   const { code, message } = describe(cause)
+  if (code === 'EFAULT') {
+    const remedy = 'Keep the memory of a read or a write where it is until that is done.'
+    return new ArgumentTypeError('NETMEM_DESTINATION_DETACHED', `${message}. ${remedy}`)
+  }
   const [ours, remedy] = meaning(code)
   return new ConnectionError(ours, `${message}. ${remedy}`, { cause })
 }
@@ -61,17 +71,11 @@ function tlsRemedy(code: string): string {
     : 'Check certificates, names and versions on both sides.'
 }
 
-function meaning(code: string): readonly [ErrorCode, string] {
+function meaning(code: string): readonly [CodeOf<'ConnectionError'>, string] {
   if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED') {
     return [
       'NETMEM_CONNECTION_RESET',
       'The peer ended the connection without finishing; what arrived before is valid, the rest has to be asked for again.',
-    ]
-  }
-  if (code === 'EFAULT') {
-    return [
-      'NETMEM_DESTINATION_DETACHED',
-      'The memory that was to be read into or written from is gone; keep it where it is until that is done.',
     ]
   }
   if (isTls(code))

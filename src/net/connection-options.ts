@@ -1,6 +1,6 @@
 /** The options that every connection has, in whichever way it is made. */
 
-import { ArgumentTypeError, checkInteger, LifetimeError, type OptionNames } from '../errors.ts'
+import { checkInteger, HandleError, LifetimeError, type OptionNames } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { RX_COPYBREAK } from '../pool/frag.ts'
 import { PagePool } from '../pool/page-pool.ts'
@@ -59,7 +59,7 @@ export function checkOptions(options: ConnectionOptions): void {
   const { pool, signal, reads, smallBufferBytes, idleTimeoutMs, keepAliveMs } = options
   if (!(pool instanceof PagePool)) throw invalid('pool must be made by createPool().')
   if (pool.kind !== 'page') {
-    throw new ArgumentTypeError(
+    throw new HandleError(
       'NETMEM_WRONG_KIND',
       'Sockets receive into host memory: give them a pool of pages.',
     )

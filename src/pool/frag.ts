@@ -14,6 +14,14 @@ import type { PagePool } from './page-pool.ts'
 import { coreOf } from './pool-core.ts'
 import type { Token } from './tokens.ts'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_FRAG_RELEASED: 'LifetimeError'
+    NETMEM_DESTINATION_DETACHED: 'ArgumentTypeError'
+    NETMEM_DESTINATION_TOO_SMALL: 'ArgumentRangeError'
+  }
+}
+
 export { RX_COPYBREAK } from './copies.ts'
 
 /** Payload that this thread may read. */

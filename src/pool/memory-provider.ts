@@ -10,6 +10,14 @@
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.ts'
 import type { Binding, Exactly, KindOf, NetIov, Netmem, Page } from '../netmem.ts'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_PROVIDER_BUSY: 'LifetimeError'
+    NETMEM_PROVIDER_UNOPENED: 'LifetimeError'
+    NETMEM_PROVIDER_BROKEN: 'LifetimeError'
+  }
+}
+
 /** What a provider makes handles with; given to it by the pool that opens it. */
 export interface Slots<in out M extends Netmem> {
   /** The handle of a slot that is free, 0 to capacity − 1. */

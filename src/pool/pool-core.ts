@@ -32,6 +32,14 @@ import type { PagePoolStats } from './stats.ts'
 import { heldReferences, type Token, type TokenOwner, Tokens } from './tokens.ts'
 import { Waiters } from './waiters.ts'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_POOL_DESTROYED: 'LifetimeError'
+    NETMEM_POOL_DRY: 'LifetimeError'
+    NETMEM_NOT_SHARED: 'LifetimeError'
+  }
+}
+
 // An engine folds a module's own constants and inlines through them, but not those it imports:
 // with the imported ones the fast path took twice the time.
 const { GENERATION_STEP, INDEX_MASK, INDEX_SHIFT } = netmem

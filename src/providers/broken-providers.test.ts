@@ -120,8 +120,8 @@ test('a pool refuses a provider of impossible sizes and takes nothing for it', (
 
 test('the operations of freeSlots need a pool', () => {
   const { alloc, slot, destroy } = freeSlots<Page>(1)
-  assertCode('NETMEM_PROVIDER_BUSY', () => alloc(1, () => {}))
-  assertCode('NETMEM_PROVIDER_BUSY', () => slot(5 as unknown as Page))
+  assertCode('NETMEM_PROVIDER_UNOPENED', () => alloc(1, () => {}))
+  assertCode('NETMEM_PROVIDER_UNOPENED', () => slot(5 as unknown as Page))
   destroy()
 })
 

@@ -86,7 +86,7 @@ test('a list without segments, or with a place twice, is refused', () => {
     [segment(1, 0, 4 * CHUNK), segment(1, 100, CHUNK)],
   ]
   for (const list of invalid) {
-    assertCode('NETMEM_DMABUF_INVALID', () => new ChunkAllocator(list, CHUNK))
+    assertCode('NETMEM_DMABUF_SEGMENTS', () => new ChunkAllocator(list, CHUNK))
   }
   const beside = [segment(1, CHUNK, CHUNK), segment(2, 0, CHUNK), segment(1, 0, CHUNK)]
   assert.equal(new ChunkAllocator(beside, CHUNK).chunks, 3)

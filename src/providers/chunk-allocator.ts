@@ -93,7 +93,10 @@ function checkSegments(segments: readonly DmaSegment[], chunkBytes: number): voi
     )
   }
   if (segments.length === 0) {
-    throw new ArgumentRangeError('NETMEM_DMABUF_INVALID', 'A scatter list has one segment or more.')
+    throw new ArgumentRangeError(
+      'NETMEM_DMABUF_SEGMENTS',
+      'A scatter list has one segment or more.',
+    )
   }
   for (const [at, segment] of segments.entries()) {
     checkInteger(`region of segment ${at}`, segment?.address?.region, 0, DMA_END - 1)
@@ -116,7 +119,7 @@ function checkSegments(segments: readonly DmaSegment[], chunkBytes: number): voi
       before.address.offset + before.bytes > segment.address.offset
     ) {
       throw new ArgumentRangeError(
-        'NETMEM_DMABUF_INVALID',
+        'NETMEM_DMABUF_SEGMENTS',
         `Two segments of the scatter list share memory at offset ${segment.address.offset} of region ${segment.address.region}. Each byte may be in it once.`,
       )
     }

@@ -84,7 +84,7 @@ test('after uninstall nothing is given, and everything is still taken', async ()
   await destroyed
   assert.equal(pool.inflight, 0)
   assert.equal(provider.report().free, 100)
-  assertCode('NETMEM_NO_DEVICE', () => createPool(provider))
+  assertCode('NETMEM_DMABUF_GONE', () => createPool(provider))
 })
 
 test('sizes that are not whole pages are refused (CVE-2026-64124)', () => {
@@ -108,7 +108,7 @@ test('a binding that contradicts itself, and other nonsense, is refused', () => 
   const more = { ...contiguous(4 * PAGE), bytes: 5 * PAGE }
   const less = { ...contiguous(4 * PAGE), bytes: 3 * PAGE }
   for (const binding of [more, less, { ...more, segments: [] }]) {
-    assertCode('NETMEM_DMABUF_INVALID', () => dmabufProvider(binding))
+    assertCode('NETMEM_DMABUF_SEGMENTS', () => dmabufProvider(binding))
   }
   for (const pageSize of [0, 2048, 4097, 2 ** 22, 2 ** 30]) {
     assertCode('NETMEM_OUT_OF_RANGE', () => dmabufProvider(contiguous(2 ** 30), { pageSize }))
@@ -127,6 +127,8 @@ test('a binding that contradicts itself, and other nonsense, is refused', () => 
 
 test('without a pool it gives and takes nothing', () => {
   const provider = dmabufProvider(contiguous(PAGE))
-  assertCode('NETMEM_PROVIDER_BUSY', () => provider.alloc(1, () => assert.fail('gave something')))
+  assertCode('NETMEM_PROVIDER_UNOPENED', () =>
+    provider.alloc(1, () => assert.fail('gave something')),
+  )
   assert.equal(provider.report().free, 1)
 })

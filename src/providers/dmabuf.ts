@@ -10,6 +10,14 @@ import { checkPageSize, type NetIovProvider, type Slots } from '../pool/memory-p
 import { ChunkAllocator } from './chunk-allocator.ts'
 import type { DmaSegment } from './dma-address.ts'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_DMABUF_SEGMENTS: 'ArgumentRangeError'
+    NETMEM_DMABUF_UNALIGNED: 'ArgumentRangeError'
+    NETMEM_DMABUF_GONE: 'LifetimeError'
+  }
+}
+
 /** A huge page on x86-64 and arm64: a larger net_iov would only be shared, and held up, by more packets. */
 const MAX_PAGE_SIZE = 2 ** 21
 
@@ -51,9 +59,9 @@ export interface DmabufProvider extends NetIovProvider {
 /**
  * Provides the memory of a dma-buf in net_iovs of `pageSize` bytes, a power of two of 4 KiB to
  * 2 MiB, 4 KiB by default. Throws NETMEM_DMABUF_UNALIGNED unless the dma-buf and each of its
- * segments are multiples of that, NETMEM_DMABUF_INVALID when the segments are not the dma-buf, and
+ * segments are multiples of that, NETMEM_DMABUF_SEGMENTS when the segments are not the dma-buf, and
  * NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT. Its `init` throws NETMEM_PROVIDER_BUSY while a
- * pool has it open and NETMEM_NO_DEVICE after `uninstall`.
+ * pool has it open and NETMEM_DMABUF_GONE after `uninstall`.
  */
 export function dmabufProvider(
   binding: DmabufBinding,
@@ -64,7 +72,7 @@ export function dmabufProvider(
   const chunks = new ChunkAllocator(binding.segments, pageSize)
   if (chunks.chunks * pageSize !== bytes) {
     throw new ArgumentRangeError(
-      'NETMEM_DMABUF_INVALID',
+      'NETMEM_DMABUF_SEGMENTS',
       `The segments have ${chunks.chunks * pageSize} bytes together, the dma-buf has ${bytes}. Pass the scatter list as attach() gave it.`,
     )
   }
@@ -72,7 +80,7 @@ export function dmabufProvider(
   let installed = true
   const opened = (): Slots<NetIov> => {
     if (slots !== undefined) return slots
-    throw new LifetimeError('NETMEM_PROVIDER_BUSY', 'No pool has this provider open.')
+    throw new LifetimeError('NETMEM_PROVIDER_UNOPENED', 'No pool has this provider open.')
   }
   return {
     kind: 'net_iov',
@@ -82,7 +90,7 @@ export function dmabufProvider(
     init: (given) => {
       if (!installed) {
         throw new LifetimeError(
-          'NETMEM_NO_DEVICE',
+          'NETMEM_DMABUF_GONE',
           'The device of this binding is gone. Attach the dma-buf to another one.',
         )
       }

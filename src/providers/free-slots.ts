@@ -37,7 +37,7 @@ export function freeSlots<M extends Netmem>(
   let unused = 0
   const opened = (): Slots<M> => {
     if (slots !== undefined) return slots
-    throw new LifetimeError('NETMEM_PROVIDER_BUSY', 'No pool has this provider open.')
+    throw new LifetimeError('NETMEM_PROVIDER_UNOPENED', 'No pool has this provider open.')
   }
   return {
     slot: (m) => opened().slot(m),

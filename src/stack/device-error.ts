@@ -1,6 +1,6 @@
 /** An error of the user-space stack, with the kernel's word for it beside the stable code. */
 
-import { type ErrorCode, NetmemError } from '../errors.ts'
+import { type CodeOf, NetmemError } from '../errors.ts'
 
 /** The kernel's errno for the same mistake. */
 export type Errno =
@@ -23,11 +23,43 @@ export type Errno =
   | 'ERANGE'
   | 'EAGAIN'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_DMA_FAULT: 'DeviceError'
+    NETMEM_DEVICE_CLOSED: 'DeviceError'
+    NETMEM_DEVICE_FAILED: 'DeviceError'
+    NETMEM_DEVICE_MEMORY: 'DeviceError'
+    NETMEM_DMABUF_INVALID: 'DeviceError'
+    NETMEM_DMABUF_BUSY: 'DeviceError'
+    NETMEM_BIND_QUEUE: 'DeviceError'
+    NETMEM_BIND_HEADER_SPLIT: 'DeviceError'
+    NETMEM_BIND_UNSUPPORTED: 'DeviceError'
+    NETMEM_BIND_BUSY: 'DeviceError'
+    NETMEM_BIND_IGNORED: 'DeviceError'
+    NETMEM_BIND_ORDER: 'DeviceError'
+    NETMEM_NIC_BUSY: 'DeviceError'
+    NETMEM_NIC_CONFIG: 'DeviceError'
+    NETMEM_QUEUE_START: 'DeviceError'
+    NETMEM_UNREADABLE: 'DeviceError'
+    NETMEM_READABLE: 'DeviceError'
+    NETMEM_CONTROL_SPACE: 'DeviceError'
+    NETMEM_TOKEN_RANGE: 'DeviceError'
+    NETMEM_NO_TOKEN: 'DeviceError'
+    NETMEM_NO_DEVICE: 'DeviceError'
+    NETMEM_SOCKET_CLOSED: 'DeviceError'
+    NETMEM_WOULD_BLOCK: 'DeviceError'
+    NETMEM_CAPTURE_INVALID: 'DeviceError'
+    NETMEM_SKB_FREED: 'LifetimeError'
+    NETMEM_WRITER_CLOSED: 'LifetimeError'
+  }
+}
+
 /** Error of a device, a driver, a binding or a socket of the stack, with the name that the kernel gives it. */
 export class DeviceError extends NetmemError {
+  declare readonly code: CodeOf<'DeviceError'>
   readonly errno: Errno
 
-  constructor(code: ErrorCode, errno: Errno, message: string) {
+  constructor(code: CodeOf<'DeviceError'>, errno: Errno, message: string) {
     super(code, message)
     this.errno = errno
   }

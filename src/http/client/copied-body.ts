@@ -1,6 +1,6 @@
 /** A body of chunks that come in memory of other libraries, and are copied out of it. */
 
-import { ConnectionError } from '../../errors.ts'
+import { LifetimeError } from '../../errors.ts'
 import { unlessAborted } from '../../net/interruption.ts'
 import { ChunkFrags } from '../../net/receivers/chunk-frags.ts'
 import type { Page } from '../../netmem.ts'
@@ -128,7 +128,7 @@ export class CopiedBody implements Body {
   }
 }
 
-function notWanted(): ConnectionError {
+function notWanted(): LifetimeError {
   const message = 'The rest of the body is not wanted any more; ask for it again.'
-  return new ConnectionError('NETMEM_CONNECTION_CLOSED', message)
+  return new LifetimeError('NETMEM_CONNECTION_CLOSED', message)
 }

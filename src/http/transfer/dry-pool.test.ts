@@ -18,7 +18,7 @@ for (const decompress of [false, true]) {
       const onFrag = (frag: HostFrag): void => void held.push(frag)
       const options = { decompress, keepAlive: false, stallTimeoutMs: 50, retryDelayMs: 1 }
       const error = await failure(getInto(server.url, { pool, onFrag }, options))
-      assert.equal(error.code, 'NETMEM_TIMEOUT')
+      assert.equal(error.code, 'NETMEM_POOL_DRY')
       assert.match(error.message, /pool.*onFrag/)
       for (const frag of held) frag.release()
     })

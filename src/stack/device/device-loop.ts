@@ -5,7 +5,7 @@
  */
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { LifetimeError } from '../../errors.ts'
+import { DeviceError } from '../device-error.ts'
 import type { ControlMessage, DeviceMessage, DeviceThreadData } from '../rings/control.ts'
 import { describeFailure } from '../rings/device-failure.ts'
 import { sleepUntilWork, workSeen } from '../rings/shared-rings.ts'
@@ -19,7 +19,11 @@ const RETRY_MS = 1
 export function runDevice(parts: DeviceParts): void {
   const { doorbell, stepped }: DeviceThreadData = workerData
   if (parentPort === null) {
-    throw new LifetimeError('NETMEM_DEVICE_CLOSED', 'The device runs in a worker thread alone.')
+    throw new DeviceError(
+      'NETMEM_DEVICE_CLOSED',
+      'ENODEV',
+      'The device runs in a worker thread alone.',
+    )
   }
   const port = parentPort
   const host = new DeviceHost(parts, stepped, (event) => {

@@ -5,7 +5,7 @@
 
 import { access, constants, stat } from 'node:fs/promises'
 import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises'
-import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { ArgumentTypeError, checkInteger } from '../../errors.ts'
 import type { DeviceError } from '../device-error.ts'
 import { openDeviceThread } from '../host/device/device-thread.ts'
 import type { NicProxy } from '../host/device/nic-proxy.ts'
@@ -213,7 +213,7 @@ async function checkFiles(path: string, out: string | undefined): Promise<void> 
   const { dev, ino } = await stat(path)
   const there = await stat(out).catch(() => undefined)
   if (there?.dev !== dev || there.ino !== ino) return
-  throw new ArgumentRangeError(
+  throw new ArgumentTypeError(
     'NETMEM_INVALID_ARGUMENT',
     `${out} is the capture itself, which would be written over. Write to another file.`,
   )

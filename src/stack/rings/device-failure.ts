@@ -1,30 +1,49 @@
-/** How an error crosses from the device's thread: by code, errno and message. */
+/** How an error crosses from the device's thread: as plain data that names its class. */
 
-import { type ErrorCode, isNetmemError } from '../../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError, type CodeOf } from '../../errors.ts'
 import { DeviceError, type Errno } from '../device-error.ts'
 
-export interface DeviceFailure {
-  readonly code: ErrorCode
-  readonly errno: Errno
-  readonly message: string
-}
+export type DeviceFailure =
+  | {
+      readonly kind: 'device'
+      readonly code: CodeOf<'DeviceError'>
+      readonly errno: Errno
+      readonly message: string
+    }
+  | { readonly kind: 'type'; readonly code: CodeOf<'ArgumentTypeError'>; readonly message: string }
+  | {
+      readonly kind: 'range'
+      readonly code: CodeOf<'ArgumentRangeError'>
+      readonly message: string
+    }
 
-/** What to tell of `error`: what is none of netmem's is a mistake in the device, or in a part of it. */
+/** Describes `error`; one that is not netmem's is a mistake in the device, or in a part of it. */
 export function describeFailure(error: unknown): DeviceFailure {
   if (error instanceof DeviceError) {
-    return { code: error.code, errno: error.errno, message: error.message }
+    return { kind: 'device', code: error.code, errno: error.errno, message: error.message }
   }
-  if (isNetmemError(error)) {
-    return { code: error.code, errno: 'EINVAL', message: error.message }
+  if (error instanceof ArgumentTypeError) {
+    return { kind: 'type', code: error.code, message: error.message }
   }
-  return {
-    code: 'NETMEM_DEVICE_FAILED',
-    errno: 'EIO',
-    message: `A part of the device threw ${error}. Its NIC or link has a mistake.`,
+  if (error instanceof ArgumentRangeError) {
+    return { kind: 'range', code: error.code, message: error.message }
   }
+  return failed(`A part of the device threw ${error}. Its NIC or link has a mistake.`)
 }
 
-/** The error that was described. */
-export function failureError({ code, errno, message }: DeviceFailure): DeviceError {
+/** Makes the error that was described. */
+export function failureError(failure: DeviceFailure): Error {
+  if (failure.kind === 'type') return new ArgumentTypeError(failure.code, failure.message)
+  if (failure.kind === 'range') return new ArgumentRangeError(failure.code, failure.message)
+  return deviceError(failure)
+}
+
+/** Makes the error of a device that ended: a `DeviceError` whatever its cause. */
+export function deviceError(failure: DeviceFailure): DeviceError {
+  const { code, errno, message } = failure.kind === 'device' ? failure : failed(failure.message)
   return new DeviceError(code, errno, message)
+}
+
+function failed(message: string): Extract<DeviceFailure, { kind: 'device' }> {
+  return { kind: 'device', code: 'NETMEM_DEVICE_FAILED', errno: 'EIO', message }
 }

@@ -86,7 +86,7 @@ test('memory with attachments is not freed, nor is the dma-buf that has them', (
   assertCode('NETMEM_DMABUF_BUSY', () => attached.close())
   // The refusals changed nothing.
   assert.equal(memory.exportDmaBuf(3, { bytes: 6 * PAGE }).bytes, 6 * PAGE)
-  assertCode('NETMEM_DMABUF_INVALID', () => memory.exportDmaBuf(4, { bytes: PAGE }))
+  assertCode('NETMEM_DEVICE_MEMORY', () => memory.exportDmaBuf(4, { bytes: PAGE }))
   attachment.detach()
   idle.close()
   memory.free()
@@ -97,7 +97,7 @@ test('a closed dma-buf gives its memory back, whole', () => {
   const memory = new DeviceMemory(new DmaSpace(), 8 * PAGE)
   const segments = [PAGE, PAGE, PAGE, PAGE]
   const bufs = [1, 2].map((id) => memory.exportDmaBuf(id, { bytes: 4 * PAGE, segments }))
-  assertCode('NETMEM_DMABUF_INVALID', () => memory.exportDmaBuf(3, { bytes: PAGE }))
+  assertCode('NETMEM_DEVICE_MEMORY', () => memory.exportDmaBuf(3, { bytes: PAGE }))
   for (const dmaBuf of bufs) dmaBuf.close()
   for (const dmaBuf of bufs) dmaBuf.close()
   assert.equal(memory.exportDmaBuf(4, { bytes: 8 * PAGE }).bytes, 8 * PAGE)

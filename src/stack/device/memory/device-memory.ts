@@ -59,7 +59,7 @@ export class DeviceMemory {
       if (place === undefined) {
         this.#free = before
         throw new DeviceError(
-          'NETMEM_DMABUF_INVALID',
+          'NETMEM_DEVICE_MEMORY',
           'ENOMEM',
           `No ${length} bytes in one piece are free for segment ${at}. Close a dma-buf, export less, or in smaller segments.`,
         )
@@ -116,7 +116,7 @@ function allocate(bytes: number): Uint8Array {
     return new Uint8Array(buffer, 0, bytes)
   } catch {
     throw new DeviceError(
-      'NETMEM_OUT_OF_RANGE',
+      'NETMEM_DEVICE_MEMORY',
       'ENOMEM',
       `${bytes} bytes of device memory are more than this process can have in one piece. Take less.`,
     )

@@ -125,14 +125,14 @@ onDevices('memory with attachments stays', async (device) => {
   }
 })
 
-onDevices('what the device refuses is a DeviceError here', async (device) => {
-  await rejects(device.memory(0), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
-  await rejects(device.memory(2 ** 31 + 1), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+onDevices('what the device refuses arrives as the same error here', async (device) => {
+  await rejects(device.memory(0), 'NETMEM_OUT_OF_RANGE')
+  await rejects(device.memory(2 ** 31 + 1), 'NETMEM_OUT_OF_RANGE')
   const memory = await device.memory(4 * PAGE)
   const tooLong = memory.exportDmaBuf({ bytes: PAGE, segments: [PAGE, PAGE] })
   await rejects(tooLong, 'NETMEM_DMABUF_INVALID', 'EINVAL')
   const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE })
-  await rejects(memory.exportDmaBuf({ bytes: 1 }), 'NETMEM_DMABUF_INVALID', 'ENOMEM')
+  await rejects(memory.exportDmaBuf({ bytes: 1 }), 'NETMEM_DEVICE_MEMORY', 'ENOMEM')
   for (const [offset, length] of [
     [-1, 1],
     [4 * PAGE, 1],
@@ -144,7 +144,7 @@ onDevices('what the device refuses is a DeviceError here', async (device) => {
     await rejects(device.read(dmabuf, offset, length), 'NETMEM_DMA_FAULT', 'EFAULT')
   }
   await rejects(device.write(dmabuf, 4 * PAGE - 1, frameOf(2, 0)), 'NETMEM_DMA_FAULT', 'EFAULT')
-  await rejects(device.nic({ link: wire, queues: 0 }), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  await rejects(device.nic({ link: wire, queues: 0 }), 'NETMEM_OUT_OF_RANGE')
   const link = { kind: 'toString' } as unknown as typeof wire
   await rejects(device.nic({ link }), 'NETMEM_NIC_CONFIG', 'EOPNOTSUPP')
   const nic = await device.nic({ link: wire })
@@ -256,21 +256,9 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
 onDevices('rings that would stop a NIC are refused', async (device) => {
   const nic = await device.nic({ link: wire })
   const good = makeRxRings(8, undefined, device.doorbell)
-  await rejects(
-    nic.startQueue(0, { ...good, entries: 16 }, STUB_CONFIG),
-    'NETMEM_OUT_OF_RANGE',
-    'EINVAL',
-  )
-  await rejects(
-    nic.startQueue(0, { ...good, entries: 6 }, STUB_CONFIG),
-    'NETMEM_OUT_OF_RANGE',
-    'EINVAL',
-  )
-  await rejects(
-    nic.startQueue(0, { ...good, entries: 0 }, STUB_CONFIG),
-    'NETMEM_OUT_OF_RANGE',
-    'EINVAL',
-  )
+  await rejects(nic.startQueue(0, { ...good, entries: 16 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
+  await rejects(nic.startQueue(0, { ...good, entries: 6 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
+  await rejects(nic.startQueue(0, { ...good, entries: 0 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
   const foreign = makeRxRings(8, undefined, makeDoorbell())
   await assert.rejects(nic.startQueue(0, foreign, STUB_CONFIG), { code: 'NETMEM_OUT_OF_RANGE' })
 })
@@ -300,7 +288,7 @@ onDevices('run receives what is due by then, at its time, and the rest later', a
   await one.up()
   assert.equal(await device.run(2000), 1)
   for (const untilNs of [-1, 0.5, Number.POSITIVE_INFINITY]) {
-    await rejects(device.run(untilNs), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+    await rejects(device.run(untilNs), 'NETMEM_OUT_OF_RANGE')
   }
 })
 
@@ -321,7 +309,7 @@ onDevices('run stops at as many frames as it is told', async (device) => {
   await one.inject([frameOf(60, 4)])
   assert.equal(await device.run(15), 2)
   assert.equal(await device.run(100, 10), 2)
-  await rejects(device.run(100, -1), 'NETMEM_OUT_OF_RANGE', 'EINVAL')
+  await rejects(device.run(100, -1), 'NETMEM_OUT_OF_RANGE')
 })
 
 onDevices('a NIC that takes no frames holds up nobody', async (device) => {

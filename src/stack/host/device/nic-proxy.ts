@@ -5,7 +5,7 @@ import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../../link/link.ts'
 import type { LinkSpec, ReadFile } from '../../link/link-spec.ts'
 import type { NicEvent } from '../../rings/control.ts'
-import { failureError } from '../../rings/device-failure.ts'
+import { deviceError } from '../../rings/device-failure.ts'
 import type {
   NicFeatures,
   NicKnobs,
@@ -249,7 +249,7 @@ export class NicProxy implements DriverNic {
       for (const frame of event.frames) this.#arrived.push(frame)
       this.#wake()
     } else if (event.failure !== undefined) {
-      this.#finish(failureError(event.failure))
+      this.#finish(deviceError(event.failure))
     } else {
       if (event.file !== undefined) this.#file = event.file
       // It may still send.

@@ -4,7 +4,7 @@
  * and it sends skbs of pages. {@link PageDriver} and {@link NetmemDriver} say which memory.
  */
 
-import { ArgumentTypeError, LifetimeError, type OptionNames } from '../../../errors.ts'
+import { HandleError, LifetimeError, type OptionNames } from '../../../errors.ts'
 import type { Netmem, Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
@@ -280,13 +280,13 @@ function sharedMemoryOf<M extends Netmem>(
 ): SharedArrayBuffer {
   const m = pool.alloc()
   if (m === undefined) {
-    throw new LifetimeError('NETMEM_BUSY', 'The pool has no page to post; make it larger.')
+    throw new LifetimeError('NETMEM_POOL_DRY', 'The pool has no page to post; make it larger.')
   }
   const buffer = bytes(m)?.buffer
   pool.put(m)
   if (buffer instanceof SharedArrayBuffer) return buffer
   throw buffer === undefined
-    ? new ArgumentTypeError(
+    ? new HandleError(
         'NETMEM_WRONG_KIND',
         'A driver starts with pages; bindRx() gives its queues device memory.',
       )

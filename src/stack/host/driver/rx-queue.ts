@@ -217,7 +217,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
       if (page === undefined) {
         for (const taken of this.#headerPages.splice(0)) this.#headerPool.put(taken)
         throw new LifetimeError(
-          'NETMEM_BUSY',
+          'NETMEM_POOL_DRY',
           `The header pool is dry: ${ringSize} header buffers of ${headerBytes} bytes need ${Math.ceil(ringSize / each)} pages.`,
         )
       }

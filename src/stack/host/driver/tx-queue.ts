@@ -4,7 +4,7 @@
  * could look at what it sends, so it is refused (Linux, skb_frags_readable in validate_xmit_skb).
  */
 
-import { ArgumentTypeError, checkInteger } from '../../../errors.ts'
+import { checkInteger, LifetimeError } from '../../../errors.ts'
 import type { Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { DeviceError } from '../../device-error.ts'
@@ -168,7 +168,7 @@ export class DriverTxQueue implements Pollable {
   #regionOf(bytes: Uint8Array): number {
     const region = this.#options.regions.get(bytes.buffer)
     if (region !== undefined) return region
-    throw new ArgumentTypeError(
+    throw new LifetimeError(
       'NETMEM_NOT_SHARED',
       "The NIC does not reach this memory. Send pages of the driver's own pools.",
     )

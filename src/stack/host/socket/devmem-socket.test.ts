@@ -418,7 +418,7 @@ test('close gives everything back, once; nothing works after it', async () => {
     () => recv(socket, 0),
     () => socket.dontneed([{ start: 1, count: 1 }]),
   ]) {
-    assertCode('NETMEM_CONNECTION_CLOSED', use)
+    assertCode('NETMEM_SOCKET_CLOSED', use)
     assert.equal(errnoOf(use), 'EBADF')
   }
   pages.forget()

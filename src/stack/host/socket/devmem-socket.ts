@@ -121,7 +121,7 @@ export class DevmemSocket {
    * memory without MSG_SOCK_DEVMEM or with MSG_PEEK, NETMEM_CONTROL_SPACE (525, which has no name in
    * user space) when not even one message fits, NETMEM_NO_DEVICE (ENODEV) at a net_iov of another
    * binding, NETMEM_NO_TOKEN (ENOMEM), NETMEM_READABLE (EFAULT) at readable payload with
-   * MSG_SOCK_DEVMEM where the socket is strict, NETMEM_CONNECTION_CLOSED (EBADF) and what
+   * MSG_SOCK_DEVMEM where the socket is strict, NETMEM_SOCKET_CLOSED (EBADF) and what
    * {@link reset} was given. Where some data was read before, it returns that, and throws the next time.
    */
   recvmsg(message: ReceiveMessage): ReceivedMessage {
@@ -146,7 +146,7 @@ export class DevmemSocket {
    * Gives back what tokens stand for; returns how many there were. Looks at 1024 tokens at most,
    * unknown ones included, and leaves the rest alone without a word.
    * Throws NETMEM_TOKEN_RANGE (EINVAL) for no range or more than 128, NETMEM_OUT_OF_RANGE and
-   * NETMEM_CONNECTION_CLOSED (EBADF), before anything is freed.
+   * NETMEM_SOCKET_CLOSED (EBADF), before anything is freed.
    */
   dontneed(ranges: readonly TokenRange[]): number {
     if (this.#state === 'closed') throw closed()
@@ -367,7 +367,7 @@ function controlSpace(): DeviceError {
 
 function closed(): DeviceError {
   return new DeviceError(
-    'NETMEM_CONNECTION_CLOSED',
+    'NETMEM_SOCKET_CLOSED',
     'EBADF',
     'The socket is closed; its tokens were given back with it.',
   )

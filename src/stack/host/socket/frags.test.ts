@@ -188,7 +188,7 @@ test('the loop waits for data, ends with the stream, and fails with it', async (
         socket.reset(new ConnectionError('NETMEM_CONNECTION_RESET', 'The peer reset it.')),
       'NETMEM_CONNECTION_RESET',
     ],
-    [(socket: DevmemSocket) => socket.close(), 'NETMEM_CONNECTION_CLOSED'],
+    [(socket: DevmemSocket) => socket.close(), 'NETMEM_SOCKET_CLOSED'],
   ] as const) {
     const socket = new DevmemSocket()
     const lengths: number[] = []

@@ -3,7 +3,7 @@
  * written once. Pages change hands without a copy; device memory is named by a token.
  */
 
-import { ConnectionError } from '../../../errors.ts'
+import { LifetimeError } from '../../../errors.ts'
 import type { Binding, NetIov, Page } from '../../../netmem.ts'
 import {
   copiedFrag,
@@ -36,7 +36,7 @@ export interface FragReceiver extends AsyncIterable<Frag> {
  * application's after that. One loop at a time.
  *
  * Its promises reject with NETMEM_NO_DEVICE, NETMEM_NO_TOKEN, NETMEM_READABLE at payload in host
- * memory where the socket is strict, NETMEM_CONNECTION_CLOSED, what the socket was reset with, and
+ * memory where the socket is strict, NETMEM_SOCKET_CLOSED, what the socket was reset with, and
  * NETMEM_BUSY while another call waits; the first three leave the data in the queue.
  */
 export function receiveFrags(socket: DevmemSocket): FragReceiver {
@@ -214,8 +214,8 @@ function copyOwner(owner: FragOwner<NetIov>): FragOwner<Page> {
   return made
 }
 
-function busy(): ConnectionError {
-  return new ConnectionError(
+function busy(): LifetimeError {
+  return new LifetimeError(
     'NETMEM_BUSY',
     'Another call waits for this socket; await it first, or let one loop receive.',
   )

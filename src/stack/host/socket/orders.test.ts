@@ -146,7 +146,7 @@ class Scene {
   #dontneed(): void {
     const ranges = this.#tokens.splice(0).map((start) => ({ start, count: 1 }))
     if (this.#socket.closed) {
-      assertCode('NETMEM_CONNECTION_CLOSED', () => this.#socket.dontneed(ranges))
+      assertCode('NETMEM_SOCKET_CLOSED', () => this.#socket.dontneed(ranges))
     } else if (ranges.length > 0) {
       assert.equal(this.#socket.dontneed(ranges), ranges.length)
     }

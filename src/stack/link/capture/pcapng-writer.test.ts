@@ -178,5 +178,5 @@ test('what is wrong', () => {
   const writer = writePcapng(path)
   writer.close()
   writer.close()
-  assertCode('NETMEM_DEVICE_CLOSED', () => writer.write(frameOf(filler(60, 1))))
+  assertCode('NETMEM_WRITER_CLOSED', () => writer.write(frameOf(filler(60, 1))))
 })

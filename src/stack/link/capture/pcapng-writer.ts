@@ -93,11 +93,11 @@ export class PcapngWriter {
     this.#writeHeader()
   }
 
-  /** Appends a frame. The system's own error when the file cannot be written; NETMEM_DEVICE_CLOSED after a close. */
+  /** Appends a frame. The system's own error when the file cannot be written; NETMEM_WRITER_CLOSED after a close. */
   write(frame: LinkFrame, notes: PacketNotes = NO_NOTES): void {
     if (this.#closed) {
       throw new LifetimeError(
-        'NETMEM_DEVICE_CLOSED',
+        'NETMEM_WRITER_CLOSED',
         'This capture file is closed. Write what belongs into it before.',
       )
     }
