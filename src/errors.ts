@@ -7,6 +7,8 @@
  * Stable codes, each with the class of the errors that carry it: `docs/errors.md` says of each code
  * what happened and what to do. A layer adds its codes by declaration merging, with
  * `declare module '../errors.ts'`.
+ *
+ * @public
  */
 export interface ErrorCodes {
   NETMEM_INVALID_ARGUMENT: 'ArgumentTypeError'

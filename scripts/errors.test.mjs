@@ -1,0 +1,32 @@
+// docs/errors.md has every code that a layer declares, with its class, and no other.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { Project } from 'ts-morph'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Codes with their classes, as every `interface ErrorCodes` of the build declares them. */
+function declared() {
+  const project = new Project({ skipAddingFilesFromTsConfig: true })
+  const files = readdirSync(join(root, 'dist'), { recursive: true }).filter(
+    (path) => path.endsWith('.d.ts') && !path.includes('.test.'),
+  )
+  return files
+    .map((path) => project.addSourceFileAtPath(join(root, 'dist', path)))
+    .flatMap((source) => [source, ...source.getModules()])
+    .flatMap((scope) => scope.getInterface('ErrorCodes')?.getProperties() ?? [])
+    .map((code) => `${code.getName()} ${code.getTypeNodeOrThrow().getText().slice(1, -1)}`)
+    .sort()
+}
+
+test('docs/errors.md lists every code once, with its class', () => {
+  const page = readFileSync(join(root, 'docs/errors.md'), 'utf8')
+  const documented = [...page.matchAll(/^\| `(NETMEM_\w+)` \| `(\w+)` \|/gm)]
+    .map(([, code, name]) => `${code} ${name}`)
+    .sort()
+  assert.ok(documented.length > 60)
+  assert.deepEqual(documented, declared())
+})
