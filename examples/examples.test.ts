@@ -92,6 +92,40 @@ test('length-prefixed.ts answers each message', async () => {
   })
 })
 
+test('echo-server.ts survives resets, and a client that does not read', async () => {
+  await withProgram('echo-server.js', ['0'], async (program) => {
+    const port = await program.port()
+    const stalled = net.connect(port, '127.0.0.1').on('error', () => {})
+    stalled.write(PAYLOAD)
+    for (let round = 0; round < 3; round++) {
+      const reset = net.connect(port, '127.0.0.1')
+      reset.write('x')
+      await once(reset, 'data')
+      reset.resetAndDestroy()
+      assert.match(await program.line(), /^127\.0\.0\.1:\d+: .*ECONNRESET/)
+      const socket = net.connect(port, '127.0.0.1').end(PAYLOAD)
+      const parts: Buffer[] = []
+      for await (const part of socket) parts.push(part as Buffer)
+      assert.equal(Buffer.compare(Buffer.concat(parts), PAYLOAD), 0)
+    }
+    stalled.destroy()
+  })
+})
+
+test('log-collector.ts writes a file for each client', async () => {
+  await withDirectory(async (directory) => {
+    await withProgram('log-collector.js', [directory, '0'], async (program) => {
+      const port = await program.port()
+      for (const [client, text] of ['one\n', 'two\nlines\n'].entries()) {
+        net.connect(port, '127.0.0.1').end(text)
+        const path = join(directory, `client-${client + 1}.log`)
+        assert.equal(await program.line(), `${path}: ${text.length} bytes`)
+        assert.equal(await readFile(path, 'utf8'), text)
+      }
+    })
+  })
+})
+
 test('worker-pages.ts hashes in its worker', async () => {
   await withProgram('worker-pages.js', ['0'], async (program) => {
     const port = await program.port()
@@ -205,7 +239,7 @@ test('device-memory.ts hashes on the device what it cannot read', async () => {
   })
 })
 
-test('read-device-memory.ts does not compile', () => {
+test('programs in refused/ do not compile', () => {
   const tsc = fileURLToPath(import.meta.resolve('typescript/package.json'))
   const { stdout, status } = spawnSync(
     process.execPath,
@@ -214,15 +248,23 @@ test('read-device-memory.ts does not compile', () => {
   )
   assert.notEqual(status, 0)
   const answers = stdout.split('\n').filter((line) => line.includes(': error '))
-  const codes = answers.map((line) => /\((\d+),\d+\): error (TS\d+)/.exec(line)?.slice(1))
-  assert.deepEqual(codes, [
-    ['12', 'TS2741'],
-    ['16', 'TS2322'],
-    ['20', 'TS2538'],
-    ['23', 'TS2322'],
-    ['26', 'TS2339'],
+  const places = answers.map((line) =>
+    /([\w-]+)\.ts\((\d+),\d+\): error (TS\d+)/.exec(line)?.slice(1),
+  )
+  assert.deepEqual(places, [
+    ['read-device-memory', '12', 'TS2741'],
+    ['read-device-memory', '16', 'TS2322'],
+    ['read-device-memory', '20', 'TS2538'],
+    ['read-device-memory', '23', 'TS2322'],
+    ['read-device-memory', '26', 'TS2339'],
+    ['reuse-page', '20', 'TS2345'],
+    ['reuse-page', '21', 'TS2345'],
+    ['reuse-page', '22', 'TS2345'],
   ])
-  assert.ok(stackPage.includes(stdout), 'docs/stack.md quotes another answer')
+  const [device, reuse] = stdout.split(/^(?=\S+reuse-page\.ts\(20)/m)
+  assert.ok(stackPage.includes(device ?? stdout), 'docs/stack.md quotes another answer')
+  const sharingPage = readFileSync('docs/sharing.md', 'utf8')
+  assert.ok(sharingPage.includes(reuse ?? stdout), 'docs/sharing.md quotes another answer')
 })
 
 interface Ended {

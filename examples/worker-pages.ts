@@ -1,6 +1,6 @@
 /**
  * A worker thread processes pages of the main thread's sockets. The pages are lent to it, not
- * copied; it gives them back without a message, and the main thread reads on.
+ * copied. The worker gives them back without a message, and the main thread reads on.
  *
  *   node build/examples/worker-pages.js [PORT]
  */
@@ -13,7 +13,7 @@ import { listen } from 'netmem/net'
 if (isMainThread) await receive()
 else hash()
 
-/** The main thread: owns the sockets and the pool, and looks at no byte. */
+/** Runs in the main thread, which owns the sockets and the pool and looks at no byte. */
 async function receive(): Promise<void> {
   const pool = createPool(sharedProvider({ pages: 32 }))
   const worker = new Worker(new URL(import.meta.url), { workerData: pool.share() })
@@ -21,17 +21,22 @@ async function receive(): Promise<void> {
   await using listener = await listen({ pool, port: Number(process.argv[2] ?? 7002) })
   console.log(`listening on port ${listener.address.port}`)
   for await (const connection of listener) {
-    for await (const frag of connection) {
-      const lent = frag.lend(worker)
-      if (lent === undefined) throw new Error('more frags lent than the pool was shared for')
-      worker.postMessage(lent)
+    try {
+      for await (const frag of connection) {
+        const lent = frag.lend(worker)
+        if (lent === undefined) throw new Error('more frags lent than the pool was shared for')
+        worker.postMessage(lent)
+      }
+      await connection.close()
+    } catch (error) {
+      console.error(error)
+      connection.destroy()
     }
     worker.postMessage('end')
-    await connection.close()
   }
 }
 
-/** The worker: reads the bytes where the socket put them. */
+/** Runs in the worker, which reads the bytes where the socket put them. */
 function hash(): void {
   const pool = attach(workerData)
   let sha256 = createHash('sha256')
