@@ -20,6 +20,7 @@ import type { Context, Figure, Measure } from './measure.ts'
 import { pageSize } from './page-size.ts'
 import { poolCost } from './pool-cost.ts'
 import { merged, resultsJson, table } from './report.ts'
+import { runtimes } from './runtimes.ts'
 import { slowConsumer } from './slow-consumer.ts'
 import { stack } from './stack.ts'
 import { stalledClients } from './stalled-clients.ts'
@@ -42,6 +43,7 @@ const figures: readonly Figure[] = [
   http,
   httpSmall,
   httpDigest,
+  runtimes,
 ]
 
 const { values, positionals } = parseArgs({
