@@ -1,8 +1,9 @@
 /**
  * `npm run bench [-- [--quick] [--write] [NAME...]]`: measures netmem against its peers in one run,
- * prints a table of ratios, and writes `bench/results.json` and `bench/chart.svg` when all of it
- * was measured in full; with `--write` and names, those figures in place of the earlier ones.
- * `--quick` shows that everything runs and that the data is right; it asserts no times. Fails only where something does not work: a missed target is a result.
+ * prints a table of ratios, and writes `bench/results.json`, `bench/chart.svg` and the tables of
+ * `docs/benchmarks.md` when all of it was measured in full. With `--write` and names, those figures
+ * replace earlier ones. `--quick` shows that everything runs and that the data is right, and asserts
+ * no times. The run fails only where something does not work: a missed target is a result.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -19,7 +20,7 @@ import { describeMachine, loadAverage } from './machine.ts'
 import type { Context, Figure, Measure } from './measure.ts'
 import { pageSize } from './page-size.ts'
 import { poolCost } from './pool-cost.ts'
-import { merged, resultsJson, table } from './report.ts'
+import { merged, resultsJson, table, withFigures } from './report.ts'
 import { runtimes } from './runtimes.ts'
 import { slowConsumer } from './slow-consumer.ts'
 import { stack } from './stack.ts'
@@ -78,5 +79,7 @@ if (values.write === true || (!quick && positionals.length === 0)) {
   const all = positionals.length === 0 ? dated : merged(readFileSync(results, 'utf8'), dated)
   writeFileSync(results, resultsJson(all, machine, startedAt, quick))
   writeFileSync(new URL('chart.svg', folder), chart(all, machine, startedAt))
-  console.log('\nWritten: bench/results.json and bench/chart.svg')
+  const page = new URL('../docs/benchmarks.md', folder)
+  writeFileSync(page, withFigures(readFileSync(page, 'utf8'), all))
+  console.log('\nWritten: bench/results.json, bench/chart.svg and docs/benchmarks.md')
 }

@@ -37,6 +37,30 @@ function row(measured: Measure): readonly string[] {
   ]
 }
 
+/**
+ * Returns a page of docs/ with its tables written anew. A table stands between a line
+ * `<!-- figures: PREFIX… -->`, which names the ids of its rows by how they begin, and `<!-- end -->`.
+ */
+export function withFigures(page: string, measures: readonly Measure[]): string {
+  return page.replace(
+    /(<!-- figures: (.*?) -->\n).*?(<!-- end -->)/gs,
+    (_, start: string, prefixes: string, end: string) => {
+      const names = prefixes.split(' ')
+      const own = measures.filter(({ id }) => names.some((name) => id.startsWith(name)))
+      return `${start}${markdownTable(own)}${end}`
+    },
+  )
+}
+
+function markdownTable(measures: readonly Measure[]): string {
+  const lines = measures.map((measured) => {
+    const [title, ours, peer = '', ratio, spread] = row(measured)
+    const compared = Number.isFinite(medianRatio(measured)) ? `${ratio} (${spread})` : ''
+    return `| ${title} | ${ours} | ${peer.replace('  ', ' ')} | ${compared} |\n`
+  })
+  return `\n| figure | netmem | peer | ratio (spread) |\n|---|---|---|---|\n${lines.join('')}\n`
+}
+
 function targetText({ target, unit }: Measure): string {
   if (target === undefined) return ''
   const sign = target.is === 'at least' ? '≥' : '≤'
