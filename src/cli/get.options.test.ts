@@ -254,7 +254,7 @@ describe('netmem get, as asked', () => {
       [['--retries', '-1'], /--retries .* 0 to 1000/],
       [['--cacert', empty], /--cacert .*empty\.pem has no certificate in it/],
       [['--cacert', damaged], /--cacert .*damaged\.pem has a certificate that is damaged/],
-      [['--cacert', file('none')], /--cacert .*none cannot be read: no such file/],
+      [['--cacert', file('none')], /--cacert cannot be read: \S+none: no such file/],
       [['--user', 'me'], /NAME:PASSWORD/],
       [['--max-time', '0'], /in seconds/],
       [['--connect-timeout', '1m'], /in seconds/],

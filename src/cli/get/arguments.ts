@@ -82,7 +82,7 @@ export async function readCertificates(path: string): Promise<string> {
   try {
     text = await readFile(path, 'latin1')
   } catch (error) {
-    throw usage(`--cacert ${path} cannot be read: ${describeError(error).message}.`)
+    throw usage(`--cacert cannot be read: ${describeError(error).message}.`)
   }
   const begins = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/
   if (!begins.test(text)) {
