@@ -2,7 +2,7 @@
 
 import { checkInteger, HandleError, LifetimeError, type OptionNames } from '../errors.ts'
 import type { Page } from '../netmem.ts'
-import { RX_COPYBREAK } from '../pool/frag.ts'
+import { RX_COPYBREAK } from '../pool/copies.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { checkOptionalBoolean, checkSignal, invalid } from './arguments.ts'
 import type { LowWater } from './driver/low-water.ts'

@@ -45,7 +45,7 @@ for (const way of ways()) {
           }
           sendNext()
           while (arrived < total) {
-            const full = (): boolean => pool.available === 0 && pool.ledger.copyRoom < small
+            const full = (): boolean => pool.available === 0 && pool.copies.copyRoom < small
             await until(() => full() || arrived === total, 'its memory is used up')
             release()
           }

@@ -1,24 +1,23 @@
 /**
- * The page that one connection fills, and the connection's place in the queue for memory. The
- * connection owns one reference of the page while it is the present one.
+ * The page that one connection fills, and the connection's place in the queue for memory.
  */
 
 import { LifetimeError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
-import { copiedFrag, type HostFrag, PageFrag } from '../../pool/frag.ts'
+import { copiedFrag, fragOf, type HostFrag } from '../../pool/frag.ts'
 import { FragAccount } from '../../pool/frag-account.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
+import type { Reservation } from '../../pool/reservation.ts'
 import { poolGone } from '../receivers/destination-memory.ts'
 import type { ReceiverDriver } from '../receivers/receiver.ts'
-import { aligned, type Filling, type PageConsumer, PageSupply } from './page-supply.ts'
+import { type PageConsumer, PageSupply } from './page-supply.ts'
 
 export class PageFill implements PageConsumer {
   readonly account: FragAccount = new FragAccount()
   readonly #driver: ReceiverDriver
   readonly #pool: PagePool<Page>
   readonly #supply: PageSupply
-  #present: Filling | undefined
-  #offset = 0
+  #present: Reservation<Page> | undefined
   /** True while it waits in the queue for memory. */
   #dry = false
   #referenced = true
@@ -34,36 +33,27 @@ export class PageFill implements PageConsumer {
     return this.#present !== undefined
   }
 
-  /** True if the last {@link cut} reached the end of its page. */
-  get isFull(): boolean {
-    return this.#offset === this.#pool.pageSize
+  /** Bytes that fit the present page. */
+  get room(): number {
+    return this.#present?.room ?? 0
   }
 
   /** Rest of the present page, for the next read; `undefined` without one, or if its memory is gone. */
   rest(): Uint8Array | undefined {
-    const bytes = this.#present && this.#bytesOf(this.#present.page)
-    return bytes === undefined || this.#offset === 0 ? bytes : bytes.subarray(this.#offset)
+    return this.#present && this.#bytesOf(this.#present)
   }
 
   /**
    * Makes a frag of `bytes` bytes that arrived in the present page. The rest of the page stays
-   * present with `goesOn`; otherwise it is left to the next read of any connection.
+   * present with `more`; otherwise it is left to the next read of any connection.
    */
-  cut(bytes: number, goesOn: boolean): HostFrag | undefined {
+  cut(bytes: number, more: boolean): HostFrag | undefined {
     const present = this.#present
     if (present === undefined) return undefined
-    const { page, keeper } = present
-    const offset = this.#offset
-    const end = aligned(offset + bytes)
-    this.#offset = end
-    if (goesOn && end < this.#pool.pageSize) {
-      this.#pool.ref(page)
-    } else {
-      // The connection's reference goes to the frag.
-      this.#present = undefined
-      if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
-    }
-    return new PageFrag(this.#pool, page, offset, bytes, keeper, this.account)
+    const { offset } = present
+    const page = present.commit(bytes, more)
+    if (present.room === 0) this.#present = undefined
+    return fragOf(page, offset, bytes, this.account)
   }
 
   /** Makes a frag of a copy of `bytes`: in the present page if they are more than copies may hold. */
@@ -78,34 +68,29 @@ export class PageFill implements PageConsumer {
 
   /** Makes a frag of a copy of `bytes`: in a page if one is free, otherwise in memory of its own. */
   fragOf(bytes: Uint8Array): HostFrag {
-    const filling = this.#supply.takeFree(bytes.byteLength)
-    if (filling === undefined) return copiedFrag(this.#pool, bytes, this.account)
-    const { page, keeper, offset } = filling
-    const memory = this.#bytesOf(page)
+    const reserved = this.#supply.reserve(bytes.byteLength)
+    if (reserved === undefined) return copiedFrag(this.#pool, bytes, this.account)
+    const memory = this.#bytesOf(reserved)
     if (memory === undefined) {
-      this.#pool.putFrag(page, keeper)
+      reserved.cancel()
       return copiedFrag(this.#pool, bytes, this.account)
     }
-    memory.set(bytes, offset)
-    this.#supply.leave(page, keeper, offset + bytes.byteLength)
-    return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper, this.account)
+    memory.set(bytes)
+    const { offset } = reserved
+    return fragOf(reserved.commit(bytes.byteLength), offset, bytes.byteLength, this.account)
   }
 
   /** Makes a page with room for `bytes` the present one; without one, joins the queue for memory. */
   take(bytes: number): boolean {
     this.#present = this.#dry ? undefined : this.#supply.take(this, bytes)
     this.#dry = this.#present === undefined
-    this.#offset = this.#present?.offset ?? 0
     return !this.#dry
   }
 
   /** Gives up the present page; frags keep what they hold of it. */
   drop(): void {
-    const present = this.#present
-    if (present === undefined) return
+    this.#present?.cancel()
     this.#present = undefined
-    if (this.#offset > 0) this.#supply.leave(present.page, present.keeper, this.#offset)
-    this.#pool.putFrag(present.page, present.keeper)
   }
 
   /** True if there is memory for the next read. If not, reading starts again when some came back. */
@@ -164,10 +149,11 @@ export class PageFill implements PageConsumer {
 
   readonly #readOn = (): void => this.#driver.readOn()
 
-  /** Bytes of a page; `undefined` if its memory is gone, which ends the connection. */
-  #bytesOf(page: Page): Uint8Array | undefined {
+  /** Bytes of a reservation's room; `undefined` if their memory is gone, which ends the connection. */
+  #bytesOf({ page, offset }: Reservation<Page>): Uint8Array | undefined {
     try {
-      return this.#pool.bytes(page)
+      const bytes = this.#pool.bytes(page)
+      return offset === 0 ? bytes : bytes.subarray(offset)
     } catch (error) {
       this.#driver.abandon(poolGone(error))
       return undefined

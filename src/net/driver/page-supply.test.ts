@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as round } from 'node:timers/promises'
 import { createPool } from '../../pool/create-pool.ts'
-import { copiedFrag, PageFrag } from '../../pool/frag.ts'
+import { copiedFrag, fragOf } from '../../pool/frag.ts'
 import { FragAccount } from '../../pool/frag-account.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { some } from '../../testing/pools.test.helper.ts'
 import { endAll, until } from '../harness.test.helper.ts'
-import { type Filling, type PageConsumer, PageSupply } from './page-supply.ts'
+import { type PageConsumer, PageSupply } from './page-supply.ts'
 
 const pageSize = 65_536
 const room = 16_384
@@ -29,8 +29,7 @@ class Noting implements PageConsumer {
 function setUp(pages: number) {
   const pool = createPool(hostProvider({ pages, pageSize }))
   const supply = PageSupply.of(pool)
-  const put = ({ page, keeper }: Filling): void => pool.putFrag(page, keeper)
-  return { pool, supply, put }
+  return { pool, supply }
 }
 
 test('one supply for each pool', async () => {
@@ -40,42 +39,42 @@ test('one supply for each pool', async () => {
 })
 
 test('who waits is woken in turn, and nobody comes in between', async () => {
-  const { pool, supply, put } = setUp(1)
+  const { pool, supply } = setUp(1)
   const [first, second, stranger] = [new Noting(), new Noting(), new Noting()]
   let filling = some(supply.take(first, room))
   assert.equal(supply.take(first, room), undefined)
   assert.equal(supply.take(second, room), undefined)
   for (let turn = 1; turn < 20; turn++) {
-    put(filling)
+    filling.cancel()
     const [due, other] = turn % 2 === 1 ? [first, second] : [second, first]
     if (due.woken < Math.ceil(turn / 2)) await round()
     assert.equal(due.woken, Math.ceil(turn / 2))
     assert.equal(other.woken, Math.floor(turn / 2))
     // It is not there yet, but the page is not free for others either.
-    assert.equal(supply.takeFree(room), undefined)
+    assert.equal(supply.reserve(room), undefined)
     if (turn === 1) assert.equal(supply.take(stranger, room), undefined)
     filling = some(supply.take(due, room))
     assert.equal(supply.take(due, room), undefined)
     if (turn === 1) supply.leaveQueue(stranger)
   }
-  put(filling)
+  filling.cancel()
   supply.leaveQueue(first)
   supply.leaveQueue(second)
   await endAll(pool)
 })
 
 test('who holds more than its share is woken after those that do not', async () => {
-  const { pool, supply, put } = setUp(1)
+  const { pool, supply } = setUp(1)
   const [greedy, modest] = [new Noting(), new Noting()]
   greedy.account.charge(2 * pool.capacity * pageSize)
   let filling = some(supply.take(new Noting(), room))
   for (const taker of [greedy, modest]) assert.equal(supply.take(taker, room), undefined)
-  put(filling)
+  filling.cancel()
   assert.deepEqual([greedy.woken, modest.woken], [0, 1])
   filling = some(supply.take(modest, room))
-  put(filling)
+  filling.cancel()
   await until(() => greedy.woken === 1, 'then it is woken, too')
-  put(some(supply.take(greedy, room)))
+  some(supply.take(greedy, room)).cancel()
   await endAll(pool)
 })
 
@@ -83,7 +82,7 @@ test('who may not copy is told when copies have been released, one for each that
   const { pool, supply } = setUp(1)
   const takers = [new Noting(), new Noting(), new Noting()]
   const copies = Array.from({ length: 3 }, () => copiedFrag(pool, new Uint8Array(room)))
-  const filling = some(supply.takeFree(room))
+  const filling = some(supply.reserve(room))
   for (const taker of takers) {
     assert.equal(supply.mayRead(taker, false), true, 'it holds nothing')
     taker.account.charge(1)
@@ -99,42 +98,42 @@ test('who may not copy is told when copies have been released, one for each that
     takers.map(({ copyRoom }) => copyRoom),
     [1, 1, 1],
   )
-  pool.putFrag(filling.page, filling.keeper)
+  filling.cancel()
   await endAll(pool)
 })
 
 test('who is woken and has nothing to read leaves its page to the next', async () => {
-  const { pool, supply, put } = setUp(1)
+  const { pool, supply } = setUp(1)
   const takers = Array.from({ length: 5 }, () => new Noting())
   const filling = some(supply.take(new Noting(), room))
   for (const taker of takers) assert.equal(supply.take(taker, room), undefined)
-  put(filling)
+  filling.cancel()
   await until(() => takers.every(({ woken }) => woken === 1), 'all are woken')
-  put(some(supply.take(some(takers[4]), room)))
+  some(supply.take(some(takers[4]), room)).cancel()
   await round()
   await round()
-  put(some(supply.takeFree(room)))
+  some(supply.reserve(room)).cancel()
   await endAll(pool)
 })
 
 test('who leaves is not woken, and holds up nobody', async () => {
-  const { pool, supply, put } = setUp(1)
+  const { pool, supply } = setUp(1)
   const [first, second] = [new Noting(), new Noting()]
   const filling = some(supply.take(new Noting(), room))
   supply.take(first, room)
   supply.take(second, room)
   supply.leaveQueue(first)
-  put(filling)
+  filling.cancel()
   assert.equal(first.woken, 0)
   assert.equal(second.woken, 1)
   // It leaves with its turn.
   supply.leaveQueue(second)
-  put(some(supply.takeFree(room)))
+  some(supply.reserve(room)).cancel()
   await endAll(pool)
 })
 
 test('all are woken when the pool is destroyed', async () => {
-  const { pool, supply, put } = setUp(1)
+  const { pool, supply } = setUp(1)
   const takers = Array.from({ length: 5 }, () => new Noting())
   const filling = some(supply.take(new Noting(), room))
   for (const taker of takers) assert.equal(supply.take(taker, room), undefined)
@@ -147,47 +146,39 @@ test('all are woken when the pool is destroyed', async () => {
   const late = new Noting()
   assert.equal(supply.take(late, room), undefined)
   await until(() => late.woken === 1, 'it is woken')
-  put(filling)
+  filling.cancel()
   await destroyed
   assert.equal(pool.inflight, 0)
 })
 
 test('the rest of a page goes to the next read that fits, while frags hold the page', async () => {
-  const { pool, supply, put } = setUp(2)
-  const { page, keeper } = some(supply.takeFree(room))
-  supply.leave(page, keeper, 40_000)
-  const frag = new PageFrag(pool, page, 0, 40_000, keeper)
+  const { pool, supply } = setUp(2)
+  const frag = fragOf(some(supply.reserve(room)).commit(40_000), 0, 40_000)
   // Too large for the rest, which stays there for others.
-  const other = some(supply.takeFree(30_000))
-  assert.notEqual(other.page, page)
-  put(other)
-  const rest = some(supply.takeFree(room))
-  assert.equal(rest.page, page)
+  const other = some(supply.reserve(30_000))
+  assert.equal(other.offset, 0)
+  other.cancel()
+  const rest = some(supply.reserve(room))
   // Rounded up, for the kernel copies faster to where a line of the cache begins.
   assert.equal(rest.offset, 40_064)
   assert.equal(pool.out, 1)
-  supply.leave(rest.page, rest.keeper, 56_448)
-  const second = new PageFrag(pool, rest.page, 40_064, room, rest.keeper)
+  const second = fragOf(rest.commit(room), 40_064, room)
   frag.release()
-  assert.equal(some(supply.takeFree(9088)).offset, 56_448)
-  pool.putFrag(page, keeper)
+  const last = some(supply.reserve(9088))
+  assert.equal(last.offset, 56_448)
+  last.cancel()
   second.release()
   assert.equal(pool.out, 0)
   await endAll(pool)
 })
 
-test('the rest of a page is gone with the last frag, also when the page is out again', async () => {
+test('the rest of a page is there for connections also while others wait for a page', async () => {
   const { pool, supply } = setUp(1)
-  const { page, keeper } = some(supply.takeFree(room))
-  supply.leave(page, keeper, 40_000)
-  new PageFrag(pool, page, 0, 40_000, keeper).release()
-  assert.equal(pool.out, 0)
-  const again = some(supply.takeFree(pageSize))
-  const frag = new PageFrag(pool, again.page, 0, pageSize, again.keeper)
-  assert.equal(supply.takeFree(100), undefined)
+  const frag = fragOf(some(supply.reserve(room)).commit(40_000), 0, 40_000)
+  const waiting = new Noting()
+  assert.equal(supply.take(waiting, 60_000), undefined)
+  some(supply.take(new Noting(), room)).cancel()
+  supply.leaveQueue(waiting)
   frag.release()
-  const fresh = some(supply.takeFree(100))
-  assert.equal(fresh.offset, 0)
-  pool.putFrag(fresh.page, fresh.keeper)
   await endAll(pool)
 })

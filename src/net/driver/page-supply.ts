@@ -4,19 +4,11 @@
  */
 
 import type { Page } from '../../netmem.ts'
-import { RX_COPYBREAK } from '../../pool/frag.ts'
-import { COPY_OVERHEAD, type FragAccount } from '../../pool/frag-account.ts'
-import type { Keeper } from '../../pool/frag-ledger.ts'
+import { COPY_OVERHEAD, RX_COPYBREAK } from '../../pool/copies.ts'
+import type { FragAccount } from '../../pool/frag-account.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import { COPY_ALIGNMENT } from '../../providers/aligned-memory.ts'
+import type { Reservation } from '../../pool/reservation.ts'
 import { DryWatch } from './dry-watch.ts'
-
-/** A page that a connection fills from `offset` on; whoever has it owns one reference of the page. */
-export interface Filling {
-  readonly page: Page
-  readonly keeper: Keeper
-  readonly offset: number
-}
 
 /** A connection as its page supply knows it. */
 export interface PageConsumer {
@@ -37,11 +29,6 @@ const ONE_COPY = RX_COPYBREAK + COPY_OVERHEAD
 
 export class PageSupply {
   readonly #pool: PagePool<Page>
-  /**
-   * The page that a read left partly empty, if its frags still hold it: not with a reference of
-   * its own, so that an idle pool has nothing out. `uses` tells whether it is still that use.
-   */
-  #rest: (Filling & { readonly uses: number }) | undefined
   #waiting: PageConsumer[] = []
   /** Woken, and not yet back for their page. */
   readonly #turns = new Set<PageConsumer>()
@@ -67,9 +54,9 @@ export class PageSupply {
     this.#dryWatch = new DryWatch(pool)
   }
 
-  /** A page with room for `room` bytes, one reference of which is the caller's; `undefined` where others wait for memory. */
-  takeFree(room: number): Filling | undefined {
-    return this.#takeRest(room) ?? (this.#hasFree ? this.#fresh() : undefined)
+  /** Reserves room for `bytes` in a partly filled page or a free one; `undefined` while connections wait for it. */
+  reserve(bytes: number): Reservation<Page> | undefined {
+    return this.#pool.reserveRest(bytes) ?? (this.#hasFree ? this.#pool.reserve(bytes) : undefined)
   }
 
   /** True if a page is there that no connection waits for. Pages reserved for woken connections are not free. */
@@ -79,7 +66,7 @@ export class PageSupply {
 
   /** True if a read that fits a small buffer may be copied rather than put into a page. */
   get mayCopy(): boolean {
-    return this.#pool.ledger.copyRoom >= ONE_COPY
+    return this.#pool.copies.copyRoom >= ONE_COPY
   }
 
   /**
@@ -97,7 +84,7 @@ export class PageSupply {
     if (this.#turns.has(taker) || (!dry && this.#hasFree)) return true
     if (!mayCopy) {
       this.#copyWaiters.add(taker)
-      this.#pool.ledger.onCopyDropped = this.#copyDropped
+      this.#pool.copies.onCopyDropped = this.#copyDropped
     }
     return false
   }
@@ -109,11 +96,12 @@ export class PageSupply {
     if (!this.#pumping) this.#listen()
   }
 
-  /** As {@link takeFree}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
-  take(taker: PageConsumer, room: number): Filling | undefined {
+  /** As {@link reserve}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
+  take(taker: PageConsumer, bytes: number): Reservation<Page> | undefined {
     const itsTurn = this.#turns.delete(taker)
-    const filling = itsTurn ? (this.#takeRest(room) ?? this.#fresh()) : this.takeFree(room)
-    if (filling !== undefined) return filling
+    const reserved =
+      itsTurn && !this.#pool.destroyed ? this.#pool.reserve(bytes) : this.reserve(bytes)
+    if (reserved !== undefined) return reserved
     // Whoever had its turn and found nothing comes first the next time.
     if (itsTurn) this.#waiting.unshift(taker)
     else this.#waiting.push(taker)
@@ -125,11 +113,6 @@ export class PageSupply {
   /** {@link PageConsumer.referenced} of a connection has changed. */
   referenceChanged(): void {
     this.#queueChanged()
-  }
-
-  /** Leaves the rest of a page to the next read. The reference is the caller's to pass on or put. */
-  leave(page: Page, keeper: Keeper, offset: number): void {
-    this.#rest = { page, keeper, offset: aligned(offset), uses: keeper.uses }
   }
 
   /** Connections that wait for memory. */
@@ -150,33 +133,18 @@ export class PageSupply {
     return this.#returns
   }
 
-  #takeRest(room: number): Filling | undefined {
-    const rest = this.#rest
-    if (rest === undefined || this.#pool.pageSize - rest.offset < room) return undefined
-    this.#rest = undefined
-    if (rest.keeper.uses !== rest.uses || !rest.keeper.record.out) return undefined
-    this.#pool.ref(rest.page)
-    return rest
-  }
-
-  #fresh(): Filling | undefined {
-    if (this.#pool.destroyed) return undefined
-    const page = this.#pool.alloc()
-    return page === undefined ? undefined : { page, keeper: this.#pool.takeKeeper(page), offset: 0 }
-  }
-
   /** Wakes as many as may make a copy now: each asks again after one. */
   readonly #copyDropped = (): void => {
     this.#returns++
     this.#dryWatch.cameBack()
-    let room = this.#pool.ledger.copyRoom
+    let room = this.#pool.copies.copyRoom
     for (const taker of this.#copyWaiters) {
       room -= ONE_COPY
       if (room < 0) return
       this.#copyWaiters.delete(taker)
       taker.copyRoomBack()
     }
-    if (this.#copyWaiters.size === 0) this.#pool.ledger.onCopyDropped = undefined
+    if (this.#copyWaiters.size === 0) this.#pool.copies.onCopyDropped = undefined
   }
 
   #queueChanged(): void {
@@ -232,9 +200,4 @@ export class PageSupply {
     else if (this.#pool.available > 0) setImmediate(() => this.#pump())
     else this.#listen()
   }
-}
-
-/** Where in a page the next payload goes, so that the kernel copies to it at full speed. */
-export function aligned(offset: number): number {
-  return Math.ceil(offset / COPY_ALIGNMENT) * COPY_ALIGNMENT
 }

@@ -3,7 +3,7 @@
  * memory of 1 MiB, and used again when their connection is closed.
  */
 
-import { RX_COPYBREAK } from '../../pool/frag.ts'
+import { RX_COPYBREAK } from '../../pool/copies.ts'
 import { alignedBuffer } from '../../providers/aligned-memory.ts'
 
 const BUFFERS_AT_ONCE = 64

@@ -5,7 +5,8 @@
 
 import { LifetimeError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
-import { copiedFrag, type HostFrag, PageFrag, RX_COPYBREAK } from '../../pool/frag.ts'
+import { RX_COPYBREAK } from '../../pool/copies.ts'
+import { copiedFrag, fragOf, type HostFrag } from '../../pool/frag.ts'
 import { FragAccount } from '../../pool/frag-account.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { type PageConsumer, PageSupply } from '../driver/page-supply.ts'
@@ -70,20 +71,16 @@ export class ChunkFrags implements PageConsumer {
   }
 
   #intoPage(bytes: Uint8Array): HostFrag | undefined {
-    const filling = this.#dry ? undefined : this.#supply.take(this, bytes.byteLength)
-    if (filling === undefined) {
-      this.#dry = true
-      return undefined
-    }
-    const { page, keeper, offset } = filling
-    const end = offset + bytes.byteLength
+    const reserved = this.#dry ? undefined : this.#supply.take(this, bytes.byteLength)
+    this.#dry = reserved === undefined
+    if (reserved === undefined) return undefined
+    const { page, offset } = reserved
     try {
       this.#pool.bytes(page).set(bytes, offset)
     } catch (error) {
-      this.#pool.putFrag(page, keeper)
+      reserved.cancel()
       throw error
     }
-    if (end < this.#pool.pageSize) this.#supply.leave(page, keeper, end)
-    return new PageFrag(this.#pool, page, offset, bytes.byteLength, keeper, this.account)
+    return fragOf(reserved.commit(bytes.byteLength), offset, bytes.byteLength, this.account)
   }
 }

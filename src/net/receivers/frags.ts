@@ -179,17 +179,17 @@ export class Frags implements Receiver {
   }
 
   #arrivedInPage(bytes: number): void {
-    const goesOn = bytes >= this.#burst && this.#driver.postsPages
-    this.#deliver(this.fill.cut(bytes, goesOn))
+    const full = bytes === this.fill.room
+    this.#deliver(this.fill.cut(bytes, bytes >= this.#burst && this.#driver.postsPages))
     // A read that filled its page goes on in the next one.
-    const full = this.fill.isFull
-    if (full && this.#driver.postsPages && this.wants() !== 'nothing')
+    if (full && this.#driver.postsPages && this.wants() !== 'nothing') {
       this.fill.take(this.#pool.pageSize)
+    }
   }
 
   #take(answer: Waiter['resolve'], reject: Waiter['reject'], caller: Waiter['caller']): void {
     this.#driver.checkFree()
-    const resolve = this.#pool.ledger.tracing ? traceDelivery(answer, this.label) : answer
+    const resolve = this.#pool.copies.tracing ? traceDelivery(answer, this.label) : answer
     const frag = this.takeArrived()
     if (frag !== undefined) {
       resolve(frag)
