@@ -1,9 +1,11 @@
 /**
- * Tests for memory providers, your own included, and a device provider to test against.
+ * Tests for memory providers and connections, your own included, and a device provider to test
+ * against.
  * Needs Node.js; nothing of `netmem` itself depends on it.
  *
  * @module
  */
 
+export { type ConnectionEnds, connectionConformance } from './connection-conformance.ts'
 export { type ConformanceOptions, providerConformance } from './provider-conformance.ts'
 export { type DeviceLayout, testDeviceProvider } from './test-device-provider.ts'
