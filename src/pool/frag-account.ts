@@ -24,5 +24,3 @@ export class FragAccount {
     this.onRelease?.()
   }
 }
-
-export { COPY_OVERHEAD } from './copies.ts'
