@@ -149,10 +149,10 @@ async function run(request: StackRequest): Promise<unknown> {
   await finished
   const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
   const { minor, major } = await collections.stop()
-  const { rx_packets, rx_dropped, rx_csum_ok } = (await nic.stats()).device
-  if (taken !== totalBytes || rx_dropped > 0 || rx_csum_ok !== rx_packets) {
+  const { rx_packets, rx_hw_drops, rx_csum_unnecessary } = nic.stats().device
+  if (taken !== totalBytes || rx_hw_drops > 0 || rx_csum_unnecessary !== rx_packets) {
     throw new Error(
-      `${taken} of ${totalBytes} bytes, ${rx_dropped} of ${rx_packets} frames dropped`,
+      `${taken} of ${totalBytes} bytes, ${rx_hw_drops} of ${rx_packets} frames dropped`,
     )
   }
   socket.close()

@@ -39,7 +39,6 @@ declare module '../errors.ts' {
     NETMEM_BIND_ORDER: 'DeviceError'
     NETMEM_NIC_BUSY: 'DeviceError'
     NETMEM_NIC_CONFIG: 'DeviceError'
-    NETMEM_QUEUE_START: 'DeviceError'
     NETMEM_UNREADABLE: 'DeviceError'
     NETMEM_READABLE: 'DeviceError'
     NETMEM_CONTROL_SPACE: 'DeviceError'

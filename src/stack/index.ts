@@ -105,11 +105,11 @@ export { type ReplayOptions, replay } from './replay/replay.ts'
 export type { FlowReport, Landed } from './replay/replay-flow.ts'
 export type { ReplayDrops, ReplayReport, ReplayTotals } from './replay/replay-report.ts'
 // The NIC, and what lies between it and a driver.
+export { type FaultyRxRing, faultyRxRing, type RxRingFaults } from './rings/faulty-rx-ring.ts'
 export type {
   LocatedRule,
   NicDeviceStats,
   NicFeatures,
-  NicKnobs,
   NicStats,
   RxQueueConfig,
   RxQueueStats,

@@ -10,6 +10,7 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { createPool } from '../pool/create-pool.ts'
 import { sharedProvider } from '../providers/shared.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
+import { DeviceError } from './device-error.ts'
 import { bindRx } from './host/driver/bind-rx.ts'
 import { coalesce } from './host/skb/coalesce.ts'
 import { iovSource, pageSource } from './host/skb/skbs.test.helper.ts'
@@ -282,8 +283,13 @@ test('10. binding while the link is down', async () => {
 test('11. a failed queue start that does not put the old queue back', async () => {
   const path = await open({ nic: { link: wire, queues: 2 } })
   await path.nic.setRssTable(Array.from({ length: 128 }, () => 1))
-  await path.nic.setKnobs({ failQueueStart: { queue: 1, times: 1 } })
-  await assert.rejects(path.bind(0, 1), { code: 'NETMEM_QUEUE_START' })
+  const start = path.nic.startQueue.bind(path.nic)
+  path.nic.startQueue = async (queue, rings, config) => {
+    if (queue !== 1) return await start(queue, rings, config)
+    path.nic.startQueue = start
+    throw new DeviceError('NETMEM_NIC_BUSY', 'EBUSY', 'This queue does not start, once.')
+  }
+  await assert.rejects(path.bind(0, 1), { code: 'NETMEM_NIC_BUSY' })
   // More than a ring has: buffers are posted, filled and posted again.
   for (let at = 0; at < 100; at += 20) {
     await path.through(...segments(at, 20))
@@ -291,9 +297,9 @@ test('11. a failed queue start that does not put the old queue back', async () =
     assert.equal(path.flow.socket.recvmsg(request).bytes, 20 * PART)
     assert.deepEqual(request.iov[0]?.subarray(0, PART), pattern(PART, at))
   }
-  const { rxQueues } = await path.nic.stats()
+  const { rxQueues } = path.nic.stats()
   assert.deepEqual(
-    rxQueues.map((queue) => [queue.rx_packets, queue.rx_dropped]),
+    rxQueues.map((queue) => [queue.rx_packets, queue.rx_hw_drops]),
     [
       [0, 0],
       [100, 0],

@@ -62,7 +62,7 @@ export function summaryLines(report: ReplayReport): string[] {
   const { capture, seconds, totals, cutPackets, nic } = report
   const lines = [
     `${capture.frames} frames, ${roughSize(capture.bytes)} in ${seconds.toFixed(2)} s: ${roughRate(capture.bytes, seconds)}; flows: ${totals.flows}, ${totals.bytes} bytes of streams`,
-    `checksums: ${nic.rx_csum_ok} right, ${nic.rx_csum_bad} wrong, ${nic.rx_csum_none} not looked at`,
+    `checksums: ${nic.rx_csum_unnecessary} right, ${nic.rx_csum_bad} wrong, ${nic.rx_csum_none} not looked at`,
   ]
   if (report.uncheckedPackets > 0) {
     lines.push(

@@ -7,6 +7,7 @@ import type { LinkFrame } from '../link/link.ts'
 import type { LinkKind, LinkSpec } from '../link/link-spec.ts'
 import type { ControlHandlers, ControlKind, NicEvent } from '../rings/control.ts'
 import { type DeviceFailure, describeFailure, failureError } from '../rings/device-failure.ts'
+import { faultyRxRing, type RxRingFaults } from '../rings/faulty-rx-ring.ts'
 import { makeRxRings, NicRxRing, type RxRings } from '../rings/shared-rings.ts'
 import { NicTxRing } from '../rings/shared-tx-rings.ts'
 import type { DmaSpace } from './dma/dma-space.ts'
@@ -29,6 +30,7 @@ const MAX_TRANSMITTED = 4096
 interface HostedNic extends OpenedLink {
   readonly nic: NicPort
   readonly outbox: Outbox
+  readonly ringFaults: RxRingFaults | undefined
   up: boolean
   /** When its link's clock began: as the link first came up. */
   beganNs: number | undefined
@@ -123,7 +125,7 @@ export class NicHost {
   }
 
   readonly handlers: ControlHandlers<Extract<ControlKind, `nic-${string}`>> = {
-    'nic-create': ({ nic, queues, link, settings, up, taken }) => {
+    'nic-create': ({ nic, queues, link, settings, ringFaults, up, taken }) => {
       checkInteger('queues', queues, 1, MAX_QUEUES)
       const outbox: Outbox = { frames: [], sent: 0, taken: new Int32Array(taken) }
       const opened = this.#open(link, (frame) => post(outbox, frame))
@@ -131,9 +133,9 @@ export class NicHost {
         const dma = this.#dma
         const made = this.#parts.makeNic({ queues, dma, link: opened.link, settings })
         const beganNs = up ? this.#nowNs : undefined
-        const state = { up, beganNs, stuck: false, ended: false }
+        const state = { up, beganNs, ringFaults, stuck: false, ended: false }
         this.#nics.set(nic, { ...opened, nic: made, outbox, ...state })
-        return made.features
+        return { features: made.features, counters: made.counters.memory }
       } catch (error) {
         opened.link.close()
         throw error
@@ -153,7 +155,10 @@ export class NicHost {
     'nic-start-queue': ({ nic, queue, rings, config }) => {
       const hosted = this.nic(nic)
       checkRings(rings)
-      hosted.nic.startQueue(queue, new NicRxRing(rings), config)
+      const ring = new NicRxRing(rings)
+      const { ringFaults } = hosted
+      const end = ringFaults === undefined ? ring : faultyRxRing(ring, ringFaults)
+      hosted.nic.startQueue(queue, end, config)
     },
     'nic-stop-queue': ({ nic, queue }) => void this.nic(nic).nic.stopQueue(queue),
     'nic-start-tx-queue': ({ nic, queue, ring }) => {
@@ -167,8 +172,6 @@ export class NicHost {
       if (table !== undefined) hosted.nic.setRssTable(table)
       return Array.from(hosted.nic.rssTable)
     },
-    'nic-stats': ({ nic }) => this.nic(nic).nic.stats(),
-    'nic-knob': ({ nic, knobs }) => void this.nic(nic).nic.setKnobs(knobs),
     'nic-inject': ({ nic, frames, atNs, checksum }) => {
       const { injected, beganNs } = this.nic(nic)
       if (injected === undefined) {

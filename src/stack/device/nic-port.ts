@@ -4,14 +4,8 @@
  */
 
 import type { Link } from '../link/link.ts'
-import type {
-  NicFeatures,
-  NicKnobs,
-  NicSettings,
-  NicStats,
-  RxQueueConfig,
-  SteeringRule,
-} from '../rings/nic-types.ts'
+import type { NicCounters } from '../rings/nic-counters.ts'
+import type { NicFeatures, NicSettings, RxQueueConfig, SteeringRule } from '../rings/nic-types.ts'
 import type { RxFrontEnd } from '../rings/rx-front-end.ts'
 import type { TxFrontEnd } from '../rings/tx-front-end.ts'
 import type { DmaSpace } from './dma/dma-space.ts'
@@ -33,8 +27,7 @@ export interface NicPort {
   transmit(nowNs: number): number
   /** Whether it has a frame that waits for a buffer. */
   readonly paused: boolean
-  stats(): NicStats
-  setKnobs(knobs: NicKnobs): void
+  readonly counters: NicCounters
   readonly features: NicFeatures
 }
 

@@ -80,7 +80,7 @@ async function run(faults: FaultOptions, bound: readonly number[], inline: boole
     streams.push(`${port} ${await hashes.get(port)?.digest()}`)
   }
   const counters = [
-    await path.nic.stats(),
+    path.nic.stats(),
     [0, 1].map((queue) => path.driver.stats(queue)),
     path.table.stats(),
     path.flows.map(({ key, reassembler, socket }) => [

@@ -110,11 +110,17 @@ for (const [name, options] of kinds) {
         await path.step(at + 1)
         readSome(path, random)
       }
-      const { device } = await path.nic.stats()
-      const { rx_packets, rx_dropped, rx_length_errors } = device
-      assert.equal(rx_packets + rx_dropped + rx_length_errors, FRAMES)
-      assert.equal(device.rx_csum_ok + device.rx_csum_bad + device.rx_csum_none, rx_packets)
-      assert.equal(rx_dropped, device.rx_out_of_buffer + device.rx_stopped + device.rx_dma_faults)
+      const { device } = path.nic.stats()
+      const { rx_packets, rx_hw_drops, rx_length_errors } = device
+      assert.equal(rx_packets + rx_hw_drops + rx_length_errors, FRAMES)
+      assert.equal(
+        device.rx_csum_unnecessary + device.rx_csum_bad + device.rx_csum_none,
+        rx_packets,
+      )
+      assert.equal(
+        rx_hw_drops,
+        device.rx_hw_drop_overruns + device.rx_stopped + device.rx_dma_faults,
+      )
       assert.equal(device.rx_dma_faults + device.rx_stopped, 0)
       const driver = [0, 1].map((queue) => path.driver.stats(queue) ?? assert.fail())
       const sum = (of: (stats: (typeof driver)[number]) => number): number =>

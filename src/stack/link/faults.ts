@@ -8,8 +8,8 @@
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
 import { Random } from '../../random.ts'
 import { DueQueue } from './due-queue.ts'
-import { emptyFrame, FrameStore } from './frame-store.ts'
-import type { Link, LinkFrame } from './link.ts'
+import { FrameStore } from './frame-store.ts'
+import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link faultyLink}. */
@@ -113,10 +113,10 @@ export class FaultyLink implements Link {
   constructor(link: Link, options: FaultOptions) {
     this.#link = link
     this.#random = new Random(checkInteger('seed', options.seed, 0, 2 ** 32 - 1))
-    this.#loss = checkPart('loss', options.loss)
-    this.#duplication = checkPart('duplication', options.duplication)
-    this.#reordering = checkPart('reordering', options.reordering)
-    this.#corruption = checkPart('corruption', options.corruption)
+    this.#loss = checkFraction('loss', options.loss)
+    this.#duplication = checkFraction('duplication', options.duplication)
+    this.#reordering = checkFraction('reordering', options.reordering)
+    this.#corruption = checkFraction('corruption', options.corruption)
     this.#delayNs = checkInteger('delayNs', options.delayNs ?? 0, 0, 1e12)
     this.#jitterNs = checkInteger('jitterNs', options.jitterNs ?? 0, 0, 1e12)
     this.#reorderingNs = checkInteger('reorderingNs', options.reorderingNs ?? 1e6, 0, 1e12)
@@ -207,6 +207,7 @@ export class FaultyLink implements Link {
     mine.length = frame.length
     mine.originalLength = frame.originalLength
     mine.checksum = frame.checksum
+    mine.layout = frame.layout
     this.#delivered(dueNs)
     return true
   }
@@ -288,7 +289,8 @@ export class FaultyLink implements Link {
   }
 }
 
-function checkPart(name: string, value: unknown = 0): number {
+/** Checks an option that is a part of the frames: 0 to 1. */
+export function checkFraction(name: string, value: unknown = 0): number {
   if (typeof value !== 'number') {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',

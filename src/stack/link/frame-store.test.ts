@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { DueQueue } from './due-queue.ts'
-import { emptyFrame, FrameStore } from './frame-store.ts'
+import { FrameStore } from './frame-store.ts'
 import { bytesOf, numbered } from './frames.test.helper.ts'
+import { emptyFrame } from './link.ts'
 
 test('a store keeps what was put into it, whichever order it is freed in', () => {
   const STORE_BYTES = 4096

@@ -11,11 +11,6 @@ import type { LinkFrame } from './link.ts'
 /** Where frames begin: on cache lines. */
 const ALIGNMENT = 64
 
-/** A frame that nothing has been put into; links hand out one, over and over. */
-export function emptyFrame(memory: FrameMemory): LinkFrame {
-  return { memory, offset: 0, length: 0, originalLength: 0, timeNs: 0, checksum: 'complete' }
-}
-
 export class FrameStore {
   readonly memory: FrameMemory
   /** Frames it can hold, however small they are. */
@@ -91,6 +86,7 @@ export class FrameStore {
   /** Describes an entry in `into`, in place: until it is freed. */
   load(entry: number, into: LinkFrame): void {
     into.memory = this.memory
+    into.layout = undefined
     into.offset = this.#offsets[entry] ?? 0
     into.length = this.#lengths[entry] ?? 0
     into.originalLength = this.#originalLengths[entry] ?? 0

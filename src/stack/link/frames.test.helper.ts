@@ -1,8 +1,7 @@
 /** Frames for tests of links. */
 
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
-import { emptyFrame } from './frame-store.ts'
-import type { Link, LinkFrame } from './link.ts'
+import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 
 /** Where test frames lie: one memory, gone through again and again. */
 const memory = makeFrameMemory(2 ** 23)

@@ -10,9 +10,8 @@ import { setInt32, setUint16 } from '../../wire/bytes.ts'
 import { foldSum } from '../../wire/checksum.ts'
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import { ACK, FIN, SYN, TCP_CHECKSUM } from '../../wire/tcp.ts'
-import { emptyFrame } from './frame-store.ts'
 import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
-import type { Link, LinkFrame } from './link.ts'
+import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createGenerator}. */

@@ -3,6 +3,7 @@
  * A fault injector is a link around a link. A link lives in the thread of its NIC.
  */
 
+import type { FrameLayout } from '../../wire/frame-layout.ts'
 import type { FrameMemory } from '../../wire/frame-memory.ts'
 
 /** One frame as a link hands it over: valid until the next call of `receive`, and one object used for all. */
@@ -21,6 +22,21 @@ export interface LinkFrame {
    * leave the rest to hardware (CHECKSUM_PARTIAL): a NIC takes it as verified.
    */
   checksum: 'complete' | 'partial'
+  /** Parsed headers, from a link that has parsed the frame: nothing else need parse it again. */
+  layout?: FrameLayout | undefined
+}
+
+/** Returns a frame without bytes, for a link to hand out over and over. */
+export function emptyFrame(memory: FrameMemory): LinkFrame {
+  return {
+    memory,
+    offset: 0,
+    length: 0,
+    originalLength: 0,
+    timeNs: 0,
+    checksum: 'complete',
+    layout: undefined,
+  }
 }
 
 /** Carries frames to a NIC and from it. */

@@ -1,8 +1,8 @@
 /** An in-memory wire: what is sent at one end arrives at the other, after a delay and the time that its bits take. */
 
 import { checkInteger } from '../../errors.ts'
-import { emptyFrame, FrameStore } from './frame-store.ts'
-import type { Link, LinkFrame } from './link.ts'
+import { FrameStore } from './frame-store.ts'
+import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createWire}. */

@@ -6,7 +6,7 @@ import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import { copyPayload } from '../host/skb/readable.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { type PcapngWriter, writePcapng } from '../link/capture/pcapng-writer.ts'
-import { emptyFrame } from '../link/frame-store.ts'
+import { emptyFrame } from '../link/link.ts'
 
 /** Frags of an skb and linear bytes are never more. */
 const LARGEST_BYTES = 2 ** 18

@@ -81,7 +81,7 @@ export function makeReport(
   const { nic, flows, truncated, otherLinkPackets, ...rest } = seen
   return {
     capture: {
-      frames: nic.rx_packets + nic.rx_dropped + nic.rx_length_errors,
+      frames: nic.rx_packets + nic.rx_hw_drops + nic.rx_length_errors,
       cutFrames: nic.rx_truncated,
       bytes: nic.rx_bytes,
       truncated,
@@ -89,7 +89,7 @@ export function makeReport(
     },
     ...rest,
     dropped: {
-      noBuffer: nic.rx_out_of_buffer,
+      noBuffer: nic.rx_hw_drop_overruns,
       dmaFault: nic.rx_dma_faults,
       stopped: nic.rx_stopped,
       tooShort: nic.rx_length_errors,

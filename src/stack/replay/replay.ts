@@ -119,7 +119,7 @@ class Replay {
       const complete = await this.#receive(memory, flows, view)
       const reports = await flows.finish()
       const seconds = (performance.now() - beganMs) / 1000
-      const nic = (await this.#nic.stats()).device
+      const nic = this.#nic.stats().device
       const { truncated, otherLinkPackets } = this.#nic
       return makeReport(
         {

@@ -7,14 +7,8 @@ import type { DmaSegment } from '../../providers/dma-address.ts'
 import type { LinkFrame } from '../link/link.ts'
 import type { LinkSpec, ReadFile } from '../link/link-spec.ts'
 import type { DeviceFailure } from './device-failure.ts'
-import type {
-  NicFeatures,
-  NicKnobs,
-  NicSettings,
-  NicStats,
-  RxQueueConfig,
-  SteeringRule,
-} from './nic-types.ts'
+import type { RxRingFaults } from './faulty-rx-ring.ts'
+import type { NicFeatures, NicSettings, RxQueueConfig, SteeringRule } from './nic-types.ts'
 import type { RxRings } from './shared-rings.ts'
 import type { TxRing } from './shared-tx-rings.ts'
 
@@ -73,17 +67,18 @@ interface ControlCalls {
   'hash-close': Call<{ readonly hash: number }>
   'host-map': Call<{ readonly memory: SharedArrayBuffer }, number>
   'host-unmap': Call<{ readonly region: number }>
-  /** The stack chooses the number, so that it can listen to the NIC before there is one. Answers what the NIC can do. */
+  /** The stack chooses the number, so that it can listen to the NIC before there is one. */
   'nic-create': Call<
     OfNic & {
       readonly queues: number
       readonly link: LinkSpec
       readonly settings: NicSettings
+      readonly ringFaults?: RxRingFaults
       readonly up: boolean
       /** One word: transmitted frames that the stack has taken. */
       readonly taken: SharedArrayBuffer
     },
-    NicFeatures
+    { readonly features: NicFeatures; readonly counters: SharedArrayBuffer }
   >
   'nic-close': Call<OfNic>
   'nic-link': Call<OfNic & { readonly up: boolean }>
@@ -97,8 +92,6 @@ interface ControlCalls {
   'nic-remove-rule': Call<OfNic & { readonly rule: number }>
   /** Sets the table if there is one; answers what it is then. */
   'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>
-  'nic-stats': Call<OfNic, NicStats>
-  'nic-knob': Call<OfNic & { readonly knobs: NicKnobs }>
   /** Answers how many of the frames there was room for. */
   'nic-inject': Call<
     OfNic & {

@@ -1,90 +1,152 @@
-/** Counters as the NIC counts them: fields that go up, read out as plain data. */
+/**
+ * Counters of a NIC, in memory that both threads share. The device's thread writes them, and any
+ * thread reads them at any time without a message.
+ *
+ * A counter is a double, exact up to 2^53. It has one writer, and 64-bit processors load and store
+ * its 8 aligned bytes at once, so it needs no lock (as in Linux, include/linux/u64_stats_sync.h).
+ */
 
-import type { RxQstats, RxQueueStats, TxQstats, TxQueueStats } from './nic-types.ts'
+import type { NicDeviceStats, NicStats, RxQueueStats, TxQueueStats } from './nic-types.ts'
 
-export class RxCounters implements RxQueueStats {
-  rx_packets = 0
-  rx_bytes = 0
-  rx_dropped = 0
-  rx_out_of_buffer = 0
-  rx_dma_faults = 0
-  rx_stopped = 0
-  rx_csum_ok = 0
-  rx_csum_bad = 0
-  rx_csum_none = 0
-  rx_hsplit_packets = 0
-  rx_hsplit_unsplit = 0
-  rx_gro_packets = 0
-  rx_gro_bytes = 0
-  rx_gro_wire_packets = 0
-  rx_gro_wire_bytes = 0
-  rx_truncated = 0
+/** Places of a receive queue's counters. */
+export const RxCounter: Readonly<Record<keyof RxQueueStats, number>> = {
+  rx_packets: 0,
+  rx_bytes: 1,
+  rx_hw_drops: 2,
+  rx_hw_drop_overruns: 3,
+  rx_dma_faults: 4,
+  rx_stopped: 5,
+  rx_csum_unnecessary: 6,
+  rx_csum_bad: 7,
+  rx_csum_none: 8,
+  rx_hsplit_packets: 9,
+  rx_hsplit_unsplit: 10,
+  rx_hw_gro_packets: 11,
+  rx_hw_gro_bytes: 12,
+  rx_hw_gro_wire_packets: 13,
+  rx_hw_gro_wire_bytes: 14,
+  rx_truncated: 15,
+}
 
-  add(other: RxQueueStats): void {
-    this.rx_packets += other.rx_packets
-    this.rx_bytes += other.rx_bytes
-    this.rx_dropped += other.rx_dropped
-    this.rx_out_of_buffer += other.rx_out_of_buffer
-    this.rx_dma_faults += other.rx_dma_faults
-    this.rx_stopped += other.rx_stopped
-    this.rx_csum_ok += other.rx_csum_ok
-    this.rx_csum_bad += other.rx_csum_bad
-    this.rx_csum_none += other.rx_csum_none
-    this.rx_hsplit_packets += other.rx_hsplit_packets
-    this.rx_hsplit_unsplit += other.rx_hsplit_unsplit
-    this.rx_gro_packets += other.rx_gro_packets
-    this.rx_gro_bytes += other.rx_gro_bytes
-    this.rx_gro_wire_packets += other.rx_gro_wire_packets
-    this.rx_gro_wire_bytes += other.rx_gro_wire_bytes
-    this.rx_truncated += other.rx_truncated
+/** Places of a transmit queue's counters. */
+export const TxCounter: Readonly<Record<keyof TxQueueStats, number>> = {
+  tx_packets: 0,
+  tx_bytes: 1,
+  tx_hw_drops: 2,
+  tx_dma_faults: 3,
+  tx_hw_drop_errors: 4,
+  tx_needs_csum: 5,
+  tx_csum_none: 6,
+}
+
+/** Places of the counters that belong to no queue. */
+export const DeviceCounter: Readonly<Record<keyof NicDeviceStats, number>> = {
+  rx_length_errors: 0,
+  rx_steered: 1,
+  tx_pause_frames: 2,
+}
+
+// Doubles of a block: whole cache lines, so that threads do not share one.
+const DEVICE_BLOCK = 8
+const RX_BLOCK = 16
+const TX_BLOCK = 8
+
+/** One block of counters: those of a queue, or of the device. */
+export class Counters {
+  readonly #counts: Float64Array
+
+  constructor(counts: Float64Array) {
+    this.#counts = counts
+  }
+
+  /** Adds to the counter at a place. */
+  add(place: number, count = 1): void {
+    this.#counts[place] = this.read(place) + count
+  }
+
+  read(place: number): number {
+    return this.#counts[place] ?? 0
   }
 }
 
-export class TxCounters implements TxQueueStats {
-  tx_packets = 0
-  tx_bytes = 0
-  tx_dropped = 0
-  tx_dma_faults = 0
-  tx_length_errors = 0
-  tx_csum_offload = 0
-  tx_csum_none = 0
+/** All counters of one NIC. */
+export class NicCounters {
+  /** Crosses `postMessage`. */
+  readonly memory: SharedArrayBuffer
+  readonly device: Counters
+  readonly rx: readonly Counters[]
+  readonly tx: readonly Counters[]
 
-  add(other: TxQueueStats): void {
-    this.tx_packets += other.tx_packets
-    this.tx_bytes += other.tx_bytes
-    this.tx_dropped += other.tx_dropped
-    this.tx_dma_faults += other.tx_dma_faults
-    this.tx_length_errors += other.tx_length_errors
-    this.tx_csum_offload += other.tx_csum_offload
-    this.tx_csum_none += other.tx_csum_none
+  /** Lays the counters out in `memory`; in new memory, all 0, by default. */
+  constructor(
+    rxQueues: number,
+    txQueues: number,
+    memory: SharedArrayBuffer = new SharedArrayBuffer(
+      8 * (DEVICE_BLOCK + rxQueues * RX_BLOCK + txQueues * TX_BLOCK),
+    ),
+  ) {
+    this.memory = memory
+    const counts = new Float64Array(memory)
+    let at = 0
+    const block = (length: number): Counters => {
+      at += length
+      return new Counters(counts.subarray(at - length, at))
+    }
+    this.device = block(DEVICE_BLOCK)
+    this.rx = Array.from({ length: rxQueues }, () => block(RX_BLOCK))
+    this.tx = Array.from({ length: txQueues }, () => block(TX_BLOCK))
+  }
+
+  /** Returns the counters as they are now. */
+  stats(): NicStats {
+    const { device, rx, tx } = this
+    return {
+      device: {
+        ...rxStats((place) => sum(rx, place)),
+        ...txStats((place) => sum(tx, place)),
+        rx_length_errors: device.read(DeviceCounter.rx_length_errors),
+        rx_steered: device.read(DeviceCounter.rx_steered),
+        tx_pause_frames: device.read(DeviceCounter.tx_pause_frames),
+      },
+      rxQueues: rx.map((queue) => rxStats((place) => queue.read(place))),
+      txQueues: tx.map((queue) => txStats((place) => queue.read(place))),
+    }
   }
 }
 
-/** Receive counters of a queue or of the device under the names of qstats. */
-export function toRxQstats(stats: RxQueueStats): RxQstats {
+function sum(queues: readonly Counters[], place: number): number {
+  return queues.reduce((total, queue) => total + queue.read(place), 0)
+}
+
+function rxStats(read: (place: number) => number): RxQueueStats {
   return {
-    'rx-packets': stats.rx_packets,
-    'rx-bytes': stats.rx_bytes,
-    'rx-hw-drops': stats.rx_dropped,
-    'rx-hw-drop-overruns': stats.rx_out_of_buffer,
-    'rx-csum-unnecessary': stats.rx_csum_ok,
-    'rx-csum-none': stats.rx_csum_none,
-    'rx-csum-bad': stats.rx_csum_bad,
-    'rx-hw-gro-packets': stats.rx_gro_packets,
-    'rx-hw-gro-bytes': stats.rx_gro_bytes,
-    'rx-hw-gro-wire-packets': stats.rx_gro_wire_packets,
-    'rx-hw-gro-wire-bytes': stats.rx_gro_wire_bytes,
+    rx_packets: read(RxCounter.rx_packets),
+    rx_bytes: read(RxCounter.rx_bytes),
+    rx_hw_drops: read(RxCounter.rx_hw_drops),
+    rx_hw_drop_overruns: read(RxCounter.rx_hw_drop_overruns),
+    rx_dma_faults: read(RxCounter.rx_dma_faults),
+    rx_stopped: read(RxCounter.rx_stopped),
+    rx_csum_unnecessary: read(RxCounter.rx_csum_unnecessary),
+    rx_csum_bad: read(RxCounter.rx_csum_bad),
+    rx_csum_none: read(RxCounter.rx_csum_none),
+    rx_hsplit_packets: read(RxCounter.rx_hsplit_packets),
+    rx_hsplit_unsplit: read(RxCounter.rx_hsplit_unsplit),
+    rx_hw_gro_packets: read(RxCounter.rx_hw_gro_packets),
+    rx_hw_gro_bytes: read(RxCounter.rx_hw_gro_bytes),
+    rx_hw_gro_wire_packets: read(RxCounter.rx_hw_gro_wire_packets),
+    rx_hw_gro_wire_bytes: read(RxCounter.rx_hw_gro_wire_bytes),
+    rx_truncated: read(RxCounter.rx_truncated),
   }
 }
 
-/** Transmit counters of a queue or of the device under the names of qstats. */
-export function toTxQstats(stats: TxQueueStats): TxQstats {
+function txStats(read: (place: number) => number): TxQueueStats {
   return {
-    'tx-packets': stats.tx_packets,
-    'tx-bytes': stats.tx_bytes,
-    'tx-hw-drops': stats.tx_dropped,
-    'tx-hw-drop-errors': stats.tx_dropped,
-    'tx-csum-none': stats.tx_csum_none,
-    'tx-needs-csum': stats.tx_csum_offload,
+    tx_packets: read(TxCounter.tx_packets),
+    tx_bytes: read(TxCounter.tx_bytes),
+    tx_hw_drops: read(TxCounter.tx_hw_drops),
+    tx_dma_faults: read(TxCounter.tx_dma_faults),
+    tx_hw_drop_errors: read(TxCounter.tx_hw_drop_errors),
+    tx_needs_csum: read(TxCounter.tx_needs_csum),
+    tx_csum_none: read(TxCounter.tx_csum_none),
   }
 }

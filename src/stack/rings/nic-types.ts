@@ -83,47 +83,39 @@ export interface NicFeatures {
   readonly maxFrameBytes: number
 }
 
-/** Makes a NIC do what one hopes it never does, for tests. All off by default. */
-export interface NicKnobs {
-  /** The next `times` starts of this receive queue fail. */
-  readonly failQueueStart?: { readonly queue: number; readonly times: number }
-  /** The next so many frames that would be split have headers too large for their buffer. */
-  readonly headerOverflowFrames?: number
-  /** The next `frames` frames that match a rule go to this queue instead. */
-  readonly misroute?: { readonly queue: number; readonly frames: number }
-  /** Receive queues that work as if no buffer were posted. */
-  readonly dryQueues?: readonly number[]
-}
-
-/** Counters of one receive queue since the NIC was made, under the names of `ethtool -S`. */
+/**
+ * Counters of one receive queue since the NIC was made. Where Linux counts the same, the name is the
+ * one of its netdev queue statistics (Documentation/netlink/specs/netdev.yaml, qstats).
+ */
 export interface RxQueueStats {
-  /** Frames delivered, as they were on the wire: each coalesced segment counts. */
+  /** Frames delivered, as they were sent: each coalesced segment counts. */
   readonly rx_packets: number
   readonly rx_bytes: number
-  /** All frames lost at this queue; the next three say why. */
-  readonly rx_dropped: number
-  /** Not enough buffers were posted, or there was no room for completions. */
-  readonly rx_out_of_buffer: number
-  /** A posted buffer or a header buffer was not in memory mapped for the device. */
+  /** Frames dropped at this queue. The next three counters are its parts. */
+  readonly rx_hw_drops: number
+  /** Frames dropped because too few buffers were posted, or the completion ring was full. */
+  readonly rx_hw_drop_overruns: number
+  /** Frames dropped because a posted buffer or header buffer is not mapped for the device. */
   readonly rx_dma_faults: number
-  /** The queue was not started. */
+  /** Frames dropped because the queue was stopped. */
   readonly rx_stopped: number
-  /** Checksums verified. */
-  readonly rx_csum_ok: number
-  /** Wrong checksums: delivered, without saying that they are right. */
+  /** Frames whose checksums the NIC found right. */
+  readonly rx_csum_unnecessary: number
+  /** Frames with a wrong checksum; they are delivered with `RX_CHECKSUM_BAD`. */
   readonly rx_csum_bad: number
-  /** Checksums not looked at, or none there. */
+  /** Frames without a checksum, or not verified. */
   readonly rx_csum_none: number
-  /** Frames split, those that fit in the header buffer whole included. */
+  /** Frames split, including those that fit in the header buffer whole. */
   readonly rx_hsplit_packets: number
-  /** Frames that could not be split although the queue splits. */
+  /** Frames that a splitting queue could not split. */
   readonly rx_hsplit_unsplit: number
-  /** Packets made of several frames, and those frames. */
-  readonly rx_gro_packets: number
-  readonly rx_gro_bytes: number
-  readonly rx_gro_wire_packets: number
-  readonly rx_gro_wire_bytes: number
-  /** Frames of which a capture had kept a part only: delivered as they are. */
+  /** Packets made of several segments. */
+  readonly rx_hw_gro_packets: number
+  readonly rx_hw_gro_bytes: number
+  /** Segments in those packets, with their own headers. */
+  readonly rx_hw_gro_wire_packets: number
+  readonly rx_hw_gro_wire_bytes: number
+  /** Frames of which a capture kept only a part; they are delivered as they are. */
   readonly rx_truncated: number
 }
 
@@ -131,55 +123,31 @@ export interface RxQueueStats {
 export interface TxQueueStats {
   readonly tx_packets: number
   readonly tx_bytes: number
-  /** All packets lost at this queue; the next two say why. */
-  readonly tx_dropped: number
-  /** A piece was not in memory mapped for the device. */
+  /** Packets dropped at this queue. The next two counters are its parts. */
+  readonly tx_hw_drops: number
+  /** Packets dropped because a piece is not mapped for the device. */
   readonly tx_dma_faults: number
-  /** Too long, too many pieces, or shorter than an Ethernet header. */
-  readonly tx_length_errors: number
-  /** Packets whose checksum the NIC completed, and all others. */
-  readonly tx_csum_offload: number
+  /** Packets dropped because they are too long, too short, or in too many pieces. */
+  readonly tx_hw_drop_errors: number
+  /** Packets whose checksum the NIC completed. */
+  readonly tx_needs_csum: number
   readonly tx_csum_none: number
 }
 
-/** What no queue counts. */
+/** Counters of the NIC that belong to no queue. */
 export interface NicDeviceStats {
-  /** Frames shorter than an Ethernet header: dropped before any queue. */
+  /** Frames shorter than an Ethernet header, dropped before any queue. */
   readonly rx_length_errors: number
   /** Frames that matched a steering rule. */
   readonly rx_steered: number
-  /** Times that the link was paused because a queue was dry. */
+  /** Times the NIC paused its link because a queue was dry. */
   readonly tx_pause_frames: number
 }
 
 /** Counters of a NIC, by device and by queue. */
 export interface NicStats {
-  /** The sums over all queues, and what no queue counts. */
+  /** Sums over all queues, and the counters of no queue. */
   readonly device: RxQueueStats & TxQueueStats & NicDeviceStats
   readonly rxQueues: readonly RxQueueStats[]
   readonly txQueues: readonly TxQueueStats[]
-}
-
-/** The same under the names of qstats (Linux, Documentation/netlink/specs/netdev.yaml). What a driver counts, rx-alloc-fail, is not here. */
-export interface RxQstats {
-  readonly 'rx-packets': number
-  readonly 'rx-bytes': number
-  readonly 'rx-hw-drops': number
-  readonly 'rx-hw-drop-overruns': number
-  readonly 'rx-csum-unnecessary': number
-  readonly 'rx-csum-none': number
-  readonly 'rx-csum-bad': number
-  readonly 'rx-hw-gro-packets': number
-  readonly 'rx-hw-gro-bytes': number
-  readonly 'rx-hw-gro-wire-packets': number
-  readonly 'rx-hw-gro-wire-bytes': number
-}
-
-export interface TxQstats {
-  readonly 'tx-packets': number
-  readonly 'tx-bytes': number
-  readonly 'tx-hw-drops': number
-  readonly 'tx-hw-drop-errors': number
-  readonly 'tx-csum-none': number
-  readonly 'tx-needs-csum': number
 }

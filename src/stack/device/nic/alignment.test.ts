@@ -7,7 +7,7 @@ import type { Link, LinkFrame } from '../../link/link.ts'
 import { RX_END_OF_PACKET, RxCompletion } from '../../rings/rx-front-end.ts'
 import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
-import { frame, pattern, testOffloads } from './frames.test.helper.ts'
+import { frame, pattern } from './frames.test.helper.ts'
 import { SPLIT, UNSPLIT } from './nic.test.helper.ts'
 import { Nic } from './nic.ts'
 
@@ -76,7 +76,7 @@ function receive(payload: Uint8Array, placed: Placed): Received {
   const { split, source, target, bufferBytes, buffers } = placed
   const dma = new DmaSpace()
   const link = new PlacedLink()
-  const nic = new Nic({ dma, link, queues: 1, offloads: testOffloads })
+  const nic = new Nic({ dma, link, queues: 1 })
   const host = new Uint8Array(placed.memory).fill(UNTOUCHED)
   const region = dma.map(host)
   const headers = new Uint8Array(8 * 128)
@@ -106,8 +106,8 @@ function receive(payload: Uint8Array, placed: Placed): Received {
     'no byte beside what was completed',
   )
   assert.equal(ended, offsets.length > 0)
-  const { rx_dropped } = nic.stats().device
-  return { offsets, bytes: Uint8Array.from(got), dropped: rx_dropped }
+  const { rx_hw_drops } = nic.counters.stats().device
+  return { offsets, bytes: Uint8Array.from(got), dropped: rx_hw_drops }
 }
 
 for (const split of [true, false]) {

@@ -1,9 +1,7 @@
 /** Frames made by hand, and checksums the plain way, for the NIC's tests. */
 
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
-import type { FrameMemory } from '../../../wire/frame-memory.ts'
 import { ACK } from '../../../wire/tcp.ts'
-import { CHECKSUM_BAD, CHECKSUM_NONE, CHECKSUM_OK, type NicOffloads } from './offloads.ts'
 
 /** What a frame is made from; all of it has a default. */
 export interface FrameSpec {
@@ -150,27 +148,4 @@ export function checksumsAreRight(bytes: Uint8Array, at: number, layout: FrameLa
 export function ipChecksumIsRight(bytes: Uint8Array, at: number, layout: FrameLayout): boolean {
   if (layout.ipVersion === 6) return true
   return sum(bytes, at + layout.ipOffset, at + layout.l4Offset) === 0xffff
-}
-
-/** Stands in for Toeplitz: any function of addresses and ports. */
-function hashFlow(bytes: Uint8Array, at: number, layout: FrameLayout): number {
-  let hash = (layout.sourcePort << 16) ^ layout.destinationPort
-  const from = at + layout.sourceOffset
-  for (let index = from; index < from + 2 * layout.addressBytes; index++) {
-    hash = Math.imul(hash ^ (bytes[index] ?? 0), 0x9e37_79b1)
-    hash ^= hash >>> 15
-  }
-  return hash
-}
-
-export const testOffloads: NicOffloads = {
-  hashFlow,
-  verify({ bytes }: FrameMemory, at: number, layout: FrameLayout): number {
-    if (layout.kind < FrameKind.tcp) return CHECKSUM_NONE
-    return checksumsAreRight(bytes, at, layout) ? CHECKSUM_OK : CHECKSUM_BAD
-  },
-  fill({ bytes }: FrameMemory, at: number, layout: FrameLayout): boolean {
-    fillChecksums(bytes, at, layout)
-    return layout.kind >= FrameKind.tcp
-  },
 }

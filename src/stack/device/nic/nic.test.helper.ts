@@ -2,12 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
-import type { Link, LinkFrame } from '../../link/link.ts'
+import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import { RX_CONTINUES, RX_END_OF_PACKET, RX_SPLIT, RxCompletion } from '../../rings/rx-front-end.ts'
 import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
-import { testOffloads } from './frames.test.helper.ts'
 import { Nic, type NicOptions } from './nic.ts'
 
 /** What a test puts on the link. */
@@ -23,14 +22,7 @@ export class TestLink implements Link {
   readonly sentChecksums: string[] = []
   readonly #frames: TestFrame[] = []
   readonly #memory: FrameMemory = makeFrameMemory(0x1_1000)
-  readonly #frame: LinkFrame = {
-    memory: this.#memory,
-    offset: 0,
-    length: 0,
-    originalLength: 0,
-    timeNs: 0,
-    checksum: 'complete',
-  }
+  readonly #frame: LinkFrame = emptyFrame(this.#memory)
   #next = 0
 
   put(...frames: readonly (TestFrame | Uint8Array)[]): void {
@@ -218,7 +210,7 @@ export function testNic(
   const dma = new DmaSpace()
   const link = new TestLink()
   const queues = options.queues ?? 1
-  const nic = new Nic({ dma, link, queues, offloads: testOffloads, ...options })
+  const nic = new Nic({ dma, link, queues, ...options })
   const drivers = Array.from({ length: queues }, () => new TestDriver(dma, driverOptions))
   return { nic, link, dma, drivers }
 }

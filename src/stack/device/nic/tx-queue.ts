@@ -1,9 +1,10 @@
 /** One transmit queue: gathers the pieces of a packet into one frame, completes its checksums and sends it. */
 
+import { fillChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
-import type { Link, LinkFrame } from '../../link/link.ts'
-import { TxCounters } from '../../rings/nic-counters.ts'
+import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
+import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import {
   TX_CHECKSUM,
   TX_END_OF_PACKET,
@@ -13,7 +14,6 @@ import {
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { KeptViews } from './kept-views.ts'
 import { MappedRegion } from './mapped-region.ts'
-import type { NicOffloads } from './offloads.ts'
 
 /** Pieces a packet has at most: the linear part and 17 frags, as of an skb. */
 export const MAX_TX_PIECES = 18
@@ -25,9 +25,8 @@ const DMA_FAULT = 1
 const LENGTH = 2
 
 export class TxQueue {
-  readonly counters: TxCounters = new TxCounters()
+  readonly #counters: Counters
   readonly #region: MappedRegion
-  readonly #offloads: NicOffloads
   readonly #memory: FrameMemory
   readonly #frame: LinkFrame
   readonly #layout = new FrameLayout()
@@ -41,18 +40,11 @@ export class TxQueue {
   #flags = 0
   #wrong = NOTHING
 
-  constructor(dma: DmaSpace, offloads: NicOffloads, maxFrameBytes: number) {
+  constructor(dma: DmaSpace, maxFrameBytes: number, counters: Counters) {
     this.#region = new MappedRegion(dma)
-    this.#offloads = offloads
+    this.#counters = counters
     this.#memory = makeFrameMemory(maxFrameBytes)
-    this.#frame = {
-      memory: this.#memory,
-      offset: 0,
-      length: 0,
-      originalLength: 0,
-      timeNs: 0,
-      checksum: 'complete',
-    }
+    this.#frame = emptyFrame(this.#memory)
   }
 
   get started(): boolean {
@@ -144,7 +136,7 @@ export class TxQueue {
   }
 
   #send(nowNs: number, link: Link): void {
-    const { counters } = this
+    const counters = this.#counters
     const frame = this.#frame
     const bytes = this.#bytes
     frame.length = bytes
@@ -154,18 +146,17 @@ export class TxQueue {
     if ((this.#flags & TX_CHECKSUM) !== 0) {
       const layout = parseFrame(this.#memory.bytes, 0, bytes, this.#layout)
       // What is no IP has nothing to complete, and goes out as it is.
-      filled = layout.kind >= FrameKind.fragment && this.#offloads.fill(this.#memory, 0, layout)
+      filled = layout.kind >= FrameKind.fragment && fillChecksums(this.#memory, 0, layout)
     }
-    if (filled) counters.tx_csum_offload++
-    else counters.tx_csum_none++
-    counters.tx_packets++
-    counters.tx_bytes += bytes
+    counters.add(filled ? TxCounter.tx_needs_csum : TxCounter.tx_csum_none)
+    counters.add(TxCounter.tx_packets)
+    counters.add(TxCounter.tx_bytes, bytes)
     link.transmit(frame, nowNs)
   }
 
   #drop(): void {
-    this.counters.tx_dropped++
-    if (this.#wrong === DMA_FAULT) this.counters.tx_dma_faults++
-    else this.counters.tx_length_errors++
+    const isFault = this.#wrong === DMA_FAULT
+    this.#counters.add(isFault ? TxCounter.tx_dma_faults : TxCounter.tx_hw_drop_errors)
+    this.#counters.add(TxCounter.tx_hw_drops)
   }
 }

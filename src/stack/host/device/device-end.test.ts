@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { SteeringRule } from '../../rings/nic-types.ts'
 import { frameOf, onDevices, openRunning, rejects, stubScript } from './device.test.helper.ts'
 import { type DeviceThread, openDeviceThread } from './device-thread.ts'
-import { forStub } from './stub-nic.test.helper.ts'
+import { forStub, misbehave, receiveTimes } from './stub-nic.test.helper.ts'
 import { WorkerTransport } from './worker-transport.ts'
 
 const wire = { kind: 'wire' } as const
@@ -46,7 +46,7 @@ onDevices(
       () => attachment.detach(),
       () => hash.update(dmabuf, []),
       () => hash.digest(),
-      () => nic.stats(),
+      () => nic.rssTable(),
       () => nic.inject([]),
       () => nic.close(),
     ]) {
@@ -78,8 +78,9 @@ test('a device that is killed rejects what is pending, and says so', async () =>
     for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
   })()
   // From here on it answers nothing.
-  await nic.setKnobs(forStub({ spin: true }))
-  const pending = [nic.stats(), device.memory(1), device.openHash()]
+  await misbehave(nic, { spin: true })
+  assert.equal(nic.stats().device.rx_packets, 0, 'counters need no answer')
+  const pending = [nic.rssTable(), device.memory(1), device.openHash()]
   const outcome = Promise.all(
     pending.map((call) => rejects(call, 'NETMEM_DEVICE_CLOSED', 'ENODEV')),
   )
@@ -105,7 +106,7 @@ onDevices(
     device.ref()
     const nic = await device.nic({ link: wire })
     const other = await device.nic({ link: wire })
-    await nic.setKnobs(forStub({ throwOnReceive: true }))
+    await misbehave(nic, { throwOnReceive: true })
     const reading = (async () => {
       for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
     })()
@@ -118,10 +119,9 @@ onDevices(
     assert.deepEqual([reason?.code, reason?.errno], ['NETMEM_DEVICE_FAILED', 'EIO'])
     assert.match(reason?.message ?? '', /a mistake in the NIC/)
     await outcome
-    await nic.setKnobs(forStub({ throwOnReceive: false }))
+    await misbehave(nic, { throwOnReceive: false })
     await rejects(nic.up(), 'NETMEM_DEVICE_FAILED', 'EIO')
-    const { times }: { times?: number[] } = forStub(await other.stats())
-    assert.equal(times?.length, 1)
+    assert.equal((await receiveTimes(other)).length, 1)
   },
   true,
 )
@@ -182,11 +182,11 @@ test('a device that was asked to does, until it is told otherwise', async () => 
 
 test('a pending call and a reader do', async () => {
   const body = `
-    await nic.setKnobs({ echo: 1 })
+    await nic.addRule({ mischief: { echo: 1 } })
     nic.inject([new Uint8Array(60)])
     for await (const frame of nic.transmitted()) {
-      nic.stats().then(({ times }) => console.log(frame.length, times.length))
+      nic.rssTable().then((table) => console.log(frame.length, table.length))
       break
     }`
-  assert.equal(await runProgram(body), '60 1')
+  assert.equal(await runProgram(body), '60 4')
 })

@@ -12,7 +12,14 @@ import { createInlineDevice } from '../../testing/inline-device.ts'
 import { frameOf, onDevices, openRunning, openStepped, rejects } from './device.test.helper.ts'
 import type { DeviceThread } from './device-thread.ts'
 import type { NicProxy } from './nic-proxy.ts'
-import { forStub, STUB_CONFIG, stubFeatures, stubParts } from './stub-nic.test.helper.ts'
+import {
+  forStub,
+  misbehave,
+  receiveTimes,
+  STUB_CONFIG,
+  stubFeatures,
+  stubParts,
+} from './stub-nic.test.helper.ts'
 
 const PAGE = 4096
 const wire = { kind: 'wire' } as const
@@ -231,26 +238,23 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   await nic.removeRule(1)
   await nic.setRssTable([0, 0, 1])
   assert.deepEqual(await nic.rssTable(), [0, 0, 1])
-  await nic.setKnobs(forStub({ failStart: true }))
+  await misbehave(nic, { failStart: true })
   const rings = makeRxRings(8, undefined, device.doorbell)
-  await rejects(nic.startQueue(0, rings, STUB_CONFIG), 'NETMEM_QUEUE_START', 'ENOMEM')
-  await nic.setKnobs(forStub({ failStart: false }))
+  await rejects(nic.startQueue(0, rings, STUB_CONFIG), 'NETMEM_NIC_BUSY', 'EBUSY')
+  await misbehave(nic, { failStart: false })
   await nic.startQueue(0, rings, STUB_CONFIG)
   assert.equal(await nic.inject([frameOf(60, 0)]), 1)
   assert.equal(await device.run(10), 1)
-  const stats = { received: 0, dropped: 1, times: [0], settings: {} }
-  assert.deepEqual(await nic.stats(), stats)
+  assert.deepEqual(await receiveTimes(nic), [0])
+  const { rx_packets, rx_hw_drops } = nic.stats().device
+  assert.deepEqual([rx_packets, rx_hw_drops], [0, 1])
   const set = await device.nic({ link: wire, settings: { pause: true } })
-  assert.deepEqual(set.features, stubFeatures)
-  assert.deepEqual(await set.stats(), {
-    ...stats,
-    dropped: 0,
-    times: [],
-    settings: { pause: true },
-  })
+  assert.deepEqual(set.features, { ...stubFeatures, pause: true })
+  assert.equal(set.stats().device.rx_hw_drops, 0)
   await nic.close()
   assert.equal(await nic.ended, undefined)
-  await rejects(nic.stats(), 'NETMEM_NO_DEVICE', 'ENODEV')
+  await rejects(nic.rssTable(), 'NETMEM_NO_DEVICE', 'ENODEV')
+  assert.equal(nic.stats().device.rx_hw_drops, 1, 'counters outlive their NIC')
 })
 
 onDevices('rings that would stop a NIC are refused', async (device) => {
@@ -275,12 +279,8 @@ onDevices('run receives what is due by then, at its time, and the rest later', a
   assert.equal(await device.run(209), 0)
   assert.equal(await device.run(10), 0)
   assert.equal(await device.run(1000), 3)
-  const timesOf = async (nic: NicProxy): Promise<unknown> => {
-    const stats: { times?: unknown } = forStub(await nic.stats())
-    return stats.times
-  }
-  assert.deepEqual(await timesOf(one), [100, 200, 300])
-  assert.deepEqual(await timesOf(other), [10, 10])
+  assert.deepEqual(await receiveTimes(one), [100, 200, 300])
+  assert.deepEqual(await receiveTimes(other), [10, 10])
   // While the link is down, frames wait.
   await one.down()
   assert.equal(await one.inject([frameOf(60, 0)]), 1)
@@ -315,16 +315,16 @@ onDevices('run stops at as many frames as it is told', async (device) => {
 onDevices('a NIC that takes no frames holds up nobody', async (device) => {
   const stuck = await device.nic({ link: wire })
   const other = await device.nic({ link: wire })
-  await stuck.setKnobs(forStub({ refuse: true }))
+  await misbehave(stuck, { refuse: true })
   for (const nic of [stuck, other]) await nic.inject([frameOf(60, 0)], { atNs: 5 })
   assert.equal(await device.run(10), 1)
-  await stuck.setKnobs(forStub({ refuse: false }))
+  await misbehave(stuck, { refuse: false })
   assert.equal(await device.run(10), 1)
 })
 
 onDevices('what a NIC sends comes here, in order, and ends with it', async (device) => {
   const nic = await device.nic({ link: wire })
-  await nic.setKnobs(forStub({ echo: 2 }))
+  await misbehave(nic, { echo: 2 })
   const frames = [1, 2, 3].map((seed) => frameOf(60 + seed, seed))
   await nic.inject(frames)
   await device.run(0)
@@ -345,7 +345,7 @@ onDevices('what a NIC sends comes here, in order, and ends with it', async (devi
 
 onDevices('transmitted frames that nobody reads are lost beyond a limit', async (device) => {
   const nic = await device.nic({ link: wire })
-  await nic.setKnobs(forStub({ echo: 5000 }))
+  await misbehave(nic, { echo: 5000 })
   const send = async (): Promise<number> => {
     await nic.inject([frameOf(60, 1)])
     await device.run(0)
@@ -393,7 +393,7 @@ test('the same calls are the same run, beside the stack and in a worker', async 
   const runs: string[] = []
   const collect = async (device: DeviceThread): Promise<void> => {
     const nic = await device.nic({ link: wire })
-    await nic.setKnobs(forStub({ echo: 1 }))
+    await misbehave(nic, { echo: 1 })
     const seen: unknown[] = []
     for (let step = 0; step < 50; step++) {
       const frames = Array.from({ length: (step * 7) % 5 }, (_, at) => frameOf(60 + step, at))
@@ -401,7 +401,7 @@ test('the same calls are the same run, beside the stack and in a worker', async 
       seen.push(await inject, await device.run(step * 100))
       seen.push(nic.takeTransmitted().map((frame) => Buffer.from(frame).toString('hex')))
     }
-    seen.push(await nic.stats())
+    seen.push(nic.stats())
     runs.push(JSON.stringify(seen))
   }
   const inline = (): DeviceThread => createInlineDevice(stubParts)
@@ -429,8 +429,7 @@ test('a device that runs by itself receives what arrives, when it arrives', asyn
     assert.deepEqual([completion.id, completion.bytes], [round, 100 + round])
   }
   // Later on the link's clock: it sleeps until then, and wakes by itself.
-  const { times }: { times?: number[] } = forStub(await nic.stats())
-  const dueNs = Math.ceil(some(times?.at(-1))) + 250e6
+  const dueNs = Math.ceil(some((await receiveTimes(nic)).at(-1))) + 250e6
   ring.post(0, region, 0, PAGE)
   ring.flush()
   const arrived = ring.interrupt()
@@ -438,8 +437,7 @@ test('a device that runs by itself receives what arrives, when it arrives', asyn
   assert.equal(ring.poll(completion), false)
   await arrived
   assert.ok(ring.poll(completion))
-  const after: { times?: number[] } = forStub(await nic.stats())
-  assert.ok(some(after.times?.at(-1)) >= dueNs)
+  assert.ok(some((await receiveTimes(nic)).at(-1)) >= dueNs)
   await rejects(device.run(0), 'NETMEM_NIC_CONFIG', 'EINVAL')
   await nic.close()
 })

@@ -3,12 +3,11 @@
 import { ArgumentRangeError } from '../../../errors.ts'
 import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../../link/link.ts'
-import type { LinkSpec, ReadFile } from '../../link/link-spec.ts'
-import type { NicEvent } from '../../rings/control.ts'
-import { deviceError } from '../../rings/device-failure.ts'
+import type { LinkSpec } from '../../link/link-spec.ts'
+import type { RxRingFaults } from '../../rings/faulty-rx-ring.ts'
+import { NicCounters } from '../../rings/nic-counters.ts'
 import type {
   NicFeatures,
-  NicKnobs,
   NicSettings,
   NicStats,
   RxQueueConfig,
@@ -18,6 +17,7 @@ import type { RxRings } from '../../rings/shared-rings.ts'
 import type { TxRing } from '../../rings/shared-tx-rings.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
+import { NicEvents } from './nic-events.ts'
 
 /** How a NIC is made. */
 export interface NicOptions {
@@ -26,6 +26,8 @@ export interface NicOptions {
   readonly link: LinkSpec
   /** The NIC's own options. */
   readonly settings?: NicSettings
+  /** Faults between the NIC and its receive rings; none by default. Faults of the link are in `link`. */
+  readonly ringFaults?: RxRingFaults
   /**
    * Whether its link is up from the start, which is the default. The link's clock begins when it
    * first comes up; a replay begins with `up: false` and {@link NicProxy.up} once queues are started.
@@ -43,9 +45,10 @@ export interface InjectOptions {
 
 /** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
 export class NicProxy implements DriverNic {
-  /** Its number on its device. */
+  /** Number of the NIC on its device. */
   readonly id: number
   readonly queues: number
+  readonly features: NicFeatures
   /**
    * Resolves when no frame will arrive any more and all that did have been received: because the
    * link has ended or is closed, or with the reason when it, its NIC or the device has failed.
@@ -56,33 +59,27 @@ export class NicProxy implements DriverNic {
   /** @internal */
   readonly transport: DeviceTransport
   readonly #mapHost: (memory: SharedArrayBuffer) => Promise<number>
-  #features: NicFeatures | undefined
-  /** One word: transmitted frames that were taken from here. */
-  readonly #taken: Int32Array
-  #arrived: Uint8Array[] = []
-  #waiters: (() => void)[] = []
-  #over = false
-  #file: ReadFile = { truncated: false, otherLinkPackets: 0 }
-  #failure: DeviceError | undefined
-  #end: (failure: DeviceError | undefined) => void = () => {}
+  readonly #counters: NicCounters
+  readonly #events: NicEvents
 
   private constructor(
     transport: DeviceTransport,
     doorbell: SharedArrayBuffer,
     mapHost: (memory: SharedArrayBuffer) => Promise<number>,
-    taken: SharedArrayBuffer,
     id: number,
-    queues: number,
+    events: NicEvents,
+    features: NicFeatures,
+    counters: SharedArrayBuffer,
   ) {
     this.transport = transport
     this.doorbell = doorbell
     this.#mapHost = mapHost
-    this.#taken = new Int32Array(taken)
     this.id = id
-    this.queues = queues
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve
-    })
+    this.#events = events
+    this.ended = events.ended
+    this.features = features
+    this.queues = features.rxQueues
+    this.#counters = new NicCounters(features.rxQueues, features.txQueues, counters)
   }
 
   /** @internal */
@@ -90,36 +87,33 @@ export class NicProxy implements DriverNic {
     transport: DeviceTransport,
     doorbell: SharedArrayBuffer,
     mapHost: (memory: SharedArrayBuffer) => Promise<number>,
-    id: number,
-    { queues = 1, link, settings = {}, up = true }: NicOptions,
+    nic: number,
+    { queues = 1, link, settings = {}, ringFaults, up = true }: NicOptions,
   ): Promise<NicProxy> {
-    const taken = new SharedArrayBuffer(4)
-    const nic = new NicProxy(transport, doorbell, mapHost, taken, id, queues)
-    transport.listen(id, (event) => nic.#hear(event))
-    const request = { kind: 'nic-create', nic: id, queues, link, settings, up, taken } as const
+    const events = new NicEvents(transport)
+    const { taken } = events
+    transport.listen(nic, (event) => events.hear(event))
+    const made = { nic, queues, link, settings, up, taken }
+    const faults = ringFaults === undefined ? {} : { ringFaults }
     try {
-      nic.#features = await transport.call(request)
+      const request = { kind: 'nic-create', ...made, ...faults } as const
+      const { features, counters } = await transport.call(request)
+      void transport.ended.then((failure) => events.finish(failure))
+      return new NicProxy(transport, doorbell, mapHost, nic, events, features, counters)
     } catch (error) {
-      transport.listen(id, undefined)
+      transport.listen(nic, undefined)
       throw error
     }
-    void transport.ended.then((failure) => nic.#finish(failure))
-    return nic
-  }
-
-  /** What it can do; `undefined` before it is made. */
-  get features(): NicFeatures | undefined {
-    return this.#features
   }
 
   /** Whether its link is a capture that ended within a record, as files do that were cut off; known when it has `ended`. */
   get truncated(): boolean {
-    return this.#file.truncated
+    return this.#events.file.truncated
   }
 
   /** Packets of a capture's interfaces that are not Ethernet, which were skipped; known when it has `ended`. */
   get otherLinkPackets(): number {
-    return this.#file.otherLinkPackets
+    return this.#events.file.otherLinkPackets
   }
 
   /** As `DeviceThread.mapHost`. */
@@ -170,13 +164,9 @@ export class NicProxy implements DriverNic {
     return this.transport.call({ kind: 'nic-rss', nic: this.id })
   }
 
-  stats(): Promise<NicStats> {
-    return this.transport.call({ kind: 'nic-stats', nic: this.id })
-  }
-
-  /** Sets some of the NIC's knobs for tests. */
-  async setKnobs(knobs: NicKnobs): Promise<void> {
-    await this.transport.call({ kind: 'nic-knob', nic: this.id, knobs })
+  /** Returns the counters as they are now, read from shared memory: even while the device is busy or after it has ended. */
+  stats(): NicStats {
+    return this.#counters.stats()
   }
 
   /** The link comes up. */
@@ -210,73 +200,24 @@ export class NicProxy implements DriverNic {
   }
 
   /**
-   * The frames the NIC sends on a link of kind 'wire', each to one reader. Ends when the NIC or
-   * the device is closed; throws the reason when one of them has failed. At most 4096 wait to be read; more are lost.
+   * Yields the frames that the NIC sends on a link of kind 'wire', each to one reader. Ends when the
+   * NIC or the device is closed. At most 4096 frames wait to be read, and more are lost.
+   *
+   * @throws the reason when the NIC or the device has failed.
    */
-  async *transmitted(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
-      const frame = this.#arrived.shift()
-      if (frame !== undefined) {
-        Atomics.add(this.#taken, 0, 1)
-        yield frame
-      } else if (this.#failure !== undefined) {
-        throw this.#failure
-      } else if (this.#over) {
-        return
-      } else {
-        await this.#more()
-      }
-    }
+  transmitted(): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#events.transmitted()
   }
 
-  /** The frames that have come and were not read. */
+  /** Returns the frames that have come and were not read. */
   takeTransmitted(): Uint8Array[] {
-    const frames = this.#arrived
-    this.#arrived = []
-    Atomics.add(this.#taken, 0, frames.length)
-    return frames
+    return this.#events.takeTransmitted()
   }
 
   /** Takes it off the device and closes its link. Attachments stay until they are detached. */
   async close(): Promise<void> {
     await this.transport.call({ kind: 'nic-close', nic: this.id })
     this.transport.listen(this.id, undefined)
-    this.#finish(undefined)
-  }
-
-  #hear(event: NicEvent): void {
-    if (event.kind === 'transmitted') {
-      for (const frame of event.frames) this.#arrived.push(frame)
-      this.#wake()
-    } else if (event.failure !== undefined) {
-      this.#finish(deviceError(event.failure))
-    } else {
-      if (event.file !== undefined) this.#file = event.file
-      // It may still send.
-      this.#end(undefined)
-    }
-  }
-
-  #finish(failure: DeviceError | undefined): void {
-    if (this.#over) return
-    this.#over = true
-    this.#failure = failure
-    this.#end(failure)
-    this.#wake()
-  }
-
-  async #more(): Promise<void> {
-    this.transport.hold()
-    try {
-      await new Promise<void>((resolve) => this.#waiters.push(resolve))
-    } finally {
-      this.transport.release()
-    }
-  }
-
-  #wake(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) waiter()
+    this.#events.finish(undefined)
   }
 }

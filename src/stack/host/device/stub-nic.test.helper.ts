@@ -1,4 +1,4 @@
-/** A NIC that writes whole frames to the buffers posted on queue 0, and does as it is told by its knobs. */
+/** A NIC that writes whole frames to the buffers posted on queue 0, and misbehaves as it is told by rules. */
 
 import type { DmaSpace } from '../../device/dma/dma-space.ts'
 import { linkKinds } from '../../device/link-kinds.ts'
@@ -6,20 +6,40 @@ import type { DeviceParts } from '../../device/nic-host.ts'
 import type { NicPort } from '../../device/nic-port.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
-import type { NicFeatures, NicStats, RxQueueConfig } from '../../rings/nic-types.ts'
+import { NicCounters, RxCounter } from '../../rings/nic-counters.ts'
+import type { NicFeatures, RxQueueConfig, SteeringRule } from '../../rings/nic-types.ts'
 import {
   type PostedBuffer,
   RX_END_OF_PACKET,
   RxCompletion,
   type RxFrontEnd,
 } from '../../rings/rx-front-end.ts'
+import type { NicProxy } from './nic-proxy.ts'
 
-interface StubStats {
-  received: number
-  dropped: number
-  /** When frames were received, in ns of the link's clock. */
-  times: number[]
-  settings: object
+/** What the stub can be told to do, by a rule. */
+interface Mischief {
+  readonly failStart: boolean
+  readonly throwOnReceive: boolean
+  readonly spin: boolean
+  readonly refuse: boolean
+  /** Times that it sends each frame back. */
+  readonly echo: number
+}
+
+interface StubRule {
+  readonly mischief?: Partial<Mischief>
+  readonly showTimes?: boolean
+}
+
+/** Tells a stub what to do from now on. */
+export async function misbehave(nic: NicProxy, mischief: Partial<Mischief>): Promise<void> {
+  await nic.addRule(forStub({ mischief }))
+}
+
+/** Times at which a stub received its frames, in ns of its link's clock. */
+export async function receiveTimes(nic: NicProxy): Promise<readonly number[]> {
+  await nic.addRule(forStub({ showTimes: true }))
+  return await nic.rssTable()
 }
 
 export const stubFeatures: NicFeatures = {
@@ -36,31 +56,37 @@ export const stubFeatures: NicFeatures = {
 }
 
 class StubNic implements NicPort {
-  readonly features = stubFeatures
+  readonly features: NicFeatures
   readonly paused = false
-  knobs = { failStart: false, throwOnReceive: false, spin: false, echo: 0, refuse: false }
+  readonly counters = new NicCounters(1, 1)
+  #mischief: Mischief = {
+    failStart: false,
+    throwOnReceive: false,
+    spin: false,
+    refuse: false,
+    echo: 0,
+  }
   readonly #dma: DmaSpace
   readonly #link: Link
   readonly #queues: number
   readonly #started = new Map<number, RxFrontEnd>()
   readonly #rules = new Map<number, object>()
-  readonly #stats: StubStats = { received: 0, dropped: 0, times: [], settings: {} }
+  readonly #times: number[] = []
   readonly #posted: PostedBuffer = { id: 0, region: 0, offset: 0, bytes: 0 }
   readonly #completion = new RxCompletion()
-  #table: Uint8Array
+  #table: readonly number[] = [0, 0, 0, 0]
   #nextRule = 1
 
   constructor(queues: number, dma: DmaSpace, link: Link, settings: object) {
-    this.#stats.settings = settings
+    this.features = { ...stubFeatures, ...settings }
     this.#queues = queues
     this.#dma = dma
     this.#link = link
-    this.#table = new Uint8Array(4)
   }
 
   startQueue(queue: number, frontEnd: RxFrontEnd, _config: object): void {
-    if (this.knobs.failStart) {
-      throw new DeviceError('NETMEM_QUEUE_START', 'ENOMEM', 'The queue did not start, as told.')
+    if (this.#mischief.failStart) {
+      throw new DeviceError('NETMEM_NIC_BUSY', 'EBUSY', 'The queue did not start, as told.')
     }
     if (queue >= this.#queues)
       throw new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', 'No such queue.')
@@ -75,7 +101,9 @@ class StubNic implements NicPort {
     this.#started.delete(queue)
   }
 
-  addRule(rule: object): number {
+  addRule(rule: SteeringRule & StubRule): number {
+    if (rule.mischief !== undefined) this.#mischief = { ...this.#mischief, ...rule.mischief }
+    if (rule.showTimes === true) this.#table = this.#times
     this.#rules.set(this.#nextRule, rule)
     return this.#nextRule++
   }
@@ -85,19 +113,11 @@ class StubNic implements NicPort {
   }
 
   setRssTable(table: readonly number[]): void {
-    this.#table = Uint8Array.from(table)
+    this.#table = table
   }
 
-  get rssTable(): Uint8Array {
+  get rssTable(): readonly number[] {
     return this.#table
-  }
-
-  stats(): NicStats {
-    return forStub(this.#stats)
-  }
-
-  setKnobs(knobs: object): void {
-    this.knobs = { ...this.knobs, ...knobs }
   }
 
   transmit(): number {
@@ -105,16 +125,16 @@ class StubNic implements NicPort {
   }
 
   receive(nowNs: number, budget: number): number {
-    if (this.knobs.throwOnReceive) throw new TypeError('a mistake in the NIC')
-    for (; this.knobs.spin; );
-    if (this.knobs.refuse) return 0
+    if (this.#mischief.throwOnReceive) throw new TypeError('a mistake in the NIC')
+    for (; this.#mischief.spin; );
+    if (this.#mischief.refuse) return 0
     let frames = 0
     for (; frames < budget; frames++) {
       const frame = this.#link.receive(nowNs)
       if (frame === undefined) break
-      this.#stats.times.push(nowNs)
+      this.#times.push(nowNs)
       this.#take(frame)
-      for (let echo = 0; echo < this.knobs.echo; echo++) this.#link.transmit(frame, nowNs)
+      for (let echo = 0; echo < this.#mischief.echo; echo++) this.#link.transmit(frame, nowNs)
     }
     return frames
   }
@@ -122,7 +142,7 @@ class StubNic implements NicPort {
   #take({ memory, offset, length }: LinkFrame): void {
     const queue = this.#started.get(0)
     if (queue === undefined || !queue.peek(0, this.#posted) || queue.room() === 0) {
-      this.#stats.dropped++
+      this.counters.rx[0]?.add(RxCounter.rx_hw_drops)
       return
     }
     queue.take(1)
@@ -132,7 +152,7 @@ class StubNic implements NicPort {
     this.#completion.flags = RX_END_OF_PACKET
     queue.complete(this.#completion)
     queue.flush()
-    this.#stats.received++
+    this.counters.rx[0]?.add(RxCounter.rx_packets)
   }
 }
 

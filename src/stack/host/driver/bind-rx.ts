@@ -61,7 +61,7 @@ let lastId = 0
  * NETMEM_BIND_QUEUE, NETMEM_BIND_HEADER_SPLIT unless all headers are split off, NETMEM_BIND_BUSY for a
  * queue that is bound, NETMEM_BIND_ORDER when a net_iov is smaller than what the driver posts,
  * NETMEM_DMABUF_INVALID, NETMEM_DMABUF_UNALIGNED, NETMEM_BIND_IGNORED when the driver did not take
- * the memory, and NETMEM_QUEUE_START.
+ * the memory, and with the error of a queue that does not start.
  *
  * ```ts
  * import { createPool, dualPool, sharedProvider } from 'netmem'
@@ -148,7 +148,7 @@ export class RxBinding implements Binding, AsyncDisposable {
   /**
    * Restarts its queues with pages; resolves when they run. Frags that the application holds stay
    * valid, and the dma-buf stays mapped until the last of them has come back: see {@link released}.
-   * Rejects with NETMEM_QUEUE_START, and stays bound, when a queue does not start.
+   * Rejects, and stays bound, when a queue does not start.
    */
   unbind(): Promise<void> {
     this.#unbinding ??= this.#unbind().catch((error: unknown) => {

@@ -11,7 +11,7 @@ export interface DriverNic {
   readonly doorbell: SharedArrayBuffer
   /** Maps host memory for DMA, once for each memory; resolves with its region. */
   mapHost(memory: SharedArrayBuffer): Promise<number>
-  /** Rejects with NETMEM_QUEUE_START where the hardware refuses. */
+  /** Rejects with NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if the queue does not start. */
   startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void>
   /** Resolves when the NIC writes to none of the queue's memory any more. */
   stopQueue(queue: number): Promise<void>

@@ -72,7 +72,7 @@ export class NetmemDriver extends Driver<Netmem, AnySkb> {
  * @throws NETMEM_OUT_OF_RANGE for an option outside its range.
  * @throws NETMEM_NOT_SHARED for a pool whose memory belongs to one thread.
  * @throws NETMEM_BUSY for a pool that is too small.
- * @throws NETMEM_QUEUE_START if the NIC does not start a queue.
+ * @throws NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if the NIC does not start a queue.
  */
 export async function openNetmemDriver(
   nic: DriverNic,

@@ -6,8 +6,7 @@ import { hasPartialChecksum } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../../wire/frame-layout.ts'
 import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
 import { DeviceError } from '../../device-error.ts'
-import { emptyFrame } from '../frame-store.ts'
-import type { Link, LinkFrame } from '../link.ts'
+import { emptyFrame, type Link, type LinkFrame } from '../link.ts'
 import { captureError } from './capture-error.ts'
 import { type CaptureSource, CaptureWindow } from './capture-window.ts'
 import { CapturedPacket, type PacketReader, read32 } from './packet-reader.ts'
@@ -176,7 +175,9 @@ export class CaptureLink implements Link {
     const { bytes } = this.#window
     const { offset, length } = frame
     const layout = parseFrame(bytes, offset, length, this.#layout, frame.originalLength)
+    frame.layout = layout
     if (layout.kind === FrameKind.malformed) {
+      frame.layout = undefined
       const { headerLength, payloadLength } = parseCutFrame(bytes, offset, length, layout)
       frame.originalLength = Math.max(frame.originalLength, headerLength + payloadLength)
     }

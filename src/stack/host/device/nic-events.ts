@@ -1,0 +1,91 @@
+/** What a NIC tells the stack's thread unasked: the frames that it sends, and its end. */
+
+import type { DeviceError } from '../../device-error.ts'
+import type { ReadFile } from '../../link/link-spec.ts'
+import type { NicEvent } from '../../rings/control.ts'
+import { deviceError } from '../../rings/device-failure.ts'
+import type { DeviceTransport } from './device-transport.ts'
+
+export class NicEvents {
+  /** Resolves when no frame will arrive any more, with the reason after a failure. */
+  readonly ended: Promise<DeviceError | undefined>
+  /** One word: transmitted frames that were taken from here. */
+  readonly taken: SharedArrayBuffer = new SharedArrayBuffer(4)
+  /** Result of reading the link's file, known at the end. */
+  file: ReadFile = { truncated: false, otherLinkPackets: 0 }
+  readonly #transport: DeviceTransport
+  readonly #taken = new Int32Array(this.taken)
+  #arrived: Uint8Array[] = []
+  #waiters: (() => void)[] = []
+  #over = false
+  #failure: DeviceError | undefined
+  #end: (failure: DeviceError | undefined) => void = () => {}
+
+  constructor(transport: DeviceTransport) {
+    this.#transport = transport
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+  }
+
+  hear(event: NicEvent): void {
+    if (event.kind === 'transmitted') {
+      for (const frame of event.frames) this.#arrived.push(frame)
+      this.#wake()
+    } else if (event.failure !== undefined) {
+      this.finish(deviceError(event.failure))
+    } else {
+      if (event.file !== undefined) this.file = event.file
+      // The NIC may still send.
+      this.#end(undefined)
+    }
+  }
+
+  /** Ends it: no event will come any more. */
+  finish(failure: DeviceError | undefined): void {
+    if (this.#over) return
+    this.#over = true
+    this.#failure = failure
+    this.#end(failure)
+    this.#wake()
+  }
+
+  async *transmitted(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const frame = this.#arrived.shift()
+      if (frame !== undefined) {
+        Atomics.add(this.#taken, 0, 1)
+        yield frame
+      } else if (this.#failure !== undefined) {
+        throw this.#failure
+      } else if (this.#over) {
+        return
+      } else {
+        await this.#more()
+      }
+    }
+  }
+
+  takeTransmitted(): Uint8Array[] {
+    const frames = this.#arrived
+    this.#arrived = []
+    Atomics.add(this.#taken, 0, frames.length)
+    return frames
+  }
+
+  /** Waits for an event, and keeps the process alive until it comes. */
+  async #more(): Promise<void> {
+    this.#transport.hold()
+    try {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve))
+    } finally {
+      this.#transport.release()
+    }
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter()
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * A NIC's end of a receive queue with faults: a dry ring, header buffers that are too small, and
+ * buffers that are not mapped. It has the interface of the ring end that it wraps.
+ */
+
+import { checkInteger } from '../../errors.ts'
+import { Random } from '../../random.ts'
+import { checkFraction } from '../link/faults.ts'
+import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
+
+/** Faults of a receive queue. Each part is 0 to 1, and 0 by default. */
+export interface RxRingFaults {
+  /** 0 to 2^32 − 1. The same seed draws the same faults. */
+  readonly seed: number
+  /** Part of the frames that find no buffer posted. */
+  readonly dry?: number
+  /** Part of the frames whose headers are too large for their header buffer. */
+  readonly headerOverflow?: number
+  /** Part of the frames whose first buffer is not mapped for the device. */
+  readonly unmapped?: number
+}
+
+/**
+ * Wraps a NIC's ring end; the driver's end notices nothing.
+ *
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for a seed or part outside its range.
+ */
+export function faultyRxRing(ring: RxFrontEnd, faults: RxRingFaults): FaultyRxRing {
+  return new FaultyRxRing(ring, faults)
+}
+
+/** Made by {@link faultyRxRing}. */
+export class FaultyRxRing implements RxFrontEnd {
+  readonly #ring: RxFrontEnd
+  readonly #random: Random
+  readonly #dry: number
+  readonly #headerOverflow: number
+  readonly #unmapped: number
+
+  /** @internal */
+  constructor(ring: RxFrontEnd, { seed, dry, headerOverflow, unmapped }: RxRingFaults) {
+    this.#ring = ring
+    this.#random = new Random(checkInteger('seed', seed, 0, 2 ** 32 - 1))
+    this.#dry = checkFraction('dry', dry)
+    this.#headerOverflow = checkFraction('headerOverflow', headerOverflow)
+    this.#unmapped = checkFraction('unmapped', unmapped)
+  }
+
+  posted(): number {
+    return this.#ring.posted()
+  }
+
+  peek(ahead: number, into: PostedBuffer): boolean {
+    // A frame's first look decides; its further buffers are as they are.
+    const draws = ahead === 0
+    if (draws && this.#random.fraction() < this.#dry) return false
+    const found = this.#ring.peek(ahead, into)
+    if (draws && this.#random.fraction() < this.#unmapped) into.region = -1
+    return found
+  }
+
+  take(count: number): void {
+    this.#ring.take(count)
+  }
+
+  room(): number {
+    return this.#ring.room()
+  }
+
+  headerBuffer(ahead: number, into: PostedBuffer): void {
+    this.#ring.headerBuffer(ahead, into)
+    if (this.#random.fraction() < this.#headerOverflow) into.bytes = 0
+  }
+
+  complete(completion: RxCompletion): void {
+    this.#ring.complete(completion)
+  }
+
+  flush(): void {
+    this.#ring.flush()
+  }
+}
