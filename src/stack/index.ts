@@ -95,10 +95,12 @@ export {
   writePcapng,
 } from './link/capture/pcapng-writer.ts'
 export { VirtualClock } from './link/clock.ts'
-export { type FaultCounts, type FaultOptions, faultyLink } from './link/faults.ts'
+export type { FaultOptions } from './link/fate.ts'
+export { type FaultCounts, faultyLink } from './link/faults.ts'
 export { createGenerator, type GeneratorOptions } from './link/generator.ts'
 export type { Link, LinkFrame } from './link/link.ts'
 export type { LinkSpec, LinkSpecs, WithFaults } from './link/link-spec.ts'
+export { type TraceFrame, tracedLink } from './link/traced-link.ts'
 export { createWire, type WireOptions } from './link/wire.ts'
 // Replays of capture files.
 export { type ReplayOptions, replay } from './replay/replay.ts'

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { SYN } from '../../wire/tcp.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
-import type { FaultOptions } from '../link/faults.ts'
+import type { FaultOptions } from '../link/fate.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
 const PART = 700

@@ -3,76 +3,85 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { DueQueue } from './due-queue.ts'
 import { FrameStore } from './frame-store.ts'
-import { bytesOf, numbered } from './frames.test.helper.ts'
-import { emptyFrame } from './link.ts'
+import { bytesOf, numbered, numberOf } from './frames.test.helper.ts'
+import type { LinkFrame } from './link.ts'
 
-test('a store keeps what was put into it, whichever order it is freed in', () => {
+/** Puts a frame that is due at `dueNs`. */
+function put(store: FrameStore, frame: LinkFrame, dueNs: number): boolean {
+  return store.put(bytesOf(frame), frame.originalLength, frame.checksum, dueNs)
+}
+
+test('a store hands frames out when they are due, and keeps them until then', () => {
   const STORE_BYTES = 4096
+  const step = fc.tuple(fc.nat(1200), fc.nat(20), fc.nat(2))
   fc.assert(
-    fc.property(
-      fc.array(fc.tuple(fc.nat(1200), fc.nat(1000)), { maxLength: 120 }),
-      fc.boolean(),
-      (steps, inOrder) => {
-        const store = new FrameStore(STORE_BYTES)
-        const frame = emptyFrame(store.memory)
-        const kept: { entry: number; number: number; length: number }[] = []
-        let number = 0
-        for (const [length, pick] of steps) {
-          if (pick % 3 > 0) {
-            const put = numbered(++number, length)
-            put.checksum = number % 2 === 0 ? 'partial' : 'complete'
-            put.originalLength = length + number
-            const entry = store.put(put, number)
-            if (entry >= 0) kept.push({ entry, number, length })
-            // What is empty takes anything that fits at all.
-            else assert.ok(kept.length > 0)
-          } else if (kept.length > 0) {
-            const [gone] = kept.splice(inOrder ? 0 : pick % kept.length, 1)
-            store.free(gone?.entry ?? -1)
-          }
-          for (const { entry, number: of, length: bytes } of kept) {
-            store.load(entry, frame)
-            assert.equal(frame.timeNs, of)
-            assert.equal(frame.length, bytes)
-            assert.equal(frame.originalLength, bytes + of)
-            assert.equal(frame.checksum, of % 2 === 0 ? 'partial' : 'complete')
-            assert.ok(frame.offset + frame.length <= STORE_BYTES)
-            assert.deepEqual(bytesOf(frame), bytesOf(numbered(of, bytes)))
-          }
-          const used = kept.reduce(
-            (sum, { length: bytes }) => sum + Math.max(64, Math.ceil(bytes / 64) * 64),
-            0,
-          )
-          assert.equal(store.usedBytes, used)
-          if (inOrder) {
-            assert.equal(store.oldest, kept[0]?.entry ?? -1)
-            assert.equal(store.secondOldest, kept[1]?.entry ?? -1)
-          }
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const store = new FrameStore(STORE_BYTES)
+      const kept: { readonly number: number; readonly length: number; readonly dueNs: number }[] =
+        []
+      let taken: (typeof kept)[number] | undefined
+      for (const [number, [length, timeNs, what]] of steps.entries()) {
+        if (what > 0) {
+          const frame = numbered(number, length)
+          frame.checksum = number % 2 === 0 ? 'partial' : 'complete'
+          frame.originalLength = length + number
+          if (put(store, frame, timeNs)) {
+            kept.push({ number, length, dueNs: timeNs })
+            kept.sort((one, other) => one.dueNs - other.dueNs || one.number - other.number)
+          } else assert.ok(kept.length > 0 || taken !== undefined, 'an empty store has room')
+        } else {
+          const first = kept[0]
+          assert.equal(store.nextNs, first?.dueNs ?? Number.POSITIVE_INFINITY)
+          const frame = store.take(timeNs)
+          taken = first !== undefined && first.dueNs <= timeNs ? kept.shift() : undefined
+          assert.equal(frame === undefined, taken === undefined)
+          if (frame === undefined || taken === undefined) continue
+          const { number: of } = taken
+          assert.deepEqual(bytesOf(frame), bytesOf(numbered(of, taken.length)))
+          assert.deepEqual([frame.timeNs, frame.originalLength], [taken.dueNs, taken.length + of])
+          assert.equal(frame.checksum, of % 2 === 0 ? 'partial' : 'complete')
         }
-      },
-    ),
+        const held = taken === undefined ? kept : [...kept, taken]
+        const used = held.reduce((sum, { length: bytes }) => sum + roundUp(bytes), 0)
+        assert.equal(store.usedBytes, used)
+      }
+    }),
     { numRuns: 150 },
   )
 })
 
+function roundUp(bytes: number): number {
+  return Math.max(64, Math.ceil(bytes / 64) * 64)
+}
+
 test('frames of one size come to lie in the same places', () => {
   const store = new FrameStore(64 * 1024)
   const places = new Set<number>()
-  const waiting: number[] = []
   for (let number = 0; number < 10_000; number++) {
-    const entry = store.put(numbered(number, 1514), 0)
-    places.add(store.offset(entry))
-    waiting.push(entry)
-    if (waiting.length > 20) store.free(waiting.shift() ?? -1)
+    put(store, numbered(number, 1514), number)
+    if (number >= 20) places.add(store.take(number)?.offset ?? -1)
   }
   assert.ok(places.size <= (64 * 1024) / 1514, `${places.size} places`)
 })
 
 test('a frame larger than the store is not taken, and one as large is', () => {
   const store = new FrameStore(4096)
-  assert.equal(store.put(numbered(1, 4097), 0), -1)
-  assert.ok(store.put(numbered(1, 4096), 0) >= 0)
-  assert.equal(store.put(numbered(1, 1), 0), -1)
+  assert.equal(put(store, numbered(1, 4097), 0), false)
+  assert.equal(put(store, numbered(1, 4096), 0), true)
+  assert.equal(put(store, numbered(1, 1), 0), false)
+})
+
+test('a held frame waits until it is made due, with a bit flipped if that was asked for', () => {
+  const store = new FrameStore(4096)
+  const entry = store.hold(Uint8Array.of(0, 0, 0), 3, 'complete')
+  store.flipBit(entry, 9)
+  assert.equal(store.take(1e9), undefined)
+  assert.ok(put(store, numbered(1), 5))
+  store.setDue(entry, 4)
+  assert.deepEqual(bytesOf(store.take(5) ?? assert.fail()), Uint8Array.of(0, 2, 0))
+  assert.equal(numberOf(store.take(5) ?? assert.fail()), 1)
+  store.freeTaken()
+  assert.equal(store.usedBytes, 0)
 })
 
 test('a queue by due times gives the earliest first, and equals in their order', () => {

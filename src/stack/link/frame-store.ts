@@ -1,122 +1,147 @@
 /**
- * Frames copied into memory of the store's own, for links that hold frames until their time has
- * come. A ring: memory is used again in the order in which it was filled, so that frames of one
- * size lie in the same places again and again. Entries may be freed in any order; one that is not
- * holds up those behind it.
+ * Copies of frames, held until they are due: what every link that holds frames is made of. The memory
+ * is a ring, used again in the order in which it was filled, so that frames of one size come to lie in
+ * the same places. An entry that stays long holds up the memory behind it.
  */
 
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
-import type { LinkFrame } from './link.ts'
+import { DueQueue } from './due-queue.ts'
+import { emptyFrame, type LinkFrame } from './link.ts'
 
-/** Where frames begin: on cache lines. */
+/** Frames begin on cache lines. */
 const ALIGNMENT = 64
 
 export class FrameStore {
   readonly memory: FrameMemory
-  /** Frames it can hold, however small they are. */
-  readonly entries: number
   readonly #bytes: number
+  readonly #entries: number
   readonly #offsets: Int32Array
   readonly #lengths: Int32Array
   readonly #originalLengths: Float64Array
-  readonly #timesNs: Float64Array
   readonly #partial: Uint8Array
   readonly #freed: Uint8Array
-  /** The oldest entry, and how many there are from it on, freed ones between them included. */
+  readonly #due: DueQueue
+  readonly #frame: LinkFrame
+  /** The entry that was taken last, whose memory may still be read. */
+  #taken = -1
+  /** The oldest entry, and the number of entries from it on, freed ones included. */
   #oldest = 0
   #count = 0
   #writeAt = 0
-  #used = 0
+  #usedBytes = 0
 
-  /** Room for `bytes` of frames, each rounded up to 64. */
+  /** @param bytes room for frames, each rounded up to 64 bytes. */
   constructor(bytes: number) {
-    this.entries = Math.max(1, Math.floor(bytes / ALIGNMENT))
-    this.#bytes = this.entries * ALIGNMENT
+    // An entry for each line, so that only memory runs out.
+    const entries = Math.max(1, Math.floor(bytes / ALIGNMENT))
+    this.#entries = entries
+    this.#bytes = entries * ALIGNMENT
     this.memory = makeFrameMemory(this.#bytes)
-    this.#offsets = new Int32Array(this.entries)
-    this.#lengths = new Int32Array(this.entries)
-    this.#originalLengths = new Float64Array(this.entries)
-    this.#timesNs = new Float64Array(this.entries)
-    this.#partial = new Uint8Array(this.entries)
-    this.#freed = new Uint8Array(this.entries)
+    this.#offsets = new Int32Array(entries)
+    this.#lengths = new Int32Array(entries)
+    this.#originalLengths = new Float64Array(entries)
+    this.#partial = new Uint8Array(entries)
+    this.#freed = new Uint8Array(entries)
+    this.#due = new DueQueue(entries)
+    this.#frame = emptyFrame(this.memory)
   }
 
-  /** The entry that has been there longest; −1 when there is none. */
-  get oldest(): number {
-    return this.#count === 0 ? -1 : this.#oldest
+  /** Time at which the next frame is due; `Infinity` without one. */
+  get nextNs(): number {
+    return this.#due.nextNs
   }
 
-  /** The one behind it; −1 when there is none. Only of use where entries are freed in order. */
-  get secondOldest(): number {
-    return this.#count < 2 ? -1 : this.#wrap(this.#oldest + 1)
-  }
-
-  /** Bytes that are not free. */
+  /** Bytes in use, the frame taken last included. */
   get usedBytes(): number {
-    return this.#used
+    return this.#usedBytes
   }
 
-  /** Copies a frame, to be called at `timeNs`: its entry, or −1 when there is no room. */
-  put(frame: LinkFrame, timeNs: number): number {
-    const { length } = frame
+  /** Copies a frame that is due at `dueNs`; false without room. */
+  put(
+    bytes: Uint8Array,
+    originalLength: number,
+    checksum: LinkFrame['checksum'],
+    dueNs: number,
+  ): boolean {
+    const entry = this.hold(bytes, originalLength, checksum)
+    if (entry >= 0) this.#due.push(dueNs, entry)
+    return entry >= 0
+  }
+
+  /** Copies a frame that is not due before {@link setDue}; returns its entry, −1 without room. */
+  hold(bytes: Uint8Array, originalLength: number, checksum: LinkFrame['checksum']): number {
+    const { length } = bytes
     const room = roundUp(length)
     const offset = this.#place(room)
     if (offset < 0) return -1
-    this.memory.bytes.set(frame.memory.view(frame.offset, length), offset)
+    this.memory.bytes.set(bytes, offset)
     const entry = this.#wrap(this.#oldest + this.#count++)
     this.#writeAt = offset + room
-    this.#used += room
+    this.#usedBytes += room
     this.#offsets[entry] = offset
     this.#lengths[entry] = length
-    this.#originalLengths[entry] = frame.originalLength
-    this.#timesNs[entry] = timeNs
-    this.#partial[entry] = frame.checksum === 'partial' ? 1 : 0
+    this.#originalLengths[entry] = originalLength
+    this.#partial[entry] = checksum === 'partial' ? 1 : 0
     this.#freed[entry] = 0
     return entry
   }
 
-  timeNs(entry: number): number {
-    return this.#timesNs[entry] ?? 0
+  /** Makes a held entry due at `dueNs`; once for each entry. */
+  setDue(entry: number, dueNs: number): void {
+    this.#due.push(dueNs, entry)
   }
 
-  offset(entry: number): number {
-    return this.#offsets[entry] ?? 0
+  /** Flips one bit of an entry. */
+  flipBit(entry: number, bit: number): void {
+    const { bytes } = this.memory
+    const at = (this.#offsets[entry] ?? 0) + ((bit >>> 3) % (this.#lengths[entry] ?? 1))
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7))
   }
 
-  /** Describes an entry in `into`, in place: until it is freed. */
-  load(entry: number, into: LinkFrame): void {
-    into.memory = this.memory
-    into.layout = undefined
-    into.offset = this.#offsets[entry] ?? 0
-    into.length = this.#lengths[entry] ?? 0
-    into.originalLength = this.#originalLengths[entry] ?? 0
-    into.timeNs = this.#timesNs[entry] ?? 0
-    into.checksum = this.#partial[entry] === 1 ? 'partial' : 'complete'
+  /** Returns the next frame that is due by `nowNs`, and frees the one taken before. */
+  take(nowNs: number): LinkFrame | undefined {
+    this.freeTaken()
+    const dueNs = this.#due.nextNs
+    if (dueNs > nowNs) return undefined
+    const entry = this.#due.pop()
+    if (entry < 0) return undefined
+    this.#taken = entry
+    const frame = this.#frame
+    frame.offset = this.#offsets[entry] ?? 0
+    frame.length = this.#lengths[entry] ?? 0
+    frame.originalLength = this.#originalLengths[entry] ?? 0
+    frame.timeNs = dueNs
+    frame.checksum = this.#partial[entry] === 1 ? 'partial' : 'complete'
+    return frame
   }
 
-  /** Frees an entry, once. */
-  free(entry: number): void {
+  /** Frees the frame that was taken last. */
+  freeTaken(): void {
+    const entry = this.#taken
+    if (entry < 0) return
+    this.#taken = -1
     this.#freed[entry] = 1
-    this.#used -= roundUp(this.#lengths[entry] ?? 0)
+    this.#usedBytes -= roundUp(this.#lengths[entry] ?? 0)
     while (this.#count > 0 && this.#freed[this.#oldest] === 1) {
       this.#oldest = this.#wrap(this.#oldest + 1)
       this.#count--
     }
   }
 
-  /** Where `room` neighbouring bytes are free; −1 if nowhere. */
+  /** Returns the offset of `room` neighbouring free bytes; −1 without any. */
   #place(room: number): number {
     if (this.#count === 0) return room <= this.#bytes ? 0 : -1
-    if (this.#count === this.entries) return -1
+    if (this.#count === this.#entries) return -1
     const at = this.#writeAt
     const first = this.#offsets[this.#oldest] ?? 0
+    // Every entry takes room, so the two meet only when all of it is used.
     if (at <= first) return room <= first - at ? at : -1
     if (room <= this.#bytes - at) return at
     return room <= first ? 0 : -1
   }
 
   #wrap(entry: number): number {
-    return entry < this.entries ? entry : entry - this.entries
+    return entry < this.#entries ? entry : entry - this.#entries
   }
 }
 

@@ -10,7 +10,13 @@ import { setInt32, setUint16 } from '../../wire/bytes.ts'
 import { foldSum } from '../../wire/checksum.ts'
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
 import { ACK, FIN, SYN, TCP_CHECKSUM } from '../../wire/tcp.ts'
-import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
+import {
+  frameBytes,
+  HEADER_OF,
+  prepareAlike,
+  prepareFrame,
+  streamPattern,
+} from './generator-frames.ts'
 import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
@@ -73,7 +79,6 @@ export class TcpGenerator implements Link {
   readonly #frame: LinkFrame
   readonly #l4Offset: number
   readonly #headerLength: number
-  readonly #partial: boolean
   readonly #totalBytes: number
   readonly #burstFrames: number
   readonly #rateBitsPerS: number
@@ -109,7 +114,7 @@ export class TcpGenerator implements Link {
     this.seed = checkInteger('seed', options.seed ?? 1, 0, 2 ** 32 - 1)
     this.#rateBitsPerS = checkRate(options.rateBitsPerS)
     this.#handshake = options.handshake ?? false
-    this.#partial = isPartial(options.checksum ?? 'complete')
+    const checksum = checkChecksum(options.checksum ?? 'complete')
     const ipVersion = checkIpVersion(options.ipVersion ?? 4)
     const { flows, mss } = this
     const sourcePort = checkInteger('sourcePort', options.sourcePort ?? 40_000, 1, 65_536 - flows)
@@ -127,7 +132,7 @@ export class TcpGenerator implements Link {
     const stride = frameBytes(ipVersion, mss)
     this.#memory = makeFrameMemory(flows * this.#slots * stride)
     this.#frame = emptyFrame(this.#memory)
-    this.#frame.checksum = this.#partial ? 'partial' : 'complete'
+    this.#frame.checksum = checksum
     this.#offsets = new Int32Array(flows * this.#slots)
     this.#payloads = new Int32Array(flows * this.#slots)
     this.#sums = new Int32Array(flows * this.#slots)
@@ -141,21 +146,20 @@ export class TcpGenerator implements Link {
       const pattern = streamPattern(this.seed, flow, this.periodBytes)
       // The seed's own numbers make good first sequence numbers; some wrap around soon.
       this.#firstSeq[flow] = new DataView(streamPattern(this.seed, flow, 4).buffer).getUint32(0)
+      const ports = { sourcePort: sourcePort + flow, destinationPort }
       for (let slot = 0; slot < this.#slots; slot++) {
         const at = flow * this.#slots + slot
         const isData = slot <= framesPerFlow
         const payload = isData ? this.#payloadOf(slot, pattern) : none
-        const flags = slot <= framesPerFlow ? ACK : slot === framesPerFlow + 1 ? SYN : FIN | ACK
-        this.#offsets[at] = at * stride
+        const flags = isData ? ACK : slot === framesPerFlow + 1 ? SYN : FIN | ACK
+        const offset = at * stride
+        const first = flow * this.#slots * stride
+        this.#offsets[at] = offset
         this.#payloads[at] = payload.length
-        this.#sums[at] = prepareFrame(this.#memory, at * stride, {
-          ipVersion,
-          sourcePort: sourcePort + flow,
-          destinationPort,
-          flags,
-          payload,
-          partial: this.#partial,
-        })
+        this.#sums[at] =
+          isData && slot > 0
+            ? prepareAlike(this.#memory, first, offset, ipVersion, payload, checksum)
+            : prepareFrame(this.#memory, offset, ipVersion, { ...ports, flags, payload, checksum })
       }
     }
   }
@@ -210,7 +214,7 @@ export class TcpGenerator implements Link {
   #writeSeq(at: number, seq: number, sum: number): void {
     const { bytes } = this.#memory
     setInt32(bytes, at + 4, seq)
-    if (this.#partial) return
+    if (this.#frame.checksum === 'partial') return
     setUint16(bytes, at + TCP_CHECKSUM, ~foldSum(sum + (seq >>> 16) + (seq & 0xffff)))
   }
 
@@ -256,8 +260,8 @@ export class TcpGenerator implements Link {
   }
 }
 
-function isPartial(checksum: unknown): boolean {
-  if (checksum === 'complete' || checksum === 'partial') return checksum === 'partial'
+function checkChecksum(checksum: unknown): LinkFrame['checksum'] {
+  if (checksum === 'complete' || checksum === 'partial') return checksum
   throw new ArgumentTypeError(
     'NETMEM_INVALID_ARGUMENT',
     `checksum must be 'complete' or 'partial', not ${String(checksum)}.`,

@@ -1,7 +1,7 @@
 /** Descriptions of links: plain data that the stack's thread sends and the device's thread opens. */
 
 import type { CaptureOptions } from './capture/open-capture.ts'
-import type { FaultOptions } from './faults.ts'
+import type { FaultOptions } from './fate.ts'
 import type { GeneratorOptions } from './generator.ts'
 
 /** What describes a link of each kind: plain data, made into a link in the device's thread. */

@@ -1,24 +1,27 @@
-/** An in-memory wire: what is sent at one end arrives at the other, after a delay and the time that its bits take. */
+/**
+ * Two links that are each other's far ends: a frame sent on one arrives on the other, after a delay
+ * and the time that its bits take.
+ */
 
 import { checkInteger } from '../../errors.ts'
 import { FrameStore } from './frame-store.ts'
-import { emptyFrame, type Link, type LinkFrame } from './link.ts'
+import type { Link, LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createWire}. */
 export interface WireOptions {
-  /** How long each bit travels, in ns: 0 to 10^12; 0 by default. */
+  /** Time that each bit travels, in ns: 0 to 10^12; 0 by default. */
   readonly delayNs?: number
   /** Bits per second each way, of frames as {@link LinkFrame.originalLength} counts them; unlimited by default. */
   readonly rateBitsPerS?: number
-  /** Bytes that may be on their way each way, 4096 to 2^30; each frame counts rounded up to 64. 1 MiB by default. */
+  /** Bytes of frames under way, each way: 4096 to 2^30. Each frame counts rounded up to 64. 1 MiB by default. */
   readonly queueBytes?: number
 }
 
 /**
- * Makes a wire with two ends. A frame that finds the queue full is dropped and counted.
+ * Makes two connected links. A frame that finds the queue full is dropped and counted.
  *
- * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
  */
 export function createWire(options: WireOptions = {}): readonly [WireEnd, WireEnd] {
   const delayNs = checkInteger('delayNs', options.delayNs ?? 0, 0, 1e12)
@@ -27,31 +30,28 @@ export function createWire(options: WireOptions = {}): readonly [WireEnd, WireEn
   return WireEnd.pair(delayNs, rate, queueBytes)
 }
 
-/** One end of a wire, made by {@link createWire}. */
+/** One of the two links that {@link createWire} makes. */
 export class WireEnd implements Link {
-  /** Frames put on the wire here. */
+  /** Frames sent here. */
   transmitted = 0
-  /** Frames that found the queue full, were larger than it, or came after a close. */
+  /** Frames that found the queue full, were larger than it, or were sent after a close. */
   dropped = 0
-  /** Frames taken off the wire here. */
+  /** Frames received here. */
   received = 0
   readonly #delayNs: number
   readonly #rateBitsPerS: number
   #peer: WireEnd | undefined
-  /** What travels to this end; none once this end is closed. */
+  /** Frames on their way to this end; `undefined` once it is closed. */
   #arriving: FrameStore | undefined
-  readonly #frame: LinkFrame
-  /** The entry that was handed out last. */
-  #out = -1
-  /** When the last bit put on the wire here leaves. */
+  /** Time at which the last bit sent here has left. */
   #busyUntilNs = 0
+  /** True once either end is closed. */
   #cut = false
 
   private constructor(delayNs: number, rateBitsPerS: number, queueBytes: number) {
     this.#delayNs = delayNs
     this.#rateBitsPerS = rateBitsPerS
     this.#arriving = new FrameStore(queueBytes)
-    this.#frame = emptyFrame(this.#arriving.memory)
   }
 
   /** @internal */
@@ -68,15 +68,9 @@ export class WireEnd implements Link {
   }
 
   receive(nowNs: number): LinkFrame | undefined {
-    const arriving = this.#arriving
-    if (arriving === undefined) return undefined
-    this.#freeHandedOut(arriving)
-    const entry = arriving.oldest
-    if (entry < 0 || arriving.timeNs(entry) > nowNs) return undefined
-    arriving.load(entry, this.#frame)
-    this.#out = entry
-    this.received++
-    return this.#frame
+    const frame = this.#arriving?.take(nowNs)
+    if (frame !== undefined) this.received++
+    return frame
   }
 
   transmit(frame: LinkFrame, nowNs: number): void {
@@ -84,7 +78,8 @@ export class WireEnd implements Link {
     const end = start + serialisationNs(frame.originalLength, this.#rateBitsPerS)
     const peer = this.#cut ? undefined : this.#peer
     const there = peer === undefined ? undefined : peer.#arriving
-    if (there === undefined || there.put(frame, end + this.#delayNs) < 0) {
+    const bytes = frame.memory.view(frame.offset, frame.length)
+    if (there?.put(bytes, frame.originalLength, frame.checksum, end + this.#delayNs) !== true) {
       this.dropped++
       return
     }
@@ -93,31 +88,17 @@ export class WireEnd implements Link {
   }
 
   nextAtNs(): number {
-    const arriving = this.#arriving
-    if (arriving === undefined) return Number.POSITIVE_INFINITY
-    const entry = this.#next(arriving)
-    return entry < 0 ? Number.POSITIVE_INFINITY : arriving.timeNs(entry)
+    return this.#arriving?.nextNs ?? Number.POSITIVE_INFINITY
   }
 
   get ended(): boolean {
-    return this.#arriving === undefined || (this.#cut && this.#next(this.#arriving) < 0)
+    return this.#cut && this.nextAtNs() === Number.POSITIVE_INFINITY
   }
 
-  /** Ends both ends: neither takes another frame. What is on its way to the other end still arrives there. */
+  /** Closes both ends: neither takes another frame. Frames on their way to the other end still arrive. */
   close(): void {
     this.#cut = true
     this.#arriving = undefined
     if (this.#peer !== undefined) this.#peer.#cut = true
-  }
-
-  /** The entry behind the one handed out, which is the oldest. */
-  #next(arriving: FrameStore): number {
-    return this.#out < 0 ? arriving.oldest : arriving.secondOldest
-  }
-
-  #freeHandedOut(arriving: FrameStore): void {
-    if (this.#out < 0) return
-    arriving.free(this.#out)
-    this.#out = -1
   }
 }

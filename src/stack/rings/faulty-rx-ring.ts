@@ -5,7 +5,7 @@
 
 import { checkInteger } from '../../errors.ts'
 import { Random } from '../../random.ts'
-import { checkFraction } from '../link/faults.ts'
+import { checkFraction } from '../link/fate.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** Faults of a receive queue. Each part is 0 to 1, and 0 by default. */

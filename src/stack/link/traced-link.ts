@@ -1,0 +1,42 @@
+/** A link around a link, which shows every frame to a function: for tracers and for captures. */
+
+import type { Link, LinkFrame } from './link.ts'
+
+/** Sees a frame, which is valid until the function returns. */
+export type TraceFrame = (frame: LinkFrame, direction: 'received' | 'transmitted') => void
+
+/**
+ * Calls `trace` for each frame that `link` brings or sends, before anything else sees it. Closing the
+ * returned link closes `link`.
+ *
+ * @example
+ * ```ts
+ * import { tmpdir } from 'node:os'
+ * import { join } from 'node:path'
+ * import { createGenerator, tracedLink, writePcapng } from 'netmem/stack'
+ *
+ * const capture = writePcapng(join(tmpdir(), `netmem-${process.pid}.pcapng`))
+ * const link = tracedLink(createGenerator({ totalBytes: 10_000 }), (frame) => capture.write(frame))
+ * while (link.receive(0) !== undefined);
+ * console.log(capture.packets) // 7
+ * capture.close()
+ * ```
+ */
+export function tracedLink(link: Link, trace: TraceFrame): Link {
+  return {
+    receive(nowNs) {
+      const frame = link.receive(nowNs)
+      if (frame !== undefined) trace(frame, 'received')
+      return frame
+    },
+    nextAtNs: () => link.nextAtNs(),
+    get ended() {
+      return link.ended
+    },
+    transmit(frame, nowNs) {
+      trace(frame, 'transmitted')
+      link.transmit(frame, nowNs)
+    },
+    close: () => link.close(),
+  }
+}
