@@ -11,15 +11,12 @@ export type TraceFrame = (frame: LinkFrame, direction: 'received' | 'transmitted
  *
  * @example
  * ```ts
- * import { tmpdir } from 'node:os'
- * import { join } from 'node:path'
- * import { createGenerator, tracedLink, writePcapng } from 'netmem/stack'
+ * import { createGenerator, tracedLink } from 'netmem/stack'
  *
- * const capture = writePcapng(join(tmpdir(), `netmem-${process.pid}.pcapng`))
- * const link = tracedLink(createGenerator({ totalBytes: 10_000 }), (frame) => capture.write(frame))
+ * const link = tracedLink(createGenerator({ totalBytes: 4000 }), (frame, direction) => {
+ *   console.log(direction, frame.length) // received 1502, 1502, 1158
+ * })
  * while (link.receive(0) !== undefined);
- * console.log(capture.packets) // 7
- * capture.close()
  * ```
  */
 export function tracedLink(link: Link, trace: TraceFrame): Link {

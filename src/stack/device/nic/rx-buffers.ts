@@ -14,7 +14,7 @@ export const FOUND = 0
 /** Too few buffers are posted, or too few completions are free: waiting helps. */
 export const OUT_OF_BUFFER = 1
 /** A buffer is not in memory that is mapped for the device. */
-export const DMA_FAULT = 2
+const DMA_FAULT = 2
 
 /** Smaller payloads copy in no time, however they are aligned. */
 const ALIGNED_BYTES = 512
