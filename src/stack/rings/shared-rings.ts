@@ -62,16 +62,30 @@ export function makeRxRings(
 ): RxRings {
   checkEntries(entries, 1)
   if (headers !== undefined) checkHeaders(headers, entries)
-  const ring = DESCRIPTORS + entries * (DESCRIPTOR_WORDS + COMPLETION_WORDS)
-  const words = new Int32Array(new SharedArrayBuffer(4 * ring))
+  const words = new Int32Array(new SharedArrayBuffer(ringBytes(entries)))
   for (const word of [POSTED, FIRST, COMPLETED, TAKEN, REAPED]) words[word] = firstCount
   return { memory: words.buffer, entries, headers, doorbell }
 }
 
+/**
+ * Checks rings that come from another thread: a mistake in them would stop the NIC.
+ *
+ * @throws NETMEM_OUT_OF_RANGE unless {@link makeRxRings} could have made them.
+ */
+export function checkRxRings(rings: RxRings): void {
+  const entries = checkEntries(rings?.entries, 1)
+  if (rings.headers !== undefined) checkHeaders(rings.headers, entries)
+  checkInteger('bytes of the rings', rings.memory?.byteLength, ringBytes(entries), 2 ** 31)
+}
+
+function ringBytes(entries: number): number {
+  return 4 * (DESCRIPTORS + entries * (DESCRIPTOR_WORDS + COMPLETION_WORDS))
+}
+
 /** Throws NETMEM_OUT_OF_RANGE unless a ring can have so many entries. */
-export function checkEntries(entries: number, min: number): void {
+export function checkEntries(entries: number, min: number): number {
   checkInteger('entries', entries, min, ENTRIES_MAX)
-  if ((entries & (entries - 1)) === 0) return
+  if ((entries & (entries - 1)) === 0) return entries
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
     `entries must be a power of two, not ${entries}.`,
