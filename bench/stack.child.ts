@@ -10,11 +10,11 @@ import {
   bindRx,
   type DeviceThread,
   DevmemSocket,
-  type DmaBufProxy,
+  type DmaBuf,
   FlowTable,
   type FragReceiver,
   MSG_SOCK_DEVMEM,
-  type NicProxy,
+  type Nic,
   openDeviceThread,
   openNetmemDriver,
   openPageDriver,
@@ -84,7 +84,7 @@ async function takeMessages({ socket, took, done }: Taking): Promise<void> {
 /** Hashes what arrives, where it is. */
 async function hashAll(
   device: DeviceThread,
-  dmabuf: DmaBufProxy | undefined,
+  dmabuf: DmaBuf | undefined,
   taking: Taking,
 ): Promise<string> {
   const host = createHash('sha256')
@@ -164,11 +164,11 @@ async function run(request: StackRequest): Promise<unknown> {
 /** Opens the driver with twice the memory that its ring holds. */
 async function open(
   device: DeviceThread,
-  nic: NicProxy,
+  nic: Nic,
   memory: StackRequest['memory'],
   coalesce: boolean,
   deliver: (skb: AnySkb) => void,
-): Promise<{ readonly close: () => Promise<void>; readonly dmabuf: DmaBufProxy | undefined }> {
+): Promise<{ readonly close: () => Promise<void>; readonly dmabuf: DmaBuf | undefined }> {
   const pageSize = coalesce ? 65_536 : 16_384
   const layout = { pages: 2 * RING, pageSize }
   const headerPool = createPool(sharedProvider({ pages: 64, pageSize: 4096 }))

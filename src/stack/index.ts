@@ -17,19 +17,19 @@ export { FrameKind, FrameLayout, parseFrame } from '../wire/frame-layout.ts'
 export { type FrameMemory, makeFrameMemory } from '../wire/frame-memory.ts'
 export { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../wire/toeplitz.ts'
 export { DeviceError, type Errno } from './device-error.ts'
+export type {
+  DeviceHash,
+  DeviceMemory,
+  DeviceRange,
+  DeviceRanges,
+  DmaBuf,
+} from './host/device/device-memory.ts'
 export {
   type DeviceThread,
   type DeviceThreadOptions,
   openDeviceThread,
 } from './host/device/device-thread.ts'
-export type {
-  DeviceMemoryProxy,
-  DeviceRange,
-  DeviceRanges,
-  DmaBufProxy,
-  HashProxy,
-} from './host/device/memory-proxy.ts'
-export type { InjectOptions, NicOptions, NicProxy } from './host/device/nic-proxy.ts'
+export type { InjectOptions, Nic, NicOptions } from './host/device/nic.ts'
 // Drivers.
 export {
   type BindableDmaBuf,
@@ -99,9 +99,9 @@ export type { FaultOptions } from './link/fate.ts'
 export { type FaultCounts, faultyLink } from './link/faults.ts'
 export { createGenerator, type GeneratorOptions } from './link/generator.ts'
 export type { Link, LinkFrame } from './link/link.ts'
+export { createLinkPair, type LinkPairOptions } from './link/link-pair.ts'
 export type { LinkSpec, LinkSpecs, WithFaults } from './link/link-spec.ts'
 export { type TraceFrame, tracedLink } from './link/traced-link.ts'
-export { createWire, type WireOptions } from './link/wire.ts'
 // Replays of capture files.
 export { type ReplayOptions, replay } from './replay/replay.ts'
 export type { FlowReport, Landed } from './replay/replay-flow.ts'

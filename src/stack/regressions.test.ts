@@ -19,7 +19,7 @@ import { DevmemSocket } from './host/socket/devmem-socket.ts'
 import { MSG_PEEK, MSG_SOCK_DEVMEM } from './host/socket/messages.ts'
 import { PAGE, Path, type PathOptions, pattern, tcp } from './integration/path.test.helper.ts'
 
-const wire = { kind: 'wire' } as const
+const wire = { kind: 'injected' } as const
 const PART = 1000
 
 function segments(from: number, count: number): Uint8Array[] {

@@ -6,11 +6,11 @@
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { DeviceError } from '../device-error.ts'
-import type { ControlMessage, DeviceMessage, DeviceThreadData } from '../rings/control.ts'
+import type { DeviceMessage, DeviceThreadData, RequestMessage } from '../rings/control.ts'
 import { describeFailure } from '../rings/device-failure.ts'
 import { sleepUntilWork, workSeen } from '../rings/shared-rings.ts'
-import { DeviceHost } from './device-host.ts'
-import type { DeviceParts } from './nic-host.ts'
+import type { DeviceParts } from './nic-table.ts'
+import { VirtualDevice } from './virtual-device.ts'
 
 /** A frame that is due and that its NIC does not take, for want of room, is offered again after this long. */
 const RETRY_MS = 1
@@ -26,7 +26,7 @@ export function runDevice(parts: DeviceParts): void {
     )
   }
   const port = parentPort
-  const host = new DeviceHost(parts, stepped, (event) => {
+  const host = new VirtualDevice(parts, stepped, (event) => {
     const frames = event.kind === 'transmitted' ? event.frames : []
     say(
       port,
@@ -41,7 +41,12 @@ export function runDevice(parts: DeviceParts): void {
   }
 }
 
-function loop(port: MessagePort, host: DeviceHost, doorbell: Int32Array, stepped: boolean): void {
+function loop(
+  port: MessagePort,
+  host: VirtualDevice,
+  doorbell: Int32Array,
+  stepped: boolean,
+): void {
   const beganMs = performance.now()
   let handled: number | undefined
   while (!host.closed) {
@@ -64,9 +69,9 @@ function loop(port: MessagePort, host: DeviceHost, doorbell: Int32Array, stepped
   }
 }
 
-function handleAll(port: MessagePort, host: DeviceHost): void {
+function handleAll(port: MessagePort, host: VirtualDevice): void {
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
-    const { id, request }: ControlMessage = next.message
+    const { id, request }: RequestMessage = next.message
     try {
       const reply = host.handle(request)
       say(port, { kind: 'reply', id, reply }, reply instanceof Uint8Array ? [reply.buffer] : [])

@@ -1,10 +1,10 @@
 /** Parts that devices are made of: the NIC and the kinds of links. */
 
 import { linkKinds } from './link-kinds.ts'
-import { Nic } from './nic/nic.ts'
-import type { DeviceParts } from './nic-host.ts'
+import { NetworkCard } from './nic/network-card.ts'
+import type { DeviceParts } from './nic-table.ts'
 
 export const deviceParts: DeviceParts = {
-  makeNic: ({ settings, ...parts }) => new Nic({ ...settings, ...parts }),
+  makeNic: ({ settings, ...parts }) => new NetworkCard({ ...settings, ...parts }),
   linkKinds,
 }

@@ -30,7 +30,7 @@ type LinkFactory<K extends LinkKind> = (
 export type LinkKinds = { readonly [K in LinkKind]: LinkFactory<K> }
 
 export const linkKinds: LinkKinds = {
-  wire: ({ queueBytes = 2 ** 22 }, transmitted) => {
+  injected: ({ queueBytes = 2 ** 22 }, transmitted) => {
     const bytes = checkInteger('queueBytes', queueBytes, 4096, 2 ** 30)
     const injected = new InjectedLink(bytes, transmitted)
     return { link: injected, injected }

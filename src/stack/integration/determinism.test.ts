@@ -42,7 +42,7 @@ async function run(faults: FaultOptions, bound: readonly number[], inline: boole
   const path = await Path.open({
     inline,
     bound,
-    nic: { queues: 2, link: { kind: 'wire', faults } },
+    nic: { queues: 2, link: { kind: 'injected', faults } },
     queues: { ringSize: 64 },
     pages: 128,
     seen: (skb: AnySkb) => {

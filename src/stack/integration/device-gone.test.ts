@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { end, some } from '../../testing/pools.test.helper.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
-const wire = { kind: 'wire' } as const
+const wire = { kind: 'injected' } as const
 
 for (const what of ['device', 'nic'] as const) {
   for (const driver of ['page', 'netmem', 'bound'] as const) {

@@ -104,7 +104,7 @@ async function finished(path: Path, hashes: Hashes): Promise<void> {
 
 test('injected frames as messages: bytes for pages, control messages and tokens for device memory', async () => {
   for (const bound of [[], [0]]) {
-    const path = await Path.open({ bound, nic: { link: { kind: 'wire' } } })
+    const path = await Path.open({ bound, nic: { link: { kind: 'injected' } } })
     const stream = pattern(20_000, 3)
     const frames: Uint8Array[] = []
     for (let at = 0; at < stream.length; at += 1000) {
@@ -160,7 +160,7 @@ function fragment(): Uint8Array {
 test('what is not split off is dropped on a bound queue and counted, and readable on another', async () => {
   for (const bound of [[], [0]]) {
     const queues = { headerBytes: 64 }
-    const path = await Path.open({ bound, nic: { link: { kind: 'wire' } }, queues })
+    const path = await Path.open({ bound, nic: { link: { kind: 'injected' } }, queues })
     const stream = pattern(500, 1)
     await path.through(tcp(100, stream, { timestamps: { value: 1, echo: 0 } }))
     await path.through(arp(), fragment(), tcp(100, stream))

@@ -85,7 +85,7 @@ for (const [name, options] of kinds) {
       let segments = 0
       const path = await Path.open({
         ...options,
-        nic: { queues: 2, link: { kind: 'wire' } },
+        nic: { queues: 2, link: { kind: 'injected' } },
         queues: { ringSize: 64, bufferBytes: 2048, coalesce },
         pages: 48,
         seen: (skb: AnySkb) => {

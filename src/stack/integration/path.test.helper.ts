@@ -10,13 +10,13 @@ import { end, some } from '../../testing/pools.test.helper.ts'
 import { buildTcpFrame, type TcpFrameOptions } from '../../wire/build-frame.ts'
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import { IPPROTO_TCP } from '../../wire/ip.ts'
+import type { DeviceHash, DeviceMemory, DmaBuf } from '../host/device/device-memory.ts'
 import {
   type DeviceThread,
   type DeviceThreadOptions,
   openDeviceThread,
 } from '../host/device/device-thread.ts'
-import type { DeviceMemoryProxy, DmaBufProxy, HashProxy } from '../host/device/memory-proxy.ts'
-import type { NicOptions, NicProxy } from '../host/device/nic-proxy.ts'
+import type { Nic, NicOptions } from '../host/device/nic.ts'
 import { bindRx, type RxBinding } from '../host/driver/bind-rx.ts'
 import type { QueueOptions } from '../host/driver/driver.ts'
 import { NetmemDriver, openNetmemDriver } from '../host/driver/netmem-driver.ts'
@@ -60,9 +60,9 @@ export interface PathOptions {
 
 export class Path {
   readonly device: DeviceThread
-  readonly nic: NicProxy
-  readonly memory: DeviceMemoryProxy
-  readonly dmabuf: DmaBufProxy
+  readonly nic: Nic
+  readonly memory: DeviceMemory
+  readonly dmabuf: DmaBuf
   readonly table: FlowTable<Flow>
   /** In the order in which they began. */
   readonly flows: Flow[] = []
@@ -75,9 +75,9 @@ export class Path {
   private constructor(
     options: PathOptions,
     device: DeviceThread,
-    nic: NicProxy,
-    memory: DeviceMemoryProxy,
-    dmabuf: DmaBufProxy,
+    nic: Nic,
+    memory: DeviceMemory,
+    dmabuf: DmaBuf,
   ) {
     this.#options = options
     this.device = device
@@ -139,7 +139,7 @@ export class Path {
   }
 
   /** Feeds frags to a hash, device memory where it lies, and releases them. */
-  async feed(hash: HashProxy, frags: readonly Frag[]): Promise<void> {
+  async feed(hash: DeviceHash, frags: readonly Frag[]): Promise<void> {
     for (const frag of frags) {
       if (frag.kind === 'page') await hash.updateBytes(frag.bytes)
       else await hash.update(this.dmabuf, [{ offset: frag.offset, length: frag.length }])

@@ -27,7 +27,7 @@ function segments(from: number, count: number): Uint8Array[] {
 }
 
 function openSteered(options: Partial<PathOptions> = {}): Promise<Path> {
-  return Path.open({ ...options, nic: { link: { kind: 'wire' }, queues: 2 }, bound: [1] })
+  return Path.open({ ...options, nic: { link: { kind: 'injected' }, queues: 2 }, bound: [1] })
 }
 
 test('a rule added in mid-flow: pages, then net_iovs, then pages; never both in one call or skb', async () => {

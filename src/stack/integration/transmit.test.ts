@@ -25,7 +25,7 @@ for (const driver of ['page', 'netmem'] as const) {
       const path = await Path.open({
         driver,
         device: { stepped },
-        nic: { link: { kind: 'wire' }, settings: { pause: true } },
+        nic: { link: { kind: 'injected' }, settings: { pause: true } },
         queues: { txRingSize: 32, bufferBytes: 1024 },
         seen: (skb) => waiting.push(skb) > 0,
       })
@@ -73,7 +73,7 @@ test('device memory is not sent: it fails with its code, and the skb stays the c
   const kinds: string[] = []
   const path = await Path.open({
     bound: [0],
-    nic: { link: { kind: 'wire' } },
+    nic: { link: { kind: 'injected' } },
     seen: (skb) => {
       kinds.push(skb.kind)
       if (skb.kind === 'page') return

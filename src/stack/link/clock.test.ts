@@ -6,7 +6,7 @@ import { faultyLink } from './faults.ts'
 import { numbered, numberOf } from './frames.test.helper.ts'
 import { createGenerator } from './generator.ts'
 import type { Link, LinkFrame } from './link.ts'
-import { createWire } from './wire.ts'
+import { createLinkPair } from './link-pair.ts'
 
 test('time goes on and never back', () => {
   const clock = new VirtualClock()
@@ -21,8 +21,8 @@ test('time goes on and never back', () => {
 })
 
 test('it goes on to the next frame of any link, and takes turns where several are due', () => {
-  const [a, aEnd] = createWire({ delayNs: 30 })
-  const [b, bEnd] = createWire({ delayNs: 10 })
+  const [a, aEnd] = createLinkPair({ delayNs: 30 })
+  const [b, bEnd] = createLinkPair({ delayNs: 10 })
   for (let number = 0; number < 3; number++) a.transmit(numbered(number), 0)
   for (let number = 10; number < 13; number++) b.transmit(numbered(number), 20)
   b.transmit(numbered(20), 0)
@@ -49,7 +49,7 @@ test('it goes on to the next frame of any link, and takes turns where several ar
 })
 
 test('it stops at a limit', () => {
-  const [a, aEnd] = createWire({ delayNs: 100 })
+  const [a, aEnd] = createLinkPair({ delayNs: 100 })
   a.transmit(numbered(1), 0)
   const clock = new VirtualClock()
   const fail = () => assert.fail('too early')
@@ -63,7 +63,7 @@ test('it stops at a limit', () => {
 test('the same seed is the same run: flows over a faulty wire, answered over another', () => {
   const run = (seed: number) => {
     const generator = createGenerator({ flows: 3, totalBytes: 3e6, rateBitsPerS: 1e9, seed })
-    const [near, far] = createWire({ delayNs: 20_000, rateBitsPerS: 9e8, queueBytes: 65_536 })
+    const [near, far] = createLinkPair({ delayNs: 20_000, rateBitsPerS: 9e8, queueBytes: 65_536 })
     const forth = faultyLink(far, { seed, loss: 0.02, duplication: 0.01, jitterNs: 40_000 })
     const back = faultyLink(near, { seed: seed + 1, reordering: 0.1, corruption: 0.1 })
     const clock = new VirtualClock()

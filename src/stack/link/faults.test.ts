@@ -7,7 +7,7 @@ import { faultyLink } from './faults.ts'
 import { bytesOf, numbered, numberOf, numbersBy } from './frames.test.helper.ts'
 import { createGenerator } from './generator.ts'
 import type { Link } from './link.ts'
-import { createWire } from './wire.ts'
+import { createLinkPair } from './link-pair.ts'
 
 const EVERYTHING = {
   loss: 0.1,
@@ -21,7 +21,7 @@ const EVERYTHING = {
 
 /** A wire with `count` frames on it, one each microsecond; the other end is closed. */
 function filled(count: number, length = 64): Link {
-  const [left, right] = createWire({ queueBytes: 2 ** 22 })
+  const [left, right] = createLinkPair({ queueBytes: 2 ** 22 })
   for (let number = 1; number <= count; number++) {
     left.transmit(numbered(number, length), number * 1000)
   }
@@ -124,7 +124,7 @@ test('reordering: up to three overtake a frame, none is lost', () => {
 })
 
 test('reordering: a frame that nothing follows comes after its wait, or with the end', () => {
-  const [left, right] = createWire()
+  const [left, right] = createLinkPair()
   const link = faultyLink(right, { seed: 1, reordering: 1, reorderingNs: 5000 })
   left.transmit(numbered(1), 0)
   assert.equal(link.receive(0), undefined)
@@ -191,7 +191,7 @@ test('an endless link is not taken in: half of the memory may be used, and no mo
 })
 
 test('frames too large to be held are lost and counted', () => {
-  const [left, right] = createWire({ queueBytes: 2 ** 23 })
+  const [left, right] = createLinkPair({ queueBytes: 2 ** 23 })
   const link = faultyLink(right, { seed: 1, delayNs: 1, holdBytes: 2 ** 20 })
   left.transmit(numbered(1, 2 ** 20 + 1), 0)
   left.transmit(numbered(2, 100), 0)
@@ -230,7 +230,7 @@ test('whatever the faults and the times, each frame is accounted for', () => {
 })
 
 test('what is transmitted passes; a close closes the link', () => {
-  const [left, right] = createWire()
+  const [left, right] = createLinkPair()
   const link = faultyLink(right, { seed: 1, loss: 1 })
   link.transmit(numbered(1), 0)
   assert.deepEqual(numbersBy(left, 0), [1])
@@ -241,7 +241,7 @@ test('what is transmitted passes; a close closes the link', () => {
 })
 
 test('wrong options', () => {
-  const [, right] = createWire()
+  const [, right] = createLinkPair()
   assertCode('NETMEM_OUT_OF_RANGE', () => faultyLink(right, { seed: -1 }))
   assertCode('NETMEM_OUT_OF_RANGE', () => faultyLink(right, { seed: 1, loss: 1.1 }))
   assertCode('NETMEM_OUT_OF_RANGE', () => faultyLink(right, { seed: 1, loss: Number.NaN }))

@@ -6,8 +6,8 @@ import type { GeneratorOptions } from './generator.ts'
 
 /** What describes a link of each kind: plain data, made into a link in the device's thread. */
 export interface LinkSpecs {
-  /** A wire whose far end is in the stack's thread: see `NicProxy.inject` and `transmitted`. */
-  readonly wire: {
+  /** A wire whose far end is in the stack's thread: see `Nic.inject` and `transmitted`. */
+  readonly injected: {
     /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30; 4 MiB by default. */
     readonly queueBytes?: number
   }

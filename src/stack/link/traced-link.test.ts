@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { numbered, numberOf, numbersBy } from './frames.test.helper.ts'
+import { createLinkPair } from './link-pair.ts'
 import { tracedLink } from './traced-link.ts'
-import { createWire } from './wire.ts'
 
 test('a trace sees every frame both ways, and the link is as it was', () => {
-  const [left, right] = createWire({ delayNs: 10 })
+  const [left, right] = createLinkPair({ delayNs: 10 })
   const seen: string[] = []
   const link = tracedLink(right, (frame, direction) => {
     seen.push(`${direction} ${numberOf(frame)}`)

@@ -4,16 +4,16 @@ import type { Netmem, Page } from '../../netmem.ts'
 import { createPool, dualPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { sharedProvider } from '../../providers/shared.ts'
+import type { DeviceMemory, DmaBuf } from '../host/device/device-memory.ts'
 import type { DeviceThread } from '../host/device/device-thread.ts'
-import type { DeviceMemoryProxy, DmaBufProxy } from '../host/device/memory-proxy.ts'
-import type { NicProxy } from '../host/device/nic-proxy.ts'
+import type { Nic } from '../host/device/nic.ts'
 import { bindRx, type RxBinding } from '../host/driver/bind-rx.ts'
 import type { QueueOptions } from '../host/driver/driver.ts'
 import { type NetmemDriver, openNetmemDriver } from '../host/driver/netmem-driver.ts'
 import { openPageDriver } from '../host/driver/page-driver.ts'
 import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
-import { DeviceHashing } from './device-hash.ts'
+import { DeviceHashing } from './device-hashing.ts'
 import { HostHash, type StreamHash } from './stream-hash.ts'
 
 /**
@@ -65,13 +65,13 @@ export interface ReplayMemory {
 /** Starts the queues of a NIC. Rejects as `PageDriver.open` and `bindRx` do, having given everything back. */
 export function openReplayMemory(
   device: DeviceThread,
-  nic: NicProxy,
+  nic: Nic,
   options: ReplayMemoryOptions,
 ): Promise<ReplayMemory> {
   return options.memory === 'page' ? openPages(nic, options) : openDevice(device, nic, options)
 }
 
-async function openPages(nic: NicProxy, options: ReplayMemoryOptions): Promise<ReplayMemory> {
+async function openPages(nic: Nic, options: ReplayMemoryOptions): Promise<ReplayMemory> {
   const pools: PagePool<Page>[] = []
   const { pages, pageSize, headerPool, queueOptions } = layOut(options)
   for (let queue = 0; queue < options.queues; queue++) {
@@ -104,7 +104,7 @@ async function openPages(nic: NicProxy, options: ReplayMemoryOptions): Promise<R
 
 async function openDevice(
   device: DeviceThread,
-  nic: NicProxy,
+  nic: Nic,
   options: ReplayMemoryOptions,
 ): Promise<ReplayMemory> {
   const { pages, pageSize, headerPool, queueOptions } = layOut(options)
@@ -187,8 +187,8 @@ class DryQueues {
 /** Device memory, and what of it is bound. */
 interface Bound {
   readonly binding: RxBinding
-  readonly dmabuf: DmaBufProxy
-  readonly memory: DeviceMemoryProxy
+  readonly dmabuf: DmaBuf
+  readonly memory: DeviceMemory
 }
 
 /** Device memory for all queues of a driver, bound to them. */

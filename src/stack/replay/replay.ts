@@ -8,7 +8,7 @@ import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/prom
 import { ArgumentTypeError, checkInteger } from '../../errors.ts'
 import type { DeviceError } from '../device-error.ts'
 import { openDeviceThread } from '../host/device/device-thread.ts'
-import type { NicProxy } from '../host/device/nic-proxy.ts'
+import type { Nic } from '../host/device/nic.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import type { FaultOptions } from '../link/fate.ts'
 import { HostView } from './host-view.ts'
@@ -80,14 +80,14 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
 }
 
 class Replay {
-  readonly #nic: NicProxy
+  readonly #nic: Nic
   readonly #options: ReplayOptions
   #bytes = 0
   /** Nothing arrives any more, for a reason if there is one. */
   #over = false
   #failure: DeviceError | undefined
 
-  constructor(nic: NicProxy, options: ReplayOptions) {
+  constructor(nic: Nic, options: ReplayOptions) {
     this.#nic = nic
     this.#options = options
     void nic.ended.then((failure) => {

@@ -122,7 +122,7 @@ export type ControlHandlers<K extends ControlKind = ControlKind> = {
 }
 
 /** A request on its way to the device. */
-export interface ControlMessage<K extends ControlKind = ControlKind> {
+export interface RequestMessage<K extends ControlKind = ControlKind> {
   readonly id: number
   readonly request: ControlRequest<K>
 }

@@ -3,9 +3,9 @@
  * itself never loads the device's code into the stack's thread.
  */
 
-import { DeviceHost } from '../device/device-host.ts'
 import { deviceParts } from '../device/device-parts.ts'
-import type { DeviceParts } from '../device/nic-host.ts'
+import type { DeviceParts } from '../device/nic-table.ts'
+import { VirtualDevice } from '../device/virtual-device.ts'
 import type { DeviceError } from '../device-error.ts'
 import { DeviceThread } from '../host/device/device-thread.ts'
 import type { DeviceTransport } from '../host/device/device-transport.ts'
@@ -21,12 +21,12 @@ export function createInlineDevice(parts: DeviceParts = deviceParts): DeviceThre
 
 class InlineTransport implements DeviceTransport {
   readonly ended: Promise<DeviceError | undefined>
-  readonly #host: DeviceHost
+  readonly #host: VirtualDevice
   readonly #listeners = new Map<number, (event: NicEvent) => void>()
   #end: () => void = () => {}
 
   constructor(parts: DeviceParts) {
-    this.#host = new DeviceHost(parts, true, (event) => this.#listeners.get(event.nic)?.(event))
+    this.#host = new VirtualDevice(parts, true, (event) => this.#listeners.get(event.nic)?.(event))
     this.ended = new Promise((resolve) => {
       this.#end = () => resolve(undefined)
     })

@@ -8,8 +8,8 @@ import { RX_END_OF_PACKET, RxCompletion } from '../../rings/rx-front-end.ts'
 import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
 import { frame, pattern } from './frames.test.helper.ts'
+import { NetworkCard } from './network-card.ts'
 import { SPLIT, UNSPLIT } from './nic.test.helper.ts'
-import { Nic } from './nic.ts'
 
 /** Plays one frame from any place in memory. */
 class PlacedLink implements Link {
@@ -76,7 +76,7 @@ function receive(payload: Uint8Array, placed: Placed): Received {
   const { split, source, target, bufferBytes, buffers } = placed
   const dma = new DmaSpace()
   const link = new PlacedLink()
-  const nic = new Nic({ dma, link, queues: 1 })
+  const nic = new NetworkCard({ dma, link, queues: 1 })
   const host = new Uint8Array(placed.memory).fill(UNTOUCHED)
   const region = dma.map(host)
   const headers = new Uint8Array(8 * 128)

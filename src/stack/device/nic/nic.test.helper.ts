@@ -7,7 +7,7 @@ import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import { RX_CONTINUES, RX_END_OF_PACKET, RX_SPLIT, RxCompletion } from '../../rings/rx-front-end.ts'
 import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
-import { Nic, type NicOptions } from './nic.ts'
+import { NetworkCard, type NetworkCardOptions } from './network-card.ts'
 
 /** What a test puts on the link. */
 export interface TestFrame {
@@ -196,7 +196,7 @@ export function wholeOf({ header, pieces }: ReadPacket): Uint8Array {
 }
 
 export interface TestNic {
-  readonly nic: Nic
+  readonly nic: NetworkCard
   readonly link: TestLink
   readonly dma: DmaSpace
   readonly drivers: readonly TestDriver[]
@@ -204,13 +204,13 @@ export interface TestNic {
 
 /** A NIC with a driver for each queue; none is started. */
 export function testNic(
-  options: Partial<NicOptions> = {},
+  options: Partial<NetworkCardOptions> = {},
   driverOptions: TestDriverOptions = {},
 ): TestNic {
   const dma = new DmaSpace()
   const link = new TestLink()
   const queues = options.queues ?? 1
-  const nic = new Nic({ dma, link, queues, ...options })
+  const nic = new NetworkCard({ dma, link, queues, ...options })
   const drivers = Array.from({ length: queues }, () => new TestDriver(dma, driverOptions))
   return { nic, link, dma, drivers }
 }
@@ -218,10 +218,10 @@ export function testNic(
 /** A NIC of one queue that is started, and its driver. */
 export function oneQueue(
   config: Partial<RxQueueConfig> = {},
-  options: Partial<NicOptions> = {},
+  options: Partial<NetworkCardOptions> = {},
   driverOptions: TestDriverOptions = {},
 ): {
-  readonly nic: Nic
+  readonly nic: NetworkCard
   readonly link: TestLink
   readonly dma: DmaSpace
   readonly driver: TestDriver
@@ -234,7 +234,11 @@ export function oneQueue(
 }
 
 /** Receives all frames and reads them. */
-export function receiveAll(nic: Nic, link: TestLink, driver: TestDriver): readonly ReadPacket[] {
+export function receiveAll(
+  nic: NetworkCard,
+  link: TestLink,
+  driver: TestDriver,
+): readonly ReadPacket[] {
   const left = link.left
   assert.equal(nic.receive(0, Infinity), left)
   return driver.read()

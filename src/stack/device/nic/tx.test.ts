@@ -6,14 +6,14 @@ import { makeDoorbell } from '../../rings/shared-rings.ts'
 import { DriverTxRing, makeTxRing, NicTxRing } from '../../rings/shared-tx-rings.ts'
 import { TX_CHECKSUM, TX_END_OF_PACKET } from '../../rings/tx-front-end.ts'
 import { arp, frame, pattern } from './frames.test.helper.ts'
+import type { NetworkCard } from './network-card.ts'
 import { testNic } from './nic.test.helper.ts'
-import type { Nic } from './nic.ts'
 import { MAX_TX_PIECES } from './tx-queue.ts'
 
 const LAST = TX_END_OF_PACKET
 
 interface Sender {
-  readonly nic: Nic
+  readonly nic: NetworkCard
   readonly ring: DriverTxRing
   readonly region: number
   readonly memory: Uint8Array

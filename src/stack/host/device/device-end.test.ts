@@ -10,7 +10,7 @@ import { type DeviceThread, openDeviceThread } from './device-thread.ts'
 import { forStub, misbehave, receiveTimes } from './stub-nic.test.helper.ts'
 import { WorkerTransport } from './worker-transport.ts'
 
-const wire = { kind: 'wire' } as const
+const wire = { kind: 'injected' } as const
 
 /** Ends a device's thread wherever it is. */
 async function kill(device: DeviceThread): Promise<void> {
@@ -153,7 +153,7 @@ async function runProgram(body: string): Promise<string> {
   const program = `
     import { openDeviceThread } from ${JSON.stringify(thread.href)}
     const device = await openDeviceThread({ script: new URL(${JSON.stringify(stubScript.href)}) })
-    const nic = await device.nic({ link: { kind: 'wire' } })
+    const nic = await device.nic({ link: { kind: 'injected' } })
     ${body}`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -31,7 +31,7 @@ test('no message but the reply to a read carries bytes of device memory', async 
   const taken = new SharedArrayBuffer(4)
   const rings = makeRxRings(4, undefined, doorbell)
   const host = new SharedArrayBuffer(PAGE)
-  const link = { kind: 'wire' } as const
+  const link = { kind: 'injected' } as const
   await ask({ kind: 'memory-create', bytes })
   await ask({ kind: 'dmabuf-export', memory: 1, bytes, segments: [PAGE, bytes - PAGE] })
   await ask({ kind: 'dmabuf-write', dmabuf: 1, offset: 0, data })

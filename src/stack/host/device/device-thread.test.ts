@@ -11,7 +11,7 @@ import { DriverRxRing, makeDoorbell, makeRxRings } from '../../rings/shared-ring
 import { createInlineDevice } from '../../testing/inline-device.ts'
 import { frameOf, onDevices, openRunning, openStepped, rejects } from './device.test.helper.ts'
 import type { DeviceThread } from './device-thread.ts'
-import type { NicProxy } from './nic-proxy.ts'
+import type { Nic } from './nic.ts'
 import {
   forStub,
   misbehave,
@@ -22,7 +22,7 @@ import {
 } from './stub-nic.test.helper.ts'
 
 const PAGE = 4096
-const wire = { kind: 'wire' } as const
+const wire = { kind: 'injected' } as const
 
 function sha256(...parts: Uint8Array[]): string {
   const hash = createHash('sha256')
@@ -181,7 +181,7 @@ onDevices('host memory is mapped once for each buffer', async (device) => {
 })
 
 /** A NIC with queue 0 started on rings without header buffers. */
-async function startNic(device: DeviceThread): Promise<{ nic: NicProxy; ring: DriverRxRing }> {
+async function startNic(device: DeviceThread): Promise<{ nic: Nic; ring: DriverRxRing }> {
   const nic = await device.nic({ link: wire })
   const rings = makeRxRings(8, undefined, device.doorbell)
   await nic.startQueue(0, rings, STUB_CONFIG)
@@ -356,7 +356,7 @@ onDevices('transmitted frames that nobody reads are lost beyond a limit', async 
 })
 
 onDevices('a full wire takes the first frames', async (device) => {
-  const nic = await device.nic({ link: { kind: 'wire', queueBytes: 4096 } })
+  const nic = await device.nic({ link: { kind: 'injected', queueBytes: 4096 } })
   const frames = Array.from({ length: 5 }, (_, seed) => frameOf(1024, seed))
   assert.equal(await nic.inject(frames), 4)
   assert.equal(await device.run(0), 4)
@@ -368,7 +368,7 @@ test('a link that ends is told of once all of it has been received', async () =>
   const linkKinds: typeof stubParts.linkKinds = {
     ...stubParts.linkKinds,
     // As a capture is: what arrives is known from the start, and nothing can be put in.
-    wire: () => {
+    injected: () => {
       const link = new InjectedLink(4096, () => {})
       for (const atNs of [10, 20]) assert.ok(link.inject(frameOf(60, atNs), atNs, 'complete'))
       link.close()

@@ -10,14 +10,9 @@ import { fileURLToPath } from 'node:url'
 import { ArgumentTypeError } from '../../../errors.ts'
 import { DeviceError } from '../../device-error.ts'
 import { makeDoorbell } from '../../rings/shared-rings.ts'
+import { DeviceHash, DeviceMemory, type DeviceRanges, type DmaBuf } from './device-memory.ts'
 import type { DeviceTransport } from './device-transport.ts'
-import {
-  DeviceMemoryProxy,
-  type DeviceRanges,
-  type DmaBufProxy,
-  HashProxy,
-} from './memory-proxy.ts'
-import { type NicOptions, NicProxy } from './nic-proxy.ts'
+import { Nic, type NicOptions } from './nic.ts'
 import { WorkerTransport } from './worker-transport.ts'
 
 /** Options of {@link openDeviceThread}. */
@@ -106,9 +101,9 @@ export class DeviceThread {
   }
 
   /** Makes device memory of `bytes` bytes, 1 to 2^31, all zero. Rejects with NETMEM_OUT_OF_RANGE. */
-  async memory(bytes: number): Promise<DeviceMemoryProxy> {
+  async memory(bytes: number): Promise<DeviceMemory> {
     const memory = await this.transport.call({ kind: 'memory-create', bytes })
-    return new DeviceMemoryProxy(this.transport, memory, bytes)
+    return new DeviceMemory(this.transport, memory, bytes)
   }
 
   /**
@@ -140,12 +135,12 @@ export class DeviceThread {
   }
 
   /** A copy of a range of a dma-buf. Rejects with NETMEM_DMA_FAULT unless all of it is in there. */
-  read(dmabuf: DmaBufProxy, offset: number, length: number): Promise<Uint8Array> {
+  read(dmabuf: DmaBuf, offset: number, length: number): Promise<Uint8Array> {
     return this.transport.call({ kind: 'dmabuf-read', dmabuf: dmabuf.id, offset, bytes: length })
   }
 
   /** Writes to a dma-buf; `bytes` is the caller's again at once. Rejects with NETMEM_DMA_FAULT. */
-  async write(dmabuf: DmaBufProxy, offset: number, bytes: Uint8Array): Promise<void> {
+  async write(dmabuf: DmaBuf, offset: number, bytes: Uint8Array): Promise<void> {
     const data = new Uint8Array(bytes)
     await this.transport.call({ kind: 'dmabuf-write', dmabuf: dmabuf.id, offset, data }, [
       data.buffer,
@@ -153,7 +148,7 @@ export class DeviceThread {
   }
 
   /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
-  async hash(dmabuf: DmaBufProxy, ranges: DeviceRanges): Promise<string> {
+  async hash(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<string> {
     const hash = await this.openHash()
     try {
       await hash.update(dmabuf, ranges)
@@ -165,14 +160,14 @@ export class DeviceThread {
   }
 
   /** Begins a SHA-256 that is fed piece by piece. */
-  async openHash(): Promise<HashProxy> {
-    return new HashProxy(this.transport, await this.transport.call({ kind: 'hash-open' }))
+  async openHash(): Promise<DeviceHash> {
+    return new DeviceHash(this.transport, await this.transport.call({ kind: 'hash-open' }))
   }
 
   /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
-  nic(options: NicOptions): Promise<NicProxy> {
+  nic(options: NicOptions): Promise<Nic> {
     const mapHost = (memory: SharedArrayBuffer): Promise<number> => this.mapHost(memory)
-    return NicProxy.make(this.transport, this.doorbell, mapHost, ++this.#nics, options)
+    return Nic.make(this.transport, this.doorbell, mapHost, ++this.#nics, options)
   }
 
   /**

@@ -2,8 +2,8 @@
 
 import type { DmaSpace } from '../../device/dma/dma-space.ts'
 import { linkKinds } from '../../device/link-kinds.ts'
-import type { DeviceParts } from '../../device/nic-host.ts'
-import type { NicPort } from '../../device/nic-port.ts'
+import type { NicModel } from '../../device/nic-model.ts'
+import type { DeviceParts } from '../../device/nic-table.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
 import { NicCounters, RxCounter } from '../../rings/nic-counters.ts'
@@ -14,7 +14,7 @@ import {
   RxCompletion,
   type RxFrontEnd,
 } from '../../rings/rx-front-end.ts'
-import type { NicProxy } from './nic-proxy.ts'
+import type { Nic } from './nic.ts'
 
 /** What the stub can be told to do, by a rule. */
 interface Mischief {
@@ -32,12 +32,12 @@ interface StubRule {
 }
 
 /** Tells a stub what to do from now on. */
-export async function misbehave(nic: NicProxy, mischief: Partial<Mischief>): Promise<void> {
+export async function misbehave(nic: Nic, mischief: Partial<Mischief>): Promise<void> {
   await nic.addRule(forStub({ mischief }))
 }
 
 /** Times at which a stub received its frames, in ns of its link's clock. */
-export async function receiveTimes(nic: NicProxy): Promise<readonly number[]> {
+export async function receiveTimes(nic: Nic): Promise<readonly number[]> {
   await nic.addRule(forStub({ showTimes: true }))
   return await nic.rssTable()
 }
@@ -55,7 +55,7 @@ export const stubFeatures: NicFeatures = {
   maxFrameBytes: 65553,
 }
 
-class StubNic implements NicPort {
+class StubNic implements NicModel {
   readonly features: NicFeatures
   readonly paused = false
   readonly counters = new NicCounters(1, 1)

@@ -5,12 +5,12 @@ import { ArgumentTypeError } from '../../../errors.ts'
 import { DeviceError } from '../../device-error.ts'
 import type {
   ControlKind,
-  ControlMessage,
   ControlReply,
   ControlRequest,
   DeviceMessage,
   DeviceThreadData,
   NicEvent,
+  RequestMessage,
 } from '../../rings/control.ts'
 import { failureError } from '../../rings/device-failure.ts'
 import { ringDoorbell } from '../../rings/shared-rings.ts'
@@ -102,7 +102,7 @@ export class WorkerTransport implements DeviceTransport {
     pending: Pending,
   ): void {
     const id = this.#nextId++
-    const message: ControlMessage<K> = { id, request }
+    const message: RequestMessage<K> = { id, request }
     try {
       this.#worker.postMessage(message, transfer)
     } catch (error) {

@@ -68,7 +68,7 @@ let lastId = 0
  * import { bindRx, openDeviceThread, openNetmemDriver } from 'netmem/stack'
  *
  * const device = await openDeviceThread()
- * const nic = await device.nic({ link: { kind: 'wire' } })
+ * const nic = await device.nic({ link: { kind: 'injected' } })
  * const driver = await openNetmemDriver(nic, {
  *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
  *   pools: [dualPool(sharedProvider({ pages: 256, pageSize: 4096 }))],

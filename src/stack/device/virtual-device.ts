@@ -14,28 +14,28 @@ import type {
 } from '../rings/control.ts'
 import { DmaEngine, type RangeHash } from './dma/dma-engine.ts'
 import { DmaSpace } from './dma/dma-space.ts'
-import { DeviceMemory } from './memory/device-memory.ts'
-import type { DmaAttachment, DmaBuf } from './memory/dma-buf.ts'
-import { type DeviceParts, NicHost } from './nic-host.ts'
+import type { ExportedDmaBuf, MappedDmaBuf } from './memory/exported-dma-buf.ts'
+import { MemoryBank } from './memory/memory-bank.ts'
+import { type DeviceParts, NicTable } from './nic-table.ts'
 
-export class DeviceHost {
+export class VirtualDevice {
   /** Set by the request that ends the device. */
   closed = false
   readonly #space = new DmaSpace()
   readonly #engine = new DmaEngine(this.#space)
-  readonly #memories = new Numbered<DeviceMemory>('device memory')
-  readonly #dmaBufs = new Numbered<DmaBuf>('dma-buf')
-  readonly #attachments = new Numbered<DmaAttachment>('attachment')
+  readonly #memories = new Numbered<MemoryBank>('device memory')
+  readonly #dmaBufs = new Numbered<ExportedDmaBuf>('dma-buf')
+  readonly #attachments = new Numbered<MappedDmaBuf>('attachment')
   readonly #hashes = new Numbered<RangeHash>('hash')
   readonly #hostRegions = new Set<number>()
   readonly #memoryOf = new Map<number, number>()
-  readonly #nics: NicHost
+  readonly #nics: NicTable
   readonly #stepped: boolean
   readonly #handlers: ControlHandlers
 
   /** `stepped`: its clock goes on by `run` alone. `emit` is called with what happens at a NIC. */
   constructor(parts: DeviceParts, stepped: boolean, emit: (event: NicEvent) => void) {
-    this.#nics = new NicHost(parts, this.#space, emit)
+    this.#nics = new NicTable(parts, this.#space, emit)
     this.#stepped = stepped
     this.#handlers = this.#makeHandlers()
   }
@@ -67,7 +67,7 @@ export class DeviceHost {
     return {
       ...this.#nics.handlers,
       hello: () => undefined,
-      'memory-create': ({ bytes }) => this.#memories.add(new DeviceMemory(this.#space, bytes)),
+      'memory-create': ({ bytes }) => this.#memories.add(new MemoryBank(this.#space, bytes)),
       'memory-free': ({ memory }) => {
         this.#memories.get(memory).free()
         this.#memories.delete(memory)

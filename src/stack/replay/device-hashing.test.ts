@@ -6,11 +6,11 @@ import { setImmediate as nextRound } from 'node:timers/promises'
 import type { NetIov } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import { dmabufProvider } from '../../providers/dmabuf.ts'
+import type { DmaBuf } from '../host/device/device-memory.ts'
 import { type DeviceThread, openDeviceThread } from '../host/device/device-thread.ts'
-import type { DmaBufProxy } from '../host/device/memory-proxy.ts'
 import { type Skb, SkbCache } from '../host/skb/skb.ts'
 import { payloadOf } from './captures.test.helper.ts'
-import { DeviceHashing } from './device-hash.ts'
+import { DeviceHashing } from './device-hashing.ts'
 
 const PAGE = 4096
 const PAGES = 16
@@ -19,7 +19,7 @@ const contents = payloadOf(0, PAGE * PAGES)
 /** A dma-buf with contents, and skbs of its net_iovs. */
 async function open(device: DeviceThread) {
   const memory = await device.memory(PAGE * PAGES)
-  const dmabuf: DmaBufProxy = await memory.exportDmaBuf({ bytes: PAGE * PAGES })
+  const dmabuf: DmaBuf = await memory.exportDmaBuf({ bytes: PAGE * PAGES })
   await device.write(dmabuf, 0, contents)
   const segments = [{ address: { region: 1, offset: 0 }, bytes: PAGE * PAGES }]
   const provider = dmabufProvider({ id: 1, bytes: PAGE * PAGES, segments }, { pageSize: PAGE })

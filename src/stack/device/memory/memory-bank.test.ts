@@ -4,20 +4,20 @@ import fc from 'fast-check'
 import { assertCode } from '../../../testing/pools.test.helper.ts'
 import { DmaEngine } from '../dma/dma-engine.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
-import { DeviceMemory } from './device-memory.ts'
-import type { DmaBuf } from './dma-buf.ts'
+import type { ExportedDmaBuf } from './exported-dma-buf.ts'
+import { MemoryBank } from './memory-bank.ts'
 
 const PAGE = 4096
 
 /** Where the bytes of a dma-buf are in the memory, one piece after the other. */
-function placesOf(dmaBuf: DmaBuf): [offset: number, bytes: number][] {
+function placesOf(dmaBuf: ExportedDmaBuf): [offset: number, bytes: number][] {
   const places: [number, number][] = []
   dmaBuf.eachPiece(0, dmaBuf.bytes, (_region, offset, bytes) => places.push([offset, bytes]))
   return places
 }
 
 test('a dma-buf of one segment is one piece of the memory', () => {
-  const memory = new DeviceMemory(new DmaSpace(), 10 * PAGE)
+  const memory = new MemoryBank(new DmaSpace(), 10 * PAGE)
   const first = memory.exportDmaBuf(1, { bytes: 2 * PAGE })
   const second = memory.exportDmaBuf(2, { bytes: 8 * PAGE })
   assert.deepEqual(placesOf(first), [[0, 2 * PAGE]])
@@ -27,7 +27,7 @@ test('a dma-buf of one segment is one piece of the memory', () => {
 })
 
 test('segments are scattered over the memory: none beside the one before it', () => {
-  const memory = new DeviceMemory(new DmaSpace(), 16 * PAGE)
+  const memory = new MemoryBank(new DmaSpace(), 16 * PAGE)
   const segments = [2 * PAGE, PAGE, 3 * PAGE, PAGE, PAGE]
   const places = placesOf(memory.exportDmaBuf(1, { bytes: 8 * PAGE, segments }))
   assert.deepEqual(
@@ -43,7 +43,7 @@ test('segments are scattered over the memory: none beside the one before it', ()
 
 test('an attachment maps each segment by itself, and detach unmaps it', () => {
   const space = new DmaSpace()
-  const memory = new DeviceMemory(space, 8 * PAGE)
+  const memory = new MemoryBank(space, 8 * PAGE)
   const dmaBuf = memory.exportDmaBuf(1, { bytes: 3 * PAGE, segments: [2 * PAGE, PAGE] })
   const engine = new DmaEngine(space)
   const one = dmaBuf.attach()
@@ -78,7 +78,7 @@ test('an attachment maps each segment by itself, and detach unmaps it', () => {
 
 test('memory with attachments is not freed, nor is the dma-buf that has them', () => {
   const space = new DmaSpace()
-  const memory = new DeviceMemory(space, 8 * PAGE)
+  const memory = new MemoryBank(space, 8 * PAGE)
   const idle = memory.exportDmaBuf(1, { bytes: PAGE })
   const attached = memory.exportDmaBuf(2, { bytes: PAGE })
   const attachment = attached.attach()
@@ -94,7 +94,7 @@ test('memory with attachments is not freed, nor is the dma-buf that has them', (
 })
 
 test('a closed dma-buf gives its memory back, whole', () => {
-  const memory = new DeviceMemory(new DmaSpace(), 8 * PAGE)
+  const memory = new MemoryBank(new DmaSpace(), 8 * PAGE)
   const segments = [PAGE, PAGE, PAGE, PAGE]
   const bufs = [1, 2].map((id) => memory.exportDmaBuf(id, { bytes: 4 * PAGE, segments }))
   assertCode('NETMEM_DEVICE_MEMORY', () => memory.exportDmaBuf(3, { bytes: PAGE }))
@@ -109,10 +109,10 @@ test('exports and closes in any order never share a byte and lose none', () => {
   const step = fc.oneof(lengths, fc.nat(20))
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const memory = new DeviceMemory(new DmaSpace(), 64)
+      const memory = new MemoryBank(new DmaSpace(), 64)
       const owner = new Int32Array(64)
-      const bufs: DmaBuf[] = []
-      const end = (dmaBuf: DmaBuf): void => {
+      const bufs: ExportedDmaBuf[] = []
+      const end = (dmaBuf: ExportedDmaBuf): void => {
         for (const [at, bytes] of placesOf(dmaBuf)) owner.fill(0, at, at + bytes)
         dmaBuf.close()
       }
@@ -147,7 +147,7 @@ test('exports and closes in any order never share a byte and lose none', () => {
 })
 
 test('the pieces of any range are that range', () => {
-  const memory = new DeviceMemory(new DmaSpace(), 100)
+  const memory = new MemoryBank(new DmaSpace(), 100)
   const dmaBuf = memory.exportDmaBuf(1, { bytes: 50, segments: [7, 1, 20, 2, 20] })
   const places = placesOf(dmaBuf).flatMap(([offset, bytes]) =>
     Array.from({ length: bytes }, (_, at) => offset + at),
@@ -179,9 +179,9 @@ test('the pieces of any range are that range', () => {
 test('what makes no dma-buf is refused', () => {
   const space = new DmaSpace()
   for (const bytes of [0, -1, 0.5, 2 ** 31 + 1, Number.NaN]) {
-    assertCode('NETMEM_OUT_OF_RANGE', () => new DeviceMemory(space, bytes))
+    assertCode('NETMEM_OUT_OF_RANGE', () => new MemoryBank(space, bytes))
   }
-  const memory = new DeviceMemory(space, PAGE)
+  const memory = new MemoryBank(space, PAGE)
   for (const bytes of [0, PAGE + 1, 0.5]) {
     assertCode('NETMEM_OUT_OF_RANGE', () => memory.exportDmaBuf(1, { bytes }))
   }

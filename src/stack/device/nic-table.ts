@@ -9,9 +9,9 @@ import type { ControlHandlers, ControlKind, NicEvent } from '../rings/control.ts
 import { checkRxRings, NicRxRing } from '../rings/shared-rings.ts'
 import { NicTxRing } from '../rings/shared-tx-rings.ts'
 import type { DmaSpace } from './dma/dma-space.ts'
-import { HostedNic, Outbox } from './hosted-nic.ts'
 import type { LinkKinds, OpenedLink } from './link-kinds.ts'
-import type { NicFactory } from './nic-port.ts'
+import { LinkedNic, Outbox } from './linked-nic.ts'
+import type { NicFactory } from './nic-model.ts'
 
 /** Parts that devices are made of. Only tests take others than `deviceParts`. */
 export interface DeviceParts {
@@ -23,11 +23,11 @@ export interface DeviceParts {
 const BUDGET = 64
 const MAX_QUEUES = 1024
 
-export class NicHost {
+export class NicTable {
   readonly #parts: DeviceParts
   readonly #dma: DmaSpace
   readonly #emit: (event: NicEvent) => void
-  readonly #nics = new Map<number, HostedNic>()
+  readonly #nics = new Map<number, LinkedNic>()
   #nowNs = 0
 
   constructor(parts: DeviceParts, dma: DmaSpace, emit: (event: NicEvent) => void) {
@@ -93,7 +93,7 @@ export class NicHost {
   }
 
   /** @throws NETMEM_NO_DEVICE unless there is a NIC of that number. */
-  nic(id: number): HostedNic {
+  nic(id: number): LinkedNic {
     const hosted = this.#nics.get(id)
     if (hosted !== undefined) return hosted
     throw new DeviceError('NETMEM_NO_DEVICE', 'ENODEV', `NIC ${id} is closed, or never was.`)
@@ -107,7 +107,7 @@ export class NicHost {
       try {
         const parts = { queues, dma: this.#dma, link: opened.link, settings }
         const nic = this.#parts.makeNic(parts)
-        const hosted = new HostedNic({ ...opened, nic, outbox, ringFaults })
+        const hosted = new LinkedNic({ ...opened, nic, outbox, ringFaults })
         hosted.setUp(up, this.#nowNs)
         this.#nics.set(id, hosted)
         return { features: nic.features, counters: nic.counters.memory }
@@ -146,7 +146,7 @@ export class NicHost {
         throw new DeviceError(
           'NETMEM_NIC_CONFIG',
           'EOPNOTSUPP',
-          `The link of NIC ${nic} takes no frames. Make it with a link of kind 'wire'.`,
+          `The link of NIC ${nic} takes no frames. Make it with a link of kind 'injected'.`,
         )
       }
       const nowNs = hosted.linkNs(this.#nowNs)
@@ -176,8 +176,8 @@ export class NicHost {
   }
 
   /** Returns the NIC whose frame is due first, and by `untilNs`. */
-  #earliest(untilNs: number): HostedNic | undefined {
-    let earliest: HostedNic | undefined
+  #earliest(untilNs: number): LinkedNic | undefined {
+    let earliest: LinkedNic | undefined
     let earliestNs = Number.POSITIVE_INFINITY
     for (const hosted of this.#nics.values()) {
       if (hosted.stuck) continue

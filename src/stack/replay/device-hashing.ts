@@ -4,8 +4,8 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { DeviceHash, DmaBuf } from '../host/device/device-memory.ts'
 import type { DeviceThread } from '../host/device/device-thread.ts'
-import type { DmaBufProxy, HashProxy } from '../host/device/memory-proxy.ts'
 import { type AnySkb, MAX_SKB_FRAGS } from '../host/skb/skb.ts'
 import type { StreamHash } from './stream-hash.ts'
 
@@ -15,23 +15,23 @@ const BATCH = 128
 /** All hashes of one dma-buf. */
 export class DeviceHashing {
   readonly device: DeviceThread
-  readonly dmabuf: DmaBufProxy
+  readonly dmabuf: DmaBuf
   /** Hashes with ranges that have not been sent. */
-  readonly #waiting = new Set<DeviceHash>()
+  readonly #waiting = new Set<DeviceStreamHash>()
   readonly #maxHeld: number
   #held = 0
   #inFlight = 0
   #failure: { readonly error: unknown } | undefined
 
   /** At most `maxHeld` ranges wait to be sent, of all hashes together: each keeps memory from the NIC. */
-  constructor(device: DeviceThread, dmabuf: DmaBufProxy, maxHeld: number) {
+  constructor(device: DeviceThread, dmabuf: DmaBuf, maxHeld: number) {
     this.device = device
     this.dmabuf = dmabuf
     this.#maxHeld = maxHeld
   }
 
   make(): StreamHash {
-    return new DeviceHash(this)
+    return new DeviceStreamHash(this)
   }
 
   /** Whether the device has yet to go over something, after which its memory is free again. */
@@ -56,14 +56,19 @@ export class DeviceHashing {
   }
 
   /** @internal */
-  hold(hash: DeviceHash, ranges: number): void {
+  hold(hash: DeviceStreamHash, ranges: number): void {
     this.#held += ranges
     this.#waiting.add(hash)
     if (this.#held >= this.#maxHeld) this.flush()
   }
 
   /** @internal Sees to the end of an update of `ranges` ranges that were held. */
-  sent(hash: DeviceHash, ranges: number, update: Promise<void>, skbs: readonly AnySkb[]): void {
+  sent(
+    hash: DeviceStreamHash,
+    ranges: number,
+    update: Promise<void>,
+    skbs: readonly AnySkb[],
+  ): void {
     this.#held -= ranges
     this.#waiting.delete(hash)
     this.#inFlight++
@@ -78,10 +83,10 @@ export class DeviceHashing {
   }
 }
 
-class DeviceHash implements StreamHash {
+class DeviceStreamHash implements StreamHash {
   readonly #all: DeviceHashing
   /** Opened for the first bytes: most acknowledging directions have none. */
-  #hash: Promise<HashProxy> | undefined
+  #hash: Promise<DeviceHash> | undefined
   #ranges: Float64Array | undefined
   #count = 0
   #skbs: AnySkb[] = []
@@ -154,7 +159,7 @@ class DeviceHash implements StreamHash {
     this.#all.sent(this, 0, update, [])
   }
 
-  #open(): Promise<HashProxy> {
+  #open(): Promise<DeviceHash> {
     this.#hash ??= this.#all.device.openHash()
     return this.#hash
   }

@@ -7,7 +7,7 @@ import { type DeviceFailure, describeFailure, failureError } from '../rings/devi
 import { faultyRxRing, type RxRingFaults } from '../rings/faulty-rx-ring.ts'
 import type { RxFrontEnd } from '../rings/rx-front-end.ts'
 import type { InjectedLink } from './injected-link.ts'
-import type { NicPort } from './nic-port.ts'
+import type { NicModel } from './nic-model.ts'
 
 /** Sent frames that wait for the stack's thread; further frames are lost, as on a link without a reader. */
 const MAX_TRANSMITTED = 4096
@@ -38,9 +38,9 @@ export class Outbox {
   }
 }
 
-/** Parts of a {@link HostedNic}. */
-export interface HostedNicParts {
-  readonly nic: NicPort
+/** Parts of a {@link LinkedNic}. */
+export interface LinkedNicParts {
+  readonly nic: NicModel
   readonly link: Link
   /** The link that injected frames go to, if it takes any. */
   readonly injected?: InjectedLink
@@ -50,8 +50,8 @@ export interface HostedNicParts {
   readonly ringFaults: RxRingFaults | undefined
 }
 
-export class HostedNic {
-  readonly nic: NicPort
+export class LinkedNic {
+  readonly nic: NicModel
   readonly link: Link
   readonly injected: InjectedLink | undefined
   /** True if it did not take the frame that is due when it had its turn. */
@@ -66,7 +66,7 @@ export class HostedNic {
   #toldEnd = false
   #failure: DeviceFailure | undefined
 
-  constructor(parts: HostedNicParts) {
+  constructor(parts: LinkedNicParts) {
     this.nic = parts.nic
     this.link = parts.link
     this.injected = parts.injected

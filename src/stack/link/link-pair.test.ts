@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { assertCode } from '../../testing/pools.test.helper.ts'
 import { bytesOf, numbered, numberOf, numbersBy } from './frames.test.helper.ts'
-import { createWire } from './wire.ts'
+import { createLinkPair } from './link-pair.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
 test('what is sent at one end arrives at the other, both ways', () => {
-  const [left, right] = createWire()
+  const [left, right] = createLinkPair()
   left.transmit(numbered(1), 0)
   left.transmit(numbered(2), 0)
   right.transmit(numbered(3), 0)
@@ -21,7 +21,7 @@ test('what is sent at one end arrives at the other, both ways', () => {
 
 test('a frame arrives after the delay and the time its bits take, behind those before it', () => {
   // 64 bytes at 512 Mbit/s take a microsecond.
-  const [left, right] = createWire({ delayNs: 500, rateBitsPerS: 512e6 })
+  const [left, right] = createLinkPair({ delayNs: 500, rateBitsPerS: 512e6 })
   left.transmit(numbered(1), 0)
   left.transmit(numbered(2), 0)
   left.transmit(numbered(3), 10_000)
@@ -38,7 +38,7 @@ test('a frame arrives after the delay and the time its bits take, behind those b
 })
 
 test('the sender may use its frame again; what the receiver got stays until it asks for more', () => {
-  const [left, right] = createWire({ queueBytes: 4096 })
+  const [left, right] = createLinkPair({ queueBytes: 4096 })
   const frame = numbered(7, 1000)
   frame.checksum = 'partial'
   frame.originalLength = 1200
@@ -56,7 +56,7 @@ test('the sender may use its frame again; what the receiver got stays until it a
 })
 
 test('a full queue drops and counts, and what is too large for it', () => {
-  const [left, right] = createWire({ queueBytes: 4096, delayNs: 10, rateBitsPerS: 8e9 })
+  const [left, right] = createLinkPair({ queueBytes: 4096, delayNs: 10, rateBitsPerS: 8e9 })
   left.transmit(numbered(0, 5000), 0)
   for (let number = 1; number <= 100; number++) left.transmit(numbered(number, 64), 0)
   assert.equal(left.transmitted, 64)
@@ -77,7 +77,7 @@ test('against a plain queue', () => {
       fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 4, max: 900 }), fc.nat(3000))),
       fc.integer({ min: 0, max: 5000 }),
       (steps, delayNs) => {
-        const [left, right] = createWire({ delayNs, rateBitsPerS: 1e9, queueBytes: 1 << 20 })
+        const [left, right] = createLinkPair({ delayNs, rateBitsPerS: 1e9, queueBytes: 1 << 20 })
         const model: { number: number; atNs: number; length: number }[] = []
         let nowNs = 0
         let busyNs = 0
@@ -104,7 +104,7 @@ test('against a plain queue', () => {
 })
 
 test('a close ends both ends; what was on its way still arrives at the other', () => {
-  const [left, right] = createWire({ delayNs: 100 })
+  const [left, right] = createLinkPair({ delayNs: 100 })
   left.transmit(numbered(1), 0)
   right.transmit(numbered(2), 0)
   left.close()
@@ -123,10 +123,10 @@ test('a close ends both ends; what was on its way still arrives at the other', (
 })
 
 test('wrong options', () => {
-  assertCode('NETMEM_OUT_OF_RANGE', () => createWire({ delayNs: -1 }))
-  assertCode('NETMEM_OUT_OF_RANGE', () => createWire({ rateBitsPerS: 0 }))
-  assertCode('NETMEM_OUT_OF_RANGE', () => createWire({ rateBitsPerS: Number.NaN }))
-  assertCode('NETMEM_OUT_OF_RANGE', () => createWire({ queueBytes: 100 }))
+  assertCode('NETMEM_OUT_OF_RANGE', () => createLinkPair({ delayNs: -1 }))
+  assertCode('NETMEM_OUT_OF_RANGE', () => createLinkPair({ rateBitsPerS: 0 }))
+  assertCode('NETMEM_OUT_OF_RANGE', () => createLinkPair({ rateBitsPerS: Number.NaN }))
+  assertCode('NETMEM_OUT_OF_RANGE', () => createLinkPair({ queueBytes: 100 }))
   const text: object = { rateBitsPerS: '1e9' }
-  assertCode('NETMEM_INVALID_ARGUMENT', () => createWire(text))
+  assertCode('NETMEM_INVALID_ARGUMENT', () => createLinkPair(text))
 })

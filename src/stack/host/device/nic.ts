@@ -30,7 +30,7 @@ export interface NicOptions {
   readonly ringFaults?: RxRingFaults
   /**
    * Whether its link is up from the start, which is the default. The link's clock begins when it
-   * first comes up; a replay begins with `up: false` and {@link NicProxy.up} once queues are started.
+   * first comes up; a replay begins with `up: false` and {@link Nic.up} once queues are started.
    */
   readonly up?: boolean
 }
@@ -44,7 +44,7 @@ export interface InjectOptions {
 }
 
 /** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
-export class NicProxy implements DriverNic {
+export class Nic implements DriverNic {
   /** Number of the NIC on its device. */
   readonly id: number
   readonly queues: number
@@ -89,7 +89,7 @@ export class NicProxy implements DriverNic {
     mapHost: (memory: SharedArrayBuffer) => Promise<number>,
     nic: number,
     { queues = 1, link, settings = {}, ringFaults, up = true }: NicOptions,
-  ): Promise<NicProxy> {
+  ): Promise<Nic> {
     const events = new NicEvents(transport)
     const { taken } = events
     transport.listen(nic, (event) => events.hear(event))
@@ -99,7 +99,7 @@ export class NicProxy implements DriverNic {
       const request = { kind: 'nic-create', ...made, ...faults } as const
       const { features, counters } = await transport.call(request)
       void transport.ended.then((failure) => events.finish(failure))
-      return new NicProxy(transport, doorbell, mapHost, nic, events, features, counters)
+      return new Nic(transport, doorbell, mapHost, nic, events, features, counters)
     } catch (error) {
       transport.listen(nic, undefined)
       throw error
@@ -180,7 +180,7 @@ export class NicProxy implements DriverNic {
   }
 
   /**
-   * Puts frames on a link of kind 'wire', in order; they are copied. Returns how many there was
+   * Puts frames on a link of kind 'injected', in order; they are copied. Returns how many there was
    * room for: the first ones. Rejects with NETMEM_NIC_CONFIG for a link of another kind.
    */
   async inject(frames: readonly Uint8Array[], options: InjectOptions = {}): Promise<number> {
@@ -200,7 +200,7 @@ export class NicProxy implements DriverNic {
   }
 
   /**
-   * Yields the frames that the NIC sends on a link of kind 'wire', each to one reader. Ends when the
+   * Yields the frames that the NIC sends on a link of kind 'injected', each to one reader. Ends when the
    * NIC or the device is closed. At most 4096 frames wait to be read, and more are lost.
    *
    * @throws the reason when the NIC or the device has failed.

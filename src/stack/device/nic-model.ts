@@ -10,7 +10,7 @@ import type { RxFrontEnd } from '../rings/rx-front-end.ts'
 import type { TxFrontEnd } from '../rings/tx-front-end.ts'
 import type { DmaSpace } from './dma/dma-space.ts'
 
-export interface NicPort {
+export interface NicModel {
   startQueue(queue: number, frontEnd: RxFrontEnd, config: RxQueueConfig): void
   /** When it returns, nothing is written to the queue's buffers any more. */
   stopQueue(queue: number): void
@@ -37,4 +37,4 @@ export type NicFactory = (parts: {
   readonly dma: DmaSpace
   readonly link: Link
   readonly settings: NicSettings
-}) => NicPort
+}) => NicModel

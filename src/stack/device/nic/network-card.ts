@@ -39,7 +39,7 @@ const PAUSE_LIMIT_MS = 8000
 
 const rssKeyTable = makeToeplitzTable(DEFAULT_RSS_KEY)
 
-export interface NicOptions extends NicSettings {
+export interface NetworkCardOptions extends NicSettings {
   /** Receive queues: 1 to 256. */
   readonly queues: number
   readonly dma: DmaSpace
@@ -48,7 +48,7 @@ export interface NicOptions extends NicSettings {
   readonly clockMs?: () => number
 }
 
-export class Nic {
+export class NetworkCard {
   readonly features: NicFeatures
   readonly counters: NicCounters
   readonly #link: Link
@@ -69,7 +69,7 @@ export class Nic {
   #waitingSinceMs = 0
 
   /** @throws NETMEM_OUT_OF_RANGE for an option outside its range. */
-  constructor(options: NicOptions) {
+  constructor(options: NetworkCardOptions) {
     const { dma, link, pause = false, verifyChecksums = true } = options
     const rxQueues = checkInteger('queues', options.queues, 1, MAX_QUEUES)
     const txQueues = checkInteger('txQueues', options.txQueues ?? rxQueues, 1, MAX_QUEUES)

@@ -10,8 +10,8 @@ export interface MemoryRange {
   readonly bytes: number
 }
 
-/** Made by `DeviceMemory.exportDmaBuf`. */
-export class DmaBuf {
+/** Made by `MemoryBank.exportDmaBuf`. */
+export class ExportedDmaBuf {
   readonly id: number
   readonly bytes: number
   readonly #space: DmaSpace
@@ -57,7 +57,7 @@ export class DmaBuf {
    * Maps it for a device. Each segment becomes a region of its own, as an IOMMU would have it: the
    * device reaches what is in the list and no byte beside it, and after detach nothing at all.
    */
-  attach(): DmaAttachment {
+  attach(): MappedDmaBuf {
     this.#attachments++
     const segments = this.#places.map(({ offset, bytes }) => ({
       address: {
@@ -66,7 +66,7 @@ export class DmaBuf {
       },
       bytes,
     }))
-    return new DmaAttachment(segments, () => {
+    return new MappedDmaBuf(segments, () => {
       for (const { address } of segments) this.#space.unmap(address.region)
       this.#attachments--
     })
@@ -144,7 +144,7 @@ export class DmaBuf {
 }
 
 /** A dma-buf as one device has it. */
-export class DmaAttachment {
+export class MappedDmaBuf {
   /** The scatter list, in the dma-buf's order. */
   readonly segments: readonly DmaSegment[]
   #unmap: (() => void) | undefined

@@ -5,10 +5,10 @@ import { DeviceError } from '../../device-error.ts'
 import type { ExportOptions } from '../../rings/control.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
-import { NicProxy } from './nic-proxy.ts'
+import { Nic } from './nic.ts'
 
 /** Memory of the device. */
-export class DeviceMemoryProxy {
+export class DeviceMemory {
   readonly bytes: number
   readonly #transport: DeviceTransport
   readonly #memory: number
@@ -24,14 +24,14 @@ export class DeviceMemoryProxy {
    * Exports a part of it. Rejects with NETMEM_DMABUF_INVALID when the segments are not as long as
    * it together, or not enough is free for them; NETMEM_OUT_OF_RANGE.
    */
-  async exportDmaBuf(options: ExportOptions): Promise<DmaBufProxy> {
+  async exportDmaBuf(options: ExportOptions): Promise<DmaBuf> {
     const { bytes } = options
     const id = await this.#transport.call({
       kind: 'dmabuf-export',
       memory: this.#memory,
       ...options,
     })
-    return new DmaBufProxy(this.#transport, id, bytes)
+    return new DmaBuf(this.#transport, id, bytes)
   }
 
   /** Frees it and closes its dma-bufs. Rejects with NETMEM_DMABUF_BUSY while one is attached. */
@@ -41,7 +41,7 @@ export class DeviceMemoryProxy {
 }
 
 /** A part of a device's memory that NICs may be given. */
-export class DmaBufProxy {
+export class DmaBuf {
   readonly id: number
   readonly bytes: number
   readonly #transport: DeviceTransport
@@ -58,7 +58,7 @@ export class DmaBufProxy {
    * NIC of another device, NETMEM_NO_DEVICE, NETMEM_DMABUF_INVALID.
    */
   async attach(nic: DriverNic): Promise<DmaBufAttachment> {
-    if (!(nic instanceof NicProxy) || nic.transport !== this.#transport) {
+    if (!(nic instanceof Nic) || nic.transport !== this.#transport) {
       throw new DeviceError(
         'NETMEM_BIND_UNSUPPORTED',
         'EOPNOTSUPP',
@@ -81,7 +81,7 @@ export class DmaBufProxy {
 
 /** A dma-buf as a NIC has it. */
 export class DmaBufAttachment {
-  readonly dmabuf: DmaBufProxy
+  readonly dmabuf: DmaBuf
   /** The scatter list, in the dma-buf's order: what `dmabufProvider` takes. */
   readonly segments: readonly DmaSegment[]
   readonly #transport: DeviceTransport
@@ -91,7 +91,7 @@ export class DmaBufAttachment {
   /** @internal */
   constructor(
     transport: DeviceTransport,
-    dmabuf: DmaBufProxy,
+    dmabuf: DmaBuf,
     attachment: number,
     segments: readonly DmaSegment[],
   ) {
@@ -123,7 +123,7 @@ export interface DeviceRange {
 export type DeviceRanges = readonly DeviceRange[] | Float64Array
 
 /** A SHA-256 that the device makes: of a stream whose parts lie on it, or came over the host. */
-export class HashProxy {
+export class DeviceHash {
   readonly #transport: DeviceTransport
   readonly #hash: number
 
@@ -137,7 +137,7 @@ export class HashProxy {
    * Goes on with ranges of a dma-buf, in order; they may be used again once it resolves. Need not
    * be awaited before the next call. Rejects with NETMEM_DMA_FAULT, and has not gone on then.
    */
-  async update(dmabuf: DmaBufProxy, ranges: DeviceRanges): Promise<void> {
+  async update(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<void> {
     const packed = pack(ranges)
     await this.#transport.call(
       { kind: 'hash-update', hash: this.#hash, dmabuf: dmabuf.id, ranges: packed },

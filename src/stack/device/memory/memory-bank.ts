@@ -9,19 +9,19 @@ import { markUntransferable } from '../../../providers/untransferable.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { ExportOptions } from '../../rings/control.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
-import { DmaBuf, type MemoryRange } from './dma-buf.ts'
+import { ExportedDmaBuf, type MemoryRange } from './exported-dma-buf.ts'
 
 /** DMA addresses have offsets of 31 bits. */
 const MAX_BYTES = 2 ** 31
 const MAX_SEGMENTS = 2 ** 16
 
-export class DeviceMemory {
+export class MemoryBank {
   readonly bytes: number
   /** The device's own region for all of it. */
   readonly region: number
   readonly #space: DmaSpace
   readonly #memory: Uint8Array
-  readonly #dmaBufs = new Set<DmaBuf>()
+  readonly #dmaBufs = new Set<ExportedDmaBuf>()
   /** What no dma-buf has, by ascending offset, never two that touch. */
   #free: readonly MemoryRange[]
 
@@ -38,7 +38,7 @@ export class DeviceMemory {
    * Exports a part of it under the number `id`. Throws NETMEM_DMABUF_INVALID when the segments are
    * not as long as it together, or not enough is free for them; NETMEM_OUT_OF_RANGE.
    */
-  exportDmaBuf(id: number, { bytes, segments = [bytes] }: ExportOptions): DmaBuf {
+  exportDmaBuf(id: number, { bytes, segments = [bytes] }: ExportOptions): ExportedDmaBuf {
     checkInteger('bytes of the dma-buf', bytes, 1, this.bytes)
     checkInteger('segments of the dma-buf', segments.length, 1, MAX_SEGMENTS)
     let together = 0
@@ -66,7 +66,7 @@ export class DeviceMemory {
       }
       places.push(place)
     }
-    const dmaBuf = new DmaBuf(this.#space, id, this.region, this.#memory, places, () => {
+    const dmaBuf = new ExportedDmaBuf(this.#space, id, this.region, this.#memory, places, () => {
       this.#free = merge([...this.#free, ...places])
       this.#dmaBufs.delete(dmaBuf)
     })

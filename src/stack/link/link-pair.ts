@@ -8,8 +8,7 @@ import { FrameStore } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
-/** Options of {@link createWire}. */
-export interface WireOptions {
+export interface LinkPairOptions {
   /** Time that each bit travels, in ns: 0 to 10^12; 0 by default. */
   readonly delayNs?: number
   /** Bits per second each way, of frames as {@link LinkFrame.originalLength} counts them; unlimited by default. */
@@ -23,15 +22,15 @@ export interface WireOptions {
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
  */
-export function createWire(options: WireOptions = {}): readonly [WireEnd, WireEnd] {
+export function createLinkPair(options: LinkPairOptions = {}): readonly [PairedLink, PairedLink] {
   const delayNs = checkInteger('delayNs', options.delayNs ?? 0, 0, 1e12)
   const rate = checkRate(options.rateBitsPerS)
   const queueBytes = checkInteger('queueBytes', options.queueBytes ?? 2 ** 20, 4096, 2 ** 30)
-  return WireEnd.pair(delayNs, rate, queueBytes)
+  return PairedLink.pair(delayNs, rate, queueBytes)
 }
 
-/** One of the two links that {@link createWire} makes. */
-export class WireEnd implements Link {
+/** One of the two links that {@link createLinkPair} makes. */
+export class PairedLink implements Link {
   /** Frames sent here. */
   transmitted = 0
   /** Frames that found the queue full, were larger than it, or were sent after a close. */
@@ -40,7 +39,7 @@ export class WireEnd implements Link {
   received = 0
   readonly #delayNs: number
   readonly #rateBitsPerS: number
-  #peer: WireEnd | undefined
+  #peer: PairedLink | undefined
   /** Frames on their way to this end; `undefined` once it is closed. */
   #arriving: FrameStore | undefined
   /** Time at which the last bit sent here has left. */
@@ -59,9 +58,9 @@ export class WireEnd implements Link {
     delayNs: number,
     rateBitsPerS: number,
     queueBytes: number,
-  ): readonly [WireEnd, WireEnd] {
-    const left = new WireEnd(delayNs, rateBitsPerS, queueBytes)
-    const right = new WireEnd(delayNs, rateBitsPerS, queueBytes)
+  ): readonly [PairedLink, PairedLink] {
+    const left = new PairedLink(delayNs, rateBitsPerS, queueBytes)
+    const right = new PairedLink(delayNs, rateBitsPerS, queueBytes)
     left.#peer = right
     right.#peer = left
     return [left, right]
