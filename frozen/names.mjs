@@ -10,6 +10,11 @@ export { split as readMessages } from 'netmem/net'
 
 export { openNetmemDriver, openPageDriver } from 'netmem/stack'
 
+/** The link that takes frames from the stack's thread. */
+export const INJECTED = { kind: 'injected' }
+/** Counter of frames that the NIC has dropped. */
+export const RX_DROPS = 'rx_hw_drops'
+
 /** Adds references to a handle that is out. */
 export const retain = (pool, m, count) => pool.ref(m, count)
 export const referencesOf = (pool, m) => pool.references(m)

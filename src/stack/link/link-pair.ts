@@ -8,6 +8,7 @@ import { FrameStore } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
+/** Options of {@link createLinkPair}. */
 export interface LinkPairOptions {
   /** Time that each bit travels, in ns: 0 to 10^12; 0 by default. */
   readonly delayNs?: number
