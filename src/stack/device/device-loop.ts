@@ -1,7 +1,8 @@
 /**
- * What the device's thread does: handle requests, give the NICs their turns, and sleep on the
- * doorbell when nothing is to do, until the next frame is due. It never returns to the event loop
- * before it ends, so nothing asynchronous happens in this thread.
+ * The loop of the device's thread. It handles requests, gives the NICs their turns, and sleeps on
+ * the doorbell until the next frame is due.
+ *
+ * The thread never returns to its event loop before it ends, so nothing asynchronous happens in it.
  */
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
@@ -12,7 +13,7 @@ import { sleepUntilWork, workSeen } from '../rings/shared-rings.ts'
 import type { DeviceParts } from './nic-table.ts'
 import { VirtualDevice } from './virtual-device.ts'
 
-/** A frame that is due and that its NIC does not take, for want of room, is offered again after this long. */
+/** Delay in ms before a due frame is offered again that its NIC had no room for. */
 const RETRY_MS = 1
 
 /** Runs a device of `parts` in this worker until it is closed. */
@@ -52,7 +53,7 @@ function loop(
   while (!host.closed) {
     const seen = workSeen(doorbell)
     const nowNs = stepped ? 0 : Math.floor((performance.now() - beganMs) * 1e6)
-    // Whoever posts a request rings after it: without a ring there is none.
+    // A caller rings after it has posted a request: without a ring there is no request.
     if (seen !== handled) {
       handled = seen
       host.advanceTo(nowNs)
@@ -87,7 +88,7 @@ function say(
   message: DeviceMessage,
   transfer: readonly ArrayBufferLike[] = [],
 ): void {
-  // What is shared is not transferred.
+  // Shared memory is not transferred.
   const buffers = transfer.filter((buffer) => buffer instanceof ArrayBuffer)
   port.postMessage(message, buffers)
 }

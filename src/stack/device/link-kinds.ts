@@ -1,6 +1,6 @@
 /**
- * The links a NIC of the device can have, by kind. A kind more is a line in `LinkSpecs` and
- * one in {@link linkKinds}.
+ * Kinds of links of the device's NICs. A new kind is a line in `LinkSpecs` and one in {@link
+ * linkKinds}.
  */
 
 import { checkInteger } from '../../errors.ts'
@@ -12,15 +12,17 @@ import { InjectedLink } from './injected-link.ts'
 
 /** A link in the device's thread. */
 export interface OpenedLink {
-  /** What the NIC is given: perhaps another link around `injected`, that makes faults. */
+  /** Link that the NIC receives from. It may be a link with faults around `injected`. */
   readonly link: Link
-  /** Where injected frames go, if it takes any. */
+  /** Link that injected frames go to, if it takes any. */
   readonly injected?: InjectedLink
-  /** What became of the file that it reads; asked when the link has ended. */
+  /** Returns the result of reading the link's file. Called when the link has ended. */
   readonly readFile?: () => ReadFile
 }
 
-/** Opens a link of kind `K`; calls `transmitted` for what is sent to the stack's thread. */
+/**
+ * Opens a link of kind `K`. It calls `transmitted` for each frame that goes to the stack's thread.
+ */
 type LinkFactory<K extends LinkKind> = (
   spec: LinkSpec<K>,
   transmitted: (frame: LinkFrame) => void,

@@ -9,7 +9,10 @@ import type { RxFrontEnd } from '../rings/rx-front-end.ts'
 import type { InjectedLink } from './injected-link.ts'
 import type { NicModel } from './nic-model.ts'
 
-/** Sent frames that wait for the stack's thread; further frames are lost, as on a link without a reader. */
+/**
+ * Sent frames that may wait for the stack's thread. Further frames are lost, as on a link without a
+ * reader.
+ */
 const MAX_TRANSMITTED = 4096
 
 /** Frames on their way to the stack's thread. */
@@ -30,7 +33,7 @@ export class Outbox {
     this.#frames.push(memory.bytes.slice(offset, offset + length))
   }
 
-  /** Returns the frames put since the last call. */
+  /** Returns the frames added since the last call. */
   take(): readonly Uint8Array[] {
     const frames = this.#frames
     if (frames.length > 0) this.#frames = []
@@ -87,7 +90,10 @@ export class LinkedNic {
     return this.#beganNs === undefined ? 0 : nowNs - this.#beganNs
   }
 
-  /** Returns when its next frame is due on the device's clock; `Infinity` while the link is down. */
+  /**
+   * Returns the time on the device's clock at which the next frame is due. `Infinity` while the
+   * link is down.
+   */
   dueNs(): number {
     const beganNs = this.#beganNs
     if (!this.#up || beganNs === undefined) return Number.POSITIVE_INFINITY
@@ -136,8 +142,10 @@ export class LinkedNic {
   }
 
   /**
-   * Takes the link down for good: a capture may turn out to be broken in its middle, and the other
-   * NICs continue. Nothing was received.
+   * Takes the link down for good. A capture may turn out to be broken in its middle, and the other
+   * NICs continue.
+   *
+   * @returns 0, since nothing was received.
    */
   #fail(error: unknown): number {
     this.#up = false

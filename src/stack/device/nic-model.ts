@@ -1,6 +1,7 @@
 /**
- * What the device's host needs of a NIC: the socket that `Nic` is plugged into. What crosses to it
- * from the stack's thread is plain data (structured-cloneable), which the NIC checks itself.
+ * Interface of a NIC inside its device. `NetworkCard` implements it, and so may a NIC under test.
+ *
+ * Arguments that come from the stack's thread are plain data, which the NIC checks itself.
  */
 
 import type { Link } from '../link/link.ts'
@@ -12,26 +13,29 @@ import type { DmaSpace } from './dma/dma-space.ts'
 
 export interface NicModel {
   startQueue(queue: number, frontEnd: RxFrontEnd, config: RxQueueConfig): void
-  /** When it returns, nothing is written to the queue's buffers any more. */
+  /** Stops a receive queue. Nothing is written to its buffers afterwards. */
   stopQueue(queue: number): void
   startTxQueue(queue: number, frontEnd: TxFrontEnd): void
   stopTxQueue(queue: number): void
-  /** Returns the rule's number. */
+  /** Adds a rule and returns its number. */
   addRule(rule: SteeringRule): number
   removeRule(id: number): void
   setRssTable(table: readonly number[]): void
   readonly rssTable: ArrayLike<number>
-  /** Receives at most `budget` frames that have arrived by `nowNs` of the link's clock; how many. */
+  /**
+   * Receives at most `budget` frames that have arrived by `nowNs` of the link's clock. Returns
+   * their number.
+   */
   receive(nowNs: number, budget: number): number
-  /** Sends what drivers have posted; how many packets. */
+  /** Sends the packets that drivers have posted. Returns their number. */
   transmit(nowNs: number): number
-  /** Whether it has a frame that waits for a buffer. */
+  /** True while a frame waits for a buffer. */
   readonly paused: boolean
   readonly counters: NicCounters
   readonly features: NicFeatures
 }
 
-/** Makes a NIC; it sees to its link's frames, and its host closes the link. */
+/** Makes a NIC, which receives from its link. The caller closes the link. */
 export type NicFactory = (parts: {
   readonly queues: number
   readonly dma: DmaSpace

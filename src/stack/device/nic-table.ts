@@ -41,7 +41,7 @@ export class NicTable {
     if (nowNs > this.#nowNs) this.#nowNs = nowNs
   }
 
-  /** Gives every NIC a turn; returns how many frames they received and sent. */
+  /** Gives every NIC a turn. Returns the number of frames received and sent. */
   poll(): number {
     let frames = 0
     for (const hosted of this.#nics.values()) {
@@ -51,7 +51,9 @@ export class NicTable {
     return frames
   }
 
-  /** Returns when the next frame is due, which may be in the past; `Infinity` without one. */
+  /**
+   * Returns the time at which the next frame is due, which may be past. `Infinity` without one.
+   */
   nextAtNs(): number {
     let next = Number.POSITIVE_INFINITY
     for (const hosted of this.#nics.values()) next = Math.min(next, hosted.dueNs())
@@ -59,10 +61,10 @@ export class NicTable {
   }
 
   /**
-   * Lets time pass until `untilNs`, and receives exactly the frames that are due by then: each at its
-   * own time, and in the order of their NICs where times are equal. Stops early once `frames` have
-   * been received, at the time of the last of them.
+   * Lets time pass until `untilNs`, and receives exactly the frames that are due by then. Each is
+   * received at its own time, and in the order of their NICs where times are equal.
    *
+   * @param frames limit, at which it stops early, at the time of the last frame.
    * @returns the number of frames received.
    */
   run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): number {

@@ -1,7 +1,7 @@
 /**
- * A device: its memories and dma-bufs, its address space, its DMA engine and its NICs. It answers
- * control requests, one after the other, and knows of no thread: it lives in a worker, or for
- * tests beside the stack.
+ * A device: its memories and dma-bufs, address space, DMA engine and NICs. It answers control
+ * requests in order, and knows nothing of threads: it runs in a worker, or in tests beside the
+ * stack.
  */
 
 import { DeviceError } from '../device-error.ts'
@@ -19,7 +19,7 @@ import { MemoryBank } from './memory/memory-bank.ts'
 import { type DeviceParts, NicTable } from './nic-table.ts'
 
 export class VirtualDevice {
-  /** Set by the request that ends the device. */
+  /** True after the request that ends the device. */
   closed = false
   readonly #space = new DmaSpace()
   readonly #engine = new DmaEngine(this.#space)
@@ -33,32 +33,42 @@ export class VirtualDevice {
   readonly #stepped: boolean
   readonly #handlers: ControlHandlers
 
-  /** `stepped`: its clock goes on by `run` alone. `emit` is called with what happens at a NIC. */
+  /**
+   * @param stepped true if only `run` advances the clock.
+   * @param emit gets what happens at a NIC unasked.
+   */
   constructor(parts: DeviceParts, stepped: boolean, emit: (event: NicEvent) => void) {
     this.#nics = new NicTable(parts, this.#space, emit)
     this.#stepped = stepped
     this.#handlers = this.#makeHandlers()
   }
 
-  /** Answers a request. Throws what the request fails with, and nothing has changed then. */
+  /**
+   * Answers a request.
+   *
+   * @throws the reason of a refused request, with nothing changed.
+   */
   handle<K extends ControlKind>(request: ControlRequest<K>): ControlReply<K> {
     const kind: K = request.kind
     const handlers: ControlHandlers<K> = this.#handlers
     return handlers[kind](request)
   }
 
-  /** Sets the clock, gives every NIC a turn, and returns how many frames they received. */
+  /** Sets the clock and gives every NIC a turn. Returns the number of frames received and sent. */
   poll(nowNs: number): number {
     this.#nics.advanceTo(nowNs)
     return this.#nics.poll()
   }
 
-  /** Sets the clock: ns from 0. */
+  /** Sets the clock in ns from 0. */
   advanceTo(nowNs: number): void {
     this.#nics.advanceTo(nowNs)
   }
 
-  /** When the next frame is due on that clock, which may be in the past; `Infinity` without one. */
+  /**
+   * Returns the time of that clock at which the next frame is due, which may be past. `Infinity`
+   * without one.
+   */
   nextAtNs(): number {
     return this.#nics.nextAtNs()
   }
@@ -116,7 +126,7 @@ export class VirtualDevice {
         const into = this.#hashes.get(hash)
         const from = this.#dmaBufs.get(dmabuf)
         const update = into.update.bind(into)
-        // All of them first: a hash that went on by half is of nothing.
+        // All ranges are checked first, so that a refused update adds nothing to the hash.
         for (let at = 0; at < ranges.length; at += 2) {
           from.checkRange(ranges[at] ?? -1, ranges[at + 1] ?? -1)
         }
@@ -170,7 +180,7 @@ export class VirtualDevice {
   }
 }
 
-/** Things by number, from 1; a number is not used again. */
+/** Things by number, from 1. Numbers are not used again. */
 class Numbered<T> {
   readonly #what: string
   readonly #things = new Map<number, T>()
@@ -180,7 +190,7 @@ class Numbered<T> {
     this.#what = what
   }
 
-  /** The number that {@link add} will give. */
+  /** The number that {@link add} returns next. */
   get next(): number {
     return this.#last + 1
   }

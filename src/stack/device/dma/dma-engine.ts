@@ -1,6 +1,6 @@
 /**
- * What a device does with memory besides receiving into it: copies, reads back and hashes ranges
- * of its regions. Lives in the device's thread. Not on the path of a packet: the NIC writes itself.
+ * DMA engine of a device: copies, reads and hashes ranges of its regions. It lives in the device's
+ * thread. Packets do not pass it, since the NIC writes them itself.
  */
 
 import { createHash, type Hash } from 'node:crypto'
@@ -15,9 +15,10 @@ export class DmaEngine {
   }
 
   /**
-   * Copies `bytes` between two places, which may be in one region and overlap: host to device,
-   * device to host, or within either. Throws NETMEM_DMA_FAULT, before anything is written, when
-   * one of them is not in its region.
+   * Copies `bytes` bytes between two places: from host to device, from device to host, or within
+   * either. Both may lie in one region and overlap.
+   *
+   * @throws NETMEM_DMA_FAULT, before anything is written, unless both lie in their regions.
    */
   copy(
     fromRegion: number,
@@ -31,7 +32,11 @@ export class DmaEngine {
     to.set(from)
   }
 
-  /** A copy of a range, in memory of its own. Throws NETMEM_DMA_FAULT. */
+  /**
+   * Returns a copy of a range.
+   *
+   * @throws NETMEM_DMA_FAULT unless all of it is in its region.
+   */
   read(region: number, offset: number, bytes: number): Uint8Array<ArrayBuffer> {
     const range = this.view(region, offset, bytes)
     const copy = new Uint8Array(bytes)
@@ -39,17 +44,25 @@ export class DmaEngine {
     return copy
   }
 
-  /** Writes `bytes` to a place. Throws NETMEM_DMA_FAULT. */
+  /**
+   * Writes `bytes` to a place.
+   *
+   * @throws NETMEM_DMA_FAULT unless all of them fit in the region.
+   */
   write(region: number, offset: number, bytes: Uint8Array): void {
     this.view(region, offset, bytes.length).set(bytes)
   }
 
-  /** Begins a SHA-256 over ranges that are named one after the other. */
+  /** Starts a SHA-256 over ranges that follow one after the other. */
   startHash(): RangeHash {
     return new RangeHash(this)
   }
 
-  /** @internal A range where it lies. Throws NETMEM_DMA_FAULT unless all of it is in its region. */
+  /**
+   * @internal Returns a view of a range.
+   *
+   * @throws NETMEM_DMA_FAULT unless all of it is in its region.
+   */
   view(region: number, offset: number, bytes: number): Uint8Array {
     const memory = this.#space.memory(region)
     if (
@@ -69,7 +82,7 @@ export class DmaEngine {
   }
 }
 
-/** SHA-256 over ranges of a device's memory, and bytes of the host between them. */
+/** SHA-256 over ranges of a device's memory, with bytes of the host between them. */
 export class RangeHash {
   readonly #engine: DmaEngine
   readonly #hash: Hash = createHash('sha256')
@@ -79,7 +92,11 @@ export class RangeHash {
     this.#engine = engine
   }
 
-  /** Goes on with a range as it is now. Throws NETMEM_DMA_FAULT, and has not gone on then. */
+  /**
+   * Adds a range as it is now.
+   *
+   * @throws NETMEM_DMA_FAULT, with nothing added.
+   */
   update(region: number, offset: number, bytes: number): void {
     this.#hash.update(this.#engine.view(region, offset, bytes))
   }
@@ -88,7 +105,7 @@ export class RangeHash {
     this.#hash.update(bytes)
   }
 
-  /** The hash of everything so far, in hexadecimal; nothing may follow. */
+  /** Returns the hash in hexadecimal. Nothing may be added afterwards. */
   digest(): string {
     return this.#hash.digest('hex')
   }

@@ -1,11 +1,11 @@
-/** A device's address space: which memory each region is. Lives in the device's thread. */
+/** Address space of a device: the memory of each region. It lives in the device's thread. */
 
 import { DeviceError } from '../../device-error.ts'
 
 export class DmaSpace {
   readonly #regions: (Uint8Array | undefined)[] = []
 
-  /** Maps memory for the device; returns its region. Regions are not used again. */
+  /** Maps memory for the device and returns its region. Numbers of regions are not used again. */
   map(memory: Uint8Array): number {
     return this.#regions.push(memory) - 1
   }
@@ -14,7 +14,11 @@ export class DmaSpace {
     this.#regions[region] = undefined
   }
 
-  /** The memory of a region. Throws NETMEM_DMA_FAULT for one that is not mapped. */
+  /**
+   * Returns the memory of a region.
+   *
+   * @throws NETMEM_DMA_FAULT unless it is mapped.
+   */
   memory(region: number): Uint8Array {
     const memory = this.#regions[region]
     if (memory !== undefined) return memory

@@ -1,10 +1,13 @@
-/** A dma-buf: a part of one device's memory that other devices may be given, piece by piece. */
+/**
+ * A dma-buf inside its device: a part of the device's memory that NICs may be given, piece by
+ * piece.
+ */
 
 import type { DmaSegment } from '../../../providers/dma-address.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 
-/** Bytes of a memory: from `offset` on. */
+/** Bytes of a memory, from `offset` on. */
 export interface MemoryRange {
   readonly offset: number
   readonly bytes: number
@@ -18,7 +21,7 @@ export class ExportedDmaBuf {
   readonly #region: number
   readonly #memory: Uint8Array
   readonly #places: readonly MemoryRange[]
-  /** Where in the dma-buf each place begins. */
+  /** Offset in the dma-buf of each place. */
   readonly #starts: Float64Array
   readonly #giveBack: () => void
   #attachments = 0
@@ -48,14 +51,14 @@ export class ExportedDmaBuf {
     this.bytes = start
   }
 
-  /** Attachments that are not detached. */
+  /** Attachments that are not yet detached. */
   get attachments(): number {
     return this.#attachments
   }
 
   /**
-   * Maps it for a device. Each segment becomes a region of its own, as an IOMMU would have it: the
-   * device reaches what is in the list and no byte beside it, and after detach nothing at all.
+   * Maps the dma-buf for a device. Each segment becomes a separate region, as an IOMMU maps it. The
+   * device reaches no byte beside the segments, and nothing at all after the detach.
    */
   attach(): MappedDmaBuf {
     this.#attachments++
@@ -73,8 +76,9 @@ export class ExportedDmaBuf {
   }
 
   /**
-   * Calls `visit` for each neighbouring piece of a range, by the device's own addresses. Throws
-   * NETMEM_DMA_FAULT, before the first call, unless all of it is in the dma-buf.
+   * Calls `visit` for each contiguous piece of a range, by the device's own addresses.
+   *
+   * @throws NETMEM_DMA_FAULT, before the first call, unless all of the range is in the dma-buf.
    */
   eachPiece(
     offset: number,
@@ -94,7 +98,7 @@ export class ExportedDmaBuf {
     }
   }
 
-  /** Throws NETMEM_DMA_FAULT unless a range is in the dma-buf. */
+  /** @throws NETMEM_DMA_FAULT unless a range is in the dma-buf. */
   checkRange(offset: number, bytes: number): void {
     if (
       Number.isInteger(offset) &&
@@ -112,7 +116,11 @@ export class ExportedDmaBuf {
     )
   }
 
-  /** Gives its memory back. Throws NETMEM_DMABUF_BUSY while it is attached; harmless the second time. */
+  /**
+   * Returns its memory to the device. Closing it again does nothing.
+   *
+   * @throws NETMEM_DMABUF_BUSY while it is attached.
+   */
   close(): void {
     if (this.#closed) return
     this.checkUnused()
@@ -120,7 +128,7 @@ export class ExportedDmaBuf {
     this.#giveBack()
   }
 
-  /** Throws NETMEM_DMABUF_BUSY while it is attached. */
+  /** @throws NETMEM_DMABUF_BUSY while it is attached. */
   checkUnused(): void {
     if (this.#attachments === 0) return
     throw new DeviceError(
@@ -130,7 +138,7 @@ export class ExportedDmaBuf {
     )
   }
 
-  /** The place that has the byte at `offset`: the last one that begins there or before. */
+  /** Returns the index of the place with the byte at `offset`. */
   #placeOf(offset: number): number {
     let low = 0
     let high = this.#places.length - 1
@@ -143,7 +151,7 @@ export class ExportedDmaBuf {
   }
 }
 
-/** A dma-buf as one device has it. */
+/** A dma-buf as one device has mapped it. */
 export class MappedDmaBuf {
   /** The scatter list, in the dma-buf's order. */
   readonly segments: readonly DmaSegment[]
@@ -155,7 +163,7 @@ export class MappedDmaBuf {
     this.#unmap = unmap
   }
 
-  /** The device can't reach it any longer. Harmless the second time. */
+  /** Unmaps it. Detaching it again does nothing. */
   detach(): void {
     this.#unmap?.()
     this.#unmap = undefined

@@ -1,6 +1,6 @@
 /**
- * What stands for a GPU: memory of a device, parts of which are exported as dma-bufs. It belongs
- * to the device's thread and never leaves it.
+ * Memory of a device, in the place of a GPU's. Parts of it are exported as dma-bufs. It belongs to
+ * the device's thread and never leaves it.
  */
 
 import { checkInteger } from '../../../errors.ts'
@@ -22,10 +22,13 @@ export class MemoryBank {
   readonly #space: DmaSpace
   readonly #memory: Uint8Array
   readonly #dmaBufs = new Set<ExportedDmaBuf>()
-  /** What no dma-buf has, by ascending offset, never two that touch. */
+  /** Free ranges by ascending offset. No two of them touch. */
   #free: readonly MemoryRange[]
 
-  /** `bytes` is 1 to 2^31. Throws NETMEM_OUT_OF_RANGE, also when the process can't have so much. */
+  /**
+   * @param bytes 1 to 2^31.
+   * @throws NETMEM_OUT_OF_RANGE, also when the process cannot allocate that much.
+   */
   constructor(space: DmaSpace, bytes: number) {
     this.bytes = checkInteger('bytes of device memory', bytes, 1, MAX_BYTES)
     this.#space = space
@@ -35,8 +38,10 @@ export class MemoryBank {
   }
 
   /**
-   * Exports a part of it under the number `id`. Throws NETMEM_DMABUF_INVALID when the segments are
-   * not as long as it together, or not enough is free for them; NETMEM_OUT_OF_RANGE.
+   * Exports a part of the memory under the number `id`.
+   *
+   * @throws NETMEM_DMABUF_INVALID unless the segments add up to `bytes` and fit in free memory.
+   * @throws NETMEM_OUT_OF_RANGE
    */
   exportDmaBuf(id: number, { bytes, segments = [bytes] }: ExportOptions): ExportedDmaBuf {
     checkInteger('bytes of the dma-buf', bytes, 1, this.bytes)
@@ -74,14 +79,21 @@ export class MemoryBank {
     return dmaBuf
   }
 
-  /** Frees it, and closes its dma-bufs. Throws NETMEM_DMABUF_BUSY, and has freed nothing, while one is attached. */
+  /**
+   * Frees the memory and closes its dma-bufs.
+   *
+   * @throws NETMEM_DMABUF_BUSY, with nothing freed, while a dma-buf is attached.
+   */
   free(): void {
     for (const dmaBuf of this.#dmaBufs) dmaBuf.checkUnused()
     for (const dmaBuf of this.#dmaBufs) dmaBuf.close()
     this.#space.unmap(this.region)
   }
 
-  /** Free bytes from the lowest or the highest place that has enough: by turns, so that lists are scattered. */
+  /**
+   * Takes free bytes from the lowest or the highest range with room. Alternating the two scatters
+   * the segments of a dma-buf.
+   */
   #take(bytes: number, lowest: boolean): MemoryRange | undefined {
     const fits = (range: MemoryRange): boolean => range.bytes >= bytes
     const at = lowest ? this.#free.findIndex(fits) : this.#free.findLastIndex(fits)
@@ -94,7 +106,7 @@ export class MemoryBank {
   }
 }
 
-/** The same bytes in as few ranges as can be, by ascending offset. */
+/** Merges ranges that touch. Returns them by ascending offset. */
 function merge(ranges: readonly MemoryRange[]): MemoryRange[] {
   const merged: MemoryRange[] = []
   for (const range of ranges.toSorted((a, b) => a.offset - b.offset)) {
@@ -108,7 +120,7 @@ function merge(ranges: readonly MemoryRange[]): MemoryRange[] {
   return merged
 }
 
-/** Memory that copies are fast to; what the engine rounds it up by is left alone. */
+/** Allocates aligned memory, which copies are fast to. The bytes beyond `bytes` are not used. */
 function allocate(bytes: number): Uint8Array {
   try {
     const buffer = alignedBuffer(bytes)

@@ -1,7 +1,8 @@
 /**
- * Views of parts of device-mapped memory, kept for the next copy of the same part: sending from the
- * same pages again makes no garbage. It keeps the memory alive that it has views of, so whoever has
- * one drops them when there is nothing to do.
+ * Views of parts of mapped memory, kept for the next copy of the same part. Sending from the same
+ * pages again then makes no garbage.
+ *
+ * The views keep their memory alive, so a queue drops them while it is idle.
  */
 
 const SLOTS = 4096
@@ -14,7 +15,8 @@ export class KeptViews {
 
   view(memory: Uint8Array, offset: number, bytes: number): Uint8Array {
     const at = memory.byteOffset + offset
-    // Places are multiples of all sorts of sizes; a single multiplication would leave some in heaps.
+    // Offsets are multiples of many sizes. A single multiplication would map most of them to few
+    // slots.
     const mixed = Math.imul(at ^ (at >>> 15), 0x85eb_ca6b)
     const slot = (mixed ^ (mixed >>> 13)) & (SLOTS - 1)
     const kept = this.#views[slot]

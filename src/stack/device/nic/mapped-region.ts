@@ -1,6 +1,6 @@
 /**
- * The region that was used last, since the next buffer mostly lies in the same one. To be forgotten
- * whenever the control plane may have unmapped something, which it does between batches.
+ * The region that was used last: most buffers lie in the same one as the buffer before. The control
+ * plane may unmap memory between batches, so each batch forgets it first.
  */
 
 import type { DmaSpace } from '../dma/dma-space.ts'
@@ -14,11 +14,14 @@ export class MappedRegion {
     this.#dma = dma
   }
 
-  /** The memory that holds `bytes` bytes at `offset` of a region; `undefined` where the device has no such memory. */
+  /**
+   * Returns the memory that holds `bytes` bytes at `offset` of a region. `undefined` if the device
+   * has no such memory.
+   */
   memory(region: number, offset: number, bytes: number): Uint8Array | undefined {
     if (region !== this.#region || this.#memory === undefined) this.#find(region)
     const memory = this.#memory
-    // So that NaN is refused too.
+    // Written so that NaN is outside.
     const inside = offset >= 0 && bytes >= 0 && offset + bytes <= (memory?.length ?? 0)
     return inside ? memory : undefined
   }
@@ -33,7 +36,7 @@ export class MappedRegion {
     try {
       this.#memory = this.#dma.memory(region)
     } catch {
-      // Not mapped. Hardware has nobody to throw to: whoever asked counts a fault.
+      // Not mapped. Hardware does not throw: the queue counts a fault.
     }
   }
 }

@@ -1,10 +1,10 @@
 /**
- * A network card: takes frames from a link, steers each to a queue, splits its headers from its
- * payload, and writes both by DMA to where the queue's driver wants them. In the other direction it
- * gathers packets from memory and sends them. It knows DMA addresses and ring ends, and nothing of
- * drivers, pools or pages.
+ * A network card. It takes frames from a link, steers each to a queue, and splits headers from
+ * payload. It writes both by DMA to where the queue's driver wants them. In the other direction it
+ * gathers packets from memory and sends them.
  *
- * The path of a frame: `receive` → `#classify` (parse, verify, hash, steer) → `RxQueue.deliver`.
+ * It knows DMA addresses and ring ends, and nothing of drivers, pools or pages. The path of a
+ * frame: `receive` → `#classify` (parse, verify, hash, steer) → `RxQueue.deliver`.
  */
 
 import { checkInteger } from '../../../errors.ts'
@@ -58,13 +58,15 @@ export class NetworkCard {
   readonly #rx: readonly RxQueue[]
   readonly #tx: readonly TxQueue[]
 
-  // Of the frame that is being received:
+  // The frame that is being received:
   readonly #ownLayout = new FrameLayout()
   #layout: FrameLayout = this.#ownLayout
   #checksum: number = ChecksumResult.none
   #hash = 0
   #queue: RxQueue | undefined
-  /** The frame that the link is paused for. It stays valid, since the link is not asked for the next. */
+  /**
+   * The frame that the link is paused for. It stays valid while the link is not asked for the next.
+   */
   #waiting: LinkFrame | undefined
   #waitingSinceMs = 0
 
@@ -247,9 +249,9 @@ export class NetworkCard {
   }
 
   /**
-   * Sets the whole RSS table. Entries of bound queues count once those are no longer bound.
+   * Sets the whole RSS table. Entries of bound queues take effect once those are no longer bound.
    *
-   * @throws NETMEM_NIC_CONFIG for another length or an unknown queue; nothing is changed then.
+   * @throws NETMEM_NIC_CONFIG, with nothing changed, for another length or an unknown queue.
    */
   setRssTable(table: ArrayLike<number>): void {
     this.#steering.setTable(table)

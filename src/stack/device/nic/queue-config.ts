@@ -1,11 +1,15 @@
-/** What a NIC refuses when a queue is to be started. */
+/** Checks of the arguments that start a queue. */
 
 import { checkInteger } from '../../../errors.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import type { PostedBuffer, RxFrontEnd } from '../../rings/rx-front-end.ts'
 
-/** Configs come from another thread as plain data, where nobody's compiler looked at them. Throws as `startQueue` tells. */
+/**
+ * Checks a config, which comes from another thread as plain data that no compiler has checked.
+ *
+ * @throws as `startQueue`.
+ */
 export function checkConfig(frontEnd: RxFrontEnd, config: RxQueueConfig): void {
   const { split } = config
   if (split !== 'off' && split !== 'headers' && split !== 'fill') {

@@ -1,11 +1,13 @@
 /**
- * Receive coalescing: TCP segments that follow each other in one buffer, as one packet (hardware
- * GRO; Linux, Documentation/networking/segmentation-offloads.rst tells what may be merged).
+ * Receive coalescing: consecutive TCP segments in one buffer, as one packet (hardware GRO). Linux,
+ * Documentation/networking/segmentation-offloads.rst, lists the segments that may be merged.
  *
- * What is merged looks like one longer segment: the first one's headers, with the last one's
- * acknowledgement number, window and PSH, the length of all, and a correct IPv4 header checksum.
- * Its TCP checksum is the first segment's and means nothing: only segments whose checksums are
- * right are merged, and the completion says so.
+ * A merged packet looks like one longer segment. It has the headers of its first segment, with the
+ * acknowledgement number, window and PSH of its last. Its IP length and IPv4 header checksum are
+ * right.
+ *
+ * Its TCP checksum is that of the first segment and means nothing. Only segments with right
+ * checksums are merged, and the completion says so.
  */
 
 import { getInt32, setInt32, setUint16 } from '../../../wire/bytes.ts'
@@ -16,39 +18,39 @@ import { RxCompletion } from '../../rings/rx-front-end.ts'
 
 /** An IP packet's length is a field of 16 bits. */
 const MAX_IP_BYTES = 0xffff
-/** NOP, NOP, timestamps of 10 bytes: the one option that may differ (RFC 7323, appendix A). */
+/** NOP, NOP and timestamps of 10 bytes: the one option that may differ (RFC 7323, appendix A). */
 const TIMESTAMPS = 0x0101_080a
 const TIMESTAMPS_BYTES = 12
 
-/** Whether a TCP segment may be merged with others, if those allow it. */
+/** True if a TCP segment may be merged with others. */
 export function isMergeable(layout: FrameLayout): boolean {
   return layout.payloadLength > 0 && (layout.tcpFlags & ~PSH) === ACK
 }
 
-/** One that is being built; one object for all of a queue's. */
+/** The packet under construction. A queue uses one object for all of its packets. */
 export class RxAggregate {
-  /** What it will be completed with. */
+  /** Completion of the packet. */
   readonly completion: RxCompletion = new RxCompletion()
   open = false
   #headers: Uint8Array = new Uint8Array(0)
-  /** Where in `#headers` its Ethernet header begins. */
+  /** Offset of the Ethernet header in `#headers`. */
   #at = 0
   #headerLength = 0
   #ipOffset = 0
   #l4Offset = 0
   #ipVersion = 0
-  /** What the IP header's length field says for all of it. */
+  /** Length of the whole packet as the IP header states it. */
   #ipBytes = 0
   #nextSeq = 0
   #ack = 0
   #window = 0
   #flags = 0
-  /** Where the next segment's payload goes, and where the buffer ends. */
+  /** Memory of the payload. The next segment goes to `#end`, and the buffer ends at `#limit`. */
   #payload: Uint8Array = this.#headers
   #end = 0
   #limit = 0
 
-  /** Begins with a segment that has been written; its completion is filled in by the caller. */
+  /** Begins with a segment that has been written. The caller fills in the completion. */
   begin(
     layout: FrameLayout,
     headers: Uint8Array,
@@ -76,8 +78,8 @@ export class RxAggregate {
   }
 
   /**
-   * Where the payload of a mergeable segment has to be written; −1 when it does not belong here.
-   * {@link memory} is the memory it has to be written to.
+   * Returns the place in {@link memory} for the payload of a mergeable segment; −1 if it does not
+   * continue this packet.
    */
   place(bytes: Uint8Array, offset: number, layout: FrameLayout): number {
     const { payloadLength } = layout
@@ -94,18 +96,20 @@ export class RxAggregate {
     return this.#payload
   }
 
-  /** Bytes of the packet, with one set of headers. */
+  /** Bytes of the packet with its single set of headers. */
   get bytes(): number {
     const ipHeader = this.#ipVersion === 6 ? 40 : 0
     return this.#ipOffset + ipHeader + this.#ipBytes
   }
 
-  /** Bytes of its segments on the wire. */
+  /** Bytes of its segments, each with its own headers. */
   get wireBytes(): number {
     return this.bytes + (this.completion.segments - 1) * this.#headerLength
   }
 
-  /** Takes in the segment that was written where {@link place} said; false when it was the last. */
+  /**
+   * Adds the segment that was written where {@link place} said. Returns false after the last one.
+   */
   append(layout: FrameLayout): boolean {
     const { payloadLength } = layout
     this.#end += payloadLength
@@ -119,14 +123,17 @@ export class RxAggregate {
     return (layout.tcpFlags & PSH) === 0
   }
 
-  /** Ends it: the completion is ready. */
+  /** Ends the packet: its completion is ready. */
   close(): void {
     this.open = false
     if (this.completion.segments > 1) this.#writeHeaders()
     this.#headers = this.#payload = NOTHING
   }
 
-  /** What may differ: the IP packet's length, id and checksum; TCP's sequence, acknowledgement, window, checksum, urgent pointer, PSH and timestamps. */
+  /**
+   * True if a segment's headers differ only where merging allows: IP length, id and checksum, TCP
+   * sequence, acknowledgement, window, checksum, urgent pointer, PSH and timestamps.
+   */
   #sameHeaders(bytes: Uint8Array, offset: number, layout: FrameLayout): boolean {
     const ip = this.#ipOffset
     const l4 = this.#l4Offset
@@ -134,7 +141,7 @@ export class RxAggregate {
     if (layout.headerLength !== end || layout.ipOffset !== ip || layout.l4Offset !== l4) {
       return false
     }
-    // Ports and addresses differ first, the rest of one flow hardly ever does.
+    // Ports and addresses first: the other fields of a flow hardly ever differ.
     if (this.#ipVersion === 4) {
       if (!this.#same(bytes, offset, ip + 12, l4 + 4)) return false
       if (!this.#same(bytes, offset, 0, ip + 2)) return false

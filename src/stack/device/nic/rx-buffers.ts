@@ -1,6 +1,9 @@
 /**
- * Memory that a frame is received into: its header buffer, and as many posted buffers as its payload
- * takes. All of it is found before any of it is taken, so that a frame is delivered whole or dropped.
+ * Memory that a frame is received into: its header buffer, and as many posted buffers as its
+ * payload takes.
+ *
+ * All of it is found before any of it is taken, so that a frame is delivered whole or dropped
+ * whole.
  */
 
 import type { LinkFrame } from '../../link/link.ts'
@@ -34,7 +37,10 @@ export class RxBuffers {
   readonly header: RxBuffer = new RxBuffer()
   /** Buffers that {@link find} found. */
   count = 0
-  /** As many objects as the frame with most buffers has needed. */
+  /**
+   * Reused for every frame. The array grows to the largest number of buffers that a frame has
+   * needed.
+   */
   readonly #buffers: RxBuffer[] = [new RxBuffer()]
   readonly #payloadRegion: MappedRegion
   readonly #headerRegion: MappedRegion

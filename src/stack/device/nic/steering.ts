@@ -1,7 +1,9 @@
 /**
- * Which queue a frame goes to: exact-match rules of five values, then of three, then RSS, a table
- * of queues indexed by the flow's hash. Queues bound to device memory are reached by rules alone:
- * what nobody steered there is not for their owner (Linux, Documentation/networking/devmem.rst).
+ * Steering of frames to queues. Exact-match rules of five values come first, then rules of three,
+ * then RSS: a table of queues that the flow's hash indexes.
+ *
+ * Only rules steer to queues bound to device memory: other flows do not belong to their owner
+ * (Linux, Documentation/networking/devmem.rst).
  */
 
 import { checkInteger } from '../../../errors.ts'
@@ -21,16 +23,16 @@ interface CompiledRule extends LocatedRule {
   readonly key: number
 }
 
-/** The table of `entries` that spreads flows over `queues` evenly. */
+/** Returns the RSS table that spreads flows evenly over `queues`. */
 export function spreadRss(queues: readonly number[]): number[] {
   return Array.from({ length: RSS_TABLE_ENTRIES }, (_, entry) => queues[entry % queues.length] ?? 0)
 }
 
 export class Steering {
   readonly #queues: number
-  /** As it was set. */
+  /** The RSS table as it was set. */
   readonly #table = new Uint16Array(RSS_TABLE_ENTRIES)
-  /** As it is in effect: without bound queues. */
+  /** The RSS table in effect: without bound queues. */
   readonly #effective = new Uint16Array(RSS_TABLE_ENTRIES)
   readonly #bound = new Set<number>()
   readonly #byLocation: (CompiledRule | undefined)[] = []
@@ -44,7 +46,7 @@ export class Steering {
     this.#apply()
   }
 
-  /** The queue of the first rule that matches; −1 when none does. */
+  /** Returns the queue of the first rule that matches; −1 without a match. */
   match(bytes: Uint8Array, frameOffset: number, layout: FrameLayout): number {
     if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) return -1
     if (this.#fiveTuples.size === 0 && this.#threeTuples.size === 0) return -1
@@ -69,7 +71,10 @@ export class Steering {
     return rules === undefined ? -1 : find(rules, bytes, frameOffset, layout)
   }
 
-  /** The queue of a hash: its lowest bits are the index, as in Microsoft's definition of RSS. */
+  /**
+   * Returns the queue of a hash, whose lowest bits are the index, as in Microsoft's definition of
+   * RSS.
+   */
   spread(hash: number): number {
     return this.#effective[hash & (RSS_TABLE_ENTRIES - 1)] ?? 0
   }
@@ -79,7 +84,7 @@ export class Steering {
     return [...this.#effective]
   }
 
-  /** Takes a queue out of the table, or lets it in again where it was. */
+  /** Removes a queue from the table in effect, or restores it. */
   setBound(queue: number, bound: boolean): void {
     if (bound) this.#bound.add(queue)
     else this.#bound.delete(queue)
@@ -161,7 +166,10 @@ export class Steering {
     if (bucket.length === 0) buckets.delete(compiled.key)
   }
 
-  /** Entries of bound queues go to the others in turn: to those that the table names, if it names any. */
+  /**
+   * Distributes the entries of bound queues in turn: over the other queues that the table names, or
+   * over all others if it names none.
+   */
   #apply(): void {
     this.#effective.set(this.#table)
     if (this.#bound.size === 0) return
@@ -187,13 +195,13 @@ function configError(message: string): DeviceError {
   return new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', message)
 }
 
-/** Rules come from another thread as plain data, where nobody's compiler looked at them. */
+/** Checks an address of a rule, which comes from another thread as plain data. */
 function addressOf(address: Uint8Array): Uint8Array {
   if (address instanceof Uint8Array) return address
   throw configError('The addresses of a steering rule are Uint8Arrays, in network order.')
 }
 
-/** Its own, since whoever passed it may change it. */
+/** Copies a rule, since its caller may change it later. */
 function copyOf(rule: SteeringRule): SteeringRule {
   const { protocol, destinationPort, queue, source } = rule
   const destinationAddress = new Uint8Array(rule.destinationAddress)

@@ -19,7 +19,7 @@ import { MappedRegion } from './mapped-region.ts'
 export const MAX_TX_PIECES = 18
 
 const ETHERNET_BYTES = 14
-/** What is wrong with a packet. */
+/** Faults of a packet. */
 const NOTHING = 0
 const DMA_FAULT = 1
 const LENGTH = 2
@@ -33,9 +33,9 @@ export class TxQueue {
   readonly #piece: TxPiece = { region: -1, offset: 0, bytes: 0, flags: 0 }
   readonly #views = new KeptViews()
   #frontEnd: TxFrontEnd | undefined
-  /** The rest of a packet with too many pieces is still to come. */
+  /** True while the rest of a packet with too many pieces is still to come. */
   #discarding = false
-  // Of the packet gathered last:
+  // The packet gathered last:
   #bytes = 0
   #flags = 0
   #wrong = NOTHING
@@ -62,13 +62,16 @@ export class TxQueue {
     this.#views.forget()
   }
 
-  /** Sends the packets that are posted, and no others: a driver that goes on posting does not keep it. */
+  /**
+   * Sends the packets that are posted at the call. A driver that continues to post does not keep
+   * it.
+   */
   transmit(nowNs: number, link: Link): number {
     const frontEnd = this.#frontEnd
     if (frontEnd === undefined) return 0
     this.#region.forget()
     let left = frontEnd.posted()
-    // Idle: views must not keep memory alive that was unmapped.
+    // Idle: views must not keep unmapped memory alive.
     if (left <= 0) {
       this.#views.forget()
       return 0
@@ -93,7 +96,10 @@ export class TxQueue {
     return sent
   }
 
-  /** Copies the pieces of the next packet; returns how many it has, or 0 while its end is not posted. */
+  /**
+   * Copies the pieces of the next packet. Returns their number, 0 while the end of the packet is
+   * not posted.
+   */
   #gather(frontEnd: TxFrontEnd, posted: number): number {
     const piece = this.#piece
     if (!this.#discarding) {
@@ -112,7 +118,7 @@ export class TxQueue {
         return ahead + 1
       }
     }
-    // A packet without an end must not block the ring: it is lost, and what belongs to it goes too.
+    // A packet without an end must not block the ring: all of its pieces are dropped.
     if (!this.#discarding && posted <= MAX_TX_PIECES) return 0
     this.#discarding = true
     return posted
@@ -145,7 +151,7 @@ export class TxQueue {
     let filled = false
     if ((this.#flags & TX_CHECKSUM) !== 0) {
       const layout = parseFrame(this.#memory.bytes, 0, bytes, this.#layout)
-      // What is no IP has nothing to complete, and goes out as it is.
+      // Frames without IP have no checksum to complete, and are sent as they are.
       filled = layout.kind >= FrameKind.fragment && fillChecksums(this.#memory, 0, layout)
     }
     counters.add(filled ? TxCounter.tx_needs_csum : TxCounter.tx_csum_none)
