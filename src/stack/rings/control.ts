@@ -1,6 +1,6 @@
 /**
- * What the stack's thread asks of the device's: one request, one reply. Everything in it can be
- * cloned, and nothing of device memory crosses but what `dmabuf-read` was asked for.
+ * Requests of the stack's thread to the device's: one reply each. All of it is plain data that can
+ * be cloned. Bytes of device memory cross only in the reply to `dmabuf-read`.
  */
 
 import type { DmaSegment } from '../../providers/dma-address.ts'
@@ -12,18 +12,20 @@ import type { NicFeatures, NicSettings, RxQueueConfig, SteeringRule } from './ni
 import type { RxRings } from './shared-rings.ts'
 import type { TxRing } from './shared-tx-rings.ts'
 
-/** What part of a memory to export. */
+/** Part of a memory to export. */
 export interface ExportOptions {
-  /** Bytes of the dma-buf: 1 to what is free. */
+  /** Bytes of the dma-buf: 1 to the free bytes of the memory. */
   readonly bytes: number
   /**
-   * Bytes of each of its segments, 1 to 65,536 of them, in order, which lie scattered over the
-   * memory; a single one by default. They need not be whole pages: the provider refuses those.
+   * Bytes of each of its 1 to 65,536 segments, which lie scattered over the memory. A single
+   * segment by default.
+   *
+   * Segments need not be whole pages, but the provider refuses those that are not.
    */
   readonly segments?: readonly number[]
 }
 
-/** A call with a request of `Request`, `kind` aside, and a reply of `Reply`. */
+/** Call with a request of `Request`, besides `kind`, and a reply of `Reply`. */
 interface Call<Request, Reply = undefined> {
   readonly request: Request
   readonly reply: Reply
@@ -33,9 +35,9 @@ interface OfNic {
   readonly nic: number
 }
 
-/** Every call, by kind. Memories, dma-bufs, attachments, hashes and regions are called by number. */
+/** All calls by kind. Memories, dma-bufs, attachments, hashes and regions are called by number. */
 interface ControlCalls {
-  /** Answers as soon as the device is there. */
+  /** Replies as soon as the device runs. */
   hello: Call<unknown>
   'memory-create': Call<{ readonly bytes: number }, number>
   'memory-free': Call<{ readonly memory: number }>
@@ -56,7 +58,7 @@ interface ControlCalls {
     readonly data: Uint8Array
   }>
   'hash-open': Call<unknown, number>
-  /** `ranges` has an offset and a length by turns. */
+  /** `ranges` holds an offset and a length in turn. */
   'hash-update': Call<{
     readonly hash: number
     readonly dmabuf: number
@@ -90,9 +92,9 @@ interface ControlCalls {
   'nic-stop-tx-queue': Call<OfNic & { readonly queue: number }>
   'nic-add-rule': Call<OfNic & { readonly rule: SteeringRule }, number>
   'nic-remove-rule': Call<OfNic & { readonly rule: number }>
-  /** Sets the table if there is one; answers what it is then. */
+  /** Sets the table if there is one. Replies with the table in effect. */
   'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>
-  /** Answers how many of the frames there was room for. */
+  /** Replies with the number of frames that there was room for. */
   'nic-inject': Call<
     OfNic & {
       readonly frames: readonly Uint8Array[]
@@ -101,7 +103,9 @@ interface ControlCalls {
     },
     number
   >
-  /** Receives what is due by `untilNs`, at most `frames` frames; answers how many. */
+  /**
+   * Receives the frames that are due by `untilNs`, at most `frames`. Replies with their number.
+   */
   run: Call<{ readonly untilNs: number; readonly frames?: number }, number>
   close: Call<unknown>
 }
@@ -113,10 +117,10 @@ export type ControlRequest<K extends ControlKind = ControlKind> = {
   readonly [P in K]: { readonly kind: P } & ControlCalls[P]['request']
 }[K]
 
-/** What a request of kind `K` is answered with. */
+/** Reply to a request of kind `K`. */
 export type ControlReply<K extends ControlKind = ControlKind> = ControlCalls[K]['reply']
 
-/** What handles a request of each kind. */
+/** Handlers of requests of each kind. */
 export type ControlHandlers<K extends ControlKind = ControlKind> = {
   readonly [P in K]: (request: ControlRequest<P>) => ControlReply<P>
 }
@@ -127,30 +131,30 @@ export interface RequestMessage<K extends ControlKind = ControlKind> {
   readonly request: ControlRequest<K>
 }
 
-/** What happens at a NIC without being asked for. */
+/** Event at a NIC that no request asked for. */
 export type NicEvent =
   | { readonly kind: 'transmitted'; readonly nic: number; readonly frames: readonly Uint8Array[] }
-  /** No frame will arrive any more: the link has ended, or it or its NIC has failed. */
+  /** No frame will arrive any more: the link has ended, or the link or its NIC has failed. */
   | {
       readonly kind: 'ended'
       readonly nic: number
       readonly failure?: DeviceFailure
-      /** How the link's file was read, where it has one. */
+      /** Result of reading the link's file, if it has one. */
       readonly file?: ReadFile
     }
 
-/** What the device's thread says. */
+/** Messages of the device's thread. */
 export type DeviceMessage =
   | { readonly kind: 'reply'; readonly id: number; readonly reply: ControlReply }
   | { readonly kind: 'failure'; readonly id: number; readonly failure: DeviceFailure }
   | NicEvent
-  /** It ends because of this, after its last word. */
+  /** The thread ends because of this failure, after its last message. */
   | { readonly kind: 'died'; readonly failure: DeviceFailure }
 
-/** What the device's thread is started with. */
+/** Data that the device's thread is started with. */
 export interface DeviceThreadData {
   /** Rung after every request, and by every driver. */
   readonly doorbell: SharedArrayBuffer
-  /** Whether its clock goes on by `run` alone. */
+  /** True if only `run` advances its clock. */
   readonly stepped: boolean
 }

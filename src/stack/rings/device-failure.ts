@@ -1,4 +1,4 @@
-/** How an error crosses from the device's thread: as plain data that names its class. */
+/** Errors on their way from the device's thread: plain data that names the class. */
 
 import { ArgumentRangeError, ArgumentTypeError, type CodeOf } from '../../errors.ts'
 import { DeviceError, type Errno } from '../device-error.ts'
@@ -17,7 +17,10 @@ export type DeviceFailure =
       readonly message: string
     }
 
-/** Describes `error`; one that is not netmem's is a mistake in the device, or in a part of it. */
+/**
+ * Describes an error. An error that is not netmem's is a mistake in the device or in one of its
+ * parts.
+ */
 export function describeFailure(error: unknown): DeviceFailure {
   if (error instanceof DeviceError) {
     return { kind: 'device', code: error.code, errno: error.errno, message: error.message }

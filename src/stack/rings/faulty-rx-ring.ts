@@ -21,7 +21,7 @@ export interface RxRingFaults {
 }
 
 /**
- * Wraps a NIC's ring end; the driver's end notices nothing.
+ * Wraps a NIC's ring end. The driver's end notices nothing.
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for a seed or part outside its range.
  */
@@ -51,7 +51,7 @@ export class FaultyRxRing implements RxFrontEnd {
   }
 
   peek(ahead: number, into: PostedBuffer): boolean {
-    // A frame's first look decides; its further buffers are as they are.
+    // The first look of a frame decides. Its further buffers are as they are.
     const draws = ahead === 0
     if (draws && this.#random.fraction() < this.#dry) return false
     const found = this.#ring.peek(ahead, into)

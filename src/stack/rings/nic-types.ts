@@ -1,74 +1,77 @@
-/**
- * What a control plane tells a NIC and hears from it: plain data that crosses `postMessage`.
- */
+/** Plain data between a NIC and its control plane, which crosses `postMessage`. */
 
 /** Entries of the RSS indirection table, as in most hardware. */
 export const RSS_TABLE_ENTRIES = 128
 
-/** Steering rules a NIC has at most. */
+/** Limit of steering rules of a NIC. */
 export const MAX_STEERING_RULES = 1024
 
 /**
- * Where headers go:
- * - `off`: into the posted buffer, before the payload.
- * - `headers`: into the header buffer, all of them and nothing else.
- * - `fill`: into the header buffer, which is filled up with the first bytes of payload.
+ * Places of headers:
+ * - `off`: the posted buffer, before the payload.
+ * - `headers`: the header buffer, which holds all of the headers and nothing else.
+ * - `fill`: the header buffer, filled up with the first bytes of payload.
  */
 export type HeaderSplit = 'off' | 'headers' | 'fill'
 
-/** How a receive queue works from its start to its stop. */
+/** Settings of a receive queue from its start to its stop. */
 export interface RxQueueConfig {
   readonly split: HeaderSplit
-  /** A frame of at most so many bytes goes into the header buffer whole, and takes no other. 0: none does. */
+  /** Bytes of the largest frame that goes into the header buffer whole. 0: no frame does. */
   readonly splitThresholdBytes: number
-  /** Its buffers are device memory: header split must be on. */
+  /** True if its buffers are device memory, which needs header split. */
   readonly boundToDevice: boolean
-  /** Appends TCP segments that follow each other to one buffer (hardware GRO). */
+  /** Appends consecutive TCP segments to one buffer (hardware GRO). */
   readonly coalesce: boolean
 }
 
-/** An exact match, tried before RSS. With a source it is a 5-tuple rule, without one a 3-tuple rule; the former go first. */
+/**
+ * Exact match of a flow, tried before RSS. A rule with a source is a 5-tuple rule, and comes before
+ * the 3-tuple rules, which have none.
+ */
 export interface SteeringRule {
   readonly protocol: 'tcp' | 'udp'
-  /** 4 or 16 bytes in network order. */
+  /** Address of 4 or 16 bytes in network order. */
   readonly destinationAddress: Uint8Array
   readonly destinationPort: number
   readonly source?: {
-    /** As many bytes as the destination's. */
+    /** Address of the destination's length. */
     readonly address: Uint8Array
     readonly port: number
   }
   readonly queue: number
 }
 
-/** A rule with the number that it is removed by (ethtool's word is location). */
+/** Rule with the number that removes it (ethtool's word is location). */
 export interface LocatedRule {
   readonly location: number
   readonly rule: SteeringRule
 }
 
-/** How the whole NIC is made, its queues, memory and link aside. */
+/** Settings of a whole NIC, besides its queues, memory and link. */
 export interface NicSettings {
-  /** Transmit queues: 1 to 256; as many as receive queues by default. */
+  /** Transmit queues: 1 to 256. As many as receive queues by default. */
   readonly txQueues?: number
-  /** Verifies checksums; on by default. Partial ones count as verified either way. */
+  /** Verifies checksums. True by default. Partial checksums count as verified either way. */
   readonly verifyChecksums?: boolean
   /**
-   * Flow control as of IEEE 802.3x: a frame that its queue has no buffers for stays on the link, and
-   * with it all frames behind it, until there are some. Off by default: such a frame is dropped.
-   * At most that one frame waits in the NIC.
+   * Flow control as in IEEE 802.3x. A frame that finds no buffer stays on the link, and all frames
+   * behind it wait, until the driver posts buffers. At most that one frame waits in the NIC.
+   *
+   * False by default: the NIC drops frames that find no buffer.
    */
   readonly pause?: boolean
   /**
-   * Ms, at least 0, after which a waiting frame is dropped, 8000 by default. The queue that it was
-   * for then drops without waiting until it takes a frame again.
+   * Ms, at least 0, after which a waiting frame is dropped. 8000 by default.
+   *
+   * Its queue then drops frames without waiting, until it takes a frame again.
    */
   readonly pauseLimitMs?: number
-  /** Longest frame that it sends: 14 to 2^20 bytes; 65553 by default. */
+  /** Bytes of the longest frame that it sends: 14 to 2^20. 65,553 by default. */
   readonly maxFrameBytes?: number
 }
 
-/** What a NIC can do, and how it was made. */
+/** Abilities of a NIC, and the settings it was made with. */
 export interface NicFeatures {
   readonly rxQueues: number
   readonly txQueues: number
@@ -79,7 +82,7 @@ export interface NicFeatures {
   readonly coalescing: boolean
   readonly verifiesChecksums: boolean
   readonly pause: boolean
-  /** Longest frame that it sends. */
+  /** Bytes of the longest frame that it sends. */
   readonly maxFrameBytes: number
 }
 
@@ -101,7 +104,7 @@ export interface RxQueueStats {
   readonly rx_stopped: number
   /** Frames whose checksums the NIC found right. */
   readonly rx_csum_unnecessary: number
-  /** Frames with a wrong checksum; they are delivered with `RX_CHECKSUM_BAD`. */
+  /** Frames with a wrong checksum. They are delivered with `RX_CHECKSUM_BAD`. */
   readonly rx_csum_bad: number
   /** Frames without a checksum, or not verified. */
   readonly rx_csum_none: number
@@ -115,7 +118,7 @@ export interface RxQueueStats {
   /** Segments in those packets, with their own headers. */
   readonly rx_hw_gro_wire_packets: number
   readonly rx_hw_gro_wire_bytes: number
-  /** Frames of which a capture kept only a part; they are delivered as they are. */
+  /** Frames of which a capture kept only a part. They are delivered as they are. */
   readonly rx_truncated: number
 }
 

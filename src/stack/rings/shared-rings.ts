@@ -1,27 +1,33 @@
 /**
- * The rings that a driver and a NIC in another thread share: posted buffers one way, completions
- * the other. One producer and one consumer each; a count that only its writer writes stands on a
- * cache line of its own. Counts run on past 2^32: only their differences mean anything.
+ * Rings that a driver and a NIC in another thread share: posted buffers one way, completions the
+ * other. Each ring has one producer and one consumer. A count that only its writer writes has a
+ * cache line for itself. Counts pass 2^32, and only their differences mean anything.
  *
- * A header buffer belongs to a completion. The NIC may write it again once the driver has flushed
- * after polling that completion, so the driver copies headers out before it flushes.
+ * A header buffer belongs to a completion. The NIC may write it again once the driver has polled
+ * that completion and flushed. So the driver copies headers out before it flushes.
  */
 
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
-/** What both sides of a queue's rings are made from; crosses `postMessage`. */
+/** Parts that both ends of a queue's rings are made from. They cross `postMessage`. */
 export interface RxRings {
   readonly memory: SharedArrayBuffer
   /** Entries of each ring: a power of two. */
   readonly entries: number
-  /** Header buffers, one for each completion, as the pages they lie in, in order; none without header split. */
+  /**
+   * Header buffers, one for each completion, as the pages they lie in. `undefined` without header
+   * split.
+   */
   readonly headers: { readonly bytes: number; readonly pages: readonly HeaderPage[] } | undefined
-  /** Shared by all queues of a NIC: [work, asleep]. The driver adds to `work` and notifies a NIC that is asleep. */
+  /**
+   * Doorbell of all queues of a NIC: [work, asleep]. The driver adds to `work`, and notifies a NIC
+   * that is asleep.
+   */
   readonly doorbell: SharedArrayBuffer
 }
 
-/** A page of header buffers by DMA address, and how many buffers it has. */
+/** Page of header buffers by DMA address, and the number of its buffers. */
 export interface HeaderPage {
   readonly region: number
   readonly offset: number
@@ -30,10 +36,10 @@ export interface HeaderPage {
 
 // Words of the shared memory, each counter on its own line of 64 bytes.
 const POSTED = 0
-/** Where all counts began; never written again. */
+/** First value of all counts. It is never written again. */
 const FIRST = 1
 const COMPLETED = 16
-/** Posted buffers that the NIC has taken: where it goes on when the queue is started again. */
+/** Posted buffers that the NIC has taken: the next one to take when the queue is started again. */
 const TAKEN = 17
 const REAPED = 32
 /** 1 while the driver wants to be notified of the next completion. */
@@ -46,13 +52,19 @@ const COMPLETION_WORDS = 8
 const WORK = 0
 const ASLEEP = 1
 
-/** Counts begin shortly before they wrap, as the kernel's jiffies do: every run passes the place where mistakes would be. */
+/**
+ * Counts begin shortly before they wrap, as the kernel's jiffies do: every run passes the place
+ * where mistakes would show.
+ */
 const FIRST_COUNT = -256
 const ENTRIES_MAX = 65536
 
 /**
- * Makes the memory of one queue's rings. `entries` is a power of two, 1 to 65536; with header split
- * there are as many header buffers. Throws NETMEM_OUT_OF_RANGE.
+ * Makes the memory of one queue's rings. With header split there are as many header buffers as
+ * entries.
+ *
+ * @param entries power of two, 1 to 65,536.
+ * @throws NETMEM_OUT_OF_RANGE
  */
 export function makeRxRings(
   entries: number,
@@ -82,7 +94,11 @@ function ringBytes(entries: number): number {
   return 4 * (DESCRIPTORS + entries * (DESCRIPTOR_WORDS + COMPLETION_WORDS))
 }
 
-/** Throws NETMEM_OUT_OF_RANGE unless a ring can have so many entries. */
+/**
+ * Checks the number of a ring's entries.
+ *
+ * @throws NETMEM_OUT_OF_RANGE unless it is a power of two from `min` to 65,536.
+ */
 export function checkEntries(entries: number, min: number): number {
   checkInteger('entries', entries, min, ENTRIES_MAX)
   if ((entries & (entries - 1)) === 0) return entries
@@ -107,7 +123,7 @@ function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: numbe
   )
 }
 
-/** The doorbell of a NIC. */
+/** Makes the doorbell of a NIC. */
 export function makeDoorbell(): SharedArrayBuffer {
   return new SharedArrayBuffer(8)
 }
@@ -118,26 +134,31 @@ export function ringDoorbell(doorbell: Int32Array): void {
   if (Atomics.load(doorbell, ASLEEP) === 1) Atomics.notify(doorbell, WORK)
 }
 
-/** The count of work that a NIC has seen when it looks for some, to be passed to {@link sleepUntilWork}. */
+/**
+ * Returns the count of work that a NIC has seen when it looks for some, for {@link sleepUntilWork}.
+ */
 export function workSeen(doorbell: Int32Array): number {
   return Atomics.load(doorbell, WORK)
 }
 
-/** Blocks a NIC's thread until the doorbell rings or `timeoutMs` have passed; at once if it rang since `seen`. */
+/**
+ * Blocks a NIC's thread until the doorbell rings or `timeoutMs` have passed. Returns at once if it
+ * rang since `seen`.
+ */
 export function sleepUntilWork(doorbell: Int32Array, seen: number, timeoutMs: number): void {
   Atomics.store(doorbell, ASLEEP, 1)
   Atomics.wait(doorbell, WORK, seen, timeoutMs)
   Atomics.store(doorbell, ASLEEP, 0)
 }
 
-/** The driver's side. */
+/** Driver's end of the rings of a receive queue. */
 export class DriverRxRing {
   readonly #words: Int32Array
   readonly #doorbell: Int32Array
   readonly #mask: number
   #posted = 0
   #reaped = 0
-  /** Completions known to be there. */
+  /** Completions known to be in the ring. */
   #completed = 0
 
   constructor(rings: RxRings) {
@@ -147,7 +168,10 @@ export class DriverRxRing {
     this.#posted = this.#reaped = this.#completed = this.#words[FIRST] ?? 0
   }
 
-  /** Posts a buffer, not yet visible to the NIC. The driver sees to it that no more than `entries` are posted and not completed. */
+  /**
+   * Posts a buffer, which the NIC sees after {@link flush}. The driver keeps at most `entries`
+   * buffers posted and not completed.
+   */
   post(id: number, region: number, offset: number, bytes: number): void {
     const at = DESCRIPTORS + (this.#posted & this.#mask) * DESCRIPTOR_WORDS
     this.#words[at] = id
@@ -157,14 +181,14 @@ export class DriverRxRing {
     this.#posted = (this.#posted + 1) | 0
   }
 
-  /** Makes what was posted and reaped visible to the NIC. */
+  /** Makes posted buffers and polled completions visible to the NIC. */
   flush(): void {
     Atomics.store(this.#words, REAPED, this.#reaped)
     Atomics.store(this.#words, POSTED, this.#posted)
     ringDoorbell(this.#doorbell)
   }
 
-  /** The next completion; false when there is none. */
+  /** Reads the next completion. Returns false if there is none. */
   poll(into: RxCompletion): boolean {
     if (this.#reaped === this.#completed) {
       this.#completed = Atomics.load(this.#words, COMPLETED)
@@ -186,14 +210,16 @@ export class DriverRxRing {
     return true
   }
 
-  /** Which header buffer belongs to the completion that {@link poll} gave last. */
+  /** Index of the header buffer of the completion that {@link poll} read last. */
   get headerBuffer(): number {
     return (this.#reaped - 1) & this.#mask
   }
 
   /**
-   * Resolves when there is a completion that {@link poll} has not seen; calls for one interrupt.
-   * `undefined` when there is one already.
+   * Asks for one interrupt: the promise resolves when there is a completion that {@link poll} has
+   * not read.
+   *
+   * @returns `undefined` if there is one already.
    */
   interrupt(): Promise<unknown> | undefined {
     Atomics.store(this.#words, ARMED, 1)
@@ -203,7 +229,7 @@ export class DriverRxRing {
   }
 }
 
-/** The NIC's side. */
+/** NIC's end of the rings of a receive queue. */
 export class NicRxRing implements RxFrontEnd {
   readonly #words: Int32Array
   readonly #mask: number
@@ -216,14 +242,14 @@ export class NicRxRing implements RxFrontEnd {
     this.#words = new Int32Array(rings.memory)
     this.#mask = rings.entries - 1
     this.#headers = rings.headers
-    // Not where counts began: a queue may be stopped and started again.
+    // The queue may have been stopped and started again, so counts continue.
     this.#taken = this.#posted = Atomics.load(this.#words, TAKEN)
     this.#completed = Atomics.load(this.#words, COMPLETED)
   }
 
   posted(): number {
     this.#posted = Atomics.load(this.#words, POSTED)
-    // A driver may have written anything.
+    // A driver may have written any number.
     const posted = (this.#posted - this.#taken) | 0
     return Math.max(0, Math.min(posted, this.#mask + 1))
   }

@@ -1,17 +1,17 @@
 /**
- * The ring that a sending driver and a NIC in another thread share: pieces of packets one way, and
- * back a count of those that are finished. It is made and counted as `shared-rings.ts` tells.
+ * Ring that a sending driver and a NIC in another thread share. Pieces of packets go one way, and
+ * the count of finished pieces comes back. It is made as `shared-rings.ts` describes.
  */
 
 import { checkEntries, ringDoorbell } from './shared-rings.ts'
 import type { TxFrontEnd, TxPiece } from './tx-front-end.ts'
 
-/** What both sides of a transmit queue's ring are made from; crosses `postMessage`. */
+/** Parts that both ends of a transmit queue's ring are made from. They cross `postMessage`. */
 export interface TxRing {
   readonly memory: SharedArrayBuffer
-  /** A power of two. */
+  /** Entries of the ring: a power of two. */
   readonly entries: number
-  /** The NIC's, as of the receive rings. */
+  /** Doorbell of the NIC, as for receive rings. */
   readonly doorbell: SharedArrayBuffer
 }
 
@@ -25,10 +25,15 @@ const PIECES = 48
 const PIECE_WORDS = 4
 
 const FIRST_COUNT = -256
-/** More than one packet's pieces. */
+/** Least number of entries: more than the pieces of one packet. */
 const ENTRIES_MIN = 32
 
-/** Makes the memory of one queue's ring. `entries` is a power of two, 32 to 65536. Throws NETMEM_OUT_OF_RANGE. */
+/**
+ * Makes the memory of one queue's ring.
+ *
+ * @param entries power of two, 32 to 65,536.
+ * @throws NETMEM_OUT_OF_RANGE
+ */
 export function makeTxRing(
   entries: number,
   doorbell: SharedArrayBuffer,
@@ -40,13 +45,13 @@ export function makeTxRing(
   return { memory: words.buffer, entries, doorbell }
 }
 
-/** The driver's side. */
+/** Driver's end of the ring of a transmit queue. */
 export class DriverTxRing {
   readonly #words: Int32Array
   readonly #doorbell: Int32Array
   readonly #mask: number
   #posted: number
-  /** Pieces that {@link reap} has told of. */
+  /** Pieces that {@link reap} has counted. */
   #reaped: number
 
   constructor(ring: TxRing) {
@@ -56,12 +61,15 @@ export class DriverTxRing {
     this.#posted = this.#reaped = this.#words[FIRST] ?? 0
   }
 
-  /** Pieces that can be posted: those finished count once they have been reaped. */
+  /** Number of pieces that can be posted. Finished pieces count once they have been reaped. */
   room(): number {
     return this.#mask + 1 - ((this.#posted - this.#reaped) | 0)
   }
 
-  /** Posts a piece, not yet visible to the NIC. The driver sees to it that there is {@link room}. */
+  /**
+   * Posts a piece, which the NIC sees after {@link flush}. The driver posts only if there is {@link
+   * room}.
+   */
   post(region: number, offset: number, bytes: number, flags: number): void {
     const at = PIECES + (this.#posted & this.#mask) * PIECE_WORDS
     this.#words[at] = region
@@ -71,13 +79,16 @@ export class DriverTxRing {
     this.#posted = (this.#posted + 1) | 0
   }
 
-  /** Makes what was posted visible to the NIC. */
+  /** Makes posted pieces visible to the NIC. */
   flush(): void {
     Atomics.store(this.#words, POSTED, this.#posted)
     ringDoorbell(this.#doorbell)
   }
 
-  /** How many of the oldest pieces have been finished since the last call: their memory is free. */
+  /**
+   * Returns the number of pieces finished since the last call, the oldest first. Their memory is
+   * free.
+   */
   reap(): number {
     const completed = Atomics.load(this.#words, COMPLETED)
     const finished = (completed - this.#reaped) | 0
@@ -86,8 +97,10 @@ export class DriverTxRing {
   }
 
   /**
-   * Resolves when something is finished that {@link reap} has not told of; calls for one interrupt.
-   * `undefined` when something is already.
+   * Asks for one interrupt: the promise resolves when a piece is finished that {@link reap} has not
+   * counted.
+   *
+   * @returns `undefined` if there is one already.
    */
   interrupt(): Promise<unknown> | undefined {
     Atomics.store(this.#words, ARMED, 1)
@@ -96,7 +109,7 @@ export class DriverTxRing {
   }
 }
 
-/** The NIC's side. */
+/** NIC's end of the ring of a transmit queue. */
 export class NicTxRing implements TxFrontEnd {
   readonly #words: Int32Array
   readonly #mask: number
@@ -111,7 +124,7 @@ export class NicTxRing implements TxFrontEnd {
 
   posted(): number {
     this.#posted = Atomics.load(this.#words, POSTED)
-    // A driver may have written anything.
+    // A driver may have written any number.
     const posted = (this.#posted - this.#taken) | 0
     return Math.max(0, Math.min(posted, this.#mask + 1))
   }

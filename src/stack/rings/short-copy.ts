@@ -1,12 +1,12 @@
 /**
- * Copies of a few dozen bytes, as headers are: word by word. Here a loop over bytes took five times
- * as long, and `set` needs a view of just these bytes, which would be garbage for every frame.
+ * Copies of a few dozen bytes, such as headers, word by word. A loop over bytes took five times as
+ * long. `set` needs a view of just these bytes, which would be garbage for every frame.
  */
 
-/** Beyond so many bytes `set` is faster. */
+/** Bytes beyond which `set` is faster. */
 export const SHORT_COPY_BYTES = 128
 
-/** The copy itself, for who keeps the views: `bytes` bytes from one place to another that does not overlap it. */
+/** Copies `bytes` bytes between two views that do not overlap, for callers that keep the views. */
 export function copyShort(
   from: DataView,
   fromOffset: number,
@@ -15,7 +15,7 @@ export function copyShort(
   toOffset: number,
 ): void {
   let at = 0
-  // Little-endian: as the processor has it, so that nothing is turned round twice.
+  // Little-endian, as in the processor: no bytes are swapped.
   for (; at <= bytes - 4; at += 4) {
     to.setInt32(toOffset + at, from.getInt32(fromOffset + at, true), true)
   }
@@ -23,7 +23,7 @@ export function copyShort(
 }
 
 export class ShortCopy {
-  // Of what was copied from and to last: mostly the same memory as before.
+  // Views of the memory copied from and to last, which is mostly the same again.
   #from: Uint8Array = NOTHING
   #to: Uint8Array = NOTHING
   #source: DataView = viewOf(NOTHING)

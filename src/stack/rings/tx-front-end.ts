@@ -1,17 +1,17 @@
 /**
- * What stands between the NIC and a driver that sends: where the NIC finds the pieces of packets.
- * They are finished in the order in which they were posted, so taking them is what completes them.
+ * Interface of a NIC's end of a transmit queue, where the NIC finds the pieces of packets. Pieces
+ * are finished in the order of posting, so taking them completes them.
  */
 
-/** The last piece of its packet. */
+/** Last piece of its packet. */
 export const TX_END_OF_PACKET = 1
 /**
- * The packet's checksums are for the NIC to write: IPv4's own, TCP's or UDP's. May stand on any
+ * The NIC writes the packet's checksums: IPv4's, and TCP's or UDP's. The flag may stand on any
  * piece. Without it the packet is sent as it is.
  */
 export const TX_CHECKSUM = 2
 
-/** A piece of a packet, by DMA address; one object used again and again. */
+/** Piece of a packet, by DMA address. One object is used again and again. */
 export interface TxPiece {
   region: number
   offset: number
@@ -20,12 +20,12 @@ export interface TxPiece {
 }
 
 export interface TxFrontEnd {
-  /** Pieces that are posted and not taken. */
+  /** Number of pieces that are posted and not taken. */
   posted(): number
-  /** Reads the posted piece `ahead` places behind the next one; false where there is none. */
+  /** Reads the posted piece `ahead` places behind the next one. Returns false if there is none. */
   peek(ahead: number, into: TxPiece): boolean
-  /** Takes the next `count` pieces: their memory has been read, or will never be. */
+  /** Takes the next `count` pieces: the NIC has read their memory, or will never read it. */
   take(count: number): void
-  /** Makes all that was taken visible to the driver, and interrupts it if it asked for that. */
+  /** Makes taken pieces visible to the driver, and interrupts it if it asked for that. */
   flush(): void
 }

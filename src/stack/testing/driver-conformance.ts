@@ -1,46 +1,47 @@
-/** What every driver of a NIC has to do, as tests: this project's drivers or yours. */
+/** Tests that every driver of a NIC passes: this project's drivers or yours. */
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
 import type { DriverNic } from '../host/driver/driver-nic.ts'
 import { HandNic } from './hand-nic.ts'
 
-/** One packet as a driver delivers it: its bytes copied, and what gives its memory back. */
+/** One delivered packet: a copy of its bytes, and the function that returns its memory. */
 export interface DeliveredPacket {
   readonly queue: number
-  /** All bytes of the frame that the host can read, in order. */
+  /** All readable bytes of the frame, in order. */
   readonly frame: Uint8Array
   readonly free: () => void
 }
 
-/** A driver that has queues 0 and 1 open. */
+/** Driver with queues 0 and 1 open. */
 export interface TestedDriver {
-  /** Delivers what has arrived. */
+  /** Delivers the packets that have arrived. */
   readonly poll: () => unknown
-  /** Stops its queues and gives back what is posted. */
+  /** Stops its queues and returns posted memory to its pools. */
   readonly close: () => Promise<void>
-  /** Netmem that is out of all its pools, what it has posted included. */
+  /** Number of netmem out of all its pools, posted ones included. */
   readonly out: () => number
 }
 
-/** Opens queues 0 and 1 of `nic`; rejects, with nothing out, if one of them does not start. */
+/** Opens queues 0 and 1 of `nic`. Rejects, with no netmem out, if one of them does not start. */
 export type OpenDriver = (
   nic: DriverNic,
   deliver: (packet: DeliveredPacket) => void,
 ) => Promise<TestedDriver>
 
-/** How {@link driverConformance} runs. */
+/** Options of {@link driverConformance}. */
 export interface DriverConformanceOptions {
-  /** Registers one test: `test` of `node:test` by default. */
+  /** Registers one test. `test` of `node:test` by default. */
   readonly test?: (name: string, body: () => Promise<void>) => unknown
 }
 
-/** Frames that a pool is expected to run dry of: more than any driver under test has posted. */
+/** Number of frames that makes every pool dry: more than any driver under test has posted. */
 const MANY_FRAMES = 10_000
 
 /**
- * Registers the tests that every driver passes. `open` is called for each; pools of 2 to 100 pages
- * for each queue keep them quick.
+ * Registers the tests that every driver passes.
+ *
+ * @param open called for each test. Pools of 2 to 100 pages for each queue keep the tests quick.
  */
 export function driverConformance(
   name: string,
@@ -110,7 +111,7 @@ function frame(length: number, seed: number): Uint8Array {
   return Uint8Array.from([...HEADER, ...payload(length, seed)])
 }
 
-/** Whatever kind of view it is. */
+/** Compares bytes, whatever kind of view they are. */
 function assertFrame(actual: Uint8Array | undefined, expected: Uint8Array, message?: string): void {
   assert.ok(actual !== undefined, 'a packet is delivered')
   assert.deepEqual(new Uint8Array(actual), expected, message)

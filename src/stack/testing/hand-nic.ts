@@ -1,4 +1,4 @@
-/** A NIC that a test moves by hand, for drivers: one frame in, one packet's completions out. */
+/** A NIC for tests of drivers, moved by hand: one frame in, the completions of one packet out. */
 
 import assert from 'node:assert/strict'
 import { DmaSpace } from '../device/dma/dma-space.ts'
@@ -17,22 +17,22 @@ import { NicTxRing, type TxRing } from '../rings/shared-tx-rings.ts'
 import { TX_END_OF_PACKET } from '../rings/tx-front-end.ts'
 
 /**
- * A NIC without hardware, link or thread. `receive` does what hardware would do with one frame that
- * was steered to a queue, and says whether there was a buffer for it.
+ * NIC without hardware, link or thread. `receive` does what hardware would do with one frame that
+ * was steered to a queue.
  */
 export class HandNic implements DriverNic {
   readonly queues: number
   readonly doorbell: SharedArrayBuffer = makeDoorbell()
-  /** What the NIC can reach. */
+  /** Memory that the NIC can reach. */
   readonly dma: DmaSpace = new DmaSpace()
-  /** How each queue was last started. */
+  /** Config with which each queue was last started. */
   readonly configs: Map<number, RxQueueConfig> = new Map()
   readonly #regions = new Map<SharedArrayBuffer, number>()
   readonly #rings = new Map<number, NicRxRing>()
   readonly #txRings = new Map<number, NicTxRing>()
-  /** Queues whose next starts fail. */
+  /** Queues whose next start fails. */
   readonly failing: number[] = []
-  /** Frames that found too few buffers. */
+  /** Number of frames that found too few buffers. */
   dropped = 0
 
   constructor(queues = 4) {
@@ -77,7 +77,10 @@ export class HandNic implements DriverNic {
     return Promise.resolve()
   }
 
-  /** Takes what a driver has posted on a TX queue, at most `frames` frames, as they would be sent. */
+  /**
+   * Takes the packets that a driver has posted on a TX queue, at most `frames`, and returns them as
+   * frames.
+   */
   send(queue: number, frames: number = Number.POSITIVE_INFINITY): Uint8Array[] {
     const ring = this.#txRings.get(queue)
     assert.ok(ring !== undefined)
@@ -96,7 +99,10 @@ export class HandNic implements DriverNic {
     return sent
   }
 
-  /** Headers to the header buffer, payload to as many buffers as it takes; false when the ring is dry. */
+  /**
+   * Writes headers to the header buffer, and payload to as many buffers as it takes. Returns false
+   * when the ring is dry.
+   */
   receive(queue: number, header: Uint8Array, payload: Uint8Array, split = true): boolean {
     const ring = this.#rings.get(queue)
     assert.ok(ring !== undefined)

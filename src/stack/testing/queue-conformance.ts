@@ -1,16 +1,16 @@
-/** What the rings between a driver and a NIC have to do, as tests: the shared ones or yours. */
+/** Tests of the rings between a driver and a NIC: the shared ones or yours. */
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
 import { Random } from '../../random.ts'
 import { type PostedBuffer, RxCompletion, type RxFrontEnd } from '../rings/rx-front-end.ts'
 
-/** The driver's end of an RX queue. */
+/** Driver's end of an RX queue. */
 export interface DriverEnd {
-  /** Posts a buffer, visible to the NIC after {@link flush}. */
+  /** Posts a buffer, which the NIC sees after {@link flush}. */
   post(id: number, region: number, offset: number, bytes: number): void
   flush(): void
-  /** The next completion that the NIC has flushed; false when there is none. */
+  /** Reads the next completion that the NIC has flushed. Returns false if there is none. */
   poll(into: RxCompletion): boolean
 }
 
@@ -20,15 +20,19 @@ export interface QueueEnds {
   readonly nic: RxFrontEnd
 }
 
-/** How {@link queueConformance} runs. */
+/** Options of {@link queueConformance}. */
 export interface QueueConformanceOptions {
-  /** Registers one test: `test` of `node:test` by default. */
+  /** Registers one test. `test` of `node:test` by default. */
   readonly test?: (name: string, body: () => void) => unknown
 }
 
 const RANDOM_STEPS = 20_000
 
-/** Registers the tests that every queue passes; `make` is called for each with a power of two. */
+/**
+ * Registers the tests that every queue passes.
+ *
+ * @param make called for each test with a power of two.
+ */
 export function queueConformance(
   name: string,
   make: (entries: number) => QueueEnds,
@@ -131,7 +135,7 @@ function looksAhead({ driver, nic }: QueueEnds): void {
 function randomSteps(make: (entries: number) => QueueEnds, entries: number): void {
   const { driver, nic } = make(entries)
   const random = new Random(12_345)
-  // The model: what is posted, and what is completed, each flushed or not.
+  // The model: posted buffers and completions, each flushed or not.
   const posted: number[] = []
   const completed: number[] = []
   let unflushedPosts: number[] = []

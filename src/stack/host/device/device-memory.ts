@@ -1,4 +1,4 @@
-/** Device memory, dma-bufs and hashes as the stack's thread has them: by number, never by bytes. */
+/** Device memory, dma-bufs and hashes in the stack's thread: by number, never by bytes. */
 
 import type { DmaSegment } from '../../../providers/dma-address.ts'
 import { DeviceError } from '../../device-error.ts'
@@ -7,7 +7,7 @@ import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import { Nic } from './nic.ts'
 
-/** Memory of the device. */
+/** Memory of a device. */
 export class DeviceMemory {
   readonly bytes: number
   readonly #transport: DeviceTransport
@@ -21,8 +21,10 @@ export class DeviceMemory {
   }
 
   /**
-   * Exports a part of it. Rejects with NETMEM_DMABUF_INVALID when the segments are not as long as
-   * it together, or not enough is free for them; NETMEM_OUT_OF_RANGE.
+   * Exports a part of the memory.
+   *
+   * @throws NETMEM_DMABUF_INVALID unless the segments add up to `bytes` and fit in free memory.
+   * @throws NETMEM_OUT_OF_RANGE
    */
   async exportDmaBuf(options: ExportOptions): Promise<DmaBuf> {
     const { bytes } = options
@@ -34,13 +36,17 @@ export class DeviceMemory {
     return new DmaBuf(this.#transport, id, bytes)
   }
 
-  /** Frees it and closes its dma-bufs. Rejects with NETMEM_DMABUF_BUSY while one is attached. */
+  /**
+   * Frees the memory and closes its dma-bufs.
+   *
+   * @throws NETMEM_DMABUF_BUSY while a dma-buf is attached.
+   */
   async free(): Promise<void> {
     await this.#transport.call({ kind: 'memory-free', memory: this.#memory })
   }
 }
 
-/** A part of a device's memory that NICs may be given. */
+/** Part of a device's memory that NICs may be given. */
 export class DmaBuf {
   readonly id: number
   readonly bytes: number
@@ -54,8 +60,10 @@ export class DmaBuf {
   }
 
   /**
-   * Maps it for a NIC; there may be several attachments. Rejects with NETMEM_BIND_UNSUPPORTED for a
-   * NIC of another device, NETMEM_NO_DEVICE, NETMEM_DMABUF_INVALID.
+   * Maps the dma-buf for a NIC. It may have several attachments.
+   *
+   * @throws NETMEM_BIND_UNSUPPORTED for a NIC of another device, NETMEM_NO_DEVICE,
+   * NETMEM_DMABUF_INVALID.
    */
   async attach(nic: DriverNic): Promise<DmaBufAttachment> {
     if (!(nic instanceof Nic) || nic.transport !== this.#transport) {
@@ -73,16 +81,20 @@ export class DmaBuf {
     return new DmaBufAttachment(this.#transport, this, attachment, segments)
   }
 
-  /** Gives its memory back. Rejects with NETMEM_DMABUF_BUSY while it is attached. */
+  /**
+   * Returns its bytes to the memory.
+   *
+   * @throws NETMEM_DMABUF_BUSY while it is attached.
+   */
   async close(): Promise<void> {
     await this.#transport.call({ kind: 'dmabuf-close', dmabuf: this.id })
   }
 }
 
-/** A dma-buf as a NIC has it. */
+/** Dma-buf as one NIC has mapped it. */
 export class DmaBufAttachment {
   readonly dmabuf: DmaBuf
-  /** The scatter list, in the dma-buf's order: what `dmabufProvider` takes. */
+  /** Scatter list in the dma-buf's order, for `dmabufProvider`. */
   readonly segments: readonly DmaSegment[]
   readonly #transport: DeviceTransport
   readonly #attachment: number
@@ -101,7 +113,10 @@ export class DmaBufAttachment {
     this.segments = segments
   }
 
-  /** Unmaps it; to be called when nothing that was posted by its addresses is out. Harmless twice. */
+  /**
+   * Unmaps the dma-buf. Call it when no buffer by its addresses is posted. Calling it again does
+   * nothing.
+   */
   detach(): Promise<void> {
     this.#detached ??= this.#detach()
     return this.#detached
@@ -112,17 +127,17 @@ export class DmaBufAttachment {
   }
 }
 
-/** Bytes of a dma-buf. */
+/** Range of a dma-buf. */
 export interface DeviceRange {
-  /** From the dma-buf's start. */
+  /** Bytes from the dma-buf's start. */
   readonly offset: number
   readonly length: number
 }
 
-/** Ranges, or the same as an offset and a length by turns, which costs less where there are many. */
+/** Ranges, or offset and length in turn, which costs less for many ranges. */
 export type DeviceRanges = readonly DeviceRange[] | Float64Array
 
-/** A SHA-256 that the device makes: of a stream whose parts lie on it, or came over the host. */
+/** SHA-256 that the device computes, of a stream in device memory, in host memory, or both. */
 export class DeviceHash {
   readonly #transport: DeviceTransport
   readonly #hash: number
@@ -134,8 +149,10 @@ export class DeviceHash {
   }
 
   /**
-   * Goes on with ranges of a dma-buf, in order; they may be used again once it resolves. Need not
-   * be awaited before the next call. Rejects with NETMEM_DMA_FAULT, and has not gone on then.
+   * Adds ranges of a dma-buf, in order. Their memory may be reused once the promise resolves. The
+   * next call need not wait for it.
+   *
+   * @throws NETMEM_DMA_FAULT, with nothing added, unless all ranges are in the dma-buf.
    */
   async update(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<void> {
     const packed = pack(ranges)
@@ -145,24 +162,24 @@ export class DeviceHash {
     )
   }
 
-  /** Goes on with bytes of the host; they are copied. */
+  /** Adds bytes of the host, which are copied. */
   async updateBytes(bytes: Uint8Array): Promise<void> {
     const data = new Uint8Array(bytes)
     await this.#transport.call({ kind: 'hash-bytes', hash: this.#hash, data }, [data.buffer])
   }
 
-  /** The hash in hexadecimal; ends it. */
+  /** Returns the hash in hexadecimal, and closes it. */
   digest(): Promise<string> {
     return this.#transport.call({ kind: 'hash-digest', hash: this.#hash })
   }
 
-  /** Ends it without its hash. */
+  /** Closes it without a result. */
   async close(): Promise<void> {
     await this.#transport.call({ kind: 'hash-close', hash: this.#hash })
   }
 }
 
-/** Always a copy, so that it can be given away. */
+/** Packs ranges into a copy, which can be transferred. */
 function pack(ranges: DeviceRanges): Float64Array<ArrayBuffer> {
   if (ranges instanceof Float64Array) return new Float64Array(ranges)
   const packed = new Float64Array(2 * ranges.length)

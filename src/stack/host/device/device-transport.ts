@@ -1,24 +1,26 @@
-/** The way from the stack to a device: requests there, replies and transmitted frames back. */
+/** Connection of the stack to a device: requests, replies, and events of NICs. */
 
 import type { DeviceError } from '../../device-error.ts'
 import type { ControlKind, ControlReply, ControlRequest, NicEvent } from '../../rings/control.ts'
 
 export interface DeviceTransport {
   /**
-   * Asks the device. `transfer` is memory that the request may give away. Rejects with a
-   * DeviceError: the device's own, or NETMEM_DEVICE_CLOSED when it is closed or has died.
+   * Sends a request.
+   *
+   * @param transfer memory that the request may give away.
+   * @throws a DeviceError: the device's own, or NETMEM_DEVICE_CLOSED when it is closed or has died.
    */
   call<K extends ControlKind>(
     request: ControlRequest<K>,
     transfer?: readonly ArrayBuffer[],
   ): Promise<ControlReply<K>>
-  /** Calls `listener` for what happens at that NIC; `undefined` stops it. */
+  /** Calls `listener` for each event of a NIC. `undefined` removes it. */
   listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void
   /** Keeps the process alive, as a pending call does, until {@link release}. */
   hold(): void
   release(): void
-  /** Ends the device after what was asked before; the same promise each time. */
+  /** Ends the device after the requests before. Returns the same promise each time. */
   close(): Promise<void>
-  /** Resolves when the device has ended: with the reason, unless it was closed. */
+  /** Resolves when the device has ended, with the reason unless it was closed. */
   readonly ended: Promise<DeviceError | undefined>
 }

@@ -1,4 +1,4 @@
-/** What a NIC tells the stack's thread unasked: the frames that it sends, and its end. */
+/** Events of a NIC in the stack's thread: the frames that it sends, and its end. */
 
 import type { DeviceError } from '../../device-error.ts'
 import type { ReadFile } from '../../link/link-spec.ts'
@@ -41,7 +41,7 @@ export class NicEvents {
     }
   }
 
-  /** Ends it: no event will come any more. */
+  /** Ends the events: no further one will come. */
   finish(failure: DeviceError | undefined): void {
     if (this.#over) return
     this.#over = true

@@ -1,4 +1,4 @@
-/** A device in a worker thread of its own. */
+/** A device in a worker thread. */
 
 import { Worker } from 'node:worker_threads'
 import { ArgumentTypeError } from '../../../errors.ts'
@@ -16,10 +16,13 @@ import { failureError } from '../../rings/device-failure.ts'
 import { ringDoorbell } from '../../rings/shared-rings.ts'
 import type { DeviceTransport } from './device-transport.ts'
 
-/** A device that does not end by itself this long after `close()` is ended. */
+/** Ms after `close()` at which a device that has not ended is terminated. */
 const CLOSE_MS = 5000
 
-/** A call that is not answered. Methods, whose parameters may be narrower: the reply to a call is of its kind. */
+/**
+ * Call without a reply yet. Its members are methods, whose parameters may be narrower: the reply to
+ * a call is of its kind.
+ */
 interface Pending {
   resolve(reply: ControlReply): void
   reject(error: Error): void
@@ -32,17 +35,17 @@ export class WorkerTransport implements DeviceTransport {
   readonly #pending = new Map<number, Pending>()
   readonly #listeners = new Map<number, (event: NicEvent) => void>()
   #nextId = 1
-  /** What keeps the process alive: pending calls, and whoever holds. */
+  /** Reasons to keep the process alive: pending calls, and calls of `hold`. */
   #holders = 0
   #closing = false
-  /** Why it has ended, or will. */
+  /** Reason of its end, once that is known. */
   #reason: string | undefined
   #over: DeviceError | undefined
 
   constructor(script: URL, data: DeviceThreadData) {
     this.#doorbell = new Int32Array(data.doorbell)
-    // None of the program's flags: what it loads for itself has no place there, and a worker does
-    // not start with some of them (--input-type).
+    // None of the program's flags: modules that they preload have no place there. Some of them,
+    // such as --input-type, keep a worker from starting.
     this.#worker = new Worker(script, { workerData: data, name: 'netmem device', execArgv: [] })
     this.#worker.unref()
     this.#worker.on('message', (message) => this.#take(message))
@@ -85,13 +88,13 @@ export class WorkerTransport implements DeviceTransport {
       this.hold()
       const timer = setTimeout(() => void this.terminate(), CLOSE_MS)
       void this.ended.then(() => clearTimeout(timer))
-      // It ends by this, and not always before it has answered.
+      // The thread ends by this request, and does not always reply before.
       this.#post({ kind: 'close' }, [], { resolve: () => {}, reject: () => {} })
     }
     await this.ended
   }
 
-  /** @internal Ends the thread wherever it is. */
+  /** @internal Terminates the thread wherever it is. */
   async terminate(): Promise<void> {
     await this.#worker.terminate()
   }
@@ -158,7 +161,7 @@ export class WorkerTransport implements DeviceTransport {
   }
 }
 
-/** What every call after `close()` rejects with. */
+/** Returns the error of every call after `close()`. */
 export function closedError(): DeviceError {
   return new DeviceError(
     'NETMEM_DEVICE_CLOSED',
