@@ -1,4 +1,7 @@
-/** Time that passes when it is told to: with it a run of links is the same each time, and takes none. */
+/**
+ * Virtual time, which passes only when its owner says so. A run of links is the same each time
+ * then, and takes no real time.
+ */
 
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import type { Link, LinkFrame } from './link.ts'
@@ -6,7 +9,10 @@ import type { Link, LinkFrame } from './link.ts'
 /** Clock that only its owner moves. */
 export class VirtualClock {
   #nowNs = 0
-  /** Whose frame came last: where several are due at one time, the others go first. */
+  /**
+   * Index of the link with the last frame. Where several frames are due at one time, the other
+   * links go first.
+   */
   #last = -1
 
   /** Now, in ns from 0. */
@@ -14,7 +20,11 @@ export class VirtualClock {
     return this.#nowNs
   }
 
-  /** Goes on to `timeNs`, or stays where that has passed. Throws NETMEM_OUT_OF_RANGE for what is no time. */
+  /**
+   * Advances to `timeNs`, or stays if that is past.
+   *
+   * @throws NETMEM_OUT_OF_RANGE for a time that is not finite.
+   */
   advanceTo(timeNs: number): void {
     if (!Number.isFinite(timeNs)) {
       throw new ArgumentRangeError(
@@ -25,16 +35,17 @@ export class VirtualClock {
     if (timeNs > this.#nowNs) this.#nowNs = timeNs
   }
 
-  /** Goes on by `ns`, 0 or more. */
+  /** Advances by `ns`, 0 or more. */
   advanceBy(ns: number): void {
     this.advanceTo(this.#nowNs + checkInteger('ns', ns, 0, Number.MAX_SAFE_INTEGER))
   }
 
   /**
-   * Goes on to the next frame of any of `links` and hands it to `onFrame` with its link. The frame
-   * is the link's until the next call. A timer is a limit: `untilNs` is when to stop at the latest.
+   * Advances to the next frame of any of `links`, and calls `onFrame` with it and its link. The
+   * frame is valid until the next call.
    *
-   * @returns false, with the time at `untilNs` if that is finite, when no frame arrives by then.
+   * @param untilNs latest time to stop at, as for a timer.
+   * @returns false if no frame arrives by then. The time is `untilNs` then, if that is finite.
    */
   next(
     links: readonly Link[],
@@ -55,12 +66,15 @@ export class VirtualClock {
         onFrame(frame, link)
         return true
       }
-      // A link may look early, when it lost the frame that it saw coming, but not for ever.
+      // A link may be early if it lost the frame that it saw coming, but not every time.
       if (link.nextAtNs() <= this.#nowNs) return false
     }
   }
 
-  /** The link whose frame comes first, of several the one behind the last; −1 when none has one. */
+  /**
+   * Returns the index of the link with the next frame, of several the one behind the last. −1
+   * without a frame.
+   */
   #earliest(links: readonly Link[]): number {
     let earliest = -1
     let earliestNs = Number.POSITIVE_INFINITY

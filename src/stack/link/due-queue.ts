@@ -1,6 +1,6 @@
 /**
- * Store entries by the time they are due, the earliest first, and in the order of their coming
- * where times are equal: a binary heap in typed arrays.
+ * Queue of numbers by due time: a binary heap in typed arrays. Entries of equal times keep their
+ * order.
  */
 export class DueQueue {
   readonly #timesNs: Float64Array
@@ -9,7 +9,7 @@ export class DueQueue {
   #length = 0
   #order = 0
 
-  /** Holds `entries` at most; who fills it sees to that. */
+  /** @param entries limit of the queue, which the caller keeps to. */
   constructor(entries: number) {
     this.#timesNs = new Float64Array(entries)
     this.#orders = new Float64Array(entries)
@@ -20,7 +20,7 @@ export class DueQueue {
     return this.#length
   }
 
-  /** When the first is due; `Infinity` when there is none. */
+  /** Time at which the first entry is due. `Infinity` without one. */
   get nextNs(): number {
     return this.#length === 0 ? Number.POSITIVE_INFINITY : (this.#timesNs[0] ?? 0)
   }
@@ -37,7 +37,7 @@ export class DueQueue {
     this.#set(at, timeNs, order, entry)
   }
 
-  /** Takes the first; −1 when there is none. */
+  /** Takes the first entry. Returns −1 without one. */
   pop(): number {
     if (this.#length === 0) return -1
     const first = this.#entries[0] ?? -1

@@ -16,17 +16,21 @@ export interface FaultOptions {
   readonly reordering?: number
   /** Part of the frames with one bit flipped, anywhere in the frame. */
   readonly corruption?: number
-  /** Delay of every frame in ns, 0 to 10^12; 0 by default. */
+  /** Delay of every frame in ns, 0 to 10^12. 0 by default. */
   readonly delayNs?: number
-  /** Upper bound of a further delay of each frame, drawn evenly, which reorders too; 0 by default. */
+  /**
+   * Limit of a further delay of each frame, drawn evenly. It reorders frames, too. 0 by default.
+   */
   readonly jitterNs?: number
-  /** Time that a reordered frame waits for others at most, in ns; 1 ms by default. */
+  /** Limit of the time that a reordered frame waits for others, in ns. 1 ms by default. */
   readonly reorderingNs?: number
-  /** Bits per second; unlimited by default. */
+  /** Bits per second. Unlimited by default. */
   readonly rateBitsPerS?: number
   /**
-   * Bytes of frames held at most, 1 MiB to 2^30; 4 MiB by default. While half of them are used no more
-   * frames are taken from the link, so that its own queue fills.
+   * Bytes of frames held at most, 1 MiB to 2^30. 4 MiB by default.
+   *
+   * While half of them are used no more frames are taken from the link, so that its own queue
+   * fills.
    */
   readonly holdBytes?: number
 }

@@ -1,8 +1,9 @@
 /**
- * A link around a link, which loses, doubles, reorders, corrupts and delays what it receives. The fate
- * of a frame depends on the seed and on the frames before it, not on when the caller looks, as long as
- * there is memory to hold frames. Transmitted frames pass unchanged: faults both ways take such a link
- * at either end.
+ * A link around a link, which loses, doubles, reorders, corrupts and delays received frames. The
+ * fate of a frame depends on the seed and on the frames before it. It does not depend on when the
+ * caller looks, as long as there is memory to hold frames.
+ *
+ * Transmitted frames pass unchanged. Faults both ways take such a link at either end.
  */
 
 import { checkInteger } from '../../errors.ts'
@@ -31,19 +32,20 @@ interface Overtaken {
   /** Frames that have yet to pass. */
   left: number
   readonly dueNs: number
-  /** Time at which it goes on, whether or not they have passed. */
+  /** Time at which it continues, even if they have not passed. */
   readonly untilNs: number
 }
 
-/** Frames that wait to be overtaken, at most; further frames are not reordered. */
+/** Frames that wait to be overtaken, at most. Further frames are not reordered. */
 const MAX_OVERTAKEN = 16
 const NEVER = Number.POSITIVE_INFINITY
 
 /**
- * Puts faults in front of `link`, which closes with it.
+ * Wraps `link` in faults. Closing the returned link closes `link`.
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
  *
+ * @example
  * ```ts
  * import { createGenerator, faultyLink, VirtualClock } from 'netmem/stack'
  *

@@ -1,7 +1,8 @@
 /**
- * Copies of frames, held until they are due: what every link that holds frames is made of. The memory
- * is a ring, used again in the order in which it was filled, so that frames of one size come to lie in
- * the same places. An entry that stays long holds up the memory behind it.
+ * Copies of frames, held until they are due. Every link that holds frames is made of it.
+ *
+ * The memory is a ring, reused in the order in which it was filled, so that frames of one size come
+ * to lie in the same places. An entry that stays long holds up the memory behind it.
  */
 
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
@@ -46,7 +47,7 @@ export class FrameStore {
     this.#frame = emptyFrame(this.memory)
   }
 
-  /** Time at which the next frame is due; `Infinity` without one. */
+  /** Time at which the next frame is due. `Infinity` without one. */
   get nextNs(): number {
     return this.#due.nextNs
   }
@@ -56,7 +57,7 @@ export class FrameStore {
     return this.#usedBytes
   }
 
-  /** Copies a frame that is due at `dueNs`; false without room. */
+  /** Copies a frame that is due at `dueNs`. Returns false without room. */
   put(
     bytes: Uint8Array,
     originalLength: number,
@@ -68,7 +69,7 @@ export class FrameStore {
     return entry >= 0
   }
 
-  /** Copies a frame that is not due before {@link setDue}; returns its entry, −1 without room. */
+  /** Copies a frame that is not due before {@link setDue}. Returns its entry, −1 without room. */
   hold(bytes: Uint8Array, originalLength: number, checksum: LinkFrame['checksum']): number {
     const { length } = bytes
     const room = roundUp(length)
@@ -86,7 +87,7 @@ export class FrameStore {
     return entry
   }
 
-  /** Makes a held entry due at `dueNs`; once for each entry. */
+  /** Makes a held entry due at `dueNs`. Call it once for each entry. */
   setDue(entry: number, dueNs: number): void {
     this.#due.push(dueNs, entry)
   }
@@ -128,7 +129,7 @@ export class FrameStore {
     }
   }
 
-  /** Returns the offset of `room` neighbouring free bytes; −1 without any. */
+  /** Returns the offset of `room` contiguous free bytes, −1 without them. */
   #place(room: number): number {
     if (this.#count === 0) return room <= this.#bytes ? 0 : -1
     if (this.#count === this.#entries) return -1

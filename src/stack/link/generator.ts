@@ -1,8 +1,9 @@
 /**
- * A link on which TCP flows arrive that are made as fast as they are taken, for benchmarks. All
- * frames are prepared when it is made; for each one handed out a sequence number and a checksum
- * are written and nothing is allocated. It is no TCP: it neither reads nor waits for what is
- * transmitted.
+ * A link on which TCP flows arrive as fast as they are taken, for benchmarks. All frames are
+ * prepared when it is made. For each frame handed out, a sequence number and a checksum are
+ * written, and nothing is allocated.
+ *
+ * It is no TCP: it neither reads transmitted frames nor waits for them.
  */
 
 import { ArgumentTypeError, checkInteger } from '../../errors.ts'
@@ -22,33 +23,39 @@ import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createGenerator}. */
 export interface GeneratorOptions {
-  /** Flows, 1 to 1024; 1 by default. Flow `n` comes from `sourcePort + n`. */
+  /** Number of flows, 1 to 1024. 1 by default. Flow `n` comes from `sourcePort + n`. */
   readonly flows?: number
-  /** Bytes of payload of each frame, 1 to 65,000; 1448 by default. */
+  /** Bytes of payload of each frame, 1 to 65,000. 1448 by default. */
   readonly mss?: number
-  /** Bytes of payload of each flow, 1 or more; endless by default. */
+  /** Bytes of payload of each flow, 1 or more. Endless by default. */
   readonly totalBytes?: number
-  /** Frames of each flow that are prepared, 1 to 4096: the payload repeats after so many. 64 by default. */
+  /**
+   * Frames of each flow that are prepared, 1 to 4096. 64 by default. The payload repeats after
+   * them.
+   */
   readonly framesPerFlow?: number
-  /** Frames of a flow in a row, before the next flow's turn, 1 to 65,536; 16 by default. */
+  /** Frames of a flow in a row, before the next flow's turn: 1 to 65,536. 16 by default. */
   readonly burstFrames?: number
-  /** `partial` is what an offloading host hands to its hardware; `complete` by default. */
+  /**
+   * Checksums of the frames. `complete` by default. An offloading host hands `partial` ones to its
+   * hardware.
+   */
   readonly checksum?: 'complete' | 'partial'
-  /** 4 by default. */
+  /** IP version. 4 by default. */
   readonly ipVersion?: 4 | 6
-  /** Begin each flow with a SYN and end a bounded one with a FIN; off by default. */
+  /** True if each flow begins with a SYN, and a bounded one ends with a FIN. False by default. */
   readonly handshake?: boolean
-  /** 40,000 by default. */
+  /** Source port of the first flow. 40,000 by default. */
   readonly sourcePort?: number
-  /** 5001 by default. */
+  /** Destination port. 5001 by default. */
   readonly destinationPort?: number
-  /** Of payload and first sequence numbers: 0 to 2^32 − 1; 1 by default. */
+  /** Seed of payload and first sequence numbers: 0 to 2^32 − 1. 1 by default. */
   readonly seed?: number
-  /** Bits per second of all flows together; unlimited by default: then a frame is always due. */
+  /** Bits per second of all flows together. Unlimited by default: a frame is always due then. */
   readonly rateBitsPerS?: number
 }
 
-// What a flow has yet to send.
+// Stages of a flow, by the frames that it has yet to send.
 const OPENING = 0
 const DATA = 1
 const CLOSING = 2
@@ -73,7 +80,7 @@ export class TcpGenerator implements Link {
   /** Frames and payload bytes handed out, of all flows. */
   frames = 0
   payloadBytes = 0
-  /** Frames that were transmitted to it, and forgotten. */
+  /** Frames that were transmitted to it, and dropped. */
   transmitted = 0
   readonly #memory: FrameMemory
   readonly #frame: LinkFrame
@@ -88,7 +95,7 @@ export class TcpGenerator implements Link {
   readonly #framesPerFlow: number
   readonly #offsets: Int32Array
   readonly #payloads: Int32Array
-  /** The sum over each segment without sequence number and checksum. */
+  /** Sum over each segment without sequence number and checksum. */
   readonly #sums: Int32Array
   readonly #firstSeq: Float64Array
   readonly #sentBytes: Float64Array
@@ -144,7 +151,7 @@ export class TcpGenerator implements Link {
     const none = new Uint8Array(0)
     for (let flow = 0; flow < flows; flow++) {
       const pattern = streamPattern(this.seed, flow, this.periodBytes)
-      // The seed's own numbers make good first sequence numbers; some wrap around soon.
+      // Random first sequence numbers: some of them wrap soon.
       this.#firstSeq[flow] = new DataView(streamPattern(this.seed, flow, 4).buffer).getUint32(0)
       const ports = { sourcePort: sourcePort + flow, destinationPort }
       for (let slot = 0; slot < this.#slots; slot++) {
@@ -173,9 +180,9 @@ export class TcpGenerator implements Link {
     const sent = this.#sentBytes[flow] ?? 0
     const payload = this.#payloads[at] ?? 0
     const offset = this.#offsets[at] ?? 0
-    // A SYN takes the sequence number before the first byte's.
+    // A SYN takes the sequence number before that of the first byte.
     const seq = (this.#firstSeq[flow] ?? 0) + (stage === OPENING ? -1 : sent)
-    // As an integer of 32 bits, which passes without a box of its own.
+    // As a 32-bit integer, which the engine passes without allocating a number.
     this.#writeSeq(offset + this.#l4Offset, seq | 0, this.#sums[at] ?? 0)
 
     this.#sentBytes[flow] = sent + payload
@@ -210,7 +217,10 @@ export class TcpGenerator implements Link {
     this.#active = 0
   }
 
-  /** RFC 1624: of what was summed once only the sequence number changes. */
+  /**
+   * Writes the sequence number, and completes the checksum: of the summed bytes only the sequence
+   * number changes (RFC 1624).
+   */
   #writeSeq(at: number, seq: number, sum: number): void {
     const { bytes } = this.#memory
     setInt32(bytes, at + 4, seq)
@@ -218,7 +228,7 @@ export class TcpGenerator implements Link {
     setUint16(bytes, at + TCP_CHECKSUM, ~foldSum(sum + (seq >>> 16) + (seq & 0xffff)))
   }
 
-  /** The flow whose turn it is: one that is not done. */
+  /** Returns the flow whose turn it is, of those that are not done. */
   #turn(): number {
     let flow = this.#flow
     if (this.#burst >= this.#burstFrames || this.#stages[flow] === DONE) {
@@ -240,7 +250,7 @@ export class TcpGenerator implements Link {
     return slot
   }
 
-  /** To the next stage. */
+  /** Moves a flow to its next stage. */
   #advance(flow: number, stage: number): void {
     if (stage === OPENING) this.#stages[flow] = DATA
     else if (stage === DATA && this.#handshake) this.#stages[flow] = CLOSING
@@ -250,7 +260,7 @@ export class TcpGenerator implements Link {
     }
   }
 
-  /** Payload of a data slot, or of the one behind them: what remains at the end of a bounded flow. */
+  /** Returns the payload of a data slot. The slot behind them holds the rest of a bounded flow. */
   #payloadOf(slot: number, pattern: Uint8Array): Uint8Array {
     if (slot < this.#framesPerFlow) return pattern.subarray(slot * this.mss, (slot + 1) * this.mss)
     if (this.#totalBytes === Number.POSITIVE_INFINITY) return pattern.subarray(0, 0)

@@ -1,6 +1,6 @@
 /**
- * Two links that are each other's far ends: a frame sent on one arrives on the other, after a delay
- * and the time that its bits take.
+ * Two connected links: a frame sent on one arrives on the other, after a delay and the time that
+ * its bits take.
  */
 
 import { checkInteger } from '../../errors.ts'
@@ -10,9 +10,12 @@ import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createLinkPair}. */
 export interface LinkPairOptions {
-  /** Time that each bit travels, in ns: 0 to 10^12; 0 by default. */
+  /** Time that each bit travels, in ns: 0 to 10^12. 0 by default. */
   readonly delayNs?: number
-  /** Bits per second each way, of frames as {@link LinkFrame.originalLength} counts them; unlimited by default. */
+  /**
+   * Bits per second each way, of frames as {@link LinkFrame.originalLength} counts them. Unlimited
+   * by default.
+   */
   readonly rateBitsPerS?: number
   /** Bytes of frames under way, each way: 4096 to 2^30. Each frame counts rounded up to 64. 1 MiB by default. */
   readonly queueBytes?: number
@@ -41,7 +44,7 @@ export class PairedLink implements Link {
   readonly #delayNs: number
   readonly #rateBitsPerS: number
   #peer: PairedLink | undefined
-  /** Frames on their way to this end; `undefined` once it is closed. */
+  /** Frames on their way to this end. `undefined` once it is closed. */
   #arriving: FrameStore | undefined
   /** Time at which the last bit sent here has left. */
   #busyUntilNs = 0

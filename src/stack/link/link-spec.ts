@@ -4,27 +4,27 @@ import type { CaptureOptions } from './capture/open-capture.ts'
 import type { FaultOptions } from './fate.ts'
 import type { GeneratorOptions } from './generator.ts'
 
-/** What describes a link of each kind: plain data, made into a link in the device's thread. */
+/** Descriptions of links by kind: plain data, which the device's thread makes links of. */
 export interface LinkSpecs {
   /** A wire whose far end is in the stack's thread: see `Nic.inject` and `transmitted`. */
   readonly injected: {
-    /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30; 4 MiB by default. */
+    /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30. 4 MiB by default. */
     readonly queueBytes?: number
   }
   /** A pcap or pcapng file, read in the device's thread: see `openCapture`. */
   readonly capture: CaptureOptions & { readonly path: string }
-  /** TCP flows that are made as fast as they are taken: see `createGenerator`. */
+  /** TCP flows made as fast as they are taken: see `createGenerator`. */
   readonly generator: GeneratorOptions
 }
 
-/** Faults on the way from a link to its NIC, any link's. */
+/** Faults between a link of any kind and its NIC. */
 export interface WithFaults {
   readonly faults?: FaultOptions
 }
 
 export type LinkKind = keyof LinkSpecs
 
-/** A link, by kind. */
+/** Description of a link, by kind. */
 export type LinkSpec<K extends LinkKind = LinkKind> = {
   readonly [P in K]: { readonly kind: P } & LinkSpecs[P] & WithFaults
 }[K]

@@ -1,28 +1,35 @@
 /**
- * What carries frames to and from a NIC: an in-memory wire, a capture file, later a TAP device.
- * A fault injector is a link around a link. A link lives in the thread of its NIC.
+ * Interface of links, which carry frames to and from a NIC: link pairs, capture files, generators,
+ * later a TAP device. Faults and traces are links around a link. A link lives in the thread of its
+ * NIC.
  */
 
 import type { FrameLayout } from '../../wire/frame-layout.ts'
 import type { FrameMemory } from '../../wire/frame-memory.ts'
 
-/** One frame as a link hands it over: valid until the next call of `receive`, and one object used for all. */
+/**
+ * One frame of a link. It is valid until the next call of `receive`, and one object is used for all
+ * frames.
+ */
 export interface LinkFrame {
   memory: FrameMemory
-  /** Where in `memory` the Ethernet header begins. */
+  /** Offset in `memory` of the Ethernet header. */
   offset: number
-  /** Bytes that are there. */
+  /** Bytes of the frame in `memory`. */
   length: number
-  /** Bytes that were on the wire: more than `length` where a capture was cut. */
+  /** Bytes of the frame as it was sent. They are more than `length` if a capture was cut. */
   originalLength: number
-  /** When it arrived, in ns of the link's own clock, which starts at 0. */
+  /** Time of its arrival, in ns of the link's own clock, which starts at 0. */
   timeNs: number
   /**
-   * `partial` when its TCP or UDP checksum covers the pseudo-header alone, as between hosts that
-   * leave the rest to hardware (CHECKSUM_PARTIAL): a NIC takes it as verified.
+   * `partial` if its TCP or UDP checksum covers the pseudo-header alone, as between hosts that
+   * leave the rest to hardware (CHECKSUM_PARTIAL). A NIC takes it as verified.
    */
   checksum: 'complete' | 'partial'
-  /** Parsed headers, from a link that has parsed the frame: nothing else need parse it again. */
+  /**
+   * Parsed headers of the frame, from a link that has parsed it. Nothing else needs to parse it
+   * again then.
+   */
   layout?: FrameLayout | undefined
 }
 
@@ -41,14 +48,17 @@ export function emptyFrame(memory: FrameMemory): LinkFrame {
 
 /** Carries frames to a NIC and from it. */
 export interface Link {
-  /** The next frame that has arrived by `nowNs`; `undefined` while there is none. */
+  /** Returns the next frame that has arrived by `nowNs`. `undefined` without one. */
   receive(nowNs: number): LinkFrame | undefined
-  /** When the next frame arrives, which may be in the past; `Infinity` when none is on its way. */
+  /**
+   * Returns the time at which the next frame arrives, which may be past. `Infinity` without one on
+   * its way.
+   */
   nextAtNs(): number
-  /** Whether no frame will ever arrive again. */
+  /** True once no frame will ever arrive again. */
   readonly ended: boolean
-  /** Sends a frame; it is the caller's again when this returns. */
+  /** Sends a frame, which the caller may reuse when this returns. */
   transmit(frame: LinkFrame, nowNs: number): void
-  /** Frees what it holds. */
+  /** Closes the link and frees its memory and files. */
   close(): void
 }

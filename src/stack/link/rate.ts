@@ -1,8 +1,11 @@
-/** How long bits take. */
+/** Time that bits take. */
 
 import { ArgumentRangeError, ArgumentTypeError } from '../../errors.ts'
 
-/** A rate in bits per second from an option: more than 0; `undefined` is no limit, as `Infinity` is. */
+/**
+ * Checks a rate in bits per second from an option: 1 or more. `undefined` and `Infinity` are no
+ * limit.
+ */
 export function checkRate(rateBitsPerS: unknown): number {
   if (rateBitsPerS === undefined) return Number.POSITIVE_INFINITY
   if (typeof rateBitsPerS !== 'number') {
@@ -18,7 +21,7 @@ export function checkRate(rateBitsPerS: unknown): number {
   )
 }
 
-/** Nanoseconds that `bytes` take; whole ones, so that times add up exactly. */
+/** Returns the ns that `bytes` take. They are integers, so that times add up exactly. */
 export function serialisationNs(bytes: number, rateBitsPerS: number): number {
   return rateBitsPerS === Number.POSITIVE_INFINITY ? 0 : Math.ceil((bytes * 8e9) / rateBitsPerS)
 }

@@ -1,6 +1,6 @@
 /**
- * Hashing device memory on the device: what goes there is where the bytes are. Ranges are sent in
- * batches, and their skbs freed when the device has gone over them.
+ * Hashes of device memory, made on the device where the bytes are. Ranges are sent in batches, and
+ * their skbs are freed when the device has read them.
  */
 
 import { createHash } from 'node:crypto'
@@ -9,7 +9,7 @@ import type { DeviceThread } from '../host/device/device-thread.ts'
 import { type AnySkb, MAX_SKB_FRAGS } from '../host/skb/skb.ts'
 import type { StreamHash } from './stream-hash.ts'
 
-/** Ranges sent at once: a message costs as much as hashing some KiB. */
+/** Ranges sent at once. A message costs as much as hashing some KiB. */
 const BATCH = 128
 
 /** All hashes of one dma-buf. */
@@ -23,7 +23,10 @@ export class DeviceHashing {
   #inFlight = 0
   #failure: { readonly error: unknown } | undefined
 
-  /** At most `maxHeld` ranges wait to be sent, of all hashes together: each keeps memory from the NIC. */
+  /**
+   * @param maxHeld limit of the ranges that wait to be sent, of all hashes together. Each of them
+   * keeps memory from the NIC.
+   */
   constructor(device: DeviceThread, dmabuf: DmaBuf, maxHeld: number) {
     this.device = device
     this.dmabuf = dmabuf
@@ -34,23 +37,23 @@ export class DeviceHashing {
     return new DeviceStreamHash(this)
   }
 
-  /** Whether the device has yet to go over something, after which its memory is free again. */
+  /** True while the device is reading ranges, whose memory will be free afterwards. */
   get busy(): boolean {
     return this.#inFlight > 0
   }
 
-  /** Sends all that waits. */
+  /** Sends all waiting ranges. */
   flush(): void {
     for (const hash of this.#waiting) hash.flush()
   }
 
-  /** Frees what was not sent. */
+  /** Frees the skbs of ranges that were not sent. */
   abandon(): void {
     for (const hash of this.#waiting) hash.abandon()
     this.#waiting.clear()
   }
 
-  /** Throws what an update has failed with: no hash is right then. */
+  /** @throws the error of a failed update: no hash is right after one. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
@@ -62,7 +65,7 @@ export class DeviceHashing {
     if (this.#held >= this.#maxHeld) this.flush()
   }
 
-  /** @internal Sees to the end of an update of `ranges` ranges that were held. */
+  /** @internal Frees the skbs of an update of `ranges` held ranges once it has ended. */
   sent(
     hash: DeviceStreamHash,
     ranges: number,
@@ -137,7 +140,7 @@ class DeviceStreamHash implements StreamHash {
 
   flush(): void {
     if (this.#count === 0 || this.#ranges === undefined) return
-    // The next batch is gathered before this one is posted.
+    // A copy: the next batch is gathered before this one is posted.
     const ranges = this.#ranges.slice(0, 2 * this.#count)
     const { dmabuf } = this.#all
     const update = this.#open().then((hash) => hash.update(dmabuf, ranges))

@@ -1,4 +1,7 @@
-/** Writes what the host sees of packets into a capture file: device memory is not in it. */
+/**
+ * Writes the bytes of packets that the host can read into a capture file, without those in device
+ * memory.
+ */
 
 import { hasPartialChecksum } from '../../wire/frame-checksums.ts'
 import type { FrameLayout } from '../../wire/frame-layout.ts'
@@ -8,7 +11,7 @@ import type { AnySkb } from '../host/skb/skb.ts'
 import { type PcapngWriter, writePcapng } from '../link/capture/pcapng-writer.ts'
 import { emptyFrame } from '../link/link.ts'
 
-/** Frags of an skb and linear bytes are never more. */
+/** Limit of the bytes of an skb, linear ones and frags. */
 const LARGEST_BYTES = 2 ** 18
 
 export class HostView {
@@ -17,7 +20,7 @@ export class HostView {
   readonly #beganMs = performance.now()
   #failure: { readonly error: unknown } | undefined
 
-  /** Throws the system's own error when there can be no file at `path`. */
+  /** @throws the system's own error if the file cannot be made. */
   constructor(path: string) {
     this.#writer = writePcapng(path, { startNs: BigInt(Date.now()) * 1_000_000n })
   }
@@ -27,7 +30,10 @@ export class HostView {
     return this.#writer.packets
   }
 
-  /** Appends a packet, stamped with the present time; `layout` is of it. Fails in {@link check}. */
+  /**
+   * Appends a packet with its layout, stamped with the present time. {@link check} throws its
+   * errors.
+   */
   write(skb: AnySkb, layout: FrameLayout): void {
     if (this.#failure !== undefined) return
     try {
@@ -37,7 +43,7 @@ export class HostView {
     }
   }
 
-  /** Throws what writing has failed with. */
+  /** @throws the error of a failed write. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
@@ -49,7 +55,7 @@ export class HostView {
   #write(skb: AnySkb, layout: FrameLayout): void {
     const frame = this.#frame
     const { bytes } = frame.memory
-    // A copy by hand: a view of so few bytes costs more.
+    // A loop: a view of these few bytes would cost more.
     for (let at = 0; at < skb.headLength; at++) bytes[at] = skb.head[at] ?? 0
     let length = skb.headLength
     if (skb.kind === 'page') {

@@ -1,4 +1,4 @@
-/** One direction of a flow in a replay: put in order, counted by where it landed, hashed. */
+/** One direction of a flow in a replay: ordered, counted by where it landed, and hashed. */
 
 import { FrameKind, type FrameLayout } from '../../wire/frame-layout.ts'
 import { IPPROTO_TCP } from '../../wire/ip.ts'
@@ -8,15 +8,15 @@ import { Reassembler } from '../host/flow/reassembler.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import type { StreamHash } from './stream-hash.ts'
 
-/** Where packets landed, in bytes, their headers included; what arrived twice is in it twice. */
+/** Bytes of packets by where they landed, headers included. Repeated bytes count each time. */
 export interface Landed {
-  /** Of segments that the NIC made one packet of, the headers land once. */
+  /** Headers in header pages. Segments that the NIC merged into one packet have them once. */
   headerPages: number
   pages: number
   netIovs: number
 }
 
-/** What a replay tells of one direction of a flow. */
+/** Report of one direction of a flow. */
 export interface FlowReport {
   readonly source: string
   readonly sourcePort: number
@@ -24,37 +24,40 @@ export interface FlowReport {
   readonly destinationPort: number
   readonly protocol: 'tcp' | 'udp'
   readonly packets: number
-  /** Frames of the capture: the NIC makes one packet of several. */
+  /** Frames of the capture. The NIC merges several into one packet. */
   readonly segments: number
-  /** Bytes of the stream, each once, in order; of UDP, all payload as it came. */
+  /** Bytes of the stream in order, each counted once. Of UDP, all payload as it came. */
   readonly bytes: number
-  /** Of those bytes, in hexadecimal. */
+  /** SHA-256 of those bytes, in hexadecimal. */
   readonly sha256: string
-  /** How a TCP stream stood at the end of the capture; `-` of UDP. */
+  /** State of a TCP stream at the end of the capture. `-` for UDP. */
   readonly state: string
   readonly landed: Landed
-  /** Packets that came before their turn. */
+  /** Packets that came out of order. */
   readonly outOfOrder: number
-  /** Bytes that had come before: retransmitted or overlapping. */
+  /** Bytes that were retransmitted or overlapped. */
   readonly duplicateBytes: number
-  /** Places where bytes are missing, and how many. */
+  /** Number of places where bytes are missing. */
   readonly gaps: number
   readonly gapBytes: number
-  /** Packets of which the capture has a part only, and the bytes of payload that it has not. */
+  /** Packets of which the capture has only a part. */
   readonly cutPackets: number
   readonly cutBytes: number
   readonly dropped: {
-    /** Packets, and their bytes, that there was no room for until what was missing before them came. */
+    /** Packets without room in the reassembler until the missing bytes before them came. */
     readonly noRoom: number
     readonly noRoomBytes: number
-    /** Packets too far ahead to be of this stream. */
+    /** Packets too far ahead to belong to this stream. */
     readonly outOfWindow: number
-    /** Bytes behind the stream's end. */
+    /** Bytes behind the end of the stream. */
     readonly afterEndBytes: number
   }
 }
 
-/** What waits for a missing segment, at most, per flow; the pool may run dry before. */
+/**
+ * Limits per flow of the bytes and skbs that wait for a missing segment. The pool may run dry
+ * before.
+ */
 const QUEUE_BYTES = 32 * 2 ** 20
 const QUEUE_SKBS = 8192
 
@@ -70,7 +73,7 @@ export class ReplayFlow {
   #cutPackets = 0
   #cutBytes = 0
 
-  /** `split`: the NIC splits headers from payload. */
+  /** @param split true if the NIC splits headers from payload. */
   constructor(key: FlowKey, hash: StreamHash, split: boolean) {
     this.#key = key
     this.#split = split
@@ -93,7 +96,7 @@ export class ReplayFlow {
   receive(skb: AnySkb, layout: FrameLayout): void {
     this.#packets++
     this.#segments += skb.segments
-    // Linear bytes of what was not split were pulled out of a page.
+    // Linear bytes of an unsplit packet were pulled out of a page.
     if (this.#split) this.#landed.headerPages += skb.headLength
     else this.#landed.pages += skb.headLength
     if (skb.kind === 'page') this.#landed.pages += skb.dataLength
@@ -102,7 +105,7 @@ export class ReplayFlow {
     if (cutBytes > 0) {
       this.#cutPackets++
       this.#cutBytes += cutBytes
-      // Its FIN stands behind bytes that are not there: the end is not here.
+      // Its FIN is behind missing bytes, so the stream does not end here.
       layout.tcpFlags &= ~FIN
     }
     if (layout.kind === FrameKind.tcp) {
@@ -113,27 +116,27 @@ export class ReplayFlow {
     this.#hash.update(skb)
   }
 
-  /** Whether a segment belongs to a later connection between the same ports. */
+  /** True if a segment belongs to a later connection between the same ports. */
   startsAnew(layout: FrameLayout): boolean {
     return layout.kind === FrameKind.tcp && this.#stream.startsAnew(layout)
   }
 
-  /** A SYN that has not come by now will not: what waits for it goes on. */
+  /** Stops waiting for a SYN. Data that waited for it continues. */
   start(): void {
     this.#stream.start()
   }
 
-  /** Gives up what is missing: whatever waits for it goes on. */
+  /** Gives up missing bytes. Packets that waited for them continue. */
   giveUp(): void {
     this.#stream.flushGaps()
   }
 
-  /** Nothing more comes, and nobody asks for a report. */
+  /** Ends the flow without a report. */
   abandon(): void {
     this.#stream.close()
   }
 
-  /** Nothing more comes. */
+  /** Ends the flow and returns its report. */
   async finish(): Promise<FlowReport> {
     this.#stream.flushGaps()
     const stats = this.#stream.stats()

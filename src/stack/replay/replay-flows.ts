@@ -8,10 +8,13 @@ import { type FlowReport, ReplayFlow } from './replay-flow.ts'
 import { type Sender, SenderChecksums } from './sender-checksums.ts'
 import type { StreamHash } from './stream-hash.ts'
 
-/** Packets, of all flows, after which a flow's SYN is not waited for: further nothing is overtaken, and no more memory waits. */
+/**
+ * Packets of all flows after which a flow no longer waits for its SYN. Captures reorder no further,
+ * and no more memory waits.
+ */
 const LATE_PACKETS = 128
 
-/** The ports of a flow, and which of the connections between them there is now. */
+/** Ports of a flow, and the present connection between them. */
 interface Slot {
   readonly key: FlowKey
   readonly sender: Sender
@@ -25,15 +28,21 @@ export class ReplayFlows {
   readonly #seen: ((skb: AnySkb, layout: FrameLayout) => void) | undefined
   readonly #checksums = new SenderChecksums((skb) => this.#takeHeld(skb))
   readonly #open = new Set<ReplayFlow>()
-  /** A report for each flow, pending while it goes on. */
+  /** Reports of flows. `undefined` while a flow is open. */
   readonly #reports = new Map<ReplayFlow, Promise<FlowReport> | undefined>()
-  /** Flows that may wait for their SYN, oldest first, and the packet with which each has waited long enough. */
+  /**
+   * Flows that may wait for their SYN, the oldest first, each with the packet number at which its
+   * wait ends.
+   */
   readonly #starting: { readonly flow: ReplayFlow; readonly until: number }[] = []
   #packets = 0
   #cut = 0
   #uncheckedPackets = 0
 
-  /** `split`: the NIC splits headers from payload. `seen` is told of every packet first. */
+  /**
+   * @param split true if the NIC splits headers from payload.
+   * @param seen gets every packet first.
+   */
   constructor(
     makeHash: () => StreamHash,
     split: boolean,
@@ -57,7 +66,10 @@ export class ReplayFlows {
     return this.#uncheckedPackets
   }
 
-  /** Its counters; a cut packet is not malformed, and of wrong checksums those that count are in it. */
+  /**
+   * Returns the counters of the flow table. Cut packets do not count as malformed, and only packets
+   * that were dropped count in `badChecksum`.
+   */
   stats(): FlowTableStats {
     const stats = this.#table.stats()
     return {
@@ -89,7 +101,10 @@ export class ReplayFlows {
     this.#packets += segments
   }
 
-  /** Lets go on what waits for missing segments, since it keeps memory that others need: the longest queues first, until half is left. */
+  /**
+   * Gives up missing segments, since the packets that wait for them keep memory that others need.
+   * The longest queues go first, until half is left.
+   */
   giveUp(): void {
     this.#checksums.settle()
     const flows = [...this.#open].filter(({ waiting }) => waiting > 0)
@@ -128,7 +143,9 @@ export class ReplayFlows {
     slot.flow.receive(skb, layout)
   }
 
-  /** Delivers a packet whose wrong checksum says nothing; layout and key are of it. */
+  /**
+   * Delivers a packet whose wrong checksum means nothing. The table's layout and key are its own.
+   */
   #takeUnchecked(skb: AnySkb): void {
     this.#uncheckedPackets++
     const slot = this.#table.findOrMake(this.#table.key)
@@ -143,7 +160,7 @@ export class ReplayFlows {
     this.#takeUnchecked(skb)
   }
 
-  /** A packet that is shorter than its headers say: a capture has cut it. */
+  /** Finds the flow of a packet that a capture has cut: it is shorter than its headers say. */
   #findCut(skb: AnySkb): Slot | undefined {
     const { layout, key } = this.#table
     if (layout.kind !== FrameKind.malformed) return undefined
@@ -177,7 +194,7 @@ export class ReplayFlows {
   #end(flow: ReplayFlow): void {
     this.#open.delete(flow)
     const report = flow.finish()
-    // Whoever waits for all of them hears of it.
+    // The caller who waits for all reports gets the error.
     report.catch(() => {})
     this.#reports.set(flow, report)
   }

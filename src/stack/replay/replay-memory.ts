@@ -1,4 +1,4 @@
-/** What a replay receives into: pools, a driver over them, and hashes of what lands there. */
+/** Memory of a replay: pools, a driver over them, and hashes of the bytes that land there. */
 
 import type { Netmem, Page } from '../../netmem.ts'
 import { createPool, dualPool } from '../../pool/create-pool.ts'
@@ -17,18 +17,23 @@ import { DeviceHashing } from './device-hashing.ts'
 import { HostHash, type StreamHash } from './stream-hash.ts'
 
 /**
- * Bytes of a buffer, and of the page or net_iov that it is. Copies to memory that threads share are
- * fast where they are aligned, which the second of two merged segments is not: hence pages with room
- * for a jumbo frame, and for few small ones. Device memory is not shared; hashing likes long pieces.
+ * Bytes of a buffer, which is a page or net_iov.
+ *
+ * Copies to shared memory are fast where they are aligned, which the second of two merged segments
+ * is not. Hence pages have room for a jumbo frame, and for few small ones. Device memory is not
+ * shared, and hashing prefers long pieces.
  */
 const BUFFER_BYTES = { page: 16 * 1024, device: 64 * 1024 } as const
-/** Of all queues together, and of each queue at least. */
+/** Bytes of all queues' pools together. A queue has at least {@link LEAST_POOL_BYTES}. */
 const POOL_BYTES = 64 * 2 ** 20
 const LEAST_POOL_BYTES = 4 * 2 ** 20
-/** What a queue has posted of it: this part, but room for the longest frames. What circulates should stay in a processor's cache. */
+/**
+ * Posted part of a queue's pool, with room for the longest frames. The buffers in use should stay
+ * in a processor's cache.
+ */
 const RING_PART = 16
 const LEAST_RING_BYTES = 2 ** 20
-/** The part that may wait to be hashed. */
+/** Part of the pool that may wait to be hashed. */
 const HASH_PART = 4
 const HEADER_BYTES = 256
 const HEADER_PAGE_BYTES = 4096
@@ -37,7 +42,7 @@ export interface ReplayMemoryOptions {
   readonly memory: 'page' | 'device'
   readonly queues: number
   readonly headerSplit: boolean
-  /** Whether the NIC makes one packet of consecutive segments. */
+  /** True if the NIC merges consecutive segments into one packet. */
   readonly coalesce: boolean
   /** Gets every packet, and frees it. */
   readonly deliver: (skb: AnySkb) => void
@@ -45,24 +50,30 @@ export interface ReplayMemoryOptions {
 
 /** Opened by {@link openReplayMemory}. */
 export interface ReplayMemory {
-  /** Handles what has arrived; returns how many packets there were. */
+  /** Delivers the packets that have arrived, and returns their number. */
   poll(): number
   makeHash(): StreamHash
-  /** Sends hashes on their way, so that the memory comes back. */
+  /** Sends waiting ranges to be hashed, so that their memory comes back. */
   flush(): void
-  /** Whether memory is on its way back. */
+  /** True while memory is on its way back. */
   readonly busy: boolean
-  /** Whether a queue had no more buffers to post when it last received. */
+  /** True if a queue had no buffers to post when it last received. */
   readonly dry: boolean
-  /** What the driver has counted, of all queues. */
+  /** Returns the driver's counters of all queues together. */
   stats(): DriverQueueStats
-  /** Frees what was not hashed yet. */
+  /** Frees the skbs that were not hashed yet. */
   abandon(): void
-  /** Stops, and resolves when all memory has come back: whoever has skbs has freed them before. */
+  /**
+   * Stops the queues. Resolves when all memory has come back, so the caller frees its skbs before.
+   */
   close(): Promise<void>
 }
 
-/** Starts the queues of a NIC. Rejects as `PageDriver.open` and `bindRx` do, having given everything back. */
+/**
+ * Starts the queues of a NIC. A failed start returns all memory.
+ *
+ * @throws as the driver's open function and `bindRx`.
+ */
 export function openReplayMemory(
   device: DeviceThread,
   nic: Nic,
@@ -108,7 +119,7 @@ async function openDevice(
   options: ReplayMemoryOptions,
 ): Promise<ReplayMemory> {
   const { pages, pageSize, headerPool, queueOptions } = layOut(options)
-  // The driver starts with pages, which the first frame comes too late for.
+  // The driver starts with pages, and is bound before the first frame.
   const pools: PagePool<Netmem>[] = []
   for (let queue = 0; queue < options.queues; queue++) {
     pools.push(dualPool(sharedProvider({ pages: 1, pageSize })))
@@ -154,7 +165,7 @@ async function openDevice(
   }
 }
 
-/** Which queues found their pool dry when they last received: a driver's pools are its own. */
+/** Queues that found their pool dry when they last received, read off the driver's counters. */
 class DryQueues {
   readonly #stats: (queue: number) => DriverQueueStats | undefined
   readonly #packets: number[]
@@ -172,7 +183,7 @@ class DryQueues {
     return this.#dry.includes(true)
   }
 
-  /** After something was received. */
+  /** Reads the counters, after packets have been received. */
   look(): void {
     for (let queue = 0; queue < this.#dry.length; queue++) {
       const stats = this.#stats(queue)
@@ -184,14 +195,14 @@ class DryQueues {
   }
 }
 
-/** Device memory, and what of it is bound. */
+/** Device memory with the dma-buf and binding of it. */
 interface Bound {
   readonly binding: RxBinding
   readonly dmabuf: DmaBuf
   readonly memory: DeviceMemory
 }
 
-/** Device memory for all queues of a driver, bound to them. */
+/** Allocates device memory for all queues of a driver, and binds it to them. */
 async function bindAll(
   device: DeviceThread,
   driver: NetmemDriver,
@@ -204,7 +215,7 @@ async function bindAll(
   return { binding: await bindRx(driver, { dmabuf, queues }), dmabuf, memory }
 }
 
-/** How much of everything each queue has. */
+/** Sizes of each queue's pools and rings. */
 function layOut(options: ReplayMemoryOptions): {
   readonly pages: number
   readonly pageSize: number
@@ -216,7 +227,7 @@ function layOut(options: ReplayMemoryOptions): {
   const each = Math.max(LEAST_POOL_BYTES, POOL_BYTES / 2 ** Math.ceil(Math.log2(queues)))
   const ringSize = Math.max(LEAST_RING_BYTES, each / RING_PART) / pageSize
   const headerPages = Math.ceil((ringSize * HEADER_BYTES) / HEADER_PAGE_BYTES)
-  // One queue more: a queue that is bound has its new header buffers before it gives up the old.
+  // One queue more: a bound queue gets its new header buffers before it returns the old ones.
   const headerPool = createPool(
     sharedProvider({ pages: (queues + 1) * headerPages, pageSize: HEADER_PAGE_BYTES }),
   )

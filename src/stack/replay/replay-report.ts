@@ -1,28 +1,28 @@
-/** What a replay found. */
+/** Report of a replay. */
 
 import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { FlowTableStats } from '../host/flow/flow-table.ts'
 import type { NicStats } from '../rings/nic-types.ts'
 import type { FlowReport, Landed } from './replay-flow.ts'
 
-/** What was not delivered to a flow, in packets, and why. */
+/** Packets that no flow received, by the reason. */
 export interface ReplayDrops {
-  /** By the NIC: for want of buffers, memory that was not mapped, a queue that was stopped, no whole Ethernet header. */
+  /** Dropped by the NIC: no buffer, unmapped memory, a stopped queue, no whole Ethernet header. */
   readonly noBuffer: number
   readonly dmaFault: number
   readonly stopped: number
   readonly tooShort: number
-  /** By the driver: not split (ARP, fragments and so on) on a queue of device memory. */
+  /** Dropped by the driver: not split (ARP, fragments and others) on a queue of device memory. */
   readonly unsplit: number
-  /** By the driver: in more pieces than an skb has frags. */
+  /** Dropped by the driver: more pieces than an skb has frags. */
   readonly tooManyFrags: number
-  /** Neither TCP nor UDP, or fragments. */
+  /** Packets that are neither TCP nor UDP, and fragments. */
   readonly other: number
   /** Headers that contradict themselves. */
   readonly malformed: number
-  /** A wrong checksum: damaged on the way, so that no receiver has taken it. */
+  /** Packets with a wrong checksum: damaged on the way, so that no receiver has taken them. */
   readonly badChecksum: number
-  /** More flows than there was room for. */
+  /** Packets of more flows than the table has room for. */
   readonly tableFull: number
 }
 
@@ -41,27 +41,27 @@ export interface ReplayTotals {
 /** Result of a replay. */
 export interface ReplayReport {
   readonly capture: {
-    /** Frames that were read, those that the capture had cut among them, and their bytes. */
+    /** Frames read, cut ones included. */
     readonly frames: number
     readonly cutFrames: number
     readonly bytes: number
-    /** Whether the file ended within a record: it was cut off, and what followed is not here. */
+    /** True if the file ended within a record: it was cut off, and the rest is missing. */
     readonly truncated: boolean
-    /** Packets of interfaces that are not Ethernet, which were skipped. */
+    /** Packets skipped because their interface is not Ethernet. */
     readonly otherLinkPackets: number
   }
-  /** From the first frame to the last hash. */
+  /** Seconds from the first frame to the last hash. */
   readonly seconds: number
-  /** Whether all of the capture was replayed: a signal ends it early. */
+  /** True if the whole capture was replayed. A signal ends a replay early. */
   readonly complete: boolean
-  /** Packets of flows of which only a part was there. */
+  /** Packets of flows that the capture has cut. */
   readonly cutPackets: number
-  /** Packets that were taken with a wrong checksum, since their senders leave checksums to hardware. */
+  /** Packets taken with a wrong checksum, since their senders leave checksums to hardware. */
   readonly uncheckedPackets: number
   readonly dropped: ReplayDrops
-  /** The NIC's counters, of all queues. */
+  /** Counters of the NIC, of all queues together. */
   readonly nic: NicStats['device']
-  /** Each direction of each connection, by its first packet. */
+  /** Reports of each direction of each connection, by first packet. */
   readonly flows: readonly FlowReport[]
   readonly totals: ReplayTotals
 }

@@ -1,6 +1,6 @@
 /**
  * Replays a capture file through the whole stack: link, NIC, driver, skbs, flows. Both directions
- * of every flow are put in order, and hashed where their bytes landed.
+ * of every flow are ordered, and hashed where their bytes landed.
  */
 
 import { access, constants, stat } from 'node:fs/promises'
@@ -18,40 +18,45 @@ import { makeReport, type ReplayReport } from './replay-report.ts'
 
 /** Options of {@link replay}. */
 export interface ReplayOptions {
-  /** What payload lands in: pages, which is the default, or device memory. */
+  /** Memory that payload lands in. Pages by default. */
   readonly memory?: 'page' | 'device'
-  /** RX queues that flows are spread over: 1 to 64; 1 by default. */
+  /** RX queues that flows are spread over: 1 to 64. 1 by default. */
   readonly queues?: number
-  /** Whether the NIC splits headers from payload; on by default, and needed for device memory. */
+  /** True, the default, if the NIC splits headers from payload. Device memory needs it. */
   readonly headerSplit?: boolean
-  /** Whether the NIC verifies checksums; on by default. */
+  /** True, the default, if the NIC verifies checksums. */
   readonly verifyChecksums?: boolean
   /** Faults on the way from the file to the NIC. */
   readonly faults?: FaultOptions
   /**
-   * A pcapng file to write what the host sees to: each packet with its queue and hash, stamped when
-   * it was seen, partial checksums completed, and without payload that is device memory.
+   * Path of a pcapng file that gets the packets as the host sees them. Each has its queue and hash,
+   * the time it was seen, and a completed checksum. Payload in device memory is left out.
    */
   readonly out?: string
-  /** Ends the replay early: the report is of what came until then. */
+  /** Ends the replay early. The report covers the packets until then. */
   readonly signal?: AbortSignal
-  /** Is told now and then how many bytes of packets have come. */
+  /** Called now and then with the bytes of all packets so far. */
   readonly onProgress?: (bytes: number) => void
 }
 
-/** Empty rounds before it sleeps: what has arrived is a fraction of a ring then. */
+/**
+ * Rounds without packets before it sleeps. Packets that arrive until the next round fill a fraction of a ring.
+ */
 const IDLE_ROUNDS = 64
 const IDLE_MS = 1
-/** A queue that has been without buffers for so long will get none: those who wait for missing segments have them. */
+/**
+ * Ms after which a queue without buffers will get none: packets that wait for missing segments have
+ * them.
+ */
 const DRY_MS = 100
-/** A replay can wait, and a frame that is dropped is missing in a stream. */
+/** Limit of a pause of the link, in ms. A replay can wait, and a dropped frame leaves a gap. */
 const PAUSE_LIMIT_MS = 60_000
 const MAX_QUEUES = 64
 
 /**
- * Replays a pcap or pcapng file, as fast as it is taken.
+ * Replays a pcap or pcapng file, as fast as the stack takes it.
  *
- * Rejects with NETMEM_CAPTURE_INVALID for what is no capture or contradicts itself,
+ * @throws NETMEM_CAPTURE_INVALID for a file that is no capture or contradicts itself,
  * NETMEM_BIND_HEADER_SPLIT for device memory without header split, NETMEM_OUT_OF_RANGE,
  * NETMEM_INVALID_ARGUMENT, and the system's own error for a file that cannot be read or written.
  */
@@ -72,7 +77,7 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
       memory: options.memory ?? 'page',
       queues,
       headerSplit: options.headerSplit ?? true,
-      // Merged packets are no frames that anybody has sent.
+      // Merged packets are not frames that a host has sent.
       coalesce: options.out === undefined,
       deliver,
     }),
@@ -83,7 +88,7 @@ class Replay {
   readonly #nic: Nic
   readonly #options: ReplayOptions
   #bytes = 0
-  /** Nothing arrives any more, for a reason if there is one. */
+  /** True once no packet arrives any more. `#failure` is the reason, if there is one. */
   #over = false
   #failure: DeviceError | undefined
 
@@ -146,7 +151,7 @@ class Replay {
     }
   }
 
-  /** Receives until nothing comes any more; whether that was all of it. */
+  /** Receives until no packet comes any more. Resolves with true if that was the whole capture. */
   async #receive(
     memory: ReplayMemory,
     flows: ReplayFlows,
@@ -172,7 +177,7 @@ class Replay {
       }
       if (this.#failure !== undefined) throw this.#failure
       if (this.#over || stopped) return this.#over
-      // Nothing may wait for memory that waits to be hashed.
+      // Packets must not wait for memory that waits to be hashed.
       memory.flush()
       if (!memory.dry || memory.busy) drySinceMs = undefined
       else {
@@ -206,7 +211,7 @@ function checkOptions({ memory, queues, headerSplit, verifyChecksums }: ReplayOp
   checkInteger('queues', queues ?? 1, 1, MAX_QUEUES)
 }
 
-/** The capture can be read, and is not the file that would be written over. */
+/** Checks that the capture can be read, and is not the file to be written. */
 async function checkFiles(path: string, out: string | undefined): Promise<void> {
   await access(path, constants.R_OK)
   if (out === undefined) return

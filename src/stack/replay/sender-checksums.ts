@@ -1,30 +1,33 @@
 /**
- * Tells a segment that was damaged from one whose checksum its sender has left to hardware. A capture
- * made on the sending or receiving host shows both as a wrong checksum. docs/stack.md has the rules.
+ * Tells damaged segments from those whose sender left the checksum to hardware. A capture made on
+ * the sending or receiving host shows both with a wrong checksum. docs/stack.md has the rules.
  */
 
 import type { FrameLayout } from '../../wire/frame-layout.ts'
 import type { FlowKey } from '../host/flow/flow-key.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 
-/** The longest frame without jumbo frames: 1500 bytes, two VLAN tags, the Ethernet header. Longer ones may have been merged or not yet cut. */
+/**
+ * Bytes of the longest frame that is no jumbo frame: 1500, two VLAN tags, the Ethernet header.
+ * Longer ones may have been merged, or not yet cut.
+ */
 const LONGEST_FRAME = 1522
-/** As many wrong checksums from a sender without any right one are no damage. */
+/** Number of wrong checksums from a sender, without a right one, that is no damage. */
 const SENDER_HELD = 8
-/** Packets held of all senders: few, since each keeps a buffer. */
+/** Packets held of all senders. They are few, since each keeps a buffer. */
 const MAX_HELD = 16
-/** Senders that are told apart. */
+/** Limit of senders that are told apart. */
 const MAX_SENDERS = 2 ** 17
 
-/** All that comes from one address. */
+/** State of one source address. */
 export class Sender {
-  /** A packet had a right checksum, or one that is right as far as it goes (partial). */
+  /** True after a packet with a right checksum, or a partial one. */
   hasRight = false
-  /** One of them was longer than {@link LONGEST_FRAME}. */
+  /** True after such a packet longer than {@link LONGEST_FRAME}. */
   rightLong = false
-  /** Packets with wrong checksums that wait for a right one, which would condemn them. */
+  /** Packets with wrong checksums. A right checksum would prove them damaged. */
   readonly held: AnySkb[] = []
-  /** So many wrong ones and no right one: wrong says nothing of this sender. */
+  /** True after many wrong checksums and no right one: they mean nothing then. */
   offloads = false
 }
 
@@ -35,14 +38,14 @@ export class SenderChecksums {
   /** Packets with wrong checksums that were dropped. */
   dropped = 0
   readonly #senders = new Map<string, Sender>()
-  /** Senders beyond {@link MAX_SENDERS}. */
+  /** Sender of all addresses beyond {@link MAX_SENDERS}. */
   readonly #rest = new Sender()
   readonly #take: (skb: AnySkb) => void
-  /** Senders with packets held, oldest first. */
+  /** Senders with held packets, the oldest first. */
   readonly #holding = new Set<Sender>()
   #held = 0
 
-  /** `take` gets packets that were held and are good. */
+  /** @param take gets held packets that turn out to be good. */
   constructor(take: (skb: AnySkb) => void) {
     this.#take = take
   }
@@ -59,7 +62,7 @@ export class SenderChecksums {
     return sender
   }
 
-  /** Notes a packet with right checksums. What is held of its sender was damaged. */
+  /** Notes a packet with right checksums. The held packets of its sender are damaged. */
   sawRight(sender: Sender, skb: AnySkb, layout: FrameLayout): void {
     sender.hasRight = true
     if (!sender.rightLong) {
@@ -70,7 +73,7 @@ export class SenderChecksums {
     for (const held of this.#release(sender)) this.drop(held)
   }
 
-  /** Judges a packet with a wrong checksum; the caller does what is said. */
+  /** Judges a packet with a wrong checksum. The caller acts on the verdict. */
   judge(sender: Sender, layout: FrameLayout): Verdict {
     const isLong = layout.headerLength + layout.payloadLength > LONGEST_FRAME
     if (isLong && !sender.rightLong) return 'take'
@@ -95,12 +98,12 @@ export class SenderChecksums {
     if (oldest !== undefined) this.#takeHeld(oldest)
   }
 
-  /** Takes all that is held: there is nothing that speaks against it. */
+  /** Takes all held packets: nothing proves them damaged. */
   settle(): void {
     for (const sender of this.#holding) this.#takeHeld(sender)
   }
 
-  /** Frees all that is held. */
+  /** Frees all held packets. */
   abandon(): void {
     for (const sender of this.#holding) for (const skb of this.#release(sender)) skb.free()
   }

@@ -1,17 +1,17 @@
-/** Hashing a stream whose bytes may be where the host cannot read. */
+/** Hashes of streams whose bytes may be in device memory. */
 
 import { createHash } from 'node:crypto'
 import type { AnySkb } from '../host/skb/skb.ts'
 
-/** The SHA-256 of one stream, whose skbs it takes over and frees. */
+/** SHA-256 of one stream. It takes over the stream's skbs and frees them. */
 export interface StreamHash {
-  /** Goes on with the payload of an skb. */
+  /** Adds the payload of an skb. */
   update(skb: AnySkb): void
-  /** The hash in hexadecimal; nothing may follow. */
+  /** Returns the hash in hexadecimal. Nothing may be added afterwards. */
   digest(): Promise<string>
 }
 
-/** Of what the host can read, at once. */
+/** Hash of bytes that the host can read, computed at once. */
 export class HostHash implements StreamHash {
   readonly #hash = createHash('sha256')
 

@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * A device as the stack's thread has it. The device itself lives in a worker and shares descriptor
- * rings and host pages with the stack, nothing else: no bytes of its memory come here unless
- * `read` asks for them.
+ * A device in the stack's thread. The device itself lives in a worker, and shares only descriptor
+ * rings and host pages with the stack. No bytes of its memory come here unless `read` asks for
+ * them.
  */
 
 import { existsSync } from 'node:fs'

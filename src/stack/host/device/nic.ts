@@ -1,4 +1,4 @@
-/** A NIC as the stack's thread has it. */
+/** A NIC in the stack's thread. */
 
 import { ArgumentRangeError } from '../../../errors.ts'
 import type { DeviceError } from '../../device-error.ts'
@@ -19,27 +19,33 @@ import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import { NicEvents } from './nic-events.ts'
 
-/** How a NIC is made. */
+/** Options of {@link DeviceThread.nic}. */
 export interface NicOptions {
-  /** RX queues it has: 1 to 1024; 1 by default. */
+  /** RX queues: 1 to 1024. 1 by default. */
   readonly queues?: number
   readonly link: LinkSpec
   /** The NIC's own options. */
   readonly settings?: NicSettings
-  /** Faults between the NIC and its receive rings; none by default. Faults of the link are in `link`. */
+  /**
+   * Faults between the NIC and its receive rings. None by default. Faults of the link belong in
+   * `link`.
+   */
   readonly ringFaults?: RxRingFaults
   /**
-   * Whether its link is up from the start, which is the default. The link's clock begins when it
-   * first comes up; a replay begins with `up: false` and {@link Nic.up} once queues are started.
+   * True, the default, if its link is up from the start. The link's clock begins when it first
+   * comes up. A replay begins with `up: false`, and calls {@link Nic.up} once queues are started.
    */
   readonly up?: boolean
 }
 
-/** How frames are put on a wire. */
+/** Options of {@link Nic.inject}. */
 export interface InjectOptions {
-  /** When they arrive, in ns of the link's clock: at once by default, never before earlier ones. */
+  /**
+   * Time at which they arrive, in ns of the link's clock. At once by default, and never before
+   * earlier frames.
+   */
   readonly atNs?: number
-  /** What their checksums cover: `complete` by default. */
+  /** Coverage of their checksums. `complete` by default. */
   readonly checksum?: LinkFrame['checksum']
 }
 
@@ -50,11 +56,11 @@ export class Nic implements DriverNic {
   readonly queues: number
   readonly features: NicFeatures
   /**
-   * Resolves when no frame will arrive any more and all that did have been received: because the
-   * link has ended or is closed, or with the reason when it, its NIC or the device has failed.
+   * Resolves when no frame will arrive any more and all frames have been received: the link has
+   * ended or is closed. Resolves with the reason when the NIC, its link or the device has failed.
    */
   readonly ended: Promise<DeviceError | undefined>
-  /** What the rings of its queues are made with. */
+  /** Doorbell of its queues' rings. */
   readonly doorbell: SharedArrayBuffer
   /** @internal */
   readonly transport: DeviceTransport
@@ -106,22 +112,33 @@ export class Nic implements DriverNic {
     }
   }
 
-  /** Whether its link is a capture that ended within a record, as files do that were cut off; known when it has `ended`. */
+  /**
+   * True if its link is a capture that ended within a record, as a file does that was cut off.
+   * Known once the NIC has `ended`.
+   */
   get truncated(): boolean {
     return this.#events.file.truncated
   }
 
-  /** Packets of a capture's interfaces that are not Ethernet, which were skipped; known when it has `ended`. */
+  /**
+   * Packets skipped because their interface of the capture is not Ethernet. Known once the NIC has
+   * `ended`.
+   */
   get otherLinkPackets(): number {
     return this.#events.file.otherLinkPackets
   }
 
-  /** As `DeviceThread.mapHost`. */
+  /** Maps shared memory of the host, as `DeviceThread.mapHost` does. */
   mapHost(memory: SharedArrayBuffer): Promise<number> {
     return this.#mapHost(memory)
   }
 
-  /** Starts a queue on rings made with the device's doorbell; `config` is the NIC's. */
+  /**
+   * Starts a queue on rings that were made with the device's doorbell.
+   *
+   * @throws NETMEM_OUT_OF_RANGE for rings of another doorbell, NETMEM_NIC_CONFIG, NETMEM_NIC_BUSY,
+   * NETMEM_BIND_HEADER_SPLIT.
+   */
   async startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void> {
     if (rings.doorbell !== this.doorbell) {
       throw new ArgumentRangeError(
@@ -132,22 +149,22 @@ export class Nic implements DriverNic {
     await this.transport.call({ kind: 'nic-start-queue', nic: this.id, queue, rings, config })
   }
 
-  /** Stops a queue; afterwards the NIC writes to none of its buffers. */
+  /** Stops a queue. The NIC writes to none of its buffers afterwards. */
   async stopQueue(queue: number): Promise<void> {
     await this.transport.call({ kind: 'nic-stop-queue', nic: this.id, queue })
   }
 
-  /** Starts a transmit queue on a ring made with the device's doorbell. */
+  /** Starts a transmit queue on a ring that was made with the device's doorbell. */
   async startTxQueue(queue: number, ring: TxRing): Promise<void> {
     await this.transport.call({ kind: 'nic-start-tx-queue', nic: this.id, queue, ring })
   }
 
-  /** Stops a transmit queue: what is posted and not completed is not sent. */
+  /** Stops a transmit queue. Posted packets that are not completed are not sent. */
   async stopTxQueue(queue: number): Promise<void> {
     await this.transport.call({ kind: 'nic-stop-tx-queue', nic: this.id, queue })
   }
 
-  /** Adds a steering rule; its number. */
+  /** Adds a steering rule. Resolves with its number. */
   addRule(rule: SteeringRule): Promise<number> {
     return this.transport.call({ kind: 'nic-add-rule', nic: this.id, rule })
   }
@@ -164,27 +181,32 @@ export class Nic implements DriverNic {
     return this.transport.call({ kind: 'nic-rss', nic: this.id })
   }
 
-  /** Returns the counters as they are now, read from shared memory: even while the device is busy or after it has ended. */
+  /**
+   * Returns the counters as they are now, read from shared memory: also while the device is busy,
+   * and after it has ended.
+   */
   stats(): NicStats {
     return this.#counters.stats()
   }
 
-  /** The link comes up. */
+  /** Takes the link up. */
   async up(): Promise<void> {
     await this.transport.call({ kind: 'nic-link', nic: this.id, up: true })
   }
 
-  /** The link goes down: what arrives waits, as far as the link has room. */
+  /** Takes the link down. Frames that arrive wait, as far as the link has room. */
   async down(): Promise<void> {
     await this.transport.call({ kind: 'nic-link', nic: this.id, up: false })
   }
 
   /**
-   * Puts frames on a link of kind 'injected', in order; they are copied. Returns how many there was
-   * room for: the first ones. Rejects with NETMEM_NIC_CONFIG for a link of another kind.
+   * Injects copies of frames into a link of kind 'injected', in order. Resolves with the number of
+   * frames that there was room for: the first ones.
+   *
+   * @throws NETMEM_NIC_CONFIG for a link of another kind.
    */
   async inject(frames: readonly Uint8Array[], options: InjectOptions = {}): Promise<number> {
-    // Copies of the frames alone: a clone would take all of the memory they lie in.
+    // Copies of the frames alone: a clone would copy all of the memory that they lie in.
     const copies = frames.map((frame) => new Uint8Array(frame))
     const { atNs, checksum = 'complete' } = options
     return await this.transport.call(
@@ -214,7 +236,9 @@ export class Nic implements DriverNic {
     return this.#events.takeTransmitted()
   }
 
-  /** Takes it off the device and closes its link. Attachments stay until they are detached. */
+  /**
+   * Removes the NIC from its device and closes its link. Attachments stay until they are detached.
+   */
   async close(): Promise<void> {
     await this.transport.call({ kind: 'nic-close', nic: this.id })
     this.transport.listen(this.id, undefined)

@@ -1,34 +1,36 @@
 /**
- * A file seen through a window of memory, front to back. Frames are handed out where they lie in
- * it. The window has two halves, so that one frame stays in place while what follows it is read:
- * into the other half, with the part of a record that had been read already copied to its front.
+ * A window of memory that a file is read through, front to back. Frames are handed out where they
+ * lie in it.
+ *
+ * The window has two halves, so that one frame stays in place while the bytes behind it are read.
+ * They are read into the other half, after the part of a record that had been read already.
  */
 
 import type { FrameMemory } from '../../../wire/frame-memory.ts'
 
-/** Where a capture's bytes come from: a file, or a test. */
+/** Source of a capture's bytes: a file, or a test. */
 export interface CaptureSource {
-  /** Reads up to `length` bytes to `offset` of `into`; how many, 0 at the end. */
+  /** Reads up to `length` bytes to `offset` of `into`. Returns their number, 0 at the end. */
   read(into: Uint8Array, offset: number, length: number): number
   close(): void
 }
 
-/** Reads at most so much at once, so that it is still in the processor's cache when it is used. */
+/** Limit of one read, so that its bytes are still in the processor's cache when they are used. */
 const READ_BYTES = 256 * 1024
 
 export class CaptureWindow {
   readonly memory: FrameMemory
   readonly bytes: Uint8Array
-  /** Where in the window reading has come to. */
+  /** Reading position in the window. */
   at = 0
   readonly #source: CaptureSource
   readonly #halfBytes: number
   /** The end of what is in the window. */
   #end = 0
-  /** The half with `at` in it, 0 or 1, and the one that may not be written. */
+  /** Half with `at` in it, 0 or 1. `#kept` is the half that may not be written. */
   #half = 0
   #kept = -1
-  /** Bytes of the file before the window's byte 0, were it all in a piece; negative in the second half at first. */
+  /** Offset in the file of the window's byte 0. It is negative at first in the second half. */
   #fileBase = 0
   #sourceEnded = false
 
@@ -39,27 +41,30 @@ export class CaptureWindow {
     this.#halfBytes = this.bytes.length >>> 1
   }
 
-  /** Bytes that can be asked for in one piece. */
+  /** Limit of the bytes that can be asked for in one piece. */
   get largestPiece(): number {
     return this.#halfBytes
   }
 
-  /** Where in the file `at` is. */
+  /** Position in the file of `at`. */
   get fileOffset(): number {
     return this.#fileBase + this.at
   }
 
-  /** Whether nothing follows. */
+  /** True at the end of the file. */
   get atEnd(): boolean {
     return !this.has(1)
   }
 
-  /** Makes the next `bytes`, {@link largestPiece} at most, be in the window; false where the file ends before. */
+  /**
+   * Reads on until the next `bytes`, at most {@link largestPiece}, are in the window. Returns false
+   * if the file ends before.
+   */
   has(bytes: number): boolean {
     return this.#end - this.at >= bytes || this.#fill(bytes)
   }
 
-  /** Passes over `bytes`, any number; false where the file ends before. */
+  /** Skips any number of bytes. Returns false if the file ends before. */
   skip(bytes: number): boolean {
     for (let left = bytes; left > 0; ) {
       if (!this.has(1)) return false
@@ -70,7 +75,7 @@ export class CaptureWindow {
     return true
   }
 
-  /** Keeps what is in the present half until the next call: the other half is read into meanwhile. */
+  /** Keeps the present half as it is until the next call. Reading continues in the other half. */
   keep(): void {
     this.#kept = this.#half
   }
@@ -79,7 +84,7 @@ export class CaptureWindow {
     this.#source.close()
   }
 
-  /** Reads on until `bytes` are there from `at` on. */
+  /** Reads until `bytes` bytes from `at` on are there. */
   #fill(bytes: number): boolean {
     const { bytes: memory } = this
     if (this.#sourceEnded) return false

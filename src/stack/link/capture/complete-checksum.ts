@@ -1,4 +1,4 @@
-/** What the hardware would have done to a partial checksum. */
+/** Completion of partial checksums, as the hardware would have completed them. */
 
 import { setUint16 } from '../../../wire/bytes.ts'
 import { ALL_ONES } from '../../../wire/checksum.ts'
@@ -7,12 +7,13 @@ import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
 import type { LinkFrame } from '../link.ts'
 
 /**
- * Completes the checksum of a copy of a frame, which begins at `at` of `copy`: the field holds the
- * pseudo-header's sum, so the sum of all of the segment, the field included, is what is inverted.
+ * Completes the checksum of a copy of a frame. The field holds the sum of the pseudo-header, so the
+ * checksum is the inverse of the sum over the whole segment, field included.
  *
  * @param layout of the frame.
- * @returns false, with the copy as it was, when that cannot be done: it is neither TCP nor UDP, or
- * not all of its segment is there, as payload that the host cannot read.
+ * @param at place of the frame in `copy`.
+ * @returns false, with the copy unchanged, if the frame is neither TCP nor UDP, or if a part of its
+ * segment is missing, such as payload in device memory.
  */
 export function completeChecksum(
   frame: LinkFrame,

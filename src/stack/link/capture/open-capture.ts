@@ -1,4 +1,7 @@
-/** A capture file as a link: its frames arrive as they were captured, or as fast as they are taken. */
+/**
+ * A capture file as a link. Its frames arrive at their captured times, or as fast as they are
+ * taken.
+ */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger } from '../../../errors.ts'
@@ -16,23 +19,34 @@ import { PcapngReader } from './pcapng-reader.ts'
 
 /** Options of {@link openCapture}. */
 export interface CaptureOptions {
-  /** `kept`: frames arrive when they did, from the first one at 0 on. `none`, the default: each is there as soon as it is asked for. */
+  /**
+   * `kept`: frames arrive at their captured times, the first one at 0. `none`, the default: each
+   * frame is there as soon as it is asked for.
+   */
   readonly timing?: 'kept' | 'none'
-  /** `detect`, the default, marks frames by {@link hasPartialChecksum}; `never` takes all checksums as complete. */
+  /**
+   * `detect`, the default, marks frames with partial checksums. `never` takes all checksums as
+   * complete.
+   */
   readonly partialChecksums?: 'detect' | 'never'
-  /** Memory that the file is read through, 1 MiB to 1 GiB; 2 MiB by default: more does not stay in a processor's cache. */
+  /**
+   * Bytes of memory that the file is read through, 1 MiB to 1 GiB. 2 MiB by default, which stay in
+   * a processor's cache.
+   */
   readonly windowBytes?: number
 }
 
 /**
- * Opens a pcap or pcapng file of Ethernet frames, of up to 256 KiB each. A file that ends within a
- * record ends there, and {@link CaptureLink.truncated} says so. Packets of pcapng interfaces with
- * another link type are skipped, and {@link CaptureLink.otherLinkPackets} counts them. Close it when
- * done.
+ * Opens a pcap or pcapng file of Ethernet frames of up to 256 KiB each. Close the link when done.
+ *
+ * A file that ends within a record ends there, and sets {@link CaptureLink.truncated}. Packets of
+ * pcapng interfaces with another link type are skipped, and counted in {@link
+ * CaptureLink.otherLinkPackets}.
  *
  * @throws NETMEM_CAPTURE_INVALID for a folder, for a file that is no capture, and for a capture
- * without any Ethernet interface; `receive` throws it where the fault comes later. The system's own
- * error when the file cannot be opened or read. NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
+ * without an Ethernet interface. `receive` throws it for faults further on.
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and the system's own error if the file
+ * cannot be opened or read.
  */
 export function openCapture(path: string, options: CaptureOptions = {}): CaptureLink {
   const timing = oneOf('timing', options.timing, ['none', 'kept'])
@@ -54,13 +68,13 @@ export function openCapture(path: string, options: CaptureOptions = {}): Capture
 
 /** Made by {@link openCapture}. */
 export class CaptureLink implements Link {
-  /** Frames handed out, their bytes, and how many of them had been cut. */
+  /** Frames handed out, their bytes, and the number of cut frames among them. */
   frames = 0
   bytes = 0
   cutFrames = 0
-  /** Frames stamped earlier than the one before them; they count as from the same time. */
+  /** Frames stamped earlier than the frame before them, whose time they get. */
   disordered = 0
-  /** Frames transmitted to it, and forgotten: a capture is read only. */
+  /** Frames that were transmitted to it, and dropped: a capture is read only. */
   transmitted = 0
   readonly #window: CaptureWindow
   readonly #reader: PacketReader
@@ -68,7 +82,7 @@ export class CaptureLink implements Link {
   readonly #detectPartial: boolean
   readonly #frame: LinkFrame
   readonly #layout = new FrameLayout()
-  /** The packet that comes next, when it is known. */
+  /** The next packet, once it is known. */
   readonly #next = new CapturedPacket()
   #state: 'unknown' | 'next' | 'broken' | 'ended' = 'unknown'
   #error: unknown
@@ -96,22 +110,28 @@ export class CaptureLink implements Link {
     }
   }
 
-  /** Whether the file ended within a record; known at the end. */
+  /** True if the file ended within a record. Known at the end. */
   get truncated(): boolean {
     return this.#reader.truncated
   }
 
-  /** Blocks of a pcapng file that were neither packets nor descriptions of sections or interfaces. */
+  /**
+   * Blocks of a pcapng file that are neither packets nor descriptions of sections or interfaces.
+   */
   get skippedBlocks(): number {
     return this.#reader.skippedBlocks
   }
 
-  /** Packets of interfaces that are not Ethernet, which were skipped; complete at the end. */
+  /** Packets skipped because their interface is not Ethernet. Complete at the end. */
   get otherLinkPackets(): number {
     return this.#reader.otherLinkPackets
   }
 
-  /** As every link; and throws NETMEM_CAPTURE_INVALID, once, at what is wrong in the file. */
+  /**
+   * Returns the next frame, as every link does.
+   *
+   * @throws NETMEM_CAPTURE_INVALID, once, at a fault in the file.
+   */
   receive(nowNs: number): LinkFrame | undefined {
     if (this.#state === 'unknown') this.#look()
     if (this.#state !== 'next') return this.#stop()
@@ -128,7 +148,7 @@ export class CaptureLink implements Link {
     this.frames++
     this.bytes += next.length
     if (next.length < frame.originalLength) this.cutFrames++
-    // This one stays where it is while the one behind it is looked for.
+    // The frame stays in place while the one behind it is read.
     this.#window.keep()
     this.#state = 'unknown'
     return frame
@@ -156,7 +176,7 @@ export class CaptureLink implements Link {
     this.#window.close()
   }
 
-  /** Finds the next packet. What is wrong with it is thrown where it would have been received. */
+  /** Finds the next packet. A fault in it is thrown where the packet would have been received. */
   #look(): void {
     try {
       this.#state = this.#reader.next(this.#next) ? 'next' : 'ended'
@@ -170,7 +190,10 @@ export class CaptureLink implements Link {
     else this.#timeNs = this.#next.timeNs
   }
 
-  /** Finds out what the file does not say: a frame that was cut, and a partial checksum. */
+  /**
+   * Examines a frame for facts that the file does not state: that it was cut, and that its checksum
+   * is partial.
+   */
   #examine(frame: LinkFrame): void {
     const { bytes } = this.#window
     const { offset, length } = frame

@@ -1,12 +1,15 @@
-/** What the readers of the two file formats have in common. */
+/** Common parts of the readers of both file formats. */
 
-/** The largest frame accepted, as captured: what tcpdump and dumpcap take at most, and more than any TSO frame. */
+/**
+ * Bytes of the largest captured frame accepted: the limit of tcpdump and dumpcap, and more than any
+ * TSO frame.
+ */
 export const MAX_CAPTURED_BYTES: number = 256 * 1024
 
-/** LINKTYPE_ETHERNET, the only one that is read. */
+/** LINKTYPE_ETHERNET, the only link type that is read. */
 export const LINK_TYPE_ETHERNET = 1
 
-/** Others that people meet, for messages. */
+/** Names of other common link types, for messages. */
 const LINK_TYPES: ReadonlyMap<number, string> = new Map([
   [0, 'NULL (loopback of BSD)'],
   [9, 'PPP'],
@@ -19,32 +22,32 @@ const LINK_TYPES: ReadonlyMap<number, string> = new Map([
   [276, 'LINUX_SLL2 (captured on "any")'],
 ])
 
-/** One packet of a capture, in the window; one object for all. */
+/** One packet of a capture, in the window. One object is used for all packets. */
 export class CapturedPacket {
   offset = 0
   length = 0
   originalLength = 0
-  /** From the first packet of the file on, in ns; less than 0 where packets are not in order. */
+  /** Time from the first packet of the file on, in ns. Negative where packets are out of order. */
   timeNs = 0
 }
 
 /** Reads the packets of a capture in one format, one after the other. */
 export interface PacketReader {
   /**
-   * The next packet, in place; false at the end.
+   * Describes the next packet, in place. Returns false at the end.
    *
    * @throws NETMEM_CAPTURE_INVALID
    */
   next(into: CapturedPacket): boolean
-  /** Whether the file ended within a record. */
+  /** True if the file ended within a record. */
   readonly truncated: boolean
-  /** Blocks of kinds that are of no interest here. */
+  /** Blocks of other kinds, which are skipped. */
   readonly skippedBlocks: number
   /** Packets so far of interfaces that are not Ethernet. */
   readonly otherLinkPackets: number
 }
 
-/** Says which link type it is that is not accepted. */
+/** Returns the message about a link type that is not accepted. */
 export function linkTypeMessage(linkType: number): string {
   const name = LINK_TYPES.get(linkType)
   return `link type ${linkType}${name === undefined ? '' : `, ${name},`} is not Ethernet (1). Capture on an Ethernet interface.`

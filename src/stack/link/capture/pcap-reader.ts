@@ -17,7 +17,7 @@ const RECORD_HEADER_BYTES = 16
 const MICROSECONDS = 0xa1b2c3d4
 const NANOSECONDS = 0xa1b23c4d
 
-/** Whether a file that begins with `magic`, read as big-endian, is a pcap file. */
+/** True if a file that begins with `magic`, read as big-endian, is a pcap file. */
 export function isPcap(magic: number): boolean {
   return byteOrder(magic) !== undefined
 }
@@ -30,7 +30,7 @@ export class PcapReader implements PacketReader {
   readonly #little: boolean
   readonly #unitNs: number
   readonly #largest: number
-  /** Of the first packet; none has come yet at −1. */
+  /** Time of the first packet. −1 before it. */
   #firstSeconds = -1
   #firstFraction = 0
 
@@ -48,7 +48,7 @@ export class PcapReader implements PacketReader {
     this.#unitNs = read32(bytes, at, little) === NANOSECONDS ? 1 : 1000
     const major = read16(bytes, at + 4, little)
     if (major !== 2) throw captureError(4, `pcap version ${major} is not known, only 2.`)
-    // The upper 4 bits tell of frame check sequences.
+    // The upper 4 bits describe frame check sequences.
     const linkType = read32(bytes, at + 20, little) & 0x0fff_ffff
     if (linkType !== LINK_TYPE_ETHERNET) throw captureError(20, linkTypeMessage(linkType))
     window.at += FILE_HEADER_BYTES

@@ -1,24 +1,26 @@
-/** Writes a pcap file in one go, for fixtures and tests; what a NIC knows of packets is for pcapng. */
+/** Writes a pcap file in one go, for fixtures and tests. Notes about packets need pcapng. */
 
 import { writeFileSync } from 'node:fs'
 
 /** A packet to be written. */
 export interface PcapPacket {
   readonly bytes: Uint8Array
-  /** Since 1970, or since whatever; whole ns, 0 to 2^53 − 1. */
+  /** Time since 1970 or any other origin, in whole ns: 0 to 2^53 − 1. */
   readonly timeNs: number
-  /** Its length on the wire; that of `bytes` by default. */
+  /** Length of the frame as it was sent. That of `bytes` by default. */
   readonly originalLength?: number
 }
 
 export interface PcapOptions {
-  /** Of times in the file; microseconds by default. */
+  /** Resolution of times in the file. Microseconds by default. */
   readonly resolution?: 'us' | 'ns'
   /** Little-endian by default. */
   readonly bigEndian?: boolean
   /** Ethernet (1) by default. */
   readonly linkType?: number
-  /** 262,144 by default; packets are written whole whatever it is. */
+  /**
+   * Snap length in the file's header, 262,144 by default. Packets are written whole regardless.
+   */
   readonly snapBytes?: number
 }
 

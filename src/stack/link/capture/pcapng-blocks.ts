@@ -18,5 +18,5 @@ export const IF_TSRESOL = 9
 export const IF_TSOFFSET = 14
 export const EPB_HASH = 3
 export const EPB_QUEUE = 6
-/** Toeplitz, as algorithm of {@link EPB_HASH}; its value has 4 bytes. */
+/** Toeplitz, as algorithm of {@link EPB_HASH}. Its value has 4 bytes. */
 export const HASH_TOEPLITZ = 5

@@ -38,7 +38,7 @@ type Found = 'packet' | 'other' | 'end'
 
 interface Interface {
   readonly linkType: number
-  /** Bytes kept of each packet; 0 is no limit. */
+  /** Bytes kept of each packet. 0 is no limit. */
   readonly snapBytes: number
   readonly clock: InterfaceClock
 }
@@ -56,7 +56,7 @@ export class PcapngReader implements PacketReader {
   #timeNs = 0
   /** An interface of any section is Ethernet. */
   #hasEthernet = false
-  /** Of the first packet that was skipped: where it is in the file, and its link type. */
+  /** Place in the file, and link type, of the first skipped packet. */
   #firstOther: { readonly offset: number; readonly linkType: number } | undefined
   /** The block begun, whose end has yet to be passed: where in the file it is, its length, and what of it is left. */
   #blockOffset = 0
@@ -204,7 +204,7 @@ export class PcapngReader implements PacketReader {
     const window = this.#window
     if (!window.has(SECTION_BYTES)) return false
     const { bytes, at } = window
-    // Its length is in the byte order that follows it.
+    // Its length is in the byte order that the next field shows.
     this.#little = read32(bytes, at + 8, true) === BYTE_ORDER_MAGIC
     if (!this.#little && read32(bytes, at + 8, false) !== BYTE_ORDER_MAGIC) {
       throw captureError(window.fileOffset + 8, 'a section without the byte-order magic.')

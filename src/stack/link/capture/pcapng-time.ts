@@ -1,10 +1,10 @@
 /**
  * Times of a pcapng interface as ns from the file's first packet. Its ticks are 64-bit numbers of
- * a unit of its own; the difference to the first packet's is exact as a double as long as a
- * capture lasts less than 104 days in ns.
+ * the interface's unit. The difference to the first packet is exact as a double for captures of
+ * less than 104 days in ns.
  */
 
-/** Where all interfaces' times begin; `undefined` before the first packet. */
+/** Origin of all interfaces' times. `undefined` before the first packet. */
 export interface TimeOrigin {
   ns: bigint | undefined
 }
@@ -14,12 +14,15 @@ export class InterfaceClock {
   readonly #resolution: bigint
   readonly #offsetSeconds: bigint
   readonly #nsPerTick: number
-  // This interface's first packet.
+  // The first packet of this interface:
   #firstHigh = -1
   #firstLow = 0
   #firstNs = 0
 
-  /** As options if_tsresol, 6 by default, and if_tsoffset, 0 by default, say. */
+  /**
+   * @param tsresol option if_tsresol, 6 by default.
+   * @param offsetSeconds option if_tsoffset, 0 by default.
+   */
   constructor(tsresol: number, offsetSeconds: bigint) {
     const exponent = tsresol & 0x7f
     this.#resolution = (tsresol & 0x80) === 0 ? 10n ** BigInt(exponent) : 2n ** BigInt(exponent)

@@ -21,44 +21,56 @@ import {
 
 /** Options of {@link writePcapng}. */
 export interface PcapngOptions {
-  /** Complete partial checksums, in the file alone; on by default. Not possible where payload is absent. */
+  /**
+   * True, the default, if partial checksums are completed in the file. Not possible where payload
+   * is absent.
+   */
   readonly completeChecksums?: boolean
-  /** When the link's clock was 0, in ns since 1970: 0 to 2^64 − 1; 0 by default. */
+  /** Time at which the link's clock was 0, in ns since 1970: 0 to 2^64 − 1. 0 by default. */
   readonly startNs?: bigint
-  /** Bytes written of each frame at most, 14 to 256 KiB; 256 KiB by default. */
+  /** Bytes written of each frame at most: 14 to 256 KiB. 256 KiB by default. */
   readonly snapBytes?: number
 }
 
-/** What is known of a packet besides its frame. */
+/** Facts about a packet besides its frame. */
 export interface PacketNotes {
-  /** The RX queue it came by, 0 or more: option epb_queue. */
+  /** RX queue of the packet, 0 or more: option epb_queue. */
   readonly queue?: number
-  /** Its RSS hash, signed or not: option epb_hash, as Toeplitz. */
+  /** RSS hash of the packet, signed or not: option epb_hash, as Toeplitz. */
   readonly hash?: number
-  /** Bytes to write, where the rest is in device memory: its linear bytes. All that are there by default. */
+  /**
+   * Bytes to write where the rest is in device memory: the packet's linear bytes. All bytes of the
+   * frame by default.
+   */
   readonly linearBytes?: number
 }
 
-/** Buffered for one write: many small frames, or one of the largest with its block around it. */
+/**
+ * Bytes buffered for one write: many small frames, or one of the largest with its block around it.
+ */
 const BUFFER_BYTES = 2 * MAX_CAPTURED_BYTES
-/** A block's fields, options, padding and lengths. */
+/** Bytes of a block's fields, options, padding and lengths. */
 const BLOCK_ROOM = ENHANCED_HEADER + 64
 const NO_NOTES: PacketNotes = {}
 
 /**
- * Makes a pcapng file at `path`, in the place of one that is there.
+ * Makes a pcapng file at `path`, and replaces an older one.
  *
- * @throws the system's own error when it cannot be made; NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
+ * @throws the system's own error if it cannot be made, NETMEM_INVALID_ARGUMENT,
+ * NETMEM_OUT_OF_RANGE.
  */
 export function writePcapng(path: string, options: PcapngOptions = {}): PcapngWriter {
   return new PcapngWriter(path, options)
 }
 
-/** Made by {@link writePcapng}; close it, or the end is missing. */
+/**
+ * Writer of a pcapng file, made by {@link writePcapng}. Without a close the end of the file is
+ * missing.
+ */
 export class PcapngWriter {
-  /** Packets written. */
+  /** Number of packets written. */
   packets = 0
-  /** Of them those whose checksum was completed. */
+  /** Number of packets whose checksum was completed. */
   completed = 0
   readonly #file: number
   readonly #buffer = new Uint8Array(BUFFER_BYTES)
@@ -93,7 +105,12 @@ export class PcapngWriter {
     this.#writeHeader()
   }
 
-  /** Appends a frame. The system's own error when the file cannot be written; NETMEM_WRITER_CLOSED after a close. */
+  /**
+   * Appends a frame.
+   *
+   * @throws NETMEM_WRITER_CLOSED after a close, and the system's own error if the file cannot be
+   * written.
+   */
   write(frame: LinkFrame, notes: PacketNotes = NO_NOTES): void {
     if (this.#closed) {
       throw new LifetimeError(
@@ -109,7 +126,7 @@ export class PcapngWriter {
     if (this.#at + BLOCK_ROOM + length > BUFFER_BYTES) this.flush()
     const view = this.#view
     const start = this.#at
-    // 64-bit times in halves: a double has but 53 bits.
+    // 64-bit times in halves, since a double has only 53 bits.
     const ns = Math.max(0, Math.round(frame.timeNs))
     const low = this.#startLow + (ns % 2 ** 32)
     const high = this.#startHigh + Math.floor(ns / 2 ** 32) + (low >= 2 ** 32 ? 1 : 0)
@@ -131,7 +148,7 @@ export class PcapngWriter {
     this.packets++
   }
 
-  /** Hands what is buffered to the system. */
+  /** Writes the buffered bytes to the file. */
   flush(): void {
     for (let from = 0; from < this.#at; ) {
       from += writeSync(this.#file, this.#buffer, from, this.#at - from)
@@ -139,7 +156,7 @@ export class PcapngWriter {
     this.#at = 0
   }
 
-  /** Writes what is buffered and closes the file; once, later calls do nothing. */
+  /** Writes the buffered bytes and closes the file. Closing it again does nothing. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -150,7 +167,7 @@ export class PcapngWriter {
     }
   }
 
-  /** Only of a copy with all of the segment in it. */
+  /** Completes the checksum of a copy if all of its segment is there. */
   #completeCopy(frame: LinkFrame, length: number, data: number): boolean {
     const { bytes } = frame.memory
     parseFrame(bytes, frame.offset, frame.length, this.#layout, frame.originalLength)
