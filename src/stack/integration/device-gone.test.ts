@@ -1,4 +1,4 @@
-// The device is removed beneath drivers and bindings: they end all the same, and nothing stays out.
+// The device is removed beneath drivers and bindings. They still end, and nothing stays out.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { end, some } from '../../testing/pools.test.helper.ts'

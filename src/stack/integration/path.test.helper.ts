@@ -94,7 +94,7 @@ export class Path {
         : await openDeviceThread(options.device ?? { stepped: true })
     const memory = await device.memory(2 ** 21)
     const bytes = options.dmabufBytes ?? 2 ** 19
-    // In pieces that lie scattered, as memory of a GPU does.
+    // Scattered pieces, as in the memory of a GPU.
     const segments = [bytes / 4, bytes / 2, bytes / 4]
     const dmabuf = await memory.exportDmaBuf({ bytes, segments })
     const nic = await device.nic({ up: false, ...options.nic })

@@ -6,7 +6,7 @@ import { FrameStore } from './frame-store.ts'
 import { bytesOf, numbered, numberOf } from './frames.test.helper.ts'
 import type { LinkFrame } from './link.ts'
 
-/** Puts a frame that is due at `dueNs`. */
+/** Stores a frame that is due at `dueNs`. */
 function put(store: FrameStore, frame: LinkFrame, dueNs: number): boolean {
   return store.put(bytesOf(frame), frame.originalLength, frame.checksum, dueNs)
 }

@@ -3,7 +3,7 @@
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 
-/** Where test frames lie: one memory, gone through again and again. */
+/** Memory of test frames, used again and again. */
 const memory = makeFrameMemory(2 ** 23)
 let next = 0
 

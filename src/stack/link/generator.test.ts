@@ -32,7 +32,7 @@ function segmentSum(frame: LinkFrame, segment = true): number {
   return sum
 }
 
-/** Takes all frames, or `limit`, checks each, and puts the streams together. */
+/** Takes all frames, or `limit`, checks each, and assembles the streams. */
 function collect(generator: TcpGenerator, options: GeneratorOptions, limit: number): number[] {
   const expected: (number | undefined)[] = []
   const streams: number[] = []

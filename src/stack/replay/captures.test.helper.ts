@@ -92,7 +92,7 @@ export const fixtures: readonly FixtureStreams[] = [
   },
 ]
 
-/** What a replay has found of a stream, or of none. */
+/** Result of a replay for one stream. `undefined` without the stream. */
 export function flowOf(
   report: ReplayReport,
   ends: { readonly to?: number; readonly from?: number },

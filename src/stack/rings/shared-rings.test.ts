@@ -16,7 +16,7 @@ import {
 } from './shared-rings.ts'
 import { DriverTxRing, makeTxRing, NicTxRing } from './shared-tx-rings.ts'
 
-/** Where counts wrap, as signed integers and as unsigned ones. */
+/** First counts near the places where counts wrap, signed and unsigned. */
 const FIRST_COUNTS = [0, -3, 0x7fff_fffd, -0x8000_0000]
 
 function emptyBuffer(): PostedBuffer {
@@ -42,7 +42,7 @@ test('buffers one way, completions the other, in any order of posting and pollin
         const nic = new NicRxRing(rings)
         const buffer = emptyBuffer()
         const completion = new RxCompletion()
-        // Counts of everything that has happened, and of what the other side has been shown.
+        // Counts of all events, and of those that the other side has been shown.
         let posted = 0
         let shownPosted = 0
         let taken = 0

@@ -20,7 +20,7 @@ export interface RingJob {
   readonly count: number
 }
 
-/** What it says at the end: what was wrong, and how often it slept. */
+/** Result of the worker: faults, and the number of its sleeps. */
 export interface RingReport {
   readonly wrong: readonly string[]
   readonly slept: number

@@ -9,7 +9,7 @@ import { MemoryBank } from './memory-bank.ts'
 
 const PAGE = 4096
 
-/** Where the bytes of a dma-buf are in the memory, one piece after the other. */
+/** Places of a dma-buf's bytes in the memory, one piece after the other. */
 function placesOf(dmaBuf: ExportedDmaBuf): [offset: number, bytes: number][] {
   const places: [number, number][] = []
   dmaBuf.eachPiece(0, dmaBuf.bytes, (_region, offset, bytes) => places.push([offset, bytes]))

@@ -3,7 +3,7 @@
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { ACK } from '../../../wire/tcp.ts'
 
-/** What a frame is made from; all of it has a default. */
+/** Fields of a frame. All of them have a default. */
 export interface FrameSpec {
   readonly ipVersion?: 4 | 6
   readonly protocol?: 'tcp' | 'udp' | 'icmp'
@@ -115,7 +115,7 @@ function sum(bytes: Uint8Array, from: number, to: number, initial = 0): number {
   return total
 }
 
-/** Of the TCP or UDP packet, checksum included: 0xffff when it is right. */
+/** Sum of the TCP or UDP packet, checksum included: 0xffff when it is right. */
 function l4Sum(bytes: Uint8Array, at: number, layout: FrameLayout): number {
   const from = at + layout.l4Offset
   const length = layout.headerLength - layout.l4Offset + layout.payloadLength

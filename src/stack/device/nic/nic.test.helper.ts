@@ -9,7 +9,7 @@ import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/
 import { DmaSpace } from '../dma/dma-space.ts'
 import { NetworkCard, type NetworkCardOptions } from './network-card.ts'
 
-/** What a test puts on the link. */
+/** Frame that a test puts on the link. */
 export interface TestFrame {
   readonly bytes: Uint8Array
   readonly originalLength?: number
@@ -63,10 +63,10 @@ export class TestLink implements Link {
   close(): void {}
 }
 
-/** A packet as a driver puts it together from completions. */
+/** A packet as a driver assembles it from completions. */
 export interface ReadPacket {
   readonly header: Uint8Array
-  /** What each buffer has of it. */
+  /** Bytes of the packet in each buffer. */
   readonly pieces: readonly Uint8Array[]
   readonly flags: number
   readonly segments: number
@@ -180,7 +180,7 @@ export class TestDriver {
     return piece
   }
 
-  /** Whether nothing was written but to completed buffers. */
+  /** True if nothing was written but to completed buffers. */
   get untouched(): boolean {
     return Buffer.compare(this.#payload, UNTOUCHED) === 0
   }

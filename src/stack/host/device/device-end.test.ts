@@ -1,4 +1,4 @@
-/** How devices end: closed, killed, by a mistake, or with their process. */
+/** Ends of devices: closed, killed, by a mistake, or with their process. */
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -77,7 +77,7 @@ test('a device that is killed rejects what is pending, and says so', async () =>
   const reading = (async () => {
     for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
   })()
-  // From here on it answers nothing.
+  // It replies to nothing from here on.
   await misbehave(nic, { spin: true })
   assert.equal(nic.stats().device.rx_packets, 0, 'counters need no answer')
   const pending = [nic.rssTable(), device.memory(1), device.openHash()]

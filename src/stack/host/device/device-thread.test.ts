@@ -40,7 +40,7 @@ onDevices(
     assert.notEqual(plain.id, scattered.id)
     assert.deepEqual(await device.read(scattered, 0, 3), new Uint8Array(3))
     for (const dmabuf of [plain, scattered]) {
-      // A view into larger memory, which stays the caller's.
+      // A view into larger memory, which the caller keeps.
       const bytes = frameOf(dmabuf.bytes + 20, dmabuf.id).subarray(10, 10 + dmabuf.bytes)
       await device.write(dmabuf, 0, bytes)
       assert.equal(bytes.length, dmabuf.bytes)

@@ -16,7 +16,7 @@ import {
 } from '../../rings/rx-front-end.ts'
 import type { Nic } from './nic.ts'
 
-/** What the stub can be told to do, by a rule. */
+/** Misbehaviour of the stub, which a rule turns on. */
 interface Mischief {
   readonly failStart: boolean
   readonly throwOnReceive: boolean
@@ -169,7 +169,7 @@ export const STUB_CONFIG: RxQueueConfig = {
   coalesce: false,
 }
 
-/** What the stub takes where the NIC's own types are asked for. */
+/** Passes a value to the stub where a type of the real NIC is expected. */
 export function forStub<T>(value: object): T {
   const given: T = JSON.parse(JSON.stringify(value))
   return given

@@ -74,7 +74,7 @@ export function seenOf(link: CaptureLink): Seen[] {
   }
 }
 
-/** Puts together pcapng files, block by block, in either byte order. */
+/** Builds pcapng files, block by block, in either byte order. */
 export class PcapngBuilder {
   #little: boolean
   #parts: Uint8Array[] = []

@@ -64,7 +64,7 @@ test('kept timing: a frame is there when its time has come, and not before', () 
   assert.equal(kept.receive(999), undefined)
   assert.equal(kept.receive(1000)?.timeNs, 1000)
   assert.equal(kept.receive(1000)?.timeNs, 1000)
-  // Stamped out of order: it comes with the one before it.
+  // Stamped out of order: it arrives with the packet before it.
   assert.equal(kept.receive(1000)?.timeNs, 1000)
   assert.equal(kept.disordered, 1)
   assert.equal(kept.nextAtNs(), 9000)
