@@ -19,7 +19,7 @@ import { DevmemSocket } from './host/socket/devmem-socket.ts'
 import { MSG_PEEK, MSG_SOCK_DEVMEM } from './host/socket/messages.ts'
 import { PAGE, Path, type PathOptions, pattern, tcp } from './integration/path.test.helper.ts'
 
-const wire = { kind: 'injected' } as const
+const injected = { kind: 'injected' } as const
 const PART = 1000
 
 function segments(from: number, count: number): Uint8Array[] {
@@ -29,7 +29,7 @@ function segments(from: number, count: number): Uint8Array[] {
 }
 
 function open(options: Partial<PathOptions> = {}): Promise<Path> {
-  return Path.open({ nic: { link: wire }, ...options })
+  return Path.open({ nic: { link: injected }, ...options })
 }
 
 /** Room for so many messages. */
@@ -253,7 +253,7 @@ test('9. use after free while recycling into the ring', async () => {
 })
 
 test('10. binding while the link is down', async () => {
-  const path = await open({ nic: { link: wire, up: false } })
+  const path = await open({ nic: { link: injected, up: false } })
   await path.bind(0)
   await path.nic.inject(segments(0, 2))
   assert.equal(await path.step(1e6), 0)
@@ -281,7 +281,7 @@ test('10. binding while the link is down', async () => {
 })
 
 test('11. a failed queue start that does not put the old queue back', async () => {
-  const path = await open({ nic: { link: wire, queues: 2 } })
+  const path = await open({ nic: { link: injected, queues: 2 } })
   await path.nic.setRssTable(Array.from({ length: 128 }, () => 1))
   const start = path.nic.startQueue.bind(path.nic)
   path.nic.startQueue = async (queue, rings, config) => {

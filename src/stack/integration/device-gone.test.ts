@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { end, some } from '../../testing/pools.test.helper.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
-const wire = { kind: 'injected' } as const
+const injected = { kind: 'injected' } as const
 
 for (const what of ['device', 'nic'] as const) {
   for (const driver of ['page', 'netmem', 'bound'] as const) {
@@ -12,7 +12,7 @@ for (const what of ['device', 'nic'] as const) {
       const path = await Path.open({
         driver: driver === 'page' ? 'page' : 'netmem',
         bound: driver === 'bound' ? [1] : [],
-        nic: { link: wire, queues: 2 },
+        nic: { link: injected, queues: 2 },
         // What is received on pages goes back out.
         seen: (skb) => skb.kind === 'page' && path.driver.transmit(skb),
       })
@@ -30,7 +30,7 @@ for (const what of ['device', 'nic'] as const) {
 }
 
 test('the device is closed with frags held, which come back to nobody', async () => {
-  const path = await Path.open({ bound: [0], nic: { link: wire } })
+  const path = await Path.open({ bound: [0], nic: { link: injected } })
   await path.through(tcp(1, pattern(1000, 1)))
   const frag = some(path.flow.receiver.take())
   await path.device.close()

@@ -10,7 +10,7 @@ import { type DeviceThread, openDeviceThread } from './device-thread.ts'
 import { forStub, misbehave, receiveTimes } from './stub-nic.test.helper.ts'
 import { WorkerTransport } from './worker-transport.ts'
 
-const wire = { kind: 'injected' } as const
+const injected = { kind: 'injected' } as const
 
 /** Ends a device's thread wherever it is. */
 async function kill(device: DeviceThread): Promise<void> {
@@ -24,7 +24,7 @@ onDevices(
     const memory = await device.memory(4096)
     const dmabuf = await memory.exportDmaBuf({ bytes: 4096 })
     const hash = await device.openHash()
-    const nic = await device.nic({ link: wire })
+    const nic = await device.nic({ link: injected })
     const attachment = await dmabuf.attach(nic)
     await Promise.all([device.close(), device.close()])
     await device.close()
@@ -37,7 +37,7 @@ onDevices(
       () => device.write(dmabuf, 0, frameOf(1, 0)),
       () => device.hash(dmabuf, []),
       () => device.openHash(),
-      () => device.nic({ link: wire }),
+      () => device.nic({ link: injected }),
       () => device.run(0),
       () => memory.free(),
       () => memory.exportDmaBuf({ bytes: 1 }),
@@ -73,7 +73,7 @@ onDevices(
 
 test('a device that is killed rejects what is pending, and says so', async () => {
   const device = await openRunning()
-  const nic = await device.nic({ link: wire })
+  const nic = await device.nic({ link: injected })
   const reading = (async () => {
     for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
   })()
@@ -104,8 +104,8 @@ onDevices(
   'a mistake in a NIC ends that NIC, with its reason, and nothing else',
   async (device) => {
     device.ref()
-    const nic = await device.nic({ link: wire })
-    const other = await device.nic({ link: wire })
+    const nic = await device.nic({ link: injected })
+    const other = await device.nic({ link: injected })
     await misbehave(nic, { throwOnReceive: true })
     const reading = (async () => {
       for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
@@ -133,7 +133,7 @@ test('a script that does not start is an error of its own', async () => {
 
 test('what is no plain data is refused before it is sent', async () => {
   await using device = await openRunning()
-  const nic = await device.nic({ link: wire })
+  const nic = await device.nic({ link: injected })
   const rule = nic.addRule(Object.assign(forStub<SteeringRule>({}), { callback: () => {} }))
   await assert.rejects(rule, { code: 'NETMEM_INVALID_ARGUMENT' })
   assert.deepEqual(await nic.rssTable(), [0, 0, 0, 0])

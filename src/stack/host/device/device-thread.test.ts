@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { createPool } from '../../../pool/create-pool.ts'
 import { dmabufProvider } from '../../../providers/dmabuf.ts'
@@ -22,167 +21,11 @@ import {
 } from './stub-nic.test.helper.ts'
 
 const PAGE = 4096
-const wire = { kind: 'injected' } as const
-
-function sha256(...parts: Uint8Array[]): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest('hex')
-}
-
-onDevices(
-  'what is written to a dma-buf is read back, over scattered segments too',
-  async (device) => {
-    const memory = await device.memory(64 * PAGE)
-    const plain = await memory.exportDmaBuf({ bytes: 4 * PAGE })
-    const segments = [PAGE, 3 * PAGE, PAGE, 2 * PAGE]
-    const scattered = await memory.exportDmaBuf({ bytes: 7 * PAGE, segments })
-    assert.notEqual(plain.id, scattered.id)
-    assert.deepEqual(await device.read(scattered, 0, 3), new Uint8Array(3))
-    for (const dmabuf of [plain, scattered]) {
-      // A view into larger memory, which the caller keeps.
-      const bytes = frameOf(dmabuf.bytes + 20, dmabuf.id).subarray(10, 10 + dmabuf.bytes)
-      await device.write(dmabuf, 0, bytes)
-      assert.equal(bytes.length, dmabuf.bytes)
-      for (const [offset, length] of [
-        [0, dmabuf.bytes],
-        [PAGE - 1, 2],
-        [100, 3 * PAGE],
-        [dmabuf.bytes, 0],
-      ] as const) {
-        const read = await device.read(dmabuf, offset, length)
-        assert.deepEqual(read, bytes.slice(offset, offset + length))
-      }
-      const part = Uint8Array.of(1, 2, 3)
-      await device.write(dmabuf, PAGE - 1, part)
-      assert.deepEqual(await device.read(dmabuf, PAGE - 1, 3), part)
-    }
-    // The one is not the other.
-    assert.equal((await device.read(plain, 0, 1))[0], frameOf(11, plain.id)[10])
-    await memory.free()
-  },
-  true,
-)
-
-onDevices('it hashes ranges and streams where they lie', async (device) => {
-  const memory = await device.memory(16 * PAGE)
-  const dmabuf = await memory.exportDmaBuf({ bytes: 3 * PAGE, segments: [PAGE, PAGE, PAGE] })
-  const bytes = frameOf(dmabuf.bytes, 5)
-  await device.write(dmabuf, 0, bytes)
-  const range = { offset: PAGE - 10, length: PAGE + 20 }
-  assert.equal(
-    await device.hash(dmabuf, [range, { offset: 0, length: 4 }]),
-    sha256(bytes.subarray(PAGE - 10, 2 * PAGE + 10), bytes.subarray(0, 4)),
-  )
-  assert.equal(await device.hash(dmabuf, []), sha256())
-  const one = await device.openHash()
-  const other = await device.openHash()
-  const updates = [
-    one.update(dmabuf, Float64Array.of(0, 10, 5, 1)),
-    one.updateBytes(bytes.subarray(7, 9)),
-    other.update(dmabuf, [{ offset: 1, length: 1 }]),
-    one.update(dmabuf, [{ offset: dmabuf.bytes - 1, length: 1 }]),
-  ]
-  // A range that is not there stops nothing, and is in no hash, nor what came with it.
-  const missing = one.update(dmabuf, [
-    { offset: 0, length: 1 },
-    { offset: dmabuf.bytes, length: 1 },
-  ])
-  await rejects(missing, 'NETMEM_DMA_FAULT', 'EFAULT')
-  await Promise.all(updates)
-  const expected = sha256(bytes.slice(0, 10), bytes.slice(5, 6), bytes.slice(7, 9), bytes.slice(-1))
-  assert.equal(await one.digest(), expected)
-  await rejects(one.digest(), 'NETMEM_DMABUF_INVALID', 'EBADF')
-  await other.close()
-  await rejects(other.update(dmabuf, []), 'NETMEM_DMABUF_INVALID', 'EBADF')
-  await rejects(device.hash(dmabuf, [{ offset: -1, length: 1 }]), 'NETMEM_DMA_FAULT', 'EFAULT')
-  await memory.free()
-})
-
-onDevices('memory with attachments stays', async (device) => {
-  const memory = await device.memory(16 * PAGE)
-  const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE, segments: [3 * PAGE, PAGE] })
-  const nics = await Promise.all([device.nic({ link: wire }), device.nic({ link: wire })])
-  const attachments = await Promise.all(nics.map((nic) => dmabuf.attach(nic)))
-  for (const { segments } of attachments) {
-    assert.deepEqual(
-      segments.map(({ bytes }) => bytes),
-      [3 * PAGE, PAGE],
-    )
-  }
-  const [one, other] = attachments
-  await rejects(memory.free(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
-  await some(one).detach()
-  await some(one).detach()
-  await rejects(dmabuf.close(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
-  // A NIC that is taken away leaves its attachment to whoever made it.
-  await nics[1].close()
-  await rejects(dmabuf.attach(nics[1]), 'NETMEM_NO_DEVICE', 'ENODEV')
-  await rejects(memory.free(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
-  await some(other).detach()
-  await memory.free()
-  for (const call of [
-    () => memory.free(),
-    () => dmabuf.close(),
-    () => dmabuf.attach(nics[0]),
-    () => device.read(dmabuf, 0, 1),
-    () => memory.exportDmaBuf({ bytes: 1 }),
-  ]) {
-    await rejects(call(), 'NETMEM_DMABUF_INVALID', 'EBADF')
-  }
-})
-
-onDevices('what the device refuses arrives as the same error here', async (device) => {
-  await rejects(device.memory(0), 'NETMEM_OUT_OF_RANGE')
-  await rejects(device.memory(2 ** 31 + 1), 'NETMEM_OUT_OF_RANGE')
-  const memory = await device.memory(4 * PAGE)
-  const tooLong = memory.exportDmaBuf({ bytes: PAGE, segments: [PAGE, PAGE] })
-  await rejects(tooLong, 'NETMEM_DMABUF_INVALID', 'EINVAL')
-  const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE })
-  await rejects(memory.exportDmaBuf({ bytes: 1 }), 'NETMEM_DEVICE_MEMORY', 'ENOMEM')
-  for (const [offset, length] of [
-    [-1, 1],
-    [4 * PAGE, 1],
-    [0, 4 * PAGE + 1],
-    [0, 2 ** 40],
-    [0.5, 1],
-    [Number.NaN, 1],
-  ] as const) {
-    await rejects(device.read(dmabuf, offset, length), 'NETMEM_DMA_FAULT', 'EFAULT')
-  }
-  await rejects(device.write(dmabuf, 4 * PAGE - 1, frameOf(2, 0)), 'NETMEM_DMA_FAULT', 'EFAULT')
-  await rejects(device.nic({ link: wire, queues: 0 }), 'NETMEM_OUT_OF_RANGE')
-  const link = { kind: 'toString' } as unknown as typeof wire
-  await rejects(device.nic({ link }), 'NETMEM_NIC_CONFIG', 'EOPNOTSUPP')
-  const nic = await device.nic({ link: wire })
-  // A mistake in the NIC itself.
-  await rejects(nic.removeRule(1), 'NETMEM_DEVICE_FAILED', 'EIO')
-  await memory.free()
-})
-
-onDevices('host memory is mapped once for each buffer', async (device) => {
-  const one = new SharedArrayBuffer(PAGE)
-  const other = new SharedArrayBuffer(PAGE)
-  const [first, again, second] = await Promise.all([one, one, other].map((b) => device.mapHost(b)))
-  assert.equal(first, again)
-  assert.notEqual(first, second)
-  await device.unmap(some(first))
-  await rejects(device.unmap(some(first)), 'NETMEM_DMA_FAULT', 'EFAULT')
-  // Mapped anew, under a number that nothing late is addressed to.
-  assert.notEqual(await device.mapHost(one), first)
-  const memory = await device.memory(PAGE)
-  const dmabuf = await memory.exportDmaBuf({ bytes: PAGE })
-  const { segments } = await dmabuf.attach(await device.nic({ link: wire }))
-  // Device memory is not the stack's to unmap.
-  const region = some(segments[0]).address.region
-  await rejects(device.unmap(region), 'NETMEM_DMA_FAULT', 'EFAULT')
-  const notShared = new ArrayBuffer(8) as unknown as SharedArrayBuffer
-  await assert.rejects(device.mapHost(notShared), { code: 'NETMEM_INVALID_ARGUMENT' })
-})
+const injected = { kind: 'injected' } as const
 
 /** A NIC with queue 0 started on rings without header buffers. */
 async function startNic(device: DeviceThread): Promise<{ nic: Nic; ring: DriverRxRing }> {
-  const nic = await device.nic({ link: wire })
+  const nic = await device.nic({ link: injected })
   const rings = makeRxRings(8, undefined, device.doorbell)
   await nic.startQueue(0, rings, STUB_CONFIG)
   return { nic, ring: new DriverRxRing(rings) }
@@ -248,7 +91,7 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   assert.deepEqual(await receiveTimes(nic), [0])
   const { rx_packets, rx_hw_drops } = nic.stats().device
   assert.deepEqual([rx_packets, rx_hw_drops], [0, 1])
-  const set = await device.nic({ link: wire, settings: { pause: true } })
+  const set = await device.nic({ link: injected, settings: { pause: true } })
   assert.deepEqual(set.features, { ...stubFeatures, pause: true })
   assert.equal(set.stats().device.rx_hw_drops, 0)
   await nic.close()
@@ -258,7 +101,7 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
 })
 
 onDevices('rings that would stop a NIC are refused', async (device) => {
-  const nic = await device.nic({ link: wire })
+  const nic = await device.nic({ link: injected })
   const good = makeRxRings(8, undefined, device.doorbell)
   await rejects(nic.startQueue(0, { ...good, entries: 16 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
   await rejects(nic.startQueue(0, { ...good, entries: 6 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
@@ -268,8 +111,8 @@ onDevices('rings that would stop a NIC are refused', async (device) => {
 })
 
 onDevices('run receives what is due by then, at its time, and the rest later', async (device) => {
-  const one = await device.nic({ link: wire })
-  const other = await device.nic({ link: wire, up: false })
+  const one = await device.nic({ link: injected })
+  const other = await device.nic({ link: injected, up: false })
   for (const atNs of [100, 200, 300]) await one.inject([frameOf(60, atNs)], { atNs })
   await other.inject([frameOf(60, 1), frameOf(60, 2)], { atNs: 10 })
   assert.equal(await device.run(99), 0)
@@ -293,8 +136,8 @@ onDevices('run receives what is due by then, at its time, and the rest later', a
 })
 
 onDevices('run stops at as many frames as it is told', async (device) => {
-  const one = await device.nic({ link: wire })
-  const other = await device.nic({ link: wire })
+  const one = await device.nic({ link: injected })
+  const other = await device.nic({ link: injected })
   await one.inject(
     [0, 1, 2].map((seed) => frameOf(60, seed)),
     { atNs: 10 },
@@ -313,8 +156,8 @@ onDevices('run stops at as many frames as it is told', async (device) => {
 })
 
 onDevices('a NIC that takes no frames holds up nobody', async (device) => {
-  const stuck = await device.nic({ link: wire })
-  const other = await device.nic({ link: wire })
+  const stuck = await device.nic({ link: injected })
+  const other = await device.nic({ link: injected })
   await misbehave(stuck, { refuse: true })
   for (const nic of [stuck, other]) await nic.inject([frameOf(60, 0)], { atNs: 5 })
   assert.equal(await device.run(10), 1)
@@ -323,7 +166,7 @@ onDevices('a NIC that takes no frames holds up nobody', async (device) => {
 })
 
 onDevices('what a NIC sends comes here, in order, and ends with it', async (device) => {
-  const nic = await device.nic({ link: wire })
+  const nic = await device.nic({ link: injected })
   await misbehave(nic, { echo: 2 })
   const frames = [1, 2, 3].map((seed) => frameOf(60 + seed, seed))
   await nic.inject(frames)
@@ -344,7 +187,7 @@ onDevices('what a NIC sends comes here, in order, and ends with it', async (devi
 })
 
 onDevices('transmitted frames that nobody reads are lost beyond a limit', async (device) => {
-  const nic = await device.nic({ link: wire })
+  const nic = await device.nic({ link: injected })
   await misbehave(nic, { echo: 5000 })
   const send = async (): Promise<number> => {
     await nic.inject([frameOf(60, 1)])
@@ -376,7 +219,7 @@ test('a link that ends is told of once all of it has been received', async () =>
     },
   }
   await using device = createInlineDevice({ ...stubParts, linkKinds })
-  const nic = await device.nic({ link: wire })
+  const nic = await device.nic({ link: injected })
   let ended = false
   const end = nic.ended.then((failure) => {
     ended = true
@@ -392,7 +235,7 @@ test('a link that ends is told of once all of it has been received', async () =>
 test('the same calls are the same run, beside the stack and in a worker', async () => {
   const runs: string[] = []
   const collect = async (device: DeviceThread): Promise<void> => {
-    const nic = await device.nic({ link: wire })
+    const nic = await device.nic({ link: injected })
     await misbehave(nic, { echo: 1 })
     const seen: unknown[] = []
     for (let step = 0; step < 50; step++) {
