@@ -109,7 +109,6 @@ export type { ReplayDrops, ReplayReport, ReplayTotals } from './replay/replay-re
 // The NIC, and what lies between it and a driver.
 export { type FaultyRxRing, faultyRxRing, type RxRingFaults } from './rings/faulty-rx-ring.ts'
 export type {
-  LocatedRule,
   NicDeviceStats,
   NicFeatures,
   NicStats,

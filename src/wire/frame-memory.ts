@@ -6,6 +6,7 @@
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { sumBytes } from './checksum.ts'
 import { makeChecksumInstance } from './checksum-module.ts'
+import { KeptViews } from './kept-views.ts'
 
 export interface FrameMemory {
   /** All of it: the same view always. */
@@ -27,8 +28,6 @@ type Sum = (offset: number, length: number, initial: number) => number
 
 /** More of it WebAssembly can address, but not with the small integers of the engine. */
 const MAX_BYTES = 2 ** 31
-/** Views kept: a power of two. */
-const VIEWS = 4096
 
 /** Memory of its own for frames: `bytes` bytes, 1 to 2^31, all 0. Throws NETMEM_OUT_OF_RANGE. */
 export function makeFrameMemory(bytes: number): FrameMemory {
@@ -56,7 +55,7 @@ class SummedMemory implements FrameMemory {
   readonly bytes: Uint8Array
   readonly #length: number
   readonly #sum: Sum
-  readonly #views = new Array<Uint8Array | undefined>(VIEWS).fill(undefined)
+  readonly #views = new KeptViews()
 
   constructor(bytes: Uint8Array, sum: Sum) {
     this.bytes = bytes
@@ -65,21 +64,20 @@ class SummedMemory implements FrameMemory {
   }
 
   sum(offset: number, length: number, initial = 0): number {
-    // Written so that NaN is outside.
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length))
-      this.#outside(offset, length)
+    this.#check(offset, length)
     return this.#sum(offset, length, initial)
   }
 
   view(offset: number, length: number): Uint8Array {
-    const slot = (offset ^ (offset >>> 12)) & (VIEWS - 1)
-    const kept = this.#views[slot]
-    if (kept !== undefined && kept.byteOffset === offset && kept.length === length) return kept
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length))
+    this.#check(offset, length)
+    return this.#views.view(this.bytes, offset, length)
+  }
+
+  #check(offset: number, length: number): void {
+    // Written so that NaN is outside.
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length)) {
       this.#outside(offset, length)
-    const view = this.bytes.subarray(offset, offset + length)
-    this.#views[slot] = view
-    return view
+    }
   }
 
   #outside(offset: number, length: number): never {

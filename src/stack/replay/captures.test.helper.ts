@@ -8,7 +8,7 @@ import { buildTcpFrame, type TcpFrameOptions } from '../../wire/build-frame.ts'
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import type { FlowReport, ReplayReport } from '../index.ts'
 import { openCapture } from '../link/capture/open-capture.ts'
-import type { PcapPacket } from '../link/capture/pcap-writer.ts'
+import type { PcapPacket } from '../link/capture/pcap-writer.test.helper.ts'
 
 const folder = join('src', 'stack', 'link', 'capture', 'fixtures')
 

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { FIN, SYN } from '../../wire/tcp.ts'
 import { DeviceError } from '../device-error.ts'
-import { encodePcap, type PcapPacket, writePcap } from '../link/capture/pcap-writer.ts'
+import { encodePcap, type PcapPacket, writePcap } from '../link/capture/pcap-writer.test.helper.ts'
 import {
   fixture,
   fixtures,

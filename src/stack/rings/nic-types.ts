@@ -42,12 +42,6 @@ export interface SteeringRule {
   readonly queue: number
 }
 
-/** Rule with the number that removes it (ethtool's word is location). */
-export interface LocatedRule {
-  readonly location: number
-  readonly rule: SteeringRule
-}
-
 /** Settings of a whole NIC, besides its queues, memory and link. */
 export interface NicSettings {
   /** Transmit queues: 1 to 256. As many as receive queues by default. */

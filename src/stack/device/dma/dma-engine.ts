@@ -1,5 +1,5 @@
 /**
- * DMA engine of a device: copies, reads and hashes ranges of its regions. It lives in the device's
+ * DMA engine of a device: reads, writes and hashes ranges of its regions. It lives in the device's
  * thread. Packets do not pass it, since the NIC writes them itself.
  */
 
@@ -12,36 +12,6 @@ export class DmaEngine {
 
   constructor(space: DmaSpace) {
     this.#space = space
-  }
-
-  /**
-   * Copies `bytes` bytes between two places: from host to device, from device to host, or within
-   * either. Both may lie in one region and overlap.
-   *
-   * @throws NETMEM_DMA_FAULT, before anything is written, unless both lie in their regions.
-   */
-  copy(
-    fromRegion: number,
-    fromOffset: number,
-    toRegion: number,
-    toOffset: number,
-    bytes: number,
-  ): void {
-    const from = this.view(fromRegion, fromOffset, bytes)
-    const to = this.view(toRegion, toOffset, bytes)
-    to.set(from)
-  }
-
-  /**
-   * Returns a copy of a range.
-   *
-   * @throws NETMEM_DMA_FAULT unless all of it is in its region.
-   */
-  read(region: number, offset: number, bytes: number): Uint8Array<ArrayBuffer> {
-    const range = this.view(region, offset, bytes)
-    const copy = new Uint8Array(bytes)
-    copy.set(range)
-    return copy
   }
 
   /**

@@ -51,11 +51,6 @@ export class ExportedDmaBuf {
     this.bytes = start
   }
 
-  /** Attachments that are not yet detached. */
-  get attachments(): number {
-    return this.#attachments
-  }
-
   /**
    * Maps the dma-buf for a device. Each segment becomes a separate region, as an IOMMU maps it. The
    * device reaches no byte beside the segments, and nothing at all after the detach.

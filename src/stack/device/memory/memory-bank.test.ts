@@ -48,7 +48,6 @@ test('an attachment maps each segment by itself, and detach unmaps it', () => {
   const engine = new DmaEngine(space)
   const one = dmaBuf.attach()
   const other = dmaBuf.attach()
-  assert.equal(dmaBuf.attachments, 2)
   assert.deepEqual(
     one.segments.map(({ address, bytes }) => [address.offset, bytes]),
     [
@@ -62,16 +61,15 @@ test('an attachment maps each segment by itself, and detach unmaps it', () => {
   // Both see the same bytes; neither sees one more.
   engine.write(second, PAGE - 1, Uint8Array.of(7))
   dmaBuf.eachPiece(3 * PAGE - 1, 1, (region, offset) =>
-    assert.equal(engine.read(region, offset, 1)[0], 7),
+    assert.equal(engine.view(region, offset, 1)[0], 7),
   )
   engine.write(first, 5, Uint8Array.of(9))
-  assert.equal(engine.read(again, 5, 1)[0], 9)
+  assert.equal(engine.view(again, 5, 1)[0], 9)
   assertCode('NETMEM_DMA_FAULT', () => engine.write(second, PAGE, Uint8Array.of(7)))
   one.detach()
   one.detach()
-  assert.equal(dmaBuf.attachments, 1)
   assertCode('NETMEM_DMA_FAULT', () => engine.write(first, 0, Uint8Array.of(7)))
-  assert.equal(engine.read(again, 5, 1)[0], 9)
+  assert.equal(engine.view(again, 5, 1)[0], 9)
   other.detach()
   memory.free()
 })

@@ -14,7 +14,6 @@ import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../../../wire/
 import type { Link, LinkFrame } from '../../link/link.ts'
 import { DeviceCounter, NicCounters } from '../../rings/nic-counters.ts'
 import {
-  type LocatedRule,
   MAX_STEERING_RULES,
   type NicFeatures,
   type NicSettings,
@@ -255,10 +254,6 @@ export class NetworkCard {
    */
   setRssTable(table: ArrayLike<number>): void {
     this.#steering.setTable(table)
-  }
-
-  get rules(): LocatedRule[] {
-    return this.#steering.rules
   }
 
   /**

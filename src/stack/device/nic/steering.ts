@@ -10,15 +10,12 @@ import { checkInteger } from '../../../errors.ts'
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../../wire/ip.ts'
 import { DeviceError } from '../../device-error.ts'
-import {
-  type LocatedRule,
-  MAX_STEERING_RULES,
-  RSS_TABLE_ENTRIES,
-  type SteeringRule,
-} from '../../rings/nic-types.ts'
+import { MAX_STEERING_RULES, RSS_TABLE_ENTRIES, type SteeringRule } from '../../rings/nic-types.ts'
 
 /** A rule and the bytes that frames are compared with. */
-interface CompiledRule extends LocatedRule {
+interface CompiledRule {
+  readonly location: number
+  readonly rule: SteeringRule
   readonly protocol: number
   readonly key: number
 }
@@ -100,14 +97,6 @@ export class Steering {
     for (let entry = 0; entry < RSS_TABLE_ENTRIES; entry++) this.#checkQueue(table[entry])
     this.#table.set(table)
     this.#apply()
-  }
-
-  get rules(): LocatedRule[] {
-    const rules: LocatedRule[] = []
-    for (const compiled of this.#byLocation) {
-      if (compiled !== undefined) rules.push({ location: compiled.location, rule: compiled.rule })
-    }
-    return rules
   }
 
   add(rule: SteeringRule): number {

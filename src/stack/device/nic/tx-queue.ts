@@ -3,6 +3,7 @@
 import { fillChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { KeptViews } from '../../../wire/kept-views.ts'
 import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
 import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import {
@@ -12,7 +13,6 @@ import {
   type TxPiece,
 } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
-import { KeptViews } from './kept-views.ts'
 import { MappedRegion } from './mapped-region.ts'
 
 /** Pieces a packet has at most: the linear part and 17 frags, as of an skb. */

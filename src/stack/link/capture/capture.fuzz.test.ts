@@ -10,7 +10,7 @@ import { isNetmemError } from '../../../errors.ts'
 import { Random } from '../../../random.ts'
 import { filler, memoryOf, PcapngBuilder, sourceOf } from './capture.test.helper.ts'
 import { CaptureLink } from './open-capture.ts'
-import { encodePcap } from './pcap-writer.ts'
+import { encodePcap } from './pcap-writer.test.helper.ts'
 
 const WINDOW = 4096
 

@@ -8,7 +8,7 @@ import { assertCode } from '../../../testing/pools.test.helper.ts'
 import { buildTcpFrame, buildUdpFrame } from '../../../wire/build-frame.ts'
 import { filler, linkOf, memoryOf, seenOf, sourceOf } from './capture.test.helper.ts'
 import { CaptureLink, openCapture } from './open-capture.ts'
-import { encodePcap, writePcap } from './pcap-writer.ts'
+import { encodePcap, writePcap } from './pcap-writer.test.helper.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netmem-pcap-'))
 after(() => rmSync(folder, { recursive: true }))

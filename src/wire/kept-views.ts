@@ -1,10 +1,9 @@
 /**
- * Views of parts of mapped memory, kept for the next copy of the same part. Sending from the same
- * pages again then makes no garbage.
- *
- * The views keep their memory alive, so a queue drops them while it is idle.
+ * Views of parts of memory, kept for the next use of the same part: a new view for each frame would be
+ * garbage. The views keep their memory alive, so a queue forgets them while it is idle.
  */
 
+/** Views kept: a power of two. */
 const SLOTS = 4096
 
 export class KeptViews {
@@ -13,6 +12,7 @@ export class KeptViews {
   )
   #empty = true
 
+  /** Returns the view of `bytes` bytes at `offset` of `memory`, which are inside it. */
   view(memory: Uint8Array, offset: number, bytes: number): Uint8Array {
     const at = memory.byteOffset + offset
     // Offsets are multiples of many sizes. A single multiplication would map most of them to few
@@ -34,6 +34,7 @@ export class KeptViews {
     return view
   }
 
+  /** Drops all views. */
   forget(): void {
     if (this.#empty) return
     this.#views.fill(undefined)
