@@ -20,7 +20,7 @@ test('frames arrive in order, at their times, and with their checksums as they w
   assert.equal(link.nextAtNs(), Number.POSITIVE_INFINITY)
   assert.ok(link.inject(frameOf(60, 1), 100, 'complete'))
   assert.ok(link.inject(frameOf(61, 2), 200, 'partial'))
-  // A wire does not reorder: this one is not earlier than the one before it.
+  // A link does not reorder: this frame is not earlier than the one before it.
   assert.ok(link.inject(frameOf(62, 3), 150, 'complete'))
   assert.equal(link.nextAtNs(), 100)
   assert.equal(link.receive(99), undefined)

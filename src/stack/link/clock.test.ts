@@ -33,7 +33,7 @@ test('it goes on to the next frame of any link, and takes turns where several ar
   while (clock.next(links, onFrame));
   assert.deepEqual(
     seen.map(([nowNs, number]) => [nowNs, number]),
-    // A wire keeps its order: 20 was sent last.
+    // A link keeps its order: 20 was sent last.
     [
       [30, 0],
       [30, 10],
@@ -60,7 +60,7 @@ test('it stops at a limit', () => {
   assert.ok(clock.next([aEnd], () => {}, 100))
 })
 
-test('the same seed is the same run: flows over a faulty wire, answered over another', () => {
+test('the same seed is the same run: flows over a faulty link, answered over another', () => {
   const run = (seed: number) => {
     const generator = createGenerator({ flows: 3, totalBytes: 3e6, rateBitsPerS: 1e9, seed })
     const [near, far] = createLinkPair({ delayNs: 20_000, rateBitsPerS: 9e8, queueBytes: 65_536 })

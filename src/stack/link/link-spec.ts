@@ -6,7 +6,7 @@ import type { GeneratorOptions } from './generator.ts'
 
 /** Descriptions of links by kind: plain data, which the device's thread makes links of. */
 export interface LinkSpecs {
-  /** A wire whose far end is in the stack's thread: see `Nic.inject` and `transmitted`. */
+  /** A link whose far end is in the stack's thread: see `Nic.inject` and `transmitted`. */
   readonly injected: {
     /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30. 4 MiB by default. */
     readonly queueBytes?: number

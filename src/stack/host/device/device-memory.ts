@@ -65,7 +65,7 @@ export class DmaBuf {
    * @throws NETMEM_BIND_UNSUPPORTED for a NIC of another device, NETMEM_NO_DEVICE,
    * NETMEM_DMABUF_INVALID.
    */
-  async attach(nic: DriverNic): Promise<DmaBufAttachment> {
+  async attach(nic: DriverNic): Promise<AttachedDmaBuf> {
     if (!(nic instanceof Nic) || nic.transport !== this.#transport) {
       throw new DeviceError(
         'NETMEM_BIND_UNSUPPORTED',
@@ -78,7 +78,7 @@ export class DmaBuf {
       dmabuf: this.id,
       nic: nic.id,
     })
-    return new DmaBufAttachment(this.#transport, this, attachment, segments)
+    return new AttachedDmaBuf(this.#transport, this, attachment, segments)
   }
 
   /**
@@ -92,7 +92,7 @@ export class DmaBuf {
 }
 
 /** Dma-buf as one NIC has mapped it. */
-export class DmaBufAttachment {
+export class AttachedDmaBuf {
   readonly dmabuf: DmaBuf
   /** Scatter list in the dma-buf's order, for `dmabufProvider`. */
   readonly segments: readonly DmaSegment[]

@@ -198,7 +198,7 @@ onDevices('transmitted frames that nobody reads are lost beyond a limit', async 
   assert.equal(await send(), 4096)
 })
 
-onDevices('a full wire takes the first frames', async (device) => {
+onDevices('a full link takes the first frames', async (device) => {
   const nic = await device.nic({ link: { kind: 'injected', queueBytes: 4096 } })
   const frames = Array.from({ length: 5 }, (_, seed) => frameOf(1024, seed))
   assert.equal(await nic.inject(frames), 4)
