@@ -161,3 +161,21 @@ onDevices('host memory is mapped once for each buffer', async (device) => {
   const notShared = new ArrayBuffer(8) as unknown as SharedArrayBuffer
   await assert.rejects(device.mapHost(notShared), { code: 'NETMEM_INVALID_ARGUMENT' })
 })
+
+onDevices('everything with a lifetime ends with its scope, or before it', async (device) => {
+  for (const early of [false, true]) {
+    await using memory = await device.memory(4 * PAGE)
+    await using dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE })
+    await using nic = await device.nic({ link: injected })
+    await using attached = await dmabuf.attach(nic)
+    await using hash = await device.openHash()
+    await using other = await device.openHash()
+    if (!early) continue
+    assert.match(await hash.digest(), /^e3b0c442/)
+    await other.close()
+    await attached.detach()
+    await nic.close()
+    await dmabuf.close()
+    await memory.free()
+  }
+})

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Device memory, dma-bufs and hashes in the stack's thread: by number, never by bytes. */
 
 import type { DmaSegment } from '../../../providers/dma-address.ts'
@@ -8,10 +9,11 @@ import type { DeviceTransport } from './device-transport.ts'
 import { Nic } from './nic.ts'
 
 /** Memory of a device. */
-export class DeviceMemory {
+export class DeviceMemory implements AsyncDisposable {
   readonly bytes: number
   readonly #transport: DeviceTransport
   readonly #memory: number
+  #freed = false
 
   /** @internal */
   constructor(transport: DeviceTransport, memory: number, bytes: number) {
@@ -43,14 +45,21 @@ export class DeviceMemory {
    */
   async free(): Promise<void> {
     await this.#transport.call({ kind: 'memory-free', memory: this.#memory })
+    this.#freed = true
+  }
+
+  /** Frees the memory unless it is freed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#freed) await this.free()
   }
 }
 
 /** Part of a device's memory that NICs may be given. */
-export class DmaBuf {
+export class DmaBuf implements AsyncDisposable {
   readonly id: number
   readonly bytes: number
   readonly #transport: DeviceTransport
+  #closed = false
 
   /** @internal */
   constructor(transport: DeviceTransport, id: number, bytes: number) {
@@ -88,11 +97,17 @@ export class DmaBuf {
    */
   async close(): Promise<void> {
     await this.#transport.call({ kind: 'dmabuf-close', dmabuf: this.id })
+    this.#closed = true
+  }
+
+  /** Closes the dma-buf unless it is closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) await this.close()
   }
 }
 
 /** Dma-buf as one NIC has mapped it. */
-export class AttachedDmaBuf {
+export class AttachedDmaBuf implements AsyncDisposable {
   readonly dmabuf: DmaBuf
   /** Scatter list in the dma-buf's order, for `dmabufProvider`. */
   readonly segments: readonly DmaSegment[]
@@ -122,6 +137,11 @@ export class AttachedDmaBuf {
     return this.#detached
   }
 
+  /** Unmaps the dma-buf, as {@link detach}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.detach()
+  }
+
   async #detach(): Promise<void> {
     await this.#transport.call({ kind: 'dmabuf-detach', attachment: this.#attachment })
   }
@@ -138,9 +158,10 @@ export interface DeviceRange {
 export type DeviceRanges = readonly DeviceRange[] | Float64Array
 
 /** SHA-256 that the device computes, of a stream in device memory, in host memory, or both. */
-export class DeviceHash {
+export class DeviceHash implements AsyncDisposable {
   readonly #transport: DeviceTransport
   readonly #hash: number
+  #closed = false
 
   /** @internal */
   constructor(transport: DeviceTransport, hash: number) {
@@ -170,12 +191,19 @@ export class DeviceHash {
 
   /** Returns the hash in hexadecimal, and closes it. */
   digest(): Promise<string> {
+    this.#closed = true
     return this.#transport.call({ kind: 'hash-digest', hash: this.#hash })
   }
 
   /** Closes it without a result. */
   async close(): Promise<void> {
+    this.#closed = true
     await this.#transport.call({ kind: 'hash-close', hash: this.#hash })
+  }
+
+  /** Closes it unless it is closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) await this.close()
   }
 }
 

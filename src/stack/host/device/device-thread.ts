@@ -79,7 +79,7 @@ function missingScript(what: string): DeviceError {
  * Every call rejects with a DeviceError: what the device refused it for, or NETMEM_DEVICE_CLOSED
  * after `close()` and after the worker's death. Calls are handled in their order.
  */
-export class DeviceThread {
+export class DeviceThread implements AsyncDisposable {
   /** What the rings of its NICs' queues are made with. */
   readonly doorbell: SharedArrayBuffer
   /** @internal */
@@ -149,13 +149,8 @@ export class DeviceThread {
 
   /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
   async hash(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<string> {
-    const hash = await this.openHash()
-    try {
-      await hash.update(dmabuf, ranges)
-    } catch (error) {
-      await hash.close()
-      throw error
-    }
+    await using hash = await this.openHash()
+    await hash.update(dmabuf, ranges)
     return await hash.digest()
   }
 

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A NIC in the stack's thread. */
 
 import { ArgumentRangeError } from '../../../errors.ts'
@@ -50,7 +51,7 @@ export interface InjectOptions {
 }
 
 /** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
-export class Nic implements DriverNic {
+export class Nic implements DriverNic, AsyncDisposable {
   /** Number of the NIC on its device. */
   readonly id: number
   readonly queues: number
@@ -67,6 +68,7 @@ export class Nic implements DriverNic {
   readonly #mapHost: (memory: SharedArrayBuffer) => Promise<number>
   readonly #counters: NicCounters
   readonly #events: NicEvents
+  #closed = false
 
   private constructor(
     transport: DeviceTransport,
@@ -241,7 +243,13 @@ export class Nic implements DriverNic {
    */
   async close(): Promise<void> {
     await this.transport.call({ kind: 'nic-close', nic: this.id })
+    this.#closed = true
     this.transport.listen(this.id, undefined)
     this.#events.finish(undefined)
+  }
+
+  /** Closes the NIC unless it is closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) await this.close()
   }
 }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A capture file as a link. Its frames arrive at their captured times, or as fast as they are
  * taken.
@@ -67,7 +68,7 @@ export function openCapture(path: string, options: CaptureOptions = {}): Capture
 }
 
 /** Made by {@link openCapture}. */
-export class CaptureLink implements Link {
+export class CaptureLink implements Link, Disposable {
   /** Frames handed out, their bytes, and the number of cut frames among them. */
   frames = 0
   bytes = 0
@@ -174,6 +175,11 @@ export class CaptureLink implements Link {
     if (this.#closed) return
     this.#closed = true
     this.#window.close()
+  }
+
+  /** Closes the link, as {@link close}. */
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /** Finds the next packet. A fault in it is thrown where the packet would have been received. */

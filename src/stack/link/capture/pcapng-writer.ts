@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Writes pcapng files (draft-ietf-opsawg-pcapng): one Ethernet interface with times in ns, and what a NIC says of each packet. */
 
 import { closeSync, openSync, writeSync } from 'node:fs'
@@ -67,7 +68,7 @@ export function writePcapng(path: string, options: PcapngOptions = {}): PcapngWr
  * Writer of a pcapng file, made by {@link writePcapng}. Without a close the end of the file is
  * missing.
  */
-export class PcapngWriter {
+export class PcapngWriter implements Disposable {
   /** Number of packets written. */
   packets = 0
   /** Number of packets whose checksum was completed. */
@@ -165,6 +166,11 @@ export class PcapngWriter {
     } finally {
       closeSync(this.#file)
     }
+  }
+
+  /** Closes the file, as {@link close}. */
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /** Completes the checksum of a copy if all of its segment is there. */
