@@ -124,7 +124,10 @@ export function retain(m: Exactly<Netmem>, count = 1): void {
  * ```
  */
 export function release(m: Exactly<Netmem>): void {
-  ownerOf(m).put(bits(m), true)
+  const handle = bits(m)
+  const owner = owners[(handle >> RANGE_SHIFT) & RANGE_MASK]
+  if (owner === undefined) throw unknownHandle(handle)
+  owner.put(handle, true)
 }
 
 // What follows is for the pool and the layers above it; index.ts does not export it.

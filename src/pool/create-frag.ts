@@ -1,6 +1,6 @@
 import { checkInteger } from '../errors.ts'
-import type { Page } from '../netmem.ts'
-import { fragOf, type HostFrag, traceFrag } from './frag.ts'
+import { bits, type Page } from '../netmem.ts'
+import { type HostFrag, heldFrag, traceFrag } from './frag.ts'
 import type { PagePool } from './page-pool.ts'
 
 /**
@@ -32,9 +32,7 @@ export function pageFrag(
 ): HostFrag {
   checkInteger('offset', offset, 0, pool.pageSize)
   checkInteger('length', length, 0, pool.pageSize - offset)
-  // Refuses a page of another pool.
-  pool.references(page)
-  const frag = fragOf(page, offset, length)
+  const frag = heldFrag(page, offset, length, pool.core.hold(bits(page), 1, 0))
   if (label !== undefined) traceFrag(frag, label, undefined)
   return frag
 }

@@ -107,7 +107,18 @@ export function fragOf(
   length: number,
   account?: FragAccount,
 ): HostFrag {
-  return new HeldFrag(page, offset, length, coreOf(page).hold(bits(page), 1, 0), account)
+  return heldFrag(page, offset, length, coreOf(page).hold(bits(page), 1, 0), account)
+}
+
+/** @internal As {@link fragOf}, of a reference whose token counts it already. */
+export function heldFrag(
+  page: Page,
+  offset: number,
+  length: number,
+  token: Token,
+  account?: FragAccount,
+): HostFrag {
+  return new HeldFrag(page, offset, length, token, account)
 }
 
 /**

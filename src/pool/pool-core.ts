@@ -113,7 +113,7 @@ export class PoolCore implements TokenOwner, FragMemory {
   // passes on sooner than an engine's tagged integer. Together: a fifth of alloc and put.
   /** How many handles are ready to be handed out, and from index 1 on their integers, last in first out. */
   readonly #cache = new Int32Array(1 + CACHE_SIZE)
-  /** CACHE_SIZE; 0 while every put must take the slow path, because somebody waits or the pool is destroyed. */
+  /** CACHE_SIZE; 0 while every put must take the slow path, because a caller waits or the pool is destroyed. */
   #cacheLimit = CACHE_SIZE
   #state: Int32Array = new Int32Array(0)
   readonly #base: number = 0
@@ -238,19 +238,18 @@ export class PoolCore implements TokenOwner, FragMemory {
   // Frags and skbs.
 
   hold(handle: number, frags: number, skbFrags: number): Token {
-    const slot = this.#check(handle)
-    let token = this.#resting[slot]
-    if (token === undefined) {
-      token = this.#tokens.make(slot, handle, this)
-      this.#resting[slot] = token
+    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
+    const token = this.#resting[slot]
+    // The only reference of memory that has a token: the page of a received frag.
+    if (token !== undefined && this.#state[slot] === handle) {
+      this.#resting[slot] = undefined
+      const { record } = token
+      if (record.handle !== handle) this.#tokens.begin(slot, record, handle)
+      record.frags += frags
+      record.skbFrags += skbFrags
+      return token
     }
-    const { record } = token
-    if (record.handle !== handle) this.#tokens.begin(slot, record, handle)
-    record.frags += frags
-    record.skbFrags += skbFrags
-    if (this.#state[slot] === handle) this.#resting[slot] = undefined
-    else this.#settle(slot, handle)
-    return token
+    return this.#holdSlow(handle, frags, skbFrags)
   }
 
   loosen(handle: number, token: Token, frags: number, skbFrags: number): void {
@@ -292,6 +291,21 @@ export class PoolCore implements TokenOwner, FragMemory {
   lender(): Lender {
     if (this.#lender !== undefined) return this.#lender
     throw notShared()
+  }
+
+  #holdSlow(handle: number, frags: number, skbFrags: number): Token {
+    const slot = this.#check(handle)
+    let token = this.#resting[slot]
+    if (token === undefined) {
+      token = this.#tokens.make(slot, handle, this)
+      this.#resting[slot] = token
+    }
+    const { record } = token
+    if (record.handle !== handle) this.#tokens.begin(slot, record, handle)
+    record.frags += frags
+    record.skbFrags += skbFrags
+    this.#settle(slot, handle)
+    return token
   }
 
   /** The token stays with frags and skbs alone once they have all references. */

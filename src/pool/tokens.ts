@@ -55,8 +55,9 @@ export interface TokenOwner extends HandleOwner {
 
 /** Held by the frags and skbs of its memory; outlives none of them. */
 export class Token {
-  readonly owner: TokenOwner
-  readonly record: UseRecord
+  // Declared: fields that the class made would be `undefined` first, and be checked at each use.
+  declare readonly owner: TokenOwner
+  declare readonly record: UseRecord
   /** Uses of the slot in which frags or skbs had its memory. */
   uses = 0
 
