@@ -37,6 +37,13 @@ export interface MemoryProvider<in out M extends Netmem> {
   readonly init: (slots: Slots<M>) => void
   /** Gives at most `want` free handles; none when it has none left. */
   readonly alloc: (want: number, give: (m: M) => void) => void
+  /**
+   * Set by a provider that may be dry for a while though memory of it is free, such as staging
+   * memory of a GPU that is mapped again later: its `alloc` then gives less, or nothing. The pool
+   * that opened it passes one `listener` after `init`. The provider calls it as soon as it has
+   * memory again after an `alloc` that gave none. Without it, `alloc` gives whatever is free.
+   */
+  readonly onAvailable?: (listener: () => void) => void
   /** Takes a handle back. */
   readonly release: (m: Exactly<M>) => void
   /** The pool is gone; everything has been released. */

@@ -202,7 +202,10 @@ export class PagePool<in out M extends Netmem> {
     return fragOf(reservation.commit(bytes), offset, bytes)
   }
 
-  /** Netmem that `alloc` can still hand out; 0 once destroyed. */
+  /**
+   * Netmem that `alloc` can still hand out: without what a provider that is dry for a while has not
+   * given yet; 0 once destroyed.
+   */
   get available(): number {
     return this.core.available
   }

@@ -130,6 +130,8 @@ export class PoolCore implements TokenOwner, FragMemory {
   readonly #views: (Uint8Array | undefined)[] = []
   readonly #places: (netmem.Place | undefined)[] = []
   readonly #waiters = new Waiters()
+  /** True after a provider that may be dry for a while gave nothing, though not all is out. */
+  #providerDry = false
   #rest: Rest | undefined
   #lender: Lender | undefined
   #destroyed: { readonly promise: Promise<void>; readonly finish: () => void } | undefined
@@ -160,6 +162,7 @@ export class PoolCore implements TokenOwner, FragMemory {
     this.#state = handles
     try {
       this.#source = openProvider(provider, base, this.#state)
+      this.#source.onAvailable(() => this.#providerBack())
     } catch (error) {
       netmem.releaseHandles(this)
       throw error
@@ -350,7 +353,9 @@ export class PoolCore implements TokenOwner, FragMemory {
   // Counts and the end.
 
   get available(): number {
-    return this.#destroyed === undefined ? this.capacity - this.out : 0
+    if (this.#destroyed !== undefined) return 0
+    const { out } = this
+    return this.#providerDry ? this.inflight - out : this.capacity - out
   }
 
   get out(): number {
@@ -480,7 +485,10 @@ export class PoolCore implements TokenOwner, FragMemory {
       this.#empty++
       this.#source.alloc(CACHE_REFILL, this.#take)
     }
-    if (this.#cached === 0) return undefined
+    if (this.#cached === 0) {
+      this.#providerDry = this.#source.mayBeDry && this.inflight < this.capacity
+      return undefined
+    }
     if (fromRing) this.#refill++
     else if (this.#source.kind === 'page') this.#slow++
     this.#filled--
@@ -501,6 +509,11 @@ export class PoolCore implements TokenOwner, FragMemory {
     const cached = this.#cached
     this.#cache[CACHED] = cached - 1
     return this.#cache[cached] ?? -1
+  }
+
+  #providerBack(): void {
+    this.#providerDry = false
+    if (this.#waiters.waiting) this.#wake()
   }
 
   /** Takes what the provider gives. One function for all times: a dry pool asks often. */

@@ -12,6 +12,9 @@ export interface Source {
   readonly shared: PageProvider['shared']
   readonly mayMove: boolean
   counters(): MemoryProvider<Netmem>['counters']
+  /** True if the provider may be dry for a while. */
+  readonly mayBeDry: boolean
+  onAvailable(listener: () => void): void
   alloc(want: number, give: (handle: number) => void): void
   release(handle: number): void
   /** Whether the pool has the handle's slot, cache and ring included. */
@@ -60,7 +63,7 @@ function open<M extends Netmem>(
   provider: MemoryProvider<M>,
   base: number,
   state: Int32Array,
-): Pick<Source, 'alloc' | 'release' | 'has' | 'counters' | 'destroy'> {
+): Pick<Source, 'mayBeDry' | 'onAvailable' | 'alloc' | 'release' | 'has' | 'counters' | 'destroy'> {
   // Which slots the pool has: a provider that hands one out twice would alias two receivers.
   const held = new Uint8Array(state.length)
   const slots: Slots<M> = {
@@ -75,6 +78,8 @@ function open<M extends Netmem>(
   }
   provider.init(slots)
   return {
+    mayBeDry: provider.onAvailable !== undefined,
+    onAvailable: (listener) => provider.onAvailable?.(listener),
     alloc: (want, give) => {
       let given = 0
       provider.alloc(want, (m) => {

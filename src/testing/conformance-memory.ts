@@ -5,10 +5,10 @@ import type { NetIovProvider, PageProvider } from '../pool/memory-provider.ts'
 import { openForTest } from './open-for-test.ts'
 
 /** Pages: exact views of memory that no other page has and that stays where it is. */
-export function testPages(provider: PageProvider): void {
+export async function testPages(provider: PageProvider): Promise<void> {
   const { pageSize, shared } = provider
   const opened = openForTest(provider)
-  opened.allocAll()
+  await opened.allocAll()
   const view = (slot: number): Uint8Array => provider.bytes(opened.handle(slot))
   const places = new Map<number, number>()
   const offsets = new Map<ArrayBufferLike, number[]>()
@@ -37,15 +37,15 @@ export function testPages(provider: PageProvider): void {
   for (const slot of opened.out) check(slot)
   // The same after another use of it: the pool keeps views.
   for (const slot of [...opened.out]) opened.release(slot)
-  opened.allocAll()
+  await opened.allocAll()
   for (const slot of opened.out) check(slot)
   opened.close()
 }
 
 /** net_iovs: places of a dma-buf that do not overlap and stay. */
-export function testDeviceMemory(provider: NetIovProvider): void {
+export async function testDeviceMemory(provider: NetIovProvider): Promise<void> {
   const opened = openForTest(provider)
-  opened.allocAll()
+  await opened.allocAll()
   const offsets = new Map<number, number>()
   for (const slot of opened.out) offsets.set(slot, provider.offset(opened.handle(slot)))
   for (const offset of offsets.values()) {
@@ -56,7 +56,7 @@ export function testDeviceMemory(provider: NetIovProvider): void {
   }
   checkApart([...offsets.values()], provider.pageSize)
   for (const slot of [...opened.out]) opened.release(slot)
-  opened.allocAll()
+  await opened.allocAll()
   for (const slot of opened.out) {
     assert.equal(provider.offset(opened.handle(slot)), offsets.get(slot), 'a net_iov stays')
   }

@@ -13,7 +13,10 @@ export interface OpenedForTest<M extends Netmem> {
   readonly handle: (slot: number) => M
   /** Asks for `want`; the slots it gave. */
   readonly alloc: (want: number) => number[]
-  readonly allocAll: () => void
+  /** {@link alloc} that waits, where the provider is dry for a while, until it gives something. */
+  readonly allocSome: (want: number) => Promise<number[]>
+  /** Takes all that the provider has. */
+  readonly allocAll: () => Promise<void>
   readonly release: (slot: number) => void
   /** Releases what is out and leaves the provider to the next pool. */
   readonly close: () => void
@@ -48,6 +51,8 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
     netmem.releaseHandles(owner)
     throw error
   }
+  let back = (): void => {}
+  provider.onAvailable?.(() => back())
   const alloc = (want: number): number[] => {
     const given: number[] = []
     provider.alloc(want, (m) => {
@@ -59,6 +64,17 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
     })
     assert.ok(given.length <= want, `alloc(${want}) gives at most ${want}, not ${given.length}`)
     return given
+  }
+  const allocSome = async (want: number): Promise<number[]> => {
+    const available = new Promise<void>((resolve) => {
+      back = resolve
+    })
+    const given = alloc(want)
+    if (given.length > 0 || provider.onAvailable === undefined) return given
+    await available
+    const later = alloc(want)
+    assert.ok(later.length > 0, 'it gives something once it has called the listener')
+    return later
   }
   const release = (slot: number): void => {
     assert.ok(out.delete(slot))
@@ -72,8 +88,12 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
     handle,
     alloc,
     release,
-    allocAll: () => {
-      while (alloc(64).length > 0);
+    allocSome,
+    allocAll: async () => {
+      while (out.size < provider.capacity) {
+        const given = await allocSome(64)
+        assert.ok(given.length > 0, 'alloc gives as many as capacity says')
+      }
     },
     close: () => {
       for (const slot of out) release(slot)

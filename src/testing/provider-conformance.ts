@@ -36,13 +36,16 @@ export function providerConformance(
   options: ConformanceOptions = {},
 ): void {
   const register = options.test ?? ((title, body) => nodeTest(title, body))
-  const test = (what: string, body: (provider: PageProvider | NetIovProvider) => void): void => {
+  const test = (
+    what: string,
+    body: (provider: PageProvider | NetIovProvider) => void | Promise<void>,
+  ): void => {
     register(`${name}: ${what}`, () => body(makeProvider()))
   }
   // A provider of either kind, as the one of its kind that it is.
   const each = (
     what: string,
-    body: <M extends Netmem>(provider: MemoryProvider<M>) => void,
+    body: <M extends Netmem>(provider: MemoryProvider<M>) => Promise<void>,
   ): void => {
     test(what, (provider) => (provider.kind === 'page' ? body(provider) : body(provider)))
   }
@@ -76,36 +79,40 @@ function testDescription(provider: PageProvider | NetIovProvider): void {
   }
 }
 
-function testExhaustion<M extends Netmem>(provider: MemoryProvider<M>): void {
+async function testExhaustion<M extends Netmem>(provider: MemoryProvider<M>): Promise<void> {
   const opened = openForTest(provider)
-  opened.allocAll()
+  await opened.allocAll()
   assert.equal(opened.out.size, provider.capacity, 'alloc gives as many as capacity says')
   assert.equal(opened.alloc(1).length, 0, 'alloc gives nothing when all is out')
   opened.close()
 }
 
-function testWant<M extends Netmem>(provider: MemoryProvider<M>): void {
+async function testWant<M extends Netmem>(provider: MemoryProvider<M>): Promise<void> {
   const opened = openForTest(provider)
   assert.equal(opened.alloc(0).length, 0)
-  assert.equal(opened.alloc(1).length, 1)
-  opened.alloc(Math.ceil(provider.capacity / 2))
+  assert.equal((await opened.allocSome(1)).length, 1)
+  await opened.allocSome(Math.ceil(provider.capacity / 2))
   opened.alloc(provider.capacity + 1)
   opened.close()
 }
 
-function testRelease<M extends Netmem>(provider: MemoryProvider<M>): void {
+async function testRelease<M extends Netmem>(provider: MemoryProvider<M>): Promise<void> {
   const opened = openForTest(provider)
-  opened.allocAll()
+  await opened.allocAll()
   for (const slot of [...opened.out].filter((_, index) => index % 2 === 0)) {
     opened.release(slot)
-    assert.deepEqual(opened.alloc(2), [slot], 'the one piece that was released is given again')
+    assert.deepEqual(
+      await opened.allocSome(2),
+      [slot],
+      'the one piece that was released is given again',
+    )
   }
   opened.close()
 }
 
-function testOneAtATime<M extends Netmem>(provider: MemoryProvider<M>): void {
+async function testOneAtATime<M extends Netmem>(provider: MemoryProvider<M>): Promise<void> {
   const opened = openForTest(provider)
-  const [slot = -1] = opened.alloc(1)
+  const [slot = -1] = await opened.allocSome(1)
   assert.throws(
     () => openForTest(provider),
     (error) => isNetmemError(error) && error.code === 'NETMEM_PROVIDER_BUSY',
@@ -113,21 +120,21 @@ function testOneAtATime<M extends Netmem>(provider: MemoryProvider<M>): void {
   )
   // The refusal has not disturbed the pool that has it.
   opened.release(slot)
-  opened.allocAll()
+  await opened.allocAll()
   assert.equal(opened.out.size, provider.capacity)
   opened.close()
 }
 
-function testReuse<M extends Netmem>(provider: MemoryProvider<M>): void {
+async function testReuse<M extends Netmem>(provider: MemoryProvider<M>): Promise<void> {
   for (let pools = 0; pools < 3; pools++) {
     const opened = openForTest(provider)
-    opened.allocAll()
+    await opened.allocAll()
     assert.equal(opened.out.size, provider.capacity, 'the next pool can have all of it')
     opened.close()
   }
 }
 
-function testRandomSteps<M extends Netmem>(provider: MemoryProvider<M>): void {
+async function testRandomSteps<M extends Netmem>(provider: MemoryProvider<M>): Promise<void> {
   const opened = openForTest(provider)
   const random = new Random(1)
   for (let step = 0; step < RANDOM_STEPS; step++) {
@@ -139,16 +146,21 @@ function testRandomSteps<M extends Netmem>(provider: MemoryProvider<M>): void {
     }
     const free = provider.capacity - out.size
     const want = 1 + random.below(8)
-    const given = opened.alloc(want).length
-    if (free > 0) assert.ok(given > 0, 'alloc gives something while something is free')
+    if (free === 0) assert.equal(opened.alloc(want).length, 0)
+    else
+      assert.ok(
+        (await opened.allocSome(want)).length > 0,
+        'alloc gives something while something is free',
+      )
   }
   opened.close()
 }
 
 async function testThroughPool(provider: PageProvider | NetIovProvider): Promise<void> {
   for (let uses = 0; uses < 2; uses++) {
-    if (provider.kind === 'page') await fillAndEmpty(createPool(provider))
-    else await fillAndEmpty(createPool(provider))
+    const mayBeDry = provider.onAvailable !== undefined
+    if (provider.kind === 'page') await fillAndEmpty(createPool(provider), mayBeDry)
+    else await fillAndEmpty(createPool(provider), mayBeDry)
   }
 }
 
@@ -157,14 +169,21 @@ interface AnyPool<M> {
   readonly capacity: number
   readonly out: number
   readonly inflight: number
+  whenAvailable(): Promise<void>
   alloc(): M | undefined
   put(m: M): void
   destroy(): Promise<void>
 }
 
-async function fillAndEmpty<M>(pool: AnyPool<M>): Promise<void> {
+async function fillAndEmpty<M>(pool: AnyPool<M>, mayBeDry: boolean): Promise<void> {
   const taken: M[] = []
-  for (let m = pool.alloc(); m !== undefined; m = pool.alloc()) taken.push(m)
+  while (taken.length < pool.capacity) {
+    const m = pool.alloc()
+    if (m !== undefined) taken.push(m)
+    else if (mayBeDry) await pool.whenAvailable()
+    else break
+  }
+  assert.equal(pool.alloc(), undefined)
   assert.equal(taken.length, pool.capacity)
   assert.equal(pool.out, pool.capacity)
   for (const m of taken) pool.put(m)
