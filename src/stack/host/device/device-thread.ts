@@ -149,9 +149,13 @@ export class DeviceThread implements AsyncDisposable {
 
   /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
   async hash(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<string> {
-    await using hash = await this.openHash()
-    await hash.update(dmabuf, ranges)
-    return await hash.digest()
+    const hash = await this.openHash()
+    try {
+      await hash.update(dmabuf, ranges)
+      return await hash.digest()
+    } finally {
+      await hash[Symbol.asyncDispose]()
+    }
   }
 
   /** Begins a SHA-256 that is fed piece by piece. */
