@@ -6,8 +6,8 @@
 import fs from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { resolveTarget } from '../../http/transfer/part/file-path.ts'
-import { PartFile } from '../../http/transfer/part/part-file.ts'
+import { resolveTarget } from '../../http/transfer/file/file-path.ts'
+import { PartFile } from '../../http/transfer/file/part-file.ts'
 import { usage } from '../exit.ts'
 import { isFolder, makeFolderOf } from '../folder.ts'
 

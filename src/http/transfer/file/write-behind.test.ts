@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { copiedFrag } from '../../pool/frag.ts'
-import { withPool } from '../http.test.helper.ts'
+import { copiedFrag } from '../../../pool/frag.ts'
+import { withPool } from '../../http.test.helper.ts'
 import { WriteBehind } from './write-behind.ts'
 
 describe('writing behind', () => {

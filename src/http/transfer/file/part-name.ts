@@ -19,6 +19,9 @@ export const FREE = 'free'
 /** `.<part>.<owner>.part.json`: an owner is the place it runs in and random digits. */
 const NOTE_ENDING = /^\.([0-9a-f]{16})\.([0-9a-f]{32}|free)\.part\.json$/
 
+/** `.<part>.whole.part`: a file that is written in one call, and has no note. */
+const WHOLE_ENDING = /^\.[0-9a-f]{16}\.whole\.part$/
+
 /** The paths of a part and its note. */
 export interface PartPaths {
   readonly folder: string
@@ -35,6 +38,17 @@ export function partPaths(
   const folder = dirname(target)
   const start = join(folder, `${stemOf(basename(target))}.${id}`)
   return { folder, part: `${start}.part`, note: (owner) => `${start}.${owner}.part.json` }
+}
+
+/** Returns the path that a whole file is written to before it is renamed to `target`. */
+export function wholePath(target: string): string {
+  return `${partPaths(target).part.slice(0, -'.part'.length)}.whole.part`
+}
+
+/** True if `name` beside `target` is that of a {@link wholePath}. */
+export function isWholeName(target: string, name: string): boolean {
+  const stem = stemOf(basename(target))
+  return name.startsWith(`${stem}.`) && WHOLE_ENDING.test(name.slice(stem.length))
 }
 
 /** Reads the name of a file beside `target`; `undefined` if it is no note of one of its parts. */

@@ -1,46 +1,46 @@
-/** A body into a file, by way of pool pages: one is written while others fill. */
+/** A body into a file. A small one is written at once, a larger one while more of it arrives. */
 
-import { type FileHandle, open } from 'node:fs/promises'
-
-import type { Page } from '../../netmem.ts'
-import { createPool } from '../../pool/create-pool.ts'
-import type { PagePool } from '../../pool/page-pool.ts'
-import { hostProvider } from '../../providers/host.ts'
-import type { AbortScope } from '../client/abort-scope.ts'
-import type { Body } from '../client/body.ts'
-import { httpDateMs } from '../client/http-date.ts'
-import { shown } from '../client/request.ts'
-import type { ResponseHead } from '../client/response-head.ts'
-import { STEP_BYTES, streamDigest } from './digest/digest.ts'
-import type { StreamDigest } from './digest/hash-thread.ts'
-import { type Entity, strongDate } from './entity.ts'
-import { Pace } from './pace.ts'
-import { type Destination, fileError, resolveTarget } from './part/file-path.ts'
-import { type OpenFile, PartFile } from './part/part-file.ts'
-import type { Resumable } from './part/part-note.ts'
-import type { Settings } from './settings.ts'
-import { type Claim, NOTHING, type RangeTarget, type Target } from './target.ts'
-import { WriteBehind } from './write-behind.ts'
+import type { Page } from '../../../netmem.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import type { AbortScope } from '../../client/abort-scope.ts'
+import type { Body } from '../../client/body.ts'
+import { httpDateMs } from '../../client/http-date.ts'
+import { shown } from '../../client/request.ts'
+import type { ResponseHead } from '../../client/response-head.ts'
+import { streamDigest } from '../digest/digest.ts'
+import { hashFile } from '../digest/hash-file.ts'
+import type { StreamDigest } from '../digest/hash-thread.ts'
+import { type Entity, strongDate } from '../entity.ts'
+import { Pace } from '../pace.ts'
+import type { Settings } from '../settings.ts'
+import { type Claim, NOTHING, type RangeTarget, type Target } from '../target.ts'
+import { type Destination, fileError, resolveTarget } from './file-path.ts'
+import { FilePool } from './file-pool.ts'
+import { type OpenFile, PartFile } from './part-file.ts'
+import type { Resumable } from './part-note.ts'
+import { type PresentFile, presentFile } from './present-file.ts'
+import { writeWhole } from './whole-file.ts'
+import { WriteBehind, writeAll } from './write-behind.ts'
 
 /** A file, written under another name beside it and renamed when it is complete. */
 export interface FileDestination {
   readonly path: string
   /** Keeps what arrived when the transfer fails, and goes on from there the next time. */
   readonly resume?: boolean
-  /** What the body passes through: 16 MiB in pages of 256 KiB by default, made and given back each time. */
+  /** What the body passes through: 16 MiB in pages of 256 KiB by default, kept for two seconds for the next file. */
   readonly pool?: PagePool<Page>
   /** @internal */
   readonly open?: OpenFile
 }
 
-const POOL_PAGES = 64
-const POOL_PAGE_BYTES = 256 * 1024
+/** Bytes of a body that is received into memory of its own and written in one call. */
+const MAX_SMALL_BYTES = 256 * 1024
 
 export class FileTarget implements Target, RangeTarget {
   readonly pool: PagePool<Page>
   readonly holdsFrags = true
   readonly takeWhole: undefined
-  readonly #ownPool: boolean
+  #ownPool: FilePool | undefined
   readonly #destination: FileDestination
   readonly #url: URL
   readonly #settings: Settings
@@ -48,9 +48,11 @@ export class FileTarget implements Target, RangeTarget {
   readonly #pace: Pace
   #resolved: Destination | undefined
   #part: PartFile | undefined
+  /** Memory of a small body. */
+  #small: Uint8Array | undefined
   #entity: Entity | undefined
   /** Set while the file at the destination may be the whole body; the server is to say so. */
-  #present: { readonly sha256: string | undefined } | undefined
+  #present: PresentFile | undefined
   /** The date by which the server knows this version of the body; the file's date, once it is complete. */
   #modifiedMs: number | undefined
   #position = 0
@@ -64,9 +66,12 @@ export class FileTarget implements Target, RangeTarget {
     this.#settings = settings
     this.#abort = abort
     this.#pace = new Pace(settings.maxBytesPerSecond)
-    this.#ownPool = destination.pool === undefined
-    this.pool =
-      destination.pool ?? createPool(hostProvider({ pages: POOL_PAGES, pageSize: POOL_PAGE_BYTES }))
+    if (destination.pool === undefined) {
+      this.#ownPool = FilePool.take()
+      this.pool = this.#ownPool.pool
+    } else {
+      this.pool = destination.pool
+    }
   }
 
   get position(): number {
@@ -84,10 +89,17 @@ export class FileTarget implements Target, RangeTarget {
 
   async claim(): Promise<Claim> {
     return this.#orFail(async () => {
-      this.#resolved = await resolveTarget(this.#destination.path)
+      const resolved = await resolveTarget(this.#destination.path)
+      this.#resolved = resolved
       if (this.#destination.resume !== true) return NOTHING
-      const found = await PartFile.claim(this.#resolved, shown(this.#url))
-      if (found === undefined) return this.#claimPresent(this.#resolved)
+      const found = await PartFile.claim(resolved, shown(this.#url))
+      if (found === undefined) {
+        this.#present = await presentFile(resolved, this.#settings)
+        if (this.#present === undefined) return NOTHING
+        const { entity } = this.#present
+        this.#position = entity.length
+        return { kind: 'present', entity }
+      }
       const { part, resumable, bytes } = found
       const { entity } = resumable
       this.#part = part
@@ -96,66 +108,45 @@ export class FileTarget implements Target, RangeTarget {
       // Of a file that is complete the last byte is asked for again: the server's word that it is.
       this.#position = Math.min(bytes, (entity.length ?? Number.POSITIVE_INFINITY) - 1)
       if (this.#position < 1) this.#position = 0
-      this.#digest = this.#settings.sha256 ? streamDigest(entity.length) : undefined
-      await this.#hashFile(part.handle, this.#position)
+      this.#beginDigest()
+      if (this.#digest !== undefined) await hashFile(part.handle, this.#position, this.#digest)
       return { kind: 'part', entity }
     })
-  }
-
-  /**
-   * Takes the file that is there for the whole body if it has the right digest, or the date of a
-   * version: the server is asked for what comes behind its last byte.
-   */
-  async #claimPresent({ path, mode }: Destination): Promise<Claim> {
-    if (mode === undefined) return NOTHING
-    const { expectedSha256 } = this.#settings
-    const handle = await open(path, 'r')
-    try {
-      const { size, mtimeMs } = await handle.stat()
-      const isDated = mtimeMs % 1000 === 0 && Date.now() - mtimeMs >= 1000
-      if (size === 0 || (expectedSha256 === undefined && !isDated)) return NOTHING
-      this.#digest = this.#settings.sha256 ? streamDigest(size) : undefined
-      await this.#hashFile(handle, size)
-      const sha256 = await this.#digest?.hex()
-      this.#digest = undefined
-      if (expectedSha256 !== undefined && sha256 !== expectedSha256) return NOTHING
-      this.#present = { sha256 }
-      this.#position = size
-      // The digest says more than a date, which the server need not know.
-      const date = expectedSha256 === undefined ? new Date(mtimeMs).toUTCString() : undefined
-      const entity = { length: size, etag: undefined, lastModified: date, validator: date }
-      return { kind: 'present', entity }
-    } finally {
-      await handle.close()
-    }
   }
 
   async open(head: ResponseHead, entity: Entity): Promise<void> {
     this.#entity = entity
     const modified = strongDate(entity.lastModified, head.headers.get('date'))
     this.#modifiedMs = modified === undefined ? undefined : httpDateMs(modified)
-    this.#digest?.drop()
-    this.#digest = this.#settings.sha256 ? streamDigest(entity.length) : undefined
-    await this.#orFail(async () => {
-      await this.#dropPart()
-      await this.#makePart()
-    })
+    this.#beginDigest()
+    await this.#orFail(() => this.#dropPart())
+    if (this.#isSmall(entity)) this.#small = new Uint8Array(entity.length)
+    else await this.#orFail(() => this.#makePart())
   }
 
   async receive(body: Body): Promise<void> {
+    const from = this.#position
+    if (this.#small !== undefined) {
+      const rest = this.#small.subarray(from)
+      const bytes = await body.readInto(rest, (filled) => this.#reached(from + filled))
+      this.#position = from + bytes
+      await body.atEnd()
+      return
+    }
     if (this.#part === undefined) await this.#orFail(() => this.#makePart())
-    await this.#write(body, this.#position, (bytes) => {
-      this.#position += bytes
-      this.#settings.onProgress?.(this.#position)
-    })
+    await this.#write(body, from, (bytes) => this.#reached(this.#position + bytes))
   }
 
   async receiveAt(
     body: Body,
     at: number,
-    _length: number,
+    length: number,
     onBytes: (bytes: number) => void,
   ): Promise<void> {
+    if (this.#small !== undefined) {
+      await body.readInto(this.#small.subarray(at, at + length), onBytes)
+      return
+    }
     this.#scattered = true
     let written = 0
     await this.#write(body, at, (bytes) => {
@@ -171,24 +162,34 @@ export class FileTarget implements Target, RangeTarget {
   async restart(): Promise<void> {
     this.#position = 0
     this.#scattered = false
-    this.#digest?.drop()
-    this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
+    this.#beginDigest()
     this.#present = undefined
     await this.#orFail(() => this.#dropPart())
   }
 
   async digest(): Promise<string | undefined> {
     if (this.#present !== undefined) return this.#present.sha256
+    const digest = this.#digest
+    if (digest === undefined) return undefined
     const handle = this.#part?.handle
-    if (this.#scattered && handle !== undefined) await this.#hashFile(handle, this.#position)
-    return this.#digest?.hex()
+    if (this.#small !== undefined) await digest.update(this.#small)
+    else if (this.#scattered && handle !== undefined) {
+      await this.#orFail(() => hashFile(handle, this.#position, digest))
+    }
+    return digest.hex()
   }
 
   async commit(): Promise<void> {
     const modifiedMs = this.#destination.resume === true ? this.#modifiedMs : undefined
-    await this.#orFail(async () => this.#part?.finish(modifiedMs))
+    const resolved = this.#resolved
+    await this.#orFail(async () => {
+      if (this.#small === undefined) await this.#part?.finish(modifiedMs)
+      else if (resolved !== undefined) {
+        await writeWhole(resolved, this.#small, this.#destination.open)
+      }
+    })
     this.#part = undefined
-    await this.#endPool()
+    await this.#ownPool?.give(this.#settings.cache)
   }
 
   async fail(keep: boolean): Promise<void> {
@@ -205,11 +206,29 @@ export class FileTarget implements Target, RangeTarget {
       // The transfer has failed, and that is what its caller hears of.
       await part?.discard().catch(() => {})
     }
-    await this.#endPool()
+    await this.#ownPool?.give(this.#settings.cache)
+  }
+
+  #reached(position: number): void {
+    this.#position = position
+    this.#settings.onProgress?.(position)
+  }
+
+  #beginDigest(): void {
+    this.#digest?.drop()
+    this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
+  }
+
+  /** True if a body may be received into memory of its own: nothing of it can be resumed. */
+  #isSmall(entity: Entity): entity is Entity & { readonly length: number } {
+    const { length = Number.POSITIVE_INFINITY } = entity
+    const isPlain = this.#destination.resume !== true && !this.#pace.limits
+    return isPlain && this.#resolved?.regular === true && length <= MAX_SMALL_BYTES
   }
 
   /** Leaves nothing of a file, since its part is of one version; a device stays as it is. */
   async #dropPart(): Promise<void> {
+    this.#small = undefined
     if (this.#part?.regular === false) return
     const part = this.#part
     this.#part = undefined
@@ -234,11 +253,9 @@ export class FileTarget implements Target, RangeTarget {
 
   /** Writes a body at `at`; `written` is told of each piece. */
   async #write(body: Body, at: number, written: (bytes: number) => void): Promise<void> {
-    const behind = new WriteBehind(
-      at,
-      (views, position) => this.#writeAll(views, position),
-      written,
-    )
+    const write = (views: Uint8Array[], position: number): Promise<void> =>
+      this.#orFail(() => this.#writeAll(views, position))
+    const behind = new WriteBehind(at, write, written)
     try {
       for (;;) {
         const frag = await body.next()
@@ -262,29 +279,8 @@ export class FileTarget implements Target, RangeTarget {
 
   async #writeAll(views: Uint8Array[], at: number): Promise<void> {
     const part = this.#part
-    if (part === undefined) throw fileError(this.#destination.path, 'it is closed')
-    let position = at
-    let rest = views
-    while (rest.length > 0) {
-      const { bytesWritten } = await this.#orFail(() =>
-        part.handle.writev(rest, part.regular ? position : undefined),
-      )
-      position += bytesWritten
-      rest = unwritten(rest, bytesWritten)
-    }
-  }
-
-  async #hashFile(handle: FileHandle, to: number): Promise<void> {
-    if (this.#digest === undefined) return
-    const step = Buffer.allocUnsafeSlow(4 * STEP_BYTES)
-    for (let at = 0; at < to; ) {
-      const { bytesRead } = await this.#orFail(() =>
-        handle.read(step, 0, Math.min(step.byteLength, to - at), at),
-      )
-      if (bytesRead === 0) throw fileError(this.#destination.path, 'it has become shorter')
-      await this.#digest.update(step.subarray(0, bytesRead))
-      at += bytesRead
-    }
+    if (part === undefined) throw new Error('it is closed')
+    await writeAll(part.handle, views, part.regular ? at : undefined)
   }
 
   async #orFail<T>(work: () => Promise<T>): Promise<T> {
@@ -294,22 +290,4 @@ export class FileTarget implements Target, RangeTarget {
       throw fileError(this.#destination.path, cause)
     }
   }
-
-  async #endPool(): Promise<void> {
-    if (!this.#ownPool) return
-    this.#settings.cache?.forget(this.pool)
-    await this.pool.destroy()
-  }
-}
-
-/** What is left of `views` when their first `bytes` bytes are written. */
-function unwritten(views: readonly Uint8Array[], bytes: number): Uint8Array[] {
-  let done = bytes
-  const rest: Uint8Array[] = []
-  for (const view of views) {
-    const skipped = Math.min(done, view.byteLength)
-    done -= skipped
-    if (skipped < view.byteLength) rest.push(skipped === 0 ? view : view.subarray(skipped))
-  }
-  return rest
 }

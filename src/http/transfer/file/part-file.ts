@@ -87,8 +87,7 @@ export class PartFile {
     let handle: FileHandle | undefined
     let inode: string
     try {
-      const mode = target.mode === undefined ? PUBLIC : PRIVATE
-      handle = await openFile(paths.part, 'wx+', mode)
+      handle = await openFile(paths.part, 'wx+', partMode(target))
       inode = String((await handle.stat()).ino)
       await writeNote(note, { inode, resumable })
     } catch (error) {
@@ -171,11 +170,9 @@ export class PartFile {
     const beside = this.#beside
     if (beside === undefined) return this.handle.close()
     if (modifiedMs !== undefined) await this.handle.utimes(new Date(), new Date(modifiedMs))
-    await this.#takePermissions()
+    await takePermissions(this.handle, this.#target)
     await this.handle.close()
-    await rename(beside.paths.part, this.#target.path).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'ENOENT' ? takenAway() : error
-    })
+    await rename(beside.paths.part, this.#target.path).catch(takenAway)
     await this.#forget(beside)
     for (const other of this.#others) await other.sweep(() => true)
   }
@@ -207,24 +204,29 @@ export class PartFile {
     await owner.stop()
     await rm(paths.note(owner.name), { force: true })
   }
+}
 
-  /** Takes the permissions of the file that it replaces: never more, not for a moment. */
-  async #takePermissions(): Promise<void> {
-    const present = await stat(this.#target.path).catch(() => undefined)
-    let mode = present?.mode ?? this.#target.mode
-    if (mode === undefined) return
-    const { uid, gid } = await this.handle.stat()
-    if (present !== undefined && present.gid !== gid) {
-      const isSet = this.handle.chown(uid, present.gid).then(
-        () => true,
-        () => false,
-      )
-      // What one group may do another may not.
-      if (!(await isSet)) mode &= 0o707
-    }
-    // Some file systems have no modes.
-    await this.handle.chmod(mode & 0o777).catch(() => {})
+/** Returns the mode of a new part: private if it is to replace a file. */
+export function partMode({ mode }: Destination): number {
+  return mode === undefined ? PUBLIC : PRIVATE
+}
+
+/** Takes the permissions of the file that `file` is to replace: never more, not for a moment. */
+export async function takePermissions(file: FileHandle, target: Destination): Promise<void> {
+  const present = await stat(target.path).catch(() => undefined)
+  let mode = present?.mode ?? target.mode
+  if (mode === undefined) return
+  const { uid, gid } = await file.stat()
+  if (present !== undefined && present.gid !== gid) {
+    const isSet = file.chown(uid, present.gid).then(
+      () => true,
+      () => false,
+    )
+    // What one group may do another may not.
+    if (!(await isSet)) mode &= 0o707
   }
+  // Some file systems have no modes.
+  await file.chmod(mode & 0o777).catch(() => {})
 }
 
 /** Copies all of a file; returns its length. */
@@ -240,7 +242,9 @@ async function copy(from: FileHandle, to: FileHandle): Promise<number> {
   }
 }
 
-function takenAway(): Error {
+/** Throws the error of a part that cannot be renamed. */
+export function takenAway(error: NodeJS.ErrnoException): never {
+  if (error.code !== 'ENOENT') throw error
   const what = 'its part is gone, since this process was asleep for so long that another took it'
-  return Object.assign(new Error(what), { code: 'ESTALE' })
+  throw Object.assign(new Error(what), { code: 'ESTALE' })
 }

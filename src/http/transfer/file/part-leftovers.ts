@@ -4,8 +4,8 @@
  */
 
 import { type FileHandle, readdir, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { ownerOf, type PartPaths, parseNoteName, partPaths } from './part-name.ts'
+import { dirname, join } from 'node:path'
+import { isWholeName, ownerOf, type PartPaths, parseNoteName, partPaths } from './part-name.ts'
 import { type Note, openOwn, readNote } from './part-note.ts'
 import { isStale, placeOf, removeSocket, stateOf } from './part-owner.ts'
 
@@ -25,10 +25,21 @@ export interface Claimed {
 }
 
 /** Decides about a part by its note, and by whether its transfer gave it away. */
-export type Wanted = (note: Note | 'empty', wasKept: boolean) => boolean
+type Wanted = (note: Note | 'empty', wasKept: boolean) => boolean
+
+/** What a transfer has left beside its destination. */
+export interface Leftover {
+  /**
+   * Claims it if its owner is gone and `wanted` says so. Of several processes that try one succeeds:
+   * the one whose renaming of the note the file system does.
+   */
+  claim(wanted: Wanted): Promise<Claimed | undefined>
+  /** Removes it if its owner is gone and `wanted` says so. */
+  sweep(wanted: Wanted): Promise<void>
+}
 
 /** A note that was found, and the part that it is of. */
-export class Leftover {
+class NotedPart implements Leftover {
   readonly #paths: PartPaths
   readonly #owner: string
 
@@ -37,10 +48,6 @@ export class Leftover {
     this.#owner = owner
   }
 
-  /**
-   * Claims the part if its owner is gone and `wanted` says so. Of several processes that try one
-   * succeeds: the one whose renaming of the note the file system does.
-   */
   async claim(wanted: Wanted): Promise<Claimed | undefined> {
     const { folder, note: noteOf } = this.#paths
     const opened = await openOwn(noteOf(this.#owner))
@@ -68,10 +75,30 @@ export class Leftover {
     return undefined
   }
 
-  /** Removes the part if its owner is gone and `wanted` says so. */
   async sweep(wanted: Wanted): Promise<void> {
     const claimed = await this.claim(wanted)
     if (claimed !== undefined) await removeClaimed(claimed)
+  }
+}
+
+/** Milliseconds after which a whole file, which is written in one call, is of a process that ended. */
+const WHOLE_STALE_MS = 60 * 60 * 1000
+
+/** A file that was written in one call and not renamed. If its process lives its renaming fails. */
+class WholePart implements Leftover {
+  readonly #path: string
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async claim(): Promise<undefined> {}
+
+  async sweep(): Promise<void> {
+    const own = await openOwn(this.#path)
+    await own?.handle.close()
+    const isStale = own !== undefined && Date.now() - own.status.mtimeMs > WHOLE_STALE_MS
+    if (isStale) await rm(this.#path, { force: true }).catch(() => {})
   }
 }
 
@@ -92,7 +119,8 @@ export async function leftoversOf(
   const found: Leftover[] = []
   for (const name of names) {
     const parsed = parseNoteName(target, name)
-    if (parsed !== undefined) found.push(new Leftover(partPaths(target, parsed.id), parsed.owner))
+    if (parsed !== undefined) found.push(new NotedPart(partPaths(target, parsed.id), parsed.owner))
+    else if (isWholeName(target, name)) found.push(new WholePart(join(folder, name)))
   }
   return found
 }

@@ -4,7 +4,8 @@
  * another thread.
  */
 
-import type { HostFrag } from '../../pool/frag.ts'
+import type { FileHandle } from 'node:fs/promises'
+import type { HostFrag } from '../../../pool/frag.ts'
 
 /** Writes all of `views`, one after the other, at `position`. */
 export type WriteAll = (views: Uint8Array[], position: number) => Promise<void>
@@ -93,4 +94,30 @@ export class WriteBehind {
     this.#waiting = []
     this.#waitingBytes = 0
   }
+}
+
+/** Writes all of `views` to a file, one after the other, at `at`, or where the file stands. */
+export async function writeAll(
+  file: FileHandle,
+  views: readonly Uint8Array[],
+  at: number | undefined,
+): Promise<void> {
+  let done = 0
+  for (let rest = views; rest.length > 0; ) {
+    const { bytesWritten } = await file.writev(rest, at === undefined ? at : at + done)
+    done += bytesWritten
+    rest = unwritten(rest, bytesWritten)
+  }
+}
+
+/** Returns what is left of `views` when their first `bytes` bytes are written. */
+function unwritten(views: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let done = bytes
+  const rest: Uint8Array[] = []
+  for (const view of views) {
+    const skipped = Math.min(done, view.byteLength)
+    done -= skipped
+    if (skipped < view.byteLength) rest.push(skipped === 0 ? view : view.subarray(skipped))
+  }
+  return rest
 }

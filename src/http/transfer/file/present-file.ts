@@ -1,0 +1,43 @@
+/** The file at the destination, before a transfer that resumes: it may be the whole body already. */
+
+import { open } from 'node:fs/promises'
+import { streamDigest } from '../digest/digest.ts'
+import { hashFile } from '../digest/hash-file.ts'
+import type { Entity } from '../entity.ts'
+import type { Settings } from '../settings.ts'
+import type { Destination } from './file-path.ts'
+
+/** A file that the server is asked about. */
+export interface PresentFile {
+  readonly entity: Entity & { readonly length: number }
+  /** Digest of the file, where one was asked for. */
+  readonly sha256: string | undefined
+}
+
+/**
+ * Returns the file that is there if it has the expected digest, or where none is expected the date of
+ * a version. Otherwise returns `undefined`.
+ */
+export async function presentFile(
+  { path, mode }: Destination,
+  settings: Settings,
+): Promise<PresentFile | undefined> {
+  if (mode === undefined) return undefined
+  const { expectedSha256 } = settings
+  const handle = await open(path, 'r')
+  try {
+    const { size, mtimeMs } = await handle.stat()
+    const isDated = mtimeMs % 1000 === 0 && Date.now() - mtimeMs >= 1000
+    if (size === 0 || (expectedSha256 === undefined && !isDated)) return undefined
+    const digest = settings.sha256 ? streamDigest(size) : undefined
+    if (digest !== undefined) await hashFile(handle, size, digest)
+    const sha256 = await digest?.hex()
+    if (expectedSha256 !== undefined && sha256 !== expectedSha256) return undefined
+    // The digest says more than a date, which the server need not know.
+    const date = expectedSha256 === undefined ? new Date(mtimeMs).toUTCString() : undefined
+    const entity = { length: size, etag: undefined, lastModified: date, validator: date }
+    return { entity, sha256 }
+  } finally {
+    await handle.close()
+  }
+}

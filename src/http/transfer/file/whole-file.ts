@@ -1,0 +1,36 @@
+/**
+ * A small file, written when all of it is there: without the note and the socket by which other
+ * processes know a part that is being written, since there is nothing in it to resume.
+ */
+
+import { open, rename, rm } from 'node:fs/promises'
+import type { Destination } from './file-path.ts'
+import { type OpenFile, partMode, takenAway, takePermissions } from './part-file.ts'
+import { leftoversOf } from './part-leftovers.ts'
+import { wholePath } from './part-name.ts'
+import { writeAll } from './write-behind.ts'
+
+/** Puts a file of `bytes` in the place of `target`, and removes parts of it that transfers have left. */
+export async function writeWhole(
+  target: Destination,
+  bytes: Uint8Array,
+  openFile: OpenFile = open,
+): Promise<void> {
+  const [leftovers] = await Promise.all([leftoversOf(target.path), write(target, bytes, openFile)])
+  for (const leftover of leftovers) await leftover.sweep(() => true)
+}
+
+async function write(target: Destination, bytes: Uint8Array, openFile: OpenFile): Promise<void> {
+  const path = wholePath(target.path)
+  const file = await openFile(path, 'wx+', partMode(target))
+  try {
+    await writeAll(file, [bytes], 0)
+    await takePermissions(file, target)
+    await file.close()
+    await rename(path, target.path).catch(takenAway)
+  } catch (error) {
+    await file.close().catch(() => {})
+    await rm(path, { force: true }).catch(() => {})
+    throw error
+  }
+}
