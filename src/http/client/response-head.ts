@@ -114,7 +114,7 @@ function parseHead(text: string): ResponseHead {
   // Many servers leave out the space where they have no reason phrase.
   const match = /^HTTP\/1\.(\d) ([1-9]\d\d)(?: (.*))?$/.exec(statusLine)
   if (match === null || !isFieldText(statusLine)) {
-    throw protocolError(`The status line is none: ${excerpt(statusLine)}`)
+    throw protocolError(`The first line is no status line: ${excerpt(statusLine)}`)
   }
   const names: string[] = []
   const values: string[] = []
