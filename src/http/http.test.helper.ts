@@ -14,8 +14,8 @@ import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { ConnectionCache } from './client/connection-cache.ts'
-import type { GetOptions } from './transfer/settings.ts'
-import { headPool } from './transfer/settings.ts'
+import { headPool } from './transfer/head-pool.ts'
+import type { GetOptions } from './transfer/options.ts'
 
 /** A body whose bytes do not repeat in any way that would hide a mistake. */
 export const content: Buffer = Buffer.allocUnsafe(3_000_017)

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { turns, until, VirtualClock } from '../../testing/waiting.test.helper.ts'
 import { getInto } from '../get-into.ts'
 import { begins, codeOf, content, serve, serveRaw, transferring } from '../http.test.helper.ts'
-import { headPool } from '../transfer/settings.ts'
+import { headPool } from '../transfer/head-pool.ts'
 import { ConnectionCache } from './connection-cache.ts'
 
 const body = content.subarray(0, 4096)

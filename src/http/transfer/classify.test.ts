@@ -4,9 +4,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isNetmemError } from '../../errors.ts'
 import { HeaderList } from '../client/header-list.ts'
-import { classify, type Meaning, type Plan } from './classify.ts'
+import { classify, type Meaning } from './classify.ts'
 import type { Entity } from './entity.ts'
 import type { Answer } from './part.ts'
+import type { Plan } from './plan.ts'
 
 const SIZE = 100_000
 const ETAG = 'etag: "1"'

@@ -9,44 +9,9 @@ import type { HttpError } from '../http-error.ts'
 import { unsatisfiedLength } from './content-range.ts'
 import { type Entity, entityOf, isOtherEntity, isSameEntity } from './entity.ts'
 import { type Answer, type Part, partOf, whyNotJoined } from './part.ts'
+import type { PiecePlan, Plan, PresentPlan, RestPlan } from './plan.ts'
 import { rangeError } from './range-error.ts'
 import { isTransient, statusError } from './status-error.ts'
-
-/** What a transfer asked for, and what it has of the body. */
-export type Plan = WholePlan | RestPlan | PresentPlan | PiecePlan
-
-/** The transfer has nothing. It asked for the whole body, or if `ranged` for its first bytes. */
-interface WholePlan {
-  readonly kind: 'whole'
-  readonly ranged: boolean
-}
-
-/** The transfer has `from` bytes of `entity`. It asked for the rest, or unless `ranged` for the whole. */
-interface RestPlan {
-  readonly kind: 'rest'
-  readonly ranged: boolean
-  readonly from: number
-  readonly entity: Entity
-  /** True if the transfer can drop what it has. */
-  readonly canRestart: boolean
-}
-
-/** The destination's file may be the whole body. The transfer asked for what follows its `from` bytes. */
-interface PresentPlan {
-  readonly kind: 'present'
-  readonly ranged: true
-  readonly from: number
-  readonly entity: Entity
-}
-
-/** One of several ranges: the transfer asked for bytes `from` to `to` of `entity`. */
-interface PiecePlan {
-  readonly kind: 'piece'
-  readonly ranged: true
-  readonly from: number
-  readonly to: number
-  readonly entity: Entity & { readonly length: number }
-}
 
 /** The meaning of a response, by what the transfer has to do. */
 export type Meaning =

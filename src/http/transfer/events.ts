@@ -4,7 +4,6 @@ import type { Exchange } from '../client/exchange.ts'
 import type { RequestFields } from '../client/request.ts'
 import { requestFields } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
-import type { Settings } from './settings.ts'
 
 /** A step of a transfer, as `onEvent` is told of it. */
 export type GetEvent =
@@ -35,13 +34,18 @@ export type GetEvent =
       readonly delayMs: number
     }
 
+/** Settings of a transfer that says what it does. */
+interface Told {
+  readonly onEvent: ((event: GetEvent) => void) | undefined
+}
+
 /** Tells `onEvent` of a request. */
-export function tellRequest({ onEvent }: Settings, url: URL, fields: RequestFields): void {
+export function tellRequest({ onEvent }: Told, url: URL, fields: RequestFields): void {
   onEvent?.({ kind: 'request', url: new URL(url), fields: requestFields(url, fields) })
 }
 
 /** Tells `onEvent` of a response's head. */
-export function tellResponse({ onEvent }: Settings, response: Exchange): void {
+export function tellResponse({ onEvent }: Told, response: Exchange): void {
   if (onEvent === undefined) return
   const { url, head, connectMs, tlsMs } = response
   onEvent({ kind: 'response', url: new URL(url), head, connectMs, tlsMs })

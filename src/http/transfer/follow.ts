@@ -8,6 +8,7 @@ import { socketExchange } from '../client/socket-exchange.ts'
 import { undiciExchange } from '../client/undici.ts'
 import { HttpError } from '../http-error.ts'
 import { tellRequest, tellResponse } from './events.ts'
+import type { RangeFields } from './plan.ts'
 import type { Settings } from './settings.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -15,12 +16,6 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 /** All that the requests of one transfer share. */
 export interface FollowContext extends ExchangeContext {
   readonly settings: Settings
-}
-
-/** What is asked of the server besides the whole body. */
-export interface RangeFields {
-  readonly range: string | undefined
-  readonly ifRange: string | undefined
 }
 
 /**

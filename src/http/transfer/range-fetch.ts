@@ -11,6 +11,7 @@ import type { Entity } from './entity.ts'
 import { type FollowContext, follow } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
+import { fieldsOf } from './plan.ts'
 import { isRangeError } from './range-error.ts'
 import { type Piece, RangeSchedule } from './range-schedule.ts'
 import type { Retries } from './retries.ts'
@@ -122,10 +123,9 @@ export class RangeFetch {
       let part = begun?.part
       if (response === undefined || part === undefined) {
         const from = piece.from + piece.done
-        const fields = { range: `bytes=${from}-${piece.to - 1}`, ifRange: entity.validator }
-        response = await follow(context, url, fields)
-        retries.reached()
         const plan = { kind: 'piece', ranged: true, from, to: piece.to, entity } as const
+        response = await follow(context, url, fieldsOf(plan))
+        retries.reached()
         const meaning = classify(response, plan, context.settings.raw)
         if (meaning.kind === 'retry' || meaning.kind === 'fail') return meaning
         if (meaning.kind === 'unranged') throw meaning.error

@@ -1,5 +1,7 @@
-/** What is known of a transfer once it is done. */
+/** The result of a transfer. */
 
+import { ConnectionError } from '../../errors.ts'
+import type { Exchange } from '../client/exchange.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 
 /** When things happened, in milliseconds. */
@@ -34,4 +36,35 @@ export interface GetResult {
   /** Connections that carried ranges of it at once. */
   readonly connections: number
   readonly timing: GetTiming
+}
+
+/** What a transfer knows of itself, besides its last response. */
+interface Known {
+  readonly bytes: number
+  readonly isLengthKnown: boolean
+  readonly sha256: string | undefined
+  readonly retries: number
+  readonly connections: number
+  /** Time of the call, as of `performance.now()`. */
+  readonly began: number
+  readonly lastByteMs: number
+}
+
+/** Returns the result of a transfer that `last` brought the last bytes of. */
+export function resultOf(last: Exchange | undefined, known: Known): GetResult {
+  if (last === undefined) {
+    throw new ConnectionError('NETMEM_ENDED_EARLY', 'There was no response.')
+  }
+  const { head, url, connectMs, tlsMs } = last
+  const { bytes, sha256, retries, connections, began, lastByteMs } = known
+  return {
+    head,
+    url: `${url.origin}${url.pathname}${url.search}`,
+    bytes,
+    endKnown: last.endKnown || known.isLengthKnown,
+    sha256,
+    retries,
+    connections,
+    timing: { connectMs, tlsMs, firstByteMs: last.firstByteAt - began, lastByteMs },
+  }
 }

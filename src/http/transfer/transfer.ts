@@ -1,6 +1,5 @@
 /** One transfer through all its attempts: what to ask for next, and what to do with the answer. */
 
-import { ConnectionError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
@@ -12,24 +11,23 @@ import type { Exchange, TakeWhole } from '../client/exchange.ts'
 import { shown } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { HttpError } from '../http-error.ts'
-import { classify, type Meaning, type Plan } from './classify.ts'
+import { classify, type Meaning } from './classify.ts'
+import { checkDigest } from './digest/digest.ts'
 import type { Entity } from './entity.ts'
-import { type FollowContext, follow, type RangeFields } from './follow.ts'
+import { type FollowContext, follow } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
+import { fieldsOf, type Plan, WHOLE } from './plan.ts'
 import { isRangeError, rangeError } from './range-error.ts'
 import { RangeFetch } from './range-fetch.ts'
-import { FIRST_PIECE_BYTES } from './range-schedule.ts'
-import type { GetResult } from './result.ts'
+import { type GetResult, resultOf } from './result.ts'
 import { Retries } from './retries.ts'
-import { checkDigest, type Settings } from './settings.ts'
+import type { Settings } from './settings.ts'
 import type { Target } from './target.ts'
 
 /** Pages that coded bytes pass through, of one transfer. */
 const CODED_PAGES = 16
 const CODED_PAGE_BYTES = 64 * 1024
-
-const WHOLE: RangeFields = { range: undefined, ifRange: undefined }
 
 /** What one attempt has come to. `more`: the rest has to be asked for. */
 type Outcome = Exclude<Meaning, { kind: 'begin' | 'continue' | 'complete' }> | Done
@@ -92,7 +90,15 @@ export class Transfer {
       if (this.#last?.taken === true) abort.check()
       else sha256 = await this.#complete()
       if (!abort.isSettled) await abort.settled()
-      return this.#result(sha256, lastByteMs)
+      return resultOf(this.#last, {
+        bytes: target.position,
+        isLengthKnown: this.#entity?.length !== undefined,
+        sha256,
+        retries: this.#retries.used,
+        connections: this.#connections,
+        began: this.#began,
+        lastByteMs,
+      })
     } catch (error) {
       await abort.settled()
       await target.fail(mayBeOfUse(error))
@@ -273,36 +279,6 @@ export class Transfer {
     await this.#restart(error)
     this.#entity = undefined
   }
-
-  #result(sha256: string | undefined, lastByteMs: number): GetResult {
-    const last = this.#last
-    if (last === undefined)
-      throw new ConnectionError('NETMEM_ENDED_EARLY', 'There was no response.')
-    const { url } = last
-    return {
-      head: last.head,
-      url: `${url.origin}${url.pathname}${url.search}`,
-      bytes: this.#target.position,
-      endKnown: last.endKnown || this.#entity?.length !== undefined,
-      sha256,
-      retries: this.#retries.used,
-      connections: this.#connections,
-      timing: {
-        connectMs: last.connectMs,
-        tlsMs: last.tlsMs,
-        firstByteMs: last.firstByteAt - this.#began,
-        lastByteMs,
-      },
-    }
-  }
-}
-
-/** Fields of the request that `plan` makes. */
-function fieldsOf(plan: Plan): RangeFields {
-  if (!plan.ranged) return WHOLE
-  if (plan.kind === 'whole')
-    return { range: `bytes=0-${FIRST_PIECE_BYTES - 1}`, ifRange: undefined }
-  return { range: `bytes=${plan.from}-`, ifRange: plan.entity.validator }
 }
 
 /** True if what had arrived when a transfer failed so is good as far as it goes. */

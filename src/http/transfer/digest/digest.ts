@@ -6,6 +6,8 @@
  */
 
 import { createHash, type Hash } from 'node:crypto'
+import { HttpError } from '../../http-error.ts'
+import type { Settings } from '../settings.ts'
 import { HashThread, type SharedDigest, type StreamDigest } from './hash-thread.ts'
 
 /** Bytes between two looks at what has arrived: they are in the cache still. */
@@ -105,4 +107,13 @@ class InlineDigest implements StreamDigest {
 
 function ofThread(length: number | undefined): HashThread | undefined {
   return length !== undefined && length < THREAD_BYTES ? undefined : HashThread.take()
+}
+
+/** Throws NETMEM_DIGEST_MISMATCH unless the digest is the one that was expected. */
+export function checkDigest({ expectedSha256 }: Settings, sha256: string | undefined): void {
+  if (expectedSha256 === undefined || expectedSha256 === sha256) return
+  throw new HttpError(
+    'NETMEM_DIGEST_MISMATCH',
+    `The body's SHA-256 is ${sha256}, not ${expectedSha256}: it is damaged, or another one. Nothing of it is to be used.`,
+  )
 }
