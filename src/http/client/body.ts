@@ -3,8 +3,8 @@
 import { ConnectionError, isNetmemError } from '../../errors.ts'
 import { destinationGone } from '../../net/receivers/destination-memory.ts'
 import type { HostFrag } from '../../pool/frag.ts'
-import { ChunkedFraming } from './chunked.ts'
-import type { Framing } from './framing.ts'
+import { ChunkParser } from './chunk-parser.ts'
+import type { BodyFraming } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
 
 /** Where a body comes from: a connection of our own, or somebody else's client. */
@@ -27,7 +27,7 @@ export interface Body {
 }
 
 /** The body that `framing` delimits on `connection`. */
-export function bodyOf(connection: HttpConnection, framing: Framing): Body {
+export function bodyOf(connection: HttpConnection, framing: BodyFraming): Body {
   if (framing.kind === 'length') return new KnownBody(connection, framing.bytes)
   return framing.kind === 'chunked' ? new ChunkedBody(connection) : new OpenBody(connection)
 }
@@ -109,7 +109,7 @@ class KnownBody implements Body {
 class ChunkedBody implements Body {
   readonly length: undefined
   readonly #connection: HttpConnection
-  readonly #framing = new ChunkedFraming()
+  readonly #framing = new ChunkParser()
   #received = 0
 
   constructor(connection: HttpConnection) {

@@ -63,7 +63,7 @@ export class CopiedBody implements Body {
   }
 
   async next(): Promise<HostFrag | undefined> {
-    if (this.#dropped) throw notWanted()
+    if (this.#dropped) throw bodyDropped()
     if (await this.atEnd()) return undefined
     let frag = this.#frags.take(this.#chunk)
     while (frag === undefined) {
@@ -93,7 +93,7 @@ export class CopiedBody implements Body {
   drop(): void {
     this.#dropped = true
     this.#frags.end()
-    this.#stopWaiting?.(notWanted())
+    this.#stopWaiting?.(bodyDropped())
   }
 
   /** Waits for memory, which may never come back. */
@@ -128,7 +128,7 @@ export class CopiedBody implements Body {
   }
 }
 
-function notWanted(): LifetimeError {
+function bodyDropped(): LifetimeError {
   const message = 'The rest of the body is not wanted any more; ask for it again.'
   return new LifetimeError('NETMEM_CONNECTION_CLOSED', message)
 }

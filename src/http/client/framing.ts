@@ -7,14 +7,14 @@ import type { ResponseHead } from './response-head.ts'
 const DIGITS = /^\d+$/
 
 /** What delimits a body. */
-export type Framing =
+export type BodyFraming =
   | { readonly kind: 'length'; readonly bytes: number }
   | { readonly kind: 'chunked' }
   /** The end of the connection; nobody can tell it from a break. */
   | { readonly kind: 'close' }
 
 /** The framing of the response to a GET. Throws NETMEM_HTTP_PROTOCOL where the head leaves doubts. */
-export function framingOf(head: ResponseHead): Framing {
+export function framingOf(head: ResponseHead): BodyFraming {
   const lengths = head.headers.all('content-length')
   const codings = head.headers.all('transfer-encoding')
   if (lengths.length > 0 && codings.length > 0) {
@@ -30,7 +30,7 @@ export function framingOf(head: ResponseHead): Framing {
 }
 
 /** Whether the connection may be used again once the body has been read. */
-export function staysOpen(head: ResponseHead, framing: Framing): boolean {
+export function staysOpen(head: ResponseHead, framing: BodyFraming): boolean {
   if (framing.kind === 'close') return false
   const connection = head.headers.get('connection')
   // What nearly all servers say, and what a pattern need not be run for.

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isNetmemError } from '../../errors.ts'
-import { ChunkedFraming } from './chunked.ts'
+import { ChunkParser } from './chunk-parser.ts'
 import { framingOf } from './framing.ts'
 import { type Parsed, parseWithLlhttp } from './llhttp.test.helper.ts'
 import { HeadParser, type ParsedHead } from './response-head.ts'
@@ -51,7 +51,7 @@ function exactly(bytes: Buffer, length: number): Data | undefined {
 }
 
 function chunksOf(bytes: Buffer, size: number): Data | undefined {
-  const framing = new ChunkedFraming()
+  const framing = new ChunkParser()
   const data: Buffer[] = []
   for (let at = 0; at < bytes.length; ) {
     const piece = bytes.subarray(at, Math.min(bytes.length, at + size))

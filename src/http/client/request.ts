@@ -47,7 +47,7 @@ export function parseUrl(url: string | URL): URL {
 }
 
 /** A URL as messages show it: without user, password, query and fragment, which may be secrets. */
-export function shown(url: URL): string {
+export function displayUrl(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 

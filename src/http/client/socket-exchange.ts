@@ -9,7 +9,7 @@ import { dial } from './dial.ts'
 import { type Exchange, type ExchangeContext, isBreak, type TakeWhole } from './exchange.ts'
 import { framingOf, staysOpen } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
-import { type RequestFields, serialiseGet, shown } from './request.ts'
+import { displayUrl, type RequestFields, serialiseGet } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { StallListener } from './stall-timer.ts'
 import { TimedBody } from './timed-body.ts'
@@ -69,8 +69,8 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   #body: Body | undefined
   #staysOpen = false
   #ended = false
-  #resolve: (response: Exchange) => void = nobody
-  #reject: (error: unknown) => void = nobody
+  #resolve: (response: Exchange) => void = ignore
+  #reject: (error: unknown) => void = ignore
 
   constructor(
     context: ExchangeContext,
@@ -146,7 +146,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   }
 
   viewEnded(error: Error | undefined): void {
-    const message = `${shown(this.url)} closed the connection before the end of its response's head.`
+    const message = `${displayUrl(this.url)} closed the connection before the end of its response's head.`
     this.#reject(error ?? new ConnectionError('NETMEM_ENDED_EARLY', message))
   }
 
@@ -158,7 +158,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
     }
     const what =
       this.#head === undefined && this.heard ? 'did not finish its head in' : 'sent nothing for'
-    const message = `${shown(this.url)} ${what} ${limitMs} ms.`
+    const message = `${displayUrl(this.url)} ${what} ${limitMs} ms.`
     this.#connection.transport.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
   }
 
@@ -214,13 +214,13 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   }
 }
 
-function nobody(): void {}
+function ignore(): void {}
 
 function tooEarly(): never {
   throw new Error('The response has not come yet.')
 }
 
-/** What breaks the rules of chunks ends the connection, and nothing else: nobody wants the body. */
+/** What breaks the rules of chunks ends the connection, and nothing else: ignore wants the body. */
 function dropPresent(body: Body): void {
   try {
     body.dropPresent()

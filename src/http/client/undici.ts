@@ -8,9 +8,9 @@ import { ArgumentTypeError, ConnectionError, isNetmemError } from '../../errors.
 import { HttpError, protocolError } from '../http-error.ts'
 import { CopiedBody } from './copied-body.ts'
 import type { Exchange, ExchangeContext } from './exchange.ts'
-import { type Framing, framingOf } from './framing.ts'
+import { type BodyFraming, framingOf } from './framing.ts'
 import { HeaderList } from './header-list.ts'
-import { type RequestFields, requestFields, shown } from './request.ts'
+import { displayUrl, type RequestFields, requestFields } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
 
 /** As `exchange`, by way of undici and the proxy at this URL. */
@@ -44,7 +44,7 @@ export async function undiciExchange(
   bare.password = ''
   let response: Undici.Dispatcher.ResponseData
   let head: ResponseHead
-  let framing: Framing
+  let framing: BodyFraming
   try {
     response = await request(bare, {
       dispatcher,
@@ -132,20 +132,26 @@ function translated(
   const code = typeof found === 'string' ? found : ''
   const message = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause)
   if (code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return new HttpError('NETMEM_HTTP_HEAD_TOO_LARGE', `The head of ${shown(url)} is too large.`, {
-      cause,
-    })
+    return new HttpError(
+      'NETMEM_HTTP_HEAD_TOO_LARGE',
+      `The head of ${displayUrl(url)} is too large.`,
+      {
+        cause,
+      },
+    )
   }
   if (code.startsWith('HPE_')) return protocolError(message)
   if (/TIMEOUT/.test(code)) {
-    return new ConnectionError('NETMEM_TIMEOUT', `${shown(url)} sent nothing for too long.`, {
+    return new ConnectionError('NETMEM_TIMEOUT', `${displayUrl(url)} sent nothing for too long.`, {
       cause,
     })
   }
   if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_SSL|HOSTNAME)/.test(code)) {
-    return new ConnectionError('NETMEM_TLS', `TLS with ${shown(url)} failed: ${message}.`, {
+    return new ConnectionError('NETMEM_TLS', `TLS with ${displayUrl(url)} failed: ${message}.`, {
       cause,
     })
   }
-  return new ConnectionError(otherwise, `${shown(url)}, by way of undici: ${message}.`, { cause })
+  return new ConnectionError(otherwise, `${displayUrl(url)}, by way of undici: ${message}.`, {
+    cause,
+  })
 }

@@ -3,7 +3,7 @@
 import { decoded } from '../client/content-coding.ts'
 import type { Exchange, ExchangeContext, TakeWhole } from '../client/exchange.ts'
 import { proxyFor } from '../client/proxy.ts'
-import { parseUrl, type RequestFields, shown } from '../client/request.ts'
+import { displayUrl, parseUrl, type RequestFields } from '../client/request.ts'
 import { socketExchange } from '../client/socket-exchange.ts'
 import { undiciExchange } from '../client/undici.ts'
 import { HttpError } from '../http-error.ts'
@@ -72,7 +72,7 @@ async function redirected(
     if (!context.settings.allowDowngrade && isDowngrade(from, target)) {
       throw new HttpError(
         'NETMEM_HTTP_REDIRECTS',
-        `${shown(url)} redirects from https: to ${shown(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
+        `${displayUrl(url)} redirects from https: to ${displayUrl(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
       )
     }
     trusted &&= target.origin === url.origin
@@ -130,5 +130,5 @@ function next(first: URL, from: URL, location: string): URL {
 }
 
 function redirects(url: URL, what: string): HttpError {
-  return new HttpError('NETMEM_HTTP_REDIRECTS', `${shown(url)} ${what}; look where it leads.`)
+  return new HttpError('NETMEM_HTTP_REDIRECTS', `${displayUrl(url)} ${what}; look where it leads.`)
 }

@@ -10,7 +10,7 @@ import type { ResponseHead } from '../client/response-head.ts'
 import { MemoryDigest } from './digest/digest.ts'
 import type { Entity } from './entity.ts'
 import { headPool } from './head-pool.ts'
-import { Pace } from './pace.ts'
+import { RateLimiter } from './rate-limiter.ts'
 import type { Settings } from './settings.ts'
 import { type Claim, NOTHING, type RangeTarget, type Target } from './target.ts'
 import { readTouched } from './touch-ahead.ts'
@@ -35,7 +35,7 @@ export class MemoryTarget implements Target, RangeTarget {
   readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
   readonly #abort: AbortScope
-  readonly #pace: Pace
+  readonly #limiter: RateLimiter
   readonly #make: MakeMemory | undefined
   #view: Uint8Array | undefined
   /** Bytes of the view, to tell whether it was detached or shrunk. */
@@ -47,7 +47,7 @@ export class MemoryTarget implements Target, RangeTarget {
   constructor(destination: Memory | MakeMemory, settings: Settings, abort: AbortScope) {
     this.#settings = settings
     this.#abort = abort
-    this.#pace = new Pace(settings.maxBytesPerSecond)
+    this.#limiter = new RateLimiter(settings.maxBytesPerSecond)
     this.#make = typeof destination === 'function' ? destination : undefined
     if (typeof destination !== 'function') this.#use(destination)
     this.takeWhole = this.#needsNoCall ? (body) => this.#takeWhole(body) : undefined
@@ -93,7 +93,7 @@ export class MemoryTarget implements Target, RangeTarget {
       this.#intact()
       this.#position = base + bytes
       if (bytes < part.byteLength || this.#position === size || body.left === 0) break
-      await this.#pace.after(bytes, this.#abort.signal)
+      await this.#limiter.after(bytes, this.#abort.signal)
     }
     if (!(await body.atEnd())) {
       throw new ArgumentRangeError(
@@ -120,7 +120,7 @@ export class MemoryTarget implements Target, RangeTarget {
       done += bytes
       if (bytes < part.byteLength) return
       // All ranges together keep to the rate, since they share what paces them.
-      if (this.#pace.limits) await this.#pace.after(bytes, this.#abort.signal)
+      if (this.#limiter.limits) await this.#limiter.after(bytes, this.#abort.signal)
     }
   }
 
@@ -153,7 +153,7 @@ export class MemoryTarget implements Target, RangeTarget {
   get #needsNoCall(): boolean {
     const { onHead, onProgress, sha256 } = this.#settings
     const isTold = onHead !== undefined || onProgress !== undefined
-    return this.#make === undefined && !isTold && !sha256 && !this.#pace.limits
+    return this.#make === undefined && !isTold && !sha256 && !this.#limiter.limits
   }
 
   #takeWhole(body: Uint8Array): boolean {
@@ -167,7 +167,7 @@ export class MemoryTarget implements Target, RangeTarget {
 
   /** Bytes to receive at once. */
   get #window(): number {
-    return this.#pace.limits ? this.#pace.burst : Number.POSITIVE_INFINITY
+    return this.#limiter.limits ? this.#limiter.burst : Number.POSITIVE_INFINITY
   }
 
   #use(memory: Memory): void {

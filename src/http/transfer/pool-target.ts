@@ -9,7 +9,7 @@ import type { ResponseHead } from '../client/response-head.ts'
 import { streamDigest } from './digest/digest.ts'
 import type { StreamDigest } from './digest/hash-thread.ts'
 import type { Entity } from './entity.ts'
-import { Pace } from './pace.ts'
+import { RateLimiter } from './rate-limiter.ts'
 import type { Settings } from './settings.ts'
 import { type Claim, NOTHING, type Target } from './target.ts'
 
@@ -30,7 +30,7 @@ export class PoolTarget implements Target {
   readonly #destination: FragDestination
   readonly #settings: Settings
   readonly #abort: AbortScope
-  readonly #pace: Pace
+  readonly #limiter: RateLimiter
   #digest: StreamDigest | undefined
   #position = 0
 
@@ -39,7 +39,7 @@ export class PoolTarget implements Target {
     this.#destination = destination
     this.#settings = settings
     this.#abort = abort
-    this.#pace = new Pace(settings.maxBytesPerSecond)
+    this.#limiter = new RateLimiter(settings.maxBytesPerSecond)
   }
 
   get position(): number {
@@ -96,6 +96,6 @@ export class PoolTarget implements Target {
     const taken = this.#destination.onFrag(frag, position)
     if (taken !== undefined) await taken
     this.#settings.onProgress?.(this.#position)
-    if (this.#pace.limits) await this.#pace.after(length, this.#abort.signal)
+    if (this.#limiter.limits) await this.#limiter.after(length, this.#abort.signal)
   }
 }

@@ -1,13 +1,13 @@
 /** The error of a server whose ranges cannot be believed. */
 
-import { shown } from '../client/request.ts'
+import { displayUrl } from '../client/request.ts'
 import { HttpError } from '../http-error.ts'
 
 /** Returns the error of a response that contradicts itself or the request; `what` names what it did. */
 export function rangeError(url: URL, what: string): HttpError {
   return new HttpError(
     'NETMEM_HTTP_RANGE',
-    `${shown(url)} ${what}. The body cannot be put together from that; get it from another server, or have this one repaired.`,
+    `${displayUrl(url)} ${what}. The body cannot be put together from that; get it from another server, or have this one repaired.`,
   )
 }
 

@@ -1,7 +1,7 @@
 /** Errors of responses by their status, and how long a server asks to wait. */
 
 import { httpDateMs } from '../client/http-date.ts'
-import { shown } from '../client/request.ts'
+import { displayUrl } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { HttpError } from '../http-error.ts'
 
@@ -29,7 +29,7 @@ export function statusError(url: URL, head: ResponseHead): HttpError {
   const what = isTransient(status) ? `Try again ${when}` : (REMEDIES[status] ?? 'Check the URL')
   return new HttpError(
     'NETMEM_HTTP_STATUS',
-    `${shown(url)} answered ${status}${reason === '' ? '' : ` ${reason}`}. ${what}.`,
+    `${displayUrl(url)} answered ${status}${reason === '' ? '' : ` ${reason}`}. ${what}.`,
     { status, retryAfterMs: asked },
   )
 }

@@ -8,7 +8,7 @@ import type { AbortScope } from '../client/abort-scope.ts'
 import { endedEarly } from '../client/body.ts'
 import { isIdentity } from '../client/content-coding.ts'
 import type { Exchange, TakeWhole } from '../client/exchange.ts'
-import { shown } from '../client/request.ts'
+import { displayUrl } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { HttpError } from '../http-error.ts'
 import { classify, type Meaning } from './classify.ts'
@@ -271,7 +271,7 @@ export class Transfer {
   async #changed(how: string): Promise<void> {
     const error = new HttpError(
       'NETMEM_HTTP_CHANGED',
-      `${shown(this.#url)} changed during the transfer: ${how}. Get it again, or set onChange to 'restart'.`,
+      `${displayUrl(this.#url)} changed during the transfer: ${how}. Get it again, or set onChange to 'restart'.`,
     )
     if (this.#settings.onChange === 'fail') throw error
     // A server that changes its mind all the time is no better than one that breaks off.

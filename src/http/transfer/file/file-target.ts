@@ -5,13 +5,13 @@ import type { PagePool } from '../../../pool/page-pool.ts'
 import type { AbortScope } from '../../client/abort-scope.ts'
 import type { Body } from '../../client/body.ts'
 import { httpDateMs } from '../../client/http-date.ts'
-import { shown } from '../../client/request.ts'
+import { displayUrl } from '../../client/request.ts'
 import type { ResponseHead } from '../../client/response-head.ts'
 import { streamDigest } from '../digest/digest.ts'
 import { hashFile } from '../digest/hash-file.ts'
 import type { StreamDigest } from '../digest/hash-thread.ts'
 import { type Entity, strongDate } from '../entity.ts'
-import { Pace } from '../pace.ts'
+import { RateLimiter } from '../rate-limiter.ts'
 import type { Settings } from '../settings.ts'
 import { type Claim, NOTHING, type RangeTarget, type Target } from '../target.ts'
 import { type Destination, fileError, resolveTarget } from './file-path.ts'
@@ -45,7 +45,7 @@ export class FileTarget implements Target, RangeTarget {
   readonly #url: URL
   readonly #settings: Settings
   readonly #abort: AbortScope
-  readonly #pace: Pace
+  readonly #limiter: RateLimiter
   #resolved: Destination | undefined
   #part: PartFile | undefined
   /** Memory of a small body. */
@@ -65,7 +65,7 @@ export class FileTarget implements Target, RangeTarget {
     this.#url = url
     this.#settings = settings
     this.#abort = abort
-    this.#pace = new Pace(settings.maxBytesPerSecond)
+    this.#limiter = new RateLimiter(settings.maxBytesPerSecond)
     if (destination.pool === undefined) {
       this.#ownPool = FilePool.take()
       this.pool = this.#ownPool.pool
@@ -92,7 +92,7 @@ export class FileTarget implements Target, RangeTarget {
       const resolved = await resolveTarget(this.#destination.path)
       this.#resolved = resolved
       if (this.#destination.resume !== true) return NOTHING
-      const found = await PartFile.claim(resolved, shown(this.#url))
+      const found = await PartFile.claim(resolved, displayUrl(this.#url))
       if (found === undefined) {
         this.#present = await presentFile(resolved, this.#settings)
         if (this.#present === undefined) return NOTHING
@@ -222,7 +222,7 @@ export class FileTarget implements Target, RangeTarget {
   /** True if a body may be received into memory of its own: nothing of it can be resumed. */
   #isSmall(entity: Entity): entity is Entity & { readonly length: number } {
     const { length = Number.POSITIVE_INFINITY } = entity
-    const isPlain = this.#destination.resume !== true && !this.#pace.limits
+    const isPlain = this.#destination.resume !== true && !this.#limiter.limits
     return isPlain && this.#resolved?.regular === true && length <= MAX_SMALL_BYTES
   }
 
@@ -248,7 +248,7 @@ export class FileTarget implements Target, RangeTarget {
     const sequential = this.#settings.connections === 1
     const { validator } = entity
     const modifiedMs = this.#modifiedMs
-    return { url: shown(this.#url), entity: { ...entity, validator }, modifiedMs, sequential }
+    return { url: displayUrl(this.#url), entity: { ...entity, validator }, modifiedMs, sequential }
   }
 
   /** Writes a body at `at`; `written` is told of each piece. */
@@ -268,7 +268,7 @@ export class FileTarget implements Target, RangeTarget {
           throw error
         }
         await behind.add(frag)
-        if (this.#pace.limits) await this.#pace.after(length, this.#abort.signal)
+        if (this.#limiter.limits) await this.#limiter.after(length, this.#abort.signal)
       }
       await behind.end()
     } finally {

@@ -6,7 +6,7 @@
 
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import type { Destination } from './file-path.ts'
-import { type Claimed, type Leftover, leftoversOf, removeClaimed } from './part-leftovers.ts'
+import { type ClaimedPart, type Leftover, leftoversOf, removeClaimed } from './part-leftovers.ts'
 import { FREE, ownerOf, type PartPaths, partPaths } from './part-name.ts'
 import { openOwn, type Resumable, writeNote } from './part-note.ts'
 import { PartOwner, placeOf } from './part-owner.ts'
@@ -15,7 +15,7 @@ import { PartOwner, placeOf } from './part-owner.ts'
 export type OpenFile = (path: string, flags: string | number, mode?: number) => Promise<FileHandle>
 
 /** What an earlier transfer has left. */
-export interface Found {
+export interface FoundPart {
   readonly part: PartFile
   readonly resumable: Resumable
   /** Bytes in it. */
@@ -23,7 +23,7 @@ export interface Found {
 }
 
 /** The files beside a destination while it is written. */
-interface Beside {
+interface PartFiles {
   readonly paths: PartPaths
   readonly owner: PartOwner
   readonly note: FileHandle
@@ -40,25 +40,25 @@ export class PartFile {
   readonly handle: FileHandle
   readonly #target: Destination
   /** `undefined` for a device or a pipe. */
-  readonly #beside: Beside | undefined
+  readonly #files: PartFiles | undefined
   /** Parts of earlier transfers that may be of use if this one fails. */
   readonly #others: readonly Leftover[]
 
   private constructor(
     handle: FileHandle,
     target: Destination,
-    beside: Beside | undefined,
+    beside: PartFiles | undefined,
     others: readonly Leftover[],
   ) {
     this.handle = handle
     this.#target = target
-    this.#beside = beside
+    this.#files = beside
     this.#others = others
   }
 
   /** True for a file that can be written at any place, and anew. */
   get regular(): boolean {
-    return this.#beside !== undefined
+    return this.#files !== undefined
   }
 
   /**
@@ -102,7 +102,7 @@ export class PartFile {
   }
 
   /** Takes what an earlier transfer of `url` has left; `undefined` if there is nothing of use. */
-  static async claim(target: Destination, url: string): Promise<Found | undefined> {
+  static async claim(target: Destination, url: string): Promise<FoundPart | undefined> {
     if (!target.regular) return undefined
     const others = await leftoversOf(target.path, 'always')
     for (const other of others) {
@@ -121,9 +121,9 @@ export class PartFile {
   /** Goes on with a part that was claimed; `undefined` if it is not what its note says. */
   static async #goOnWith(
     target: Destination,
-    claimed: Claimed,
+    claimed: ClaimedPart,
     others: readonly Leftover[],
-  ): Promise<Found | undefined> {
+  ): Promise<FoundPart | undefined> {
     const { paths, file, note, certain } = claimed
     if (note === 'empty' || note.resumable === undefined) return undefined
     const { resumable, inode } = note
@@ -162,12 +162,12 @@ export class PartFile {
 
   /** Resolves when other processes can see that it is in use; they can a moment later in any case. */
   async listening(): Promise<void> {
-    await this.#beside?.owner.listening()
+    await this.#files?.owner.listening()
   }
 
   /** It is complete: it takes the place of the destination. */
   async finish(modifiedMs?: number): Promise<void> {
-    const beside = this.#beside
+    const beside = this.#files
     if (beside === undefined) return this.handle.close()
     if (modifiedMs !== undefined) await this.handle.utimes(new Date(), new Date(modifiedMs))
     await takePermissions(this.handle, this.#target)
@@ -180,7 +180,7 @@ export class PartFile {
   /** It is of no more use. */
   async discard(): Promise<void> {
     await this.handle.close().catch(() => {})
-    const beside = this.#beside
+    const beside = this.#files
     if (beside === undefined) return
     await rm(beside.paths.part, { force: true })
     await this.#forget(beside)
@@ -188,7 +188,7 @@ export class PartFile {
 
   /** Leaves its first `bytes` bytes to a later transfer. */
   async keep(bytes: number): Promise<void> {
-    const beside = this.#beside
+    const beside = this.#files
     if (beside?.resumable === undefined || bytes === 0) return this.discard()
     await this.handle.truncate(bytes)
     await this.handle.close()
@@ -200,7 +200,7 @@ export class PartFile {
     await rename(beside.paths.note(beside.owner.name), beside.paths.note(FREE))
   }
 
-  async #forget({ paths, owner }: Beside): Promise<void> {
+  async #forget({ paths, owner }: PartFiles): Promise<void> {
     await owner.stop()
     await rm(paths.note(owner.name), { force: true })
   }

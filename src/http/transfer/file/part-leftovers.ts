@@ -10,7 +10,7 @@ import { type Note, openOwn, readNote } from './part-note.ts'
 import { isStale, placeOf, removeSocket, stateOf } from './part-owner.ts'
 
 /** A part that this process has claimed. No other one uses it, or may claim it. */
-export interface Claimed {
+export interface ClaimedPart {
   readonly paths: PartPaths
   /** Has this name in the note's name from now on. */
   readonly owner: string
@@ -33,7 +33,7 @@ export interface Leftover {
    * Claims it if its owner is gone and `wanted` says so. Of several processes that try one succeeds:
    * the one whose renaming of the note the file system does.
    */
-  claim(wanted: Wanted): Promise<Claimed | undefined>
+  claim(wanted: Wanted): Promise<ClaimedPart | undefined>
   /** Removes it if its owner is gone and `wanted` says so. */
   sweep(wanted: Wanted): Promise<void>
 }
@@ -48,7 +48,7 @@ class NotedPart implements Leftover {
     this.#owner = owner
   }
 
-  async claim(wanted: Wanted): Promise<Claimed | undefined> {
+  async claim(wanted: Wanted): Promise<ClaimedPart | undefined> {
     const { folder, note: noteOf } = this.#paths
     const opened = await openOwn(noteOf(this.#owner))
     if (opened === undefined) return undefined
@@ -126,7 +126,7 @@ export async function leftoversOf(
 }
 
 /** Removes a part with all that belongs to it; the note goes last, so that nothing stays without one. */
-export async function removeClaimed({ paths, owner, file, note }: Claimed): Promise<void> {
+export async function removeClaimed({ paths, owner, file, note }: ClaimedPart): Promise<void> {
   const part = await openOwn(paths.part)
   if (part !== undefined) {
     const { ino, size } = part.status

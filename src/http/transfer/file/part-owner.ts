@@ -104,7 +104,7 @@ export async function isStale(note: FileHandle): Promise<boolean> {
 export async function removeSocket(folder: string, owner: string): Promise<void> {
   const path = join(folder, socketName(owner))
   await rm(path, { force: true }).catch(() => {})
-  await rm(unheard(path), { force: true }).catch(() => {})
+  await rm(unlistened(path), { force: true }).catch(() => {})
 }
 
 /** Writes the note's first byte once more, so that the file system sets its time. */
@@ -113,7 +113,7 @@ async function touch(note: FileHandle): Promise<void> {
 }
 
 /** The name of a socket that refuses, since nobody listens yet. */
-function unheard(name: string): string {
+function unlistened(name: string): string {
   return `${name}~`
 }
 
@@ -123,7 +123,7 @@ async function listen(folder: string, owner: string): Promise<net.Server> {
   server.on('error', () => {})
   await atAddress(
     folder,
-    unheard(name),
+    unlistened(name),
     (path) =>
       new Promise<void>((resolve, reject) => {
         server.once('error', reject)
@@ -133,8 +133,8 @@ async function listen(folder: string, owner: string): Promise<net.Server> {
   )
   try {
     // Some file systems keep sockets that nobody can connect to.
-    if ((await knock(folder, unheard(name))) !== 'alive') throw new Error('The socket is deaf.')
-    await rename(join(folder, unheard(name)), join(folder, name))
+    if ((await knock(folder, unlistened(name))) !== 'alive') throw new Error('The socket is deaf.')
+    await rename(join(folder, unlistened(name)), join(folder, name))
   } catch (error) {
     server.close()
     throw error

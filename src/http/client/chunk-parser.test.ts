@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isNetmemError } from '../../errors.ts'
 import { assertCode } from '../../testing/pools.test.helper.ts'
-import { ChunkedFraming } from './chunked.ts'
+import { ChunkParser } from './chunk-parser.ts'
 
 interface Decoded {
   readonly data: Buffer
@@ -14,7 +14,7 @@ interface Decoded {
 
 /** Decodes in pieces of `size` bytes. */
 function decode(bytes: Buffer, size = bytes.length): Decoded {
-  const framing = new ChunkedFraming()
+  const framing = new ChunkParser()
   const data: Buffer[] = []
   let end = 0
   for (let at = 0; at < bytes.length && !framing.done; at += size) {
@@ -47,7 +47,7 @@ describe('chunked framing', () => {
   })
 
   it('takes the largest size, and no larger one', () => {
-    const framing = new ChunkedFraming()
+    const framing = new ChunkParser()
     framing.edge(Buffer.from('1fffffffffffff\r\n'))
     assert.equal(framing.left, Number.MAX_SAFE_INTEGER)
     for (const size of ['20000000000000', 'ffffffffffffffff', '10000000000000005']) {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** What may arrive at once: an eighth of a second's worth. */
 const BURSTS_PER_SECOND = 8
 
-export class Pace {
+export class RateLimiter {
   readonly #bytesPerSecond: number
   #ahead = 0
   #at = 0

@@ -1,6 +1,6 @@
 /**
  * Chunked bodies (RFC 9112, 7.1): a state machine that looks at chunk edges alone. The data
- * between them is the caller's to move; {@link ChunkedFraming.left} says how much of it comes.
+ * between them is the caller's to move; {@link ChunkParser.left} says how much of it comes.
  */
 
 import { protocolError } from '../http-error.ts'
@@ -30,7 +30,7 @@ const TRAILER = 7
 const TRAILER_LF = 8
 const DONE = 9
 
-export class ChunkedFraming {
+export class ChunkParser {
   #state: number = SIZE
   #size = 0
   #digits = 0
