@@ -12,7 +12,7 @@ import type { Entity } from './entity.ts'
 import { headPool } from './head-pool.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { Settings } from './settings.ts'
-import { type Claim, NOTHING, type RangeTarget, type Target } from './target.ts'
+import type { RangeTarget, Target } from './target.ts'
 import { readTouched } from './touch-ahead.ts'
 
 /** Memory that bodies can be received into. */
@@ -31,6 +31,7 @@ export class MemoryTarget implements Target, RangeTarget {
   readonly pool: PagePool<Page> = headPool()
   readonly holdsFrags = false
   readonly canRestart = true
+  readonly claim: undefined
   readonly ranges: RangeTarget = this
   readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
@@ -55,10 +56,6 @@ export class MemoryTarget implements Target, RangeTarget {
 
   get position(): number {
     return this.#position
-  }
-
-  async claim(): Promise<Claim> {
-    return NOTHING
   }
 
   async open(head: ResponseHead, { length }: Entity): Promise<void> {

@@ -11,7 +11,7 @@ import type { StreamDigest } from './digest/hash-thread.ts'
 import type { Entity } from './entity.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { Settings } from './settings.ts'
-import { type Claim, NOTHING, type Target } from './target.ts'
+import type { Target } from './target.ts'
 
 /**
  * A pool, and what to do with each frag: it is the callee's to release. The next one comes when
@@ -27,6 +27,7 @@ export class PoolTarget implements Target {
   readonly holdsFrags = true
   readonly ranges: undefined
   readonly takeWhole: undefined
+  readonly claim: undefined
   readonly #destination: FragDestination
   readonly #settings: Settings
   readonly #abort: AbortScope
@@ -63,10 +64,6 @@ export class PoolTarget implements Target {
   /** Frags that were handed out are their receiver's. */
   get canRestart(): boolean {
     return this.#position === 0
-  }
-
-  async claim(): Promise<Claim> {
-    return NOTHING
   }
 
   async restart(): Promise<void> {}

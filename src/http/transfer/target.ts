@@ -23,8 +23,8 @@ export interface Target {
   readonly position: number
   /** True if it can forget what arrived, which it cannot once that has been handed out. */
   readonly canRestart: boolean
-  /** Looks once for what an earlier transfer has left. */
-  claim(): Promise<Claim>
+  /** Looks once for what an earlier transfer has left; `undefined` where nothing can be left. */
+  readonly claim: (() => Promise<Claim>) | undefined
   /** Begins a body of which `head` is the first. */
   open(head: ResponseHead, entity: Entity): Promise<void>
   /** Takes all of `body`, which continues at {@link position}. */
@@ -54,5 +54,3 @@ export type Claim =
   | { readonly kind: 'part'; readonly entity: Entity }
   /** A file that may be all of `entity`. */
   | { readonly kind: 'present'; readonly entity: Entity }
-
-export const NOTHING: Claim = { kind: 'nothing' }

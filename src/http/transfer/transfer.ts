@@ -23,7 +23,7 @@ import { RangeFetch } from './range-fetch.ts'
 import { type GetResult, resultOf } from './result.ts'
 import { Retries } from './retries.ts'
 import type { Settings } from './settings.ts'
-import type { Target } from './target.ts'
+import type { Claim, Target } from './target.ts'
 
 /** Pages that coded bytes pass through, of one transfer. */
 const CODED_PAGES = 16
@@ -80,9 +80,7 @@ export class Transfer {
     const target = this.#target
     const { abort } = this.#context
     try {
-      const claim = await target.claim()
-      if (claim.kind !== 'nothing') this.#entity = claim.entity
-      this.#isPresent = claim.kind === 'present'
+      if (target.claim !== undefined) this.#claimed(await target.claim())
       await this.#receiveAll()
       const lastByteMs = performance.now() - this.#began
       let sha256: string | undefined
@@ -106,6 +104,12 @@ export class Transfer {
     } finally {
       if (this.#ownPool !== undefined) await this.#endPool(this.#ownPool)
     }
+  }
+
+  #claimed(claim: Claim): void {
+    if (claim.kind === 'nothing') return
+    this.#entity = claim.entity
+    this.#isPresent = claim.kind === 'present'
   }
 
   async #endPool(pool: PagePool<Page>): Promise<void> {

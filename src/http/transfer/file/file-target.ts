@@ -13,7 +13,7 @@ import type { StreamDigest } from '../digest/hash-thread.ts'
 import { type Entity, strongDate } from '../entity.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import type { Settings } from '../settings.ts'
-import { type Claim, NOTHING, type RangeTarget, type Target } from '../target.ts'
+import type { Claim, RangeTarget, Target } from '../target.ts'
 import { type Destination, fileError, resolveTarget } from './file-path.ts'
 import { FilePool } from './file-pool.ts'
 import { type OpenFile, PartFile } from './part-file.ts'
@@ -88,14 +88,14 @@ export class FileTarget implements Target, RangeTarget {
   }
 
   async claim(): Promise<Claim> {
-    return this.#orFail(async () => {
+    return this.#orFail(async (): Promise<Claim> => {
       const resolved = await resolveTarget(this.#destination.path)
       this.#resolved = resolved
-      if (this.#destination.resume !== true) return NOTHING
+      if (this.#destination.resume !== true) return { kind: 'nothing' }
       const found = await PartFile.claim(resolved, displayUrl(this.#url))
       if (found === undefined) {
         this.#present = await presentFile(resolved, this.#settings)
-        if (this.#present === undefined) return NOTHING
+        if (this.#present === undefined) return { kind: 'nothing' }
         const { entity } = this.#present
         this.#position = entity.length
         return { kind: 'present', entity }
