@@ -15,7 +15,7 @@ import { settingsOf } from './transfer/settings.ts'
 import type { Target } from './transfer/target.ts'
 import { Transfer } from './transfer/transfer.ts'
 
-/** Where a body goes. */
+/** Destination of a body. */
 export type GetDestination = Memory | MakeMemory | FileDestination | FragDestination
 
 /**

@@ -1,4 +1,4 @@
-/** What goes wrong above the connection: a server's answer that is none, or not the one wanted. */
+/** Errors above the connection: an invalid or unexpected response. */
 
 import { type CodeOf, LifetimeError, NetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
@@ -20,12 +20,12 @@ declare module '../errors.ts' {
   }
 }
 
-/** A transfer that failed for what the server said, or for what was done with the body. */
+/** An error of a transfer: the server's response, or the use of its body, made it fail. */
 export class HttpError extends NetmemError {
   declare readonly code: CodeOf<'HttpError'>
-  /** The status of the response that it was about, if there was one. */
+  /** Status of the response that caused the error; `undefined` if there was none. */
   readonly status: number | undefined
-  /** How long the server asks to wait before the next attempt, if it does. */
+  /** Milliseconds that the server asks to wait before the next attempt; `undefined` if it does not ask. */
   readonly retryAfterMs: number | undefined
 
   constructor(
@@ -42,7 +42,7 @@ export class HttpError extends NetmemError {
   }
 }
 
-/** The server broke the rules of HTTP; `what` says which. */
+/** Returns the error of a response that breaks the rules of HTTP; `what` is a sentence that says how. */
 export function protocolError(what: string): HttpError {
   return new HttpError(
     'NETMEM_HTTP_PROTOCOL',
@@ -50,7 +50,7 @@ export function protocolError(what: string): HttpError {
   )
 }
 
-/** The error of a transfer whose pool stayed dry; another attempt would find it so, too. */
+/** Returns the error of a transfer whose pool stayed dry. Another attempt would find the pool dry, too. */
 export function dryTimeout({ capacity }: PagePool<Page>, limitMs: number): LifetimeError {
   return new LifetimeError(
     'NETMEM_POOL_DRY',

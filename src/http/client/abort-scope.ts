@@ -1,12 +1,12 @@
-/** Breaks off whatever a transfer does at the moment: connections, connecting, waiting. */
+/** Ends one transfer's connections and waits when its signal aborts. */
 
 import { setMaxListeners } from 'node:events'
 import type { HttpConnection } from './http-connection.ts'
 
 export class AbortScope {
-  /** Made when somebody asks: most transfers of small bodies need none, and it is not cheap. */
+  /** Made on demand: most transfers of small bodies need none, and it is not cheap. */
   #controller: AbortController | undefined
-  /** Nearly always there is one at a time, for which no set is made. */
+  /** The only connection of most transfers, so that they make no set. */
   #connection: HttpConnection | undefined
   #others: Set<HttpConnection> | undefined
   #closing: Promise<void>[] = []
@@ -17,7 +17,7 @@ export class AbortScope {
   constructor(signal: AbortSignal | undefined, makeReason: (cause: unknown) => Error) {
     this.#signal = signal
     this.#aborted = () => this.abort(makeReason(signal?.reason))
-    // Many transfers may share a signal, which is no leak.
+    // Many transfers may share a signal, and Node.js would warn of a leak.
     if (signal !== undefined) setMaxListeners(0, signal)
     if (signal?.aborted) this.#aborted()
     else signal?.addEventListener('abort', this.#aborted, { once: true })
@@ -27,14 +27,14 @@ export class AbortScope {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      // A connection attempt and a wait each listen for a while, several of them with ranges.
+      // Connection attempts and waits listen, several of them with ranges.
       setMaxListeners(0, this.#controller.signal)
       if (this.#reason !== undefined) this.#controller.abort(this.#reason)
     }
     return this.#controller.signal
   }
 
-  /** Throws the reason once there is one. */
+  /** Throws the reason after an abort. */
   check(): void {
     if (this.#reason !== undefined) throw this.#reason
   }
@@ -47,7 +47,7 @@ export class AbortScope {
     for (const connection of this.#others ?? []) connection.transport.destroy(reason)
   }
 
-  /** From now on the connection ends with the transfer. */
+  /** Adds a connection, which an abort destroys. */
   add(connection: HttpConnection): void {
     if (this.#connection === undefined) {
       this.#connection = connection
@@ -58,24 +58,24 @@ export class AbortScope {
     if (this.#reason !== undefined) connection.transport.destroy(this.#reason)
   }
 
-  /** The connection is done with, and has been destroyed unless it goes on. */
+  /** Removes a connection whose exchange has ended. */
   remove(connection: HttpConnection): void {
     if (this.#connection === connection) this.#connection = undefined
     else this.#others?.delete(connection)
     if (connection.transport.state.kind !== 'open') this.#closing.push(connection.transport.closed)
   }
 
-  /** Whether {@link settled} would not wait. */
+  /** True if {@link settled} would not wait. */
   get isSettled(): boolean {
     return this.#closing.length === 0
   }
 
-  /** Resolves when no connection holds a page any more, which a destroyed one does until it is closed. */
+  /** Resolves when all destroyed connections are closed. They may hold a page until then. */
   async settled(): Promise<void> {
     await Promise.all(this.#closing)
   }
 
-  /** Listens no more. */
+  /** Stops listening to the signal. */
   end(): void {
     this.#signal?.removeEventListener('abort', this.#aborted)
   }

@@ -1,4 +1,4 @@
-/** A response's body on its way: as bytes into memory, or frag by frag. */
+/** Bodies of responses, received into memory or frag by frag. */
 
 import { ConnectionError, isNetmemError } from '../../errors.ts'
 import { destinationGone } from '../../net/receivers/destination-memory.ts'
@@ -7,32 +7,32 @@ import { ChunkParser } from './chunk-parser.ts'
 import type { BodyFraming } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
 
-/** Where a body comes from: a connection of our own, or somebody else's client. */
+/** Source of a body: a connection of netmem/net, undici, or a decoder. */
 export interface Body {
-  /** Bytes in all, where the head says so. */
+  /** Bytes of the body; `undefined` where the head does not say it. */
   readonly length: number | undefined
-  /** What is left of it, as far as that is known without waiting. */
+  /** Bytes that are left; `undefined` where that is not known yet. */
   readonly left: number | undefined
   /**
-   * Fills `view`, or as much of it as there is; resolves with the number of bytes. `onProgress` is
-   * told how many of them there are so far, and that holds when it rejects.
+   * Fills `view`, or as much of it as the body has, and resolves with the number of bytes.
+   * `onProgress` gets the number so far, which also holds if the call rejects.
    */
   readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number>
-  /** The next frag, the caller's to release; `undefined` at the end of the body. */
+  /** Resolves with the next frag, which the caller releases; `undefined` at the end of the body. */
   next(): Promise<HostFrag | undefined>
-  /** Drops what has been read of it, which for a redirect's body is mostly all. */
+  /** Drops the bytes that were read already. Of a redirect's body these are mostly all. */
   dropPresent(): void
-  /** Whether nothing is left of it; looks for the end where that has to be seen. */
+  /** Resolves with true if nothing is left. Reads on where only the next bytes tell. */
   atEnd(): Promise<boolean>
 }
 
-/** The body that `framing` delimits on `connection`. */
+/** Returns the body that `framing` delimits on `connection`. */
 export function bodyOf(connection: HttpConnection, framing: BodyFraming): Body {
   if (framing.kind === 'length') return new KnownBody(connection, framing.bytes)
   return framing.kind === 'chunked' ? new ChunkedBody(connection) : new OpenBody(connection)
 }
 
-/** Moves what is present to `view`; returns how many bytes. */
+/** Copies present bytes to `view`, and returns their number. */
 function copyPresent(connection: HttpConnection, view: Uint8Array): number {
   const { present } = connection
   if (present === undefined) return 0
@@ -77,7 +77,7 @@ class KnownBody implements Body {
     return wanted
   }
 
-  /** The socket's error counts from where the socket began to fill; a caller counts the body. */
+  /** Returns `error` with the position in the body. The socket counts from the start of its read. */
   #ofBody(error: unknown, filled: number): unknown {
     const received = this.length - this.#left + filled
     const code = isNetmemError(error) ? error.code : undefined
@@ -208,7 +208,7 @@ class OpenBody implements Body {
     return this.#connection.takeFrag(Number.POSITIVE_INFINITY)
   }
 
-  /** It ends with its connection. */
+  /** Does nothing: the body ends with its connection. */
   dropPresent(): void {}
 
   async atEnd(): Promise<boolean> {
@@ -218,7 +218,7 @@ class OpenBody implements Body {
   }
 }
 
-/** The error of a body that is not complete. */
+/** Returns the error of a body that is not complete. */
 export function endedEarly(received: number, length: number | undefined): ConnectionError {
   const of = length === undefined ? 'bytes, before the end of the body' : `of ${length} bytes`
   return new ConnectionError('NETMEM_ENDED_EARLY', `The body ended after ${received} ${of}.`)

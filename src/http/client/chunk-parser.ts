@@ -1,14 +1,14 @@
 /**
- * Chunked bodies (RFC 9112, 7.1): a state machine that looks at chunk edges alone. The data
- * between them is the caller's to move; {@link ChunkParser.left} says how much of it comes.
+ * Parser of chunked bodies (RFC 9112, 7.1). It reads chunk edges only. The caller moves the data
+ * between them, of which {@link ChunkParser.left} bytes follow.
  */
 
 import { protocolError } from '../http-error.ts'
 import { parseFieldLine } from './field-line.ts'
 
-/** Of one chunk's edge: its size with its extensions, which nobody uses. */
+/** Limit of one chunk's size line with its extensions, which nothing reads. */
 const MAX_LINE_BYTES = 4096
-/** Of all extensions together, so that they cannot outweigh the body. */
+/** Limit of all extensions together, so that they cannot outweigh the body. */
 const MAX_EXTENSION_BYTES = 64 * 1024
 const MAX_TRAILER_BYTES = 16 * 1024
 
@@ -40,25 +40,26 @@ export class ChunkParser {
   #trailer = ''
   #left = 0
 
-  /** Bytes of data that follow before the next edge. */
+  /** Bytes of data before the next edge. */
   get left(): number {
     return this.#left
   }
 
-  /** Whether the body is complete, trailers included. */
+  /** True if the body is complete, trailers included. */
   get done(): boolean {
     return this.#state === DONE
   }
 
-  /** So many of the {@link left} bytes of data were taken. */
+  /** Notes that the caller has taken `bytes` of the {@link left} bytes. */
   took(bytes: number): void {
     this.#left -= bytes
     if (this.#left === 0) this.#state = DATA_CR
   }
 
   /**
-   * Consumes what belongs to an edge, from the start of `bytes`; returns how many that were.
-   * Stops where data begins, and at the end of the body. Throws NETMEM_HTTP_PROTOCOL.
+   * Consumes an edge from the start of `bytes`, and returns its length. Stops where data begins, and
+   * at the end of the body.
+   * @throws NETMEM_HTTP_PROTOCOL for an edge that breaks the rules.
    */
   edge(bytes: Uint8Array): number {
     let at = 0

@@ -1,6 +1,6 @@
 /**
- * Connections that were left open by one exchange for the next. Each is read while it rests, so
- * that its end, or anything a server has no business to send, is noticed before it is used again.
+ * Connections that one exchange leaves open for the next. Each is read while it rests, so that its end,
+ * and bytes that no request asked for, are noticed before it is used again.
  */
 
 import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
@@ -8,13 +8,13 @@ import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { HttpConnection } from './http-connection.ts'
 
-/** How many connections may rest, and how long. */
+/** Limits of a {@link ConnectionCache}. */
 export interface ConnectionCacheOptions {
-  /** Of one origin: 0 to 1024; 8 by default. */
+  /** Resting connections to one origin: 0 to 1024; 8 by default. */
   readonly maxIdlePerOrigin?: number
-  /** Of all origins: 0 to 65536; 64 by default. */
+  /** Resting connections to all origins: 0 to 65536; 64 by default. */
   readonly maxIdle?: number
-  /** 1 to 2^31 − 1; 4000 by default, since Node.js's servers close after 5 seconds. */
+  /** Milliseconds of rest: 1 to 2^31 − 1; 4000 by default, since Node.js's servers close after 5 seconds. */
   readonly idleTimeoutMs?: number
 }
 
@@ -31,8 +31,8 @@ interface Idle {
 }
 
 /**
- * Keeps connections alive between transfers. All transfers share one unless they are given
- * another. Resting connections do not keep the process alive, and hold no page.
+ * Keeps connections open between transfers. Transfers share one cache, unless their options name
+ * another. Resting connections hold no page, and let the process end.
  *
  * @example
  * ```ts
@@ -43,7 +43,7 @@ interface Idle {
  *   const { bytes } = await getInto(url, new Uint8Array(2 ** 20), { keepAlive })
  *   return bytes
  * }
- * // When no more is to be got:
+ * // After the last transfer:
  * keepAlive.close()
  * ```
  */
@@ -51,13 +51,13 @@ export class ConnectionCache {
   readonly #maxIdlePerOrigin: number
   readonly #maxIdle: number
   readonly #idleTimeoutMs: number
-  /** The longest resting first. */
+  /** Resting connections, the longest resting first. */
   readonly #idle = new Set<Idle>()
-  /** The same by key, so that none of another origin is looked at. */
+  /** The same connections by their key. */
   readonly #byKey = new Map<string, Idle[]>()
   #closed = false
 
-  /** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
+  /** @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for wrong options. */
   constructor(options: ConnectionCacheOptions = {}) {
     const {
       maxIdlePerOrigin = 8,
@@ -69,18 +69,18 @@ export class ConnectionCache {
     this.#idleTimeoutMs = checkInteger('idleTimeoutMs', idleTimeoutMs, 1, 2 ** 31 - 1)
   }
 
-  /** Connections that rest now. */
+  /** Number of resting connections. */
   get idle(): number {
     return this.#idle.size
   }
 
-  /** Ends all that rest, and keeps none from now on. */
+  /** Closes all resting connections, and keeps none from now on. */
   close(): void {
     this.#closed = true
     for (const idle of this.#idle) this.#drop(idle)
   }
 
-  /** @internal The one that has rested for the shortest time; `undefined` when there is none. */
+  /** @internal Takes the connection that has rested for the shortest time; `undefined` if there is none. */
   take(pool: PagePool<Page>, key: string): HttpConnection | undefined {
     const same = this.#byKey.get(key)
     if (same === undefined) return undefined
@@ -93,7 +93,7 @@ export class ConnectionCache {
     return idle.connection
   }
 
-  /** @internal Lets a connection rest, or ends it. */
+  /** @internal Lets a connection rest, or closes it. */
   give(pool: PagePool<Page>, key: string, connection: HttpConnection): void {
     if (this.#closed || !connection.clean || this.#maxIdle === 0 || this.#maxIdlePerOrigin === 0) {
       connection.destroy()
@@ -108,7 +108,7 @@ export class ConnectionCache {
     connection.park(this.#idleTimeoutMs, () => this.#drop(idle))
   }
 
-  /** @internal Ends those that receive into `pool`, which is about to go. */
+  /** @internal Closes the connections that receive into `pool`, before it is destroyed. */
   forget(pool: PagePool<Page>): void {
     for (const idle of this.#idle) {
       if (idle.pool === pool) this.#drop(idle)
@@ -134,7 +134,7 @@ export class ConnectionCache {
     this.#idle.delete(idle)
     if (same.at(-1) === idle) same.pop()
     else same.splice(same.indexOf(idle), 1)
-    // Origins come and go.
+    // An origin without connections takes no memory.
     if (same.length === 0) this.#byKey.delete(idle.key)
   }
 }

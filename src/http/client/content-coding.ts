@@ -1,4 +1,4 @@
-/** Content codings (RFC 9110, 8.4): what a head names, and bodies that are decoded as they come. */
+/** Content codings (RFC 9110, 8.4): their names in heads, and bodies that are decoded as they arrive. */
 
 import { pipeline, Readable, type Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
@@ -15,13 +15,13 @@ import type { ResponseHead } from './response-head.ts'
 export const DECODED = 'gzip, deflate, br'
 
 /**
- * Values that servers send and that name no coding: words for none, character sets, and what object
- * stores keep of the way a body was uploaded.
+ * Values that servers send and that name no coding: words for none, character sets, and how a body
+ * was uploaded to an object store.
  */
 const NO_CODING =
   /^(identity|none|binary|aws-chunked|(charset=.*)|utf-?8|(us-)?ascii|iso-8859-\d\d?|windows-125\d)?$/
 
-/** One more than any server has a reason for. */
+/** Limit of codings of one body. No server has a reason for as many. */
 const MAX_CODINGS = 4
 
 type Decoder = (start: Uint8Array) => Transform
@@ -34,7 +34,7 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
   deflate: (start) => (hasZlibHeader(start) ? createInflate() : createInflateRaw()),
 }
 
-/** Fields of a coded body that are not those of the decoded one. */
+/** Fields of a coded body that do not hold for the decoded one. */
 const OF_CODED: ReadonlySet<string> = new Set([
   'accept-ranges',
   'content-encoding',
@@ -43,7 +43,7 @@ const OF_CODED: ReadonlySet<string> = new Set([
   'last-modified',
 ])
 
-/** The codings of a body, in the order in which they were applied. */
+/** Returns the codings of a body, in the order in which they were applied. */
 function codingsOf({ headers }: ResponseHead): string[] {
   const text = headers.get('content-encoding')
   if (text === undefined) return []
@@ -72,8 +72,8 @@ export function codingError(head: ResponseHead): HttpError | undefined {
 }
 
 /**
- * `response` with its body decoded, where it is a whole one in codings that are known. Its frags are of
- * the pool for decoded bytes in any case.
+ * Returns `response` with its body decoded, if it is a whole one in known codings. In any case its frags
+ * come from the pool for decoded bytes.
  */
 export function decoded(response: Exchange, context: ExchangeContext): Exchange {
   const { pool, decodedPool } = context
@@ -91,7 +91,7 @@ export function decoded(response: Exchange, context: ExchangeContext): Exchange 
     connectMs: response.connectMs,
     tlsMs: response.tlsMs,
     firstByteAt: response.firstByteAt,
-    // A coding has an end of its own, but no bytes at all are an empty body, too.
+    // A decoder finds the end of its data. But a body without bytes is empty in every coding.
     get endKnown() {
       return response.endKnown || (decoders.length > 0 && copied.received > 0)
     },
@@ -99,7 +99,7 @@ export function decoded(response: Exchange, context: ExchangeContext): Exchange 
     end: () => {
       response.end()
       copied.drop()
-      // Frees the decoders' memory; what they still had to say is of no interest.
+      // Frees the decoders' memory. Their rest is not wanted.
       chunks.return(undefined).catch(() => {})
     },
   }
@@ -116,7 +116,7 @@ function decodersOf(codings: readonly string[]): Decoder[] | undefined {
   const found: Decoder[] = []
   for (const coding of codings) {
     const decoder = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined
-    // The last one that was applied is the first to be taken off.
+    // Codings are undone in the opposite order.
     if (decoder !== undefined) found.unshift(decoder)
   }
   return found.length === codings.length && found.length < MAX_CODINGS ? found : undefined
@@ -130,14 +130,14 @@ async function* decodedChunks(
   let chunks: AsyncIterable<Uint8Array> = coded
   for (const decoder of decoders) chunks = decode(chunks, decoder)
   yield* chunks
-  // What stands behind the coding's end is dropped, and the body has to end as its framing says.
+  // Drop bytes behind the coding's end. The body has to end as its framing says.
   await coded.return(undefined)
   for (let frag = await body.next(); frag !== undefined; frag = await body.next()) frag.release()
 }
 
 async function* chunksOf(body: Body): AsyncGenerator<Uint8Array, void, void> {
   for (let frag = await body.next(); frag !== undefined; frag = await body.next()) {
-    // A copy, since a decoder keeps it until its output is taken, which may take the pool's pages.
+    // Copy: the decoder keeps its input until its output is taken, which may need this pool's pages.
     const bytes = new Uint8Array(frag.bytes)
     frag.release()
     yield bytes
@@ -155,7 +155,7 @@ async function* decode(
     if (done === true) break
     start = start.byteLength === 0 ? value : Buffer.concat([start, value])
   }
-  // No bytes at all are an empty body in every coding: servers name the coding and send none.
+  // Servers name a coding and send no bytes: an empty body.
   if (start.byteLength === 0) return
   const rest: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => chunks }
   async function* all(): AsyncGenerator<Uint8Array, void, void> {
@@ -163,7 +163,7 @@ async function* decode(
     yield* rest
   }
   const decoding = decoder(start)
-  // Its error reaches the loop over what is decoded.
+  // The loop over the decoded chunks gets its error.
   pipeline(Readable.from(all()), decoding, () => {})
   for await (const chunk of decoding) yield chunk
 }

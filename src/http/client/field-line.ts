@@ -6,8 +6,8 @@ const TOKEN = 1
 const TEXT = 2
 
 /**
- * What a byte may be part of. A table, since a pattern for each name and each value takes as long
- * as all the rest of a head's parsing.
+ * Kinds of text that each byte may be part of. A table, since a pattern for each name and value would
+ * take half of a head's parsing time.
  */
 const KINDS: Uint8Array = kinds()
 
@@ -25,24 +25,27 @@ function kinds(): Uint8Array {
   return table
 }
 
-/** The first place in `text`, from `from` to `to`, that is not of that kind; `to` if there is none. */
+/** Returns the first place in `text`, from `from` to `to`, that is not of `kind`; `to` if there is none. */
 function endOf(kind: number, text: string, from: number, to: number): number {
   let at = from
   while (at < to && ((KINDS[text.charCodeAt(at)] ?? 0) & kind) !== 0) at++
   return at
 }
 
-/** Whether `text` may name a field. */
+/** True if `text` may name a field. */
 export function isToken(text: string): boolean {
   return text !== '' && endOf(TOKEN, text, 0, text.length) === text.length
 }
 
-/** Whether `text` may stand in a line of a head. */
+/** True if `text` may stand in a line of a head. */
 export function isFieldText(text: string): boolean {
   return endOf(TEXT, text, 0, text.length) === text.length
 }
 
-/** Adds what the line from `start` to `end` of `text` says to both lists. Throws NETMEM_HTTP_PROTOCOL. */
+/**
+ * Adds name and value of the line from `start` to `end` of `text` to the lists.
+ * @throws NETMEM_HTTP_PROTOCOL for a line that is not a field.
+ */
 export function parseFieldLine(
   text: string,
   start: number,
@@ -52,7 +55,7 @@ export function parseFieldLine(
 ): void {
   const colon = endOf(TOKEN, text, start, end)
   if (colon === start || colon === end || text.charCodeAt(colon) !== COLON) {
-    // A space before the colon, or a folded line: both have been used to smuggle responses.
+    // A space before the colon and a folded line have been used to smuggle responses.
     throw protocolError(`The head has a line that is no field: ${excerpt(text.slice(start, end))}`)
   }
   const name = text.slice(start, colon)
@@ -68,7 +71,7 @@ export function parseFieldLine(
   values.push(text.slice(from, to))
 }
 
-/** The start of something a peer sent, fit for a message. */
+/** Returns the start of a peer's text, quoted for a message. */
 export function excerpt(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
 }

@@ -1,4 +1,4 @@
-/** How the end of a response's body is found (RFC 9112, 6.3). */
+/** Framing of bodies: where a response's body ends (RFC 9112, 6.3). */
 
 import { protocolError } from '../http-error.ts'
 import { excerpt } from './field-line.ts'
@@ -6,14 +6,17 @@ import type { ResponseHead } from './response-head.ts'
 
 const DIGITS = /^\d+$/
 
-/** What delimits a body. */
+/** Delimiter of a body. */
 export type BodyFraming =
   | { readonly kind: 'length'; readonly bytes: number }
   | { readonly kind: 'chunked' }
-  /** The end of the connection; nobody can tell it from a break. */
+  /** The end of the connection. A break looks the same. */
   | { readonly kind: 'close' }
 
-/** The framing of the response to a GET. Throws NETMEM_HTTP_PROTOCOL where the head leaves doubts. */
+/**
+ * Returns the framing of the response to a GET.
+ * @throws NETMEM_HTTP_PROTOCOL where the head contradicts itself.
+ */
 export function framingOf(head: ResponseHead): BodyFraming {
   const lengths = head.headers.all('content-length')
   const codings = head.headers.all('transfer-encoding')
@@ -29,11 +32,11 @@ export function framingOf(head: ResponseHead): BodyFraming {
   return length === undefined ? { kind: 'close' } : { kind: 'length', bytes: length }
 }
 
-/** Whether the connection may be used again once the body has been read. */
+/** True if the connection may be used again after the body. */
 export function staysOpen(head: ResponseHead, framing: BodyFraming): boolean {
   if (framing.kind === 'close') return false
   const connection = head.headers.get('connection')
-  // What nearly all servers say, and what a pattern need not be run for.
+  // Most heads need no pattern.
   if (connection === undefined) return head.version === '1.1'
   if (connection === 'keep-alive') return true
   const options = connection.toLowerCase().split(/[\s,]+/)
@@ -41,7 +44,7 @@ export function staysOpen(head: ResponseHead, framing: BodyFraming): boolean {
   return head.version === '1.1' || options.includes('keep-alive')
 }
 
-/** The bytes that Content-Length says; it may say one number several times (RFC 9112, 6.3). */
+/** Returns the value of Content-Length, which may say one number several times (RFC 9112, 6.3). */
 function contentLength(values: readonly string[]): number {
   let text = values[0] ?? ''
   if (values.length > 1 || !DIGITS.test(text)) {

@@ -1,6 +1,6 @@
 /**
- * One connection as HTTP reads it: what came with a head or a chunk's edge is copied from a frag,
- * and the rest is read by the socket where it belongs.
+ * One connection as HTTP reads it. Bytes that came with a head or a chunk's edge are copied from a
+ * frag. The socket reads the rest straight into place.
  */
 
 import type { Connection, Viewer } from '../../connection.ts'
@@ -10,12 +10,13 @@ import { StallTimer } from './stall-timer.ts'
 
 export class HttpConnection implements Viewer {
   readonly transport: Connection
-  /** Its one timer, for whatever it waits for. */
+  /** The connection's only timer. */
   readonly timer: StallTimer = new StallTimer()
-  /** How long connecting took, TLS included, and TLS alone; 0 once it has been used. */
+  /** Milliseconds of connecting, TLS included; 0 after the first exchange. */
   connectMs: number
+  /** Milliseconds of the TLS handshake; 0 after the first exchange. */
   tlsMs: number
-  /** Whether it has carried an exchange before. */
+  /** True if it has carried an exchange before. */
   reused = false
   #frag: HostFrag | undefined
   #at = 0
@@ -27,7 +28,7 @@ export class HttpConnection implements Viewer {
     this.tlsMs = tlsMs
   }
 
-  /** Bytes that have been read and not been taken; `undefined` when there are none. */
+  /** Bytes that were read and not taken; `undefined` if there are none. */
   get present(): Uint8Array | undefined {
     if (this.#frag === undefined) {
       this.#frag = this.transport.receivers.takeArrived()
@@ -38,24 +39,24 @@ export class HttpConnection implements Viewer {
     return this.#at === 0 ? frag.bytes : frag.bytes.subarray(this.#at)
   }
 
-  /** Reads more, when nothing is {@link present}; false at the end of the stream. */
+  /** Reads more when nothing is {@link present}. Resolves with false at the end of the stream. */
   async more(): Promise<boolean> {
     this.#frag = await this.transport.receive()
     this.#at = 0
     return this.#frag !== undefined
   }
 
-  /** Shows what arrives to `viewer` until {@link hide}; nothing may be {@link present}. */
+  /** Shows arriving bytes to `viewer` until {@link hide}. Nothing may be {@link present}. */
   show(viewer: Viewer): void {
     this.transport.receivers.show(viewer)
   }
 
-  /** What arrives from now on is read with {@link more} and {@link fill}. */
+  /** Ends {@link show}: {@link more} and {@link fill} read the bytes that arrive from now on. */
   hide(): void {
     this.transport.receivers.hide()
   }
 
-  /** Takes bytes of what is {@link present}. */
+  /** Drops the first `bytes` of the {@link present} bytes. */
   skip(bytes: number): void {
     const frag = this.#frag
     if (frag === undefined) return
@@ -65,7 +66,7 @@ export class HttpConnection implements Viewer {
     frag.release()
   }
 
-  /** Takes what is {@link present}, at most `limit` bytes of it, as a frag of its own. */
+  /** Takes at most `limit` of the {@link present} bytes as a frag. */
   takeFrag(limit: number): HostFrag | undefined {
     const frag = this.#frag
     if (frag === undefined) return undefined
@@ -78,19 +79,19 @@ export class HttpConnection implements Viewer {
     return part
   }
 
-  /** Lets the socket fill `view`; nothing may be {@link present}. */
+  /** Lets the socket fill `view`. Nothing may be {@link present}. */
   async fill(view: Uint8Array, onProgress: (bytes: number) => void): Promise<void> {
     await receiveInto(this.transport, view, { onProgress })
   }
 
-  /** Whether it is fit for another exchange: all that came belonged to the last one. */
+  /** True if it can carry another exchange: all bytes that arrived belonged to the last one. */
   get clean(): boolean {
     return this.present === undefined && this.transport.state.kind === 'open'
   }
 
   /**
-   * Waits for what an idle connection has no business to send, or for its end, and calls
-   * `disturbed` then, which destroys it; or when `idleTimeoutMs` are over. The next exchange takes over the read.
+   * Rests until the next exchange. Calls `disturbed`, which destroys it, when the server sends bytes or
+   * ends the connection, or after `idleTimeoutMs`.
    */
   park(idleTimeoutMs: number, disturbed: () => void): void {
     this.reused = true
@@ -102,13 +103,13 @@ export class HttpConnection implements Viewer {
     this.show(this)
   }
 
-  /** The next exchange begins. */
+  /** Ends {@link park} for the next exchange. */
   unpark(): void {
     this.#disturbed = undefined
     this.transport.ref()
   }
 
-  /** Something arrived while it rests. */
+  /** Bytes arrived while it rests. */
   view(): number {
     this.#disturbed?.()
     return 0
@@ -119,7 +120,7 @@ export class HttpConnection implements Viewer {
     this.#disturbed?.()
   }
 
-  /** Ends it, and gives back what it holds. */
+  /** Ends the connection, and releases the frag that it holds. */
   destroy(reason?: Error): void {
     this.timer.stop()
     this.#frag?.release()

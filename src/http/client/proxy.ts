@@ -1,11 +1,11 @@
-/** Whether the environment names a proxy for a URL: HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
+/** Proxies of the environment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
 
-/** The environment, or what a test takes for it. */
+/** Variables of the environment by name. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The proxy for `url`; `undefined` where there is none. Lower case comes first, and HTTP_PROXY in
- * upper case does not count where a server runs this for a request, whose `Proxy:` field it may be.
+ * Returns the proxy for `url`; `undefined` where there is none. Names in lower case come first. In a
+ * CGI program HTTP_PROXY may be the `Proxy` field of a request, so it is ignored there.
  */
 export function proxyFor(url: URL, environment: Environment): string | undefined {
   const named =
@@ -19,12 +19,12 @@ export function proxyFor(url: URL, environment: Environment): string | undefined
   return isExcepted(url, exceptions) ? undefined : named.includes('://') ? named : `http://${named}`
 }
 
-/** Whether HTTP_PROXY is what was found, and a server has set it. Asked last, since asking takes a while. */
+/** True if HTTP_PROXY may come from a request of a CGI program. */
 function mayBeForged(environment: Environment): boolean {
   return environment['http_proxy'] === undefined && environment['REQUEST_METHOD'] !== undefined
 }
 
-/** NO_PROXY: names with those below them, perhaps with a port, or `*`. */
+/** True if NO_PROXY lists `url`: names with their subdomains, perhaps with a port, or `*`. */
 function isExcepted(url: URL, exceptions: string): boolean {
   const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase()
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port

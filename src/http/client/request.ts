@@ -1,4 +1,4 @@
-/** What is sent: one GET, written so that nothing in it can be taken for more than one field. */
+/** Requests: one GET, in which no value can be mistaken for another field. */
 
 import { invalid } from '../../net/arguments.ts'
 import { DECODED } from './content-coding.ts'
@@ -7,12 +7,12 @@ import { excerpt, isFieldText, isToken } from './field-line.ts'
 /** Header fields by name. */
 export type RequestHeaders = Readonly<Record<string, string>>
 
-/** Who is asking: a name and a password, or a token. */
+/** Credentials: a name and a password, or a token. */
 export type Authorization =
   | { readonly username: string; readonly password: string }
   | { readonly bearer: string }
 
-/** Fields that say how the transfer works, which is not the caller's to say. */
+/** Fields that the transfer itself sets. */
 const RESERVED: ReadonlySet<string> = new Set([
   'accept-encoding',
   'connection',
@@ -32,7 +32,10 @@ const RESERVED: ReadonlySet<string> = new Set([
 
 const WHO = 'authorization is { username, password } or { bearer }, all of them strings.'
 
-/** The URL to get. Throws NETMEM_INVALID_ARGUMENT unless it is absolute and http: or https:. */
+/**
+ * Parses a URL to get.
+ * @throws NETMEM_INVALID_ARGUMENT unless it is absolute, and http: or https:.
+ */
 export function parseUrl(url: string | URL): URL {
   let parsed: URL
   try {
@@ -46,17 +49,17 @@ export function parseUrl(url: string | URL): URL {
   return parsed
 }
 
-/** A URL as messages show it: without user, password, query and fragment, which may be secrets. */
+/** Returns a URL for messages: without user, password, query and fragment, which may be secrets. */
 export function displayUrl(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 
-/** Name and value of each field, in their order. */
+/** Names and values of fields, in their order. */
 export type HeaderFields = readonly (readonly [name: string, value: string])[]
 
 /**
- * Reads the caller's fields, once: what becomes of the object later does not count. Throws
- * NETMEM_INVALID_ARGUMENT.
+ * Reads the caller's fields once, so later changes of the object have no effect.
+ * @throws NETMEM_INVALID_ARGUMENT for a name or a value that cannot be sent.
  */
 export function headerFields(headers: RequestHeaders): HeaderFields {
   if (!isRecord(headers)) {
@@ -73,7 +76,10 @@ export function headerFields(headers: RequestHeaders): HeaderFields {
   return fields
 }
 
-/** The value of `Authorization`. Throws NETMEM_INVALID_ARGUMENT. */
+/**
+ * Returns the value of the field `Authorization`.
+ * @throws NETMEM_INVALID_ARGUMENT for credentials that cannot be sent.
+ */
 export function authorizationValue(authorization: Authorization): string {
   if (!isRecord(authorization)) throw invalid(WHO)
   if (isBearer(authorization)) {
@@ -95,13 +101,13 @@ function isBearer(authorization: Authorization): authorization is { readonly bea
   return Object.hasOwn(authorization, 'bearer')
 }
 
-/** What one request carries besides its URL. */
+/** Contents of one request besides its URL. */
 export interface RequestFields {
   readonly headers: HeaderFields
-  /** Names in lower case of those `headers` that go to any origin; `true` for all. */
+  /** Names, in lower case, of the `headers` that go to any origin; `true` for all. */
   readonly crossOriginHeaders: ReadonlySet<string> | true
   readonly authorization: string | undefined
-  /** Whether it goes to the origin that headers and authorization were given for. */
+  /** True if it goes to the origin that headers and authorization were given for. */
   readonly trusted: boolean
   readonly range: string | undefined
   readonly ifRange: string | undefined
@@ -109,7 +115,7 @@ export interface RequestFields {
   readonly coded: boolean
 }
 
-/** The fields to send, in their order; credentials of the URL go before those that were given. */
+/** Returns the fields to send, in their order. Credentials of the URL go before those of the options. */
 export function requestFields(url: URL, fields: RequestFields): HeaderFields {
   const { crossOriginHeaders: elsewhere, trusted } = fields
   const own = fields.headers.filter(
@@ -130,12 +136,12 @@ export function requestFields(url: URL, fields: RequestFields): HeaderFields {
   return list
 }
 
-/** A GET on the wire. */
+/** Returns the bytes of a GET, as text. */
 export function serialiseGet(url: URL, fields: RequestFields, keepAlive: boolean): string {
   let text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`
   if (!keepAlive) text += 'Connection: close\r\n'
   for (const [name, value] of requestFields(url, fields)) {
-    // If-Range gives back what a server sent, which may have bytes beyond ASCII.
+    // If-Range repeats a server's value, which may have bytes beyond ASCII.
     if (!isFieldText(value)) throw invalid(`The header field ${name} must be on one line.`)
     text += `${name}: ${value}\r\n`
   }
@@ -155,14 +161,14 @@ function ofUrl({ username, password }: URL): string | undefined {
   }
 }
 
-/** Bytes beyond ASCII would be sent in one of two ways, and read in the other. */
+/** Throws for a value beyond ASCII: sender and server might decode its bytes differently. */
 function checkValue(name: string, value: unknown): void {
   if (typeof value !== 'string' || !/^[\t\x20-\x7e]*$/.test(value)) {
     throw invalid(`The header field ${name} must be printable ASCII, on one line.`)
   }
 }
 
-/** Whether the fields of `value` are its own: those of a `Headers` or a `Map` would not be seen. */
+/** True if `value` is a plain object. The fields of a `Headers` or a `Map` would not be seen. */
 function isRecord(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return !(Symbol.iterator in value)

@@ -1,30 +1,29 @@
 /**
- * The head of an HTTP/1.1 response: a strict parser over bytes, whichever way they are cut. What
- * RFC 9112 lets a recipient tolerate and smugglers use is refused: bare CR or LF, folded lines,
- * a space before the colon, NUL.
+ * Strict parser of HTTP/1.1 response heads, over bytes in pieces of any size. It refuses forms that
+ * RFC 9112 tolerates and smugglers use: bare CR or LF, folded lines, a space before the colon, NUL.
  */
 
 import { HttpError, protocolError } from '../http-error.ts'
 import { excerpt, isFieldText, parseFieldLine } from './field-line.ts'
 import { HeaderList } from './header-list.ts'
 
-/** What a server says before the body. */
+/** Status line and fields of a response. */
 export interface ResponseHead {
   readonly version: '1.0' | '1.1'
   /** 100 to 999. Those from 600 on are errors of the server, as 5xx are (RFC 9110, 15). */
   readonly status: number
-  /** The reason phrase; often empty, and never to be relied on. */
+  /** Reason phrase; often empty, and never to be relied on. */
   readonly reason: string
   readonly headers: HeaderList
 }
 
-/** A head, and where in the bytes given last it ended. */
+/** A head, and its end in the bytes that were given last. */
 export interface ParsedHead {
   readonly head: ResponseHead
   readonly end: number
 }
 
-/** What a head may have at most: as much as curl takes of one field, and more than servers send. */
+/** Default limit of a head: curl's limit of one field, and more than servers send. */
 export const DEFAULT_MAX_HEAD_BYTES: number = 64 * 1024
 export const LARGEST_MAX_HEAD_BYTES: number = 1024 * 1024
 const MAX_FIELDS = 1000
@@ -47,14 +46,14 @@ export class HeadParser {
   }
 
   /**
-   * Takes the next bytes; `undefined` when there have to be more. Throws NETMEM_HTTP_PROTOCOL and
-   * NETMEM_HTTP_HEAD_TOO_LARGE, each as soon as it is certain.
+   * Takes the next bytes. Returns `undefined` until the head is complete.
+   * @throws NETMEM_HTTP_PROTOCOL and NETMEM_HTTP_HEAD_TOO_LARGE, each as soon as it is certain.
    */
   feed(bytes: Uint8Array): ParsedHead | undefined {
     const given = bufferOver(bytes)
     const before = this.#length
     if (before === 0) {
-      // Nearly always the whole head is in the first bytes, and is parsed where it is.
+      // Mostly the whole head is in the first bytes, and is parsed in place.
       const end = given.indexOf(END, 0, 'latin1')
       if (end >= 0) return this.#parsed(given, end, end + END.length)
     }
@@ -72,7 +71,7 @@ export class HeadParser {
   }
 
   #keep(given: Buffer): void {
-    // No more than is needed to know that it is too much.
+    // Keep only as many bytes as prove that the head is too large.
     const room = this.#maxBytes + END.length
     const taken = Math.min(given.byteLength, room - this.#length)
     const needed = this.#length + taken
@@ -85,7 +84,7 @@ export class HeadParser {
     this.#length = needed
   }
 
-  /** A peer that speaks something else may never send what ends a head. */
+  /** Checks a head that has no end yet: a peer of another protocol may never send one. */
   #checkUnfinished(all: Buffer, before: number): void {
     const start = all.subarray(0, Math.min(all.byteLength, START.byteLength))
     if (START.compare(start, 0, start.byteLength, 0, start.byteLength) !== 0) {
@@ -111,7 +110,7 @@ export class HeadParser {
 function parseHead(text: string): ResponseHead {
   const statusEnd = endOfLine(text, 0)
   const statusLine = text.slice(0, statusEnd)
-  // Many servers leave out the space where they have no reason phrase.
+  // Many servers leave out the space before an empty reason phrase.
   const match = /^HTTP\/1\.(\d) ([1-9]\d\d)(?: (.*))?$/.exec(statusLine)
   if (match === null || !isFieldText(statusLine)) {
     throw protocolError(`The first line is no status line: ${excerpt(statusLine)}`)

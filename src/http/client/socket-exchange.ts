@@ -15,10 +15,10 @@ import type { StallListener } from './stall-timer.ts'
 import { TimedBody } from './timed-body.ts'
 import type { TlsChoice } from './tls-settings.ts'
 
-/** 100 and 103 may come before the response, and a server must not go on with them for ever. */
+/** Limit of interim responses (100, 103) before the response. */
 const MAX_INTERIM_HEADS = 16
 
-/** Sends the request and reads the head. Rejects with what connecting and parsing do. */
+/** Sends the request and reads the head. Rejects with the errors of connecting and parsing. */
 export async function socketExchange(
   context: ExchangeContext,
   url: URL,
@@ -37,19 +37,18 @@ export async function socketExchange(
       return await attempt.send(text)
     } catch (error) {
       attempt.destroy()
-      // The server closed a resting connection just now; it has not seen the request.
+      // The server has closed the resting connection before it saw the request.
       if (!connection.reused || attempt.heard || !isBreak(error)) throw error
     }
   }
 }
 
 /**
- * One request over one connection. The head is parsed within the read that brings it, and where the
- * whole body came with it that is taken there, too: a small one takes no turn of its own, no frag and
- * no promise but one.
+ * One request over one connection. The read that brings the head parses it, and takes a body that came
+ * whole with it. So a small body costs one promise and no frag.
  */
 class SocketExchange implements Exchange, Viewer, StallListener {
-  /** Whether the server has said anything. */
+  /** True if the server has sent a byte. */
   heard = false
   firstByteAt = 0
   endKnown = true
@@ -63,7 +62,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   readonly #takeWhole: TakeWhole | undefined
   #parser: HeadParser
   #interim = 0
-  /** Times that memory had come back to the pool at the last look. */
+  /** Count of returns of memory to the pool at the last look. */
   #returns = 0
   #head: ResponseHead | undefined
   #body: Body | undefined
@@ -103,7 +102,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
       this.#resolve = resolve
       this.#reject = reject
       this.#connection.timer.begin(this.#context.settings.headTimeoutMs, this)
-      // Whatever keeps it from being sent keeps the response from coming.
+      // A failure to send shows as a response that does not come.
       this.#connection.transport.send(text)
       this.#connection.show(this)
     })
@@ -162,7 +161,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
     this.#connection.transport.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
   }
 
-  /** A dry pool keeps the server waiting: as long as memory comes back, that is no stall. */
+  /** True while a dry pool keeps the server waiting and memory comes back to it. */
   excuses(): boolean {
     const { pool } = this.#context
     if (pool.available > 0) return false
@@ -189,7 +188,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
     return bytes.byteLength
   }
 
-  /** The body begins at `at`; returns where it is to be read on. */
+  /** Begins the body at `at`. Returns the first byte that a reader of the body gets. */
   #begun(head: ResponseHead, bytes: Uint8Array, at: number): number {
     const connection = this.#connection
     const framing = framingOf(head)
@@ -220,7 +219,7 @@ function tooEarly(): never {
   throw new Error('The response has not come yet.')
 }
 
-/** What breaks the rules of chunks ends the connection, and nothing else: ignore wants the body. */
+/** Drops the present bytes of an unwanted body. Invalid chunks end the connection and nothing else. */
 function dropPresent(body: Body): void {
   try {
     body.dropPresent()
@@ -229,7 +228,7 @@ function dropPresent(body: Body): void {
   }
 }
 
-/** Transfers may share a connection to the same origin, with TLS options of the same values. */
+/** Returns the key of connections that transfers may share: the same origin, and TLS options of the same values. */
 function keyOf(url: URL, security: TlsChoice | undefined): string {
   if (url.protocol === 'http:' || security === undefined) return url.origin
   return `${url.origin} ${security.identity}`

@@ -1,14 +1,13 @@
 /**
- * Notices that a server keeps a connection waiting. One timer for the life of the connection, which
- * looks when the present limit may be over: beginning, progress and rest cost no more than reading
- * the clock, since a timer for each would cost a small body more than its head does.
+ * Timer of a connection that waits for its server. One timer for the life of the connection fires when
+ * the present limit may be over. So progress costs a look at the clock, and not a timer.
  */
 
-/** Whom to tell that time is over. */
+/** Owner of a {@link StallTimer}. */
 export interface StallListener {
-  /** The limit was exceeded. */
+  /** The server has exceeded the limit. */
   expired(limitMs: number): void
-  /** True if the server was kept waiting since the last look, by a consumer that goes on. */
+  /** True if this side kept the server waiting since the last call, and makes progress. */
   excuses(): boolean
 }
 
@@ -22,14 +21,14 @@ export class StallTimer {
   #waiting = false
   #stopped = false
 
-  /** The server has to do something within `limitMs` from now, or `owner` is told, once. */
+  /** Begins an exchange. Tells `owner` once if the server is silent for `limitMs`. */
   begin(limitMs: number, owner: StallListener): void {
     this.#owner = owner
     this.#timer?.ref()
     this.resume(limitMs)
   }
 
-  /** Nobody waits for the server, and the process not for the timer: `idle` is called after `limitMs`. */
+  /** Begins a rest. Calls `idle` after `limitMs`, and lets the process end before. */
   rest(limitMs: number, idle: () => void): void {
     this.#owner = undefined
     this.#idle = idle
@@ -37,27 +36,27 @@ export class StallTimer {
     this.#timer?.unref()
   }
 
-  /** It did something. */
+  /** Notes that the server did something. */
   touch(): void {
     this.#since = performance.now()
   }
 
-  /** It is somebody else's turn. */
+  /** Stops the clock: the connection does not wait for the server. */
   pause(): void {
     this.#waiting = false
   }
 
-  /** It is the server's turn again. */
+  /** Starts the clock: the connection waits for the server. */
   resume(limitMs: number): void {
     if (this.#stopped) return
     this.#limitMs = limitMs
     this.#waiting = true
     this.touch()
-    // Otherwise it looks sooner than it need.
+    // A timer that fires early is harmless.
     if (this.#timer === undefined || this.#since + limitMs < this.#dueAt) this.#arm(limitMs)
   }
 
-  /** The connection has ended. */
+  /** Ends the timer with its connection. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#stopped = true

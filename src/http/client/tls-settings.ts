@@ -1,4 +1,4 @@
-/** The caller's TLS options as one transfer uses them, and which connections they may share. */
+/** TLS options of one transfer, and the identity by which connections are shared. */
 
 import { createHash } from 'node:crypto'
 import type tls from 'node:tls'
@@ -7,16 +7,19 @@ import { invalid } from '../../net/arguments.ts'
 /** TLS options for one origin. */
 export interface TlsChoice {
   readonly options: tls.ConnectionOptions
-  /** Equal for options of equal values: connections are shared by it. */
+  /** Equal for options of equal values. Transfers share connections by it. */
   readonly identity: string
 }
 
 export class TlsSettings {
-  /** For the origin that the caller named. */
+  /** Options for the origin that the caller named. */
   readonly trusted: TlsChoice
   #elsewhere: TlsChoice | undefined
 
-  /** Reads `options` once: what the caller changes later does not count. Throws NETMEM_INVALID_ARGUMENT. */
+  /**
+   * Reads `options` once, so later changes have no effect.
+   * @throws NETMEM_INVALID_ARGUMENT unless they are an object.
+   */
   constructor(options: tls.ConnectionOptions) {
     if (typeof options !== 'object' || options === null) {
       throw invalid('tls takes the options of tls.connect() as an object.')
@@ -25,8 +28,8 @@ export class TlsSettings {
   }
 
   /**
-   * For an origin that only a redirect has named: what to trust holds there, too, but not who one
-   * is, nor by which name the server is to answer.
+   * Options for an origin that only a redirect has named: the certificates to trust, but no client
+   * certificate, and no name that the server has to have.
    */
   get elsewhere(): TlsChoice {
     if (this.#elsewhere === undefined) {
@@ -59,7 +62,7 @@ function choice(options: tls.ConnectionOptions): TlsChoice {
 const identities = new WeakMap<object, number>()
 let count = 0
 
-/** Text that is equal for equal values; a function or an object with a state is equal to itself alone. */
+/** Returns equal text for equal values. A function, or an object with a state, equals itself only. */
 function identityOf(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (ArrayBuffer.isView(value)) {

@@ -1,6 +1,6 @@
 /**
- * Proxies, which the client of this folder does not speak to. undici, an optional dependency, does the
- * work, and each chunk of the body is copied once from its buffers.
+ * Requests through proxies. undici, an optional dependency, sends them, and each chunk of the body is
+ * copied once out of its buffers.
  */
 
 import type * as Undici from 'undici'
@@ -13,7 +13,7 @@ import { HeaderList } from './header-list.ts'
 import { displayUrl, type RequestFields, requestFields } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
 
-/** As `exchange`, by way of undici and the proxy at this URL. */
+/** Sends a request through the proxy at the URL `proxy`, by way of undici. */
 export async function undiciExchange(
   context: ExchangeContext,
   url: URL,
@@ -34,7 +34,7 @@ export async function undiciExchange(
         maxHeaderSize: settings.maxHeadBytes,
         uri: proxy,
         requestTls: connect,
-        // Proxies that only tunnel to port 443 are the rule.
+        // Most proxies tunnel to port 443 only.
         proxyTunnel: url.protocol === 'https:',
       }),
   )
@@ -85,12 +85,12 @@ export async function undiciExchange(
   }
 }
 
-/** What the environment says may be no proxy at all. */
+/** Calls `make`, and explains its failure: the environment may name an invalid URL. */
 function proxied<T>(url: URL, make: () => T): T {
   try {
     return make()
   } catch {
-    // It may have a password in it, and so has the error.
+    // Proxy URL and error may contain a password.
     const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
     const message = `What ${name} says is no proxy's URL; write http://HOST:PORT, or set proxy: false.`
     throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
@@ -115,14 +115,14 @@ function headOf({ statusCode, headers }: Undici.Dispatcher.ResponseData): Respon
   for (const [name, value] of Object.entries(headers)) {
     for (const one of Array.isArray(value) ? value : [value ?? '']) {
       names.push(name.toLowerCase())
-      // undici takes bytes for UTF-8; here a head has one character for each byte.
+      // undici decodes bytes as UTF-8. A head here has one character for each byte.
       values.push(Buffer.from(one, 'utf8').toString('latin1'))
     }
   }
   return { version: '1.1', status: statusCode, reason: '', headers: new HeaderList(names, values) }
 }
 
-/** undici's errors, by what they mean here. */
+/** Returns the error that an error of undici stands for. */
 function translated(
   url: URL,
   cause: unknown,
