@@ -1,4 +1,4 @@
-/** One call from a URL to memory, a file or a pool: the face of this folder. */
+/** `getInto`: one call from a URL to memory, a file or a pool. */
 
 import { type OptionNames, ownOptions } from '../errors.ts'
 import { checkOptionalBoolean, invalid } from '../net/arguments.ts'
@@ -19,30 +19,35 @@ import { Transfer } from './transfer/transfer.ts'
 export type GetDestination = Memory | MakeMemory | FileDestination | FragDestination
 
 /**
- * Gets the body of `url`, which is http: or https:, and resolves when all of it is in its
- * destination: memory, which has to be large enough; a function of the response's head that
- * returns memory; a file; or a pool, whose frags are handed to a function.
+ * Gets the body of `url` into `destination`, and resolves when all of it is there.
  *
- * Into memory the socket reads by itself: what is copied is what shared the buffer with the
- * response's head, 32 KiB at the most, and with each chunk's edge where a body is chunked. A
- * transfer that breaks goes on from its last byte, if the server says which version of the body
- * it is sending (`ETag`, `Last-Modified`), and from its start otherwise.
- * A body that is neither chunked nor of a length that the server says ends with its connection, and
- * nobody can tell its end from a break then: only `sha256` says that it is complete.
+ * The socket reads into memory by itself. Only bytes that arrive with the response's head, 32 KiB at
+ * most, or with the edge of a chunk are copied. A transfer that breaks continues from its last byte if
+ * the server names the version of the body (`ETag`, `Last-Modified`), and begins anew otherwise.
  *
- * Memory that was used before is filled two to ten times as fast as fresh memory, which the system
- * has to map page by page first: whoever gets one large body after the other passes the same
- * memory, or a part of it, each time; `hugeMemory` of netmem/linux is mapped in larger pages, and
- * like shared memory it is mapped ahead of the body by another thread, as `touchAhead` has it. When
- * a transfer fails, what the body has not reached of its memory may have been zeroed.
+ * A body without a declared length ends with its connection, which looks like a break. Only `sha256`
+ * proves that it is complete.
  *
- * Rejects, and never leaves a file that is not complete, with NETMEM_CONNECT_FAILED, NETMEM_TLS,
- * NETMEM_TIMEOUT, NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_ENDED_EARLY,
- * NETMEM_ABORTED; NETMEM_HTTP_STATUS for a status of 300 and more, NETMEM_HTTP_PROTOCOL,
- * NETMEM_HTTP_HEAD_TOO_LARGE, NETMEM_HTTP_REDIRECTS, NETMEM_HTTP_CONTENT_CODING,
- * NETMEM_HTTP_RANGE, NETMEM_HTTP_CHANGED, NETMEM_HTTP_FILE, NETMEM_HTTP_NEEDS_UNDICI,
- * NETMEM_DIGEST_MISMATCH, NETMEM_DIGEST_FAILED; NETMEM_DESTINATION_TOO_SMALL,
- * NETMEM_DESTINATION_DETACHED, NETMEM_POOL_DESTROYED, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE.
+ * Memory that was used before fills two to ten times as fast as fresh memory, which the kernel has to
+ * map first. So pass the same memory for one large body after the other. Shared memory and `hugeMemory`
+ * of netmem/linux are mapped ahead by another thread, as with `touchAhead`. A transfer that fails may
+ * leave zeros in memory that the body has not reached.
+ *
+ * @param url - Absolute, http: or https:.
+ * @param destination - Memory of at least the body's length, a function of the head that returns
+ * memory, a file, or a pool with a function that gets its frags. A file that is not complete is never
+ * left at its path.
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for wrong arguments.
+ * @throws NETMEM_CONNECT_FAILED, NETMEM_TLS, NETMEM_TIMEOUT, NETMEM_CONNECTION_RESET,
+ * NETMEM_CONNECTION_FAILED, NETMEM_ENDED_EARLY for connections that fail after all retries.
+ * @throws NETMEM_ABORTED when `signal` aborts.
+ * @throws NETMEM_HTTP_STATUS for a status of 300 or more, NETMEM_HTTP_REDIRECTS for redirects that
+ * lead nowhere, NETMEM_HTTP_NEEDS_UNDICI for a proxy without undici.
+ * @throws NETMEM_HTTP_PROTOCOL, NETMEM_HTTP_HEAD_TOO_LARGE, NETMEM_HTTP_CONTENT_CODING,
+ * NETMEM_HTTP_RANGE for responses that cannot be used, NETMEM_HTTP_CHANGED for a changed body.
+ * @throws NETMEM_DIGEST_MISMATCH, NETMEM_DIGEST_FAILED for a body whose digest is wrong or unknown.
+ * @throws NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED, NETMEM_POOL_DESTROYED,
+ * NETMEM_HTTP_FILE for a destination that cannot take the body.
  *
  * @example
  * ```ts
@@ -66,7 +71,7 @@ export async function getInto(
 ): Promise<GetResult> {
   const began = performance.now()
   const target = parseUrl(url)
-  // Setting it parses the URL once more.
+  // Setting the hash parses the URL again.
   if (target.hash !== '') target.hash = ''
   if (Object.hasOwn(Object(options), 'resume')) {
     throw invalid('resume belongs to the destination: { path, resume: true }.')

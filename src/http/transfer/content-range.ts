@@ -1,4 +1,4 @@
-/** `Content-Range` (RFC 9110, 14.4), read strictly: it says where bytes belong. */
+/** Strict parser of `Content-Range` (RFC 9110, 14.4), which says where bytes belong. */
 
 /** Bytes `first` to `last`, both included, of `total`; `undefined` where the server does not know. */
 export interface ContentRange {
@@ -7,7 +7,7 @@ export interface ContentRange {
   readonly total: number | undefined
 }
 
-/** `undefined` for what is no range of bytes, or contradicts itself. */
+/** Parses a range of bytes. Returns `undefined` for any other text, and for a range that contradicts itself. */
 export function parseContentRange(text: string): ContentRange | undefined {
   const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(text)
   if (match === null) return undefined
@@ -19,7 +19,7 @@ export function parseContentRange(text: string): ContentRange | undefined {
   return { first, last, total }
 }
 
-/** The length that a 416 names, as in `bytes *\/1234`. */
+/** Returns the length that a 416 names, as in `bytes *\/1234`; `undefined` if it names none. */
 export function unsatisfiedLength(text: string | undefined): number | undefined {
   const match = /^bytes \*\/(\d{1,15})$/i.exec(text ?? '')
   return match === null ? undefined : Number(match[1])

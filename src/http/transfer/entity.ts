@@ -1,26 +1,26 @@
-/** Which version of a body one is getting, and how to make sure that the rest is of the same. */
+/** Versions of a body: their validators, and whether two responses are of the same version. */
 
 import { isIdentity } from '../client/content-coding.ts'
 import { httpDateMs } from '../client/http-date.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 
-/** What a response says of the body that it begins. */
+/** A version of a body, as its first response describes it. */
 export interface Entity {
-  /** Bytes in all, where that is known. */
+  /** Bytes of the whole body; `undefined` where that is not known. */
   readonly length: number | undefined
   readonly etag: string | undefined
   readonly lastModified: string | undefined
-  /** A strong ETag, or a date that is as good, for `If-Range`; `undefined` where there is neither. */
+  /** Strong ETag or strong date, for `If-Range`; `undefined` where there is neither. */
   readonly validator: string | undefined
 }
 
-/** The entity of a head; `length` is that of the whole body. */
+/** Returns the entity of a head; `length` is that of the whole body. */
 export function entityOf(head: ResponseHead, length: number | undefined): Entity {
   const { headers } = head
   const etag = headers.single('etag')
   const lastModified = headers.single('last-modified')
   const date = headers.single('date')
-  // All codings of a body share its date, and each has an ETag of its own (RFC 9110, 8.8.3.3).
+  // All codings of a body share its date, but not its ETag (RFC 9110, 8.8.3.3).
   return {
     length,
     etag,
@@ -29,7 +29,7 @@ export function entityOf(head: ResponseHead, length: number | undefined): Entity
   }
 }
 
-/** Whether a response that says so much is about the same body. */
+/** True if a response proves to be of the same version. */
 export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
   const etag = head.headers.single('etag')
   if (strongEtag(entity.etag) !== undefined) return etag === entity.etag
@@ -38,8 +38,8 @@ export function isSameEntity(head: ResponseHead, entity: Entity): boolean {
 }
 
 /**
- * Whether the response to a conditional request for a part says that it is about another body. It
- * may be silent about it, and need not repeat a date (RFC 9110, 15.3.7).
+ * True if the response to a conditional request for a part says that it is of another version. It need
+ * not repeat a date (RFC 9110, 15.3.7).
  */
 export function isOtherEntity(head: ResponseHead, entity: Entity): boolean {
   const etag = head.headers.single('etag')
@@ -51,7 +51,7 @@ export function isOtherEntity(head: ResponseHead, entity: Entity): boolean {
   return etag !== undefined && etag !== entity.etag
 }
 
-/** RFC 9110, 8.8.3; a weak one does not say that the bytes are the same. */
+/** Returns `etag` if it is strong (RFC 9110, 8.8.3). Bodies with the same weak ETag may differ. */
 function strongEtag(etag: string | undefined): string | undefined {
   return etag !== undefined && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined
 }

@@ -1,21 +1,21 @@
-/** The steps of a transfer, for logs. */
+/** Events of a transfer, for logs. */
 
 import type { Exchange } from '../client/exchange.ts'
 import type { RequestFields } from '../client/request.ts'
 import { requestFields } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 
-/** A step of a transfer, as `onEvent` is told of it. */
+/** A step of a transfer, for `onEvent`. */
 export type GetEvent =
   /** A request is about to be sent. */
   | {
       readonly kind: 'request'
-      /** With user, password and query. */
+      /** URL with user, password and query. */
       readonly url: URL
       /** Names and values, credentials included. */
       readonly fields: readonly (readonly [string, string])[]
     }
-  /** The head of a response has arrived, be it a redirect, an error or the body's. */
+  /** The head of a response has arrived: of a redirect, an error or the body. */
   | {
       readonly kind: 'response'
       readonly url: URL
@@ -28,13 +28,13 @@ export type GetEvent =
   | {
       readonly kind: 'retry'
       readonly error: unknown
-      /** The number of the coming attempt: 2 or more. */
+      /** Number of the coming attempt: 2 or more. */
       readonly attempt: number
-      /** The wait before it. */
+      /** Milliseconds of the wait before it. */
       readonly delayMs: number
     }
 
-/** Settings of a transfer that says what it does. */
+/** The setting that events go to. */
 interface Told {
   readonly onEvent: ((event: GetEvent) => void) | undefined
 }

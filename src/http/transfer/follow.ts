@@ -1,4 +1,4 @@
-/** From the URL that was asked for to the response that is the one: redirects. */
+/** Redirects: from a URL to the response that is not a redirect. */
 
 import { decoded } from '../client/content-coding.ts'
 import type { Exchange, ExchangeContext, TakeWhole } from '../client/exchange.ts'
@@ -19,8 +19,8 @@ export interface FollowContext extends ExchangeContext {
 }
 
 /**
- * Gets `url`, and what it redirects to. What the caller set goes to the first origin alone: once a
- * redirect has left it, that is not sent any more, not even back to it.
+ * Gets `url`, and follows its redirects. Headers and credentials of the caller go to the first origin
+ * only. After a redirect to another origin they are not sent again, not even to the first.
  */
 export async function follow(
   context: FollowContext,
@@ -34,7 +34,7 @@ export async function follow(
     crossOriginHeaders,
     authorization,
     trusted: true,
-    // A range of a coded body is a range of the code.
+    // A range of a coded body is a range of coded bytes.
     coded: decompress && range.range === undefined,
     ...range,
   }
@@ -77,7 +77,7 @@ async function redirected(
     }
     trusted &&= target.origin === url.origin
     if (trusted && target.username === '' && target.password === '') {
-      // A relative redirect keeps them; so does one that names the same origin.
+      // Relative redirects, and those to the same origin, keep the URL's credentials.
       target.username = url.username
       target.password = url.password
     }
@@ -104,7 +104,7 @@ function isDowngrade(from: URL, to: URL): boolean {
   return from.protocol === 'https:' && to.protocol === 'http:'
 }
 
-/** The place that a response redirects to, in ASCII; `undefined` if it does not. */
+/** Returns the location that a response redirects to, in ASCII; `undefined` if it does not redirect. */
 function redirection(response: Exchange): string | undefined {
   const { head, url } = response
   if (!REDIRECTS.has(head.status) || head.headers.all('location').length === 0) return undefined
@@ -113,7 +113,7 @@ function redirection(response: Exchange): string | undefined {
     response.end()
     throw redirects(url, 'redirects to two places at once')
   }
-  // Servers send UTF-8 as it is, and a head has one character for each byte.
+  // Servers send UTF-8, and a head has one character for each byte.
   return location.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
 }
 
@@ -124,7 +124,7 @@ function next(first: URL, from: URL, location: string): URL {
   } catch {
     throw redirects(first, 'redirects to what is no http: or https: URL')
   }
-  // A fragment is not part of the request, and would hide a circle.
+  // Fragments are not sent, and would hide a circle.
   target.hash = ''
   return target
 }

@@ -1,4 +1,4 @@
-/** A body into memory of the caller's. */
+/** Bodies into the caller's memory. */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
 import { destinationGone, destinationView } from '../../net/receivers/destination-memory.ts'
@@ -19,8 +19,8 @@ import { readTouched } from './touch-ahead.ts'
 export type Memory = Uint8Array | ArrayBufferLike
 
 /**
- * Makes the memory once the head is known; `length` is that of the body, if the server says it.
- * Called again when the body is begun anew, and what it returned before is not used any more.
+ * Returns memory for a body. `length` is that of the body, if the server says it. Called again when the
+ * body begins anew; the memory that it returned before is not used then.
  */
 export type MakeMemory = (
   head: ResponseHead,
@@ -39,7 +39,7 @@ export class MemoryTarget implements Target, RangeTarget {
   readonly #limiter: RateLimiter
   readonly #make: MakeMemory | undefined
   #view: Uint8Array | undefined
-  /** Bytes of the view, to tell whether it was detached or shrunk. */
+  /** Bytes of the view at the start, to notice that it was detached or shrunk. */
   #size = 0
   #position = 0
   #length: number | undefined
@@ -86,7 +86,7 @@ export class MemoryTarget implements Target, RangeTarget {
         onProgress?.(this.#position)
       }
       const bytes = await readTouched(body, part, progress, touchAhead)
-      // What was there already when its memory went away was not copied.
+      // Bytes that came after the view was detached were not copied.
       this.#intact()
       this.#position = base + bytes
       if (bytes < part.byteLength || this.#position === size || body.left === 0) break
@@ -116,7 +116,7 @@ export class MemoryTarget implements Target, RangeTarget {
       this.#intact()
       done += bytes
       if (bytes < part.byteLength) return
-      // All ranges together keep to the rate, since they share what paces them.
+      // All ranges share one limiter.
       if (this.#limiter.limits) await this.#limiter.after(bytes, this.#abort.signal)
     }
   }
@@ -129,7 +129,7 @@ export class MemoryTarget implements Target, RangeTarget {
   async restart(): Promise<void> {
     this.#position = 0
     this.#digest?.drop()
-    // What was hashed was there before; what counts is what will have been.
+    // The new body is hashed from its start.
     if (this.#digest !== undefined) this.#digest = new MemoryDigest(this.#intact(), this.#length)
   }
 
@@ -162,7 +162,7 @@ export class MemoryTarget implements Target, RangeTarget {
     return true
   }
 
-  /** Bytes to receive at once. */
+  /** Bytes to receive before the limiter is asked again. */
   get #window(): number {
     return this.#limiter.limits ? this.#limiter.burst : Number.POSITIVE_INFINITY
   }

@@ -9,90 +9,89 @@ import type { GetEvent } from './events.ts'
 
 export type OnHead = (head: ResponseHead, length: number | undefined, from: number) => void
 
-/** How a body is fetched. */
+/** Options of `getInto`. */
 export interface GetOptions {
   /**
-   * Fields to send besides those that the transfer itself needs. They are read once, and are for the
-   * URL's origin: a redirect to another origin leaves them out, but for {@link crossOriginHeaders}.
+   * Fields to send besides those of the transfer itself. They are read once, and go to the URL's
+   * origin. After a redirect to another origin only {@link crossOriginHeaders} are sent.
    */
   readonly headers?: RequestHeaders
   /**
-   * Names of those `headers` that go to other origins, too, after a redirect; `true` for all of
-   * them. None by default: any of them may be a secret (`X-Api-Key`, `Private-Token`, `Cookie`).
+   * Names of `headers` that also go to other origins after a redirect; `true` for all of them. None
+   * by default, since any may be a secret (`X-Api-Key`, `Private-Token`, `Cookie`).
    */
   readonly crossOriginHeaders?: boolean | readonly string[]
-  /** Follows a redirect from https: to http:, which anybody on the way can read and change; `false` by default. */
+  /** Follows redirects from https: to http:, which is not encrypted; `false` by default. */
   readonly allowDowngrade?: boolean
-  /** For the URL's origin; not sent to another one after a redirect. User and password of the URL go before it. */
+  /** Credentials for the URL's origin. A redirect to another origin drops them. User and password of the URL take precedence. */
   readonly authorization?: Authorization
-  /** Breaks the transfer off. What a function of the caller's has begun, such as `onFrag`, is waited for. */
+  /** Aborts the transfer. It still waits for a call of `onFrag` that has begun. */
   readonly signal?: AbortSignal
-  /** Redirects followed: 0 to 100; 10 by default. */
+  /** Limit of redirects: 0 to 100; 10 by default. */
   readonly maxRedirects?: number
-  /** Of a response: 1024 to 2^20; 65536 by default. */
+  /** Limit of a response's head: 1024 to 2^20; 65536 by default. */
   readonly maxHeadBytes?: number
-  /** For connecting, TLS included: 1 to 2^31 − 1; 30,000 by default. */
+  /** Limit of connecting, TLS included: 1 to 2^31 − 1; 30,000 by default. */
   readonly connectTimeoutMs?: number
-  /** From the request to the end of the response's head; 60,000 by default. */
+  /** Limit from the request to the end of the response's head: 1 to 2^31 − 1; 60,000 by default. */
   readonly headTimeoutMs?: number
   /**
-   * Without a byte of the body; 60,000 by default. The time that `onFrag` takes does not count. The
-   * time that the transfer waits for memory of its pool does, while none comes back.
+   * Limit of a wait for the next byte of the body: 1 to 2^31 − 1; 60,000 by default. The time of
+   * `onFrag` does not count. A wait for memory counts while no memory comes back to the pool.
    */
   readonly stallTimeoutMs?: number
   /**
-   * Attempts after the first one, for transfers that break and servers that are busy: 0 to 1000;
-   * 4 by default. Those after the first go on where the last one broke off.
+   * Limit of further attempts after a break or a busy server's answer: 0 to 1000; 4 by default. Each
+   * continues where the last one broke.
    */
   readonly retries?: number
-  /** The wait before the second attempt, which doubles with each one, up to 30 seconds: 1 to 60,000; 500 by default. A half of it is left to chance. */
+  /** Wait before the second attempt: 1 to 60,000; 500 by default. It doubles with each attempt, up to 30 seconds. Half of it is random. */
   readonly retryDelayMs?: number
-  /** The longest `Retry-After` that is waited for; 60,000 by default. For a longer one the transfer fails. */
+  /** Longest `Retry-After` to wait for: 0 to 2^31 − 1; 60,000 by default. A longer one fails the transfer. */
   readonly maxRetryAfterMs?: number
-  /** What to do when the body has become another one between two attempts; `fail` by default. */
+  /** Reaction to a body that changed between two attempts; `fail` by default. */
   readonly onChange?: 'restart' | 'fail'
-  /** Ranges fetched at once: 1, the default, to 64. Memory and files only, and servers that have ranges. */
+  /** Ranges to fetch at once: 1 to 64; 1 by default. Only for memory and files, from servers that have ranges. */
   readonly connections?: number
-  /** `true` computes the digest; a string of 64 hexadecimal digits is what it has to be. */
+  /** Computes the digest if `true`. A string of 64 hexadecimal digits is the expected digest. */
   readonly sha256?: boolean | string
   /**
-   * Told the head once it is known what will be received: of the body's `length` bytes, if the
-   * server says it, those from byte `from` on, which is not 0 where `resume` found a part. Again after
-   * a restart.
+   * Called with the head, the body's `length` if the server says it, and the first byte that will be
+   * received. That is not byte 0 where `resume` found a part. Called again after a restart.
    */
   readonly onHead?: OnHead
-  /** Told how many bytes have arrived in all. Less than before after a restart. */
+  /** Called with the number of bytes that have arrived. It is lower after a restart. */
   readonly onProgress?: (bytes: number) => void
   /**
-   * Told of each request, each response's head and each attempt that is made again: for logs. It
-   * may not throw.
+   * Called for each request, each response's head and each further attempt, for logs. It must not
+   * throw.
    */
   readonly onEvent?: (event: GetEvent) => void
-  /** Bytes a second, at the most, and about: 1024 and more. */
+  /** Approximate limit in bytes a second: 1024 or more; none by default. */
   readonly maxBytesPerSecond?: number
   /**
-   * Has another thread map fresh memory ahead of the body: shared memory and `hugeMemory` of
-   * netmem/linux always are. Set it for other memory only if that is not transferred, resized or
-   * unmapped before `getInto` settles: that thread would write zeros to where it was. `false` by default.
+   * Lets another thread map fresh memory ahead of the body; `false` by default. For shared memory and
+   * `hugeMemory` of netmem/linux that is always done. Set it only for memory that is not transferred,
+   * resized or unmapped before `getInto` settles: the thread would write zeros to its old address.
    */
   readonly touchAhead?: boolean
   /**
-   * Options of `tls.connect`: certificates, for one. They are read once. After a redirect to another
-   * origin those that say who one is are left out. Connections are shared by transfers whose TLS
-   * options have the same values.
+   * Options of `tls.connect`, such as certificates. They are read once. A redirect to another origin
+   * drops those that identify the client. Transfers whose TLS options have the same values share
+   * connections.
    */
   readonly tls?: tls.ConnectionOptions
-  /** As that of `connect`: `lowWater` of `netmem/linux`. For connections that this transfer makes. */
+  /** `lowWater` of `netmem/linux`, for new connections of this transfer, as in `connect`. */
   readonly lowWater?: LowWater
-  /** Keeps connections for later transfers: `true` by default, in a cache that all share. */
+  /** Keeps connections for later transfers; `true` by default, in a cache that all transfers share. */
   readonly keepAlive?: boolean | ConnectionCache
-  /** Asks for gzip, deflate and brotli, and decodes them, by way of copies of the data. */
+  /** Asks for gzip, deflate and brotli, and decodes them, which copies the data; `false` by default. */
   readonly decompress?: boolean
-  /** Takes the bytes as they came, whatever `Content-Encoding` says of them. Not with `decompress`. */
+  /** Takes coded bodies as they are; `false` by default. Not with `decompress`. */
   readonly raw?: boolean
   /**
-   * Goes through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL, which takes
-   * undici, too: `true` by default.
+   * Uses the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL; `true` by default. A proxy
+   * requires the package undici.
    */
   readonly proxy?: boolean
 }

@@ -1,4 +1,4 @@
-/** A part of a body, received as one: what goes on where an attempt ended, or fills a range. */
+/** A part of a response's body: the bytes that a transfer still lacks. */
 
 import type { HostFrag } from '../../pool/frag.ts'
 import type { Body } from '../client/body.ts'
@@ -7,8 +7,8 @@ import type { Part } from './part.ts'
 import { rangeError } from './range-error.ts'
 
 /**
- * Returns the body of `response`, which brings `part`, from byte `from` of the whole body on and up to
- * byte `to`. Bytes of the part behind `to` are left alone, and bytes behind the part are NETMEM_HTTP_RANGE.
+ * Returns bytes `from` to `to` of the whole body, out of `response`, which brings `part`. Bytes of the
+ * part behind `to` stay unread. Bytes behind the part are an error, NETMEM_HTTP_RANGE.
  */
 export function bodyFrom(
   { body, url }: Exchange,
@@ -19,7 +19,7 @@ export function bodyFrom(
   const { first, end } = part
   const skip = from - first
   const length = to === undefined ? Number.POSITIVE_INFINITY : to - from
-  // Its own framing says the same, and bytes go the shortest way.
+  // Fast path: the response's own framing says the same.
   if (skip === 0 && to === end && body.length === (to === undefined ? to : length)) return body
   if (end === undefined || to !== end) return new PartBody(body, skip, length)
   const tooLong = (): Error =>
@@ -28,8 +28,8 @@ export function bodyFrom(
 }
 
 /**
- * A run of bytes of another body: those behind its first `skip`, up to `length` of them. Bytes in
- * front of the run are received and dropped.
+ * A run of bytes of another body: up to `length` bytes behind its first `skip`. Bytes in front of the run
+ * are received and dropped.
  */
 class PartBody implements Body {
   readonly length: number | undefined
@@ -37,13 +37,12 @@ class PartBody implements Body {
   readonly #tooLong: (() => Error) | undefined
   #skip: number
   #left: number
-  /** Bytes that came in one frag with the last of those dropped, for {@link readInto}. */
+  /** Bytes of the run that came in one frag with dropped ones, for {@link readInto}. */
   #rest: Uint8Array | undefined
 
   /**
-   * @param length Infinity for all that there is.
-   * @param tooLong Makes the error for a body that goes on behind the run; what is there is left
-   * alone where it is absent.
+   * @param length Infinity for the rest of the body.
+   * @param tooLong Makes the error for bytes behind the run. Without it they stay unread.
    */
   constructor(body: Body, skip: number, length: number, tooLong?: () => Error) {
     this.length = Number.isFinite(length) ? length : undefined
@@ -110,7 +109,7 @@ class PartBody implements Body {
     return true
   }
 
-  /** Receives what is in front of the run; resolves with what came of it in the last frag. */
+  /** Drops the bytes in front of the run. Resolves with the run's first bytes, out of the same frag. */
   async #drop(): Promise<HostFrag | undefined> {
     for (;;) {
       const frag = await this.#body.next()

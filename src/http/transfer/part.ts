@@ -14,11 +14,11 @@ export interface Part {
   readonly total: number | undefined
 }
 
-/** A response as far as its meaning depends on it. */
+/** The facts of a response that its meaning depends on. */
 export interface Answer {
   readonly url: URL
   readonly head: ResponseHead
-  /** `length` is that of the response's own body, where its framing says it. */
+  /** `length` is that of the response's body, where its framing says it. */
   readonly body: { readonly length: number | undefined }
 }
 
@@ -46,11 +46,11 @@ export function partOf({ head, body }: Answer, raw: boolean): Part | string {
   return { first: 0, end: bytes, total: bytes }
 }
 
-/** Fewest bytes of a part that ends before it has to; in smaller ones a body might take for ever. */
+/** Smallest part that may end too early. Smaller ones would make a body take too many requests. */
 const LEAST_PART_BYTES = 4096
 
 /**
- * Returns `undefined` if `part` goes on at byte `from` of a body of `total` bytes, when bytes up to
+ * Returns `undefined` if `part` continues at byte `from` of a body of `total` bytes, when bytes up to
  * `to` were asked for. Otherwise returns a sentence's end that says why it does not.
  */
 export function whyNotJoined(

@@ -1,9 +1,9 @@
-/** What a transfer asks for, by what it has of the body. */
+/** Plans of a transfer: its next request, by what it has of the body. */
 
 import type { Entity } from './entity.ts'
 import { FIRST_PIECE_BYTES } from './range-schedule.ts'
 
-/** What a transfer asked for, and what it has of the body. */
+/** A request of a transfer, and what the transfer has of the body. */
 export type Plan = WholePlan | RestPlan | PresentPlan | PiecePlan
 
 /** The transfer has nothing. It asked for the whole body, or if `ranged` for its first bytes. */

@@ -1,4 +1,4 @@
-/** A body into the pages of a pool: frags for whoever works on them as they come. */
+/** Bodies into the pages of a pool, handed to a function frag by frag. */
 
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
@@ -14,8 +14,8 @@ import type { Settings } from './settings.ts'
 import type { Target } from './target.ts'
 
 /**
- * A pool, and what to do with each frag: it is the callee's to release. The next one comes when
- * the returned promise has resolved; `position` is the place of its first byte in the body.
+ * A pool, and the function that gets each frag and releases it. The next frag comes when the returned
+ * promise has resolved. `position` is the place of the frag's first byte in the body.
  */
 export interface FragDestination {
   readonly pool: PagePool<Page>
@@ -48,7 +48,7 @@ export class PoolTarget implements Target {
   }
 
   async open(_head: ResponseHead, { length }: Entity): Promise<void> {
-    // An attempt may have ended before its first byte.
+    // An earlier attempt may have begun a digest.
     this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? streamDigest(length) : undefined
   }
@@ -61,7 +61,7 @@ export class PoolTarget implements Target {
     }
   }
 
-  /** Frags that were handed out are their receiver's. */
+  /** Frags that were handed out cannot be taken back. */
   get canRestart(): boolean {
     return this.#position === 0
   }
@@ -88,7 +88,7 @@ export class PoolTarget implements Target {
       throw error
     }
     const position = this.#position
-    // From here on the frag is the callee's, whatever it does.
+    // From here on the callee owns the frag, even if it throws.
     this.#position = position + length
     const taken = this.#destination.onFrag(frag, position)
     if (taken !== undefined) await taken

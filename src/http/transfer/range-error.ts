@@ -1,4 +1,4 @@
-/** The error of a server whose ranges cannot be believed. */
+/** The error of a server whose ranges contradict each other. */
 
 import { displayUrl } from '../client/request.ts'
 import { HttpError } from '../http-error.ts'

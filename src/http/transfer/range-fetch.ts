@@ -23,12 +23,12 @@ interface PartResponse {
   readonly part: Part
 }
 
-/** What ends all connections' work before the body is complete. */
+/** Reason to end all connections' work before the body is complete. */
 type Stop =
   | { readonly kind: 'changed'; readonly how: string }
   | { readonly kind: 'failed'; readonly error: unknown }
 
-/** What fetching ranges takes. */
+/** Parameters of a {@link RangeFetch}. */
 export interface RangeJob {
   readonly context: FollowContext
   readonly url: URL
@@ -64,7 +64,7 @@ export class RangeFetch {
 
   /**
    * Receives the whole body, unless it changes.
-   * @throws The first failure. NETMEM_HTTP_RANGE leaves the transfer able to go on without ranges.
+   * @throws The first failure. After NETMEM_HTTP_RANGE the transfer can continue without ranges.
    */
   async run(): Promise<{ readonly kind: 'complete' } | { readonly kind: 'changed'; how: string }> {
     const work = [this.#work(this.#first)]
@@ -90,10 +90,10 @@ export class RangeFetch {
   }
 
   #fail(error: unknown): void {
-    // What it broke off itself is no failure.
+    // Errors after the stop are its consequences.
     if (this.#stop !== undefined) return
     this.#stop = { kind: 'failed', error }
-    // The transfer may go on without ranges.
+    // The transfer may continue without ranges.
     if (isRangeError(error)) this.#endActive()
     else this.#job.context.abort.abort(error instanceof Error ? error : new Error(String(error)))
   }
@@ -102,7 +102,7 @@ export class RangeFetch {
     for (const response of this.#active) response.end()
   }
 
-  /** Gets what a piece lacks, in as many attempts as it takes. */
+  /** Gets the missing bytes of a piece, in as many attempts as it takes. */
   async #fetch(piece: Piece, first: PartResponse | undefined): Promise<'done' | 'retired'> {
     let begun = first
     while (piece.from + piece.done < piece.to && this.#stop === undefined) {
@@ -115,7 +115,7 @@ export class RangeFetch {
     return 'done'
   }
 
-  /** Makes one request for what a piece lacks, unless `begun` is its response. Throws NETMEM_HTTP_RANGE. */
+  /** Makes one request for the missing bytes of a piece, unless `begun` is its response. Throws NETMEM_HTTP_RANGE. */
   async #attempt(piece: Piece, begun: PartResponse | undefined): Promise<Failure | undefined> {
     const { context, url, retries, entity } = this.#job
     let response = begun?.response
@@ -162,7 +162,7 @@ export class RangeFetch {
       context.settings.onProgress?.(schedule.arrivedBytes)
     })
     if (piece.from + piece.done < to) throw endedEarly(piece.done, piece.to - piece.from)
-    // What comes behind the part contradicts it, and the last chunk ends a chunked one.
+    // Bytes behind the part contradict it. Of a chunked one the last chunk is read, too.
     await body.atEnd()
   }
 }

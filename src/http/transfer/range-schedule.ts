@@ -1,7 +1,7 @@
 /**
- * Which bytes of a body each connection asks for next. The body is cut into pieces, and a connection
- * that has finished one takes the next, so that a slow one keeps none waiting. Pure: `range-fetch.ts`
- * does what it says.
+ * Schedule of ranges: the bytes that each connection asks for next. The body is cut into pieces, and a
+ * connection that has finished one takes the next, so that a slow one does not hold up the others.
+ * Pure: `range-fetch.ts` does the work.
  */
 
 /** A range of the body, from byte `from` up to byte `to`. */

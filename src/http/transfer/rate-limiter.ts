@@ -1,8 +1,8 @@
-/** Holds a transfer to a rate: whoever reads slowly is sent slowly, by TCP's window. */
+/** Limits the rate of a transfer. A connection that is read slowly is sent slowly, by TCP's window. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What may arrive at once: an eighth of a second's worth. */
+/** Bursts in a second: a burst is what may arrive at once. */
 const BURSTS_PER_SECOND = 8
 
 export class RateLimiter {
@@ -14,20 +14,20 @@ export class RateLimiter {
     this.#bytesPerSecond = bytesPerSecond
   }
 
-  /** Bytes to receive before the next {@link after}. */
+  /** Bytes of one burst, to be received before the next {@link after}. */
   get burst(): number {
     return Math.ceil(this.#bytesPerSecond / BURSTS_PER_SECOND)
   }
 
-  /** Whether there is anything to hold it to. */
+  /** True if there is a limit. */
   get limits(): boolean {
     return this.#bytesPerSecond < Number.MAX_SAFE_INTEGER
   }
 
-  /** `bytes` have arrived; resolves when more may. */
+  /** Counts `bytes` that have arrived. Resolves when more may arrive. */
   async after(bytes: number, signal: AbortSignal): Promise<void> {
     const now = performance.now()
-    // What was not used in a pause is not made up for.
+    // A pause earns no credit.
     this.#ahead = Math.max(0, this.#ahead - ((now - this.#at) * this.#bytesPerSecond) / 1000)
     this.#at = now
     this.#ahead += bytes

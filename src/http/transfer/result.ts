@@ -4,11 +4,11 @@ import { ConnectionError } from '../../errors.ts'
 import type { Exchange } from '../client/exchange.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 
-/** When things happened, in milliseconds. */
+/** Durations of a transfer, in milliseconds. */
 export interface GetTiming {
-  /** How long connecting took, TLS included; 0 where a connection was used again, or undici made it. */
+  /** Duration of connecting, TLS included; 0 for a connection that was used before, or that undici made. */
   readonly connectMs: number
-  /** How long the TLS handshake took of that. */
+  /** Duration of the TLS handshake within that. */
   readonly tlsMs: number
   /** From the call to the first byte of the last response. */
   readonly firstByteMs: number
@@ -16,29 +16,29 @@ export interface GetTiming {
   readonly lastByteMs: number
 }
 
-/** A body that has arrived in full. */
+/** Result of a complete transfer. */
 export interface GetResult {
-  /** Of the last response: after a resumed transfer that of a part. */
+  /** Head of the last response, which after a break brought only a part. */
   readonly head: ResponseHead
-  /** Where it came from, after redirects; without user and password. */
+  /** URL of the response after redirects, without user and password. */
   readonly url: string
-  /** Bytes of the whole body, with those that an earlier transfer had left. */
+  /** Bytes of the whole body, with those of an earlier transfer. */
   readonly bytes: number
   /**
-   * False where the body ended with its connection and the server had said no length. Nobody can
-   * tell a cut from the end then, over TLS neither (RFC 9112, 9.8): compare its SHA-256.
+   * False if the body ended with its connection and had no declared length. A cut looks the same then,
+   * also over TLS (RFC 9112, 9.8): compare its SHA-256.
    */
   readonly endKnown: boolean
-  /** In hexadecimal, where it was asked for. */
+  /** Digest in hexadecimal; `undefined` unless the options ask for it. */
   readonly sha256: string | undefined
   /** Attempts made after the first. */
   readonly retries: number
-  /** Connections that carried ranges of it at once. */
+  /** Connections that carried ranges of the body at once. */
   readonly connections: number
   readonly timing: GetTiming
 }
 
-/** What a transfer knows of itself, besides its last response. */
+/** Facts of a transfer besides its last response. */
 interface Known {
   readonly bytes: number
   readonly isLengthKnown: boolean
@@ -50,7 +50,7 @@ interface Known {
   readonly lastByteMs: number
 }
 
-/** Returns the result of a transfer that `last` brought the last bytes of. */
+/** Returns the result of a transfer whose last bytes came with `last`. */
 export function resultOf(last: Exchange | undefined, known: Known): GetResult {
   if (last === undefined) {
     throw new ConnectionError('NETMEM_ENDED_EARLY', 'There was no response.')

@@ -14,7 +14,7 @@ const MAX_DELAY_MS = 30_000
 export class Retries {
   readonly #settings: Settings
   readonly #abort: AbortScope
-  /** True once the server has answered. A server that never did is likely to be the wrong one. */
+  /** True once the server has answered. One that never did is probably the wrong server. */
   #reached = false
   #used = 0
 
@@ -33,14 +33,14 @@ export class Retries {
     this.#reached = true
   }
 
-  /** Returns the failure that `error` of a connection or a body is. */
+  /** Returns the failure of an error of a connection or a body. */
   failureOf(error: unknown): Failure {
     return { kind: this.#mayPass(error) ? 'retry' : 'fail', error }
   }
 
   /**
    * Resolves when it is time for the next attempt.
-   * @throws The error of `failure` when no attempt follows, and the abort's reason once there is one.
+   * @throws The error of `failure` if no attempt follows, and the reason of an abort.
    */
   async wait({ kind, error }: Failure): Promise<void> {
     this.#abort.check()
@@ -49,7 +49,7 @@ export class Retries {
     if (kind === 'fail' || this.#used >= retries || asked > maxRetryAfterMs) throw error
     const delay = Math.min(MAX_DELAY_MS, retryDelayMs * 2 ** this.#used)
     this.#used++
-    // Clients that were cut off together must not come back together.
+    // Randomness: clients that broke together must not return together.
     const ms = Math.max(asked, delay / 2 + (Math.random() * delay) / 2)
     this.#tell(error, ms)
     await sleep(ms, undefined, { signal: this.#abort.signal }).catch(() => {})

@@ -15,7 +15,7 @@ import { TlsSettings } from '../client/tls-settings.ts'
 import type { GetEvent } from './events.ts'
 import type { GetOptions, OnHead } from './options.ts'
 
-/** {@link GetOptions} with nothing left open. */
+/** {@link GetOptions} with all defaults filled in. */
 export interface Settings {
   readonly signal: AbortSignal | undefined
   readonly headers: HeaderFields
@@ -80,7 +80,10 @@ const NAMES: OptionNames<GetOptions> = {
   proxy: true,
 }
 
-/** Throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE. */
+/**
+ * Checks options, and fills in defaults.
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for wrong options.
+ */
 export function settingsOf(given: GetOptions): Settings {
   const options = ownOptions('getInto()', given, NAMES)
   const { headers = {}, authorization, onChange = 'fail', keepAlive = true } = options
@@ -140,7 +143,7 @@ function sharedCache(): ConnectionCache {
   return cache
 }
 
-/** What would otherwise fail in the middle of a transfer, or of somebody else's code. */
+/** Checks kinds of options that would otherwise fail in the middle of a transfer. */
 function checkKinds({
   signal,
   keepAlive,

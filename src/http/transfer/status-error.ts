@@ -5,7 +5,7 @@ import { displayUrl } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { HttpError } from '../http-error.ts'
 
-/** Statuses of servers that may answer otherwise soon: those that curl's --retry takes for such. */
+/** Statuses of failures that may pass: those that curl's --retry repeats. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
 const REMEDIES: { readonly [status: number]: string | undefined } = {
@@ -16,12 +16,12 @@ const REMEDIES: { readonly [status: number]: string | undefined } = {
   410: 'Nothing is there any more: check the URL',
 }
 
-/** True if a server that answers with `status` may answer otherwise soon. */
+/** True if a server that answers with `status` may answer differently soon. */
 export function isTransient(status: number): boolean {
   return TRANSIENT.has(status)
 }
 
-/** The error of a status that brings no body that was asked for. */
+/** Returns the error of a response whose status says that it has not the wanted body. */
 export function statusError(url: URL, head: ResponseHead): HttpError {
   const { status, reason } = head
   const asked = retryAfterMs(head.headers.single('retry-after'), Date.now())
@@ -34,7 +34,7 @@ export function statusError(url: URL, head: ResponseHead): HttpError {
   )
 }
 
-/** Milliseconds that `Retry-After` asks for, in seconds or as a date (RFC 9110, 10.2.3); `undefined` if it is neither. */
+/** Returns the milliseconds that `Retry-After` asks for (RFC 9110, 10.2.3); `undefined` for invalid text. */
 export function retryAfterMs(text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000

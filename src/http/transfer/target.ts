@@ -47,7 +47,7 @@ export interface RangeTarget {
   reached(position: number): void
 }
 
-/** What a destination has of a body before the transfer begins. */
+/** Bytes of a body that a destination has before the transfer begins. */
 export type Claim =
   | { readonly kind: 'nothing' }
   /** The first bytes of `entity`, as far as {@link Target.position}. */

@@ -1,11 +1,11 @@
 /**
- * Fresh memory is mapped page by page when it is first written to, which can cost more than the
- * network (0.3 to 1.6 GB/s were measured). Left to the socket, that happens in the one thread that
- * receives; here a thread of libuv's pool does it ahead, by reading zeros from /dev/zero into what
- * the body will fill. Memory that was used before is told by what is in it, and left alone.
+ * Prefaults a destination ahead of its body. The kernel maps fresh memory page by page at the first
+ * write, which can be slower than the network (0.3 to 1.6 GB/s were measured). A thread of libuv's pool
+ * reads zeros from /dev/zero into the next bytes, so that the receiving thread need not fault. Memory
+ * that holds anything but zeros was used before, and is left alone.
  *
- * That thread knows nothing of JavaScript: it would write to memory that was transferred meanwhile,
- * or is not there any more. So this is for memory that cannot move, or whose owner says that it won't.
+ * The thread knows nothing of JavaScript: it would write to the old address of memory that was
+ * transferred or unmapped. So this is for memory that cannot move, or whose owner promises so.
  */
 
 import { close, openSync, read } from 'node:fs'
@@ -14,20 +14,20 @@ import { canShrink } from '../../net/receivers/destination-memory.ts'
 import { cannotMove } from '../../providers/aligned-memory.ts'
 import type { Body } from '../client/body.ts'
 
-/** Bytes touched at a time: tens of milliseconds' work where it matters. Half as many made huge pages slower. */
+/** Bytes to prefault at a time, tens of milliseconds of work. Half as many made huge pages slower. */
 const STEP_BYTES = 16 * 1024 * 1024
-/** Below this little is gained. */
+/** Smallest body to prefault for. */
 const LEAST_BYTES = 2 * STEP_BYTES
-/** Steps between the body and what is touched: on a slow link nothing is taken long before its time. */
+/** Most steps ahead of the body, so that a slow link does not map memory long before it is needed. */
 const WINDOW_STEPS = 4
-/** Of all transfers; the rest of the pool's four threads are for files, names and whoever else needs them. */
+/** Limit of all transfers. The other two of libuv's four threads serve files and names. */
 const MAX_THREADS = 2
 
 let busyThreads = 0
 
 /**
- * Reads as `body.readInto` does, into memory touched ahead if it cannot move or `stays` says that it
- * will not. What of `view` the body has not reached may be zeroed meanwhile.
+ * Reads as `body.readInto` does, and prefaults `view` if its memory cannot move or `stays` is true. Bytes
+ * of `view` that the body has not reached may become zeros.
  */
 export async function readTouched(
   body: Body,
@@ -44,7 +44,7 @@ export async function readTouched(
     while (filled < bytes) {
       const before = filled
       await ahead.reach(before / STEP_BYTES)
-      // Memory that is gone is whoever filled it last's to notice.
+      // The caller reports a view that was detached.
       if (view.byteLength === 0) break
       const step = view.subarray(before, Math.min(bytes, before + STEP_BYTES))
       filled += await body.readInto(step, (more) => onProgress(before + more))
@@ -59,14 +59,14 @@ class TouchAhead {
   readonly #view: Uint8Array
   readonly #steps: number
   readonly #zeros: number
-  /** Steps under way, by number. */
+  /** Steps in progress, by number. */
   readonly #underWay = new Map<number, Promise<void>>()
   #reached = 0
   #next = 1
 
-  /** `undefined` where there is no thread to spare or nothing to read zeros from. */
+  /** Returns `undefined` where no thread can be spared, or /dev/zero is missing. */
   static of(view: Uint8Array): TouchAhead | undefined {
-    // Memory that shrinks meanwhile would end the read, or worse.
+    // A read into memory that shrinks would fail, or write to unmapped addresses.
     if (availableParallelism() === 1 || canShrink(view)) return undefined
     try {
       return new TouchAhead(view, openSync('/dev/zero', 'r'))
@@ -81,7 +81,7 @@ class TouchAhead {
     this.#zeros = zeros
   }
 
-  /** The body has got to this step: waits while it is being touched, and has those after it touched. */
+  /** Notes that the body has reached `step`. Resolves when no thread writes to that step. */
   async reach(step: number): Promise<void> {
     this.#reached = step
     this.#next = Math.max(this.#next, step + 1)
@@ -89,7 +89,7 @@ class TouchAhead {
     await this.#underWay.get(step)
   }
 
-  /** Resolves when nothing writes to the memory any more. */
+  /** Resolves when no thread writes to the memory. */
   async end(): Promise<void> {
     this.#next = this.#steps
     await Promise.all(this.#underWay.values())
@@ -100,7 +100,7 @@ class TouchAhead {
     while (busyThreads < MAX_THREADS && this.#underWay.size < MAX_THREADS) {
       const step = this.#next
       if (step >= this.#steps || step > this.#reached + WINDOW_STEPS) return
-      // A byte of fresh memory is zero; reading it maps nothing yet.
+      // Fresh memory reads as zero, and reading maps nothing.
       if (this.#view[step * STEP_BYTES] !== 0) {
         this.#next = this.#steps
         return

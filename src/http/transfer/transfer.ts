@@ -25,11 +25,11 @@ import { Retries } from './retries.ts'
 import type { Settings } from './settings.ts'
 import type { Claim, Target } from './target.ts'
 
-/** Pages that coded bytes pass through, of one transfer. */
+/** Pages of one transfer that coded bytes pass through. */
 const CODED_PAGES = 16
 const CODED_PAGE_BYTES = 64 * 1024
 
-/** What one attempt has come to. `more`: the rest has to be asked for. */
+/** Outcome of one attempt. `more` means that the rest has to be asked for. */
 type Outcome = Exclude<Meaning, { kind: 'begin' | 'continue' | 'complete' }> | Done
 type Done = { readonly kind: 'complete' | 'more' }
 
@@ -39,19 +39,19 @@ export class Transfer {
   readonly #settings: Settings
   readonly #began: number
   readonly #context: FollowContext
-  /** Connections receive into it where a body may have to be decoded on its way to other pages. */
+  /** Pool for coded bytes, where a body may have to be decoded on its way to other pages. */
   readonly #ownPool: PagePool<Page> | undefined
   readonly #retries: Retries
   /** The version of the body that the target has a part of. */
   #entity: Entity | undefined
   /** True while the file at the destination may be the whole body. */
   #isPresent = false
-  /** The last response that brought something. */
+  /** The last response that was of use. */
   #last: Exchange | undefined
   #connections = 1
-  /** True once the server's ranges turned out to be of no use. */
+  /** True once the server's ranges have proved useless. */
   #isUnranged = false
-  /** Small bodies into memory, which is where they are most of what a request costs. */
+  /** Fast path of small bodies into memory. */
   readonly #takeWhole: TakeWhole | undefined
 
   constructor(url: URL, target: Target, settings: Settings, abort: AbortScope, began: number) {
@@ -59,7 +59,7 @@ export class Transfer {
     this.#target = target
     this.#settings = settings
     this.#began = began
-    // What a decoder waits for must not lie in pages that its output waits for.
+    // A decoder's input must not use up the pages that its output needs.
     this.#ownPool =
       settings.decompress && target.holdsFrags
         ? createPool(hostProvider({ pages: CODED_PAGES, pageSize: CODED_PAGE_BYTES }))
@@ -84,7 +84,7 @@ export class Transfer {
       await this.#receiveAll()
       const lastByteMs = performance.now() - this.#began
       let sha256: string | undefined
-      // Nothing is left to be done to a body that was taken where it arrived.
+      // A body that was taken where it arrived needs no digest and no commit.
       if (this.#last?.taken === true) abort.check()
       else sha256 = await this.#complete()
       if (!abort.isSettled) await abort.settled()
@@ -120,7 +120,7 @@ export class Transfer {
   async #complete(): Promise<string | undefined> {
     const sha256 = await this.#target.digest()
     checkDigest(this.#settings, sha256)
-    // An abort that came while the digest was computed counts.
+    // The signal may have aborted during the digest.
     this.#context.abort.check()
     await this.#target.commit()
     return sha256
@@ -144,7 +144,7 @@ export class Transfer {
         case 'unranged':
           this.#isUnranged = true
           this.#connections = 1
-          // Ranges of it may have arrived.
+          // Drop pieces of ranges that have arrived.
           if (from === 0 || this.#isPresent || this.#target.position !== from) {
             await this.#restart(outcome.error)
           }
@@ -156,13 +156,13 @@ export class Transfer {
     }
   }
 
-  /** True if the server can tell whether the rest is of the body that the target has a part of. */
+  /** True if the server can tell whether the rest is of the same version. */
   get #canContinue(): boolean {
     const hasNothing = this.#target.position === 0
     return hasNothing || this.#isPresent || this.#entity?.validator !== undefined
   }
 
-  /** Drops what has arrived; throws `error` where that has been handed out. */
+  /** Drops the bytes that have arrived; throws `error` if they were handed out. */
   async #restart(error: unknown): Promise<void> {
     if (!this.#target.canRestart) throw error
     await this.#target.restart()
@@ -182,7 +182,7 @@ export class Transfer {
     return { kind: 'whole', ranged: ranged && inRanges }
   }
 
-  /** Makes one request for what is missing, and takes what it brings. */
+  /** Makes one request for the missing bytes, and takes those that it brings. */
   async #attempt(plan: Plan): Promise<Outcome> {
     try {
       const asked = fieldsOf(plan)
@@ -240,7 +240,7 @@ export class Transfer {
     if (this.#last === undefined) this.#settings.onHead?.(head, length, from)
   }
 
-  /** Takes what `response` brings from byte `from` on. */
+  /** Takes the bytes of `response` from byte `from` on. */
   async #receive(response: Exchange, part: Part, from: number): Promise<Done> {
     await this.#target.receive(bodyFrom(response, part, from))
     const { position } = this.#target
@@ -271,21 +271,21 @@ export class Transfer {
     }
   }
 
-  /** Begins anew, since the body is another one by now; throws where the caller wants that to fail. */
+  /** Begins anew with the changed body, or throws NETMEM_HTTP_CHANGED, as `onChange` says. */
   async #changed(how: string): Promise<void> {
     const error = new HttpError(
       'NETMEM_HTTP_CHANGED',
       `${displayUrl(this.#url)} changed during the transfer: ${how}. Get it again, or set onChange to 'restart'.`,
     )
     if (this.#settings.onChange === 'fail') throw error
-    // A server that changes its mind all the time is no better than one that breaks off.
+    // Each change counts as an attempt, or a body that keeps changing would never end.
     this.#retries.restart(error)
     await this.#restart(error)
     this.#entity = undefined
   }
 }
 
-/** True if what had arrived when a transfer failed so is good as far as it goes. */
+/** True if the bytes that arrived before `error` are good. */
 function mayBeOfUse(error: unknown): boolean {
   if (!(error instanceof HttpError)) return true
   return (

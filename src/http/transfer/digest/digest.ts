@@ -1,8 +1,7 @@
 /**
- * SHA-256 of a body while it arrives. Hashing is slower than the network (0.2 to 2 GB/s a core), so
- * a large body is hashed in a thread of its own: straight from memory that threads can share,
- * and otherwise by way of a small ring of shared memory, which the data is copied to while it is
- * in the cache.
+ * SHA-256 of a body while it arrives. Hashing is slower than the network (0.2 to 2 GB/s a core), so a
+ * thread hashes large bodies. It reads shared memory in place. Other bytes are copied to a small shared
+ * ring while they are in the cache.
  */
 
 import { createHash, type Hash } from 'node:crypto'
@@ -10,17 +9,17 @@ import { HttpError } from '../../http-error.ts'
 import type { Settings } from '../settings.ts'
 import { HashThread, type SharedDigest, type StreamDigest } from './hash-thread.ts'
 
-/** Bytes between two looks at what has arrived: they are in the cache still. */
+/** Bytes to hash at a time, while they are in the cache. */
 export const STEP_BYTES: number = 256 * 1024
-/** Bodies below this are hashed sooner than a thread has started, which takes some 40 ms. */
+/** Smallest body for a thread, which takes about 40 ms to start. */
 const THREAD_BYTES = 16 * 1024 * 1024
 
-/** For a body of `length` bytes, if that is known. */
+/** Returns the digest of a stream of `length` bytes, if that is known. */
 export function streamDigest(length: number | undefined): StreamDigest {
   return ofThread(length)?.stream() ?? new InlineDigest()
 }
 
-/** The digest of memory that fills from its start. */
+/** Digest of memory that fills from its start. */
 export class MemoryDigest {
   readonly #view: Uint8Array
   readonly #stream: StreamDigest | undefined
@@ -40,7 +39,7 @@ export class MemoryDigest {
     }
   }
 
-  /** All bytes before `to` have arrived. */
+  /** Notes that all bytes before `to` have arrived. */
   advance(to: number): void {
     this.#arrived = to
     if (to - this.#hashed < STEP_BYTES) return
@@ -48,14 +47,14 @@ export class MemoryDigest {
     else this.#pump(STEP_BYTES)
   }
 
-  /** The digest of the first `length` bytes, in hexadecimal. */
+  /** Resolves with the digest of the first `length` bytes, in hexadecimal. */
   async hex(length: number): Promise<string> {
     this.#arrived = length
     if (this.#shared !== undefined) {
       this.#hashShared(length)
       return this.#shared.hex()
     }
-    // What is under way goes on by whole steps; the rest comes after it.
+    // First the whole steps in progress, then the rest.
     while (this.#pumping !== undefined) await this.#pumping
     this.#pump(1)
     while (this.#pumping !== undefined) await this.#pumping
@@ -73,19 +72,19 @@ export class MemoryDigest {
     this.#hashed = to
   }
 
-  /** Passes on what has arrived while there are at least so many bytes of it. */
+  /** Passes arrived bytes on while there are at least `least`. */
   #pump(least: number): void {
     while (this.#pumping === undefined && this.#arrived - this.#hashed >= least) {
       const to = Math.min(this.#arrived, this.#hashed + STEP_BYTES)
       const bytes = this.#view.subarray(this.#hashed, to)
-      // Memory that is gone is noticed by whoever fills it.
+      // The target reports a view that was detached.
       if (bytes.byteLength === 0) return
       this.#hashed = to
       const goOn = (): void => {
         this.#pumping = undefined
         this.#pump(least)
       }
-      // A thread that has ended says so when it is asked for the digest.
+      // A thread that has ended rejects the request for the digest.
       this.#pumping = this.#stream?.update(bytes)?.then(goOn, goOn)
     }
   }

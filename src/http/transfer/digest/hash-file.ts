@@ -1,10 +1,10 @@
-/** Digests of what is in a file already. */
+/** Digests of files. */
 
 import type { FileHandle } from 'node:fs/promises'
 import { STEP_BYTES } from './digest.ts'
 import type { StreamDigest } from './hash-thread.ts'
 
-/** Passes the first `bytes` bytes of a file to `digest`. Throws where the file is shorter. */
+/** Passes the first `bytes` bytes of a file to `digest`. Throws if the file is shorter. */
 export async function hashFile(
   file: FileHandle,
   bytes: number,

@@ -1,4 +1,4 @@
-/** Threads that hash, this side of them: as many as the machine can spare, ended when idle. */
+/** Hash threads, seen from the receiving thread: as many as the machine can spare, ended when idle. */
 
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -11,27 +11,27 @@ const IDLE_MS = 2000
 const SLOTS = 8
 const SLOT_BYTES = 256 * 1024
 
-/** The digest of bytes that pass by in their order. */
+/** Digest of bytes that come in their order. */
 export interface StreamDigest {
-  /** Takes bytes, which may be released when the result, if there is one, has resolved. */
+  /** Takes bytes. They may be released when the returned promise, if there is one, has resolved. */
   update(bytes: Uint8Array): Promise<void> | undefined
-  /** The digest, in hexadecimal. */
+  /** Resolves with the digest, in hexadecimal. */
   hex(): Promise<string>
-  /** Nobody wants to know any more. */
+  /** Ends the digest without a result. */
   drop(): void
 }
 
-/** A digest of memory that the thread sees itself. */
+/** Digest of shared memory, which the thread reads in place. */
 export interface SharedDigest {
-  /** Bytes `from` to `to` of it are next. */
+  /** Hashes bytes `from` to `to` next. */
   hash(from: number, to: number): void
   hex(): Promise<string>
   drop(): void
 }
 
 /**
- * The thread's script; `undefined` where a bundler has left it out, or where a bundle does not know
- * its own URL. Not written inside `new Worker()`, which some bundlers rewrite for browsers.
+ * Returns the URL of the thread's script; `undefined` where a bundler has left it out, or a bundle does
+ * not know its own URL. Some bundlers rewrite URLs inside `new Worker()` for browsers, so it is here.
  */
 function findScript(): URL | undefined {
   try {
@@ -51,15 +51,15 @@ export class HashThread {
   readonly #worker: Worker
   #ring: SharedArrayBuffer | undefined
   #timer: NodeJS.Timeout | undefined
-  /** Orders given and not yet done. */
+  /** Orders that the thread has not acknowledged. */
   #open = 0
   #done: (() => void) | undefined
   #digest: { resolve(hex: string): void; reject(error: Error): void } | undefined
   #failure: Error | undefined
-  /** Whether it is no longer one of {@link threads}. */
+  /** True if {@link threads} does not count it any more. */
   #left = false
 
-  /** An idle thread or a new one; `undefined` if no core can be spared, or its script is missing. */
+  /** Returns an idle thread or a new one; `undefined` if no core can be spared, or the script is missing. */
   static take(): HashThread | undefined {
     const thread = idle.pop()
     if (thread !== undefined) {
@@ -75,7 +75,7 @@ export class HashThread {
   private constructor(url: URL) {
     threads++
     this.#worker = new Worker(url, {
-      // Those of the process may make it read its file in another way.
+      // Options of the process may change how the script is loaded.
       execArgv: [],
     })
     this.#worker.on('message', (said: unknown) => {
@@ -86,7 +86,7 @@ export class HashThread {
     this.#worker.once('exit', () => this.#failed(new Error('it ended')))
   }
 
-  /** A digest of what is copied to its ring. */
+  /** Begins a digest of bytes that are copied to the thread's ring. */
   stream(): StreamDigest {
     this.#ring ??= new SharedArrayBuffer(SLOTS * SLOT_BYTES)
     const ring = new Uint8Array(this.#ring)
@@ -127,7 +127,7 @@ export class HashThread {
     }
   }
 
-  /** A digest of memory that is filled elsewhere. */
+  /** Begins a digest of shared memory. */
   shared(memory: SharedArrayBuffer): SharedDigest {
     this.#order({ memory, silent: true, from: 0, to: 0 })
     return {
@@ -138,7 +138,7 @@ export class HashThread {
     }
   }
 
-  /** Either of them ends the job, and once: the thread may have another one after it. */
+  /** Returns the two calls that end the job. Only the first counts, since the thread may have another job by then. */
   #ending(flush: () => void): Pick<StreamDigest, 'hex' | 'drop'> {
     let ended = false
     return {
@@ -192,10 +192,10 @@ export class HashThread {
     this.#timer = setTimeout(() => this.#drop(), IDLE_MS).unref()
   }
 
-  /** Ends it: sooner than what is left of its job. */
+  /** Ends the thread without waiting for its job. */
   #drop(): void {
     clearTimeout(this.#timer)
-    // Another may start at once, while this one is still ending.
+    // Leave first, so that another thread may start while this one ends.
     this.#leave()
     void this.#worker.terminate()
   }

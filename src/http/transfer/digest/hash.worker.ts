@@ -1,12 +1,12 @@
-/** The thread that hashes: one job at a time, told in messages where the next bytes are. */
+/** The hash thread's script: one job at a time. Messages say where the next bytes are. */
 
 import { createHash } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 
-/** What it is told: new memory begins a job; `to` 0 asks for the digest. */
+/** A message to the thread: new memory begins a job, and `to` 0 asks for the digest. */
 export interface HashOrder {
   readonly memory?: SharedArrayBuffer
-  /** Whether nobody waits to hear that bytes have been hashed. */
+  /** True if the thread need not acknowledge that bytes have been hashed. */
   readonly silent?: boolean
   readonly from: number
   readonly to: number

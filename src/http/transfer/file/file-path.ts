@@ -1,34 +1,34 @@
-/** The path of a file that is to be written, and what to do when it cannot be. */
+/** Paths of files to write, and remedies of the file system's errors. */
 
 import { readlink, realpath, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { HttpError } from '../../http-error.ts'
 
-/** A path as the file system sees it. */
+/** A path with its links followed. */
 export interface Destination {
   readonly path: string
-  /** True for a file, present or to be made; false for a device or a pipe, written to as it is. */
+  /** True for a file, present or not. False for a device or a pipe, which is written to directly. */
   readonly regular: boolean
-  /** Permissions of the present file, which hold for its successor. */
+  /** Permissions of the present file, for its successor; absent if there is no file. */
   readonly mode?: number
 }
 
-/** As many as the kernel follows. */
+/** Limit of links, as in the kernel. */
 const MAX_LINKS = 40
 
-/** Follows links, so that the file they lead to is replaced, or made, and not they. */
+/** Follows links, so that a transfer replaces their file and not the links. */
 export async function resolveTarget(path: string, links: number = MAX_LINKS): Promise<Destination> {
   const status = await stat(path).catch((error: NodeJS.ErrnoException) => error)
   if (status instanceof Error) {
     const led = links === 0 ? undefined : await readlink(path).catch(() => undefined)
     if (led !== undefined) return resolveTarget(resolve(dirname(path), led), links - 1)
     if (status.code !== 'ENOENT') throw status
-    // The kernel says what is wrong with a file whose name ends like a folder's.
+    // Leave the error of a name with a slash at its end to the kernel.
     if (path.endsWith('/')) return { path, regular: false }
-    // Absolute, so that a later process.chdir() changes nothing.
+    // An absolute path is safe from process.chdir().
     return { path: resolve(path), regular: true }
   }
-  // What /dev/stdout leads to may have no path.
+  // The file behind /dev/stdout may have no path.
   if (!status.isFile()) return { path, regular: false }
   return { path: await realpath(path), regular: true, mode: status.mode & 0o777 }
 }

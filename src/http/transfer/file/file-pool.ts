@@ -1,7 +1,6 @@
 /**
- * Pools that the bodies of files pass through where their caller has none. The last one is kept for a
- * moment, with the connections that receive into it: mapping 16 MiB and connecting take longer than a
- * small body.
+ * Pools for the bodies of files, where the caller has none. The last one is kept for two seconds, with
+ * the connections that receive into it: to map 16 MiB and to connect take longer than a small body.
  */
 
 import type { Page } from '../../../netmem.ts'
@@ -31,7 +30,7 @@ export class FilePool {
     return taken
   }
 
-  /** Ends one transfer's use. Its connections may rest in `cache`. */
+  /** Ends the use by one transfer, whose connections may rest in `cache`. */
   async give(cache: ConnectionCache | undefined): Promise<void> {
     if (cache !== undefined) this.#caches.add(cache)
     if (idle !== undefined || cache === undefined) return this.#destroy()

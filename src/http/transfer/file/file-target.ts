@@ -1,4 +1,4 @@
-/** A body into a file. A small one is written at once, a larger one while more of it arrives. */
+/** Bodies into files. A small body is written at once, a larger one while more of it arrives. */
 
 import type { Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
@@ -22,18 +22,18 @@ import { type PresentFile, presentFile } from './present-file.ts'
 import { writeWhole } from './whole-file.ts'
 import { WriteBehind, writeAll } from './write-behind.ts'
 
-/** A file, written under another name beside it and renamed when it is complete. */
+/** A file. It is written under another name beside its path, and renamed when it is complete. */
 export interface FileDestination {
   readonly path: string
-  /** Keeps what arrived when the transfer fails, and goes on from there the next time. */
+  /** Keeps the bytes of a failed transfer, and continues from there the next time; `false` by default. */
   readonly resume?: boolean
-  /** What the body passes through: 16 MiB in pages of 256 KiB by default, kept for two seconds for the next file. */
+  /** Pool that the body passes through. By default 16 MiB in pages of 256 KiB, kept for two seconds for the next file. */
   readonly pool?: PagePool<Page>
   /** @internal */
   readonly open?: OpenFile
 }
 
-/** Bytes of a body that is received into memory of its own and written in one call. */
+/** Largest body that is received into one piece of memory and written in one call. */
 const MAX_SMALL_BYTES = 256 * 1024
 
 export class FileTarget implements Target, RangeTarget {
@@ -51,13 +51,13 @@ export class FileTarget implements Target, RangeTarget {
   /** Memory of a small body. */
   #small: Uint8Array | undefined
   #entity: Entity | undefined
-  /** Set while the file at the destination may be the whole body; the server is to say so. */
+  /** The file at the destination, while it may be the whole body. */
   #present: PresentFile | undefined
-  /** The date by which the server knows this version of the body; the file's date, once it is complete. */
+  /** Date of this version of the body, which the complete file gets. */
   #modifiedMs: number | undefined
   #position = 0
   #digest: StreamDigest | undefined
-  /** Ranges arrive in any order: the digest is computed from the file. */
+  /** True if ranges have arrived, in any order: the digest is computed from the file. */
   #scattered = false
 
   constructor(destination: FileDestination, url: URL, settings: Settings, abort: AbortScope) {
@@ -82,7 +82,7 @@ export class FileTarget implements Target, RangeTarget {
     return this.#resolved?.regular === true ? this : undefined
   }
 
-  /** What was written to a device or a pipe is gone for good. */
+  /** Bytes that were written to a device or a pipe cannot be taken back. */
   get canRestart(): boolean {
     return this.#part?.regular !== false || this.#position === 0
   }
@@ -105,7 +105,7 @@ export class FileTarget implements Target, RangeTarget {
       this.#part = part
       this.#entity = entity
       this.#modifiedMs = resumable.modifiedMs
-      // Of a file that is complete the last byte is asked for again: the server's word that it is.
+      // Ask for the last byte of a complete part again: the response says that it is complete.
       this.#position = Math.min(bytes, (entity.length ?? Number.POSITIVE_INFINITY) - 1)
       if (this.#position < 1) this.#position = 0
       this.#beginDigest()
@@ -203,7 +203,7 @@ export class FileTarget implements Target, RangeTarget {
         await part?.discard()
       }
     } catch {
-      // The transfer has failed, and that is what its caller hears of.
+      // The caller gets the error of the transfer.
       await part?.discard().catch(() => {})
     }
     await this.#ownPool?.give(this.#settings.cache)
@@ -219,14 +219,14 @@ export class FileTarget implements Target, RangeTarget {
     this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
   }
 
-  /** True if a body may be received into memory of its own: nothing of it can be resumed. */
+  /** True if a body may be received into one piece of memory, since it need not be resumed. */
   #isSmall(entity: Entity): entity is Entity & { readonly length: number } {
     const { length = Number.POSITIVE_INFINITY } = entity
     const isPlain = this.#destination.resume !== true && !this.#limiter.limits
     return isPlain && this.#resolved?.regular === true && length <= MAX_SMALL_BYTES
   }
 
-  /** Leaves nothing of a file, since its part is of one version; a device stays as it is. */
+  /** Removes the part of a file, which is of one version. A device stays open. */
   async #dropPart(): Promise<void> {
     this.#small = undefined
     if (this.#part?.regular === false) return
@@ -235,7 +235,7 @@ export class FileTarget implements Target, RangeTarget {
     await part?.discard()
   }
 
-  /** Makes the file that is written. A part holds bytes of one version of the body, all its life. */
+  /** Makes the part, which holds bytes of one version of the body only. */
   async #makePart(): Promise<void> {
     this.#resolved ??= await resolveTarget(this.#destination.path)
     this.#part ??= await PartFile.create(this.#resolved, this.#resumable, this.#destination.open)
@@ -244,14 +244,14 @@ export class FileTarget implements Target, RangeTarget {
   get #resumable(): Resumable | undefined {
     const entity = this.#entity
     if (this.#destination.resume !== true || entity?.validator === undefined) return undefined
-    // With ranges the file has holes that nobody could tell after a kill.
+    // Ranges leave holes, which a later transfer could not see after a kill.
     const sequential = this.#settings.connections === 1
     const { validator } = entity
     const modifiedMs = this.#modifiedMs
     return { url: displayUrl(this.#url), entity: { ...entity, validator }, modifiedMs, sequential }
   }
 
-  /** Writes a body at `at`; `written` is told of each piece. */
+  /** Writes a body at `at`; calls `written` for each piece. */
   async #write(body: Body, at: number, written: (bytes: number) => void): Promise<void> {
     const write = (views: Uint8Array[], position: number): Promise<void> =>
       this.#orFail(() => this.#writeAll(views, position))
@@ -272,7 +272,7 @@ export class FileTarget implements Target, RangeTarget {
       }
       await behind.end()
     } finally {
-      // The file system has the pages until then; and what arrived before a break is good.
+      // The file system uses the pages until then. Bytes before a break are good.
       await behind.settled()
     }
   }

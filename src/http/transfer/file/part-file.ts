@@ -1,7 +1,7 @@
 /**
- * The file that a body is written to before it is complete, beside the one it will be. Each
- * transfer makes one of its own, which nobody else writes to. It is gone on with in place only when
- * no process can write to it any more, and is copied where that is not certain.
+ * The part: a file beside the destination that a body is written to until it is complete. Only the
+ * transfer that made a part writes to it. A later transfer continues a part in place if no process can
+ * write to it any more, and copies it where that is not certain.
  */
 
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
@@ -11,18 +11,18 @@ import { FREE, ownerOf, type PartPaths, partPaths } from './part-name.ts'
 import { openOwn, type Resumable, writeNote } from './part-note.ts'
 import { PartOwner, placeOf } from './part-owner.ts'
 
-/** Opens files; another one only in tests. */
+/** Opens files; tests replace it. */
 export type OpenFile = (path: string, flags: string | number, mode?: number) => Promise<FileHandle>
 
-/** What an earlier transfer has left. */
+/** A part of an earlier transfer. */
 export interface FoundPart {
   readonly part: PartFile
   readonly resumable: Resumable
-  /** Bytes in it. */
+  /** Bytes in the part. */
   readonly bytes: number
 }
 
-/** The files beside a destination while it is written. */
+/** The part and its note, while the part is written. */
 interface PartFiles {
   readonly paths: PartPaths
   readonly owner: PartOwner
@@ -32,7 +32,7 @@ interface PartFiles {
 }
 
 const COPY_BYTES = 4 * 1024 * 1024
-/** Neither others nor the group see a part whose destination they may not see. */
+/** Mode of a part that is to replace a file: nobody but its user may read it. */
 const PRIVATE = 0o600
 const PUBLIC = 0o666
 
@@ -56,14 +56,14 @@ export class PartFile {
     this.#others = others
   }
 
-  /** True for a file that can be written at any place, and anew. */
+  /** True for a file. False for a device or a pipe, which can only be written in order. */
   get regular(): boolean {
     return this.#files !== undefined
   }
 
   /**
-   * Makes one for `target`, and removes what transfers that were killed have left of no use to any.
-   * With `resumable` a later transfer can go on with it.
+   * Makes a part of `target`, and removes useless parts of transfers that were killed. With `resumable`
+   * a later transfer can continue it.
    */
   static async create(
     target: Destination,
@@ -101,7 +101,7 @@ export class PartFile {
     return new PartFile(handle, target, { paths, owner, note, inode, resumable }, others)
   }
 
-  /** Takes what an earlier transfer of `url` has left; `undefined` if there is nothing of use. */
+  /** Claims a part of an earlier transfer of `url`; `undefined` if there is none of use. */
   static async claim(target: Destination, url: string): Promise<FoundPart | undefined> {
     if (!target.regular) return undefined
     const others = await leftoversOf(target.path, 'always')
@@ -118,7 +118,7 @@ export class PartFile {
     return undefined
   }
 
-  /** Goes on with a part that was claimed; `undefined` if it is not what its note says. */
+  /** Continues a claimed part; `undefined` if it is not what its note says. */
   static async #goOnWith(
     target: Destination,
     claimed: ClaimedPart,
@@ -137,7 +137,7 @@ export class PartFile {
     if (certain) {
       if (target.mode !== undefined) await handle.chmod(PRIVATE).catch(() => {})
       const owner = new PartOwner(paths.folder, claimed.owner, file)
-      // What was received before is worth more than a socket.
+      // Wait: the bytes in the part are worth a socket from the start.
       await owner.listening()
       const part = new PartFile(
         handle,
@@ -160,12 +160,12 @@ export class PartFile {
     }
   }
 
-  /** Resolves when other processes can see that it is in use; they can a moment later in any case. */
+  /** Resolves when the owner's socket listens, which it otherwise does a moment later. */
   async listening(): Promise<void> {
     await this.#files?.owner.listening()
   }
 
-  /** It is complete: it takes the place of the destination. */
+  /** Renames the complete part to its destination. */
   async finish(modifiedMs?: number): Promise<void> {
     const beside = this.#files
     if (beside === undefined) return this.handle.close()
@@ -177,7 +177,7 @@ export class PartFile {
     for (const other of this.#others) await other.sweep(() => true)
   }
 
-  /** It is of no more use. */
+  /** Removes the part. */
   async discard(): Promise<void> {
     await this.handle.close().catch(() => {})
     const beside = this.#files
@@ -186,17 +186,17 @@ export class PartFile {
     await this.#forget(beside)
   }
 
-  /** Leaves its first `bytes` bytes to a later transfer. */
+  /** Leaves the first `bytes` bytes to a later transfer. */
   async keep(bytes: number): Promise<void> {
     const beside = this.#files
     if (beside?.resumable === undefined || bytes === 0) return this.discard()
     await this.handle.truncate(bytes)
     await this.handle.close()
-    // It has no holes now.
+    // The cut part has no holes.
     const resumable = { ...beside.resumable, sequential: true }
     await writeNote(beside.note, { ...beside, resumable })
     await beside.owner.stop()
-    // From here on any process may claim it.
+    // From here on any process may claim the part.
     await rename(beside.paths.note(beside.owner.name), beside.paths.note(FREE))
   }
 
@@ -211,7 +211,7 @@ export function partMode({ mode }: Destination): number {
   return mode === undefined ? PUBLIC : PRIVATE
 }
 
-/** Takes the permissions of the file that `file` is to replace: never more, not for a moment. */
+/** Gives `file` the permissions of the file that it is to replace, and never more. */
 export async function takePermissions(file: FileHandle, target: Destination): Promise<void> {
   const present = await stat(target.path).catch(() => undefined)
   let mode = present?.mode ?? target.mode
@@ -222,7 +222,7 @@ export async function takePermissions(file: FileHandle, target: Destination): Pr
       () => true,
       () => false,
     )
-    // What one group may do another may not.
+    // Another group gets no rights.
     if (!(await isSet)) mode &= 0o707
   }
   // Some file systems have no modes.

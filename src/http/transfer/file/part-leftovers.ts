@@ -1,6 +1,6 @@
 /**
- * Parts that earlier transfers to a path have left beside it, and their claim by one transfer.
- * Only what has a note of netmem's, of the same user, is looked at: other files are not ours.
+ * Parts that earlier transfers to a path have left beside it, and their claim by one transfer. Files
+ * without a note of netmem's and of the same user belong to other programs.
  */
 
 import { type FileHandle, readdir, rename, rm } from 'node:fs/promises'
@@ -9,36 +9,36 @@ import { isWholeName, ownerOf, type PartPaths, parseNoteName, partPaths } from '
 import { type Note, openOwn, readNote } from './part-note.ts'
 import { isStale, placeOf, removeSocket, stateOf } from './part-owner.ts'
 
-/** A part that this process has claimed. No other one uses it, or may claim it. */
+/** A part that this process has claimed. No other process uses or claims it. */
 export interface ClaimedPart {
   readonly paths: PartPaths
-  /** Has this name in the note's name from now on. */
+  /** Owner in the note's new name. */
   readonly owner: string
   /** The note's file, for the caller to close. */
   readonly file: FileHandle
   readonly note: Note | 'empty'
   /**
-   * True if no process can write to the part any more. Otherwise its owner was only not heard of for
-   * long: it may be a machine that sleeps, so the part is read, and never written to.
+   * True if no process can write to the part any more. False if its owner was silent for long: its
+   * machine may sleep, so the part may only be read.
    */
   readonly certain: boolean
 }
 
-/** Decides about a part by its note, and by whether its transfer gave it away. */
+/** Decides about a part by its note. `wasKept` is true if its transfer gave it away. */
 type Wanted = (note: Note | 'empty', wasKept: boolean) => boolean
 
-/** What a transfer has left beside its destination. */
+/** A file that a transfer has left beside its destination. */
 export interface Leftover {
   /**
-   * Claims it if its owner is gone and `wanted` says so. Of several processes that try one succeeds:
-   * the one whose renaming of the note the file system does.
+   * Claims it if its owner is gone and `wanted` returns true. The file system renames the note for one
+   * of several claimants only.
    */
   claim(wanted: Wanted): Promise<ClaimedPart | undefined>
-  /** Removes it if its owner is gone and `wanted` says so. */
+  /** Removes it if its owner is gone and `wanted` returns true. */
   sweep(wanted: Wanted): Promise<void>
 }
 
-/** A note that was found, and the part that it is of. */
+/** A part with its note. */
 class NotedPart implements Leftover {
   readonly #paths: PartPaths
   readonly #owner: string
@@ -69,7 +69,7 @@ class NotedPart implements Leftover {
         return { paths: this.#paths, owner, file, note, certain: state !== 'unknown' }
       }
     } catch {
-      // Another one was faster, or the folder does not let us.
+      // Another process was faster, or the folder is read-only.
     }
     await file.close()
     return undefined
@@ -81,10 +81,10 @@ class NotedPart implements Leftover {
   }
 }
 
-/** Milliseconds after which a whole file, which is written in one call, is of a process that ended. */
+/** Age of a whole file whose process must have ended, since it writes in one call. */
 const WHOLE_STALE_MS = 60 * 60 * 1000
 
-/** A file that was written in one call and not renamed. If its process lives its renaming fails. */
+/** A file that was written in one call and not renamed. */
 class WholePart implements Leftover {
   readonly #path: string
 
@@ -102,12 +102,12 @@ class WholePart implements Leftover {
   }
 }
 
-/** The folder listed last, and how many transfers to it do without a list. */
+/** The folder that was listed last, and the number of transfers to it that need no list. */
 let listed = { folder: '', unlisted: 0 }
-/** A transfer pays for about so many names, however many files a folder has. */
+/** Names that one transfer lists on average, however many files a folder has. */
 const NAMES_A_TRANSFER = 1_000
 
-/** Lists the notes of parts of `target`; `sometimes` leaves some calls out in a crowded folder. */
+/** Lists parts of `target`. With `sometimes` some calls in a crowded folder return none. */
 export async function leftoversOf(
   target: string,
   when: 'always' | 'sometimes' = 'sometimes',
@@ -125,12 +125,12 @@ export async function leftoversOf(
   return found
 }
 
-/** Removes a part with all that belongs to it; the note goes last, so that nothing stays without one. */
+/** Removes a part, its socket and last its note, so that no part stays without a note. */
 export async function removeClaimed({ paths, owner, file, note }: ClaimedPart): Promise<void> {
   const part = await openOwn(paths.part)
   if (part !== undefined) {
     const { ino, size } = part.status
-    // The note of a transfer that ended before it wrote anything cannot name its part.
+    // An empty note names no part, and its part is empty.
     const isNoted = note === 'empty' ? size === 0 : String(ino) === note.inode
     await part.handle.close()
     if (isNoted) await rm(paths.part, { force: true })

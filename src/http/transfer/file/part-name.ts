@@ -1,19 +1,19 @@
 /**
- * Names of a part, of its note and of its owner's socket. Each is unpredictable, and each fits
- * wherever the destination's own name fits.
+ * Names of a part, of its note and of its owner's socket. They are unpredictable, and fit wherever the
+ * destination's name fits.
  */
 
 import { createHash, randomBytes } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 
-/** A destination's name up to this length begins the name of its part. */
+/** Longest name of a destination that begins the name of its part. */
 const LONGEST_STEM_BYTES = 80
-/** Bytes of a longer name that are kept. A digest of the whole name follows them. */
+/** Bytes of a longer name before its digest. */
 const SHORTENED_BYTES = 62
 const PART_BYTES = 8
 const OWNER_BYTES = 10
 
-/** The owner in the name of a note whose part no transfer uses. */
+/** Owner of a part that no transfer uses. */
 export const FREE = 'free'
 
 /** `.<part>.<owner>.part.json`: an owner is the place it runs in and random digits. */
@@ -22,11 +22,11 @@ const NOTE_ENDING = /^\.([0-9a-f]{16})\.([0-9a-f]{32}|free)\.part\.json$/
 /** `.<part>.whole.part`: a file that is written in one call, and has no note. */
 const WHOLE_ENDING = /^\.[0-9a-f]{16}\.whole\.part$/
 
-/** The paths of a part and its note. */
+/** Paths of a part and its note. */
 export interface PartPaths {
   readonly folder: string
   readonly part: string
-  /** The note names the owner: renaming it claims the part. */
+  /** Returns the path of the note of `owner`. Renaming the note claims the part. */
   note(owner: string): string
 }
 
@@ -51,7 +51,7 @@ export function isWholeName(target: string, name: string): boolean {
   return name.startsWith(`${stem}.`) && WHOLE_ENDING.test(name.slice(stem.length))
 }
 
-/** Reads the name of a file beside `target`; `undefined` if it is no note of one of its parts. */
+/** Parses the name of a file beside `target`; `undefined` if it is not the note of a part of it. */
 export function parseNoteName(
   target: string,
   name: string,
@@ -77,7 +77,7 @@ function stemOf(name: string): string {
   const bytes = Buffer.from(name)
   if (bytes.byteLength <= LONGEST_STEM_BYTES) return name
   let end = SHORTENED_BYTES
-  // UTF-8: not in the middle of a character.
+  // Do not cut a character of UTF-8.
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
   return `${bytes.toString('utf8', 0, end)}~${digest}`

@@ -1,39 +1,39 @@
 /**
- * The note beside a part: what the part is of, for the transfer that goes on with it. A part without
- * a note belongs to another program.
+ * Notes beside parts, for the transfers that continue them. A part without a note belongs to another
+ * program.
  */
 
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Entity } from '../entity.ts'
 
-/** A body that a later transfer can go on with. */
+/** A body that a later transfer can continue. */
 export interface Resumable {
-  /** Without its query, which may be a secret. */
+  /** URL without its query, which may be a secret. */
   readonly url: string
   readonly entity: Entity & { readonly validator: string }
-  /** `Last-Modified`, if it is as good as a validator. */
+  /** `Last-Modified`, if it is a strong validator. */
   readonly modifiedMs: number | undefined
-  /** True if the part has no holes at any time, so that it is of use after a kill, too. */
+  /** True if the part never has holes, so that it is also of use after a kill. */
   readonly sequential: boolean
 }
 
 export interface Note {
-  /** The part's. */
+  /** Inode of the part. */
   readonly inode: string
-  /** `undefined` if nothing can go on with the part. */
+  /** Body of the part; `undefined` if no transfer can continue it. */
   readonly resumable: Resumable | undefined
 }
 
 const FORMAT = 1
 const MAX_NOTE_BYTES = 256 * 1024
 
-/** Opens a file of this user's own. Follows no link; `undefined` if it is another one's, or no file. */
+/** Opens a file of this user, and follows no link. Resolves with `undefined` for other users' files, and for other things. */
 export async function openOwn(
   path: string,
 ): Promise<{ handle: FileHandle; status: Stats } | undefined> {
   const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
-  // Windows has neither; without O_NONBLOCK a FIFO that was put here would block.
+  // Without O_NONBLOCK a FIFO would block. Windows has neither flag.
   const flags = O_RDWR | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)
   const handle = await open(path, flags).catch(() => undefined)
   if (handle === undefined) return undefined
@@ -45,7 +45,7 @@ export async function openOwn(
   return undefined
 }
 
-/** Writes a note. All notes of one part are of the same length, so that none is ever read in halves. */
+/** Writes a note. All notes of one part have the same length, so that no half is ever read. */
 export async function writeNote(file: FileHandle, { inode, resumable }: Note): Promise<void> {
   let noted: object | null = null
   if (resumable !== undefined) {
@@ -65,12 +65,12 @@ export async function writeNote(file: FileHandle, { inode, resumable }: Note): P
 }
 
 /**
- * Reads a note: `empty` if its transfer ended before it wrote anything, `undefined` if it is not
- * one of ours.
+ * Reads a note: `empty` if its transfer ended before it wrote the note, `undefined` if it is not a note
+ * of netmem's.
  */
 export async function readNote(file: FileHandle): Promise<Note | 'empty' | undefined> {
   const { size } = await file.stat()
-  // One byte is what a sign of life leaves in an empty one.
+  // A sign of life leaves one byte in an empty note.
   if (size <= 1) return 'empty'
   if (size > MAX_NOTE_BYTES) return undefined
   const bytes = Buffer.alloc(size)
@@ -111,7 +111,7 @@ function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }
 
-/** True if it can be sent as a field, and forges none. */
+/** True if `value` can be sent in a field. */
 function isFieldText(value: unknown): value is string {
   return typeof value === 'string' && /^[\x20-\x7e\x80-\xff]*$/.test(value)
 }

@@ -1,10 +1,10 @@
 /**
- * The owner of a part, as other processes see it. An owner listens on a Unix socket beside the
- * part. The kernel closes the socket when the process ends, however it ends, and keeps it while the
- * process is merely stopped. Process ids play no role, so containers may share the folder.
+ * Owners of parts, as other processes see them. An owner listens on a Unix socket beside its part. The
+ * kernel closes the socket when the process ends in any way, and keeps it while the process is stopped.
+ * Process ids play no role, so containers may share the folder.
  *
- * Where there are no such sockets, and between machines, an owner's note tells: its owner writes to
- * it every few seconds.
+ * Between machines, and on file systems without such sockets, the note's time counts: the owner writes
+ * to its note every few seconds.
  */
 
 import { createHash, randomUUID } from 'node:crypto'
@@ -15,22 +15,22 @@ import { join } from 'node:path'
 import { FREE, socketName } from './part-name.ts'
 
 const BEAT_MS = 10_000
-/** Six beats that did not come. */
+/** Age of a note whose owner has missed six beats. */
 const STALE_MS = 60_000
-/** `sun_path` of macOS, the shortest, without its NUL. */
+/** Longest path of a socket: `sun_path` of macOS without its NUL. */
 const LONGEST_ADDRESS_BYTES = 103
 const PLACE_DIGITS = 12
-/** A socket costs as much as a small file, which is complete by then. */
+/** Delay of the socket, which costs as much as a small file. */
 const LISTEN_AFTER_MS = 100
 
-/** `unknown` is an owner of another machine, or one without a socket. */
+/** State of an owner; `unknown` for one of another machine, or without a socket. */
 export type OwnerState = 'free' | 'dead' | 'alive' | 'unknown'
 
 let boot: Promise<string> | undefined
 
 /**
- * Returns digits that name the running kernel and the mounted file system. Two owners of one place
- * see each other's sockets. Where the kernel has no name each process is a place of its own.
+ * Returns digits that name the running kernel and the mounted file system. Two owners of one place can
+ * reach each other's sockets. Where the kernel has no id, each process is one place.
  */
 export async function placeOf(folder: string): Promise<string> {
   boot ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => randomUUID())
@@ -42,7 +42,7 @@ export async function placeOf(folder: string): Promise<string> {
 }
 
 export class PartOwner {
-  /** Stands in the note's name. */
+  /** Name of the owner, which is part of the note's name. */
   readonly name: string
   readonly #folder: string
   readonly #note: FileHandle
@@ -50,7 +50,7 @@ export class PartOwner {
   readonly #later: NodeJS.Timeout
   #listening: Promise<net.Server | undefined> | undefined
 
-  /** Shows that it is alive: from now on in `note`, which has its name, and soon by its socket. */
+  /** Begins to beat in `note`, which has the owner's name, and to listen soon. */
   constructor(folder: string, name: string, note: FileHandle) {
     this.name = name
     this.#folder = folder
@@ -59,13 +59,13 @@ export class PartOwner {
     this.#later = setTimeout(() => this.listening(), LISTEN_AFTER_MS).unref()
   }
 
-  /** Listens now; resolves when its socket can be seen, or cannot be had. */
+  /** Listens now. Resolves when the socket listens, or cannot be made. */
   async listening(): Promise<void> {
     this.#listening ??= listen(this.#folder, this.name).catch(() => undefined)
     await this.#listening
   }
 
-  /** Shows nothing any more. Never rejects. */
+  /** Stops beating and listening. Never rejects. */
   async stop(): Promise<void> {
     clearInterval(this.#beats)
     clearTimeout(this.#later)
@@ -78,21 +78,21 @@ export class PartOwner {
   }
 }
 
-/** Finds out about an owner; `place` is that of the caller. */
+/** Returns the state of an owner; `place` is that of the caller. */
 export async function stateOf(folder: string, owner: string, place: string): Promise<OwnerState> {
   if (owner === FREE) return 'free'
   const answer = await knock(folder, socketName(owner))
-  // A socket of another kernel refuses although its owner lives.
+  // Another kernel's socket refuses although its owner lives.
   return answer === 'dead' && !owner.startsWith(place) ? 'unknown' : answer
 }
 
 /**
- * Returns true if the owner of a note of unknown state has not written to it for a minute, by the
- * file system's clock: clocks of machines differ. The note is fresh again then.
+ * Returns true if an owner of unknown state has not written to its note for a minute, by the file
+ * system's clock, since clocks of machines differ. The note is fresh afterwards.
  */
 export async function isStale(note: FileHandle): Promise<boolean> {
   const { atime, mtime, mtimeMs } = await note.stat()
-  // A time that is ahead was written before a clock was set back.
+  // A time in the future was written before a clock was set back.
   if (Math.abs(Date.now() - mtimeMs) <= STALE_MS) return false
   await touch(note)
   const stale = Math.abs((await note.stat()).mtimeMs - mtimeMs) > STALE_MS
@@ -112,7 +112,7 @@ async function touch(note: FileHandle): Promise<void> {
   await note.write('{', 0)
 }
 
-/** The name of a socket that refuses, since nobody listens yet. */
+/** Returns the name of a socket that does not listen yet. */
 function unlistened(name: string): string {
   return `${name}~`
 }
@@ -127,12 +127,12 @@ async function listen(folder: string, owner: string): Promise<net.Server> {
     (path) =>
       new Promise<void>((resolve, reject) => {
         server.once('error', reject)
-        // In a cluster the primary would listen, and outlive this process.
+        // A cluster's primary would listen, and outlive this process.
         server.listen({ path, exclusive: true }, resolve)
       }),
   )
   try {
-    // Some file systems keep sockets that nobody can connect to.
+    // Some file systems keep sockets that refuse all connections.
     if ((await knock(folder, unlistened(name))) !== 'alive') throw new Error('The socket is deaf.')
     await rename(join(folder, unlistened(name)), join(folder, name))
   } catch (error) {

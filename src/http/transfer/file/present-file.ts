@@ -1,4 +1,4 @@
-/** The file at the destination, before a transfer that resumes: it may be the whole body already. */
+/** The file at the destination of a resumed transfer, which may be the whole body already. */
 
 import { open } from 'node:fs/promises'
 import { streamDigest } from '../digest/digest.ts'
@@ -7,7 +7,7 @@ import type { Entity } from '../entity.ts'
 import type { Settings } from '../settings.ts'
 import type { Destination } from './file-path.ts'
 
-/** A file that the server is asked about. */
+/** A file that may be the whole body. */
 export interface PresentFile {
   readonly entity: Entity & { readonly length: number }
   /** Digest of the file, where one was asked for. */
@@ -33,7 +33,7 @@ export async function presentFile(
     if (digest !== undefined) await hashFile(handle, size, digest)
     const sha256 = await digest?.hex()
     if (expectedSha256 !== undefined && sha256 !== expectedSha256) return undefined
-    // The digest says more than a date, which the server need not know.
+    // The digest proves more than a date, which the server need not know.
     const date = expectedSha256 === undefined ? new Date(mtimeMs).toUTCString() : undefined
     const entity = { length: size, etag: undefined, lastModified: date, validator: date }
     return { entity, sha256 }

@@ -1,6 +1,6 @@
 /**
- * A small file, written when all of it is there: without the note and the socket by which other
- * processes know a part that is being written, since there is nothing in it to resume.
+ * Small files, written in one call when they are complete. They need neither the note nor the socket of
+ * a part, since there is nothing to resume.
  */
 
 import { open, rename, rm } from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { leftoversOf } from './part-leftovers.ts'
 import { wholePath } from './part-name.ts'
 import { writeAll } from './write-behind.ts'
 
-/** Puts a file of `bytes` in the place of `target`, and removes parts of it that transfers have left. */
+/** Replaces `target` by a file of `bytes`, and removes parts that earlier transfers have left. */
 export async function writeWhole(
   target: Destination,
   bytes: Uint8Array,

@@ -1,7 +1,6 @@
 /**
- * Writes frags to a file while more of them arrive: what came during one write goes out with the
- * next, in one call. Frags are often smaller than pages, and each call of `fs` costs a trip to
- * another thread.
+ * Writes frags to a file while more of them arrive. Frags that come during one write go out together
+ * with the next, since each call of `fs` costs a trip to another thread.
  */
 
 import type { FileHandle } from 'node:fs/promises'
@@ -10,9 +9,9 @@ import type { HostFrag } from '../../../pool/frag.ts'
 /** Writes all of `views`, one after the other, at `position`. */
 export type WriteAll = (views: Uint8Array[], position: number) => Promise<void>
 
-/** What waits at the most, besides what is being written; the pool may hold less. */
+/** Limit of bytes that wait for the present write. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024
-/** Small frags are copies, which no pool bounds. */
+/** Limit of frags that wait. Small ones are copies, which no pool bounds. */
 const MAX_WAITING_FRAGS = 64
 
 export class WriteBehind {
@@ -24,14 +23,14 @@ export class WriteBehind {
   #writing: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
-  /** Begins at `position`; `written` is told of bytes that are in the file, in their order. */
+  /** Begins at `position`; calls `written` with the number of bytes of each finished write. */
   constructor(position: number, writeAll: WriteAll, written: (bytes: number) => void) {
     this.#position = position
     this.#writeAll = writeAll
     this.#written = written
   }
 
-  /** Takes a frag, and gives it back when it is written; resolves when there is room for another one. */
+  /** Takes a frag, and releases it when it is written. Resolves when there is room for another one. */
   async add(frag: HostFrag): Promise<void> {
     this.#waiting.push(frag)
     this.#waitingBytes += frag.length
@@ -46,7 +45,7 @@ export class WriteBehind {
     this.#check()
   }
 
-  /** Resolves when everything is written, or has been given back since something could not be. */
+  /** Resolves when all frags are written, or released after a failure. */
   async settled(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
   }
@@ -96,7 +95,7 @@ export class WriteBehind {
   }
 }
 
-/** Writes all of `views` to a file, one after the other, at `at`, or where the file stands. */
+/** Writes all of `views` to a file, one after the other: at `at`, or at the file's position. */
 export async function writeAll(
   file: FileHandle,
   views: readonly Uint8Array[],
