@@ -46,8 +46,8 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  * @throws NETMEM_HTTP_PROTOCOL, NETMEM_HTTP_HEAD_TOO_LARGE, NETMEM_HTTP_CONTENT_CODING,
  * NETMEM_HTTP_RANGE for responses that cannot be used, NETMEM_HTTP_CHANGED for a changed body.
  * @throws NETMEM_DIGEST_MISMATCH, NETMEM_DIGEST_FAILED for a body whose digest is wrong or unknown.
- * @throws NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED, NETMEM_POOL_DESTROYED,
- * NETMEM_HTTP_FILE for a destination that cannot take the body.
+ * @throws NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED, NETMEM_POOL_DRY,
+ * NETMEM_POOL_DESTROYED, NETMEM_HTTP_FILE for a destination that cannot take the body.
  *
  * @example
  * ```ts
