@@ -133,6 +133,14 @@ test("the stack's folders hold the wall between its two threads", () => {
   }
 })
 
+test('http/ takes of net/ its face and what internal.ts passes on', () => {
+  const files = ['index', 'internal', 'arguments', 'driver/page-supply', 'receivers/view']
+  const path = 'src/http/client/it.ts'
+  const source = files.map((file) => `import '../../net/${file}.ts'\n`).join('')
+  const { complaints } = lint('noRestrictedImports', { [path]: source })
+  assert.deepEqual([...complaints], [`${path}:3`, `${path}:4`, `${path}:5`])
+})
+
 test('every way to write an import is held to the layers', () => {
   const source = [
     "import type { A } from '../net/index.ts'",

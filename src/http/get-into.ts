@@ -1,8 +1,7 @@
 /** `getInto`: one call from a URL to memory, a file or a pool. */
 
 import { type OptionNames, ownOptions } from '../errors.ts'
-import { checkOptionalBoolean, invalid } from '../net/arguments.ts'
-import { aborted } from '../net/connection-error.ts'
+import { aborted, checkOptionalBoolean, invalid } from '../net/internal.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { AbortScope } from './client/abort-scope.ts'
 import { parseUrl } from './client/request.ts'

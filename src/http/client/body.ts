@@ -1,7 +1,7 @@
 /** Bodies of responses, received into memory or frag by frag. */
 
 import { ConnectionError, isNetmemError } from '../../errors.ts'
-import { destinationGone } from '../../net/receivers/destination-memory.ts'
+import { destinationGone } from '../../net/internal.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { ChunkParser } from './chunk-parser.ts'
 import type { BodyFraming } from './framing.ts'

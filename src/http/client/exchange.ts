@@ -1,7 +1,7 @@
 /** One request and its response, as the transfer sees them, whichever client does the work. */
 
 import { isNetmemError } from '../../errors.ts'
-import type { LowWater } from '../../net/driver/low-water.ts'
+import type { LowWater } from '../../net/index.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { AbortScope } from './abort-scope.ts'

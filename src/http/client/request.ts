@@ -1,6 +1,6 @@
 /** Requests: one GET, in which no value can be mistaken for another field. */
 
-import { invalid } from '../../net/arguments.ts'
+import { invalid } from '../../net/internal.ts'
 import { DECODED } from './content-coding.ts'
 import { excerpt, isFieldText, isToken } from './field-line.ts'
 

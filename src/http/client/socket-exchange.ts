@@ -2,7 +2,8 @@
 
 import type { Viewer } from '../../connection.ts'
 import { ConnectionError } from '../../errors.ts'
-import { PageSupply } from '../../net/driver/page-supply.ts'
+import type { Page } from '../../netmem.ts'
+import type { PagePool } from '../../pool/page-pool.ts'
 import { dryTimeout, protocolError } from '../http-error.ts'
 import { type Body, bodyOf } from './body.ts'
 import { dial } from './dial.ts'
@@ -62,7 +63,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   readonly #takeWhole: TakeWhole | undefined
   #parser: HeadParser
   #interim = 0
-  /** Count of returns of memory to the pool at the last look. */
+  /** {@link returnsTo} the pool at the last look. */
   #returns = 0
   #head: ResponseHead | undefined
   #body: Body | undefined
@@ -165,7 +166,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   excuses(): boolean {
     const { pool } = this.#context
     if (pool.available > 0) return false
-    const { returns } = PageSupply.of(pool)
+    const returns = returnsTo(pool)
     const goesOn = pool.destroyed || returns !== this.#returns
     this.#returns = returns
     return goesOn
@@ -204,13 +205,20 @@ class SocketExchange implements Exchange, Viewer, StallListener {
       at = bytes.byteLength
     } else {
       connection.timer.pause()
-      this.#returns = PageSupply.of(this.#context.pool).returns
+      this.#returns = returnsTo(this.#context.pool)
       const { stallTimeoutMs } = this.#context.settings
       this.#body = new TimedBody(bodyOf(connection, framing), connection.timer, stallTimeoutMs)
     }
     this.#resolve(this)
     return at
   }
+}
+
+/** Returns a count that grows whenever pages or copies come back to `pool`. */
+function returnsTo(pool: PagePool<Page>): number {
+  const { recycle, copied } = pool.stats()
+  const pages = recycle.cached + recycle.ring + recycle.ring_full + recycle.released_refcnt
+  return pages + copied.bytes - copied.bytesOut
 }
 
 function ignore(): void {}

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type tls from 'node:tls'
-import { invalid } from '../../net/arguments.ts'
+import { invalid } from '../../net/internal.ts'
 
 /** TLS options for one origin. */
 export interface TlsChoice {

@@ -1,7 +1,7 @@
 /** Bodies into the caller's memory. */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
-import { destinationGone, destinationView } from '../../net/receivers/destination-memory.ts'
+import { destinationGone, destinationView } from '../../net/internal.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { AbortScope } from '../client/abort-scope.ts'

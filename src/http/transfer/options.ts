@@ -1,7 +1,7 @@
 /** Options of `getInto`, as its caller writes them. */
 
 import type tls from 'node:tls'
-import type { LowWater } from '../../net/driver/low-water.ts'
+import type { LowWater } from '../../net/index.ts'
 import type { ConnectionCache } from '../client/connection-cache.ts'
 import type { Authorization, RequestHeaders } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'

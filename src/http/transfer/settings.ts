@@ -1,13 +1,13 @@
 /** Settings of one transfer: its options, checked once, with their defaults. */
 
 import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import type { LowWater } from '../../net/index.ts'
 import {
   checkOptionalBoolean,
   checkOptionalFunction,
   checkSignal,
   invalid,
-} from '../../net/arguments.ts'
-import type { LowWater } from '../../net/driver/low-water.ts'
+} from '../../net/internal.ts'
 import { ConnectionCache } from '../client/connection-cache.ts'
 import { authorizationValue, type HeaderFields, headerFields } from '../client/request.ts'
 import { DEFAULT_MAX_HEAD_BYTES, LARGEST_MAX_HEAD_BYTES } from '../client/response-head.ts'

@@ -10,7 +10,7 @@
 
 import { close, openSync, read } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { canShrink } from '../../net/receivers/destination-memory.ts'
+import { canShrink } from '../../net/internal.ts'
 import { cannotMove } from '../../providers/aligned-memory.ts'
 import type { Body } from '../client/body.ts'
 
