@@ -5,12 +5,11 @@
  */
 
 import { checkInteger, LifetimeError } from '../errors.ts'
-import { type Binding, bits, bytesOf, type Netmem, type Page } from '../netmem.ts'
+import { type Binding, bits, bytesOf, type Page } from '../netmem.ts'
 import { applicationStack } from './application-stack.ts'
 import { COPY_OVERHEAD, type Copies, RX_COPYBREAK } from './copies.ts'
 import type { FragAccount } from './frag-account.ts'
 import { type Borrower, type Lent, notShared } from './lender.ts'
-import type { PagePool } from './page-pool.ts'
 import { coreOf } from './pool-core.ts'
 import type { Token } from './tokens.ts'
 
@@ -144,12 +143,6 @@ export function traceFrag(
 ): void {
   if (frag instanceof HeldFrag) frag.trace(label, stack)
 }
-
-/** @internal The former parts of a pool that frags needed. */
-export type FragOwner<M extends Netmem> = Pick<
-  PagePool<M>,
-  'pageSize' | 'ledger' | 'bytes' | 'ref' | 'takeKeeper' | 'putFrag' | 'lendFrag' | 'lender'
->
 
 /**
  * @internal Makes a frag of a copy of `bytes`: rx-copybreak. The pool counts it, and so does

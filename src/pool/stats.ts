@@ -30,7 +30,7 @@ export interface PagePoolStats {
   readonly inflight: number
   /** What drivers and applications have of that. */
   readonly out: number
-  /** Number of `out` that are bare handles of `alloc()`, in no frag and no skb. */
+  /** Number of `out` that are bare handles, in no frag: of `alloc()`, posted by a driver, or in an skb. */
   readonly handles: number
   /** Payloads copied instead of pinning a page (rx-copybreak). */
   readonly copied: {

@@ -63,7 +63,8 @@ export type {
 // Packets.
 export { coalesce } from './host/skb/coalesce.ts'
 export { checksumOf, copyBits, pull } from './host/skb/readable.ts'
-export { type AnySkb, type IovPlaces, MAX_SKB_FRAGS, type Skb, SkbCache } from './host/skb/skb.ts'
+export { type AnySkb, MAX_SKB_FRAGS, type Skb } from './host/skb/skb.ts'
+export { createNetIovSkbCache, createPageSkbCache, type SkbCache } from './host/skb/skb-cache.ts'
 // The socket.
 export {
   type ControlMessage,

@@ -50,13 +50,13 @@ function fuzzed(random: Random): Uint8Array {
 function readSome(path: Path, random: Random): void {
   for (const { socket, receiver } of path.flows) {
     if (random.fraction() < 0.5) {
-      for (let count = 0; count < 10 && socket.received.length > 0; count++) {
+      for (let count = 0; count < 10 && socket.reader.queue.length > 0; count++) {
         receiver.take()?.release()
       }
       receiver.flush()
       continue
     }
-    while (socket.received.length > 0) {
+    while (socket.reader.queue.length > 0) {
       const control = new Uint8Array(3 * DEVMEM_CMSG_SPACE)
       const iov = [new Uint8Array(1 + random.below(2000))]
       const { bytes, controlBytes } = socket.recvmsg({ iov, control, flags: MSG_SOCK_DEVMEM })

@@ -8,7 +8,8 @@ import { createPool } from '../../pool/create-pool.ts'
 import { dmabufProvider } from '../../providers/dmabuf.ts'
 import type { DmaBuf } from '../host/device/device-memory.ts'
 import { type DeviceThread, openDeviceThread } from '../host/device/device-thread.ts'
-import { type Skb, SkbCache } from '../host/skb/skb.ts'
+import type { Skb } from '../host/skb/skb.ts'
+import { createNetIovSkbCache } from '../host/skb/skb-cache.ts'
 import { payloadOf } from './captures.test.helper.ts'
 import { DeviceHashing } from './device-hashing.ts'
 
@@ -24,7 +25,7 @@ async function open(device: DeviceThread) {
   const segments = [{ address: { region: 1, offset: 0 }, bytes: PAGE * PAGES }]
   const provider = dmabufProvider({ id: 1, bytes: PAGE * PAGES, segments }, { pageSize: PAGE })
   const pool = createPool(provider)
-  const cache = SkbCache.ofNetIovs(pool, 256, provider)
+  const cache = createNetIovSkbCache(pool, 256)
   /** Of a net_iov's first `bytes`, behind `linear` bytes; and all of its bytes. */
   const make = (
     bytes: number,
@@ -35,7 +36,7 @@ async function open(device: DeviceThread) {
     const skb = cache.take()
     skb.head.set(linear)
     skb.headLength = linear.length
-    skb.addFrag(iov, pool.takeKeeper(iov), 0, bytes)
+    skb.addFrag(iov, 0, bytes)
     const at = provider.offset(iov)
     return [skb, Buffer.concat([linear, contents.subarray(at, at + bytes)])]
   }

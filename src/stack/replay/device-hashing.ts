@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import { bytesOf, placeOf } from '../../netmem.ts'
 import type { DeviceHash, DmaBuf } from '../host/device/device-memory.ts'
 import type { DeviceThread } from '../host/device/device-thread.ts'
 import { type AnySkb, MAX_SKB_FRAGS } from '../host/skb/skb.ts'
@@ -107,7 +108,7 @@ class DeviceStreamHash implements StreamHash {
         const page = skb.frags[at]
         const offset = skb.offsets[at] ?? 0
         if (page === undefined) continue
-        this.#updateBytes(skb.owner.bytes(page).slice(offset, offset + (skb.lengths[at] ?? 0)))
+        this.#updateBytes(bytesOf(page).slice(offset, offset + (skb.lengths[at] ?? 0)))
       }
     }
     if (skb.kind === 'page' || skb.fragCount === 0) {
@@ -116,10 +117,10 @@ class DeviceStreamHash implements StreamHash {
     }
     this.#ranges ??= new Float64Array(2 * BATCH)
     const ranges = this.#ranges
-    const { fragCount, places } = skb
+    const { fragCount } = skb
     for (let at = 0; at < fragCount; at++) {
       const iov = skb.frags[at]
-      const start = iov === undefined ? 0 : (places?.offset(iov) ?? 0)
+      const start = iov === undefined ? 0 : placeOf(iov).offset
       ranges[2 * this.#count] = start + (skb.offsets[at] ?? 0)
       ranges[2 * this.#count + 1] = skb.lengths[at] ?? 0
       this.#count++

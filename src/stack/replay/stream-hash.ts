@@ -1,6 +1,7 @@
 /** Hashes of streams whose bytes may be in device memory. */
 
 import { createHash } from 'node:crypto'
+import { bytesOf } from '../../netmem.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 
 /** SHA-256 of one stream. It takes over the stream's skbs and frees them. */
@@ -24,7 +25,7 @@ export class HostHash implements StreamHash {
         const page = skb.frags[at]
         if (page === undefined) continue
         const offset = skb.offsets[at] ?? 0
-        this.#hash.update(skb.owner.bytes(page).subarray(offset, offset + (skb.lengths[at] ?? 0)))
+        this.#hash.update(bytesOf(page).subarray(offset, offset + (skb.lengths[at] ?? 0)))
       }
     }
     skb.free()

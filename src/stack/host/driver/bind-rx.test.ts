@@ -1,10 +1,11 @@
 // Binding device memory to queues: what is refused, what is put back, what outlives it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { NetIov, Netmem, Page } from '../../../netmem.ts'
+import { type NetIov, type Netmem, type Page, type Place, placeOf } from '../../../netmem.ts'
 import { createPool, dualPool } from '../../../pool/create-pool.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { sharedProvider } from '../../../providers/shared.ts'
+import { some } from '../../../testing/pools.test.helper.ts'
 import { HandNic } from '../../testing/hand-nic.ts'
 import type { AnySkb, Skb } from '../skb/skb.ts'
 import { type BindableDmaBuf, bindRx, type RxBinding } from './bind-rx.ts'
@@ -96,10 +97,9 @@ class TestDmaBuf implements BindableDmaBuf {
   }
 }
 
-/** Where in the dma-buf the first frag's net_iov is. */
-function placeOf(skb: Skb<NetIov>): number | undefined {
-  const [iov] = skb.frags
-  return iov === undefined ? undefined : skb.places?.offset(iov)
+/** Returns the place of the first frag's net_iov. */
+function firstPlace(skb: Skb<NetIov>): Place {
+  return placeOf(some(skb.frags[0]))
 }
 
 test('payload lands in device memory, headers in pages, and the other queue goes on', async () => {
@@ -114,9 +114,9 @@ test('payload lands in device memory, headers in pages, and the other queue goes
   assert.ok(iov?.kind === 'net_iov')
   assert.deepEqual(iov.head.slice(0, iov.headLength), HEADER)
   assert.equal(iov.dataLength, 1000)
-  const place = placeOf(iov)
-  assert.equal(iov.places?.binding.id, binding.id)
-  assert.ok(place !== undefined && place % PAGE === 0 && place < dmabuf.bytes)
+  const place = firstPlace(iov)
+  assert.equal(place.binding, binding)
+  assert.ok(place.offset % PAGE === 0 && place.offset < dmabuf.bytes)
   page?.free()
   iov.free()
   await binding.unbind()
@@ -129,12 +129,12 @@ test('payload lands in device memory, headers in pages, and the other queue goes
 test('several queues share a dma-buf, each with a part of its own', async () => {
   const bench = await Bench.open()
   await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [1, 0] })
-  const places = new Set<number | undefined>()
+  const places = new Set<number>()
   for (const queue of [0, 1, 0, 1]) {
     const skb = bench.receive(queue)
     assert.ok(skb?.kind === 'net_iov')
-    const place = placeOf(skb)
-    assert.equal((place ?? 0) >= 16 * PAGE, queue === 0)
+    const place = firstPlace(skb).offset
+    assert.equal(place >= 16 * PAGE, queue === 0)
     places.add(place)
     bench.received.push(skb)
   }
@@ -156,11 +156,11 @@ test('a frame that was not split is dropped where the host cannot read it', asyn
 test('a driver that posts less than a net_iov at once has several packets share one', async () => {
   const bench = await Bench.open({ bufferBytes: 1024 })
   await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [0] })
-  const places: (number | undefined)[] = []
+  const places: number[] = []
   for (let count = 0; count < 5; count++) {
     const skb = bench.receive(0, 900)
     assert.ok(skb?.kind === 'net_iov')
-    places.push(placeOf(skb))
+    places.push(firstPlace(skb).offset)
     bench.received.push(skb)
   }
   assert.equal(new Set(places.slice(0, 4)).size, 1)

@@ -5,7 +5,7 @@
  */
 
 import { checkInteger } from '../../../errors.ts'
-import type { Binding, Netmem } from '../../../netmem.ts'
+import type { Binding, Exactly, NetIov, Netmem } from '../../../netmem.ts'
 import { dualPool } from '../../../pool/create-pool.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { DmaSegment } from '../../../providers/dma-address.ts'
@@ -170,12 +170,11 @@ export class RxBinding implements Binding, AsyncDisposable {
 
   /** @internal Restarts one queue with a part of the dma-buf. */
   async start(queue: number, from: number, provider: DmabufProvider): Promise<void> {
-    const pool = dualPool(provider)
+    // Places are named by the whole dma-buf.
+    const offset = (iov: Exactly<NetIov>): number => from + provider.offset(iov)
+    const pool = dualPool({ ...provider, binding: this, offset })
     try {
-      await this.#device.useDeviceMemory(queue, pool, netIovDmaMap(provider), {
-        binding: this,
-        offset: (iov) => from + provider.offset(iov),
-      })
+      await this.#device.useDeviceMemory(queue, pool, netIovDmaMap(provider))
     } catch (error) {
       await pool.destroy()
       throw error

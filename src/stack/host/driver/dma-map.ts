@@ -1,7 +1,8 @@
-/** Where the memory of a pool is for a device: what a driver writes into its descriptors. */
+/** DMA addresses of memory: what a driver writes into its descriptors. */
 
 import { HandleError } from '../../../errors.ts'
-import { isNetIov, type NetIov, type Netmem } from '../../../netmem.ts'
+import { isNetIov, isPage, type NetIov, type Netmem } from '../../../netmem.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
 
 /** DMA addresses of one pool's memory. */
 export interface DmaMap<in M extends Netmem> {
@@ -10,7 +11,13 @@ export interface DmaMap<in M extends Netmem> {
   readonly offset: (m: M) => number
 }
 
-/** A dual pool of net_iovs: the provider knows where they are. */
+/** Returns the map of a pool whose pages lie in one shared memory, which is mapped as `region`. */
+export function pageDmaMap<M extends Netmem>(pool: PagePool<M>, region: number): DmaMap<M> {
+  const offset = (m: M): number => (isPage(m) ? pool.bytes(m).byteOffset : wrongKind())
+  return { region: () => region, offset }
+}
+
+/** Returns the map of net_iovs, of which the provider knows where they are. */
 export function netIovDmaMap(provider: {
   readonly dmaRegion: (iov: NetIov) => number
   readonly dmaOffset: (iov: NetIov) => number

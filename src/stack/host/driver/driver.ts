@@ -5,11 +5,11 @@
  */
 
 import { HandleError, LifetimeError, type OptionNames } from '../../../errors.ts'
-import type { Netmem, Page } from '../../../netmem.ts'
+import { bytesOf, isPage, type Netmem, type Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import type { Skb } from '../skb/skb.ts'
-import type { DmaMap } from './dma-map.ts'
+import { type DmaMap, pageDmaMap } from './dma-map.ts'
 import type { DriverNic } from './driver-nic.ts'
 import { Napi } from './napi.ts'
 import { type DriverQueueStats, DriverRxQueue, type Packet, type SkbMaker } from './rx-queue.ts'
@@ -155,11 +155,9 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
   async start(): Promise<this> {
     try {
       const { headerPool } = this.#options
-      this.#headerRegion = await this.#map(
-        sharedMemoryOf(headerPool, (page) => headerPool.bytes(page)),
-      )
-      for (const { pool, maker } of this.#memory) {
-        this.#pageRegions.push(await this.#map(sharedMemoryOf(pool, maker.bytes)))
+      this.#headerRegion = await this.#map(sharedMemoryOf(headerPool))
+      for (const { pool } of this.#memory) {
+        this.#pageRegions.push(await this.#map(sharedMemoryOf(pool)))
       }
       for (const queue of this.#memory.keys()) await this.usePages(queue)
       return this
@@ -174,10 +172,7 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
     const memory = this.#memory[queue]
     const region = this.#pageRegions[queue]
     if (memory === undefined || region === undefined) return
-    const { bytes } = memory.maker
-    // Pages of one pool lie in one shared memory.
-    const map = { region: () => region, offset: (m: M) => bytes(m)?.byteOffset ?? 0 }
-    await this.restart(queue, memory, map, false)
+    await this.restart(queue, memory, pageDmaMap(memory.pool, region), false)
   }
 
   /**
@@ -273,16 +268,13 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
   }
 }
 
-/** Returns the memory that all pages of a pool lie in. Throws NETMEM_NOT_SHARED, NETMEM_WRONG_KIND, NETMEM_BUSY. */
-function sharedMemoryOf<M extends Netmem>(
-  pool: PagePool<M>,
-  bytes: (m: M) => Uint8Array | undefined,
-): SharedArrayBuffer {
+/** Returns the memory that all pages of a pool lie in. Throws NETMEM_NOT_SHARED, NETMEM_WRONG_KIND, NETMEM_POOL_DRY. */
+function sharedMemoryOf<M extends Netmem>(pool: PagePool<M>): SharedArrayBuffer {
   const m = pool.alloc()
   if (m === undefined) {
     throw new LifetimeError('NETMEM_POOL_DRY', 'The pool has no page to post; make it larger.')
   }
-  const buffer = bytes(m)?.buffer
+  const buffer = isPage(m) ? bytesOf(m).buffer : undefined
   pool.put(m)
   if (buffer instanceof SharedArrayBuffer) return buffer
   throw buffer === undefined

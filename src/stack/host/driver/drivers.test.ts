@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import type { Page } from '../../../netmem.ts'
+import { bytesOf, type Page } from '../../../netmem.ts'
 import { createPool, dualPool } from '../../../pool/create-pool.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { hostProvider } from '../../../providers/host.ts'
@@ -27,7 +27,7 @@ function packetOf(skb: Skb<Page>): DeliveredPacket {
     const page = skb.frags[at]
     assert.ok(page !== undefined)
     const offset = skb.offsets[at] ?? 0
-    parts.push(...skb.owner.bytes(page).subarray(offset, offset + (skb.lengths[at] ?? 0)))
+    parts.push(...bytesOf(page).subarray(offset, offset + (skb.lengths[at] ?? 0)))
   }
   return { queue: skb.queue, frame: Uint8Array.from(parts), free: () => skb.free() }
 }

@@ -7,7 +7,8 @@
 import { ownOptions } from '../../../errors.ts'
 import { isNetIov, isPage, type Netmem } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
-import { type AnySkb, type IovPlaces, SkbCache } from '../skb/skb.ts'
+import type { AnySkb } from '../skb/skb.ts'
+import { createNetIovSkbCache, createPageSkbCache } from '../skb/skb-cache.ts'
 import type { DmaMap } from './dma-map.ts'
 import { Driver, QUEUE_OPTIONS, type QueueMemory, type QueueOptions } from './driver.ts'
 import type { DriverNic } from './driver-nic.ts'
@@ -48,13 +49,8 @@ export class NetmemDriver extends Driver<Netmem, AnySkb> {
   }
 
   /** @internal Restarts a queue with device memory. */
-  async useDeviceMemory(
-    queue: number,
-    pool: PagePool<Netmem>,
-    map: DmaMap<Netmem>,
-    places: IovPlaces,
-  ): Promise<void> {
-    const memory = netmemMemory(pool, this.#headerBytes, this.#deliver, places)
+  async useDeviceMemory(queue: number, pool: PagePool<Netmem>, map: DmaMap<Netmem>): Promise<void> {
+    const memory = netmemMemory(pool, this.#headerBytes, this.#deliver)
     await this.restart(queue, memory, map, true)
   }
 
@@ -71,7 +67,7 @@ export class NetmemDriver extends Driver<Netmem, AnySkb> {
  * @throws NETMEM_INVALID_ARGUMENT for an unknown option.
  * @throws NETMEM_OUT_OF_RANGE for an option outside its range.
  * @throws NETMEM_NOT_SHARED for a pool whose memory belongs to one thread.
- * @throws NETMEM_BUSY for a pool that is too small.
+ * @throws NETMEM_POOL_DRY for a pool that is too small.
  * @throws NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if the NIC does not start a queue.
  */
 export async function openNetmemDriver(
@@ -86,19 +82,17 @@ function netmemMemory(
   pool: PagePool<Netmem>,
   headerBytes: number,
   deliver: NetmemDriverOptions['deliver'],
-  places?: IovPlaces,
 ): QueueMemory<Netmem, AnySkb> {
-  const pages = SkbCache.ofPages(pool, headerBytes)
-  const netIovs = SkbCache.ofNetIovs(pool, headerBytes, places)
+  const pages = createPageSkbCache(pool, headerBytes)
+  const netIovs = createNetIovSkbCache(pool, headerBytes)
   // A pool's memory is of one kind, so no packet has to ask for it.
   const cache: { readonly take: () => AnySkb } = pool.kind === 'page' ? pages : netIovs
   const maker: QueueMemory<Netmem, AnySkb>['maker'] = {
     begin: (m) => (m === undefined ? pages : cache).take(),
-    add: (skb, m, keeper, offset, length) => {
-      if (skb.kind === 'page') return isPage(m) && skb.addFrag(m, keeper, offset, length)
-      return isNetIov(m) && skb.addFrag(m, keeper, offset, length)
+    add: (skb, m, offset, length) => {
+      if (skb.kind === 'page') return isPage(m) && skb.addFrag(m, offset, length)
+      return isNetIov(m) && skb.addFrag(m, offset, length)
     },
-    bytes: (m) => (isPage(m) ? pool.bytes(m) : undefined),
     deliver,
   }
   return { pool, maker }

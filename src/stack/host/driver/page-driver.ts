@@ -4,7 +4,8 @@
 import { ownOptions } from '../../../errors.ts'
 import type { Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
-import { type Skb, SkbCache } from '../skb/skb.ts'
+import type { Skb } from '../skb/skb.ts'
+import { createPageSkbCache } from '../skb/skb-cache.ts'
 import { Driver, QUEUE_OPTIONS, type QueueMemory, type QueueOptions } from './driver.ts'
 import type { DriverNic } from './driver-nic.ts'
 
@@ -35,7 +36,7 @@ export class PageDriver extends Driver<Page, Skb<Page>> {
  * @throws NETMEM_INVALID_ARGUMENT for an unknown option.
  * @throws NETMEM_OUT_OF_RANGE for an option outside its range.
  * @throws NETMEM_NOT_SHARED for a pool whose memory belongs to one thread.
- * @throws NETMEM_BUSY for a pool that is too small.
+ * @throws NETMEM_POOL_DRY for a pool that is too small.
  * @throws NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if the NIC does not start a queue.
  *
  * @example
@@ -74,11 +75,10 @@ function pageMemory(
   headerBytes: number,
   deliver: PageDriverOptions['deliver'],
 ): QueueMemory<Page, Skb<Page>> {
-  const cache = SkbCache.ofPages(pool, headerBytes)
+  const cache = createPageSkbCache(pool, headerBytes)
   const maker: QueueMemory<Page, Skb<Page>>['maker'] = {
     begin: () => cache.take(),
-    add: (skb, page, keeper, offset, length) => skb.addFrag(page, keeper, offset, length),
-    bytes: (page) => pool.bytes(page),
+    add: (skb, page, offset, length) => skb.addFrag(page, offset, length),
     deliver,
   }
   return { pool, maker }

@@ -3,10 +3,10 @@
  * its memory is, only the maker of skbs that it is given knows.
  */
 
-import { checkInteger, LifetimeError } from '../../../errors.ts'
-import type { Netmem, Page } from '../../../netmem.ts'
-import type { Keeper } from '../../../pool/frag-ledger.ts'
+import { checkInteger } from '../../../errors.ts'
+import { bytesOf, isPage, type Netmem, type Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
+import type { Reservation } from '../../../pool/reservation.ts'
 import {
   RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
@@ -15,14 +15,10 @@ import {
   RX_SPLIT,
   RxCompletion,
 } from '../../rings/rx-front-end.ts'
-import {
-  DriverRxRing,
-  type HeaderPage,
-  makeRxRings,
-  type RxRings,
-} from '../../rings/shared-rings.ts'
+import { DriverRxRing, makeRxRings, type RxRings } from '../../rings/shared-rings.ts'
 import { copyShort } from '../../rings/short-copy.ts'
 import type { DmaMap } from './dma-map.ts'
+import { HeaderBuffers } from './header-buffers.ts'
 
 /** What every skb has, whatever its frags are. */
 export interface Packet {
@@ -43,9 +39,7 @@ export interface SkbMaker<in out M extends Netmem, S extends Packet> {
   /** An empty skb for memory like `m`; for linear bytes alone without. */
   readonly begin: (m: M | undefined) => S
   /** Adds a frag and takes over its reference; false where the skb can't have it. */
-  readonly add: (skb: S, m: M, keeper: Keeper, offset: number, length: number) => boolean
-  /** Bytes of a frame that was not split, to copy its headers from; `undefined` of memory that can't be read. */
-  readonly bytes: (m: M) => Uint8Array | undefined
+  readonly add: (skb: S, m: M, offset: number, length: number) => boolean
   /** Up the stack. */
   readonly deliver: (skb: S) => void
 }
@@ -93,22 +87,15 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
   readonly #pool: PagePool<M>
   readonly #map: DmaMap<M>
   readonly #maker: SkbMaker<M, S>
-  readonly #headerPool: PagePool<Page>
-  readonly #headerPages: Page[] = []
-  readonly #headers: DataView[] = []
+  readonly #headers: HeaderBuffers
   readonly #bufferBytes: number
   readonly #ring: DriverRxRing
   readonly #completion = new RxCompletion()
   // Posted buffers by their number: what they are part of, and where in it they begin.
   readonly #posted: (M | undefined)[] = []
-  readonly #keepers: (Keeper | undefined)[] = []
   readonly #starts: Int32Array
   readonly #free: Int32Array
   #freeCount: number
-  // The netmem that buffers are being cut from.
-  #cutting: M | undefined
-  #cuttingKeeper: Keeper | undefined
-  #cutAt = 0
   // The packet whose pieces are arriving; it is dropped at its end if `#spoilt`.
   #packet: S | undefined
   #spoilt = false
@@ -122,10 +109,11 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     this.#pool = pool
     this.#map = options.map
     this.#maker = options.maker
-    this.#headerPool = options.headerPool
     this.#bufferBytes = checkInteger('bufferBytes', bufferBytes, 256, pool.pageSize)
-    const pages = this.#takeHeaders(ringSize, headerBytes, options.headerRegion)
-    this.rings = makeRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
+    const { headerPool, headerRegion, doorbell } = options
+    this.#headers = new HeaderBuffers(headerPool, ringSize, headerBytes, headerRegion)
+    const { pages } = this.#headers
+    this.rings = makeRxRings(ringSize, { bytes: headerBytes, pages }, doorbell)
     this.#ring = new DriverRxRing(this.rings)
     this.#starts = new Int32Array(ringSize)
     this.#free = new Int32Array(ringSize)
@@ -137,27 +125,28 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
   /** Posts as many buffers as the ring and the pool have. */
   refill(): void {
     if (this.#closed || this.#pool.destroyed) return
+    const bytes = this.#bufferBytes
+    // A whole page needs no reservation, which would be an object for each packet.
+    const whole = bytes === this.#pool.pageSize
+    let rest: Reservation<M> | undefined
     while (this.#freeCount > 0) {
-      if (this.#cutting === undefined && !this.#takeNetmem()) {
+      if (!whole && (rest === undefined || rest.room < bytes)) {
+        rest?.cancel()
+        rest = this.#pool.reserve(bytes)
+      }
+      const start = rest?.offset ?? 0
+      const m = whole ? this.#pool.alloc() : rest?.commit(bytes, true)
+      if (m === undefined) {
         this.stats.rx_alloc_fail++
         this.#awaitMemory()
         break
       }
-      const m = this.#cutting
-      const keeper = this.#cuttingKeeper
-      if (m === undefined || keeper === undefined) break
       const id = this.#free[--this.#freeCount] ?? 0
-      const start = this.#cutAt
       this.#posted[id] = m
-      this.#keepers[id] = keeper
       this.#starts[id] = start
-      this.#ring.post(id, this.#map.region(m), this.#map.offset(m) + start, this.#bufferBytes)
-      this.#cutAt = start + this.#bufferBytes
-      if (this.#cutAt + this.#bufferBytes > this.#pool.pageSize) {
-        this.#cutting = undefined
-        this.#cuttingKeeper = undefined
-      }
+      this.#ring.post(id, this.#map.region(m), this.#map.offset(m) + start, bytes)
     }
+    rest?.cancel()
     this.#ring.flush()
   }
 
@@ -188,49 +177,8 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     this.#closed = true
     this.#packet?.free()
     this.#packet = undefined
-    for (const [id, m] of this.#posted.entries()) {
-      const keeper = this.#keepers[id]
-      if (m !== undefined && keeper !== undefined) this.#pool.putFrag(m, keeper)
-    }
-    this.#posted.length = 0
-    // The buffers that would still have been cut.
-    if (this.#cutting !== undefined && this.#cuttingKeeper !== undefined) {
-      for (
-        ;
-        this.#cutAt + this.#bufferBytes <= this.#pool.pageSize;
-        this.#cutAt += this.#bufferBytes
-      ) {
-        this.#pool.putFrag(this.#cutting, this.#cuttingKeeper)
-      }
-    }
-    this.#cutting = undefined
-    for (const page of this.#headerPages.splice(0)) this.#headerPool.put(page)
-  }
-
-  #takeHeaders(ringSize: number, headerBytes: number, region: number): HeaderPage[] {
-    const { pageSize } = this.#headerPool
-    checkInteger('headerBytes', headerBytes, 64, pageSize)
-    const each = Math.floor(pageSize / headerBytes)
-    const pages: HeaderPage[] = []
-    for (let left = ringSize; left > 0; left -= each) {
-      const page = this.#headerPool.alloc()
-      if (page === undefined) {
-        for (const taken of this.#headerPages.splice(0)) this.#headerPool.put(taken)
-        throw new LifetimeError(
-          'NETMEM_POOL_DRY',
-          `The header pool is dry: ${ringSize} header buffers of ${headerBytes} bytes need ${Math.ceil(ringSize / each)} pages.`,
-        )
-      }
-      this.#headerPages.push(page)
-      const bytes = this.#headerPool.bytes(page)
-      const buffers = Math.min(each, left)
-      pages.push({ region, offset: bytes.byteOffset, buffers })
-      for (let at = 0; at < buffers; at++) {
-        const offset = bytes.byteOffset + at * headerBytes
-        this.#headers.push(new DataView(bytes.buffer, offset, headerBytes))
-      }
-    }
-    return pages
+    for (const m of this.#posted.splice(0)) if (m !== undefined) this.#pool.put(m)
+    this.#headers.close()
   }
 
   /** With nothing posted nothing arrives that would have it look again. */
@@ -245,37 +193,22 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     this.refill()
   }
 
-  /** One netmem to cut buffers from, with a reference for each of them. */
-  #takeNetmem(): boolean {
-    const m = this.#pool.destroyed ? undefined : this.#pool.alloc()
-    if (m === undefined) return false
-    const buffers = Math.floor(this.#pool.pageSize / this.#bufferBytes)
-    this.#cuttingKeeper = this.#pool.takeKeeper(m)
-    if (buffers > 1) this.#pool.ref(m, buffers - 1)
-    this.#cutting = m
-    this.#cutAt = 0
-    return true
-  }
-
   /** One completion: a buffer's data, or headers, or both. */
   #piece(completion: RxCompletion): void {
     const { id, flags } = completion
     const m = id < 0 ? undefined : this.#posted[id]
-    const keeper = id < 0 ? undefined : this.#keepers[id]
     if ((flags & RX_CONTINUES) === 0) this.#begin(m, completion)
-    if (m === undefined || keeper === undefined) return
+    if (m === undefined) return
     this.#posted[id] = undefined
-    // Held here, it would hide that the packet was dropped.
-    this.#keepers[id] = undefined
     this.#free[this.#freeCount++] = id
     const packet = this.#packet
     const offset = (this.#starts[id] ?? 0) + completion.offset
     if (packet === undefined) {
-      this.#pool.putFrag(m, keeper)
+      this.#pool.put(m)
     } else if ((flags & RX_SPLIT) === 0 && (flags & RX_CONTINUES) === 0) {
-      this.#unsplit(packet, m, keeper, offset, completion.bytes)
+      this.#unsplit(packet, m, offset, completion.bytes)
     } else {
-      this.#add(packet, m, keeper, offset, completion.bytes)
+      this.#add(packet, m, offset, completion.bytes)
     }
   }
 
@@ -289,7 +222,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     packet.checksumVerified = (completion.flags & RX_CHECKSUM_OK) !== 0
     packet.checksumBad = (completion.flags & RX_CHECKSUM_BAD) !== 0
     if (completion.headerBytes === 0) return
-    const header = this.#headers[this.#ring.headerBuffer]
+    const header = this.#headers.views[this.#ring.headerBuffer]
     if (header === undefined) return
     const headerBytes = Math.min(completion.headerBytes, header.byteLength)
     // Word by word: `set` would need a view of just these bytes, and a loop over bytes was half of what a packet costs here.
@@ -298,9 +231,9 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     packet.payloadOffset = headerBytes
   }
 
-  #add(packet: S, m: M, keeper: Keeper, offset: number, length: number): void {
-    if (length > 0 && !this.#spoilt && this.#maker.add(packet, m, keeper, offset, length)) return
-    this.#pool.putFrag(m, keeper)
+  #add(packet: S, m: M, offset: number, length: number): void {
+    if (length > 0 && !this.#spoilt && this.#maker.add(packet, m, offset, length)) return
+    this.#pool.put(m)
     if (length > 0 && !this.#spoilt) {
       this.#spoilt = true
       this.stats.rx_dropped_frags++
@@ -308,19 +241,19 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
   }
 
   /** A frame that was not split: its headers are pulled out of memory that can be read, otherwise it is dropped. */
-  #unsplit(packet: S, m: M, keeper: Keeper, offset: number, length: number): void {
-    const bytes = this.#maker.bytes(m)
-    if (bytes === undefined) {
-      this.#pool.putFrag(m, keeper)
+  #unsplit(packet: S, m: M, offset: number, length: number): void {
+    if (!isPage(m)) {
+      this.#pool.put(m)
       this.#spoilt = true
       this.stats.rx_dropped_unsplit++
       return
     }
+    const bytes = bytesOf(m)
     const pulled = Math.min(length, PULL_BYTES, packet.head.length)
     for (let at = 0; at < pulled; at++) packet.head[at] = bytes[offset + at] ?? 0
     packet.headLength = pulled
     packet.payloadOffset = pulled
-    this.#add(packet, m, keeper, offset + pulled, length - pulled)
+    this.#add(packet, m, offset + pulled, length - pulled)
   }
 
   #finish(): void {

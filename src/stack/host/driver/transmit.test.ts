@@ -7,7 +7,8 @@ import { sharedProvider } from '../../../providers/shared.ts'
 import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
 import { turns, until } from '../../../testing/waiting.test.helper.ts'
 import { HandNic } from '../../testing/hand-nic.ts'
-import { type Skb, SkbCache } from '../skb/skb.ts'
+import type { Skb } from '../skb/skb.ts'
+import { createPageSkbCache, type SkbCache } from '../skb/skb-cache.ts'
 import { openPageDriver, type PageDriver, type PageDriverOptions } from './page-driver.ts'
 
 const PAGE = 4096
@@ -17,7 +18,7 @@ class Bench {
   readonly nic = new HandNic()
   readonly pool: PagePool<Page> = createPool(sharedProvider({ pages: 64, pageSize: PAGE }))
   readonly headerPool: PagePool<Page>
-  readonly cache: SkbCache<Page> = SkbCache.ofPages(this.pool, 256)
+  readonly cache: SkbCache<Page> = createPageSkbCache(this.pool, 256)
   #driver: PageDriver | undefined
 
   constructor(headerPages = 8) {
@@ -45,7 +46,7 @@ class Bench {
     for (let at = 0; at < frags; at++) {
       const page = some(this.pool.alloc())
       this.pool.bytes(page).fill(seed + at, 100 + at, 200)
-      skb.addFrag(page, this.pool.takeKeeper(page), 100 + at, 100 - at)
+      skb.addFrag(page, 100 + at, 100 - at)
     }
     return skb
   }

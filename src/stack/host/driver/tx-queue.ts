@@ -5,7 +5,7 @@
  */
 
 import { checkInteger, LifetimeError } from '../../../errors.ts'
-import type { Page } from '../../../netmem.ts'
+import { bytesOf, type Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { DeviceError } from '../../device-error.ts'
 import { DriverTxRing, makeTxRing } from '../../rings/shared-tx-rings.ts'
@@ -159,7 +159,7 @@ export class DriverTxQueue implements Pollable {
     for (let at = 0; at < skb.fragCount; at++) {
       const page = skb.frags[at]
       if (page === undefined) continue
-      const bytes = skb.owner.bytes(page)
+      const bytes = bytesOf(page)
       this.#fragRegions[at] = this.#regionOf(bytes)
       this.#fragOffsets[at] = bytes.byteOffset + (skb.offsets[at] ?? 0)
     }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
-import type { Netmem } from '../../../netmem.ts'
+import { type Netmem, release } from '../../../netmem.ts'
 import type { LeakReport } from '../../../pool/leaks.ts'
 import { end, some } from '../../../testing/pools.test.helper.ts'
 import { turns, until } from '../../../testing/waiting.test.helper.ts'
@@ -49,11 +49,11 @@ async function dropsAreReported<M extends Netmem>(source: SkbSource<M>): Promise
   const reports = await reportsOf(() => {
     const skb = source.skb([piece(0), piece(0, 100), piece(1)])
     source.forget()
-    dropped = skb.frags.slice(0, 3)
+    dropped = skb.frags.slice(0, 3).map(some)
   })
   const report = { kind: 'skb', pageSize: PAGE_BYTES, label: undefined, stack: undefined }
   assert.deepEqual(reports, [report, report])
-  for (const m of dropped) source.pool.putFrag(m, source.pool.takeKeeper(m))
+  for (const m of dropped) release(m)
   await end(source.pool)
 }
 

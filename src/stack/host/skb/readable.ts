@@ -4,7 +4,7 @@
  */
 
 import { checkInteger } from '../../../errors.ts'
-import type { Page } from '../../../netmem.ts'
+import { bytesOf, type Page } from '../../../netmem.ts'
 import { foldSum, sumBytes } from '../../../wire/checksum.ts'
 import { DeviceError } from '../../device-error.ts'
 import { freedAlready, type Skb } from './skb.ts'
@@ -27,7 +27,6 @@ export function copyPayload(
   at: number,
   length: number,
 ): number {
-  const { owner } = skb
   const linear = skb.headLength - skb.payloadOffset
   let skip = offset
   let copied = 0
@@ -49,7 +48,7 @@ export function copyPayload(
     if (page === undefined) break
     const take = Math.min(bytes, length - copied)
     const from = (skb.offsets[frag] ?? 0) + skip
-    target.set(part(owner.bytes(page), from, take), at + copied)
+    target.set(part(bytesOf(page), from, take), at + copied)
     copied += take
     skip = 0
   }
@@ -105,14 +104,13 @@ export function checksumOf(
   checkReadable(skb)
   checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER)
   checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER)
-  const { owner } = skb
   const end = offset + length
   let sum = foldSum(initial)
   // Where this piece begins, in bytes of the skb; a piece at an odd place has its bytes the other way round.
   let at = 0
   for (let piece = -1; piece < skb.fragCount && at < end; piece++) {
     const page = piece < 0 ? undefined : skb.frags[piece]
-    const bytes = page === undefined ? skb.head : owner.bytes(page)
+    const bytes = page === undefined ? skb.head : bytesOf(page)
     const begin = piece < 0 ? 0 : (skb.offsets[piece] ?? 0)
     const pieceLength = piece < 0 ? skb.headLength : (skb.lengths[piece] ?? 0)
     const from = Math.max(offset - at, 0)

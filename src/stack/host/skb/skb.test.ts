@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Netmem, Page } from '../../../netmem.ts'
+import { type Netmem, type Page, release } from '../../../netmem.ts'
 import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
 import { DeviceError } from '../../device-error.ts'
 import { coalesce } from './coalesce.ts'
@@ -31,7 +31,6 @@ for (const making of makings) {
       skb.free()
       assert.equal(source.pool.out, 0)
       assertCode('NETMEM_SKB_FREED', () => skb.free())
-      assertCode('NETMEM_SKB_FREED', () => skb.reuse())
       assertCode('NETMEM_SKB_FREED', () => skb.trimFront(1))
       assertCode('NETMEM_SKB_FREED', () => skb.trimEnd(1))
       assertCode('NETMEM_SKB_FREED', () => skb.splitFront(1))
@@ -90,19 +89,17 @@ test('there is no skb of both kinds, and none of more frags than the kernel has'
   const pages = pageSource()
   const iovs = iovSource()
   const skb = pages.skb([])
-  const javascript: { addFrag(m: unknown, keeper: unknown, at: number, n: number): boolean } =
-    skb as never
-  const { m, keeper } = iovs.netmem(0)
-  assertCode('NETMEM_WRONG_KIND', () => javascript.addFrag(m, keeper, 0, 1))
+  const javascript: { addFrag(m: unknown, at: number, n: number): boolean } = skb as never
+  const m = iovs.netmem(0)
+  assertCode('NETMEM_WRONG_KIND', () => javascript.addFrag(m, 0, 1))
   assert.equal(skb.fragCount, 0)
-  iovs.pool.putFrag(m, keeper)
+  release(m)
   for (let at = 0; at < MAX_SKB_FRAGS; at++) {
-    const page = pages.netmem(at)
-    assert.ok(skb.addFrag(page.m, page.keeper, 0, 1))
+    assert.ok(skb.addFrag(pages.netmem(at), 0, 1))
   }
   const more = pages.netmem(MAX_SKB_FRAGS)
-  assert.equal(skb.addFrag(more.m, more.keeper, 0, 1), false)
-  pages.pool.putFrag(more.m, more.keeper)
+  assert.equal(skb.addFrag(more, 0, 1), false)
+  release(more)
   skb.free()
   await end(pages.pool, iovs.pool)
 })
@@ -161,7 +158,7 @@ test('a sum over odd pieces is the sum over the bytes in a row', async () => {
         const pieces = lengths.map((bytes, netmem) => ({ netmem, offset: 3, length: bytes }))
         const skb = source.skb(pieces, linear)
         for (const [at, m] of skb.frags.slice(0, skb.fragCount).entries()) {
-          source.pool.bytes(m).set(pattern(9, at), 3)
+          source.pool.bytes(some(m)).set(pattern(9, at), 3)
         }
         const all = new Uint8Array(54 + skb.payloadLength)
         all.set(skb.head.subarray(0, 54))
@@ -289,7 +286,6 @@ test('what does not fit is not coalesced, and nothing changes', async () => {
   // Linear bytes behind frags, or more of them than there is room for.
   refused(source.skb([one(0)]), source.skb([], pattern(1)))
   refused(source.skb([], pattern(150)), source.skb([], pattern(HEAD_BYTES - 54 - 149)))
-  refused(source.skb([one(0)]), other.skb([one(0)]))
   const same = source.skb([one(0)])
   refused(same, same)
   const [to, from] = [source.skb([], pattern(50)), source.skb([one(0)], pattern(30, 50))]
@@ -299,6 +295,9 @@ test('what does not fit is not coalesced, and nothing changes', async () => {
   assert.equal(to.headLength, 54 + 80)
   assert.equal(to.payloadLength, 90)
   assertCode('NETMEM_SKB_FREED', () => coalesce(to, from))
+  // Memory of two pools fits: each netmem goes back to its own.
+  assert.ok(coalesce(to, other.skb([one(0)])))
+  assert.deepEqual([source.pool.out, other.pool.out], [1, 1])
   to.free()
   source.forget()
   await end(source.pool, other.pool)

@@ -6,7 +6,8 @@ import type { PagePool } from '../../../pool/page-pool.ts'
 import { compiled } from '../../../testing/pools.test.helper.ts'
 import { coalesce } from './coalesce.ts'
 import { checksumOf, copyBits, pull } from './readable.ts'
-import { type AnySkb, Skb, SkbCache } from './skb.ts'
+import type { AnySkb, Skb } from './skb.ts'
+import { createNetIovSkbCache, createPageSkbCache, type SkbCache } from './skb-cache.ts'
 
 declare const page: Skb<Page>
 declare const iov: Skb<NetIov>
@@ -65,20 +66,16 @@ test('skbs of one kind coalesce', () => {
 
 test('there is no skb of either kind', () => {
   compiled(() => {
-    expectTypeOf(SkbCache.ofPages(pages, 256).take()).toEqualTypeOf<Skb<Page>>()
-    expectTypeOf(SkbCache.ofNetIovs(iovs, 256).take()).toEqualTypeOf<Skb<NetIov>>()
-    expectTypeOf(SkbCache.ofPages(either, 256).take()).toEqualTypeOf<Skb<Page>>()
-    expectTypeOf(SkbCache.ofNetIovs(either, 256).take()).toEqualTypeOf<Skb<NetIov>>()
-    // @ts-expect-error skbs are made by their caches
-    new Skb<Netmem>()
-    // @ts-expect-error caches by the two functions that say of what
-    new SkbCache<Netmem>()
+    expectTypeOf(createPageSkbCache(pages, 256).take()).toEqualTypeOf<Skb<Page>>()
+    expectTypeOf(createNetIovSkbCache(iovs, 256).take()).toEqualTypeOf<Skb<NetIov>>()
+    expectTypeOf(createPageSkbCache(either, 256).take()).toEqualTypeOf<Skb<Page>>()
+    expectTypeOf(createNetIovSkbCache(either, 256).take()).toEqualTypeOf<Skb<NetIov>>()
     // @ts-expect-error skbs of pages need pages
-    SkbCache.ofPages(iovs, 256)
+    createPageSkbCache(iovs, 256)
     // @ts-expect-error skbs of net_iovs need net_iovs
-    SkbCache.ofNetIovs(pages, 256)
+    createNetIovSkbCache(pages, 256)
     // @ts-expect-error a cache of pages makes none of either
-    const a: SkbCache<Netmem> = SkbCache.ofPages(either, 256)
+    const a: SkbCache<Netmem> = createPageSkbCache(either, 256)
     return void a
   })
 })

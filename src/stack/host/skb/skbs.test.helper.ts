@@ -1,23 +1,23 @@
 /** Skbs for tests: of pages and of net_iovs, whose bytes a test can know. */
 
 import assert from 'node:assert/strict'
-import { isNetIov, isPage, type NetIov, type Netmem, type Page } from '../../../netmem.ts'
+import { isNetIov, isPage, type NetIov, type Netmem, type Page, retain } from '../../../netmem.ts'
 import { createPool, dualPool } from '../../../pool/create-pool.ts'
-import type { FragOwner } from '../../../pool/frag.ts'
-import type { Keeper } from '../../../pool/frag-ledger.ts'
 import type { NetIovProvider } from '../../../pool/memory-provider.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { hostProvider } from '../../../providers/host.ts'
 import { testDeviceProvider } from '../../../testing/index.ts'
 import { type Endable, some } from '../../../testing/pools.test.helper.ts'
 import { copyBits } from './readable.ts'
-import { type AnySkb, type Skb, SkbCache } from './skb.ts'
+import type { AnySkb, Skb } from './skb.ts'
+import { createNetIovSkbCache, createPageSkbCache, type SkbCache } from './skb-cache.ts'
 
 export const PAGE_BYTES = 4096
 export const HEAD_BYTES = 256
 
 /** A pool of `M`, or a dual one that has such. */
-export type TestPool<M extends Netmem> = FragOwner<M> & Endable & Pick<PagePool<M>, 'notify'>
+export type TestPool<M extends Netmem> = Endable &
+  Pick<PagePool<M>, 'bytes' | 'notify' | 'put' | 'references' | 'stats'>
 
 /** A piece of payload in a frag: bytes `offset` to `offset + length` of the netmem numbered `netmem`. */
 export interface Piece {
@@ -31,7 +31,7 @@ export class SkbSource<M extends Netmem> {
   readonly cache: SkbCache<M>
   readonly pool: TestPool<M>
   readonly #alloc: () => M | undefined
-  readonly #named = new Map<number, { readonly m: M; readonly keeper: Keeper }>()
+  readonly #named = new Map<number, M>()
 
   constructor(cache: SkbCache<M>, pool: TestPool<M>, alloc: () => M | undefined) {
     this.cache = cache
@@ -40,16 +40,15 @@ export class SkbSource<M extends Netmem> {
   }
 
   /** A netmem by number; the same while {@link forget} was not called. */
-  netmem(number: number): { readonly m: M; readonly keeper: Keeper } {
+  netmem(number: number): M {
     const known = this.#named.get(number)
     if (known !== undefined) {
-      this.pool.ref(known.m)
+      retain(known)
       return known
     }
     const m = some(this.#alloc())
-    const made = { m, keeper: this.pool.takeKeeper(m) }
-    this.#named.set(number, made)
-    return made
+    this.#named.set(number, m)
+    return m
   }
 
   /** Numbers mean other netmem from here on. */
@@ -64,9 +63,10 @@ export class SkbSource<M extends Netmem> {
     skb.head.set(linear, headers)
     skb.headLength = headers + linear.length
     skb.payloadOffset = headers
-    for (const { netmem, offset, length } of pieces) {
-      const { m, keeper } = this.netmem(netmem)
-      assert.ok(skb.addFrag(m, keeper, offset, length))
+    // All references first, as a driver that posts several buffers of one netmem has them.
+    const memory = pieces.map(({ netmem }) => this.netmem(netmem))
+    for (const [at, { offset, length }] of pieces.entries()) {
+      assert.ok(skb.addFrag(some(memory[at]), offset, length))
     }
     return skb
   }
@@ -107,11 +107,11 @@ export function pageSource(pages = 64, making: Making = 'plain'): PageSource {
   const provider = hostProvider({ pages, pageSize: PAGE_BYTES })
   if (making === 'plain') {
     const pool: PagePool<Page> = createPool(provider)
-    return new PageSource(SkbCache.ofPages(pool, HEAD_BYTES), pool, () => pool.alloc())
+    return new PageSource(createPageSkbCache(pool, HEAD_BYTES), pool, () => pool.alloc())
   }
   const pool = dualPool(provider)
   const owner: TestPool<Page> = pool
-  return new PageSource(SkbCache.ofPages(pool, HEAD_BYTES), owner, () => {
+  return new PageSource(createPageSkbCache(pool, HEAD_BYTES), owner, () => {
     const m = pool.alloc()
     assert.ok(m === undefined || isPage(m))
     return m
@@ -136,12 +136,12 @@ export function iovSource(netIovs = 64, making: Making = 'plain', bindingId = 1)
   const provider = testDeviceProvider({ netIovs, pageSize: PAGE_BYTES, bindingId })
   if (making === 'plain') {
     const pool: PagePool<NetIov> = createPool(provider)
-    const cache = SkbCache.ofNetIovs(pool, HEAD_BYTES, provider)
+    const cache = createNetIovSkbCache(pool, HEAD_BYTES)
     return new IovSource(cache, pool, () => pool.alloc(), provider)
   }
   const pool = dualPool(provider)
   const owner: TestPool<NetIov> = pool
-  const cache = SkbCache.ofNetIovs(pool, HEAD_BYTES, provider)
+  const cache = createNetIovSkbCache(pool, HEAD_BYTES)
   const alloc = (): NetIov | undefined => {
     const m = pool.alloc()
     assert.ok(m === undefined || isNetIov(m))

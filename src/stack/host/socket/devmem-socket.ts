@@ -1,19 +1,14 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
- * The receiving half of a TCP socket that knows devmem TCP: a queue of skbs in order, and the
- * kernel's calls over it (Linux, tcp_recvmsg_locked, tcp_recvmsg_dmabuf, sock_devmem_dontneed).
- * What puts skbs in order, and what acknowledges them, is not here.
- *
- * A long file: the stack's and the application's side of one queue, and a third of it is what the
- * calls promise.
+ * Receiving half of a TCP socket that knows devmem TCP: a queue of skbs in order, and the kernel's
+ * calls over it. A reassembler puts skbs in order before, and no part of this acknowledges them.
  */
 
-import { checkInteger } from '../../../errors.ts'
-import type { NetIov } from '../../../netmem.ts'
+import { checkInteger, ownOptions } from '../../../errors.ts'
 import { Waiters } from '../../../pool/waiters.ts'
 import { DeviceError } from '../../device-error.ts'
 import { unreadable } from '../skb/readable.ts'
-import type { AnySkb, IovPlaces, Skb } from '../skb/skb.ts'
-import { DEVMEM_CMSG_SPACE, putDmabuf, putLinear } from './control-messages.ts'
+import type { AnySkb } from '../skb/skb.ts'
 import {
   type DevmemSocketOptions,
   type DevmemSocketStats,
@@ -23,11 +18,14 @@ import {
   MSG_SOCK_DEVMEM,
   type ReceivedMessage,
   type ReceiveMessage,
+  SOCKET_OPTIONS,
   type TokenRange,
 } from './messages.ts'
-import { isReadable, ReceiveQueue } from './receive-queue.ts'
+import { isReadable } from './receive-queue.ts'
+import { peekReadable, readReadable, readUnreadable } from './recvmsg.ts'
 import { notBytes, Scatter } from './scatter.ts'
-import { MAX_TOKENS, TokenTable } from './token-table.ts'
+import { SocketReader } from './socket-reader.ts'
+import { MAX_TOKENS } from './token-table.ts'
 
 const NO_CONTROL = new Uint8Array(0)
 
@@ -35,10 +33,10 @@ const NO_CONTROL = new Uint8Array(0)
  * A socket over a queue of skbs.
  *
  * ```ts
- * import { DevmemSocket, SkbCache } from 'netmem/stack'
+ * import { createPageSkbCache, DevmemSocket } from 'netmem/stack'
  *
  * const socket = new DevmemSocket()
- * const skb = SkbCache.ofPages(pool, 256).take() // what a driver does
+ * const skb = createPageSkbCache(pool, 256).take() // what a driver does
  * skb.head.set([1, 2, 3])
  * skb.headLength = 3
  * socket.queue(skb)
@@ -47,41 +45,41 @@ const NO_CONTROL = new Uint8Array(0)
  * socket.close()
  * ```
  */
-export class DevmemSocket {
+export class DevmemSocket implements Disposable {
   /** @internal */
-  readonly received: ReceiveQueue = new ReceiveQueue()
-  /** @internal */
-  readonly tokens: TokenTable
-  readonly #bindingId: number | undefined
+  readonly reader: SocketReader
+  /** Resolves when the socket is closed. */
+  readonly closed: Promise<void>
   readonly #bufferBytes: number
-  readonly #strict: boolean
   readonly #waiters = new Waiters()
   #state: 'open' | 'ended' | 'closed' = 'open'
   #error: Error | undefined
-  #hostBytes = 0
-  #deviceBytes = 0
-  #minted = 0
   #dropped = 0
+  #resolveClosed = (): void => {}
 
-  /** Throws NETMEM_OUT_OF_RANGE and NETMEM_INVALID_ARGUMENT. */
+  /** @throws NETMEM_OUT_OF_RANGE and NETMEM_INVALID_ARGUMENT. */
   constructor(options: DevmemSocketOptions = {}) {
-    const { bindingId, tokenLimit = MAX_TOKENS, receiveBufferBytes = 2 ** 40 } = options
-    this.#strict = options.strict ?? false
+    const own = ownOptions('new DevmemSocket()', options, SOCKET_OPTIONS)
+    const { bindingId, tokenLimit = MAX_TOKENS, receiveBufferBytes = 2 ** 40, strict = false } = own
     if (bindingId !== undefined) checkInteger('bindingId', bindingId, 1, 2 ** 32 - 1)
-    this.#bindingId = bindingId
-    this.tokens = new TokenTable(checkInteger('tokenLimit', tokenLimit, 0, MAX_TOKENS))
+    checkInteger('tokenLimit', tokenLimit, 0, MAX_TOKENS)
     this.#bufferBytes = checkInteger('receiveBufferBytes', receiveBufferBytes, 1, 2 ** 40)
+    this.reader = new SocketReader({ bindingId, tokenLimit, strict })
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
   }
 
   // The stack's side.
 
   /**
-   * Takes over the next skb of the stream; false where it was freed, since the stream has ended or
-   * the receive buffer is full. `places` says where net_iovs are, if their cache does not.
+   * Takes over the next skb of the stream.
+   *
+   * @returns False if the skb was freed, since the stream has ended or the receive buffer is full.
    */
-  queue(skb: AnySkb, places?: IovPlaces): boolean {
+  queue(skb: AnySkb): boolean {
     const bytes = skb.payloadLength
-    if (this.#state !== 'open' || this.received.bytes + bytes > this.#bufferBytes) {
+    if (this.#state !== 'open' || this.reader.queue.bytes + bytes > this.#bufferBytes) {
       this.#dropped++
       skb.free()
       return false
@@ -90,8 +88,7 @@ export class DevmemSocket {
       skb.free()
       return true
     }
-    if (places !== undefined) skb.places = places
-    this.received.push(skb)
+    this.reader.queue.push(skb)
     if (this.#waiters.waiting) this.#waiters.wake()
     return true
   }
@@ -131,15 +128,15 @@ export class DevmemSocket {
     if (!(control instanceof Uint8Array)) throw notBytes('control')
     if (this.#state === 'closed') throw closed()
     if (target.room === 0) return { bytes: 0, controlBytes: 0, flags: 0 }
-    const { first } = this.received
+    const { first } = this.reader.queue
     if (first === undefined) return this.#nothing()
     if (isReadable(first)) {
-      if ((flags & MSG_SOCK_DEVMEM) !== 0) this.checkStrict()
-      const bytes = (flags & MSG_PEEK) !== 0 ? this.#peek(target) : this.#readReadable(target)
-      return { bytes, controlBytes: 0, flags: 0 }
+      if ((flags & MSG_SOCK_DEVMEM) !== 0) this.reader.checkStrict()
+      const read = (flags & MSG_PEEK) !== 0 ? peekReadable : readReadable
+      return { bytes: read(this.reader, target), controlBytes: 0, flags: 0 }
     }
     if ((flags & MSG_SOCK_DEVMEM) === 0 || (flags & MSG_PEEK) !== 0) throw unreadable()
-    return this.#readUnreadable(target, control)
+    return readUnreadable(this.reader, target, control)
   }
 
   /**
@@ -165,7 +162,7 @@ export class DevmemSocket {
     let freed = 0
     for (const { start, count } of ranges) {
       const walk = Math.min(count, MAX_DONTNEED_TOKENS - walked)
-      for (let at = 0; at < walk; at++) if (this.tokens.free(start + at)) freed++
+      for (let at = 0; at < walk; at++) if (this.reader.tokens.free(start + at)) freed++
       walked += walk
     }
     return freed
@@ -175,19 +172,18 @@ export class DevmemSocket {
   close(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.received.clear()
-    this.tokens.clear()
+    this.reader.close()
+    this.#resolveClosed()
     this.#waiters.wake()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /** Whether {@link recvmsg} would return or throw something else than NETMEM_WOULD_BLOCK. */
   get readable(): boolean {
-    return this.received.length > 0 || this.#state !== 'open'
-  }
-
-  /** Whether {@link close} was called. */
-  get closed(): boolean {
-    return this.#state === 'closed'
+    return this.reader.queue.length > 0 || this.#state !== 'open'
   }
 
   /** Calls `callback` once, when the socket is {@link readable}: at the end of the current job where it is so already. */
@@ -203,17 +199,16 @@ export class DevmemSocket {
 
   /** Its counters as they stand. */
   stats(): DevmemSocketStats {
+    const { hostBytes, deviceBytes, minted, tokens, queue } = this.reader
     return {
-      hostBytes: this.#hostBytes,
-      deviceBytes: this.#deviceBytes,
-      minted: this.#minted,
-      tokens: this.tokens.size,
-      queuedBytes: this.received.bytes,
+      hostBytes,
+      deviceBytes,
+      minted,
+      tokens: tokens.size,
+      queuedBytes: queue.bytes,
       dropped: this.#dropped,
     }
   }
-
-  // For what reads frags instead of messages.
 
   /** @internal Why nothing is there: false at the end of the stream, true where data may come. Throws what {@link recvmsg} would. */
   waits(): boolean {
@@ -221,61 +216,6 @@ export class DevmemSocket {
     if (this.#state === 'open') return true
     if (this.#error !== undefined) throw this.#error
     return false
-  }
-
-  /** @internal To be called at readable payload where device memory was asked for. Throws NETMEM_READABLE. */
-  checkStrict(): void {
-    if (!this.#strict) return
-    throw new DeviceError(
-      'NETMEM_READABLE',
-      'EFAULT',
-      'The payload came in host memory, and this socket takes device memory alone. Check steering rules and header split, or receive it without MSG_SOCK_DEVMEM.',
-    )
-  }
-
-  /** @internal Marks bytes read that went to host memory. */
-  readHost(bytes: number): void {
-    this.#hostBytes += bytes
-    this.received.consume(bytes)
-  }
-
-  /** @internal Where the net_iovs of an skb are. Throws NETMEM_NO_DEVICE and NETMEM_NO_TOKEN. */
-  placesFor(skb: Skb<NetIov>): IovPlaces {
-    const { places } = skb
-    const id = places?.binding.id
-    if (places === undefined || (this.#bindingId !== undefined && id !== this.#bindingId)) {
-      throw new DeviceError(
-        'NETMEM_NO_DEVICE',
-        'ENODEV',
-        id === undefined
-          ? 'Nobody has said where these net_iovs are. Give their SkbCache, or queue(), the provider.'
-          : `The data is in memory of binding ${id}, and this socket takes that of binding ${this.#bindingId} alone.`,
-      )
-    }
-    if (this.tokens.full) {
-      throw new DeviceError(
-        'NETMEM_NO_TOKEN',
-        'ENOMEM',
-        'All tokens are out. Return those that are no longer needed with dontneed(), or release frags.',
-      )
-    }
-    return places
-  }
-
-  /** @internal Reads `bytes` bytes of the frag that `received.locate` found; returns their token. */
-  mint(skb: Skb<NetIov>, bytes: number): number {
-    const { received, tokens } = this
-    const at = received.fragAt
-    const iov = skb.frags[at]
-    if (iov === undefined) return 0
-    // The last part of a frag takes the skb's reference.
-    const last = received.fragSkip + bytes === skb.lengths[at]
-    const keeper = last ? skb.takeFrag(at) : skb.shareFrag(at)
-    const token = tokens.mint(iov, keeper, skb.owner)
-    this.#minted++
-    this.#deviceBytes += bytes
-    received.consume(bytes)
-    return token
   }
 
   #nothing(): ReceivedMessage {
@@ -286,83 +226,6 @@ export class DevmemSocket {
       'Nothing has arrived. Wait for whenReadable().',
     )
   }
-
-  #readReadable(target: Scatter): number {
-    const { received } = this
-    let bytes = 0
-    while (target.room > 0) {
-      const skb = received.first
-      if (skb === undefined || !isReadable(skb)) break
-      const part = target.copy(skb, received.consumed, skb.payloadLength)
-      bytes += part
-      this.readHost(part)
-    }
-    return bytes
-  }
-
-  #peek(target: Scatter): number {
-    const { received } = this
-    let bytes = 0
-    for (let ahead = 0; target.room > 0; ahead++) {
-      const skb = received.peek(ahead)
-      if (skb === undefined || !isReadable(skb)) break
-      bytes += target.copy(skb, ahead === 0 ? received.consumed : 0, skb.payloadLength)
-    }
-    return bytes
-  }
-
-  #readUnreadable(target: Scatter, control: Uint8Array): ReceivedMessage {
-    const { received } = this
-    let bytes = 0
-    let controlBytes = 0
-    while (target.room > 0) {
-      const skb = received.first
-      if (skb === undefined || skb.kind !== 'net_iov' || isReadable(skb)) break
-      // The usual end of a call, so nothing is thrown for it.
-      if (controlBytes + DEVMEM_CMSG_SPACE > control.length) {
-        if (bytes === 0) throw controlSpace()
-        break
-      }
-      try {
-        bytes += this.#readPart(skb, target, control, controlBytes)
-      } catch (error) {
-        if (bytes === 0) throw error
-        break
-      }
-      controlBytes += DEVMEM_CMSG_SPACE
-    }
-    return { bytes, controlBytes, flags: 0 }
-  }
-
-  /** Reads what one control message says; returns its bytes. */
-  #readPart(skb: Skb<NetIov>, target: Scatter, control: Uint8Array, at: number): number {
-    const { received } = this
-    if (!received.locate(skb)) {
-      this.checkStrict()
-      const linear = target.copy(skb, received.consumed, skb.headLength - skb.payloadOffset)
-      putLinear(control, at, linear)
-      this.readHost(linear)
-      return linear
-    }
-    const places = this.placesFor(skb)
-    const { fragAt, fragSkip } = received
-    const iov = skb.frags[fragAt]
-    if (iov === undefined) return 0
-    const offset = places.offset(iov) + (skb.offsets[fragAt] ?? 0) + fragSkip
-    const bytes = Math.min((skb.lengths[fragAt] ?? 0) - fragSkip, target.room)
-    target.room -= bytes
-    const token = this.mint(skb, bytes)
-    putDmabuf(control, at, offset, bytes, token, places.binding.id)
-    return bytes
-  }
-}
-
-function controlSpace(): DeviceError {
-  return new DeviceError(
-    'NETMEM_CONTROL_SPACE',
-    'ETOOSMALL',
-    `Not even one control message fits. Give control ${DEVMEM_CMSG_SPACE} bytes for each frag of a call.`,
-  )
 }
 
 function closed(): DeviceError {

@@ -3,12 +3,13 @@ import { PerformanceObserver } from 'node:perf_hooks'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { ConnectionError } from '../../../errors.ts'
+import { release } from '../../../netmem.ts'
 import { createPool } from '../../../pool/create-pool.ts'
 import type { DeviceFrag, Frag } from '../../../pool/frag.ts'
 import { hostProvider } from '../../../providers/host.ts'
 import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
 import { until } from '../../../testing/waiting.test.helper.ts'
-import { SkbCache } from '../skb/skb.ts'
+import { createPageSkbCache } from '../skb/skb-cache.ts'
 import { iovSource, makings, pageSource, pattern } from '../skb/skbs.test.helper.ts'
 import { DevmemSocket } from './devmem-socket.ts'
 import { receiveFrags } from './frags.ts'
@@ -54,7 +55,7 @@ for (const making of makings) {
       assert.throws(() => frag.kind === 'page' && frag.bytes, code('NETMEM_FRAG_RELEASED'))
     }
     assert.equal(source.pool.out, 0)
-    assert.equal(source.pool.ledger.copied().bytesOut, 0)
+    assert.equal(source.pool.stats().copied.bytesOut, 0)
     socket.close()
     await end(source.pool)
   })
@@ -77,12 +78,12 @@ for (const making of makings) {
       {
         kind: 'net_iov',
         binding: source.provider.binding,
-        offset: source.provider.offset(named.m) + 7,
+        offset: source.provider.offset(named) + 7,
         length: 100,
         token: 1,
       },
     )
-    source.pool.putFrag(named.m, named.keeper)
+    release(named)
     assert.equal(second.token, 2)
     using _held = second
     first.release()
@@ -229,7 +230,7 @@ test('one call waits at a time; leaving the loop ends its wait and not the socke
     frag.release()
     break
   }
-  assert.ok(!socket.closed)
+  assert.ok(socket.queue(source.of(pattern(1))), 'leaving the loop does not close it')
   socket.close()
   await end(source.pool)
 })
@@ -276,14 +277,14 @@ test('for await makes little garbage beyond what the language does; recvmsg next
   const BATCH = 250
   const BATCHES = Math.ceil(5e8 / FRAG / BATCH)
   const pool = createPool(hostProvider({ pages: BATCH, pageSize: 16 * 1024 }))
-  const cache = SkbCache.ofPages(pool, 128)
+  const cache = createPageSkbCache(pool, 128)
   const socket = new DevmemSocket()
   const receiver = receiveFrags(socket)
   const queueAll = (): void => {
     for (let count = 0; count < BATCH; count++) {
       const page = some(pool.alloc())
       const skb = cache.take()
-      skb.addFrag(page, pool.takeKeeper(page), 0, FRAG)
+      skb.addFrag(page, 0, FRAG)
       socket.queue(skb)
     }
   }
@@ -333,7 +334,7 @@ test('packets that lie one behind the other in a page are one frag to a reader w
     const receiver = receiveFrags(socket)
     for (const at of [0, 100, 200, 301]) socket.queue(source.skb([iovPiece(0, 100, at)]))
     source.forget()
-    assert.equal(socket.received.length, 2)
+    assert.equal(socket.reader.queue.length, 2)
     const frags = [receiver.take(), receiver.take()]
     assert.deepEqual(
       frags.map((frag) => frag?.length),

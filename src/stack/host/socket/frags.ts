@@ -9,9 +9,8 @@ import {
   copiedFrag,
   type DeviceFrag,
   type Frag,
-  type FragOwner,
+  fragOf,
   type HostFrag,
-  PageFrag,
 } from '../../../pool/frag.ts'
 import { unreadable } from '../skb/readable.ts'
 import type { AnySkb, Skb } from '../skb/skb.ts'
@@ -61,15 +60,16 @@ class Receiver implements FragReceiver {
   }
 
   take(): Frag | undefined {
-    const { received } = this.#socket
-    const skb = received.first
+    const { reader } = this.#socket
+    const { queue } = reader
+    const skb = queue.first
     if (skb === undefined) {
       this.#socket.waits()
       return undefined
     }
-    const linear = !received.locate(skb)
+    const linear = !queue.locate(skb)
     if (!linear && skb.kind === 'net_iov') return this.#takeDevice(skb)
-    this.#socket.checkStrict()
+    reader.checkStrict()
     return linear || skb.kind !== 'page' ? this.#takeLinear(skb) : this.#takePage(skb)
   }
 
@@ -122,35 +122,34 @@ class Receiver implements FragReceiver {
   }
 
   #takeLinear(skb: AnySkb): HostFrag {
-    const { received } = this.#socket
-    const bytes = skb.head.subarray(skb.payloadOffset + received.consumed, skb.headLength)
-    const frag = copiedFrag(skb.kind === 'page' ? skb.owner : copyOwner(skb.owner), bytes)
-    this.#socket.readHost(bytes.length)
+    const { reader } = this.#socket
+    const bytes = skb.head.subarray(skb.payloadOffset + reader.queue.consumed, skb.headLength)
+    const frag = copiedFrag(skb.cache.pool, bytes)
+    reader.readHost(bytes.length)
     return frag
   }
 
   #takePage(skb: Skb<Page>): HostFrag {
-    const { fragAt, fragSkip } = this.#socket.received
-    const page = skb.frags[fragAt]
-    if (page === undefined) throw unreadable()
+    const { reader } = this.#socket
+    const { fragAt, fragSkip } = reader.queue
     const offset = (skb.offsets[fragAt] ?? 0) + fragSkip
     const length = (skb.lengths[fragAt] ?? 0) - fragSkip
-    const frag = new PageFrag(skb.owner, page, offset, length, skb.takeFrag(fragAt))
-    this.#socket.readHost(length)
+    const frag = fragOf(skb.takeFrag(fragAt), offset, length)
+    reader.readHost(length)
     return frag
   }
 
   #takeDevice(skb: Skb<NetIov>): DeviceFrag {
-    const socket = this.#socket
-    const places = socket.placesFor(skb)
-    const { fragAt, fragSkip } = socket.received
+    const { reader } = this.#socket
+    const { fragAt, fragSkip } = reader.queue
     const iov = skb.frags[fragAt]
     if (iov === undefined) throw unreadable()
-    const offset = places.offset(iov) + (skb.offsets[fragAt] ?? 0) + fragSkip
+    const place = reader.placeForToken(iov)
+    const offset = place.offset + (skb.offsets[fragAt] ?? 0) + fragSkip
     const length = (skb.lengths[fragAt] ?? 0) - fragSkip
-    const token = socket.mint(skb, length)
-    const serial = socket.tokens.serial(token)
-    return new TokenFrag(places.binding, offset, length, token, serial, this.#batch)
+    const token = reader.mint(skb, length)
+    const serial = reader.tokens.serial(token)
+    return new TokenFrag(place.binding, offset, length, token, serial, this.#batch)
   }
 }
 
@@ -189,29 +188,6 @@ class TokenFrag implements DeviceFrag {
   [Symbol.dispose](): void {
     this.release()
   }
-}
-
-/** What accounts for copies of bytes that landed beside net_iovs: their pool, which has no pages. */
-const copyOwners = new WeakMap<FragOwner<NetIov>, FragOwner<Page>>()
-
-function copyOwner(owner: FragOwner<NetIov>): FragOwner<Page> {
-  const known = copyOwners.get(owner)
-  if (known !== undefined) return known
-  const noPages = (): never => {
-    throw unreadable()
-  }
-  const made: FragOwner<Page> = {
-    pageSize: owner.pageSize,
-    ledger: owner.ledger,
-    lender: () => owner.lender(),
-    bytes: noPages,
-    ref: noPages,
-    takeKeeper: noPages,
-    putFrag: noPages,
-    lendFrag: noPages,
-  }
-  copyOwners.set(owner, made)
-  return made
 }
 
 function busy(): LifetimeError {

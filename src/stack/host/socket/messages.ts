@@ -1,4 +1,6 @@
-/** What a devmem socket's calls take and return: the kernel's flags, limits and structures. */
+/** Arguments and results of a devmem socket's calls: the kernel's flags, limits and structures. */
+
+import type { OptionNames } from '../../../errors.ts'
 
 /** Leaves what it returns in the queue. */
 export const MSG_PEEK = 2
@@ -23,6 +25,14 @@ export interface DevmemSocketOptions {
    * rather than return it: misrouted packets are found. False by default.
    */
   readonly strict?: boolean
+}
+
+/** @internal */
+export const SOCKET_OPTIONS: OptionNames<DevmemSocketOptions> = {
+  bindingId: true,
+  tokenLimit: true,
+  receiveBufferBytes: true,
+  strict: true,
 }
 
 /** What `recvmsg` takes: where readable bytes go, where control messages go, and flags. */

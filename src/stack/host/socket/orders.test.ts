@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
-import type { Netmem } from '../../../netmem.ts'
+import { type Netmem, release } from '../../../netmem.ts'
 import type { Frag } from '../../../pool/frag.ts'
-import type { Keeper } from '../../../pool/frag-ledger.ts'
 import { assertCode, end } from '../../../testing/pools.test.helper.ts'
 import {
   type IovSource,
@@ -69,10 +68,13 @@ class Scene {
     }
   }
 
+  #closed = false
+
   do(action: Action): void {
     switch (action) {
       case 'close':
         this.#socket.close()
+        this.#closed = true
         break
       case 'destroy':
         this.#destroyed.push(this.pages.pool.destroy(), this.iovs.pool.destroy())
@@ -97,7 +99,7 @@ class Scene {
   async finish(): Promise<void> {
     assert.equal(this.#socket.stats().tokens, 0)
     assert.equal(this.#socket.stats().queuedBytes, 0)
-    assert.equal(this.pages.pool.ledger.copied().bytesOut, 0)
+    assert.equal(this.pages.pool.stats().copied.bytesOut, 0)
     await Promise.all(this.#destroyed)
     this.pages.forget()
     this.iovs.forget()
@@ -123,7 +125,7 @@ class Scene {
   /** So many bytes at a time, so many times, or until nothing is there. */
   #read(bytes: number, times: number): void {
     const control = new Uint8Array(10 * DEVMEM_CMSG_SPACE)
-    for (let count = 0; count < times && this.#socket.received.length > 0; count++) {
+    for (let count = 0; count < times && this.#socket.reader.queue.length > 0; count++) {
       const { controlBytes } = this.#socket.recvmsg({
         iov: [new Uint8Array(bytes)],
         control,
@@ -145,7 +147,7 @@ class Scene {
 
   #dontneed(): void {
     const ranges = this.#tokens.splice(0).map((start) => ({ start, count: 1 }))
-    if (this.#socket.closed) {
+    if (this.#closed) {
       assertCode('NETMEM_SOCKET_CLOSED', () => this.#socket.dontneed(ranges))
     } else if (ranges.length > 0) {
       assert.equal(this.#socket.dontneed(ranges), ranges.length)
@@ -155,8 +157,8 @@ class Scene {
 
 /** Posts a netmem; how to give it back. */
 function post<M extends Netmem>(source: SkbSource<M>, number: number): () => void {
-  const { m, keeper }: { m: M; keeper: Keeper } = source.netmem(number)
-  return () => source.pool.putFrag(m, keeper)
+  const m = source.netmem(number)
+  return () => release(m)
 }
 
 assert.equal(orders.length, 720)

@@ -31,7 +31,7 @@ export class TokenBatch {
 
   /** Adds a token, unless somebody has freed it since and its number may stand for something else. */
   add(token: number, serial: number): void {
-    if (this.#socket.tokens.serial(token) !== serial) return
+    if (this.#socket.reader.tokens.serial(token) !== serial) return
     this.#tokens[this.#length] = token
     this.#serials[this.#length] = serial
     this.#length++
@@ -61,7 +61,7 @@ export class TokenBatch {
 
   /** The tokens that are still what they were, in ascending order. */
   #takeValid(): Uint32Array {
-    const table = this.#socket.tokens
+    const table = this.#socket.reader.tokens
     let valid = 0
     let last = 0
     let ascending = true
