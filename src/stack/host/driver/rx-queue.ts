@@ -1,12 +1,10 @@
 /**
- * One RX queue as a driver has it: buffers posted to the NIC, and completions made into skbs. What
- * its memory is, only the maker of skbs that it is given knows.
+ * RX queue of a driver: posts buffers to the NIC, and makes skbs of its completions. The maker of
+ * skbs alone knows which kind of memory that is.
  */
 
-import { checkInteger } from '../../../errors.ts'
 import { bytesOf, isPage, type Netmem, type Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
-import type { Reservation } from '../../../pool/reservation.ts'
 import {
   RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
@@ -19,32 +17,10 @@ import { DriverRxRing, makeRxRings, type RxRings } from '../../rings/shared-ring
 import { copyShort } from '../../rings/short-copy.ts'
 import type { DmaMap } from './dma-map.ts'
 import { HeaderBuffers } from './header-buffers.ts'
+import { PostedBuffers } from './posted-buffers.ts'
+import type { Packet, SkbMaker } from './skb-maker.ts'
 
-/** What every skb has, whatever its frags are. */
-export interface Packet {
-  readonly head: Uint8Array
-  readonly headView: DataView
-  headLength: number
-  payloadOffset: number
-  queue: number
-  hash: number
-  checksumVerified: boolean
-  checksumBad: boolean
-  segments: number
-  free(): void
-}
-
-/** Makes skbs of what a queue receives: the place where a driver says which memory it handles. */
-export interface SkbMaker<in out M extends Netmem, S extends Packet> {
-  /** An empty skb for memory like `m`; for linear bytes alone without. */
-  readonly begin: (m: M | undefined) => S
-  /** Adds a frag and takes over its reference; false where the skb can't have it. */
-  readonly add: (skb: S, m: M, offset: number, length: number) => boolean
-  /** Up the stack. */
-  readonly deliver: (skb: S) => void
-}
-
-/** What a queue's memory is and how it is used. */
+/** Memory of a queue, and its use. */
 export interface DriverRxQueueOptions<in out M extends Netmem, S extends Packet> {
   readonly queue: number
   readonly pool: PagePool<M>
@@ -55,24 +31,25 @@ export interface DriverRxQueueOptions<in out M extends Netmem, S extends Packet>
   readonly headerRegion: number
   /** Entries of its rings: a power of two. */
   readonly ringSize: number
-  /** Bytes of each posted buffer: a power of two, a page at the most. */
+  /** Bytes of each posted buffer: a power of two, at most a page. */
   readonly bufferBytes: number
   readonly headerBytes: number
   readonly doorbell: SharedArrayBuffer
 }
 
-/** What a queue has counted. */
+/** Counters of a queue of a driver. */
 export interface DriverQueueStats {
+  /** Packets delivered. */
   rx_packets: number
-  /** Packets that were not split and arrived in memory that can't be read. */
+  /** Packets that were not split and arrived in unreadable memory. */
   rx_dropped_unsplit: number
   /** Packets in more pieces than an skb has frags. */
   rx_dropped_frags: number
-  /** Times that the pool was dry when buffers were to be posted. */
+  /** Times the pool was dry when buffers were to be posted. */
   rx_alloc_fail: number
 }
 
-/** As much of a frame that was not split is looked at for headers. */
+/** Bytes of a frame that was not split in which headers are looked for. */
 const PULL_BYTES = 128
 
 export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
@@ -85,72 +62,52 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     rx_alloc_fail: 0,
   }
   readonly #pool: PagePool<M>
-  readonly #map: DmaMap<M>
   readonly #maker: SkbMaker<M, S>
   readonly #headers: HeaderBuffers
-  readonly #bufferBytes: number
   readonly #ring: DriverRxRing
+  readonly #buffers: PostedBuffers<M>
   readonly #completion = new RxCompletion()
-  // Posted buffers by their number: what they are part of, and where in it they begin.
-  readonly #posted: (M | undefined)[] = []
-  readonly #starts: Int32Array
-  readonly #free: Int32Array
-  #freeCount: number
-  // The packet whose pieces are arriving; it is dropped at its end if `#spoilt`.
+  /** The packet whose pieces are arriving. */
   #packet: S | undefined
+  /** True if that packet is dropped at its end. */
   #spoilt = false
-  #awaiting = false
+  #awaitsMemory = false
   #closed = false
 
-  /** Takes all the memory the queue needs. Throws NETMEM_OUT_OF_RANGE, NETMEM_BUSY when the header pool is dry. */
+  /**
+   * Takes all the memory of the queue.
+   *
+   * @throws NETMEM_OUT_OF_RANGE, and NETMEM_POOL_DRY if the header pool is dry.
+   */
   constructor(options: DriverRxQueueOptions<M, S>) {
-    const { pool, ringSize, bufferBytes, headerBytes } = options
+    const { pool, map, ringSize, bufferBytes, headerBytes, headerPool } = options
     this.queue = options.queue
     this.#pool = pool
-    this.#map = options.map
     this.#maker = options.maker
-    this.#bufferBytes = checkInteger('bufferBytes', bufferBytes, 256, pool.pageSize)
-    const { headerPool, headerRegion, doorbell } = options
-    this.#headers = new HeaderBuffers(headerPool, ringSize, headerBytes, headerRegion)
-    const { pages } = this.#headers
-    this.rings = makeRxRings(ringSize, { bytes: headerBytes, pages }, doorbell)
-    this.#ring = new DriverRxRing(this.rings)
-    this.#starts = new Int32Array(ringSize)
-    this.#free = new Int32Array(ringSize)
-    for (let id = 0; id < ringSize; id++) this.#free[id] = ringSize - 1 - id
-    this.#freeCount = ringSize
+    this.#headers = new HeaderBuffers(headerPool, ringSize, headerBytes, options.headerRegion)
+    try {
+      const { pages } = this.#headers
+      this.rings = makeRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
+      this.#ring = new DriverRxRing(this.rings)
+      this.#buffers = new PostedBuffers(pool, map, this.#ring, ringSize, bufferBytes)
+    } catch (error) {
+      this.#headers.close()
+      throw error
+    }
     this.refill()
   }
 
   /** Posts as many buffers as the ring and the pool have. */
   refill(): void {
-    if (this.#closed || this.#pool.destroyed) return
-    const bytes = this.#bufferBytes
-    // A whole page needs no reservation, which would be an object for each packet.
-    const whole = bytes === this.#pool.pageSize
-    let rest: Reservation<M> | undefined
-    while (this.#freeCount > 0) {
-      if (!whole && (rest === undefined || rest.room < bytes)) {
-        rest?.cancel()
-        rest = this.#pool.reserve(bytes)
-      }
-      const start = rest?.offset ?? 0
-      const m = whole ? this.#pool.alloc() : rest?.commit(bytes, true)
-      if (m === undefined) {
-        this.stats.rx_alloc_fail++
-        this.#awaitMemory()
-        break
-      }
-      const id = this.#free[--this.#freeCount] ?? 0
-      this.#posted[id] = m
-      this.#starts[id] = start
-      this.#ring.post(id, this.#map.region(m), this.#map.offset(m) + start, bytes)
-    }
-    rest?.cancel()
-    this.#ring.flush()
+    if (this.#closed || this.#pool.destroyed || this.#buffers.fill()) return
+    this.stats.rx_alloc_fail++
+    if (this.#awaitsMemory) return
+    // An empty ring gets no completions, so wait for the pool.
+    this.#awaitsMemory = true
+    this.#pool.notify(this.#refillLater)
   }
 
-  /** Delivers at most `budget` packets; returns how many there were. */
+  /** Delivers at most `budget` packets. Returns their number. */
   poll(budget: number): number {
     const completion = this.#completion
     let packets = 0
@@ -165,44 +122,36 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     return packets
   }
 
-  /** Resolves when {@link poll} has something to do; `undefined` when it has already. */
+  /** Resolves when {@link poll} has a completion to read. Returns `undefined` if there is one already. */
   interrupt(): Promise<unknown> | undefined {
     return this.#ring.interrupt()
   }
 
-  /** Gives back all that is posted. The NIC must have stopped the queue. */
+  /** Gives back all of its memory. The NIC must have stopped the queue. */
   close(): void {
     if (this.#closed) return
     this.poll(Number.POSITIVE_INFINITY)
     this.#closed = true
     this.#packet?.free()
     this.#packet = undefined
-    for (const m of this.#posted.splice(0)) if (m !== undefined) this.#pool.put(m)
+    this.#buffers.close()
     this.#headers.close()
   }
 
-  /** With nothing posted nothing arrives that would have it look again. */
-  #awaitMemory(): void {
-    if (this.#awaiting) return
-    this.#awaiting = true
-    this.#pool.notify(this.#memoryBack)
-  }
-
-  readonly #memoryBack = (): void => {
-    this.#awaiting = false
+  readonly #refillLater = (): void => {
+    this.#awaitsMemory = false
     this.refill()
   }
 
-  /** One completion: a buffer's data, or headers, or both. */
+  /** Takes one completion: data in a buffer, headers, or both. */
   #piece(completion: RxCompletion): void {
     const { id, flags } = completion
-    const m = id < 0 ? undefined : this.#posted[id]
+    const m = this.#buffers.memory(id)
     if ((flags & RX_CONTINUES) === 0) this.#begin(m, completion)
     if (m === undefined) return
-    this.#posted[id] = undefined
-    this.#free[this.#freeCount++] = id
+    this.#buffers.forget(id)
     const packet = this.#packet
-    const offset = (this.#starts[id] ?? 0) + completion.offset
+    const offset = this.#buffers.start(id) + completion.offset
     if (packet === undefined) {
       this.#pool.put(m)
     } else if ((flags & RX_SPLIT) === 0 && (flags & RX_CONTINUES) === 0) {
@@ -225,7 +174,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     const header = this.#headers.views[this.#ring.headerBuffer]
     if (header === undefined) return
     const headerBytes = Math.min(completion.headerBytes, header.byteLength)
-    // Word by word: `set` would need a view of just these bytes, and a loop over bytes was half of what a packet costs here.
+    // Word by word: `set` needs a view of these bytes, and a loop over bytes took half the time of a packet.
     copyShort(header, 0, headerBytes, packet.headView, 0)
     packet.headLength = headerBytes
     packet.payloadOffset = headerBytes
@@ -240,7 +189,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     }
   }
 
-  /** A frame that was not split: its headers are pulled out of memory that can be read, otherwise it is dropped. */
+  /** Adds a frame that was not split: pulls its headers out of readable memory, and drops it in other memory. */
   #unsplit(packet: S, m: M, offset: number, length: number): void {
     if (!isPage(m)) {
       this.#pool.put(m)
