@@ -4,7 +4,7 @@
  * family's bind-rx (Linux, Documentation/netlink/specs/netdev.yaml, net/core/devmem.c).
  */
 
-import { checkInteger } from '../../../errors.ts'
+import { checkInteger, type OptionNames, ownOptions } from '../../../errors.ts'
 import type { Binding, Exactly, NetIov, Netmem } from '../../../netmem.ts'
 import { dualPool } from '../../../pool/create-pool.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
@@ -20,49 +20,66 @@ import { unlessGone } from './unless-gone.ts'
 /** Device memory that can be bound. */
 export interface BindableDmaBuf {
   readonly bytes: number
-  /** Maps it for a NIC. Rejects with NETMEM_DMABUF_INVALID when it is gone, NETMEM_BIND_UNSUPPORTED when the NIC can't reach it. */
+  /**
+   * Maps the dma-buf for a NIC.
+   *
+   * Rejects with NETMEM_DMABUF_INVALID if it is closed, and NETMEM_BIND_UNSUPPORTED if the NIC cannot
+   * reach it.
+   */
   attach(nic: DriverNic): Promise<DmaBufAttachment>
 }
 
-/** A dma-buf as one NIC has it mapped. */
+/** Mapping of a dma-buf for one NIC. */
 export interface DmaBufAttachment {
+  /** Scatter list, in the order of the dma-buf. */
   readonly segments: readonly DmaSegment[]
+  /** Unmaps the dma-buf. */
   detach(): Promise<void>
 }
 
-/** What to bind, and to which queues. */
+/** Options of {@link bindRx}. */
 export interface BindRxOptions {
+  /** Memory to bind. */
   readonly dmabuf: BindableDmaBuf
-  /** Queue numbers; each gets an equal part of the dma-buf. */
+  /** Numbers of the queues to bind. Each gets an equal part of the dma-buf. */
   readonly queues: readonly number[]
-  /** Bytes of a net_iov: a power of two of 4 KiB to 2 MiB; by default as much as the driver posts at once, 4 KiB at least. */
+  /** Bytes of a net_iov: a power of two of 4 KiB to 2 MiB. Default: bytes of the driver's buffers, at least 4 KiB. */
   readonly pageSize?: number
 }
 
-/** One queue's part of the dma-buf. */
+const NAMES: OptionNames<BindRxOptions> = { dmabuf: true, queues: true, pageSize: true }
+
+/** Part of the dma-buf that one queue has. */
 interface Part {
   readonly queue: number
   readonly provider: DmabufProvider
   readonly pool: PagePool<Netmem>
 }
 
-/** Of a net_iov. */
+/** Smallest net_iov. */
 const MIN_PAGE_BYTES = 4096
 
-/** Binding ids go round, as the kernel's do, so that one that was unbound is not soon met again. */
+/** Ids of bindings go round, as the kernel's do: an id is not used again soon. */
 const MAX_BINDING_ID = 2 ** 31 - 1
 let lastId = 0
 
 /**
- * Restarts the queues named, and no others, with memory of a dma-buf. A queue that does not start
- * with it goes on as it was, and so do those that did.
+ * Restarts queues of a driver with memory of a dma-buf. Other queues run on. If one of the queues
+ * does not start, all of them run with their pages again.
  *
- * Rejects with NETMEM_BIND_UNSUPPORTED for a device that has no netmem driver, NETMEM_DEVICE_CLOSED,
- * NETMEM_BIND_QUEUE, NETMEM_BIND_HEADER_SPLIT unless all headers are split off, NETMEM_BIND_BUSY for a
- * queue that is bound, NETMEM_BIND_ORDER when a net_iov is smaller than what the driver posts,
- * NETMEM_DMABUF_INVALID, NETMEM_DMABUF_UNALIGNED, NETMEM_BIND_IGNORED when the driver did not take
- * the memory, and with the error of a queue that does not start.
+ * @throws NETMEM_BIND_UNSUPPORTED for a driver of plain pages, or a NIC that cannot reach the memory.
+ * @throws NETMEM_DEVICE_CLOSED for a driver that is closed.
+ * @throws NETMEM_BIND_QUEUE for queues that the driver does not run, or a queue named twice.
+ * @throws NETMEM_BIND_HEADER_SPLIT unless the driver splits all headers.
+ * @throws NETMEM_BIND_BUSY for a queue that is bound.
+ * @throws NETMEM_BIND_ORDER if a net_iov is smaller than the driver's buffers.
+ * @throws NETMEM_DMABUF_INVALID for a dma-buf that is closed.
+ * @throws NETMEM_DMABUF_UNALIGNED unless all segments are multiples of `pageSize`.
+ * @throws NETMEM_BIND_IGNORED if the driver runs a queue without the memory.
+ * @throws NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if the NIC does not start a queue.
+ * @throws NETMEM_INVALID_ARGUMENT for an unknown option.
  *
+ * @example
  * ```ts
  * import { createPool, dualPool, sharedProvider } from 'netmem'
  * import { bindRx, openDeviceThread, openNetmemDriver } from 'netmem/stack'
@@ -84,9 +101,10 @@ let lastId = 0
  * ```
  */
 export async function bindRx(device: NetmemDriver, options: BindRxOptions): Promise<RxBinding> {
-  const { dmabuf, queues } = options
+  const own = ownOptions('bindRx()', options, NAMES)
+  const { dmabuf, queues } = own
   checkDevice(device, queues)
-  const pageSize = options.pageSize ?? Math.max(MIN_PAGE_BYTES, device.bufferBytes)
+  const pageSize = own.pageSize ?? Math.max(MIN_PAGE_BYTES, device.bufferBytes)
   if (device.bufferBytes > checkInteger('pageSize', pageSize, MIN_PAGE_BYTES, 2 ** 21)) {
     throw new DeviceError(
       'NETMEM_BIND_ORDER',
@@ -103,7 +121,7 @@ export async function bindRx(device: NetmemDriver, options: BindRxOptions): Prom
     const netIovs = Math.floor(dmabuf.bytes / pageSize / queues.length)
     for (const [index, queue] of queues.entries()) {
       const from = index * netIovs * pageSize
-      // The last part is whatever is left, so that an unaligned end is refused by the provider.
+      // The last part is the rest, so that the provider refuses an unaligned end.
       const bytes = index === queues.length - 1 ? dmabuf.bytes - from : netIovs * pageSize
       const segments = sliceSegments(attachment.segments, from, bytes)
       const provider = dmabufProvider({ id: binding.id, bytes, segments }, { pageSize })
@@ -118,9 +136,9 @@ export async function bindRx(device: NetmemDriver, options: BindRxOptions): Prom
   }
 }
 
-/** A dma-buf that is bound to RX queues. */
+/** Binding of a dma-buf to RX queues, made by {@link bindRx}. */
 export class RxBinding implements Binding, AsyncDisposable {
-  /** What the socket's messages call it: from 1. */
+  /** Id in the messages of sockets: from 1. */
   readonly id: number
   readonly #device: NetmemDriver
   readonly #attachment: DmaBufAttachment
@@ -135,20 +153,21 @@ export class RxBinding implements Binding, AsyncDisposable {
     this.#attachment = attachment
   }
 
-  /** Queues that it is bound to. */
+  /** Numbers of the queues that it is bound to. */
   get queues(): readonly number[] {
     return this.#parts.map(({ queue }) => queue)
   }
 
-  /** net_iovs that are not with the provider: posted, held, or resting in a pool. */
+  /** Number of net_iovs that the provider has not got back: posted, held, or resting in a pool. */
   get inflight(): number {
     return this.#parts.reduce((sum, { pool }) => sum + pool.inflight, 0)
   }
 
   /**
-   * Restarts its queues with pages; resolves when they run. Frags that the application holds stay
-   * valid, and the dma-buf stays mapped until the last of them has come back: see {@link released}.
-   * Rejects, and stays bound, when a queue does not start.
+   * Restarts its queues with pages. Resolves when they run. Frags that the application holds stay
+   * valid, and the dma-buf stays mapped until the last of them is released: see {@link released}.
+   *
+   * Rejects, and stays bound, if a queue does not start.
    */
   unbind(): Promise<void> {
     this.#unbinding ??= this.#unbind().catch((error: unknown) => {
@@ -158,7 +177,7 @@ export class RxBinding implements Binding, AsyncDisposable {
     return this.#unbinding
   }
 
-  /** Resolves when it is unbound and all of its memory has come back and is unmapped. */
+  /** Resolves when the binding is unbound, its last net_iov is back, and the dma-buf is unmapped. */
   async released(): Promise<void> {
     await this.#unbinding
     await this.#released
@@ -170,7 +189,7 @@ export class RxBinding implements Binding, AsyncDisposable {
 
   /** @internal Restarts one queue with a part of the dma-buf. */
   async start(queue: number, from: number, provider: DmabufProvider): Promise<void> {
-    // Places are named by the whole dma-buf.
+    // Offsets count from the start of the dma-buf, not of the part.
     const offset = (iov: Exactly<NetIov>): number => from + provider.offset(iov)
     const pool = dualPool({ ...provider, binding: this, offset })
     try {
@@ -188,13 +207,13 @@ export class RxBinding implements Binding, AsyncDisposable {
     )
   }
 
-  /** @internal Takes back what has been bound so far. */
+  /** @internal Unbinds the queues that are bound so far. */
   async undo(queues: readonly number[]): Promise<void> {
     await this.unbind()
     for (const queue of queues) this.#device.bound.delete(queue)
   }
 
-  /** @internal The device is gone, its queues stopped. */
+  /** @internal Called when the device is gone and its queues are stopped. */
   uninstall(): void {
     this.#unbinding ??= Promise.resolve()
     this.#release()

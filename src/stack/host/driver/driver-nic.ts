@@ -1,4 +1,4 @@
-/** What a driver needs of a NIC, which lives in the device's thread: hence the promises. */
+/** Operations of a NIC that drivers use. The NIC lives in the device's thread, hence the promises. */
 
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import type { RxRings } from '../../rings/shared-rings.ts'
@@ -6,16 +6,18 @@ import type { TxRing } from '../../rings/shared-tx-rings.ts'
 
 /** Operations of a NIC that a driver uses. */
 export interface DriverNic {
-  /** RX queues it has. */
+  /** Number of RX queues. */
   readonly queues: number
+  /** Doorbell that the rings of its queues are made with. */
   readonly doorbell: SharedArrayBuffer
-  /** Maps host memory for DMA, once for each memory; resolves with its region. */
+  /** Maps host memory for DMA, once for each memory. Resolves with its region. */
   mapHost(memory: SharedArrayBuffer): Promise<number>
-  /** Rejects with NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if the queue does not start. */
+  /** Starts an RX queue. Rejects with NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if it does not start. */
   startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void>
-  /** Resolves when the NIC writes to none of the queue's memory any more. */
+  /** Stops an RX queue. Resolves when the NIC no longer writes to the queue's memory. */
   stopQueue(queue: number): Promise<void>
+  /** Starts a TX queue. */
   startTxQueue(queue: number, ring: TxRing): Promise<void>
-  /** Resolves when the NIC reads none of what is posted any more. */
+  /** Stops a TX queue. Resolves when the NIC no longer reads what is posted. */
   stopTxQueue(queue: number): Promise<void>
 }

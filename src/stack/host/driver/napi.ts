@@ -1,29 +1,30 @@
 /**
- * Polling as NAPI does it: queues are polled, 64 packets at a time, while there is something, and
- * wait for one interrupt when there is nothing (Linux, Documentation/networking/napi.rst).
+ * Polling as NAPI does it: queues are polled 64 packets at a time while packets arrive, and wait for
+ * one interrupt when none do (Linux, Documentation/networking/napi.rst).
  */
 
-/** Packets of a queue before the other queues have their turn. */
+/** Packets of a queue before the next queue is polled. */
 const NAPI_BUDGET = 64
 
-/** Packets before the event loop has its turn, as in the kernel (net.core.netdev_budget). */
+/** Packets before the event loop runs, as in the kernel (net.core.netdev_budget). */
 const ROUND_BUDGET = 300
 
-/** Times a round looks at empty queues: each takes some 20 ns, a round of the event loop a microsecond and garbage. */
+/** Polls of empty queues in a round. A poll takes some 20 ns, a round of the event loop a microsecond and garbage. */
 const EMPTY_POLLS = 256
 
-/** Empty rounds before it waits for an interrupt, which takes a tenth of a millisecond to arrive. */
+/** Empty rounds before the wait for an interrupt, which takes 0.1 ms to arrive. */
 const IDLE_ROUNDS = 8
 
+/** A queue that is polled. */
 export interface Pollable {
-  /** Handles at most `budget` packets; returns how many there were. */
+  /** Handles at most `budget` packets. Returns their number. */
   poll(budget: number): number
-  /** Resolves when there is something to poll; `undefined` when there is already. */
+  /** Resolves when there is a packet to poll. Returns `undefined` if there is one already. */
   interrupt(): Promise<unknown> | undefined
 }
 
 export class Napi {
-  /** An array: going through a map makes garbage every time. */
+  // An array: iterating over a map makes garbage.
   readonly #polled: Pollable[] = []
   readonly #senders: readonly Pollable[]
   /** Queues whose interrupt is awaited. */
@@ -32,27 +33,29 @@ export class Napi {
   #scheduled = false
   #idle = 0
 
-  /** `senders` are polled after the queues, and may change while it runs. */
+  /** @param senders Polled after the queues. May change while it runs. */
   constructor(senders: readonly Pollable[] = []) {
     this.#senders = senders
   }
 
+  /** Polls from the event loop until {@link stop}. */
   start(): void {
     this.#running = true
     this.#schedule()
   }
 
+  /** Stops polling. */
   stop(): void {
     this.#running = false
   }
 
-  /** Polls soon, if it runs: something was sent, whose end nobody waits for yet. */
+  /** Polls soon if it runs. Called when a packet was sent, whose completion has no interrupt armed. */
   wake(): void {
     this.#idle = 0
     this.#schedule()
   }
 
-  /** Polls every queue once; returns how many packets there were. */
+  /** Polls every queue once. Returns the number of packets. */
   poll(budget: number = NAPI_BUDGET): number {
     let packets = 0
     const queues = this.#polled
@@ -61,12 +64,13 @@ export class Napi {
     return packets
   }
 
-  /** A queue begins to be polled. */
+  /** Adds a queue. */
   add(queue: Pollable): void {
     this.#polled.push(queue)
     this.#schedule()
   }
 
+  /** Removes a queue. */
   remove(queue: Pollable): void {
     const at = this.#polled.indexOf(queue)
     if (at >= 0) this.#polled.splice(at, 1)
@@ -95,7 +99,7 @@ export class Napi {
     return packets
   }
 
-  /** False when something has arrived meanwhile. */
+  /** Arms the interrupts of all queues. Returns false if a packet has arrived before. */
   #waitForInterrupts(): boolean {
     for (const queue of this.#polled) if (!this.#arm(queue)) return false
     for (const sender of this.#senders) if (!this.#arm(sender)) return false

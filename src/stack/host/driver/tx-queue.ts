@@ -1,7 +1,7 @@
 /**
- * One TX queue as a driver has it: skbs of pages made into pieces by DMA address, and their memory
- * given back once the NIC has read it. An skb of net_iovs has no place here: nobody on this path
- * could look at what it sends, so it is refused (Linux, skb_frags_readable in validate_xmit_skb).
+ * TX queue of a driver: makes pieces by DMA address of skbs of pages, and frees the skbs once the NIC
+ * has read them. It refuses skbs of net_iovs, whose payload no code on this path can read (Linux,
+ * skb_frags_readable in validate_xmit_skb).
  */
 
 import { checkInteger, LifetimeError } from '../../../errors.ts'
@@ -16,17 +16,17 @@ import type { DriverNic } from './driver-nic.ts'
 import type { Pollable } from './napi.ts'
 import { unlessGone } from './unless-gone.ts'
 
-/** What a TX queue is made of. */
+/** Options of a {@link DriverTxQueue}. */
 export interface DriverTxQueueOptions {
   readonly nic: DriverNic
   readonly queue: number
   /** Entries of its ring: a power of two, 32 to 65536. */
   readonly ringSize: number
-  /** Pages for linear bytes, which an skb has in memory of its own. */
+  /** Pages that linear bytes are copied to: those of an skb are not mapped. */
   readonly headerPool: PagePool<Page>
-  /** Linear bytes that an skb has at most. */
+  /** Largest number of linear bytes of an skb. */
   readonly headerBytes: number
-  /** Memory that the NIC reaches, with its region: the header pool's and that of frags. */
+  /** Region of each memory that is mapped: the header pool's and that of frags. */
   readonly regions: ReadonlyMap<ArrayBufferLike, number>
 }
 
@@ -35,23 +35,27 @@ export class DriverTxQueue implements Pollable {
   readonly #ring: DriverTxRing
   readonly #starting: Promise<void>
   #failure: Error | undefined
-  // Places for linear bytes; pages are taken for them as they are needed.
+  // Places for linear bytes. Pages are taken for them as they are needed.
   readonly #headerPages: Page[] = []
   readonly #heads: Uint8Array[] = []
   readonly #freeHeads: number[] = []
-  // What is posted, the oldest first: each packet's skb, its pieces and its place.
+  // Posted packets, the oldest first: skb, number of pieces, and place of the linear bytes.
   readonly #skbs: (Skb<Page> | undefined)[]
   readonly #pieces: Int32Array
   readonly #places: Int32Array
   #oldest = 0
   #packets = 0
-  /** Pieces finished of a packet that is not. */
+  /** Finished pieces of the oldest packet. */
   #finished = 0
-  // Where the frags of the packet in hand are.
+  // DMA addresses of the frags of the packet that is being sent.
   readonly #fragRegions = new Int32Array(MAX_SKB_FRAGS)
   readonly #fragOffsets = new Float64Array(MAX_SKB_FRAGS)
 
-  /** Starts it. What is posted before the NIC has done so waits. Throws NETMEM_OUT_OF_RANGE. */
+  /**
+   * Starts the queue. Packets that are sent before the NIC has started it wait.
+   *
+   * @throws NETMEM_OUT_OF_RANGE for `ringSize`.
+   */
   constructor(options: DriverTxQueueOptions) {
     const { nic, queue, ringSize } = options
     this.#options = options
@@ -65,7 +69,7 @@ export class DriverTxQueue implements Pollable {
     })
   }
 
-  /** Takes over an skb; false, and it stays the caller's, while the ring or the header pool has no room. */
+  /** Takes over an skb. Returns false, and the skb stays the caller's, while the ring or the header pool has no room. */
   transmit(skb: Skb<Page>): boolean {
     if (skb.kind !== 'page') throw unreadable()
     if (skb.freed) throw freedAlready()
@@ -73,7 +77,7 @@ export class DriverTxQueue implements Pollable {
     const { headLength, fragCount } = skb
     checkInteger('headLength', headLength, 0, this.#options.headerBytes)
     const pieces = fragCount + 1
-    // Nothing is posted before all of it is known to be reachable.
+    // Locate all frags before posting any: one of them may not be mapped.
     this.#locate(skb)
     if (this.#ring.room() < pieces) this.#reap()
     if (this.#ring.room() < pieces) return false
@@ -102,17 +106,18 @@ export class DriverTxQueue implements Pollable {
     return true
   }
 
-  /** Gives back what was sent. */
+  /** Frees the skbs that were sent. */
   poll(): number {
     this.#reap()
     return 0
   }
 
+  /** Resolves when a packet was sent. Returns `undefined` if one was already. */
   interrupt(): Promise<unknown> | undefined {
     return this.#ring.interrupt()
   }
 
-  /** Stops it: what was not sent is not sent any more, and all memory goes back. */
+  /** Stops the queue and gives all memory back. Packets that were not sent are lost. */
   async close(): Promise<void> {
     const failed = this.#failure !== undefined
     this.#failure ??= closed()
@@ -150,7 +155,7 @@ export class DriverTxQueue implements Pollable {
       this.#freeHeads.push(this.#places[entry] ?? 0)
       this.#oldest = (entry + 1) % this.#skbs.length
       this.#packets--
-      // Last, since whoever waits for memory may send the next one at once.
+      // Last, since a callback that waits for memory may send the next packet at once.
       skb?.free()
     }
   }
@@ -174,7 +179,7 @@ export class DriverTxQueue implements Pollable {
     )
   }
 
-  /** A place for linear bytes; −1 while there is none. */
+  /** Returns a place for linear bytes, or −1 while there is none. */
   #takePlace(): number {
     if (this.#freeHeads.length === 0) this.#reap()
     if (this.#freeHeads.length === 0) this.#addPage()

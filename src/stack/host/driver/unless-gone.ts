@@ -1,8 +1,8 @@
-/** Ends that a device which is gone has brought about already: it writes to nobody's memory any more. */
+/** Waits for the end of work of a device that may be gone, and then writes to no memory any more. */
 
 import { DeviceError } from '../../device-error.ts'
 
-/** Resolves with `done`, and where it rejects since the device is gone (ENODEV). */
+/** Resolves with `done`, and also where it rejects because the device is gone (ENODEV). */
 export async function unlessGone(done: Promise<void>): Promise<void> {
   try {
     await done

@@ -1,12 +1,12 @@
 /**
- * The hash of a flow table: HalfSipHash-1-3, which Linux uses for hash tables with keys from the
- * network (Linux, Documentation/security/siphash.rst). Without the secret nobody can make flows that
- * share a slot. A seed for MurmurHash would not do: some of its collisions no seed changes.
+ * Hash of flow tables: HalfSipHash-1-3, which Linux uses for hash tables with keys from the network
+ * (Linux, Documentation/security/siphash.rst). A sender who does not know the secret cannot make flows
+ * that share a slot. MurmurHash with a seed is not enough: some of its collisions hold for every seed.
  */
 
 import { type FlowKey, PORTS, PROTOCOL } from './flow-key.ts'
 
-/** 64 random bits, as two signed 32-bit integers. */
+/** Secret of a hash: 64 random bits, as two signed 32-bit integers. */
 export interface HashSecret {
   readonly low: number
   readonly high: number
@@ -24,7 +24,7 @@ export function flowHash({ words }: FlowKey, { low, high }: HashSecret): number 
   let v1 = high
   let v2 = low ^ 0x6c79_6765
   let v3 = high ^ 0x7465_6462
-  // An IPv4 address is the first of its four words, and the other three are 0.
+  // IPv4 addresses take the first of four words, and the other three are 0.
   const step = (words[PROTOCOL] ?? 0) >> 8 === 4 ? 4 : 1
   for (let at = 0; at <= PROTOCOL; at += at < PORTS ? step : 1) {
     const word = words[at] ?? 0

@@ -1,22 +1,22 @@
 /**
- * What a flow is told by: addresses, ports and protocol of one direction. VLAN tags are not part of
- * it, so that a flow whose directions are tagged differently is one.
+ * Keys of flows: addresses, ports and protocol of one direction. VLAN tags are not part of a key, so
+ * that a flow whose directions are tagged differently is one.
  */
 
 import { formatAddress } from '../../../wire/address.ts'
 import { getInt32, setInt32 } from '../../../wire/bytes.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
 
-/** 32-bit words of a key: source, destination, ports, and protocol with the IP version. */
+/** Number of 32-bit words of a key: source, destination, ports, and protocol with the IP version. */
 export const KEY_WORDS = 10
 
 const SOURCE = 0
 const DESTINATION = 4
-/** Words of the ports, and of the protocol with the IP version. */
+/** Indices of the word of the ports, and of the protocol with the IP version. */
 export const PORTS = 8
 export const PROTOCOL = 9
 
-/** One object for all packets: {@link FlowKey.read} overwrites it. */
+/** Key of a flow. {@link FlowKey.read} overwrites it, so that one object serves all packets. */
 export class FlowKey {
   readonly words: Int32Array
 
@@ -24,7 +24,7 @@ export class FlowKey {
     this.words = words
   }
 
-  /** The key of the frame at byte `offset` that `layout` is of; meaningful for TCP and UDP alone. */
+  /** Reads the key of a TCP or UDP frame that begins at byte `offset` and has the layout `layout`. */
   read(layout: FrameLayout, bytes: Uint8Array, offset = 0): this {
     const { words } = this
     words.fill(0)
@@ -39,17 +39,17 @@ export class FlowKey {
     return this
   }
 
-  /** One of its own, to keep. */
+  /** Returns a copy to keep. */
   copy(): FlowKey {
     return new FlowKey(this.words.slice())
   }
 
-  /** 4 or 6. */
+  /** Version of IP: 4 or 6. */
   get ipVersion(): number {
     return (this.words[PROTOCOL] ?? 0) >> 8
   }
 
-  /** IP protocol number: 6 is TCP, 17 UDP. */
+  /** IP protocol number: 6 is TCP, 17 is UDP. */
   get protocol(): number {
     return (this.words[PROTOCOL] ?? 0) & 0xff
   }
@@ -62,7 +62,7 @@ export class FlowKey {
     return (this.words[PORTS] ?? 0) & 0xffff
   }
 
-  /** As `192.0.2.1` or `2001:db8::1` (RFC 5952). */
+  /** Source address, such as `192.0.2.1` or `2001:db8::1` (RFC 5952). */
   get source(): string {
     return this.#address(SOURCE)
   }
@@ -71,7 +71,7 @@ export class FlowKey {
     return this.#address(DESTINATION)
   }
 
-  /** As `192.0.2.1:443 > [2001:db8::1]:5201`, for people. */
+  /** Returns text for people, such as `192.0.2.1:443 > 192.0.2.2:5201`. */
   toString(): string {
     return `${this.#end(this.source, this.sourcePort)} > ${this.#end(this.destination, this.destinationPort)}`
   }
@@ -87,7 +87,7 @@ export class FlowKey {
   }
 }
 
-/** Whether `words` has the key `key` from its word `at` on. */
+/** True if `words` has the key `key` from its word `at` on. */
 export function sameWords(words: Int32Array, at: number, key: Int32Array): boolean {
   for (let word = 0; word < KEY_WORDS; word++) {
     if (words[at + word] !== key[word]) return false

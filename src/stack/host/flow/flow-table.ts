@@ -1,7 +1,7 @@
 /**
- * Finds the flow of a packet. A hash table of numbers: open addressing, keys in one array, so that
- * finding a flow makes no garbage and compares ten words. Its hash has a secret, since packets are
- * made by others.
+ * Finds the flow of a packet. A hash table of numbers with open addressing and keys in one array:
+ * finding a flow makes no garbage and compares ten words. Its hash has a secret, since senders choose
+ * the keys.
  */
 
 import { checkInteger } from '../../../errors.ts'
@@ -10,35 +10,32 @@ import type { AnySkb } from '../skb/skb.ts'
 import { flowHash, type HashSecret, randomSecret } from './flow-hash.ts'
 import { FlowKey, KEY_WORDS, sameWords } from './flow-key.ts'
 
-/** Slots per flow: the table is at most half full, so that few slots are looked at. */
+/** Slots per flow. A table that is at most half full is searched in few steps. */
 const SPARE = 2
-/** What a new table has room for; it grows. */
+/** Flows that a new table has room for. It grows. */
 const FIRST_FLOWS = 64
 
-/** What a table is asked and has no counter elsewhere for. */
+/** Counters of a {@link FlowTable}. */
 export interface FlowTableStats {
   /** Packets of a flow. */
   readonly matched: number
-  /** Packets with neither TCP nor UDP: ARP, fragments and so on. */
+  /** Packets that are neither TCP nor UDP, such as ARP and IP fragments. */
   readonly otherPackets: number
-  /** Packets whose headers contradict themselves or are cut. */
+  /** Packets with contradictory or truncated headers. */
   readonly malformed: number
-  /** TCP and UDP packets in which the NIC has found a wrong checksum. */
+  /** TCP and UDP packets with a wrong checksum. */
   readonly badChecksum: number
-  /** Packets of flows that there was no room for. */
+  /** Packets of flows that the table had no room for. */
   readonly tableFull: number
   /** Bytes of Ethernet padding and trailers that were cut off. */
   readonly paddingBytes: number
 }
 
-/**
- * Flows of `F`, at most `limit` of them: 1 to 2^24, 65536 by default.
- * Throws NETMEM_OUT_OF_RANGE.
- */
+/** Table of flows, found by the headers of a packet. `F` is the application's own type of a flow. */
 export class FlowTable<F> {
-  /** Of the packet that {@link FlowTable.find} was asked last. */
+  /** Layout of the last packet that {@link FlowTable.demux} parsed. */
   readonly layout: FrameLayout = new FrameLayout()
-  /** Of the same packet, if it is TCP or UDP; overwritten by the next one. */
+  /** Key of that packet if it is TCP or UDP. The next packet overwrites it. */
   readonly key: FlowKey = new FlowKey()
   readonly #limit: number
   readonly #make: (key: FlowKey) => F
@@ -56,8 +53,10 @@ export class FlowTable<F> {
   #paddingBytes = 0
 
   /**
-   * `make` makes the flow of a key that is not there yet; the key is its own, to keep. `secret` is
-   * for tests: random by default.
+   * @param make Makes the flow of a new key, which is a copy to keep.
+   * @param limit Largest number of flows: 1 to 2^24. Default 65536.
+   * @param secret Secret of the hash, for tests. Default random.
+   * @throws NETMEM_OUT_OF_RANGE for `limit`.
    */
   constructor(
     make: (key: FlowKey) => F,
@@ -70,15 +69,17 @@ export class FlowTable<F> {
     this.#resize(SPARE * FIRST_FLOWS)
   }
 
-  /** Flows in it. */
+  /** Number of flows. */
   get size(): number {
     return this.#size
   }
 
   /**
-   * The flow of a packet, made if it is new; `undefined` where it has none, counted by reason. Sets
-   * where its payload begins and cuts padding off. The skb remains the caller's. A packet with a
-   * wrong checksum has no flow, as in every receiver; its layout and key are there all the same.
+   * Returns the flow of a packet, made if it is new. Sets `payloadOffset` of the skb and cuts padding
+   * off. The skb stays the caller's.
+   *
+   * @returns `undefined` for a packet without a flow, counted by reason. A packet with a wrong
+   *   checksum has none, but its layout and key are set.
    */
   demux(skb: AnySkb): F | undefined {
     const { layout } = this
@@ -100,12 +101,12 @@ export class FlowTable<F> {
     return this.findOrMake(this.key)
   }
 
-  /** The flow of a key; `undefined` where there is none. */
+  /** Returns the flow of a key, or `undefined` if the table has none. */
   find(key: FlowKey): F | undefined {
     return this.#flows[this.#slot(key, this.#hashOf(key))]
   }
 
-  /** The flow of a key, made if it is new; `undefined` where there is no room for another. */
+  /** Returns the flow of a key, made if it is new, or `undefined` if the table is full. */
   findOrMake(key: FlowKey): F | undefined {
     const hash = this.#hashOf(key)
     const slot = this.#slot(key, hash)
@@ -113,13 +114,13 @@ export class FlowTable<F> {
     return this.#add(key, hash)
   }
 
-  /** Takes a flow out; returns it if it was there. */
+  /** Takes a flow out. Returns it, or `undefined` if the table has none. */
   remove(key: FlowKey): F | undefined {
     let hole = this.#slot(key, this.#hashOf(key))
     if (this.#hashes[hole] === 0) return undefined
     const flow = this.#flows[hole]
     this.#size--
-    // No tombstones: whoever stands behind the hole and may move into it does (Knuth, 6.4, R).
+    // No tombstones: entries behind the hole move into it where their search passes it (Knuth, 6.4, R).
     for (let at = (hole + 1) & this.#mask; this.#hashes[at] !== 0; at = (at + 1) & this.#mask) {
       const home = (this.#hashes[at] ?? 0) & this.#mask
       if (((at - home) & this.#mask) < ((at - hole) & this.#mask)) continue
@@ -133,14 +134,14 @@ export class FlowTable<F> {
     return flow
   }
 
-  /** All flows, in no particular order. */
+  /** Yields all flows, in no particular order. */
   *flows(): Generator<F, void, void> {
     for (const [slot, flow] of this.#flows.entries()) {
       if (this.#hashes[slot] !== 0 && flow !== undefined) yield flow
     }
   }
 
-  /** Its counters as they stand. */
+  /** Returns a snapshot of the counters. */
   stats(): FlowTableStats {
     return {
       matched: this.#matched,
@@ -157,7 +158,7 @@ export class FlowTable<F> {
     return flowHash(key, this.#secret) || 1
   }
 
-  /** The slot of a key, or the free one where it would go. */
+  /** Returns the slot of a key, or the free slot where it would go. */
   #slot(key: FlowKey, hash: number): number {
     let slot = hash & this.#mask
     while (this.#hashes[slot] !== 0) {

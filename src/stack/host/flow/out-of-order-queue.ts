@@ -1,6 +1,6 @@
 /**
- * Segments that wait for what is missing before them: by position, none overlapping another, within
- * bounds. Most come at the end, which is looked at first.
+ * Segments that wait for missing bytes before them: by position, without overlaps, within limits.
+ * Most segments come at the end, so the search begins there.
  */
 
 import type { AnySkb } from '../skb/skb.ts'
@@ -11,7 +11,7 @@ export class OutOfOrderQueue {
   readonly #maxBytes: number
   readonly #maxSkbs: number
   #bytes = 0
-  /** Skbs that there was no room for, and their bytes. */
+  /** Skbs that the queue had no room for, and their bytes. */
   dropped = 0
   droppedBytes = 0
 
@@ -20,27 +20,27 @@ export class OutOfOrderQueue {
     this.#maxSkbs = maxSkbs
   }
 
-  /** Skbs in it. */
+  /** Number of skbs. */
   get length(): number {
     return this.#skbs.length
   }
 
-  /** Payload bytes in it. */
+  /** Number of payload bytes. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Position of the first byte in it; Infinity when it is empty. */
+  /** Position of the first byte. Infinity if the queue is empty. */
   get firstStart(): number {
     return this.#starts[0] ?? Number.POSITIVE_INFINITY
   }
 
-  /** Whether one more skb with `bytes` bytes fits. */
+  /** True if another skb of `bytes` bytes fits. */
   hasRoom(bytes: number): boolean {
     return this.#skbs.length < this.#maxSkbs && this.#bytes + bytes <= this.#maxBytes
   }
 
-  /** Takes over what is not in it yet of an skb at `position`; returns how many bytes were. */
+  /** Takes over an skb at `position`, without the bytes that are queued already. Returns the number of those. */
   insert(skb: AnySkb, position: number): number {
     let at = this.#indexOf(position)
     let start = position
@@ -68,7 +68,7 @@ export class OutOfOrderQueue {
     }
   }
 
-  /** Takes the first skb out. */
+  /** Takes the first skb out. Returns `undefined` if the queue is empty. */
   shift(): AnySkb | undefined {
     const skb = this.#skbs.shift()
     this.#starts.shift()
@@ -76,7 +76,7 @@ export class OutOfOrderQueue {
     return skb
   }
 
-  /** Frees what lies behind `position`; returns how many bytes that were. */
+  /** Frees the bytes behind `position`. Returns their number. */
   cut(position: number): number {
     const before = this.#bytes
     for (let last = this.#skbs.length - 1; last >= 0 && this.#end(last) > position; last--) {
@@ -91,7 +91,7 @@ export class OutOfOrderQueue {
     return before - this.#bytes
   }
 
-  /** Frees all of it. */
+  /** Frees all skbs. */
   clear(): void {
     this.#starts.length = 0
     this.#bytes = 0
@@ -112,7 +112,7 @@ export class OutOfOrderQueue {
     return true
   }
 
-  /** The first segment that ends behind `position`; a search by halves, since a sender chooses the order. */
+  /** Returns the index of the first segment that ends behind `position`. A binary search, since senders choose the order. */
   #indexOf(position: number): number {
     let high = this.#skbs.length
     if (high === 0 || this.#end(high - 1) <= position) return high

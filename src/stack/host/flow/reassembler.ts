@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * One direction of a TCP connection, put in order by somebody who only watches (RFC 9293, 3.4): no
- * acknowledgements are sent and no window is kept, so it takes what comes within bounds of its own.
- * Of bytes that arrive twice the first copy counts. Urgent data stays in line.
+ * Puts one direction of a TCP connection in order, as an observer (RFC 9293, 3.4): it sends no
+ * acknowledgements and keeps no window, so its own limits bound what waits. Of bytes that arrive twice
+ * the first copy counts. Urgent data stays in line.
  */
 
 import { checkInteger, ownOptions } from '../../../errors.ts'
@@ -18,7 +18,7 @@ import {
   type StreamState,
 } from './stream-types.ts'
 
-/** The largest window there is (RFC 7323, 2.3): what is further ahead is of another connection. */
+/** Largest window of TCP (RFC 7323, 2.3). Segments further ahead are of another connection. */
 const MAX_WINDOW_BYTES = 2 ** 30
 
 /** Puts the packets of one direction of a TCP connection in order. */
@@ -27,18 +27,18 @@ export class Reassembler implements Disposable {
   readonly #queue: OutOfOrderQueue
   readonly #skips: boolean
   readonly #awaitsSyn: boolean
-  /** How far before the data that waits a SYN may lie: what is between them has to fit beside it. */
+  /** Largest distance of a SYN before the data that waits: the bytes between have to fit in the queue. */
   readonly #maxLateBytes: number
-  /** True in the state `idle` while data waits for the SYN: nothing is delivered, and the cursor is where the first of it was. */
+  /** True in the state `idle` while data waits for the SYN. The cursor is at the first segment of it. */
   #holding = false
   #state: StreamState = 'idle'
   /** The next byte to deliver. */
   readonly #next = new StreamCursor()
-  /** The number that the SYN gave the first byte, if one was seen. */
+  /** Sequence number of the first byte, if a SYN was seen. */
   #synSeq: number | undefined
   #endAt = Number.POSITIVE_INFINITY
   #endState: 'finished' | 'reset' = 'finished'
-  /** Position of the last reset that was not the next byte. No receiver takes it there (RFC 5961, 3.2). */
+  /** Position of the last reset that was not at the next byte. Receivers ignore it there (RFC 5961, 3.2). */
   #resetAt = Number.NaN
   #bytes = 0
   #outOfOrder = 0
@@ -48,7 +48,11 @@ export class Reassembler implements Disposable {
   #gaps = 0
   #gapBytes = 0
 
-  /** `sink` gets the stream's skbs in order, and frees them; it may call `close`, and nothing else of this. */
+  /**
+   * @param sink Called with the skbs of the stream in order, which it frees. It may call `close`, and no
+   *   other method of this object.
+   * @throws NETMEM_OUT_OF_RANGE and NETMEM_INVALID_ARGUMENT.
+   */
   constructor(sink: (skb: AnySkb) => void, options: ReassemblerOptions = {}) {
     const own = ownOptions('new Reassembler()', options, REASSEMBLER_OPTIONS)
     const { queueBytes = 4 * 1024 * 1024, queueSkbs = 1024, whenFull, awaitSyn = false } = own
@@ -65,17 +69,17 @@ export class Reassembler implements Disposable {
     return this.#state
   }
 
-  /** Payload bytes that wait for what is missing. */
+  /** Number of payload bytes that wait for missing bytes. */
   get queuedBytes(): number {
     return this.#queue.bytes
   }
 
-  /** The skbs they are in. */
+  /** Number of skbs that wait for missing bytes. */
   get queuedSkbs(): number {
     return this.#queue.length
   }
 
-  /** Takes over a segment: an skb, and what {@link FlowTable.demux} read of its headers. */
+  /** Takes over a segment: an skb, with the layout that `FlowTable.demux` has read. */
   receive(skb: AnySkb, layout: FrameLayout): void {
     const flags = layout.tcpFlags & (FIN | SYN | RST)
     const bytes = skb.payloadLength
@@ -94,7 +98,7 @@ export class Reassembler implements Disposable {
     this.#receiveSlow(skb, layout, flags, bytes)
   }
 
-  /** Whether a segment belongs to a later connection between the same ports: give it a reassembler of its own. */
+  /** True if a segment begins a later connection between the same ports, which needs another reassembler. */
   startsAnew(layout: FrameLayout): boolean {
     if ((layout.tcpFlags & SYN) === 0) return false
     const seq = (layout.seq + 1) | 0
@@ -103,7 +107,7 @@ export class Reassembler implements Disposable {
     return this.#state !== 'open' || this.#synSeq !== undefined
   }
 
-  /** Waits for the SYN no longer: the stream begins with the first of what has come. */
+  /** Stops waiting for the SYN: the stream begins with the first byte that waits. */
   start(): void {
     if (!this.#holding) return
     this.#settle(this.#firstHeld)
@@ -111,8 +115,8 @@ export class Reassembler implements Disposable {
   }
 
   /**
-   * Gives up what is missing and hands on all that waits: for the end of a capture. Each gap is
-   * counted, with its bytes. A reset that came early ends the stream if it has come to there.
+   * Gives up all gaps and delivers all segments that wait: for the end of a capture. Counts each gap
+   * with its bytes. An early reset ends the stream if the stream has come to its position.
    */
   flushGaps(): void {
     this.start()
@@ -124,7 +128,7 @@ export class Reassembler implements Disposable {
     this.#endIfDue()
   }
 
-  /** Frees what waits; everything that still comes is freed at once. */
+  /** Frees all segments that wait. Later segments are freed at once. */
   close(): void {
     this.#state = 'closed'
     this.#holding = false
@@ -135,7 +139,7 @@ export class Reassembler implements Disposable {
     this.close()
   }
 
-  /** Its counters as they stand. */
+  /** Returns a snapshot of the counters. */
   stats(): ReassemblerStats {
     return {
       bytes: this.#bytes,
@@ -151,7 +155,7 @@ export class Reassembler implements Disposable {
   }
 
   #receiveSlow(skb: AnySkb, layout: FrameLayout, flags: number, bytes: number): void {
-    // SYN takes the sequence number before the first byte.
+    // A SYN takes the sequence number before the first byte.
     const seq = (layout.seq + ((flags & SYN) === 0 ? 0 : 1)) | 0
     if (this.#state === 'closed' || !this.#begin(seq, flags, bytes)) {
       skb.free()
@@ -165,7 +169,7 @@ export class Reassembler implements Disposable {
       return
     }
     if ((flags & RST) !== 0) {
-      // What comes with a reset is a message to people (RFC 9293, 3.5.3).
+      // The payload of a reset is a message to people (RFC 9293, 3.5.3).
       skb.free()
       if (ahead === 0 && !this.#holding) this.#endsAt(position, 'reset')
       else if (ahead > 0 || this.#holding) this.#resetAt = position
@@ -176,7 +180,7 @@ export class Reassembler implements Disposable {
     this.#endIfDue()
   }
 
-  /** Whether the stream has begun, with this segment if not before: an acknowledgement alone may be a probe, one byte too low. */
+  /** True if the stream has begun, with this segment at the latest. A bare acknowledgement may be a probe, one byte too low. */
   #begin(seq: number, flags: number, bytes: number): boolean {
     if (this.#state !== 'idle') return true
     if (flags === 0 && bytes === 0) return false
@@ -191,30 +195,30 @@ export class Reassembler implements Disposable {
     return true
   }
 
-  /** Where the first of what waits for the SYN is; a reset counts where nothing else waits. */
+  /** Position of the first segment that waits for the SYN, or of a reset if no other waits. */
   get #firstHeld(): number {
     const first = Math.min(this.#queue.firstStart, this.#endAt)
     return first === Number.POSITIVE_INFINITY ? this.#resetAt : first
   }
 
-  /** Whether a SYN whose first byte is at `position` can be that of what waits. */
+  /** True if a SYN whose first byte is at `position` can be that of the data that waits. */
   #maySettle(position: number): boolean {
     const lateBytes = this.#firstHeld - position
     return lateBytes >= 0 && lateBytes <= this.#maxLateBytes
   }
 
-  /** A SYN too far before what waits is not its own. */
+  /** Begins the stream at a SYN. If the SYN is too far ahead of the data that waits, it is another stream's. */
   #settleAtSyn(position: number): void {
     const isOwn = this.#maySettle(position)
     this.#settle(isOwn ? position : Math.max(position, this.#firstHeld))
   }
 
-  /** The stream begins at `position`, which may be before or behind what waits. */
+  /** Begins the stream at `position`, which may be before or behind the data that waits. */
   #settle(position: number): void {
     this.#holding = false
     this.#state = 'open'
     this.#next.advance(position - this.#next.position)
-    // An end before the beginning was another stream's, as is what waits before it.
+    // An end before the beginning was another stream's, and so is data before it.
     if (this.#endAt < position) this.#endAt = Number.POSITIVE_INFINITY
     while (this.#queue.firstStart < position) {
       const start = this.#queue.firstStart
@@ -225,7 +229,7 @@ export class Reassembler implements Disposable {
     this.#resetIfDue()
   }
 
-  /** Trims a segment to what is missing of the stream and puts it where it belongs. */
+  /** Trims a segment to the missing bytes, and delivers or queues them. */
   #place(skb: AnySkb, position: number): void {
     let start = position
     const tooLong = start + skb.payloadLength - this.#endAt
@@ -260,7 +264,7 @@ export class Reassembler implements Disposable {
         this.#drain()
         return
       }
-      // What waits came first: of this segment the bytes before it count, and those behind it.
+      // Queued bytes came first: this segment gives the bytes before and behind them.
       this.#deliver(skb.splitFront(bytes), bytes)
       this.#drain()
       start += bytes
@@ -297,7 +301,7 @@ export class Reassembler implements Disposable {
     this.#sink(skb)
   }
 
-  /** The stream ends there, unless it is known to end before. */
+  /** Notes the end of the stream, unless an earlier end is known. */
   #endsAt(position: number, state: 'finished' | 'reset'): void {
     if ((position < this.#next.position && !this.#holding) || position >= this.#endAt) return
     this.#endAt = position
@@ -305,7 +309,7 @@ export class Reassembler implements Disposable {
     this.#afterEndBytes += this.#queue.cut(position)
   }
 
-  /** Ends the stream where it has come to, if an early reset was for this place and nothing waits behind it. */
+  /** Ends the stream at the next byte if an early reset was for it and no segment waits behind it. */
   #resetIfDue(): void {
     if (this.#next.position === this.#resetAt && this.#queue.length === 0)
       this.#endsAt(this.#next.position, 'reset')

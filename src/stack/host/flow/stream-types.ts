@@ -2,45 +2,50 @@
 
 import type { OptionNames } from '../../../errors.ts'
 
-/** `idle` until it knows where the stream begins; `finished` by FIN, once all before it is there; `reset` by a RST that is the next byte. */
+/**
+ * State of a stream: `idle` until its first byte is known, `finished` once all bytes before its FIN are
+ * there, `reset` by a RST at the next byte.
+ */
 export type StreamState = 'idle' | 'open' | 'finished' | 'reset' | 'closed'
 
-/** How much waits for what is missing, at most. */
+/** Options of a {@link Reassembler}. */
 export interface ReassemblerOptions {
-  /** Payload bytes that arrived out of order: 0 to 2^40, 4 MiB by default. */
+  /** Largest number of payload bytes that wait: 0 to 2^40. Default 4 MiB. */
   readonly queueBytes?: number
-  /** The skbs they are in, each of which holds a page or more: 0 to 2^20, 1024 by default. */
+  /** Largest number of skbs that wait, each of which holds a page or more: 0 to 2^20. Default 1024. */
   readonly queueSkbs?: number
   /**
-   * What gives way when that is too little: by default what has just come, as a retransmission
-   * will follow; with `skip` the gap, since none will where a capture missed a packet.
+   * Action when these limits are reached. Default `drop`: drops the new skb, since a retransmission
+   * follows. `skip` gives up the gap instead: a capture that missed a packet has no retransmission.
    */
   readonly whenFull?: 'drop' | 'skip'
   /**
-   * Whether data that comes before the SYN waits for it, as far as the queue has room and until
-   * `start` is called: for captures, whose first segments may have overtaken each other. Off by
-   * default, when a stream begins with the first data seen.
+   * True if data waits for the SYN, while the queue has room and until `start` is called. For
+   * captures, in which the first segments may be out of order. Default false: a stream begins with the
+   * first data.
    */
   readonly awaitSyn?: boolean
 }
 
-/** What became of what arrived. */
+/** Counters of a {@link Reassembler}. */
 export interface ReassemblerStats {
   /** Payload bytes handed to the sink. */
   readonly bytes: number
-  /** Skbs that came before their turn. */
+  /** Skbs that came out of order. */
   readonly outOfOrder: number
-  /** Bytes that had arrived before: retransmitted or overlapping. */
+  /** Bytes that came again: retransmitted or overlapping. */
   readonly duplicateBytes: number
-  /** Skbs that the queue had no room for, and their bytes. */
+  /** Skbs that the queue had no room for. */
   readonly dropped: number
+  /** Bytes of those skbs. */
   readonly droppedBytes: number
   /** Skbs too far ahead to be of this stream. */
   readonly outOfWindow: number
   /** Bytes behind the stream's end. */
   readonly afterEndBytes: number
-  /** Gaps given up, and their bytes. */
+  /** Gaps that were given up. */
   readonly gaps: number
+  /** Bytes of those gaps. */
   readonly gapBytes: number
 }
 

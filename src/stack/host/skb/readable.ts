@@ -1,6 +1,6 @@
 /**
- * What looks inside a packet: copy, pull and checksum. All of it takes `Skb<Page>`; an skb of
- * net_iovs does not compile, and fails with NETMEM_UNREADABLE where nobody compiled.
+ * Functions that read a packet: copy, pull and checksum. They take `Skb<Page>`. An skb of net_iovs
+ * does not compile, and fails with NETMEM_UNREADABLE in JavaScript.
  */
 
 import { checkInteger } from '../../../errors.ts'
@@ -10,8 +10,10 @@ import { DeviceError } from '../../device-error.ts'
 import { freedAlready, type Skb } from './skb.ts'
 
 /**
- * Copies payload from its byte `offset` on into `target`; returns how many bytes there were to
- * copy. Throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
+ * Copies payload from its byte `offset` on into `target`.
+ *
+ * @returns Bytes copied: fewer than `target` has where the payload ends before.
+ * @throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
  */
 export function copyBits(skb: Skb<Page>, offset: number, target: Uint8Array): number {
   checkReadable(skb)
@@ -19,7 +21,7 @@ export function copyBits(skb: Skb<Page>, offset: number, target: Uint8Array): nu
   return copyPayload(skb, offset, target, 0, target.length)
 }
 
-/** @internal Copies at most `length` bytes of payload to byte `at` of `target`, which has room for them. */
+/** @internal Copies at most `length` bytes of payload to byte `at` of `target`, which has room for them. Returns how many. */
 export function copyPayload(
   skb: Skb<Page>,
   offset: number,
@@ -73,10 +75,11 @@ function part(page: Uint8Array, from: number, length: number): Uint8Array {
 }
 
 /**
- * Moves the first `bytes` bytes of the frags to the end of the linear bytes, as headers that landed
- * in a page have to be before anybody parses them. False, and nothing changed, when there are fewer
- * or the linear bytes have no room (Linux, __pskb_pull_tail).
- * Throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
+ * Moves the first `bytes` bytes of the frags to the end of the linear bytes, where headers can be
+ * parsed (Linux, __pskb_pull_tail).
+ *
+ * @returns False, and nothing changed, if the frags have fewer bytes or the linear bytes have no room.
+ * @throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
  */
 export function pull(skb: Skb<Page>, bytes: number): boolean {
   checkReadable(skb)
@@ -90,10 +93,11 @@ export function pull(skb: Skb<Page>, bytes: number): boolean {
 }
 
 /**
- * The one's complement sum of `length` bytes from the skb's byte `offset`, headers included, as
- * RFC 1071 has it: of big-endian words, folded to 16 bits, not inverted; `initial` is a sum to go
- * on from, such as the pseudo-header's. Of bytes that are not there, none are summed.
- * Throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
+ * Returns the one's complement sum of `length` bytes from the skb's byte `offset` on, headers included
+ * (RFC 1071): of big-endian words, folded to 16 bits, not inverted. The sum ends with the skb.
+ *
+ * @param initial Sum to continue, such as that of the pseudo-header.
+ * @throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.
  */
 export function checksumOf(
   skb: Skb<Page>,
@@ -106,7 +110,7 @@ export function checksumOf(
   checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER)
   const end = offset + length
   let sum = foldSum(initial)
-  // Where this piece begins, in bytes of the skb; a piece at an odd place has its bytes the other way round.
+  // Offset of the piece in the skb. The bytes of a piece at an odd offset are swapped.
   let at = 0
   for (let piece = -1; piece < skb.fragCount && at < end; piece++) {
     const page = piece < 0 ? undefined : skb.frags[piece]
@@ -139,6 +143,6 @@ export function unreadable(): DeviceError {
   return new DeviceError(
     'NETMEM_UNREADABLE',
     'EFAULT',
-    'The payload is device memory: nobody reads it on this host. Ask for its kind, and receive it with MSG_SOCK_DEVMEM.',
+    'The payload is device memory, which this host cannot read. Ask for its kind, and receive it with MSG_SOCK_DEVMEM.',
   )
 }

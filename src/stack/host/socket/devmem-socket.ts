@@ -32,6 +32,7 @@ const NO_CONTROL = new Uint8Array(0)
 /**
  * A socket over a queue of skbs.
  *
+ * @example
  * ```ts
  * import { createPageSkbCache, DevmemSocket } from 'netmem/stack'
  *
@@ -70,7 +71,7 @@ export class DevmemSocket implements Disposable {
     })
   }
 
-  // The stack's side.
+  // For the stack.
 
   /**
    * Takes over the next skb of the stream.
@@ -93,33 +94,37 @@ export class DevmemSocket implements Disposable {
     return true
   }
 
-  /** The stream has ended: what is queued can still be read. */
+  /** Ends the stream. Queued data can still be read. */
   fin(): void {
     if (this.#state !== 'open') return
     this.#state = 'ended'
     this.#waiters.wake()
   }
 
-  /** The connection broke: `recvmsg` throws `error` once what is queued is read. */
+  /** Ends the stream with an error: `recvmsg` throws `error` once the queued data is read. */
   reset(error: Error): void {
     if (this.#state !== 'open') return
     this.#error = error
     this.fin()
   }
 
-  // The application's side.
+  // For the application.
 
   /**
-   * Reads what is queued, readable or unreadable data, never both; skbs, frags and linear bytes in
-   * parts where the iovec or `control` are too small for the whole. Each part of a frag has a token
-   * and a reference of its own. A peek returns readable data alone: it never mints tokens.
+   * Reads queued data of one kind: readable or unreadable. Reads skbs, frags and linear bytes in part
+   * where the iovec or `control` is too small. Each part of a frag has a token and a reference of its
+   * own. A peek returns readable data alone and mints no tokens.
    *
-   * Throws NETMEM_WOULD_BLOCK (EAGAIN) when nothing is there, NETMEM_UNREADABLE (EFAULT) at device
-   * memory without MSG_SOCK_DEVMEM or with MSG_PEEK, NETMEM_CONTROL_SPACE (525, which has no name in
-   * user space) when not even one message fits, NETMEM_NO_DEVICE (ENODEV) at a net_iov of another
-   * binding, NETMEM_NO_TOKEN (ENOMEM), NETMEM_READABLE (EFAULT) at readable payload with
-   * MSG_SOCK_DEVMEM where the socket is strict, NETMEM_SOCKET_CLOSED (EBADF) and what
-   * {@link reset} was given. Where some data was read before, it returns that, and throws the next time.
+   * @returns Bytes read: 0 once the stream has ended. A call that has read data returns it and leaves
+   *   the error to the next call.
+   * @throws NETMEM_WOULD_BLOCK (EAGAIN) if no data is queued.
+   * @throws NETMEM_UNREADABLE (EFAULT) at device memory without MSG_SOCK_DEVMEM, or with MSG_PEEK.
+   * @throws NETMEM_READABLE (EFAULT) at readable payload with MSG_SOCK_DEVMEM, if the socket is strict.
+   * @throws NETMEM_CONTROL_SPACE (525, which has no name in user space) if no control message fits.
+   * @throws NETMEM_NO_DEVICE (ENODEV) at a net_iov of another binding.
+   * @throws NETMEM_NO_TOKEN (ENOMEM) if all tokens are out.
+   * @throws NETMEM_SOCKET_CLOSED (EBADF) after {@link close}.
+   * @throws The error that {@link reset} was given.
    */
   recvmsg(message: ReceiveMessage): ReceivedMessage {
     const { iov, control = NO_CONTROL, flags = 0 } = message
@@ -140,10 +145,12 @@ export class DevmemSocket implements Disposable {
   }
 
   /**
-   * Gives back what tokens stand for; returns how many there were. Looks at 1024 tokens at most,
-   * unknown ones included, and leaves the rest alone without a word.
-   * Throws NETMEM_TOKEN_RANGE (EINVAL) for no range or more than 128, NETMEM_OUT_OF_RANGE and
-   * NETMEM_SOCKET_CLOSED (EBADF), before anything is freed.
+   * Gives back the references of tokens. Looks at 1024 tokens, unknown ones included, and ignores
+   * the rest.
+   *
+   * @returns Number of tokens that were freed.
+   * @throws NETMEM_TOKEN_RANGE (EINVAL) for no range or more than 128, NETMEM_OUT_OF_RANGE, and
+   *   NETMEM_SOCKET_CLOSED (EBADF), before anything is freed.
    */
   dontneed(ranges: readonly TokenRange[]): number {
     if (this.#state === 'closed') throw closed()
@@ -168,7 +175,7 @@ export class DevmemSocket implements Disposable {
     return freed
   }
 
-  /** Gives back all tokens and all that nobody has read. A second call does nothing. */
+  /** Gives back all tokens and all data that is not read. A second call does nothing. */
   close(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
@@ -181,12 +188,12 @@ export class DevmemSocket implements Disposable {
     this.close()
   }
 
-  /** Whether {@link recvmsg} would return or throw something else than NETMEM_WOULD_BLOCK. */
+  /** True unless {@link recvmsg} would throw NETMEM_WOULD_BLOCK. */
   get readable(): boolean {
     return this.reader.queue.length > 0 || this.#state !== 'open'
   }
 
-  /** Calls `callback` once, when the socket is {@link readable}: at the end of the current job where it is so already. */
+  /** Calls `callback` once when the socket is {@link readable}. If it is already, in a microtask. */
   notify(callback: () => void): void {
     if (this.readable) queueMicrotask(callback)
     else this.#waiters.add(callback)
@@ -197,7 +204,7 @@ export class DevmemSocket implements Disposable {
     return new Promise((resolve) => this.notify(resolve))
   }
 
-  /** Its counters as they stand. */
+  /** Returns a snapshot of the counters. */
   stats(): DevmemSocketStats {
     const { hostBytes, deviceBytes, minted, tokens, queue } = this.reader
     return {
@@ -210,7 +217,7 @@ export class DevmemSocket implements Disposable {
     }
   }
 
-  /** @internal Why nothing is there: false at the end of the stream, true where data may come. Throws what {@link recvmsg} would. */
+  /** @internal True if data may still come, false at the end of the stream. Throws as {@link recvmsg} does. */
   waits(): boolean {
     if (this.#state === 'closed') throw closed()
     if (this.#state === 'open') return true
@@ -232,6 +239,6 @@ function closed(): DeviceError {
   return new DeviceError(
     'NETMEM_SOCKET_CLOSED',
     'EBADF',
-    'The socket is closed; its tokens were given back with it.',
+    'The socket is closed, and its tokens were given back.',
   )
 }

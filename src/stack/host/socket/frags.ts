@@ -1,6 +1,6 @@
 /**
- * What a socket receives, as frags: the same that `netmem/net` gives, so that an application is
- * written once. Pages change hands without a copy; device memory is named by a token.
+ * Receives a socket's data as frags, the same that `netmem/net` gives, so that an application is
+ * written once. Pages change hands without a copy. A token names device memory.
  */
 
 import { LifetimeError } from '../../../errors.ts'
@@ -17,26 +17,30 @@ import type { AnySkb, Skb } from '../skb/skb.ts'
 import type { DevmemSocket } from './devmem-socket.ts'
 import { TokenBatch } from './token-batch.ts'
 
-/** The frags of a socket, in order. Leaving the loop does not close the socket. */
+/** Frags of a socket, in order. Leaving the loop does not close the socket. */
 export interface FragReceiver extends AsyncIterable<Frag> {
   /**
-   * The next frag, without waiting; `undefined` while nothing is there, and at the end.
-   * Throws as {@link FragReceiver} rejects.
+   * Returns the next frag without waiting, or `undefined` if none has arrived or the stream has ended.
+   *
+   * @throws The errors that {@link receiveFrags} names, NETMEM_BUSY apart.
    */
   take(): Frag | undefined
-  /** Gives the tokens of released frags back now rather than in a batch. */
+  /** Gives the tokens of released frags back now instead of in a batch. */
   flush(): void
 }
 
 /**
- * Receives a socket's data as frags, which the application releases: page frags without a copy,
- * payload that landed with headers as copies, device memory by token. Tokens go back in batches of
- * up to 64, and all of them when the socket is closed: a device frag's memory is not the
- * application's after that. One loop at a time.
+ * Receives a socket's data as frags, which the application releases: pages without a copy, payload
+ * that landed with headers as copies, device memory by token. Tokens go back in batches of up to 64.
+ * All of them go back when the socket closes, and device frags are invalid then. One loop at a time.
  *
- * Its promises reject with NETMEM_NO_DEVICE, NETMEM_NO_TOKEN, NETMEM_READABLE at payload in host
- * memory where the socket is strict, NETMEM_SOCKET_CLOSED, what the socket was reset with, and
- * NETMEM_BUSY while another call waits; the first three leave the data in the queue.
+ * The promises reject with
+ * - NETMEM_NO_DEVICE at memory of another binding, which stays in the queue,
+ * - NETMEM_NO_TOKEN if all tokens are out, and the data stays in the queue,
+ * - NETMEM_READABLE at host memory if the socket is strict, and the data stays in the queue,
+ * - NETMEM_SOCKET_CLOSED after the socket was closed,
+ * - the error that the socket was reset with,
+ * - NETMEM_BUSY while another call waits.
  */
 export function receiveFrags(socket: DevmemSocket): FragReceiver {
   return new Receiver(socket)
@@ -80,7 +84,7 @@ class Receiver implements FragReceiver {
   [Symbol.asyncIterator](): AsyncIterator<Frag, undefined, void> {
     const receiver = this
     return {
-      // One promise a frag: this is the hot path of `for await`.
+      // One promise per frag: this is the hot path of `for await`.
       next() {
         return receiver.#next(this)
       },
@@ -193,6 +197,6 @@ class TokenFrag implements DeviceFrag {
 function busy(): LifetimeError {
   return new LifetimeError(
     'NETMEM_BUSY',
-    'Another call waits for this socket; await it first, or let one loop receive.',
+    'Another call waits for this socket. Await it first, or receive in one loop.',
   )
 }

@@ -1,7 +1,7 @@
 /**
- * The lowest number that is free. A tree of bits, 32 below each: a set bit says that something below
- * it is free, so that finding, taking and giving back look at one word a level. Two levels hold 1024
- * numbers; it grows by one whenever all are taken.
+ * Allocator of the lowest free number. A tree of bits, 32 below each: a set bit means that a number
+ * below it is free, so that taking and giving back look at one word per level. Two levels hold 1024
+ * numbers. The tree grows by a level when all numbers are taken.
  */
 
 const BITS = 5
@@ -9,16 +9,16 @@ const FANOUT = 32
 
 export class LowestFree {
   readonly #limit: number
-  /** From numbers up to the one word that stands above them all. */
+  /** Words of each level, from the numbers up to the one word at the top. */
   #levels: Int32Array[] = []
 
-  /** Numbers of 0 to below `limit`, at most 2^31. */
+  /** @param limit Numbers are below it: at most 2^31. */
   constructor(limit: number) {
     this.#limit = limit
     this.#build(2, 0)
   }
 
-  /** Takes it; −1 when there is none. */
+  /** Takes the lowest free number. Returns −1 if none is free. */
   take(): number {
     const top = this.#levels.length - 1
     if (this.#levels[top]?.[0] === 0) {
@@ -52,7 +52,7 @@ export class LowestFree {
     }
   }
 
-  /** Makes `depth` levels, with all free but the first `taken` numbers. */
+  /** Makes `depth` levels, with all numbers free but the first `taken`. */
   #build(depth: number, taken: number): void {
     this.#levels = []
     let from = taken
@@ -68,7 +68,7 @@ export class LowestFree {
         }
       }
       this.#levels.push(words)
-      // What is above has a bit for each word with something free in it.
+      // The level above has a bit for each word in which a number is free.
       from >>>= BITS
       to = Math.ceil(to / FANOUT)
     }

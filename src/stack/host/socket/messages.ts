@@ -2,27 +2,27 @@
 
 import type { OptionNames } from '../../../errors.ts'
 
-/** Leaves what it returns in the queue. */
+/** Flag of `recvmsg`: leaves the data in the queue. */
 export const MSG_PEEK = 2
-/** Takes device memory, as control messages. */
+/** Flag of `recvmsg`: takes device memory, as control messages. */
 export const MSG_SOCK_DEVMEM = 0x2000000
 
-/** Ranges that one `dontneed` takes. */
+/** Largest number of ranges of one `dontneed`. */
 export const MAX_DONTNEED_RANGES = 128
-/** Tokens that one `dontneed` looks at, unknown ones included. */
+/** Largest number of tokens that one `dontneed` looks at, unknown ones included. */
 export const MAX_DONTNEED_TOKENS = 1024
 
 /** Options of `DevmemSocket`. */
 export interface DevmemSocketOptions {
-  /** Binding whose net_iovs it takes; any by default. */
+  /** Id of the binding whose net_iovs the socket takes. Default: any. */
   readonly bindingId?: number
-  /** Tokens it has at once, at most: 0 to 2^31 − 1, the default. */
+  /** Largest number of tokens at once: 0 to 2^31 − 1, the default. */
   readonly tokenLimit?: number
-  /** Payload bytes that may wait to be read: 1 to 2^40; 2^40 by default, so that its pools are the bound. */
+  /** Largest number of payload bytes that wait to be read: 1 to 2^40. Default 2^40: the pools are the limit. */
   readonly receiveBufferBytes?: number
   /**
-   * Fails on readable payload where device memory was asked for, with MSG_SOCK_DEVMEM or for frags,
-   * rather than return it: misrouted packets are found. False by default.
+   * True if readable payload is an error where device memory was asked for, by MSG_SOCK_DEVMEM or by
+   * frags: this finds misrouted packets. Default false.
    */
   readonly strict?: boolean
 }
@@ -35,45 +35,46 @@ export const SOCKET_OPTIONS: OptionNames<DevmemSocketOptions> = {
   strict: true,
 }
 
-/** What `recvmsg` takes: where readable bytes go, where control messages go, and flags. */
+/** Arguments of `recvmsg`. */
 export interface ReceiveMessage {
-  /** Its lengths together bound what one call returns, device memory included. */
+  /** Memory for readable bytes. Its total length limits the bytes of a call, device memory included. */
   readonly iov: readonly Uint8Array[]
-  /** Room for control messages: `DEVMEM_CMSG_SPACE` bytes each. */
+  /** Memory for control messages: `DEVMEM_CMSG_SPACE` bytes each. */
   readonly control?: Uint8Array
-  /** {@link MSG_SOCK_DEVMEM}, {@link MSG_PEEK}; what it does not know it ignores. */
+  /** {@link MSG_SOCK_DEVMEM} and {@link MSG_PEEK}. Other flags are ignored. */
   readonly flags?: number
 }
 
-/** What `recvmsg` returns. */
+/** Result of `recvmsg`. */
 export interface ReceivedMessage {
-  /** Payload bytes, in the iovec or in device memory; 0 once the stream has ended. */
+  /** Payload bytes, in the iovec or in device memory. 0 once the stream has ended. */
   readonly bytes: number
   /** Bytes of control messages. */
   readonly controlBytes: number
-  /** Always 0: nothing is ever cut. */
+  /** Always 0: control messages are never truncated. */
   readonly flags: number
 }
 
-/** Neighbouring tokens. */
+/** Range of neighbouring tokens. */
 export interface TokenRange {
-  /** The first: 0 to 2^32 − 1. */
+  /** First token: 0 to 2^32 − 1. */
   readonly start: number
-  /** How many: 0 to 2^32 − 1. */
+  /** Number of tokens: 0 to 2^32 − 1. */
   readonly count: number
 }
 
 /** What went through a socket. */
 export interface DevmemSocketStats {
-  /** Payload bytes that were put into the iovec, or handed on as host frags. */
+  /** Payload bytes that were copied to the iovec, or received as host frags. */
   readonly hostBytes: number
-  /** Payload bytes that were named by tokens. */
+  /** Payload bytes that were received by token. */
   readonly deviceBytes: number
-  /** Tokens that were minted, and those that are out. */
+  /** Tokens minted so far. */
   readonly minted: number
+  /** Tokens that are out. */
   readonly tokens: number
   /** Payload bytes that wait to be read. */
   readonly queuedBytes: number
-  /** Skbs that came after the end, or that the receive buffer had no room for. */
+  /** Skbs that came after the end, or when the receive buffer was full. */
   readonly dropped: number
 }

@@ -1,52 +1,54 @@
-/** What a socket has received and nobody has read: skbs in order, the first perhaps in part. */
+/** Queue of the skbs that a socket has received, in order. The first may be read in part. */
 
 import { coalesce, continues } from '../skb/coalesce.ts'
 import type { AnySkb } from '../skb/skb.ts'
 
-/** Whether the host may read an skb: one without frags has linear bytes alone, whatever its kind. */
+/** True if the host may read an skb. An skb without frags has linear bytes alone, whatever its kind. */
 export function isReadable(skb: AnySkb): boolean {
   return skb.kind === 'page' || skb.fragCount === 0
 }
 
 export class ReceiveQueue {
-  // A ring: an array that is shifted would be moved, or copied, for each skb.
+  // A ring: shifting an array moves or copies it for each skb.
   #ring: (AnySkb | undefined)[] = new Array<AnySkb | undefined>(64).fill(undefined)
   #first = 0
   #length = 0
   #bytes = 0
   #consumed = 0
-  /** The frag that {@link locate} found, and the bytes of it that are read. */
+  /** Index of the frag that {@link locate} found. */
   fragAt = 0
+  /** Bytes of that frag that are read. */
   fragSkip = 0
 
-  /** Skbs in it. */
+  /** Number of skbs. */
   get length(): number {
     return this.#length
   }
 
-  /** Payload bytes that are not read. */
+  /** Number of payload bytes that are not read. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Payload bytes of the first skb that are read. */
+  /** Number of payload bytes of the first skb that are read. */
   get consumed(): number {
     return this.#consumed
   }
 
+  /** The first skb, or `undefined` if the queue is empty. */
   get first(): AnySkb | undefined {
     return this.#ring[this.#first]
   }
 
-  /** The skb `ahead` places behind the first. */
+  /** Returns the skb `ahead` places behind the first, or `undefined` if there is none. */
   peek(ahead: number): AnySkb | undefined {
     if (ahead < 0 || ahead >= this.#length) return undefined
     return this.#ring[(this.#first + ahead) & (this.#ring.length - 1)]
   }
 
   /**
-   * Takes over an skb with at least one byte of payload. What goes on in the same netmem becomes one
-   * with the last skb, so that a reader who is behind gets few large frags (Linux, tcp_try_coalesce).
+   * Takes over an skb with at least one byte of payload. An skb that continues the last one in the same
+   * netmem is merged into it, so that a slow reader gets few large frags (Linux, tcp_try_coalesce).
    */
   push(skb: AnySkb): void {
     this.#bytes += skb.payloadLength
@@ -57,7 +59,7 @@ export class ReceiveQueue {
     this.#length++
   }
 
-  /** Marks the next `bytes` bytes of the first skb read, and frees it when it is read up. */
+  /** Marks the next `bytes` bytes of the first skb read. Frees the skb when all are read. */
   consume(bytes: number): void {
     const skb = this.first
     if (skb === undefined) return
@@ -68,7 +70,7 @@ export class ReceiveQueue {
     skb.free()
   }
 
-  /** Finds the frag that the next byte of `skb`, which is the first one, is in; false where that is linear. */
+  /** Finds the frag of the next unread byte of `skb`, the first one. Returns false if that byte is linear. */
   locate(skb: AnySkb): boolean {
     let skip = this.#consumed - (skb.headLength - skb.payloadOffset)
     if (skip < 0) return false
@@ -82,7 +84,7 @@ export class ReceiveQueue {
     return true
   }
 
-  /** Frees all of it. */
+  /** Frees all skbs. */
   clear(): void {
     for (let skb = this.first; skb !== undefined; skb = this.first) {
       this.#bytes -= skb.payloadLength - this.#consumed

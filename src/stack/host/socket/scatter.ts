@@ -1,10 +1,10 @@
-/** The iovec of one call, as it is filled. */
+/** The iovec of one call, and the place in it where the next bytes go. */
 
 import { ArgumentTypeError } from '../../../errors.ts'
 import { copyPayload } from '../skb/readable.ts'
 import type { AnySkb } from '../skb/skb.ts'
 
-/** Where in an iovec the next readable byte goes, and how much of it is left. */
+/** Writer of an iovec. */
 export class Scatter {
   /** Bytes that the call may still return. */
   room = 0
@@ -20,7 +20,7 @@ export class Scatter {
     }
   }
 
-  /** Copies payload of `skb` from byte `offset` up to `end`, as much as there is room for; returns how much. */
+  /** Copies payload of `skb` from byte `offset` up to `end`, as far as there is room. Returns the bytes copied. */
   copy(skb: AnySkb, offset: number, end: number): number {
     const bytes = Math.min(end - offset, this.room)
     let copied = 0

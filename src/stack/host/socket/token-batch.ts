@@ -1,9 +1,9 @@
-/** Tokens of released frags on their way back: one `dontneed` for up to 64 of them. */
+/** Collects the tokens of released frags, and gives back up to 64 of them with one `dontneed`. */
 
 import type { DevmemSocket } from './devmem-socket.ts'
 import type { TokenRange } from './messages.ts'
 
-/** Tokens that wait, at most: as many as the kernel's drivers refill at once. */
+/** Largest number of tokens that wait: as many as the kernel's drivers refill at once. */
 export const TOKEN_BATCH = 64
 
 interface MutableRange {
@@ -15,7 +15,7 @@ export class TokenBatch {
   readonly #socket: DevmemSocket
   readonly #tokens = new Uint32Array(TOKEN_BATCH)
   readonly #serials = new Float64Array(TOKEN_BATCH)
-  /** Made once and used for every batch, and the list of those in use. */
+  /** Objects that are used again for each batch. */
   readonly #spare: MutableRange[] = []
   readonly #ranges: TokenRange[] = []
   #length = 0
@@ -29,7 +29,7 @@ export class TokenBatch {
     this.#socket = socket
   }
 
-  /** Adds a token, unless somebody has freed it since and its number may stand for something else. */
+  /** Adds a token, unless it was freed since and its number may be another token's. */
   add(token: number, serial: number): void {
     if (this.#socket.reader.tokens.serial(token) !== serial) return
     this.#tokens[this.#length] = token
@@ -39,7 +39,7 @@ export class TokenBatch {
     else if (!this.#scheduled) this.#schedule()
   }
 
-  /** Gives back what has been added. Without it, that happens at 64, or before the event loop goes on. */
+  /** Gives back the tokens added so far. That happens by itself at 64, and in the next turn of the event loop. */
   flush(): void {
     const tokens = this.#takeValid()
     if (tokens.length === 0) return
@@ -53,13 +53,13 @@ export class TokenBatch {
     this.#socket.dontneed(this.#ranges)
   }
 
-  // Not a microtask: in a loop that awaits, that would be after every frag.
+  // Not a microtask, which in a loop with `await` would run after every frag.
   #schedule(): void {
     this.#scheduled = true
     setImmediate(this.#flushLater)
   }
 
-  /** The tokens that are still what they were, in ascending order. */
+  /** Returns the tokens that were not freed since, in ascending order. */
   #takeValid(): Uint32Array {
     const table = this.#socket.reader.tokens
     let valid = 0
@@ -74,7 +74,7 @@ export class TokenBatch {
     }
     this.#length = 0
     const tokens = this.#tokens.subarray(0, valid)
-    // Frags are mostly released as they came, and sorting costs more than all the rest.
+    // Frags are mostly released in order, and sorting costs more than the other work.
     return ascending ? tokens : tokens.sort()
   }
 
