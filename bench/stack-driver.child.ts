@@ -5,18 +5,15 @@
  */
 
 import { createPool, dualPool, sharedProvider } from 'netmem'
+import { type AnySkb, type DriverNic, openNetmemDriver, openPageDriver } from 'netmem/stack'
 import {
-  type AnySkb,
-  type DriverNic,
   NicRxRing,
-  openNetmemDriver,
-  openPageDriver,
   RX_CHECKSUM_OK,
   RX_END_OF_PACKET,
   RX_SPLIT,
   RxCompletion,
   type RxRings,
-} from 'netmem/stack'
+} from 'netmem/stack/rings'
 import { median } from './measure.ts'
 import { answer } from './processes.ts'
 

@@ -1,6 +1,7 @@
 /** Makes a capture, and replays it through the whole stack. */
 
-import { createGenerator, replay, writePcapng } from 'netmem/stack'
+import { replay } from 'netmem/stack'
+import { createGenerator, writePcapng } from 'netmem/stack/link'
 import { answer } from './processes.ts'
 
 export interface ReplayRequest {

@@ -4,13 +4,8 @@
  */
 
 import type { Page, PagePool } from 'netmem'
-import {
-  type DriverNic,
-  DriverRxRing,
-  makeRxRings,
-  RX_END_OF_PACKET,
-  RxCompletion,
-} from 'netmem/stack'
+import type { DriverNic } from 'netmem/stack'
+import { DriverRxRing, makeRxRings, RX_END_OF_PACKET, RxCompletion } from 'netmem/stack/rings'
 
 const ENTRIES = 16
 const HEADER_BYTES = 256

@@ -1,10 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * `netmem/stack`: Device Memory TCP in user space. Frames come from a link; a NIC steers them to
- * queues, splits headers from payload and writes both by DMA; a driver makes skbs of them; flows put
- * them in order; a socket hands out bytes, or tokens for what the host cannot read.
+ * `netmem/stack`: Device Memory TCP in user space. Frames come from a link. A NIC steers them to
+ * queues, splits headers from payload and writes both by DMA. A driver makes skbs of them, flows put
+ * the skbs in order, and a socket hands out bytes, or tokens for device memory.
  *
- * `docs/stack.md` walks one packet through it, file by file.
+ * `docs/stack.md` follows one packet through it, file by file. Links, rings and frames have entry
+ * points of their own: `netmem/stack/link`, `netmem/stack/rings` and `netmem/stack/wire`.
  *
  * @module
  */
@@ -12,10 +13,6 @@
 export type { DmaAddress, DmaSegment } from '../providers/dma-address.ts'
 // Device memory.
 export { type DmabufProvider, type DmabufReport, dmabufProvider } from '../providers/dmabuf.ts'
-// Frames.
-export { FrameKind, FrameLayout, parseFrame } from '../wire/frame-layout.ts'
-export { type FrameMemory, makeFrameMemory } from '../wire/frame-memory.ts'
-export { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../wire/toeplitz.ts'
 export { DeviceError, type Errno } from './device-error.ts'
 export type {
   DeviceHash,
@@ -87,28 +84,17 @@ export {
   type ReceiveMessage,
   type TokenRange,
 } from './host/socket/messages.ts'
-// Links and capture files.
-export { type CaptureOptions, openCapture } from './link/capture/open-capture.ts'
-export {
-  type PacketNotes,
-  type PcapngOptions,
-  type PcapngWriter,
-  writePcapng,
-} from './link/capture/pcapng-writer.ts'
-export { VirtualClock } from './link/clock.ts'
+// Links that a NIC can have, by description.
+export type { CaptureOptions } from './link/capture/open-capture.ts'
 export type { FaultOptions } from './link/fate.ts'
-export { type FaultCounts, faultyLink } from './link/faults.ts'
-export { createGenerator, type GeneratorOptions } from './link/generator.ts'
-export type { Link, LinkFrame } from './link/link.ts'
-export { createLinkPair, type LinkPairOptions } from './link/link-pair.ts'
+export type { GeneratorOptions } from './link/generator.ts'
 export type { LinkSpec, LinkSpecs, WithFaults } from './link/link-spec.ts'
-export { type TraceFrame, tracedLink } from './link/traced-link.ts'
 // Replays of capture files.
 export { type ReplayOptions, replay } from './replay/replay.ts'
 export type { FlowReport, Landed } from './replay/replay-flow.ts'
 export type { ReplayDrops, ReplayReport, ReplayTotals } from './replay/replay-report.ts'
-// The NIC, and what lies between it and a driver.
-export { type FaultyRxRing, faultyRxRing, type RxRingFaults } from './rings/faulty-rx-ring.ts'
+// Rules, features and counters of a NIC.
+export type { RxRingFaults } from './rings/faulty-rx-ring.ts'
 export type {
   NicDeviceStats,
   NicFeatures,
@@ -118,23 +104,3 @@ export type {
   SteeringRule,
   TxQueueStats,
 } from './rings/nic-types.ts'
-export {
-  type PostedBuffer,
-  RX_CHECKSUM_BAD,
-  RX_CHECKSUM_OK,
-  RX_CONTINUES,
-  RX_END_OF_PACKET,
-  RX_SPLIT,
-  RxCompletion,
-  type RxFrontEnd,
-} from './rings/rx-front-end.ts'
-export {
-  DriverRxRing,
-  type HeaderPage,
-  makeDoorbell,
-  makeRxRings,
-  NicRxRing,
-  type RxRings,
-} from './rings/shared-rings.ts'
-export { DriverTxRing, makeTxRing, type TxRing } from './rings/shared-tx-rings.ts'
-export { TX_CHECKSUM, TX_END_OF_PACKET } from './rings/tx-front-end.ts'

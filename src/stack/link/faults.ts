@@ -47,7 +47,7 @@ const NEVER = Number.POSITIVE_INFINITY
  *
  * @example
  * ```ts
- * import { createGenerator, faultyLink, VirtualClock } from 'netmem/stack'
+ * import { createGenerator, faultyLink, VirtualClock } from 'netmem/stack/link'
  *
  * const flow = createGenerator({ totalBytes: 1_000_000, rateBitsPerS: 1e9 })
  * const link = faultyLink(flow, { seed: 7, loss: 0.01, reordering: 0.02 })

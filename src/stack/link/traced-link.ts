@@ -11,7 +11,7 @@ export type TraceFrame = (frame: LinkFrame, direction: 'received' | 'transmitted
  *
  * @example
  * ```ts
- * import { createGenerator, tracedLink } from 'netmem/stack'
+ * import { createGenerator, tracedLink } from 'netmem/stack/link'
  *
  * const link = tracedLink(createGenerator({ totalBytes: 4000 }), (frame, direction) => {
  *   console.log(direction, frame.length) // received 1502, 1502, 1158

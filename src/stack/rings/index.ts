@@ -1,0 +1,29 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * `netmem/stack/rings`: what a driver and a NIC share, for authors of either: receive and transmit
+ * rings in shared memory, their completions, and the operations of a NIC.
+ *
+ * @module
+ */
+
+export { type FaultyRxRing, faultyRxRing, type RxRingFaults } from './faulty-rx-ring.ts'
+export {
+  type PostedBuffer,
+  RX_CHECKSUM_BAD,
+  RX_CHECKSUM_OK,
+  RX_CONTINUES,
+  RX_END_OF_PACKET,
+  RX_SPLIT,
+  RxCompletion,
+  type RxFrontEnd,
+} from './rx-front-end.ts'
+export {
+  DriverRxRing,
+  type HeaderPage,
+  makeDoorbell,
+  makeRxRings,
+  NicRxRing,
+  type RxRings,
+} from './shared-rings.ts'
+export { DriverTxRing, makeTxRing, type TxRing } from './shared-tx-rings.ts'
+export { TX_CHECKSUM, TX_END_OF_PACKET } from './tx-front-end.ts'
