@@ -234,21 +234,6 @@ class HeldFrag implements HostFrag {
   }
 }
 
-/** @internal The former way to a frag: of a reference whose token the caller has. */
-export class PageFrag extends HeldFrag {
-  constructor(
-    _pool: unknown,
-    page: Page,
-    offset: number,
-    length: number,
-    token: Token,
-    account?: FragAccount,
-  ) {
-    super(page, offset, length, token, account)
-    token.record.frags++
-  }
-}
-
 class CopiedFrag implements HostFrag {
   readonly kind = 'page'
   readonly length: number
