@@ -36,6 +36,7 @@ export { pageFrag } from './pool/create-frag.ts'
 export { createPool, dualPool } from './pool/create-pool.ts'
 export type { DryReport } from './pool/dry-report.ts'
 export {
+  type BorrowedFrag,
   type DeviceFrag,
   type Frag,
   type HostFrag,

@@ -2,13 +2,13 @@
 /** The worker's view of a pool that its owner shares: reads lent frags and gives them back. */
 
 import { ArgumentTypeError, LifetimeError } from '../errors.ts'
-import type { ReadableFrag } from './frag.ts'
+import type { BorrowedFrag } from './frag.ts'
 import { type Lent, type PoolShare, Returner } from './lender.ts'
 
 /** A shared pool as seen from another thread. Nothing has to be closed. */
 export interface AttachedPool {
   /** Takes what `frag.lend()` made and `postMessage` brought; throws NETMEM_STALE_HANDLE if it has been received before or is not lent any more. */
-  receive(lent: Lent): ReadableFrag
+  receive(lent: Lent): BorrowedFrag
 }
 
 /**
@@ -46,8 +46,8 @@ export function attach(share: PoolShare): AttachedPool {
   }
 }
 
-class LentFrag implements ReadableFrag {
-  readonly kind = 'page'
+class LentFrag implements BorrowedFrag {
+  readonly kind = 'borrowed'
   readonly length: number
   readonly #buffer: SharedArrayBuffer
   readonly #offset: number
@@ -94,8 +94,8 @@ class LentFrag implements ReadableFrag {
   }
 }
 
-class CopyFrag implements ReadableFrag {
-  readonly kind = 'page'
+class CopyFrag implements BorrowedFrag {
+  readonly kind = 'borrowed'
   readonly length: number
   #bytes: Uint8Array | undefined
 

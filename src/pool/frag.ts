@@ -23,9 +23,8 @@ declare module '../errors.ts' {
 
 export { RX_COPYBREAK } from './copies.ts'
 
-/** Payload that this thread may read. */
+/** Payload that this thread may read: a frag of its own pool, or one that it has borrowed. */
 export interface ReadableFrag extends Disposable {
-  readonly kind: 'page'
   /** Bytes of payload. */
   readonly length: number
   /**
@@ -61,8 +60,17 @@ export interface ReadableFrag extends Disposable {
   release(): void
 }
 
+/**
+ * Payload that another thread has lent. It is no netmem here: this thread has no handle and no
+ * pool of it, cannot lend it on, and gives it back to the lender by {@link release}.
+ */
+export interface BorrowedFrag extends ReadableFrag {
+  readonly kind: 'borrowed'
+}
+
 /** Payload in host memory, as this thread received it. */
 export interface HostFrag extends ReadableFrag {
+  readonly kind: 'page'
   /**
    * A frag of its own of bytes `start` to `end`, to keep when the rest is released. Up to
    * {@link RX_COPYBREAK} bytes are copied, so that a small message does not pin its page.

@@ -2,15 +2,19 @@
 import { test } from 'node:test'
 import { expectTypeOf } from 'expect-type'
 import type {
+  AttachedPool,
+  BorrowedFrag,
   DeviceFrag,
   Frag,
   HostFrag,
+  Lent,
   NetIov,
   Netmem,
   Page,
   PagePool,
   PageProvider,
   Place,
+  ReadableFrag,
   Reservation,
 } from '../index.ts'
 import {
@@ -86,6 +90,23 @@ test('places are asked of net_iovs alone', () => {
     either.place(netmem)
     // @ts-expect-error a page in a pool of net_iovs
     iovs.place(page)
+  })
+})
+
+test('a borrowed frag is no netmem', () => {
+  compiled((attached: AttachedPool, lent: Lent, frag: HostFrag) => {
+    const borrowed = attached.receive(lent)
+    expectTypeOf(borrowed).toEqualTypeOf<BorrowedFrag>()
+    const readable: ReadableFrag[] = [borrowed, frag]
+    // @ts-expect-error not a frag of this thread
+    const a: Frag = borrowed
+    // @ts-expect-error nor a host frag
+    const b: HostFrag = borrowed
+    // @ts-expect-error a host frag was lent by no thread
+    const c: BorrowedFrag = frag
+    // @ts-expect-error it is not lent on
+    borrowed.lend
+    return [readable, a, b, c]
   })
 })
 
