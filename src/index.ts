@@ -32,16 +32,16 @@ export {
   retain,
 } from './netmem.ts'
 export { type AttachedPool, attach } from './pool/attached-pool.ts'
+export { RX_COPYBREAK } from './pool/copies.ts'
 export { pageFrag } from './pool/create-frag.ts'
 export { createPool, dualPool } from './pool/create-pool.ts'
 export type { DryReport } from './pool/dry-report.ts'
-export {
-  type BorrowedFrag,
-  type DeviceFrag,
-  type Frag,
-  type HostFrag,
-  type ReadableFrag,
-  RX_COPYBREAK,
+export type {
+  BorrowedFrag,
+  DeviceFrag,
+  Frag,
+  HostFrag,
+  ReadableFrag,
 } from './pool/frag.ts'
 export type { DestroyReport, LeakReport } from './pool/leaks.ts'
 export type { Borrower, Lent, PoolShare } from './pool/lender.ts'

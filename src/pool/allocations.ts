@@ -5,8 +5,8 @@ import type { Tokens } from './tokens.ts'
 
 /** Memory that is out, as the reports of a pool list it. */
 export interface Holder {
-  /** `handle`: bare, in no frag and no skb, as an application or a driver has it that called `alloc()`. */
-  readonly kind: 'frag' | 'skb' | 'handle'
+  /** `handle`: in no frag, as an application, a driver or an skb has it. */
+  readonly kind: 'frag' | 'handle'
   /** Label of the peer, such as `tcp 127.0.0.1:5201`. */
   readonly label: string | undefined
   /** Frames of the application that received or allocated it. */
@@ -40,8 +40,7 @@ export class Allocations {
       if (held === undefined) {
         holders.push({ kind: 'handle', label: undefined, stack, sinceMs })
       } else {
-        const kind = held.skbFrags > 0 ? 'skb' : 'frag'
-        holders.push({ kind, label: held.label, stack: held.stack, sinceMs })
+        holders.push({ kind: 'frag', label: held.label, stack: held.stack, sinceMs })
       }
     }
     return holders.sort((a, b) => a.sinceMs - b.sinceMs)

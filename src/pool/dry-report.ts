@@ -12,7 +12,7 @@ export interface DryReport {
   readonly capacity: number
   /** Pages that the application holds. */
   readonly out: number
-  /** Number of them that are bare handles, in no frag and no skb. */
+  /** Number of them that are bare handles, in no frag. */
   readonly handles: number
   /** Bytes of copied frags that the application holds. */
   readonly copiedBytes: number

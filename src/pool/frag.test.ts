@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import type { Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { assertCode, end, some } from '../testing/pools.test.helper.ts'
+import { RX_COPYBREAK } from './copies.ts'
 import { pageFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
-import { copiedFrag, type HostFrag, RX_COPYBREAK } from './frag.ts'
+import { copiedFrag, type HostFrag } from './frag.ts'
 import type { PagePool } from './page-pool.ts'
 
 const pageSize = 64 * 1024

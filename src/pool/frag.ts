@@ -21,8 +21,6 @@ declare module '../errors.ts' {
   }
 }
 
-export { RX_COPYBREAK } from './copies.ts'
-
 /** Payload that this thread may read: a frag of its own pool, or one that it has borrowed. */
 export interface ReadableFrag extends Disposable {
   /** Bytes of payload. */
@@ -114,7 +112,7 @@ export function fragOf(
   length: number,
   account?: FragAccount,
 ): HostFrag {
-  return heldFrag(page, offset, length, coreOf(page).hold(bits(page), 1, 0), account)
+  return heldFrag(page, offset, length, coreOf(page).hold(bits(page)), account)
 }
 
 /** @internal As {@link fragOf}, of a reference whose token counts it already. */
@@ -157,11 +155,11 @@ export function traceFrag(
  * `account`. The pool's memory may be of either kind.
  */
 export function copiedFrag(
-  pool: { readonly ledger: Copies },
+  pool: { readonly copies: Copies },
   bytes: Uint8Array,
   account?: FragAccount,
 ): HostFrag {
-  return new CopiedFrag(pool.ledger, bytes, account)
+  return new CopiedFrag(pool.copies, bytes, account)
 }
 
 class HeldFrag implements HostFrag {
@@ -222,7 +220,7 @@ class HeldFrag implements HostFrag {
     const page = this.#page
     if (page === undefined) return
     this.#forget()
-    this.#token.owner.drop(bits(page), this.#token, 1, 0)
+    this.#token.owner.drop(bits(page), this.#token)
     this.#account?.credit(this.length)
   }
 

@@ -19,7 +19,7 @@ export interface LeakReport {
 /** A destroyed pool still waits for memory. */
 export interface DestroyReport {
   readonly inflight: number
-  /** Number of them that are bare handles, in no frag and no skb. */
+  /** Number of them that are bare handles, in no frag. */
   readonly handles: number
   readonly seconds: number
   /** Holders of the memory, the longest first; empty unless the pool was made with `traceLeaks`. */

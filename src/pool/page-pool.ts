@@ -9,12 +9,10 @@ import * as netmem from '../netmem.ts'
 import type { Holder } from './allocations.ts'
 import type { Copies } from './copies.ts'
 import { fragOf, type HostFrag } from './frag.ts'
-import type { FragAccount } from './frag-account.ts'
-import type { Borrower, Lender, Lent, PoolShare } from './lender.ts'
+import type { PoolShare } from './lender.ts'
 import type { PoolCore } from './pool-core.ts'
 import { Reservation } from './reservation.ts'
 import type { PagePoolStats } from './stats.ts'
-import type { Token } from './tokens.ts'
 
 // As in pool-core.ts: an engine inlines through a module's own constants at once.
 const { bits, mint } = netmem
@@ -81,11 +79,6 @@ export class PagePool<in out M extends Netmem> {
 
   /** @internal Counts of the copies that its receivers have made. */
   get copies(): Copies {
-    return this.core.copies
-  }
-
-  /** @internal The former name of {@link copies}. */
-  get ledger(): Copies {
     return this.core.copies
   }
 
@@ -248,36 +241,6 @@ export class PagePool<in out M extends Netmem> {
    */
   share(this: PagePool<Page>, options: { readonly lends?: number } = {}): PoolShare {
     return this.core.sharePool(ownOptions('share()', options, { lends: true }).lends)
-  }
-
-  /** @internal The token of a page, for a frag or an skb. */
-  takeKeeper(page: Exactly<M>): Token {
-    const token = this.core.hold(bits(page), 0, 0)
-    token.uses++
-    token.record.out = true
-    return token
-  }
-
-  /** @internal Puts a frag's reference; the token rests with the page. */
-  putFrag(page: Exactly<M>, token: Token): void {
-    this.core.drop(bits(page), token, 0, 0)
-  }
-
-  /** @internal Moves a frag's reference to another thread. */
-  lendFrag(
-    page: Exactly<M>,
-    token: Token,
-    offset: number,
-    length: number,
-    borrower: Borrower,
-    account: FragAccount | undefined,
-  ): Lent | undefined {
-    return this.core.lend(bits(page), token, offset, length, borrower, account)
-  }
-
-  /** @internal Throws NETMEM_NOT_SHARED before {@link share}. */
-  lender(): Lender {
-    return this.core.lender()
   }
 
   /** @internal Lists who holds its memory, the longest first; empty without `traceLeaks`. */

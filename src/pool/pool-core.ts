@@ -124,7 +124,7 @@ export class PoolCore implements TokenOwner, FragMemory {
   readonly #ring: RecycleRing
   readonly #references: References
   readonly #tokens: Tokens
-  /** The token of each slot that rests, or has references in no frag and no skb. */
+  /** Token of each slot that rests, or has references in no frag. */
   readonly #resting: (Token | undefined)[] = []
   readonly #allocations = new Allocations()
   readonly #views: (Uint8Array | undefined)[] = []
@@ -238,9 +238,9 @@ export class PoolCore implements TokenOwner, FragMemory {
     return place
   }
 
-  // Frags and skbs.
+  // Frags.
 
-  hold(handle: number, frags: number, skbFrags: number): Token {
+  hold(handle: number): Token {
     const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
     const token = this.#resting[slot]
     // The only reference of memory that has a token: the page of a received frag.
@@ -248,25 +248,16 @@ export class PoolCore implements TokenOwner, FragMemory {
       this.#resting[slot] = undefined
       const { record } = token
       if (record.handle !== handle) this.#tokens.begin(slot, record, handle)
-      record.frags += frags
-      record.skbFrags += skbFrags
+      record.frags++
       return token
     }
-    return this.#holdSlow(handle, frags, skbFrags)
+    return this.#holdSlow(handle)
   }
 
-  loosen(handle: number, token: Token, frags: number, skbFrags: number): void {
-    token.record.frags -= frags
-    token.record.skbFrags -= skbFrags
-    this.#resting[this.#check(handle)] ??= token
-  }
-
-  drop(handle: number, token: Token, frags: number, skbFrags: number): void {
-    token.record.frags -= frags
-    token.record.skbFrags -= skbFrags
+  drop(handle: number, token: Token): void {
+    token.record.frags--
     const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
     if (this.#state[slot] === handle) {
-      token.record.out = false
       this.#resting[slot] = token
     } else if (this.#isOut(handle)) this.#resting[slot] ??= token
     this.put(handle, true)
@@ -296,7 +287,7 @@ export class PoolCore implements TokenOwner, FragMemory {
     throw notShared()
   }
 
-  #holdSlow(handle: number, frags: number, skbFrags: number): Token {
+  #holdSlow(handle: number): Token {
     const slot = this.#check(handle)
     let token = this.#resting[slot]
     if (token === undefined) {
@@ -305,13 +296,12 @@ export class PoolCore implements TokenOwner, FragMemory {
     }
     const { record } = token
     if (record.handle !== handle) this.#tokens.begin(slot, record, handle)
-    record.frags += frags
-    record.skbFrags += skbFrags
+    record.frags++
     this.#settle(slot, handle)
     return token
   }
 
-  /** The token stays with frags and skbs alone once they have all references. */
+  /** Leaves the token to frags alone once they have all references. */
   #settle(slot: number, handle: number): void {
     const token = this.#resting[slot]
     if (token === undefined || this.#rest?.handle === handle) return

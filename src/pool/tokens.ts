@@ -1,12 +1,11 @@
 /**
- * Tokens: what frags and skbs hold of their memory beside its handle, so that memory which is
- * dropped with them can be reported. A handle is an integer, which no collector sees.
+ * Tokens of frags: a frag that is dropped without release() is reported when its token is
+ * collected. A handle is an integer, which no collector sees.
  *
  * Each slot has one token. The pool holds it while the memory rests, and while there are
- * references that are in no frag and no skb. Once frags and skbs have all references, they alone
- * hold the token: if it is collected, so were all who could have given the memory back. So there
- * is one registry entry a slot, made once: an entry a frag would cost a microsecond each and a
- * major collection every 10⁵.
+ * references that are in no frag. Once frags have all references, they alone hold the token: its
+ * collection means that no frag is left which could give the memory back. There is one registry
+ * entry a slot, made once: one a frag would cost a microsecond and a major collection every 10⁵.
  */
 
 import type { HandleOwner } from '../netmem.ts'
@@ -19,12 +18,8 @@ import type { Borrower, Lent } from './lender.ts'
 export interface UseRecord {
   /** The handle the memory went out under. */
   handle: number
-  /** True while it is out, for receivers that keep tokens beside handles. */
-  out: boolean
   /** References that are in frags. */
   frags: number
-  /** References that are in skbs. */
-  skbFrags: number
   /** Another record of the same use, whose token frags alone held when this one was made. */
   other: UseRecord | undefined
   /** With `traceLeaks`: from whom, and where the application received it. */
@@ -32,15 +27,13 @@ export interface UseRecord {
   stack: string | undefined
 }
 
-/** The pool of a token's memory: what moves references into frags and skbs, and out of them. */
+/** Pool of a token's memory: moves references into frags, and out of them. */
 export interface TokenOwner extends HandleOwner {
-  /** Moves a bare reference into a frag or an skb: 1 is added to that count of the token's record. */
-  hold(handle: number, frags: number, skbFrags: number): Token
-  /** Makes a held reference a bare one again. */
-  loosen(handle: number, token: Token, frags: number, skbFrags: number): void
-  /** Gives a held reference back. */
-  drop(handle: number, token: Token, frags: number, skbFrags: number): void
-  /** Adds a bare reference to held memory. */
+  /** Moves a bare reference into a frag. */
+  hold(handle: number): Token
+  /** Gives a frag's reference back. */
+  drop(handle: number, token: Token): void
+  /** Adds a bare reference to memory that a frag has. */
   share(handle: number, token: Token): void
   /** Moves a frag's reference to another thread. */
   lend(
@@ -53,13 +46,11 @@ export interface TokenOwner extends HandleOwner {
   ): Lent | undefined
 }
 
-/** Held by the frags and skbs of its memory; outlives none of them. */
+/** Held by the frags of its memory, and outlives none of them. */
 export class Token {
   // Declared: fields that the class made would be `undefined` first, and be checked at each use.
   declare readonly owner: TokenOwner
   declare readonly record: UseRecord
-  /** Uses of the slot in which frags or skbs had its memory. */
-  uses = 0
 
   constructor(owner: TokenOwner, record: UseRecord) {
     this.owner = owner
@@ -67,19 +58,19 @@ export class Token {
   }
 }
 
-/** References that frags and skbs have, in the use of the slot under `handle`. */
+/** References that frags have, in the use of the slot under `handle`. */
 export function heldReferences(record: UseRecord, handle: number): number {
   let held = 0
   for (let of: UseRecord | undefined = record; of !== undefined; of = of.other) {
-    if (of.handle === handle) held += of.frags + of.skbFrags
+    if (of.handle === handle) held += of.frags
   }
   return held
 }
 
-/** The record of this use that frags or skbs belong to, if any. */
+/** Record of this use that frags belong to, if any. */
 function heldRecord(record: UseRecord): UseRecord | undefined {
   let held: UseRecord | undefined = record
-  while (held !== undefined && held.frags + held.skbFrags === 0) held = held.other
+  while (held !== undefined && held.frags === 0) held = held.other
   return held
 }
 
@@ -92,9 +83,8 @@ export class Tokens {
 
   constructor(pageSize: number, tracing: boolean) {
     this.#tracing = tracing
-    this.#registry = new FinalizationRegistry(({ frags, skbFrags, label, stack }) => {
-      if (frags + skbFrags === 0) return
-      reportLeak({ kind: skbFrags > 0 ? 'skb' : 'frag', pageSize, label, stack })
+    this.#registry = new FinalizationRegistry(({ frags, label, stack }) => {
+      if (frags > 0) reportLeak({ kind: 'frag', pageSize, label, stack })
     })
   }
 
@@ -103,9 +93,7 @@ export class Tokens {
     const before = this.#records[slot]
     const record: UseRecord = {
       handle,
-      out: true,
       frags: 0,
-      skbFrags: 0,
       other: before?.handle === handle ? heldRecord(before) : undefined,
       label: undefined,
       stack: this.#tracing ? applicationStack() : undefined,
@@ -126,13 +114,13 @@ export class Tokens {
     record.stack = applicationStack()
   }
 
-  /** The record of a slot, where frags or skbs have its memory under `handle`. */
+  /** Record of a slot whose memory is in frags under `handle`. */
   held(slot: number, handle: number): UseRecord | undefined {
     const record = this.#records[slot]
     return record?.handle === handle ? heldRecord(record) : undefined
   }
 
-  /** Number of slots whose memory is with frags and skbs, dropped ones included; `isOut` tells whether a handle is out. */
+  /** Number of slots whose memory is in frags, dropped ones included. `isOut` tells whether a handle is out. */
   heldSlots(isOut: (handle: number) => boolean): number {
     let held = 0
     for (const record of this.#records) {
