@@ -52,7 +52,7 @@ export type {
   Slots,
 } from './pool/memory-provider.ts'
 export type { PagePool } from './pool/page-pool.ts'
-export type { PagePoolOptions } from './pool/pool-core.ts'
+export type { PagePoolOptions } from './pool/open-core.ts'
 export { type PoolReport, pools } from './pool/pools.ts'
 export type { Reservation } from './pool/reservation.ts'
 export type { PagePoolStats } from './pool/stats.ts'

@@ -32,7 +32,7 @@ export function pageFrag(
 ): HostFrag {
   checkInteger('offset', offset, 0, pool.pageSize)
   checkInteger('length', length, 0, pool.pageSize - offset)
-  const frag = heldFrag(page, offset, length, pool.core.hold(bits(page)))
+  const frag = heldFrag(page, offset, length, pool.core.frags.hold(bits(page)))
   if (label !== undefined) traceFrag(frag, label, undefined)
   return frag
 }

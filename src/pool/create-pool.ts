@@ -2,8 +2,8 @@
 
 import type { NetIov, Netmem, Page } from '../netmem.ts'
 import type { NetIovProvider, PageProvider } from './memory-provider.ts'
+import { openCore, type PagePoolOptions } from './open-core.ts'
 import { PagePool } from './page-pool.ts'
-import { openCore, type PagePoolOptions } from './pool-core.ts'
 
 /**
  * Makes a pool of what `provider` has: pages or net_iovs. A provider serves one pool at a time.

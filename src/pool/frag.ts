@@ -112,7 +112,7 @@ export function fragOf(
   length: number,
   account?: FragAccount,
 ): HostFrag {
-  return heldFrag(page, offset, length, coreOf(page).hold(bits(page)), account)
+  return heldFrag(page, offset, length, coreOf(page).frags.hold(bits(page)), account)
 }
 
 /** @internal As {@link fragOf}, of a reference whose token counts it already. */
@@ -163,31 +163,36 @@ export function copiedFrag(
 }
 
 class HeldFrag implements HostFrag {
-  readonly kind = 'page'
-  readonly length: number
-  #page: Page | undefined
-  readonly #offset: number
-  readonly #token: Token
-  readonly #account: FragAccount | undefined
-  #view: Uint8Array | undefined
+  // Declared: fields that the class made would be stored twice, and be checked at each use. A frag
+  // is made for each read.
+  declare readonly kind: 'page'
+  declare readonly length: number
+  /** Undefined once released. */
+  declare page: Page | undefined
+  declare readonly offset: number
+  declare readonly token: Token
+  declare readonly account: FragAccount | undefined
+  declare view: Uint8Array | undefined
 
   constructor(page: Page, offset: number, length: number, token: Token, account?: FragAccount) {
+    this.kind = 'page'
     this.length = length
-    this.#page = page
-    this.#offset = offset
-    this.#token = token
-    this.#account = account
+    this.page = page
+    this.offset = offset
+    this.token = token
+    this.account = account
+    this.view = undefined
     account?.charge(length)
   }
 
   get bytes(): Uint8Array {
-    const whole = bytesOf(this.#page ?? released())
+    const whole = bytesOf(this.page ?? released())
     if (this.length === whole.byteLength) return whole
     // Emptied when a WebAssembly memory grows.
-    if (this.#view === undefined || this.#view.byteLength !== this.length) {
-      this.#view = whole.subarray(this.#offset, this.#offset + this.length)
+    if (this.view === undefined || this.view.byteLength !== this.length) {
+      this.view = whole.subarray(this.offset, this.offset + this.length)
     }
-    return this.#view
+    return this.view
   }
 
   copy(): Uint8Array<ArrayBuffer> {
@@ -195,33 +200,33 @@ class HeldFrag implements HostFrag {
   }
 
   slice(start = 0, end: number = this.length): HostFrag {
-    const page = this.#page ?? released()
+    const page = this.page ?? released()
     checkInteger('end', end, 0, this.length)
     checkInteger('start', start, 0, end)
-    const account = this.#account
+    const account = this.account
     if (end - start <= RX_COPYBREAK) {
       return new CopiedFrag(coreOf(page).copies, this.bytes.subarray(start, end), account)
     }
-    this.#token.owner.share(bits(page), this.#token)
-    return fragOf(page, this.#offset + start, end - start, account)
+    this.token.owner.share(bits(page), this.token)
+    return fragOf(page, this.offset + start, end - start, account)
   }
 
   lend(borrower: Borrower): Lent | undefined {
-    const page = this.#page ?? released()
+    const page = this.page ?? released()
     const { length } = this
-    const token = this.#token
-    const account = this.#account
-    const lent = token.owner.lend(bits(page), token, this.#offset, length, borrower, account)
+    const token = this.token
+    const account = this.account
+    const lent = token.owner.lend(bits(page), token, this.offset, length, borrower, account)
     if (lent !== undefined) this.#forget()
     return lent
   }
 
   release(): void {
-    const page = this.#page
+    const page = this.page
     if (page === undefined) return
     this.#forget()
-    this.#token.owner.drop(bits(page), this.#token)
-    this.#account?.credit(this.length)
+    this.token.owner.drop(bits(page), this.token)
+    this.account?.credit(this.length)
   }
 
   [Symbol.dispose](): void {
@@ -229,14 +234,14 @@ class HeldFrag implements HostFrag {
   }
 
   trace(label: string | undefined, stack: string | undefined): void {
-    const { record } = this.#token
+    const { record } = this.token
     record.label = label ?? record.label
     record.stack = stack ?? record.stack
   }
 
   #forget(): void {
-    this.#page = undefined
-    this.#view = undefined
+    this.page = undefined
+    this.view = undefined
   }
 }
 

@@ -6,8 +6,10 @@
  * ring; here it either has pushed or it has not, and the owner finds out from the table.
  */
 
-import { HandleError, LifetimeError } from '../errors.ts'
+import { checkInteger, HandleError, LifetimeError } from '../errors.ts'
+import { RX_COPYBREAK } from './copies.ts'
 import type { FragAccount } from './frag-account.ts'
+import type { PageProvider } from './memory-provider.ts'
 import type { Token } from './tokens.ts'
 
 /** Describes a pool's memory to another thread; crosses `postMessage`. */
@@ -55,7 +57,7 @@ function linkOf(entry: number): number {
 }
 
 /** The pool that lends. */
-interface Owner {
+interface LenderOwner {
   /** A lent reference comes back, or its thread has ended with it. */
   readonly takeBack: (handle: number, token: Token, abandoned: boolean) => void
   /** Whether it wants to know at once when something comes back. */
@@ -78,7 +80,7 @@ export class Lender {
   readonly #words: Int32Array
   readonly #lends: number
   readonly #memoryOffset: number
-  readonly #owner: Owner
+  readonly #owner: LenderOwner
   /** One record per entry, made once and used again. */
   readonly #loans: Loan[] = []
   readonly #known = new WeakSet<Borrower>()
@@ -92,7 +94,7 @@ export class Lender {
   constructor(
     memory: { readonly buffer: SharedArrayBuffer; readonly offset: number },
     lends: number,
-    owner: Owner,
+    owner: LenderOwner,
   ) {
     const table = new SharedArrayBuffer(4 * (ENTRIES + 2 * lends))
     this.share = { buffer: memory.buffer, table }
@@ -211,6 +213,28 @@ export class Lender {
       if (loan.borrower === borrower) this.#finish(entry, true)
     }
   }
+}
+
+/** Frags that sockets make of a page at the most: a full small buffer is copied to it, and any read may follow. */
+function fragsPerPage(pageSize: number): number {
+  return Math.max(4, (2 * pageSize) / RX_COPYBREAK)
+}
+
+/** @throws NETMEM_NOT_SHARED unless there is shared memory. */
+export function openLender(
+  memory: PageProvider['shared'],
+  { capacity, pageSize }: { readonly capacity: number; readonly pageSize: number },
+  lends: number | undefined,
+  owner: LenderOwner,
+): Lender {
+  if (memory === undefined) {
+    throw new LifetimeError(
+      'NETMEM_NOT_SHARED',
+      'The memory of this pool belongs to one thread. Make the pool from sharedProvider(), or from externalProvider() over a SharedArrayBuffer.',
+    )
+  }
+  const entries = lends ?? Math.min(capacity * fragsPerPage(pageSize), 2 ** 20)
+  return new Lender(memory, checkInteger('lends', entries, 1, 2 ** 20), owner)
 }
 
 /** The borrower's side of the table. */

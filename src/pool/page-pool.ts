@@ -162,14 +162,18 @@ export class PagePool<in out M extends Netmem> {
     const rest = this.reserveRest(minBytes)
     if (rest !== undefined) return rest
     const m = this.alloc()
-    return m === undefined ? undefined : new Reservation<M>(this.core, bits(m), 0)
+    return m === undefined
+      ? undefined
+      : new Reservation<M>(this.core.frags, this.pageSize, bits(m), 0)
   }
 
   /** @internal {@link reserve} of a partly filled page only; `undefined` if none has the room. */
   reserveRest(minBytes: number): Reservation<M> | undefined {
     checkInteger('minBytes', minBytes, 1, this.pageSize)
-    const rest = this.core.takeRest(minBytes)
-    return rest === undefined ? rest : new Reservation<M>(this.core, rest.handle, rest.offset)
+    const rest = this.core.frags.takeRest(minBytes, this.pageSize)
+    return rest === undefined
+      ? rest
+      : new Reservation<M>(this.core.frags, this.pageSize, rest.handle, rest.offset)
   }
 
   /**

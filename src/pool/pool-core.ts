@@ -3,33 +3,32 @@
  * behind it, the provider last (Linux, net/core/page_pool.c). `PagePool` is its typed face, and
  * the descriptor table leads to it from a bare handle.
  *
- * One 32-bit state per slot carries all run-time checks: the slot's present handle, so that a
- * single comparison proves kind, generation, pool and sole ownership, or `SHARED` while there are
- * several references, counted beside. Putting moves a slot to its next generation, a handle that
- * nobody has until it is handed out; `alloc` need not touch the state at all.
+ * Putting moves a slot to its next generation, a handle that no caller has until it is handed
+ * out. So `alloc` need not touch the slot's state.
  */
 
-import {
-  ArgumentTypeError,
-  checkInteger,
-  LifetimeError,
-  type OptionNames,
-  ownOptions,
-} from '../errors.ts'
+import { checkInteger, LifetimeError } from '../errors.ts'
 import * as netmem from '../netmem.ts'
 import { Allocations, type Holder } from './allocations.ts'
-import { Copies, RX_COPYBREAK } from './copies.ts'
+import { Copies } from './copies.ts'
 import type { FragAccount } from './frag-account.ts'
+import { FragMemory } from './frag-memory.ts'
 import { handleError } from './handle-error.ts'
 import { remindOfDestroy } from './leaks.ts'
-import { type Borrower, Lender, type Lent, notShared, type PoolShare } from './lender.ts'
-import { type AnyProvider, checkPageSize, checkProvider } from './memory-provider.ts'
+import {
+  type Borrower,
+  type Lender,
+  type Lent,
+  notShared,
+  openLender,
+  type PoolShare,
+} from './lender.ts'
+import { type AnyProvider, checkPageSize } from './memory-provider.ts'
 import { openProvider, type Source } from './provider-source.ts'
 import { RecycleRing } from './recycle-ring.ts'
-import { References } from './references.ts'
-import type { FragMemory } from './reservation.ts'
+import { SHARED, SlotStates } from './slot-states.ts'
 import type { PagePoolStats } from './stats.ts'
-import { heldReferences, type Token, type TokenOwner, Tokens } from './tokens.ts'
+import { type Token, Tokens } from './tokens.ts'
 import { Waiters } from './waiters.ts'
 
 declare module '../errors.ts' {
@@ -53,40 +52,6 @@ const CACHE_REFILL = 64
 const RING_SIZE = 1024
 const RING_SIZE_MAX = 16384
 
-/** More than one reference, or the rest of a page that is left to the next reservation. No handle is −1. */
-const SHARED = -1
-
-/** What `createPool` and `dualPool` take besides the provider. */
-export interface PagePoolOptions {
-  /** Name of the pool in {@link pools}; `pool 1` and so on by default. */
-  readonly name?: string
-  /** Slots of the recycle ring: 1 to 16384, rounded up to a power of two; 1024 by default. */
-  readonly ringSize?: number
-  /**
-   * Keeps, for reports, where the application received each frag and allocated each handle, and
-   * from which peer. Costs tens of microseconds per frag; off by default.
-   */
-  readonly traceLeaks?: boolean
-}
-
-const NAMES: OptionNames<PagePoolOptions> = { name: true, ringSize: true, traceLeaks: true }
-
-/** Pools that this thread has made. */
-let made = 0
-
-/** The rest of a partly filled page. */
-interface Rest {
-  readonly handle: number
-  readonly offset: number
-}
-
-/** Makes a pool's core. Throws as `createPool` does. */
-export function openCore(provider: AnyProvider, options: PagePoolOptions): PoolCore {
-  checkProvider(provider)
-  const own = ownOptions('createPool()', options, NAMES)
-  return own.traceLeaks === true ? new TracedCore(provider, own) : new PoolCore(provider, own)
-}
-
 /** The core of the pool that `m` is from. Throws as `release` does. */
 export function coreOf(m: netmem.Exactly<netmem.Netmem>): PoolCore {
   const owner = netmem.ownerOf(m)
@@ -94,19 +59,13 @@ export function coreOf(m: netmem.Exactly<netmem.Netmem>): PoolCore {
   throw netmem.unknownHandle(netmem.bits(m))
 }
 
-function checkName(name: unknown): string | undefined {
-  if (name === undefined || typeof name === 'string') return name
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    `The name of a pool is a string, not ${typeof name}.`,
-  )
-}
-
-export class PoolCore implements TokenOwner, FragMemory {
+export class PoolCore implements netmem.HandleOwner {
   readonly name: string
   readonly pageSize: number
   readonly capacity: number
   readonly copies: Copies
+  /** References in frags. Declared, as in `PagePool`. */
+  declare readonly frags: FragMemory
 
   // The fast path. Fields that begin with a value of their type, here a placeholder, are not checked
   // at each use; a count in an array is 32 bits wide for load and store alike, which a processor
@@ -121,18 +80,13 @@ export class PoolCore implements TokenOwner, FragMemory {
 
   // The slow path.
   readonly #source: Source
+  readonly #slots: SlotStates
   readonly #ring: RecycleRing
-  readonly #references: References
   readonly #tokens: Tokens
-  /** Token of each slot that rests, or has references in no frag. */
-  readonly #resting: (Token | undefined)[] = []
   readonly #allocations = new Allocations()
-  readonly #views: (Uint8Array | undefined)[] = []
-  readonly #places: (netmem.Place | undefined)[] = []
   readonly #waiters = new Waiters()
   /** True after a provider that may be dry for a while gave nothing, though not all is out. */
   #providerDry = false
-  #rest: Rest | undefined
   #lender: Lender | undefined
   #destroyed: { readonly promise: Promise<void>; readonly finish: () => void } | undefined
   #finished = false
@@ -148,25 +102,30 @@ export class PoolCore implements TokenOwner, FragMemory {
   #ringFull = 0
   #releasedRefcnt = 0
 
-  constructor(provider: AnyProvider, options: PagePoolOptions) {
-    const { ringSize = RING_SIZE, traceLeaks = false } = options
-    this.name = checkName(options.name) ?? `pool ${++made}`
+  constructor(
+    provider: AnyProvider,
+    name: string,
+    ringSize: number = RING_SIZE,
+    traceLeaks: boolean = false,
+  ) {
+    this.name = name
     this.pageSize = checkPageSize(provider.pageSize)
     this.capacity = checkInteger('capacity', provider.capacity, 1, netmem.MAX_SLOTS)
     this.copies = new Copies(this.capacity * this.pageSize, traceLeaks)
     this.#tokens = new Tokens(this.pageSize, traceLeaks)
     this.#ring = new RecycleRing(checkInteger('ringSize', ringSize, 1, RING_SIZE_MAX))
-    this.#references = new References(this.capacity)
     const { base, handles } = netmem.claimHandles(provider.kind, this.capacity, this)
     this.#base = base
     this.#state = handles
+    this.#slots = new SlotStates(base, handles)
+    this.frags = new FragMemory(this, this.#slots, this.#tokens)
     try {
-      this.#source = openProvider(provider, base, this.#state)
-      this.#source.onAvailable(() => this.#providerBack())
+      this.#source = openProvider(provider, base, handles)
     } catch (error) {
       netmem.releaseHandles(this)
       throw error
     }
+    this.#source.onAvailable(() => this.#providerBack())
   }
 
   get kind(): 'page' | 'net_iov' {
@@ -208,64 +167,21 @@ export class PoolCore implements TokenOwner, FragMemory {
 
   retain(handle: number, count: number): void {
     checkInteger('count', count, 1, 2 ** 20)
-    const slot = this.#check(handle)
-    const references = checkInteger('references', this.references(handle) + count, 2, 0x7fff_ffff)
-    this.#state[slot] = SHARED
-    this.#references.set(slot, handle, references)
+    const slot = this.check(handle)
+    const references = this.#slots.references(slot) + count
+    this.#slots.share(slot, handle, checkInteger('references', references, 2, 0x7fff_ffff))
   }
 
   references(handle: number): number {
-    const slot = this.#check(handle)
-    return this.#state[slot] === handle ? 1 : this.#references.of(slot)
+    return this.#slots.references(this.check(handle))
   }
 
   bytes(handle: number): Uint8Array {
-    const slot = this.#check(handle)
-    const view = this.#views[slot]
-    // A view is emptied when a WebAssembly memory grows.
-    if (view !== undefined && view.byteLength !== 0) return view
-    const fresh = this.#source.bytes(handle)
-    this.#views[slot] = fresh
-    return fresh
+    return this.#source.bytes(handle, this.check(handle))
   }
 
   place(handle: number): netmem.Place {
-    const slot = this.#check(handle)
-    const known = this.#places[slot]
-    if (known !== undefined) return known
-    const place = this.#source.place(handle)
-    this.#places[slot] = place
-    return place
-  }
-
-  // Frags.
-
-  hold(handle: number): Token {
-    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
-    const token = this.#resting[slot]
-    // The only reference of memory that has a token: the page of a received frag.
-    if (token !== undefined && this.#state[slot] === handle) {
-      this.#resting[slot] = undefined
-      const { record } = token
-      if (record.handle !== handle) this.#tokens.begin(slot, record, handle)
-      record.frags++
-      return token
-    }
-    return this.#holdSlow(handle)
-  }
-
-  drop(handle: number, token: Token): void {
-    token.record.frags--
-    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
-    if (this.#state[slot] === handle) {
-      this.#resting[slot] = token
-    } else if (this.#isOut(handle)) this.#resting[slot] ??= token
-    this.put(handle, true)
-  }
-
-  share(handle: number, token: Token): void {
-    this.retain(handle, 1)
-    this.#resting[this.#check(handle)] ??= token
+    return this.#source.place(handle, this.check(handle))
   }
 
   lend(
@@ -276,71 +192,10 @@ export class PoolCore implements TokenOwner, FragMemory {
     borrower: Borrower,
     account: FragAccount | undefined,
   ): Lent | undefined {
-    const lender = this.lender()
-    const at = this.#check(handle) * this.pageSize + offset
-    return lender.lend(handle, token, at, length, borrower, account)
+    if (this.#lender === undefined) throw notShared()
+    const at = this.check(handle) * this.pageSize + offset
+    return this.#lender.lend(handle, token, at, length, borrower, account)
   }
-
-  /** Throws NETMEM_NOT_SHARED before {@link share}. */
-  lender(): Lender {
-    if (this.#lender !== undefined) return this.#lender
-    throw notShared()
-  }
-
-  #holdSlow(handle: number): Token {
-    const slot = this.#check(handle)
-    let token = this.#resting[slot]
-    if (token === undefined) {
-      token = this.#tokens.make(slot, handle, this)
-      this.#resting[slot] = token
-    }
-    const { record } = token
-    if (record.handle !== handle) this.#tokens.begin(slot, record, handle)
-    record.frags++
-    this.#settle(slot, handle)
-    return token
-  }
-
-  /** Leaves the token to frags alone once they have all references. */
-  #settle(slot: number, handle: number): void {
-    const token = this.#resting[slot]
-    if (token === undefined || this.#rest?.handle === handle) return
-    if (heldReferences(token.record, handle) === this.references(handle)) {
-      this.#resting[slot] = undefined
-    }
-  }
-
-  // The rest of a partly filled page. It takes no reference, so that an idle pool has nothing out;
-  // the slot's state is SHARED, so that its last put takes the slow path and finds the rest gone.
-
-  leave(handle: number, offset: number): void {
-    const slot = this.#check(handle)
-    this.#forgetRest()
-    this.#rest = { handle, offset }
-    if (this.#state[slot] !== handle) return
-    this.#state[slot] = SHARED
-    this.#references.set(slot, handle, 1)
-  }
-
-  /** Takes the rest and a reference for it, if it has room for `minBytes`. */
-  takeRest(minBytes: number): Rest | undefined {
-    const rest = this.#rest
-    if (rest === undefined || this.pageSize - rest.offset < minBytes) return undefined
-    this.retain(rest.handle, 1)
-    this.#rest = undefined
-    return rest
-  }
-
-  #forgetRest(): void {
-    const rest = this.#rest
-    this.#rest = undefined
-    if (rest === undefined) return
-    const slot = this.#check(rest.handle)
-    if (this.#references.of(slot) === 1) this.#state[slot] = rest.handle
-    this.#settle(slot, rest.handle)
-  }
-
-  // Counts and the end.
 
   get available(): number {
     if (this.#destroyed !== undefined) return 0
@@ -373,15 +228,7 @@ export class PoolCore implements TokenOwner, FragMemory {
 
   sharePool(lends: number | undefined): PoolShare {
     if (this.#lender === undefined) {
-      const { shared } = this.#source
-      if (shared === undefined) {
-        throw new LifetimeError(
-          'NETMEM_NOT_SHARED',
-          'The memory of this pool belongs to one thread. Make the pool from sharedProvider(), or from externalProvider() over a SharedArrayBuffer.',
-        )
-      }
-      const entries = lends ?? Math.min(this.capacity * this.#fragsPerPage, 2 ** 20)
-      this.#lender = new Lender(shared, checkInteger('lends', entries, 1, 2 ** 20), {
+      this.#lender = openLender(this.#source.shared, this, lends, {
         takeBack: (handle, token, abandoned) => this.#takeBack(handle, token, abandoned),
         isWaiting: () => this.#waiters.waiting || (this.destroyed && this.inflight > 0),
       })
@@ -391,18 +238,13 @@ export class PoolCore implements TokenOwner, FragMemory {
     return this.#lender.share
   }
 
-  /** What sockets make of a page at the most: a full small buffer is copied to it, and any read may follow. */
-  get #fragsPerPage(): number {
-    return Math.max(4, (2 * this.pageSize) / RX_COPYBREAK)
-  }
-
   holders(): Holder[] {
     return this.#allocations.holders(this.#tokens, this.#isOut)
   }
 
   /** Notes where a handle was allocated. */
   protected traceAllocation(handle: number): void {
-    this.#allocations.add(this.#check(handle), handle)
+    this.#allocations.add(this.check(handle), handle)
   }
 
   stats(): PagePoolStats {
@@ -440,7 +282,7 @@ export class PoolCore implements TokenOwner, FragMemory {
     })
     this.#destroyed = { promise, finish }
     this.#cacheLimit = 0
-    this.#forgetRest()
+    this.frags.forgetRest()
     while (this.#cached > 0) {
       this.#drained++
       this.#release(this.#pop())
@@ -515,7 +357,7 @@ export class PoolCore implements TokenOwner, FragMemory {
 
   #putSlow(handle: number, slot: number, allowDirect: boolean): void {
     if ((this.#state[slot] ?? NaN) !== handle) {
-      this.#unref(handle, allowDirect)
+      if (this.frags.unshare(this.check(handle), handle)) this.put(handle, allowDirect)
       return
     }
     const next = (handle + GENERATION_STEP) | 0
@@ -534,21 +376,6 @@ export class PoolCore implements TokenOwner, FragMemory {
     if (this.#waiters.waiting) this.#wake()
   }
 
-  /** Puts one of several references, or the last one of a page whose rest was left. */
-  #unref(handle: number, allowDirect: boolean): void {
-    const slot = this.#check(handle)
-    const references = this.#references.of(slot) - 1
-    if (references === 0) {
-      this.#rest = undefined
-      this.#state[slot] = handle
-      this.put(handle, allowDirect)
-      return
-    }
-    this.#references.set(slot, handle, references)
-    if (references === 1 && this.#rest?.handle !== handle) this.#state[slot] = handle
-    this.#settle(slot, handle)
-  }
-
   #putRing(next: number): void {
     if (this.#ring.push(next)) {
       this.#ringPuts++
@@ -565,9 +392,8 @@ export class PoolCore implements TokenOwner, FragMemory {
 
   /** A lent reference has come back; `abandoned` when its thread ended with it. */
   #takeBack(handle: number, token: Token, abandoned: boolean): void {
-    token.record.frags--
-    const slot = this.#check(handle)
-    this.#resting[slot] ??= token
+    this.frags.takeBack(handle, token)
+    const slot = this.check(handle)
     if (!abandoned || this.#state[slot] === SHARED) {
       this.put(handle, false)
       return
@@ -597,23 +423,18 @@ export class PoolCore implements TokenOwner, FragMemory {
     this.#source.destroy()
     // Its slots may be another pool's from here on.
     this.#state = new Int32Array(0)
+    this.#slots.close()
     netmem.releaseHandles(this)
     this.#destroyed.finish()
   }
 
-  /** True for a handle that is out; one that was put since names an earlier use of its slot. */
-  readonly #isOut = (handle: number): boolean => {
-    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
-    const state = this.#state[slot]
-    return state === handle || (state === SHARED && this.#references.isOf(slot, handle))
-  }
+  readonly #isOut = (handle: number): boolean => this.#slots.isOut(handle)
 
   /** The slot of a handle that is out; throws for every other value. */
-  #check(handle: number): number {
-    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
+  check(handle: number): number {
+    const slot = this.#slots.slot(handle)
+    if (this.#slots.isOut(handle)) return slot
     const state = this.#state[slot]
-    if ((state ?? NaN) === handle || (state === SHARED && this.#references.isOf(slot, handle)))
-      return slot
     const next = (handle + GENERATION_STEP) | 0
     const putAlready = this.#finished
       ? slot >= 0 && slot < this.capacity
@@ -622,14 +443,5 @@ export class PoolCore implements TokenOwner, FragMemory {
           this.#ring.has(next) ||
           !this.#source.has(next))
     throw handleError(handle, this.#source.kind, state, putAlready)
-  }
-}
-
-/** A pool with `traceLeaks`: a class of its own, so that other pools pay nothing for it. */
-class TracedCore extends PoolCore {
-  override alloc(): number | undefined {
-    const handle = super.alloc()
-    if (handle !== undefined) this.traceAllocation(handle)
-    return handle
   }
 }

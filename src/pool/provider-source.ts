@@ -19,20 +19,30 @@ export interface Source {
   release(handle: number): void
   /** Whether the pool has the handle's slot, cache and ring included. */
   has(handle: number): boolean
-  bytes(handle: number): Uint8Array
-  place(handle: number): Place
+  /** Bytes of a page: the same view each time. */
+  bytes(handle: number, slot: number): Uint8Array
+  /** Place of a net_iov: the same object each time. */
+  place(handle: number, slot: number): Place
   destroy(): void
 }
 
 /** Opens `provider` for a pool with handles from `base` and the states `state`. */
 export function openProvider(provider: AnyProvider, base: number, state: Int32Array): Source {
   if (provider.kind === 'page') {
+    const views: (Uint8Array | undefined)[] = []
     return {
       kind: 'page',
       ...open(provider, base, state),
       shared: provider.shared,
       mayMove: provider.mayMove ?? provider.shared === undefined,
-      bytes: (handle) => checkView(provider.bytes(mint(handle)), provider.pageSize),
+      bytes: (handle, slot) => {
+        const known = views[slot]
+        // A view is emptied when a WebAssembly memory grows.
+        if (known !== undefined && known.byteLength !== 0) return known
+        const view = checkView(provider.bytes(mint(handle)), provider.pageSize)
+        views[slot] = view
+        return view
+      },
       place: () => {
         throw new HandleError(
           'NETMEM_WRONG_KIND',
@@ -41,6 +51,7 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
       },
     }
   }
+  const places: (Place | undefined)[] = []
   return {
     kind: 'net_iov',
     ...open(provider, base, state),
@@ -52,10 +63,14 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
         'A net_iov has no bytes on this host. Ask isPage() first, or pass the frag on to its device.',
       )
     },
-    place: (handle) => ({
-      binding: provider.binding,
-      offset: provider.offset(mint(handle)),
-    }),
+    place: (handle, slot) => {
+      const place = places[slot] ?? {
+        binding: provider.binding,
+        offset: provider.offset(mint(handle)),
+      }
+      places[slot] = place
+      return place
+    },
   }
 }
 

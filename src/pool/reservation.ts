@@ -7,21 +7,13 @@
 
 import { checkInteger, HandleError } from '../errors.ts'
 import { mint, type Netmem } from '../netmem.ts'
+import type { FragMemory } from './frag-memory.ts'
 
 /**
  * Offsets in a page at which the next payload begins are multiples of this: kernels copy at full
  * speed when the destination is aligned (0.19 s of CPU per GB at offset 0, 0.70 at 16, 0.23 at 128).
  */
 export const COPY_ALIGNMENT = 128
-
-/** What a reservation needs of its pool. */
-export interface FragMemory {
-  readonly pageSize: number
-  retain(handle: number, count: number): void
-  put(handle: number, allowDirect: boolean): void
-  /** Leaves the rest of a page from `offset` on to the next reservation; it takes no reference. */
-  leave(handle: number, offset: number): void
-}
 
 /**
  * Room in one page of a pool, made by `PagePool.reserve`. It holds one reference until it is
@@ -44,13 +36,15 @@ export interface FragMemory {
 export class Reservation<in out M extends Netmem> implements Disposable {
   /** Handle of the memory that is filled: a page, or a net_iov of a pool of device memory. */
   readonly page: M
+  readonly #pageSize: number
   readonly #handle: number
   #offset: number
   /** Undefined once it has ended. */
   #memory: FragMemory | undefined
 
   /** @internal Takes over one reference of `handle`. */
-  constructor(memory: FragMemory, handle: number, offset: number) {
+  constructor(memory: FragMemory, pageSize: number, handle: number, offset: number) {
+    this.#pageSize = pageSize
     this.page = mint(handle)
     this.#handle = handle
     this.#offset = offset
@@ -64,7 +58,7 @@ export class Reservation<in out M extends Netmem> implements Disposable {
 
   /** Bytes that may be filled, up to the page's end; 0 once committed or cancelled. */
   get room(): number {
-    return this.#memory === undefined ? 0 : this.#memory.pageSize - this.#offset
+    return this.#memory === undefined ? 0 : this.#pageSize - this.#offset
   }
 
   /**
@@ -80,14 +74,14 @@ export class Reservation<in out M extends Netmem> implements Disposable {
   commit(bytes: number, more = false): M {
     const memory = this.#memory
     if (memory === undefined) throw ended()
-    checkInteger('bytes', bytes, 0, memory.pageSize - this.#offset)
+    checkInteger('bytes', bytes, 0, this.#pageSize - this.#offset)
     const end = (this.#offset + bytes + COPY_ALIGNMENT - 1) & -COPY_ALIGNMENT
-    if (more && end < memory.pageSize) {
-      memory.retain(this.#handle, 1)
+    if (more && end < this.#pageSize) {
+      memory.pool.retain(this.#handle, 1)
       this.#offset = end
     } else {
       this.#memory = undefined
-      if (end < memory.pageSize) memory.leave(this.#handle, end)
+      if (end < this.#pageSize) memory.leave(this.#handle, end)
     }
     return this.page
   }
@@ -98,7 +92,7 @@ export class Reservation<in out M extends Netmem> implements Disposable {
     if (memory === undefined) return
     this.#memory = undefined
     if (this.#offset > 0) memory.leave(this.#handle, this.#offset)
-    memory.put(this.#handle, true)
+    memory.pool.put(this.#handle, true)
   }
 
   /** As {@link cancel}. */

@@ -8,7 +8,6 @@
  * entry a slot, made once: one a frag would cost a microsecond and a major collection every 10⁵.
  */
 
-import type { HandleOwner } from '../netmem.ts'
 import { applicationStack } from './application-stack.ts'
 import type { FragAccount } from './frag-account.ts'
 import { reportLeak } from './leaks.ts'
@@ -28,7 +27,7 @@ export interface UseRecord {
 }
 
 /** Pool of a token's memory: moves references into frags, and out of them. */
-export interface TokenOwner extends HandleOwner {
+export interface TokenOwner {
   /** Moves a bare reference into a frag. */
   hold(handle: number): Token
   /** Gives a frag's reference back. */
