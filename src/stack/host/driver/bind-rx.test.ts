@@ -126,19 +126,37 @@ test('payload lands in device memory, headers in pages, and the other queue goes
   await bench.close()
 })
 
-test('several queues share a dma-buf, each with a part of its own', async () => {
+test('several queues share a dma-buf: one takes what the other leaves idle', async () => {
   const bench = await Bench.open()
-  await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [1, 0] })
-  const places = new Set<number>()
-  for (const queue of [0, 1, 0, 1]) {
-    const skb = bench.receive(queue)
-    assert.ok(skb?.kind === 'net_iov')
-    const place = firstPlace(skb).offset
-    assert.equal(place >= 16 * PAGE, queue === 0)
-    places.add(place)
-    bench.received.push(skb)
-  }
-  assert.equal(places.size, 4)
+  const dmabuf = new TestDmaBuf()
+  const binding = await bindRx(bench.driver, { dmabuf, queues: [1, 0] })
+  // Queue 1 keeps the 8 net_iovs that it has posted.
+  const held: AnySkb[] = []
+  for (let skb = bench.receive(0); skb !== undefined; skb = bench.receive(0)) held.push(skb)
+  assert.equal(held.length, 24)
+  const other = bench.receive(1)
+  assert.ok(other?.kind === 'net_iov')
+  held.push(other)
+  const places = held.map((skb) => {
+    assert.ok(skb.kind === 'net_iov')
+    assert.equal(firstPlace(skb).binding, binding)
+    return firstPlace(skb).offset
+  })
+  assert.equal(new Set(places).size, 25)
+  assert.ok(places.every((offset) => offset % PAGE === 0 && offset < dmabuf.bytes))
+  for (const skb of held) skb.free()
+  assert.equal(bench.kindOn(0), 'net_iov')
+  await bench.close()
+})
+
+test('a dma-buf without a net_iov for each queue is refused, and the queues go on with pages', async () => {
+  const bench = await Bench.open()
+  const dmabuf = new TestDmaBuf(8 * PAGE)
+  await assert.rejects(bindRx(bench.driver, { dmabuf, queues: [0, 1] }), {
+    code: 'NETMEM_BIND_IGNORED',
+    message: /queue 1 .* 0 of 8 net_iovs are free/,
+  })
+  for (const queue of [0, 1]) assert.equal(bench.kindOn(queue), 'page')
   await bench.close()
 })
 

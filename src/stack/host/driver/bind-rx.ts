@@ -5,7 +5,7 @@
  */
 
 import { checkInteger, type OptionNames, ownOptions } from '../../../errors.ts'
-import type { Binding, Exactly, NetIov, Netmem } from '../../../netmem.ts'
+import type { Binding, Netmem } from '../../../netmem.ts'
 import { dualPool } from '../../../pool/create-pool.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { DmaSegment } from '../../../providers/dma-address.ts'
@@ -14,7 +14,6 @@ import { DeviceError } from '../../device-error.ts'
 import { netIovDmaMap } from './dma-map.ts'
 import type { DriverNic } from './driver-nic.ts'
 import { NetmemDriver } from './netmem-driver.ts'
-import { sliceSegments } from './slice-segments.ts'
 import { unlessGone } from './unless-gone.ts'
 
 /** Device memory that can be bound. */
@@ -48,13 +47,6 @@ export interface BindRxOptions {
 }
 
 const NAMES: OptionNames<BindRxOptions> = { dmabuf: true, queues: true, pageSize: true }
-
-/** Part of the dma-buf that one queue has. */
-interface Part {
-  readonly queue: number
-  readonly provider: DmabufProvider
-  readonly pool: PagePool<Netmem>
-}
 
 /** Smallest net_iov. */
 const MIN_PAGE_BYTES = 4096
@@ -117,16 +109,11 @@ export async function bindRx(device: NetmemDriver, options: BindRxOptions): Prom
   try {
     const attachment = await dmabuf.attach(device.nic)
     lastId = lastId === MAX_BINDING_ID ? 1 : lastId + 1
+    const { bytes } = dmabuf
+    const { segments } = attachment
     binding = new RxBinding(device, lastId, attachment)
-    const netIovs = Math.floor(dmabuf.bytes / pageSize / queues.length)
-    for (const [index, queue] of queues.entries()) {
-      const from = index * netIovs * pageSize
-      // The last part is the rest, so that the provider refuses an unaligned end.
-      const bytes = index === queues.length - 1 ? dmabuf.bytes - from : netIovs * pageSize
-      const segments = sliceSegments(attachment.segments, from, bytes)
-      const provider = dmabufProvider({ id: binding.id, bytes, segments }, { pageSize })
-      await binding.start(queue, from, provider)
-    }
+    binding.open(dmabufProvider({ id: lastId, bytes, segments }, { pageSize }))
+    for (const queue of queues) await binding.start(queue)
     device.bindings.add(binding)
     return binding
   } catch (error) {
@@ -142,7 +129,10 @@ export class RxBinding implements Binding, AsyncDisposable {
   readonly id: number
   readonly #device: NetmemDriver
   readonly #attachment: DmaBufAttachment
-  readonly #parts: Part[] = []
+  readonly #queues: number[] = []
+  #provider: DmabufProvider | undefined
+  /** One for all queues: what one leaves idle another can take. */
+  #pool: PagePool<Netmem> | undefined
   #unbinding: Promise<void> | undefined
   #released: Promise<void> | undefined
 
@@ -155,12 +145,12 @@ export class RxBinding implements Binding, AsyncDisposable {
 
   /** Numbers of the queues that it is bound to. */
   get queues(): readonly number[] {
-    return this.#parts.map(({ queue }) => queue)
+    return [...this.#queues]
   }
 
   /** Number of net_iovs that the provider has not got back: posted, held, or resting in a pool. */
   get inflight(): number {
-    return this.#parts.reduce((sum, { pool }) => sum + pool.inflight, 0)
+    return this.#pool?.inflight ?? 0
   }
 
   /**
@@ -187,23 +177,25 @@ export class RxBinding implements Binding, AsyncDisposable {
     return this.unbind()
   }
 
-  /** @internal Restarts one queue with a part of the dma-buf. */
-  async start(queue: number, from: number, provider: DmabufProvider): Promise<void> {
-    // Offsets count from the start of the dma-buf, not of the part.
-    const offset = (iov: Exactly<NetIov>): number => from + provider.offset(iov)
-    const pool = dualPool({ ...provider, binding: this, offset })
-    try {
-      await this.#device.useDeviceMemory(queue, pool, netIovDmaMap(provider))
-    } catch (error) {
-      await pool.destroy()
-      throw error
-    }
-    this.#parts.push({ queue, provider, pool })
-    if (pool.inflight > 0) return
+  /** @internal Makes the pool that all of its queues share. */
+  open(provider: DmabufProvider): void {
+    this.#provider = provider
+    this.#pool = dualPool({ ...provider, binding: this })
+  }
+
+  /** @internal Restarts one queue with memory of the dma-buf. */
+  async start(queue: number): Promise<void> {
+    const provider = this.#provider
+    const pool = this.#pool
+    if (provider === undefined || pool === undefined) return
+    const { out } = pool
+    await this.#device.useDeviceMemory(queue, pool, netIovDmaMap(provider))
+    this.#queues.push(queue)
+    if (pool.out > out) return
     throw new DeviceError(
       'NETMEM_BIND_IGNORED',
       'ENODATA',
-      `The driver runs queue ${queue} without the memory it was given.`,
+      `The driver runs queue ${queue} without device memory: ${pool.available} of ${pool.capacity} net_iovs are free. Export a larger dma-buf, or open the driver with a smaller ringSize.`,
     )
   }
 
@@ -220,7 +212,7 @@ export class RxBinding implements Binding, AsyncDisposable {
   }
 
   async #unbind(): Promise<void> {
-    for (const { queue } of this.#parts) {
+    for (const queue of this.#queues) {
       if (!this.#device.bound.has(queue)) continue
       await this.#device.usePages(queue)
       this.#device.bound.delete(queue)
@@ -231,12 +223,10 @@ export class RxBinding implements Binding, AsyncDisposable {
   #release(): void {
     if (this.#released !== undefined) return
     this.#device.bindings.delete(this)
-    for (const { queue, provider } of this.#parts) {
-      this.#device.bound.delete(queue)
-      provider.uninstall()
-    }
-    const destroyed = this.#parts.map(({ pool }) => pool.destroy())
-    this.#released = Promise.all(destroyed).then(() => unlessGone(this.#attachment.detach()))
+    for (const queue of this.#queues) this.#device.bound.delete(queue)
+    this.#provider?.uninstall()
+    const destroyed = this.#pool?.destroy() ?? Promise.resolve()
+    this.#released = destroyed.then(() => unlessGone(this.#attachment.detach()))
     this.#released.catch(() => {})
   }
 }
