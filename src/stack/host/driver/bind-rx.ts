@@ -40,7 +40,7 @@ export interface DmaBufAttachment {
 export interface BindRxOptions {
   /** Memory to bind. */
   readonly dmabuf: BindableDmaBuf
-  /** Numbers of the queues to bind. Each gets an equal part of the dma-buf. */
+  /** Numbers of the queues to bind. All take from one pool of the dma-buf's net_iovs. */
   readonly queues: readonly number[]
   /** Bytes of a net_iov: a power of two of 4 KiB to 2 MiB. Default: bytes of the driver's buffers, at least 4 KiB. */
   readonly pageSize?: number
