@@ -6,12 +6,12 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import {
+  createFrag,
   createPool,
   hostProvider,
   type Lent,
   type Page,
   type PagePool,
-  pageFrag,
   sharedProvider,
 } from 'netmem'
 import { Collections } from './gc.ts'
@@ -103,7 +103,7 @@ async function lent(rounds: number): Promise<Lending> {
     const allocated = process.hrtime.bigint()
     const frags: Lent[] = []
     for (const page of pages) {
-      const one = page === undefined ? page : pageFrag(pool, page).lend(worker)
+      const one = page === undefined ? page : createFrag(pool, page).lend(worker)
       if (one !== undefined) frags.push(one)
     }
     const lending = Number(process.hrtime.bigint() - allocated)

@@ -1,10 +1,10 @@
 /** The thread that `pool-cost.child.ts` lends to. */
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { attach, type Lent, type PoolShare, type ReadableFrag } from 'netmem'
+import { attachPool, type Lent, type PoolShare, type ReadableFrag } from 'netmem'
 
 const share: PoolShare = workerData
-const pool = attach(share)
+const pool = attachPool(share)
 
 /** Nanoseconds that a batch took. */
 export interface BorrowerTimes {

@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { attach, createPool, type Lent, sharedProvider } from 'netmem'
+import { attachPool, createPool, type Lent, sharedProvider } from 'netmem'
 import { listen } from 'netmem/net'
 
 if (isMainThread) await receive()
@@ -38,7 +38,7 @@ async function receive(): Promise<void> {
 
 /** Runs in the worker, which reads the bytes where the socket put them. */
 function hash(): void {
-  const pool = attach(workerData)
+  const pool = attachPool(workerData)
   let sha256 = createHash('sha256')
   parentPort?.on('message', (message: Lent | 'end') => {
     if (message === 'end') {

@@ -1,10 +1,6 @@
 // The names that may change, each in one line. The other files of this folder import them from here,
 // so a rename touches this file alone.
-export {
-  attach as attachPool,
-  freeSlots as createSlotAllocator,
-  pageFrag as createFrag,
-} from 'netmem'
+export { attachPool, createFrag, createSlotAllocator } from 'netmem'
 export { lowWater } from 'netmem/linux'
 export { split as readMessages } from 'netmem/net'
 

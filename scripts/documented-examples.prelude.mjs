@@ -3,7 +3,7 @@
 import http from 'node:http'
 import net from 'node:net'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import { createPool, pageFrag, sharedProvider } from 'netmem'
+import { createPool, createFrag, sharedProvider } from 'netmem'
 import { connect } from 'netmem/net'
 
 const code = process.env.EXAMPLE ?? ''
@@ -21,7 +21,7 @@ if (!isMainThread) {
 } else if (/workerData/.test(code)) {
   const share = pool.share()
   const worker = new Worker(process.argv[1], { workerData: share })
-  const lent = pageFrag(pool, pool.alloc()).lend(worker)
+  const lent = createFrag(pool, pool.alloc()).lend(worker)
   worker.postMessage(lent)
   worker.on('error', (error) => {
     throw error

@@ -28,14 +28,14 @@ test('the core runs where there is no Node', () => {
     await entry.evaluate()
     context.core = entry.namespace
     const results = vm.runInContext(\`(async () => {
-      const { createPool, hostProvider, sharedProvider, pageFrag, attach, isPage } = core
+      const { createPool, hostProvider, sharedProvider, createFrag, attachPool, isPage } = core
       const results = []
       for (const provider of [hostProvider({ pages: 4 }), sharedProvider({ pages: 4 })]) {
         const pool = createPool(provider)
         const pages = [pool.alloc(), pool.alloc(), pool.alloc(), pool.alloc()]
         const woken = pool.whenAvailable()
         pool.bytes(pages[0]).fill(7)
-        const frag = pageFrag(pool, pages[0])
+        const frag = createFrag(pool, pages[0])
         results.push(frag.bytes[100])
         frag.release()
         await woken
@@ -46,8 +46,8 @@ test('the core runs where there is no Node', () => {
         results.push(pool.inflight, typeof process, typeof Buffer, typeof setTimeout)
       }
       const shared = createPool(sharedProvider({ pages: 1 }))
-      const lent = attach(shared.share()).receive(
-        pageFrag(shared, shared.alloc()).lend({ once() {} }),
+      const lent = attachPool(shared.share()).receive(
+        createFrag(shared, shared.alloc()).lend({ once() {} }),
       )
       lent.release()
       results.push(shared.available)
@@ -74,16 +74,16 @@ test('the face of netmem is what it says, and no more', () => {
     'LifetimeError',
     'NetmemError',
     'RX_COPYBREAK',
-    'attach',
+    'attachPool',
+    'createFrag',
     'createPool',
+    'createSlotAllocator',
     'dualPool',
     'externalProvider',
-    'freeSlots',
     'hostProvider',
     'isNetIov',
     'isNetmemError',
     'isPage',
-    'pageFrag',
     'pools',
     'release',
     'retain',

@@ -31,9 +31,9 @@ export {
   release,
   retain,
 } from './netmem.ts'
-export { type AttachedPool, attach } from './pool/attached-pool.ts'
+export { type AttachedPool, attachPool } from './pool/attached-pool.ts'
 export { RX_COPYBREAK } from './pool/copies.ts'
-export { pageFrag } from './pool/create-frag.ts'
+export { createFrag } from './pool/create-frag.ts'
 export { createPool, dualPool } from './pool/create-pool.ts'
 export type { DryReport } from './pool/dry-report.ts'
 export type {
@@ -51,13 +51,13 @@ export type {
   PageProvider,
   Slots,
 } from './pool/memory-provider.ts'
-export type { PagePool } from './pool/page-pool.ts'
 export type { PagePoolOptions } from './pool/open-core.ts'
+export type { PagePool } from './pool/page-pool.ts'
 export { type PoolReport, pools } from './pool/pools.ts'
 export type { Reservation } from './pool/reservation.ts'
 export type { PagePoolStats } from './pool/stats.ts'
 export { externalProvider } from './providers/external.ts'
-export { freeSlots } from './providers/free-slots.ts'
 export { hostProvider } from './providers/host.ts'
 export type { PageLayout } from './providers/page-layout.ts'
 export { sharedProvider } from './providers/shared.ts'
+export { createSlotAllocator } from './providers/slot-allocator.ts'

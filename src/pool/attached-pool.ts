@@ -17,10 +17,10 @@ export interface AttachedPool {
  *
  * @example
  * ```ts
- * import { attach } from 'netmem'
+ * import { attachPool } from 'netmem'
  * import { parentPort, workerData } from 'node:worker_threads'
  *
- * const pool = attach(workerData)
+ * const pool = attachPool(workerData)
  * parentPort?.on('message', (lent) => {
  *   const frag = pool.receive(lent)
  *   console.log(frag.bytes.length)
@@ -28,11 +28,11 @@ export interface AttachedPool {
  * })
  * ```
  */
-export function attach(share: PoolShare): AttachedPool {
+export function attachPool(share: PoolShare): AttachedPool {
   if (!(share?.buffer instanceof SharedArrayBuffer && share.table instanceof SharedArrayBuffer)) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',
-      'attach() takes what pool.share() returned.',
+      'attachPool() takes what pool.share() returned.',
     )
   }
   const returner = new Returner(share.table)

@@ -13,17 +13,17 @@ import type { PagePool } from './page-pool.ts'
  *
  * @example
  * ```ts
- * import { pageFrag } from 'netmem'
+ * import { createFrag } from 'netmem'
  *
  * const page = pool.alloc()
  * if (page !== undefined) {
- *   const frag = pageFrag(pool, page, 0, 100)
+ *   const frag = createFrag(pool, page, 0, 100)
  *   console.log(frag.bytes.length) // 100
  *   frag.release() // and the page is the pool's again
  * }
  * ```
  */
-export function pageFrag(
+export function createFrag(
   pool: PagePool<Page>,
   page: Page,
   offset = 0,

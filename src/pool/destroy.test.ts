@@ -7,7 +7,7 @@ import type { Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, codeOf, end, logged, some, take } from '../testing/pools.test.helper.ts'
-import { pageFrag } from './create-frag.ts'
+import { createFrag } from './create-frag.ts'
 import { createPool, dualPool } from './create-pool.ts'
 import type { PagePool } from './page-pool.ts'
 
@@ -253,7 +253,7 @@ test('a pool that waits long for its memory says so once a minute', async (t) =>
 test('with traceLeaks the warning of a destroyed pool says who holds its memory', async (t) => {
   const pool = createPool(hostProvider({ pages: 3, pageSize: 4096 }), { traceLeaks: true })
   const page = some(pool.alloc())
-  const frag = pageFrag(pool, some(pool.alloc()), 0, 100, 'tcp 192.0.2.1:5201')
+  const frag = createFrag(pool, some(pool.alloc()), 0, 100, 'tcp 192.0.2.1:5201')
   t.mock.timers.enable({ apis: ['setInterval'] })
   const warned = new Promise<string>((resolve) => {
     process.on('warning', function listen(warning: Error & { code?: string }) {

@@ -4,7 +4,7 @@ import type { Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { assertCode, end, some } from '../testing/pools.test.helper.ts'
 import { RX_COPYBREAK } from './copies.ts'
-import { pageFrag } from './create-frag.ts'
+import { createFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
 import { copiedFrag, type HostFrag } from './frag.ts'
 import type { PagePool } from './page-pool.ts'
@@ -36,7 +36,7 @@ function assertReleased(frag: HostFrag): void {
 
 test('a frag is its bytes of the page, until it is released', async () => {
   const { pool, page } = setup()
-  const frag = pageFrag(pool, page, 1000, 20_000)
+  const frag = createFrag(pool, page, 1000, 20_000)
   assert.equal(frag.kind, 'page')
   assert.equal(frag.length, 20_000)
   assert.equal(frag.bytes.buffer, pool.bytes(page).buffer)
@@ -51,8 +51,8 @@ test('a frag is its bytes of the page, until it is released', async () => {
 test('a frag is the whole page, or the rest of it, where nothing else is said', async () => {
   const { pool, page } = setup()
   pool.ref(page)
-  const whole = pageFrag(pool, page)
-  const rest = pageFrag(pool, page, 1)
+  const whole = createFrag(pool, page)
+  const rest = createFrag(pool, page, 1)
   assert.equal(whole.bytes, pool.bytes(page))
   assert.equal(rest.length, pageSize - 1)
   whole.release()
@@ -63,7 +63,7 @@ test('a frag is the whole page, or the rest of it, where nothing else is said', 
 test('a frag ends with its block', async () => {
   const { pool, page } = setup()
   {
-    using frag = pageFrag(pool, page)
+    using frag = createFrag(pool, page)
     assert.equal(frag.length, pageSize)
     assert.equal(pool.out, 1)
   }
@@ -81,18 +81,18 @@ test('a frag is within its page', async () => {
     [0.5, 1],
     [0, Number.NaN],
   ] as const) {
-    assertCode('NETMEM_OUT_OF_RANGE', () => pageFrag(pool, page, offset, length))
+    assertCode('NETMEM_OUT_OF_RANGE', () => createFrag(pool, page, offset, length))
   }
-  const empty = pageFrag(pool, page, pageSize, 0)
+  const empty = createFrag(pool, page, pageSize, 0)
   assert.equal(empty.bytes.length, 0)
   empty.release()
-  assertCode('NETMEM_DOUBLE_PUT', () => pageFrag(pool, page))
+  assertCode('NETMEM_DOUBLE_PUT', () => createFrag(pool, page))
   await end(pool)
 })
 
 test('a slice holds the page by itself, or is a copy when it is small', async () => {
   const { pool, page } = setup()
-  const frag = pageFrag(pool, page, 100)
+  const frag = createFrag(pool, page, 100)
   const small = frag.slice(1, 1 + RX_COPYBREAK)
   const large = frag.slice(1, 2 + RX_COPYBREAK)
   const rest = frag.slice(30_000)
@@ -125,7 +125,7 @@ test('a slice holds the page by itself, or is a copy when it is small', async ()
 
 test('a slice is within its frag', async () => {
   const { pool, page } = setup()
-  const frags = [pageFrag(pool, page, 100, 40_000), copiedFrag(pool, new Uint8Array(40_000))]
+  const frags = [createFrag(pool, page, 100, 40_000), copiedFrag(pool, new Uint8Array(40_000))]
   for (const frag of frags) {
     for (const [start, end] of [
       [-1, 5],
@@ -168,7 +168,7 @@ test('a copied frag has memory of its own', async () => {
 test('copy() is memory of its own, of either sort of frag, that may be given away', async () => {
   const { pool, page } = setup()
   for (const frag of [
-    pageFrag(pool, page, 1000, 20_000),
+    createFrag(pool, page, 1000, 20_000),
     copiedFrag(
       pool,
       Uint8Array.from({ length: 20_000 }, (_, at) => at),
@@ -192,7 +192,7 @@ test('copy() is memory of its own, of either sort of frag, that may be given awa
 
 test('frags of one page are released in any order, and after the pool is destroyed', async () => {
   const { pool, page } = setup()
-  const frag = pageFrag(pool, page)
+  const frag = createFrag(pool, page)
   const slice = frag.slice(0, 32_768)
   const done = pool.destroy()
   frag.release()

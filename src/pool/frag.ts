@@ -39,12 +39,12 @@ export interface ReadableFrag extends Disposable {
    *
    * @example
    * ```ts
-   * import { pageFrag } from 'netmem'
+   * import { createFrag } from 'netmem'
    * import { MessageChannel } from 'node:worker_threads'
    *
    * const page = pool.alloc()
    * if (page !== undefined) {
-   *   const frag = pageFrag(pool, page, 0, 100)
+   *   const frag = createFrag(pool, page, 0, 100)
    *   const bytes = frag.copy()
    *   frag.release()
    *   const { port1 } = new MessageChannel()

@@ -8,8 +8,8 @@ import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
 import { end, some, take } from '../testing/pools.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
-import { attach } from './attached-pool.ts'
-import { pageFrag } from './create-frag.ts'
+import { attachPool } from './attached-pool.ts'
+import { createFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
 import type { HostFrag } from './frag.ts'
 import type { LeakReport } from './leaks.ts'
@@ -20,9 +20,9 @@ const pageSize = 64 * 1024
 
 /** An application of its own: what is beside this file counts as the package's. */
 const applicationUrl = `data:text/javascript,${encodeURIComponent(`
-  export function receiveInApplication(pool, pageFrag, label) {
+  export function receiveInApplication(pool, createFrag, label) {
     const page = pool.alloc()
-    pageFrag(pool, page, 0, 100, label)
+    createFrag(pool, page, 0, 100, label)
     return page
   }
   export function allocInApplication(pool) {
@@ -60,7 +60,7 @@ function drop(pool: PagePool<Page>): Page {
 }
 
 function receiveForTest(pool: PagePool<Page>, page: Page): HostFrag {
-  return pageFrag(pool, page)
+  return createFrag(pool, page)
 }
 
 test('a frag that is dropped is reported once, and its page stays out', async () => {
@@ -83,7 +83,7 @@ test('with traceLeaks the report has the frames of the application, and a label'
   const pages: Page[] = []
   const reports = await reportsOf(() => {
     for (const label of ['tcp 192.0.2.1:5201', undefined]) {
-      pages.push(receiveInApplication(pool, pageFrag, label))
+      pages.push(receiveInApplication(pool, createFrag, label))
     }
   })
   assert.deepEqual(reports.map(({ label }) => label).sort(), ['tcp 192.0.2.1:5201', undefined])
@@ -100,7 +100,7 @@ test('who holds what is listed, the longest first: frags, and handles of alloc()
   const pool = poolOf(4, true)
   const bare: Page[] = []
   bare.push(allocInApplication(pool))
-  const frag = pageFrag(pool, allocInApplication(pool), 0, 100, 'tcp 192.0.2.1:5201')
+  const frag = createFrag(pool, allocInApplication(pool), 0, 100, 'tcp 192.0.2.1:5201')
   bare.push(allocInApplication(pool))
   pool.put(allocInApplication(pool))
   const holders = pool.holders()
@@ -127,7 +127,7 @@ test('of two frags that were made apart of one page either keeps it from being a
   for (const first of [0, 1]) {
     const page = some(pool.alloc())
     pool.ref(page, 2)
-    const frags = [pageFrag(pool, page, 0, 100), pageFrag(pool, page, 100, 100)]
+    const frags = [createFrag(pool, page, 0, 100), createFrag(pool, page, 100, 100)]
     frags[first]?.release()
     assert.equal(pool.stats().handles, 0)
     assert.equal(pool.holders()[0]?.kind, 'frag')
@@ -157,7 +157,7 @@ test('frags that are released are not reported, whatever became of their page', 
   const pool = poolOf(4)
   const reports = await reportsOf(() => {
     for (let uses = 0; uses < 100; uses++) {
-      using frag = pageFrag(pool, some(pool.alloc()))
+      using frag = createFrag(pool, some(pool.alloc()))
       using slice = frag.slice(0, 32_768)
       using copy = slice.slice(0, 10)
       assert.equal(copy.length, 10)
@@ -170,7 +170,7 @@ test('frags that are released are not reported, whatever became of their page', 
 test('a copy that is dropped holds nothing and is not reported', async () => {
   const pool = poolOf(1)
   const reports = await reportsOf(() => {
-    using frag = pageFrag(pool, some(pool.alloc()))
+    using frag = createFrag(pool, some(pool.alloc()))
     frag.slice(0, 10)
   })
   assert.deepEqual(reports, [])
@@ -183,7 +183,7 @@ test('a slice keeps the page from being reported; the last one dropped has it re
   const slices: HostFrag[] = []
   assert.deepEqual(
     await reportsOf(() => {
-      const frag = pageFrag(pool, page)
+      const frag = createFrag(pool, page)
       slices.push(frag.slice(0, 20_000), frag.slice(20_000, 40_000))
     }),
     [],
@@ -204,7 +204,7 @@ test('frags made apart of one page are reported only if one of them is dropped',
       for (let uses = 0; uses < 10; uses++) {
         const page = some(pool.alloc())
         pool.ref(page, 2)
-        const frags = [pageFrag(pool, page, 0, 100), pageFrag(pool, page, 100, 100)]
+        const frags = [createFrag(pool, page, 0, 100), createFrag(pool, page, 100, 100)]
         for (const frag of frags) frag.release()
         // The driver's own reference, with which it might have filled the rest.
         pool.put(page)
@@ -216,8 +216,8 @@ test('frags made apart of one page are reported only if one of them is dropped',
   const reports = await reportsOf(() => {
     page = some(pool.alloc())
     pool.ref(page)
-    pageFrag(pool, page, 0, 100).release()
-    pageFrag(pool, page, 100, 100)
+    createFrag(pool, page, 0, 100).release()
+    createFrag(pool, page, 100, 100)
   })
   assert.equal(reports.length, 1)
   pool.put(some(page))
@@ -226,11 +226,11 @@ test('frags made apart of one page are reported only if one of them is dropped',
 
 test('frags that are lent are not reported here, nor when they have come back', async () => {
   const pool = createPool(sharedProvider({ pages: 2, pageSize }))
-  const attached = attach(pool.share())
+  const attached = attachPool(pool.share())
   const lent: Lent[] = []
   const lendAll = (): void => {
     for (let n = 0; n < 2; n++) {
-      lent.push(some(pageFrag(pool, some(pool.alloc())).lend({ once: () => undefined })))
+      lent.push(some(createFrag(pool, some(pool.alloc())).lend({ once: () => undefined })))
     }
   }
   const giveBack = (): void => {
@@ -243,7 +243,7 @@ test('frags that are lent are not reported here, nor when they have come back', 
   const besides = await reportsOf(() => {
     const page = some(pool.alloc())
     pool.ref(page)
-    lent.push(some(pageFrag(pool, page).lend({ once: () => undefined })))
+    lent.push(some(createFrag(pool, page).lend({ once: () => undefined })))
     giveBackHalf()
     pool.put(page)
   })
@@ -252,7 +252,7 @@ test('frags that are lent are not reported here, nor when they have come back', 
   let page: Page | undefined
   const reports = await reportsOf(() => {
     page = some(pool.alloc())
-    const frag = pageFrag(pool, page)
+    const frag = createFrag(pool, page)
     lent.push(some(frag.slice(0, 32_768).lend({ once: () => undefined })))
     giveBackHalf()
   })
@@ -268,9 +268,9 @@ test('frags that are lent are not reported here, nor when they have come back', 
 test('each page is registered once, however often it is used', async (t) => {
   const pool = createPool(sharedProvider({ pages: 3, pageSize }))
   const register = t.mock.method(FinalizationRegistry.prototype, 'register')
-  const attached = attach(pool.share())
+  const attached = attachPool(pool.share())
   for (let uses = 0; uses < 50; uses++) {
-    const frags = take(3, pool).map((page) => pageFrag(pool, page))
+    const frags = take(3, pool).map((page) => createFrag(pool, page))
     const slices = frags.map((frag) => frag.slice(0, 32_768))
     const lent = slices.map((slice) => some(slice.lend({ once: () => undefined })))
     for (const frag of frags) frag.release()

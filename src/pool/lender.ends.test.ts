@@ -6,24 +6,24 @@ import type { Worker } from 'node:worker_threads'
 import { lendingPool, startBorrower, writtenFrag } from '../testing/lending.test.helper.ts'
 import { assertCode, end, some } from '../testing/pools.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
-import { attach } from './attached-pool.ts'
+import { attachPool } from './attached-pool.ts'
 
 test('what was reclaimed from a thread that ended cannot be given back by it', async () => {
   const { pool, share } = lendingPool(1)
   const thread = new EventEmitter()
-  const late = attach(share).receive(some(some(writtenFrag(pool, 1)).lend(thread)))
+  const late = attachPool(share).receive(some(some(writtenFrag(pool, 1)).lend(thread)))
   thread.emit('exit')
   const next = some(some(writtenFrag(pool, 2)).lend(new EventEmitter()))
   assertCode('NETMEM_STALE_HANDLE', () => late.release())
   assert.equal(pool.available, 0)
-  attach(share).receive(next).release()
+  attachPool(share).receive(next).release()
   assert.equal(pool.available, 1)
   await end(pool)
 })
 
 test('a thread that ends at any step of giving back takes nothing with it', async () => {
   const { pool, share } = lendingPool(4, 4)
-  const attached = attach(share)
+  const attached = attachPool(share)
   const words = new Int32Array(share.table)
   for (let round = 0; round < 3; round++) {
     const thread = new EventEmitter()
@@ -73,7 +73,7 @@ test('a thread that ended before it could notify does not silence the others', a
   const { pool, share } = lendingPool(2)
   // Waiting for other threads keeps no process alive.
   const alive = setInterval(() => {}, 1000)
-  const attached = attach(share)
+  const attached = attachPool(share)
   const [first, second] = [1, 2].map((word) => {
     const lent = some(some(writtenFrag(pool, word)).lend({ once: () => undefined }))
     return attached.receive(lent)

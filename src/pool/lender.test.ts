@@ -13,8 +13,8 @@ import {
   writtenFrag,
 } from '../testing/lending.test.helper.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
-import { attach } from './attached-pool.ts'
-import { pageFrag } from './create-frag.ts'
+import { attachPool } from './attached-pool.ts'
+import { createFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
 import type { Borrower, Lent } from './lender.ts'
 
@@ -75,7 +75,7 @@ test('a frag that was copied is lent as a copy', async () => {
 
 test('copy() of what was lent is memory that no other thread has', async () => {
   const { pool, share } = lendingPool(1)
-  const attached = attach(share)
+  const attached = attachPool(share)
   const whole = some(writtenFrag(pool, 77))
   const part = whole.slice(0, 8)
   for (const frag of [whole, part]) {
@@ -111,7 +111,7 @@ test('what is no thread borrows nothing, and what is no share attaches to nothin
   for (const bad of [undefined, {}, 5]) {
     assert.throws(() => frag.lend(bad as unknown as Borrower), TypeError)
   }
-  const attachAny = attach as (share?: unknown) => unknown
+  const attachAny = attachPool as (share?: unknown) => unknown
   for (const bad of [undefined, null, {}, { ...share, table: 1 }, new SharedArrayBuffer(8)]) {
     assertCode('NETMEM_INVALID_ARGUMENT', () => attachAny(bad))
   }
@@ -124,7 +124,7 @@ test('what is no thread borrows nothing, and what is no share attaches to nothin
   }
   // The only entry is still free.
   const lent = some(frag.lend(nobody))
-  attach(share).receive(lent).release()
+  attachPool(share).receive(lent).release()
   const { out, inflight } = pool.stats()
   assert.deepEqual([out, inflight], [0, 1])
   assert.equal(pool.available, 1)
@@ -133,7 +133,7 @@ test('what is no thread borrows nothing, and what is no share attaches to nothin
 
 test('as many are lent as the pool was shared for', async () => {
   const { pool, share } = lendingPool(8, 3)
-  const attached = attach(share)
+  const attached = attachPool(share)
   const frags = Array.from({ length: 5 }, (_, word) => some(writtenFrag(pool, word)))
   const lents = frags.slice(0, 3).map((frag) => some(frag.lend(nobody)))
   const rest = frags.slice(3)
@@ -158,10 +158,10 @@ test('all that sockets make of the pages can be lent, where nothing else is said
     [4096, 4],
   ] as const) {
     const pool = createPool(sharedProvider({ pages: 1, pageSize }))
-    const attached = attach(pool.share())
+    const attached = attachPool(pool.share())
     const page = some(pool.alloc())
     pool.ref(page, most)
-    const frags = Array.from({ length: most + 1 }, () => pageFrag(pool, page, 0, 100))
+    const frags = Array.from({ length: most + 1 }, () => createFrag(pool, page, 0, 100))
     const lents = frags.splice(0, most).map((frag) => some(frag.lend(nobody)))
     assert.equal(some(frags[0]).lend(nobody), undefined)
     for (const frag of [...frags, ...lents.map((lent) => attached.receive(lent))]) frag.release()
@@ -172,7 +172,7 @@ test('all that sockets make of the pages can be lent, where nothing else is said
 
 test('a lent frag is received once, and not after it was given back', async () => {
   const { pool, share } = lendingPool(1)
-  const [here, there] = [attach(share), attach(share)]
+  const [here, there] = [attachPool(share), attachPool(share)]
   const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
   const frag = here.receive(lent)
   assertCode('NETMEM_STALE_HANDLE', () => here.receive(lent))
@@ -260,7 +260,7 @@ test('whoever is woken in the middle of an alloc may put as much as it has', asy
       if (keepsOne) pages.push(some(pool.alloc()))
       for (const page of pages.splice(0, 100)) pool.put(page)
     })
-    attach(share).receive(lent).release()
+    attachPool(share).receive(lent).release()
     pages.push(some(pool.alloc()))
     pages.push(...take(pool.available, pool))
     assert.equal(pool.alloc(), undefined)
@@ -274,7 +274,7 @@ test('whoever is woken in the middle of an alloc may put as much as it has', asy
 
 test('destroy takes in what has come back, and ends once', async () => {
   const { pool, share } = lendingPool(2)
-  const attached = attach(share)
+  const attached = attachPool(share)
   for (let word = 0; word < 2; word++) {
     attached.receive(some(some(writtenFrag(pool, word)).lend(nobody))).release()
   }
@@ -285,9 +285,9 @@ test('destroy takes in what has come back, and ends once', async () => {
 
 test('a page that is given back under a lent frag harms no other', async () => {
   const { pool, share } = lendingPool(3)
-  const attached = attach(share)
+  const attached = attachPool(share)
   const page = some(pool.alloc())
-  const wrong = some(pageFrag(pool, page).lend(nobody))
+  const wrong = some(createFrag(pool, page).lend(nobody))
   const right = [1, 2].map((word) => some(some(writtenFrag(pool, word)).lend(nobody)))
   // The frag owned that reference.
   pool.put(page)

@@ -281,6 +281,6 @@ function notLent(): HandleError {
 export function notShared(): LifetimeError {
   return new LifetimeError(
     'NETMEM_NOT_SHARED',
-    'Call pool.share() before lending, and attach() its result in the worker.',
+    'Call pool.share() before lending, and attachPool() its result in the worker.',
   )
 }

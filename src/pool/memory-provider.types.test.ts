@@ -9,7 +9,7 @@ import type {
   PageProvider,
   Slots,
 } from '../index.ts'
-import { createPool, freeSlots } from '../index.ts'
+import { createPool, createSlotAllocator } from '../index.ts'
 import { compiled } from '../testing/pools.test.helper.ts'
 
 declare const pages: PageProvider
@@ -86,7 +86,7 @@ test('slots make handles of their pool, and no others', () => {
 
 test('operations of one kind make no provider of the other', () => {
   compiled(() => {
-    const { slot: _, ...operations } = freeSlots<NetIov>(1)
+    const { slot: _, ...operations } = createSlotAllocator<NetIov>(1)
     // @ts-expect-error the operations are those of net_iovs
     createPool({ ...pages, ...operations })
     createPool({ ...iovs, ...operations })

@@ -11,7 +11,7 @@ import { testDeviceProvider } from '../testing/index.ts'
 import { PoolModel } from '../testing/pool-model.test.helper.ts'
 import { assertCode, logged, type ProviderLog } from '../testing/pools.test.helper.ts'
 import { RX_COPYBREAK } from './copies.ts'
-import { pageFrag } from './create-frag.ts'
+import { createFrag } from './create-frag.ts'
 import { createPool, dualPool } from './create-pool.ts'
 import type { HostFrag } from './frag.ts'
 import type { MemoryProvider } from './memory-provider.ts'
@@ -195,7 +195,7 @@ function steps<M extends Netmem>(): fc.Arbitrary<Step<M>>[] {
         const at = from % (pageSize + 1)
         const slot = real.log.slot(m)
         const length = size % (pageSize - at + 1)
-        const frag = pageFrag(pool, m as unknown as Page, at, length)
+        const frag = createFrag(pool, m as unknown as Page, at, length)
         assert.equal(frag.length, length)
         const stamp = real.stamps.get(slot) ?? assert.fail()
         real.frags.push({ frag, slot, at, copied: false, stamp })

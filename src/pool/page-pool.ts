@@ -236,7 +236,7 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * Lets other threads read this pool's pages: post the result to a worker and `attach()` it
+   * Lets other threads read this pool's pages: post the result to a worker and `attachPool()` it
    * there, then post frags as `frag.lend(worker)` gives them. `lends` is how many may be lent at
    * once: 1 to 2^20; by default one for each 8 KiB, which sockets make no more frags of, and four per
    * page at least. It is settled by the first call.

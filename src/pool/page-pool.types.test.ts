@@ -18,12 +18,12 @@ import type {
   Reservation,
 } from '../index.ts'
 import {
+  createFrag,
   createPool,
   dualPool,
   hostProvider,
   isNetIov,
   isPage,
-  pageFrag,
   release,
   retain,
 } from '../index.ts'
@@ -250,14 +250,14 @@ test('bytes are asked of a page alone', () => {
 
 test('frags of pages come from pools of pages; only they are shared', () => {
   compiled(() => {
-    pageFrag(pages, page)
+    createFrag(pages, page)
     pages.share()
     // @ts-expect-error no frag of host memory from a pool of net_iovs
-    pageFrag(iovs, iov)
+    createFrag(iovs, iov)
     // @ts-expect-error nor from a pool of either
-    pageFrag(either, page)
+    createFrag(either, page)
     // @ts-expect-error nor of a net_iov
-    pageFrag(pages, iov)
+    createFrag(pages, iov)
     // @ts-expect-error device memory is not shared with threads
     iovs.share()
     // @ts-expect-error nor is a pool of either

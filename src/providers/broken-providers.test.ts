@@ -5,9 +5,9 @@ import { createPool, dualPool } from '../pool/create-pool.ts'
 import type { PageProvider, Slots } from '../pool/memory-provider.ts'
 import { providerConformance, testDeviceProvider } from '../testing/index.ts'
 import { assertCode, codeOf, end, some } from '../testing/pools.test.helper.ts'
-import { freeSlots } from './free-slots.ts'
 import { hostProvider } from './host.ts'
 import { sharedProvider } from './shared.ts'
+import { createSlotAllocator } from './slot-allocator.ts'
 
 const pageSize = 4096
 
@@ -118,8 +118,8 @@ test('a pool refuses a provider of impossible sizes and takes nothing for it', (
   }
 })
 
-test('the operations of freeSlots need a pool', () => {
-  const { alloc, slot, destroy } = freeSlots<Page>(1)
+test('the operations of createSlotAllocator need a pool', () => {
+  const { alloc, slot, destroy } = createSlotAllocator<Page>(1)
   assertCode('NETMEM_PROVIDER_UNOPENED', () => alloc(1, () => {}))
   assertCode('NETMEM_PROVIDER_UNOPENED', () => slot(5 as unknown as Page))
   destroy()
@@ -160,7 +160,7 @@ test('a provider that is an object with methods and getters of its own works', a
     readonly kind = 'page'
     readonly pageSize = pageSize
     readonly capacity = 4
-    readonly #slots = freeSlots<Page>(4)
+    readonly #slots = createSlotAllocator<Page>(4)
     #allocs = 0
     #destroys = 0
     readonly #memory = new ArrayBuffer(4 * pageSize)

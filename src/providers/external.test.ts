@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Page } from '../netmem.ts'
-import { pageFrag } from '../pool/create-frag.ts'
+import { createFrag } from '../pool/create-frag.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { assertCode, end, some } from '../testing/pools.test.helper.ts'
@@ -34,7 +34,7 @@ function poolOver(memory: Parameters<typeof externalProvider>[0]): PagePool<Page
 /** Whatever `takeAway` does to the memory of a pool, those who look at it get an error with a code. */
 async function endsInError(pool: PagePool<Page>, takeAway: () => void): Promise<void> {
   const [seen, unseen] = [some(pool.alloc()), some(pool.alloc())]
-  const frag = pageFrag(pool, seen, 0, 100)
+  const frag = createFrag(pool, seen, 0, 100)
   assert.equal(frag.bytes.byteLength, 100)
   takeAway()
   for (const look of [

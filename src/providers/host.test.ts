@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
-import { pageFrag } from '../pool/create-frag.ts'
+import { createFrag } from '../pool/create-frag.ts'
 import { createPool } from '../pool/create-pool.ts'
 import { end, some, take } from '../testing/pools.test.helper.ts'
 import { hostProvider } from './host.ts'
@@ -12,7 +12,7 @@ test('pages of 64 KiB and more are buffers of their own, and a clone carries one
   const pool = createPool(hostProvider({ pages: 8, pageSize: 64 * KIB }))
   const pages = take(8, pool)
   for (const [at, page] of pages.entries()) pool.bytes(page).fill(at)
-  const frags = pages.map((page) => pageFrag(pool, page, 100, 50))
+  const frags = pages.map((page) => createFrag(pool, page, 100, 50))
   assert.equal(new Set(frags.map((frag) => frag.bytes.buffer)).size, 8)
   for (const [at, frag] of frags.entries()) {
     const { buffer } = structuredClone(frag.bytes)

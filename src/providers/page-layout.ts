@@ -3,7 +3,7 @@
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { MAX_SLOTS, type Page } from '../netmem.ts'
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
-import { freeSlots } from './free-slots.ts'
+import { createSlotAllocator } from './slot-allocator.ts'
 
 /** How much memory, and in which pieces. */
 export interface PageLayout {
@@ -52,7 +52,7 @@ export function pagesOver(
   mayMove: boolean,
   view: (slot: number) => Uint8Array,
 ): PageProvider {
-  const { slot, ...operations } = freeSlots<Page>(pages)
+  const { slot, ...operations } = createSlotAllocator<Page>(pages)
   return {
     kind: 'page',
     pageSize,

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { isNetmemError } from '../errors.ts'
-import { attach } from '../pool/attached-pool.ts'
+import { attachPool } from '../pool/attached-pool.ts'
 import type { ReadableFrag } from '../pool/frag.ts'
 import type { Lent, PoolShare } from '../pool/lender.ts'
 
@@ -30,7 +30,7 @@ export interface Receipt {
 }
 
 const { share, job }: Job = workerData
-const pool = attach(share)
+const pool = attachPool(share)
 const held: ReadableFrag[] = []
 
 function receive(lent: Lent, word: number): void {

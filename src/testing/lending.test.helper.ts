@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Page } from '../netmem.ts'
-import { pageFrag } from '../pool/create-frag.ts'
+import { createFrag } from '../pool/create-frag.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import type { PoolShare } from '../pool/lender.ts'
@@ -42,7 +42,7 @@ export function writtenFrag(pool: PagePool<Page>, word: number): HostFrag | unde
   const view = new DataView(buffer, byteOffset, pool.pageSize)
   const half = pool.pageSize / 2
   for (const at of [0, half - 4, half, pool.pageSize - 4]) view.setInt32(at, word)
-  return pageFrag(pool, page)
+  return createFrag(pool, page)
 }
 
 export { until } from './waiting.test.helper.ts'

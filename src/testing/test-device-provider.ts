@@ -6,7 +6,7 @@
 import { checkInteger } from '../errors.ts'
 import { MAX_SLOTS, type NetIov } from '../netmem.ts'
 import { checkPageSize, type NetIovProvider } from '../pool/memory-provider.ts'
-import { freeSlots } from '../providers/free-slots.ts'
+import { createSlotAllocator } from '../providers/slot-allocator.ts'
 
 /** How many net_iovs, and of which size. */
 export interface DeviceLayout {
@@ -40,7 +40,7 @@ export function testDeviceProvider(layout: DeviceLayout): NetIovProvider {
   const netIovs = checkInteger('netIovs', layout?.netIovs, 1, MAX_SLOTS)
   const pageSize = checkPageSize(layout.pageSize ?? 4096)
   const id = checkInteger('bindingId', layout.bindingId ?? 1, 1, 2 ** 32 - 1)
-  const { slot, ...operations } = freeSlots<NetIov>(netIovs)
+  const { slot, ...operations } = createSlotAllocator<NetIov>(netIovs)
   return {
     kind: 'net_iov',
     pageSize,

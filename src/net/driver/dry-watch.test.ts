@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { pageFrag } from '../../pool/create-frag.ts'
+import { createFrag } from '../../pool/create-frag.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { DryReport } from '../../pool/dry-report.ts'
 import { copiedFrag, type HostFrag } from '../../pool/frag.ts'
@@ -36,7 +36,7 @@ function setUp() {
 
 test('a pool is reported that was dry for a second, then in pauses that double', async () => {
   const { pool, watch, tick } = setUp()
-  const frags = [pageFrag(pool, some(pool.alloc())), copiedFrag(pool, pattern(0, 100))]
+  const frags = [createFrag(pool, some(pool.alloc())), copiedFrag(pool, pattern(0, 100))]
   await reportsOf((reports) => {
     watch.update(3, false)
     tick()

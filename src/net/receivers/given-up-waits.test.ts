@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import type { Connection } from '../../connection.ts'
-import { pageFrag } from '../../pool/create-frag.ts'
+import { createFrag } from '../../pool/create-frag.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { externalProvider } from '../../providers/external.ts'
@@ -67,7 +67,7 @@ test('a pipe gives back a frag whose memory is gone', async () => {
   const memory = new ArrayBuffer(2 * 65_536)
   const pool = createPool(externalProvider(memory, { pageSize: 65_536 }))
   async function* source(): AsyncGenerator<HostFrag> {
-    const frag = pageFrag(pool, some(pool.alloc()))
+    const frag = createFrag(pool, some(pool.alloc()))
     structuredClone(memory, { transfer: [memory] })
     yield frag
   }

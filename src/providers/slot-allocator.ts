@@ -11,11 +11,11 @@ import type { MemoryProvider, Slots } from '../pool/memory-provider.ts'
  *
  * @example
  * ```ts
- * import { createPool, freeSlots, type Page, type PageProvider } from 'netmem'
+ * import { createPool, createSlotAllocator, type Page, type PageProvider } from 'netmem'
  *
  * const pageSize = 4096
  * const pages = Array.from({ length: 16 }, () => new Uint8Array(pageSize))
- * const { slot, ...operations } = freeSlots<Page>(pages.length)
+ * const { slot, ...operations } = createSlotAllocator<Page>(pages.length)
  * const provider: PageProvider = {
  *   kind: 'page',
  *   pageSize,
@@ -26,7 +26,7 @@ import type { MemoryProvider, Slots } from '../pool/memory-provider.ts'
  * const pool = createPool(provider)
  * ```
  */
-export function freeSlots<M extends Netmem>(
+export function createSlotAllocator<M extends Netmem>(
   capacity: number,
 ): Pick<MemoryProvider<M>, 'init' | 'alloc' | 'release' | 'destroy'> & {
   /** The slot of a handle. */
