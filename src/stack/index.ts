@@ -12,7 +12,7 @@
 
 export type { DmaAddress, DmaSegment } from '../providers/dma-address.ts'
 // Device memory.
-export { type DmabufProvider, type DmabufReport, dmabufProvider } from '../providers/dmabuf.ts'
+export { type DmaBufProvider, type DmaBufReport, dmaBufProvider } from '../providers/dma-buf.ts'
 export { DeviceError, type Errno } from './device-error.ts'
 export type {
   DeviceHash,

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setImmediate as nextRound } from 'node:timers/promises'
 import type { NetIov } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
-import { dmabufProvider } from '../../providers/dmabuf.ts'
+import { dmaBufProvider } from '../../providers/dma-buf.ts'
 import type { DmaBuf } from '../host/device/device-memory.ts'
 import { type DeviceThread, openDeviceThread } from '../host/device/device-thread.ts'
 import type { Skb } from '../host/skb/skb.ts'
@@ -23,7 +23,7 @@ async function open(device: DeviceThread) {
   const dmabuf: DmaBuf = await memory.exportDmaBuf({ bytes: PAGE * PAGES })
   await device.write(dmabuf, 0, contents)
   const segments = [{ address: { region: 1, offset: 0 }, bytes: PAGE * PAGES }]
-  const provider = dmabufProvider({ id: 1, bytes: PAGE * PAGES, segments }, { pageSize: PAGE })
+  const provider = dmaBufProvider({ id: 1, bytes: PAGE * PAGES, segments }, { pageSize: PAGE })
   const pool = createPool(provider)
   const cache = createNetIovSkbCache(pool, 256)
   /** Of a net_iov's first `bytes`, behind `linear` bytes; and all of its bytes. */

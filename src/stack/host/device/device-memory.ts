@@ -109,7 +109,7 @@ export class DmaBuf implements AsyncDisposable {
 /** Dma-buf as one NIC has mapped it. */
 export class AttachedDmaBuf implements AsyncDisposable {
   readonly dmabuf: DmaBuf
-  /** Scatter list in the dma-buf's order, for `dmabufProvider`. */
+  /** Scatter list in the dma-buf's order, for `dmaBufProvider`. */
   readonly segments: readonly DmaSegment[]
   readonly #transport: DeviceTransport
   readonly #attachment: number

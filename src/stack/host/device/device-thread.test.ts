@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createPool } from '../../../pool/create-pool.ts'
-import { dmabufProvider } from '../../../providers/dmabuf.ts'
+import { dmaBufProvider } from '../../../providers/dma-buf.ts'
 import { sharedProvider } from '../../../providers/shared.ts'
 import { end, some } from '../../../testing/pools.test.helper.ts'
 import { InjectedLink } from '../../device/injected-link.ts'
@@ -37,7 +37,7 @@ onDevices('frames land in the memory that was posted: net_iovs and pages', async
   const segments = [2 * PAGE, PAGE, PAGE]
   const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE, segments })
   const attachment = await dmabuf.attach(nic)
-  const provider = dmabufProvider({
+  const provider = dmaBufProvider({
     id: 1,
     bytes: dmabuf.bytes,
     segments: attachment.segments,

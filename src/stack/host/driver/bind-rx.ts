@@ -9,7 +9,7 @@ import type { Binding, Netmem } from '../../../netmem.ts'
 import { dualPool } from '../../../pool/create-pool.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { DmaSegment } from '../../../providers/dma-address.ts'
-import { type DmabufProvider, dmabufProvider } from '../../../providers/dmabuf.ts'
+import { type DmaBufProvider, dmaBufProvider } from '../../../providers/dma-buf.ts'
 import { DeviceError } from '../../device-error.ts'
 import { netIovDmaMap } from './dma-map.ts'
 import type { DriverNic } from './driver-nic.ts'
@@ -112,7 +112,7 @@ export async function bindRx(device: NetmemDriver, options: BindRxOptions): Prom
     const { bytes } = dmabuf
     const { segments } = attachment
     binding = new RxBinding(device, lastId, attachment)
-    binding.open(dmabufProvider({ id: lastId, bytes, segments }, { pageSize }))
+    binding.open(dmaBufProvider({ id: lastId, bytes, segments }, { pageSize }))
     for (const queue of queues) await binding.start(queue)
     device.bindings.add(binding)
     return binding
@@ -130,7 +130,7 @@ export class RxBinding implements Binding, AsyncDisposable {
   readonly #device: NetmemDriver
   readonly #attachment: DmaBufAttachment
   readonly #queues: number[] = []
-  #provider: DmabufProvider | undefined
+  #provider: DmaBufProvider | undefined
   /** One for all queues: what one leaves idle another can take. */
   #pool: PagePool<Netmem> | undefined
   #unbinding: Promise<void> | undefined
@@ -178,7 +178,7 @@ export class RxBinding implements Binding, AsyncDisposable {
   }
 
   /** @internal Makes the pool that all of its queues share. */
-  open(provider: DmabufProvider): void {
+  open(provider: DmaBufProvider): void {
     this.#provider = provider
     this.#pool = dualPool({ ...provider, binding: this })
   }

@@ -43,7 +43,7 @@ export function putLinear(control: Uint8Array, at: number, fragSize: number): vo
 }
 
 /** Writes a DMABUF message at byte `at` of `control`, which has {@link DEVMEM_CMSG_SPACE} bytes there. */
-export function putDmabuf(
+export function putDmaBuf(
   control: Uint8Array,
   at: number,
   fragOffset: number,

@@ -3,7 +3,7 @@
 import type { NetIov } from '../../../netmem.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { Skb } from '../skb/skb.ts'
-import { DEVMEM_CMSG_SPACE, putDmabuf, putLinear } from './control-messages.ts'
+import { DEVMEM_CMSG_SPACE, putDmaBuf, putLinear } from './control-messages.ts'
 import type { ReceivedMessage } from './messages.ts'
 import { isReadable } from './receive-queue.ts'
 import type { Scatter } from './scatter.ts'
@@ -87,7 +87,7 @@ function readPart(
   const offset = place.offset + (skb.offsets[fragAt] ?? 0) + fragSkip
   const bytes = Math.min((skb.lengths[fragAt] ?? 0) - fragSkip, target.room)
   target.room -= bytes
-  putDmabuf(control, at, offset, bytes, reader.mint(skb, bytes), place.binding.id)
+  putDmaBuf(control, at, offset, bytes, reader.mint(skb, bytes), place.binding.id)
   return bytes
 }
 

@@ -22,7 +22,7 @@ declare module '../errors.ts' {
 const MAX_PAGE_SIZE = 2 ** 21
 
 /** A dma-buf as it is mapped for one device. */
-export interface DmabufBinding extends Binding {
+export interface DmaBufBinding extends Binding {
   /** Bytes of the dma-buf. */
   readonly bytes: number
   /** Where they are for the device, in the order of the dma-buf. */
@@ -30,7 +30,7 @@ export interface DmabufBinding extends Binding {
 }
 
 /** What netlink would tell of a binding. */
-export interface DmabufReport {
+export interface DmaBufReport {
   readonly id: number
   /** Bytes of each net_iov. */
   readonly pageSize: number
@@ -43,11 +43,11 @@ export interface DmabufReport {
 }
 
 /** A provider of a dma-buf's memory. */
-export interface DmabufProvider extends NetIovProvider {
+export interface DmaBufProvider extends NetIovProvider {
   /** The DMA address of a net_iov, in two parts so that posting it makes no garbage. */
   readonly dmaRegion: (iov: Exactly<NetIov>) => number
   readonly dmaOffset: (iov: Exactly<NetIov>) => number
-  readonly report: () => DmabufReport
+  readonly report: () => DmaBufReport
   /**
    * The device goes away. From now on nothing is given; what is out may still come back, so that
    * its pool's `inflight` reaches 0. What rests in the pool's cache is not called back: whoever
@@ -63,10 +63,10 @@ export interface DmabufProvider extends NetIovProvider {
  * NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT. Its `init` throws NETMEM_PROVIDER_BUSY while a
  * pool has it open and NETMEM_DMABUF_GONE after `uninstall`.
  */
-export function dmabufProvider(
-  binding: DmabufBinding,
+export function dmaBufProvider(
+  binding: DmaBufBinding,
   options: { readonly pageSize?: number } = {},
-): DmabufProvider {
+): DmaBufProvider {
   const pageSize = checkNetIovSize(options?.pageSize ?? 4096)
   const { id, bytes } = checkBinding(binding, pageSize)
   const chunks = new ChunkAllocator(binding.segments, pageSize)
@@ -144,7 +144,7 @@ function checkNetIovSize(pageSize: number): number {
 }
 
 function checkBinding(
-  binding: DmabufBinding,
+  binding: DmaBufBinding,
   pageSize: number,
 ): { readonly id: number; readonly bytes: number } {
   if (typeof binding !== 'object' || binding === null) {
