@@ -28,7 +28,7 @@ declare module './errors.ts' {
 }
 
 declare const kind: unique symbol
-declare const nobody: unique symbol
+declare const nothing: unique symbol
 
 /** A slot of host-readable memory: its bytes may be asked for. */
 export interface Page {
@@ -47,16 +47,16 @@ export type Netmem = Page | NetIov
 export type KindOf<M extends Netmem> = M extends Page ? 'page' : 'net_iov'
 
 /** A type without values. */
-interface Nobody {
-  readonly [nobody]: never
+interface NoValue {
+  readonly [nothing]: never
 }
 
 /**
  * `M` as a parameter that no structural type can widen. TypeScript compares the parameters of a
  * method in both directions and takes either as a match, so `{ put(m: Netmem): void }` would
- * accept a pool of pages; the member that nobody has makes both directions fail.
+ * accept a pool of pages. The member that no value has makes both directions fail.
  */
-export type Exactly<M extends Netmem> = M | Nobody
+export type Exactly<M extends Netmem> = M | NoValue
 
 /** {@link TAG}, not exported: an engine folds a module's own constants, and loads exported ones each time. */
 const NET_IOV = 1
@@ -130,7 +130,7 @@ export function release(m: Exactly<Netmem>): void {
   owner.put(handle, true)
 }
 
-// What follows is for the pool and the layers above it; index.ts does not export it.
+// The rest is for the pool and the layers above it. index.ts does not export it.
 
 export const TAG: number = NET_IOV
 export const INDEX_SHIFT = 1
@@ -155,7 +155,7 @@ export function mint<M extends Netmem>(handle: number): M {
   return handle as unknown as M
 }
 
-/** What the table knows behind a range: a pool, in integers instead of handles. */
+/** Pool behind a range of the table, in integers instead of handles. */
 export interface HandleOwner {
   /** Adds references. */
   retain(handle: number, count: number): void
@@ -167,7 +167,7 @@ export interface HandleOwner {
   place(handle: number): Place
 }
 
-/** What all copies of this package in a thread share, so that the handles of one are foreign to the others. */
+/** Shared by all copies of this package in a thread, so that the handles of one are foreign to the others. */
 interface HandleSpace {
   /**
    * The state of each slot: its present handle, or −1 while it has several references. In a free
@@ -193,7 +193,7 @@ function handleSpace(): HandleSpace {
   return made
 }
 
-/** The descriptor table: the owner of each range, in this copy of the package. */
+/** Descriptor table: the owner of each range, in this copy of the package. */
 const owners: (HandleOwner | undefined)[] = Array.from(claimed, () => undefined)
 
 /** The pool that a handle is from. Throws for what is no handle, and for an index that no pool has. */
@@ -214,7 +214,7 @@ export function placeOf(iov: Exactly<NetIov>): Place {
   return ownerOf(iov).place(bits(iov))
 }
 
-/** What is wrong with a value that is no handle, or a handle of no pool or another one. */
+/** Error for a value that is no handle, or a handle of another pool or of none. */
 export function unknownHandle(handle: unknown): HandleError {
   if (typeof handle !== 'number' || (handle | 0) !== handle) {
     return new HandleError(

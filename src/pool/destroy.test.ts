@@ -14,7 +14,7 @@ import type { PagePool } from './page-pool.ts'
 const pageSize = 4096
 const poolOf = (pages: number): PagePool<Page> => createPool(hostProvider({ pages, pageSize }))
 
-/** Whether a promise has been resolved by the next round of the event loop. */
+/** True if a promise has been resolved by the next round of the event loop. */
 async function settled(promise: Promise<void>): Promise<boolean> {
   let done = false
   void promise.then(() => {

@@ -14,7 +14,7 @@ export interface Rest {
   readonly offset: number
 }
 
-/** What frags need of their pool besides its slots. */
+/** Pool of the frags, besides its slots. */
 interface PoolOfFrags {
   put(handle: number, allowDirect: boolean): void
   retain(handle: number, count: number): void

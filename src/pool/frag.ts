@@ -34,7 +34,7 @@ export interface ReadableFrag extends Disposable {
    */
   readonly bytes: Uint8Array
   /**
-   * Copies the payload to memory of its own, an ArrayBuffer of exactly {@link length} bytes that
+   * Copies the payload to an ArrayBuffer of exactly {@link length} bytes that
    * may be cloned, transferred and kept. Throws as {@link bytes} does.
    *
    * @example
@@ -70,7 +70,7 @@ export interface BorrowedFrag extends ReadableFrag {
 export interface HostFrag extends ReadableFrag {
   readonly kind: 'page'
   /**
-   * A frag of its own of bytes `start` to `end`, to keep when the rest is released. Up to
+   * Makes another frag of bytes `start` to `end`, to keep when this one is released. Up to
    * {@link RX_COPYBREAK} bytes are copied, so that a small message does not pin its page.
    * Throws NETMEM_OUT_OF_RANGE, NETMEM_FRAG_RELEASED.
    */
@@ -93,7 +93,7 @@ export interface DeviceFrag extends Disposable {
   readonly offset: number
   /** Bytes of payload. */
   readonly length: number
-  /** What the socket calls it. */
+  /** Name of the frag in the socket's messages. */
   readonly token: number
   /** Gives the memory back. */
   release(): void
@@ -127,8 +127,8 @@ export function heldFrag(
 }
 
 /**
- * @internal Wraps what a receiver is answered with: with `traceLeaks`, the frag is known by the
- * stack of the call that asked for it, since the one that brings it has none of the application's.
+ * @internal Wraps the answer to a receiver. With `traceLeaks`, reports name the stack of the call
+ * that asked for the frag: the socket's callback has no frame of the application.
  */
 export function traceDelivery(
   answer: (frag: HostFrag | undefined) => void,

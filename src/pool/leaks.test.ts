@@ -37,7 +37,7 @@ async function collect(): Promise<void> {
   }
 }
 
-/** What is reported while `action` runs, and after the collection that follows it. */
+/** Returns the reports while `action` runs, and after the collection that follows it. */
 async function reportsOf(action: () => void | Promise<void>): Promise<LeakReport[]> {
   const reports: LeakReport[] = []
   const listen = (report: unknown): void => void reports.push(report as LeakReport)

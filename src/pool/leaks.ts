@@ -1,6 +1,6 @@
 /**
  * Reports of memory that does not come back: `netmem:leak` and `netmem:destroy` on
- * `node:diagnostics_channel`, or a process warning where nobody listens. Engines without Node's
+ * `node:diagnostics_channel`, or a process warning without a subscriber. Engines without Node's
  * modules get a line on the console.
  */
 
@@ -26,7 +26,7 @@ export interface DestroyReport {
   readonly holders: readonly Holder[]
 }
 
-/** As often as the kernel repeats it (net/core/page_pool.c). */
+/** Interval at which the kernel repeats its warning (net/core/page_pool.c). */
 const REMINDER_MS = 60_000
 
 /** Holders that a warning describes. */
@@ -93,7 +93,7 @@ function isTimer(timer: unknown): timer is { unref(): void } {
   return typeof timer === 'object' && timer !== null && 'unref' in timer
 }
 
-/** Publishes a report on a diagnostics channel, or `message` as a warning if there is one and nobody subscribes. */
+/** Publishes a report on a diagnostics channel, or `message`, if given, as a warning without a subscriber. */
 export function publish(name: string, report: object, message: string | undefined): void {
   const { process } = globalThis
   const channel = process?.getBuiltinModule?.('node:diagnostics_channel')?.channel(name)

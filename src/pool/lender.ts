@@ -37,7 +37,7 @@ export interface Borrower {
   once(event: 'exit', listener: () => void): unknown
 }
 
-// Words of the table: the head of the list, on a cache line of its own, then each entry's state and
+// Words of the table: the head of the list, on a separate cache line, then each entry's state and
 // its link, which is the head before it. A head is the number of an entry plus one, or:
 const HEAD = 0
 const NOTHING = 0
@@ -60,7 +60,7 @@ function linkOf(entry: number): number {
 interface LenderOwner {
   /** A lent reference comes back, or its thread has ended with it. */
   readonly takeBack: (handle: number, token: Token, abandoned: boolean) => void
-  /** Whether it wants to know at once when something comes back. */
+  /** True if it waits for memory, and must be woken when some comes back. */
   readonly isWaiting: () => boolean
 }
 
@@ -151,7 +151,7 @@ export class Lender {
   /** Takes in all that was returned since; one load where there is nothing. */
   collect(): void {
     if (Atomics.load(this.#words, HEAD) <= NOTHING) return
-    // Whoever was to notify may have been terminated before it did.
+    // The thread that was to notify may have been terminated before it did.
     const nothing = this.#waiting ? NOTIFY : NOTHING
     this.#collectFrom(Atomics.exchange(this.#words, HEAD, nothing))
   }
@@ -277,7 +277,7 @@ function notLent(): HandleError {
   )
 }
 
-/** What is lent before the pool is shared. */
+/** Error for a frag that is lent before the pool is shared. */
 export function notShared(): LifetimeError {
   return new LifetimeError(
     'NETMEM_NOT_SHARED',

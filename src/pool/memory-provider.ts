@@ -1,5 +1,5 @@
 /**
- * Where a pool's memory comes from and goes back to: the kernel's memory provider
+ * Source of a pool's memory, which takes it back: the kernel's memory provider
  * (Linux, include/net/page_pool/memory_provider.h). The pool keeps the fast path, the accounting
  * and the lifetime; a provider hands out what is free and takes it back.
  *
@@ -18,7 +18,7 @@ declare module '../errors.ts' {
   }
 }
 
-/** What a provider makes handles with; given to it by the pool that opens it. */
+/** Maker of a provider's handles, which the pool that opens it passes to `init`. */
 export interface Slots<in out M extends Netmem> {
   /** The handle of a slot that is free, 0 to capacity − 1. */
   readonly mint: (slot: number) => M
@@ -69,7 +69,7 @@ export interface PageProvider extends MemoryProvider<Page> {
 
 /** A provider of device memory. */
 export interface NetIovProvider extends MemoryProvider<NetIov> {
-  /** Which binding of a dma-buf the memory belongs to. */
+  /** Binding of the dma-buf that the memory belongs to. */
   readonly binding: Binding
   /** Bytes from the dma-buf's start to the net_iov. */
   readonly offset: (iov: Exactly<NetIov>) => number

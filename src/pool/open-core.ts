@@ -1,10 +1,10 @@
-/** How a pool is made: its options, and the class for them. */
+/** Options of a pool, and the class that is made for them. */
 
 import { ArgumentTypeError, type OptionNames, ownOptions } from '../errors.ts'
 import { type AnyProvider, checkProvider } from './memory-provider.ts'
 import { PoolCore } from './pool-core.ts'
 
-/** What `createPool` and `dualPool` take besides the provider. */
+/** Options of `createPool` and `dualPool`. */
 export interface PagePoolOptions {
   /** Name of the pool in the list of `pools()`; `pool 1` and so on by default. */
   readonly name?: string
@@ -36,7 +36,7 @@ export function openCore(provider: AnyProvider, options: PagePoolOptions): PoolC
   return new Core(provider, name ?? `pool ${++made}`, ringSize, traceLeaks)
 }
 
-/** A pool with `traceLeaks`: a class of its own, so that other pools pay nothing for it. */
+/** A pool with `traceLeaks`: a separate class, so that other pools pay nothing for it. */
 class TracedCore extends PoolCore {
   override alloc(): number | undefined {
     const handle = super.alloc()

@@ -55,7 +55,7 @@ test('the cache hands out last what came in first', async () => {
   await end(pool)
 })
 
-/** Which page of its provider a handle is, whatever its generation. */
+/** Index of a handle, without its generation. */
 const index = (page: Page): number => ((page as unknown as number) >> 1) & 0x1ffff
 
 test('the ring hands out first what came in first, 64 at a time', async () => {

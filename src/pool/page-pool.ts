@@ -14,7 +14,7 @@ import type { PoolCore } from './pool-core.ts'
 import { Reservation } from './reservation.ts'
 import type { PagePoolStats } from './stats.ts'
 
-// As in pool-core.ts: an engine inlines through a module's own constants at once.
+// Constants as in pool-core.ts: an engine inlines through a module's own constants at once.
 const { bits, mint } = netmem
 
 /**

@@ -45,14 +45,14 @@ const { GENERATION_STEP, INDEX_MASK, INDEX_SHIFT } = netmem
 
 /** Handles the cache holds; 128 and 64 as in the kernel, where a NAPI poll handles 64 packets. */
 const CACHE_SIZE = 128
-/** Where the cache's count stands in it. */
+/** Index of the cache's count in it. */
 const CACHED = 0
 /** Handles taken at once from ring or provider. */
 const CACHE_REFILL = 64
 const RING_SIZE = 1024
 const RING_SIZE_MAX = 16384
 
-/** The core of the pool that `m` is from. Throws as `release` does. */
+/** Returns the core of the pool that `m` is from. Throws as `release` does. */
 export function coreOf(m: netmem.Exactly<netmem.Netmem>): PoolCore {
   const owner = netmem.ownerOf(m)
   if (owner instanceof PoolCore) return owner
@@ -70,7 +70,7 @@ export class PoolCore implements netmem.HandleOwner {
   // The fast path. Fields that begin with a value of their type, here a placeholder, are not checked
   // at each use; a count in an array is 32 bits wide for load and store alike, which a processor
   // passes on sooner than an engine's tagged integer. Together: a fifth of alloc and put.
-  /** How many handles are ready to be handed out, and from index 1 on their integers, last in first out. */
+  /** Number of handles that are ready, then their integers from index 1 on, last in first out. */
   readonly #cache = new Int32Array(1 + CACHE_SIZE)
   /** CACHE_SIZE; 0 while every put must take the slow path, because a caller waits or the pool is destroyed. */
   #cacheLimit = CACHE_SIZE
@@ -259,7 +259,7 @@ export class PoolCore implements netmem.HandleOwner {
         waive: this.#source.counters()?.waive ?? 0,
       },
       recycle: {
-        // What went into the cache and out of it balances, so the fast path counts one side only.
+        // Puts into the cache and takes out of it balance, so the fast path counts one side only.
         cached: this.#fast + this.#drained + this.#cached - this.#filled,
         cache_full: this.#cacheFull,
         ring: this.#ringPuts,
@@ -302,7 +302,7 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   #allocSlow(): number | undefined {
-    // First of all, since it may call whoever waits, who may do anything to this pool.
+    // First, since it may wake a waiter, which may do anything to this pool.
     this.#collectReturned()
     if (this.#destroyed !== undefined) {
       throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')

@@ -6,7 +6,7 @@ import { HandleError, LifetimeError } from '../errors.ts'
 import { bits, INDEX_MASK, INDEX_SHIFT, mint, type Netmem, type Place } from '../netmem.ts'
 import type { AnyProvider, MemoryProvider, PageProvider, Slots } from './memory-provider.ts'
 
-/** What the pool asks of its provider. */
+/** Provider as the pool uses it. */
 export interface Source {
   readonly kind: 'page' | 'net_iov'
   readonly shared: PageProvider['shared']
@@ -17,7 +17,7 @@ export interface Source {
   onAvailable(listener: () => void): void
   alloc(want: number, give: (handle: number) => void): void
   release(handle: number): void
-  /** Whether the pool has the handle's slot, cache and ring included. */
+  /** True if the pool has the handle's slot, cache and ring included. */
   has(handle: number): boolean
   /** Bytes of a page: the same view each time. */
   bytes(handle: number, slot: number): Uint8Array
@@ -79,7 +79,7 @@ function open<M extends Netmem>(
   base: number,
   state: Int32Array,
 ): Pick<Source, 'mayBeDry' | 'onAvailable' | 'alloc' | 'release' | 'has' | 'counters' | 'destroy'> {
-  // Which slots the pool has: a provider that hands one out twice would alias two receivers.
+  // Marks the slots that the pool has: a provider that gives one twice would alias two receivers.
   const held = new Uint8Array(state.length)
   const slots: Slots<M> = {
     mint: (slot) => {

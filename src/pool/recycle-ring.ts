@@ -22,7 +22,7 @@ export class RecycleRing {
     return (this.#tail - this.#head) | 0
   }
 
-  /** Whether there was room. */
+  /** Returns false if there was no room. */
   push(handle: number): boolean {
     const tail = this.#tail
     if (((tail - this.#head) | 0) > this.#mask) return false
@@ -50,7 +50,7 @@ export class RecycleRing {
     return moved
   }
 
-  /** Whether a handle rests in it; for error messages, since it looks at every one. */
+  /** True if a handle rests in it. For error messages: it looks at every one. */
   has(handle: number): boolean {
     for (let at = this.#head; at !== this.#tail; at = (at + 1) | 0) {
       if (this.#slots[at & this.#mask] === handle) return true

@@ -95,7 +95,7 @@ export class Reservation<in out M extends Netmem> implements Disposable {
     memory.pool.put(this.#handle, true)
   }
 
-  /** As {@link cancel}. */
+  /** Cancels it, as {@link cancel} does. */
   [Symbol.dispose](): void {
     this.cancel()
   }

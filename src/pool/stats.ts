@@ -5,13 +5,13 @@ export interface PagePoolStats {
     readonly fast: number
     /** Allocations for which a page provider gave up to 64 pages; a net_iov provider counts none, as a memory provider in the kernel. */
     readonly slow: number
-    /** As the provider reports it; otherwise 0. */
+    /** Number that the provider reports; otherwise 0. */
     readonly slow_high_order: number
     /** Misses of the cache that found the ring empty as well. */
     readonly empty: number
     /** Misses that were filled up from the ring. */
     readonly refill: number
-    /** As the provider reports it; otherwise 0. */
+    /** Number that the provider reports; otherwise 0. */
     readonly waive: number
   }
   readonly recycle: {
@@ -28,7 +28,7 @@ export interface PagePoolStats {
   }
   /** Held − released: what the provider has given and not got back, cache and ring included. */
   readonly inflight: number
-  /** What drivers and applications have of that. */
+  /** Netmem of these that drivers and applications have. */
   readonly out: number
   /** Number of `out` that are bare handles, in no frag: of `alloc()`, posted by a driver, or in an skb. */
   readonly handles: number

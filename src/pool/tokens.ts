@@ -76,7 +76,7 @@ function heldRecord(record: UseRecord): UseRecord | undefined {
 /** The tokens of one pool. */
 export class Tokens {
   readonly #tracing: boolean
-  /** Of each slot that ever had a token. */
+  /** Record of each slot that ever had a token. */
   readonly #records: (UseRecord | undefined)[] = []
   readonly #registry: FinalizationRegistry<UseRecord>
 

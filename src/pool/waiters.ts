@@ -1,4 +1,4 @@
-/** Who waits for something to happen: each is called once, in the order they came. */
+/** Callbacks that wait for an event. Each is called once, in order. */
 export class Waiters {
   #callbacks: (() => void)[] = []
 
@@ -10,7 +10,7 @@ export class Waiters {
     this.#callbacks.push(callback)
   }
 
-  /** Calls those who wait now; whoever waits again meanwhile is for the next time. */
+  /** Calls the callbacks that wait now. One that is added by a callback waits for the next event. */
   wake(): void {
     const callbacks = this.#callbacks
     this.#callbacks = []
@@ -18,7 +18,7 @@ export class Waiters {
       try {
         callback()
       } catch (error) {
-        // Uncaught, as from an event: whoever wakes them has no part in it, nor have the others.
+        // Uncaught, as from an event. The other callbacks and the caller are not affected.
         queueMicrotask(() => {
           throw error
         })

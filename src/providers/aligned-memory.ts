@@ -30,7 +30,7 @@ declare const WebAssembly:
 const immovable = new WeakSet<ArrayBufferLike>()
 
 /**
- * True for memory that stays where it is as long as somebody holds it: shared memory, and what
+ * True for memory that stays in place while it is referenced: shared memory, and what
  * {@link mappedBuffer} made. Of any other ArrayBuffer this cannot be told, a WebAssembly memory's included.
  */
 export function cannotMove(buffer: ArrayBufferLike): boolean {
@@ -65,7 +65,7 @@ export function isWebAssemblyMemory(value: unknown): boolean {
   return typeof WebAssembly === 'object' && value instanceof WebAssembly.Memory
 }
 
-/** As {@link alignedBuffer}, for threads to share. */
+/** Returns at least `bytes` of aligned memory that threads share. */
 export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {

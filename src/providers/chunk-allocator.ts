@@ -23,7 +23,7 @@ export class ChunkAllocator {
   /**
    * Cuts `segments` into chunks of `chunkBytes`. Throws NETMEM_DMABUF_UNALIGNED unless the length
    * of each segment is a multiple of it: a chunk that began in a segment's odd rest would reach
-   * over its end, into memory that belongs to somebody else (CVE-2026-64124 in the kernel).
+   * over its end, into another owner's memory (CVE-2026-64124 in the kernel).
    * Throws NETMEM_DMABUF_INVALID for a list that is empty or has a place twice, and
    * NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE for what is no DMA address.
    */
@@ -67,19 +67,19 @@ export class ChunkAllocator {
     if (this.#out[chunk] !== 1) {
       throw new HandleError(
         'NETMEM_DOUBLE_PUT',
-        `Chunk ${chunk} is not out. Whoever takes a chunk gives it back, once.`,
+        `Chunk ${chunk} is not out. Give each chunk back once.`,
       )
     }
     this.#out[chunk] = 0
     this.#free[this.#freeChunks++] = chunk
   }
 
-  /** The region a chunk lies in; −1 for a chunk that there is not. */
+  /** The region a chunk lies in; −1 for a number without a chunk. */
   region(chunk: number): number {
     return this.#regions[chunk] ?? -1
   }
 
-  /** Where in its region a chunk begins, in bytes; −1 for a chunk that there is not. */
+  /** Offset of a chunk in its region, in bytes; −1 for a number without a chunk. */
   offset(chunk: number): number {
     return this.#offsets[chunk] ?? -1
   }

@@ -1,4 +1,4 @@
-/** What a device calls memory by. The host's drivers pass these on and cannot look behind them. */
+/** Addresses by which a device names memory. The host's drivers pass them on and cannot read behind them. */
 
 /** A place in a device's address space: a region that was mapped for it, and an offset into it. */
 export interface DmaAddress {

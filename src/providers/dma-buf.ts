@@ -25,11 +25,11 @@ const MAX_PAGE_SIZE = 2 ** 21
 export interface DmaBufBinding extends Binding {
   /** Bytes of the dma-buf. */
   readonly bytes: number
-  /** Where they are for the device, in the order of the dma-buf. */
+  /** Their addresses for the device, in the order of the dma-buf. */
   readonly segments: readonly DmaSegment[]
 }
 
-/** What netlink would tell of a binding. */
+/** Report of a binding, as netlink gives it. */
 export interface DmaBufReport {
   readonly id: number
   /** Bytes of each net_iov. */
@@ -50,8 +50,8 @@ export interface DmaBufProvider extends NetIovProvider {
   readonly report: () => DmaBufReport
   /**
    * The device goes away. From now on nothing is given; what is out may still come back, so that
-   * its pool's `inflight` reaches 0. What rests in the pool's cache is not called back: whoever
-   * removes a device stops its queues first.
+   * its pool's `inflight` reaches 0. Memory in the pool's cache is not called back: stop the queues
+   * before the device is removed.
    */
   readonly uninstall: () => void
 }

@@ -20,7 +20,7 @@ const NAMES: OptionNames<ExternalOptions> = { pageSize: true }
 
 /**
  * Provides pages of the caller's memory, from its first byte to the last whole page: any
- * ArrayBuffer, SharedArrayBuffer, view, or `WebAssembly.Memory` (which may grow meanwhile).
+ * ArrayBuffer, SharedArrayBuffer, view, or `WebAssembly.Memory` (which may grow).
  * The memory stays the caller's, who may unmap, transfer or shrink it at any time. From then on
  * `pool.bytes()` and `frag.bytes` throw NETMEM_DESTINATION_DETACHED, and connections of the pool
  * fail with it. Close them and destroy the pool first.
@@ -29,7 +29,7 @@ const NAMES: OptionNames<ExternalOptions> = { pageSize: true }
  *   that was marked could not be unmapped.
  * @param options `pageSize`: a power of two, 4 KiB to 1 GiB; 256 KiB by default.
  * @throws NETMEM_INVALID_ARGUMENT for what is no memory.
- * @throws NETMEM_OUT_OF_RANGE for a `pageSize` that is none.
+ * @throws NETMEM_OUT_OF_RANGE for an invalid `pageSize`.
  * @throws NETMEM_DESTINATION_TOO_SMALL when not even one page fits.
  *
  * @example

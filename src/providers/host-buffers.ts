@@ -25,7 +25,7 @@ export interface HostBuffers {
   readonly mayMove: boolean
 }
 
-/** Returns zeroed buffers for a layout; throws NETMEM_OUT_OF_RANGE when the process can't have so much. */
+/** Returns zeroed buffers for a layout; throws NETMEM_OUT_OF_RANGE when the process has no room for them. */
 export function hostBuffers(layout: Required<PageLayout>): HostBuffers {
   const mapped = bufferPerPage(layout) ?? oneBuffer(layout)
   const buffers = mapped ?? [allocate(layout, (bytes) => new ArrayBuffer(bytes))]

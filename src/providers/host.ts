@@ -5,10 +5,10 @@ import { hostBuffers } from './host-buffers.ts'
 import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 
 /**
- * Provides pages of plain host memory, for one pool at a time. A page of 64 KiB or more is an
- * ArrayBuffer of its own, up to 1,024 pages a provider and 2,048 pages a thread, so that a clone of
+ * Provides pages of plain host memory, for one pool at a time. A page of 64 KiB or more is a separate
+ * ArrayBuffer, up to 1,024 pages a provider and 2,048 pages a thread, so that a clone of
  * a frag's bytes carries one page and not the pool. Larger and smaller pages share one buffer.
- * The buffers cannot be transferred: the kernel writes to posted memory, whoever owns it by then.
+ * The buffers cannot be transferred: the kernel writes to posted memory, also after a transfer.
  * Give `frag.copy()` away instead.
  *
  * @param layout How many pages, and of which size.

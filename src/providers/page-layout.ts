@@ -1,13 +1,13 @@
-/** How a provider's memory is cut into pages, and the provider over such pages. */
+/** Layout of a provider's memory in pages, and the provider over such pages. */
 
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { MAX_SLOTS, type Page } from '../netmem.ts'
 import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { createSlotAllocator } from './slot-allocator.ts'
 
-/** How much memory, and in which pieces. */
+/** Number of pages, and their size. */
 export interface PageLayout {
-  /** How many pages: 1 to 131,008, which all pools of a thread have together. */
+  /** Number of pages: 1 to 131,008, which all pools of a thread have together. */
   readonly pages: number
   /** Bytes of each: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
   readonly pageSize?: number
@@ -31,7 +31,7 @@ export function checkLayout(call: string, layout: PageLayout): Required<PageLayo
   }
 }
 
-/** Memory for a layout; throws NETMEM_OUT_OF_RANGE when this process can't have so much. */
+/** Memory for a layout; throws NETMEM_OUT_OF_RANGE when the process has no room for it. */
 export function allocate<B>(
   { pages, pageSize }: Required<PageLayout>,
   make: (bytes: number) => B,

@@ -5,8 +5,8 @@ import { alignedSharedBuffer } from './aligned-memory.ts'
 import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 
 /**
- * Provides pages that threads can share: see `PagePool.share`. As long as nobody shares the pool
- * it costs what a host pool does. Throws as `hostProvider` does.
+ * Provides pages that threads can share: see `PagePool.share`. A pool that is not shared
+ * costs what a host pool does. Throws as `hostProvider` does.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Which pieces of a provider's memory are free: what every provider of fixed pieces needs. */
+/** Allocator of equal pieces, for providers of such memory. */
 
 import { LifetimeError } from '../errors.ts'
 import type { Exactly, Netmem } from '../netmem.ts'

@@ -6,14 +6,14 @@ import { attachPool } from '../pool/attached-pool.ts'
 import type { ReadableFrag } from '../pool/frag.ts'
 import type { Lent, PoolShare } from '../pool/lender.ts'
 
-/** What a worker is started with. */
+/** Data that a worker is started with. */
 export interface Job {
   readonly share: PoolShare
   /** `release` checks and gives back; `hold` keeps what it gets; `forget` ends at once, holding it. */
   readonly job: 'release' | 'hold' | 'forget'
 }
 
-/** What it is sent: frags, and the 32-bit word each of them begins and ends with; or an order. */
+/** Message to it: frags, and the 32-bit word each of them begins and ends with; or an order. */
 export interface Delivery {
   readonly lent: readonly Lent[]
   readonly word: number
@@ -21,7 +21,7 @@ export interface Delivery {
   readonly releaseFirst?: number
 }
 
-/** What it answers to each delivery. */
+/** Answer to each delivery. */
 export interface Receipt {
   readonly received: number
   readonly holds: number

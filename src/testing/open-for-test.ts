@@ -5,7 +5,7 @@ import type { Exactly, Netmem } from '../netmem.ts'
 import * as netmem from '../netmem.ts'
 import type { MemoryProvider } from '../pool/memory-provider.ts'
 
-/** What a pool would do with its provider, by the numbers of slots. */
+/** Provider as a pool uses it, by the numbers of slots. */
 export interface OpenedForTest<M extends Netmem> {
   /** Slots that the provider has given. */
   readonly out: ReadonlySet<number>
@@ -22,7 +22,7 @@ export interface OpenedForTest<M extends Netmem> {
   readonly close: () => void
 }
 
-/** What has the handles: it can do nothing with them. */
+/** Owner of the handles, which refuses all use of them. */
 class NoPool implements netmem.HandleOwner {
   retain = refuse
   put = refuse
@@ -78,7 +78,7 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
   }
   const release = (slot: number): void => {
     assert.ok(out.delete(slot))
-    // As the pool does: what is given back is of the next generation.
+    // Given back under the next generation, as the pool does.
     const bits = (netmem.bits(handle(slot)) + netmem.GENERATION_STEP) | 0
     handles[slot] = bits
     provider.release(netmem.mint<M>(bits))

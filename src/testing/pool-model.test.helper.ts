@@ -1,4 +1,4 @@
-/** What a page pool should do, with lists and maps of slot numbers; for tests, not published. */
+/** Model of a page pool, with lists and maps of slot numbers; for tests, not published. */
 
 import type { ErrorCode } from '../errors.ts'
 import type { PagePoolStats } from '../pool/stats.ts'
@@ -18,7 +18,7 @@ export class PoolModel {
   #ring: number[] = []
   /** References of each slot that is out. */
   readonly out: Map<number, number> = new Map()
-  /** How often each slot has been given back, over all pools. */
+  /** Times that each slot has been given back, over all pools. */
   readonly #uses = new Map<number, number>()
   #alloc: Counters<PagePoolStats['alloc']> = noAlloc()
   #recycle: Counters<PagePoolStats['recycle']> = noRecycle()
@@ -78,7 +78,7 @@ export class PoolModel {
     return references
   }
 
-  /** Whether the slot rests now. */
+  /** Returns true if the slot rests afterwards. */
   put(slot: number, direct: boolean): boolean {
     const references = this.references(slot) - 1
     if (references > 0) {
@@ -108,19 +108,19 @@ export class PoolModel {
     return true
   }
 
-  /** Which use of the slot this is, or the next one is. */
+  /** Number of the slot's present use, or of its next one. */
   use(slot: number): number {
     return this.#uses.get(slot) ?? 0
   }
 
-  /** What putting a handle of that use throws; `undefined` where it cannot be told from a good one. */
+  /** Error that putting a handle of that use throws; `undefined` for a handle that looks good. */
   misuse(slot: number, use: number): ErrorCode | undefined {
     const age = (this.use(slot) - use) % GENERATIONS
     if (age === 0) return undefined
     return age === 1 && !this.out.has(slot) ? 'NETMEM_DOUBLE_PUT' : 'NETMEM_STALE_HANDLE'
   }
 
-  /** Whether one more waits; not where memory is there. */
+  /** Returns true if one more waits: not while there is memory. */
   wait(): boolean {
     if (this.available > 0) return false
     this.#waiting++

@@ -1,11 +1,11 @@
-/** What tests of pools share; not published. */
+/** Helpers for tests of pools; not published. */
 
 import assert from 'node:assert/strict'
 import { type ErrorCode, isNetmemError } from '../errors.ts'
 import type { Exactly, Netmem } from '../netmem.ts'
 import type { MemoryProvider } from '../pool/memory-provider.ts'
 
-/** What ending a pool needs of it, whichever its kind. */
+/** Pool of either kind, as its end needs it. */
 export interface Endable {
   readonly out: number
   readonly inflight: number
@@ -50,11 +50,11 @@ export function take<T>(count: number, pool: { alloc(): T | undefined }): T[] {
   return Array.from({ length: count }, () => some(pool.alloc()))
 }
 
-/** What a pool asked of its provider, by slots and in its order. */
+/** Calls of a pool to its provider, by slots and in order. */
 export interface ProviderLog<M extends Netmem> {
   given: number[]
   released: number[]
-  /** What each alloc asked for. */
+  /** Count that each alloc asked for. */
   wanted: number[]
   inits: number
   destroys: number

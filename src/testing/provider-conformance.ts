@@ -1,4 +1,4 @@
-/** What every memory provider has to do, as tests: of pages or net_iovs, this project's or yours. */
+/** Tests that every memory provider passes: of pages or net_iovs, this project's or yours. */
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
@@ -10,7 +10,7 @@ import { Random } from '../random.ts'
 import { testDeviceMemory, testPages } from './conformance-memory.ts'
 import { openForTest } from './open-for-test.ts'
 
-/** How {@link providerConformance} runs. */
+/** Options of {@link providerConformance}. */
 export interface ConformanceOptions {
   /** Registers one test: `test` of `node:test` by default; those of other runners do as well. */
   readonly test?: (name: string, body: () => void | Promise<void>) => unknown
@@ -164,7 +164,7 @@ async function testThroughPool(provider: PageProvider | NetIovProvider): Promise
   }
 }
 
-/** What this needs of a pool, whichever its kind. */
+/** Pool of either kind. */
 interface AnyPool<M> {
   readonly capacity: number
   readonly out: number

@@ -8,9 +8,9 @@ import { MAX_SLOTS, type NetIov } from '../netmem.ts'
 import { checkPageSize, type NetIovProvider } from '../pool/memory-provider.ts'
 import { createSlotAllocator } from '../providers/slot-allocator.ts'
 
-/** How many net_iovs, and of which size. */
+/** Number of net_iovs, and their size. */
 export interface DeviceLayout {
-  /** How many net_iovs: 1 to 131,008, which all pools of a thread have together. */
+  /** Number of net_iovs: 1 to 131,008, which all pools of a thread have together. */
   readonly netIovs: number
   /** Bytes of each: a power of two, 4 KiB to 1 GiB; 4 KiB by default. */
   readonly pageSize?: number
