@@ -4,7 +4,7 @@
  */
 
 import type { FragAccount } from './frag-account.ts'
-import type { Borrower, Lent } from './lender.ts'
+import { type Borrower, type Lender, type Lent, notShared } from './lender.ts'
 import type { SlotStates } from './slot-states.ts'
 import { heldReferences, type Token, type TokenOwner, type Tokens } from './tokens.ts'
 
@@ -20,7 +20,7 @@ interface PoolOfFrags {
   retain(handle: number, count: number): void
   /** Returns the slot of a handle that is out; throws for every other value. */
   check(handle: number): number
-  lend: TokenOwner['lend']
+  readonly pageSize: number
 }
 
 export class FragMemory implements TokenOwner {
@@ -30,6 +30,8 @@ export class FragMemory implements TokenOwner {
   declare readonly tokens: Tokens
   /** Token of each slot that rests, or has references in no frag. */
   declare readonly resting: (Token | undefined)[]
+  /** Undefined before the pool is shared. */
+  lender: Lender | undefined
   #rest: Rest | undefined
 
   constructor(pool: PoolOfFrags, slots: SlotStates, tokens: Tokens) {
@@ -76,7 +78,9 @@ export class FragMemory implements TokenOwner {
     borrower: Borrower,
     account: FragAccount | undefined,
   ): Lent | undefined {
-    return this.pool.lend(handle, token, offset, length, borrower, account)
+    if (this.lender === undefined) throw notShared()
+    const at = this.pool.check(handle) * this.pool.pageSize + offset
+    return this.lender.lend(handle, token, at, length, borrower, account)
   }
 
   /** A lent frag has come back, and its reference is bare again. */
@@ -116,9 +120,9 @@ export class FragMemory implements TokenOwner {
   }
 
   /** Takes the rest and a reference for it, if it has room for `minBytes`. */
-  takeRest(minBytes: number, pageSize: number): Rest | undefined {
+  takeRest(minBytes: number): Rest | undefined {
     const rest = this.#rest
-    if (rest === undefined || pageSize - rest.offset < minBytes) return undefined
+    if (rest === undefined || this.pool.pageSize - rest.offset < minBytes) return undefined
     this.pool.retain(rest.handle, 1)
     this.#rest = undefined
     return rest

@@ -8,9 +8,9 @@ import { checkInteger, LifetimeError } from '../errors.ts'
 import { type Binding, bits, bytesOf, type Page } from '../netmem.ts'
 import { applicationStack } from './application-stack.ts'
 import { COPY_OVERHEAD, type Copies, RX_COPYBREAK } from './copies.ts'
+import { coreOf } from './core-of.ts'
 import type { FragAccount } from './frag-account.ts'
 import { type Borrower, type Lent, notShared } from './lender.ts'
-import { coreOf } from './pool-core.ts'
 import type { Token } from './tokens.ts'
 
 declare module '../errors.ts' {

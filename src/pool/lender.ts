@@ -12,6 +12,12 @@ import type { FragAccount } from './frag-account.ts'
 import type { PageProvider } from './memory-provider.ts'
 import type { Token } from './tokens.ts'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_NOT_SHARED: 'LifetimeError'
+  }
+}
+
 /** Describes a pool's memory to another thread; crosses `postMessage`. */
 export interface PoolShare {
   readonly buffer: SharedArrayBuffer

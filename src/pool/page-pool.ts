@@ -170,7 +170,7 @@ export class PagePool<in out M extends Netmem> {
   /** @internal {@link reserve} of a partly filled page only; `undefined` if none has the room. */
   reserveRest(minBytes: number): Reservation<M> | undefined {
     checkInteger('minBytes', minBytes, 1, this.pageSize)
-    const rest = this.core.frags.takeRest(minBytes, this.pageSize)
+    const rest = this.core.frags.takeRest(minBytes)
     return rest === undefined
       ? rest
       : new Reservation<M>(this.core.frags, this.pageSize, rest.handle, rest.offset)

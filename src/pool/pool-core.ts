@@ -11,31 +11,22 @@ import { checkInteger, LifetimeError } from '../errors.ts'
 import * as netmem from '../netmem.ts'
 import { Allocations, type Holder } from './allocations.ts'
 import { Copies } from './copies.ts'
-import type { FragAccount } from './frag-account.ts'
 import { FragMemory } from './frag-memory.ts'
 import { handleError } from './handle-error.ts'
 import { remindOfDestroy } from './leaks.ts'
-import {
-  type Borrower,
-  type Lender,
-  type Lent,
-  notShared,
-  openLender,
-  type PoolShare,
-} from './lender.ts'
+import { type Lender, openLender, type PoolShare } from './lender.ts'
 import { type AnyProvider, checkPageSize } from './memory-provider.ts'
 import { openProvider, type Source } from './provider-source.ts'
 import { RecycleRing } from './recycle-ring.ts'
 import { SHARED, SlotStates } from './slot-states.ts'
-import type { PagePoolStats } from './stats.ts'
+import { type PagePoolStats, PoolCounts } from './stats.ts'
 import { type Token, Tokens } from './tokens.ts'
-import { Waiters } from './waiters.ts'
+import { type Deferred, deferred, Waiters } from './waiters.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
     NETMEM_POOL_DESTROYED: 'LifetimeError'
     NETMEM_POOL_DRY: 'LifetimeError'
-    NETMEM_NOT_SHARED: 'LifetimeError'
   }
 }
 
@@ -51,13 +42,6 @@ const CACHED = 0
 const CACHE_REFILL = 64
 const RING_SIZE = 1024
 const RING_SIZE_MAX = 16384
-
-/** Returns the core of the pool that `m` is from. Throws as `release` does. */
-export function coreOf(m: netmem.Exactly<netmem.Netmem>): PoolCore {
-  const owner = netmem.ownerOf(m)
-  if (owner instanceof PoolCore) return owner
-  throw netmem.unknownHandle(netmem.bits(m))
-}
 
 export class PoolCore implements netmem.HandleOwner {
   readonly name: string
@@ -88,19 +72,13 @@ export class PoolCore implements netmem.HandleOwner {
   /** True after a provider that may be dry for a while gave nothing, though not all is out. */
   #providerDry = false
   #lender: Lender | undefined
-  #destroyed: { readonly promise: Promise<void>; readonly finish: () => void } | undefined
+  #destroyed: Deferred | undefined
   #finished = false
   #held = 0
   #released = 0
   #filled = 0
   #drained = 0
-  #slow = 0
-  #empty = 0
-  #refill = 0
-  #cacheFull = 0
-  #ringPuts = 0
-  #ringFull = 0
-  #releasedRefcnt = 0
+  readonly #counts = new PoolCounts()
 
   constructor(
     provider: AnyProvider,
@@ -184,19 +162,6 @@ export class PoolCore implements netmem.HandleOwner {
     return this.#source.place(handle, this.check(handle))
   }
 
-  lend(
-    handle: number,
-    token: Token,
-    offset: number,
-    length: number,
-    borrower: Borrower,
-    account: FragAccount | undefined,
-  ): Lent | undefined {
-    if (this.#lender === undefined) throw notShared()
-    const at = this.check(handle) * this.pageSize + offset
-    return this.#lender.lend(handle, token, at, length, borrower, account)
-  }
-
   get available(): number {
     if (this.#destroyed !== undefined) return 0
     const { out } = this
@@ -232,6 +197,7 @@ export class PoolCore implements netmem.HandleOwner {
         takeBack: (handle, token, abandoned) => this.#takeBack(handle, token, abandoned),
         isWaiting: () => this.#waiters.waiting || (this.destroyed && this.inflight > 0),
       })
+      this.frags.lender = this.#lender
       this.copies.lendable = true
       if (this.destroyed) this.#lender.wakeOwner()
     }
@@ -249,23 +215,10 @@ export class PoolCore implements netmem.HandleOwner {
 
   stats(): PagePoolStats {
     this.#collectReturned()
+    // Puts into the cache and takes out of it balance, so the fast path counts one side only.
+    const cached = this.#fast + this.#drained + this.#cached - this.#filled
     return {
-      alloc: {
-        fast: this.#fast,
-        slow: this.#slow,
-        slow_high_order: this.#source.counters()?.slow_high_order ?? 0,
-        empty: this.#empty,
-        refill: this.#refill,
-        waive: this.#source.counters()?.waive ?? 0,
-      },
-      recycle: {
-        // Puts into the cache and takes out of it balance, so the fast path counts one side only.
-        cached: this.#fast + this.#drained + this.#cached - this.#filled,
-        cache_full: this.#cacheFull,
-        ring: this.#ringPuts,
-        ring_full: this.#ringFull,
-        released_refcnt: this.#releasedRefcnt,
-      },
+      ...this.#counts.of(this.#fast, cached, this.#source.counters()),
       inflight: this.inflight,
       out: this.out,
       handles: this.out - this.#tokens.heldSlots(this.#isOut),
@@ -276,11 +229,8 @@ export class PoolCore implements netmem.HandleOwner {
   /** @param reminds False for a pool that its application dropped. */
   destroy(reminds: boolean): Promise<void> {
     if (this.#destroyed !== undefined) return this.#destroyed.promise
-    let finish = (): void => {}
-    const promise = new Promise<void>((resolve) => {
-      finish = resolve
-    })
-    this.#destroyed = { promise, finish }
+    this.#destroyed = deferred()
+    const { promise } = this.#destroyed
     this.#cacheLimit = 0
     this.frags.forgetRest()
     while (this.#cached > 0) {
@@ -314,15 +264,15 @@ export class PoolCore implements netmem.HandleOwner {
       this.#cache[CACHED] = moved
       this.#filled += moved
     } else {
-      this.#empty++
+      this.#counts.empty++
       this.#source.alloc(CACHE_REFILL, this.#take)
     }
     if (this.#cached === 0) {
       this.#providerDry = this.#source.mayBeDry && this.inflight < this.capacity
       return undefined
     }
-    if (fromRing) this.#refill++
-    else if (this.#source.kind === 'page') this.#slow++
+    if (fromRing) this.#counts.refill++
+    else if (this.#source.kind === 'page') this.#counts.slow++
     this.#filled--
     return this.#pop()
   }
@@ -370,7 +320,7 @@ export class PoolCore implements netmem.HandleOwner {
     if (allowDirect && this.#cached < CACHE_SIZE) {
       this.#push(next)
     } else {
-      if (allowDirect) this.#cacheFull++
+      if (allowDirect) this.#counts.cacheFull++
       this.#putRing(next)
     }
     if (this.#waiters.waiting) this.#wake()
@@ -378,9 +328,9 @@ export class PoolCore implements netmem.HandleOwner {
 
   #putRing(next: number): void {
     if (this.#ring.push(next)) {
-      this.#ringPuts++
+      this.#counts.ringPuts++
     } else {
-      this.#ringFull++
+      this.#counts.ringFull++
       this.#release(next)
     }
   }
@@ -401,7 +351,7 @@ export class PoolCore implements netmem.HandleOwner {
     // The thread has ended and cannot touch it. Released, so that the counters tell it from a put.
     const next = (handle + GENERATION_STEP) | 0
     this.#state[slot] = next
-    this.#releasedRefcnt++
+    this.#counts.releasedRefcnt++
     this.#release(next)
     this.#finishDestroy()
     if (this.#waiters.waiting) this.#wake()
@@ -425,7 +375,7 @@ export class PoolCore implements netmem.HandleOwner {
     this.#state = new Int32Array(0)
     this.#slots.close()
     netmem.releaseHandles(this)
-    this.#destroyed.finish()
+    this.#destroyed.resolve()
   }
 
   readonly #isOut = (handle: number): boolean => this.#slots.isOut(handle)

@@ -26,3 +26,18 @@ export class Waiters {
     }
   }
 }
+
+/** A promise, and what resolves it. */
+export interface Deferred {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+}
+
+/** Makes a promise to be resolved later. */
+export function deferred(): Deferred {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
