@@ -3,7 +3,7 @@
 import http from 'node:http'
 import net from 'node:net'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import { createPool, createFrag, sharedProvider } from 'netmem'
+import { createFrag, createPool, sharedProvider } from 'netmem'
 import { connect } from 'netmem/net'
 
 const code = process.env.EXAMPLE ?? ''
