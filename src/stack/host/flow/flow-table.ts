@@ -45,12 +45,14 @@ export class FlowTable<F> {
   #hashes = new Int32Array(0)
   #flows: (F | undefined)[] = []
   #size = 0
-  #matched = 0
-  #otherPackets = 0
-  #malformed = 0
-  #badChecksum = 0
-  #tableFull = 0
-  #paddingBytes = 0
+  readonly #counters = {
+    matched: 0,
+    otherPackets: 0,
+    malformed: 0,
+    badChecksum: 0,
+    tableFull: 0,
+    paddingBytes: 0,
+  }
 
   /**
    * @param make Makes the flow of a new key, which is a copy to keep.
@@ -85,19 +87,19 @@ export class FlowTable<F> {
     const { layout } = this
     parseFrame(skb.head, 0, skb.headLength, layout, skb.headLength + skb.dataLength)
     if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) {
-      if (layout.kind === FrameKind.malformed) this.#malformed++
-      else this.#otherPackets++
+      if (layout.kind === FrameKind.malformed) this.#counters.malformed++
+      else this.#counters.otherPackets++
       return undefined
     }
     skb.payloadOffset = layout.headerLength
     const padding = skb.payloadLength - layout.payloadLength
-    if (padding > 0) this.#paddingBytes += skb.trimEnd(padding)
+    if (padding > 0) this.#counters.paddingBytes += skb.trimEnd(padding)
     this.key.read(layout, skb.head)
     if (skb.checksumBad) {
-      this.#badChecksum++
+      this.#counters.badChecksum++
       return undefined
     }
-    this.#matched++
+    this.#counters.matched++
     return this.findOrMake(this.key)
   }
 
@@ -143,14 +145,7 @@ export class FlowTable<F> {
 
   /** Returns a snapshot of the counters. */
   stats(): FlowTableStats {
-    return {
-      matched: this.#matched,
-      otherPackets: this.#otherPackets,
-      malformed: this.#malformed,
-      badChecksum: this.#badChecksum,
-      tableFull: this.#tableFull,
-      paddingBytes: this.#paddingBytes,
-    }
+    return { ...this.#counters }
   }
 
   /** Returns a hash that is not 0, which stands for a free slot. */
@@ -170,7 +165,7 @@ export class FlowTable<F> {
 
   #add(key: FlowKey, hash: number): F | undefined {
     if (this.#size === this.#limit) {
-      this.#tableFull++
+      this.#counters.tableFull++
       return undefined
     }
     const flow = this.#make(key.copy())

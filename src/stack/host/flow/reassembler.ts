@@ -40,13 +40,15 @@ export class Reassembler implements Disposable {
   #endState: 'finished' | 'reset' = 'finished'
   /** Position of the last reset that was not at the next byte. Receivers ignore it there (RFC 5961, 3.2). */
   #resetAt = Number.NaN
-  #bytes = 0
-  #outOfOrder = 0
-  #duplicateBytes = 0
-  #outOfWindow = 0
-  #afterEndBytes = 0
-  #gaps = 0
-  #gapBytes = 0
+  readonly #counters = {
+    bytes: 0,
+    outOfOrder: 0,
+    duplicateBytes: 0,
+    outOfWindow: 0,
+    afterEndBytes: 0,
+    gaps: 0,
+    gapBytes: 0,
+  }
 
   /**
    * @param sink Called with the skbs of the stream in order, which it frees. It may call `close`, and no
@@ -141,17 +143,8 @@ export class Reassembler implements Disposable {
 
   /** Returns a snapshot of the counters. */
   stats(): ReassemblerStats {
-    return {
-      bytes: this.#bytes,
-      outOfOrder: this.#outOfOrder,
-      duplicateBytes: this.#duplicateBytes,
-      dropped: this.#queue.dropped,
-      droppedBytes: this.#queue.droppedBytes,
-      outOfWindow: this.#outOfWindow,
-      afterEndBytes: this.#afterEndBytes,
-      gaps: this.#gaps,
-      gapBytes: this.#gapBytes,
-    }
+    const { dropped, droppedBytes } = this.#queue
+    return { ...this.#counters, dropped, droppedBytes }
   }
 
   #receiveSlow(skb: AnySkb, layout: FrameLayout, flags: number, bytes: number): void {
@@ -164,7 +157,7 @@ export class Reassembler implements Disposable {
     const position = this.#next.positionOf(seq)
     const ahead = position - this.#next.position
     if (ahead > MAX_WINDOW_BYTES || (this.#holding && ahead < -MAX_WINDOW_BYTES)) {
-      this.#outOfWindow++
+      this.#counters.outOfWindow++
       skb.free()
       return
     }
@@ -233,14 +226,14 @@ export class Reassembler implements Disposable {
   #place(skb: AnySkb, position: number): void {
     let start = position
     const tooLong = start + skb.payloadLength - this.#endAt
-    if (tooLong > 0) this.#afterEndBytes += skb.trimEnd(tooLong)
+    if (tooLong > 0) this.#counters.afterEndBytes += skb.trimEnd(tooLong)
     if (this.#holding) {
       if (skb.payloadLength === 0) {
         skb.free()
         return
       }
       if (this.#queue.hasRoom(skb.payloadLength)) {
-        this.#duplicateBytes += this.#queue.insert(skb, start)
+        this.#counters.duplicateBytes += this.#queue.insert(skb, start)
         return
       }
       this.#settle(Math.min(start, this.#queue.firstStart))
@@ -249,13 +242,13 @@ export class Reassembler implements Disposable {
     while (skb.payloadLength > 0 && this.#state !== 'closed') {
       if (start < this.#next.position) {
         const known = skb.trimFront(this.#next.position - start)
-        this.#duplicateBytes += known
+        this.#counters.duplicateBytes += known
         start += known
         continue
       }
       if (start > this.#next.position) {
-        this.#outOfOrder++
-        this.#duplicateBytes += this.#queue.insert(skb, start)
+        this.#counters.outOfOrder++
+        this.#counters.duplicateBytes += this.#queue.insert(skb, start)
         return
       }
       const bytes = Math.min(skb.payloadLength, this.#queue.firstStart - start)
@@ -279,9 +272,9 @@ export class Reassembler implements Disposable {
   }
 
   #skipGap(to: number): void {
-    this.#gaps++
+    this.#counters.gaps++
     const bytes = to - this.#next.position
-    this.#gapBytes += bytes
+    this.#counters.gapBytes += bytes
     this.#next.advance(bytes)
     this.#drain()
     this.#endIfDue()
@@ -297,7 +290,7 @@ export class Reassembler implements Disposable {
 
   #deliver(skb: AnySkb, bytes: number): void {
     this.#next.advance(bytes)
-    this.#bytes += bytes
+    this.#counters.bytes += bytes
     this.#sink(skb)
   }
 
@@ -306,7 +299,7 @@ export class Reassembler implements Disposable {
     if ((position < this.#next.position && !this.#holding) || position >= this.#endAt) return
     this.#endAt = position
     this.#endState = state
-    this.#afterEndBytes += this.#queue.cut(position)
+    this.#counters.afterEndBytes += this.#queue.cut(position)
   }
 
   /** Ends the stream at the next byte if an early reset was for it and no segment waits behind it. */
