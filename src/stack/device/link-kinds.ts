@@ -3,7 +3,7 @@
  * linkKinds}.
  */
 
-import { checkInteger } from '../../errors.ts'
+import { checkInteger, ownOptions } from '../../errors.ts'
 import { openCapture } from '../link/capture/open-capture.ts'
 import { createGenerator } from '../link/generator.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
@@ -32,12 +32,13 @@ type LinkFactory<K extends LinkKind> = (
 export type LinkKinds = { readonly [K in LinkKind]: LinkFactory<K> }
 
 export const linkKinds: LinkKinds = {
-  injected: ({ queueBytes = 2 ** 22 }, transmitted) => {
+  injected: ({ kind, faults, ...options }, transmitted) => {
+    const { queueBytes = 2 ** 22 } = ownOptions(`link ${kind}`, options, { queueBytes: true })
     const bytes = checkInteger('queueBytes', queueBytes, 4096, 2 ** 30)
     const injected = new InjectedLink(bytes, transmitted)
     return { link: injected, injected }
   },
-  capture: ({ path, ...options }) => {
+  capture: ({ kind, faults, path, ...options }) => {
     const link = openCapture(path, options)
     const readFile = (): ReadFile => {
       const { truncated, otherLinkPackets } = link
@@ -45,5 +46,5 @@ export const linkKinds: LinkKinds = {
     }
     return { link, readFile }
   },
-  generator: (options) => ({ link: createGenerator(options) }),
+  generator: ({ kind, faults, ...options }) => ({ link: createGenerator(options) }),
 }

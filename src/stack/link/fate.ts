@@ -1,6 +1,11 @@
 /** Random fates of frames, and the options that they are drawn by. */
 
-import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  checkInteger,
+  type OptionNames,
+} from '../../errors.ts'
 import { Random } from '../../random.ts'
 import type { LinkFrame } from './link.ts'
 
@@ -33,6 +38,20 @@ export interface FaultOptions {
    * fills.
    */
   readonly holdBytes?: number
+}
+
+/** @internal */
+export const FAULT_OPTIONS: OptionNames<FaultOptions> = {
+  seed: true,
+  loss: true,
+  duplication: true,
+  reordering: true,
+  corruption: true,
+  delayNs: true,
+  jitterNs: true,
+  reorderingNs: true,
+  rateBitsPerS: true,
+  holdBytes: true,
 }
 
 /** Draws the fate of one frame after another. */

@@ -6,8 +6,8 @@
  * Transmitted frames pass unchanged. Faults both ways take such a link at either end.
  */
 
-import { checkInteger } from '../../errors.ts'
-import { Fate, type FaultOptions } from './fate.ts'
+import { checkInteger, ownOptions } from '../../errors.ts'
+import { FAULT_OPTIONS, Fate, type FaultOptions } from './fate.ts'
 import { FrameStore } from './frame-store.ts'
 import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
@@ -57,7 +57,7 @@ const NEVER = Number.POSITIVE_INFINITY
  * ```
  */
 export function faultyLink(link: Link, options: FaultOptions): FaultyLink {
-  return new FaultyLink(link, options)
+  return new FaultyLink(link, ownOptions('faultyLink()', options, FAULT_OPTIONS))
 }
 
 /** Made by {@link faultyLink}. */

@@ -6,7 +6,7 @@
  * It is no TCP: it neither reads transmitted frames nor waits for them.
  */
 
-import { ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import { setInt32, setUint16 } from '../../wire/bytes.ts'
 import { foldSum } from '../../wire/checksum.ts'
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
@@ -55,6 +55,21 @@ export interface GeneratorOptions {
   readonly rateBitsPerS?: number
 }
 
+const NAMES: OptionNames<GeneratorOptions> = {
+  flows: true,
+  mss: true,
+  totalBytes: true,
+  framesPerFlow: true,
+  burstFrames: true,
+  checksum: true,
+  ipVersion: true,
+  handshake: true,
+  sourcePort: true,
+  destinationPort: true,
+  seed: true,
+  rateBitsPerS: true,
+}
+
 // Stages of a flow, by the frames that it has yet to send.
 const OPENING = 0
 const DATA = 1
@@ -67,7 +82,7 @@ const DONE = 3
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE
  */
 export function createGenerator(options: GeneratorOptions = {}): TcpGenerator {
-  return new TcpGenerator(options)
+  return new TcpGenerator(ownOptions('createGenerator()', options, NAMES))
 }
 
 /** Made by {@link createGenerator}. */

@@ -3,7 +3,7 @@
  * its bits take.
  */
 
-import { checkInteger } from '../../errors.ts'
+import { checkInteger, ownOptions } from '../../errors.ts'
 import { FrameStore } from './frame-store.ts'
 import type { Link, LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
@@ -27,9 +27,11 @@ export interface LinkPairOptions {
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
  */
 export function createLinkPair(options: LinkPairOptions = {}): readonly [PairedLink, PairedLink] {
-  const delayNs = checkInteger('delayNs', options.delayNs ?? 0, 0, 1e12)
-  const rate = checkRate(options.rateBitsPerS)
-  const queueBytes = checkInteger('queueBytes', options.queueBytes ?? 2 ** 20, 4096, 2 ** 30)
+  const names = { delayNs: true, rateBitsPerS: true, queueBytes: true } as const
+  const own = ownOptions('createLinkPair()', options, names)
+  const delayNs = checkInteger('delayNs', own.delayNs ?? 0, 0, 1e12)
+  const rate = checkRate(own.rateBitsPerS)
+  const queueBytes = checkInteger('queueBytes', own.queueBytes ?? 2 ** 20, 4096, 2 ** 30)
   return PairedLink.pair(delayNs, rate, queueBytes)
 }
 

@@ -5,7 +5,7 @@
 
 import { access, constants, stat } from 'node:fs/promises'
 import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises'
-import { ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import type { DeviceError } from '../device-error.ts'
 import { openDeviceThread } from '../host/device/device-thread.ts'
 import type { Nic } from '../host/device/nic.ts'
@@ -39,6 +39,17 @@ export interface ReplayOptions {
   readonly onProgress?: (bytes: number) => void
 }
 
+const NAMES: OptionNames<ReplayOptions> = {
+  memory: true,
+  queues: true,
+  headerSplit: true,
+  verifyChecksums: true,
+  faults: true,
+  out: true,
+  signal: true,
+  onProgress: true,
+}
+
 /**
  * Rounds without packets before it sleeps. Packets that arrive until the next round fill a fraction of a ring.
  */
@@ -61,9 +72,10 @@ const MAX_QUEUES = 64
  * NETMEM_INVALID_ARGUMENT, and the system's own error for a file that cannot be read or written.
  */
 export async function replay(path: string, options: ReplayOptions = {}): Promise<ReplayReport> {
-  checkOptions(options)
-  const { queues = 1, verifyChecksums = true, faults } = options
-  await checkFiles(path, options.out)
+  const own = ownOptions('replay()', options, NAMES)
+  checkOptions(own)
+  const { queues = 1, verifyChecksums = true, faults } = own
+  await checkFiles(path, own.out)
   await using device = await openDeviceThread()
   device.ref()
   const nic = await device.nic({
@@ -72,13 +84,13 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
     settings: { pause: true, pauseLimitMs: PAUSE_LIMIT_MS, verifyChecksums },
     up: false,
   })
-  return await new Replay(nic, options).run((deliver) =>
+  return await new Replay(nic, own).run((deliver) =>
     openReplayMemory(device, nic, {
-      memory: options.memory ?? 'page',
+      memory: own.memory ?? 'page',
       queues,
-      headerSplit: options.headerSplit ?? true,
+      headerSplit: own.headerSplit ?? true,
       // Merged packets are not frames that a host has sent.
-      coalesce: options.out === undefined,
+      coalesce: own.out === undefined,
       deliver,
     }),
   )

@@ -3,7 +3,7 @@
  * buffers that are not mapped. It has the interface of the ring end that it wraps.
  */
 
-import { checkInteger } from '../../errors.ts'
+import { checkInteger, ownOptions } from '../../errors.ts'
 import { Random } from '../../random.ts'
 import { checkFraction } from '../link/fate.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
@@ -26,7 +26,8 @@ export interface RxRingFaults {
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for a seed or part outside its range.
  */
 export function faultyRxRing(ring: RxFrontEnd, faults: RxRingFaults): FaultyRxRing {
-  return new FaultyRxRing(ring, faults)
+  const names = { seed: true, dry: true, headerOverflow: true, unmapped: true } as const
+  return new FaultyRxRing(ring, ownOptions('faultyRxRing()', faults, names))
 }
 
 /** Made by {@link faultyRxRing}. */

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Device memory, dma-bufs and hashes in the stack's thread: by number, never by bytes. */
 
+import { ownOptions } from '../../../errors.ts'
 import type { DmaSegment } from '../../../providers/dma-address.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { ExportOptions } from '../../rings/control.ts'
@@ -29,13 +30,13 @@ export class DeviceMemory implements AsyncDisposable {
    * @throws NETMEM_OUT_OF_RANGE
    */
   async exportDmaBuf(options: ExportOptions): Promise<DmaBuf> {
-    const { bytes } = options
+    const own = ownOptions('exportDmaBuf()', options, { bytes: true, segments: true })
     const id = await this.#transport.call({
       kind: 'dmabuf-export',
       memory: this.#memory,
-      ...options,
+      ...own,
     })
-    return new DmaBuf(this.#transport, id, bytes)
+    return new DmaBuf(this.#transport, id, own.bytes)
   }
 
   /**

@@ -7,7 +7,7 @@
 
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { ArgumentTypeError } from '../../../errors.ts'
+import { ArgumentTypeError, type OptionNames, ownOptions } from '../../../errors.ts'
 import { DeviceError } from '../../device-error.ts'
 import { makeDoorbell } from '../../rings/shared-rings.ts'
 import { DeviceHash, DeviceMemory, type DeviceRanges, type DmaBuf } from './device-memory.ts'
@@ -25,6 +25,8 @@ export interface DeviceThreadOptions {
    */
   readonly script?: URL
 }
+
+const NAMES: OptionNames<DeviceThreadOptions> = { stepped: true, script: true }
 
 /**
  * Starts a device: it resolves when the worker runs. An idle device does not keep the process
@@ -45,9 +47,10 @@ export interface DeviceThreadOptions {
  * ```
  */
 export async function openDeviceThread(options: DeviceThreadOptions = {}): Promise<DeviceThread> {
+  const own = ownOptions('openDeviceThread()', options, NAMES)
   const doorbell = makeDoorbell()
-  const { stepped = false } = options
-  const transport = new WorkerTransport(scriptOf(options), { doorbell, stepped })
+  const { stepped = false } = own
+  const transport = new WorkerTransport(scriptOf(own), { doorbell, stepped })
   await transport.call({ kind: 'hello' })
   return new DeviceThread(transport, doorbell)
 }

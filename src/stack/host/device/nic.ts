@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A NIC in the stack's thread. */
 
-import { ArgumentRangeError } from '../../../errors.ts'
+import { ArgumentRangeError, type OptionNames, ownOptions } from '../../../errors.ts'
 import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../../link/link.ts'
 import type { LinkSpec } from '../../link/link-spec.ts'
@@ -38,6 +38,24 @@ export interface NicOptions {
    */
   readonly up?: boolean
 }
+
+const NIC_OPTIONS: OptionNames<NicOptions> = {
+  queues: true,
+  link: true,
+  settings: true,
+  ringFaults: true,
+  up: true,
+}
+
+const NIC_SETTINGS: OptionNames<NicSettings> = {
+  txQueues: true,
+  verifyChecksums: true,
+  pause: true,
+  pauseLimitMs: true,
+  maxFrameBytes: true,
+}
+
+const INJECT_OPTIONS: OptionNames<InjectOptions> = { atNs: true, checksum: true }
 
 /** Options of {@link Nic.inject}. */
 export interface InjectOptions {
@@ -96,8 +114,11 @@ export class Nic implements DriverNic, AsyncDisposable {
     doorbell: SharedArrayBuffer,
     mapHost: (memory: SharedArrayBuffer) => Promise<number>,
     nic: number,
-    { queues = 1, link, settings = {}, ringFaults, up = true }: NicOptions,
+    options: NicOptions,
   ): Promise<Nic> {
+    const own = ownOptions('device.nic()', options, NIC_OPTIONS)
+    const { queues = 1, link, ringFaults, up = true } = own
+    const settings = ownOptions('settings of device.nic()', own.settings ?? {}, NIC_SETTINGS)
     const events = new NicEvents(transport)
     const { taken } = events
     transport.listen(nic, (event) => events.hear(event))
@@ -210,7 +231,7 @@ export class Nic implements DriverNic, AsyncDisposable {
   async inject(frames: readonly Uint8Array[], options: InjectOptions = {}): Promise<number> {
     // Copies of the frames alone: a clone would copy all of the memory that they lie in.
     const copies = frames.map((frame) => new Uint8Array(frame))
-    const { atNs, checksum = 'complete' } = options
+    const { atNs, checksum = 'complete' } = ownOptions('nic.inject()', options, INJECT_OPTIONS)
     return await this.transport.call(
       {
         kind: 'nic-inject',

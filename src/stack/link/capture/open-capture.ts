@@ -5,7 +5,7 @@
  */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { ArgumentTypeError, checkInteger } from '../../../errors.ts'
+import { ArgumentTypeError, checkInteger, ownOptions } from '../../../errors.ts'
 import { hasPartialChecksum } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../../wire/frame-layout.ts'
 import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
@@ -50,9 +50,11 @@ export interface CaptureOptions {
  * cannot be opened or read.
  */
 export function openCapture(path: string, options: CaptureOptions = {}): CaptureLink {
-  const timing = oneOf('timing', options.timing, ['none', 'kept'])
-  const detect = oneOf('partialChecksums', options.partialChecksums, ['detect', 'never'])
-  const windowBytes = checkInteger('windowBytes', options.windowBytes ?? 2 ** 21, 2 ** 20, 2 ** 30)
+  const names = { timing: true, partialChecksums: true, windowBytes: true } as const
+  const own = ownOptions('openCapture()', options, names)
+  const timing = oneOf('timing', own.timing, ['none', 'kept'])
+  const detect = oneOf('partialChecksums', own.partialChecksums, ['detect', 'never'])
+  const windowBytes = checkInteger('windowBytes', own.windowBytes ?? 2 ** 21, 2 ** 20, 2 ** 30)
   const memory = makeFrameMemory(windowBytes)
   const file = openSync(path, 'r')
   if (fstatSync(file).isDirectory()) {

@@ -2,7 +2,7 @@
 /** Writes pcapng files (draft-ietf-opsawg-pcapng): one Ethernet interface with times in ns, and what a NIC says of each packet. */
 
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { ArgumentRangeError, checkInteger, LifetimeError } from '../../../errors.ts'
+import { ArgumentRangeError, checkInteger, LifetimeError, ownOptions } from '../../../errors.ts'
 import { FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import type { LinkFrame } from '../link.ts'
 import { completeChecksum } from './complete-checksum.ts'
@@ -61,7 +61,8 @@ const NO_NOTES: PacketNotes = {}
  * NETMEM_OUT_OF_RANGE.
  */
 export function writePcapng(path: string, options: PcapngOptions = {}): PcapngWriter {
-  return new PcapngWriter(path, options)
+  const names = { completeChecksums: true, startNs: true, snapBytes: true } as const
+  return new PcapngWriter(path, ownOptions('writePcapng()', options, names))
 }
 
 /**
