@@ -4,8 +4,8 @@
  * queues, splits headers from payload and writes both by DMA. A driver makes skbs of them, flows put
  * the skbs in order, and a socket hands out bytes, or tokens for device memory.
  *
- * `docs/stack.md` follows one packet through it, file by file. Links, rings and frames have entry
- * points of their own: `netmem/stack/link`, `netmem/stack/rings` and `netmem/stack/wire`.
+ * `docs/stack.md` follows one packet through it, file by file. The entry points `netmem/stack/link`,
+ * `netmem/stack/rings` and `netmem/stack/wire` are for authors of links, drivers and NICs.
  *
  * @module
  */
@@ -91,7 +91,7 @@ export type { GeneratorOptions } from './link/generator.ts'
 export type { LinkSpec, LinkSpecs, WithFaults } from './link/link-spec.ts'
 // Replays of capture files.
 export { type ReplayOptions, replay } from './replay/replay.ts'
-export type { FlowReport, Landed } from './replay/replay-flow.ts'
+export type { FlowBytes, FlowReport } from './replay/replay-flow.ts'
 export type { ReplayDrops, ReplayReport, ReplayTotals } from './replay/replay-report.ts'
 // Rules, features and counters of a NIC.
 export type { RxRingFaults } from './rings/faulty-rx-ring.ts'

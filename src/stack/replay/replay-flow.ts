@@ -9,7 +9,7 @@ import type { AnySkb } from '../host/skb/skb.ts'
 import type { StreamHash } from './stream-hash.ts'
 
 /** Bytes of packets by where they landed, headers included. Repeated bytes count each time. */
-export interface Landed {
+export interface FlowBytes {
   /** Headers in header pages. Segments that the NIC merged into one packet have them once. */
   headerPages: number
   pages: number
@@ -32,7 +32,7 @@ export interface FlowReport {
   readonly sha256: string
   /** State of a TCP stream at the end of the capture. `-` for UDP. */
   readonly state: string
-  readonly landed: Landed
+  readonly landed: FlowBytes
   /** Packets that came out of order. */
   readonly outOfOrder: number
   /** Bytes that were retransmitted or overlapped. */
@@ -66,7 +66,7 @@ export class ReplayFlow {
   readonly #hash: StreamHash
   readonly #split: boolean
   readonly #stream: Reassembler
-  readonly #landed: Landed = { headerPages: 0, pages: 0, netIovs: 0 }
+  readonly #landed: FlowBytes = { headerPages: 0, pages: 0, netIovs: 0 }
   #packets = 0
   #segments = 0
   #datagramBytes = 0

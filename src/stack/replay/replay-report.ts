@@ -3,7 +3,7 @@
 import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { FlowTableStats } from '../host/flow/flow-table.ts'
 import type { NicStats } from '../rings/nic-types.ts'
-import type { FlowReport, Landed } from './replay-flow.ts'
+import type { FlowBytes, FlowReport } from './replay-flow.ts'
 
 /** Packets that no flow received, by the reason. */
 export interface ReplayDrops {
@@ -32,7 +32,7 @@ export interface ReplayTotals {
   readonly packets: number
   readonly segments: number
   readonly bytes: number
-  readonly landed: Landed
+  readonly landed: FlowBytes
   readonly duplicateBytes: number
   readonly gaps: number
   readonly gapBytes: number
@@ -107,7 +107,7 @@ export function makeReport(
 }
 
 function sum(flows: readonly FlowReport[]): ReplayTotals {
-  const landed: Landed = { headerPages: 0, pages: 0, netIovs: 0 }
+  const landed: FlowBytes = { headerPages: 0, pages: 0, netIovs: 0 }
   const totals = { packets: 0, segments: 0, bytes: 0, duplicateBytes: 0, gaps: 0, gapBytes: 0 }
   for (const flow of flows) {
     totals.packets += flow.packets

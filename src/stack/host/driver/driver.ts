@@ -27,7 +27,7 @@ export interface QueueOptions {
   readonly bufferBytes?: number
   /** Bytes of each header buffer. Default 256. */
   readonly headerBytes?: number
-  /** Where headers go. Default `headers`: into a buffer of their own. */
+  /** Placement of headers. Default `headers`: in a separate buffer. */
   readonly split?: RxQueueConfig['split']
   /** Frames of at most this many bytes stay in the header buffer. Default 0. */
   readonly splitThresholdBytes?: number

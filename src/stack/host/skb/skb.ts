@@ -1,8 +1,8 @@
 /**
  * One received packet: linear bytes (headers, and payload that landed with them) and frags, all of
  * one kind of memory. An skb of net_iovs is unreadable: the host counts it, passes it on and frees
- * it, and never looks inside. There is no skb of both kinds: `Skb<Netmem>` has no values
- * (Linux, skb_frags_readable; mixing was CVE-2026-74627).
+ * it, and never looks inside. There is no skb of both kinds: `Skb<Netmem>` has no values (Linux,
+ * skb_frags_readable). Mixing was CVE-2026-74627.
  */
 
 import { checkInteger, HandleError, LifetimeError } from '../../../errors.ts'

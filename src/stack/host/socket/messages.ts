@@ -63,7 +63,7 @@ export interface TokenRange {
   readonly count: number
 }
 
-/** What went through a socket. */
+/** Counters of a socket. */
 export interface DevmemSocketStats {
   /** Payload bytes that were copied to the iovec, or received as host frags. */
   readonly hostBytes: number
