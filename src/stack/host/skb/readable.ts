@@ -50,11 +50,28 @@ export function copyPayload(
     if (page === undefined) break
     const take = Math.min(bytes, length - copied)
     const from = (skb.offsets[frag] ?? 0) + skip
-    target.set(bytesOf(page).subarray(from, from + take), at + copied)
+    target.set(part(bytesOf(page), from, take), at + copied)
     copied += take
     skip = 0
   }
   return copied
+}
+
+/** The part of each page that was copied last: a NIC writes to the same places again and again, and a view is the only garbage of a copy. */
+const parts = new WeakMap<Uint8Array, Uint8Array>()
+
+function part(page: Uint8Array, from: number, length: number): Uint8Array {
+  const known = parts.get(page)
+  if (
+    known !== undefined &&
+    known.byteOffset - page.byteOffset === from &&
+    known.length === length
+  ) {
+    return known
+  }
+  const made = page.subarray(from, from + length)
+  parts.set(page, made)
+  return made
 }
 
 /**
