@@ -6,7 +6,6 @@
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { sumBytes } from './checksum.ts'
 import { makeChecksumInstance } from './checksum-module.ts'
-import { KeptViews } from './kept-views.ts'
 
 export interface FrameMemory {
   /** All of it: the same view always. */
@@ -28,6 +27,8 @@ type Sum = (offset: number, length: number, initial: number) => number
 
 /** More of it WebAssembly can address, but not with the small integers of the engine. */
 const MAX_BYTES = 2 ** 31
+/** Views kept: a power of two. */
+const VIEWS = 4096
 
 /** Memory of its own for frames: `bytes` bytes, 1 to 2^31, all 0. Throws NETMEM_OUT_OF_RANGE. */
 export function makeFrameMemory(bytes: number): FrameMemory {
@@ -53,37 +54,62 @@ export function makePlainFrameMemory(bytes: number): FrameMemory {
 
 class SummedMemory implements FrameMemory {
   readonly bytes: Uint8Array
-  readonly #length: number
   readonly #sum: Sum
-  readonly #views = new KeptViews()
+  readonly #views: KeptViews
 
   constructor(bytes: Uint8Array, sum: Sum) {
     this.bytes = bytes
-    this.#length = bytes.length
     this.#sum = sum
+    this.#views = new KeptViews(bytes)
   }
 
   sum(offset: number, length: number, initial = 0): number {
-    this.#check(offset, length)
+    checkInside(offset, length, this.bytes.length)
     return this.#sum(offset, length, initial)
   }
 
   view(offset: number, length: number): Uint8Array {
-    this.#check(offset, length)
-    return this.#views.view(this.bytes, offset, length)
+    return this.#views.view(offset, length)
+  }
+}
+
+/**
+ * Views of parts of one memory, each kept for the next use of the same part: a new view for every
+ * frame would be garbage. They keep the memory alive.
+ */
+export class KeptViews {
+  readonly #memory: Uint8Array
+  readonly #start: number
+  readonly #views = new Array<Uint8Array | undefined>(VIEWS).fill(undefined)
+
+  constructor(memory: Uint8Array) {
+    this.#memory = memory
+    this.#start = memory.byteOffset
   }
 
-  #check(offset: number, length: number): void {
-    // Written so that NaN is outside.
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length)) {
-      this.#outside(offset, length)
+  /**
+   * Returns the view of `length` bytes at `offset`.
+   *
+   * @throws NETMEM_OUT_OF_RANGE unless they are inside the memory.
+   */
+  view(offset: number, length: number): Uint8Array {
+    const slot = (offset ^ (offset >>> 12)) & (VIEWS - 1)
+    const kept = this.#views[slot]
+    if (kept !== undefined && kept.byteOffset === this.#start + offset && kept.length === length) {
+      return kept
     }
+    checkInside(offset, length, this.#memory.length)
+    const view = this.#memory.subarray(offset, offset + length)
+    this.#views[slot] = view
+    return view
   }
+}
 
-  #outside(offset: number, length: number): never {
-    throw new ArgumentRangeError(
-      'NETMEM_OUT_OF_RANGE',
-      `${length} bytes at ${offset} are not all inside this memory of ${this.#length} bytes.`,
-    )
-  }
+function checkInside(offset: number, length: number, bytes: number): void {
+  // Written so that NaN is outside.
+  if (offset >= 0 && length >= 0 && offset + length <= bytes) return
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `${length} bytes at ${offset} are not all inside this memory of ${bytes} bytes.`,
+  )
 }

@@ -57,8 +57,6 @@ export interface ReplayMemory {
   flush(): void
   /** True while memory is on its way back. */
   readonly busy: boolean
-  /** True if a queue had no buffers to post when it last received. */
-  readonly dry: boolean
   /** Returns the driver's counters of all queues together. */
   stats(): DriverQueueStats
   /** Frees the skbs that were not hashed yet. */
@@ -97,9 +95,6 @@ async function openPages(nic: Nic, options: ReplayMemoryOptions): Promise<Replay
       makeHash: () => new HostHash(),
       flush: () => {},
       busy: false,
-      get dry() {
-        return pools.some(({ available }) => available === 0)
-      },
       stats: () => sum(options.queues, (queue) => driver.stats(queue)),
       abandon: () => {},
       close: async () => {
@@ -140,20 +135,12 @@ async function openDevice(
     const { binding, dmabuf, memory } = await bindAll(device, opened, pages * pageSize)
     bound = { binding, dmabuf, memory }
     const hashing = new DeviceHashing(device, dmabuf, pages / HASH_PART)
-    const dryQueues = new DryQueues(options.queues, (queue) => opened.stats(queue))
     return {
-      poll: () => {
-        const packets = opened.poll()
-        if (packets > 0) dryQueues.look()
-        return packets
-      },
+      poll: () => opened.poll(),
       makeHash: () => hashing.make(),
       flush: () => hashing.flush(),
       get busy() {
         return hashing.busy
-      },
-      get dry() {
-        return dryQueues.any
       },
       stats: () => sum(options.queues, (queue) => opened.stats(queue)),
       abandon: () => hashing.abandon(),
@@ -162,36 +149,6 @@ async function openDevice(
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-/** Queues that found their pool dry when they last received, read off the driver's counters. */
-class DryQueues {
-  readonly #stats: (queue: number) => DriverQueueStats | undefined
-  readonly #packets: number[]
-  readonly #failed: number[]
-  readonly #dry: boolean[]
-
-  constructor(queues: number, stats: (queue: number) => DriverQueueStats | undefined) {
-    this.#stats = stats
-    this.#packets = new Array<number>(queues).fill(0)
-    this.#failed = new Array<number>(queues).fill(0)
-    this.#dry = new Array<boolean>(queues).fill(false)
-  }
-
-  get any(): boolean {
-    return this.#dry.includes(true)
-  }
-
-  /** Reads the counters, after packets have been received. */
-  look(): void {
-    for (let queue = 0; queue < this.#dry.length; queue++) {
-      const stats = this.#stats(queue)
-      if (stats === undefined || stats.rx_packets === this.#packets[queue]) continue
-      this.#dry[queue] = stats.rx_alloc_fail !== this.#failed[queue]
-      this.#packets[queue] = stats.rx_packets
-      this.#failed[queue] = stats.rx_alloc_fail
-    }
   }
 }
 

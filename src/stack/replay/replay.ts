@@ -191,7 +191,7 @@ class Replay {
       if (this.#over || stopped) return this.#over
       // Packets must not wait for memory that waits to be hashed.
       memory.flush()
-      if (!memory.dry || memory.busy) drySinceMs = undefined
+      if (!this.#nic.paused || memory.busy) drySinceMs = undefined
       else {
         const nowMs = performance.now()
         drySinceMs ??= nowMs

@@ -46,6 +46,9 @@ export const DeviceCounter: Readonly<Record<keyof NicDeviceStats, number>> = {
   tx_pause_frames: 2,
 }
 
+/** Place of the device's block that is 1 while the NIC pauses its link. */
+const PAUSED = 3
+
 // Doubles of a block: whole cache lines, so that threads do not share one.
 const DEVICE_BLOCK = 8
 const RX_BLOCK = 16
@@ -66,6 +69,10 @@ export class Counters {
 
   read(place: number): number {
     return this.#counts[place] ?? 0
+  }
+
+  write(place: number, value: number): void {
+    this.#counts[place] = value
   }
 }
 
@@ -95,6 +102,15 @@ export class NicCounters {
     this.device = block(DEVICE_BLOCK)
     this.rx = Array.from({ length: rxQueues }, () => block(RX_BLOCK))
     this.tx = Array.from({ length: txQueues }, () => block(TX_BLOCK))
+  }
+
+  /** True while the NIC pauses its link because a queue has no buffers. */
+  get paused(): boolean {
+    return this.device.read(PAUSED) === 1
+  }
+
+  set paused(paused: boolean) {
+    this.device.write(PAUSED, paused ? 1 : 0)
   }
 
   /** Returns the counters as they are now. */

@@ -128,11 +128,12 @@ test('a faulty ring is dry, or its buffers are not mapped, as it was told', () =
     nic.startQueue(0, faultyRxRing(driver.frontEnd, { seed: 1, dry: 1 }), SPLIT)
     link.put(udp(1))
     assert.equal(nic.receive(0, 9), pause ? 0 : 1)
-    assert.equal(nic.paused, pause)
+    assert.deepEqual([nic.paused, nic.counters.paused], [pause, pause])
     nic.stopQueue(0)
     nic.startQueue(0, driver.frontEnd, SPLIT)
     assert.equal(nic.receive(0, 9), pause ? 1 : 0)
     assert.equal(driver.read().length, pause ? 1 : 0)
+    assert.equal(nic.counters.paused, false)
   }
   const { nic, link, drivers } = testNic()
   const driver = drivers[0] ?? assert.fail()

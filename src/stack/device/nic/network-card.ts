@@ -184,7 +184,10 @@ export class NetworkCard {
       if (this.features.pause && this.#wait(queue, frame)) return false
       queue.dropForWantOfBuffers()
     }
-    this.#waiting = undefined
+    if (this.#waiting !== undefined) {
+      this.#waiting = undefined
+      this.counters.paused = false
+    }
     return true
   }
 
@@ -195,6 +198,7 @@ export class NetworkCard {
       this.#waiting = frame
       this.#waitingSinceMs = now
       this.counters.device.add(DeviceCounter.tx_pause_frames)
+      this.counters.paused = true
     }
     if (now - this.#waitingSinceMs <= this.#pauseLimitMs) return true
     queue.pausedTooLong = true

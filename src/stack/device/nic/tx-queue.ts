@@ -2,8 +2,7 @@
 
 import { fillChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
-import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
-import { KeptViews } from '../../../wire/kept-views.ts'
+import { type FrameMemory, KeptViews, makeFrameMemory } from '../../../wire/frame-memory.ts'
 import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
 import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import {
@@ -31,7 +30,8 @@ export class TxQueue {
   readonly #frame: LinkFrame
   readonly #layout = new FrameLayout()
   readonly #piece: TxPiece = { region: -1, offset: 0, bytes: 0, flags: 0 }
-  readonly #views = new KeptViews()
+  /** Views of the memory that packets are sent from. They keep it alive, so an idle queue drops them. */
+  readonly #views = new Map<Uint8Array, KeptViews>()
   #frontEnd: TxFrontEnd | undefined
   /** True while the rest of a packet with too many pieces is still to come. */
   #discarding = false
@@ -59,7 +59,7 @@ export class TxQueue {
   stop(): void {
     this.#frontEnd = undefined
     this.#region.forget()
-    this.#views.forget()
+    this.#views.clear()
   }
 
   /**
@@ -73,7 +73,7 @@ export class TxQueue {
     let left = frontEnd.posted()
     // Idle: views must not keep unmapped memory alive.
     if (left <= 0) {
-      this.#views.forget()
+      this.#views.clear()
       return 0
     }
     let sent = 0
@@ -137,7 +137,12 @@ export class TxQueue {
       this.#wrong = LENGTH
       return
     }
-    target.set(this.#views.view(source, offset, bytes), to)
+    let views = this.#views.get(source)
+    if (views === undefined) {
+      views = new KeptViews(source)
+      this.#views.set(source, views)
+    }
+    target.set(views.view(offset, bytes), to)
     this.#bytes = to + bytes
   }
 

@@ -212,6 +212,14 @@ export class Nic implements DriverNic, AsyncDisposable {
     return this.#counters.stats()
   }
 
+  /**
+   * True while the NIC pauses its link because a queue has no buffers, read from shared memory. Only
+   * with the setting `pause`.
+   */
+  get paused(): boolean {
+    return this.#counters.paused
+  }
+
   /** Takes the link up. */
   async up(): Promise<void> {
     await this.transport.call({ kind: 'nic-link', nic: this.id, up: true })
