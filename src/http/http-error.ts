@@ -46,7 +46,7 @@ export class HttpError extends NetmemError {
 export function protocolError(what: string): HttpError {
   return new HttpError(
     'NETMEM_HTTP_PROTOCOL',
-    `${what}. Such a response is refused, since its end cannot be trusted; the server, or something before it, needs repair.`,
+    `${what}. The response is refused, since its end cannot be trusted. Repair the server, or the proxy before it.`,
   )
 }
 

@@ -135,7 +135,7 @@ export class ChunkParser {
       // Only an extension may follow them (RFC 9112, 7.1.1).
       if (byte === SEMICOLON) this.#state = EXTENSION
       else if (byte !== SPACE && byte !== TAB) {
-        throw protocolError('A chunk size has something behind it that is no extension')
+        throw protocolError('A chunk size is followed by something other than an extension')
       }
       return
     }

@@ -65,8 +65,8 @@ export function codingError(head: ResponseHead): HttpError | undefined {
   return new HttpError(
     'NETMEM_HTTP_CONTENT_CODING',
     known
-      ? `The server sends its body coded as ${coding}, which was not asked for; with decompress: true it is decoded, and with raw: true it is taken as it is.`
-      : `The server sends its body coded as ${coding}, which cannot be decoded here; with raw: true it is taken as it is.`,
+      ? `The server sends its body coded as ${coding} without being asked. Set decompress: true to decode it, or raw: true to take it as it is.`
+      : `The server sends its body coded as ${coding}, which cannot be decoded here. Set raw: true to take it as it is.`,
     { status: head.status },
   )
 }

@@ -128,6 +128,6 @@ export class CopiedBody implements Body {
 }
 
 function bodyDropped(): LifetimeError {
-  const message = 'The rest of the body is not wanted any more; ask for it again.'
+  const message = 'The body was dropped; get it again.'
   return new LifetimeError('NETMEM_CONNECTION_CLOSED', message)
 }

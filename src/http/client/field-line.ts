@@ -56,7 +56,9 @@ export function parseFieldLine(
   const colon = endOf(TOKEN, text, start, end)
   if (colon === start || colon === end || text.charCodeAt(colon) !== COLON) {
     // A space before the colon and a folded line have been used to smuggle responses.
-    throw protocolError(`The head has a line that is no field: ${excerpt(text.slice(start, end))}`)
+    throw protocolError(
+      `The head has a line that is not a field: ${excerpt(text.slice(start, end))}`,
+    )
   }
   const name = text.slice(start, colon)
   // By hand: a pattern that trims both ends takes quadratic time on a value full of spaces.

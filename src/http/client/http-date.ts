@@ -1,4 +1,4 @@
-/** Dates as HTTP has them (RFC 9110, 5.6.7): one form to be sent, and two old ones to be read, too. */
+/** Dates of HTTP (RFC 9110, 5.6.7): the form to send, and two old forms to read. */
 
 const FORMS = [
   // Sun, 06 Nov 1994 08:49:37 GMT
@@ -9,7 +9,7 @@ const FORMS = [
   /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
 ] as const
 
-/** Milliseconds since 1970; `undefined` for what is no date of HTTP's. */
+/** Returns milliseconds since 1970; `undefined` for text that is not an HTTP date. */
 export function httpDateMs(text: string): number | undefined {
   const form = FORMS.findIndex((pattern) => pattern.test(text))
   if (form < 0) return undefined

@@ -80,19 +80,21 @@ const DIFFERENCES: readonly Difference[] = [
   {
     why: 'only servers may skip empty lines before a head (RFC 9112, 2.2)',
     refuses: 'here',
-    words: /^The (response does not begin as HTTP\/1\.1|first line is no status line): "(\\[rn]|")/,
+    words:
+      /^The (response does not begin as HTTP\/1\.1|first line is not a status line): "(\\[rn]|")/,
     example: `\r\n${OK}Content-Length: 0\r\n\r\n`,
   },
   {
     why: 'the body of HTTP/2 and HTTP/0.9 is framed in other ways',
     refuses: 'here',
-    words: /^The (response does not begin as HTTP\/1\.1|first line is no status line): "HTTP\/[02]/,
+    words:
+      /^The (response does not begin as HTTP\/1\.1|first line is not a status line): "HTTP\/[02]/,
     example: 'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
   },
   {
     why: 'a reason phrase has no control characters (RFC 9112, 4)',
     refuses: 'here',
-    words: /^The first line is no status line: "HTTP\/1\.\d \d{3} .*(\\u00|\\[bf]|\x7f)/,
+    words: /^The first line is not a status line: "HTTP\/1\.\d \d{3} .*(\\u00|\\[bf]|\x7f)/,
     example: 'HTTP/1.1 200 \0OK\r\nContent-Length: 0\r\n\r\n',
   },
   {

@@ -41,7 +41,7 @@ export function parseUrl(url: string | URL): URL {
   try {
     parsed = new URL(url)
   } catch {
-    throw invalid(`${excerpt(String(url))} is no absolute URL.`)
+    throw invalid(`${excerpt(String(url))} is not an absolute URL.`)
   }
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
     throw invalid(`A URL begins with http: or https:, not with ${parsed.protocol}`.concat('.'))
@@ -85,7 +85,7 @@ export function authorizationValue(authorization: Authorization): string {
   if (isBearer(authorization)) {
     const { bearer } = authorization
     if (typeof bearer !== 'string' || !/^[A-Za-z0-9\-._~+/]+=*$/.test(bearer)) {
-      throw invalid('A bearer token has letters, digits and -._~+/ only (RFC 6750).')
+      throw invalid('A bearer token may only have letters, digits and -._~+/ (RFC 6750).')
     }
     return `Bearer ${bearer}`
   }
@@ -156,7 +156,8 @@ function ofUrl({ username, password }: URL): string | undefined {
       password: decodeURIComponent(password),
     })
   } catch (error) {
-    if (error instanceof URIError) throw invalid('User and password of the URL are wrongly coded.')
+    if (error instanceof URIError)
+      throw invalid('User or password of the URL has invalid percent-encoding.')
     throw error
   }
 }

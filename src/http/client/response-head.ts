@@ -101,7 +101,7 @@ export class HeadParser {
   #tooLarge(): HttpError {
     return new HttpError(
       'NETMEM_HTTP_HEAD_TOO_LARGE',
-      `The response's head has more than ${this.#maxBytes} bytes; raise maxHeadBytes if that is as it should be.`,
+      `The response's head has more than ${this.#maxBytes} bytes; raise maxHeadBytes if that is expected.`,
     )
   }
 }
@@ -113,7 +113,7 @@ function parseHead(text: string): ResponseHead {
   // Many servers leave out the space before an empty reason phrase.
   const match = /^HTTP\/1\.(\d) ([1-9]\d\d)(?: (.*))?$/.exec(statusLine)
   if (match === null || !isFieldText(statusLine)) {
-    throw protocolError(`The first line is no status line: ${excerpt(statusLine)}`)
+    throw protocolError(`The first line is not a status line: ${excerpt(statusLine)}`)
   }
   const names: string[] = []
   const values: string[] = []

@@ -180,9 +180,10 @@ class SocketExchange implements Exchange, Viewer, StallListener {
       at += parsed.end
       const { head } = parsed
       if (head.status >= 200) return this.#begun(head, bytes, at)
-      if (head.status === 101) throw protocolError('The server switches protocols, unasked')
+      if (head.status === 101)
+        throw protocolError('The server switches protocols without a request to do so')
       if (++this.#interim > MAX_INTERIM_HEADS) {
-        throw protocolError('The server sends one interim response after the other')
+        throw protocolError(`The server sends more than ${MAX_INTERIM_HEADS} interim responses`)
       }
       this.#parser = new HeadParser(this.#context.settings.maxHeadBytes)
     }

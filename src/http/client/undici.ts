@@ -92,7 +92,7 @@ function proxied<T>(url: URL, make: () => T): T {
   } catch {
     // Proxy URL and error may contain a password.
     const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
-    const message = `What ${name} says is no proxy's URL; write http://HOST:PORT, or set proxy: false.`
+    const message = `${name} is not the URL of a proxy; write http://HOST:PORT, or set proxy: false.`
     throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
   }
 }
@@ -103,7 +103,7 @@ async function load(): Promise<typeof Undici> {
   } catch (cause) {
     throw new HttpError(
       'NETMEM_HTTP_NEEDS_UNDICI',
-      'A proxy takes undici, which is not installed: npm install undici@7. Or set proxy: false.',
+      'A proxy requires undici, which is not installed: npm install undici@7. Or set proxy: false.',
       { cause },
     )
   }
@@ -151,7 +151,7 @@ function translated(
       cause,
     })
   }
-  return new ConnectionError(otherwise, `${displayUrl(url)}, by way of undici: ${message}.`, {
+  return new ConnectionError(otherwise, `${displayUrl(url)} through undici: ${message}.`, {
     cause,
   })
 }

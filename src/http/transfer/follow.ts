@@ -72,7 +72,7 @@ async function redirected(
     if (!context.settings.allowDowngrade && isDowngrade(from, target)) {
       throw new HttpError(
         'NETMEM_HTTP_REDIRECTS',
-        `${displayUrl(url)} redirects from https: to ${displayUrl(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
+        `${displayUrl(url)} redirects from https: to ${displayUrl(target)}, which is not encrypted; set allowDowngrade: true to allow that.`,
       )
     }
     trusted &&= target.origin === url.origin
@@ -122,7 +122,7 @@ function next(first: URL, from: URL, location: string): URL {
   try {
     target = parseUrl(new URL(location, from))
   } catch {
-    throw redirects(first, 'redirects to what is no http: or https: URL')
+    throw redirects(first, 'redirects to something other than an http: or https: URL')
   }
   // Fragments are not sent, and would hide a circle.
   target.hash = ''

@@ -7,7 +7,7 @@ import { HttpError } from '../http-error.ts'
 export function rangeError(url: URL, what: string): HttpError {
   return new HttpError(
     'NETMEM_HTTP_RANGE',
-    `${displayUrl(url)} ${what}. The body cannot be put together from that; get it from another server, or have this one repaired.`,
+    `${displayUrl(url)} ${what}. The body cannot be put together from that; get it from another server, or repair this one.`,
   )
 }
 

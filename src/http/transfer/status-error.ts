@@ -9,8 +9,8 @@ import { HttpError } from '../http-error.ts'
 const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
 const REMEDIES: { readonly [status: number]: string | undefined } = {
-  401: 'It wants credentials, or others: set authorization, or the header field that it takes them in',
-  403: 'It refuses this to whoever asks so: check the URL, and authorization if it takes credentials',
+  401: 'It wants other credentials: set authorization, or the header field that it takes them in',
+  403: 'It refuses the request: check the URL, and authorization if it takes credentials',
   404: 'Nothing is there: check the URL',
   407: 'The proxy wants credentials: write them into its URL',
   410: 'Nothing is there any more: check the URL',

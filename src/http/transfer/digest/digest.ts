@@ -113,6 +113,6 @@ export function checkDigest({ expectedSha256 }: Settings, sha256: string | undef
   if (expectedSha256 === undefined || expectedSha256 === sha256) return
   throw new HttpError(
     'NETMEM_DIGEST_MISMATCH',
-    `The body's SHA-256 is ${sha256}, not ${expectedSha256}: it is damaged, or another one. Nothing of it is to be used.`,
+    `The body's SHA-256 is ${sha256}, not ${expectedSha256}: it is damaged, or another body. Do not use any of it.`,
   )
 }

@@ -32,7 +32,7 @@ interface PartFiles {
 }
 
 const COPY_BYTES = 4 * 1024 * 1024
-/** Mode of a part that is to replace a file: nobody but its user may read it. */
+/** Mode of a part that is to replace a file: only its user may read it. */
 const PRIVATE = 0o600
 const PUBLIC = 0o666
 
@@ -245,6 +245,6 @@ async function copy(from: FileHandle, to: FileHandle): Promise<number> {
 /** Throws the error of a part that cannot be renamed. */
 export function takenAway(error: NodeJS.ErrnoException): never {
   if (error.code !== 'ENOENT') throw error
-  const what = 'its part is gone, since this process was asleep for so long that another took it'
+  const what = 'its part is gone: this process slept so long that another one took it'
   throw Object.assign(new Error(what), { code: 'ESTALE' })
 }
