@@ -175,12 +175,12 @@ describe('a coded body', { timeout: 60_000 }, () => {
   it('is refused where nothing was said of codings, with what to do', () =>
     transferring(async (options) => {
       const cases = [
-        ['gzip', {}, /with decompress: true it is decoded, and with raw: true/],
-        ['zstd', {}, /cannot be decoded here; with raw: true/],
+        ['gzip', {}, /set decompress: true to decode it, or raw: true/],
+        ['zstd', {}, /cannot be decoded here: set raw: true/],
         [
           'gzip, zstd',
           { decompress: true },
-          /"gzip, zstd", which cannot be decoded here; with raw: true/,
+          /"gzip, zstd", which cannot be decoded here: set raw: true/,
         ],
         ['gzip, gzip, gzip, gzip', { decompress: true }, /cannot be decoded here/],
         ['constructor', { decompress: true }, /cannot be decoded here/],

@@ -65,8 +65,8 @@ export function codingError(head: ResponseHead): HttpError | undefined {
   return new HttpError(
     'NETMEM_HTTP_CONTENT_CODING',
     known
-      ? `The server sends its body coded as ${coding} without being asked. Set decompress: true to decode it, or raw: true to take it as it is.`
-      : `The server sends its body coded as ${coding}, which cannot be decoded here. Set raw: true to take it as it is.`,
+      ? `The server sends its body coded as ${coding} without being asked: set decompress: true to decode it, or raw: true to take it as it is.`
+      : `The server sends its body coded as ${coding}, which cannot be decoded here: set raw: true to take it as it is.`,
     { status: head.status },
   )
 }

@@ -72,7 +72,7 @@ async function redirected(
     if (!context.settings.allowDowngrade && isDowngrade(from, target)) {
       throw new HttpError(
         'NETMEM_HTTP_REDIRECTS',
-        `${displayUrl(url)} redirects from https: to ${displayUrl(target)}, which is not encrypted; set allowDowngrade: true to allow that.`,
+        `${displayUrl(url)} redirects from https: to ${displayUrl(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
       )
     }
     trusted &&= target.origin === url.origin
