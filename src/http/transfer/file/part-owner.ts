@@ -20,8 +20,6 @@ const STALE_MS = 60_000
 /** Longest path of a socket: `sun_path` of macOS without its NUL. */
 const LONGEST_ADDRESS_BYTES = 103
 const PLACE_DIGITS = 12
-/** Delay of the socket, which costs as much as a small file. */
-const LISTEN_AFTER_MS = 100
 
 /** State of an owner; `unknown` for one of another machine, or without a socket. */
 export type OwnerState = 'free' | 'dead' | 'alive' | 'unknown'
@@ -47,33 +45,28 @@ export class PartOwner {
   readonly #folder: string
   readonly #note: FileHandle
   readonly #beats: NodeJS.Timeout
-  readonly #later: NodeJS.Timeout
-  #listening: Promise<net.Server | undefined> | undefined
+  readonly #listening: Promise<net.Server | undefined>
 
-  /** Begins to beat in `note`, which has the owner's name, and to listen soon. */
+  /** Begins to beat in `note`, which has the owner's name, and to listen. */
   constructor(folder: string, name: string, note: FileHandle) {
     this.name = name
     this.#folder = folder
     this.#note = note
     this.#beats = setInterval(() => touch(note).catch(() => {}), BEAT_MS).unref()
-    this.#later = setTimeout(() => this.listening(), LISTEN_AFTER_MS).unref()
+    this.#listening = listen(folder, name).catch(() => undefined)
   }
 
-  /** Listens now. Resolves when the socket listens, or cannot be made. */
+  /** Resolves when the socket listens, or cannot be made. */
   async listening(): Promise<void> {
-    this.#listening ??= listen(this.#folder, this.name).catch(() => undefined)
     await this.#listening
   }
 
   /** Stops beating and listening. Never rejects. */
   async stop(): Promise<void> {
     clearInterval(this.#beats)
-    clearTimeout(this.#later)
-    if (this.#listening !== undefined) {
-      const server = await this.#listening
-      server?.close()
-      await removeSocket(this.#folder, this.name)
-    }
+    const server = await this.#listening
+    server?.close()
+    await removeSocket(this.#folder, this.name)
     await this.#note.close().catch(() => {})
   }
 }
