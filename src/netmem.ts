@@ -28,7 +28,7 @@ declare module './errors.ts' {
 }
 
 declare const kind: unique symbol
-declare const nothing: unique symbol
+declare const nobody: unique symbol
 
 /** A slot of host-readable memory: its bytes may be asked for. */
 export interface Page {
@@ -47,8 +47,8 @@ export type Netmem = Page | NetIov
 export type KindOf<M extends Netmem> = M extends Page ? 'page' : 'net_iov'
 
 /** A type without values. */
-interface NoValue {
-  readonly [nothing]: never
+interface Nobody {
+  readonly [nobody]: never
 }
 
 /**
@@ -56,7 +56,7 @@ interface NoValue {
  * method in both directions and takes either as a match, so `{ put(m: Netmem): void }` would
  * accept a pool of pages. The member that no value has makes both directions fail.
  */
-export type Exactly<M extends Netmem> = M | NoValue
+export type Exactly<M extends Netmem> = M | Nobody
 
 /** {@link TAG}, not exported: an engine folds a module's own constants, and loads exported ones each time. */
 const NET_IOV = 1
