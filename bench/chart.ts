@@ -1,6 +1,6 @@
 /**
  * The results as a chart for the README: eight bars, each the ratio to a peer on a logarithmic
- * scale with the peer at 1. The picture has a background of its own, light or dark as the system is.
+ * scale with the peer at 1. The picture brings its background, light or dark as the system is.
  */
 
 import type { Machine } from './machine.ts'

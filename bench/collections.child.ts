@@ -1,4 +1,4 @@
-/** Receives one connection, and counts the collections of this process meanwhile. */
+/** Receives one connection, and counts garbage collections of this process until it ends. */
 
 import { once } from 'node:events'
 import { createPool, hostProvider } from 'netmem'
@@ -12,7 +12,7 @@ export interface StreamRequest {
   readonly bytes: number
 }
 
-/** What the sender puts in front. */
+/** Bytes that the sender puts in front. */
 const HEADER = 4
 
 class Counter {

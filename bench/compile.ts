@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { has, outputOf } from './processes.ts'
 
-/** What was compiled; removed with this object. */
+/** A compiled file; removed with this object. */
 export interface Compiled extends Disposable {
   readonly path: string
 }

@@ -45,7 +45,7 @@ export const dataEvents: Figure = {
   },
 }
 
-/** What `iperf3 -c` reaches against a receiver that copies nothing; it sleeps between reads, as iperf3 does. */
+/** Measures `iperf3 -c` against a receiver that copies nothing and sleeps between reads, as iperf3 does. */
 async function withoutCopying(context: Context, peer: number): Promise<readonly Measure[]> {
   using library = await compile('discard-reads.c', '-shared', '-fPIC')
   if (library === undefined) {

@@ -29,7 +29,7 @@ export class Collections {
     this.#since = performance.now()
   }
 
-  /** What there was since {@link start}. */
+  /** Collections since {@link start}. */
   async stop(): Promise<CollectionCount> {
     const until = performance.now()
     // Entries are delivered a turn later.

@@ -19,7 +19,7 @@ const HEADER = 4
 const MESSAGE = 512
 const ONE_IN = 100
 
-/** What is held of a message: memory of some frag or Buffer, or a copy where it lay across two. */
+/** Memory of a held message: a part of a frag or Buffer, or a copy where the message lay across two. */
 interface Held {
   readonly bytes: Uint8Array
 }

@@ -9,10 +9,10 @@ import { freePort, has, outputOf, Program } from './processes.ts'
 
 const MIB = 1024 * 1024
 export const SMALL_BYTES = 4096
-/** What the server gives each connection where it limits them. */
+/** Rate limit of each connection under `/limited`. */
 const LIMIT = '100m'
 
-/** What `run` measures with nginx as the server, whose large body has `bytes`. */
+/** Runs `run` with nginx as the server, whose large body has `bytes` bytes; returns its measures. */
 export async function served(
   context: Context,
   bytes: number,

@@ -7,7 +7,7 @@ import { getInto } from 'netmem/http'
 import { hugeMemory, lowWater } from 'netmem/linux'
 import { answer, keepToOneProcessor } from './processes.ts'
 
-/** What is done with the body. */
+/** Ways to receive the body. */
 export type HttpMode =
   | 'memory'
   | 'memory-huge'
@@ -35,7 +35,7 @@ export interface HttpRequest {
 const AT_ONCE = 8
 const MIB = 1024 * 1024
 
-// Of a benchmark against one's own server nothing is to be learnt about certificates.
+// The server is this benchmark's own, so certificates are not checked.
 process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
 process.removeAllListeners('warning')
 
@@ -80,7 +80,7 @@ async function prepared({
     }
     case 'sha256':
     case 'sha256-apart': {
-      // Fresh memory has a figure of its own; here it is the hash that is to be waited for.
+      // Another figure has fresh memory. This one waits for the hash.
       const memory = await hugeMemory(bytes, { shared: true })
       const get = (): Promise<unknown> => getInto(url, memory, { ...options, sha256: true })
       await get()

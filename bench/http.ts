@@ -1,6 +1,6 @@
 /**
  * Whole HTTP bodies: netmem against `fetch`, curl and undici, with nginx as the server. Each body of
- * the first figures goes to a process of its own, so that memory is fresh and its peak known.
+ * the first figures goes to a new process, so that memory is fresh and its peak known.
  */
 
 import { rmSync } from 'node:fs'
@@ -30,7 +30,7 @@ export const http: Figure = {
     ]),
 }
 
-/** A figure of its own, so that it can be run alone. */
+/** Small bodies; apart, so that they can be measured alone. */
 export const httpSmall: Figure = {
   name: 'http-small',
   about: 'small HTTP bodies over connections that are kept, against undici',
@@ -244,7 +244,7 @@ async function small(context: Context, { small, file }: HttpServer): Promise<Mea
   ]
 }
 
-/** In a process of its own. */
+/** Runs one request in a new process. */
 export async function inChild(request: HttpRequest): Promise<Sample> {
   await using child = new Child('http')
   await child.next()

@@ -5,7 +5,7 @@ import { Child, freePort, has, outputOf, Program } from './processes.ts'
 
 const HOST = '127.0.0.1'
 
-/** What the client reports of a test. */
+/** Part of the client's report of a test. */
 interface Report {
   readonly end: {
     readonly sum_received: { readonly bytes: number; readonly bits_per_second: number }
@@ -26,7 +26,7 @@ export interface Target extends AsyncDisposable {
   readonly port: number
 }
 
-/** `iperf3 -s` in a process of its own, with a library loaded into it or without. */
+/** Starts `iperf3 -s`, with a library loaded into it or without. */
 export async function iperf3Server(preload?: string): Promise<Target> {
   const port = await freePort()
   const env = preload === undefined ? {} : { LD_PRELOAD: preload }
@@ -36,7 +36,7 @@ export async function iperf3Server(preload?: string): Promise<Target> {
 }
 
 /**
- * netmem's server code in a process of its own; `reads` is the receive path, pages have the default
+ * Starts netmem's server code in a new process; `reads` is the receive path, pages have the default
  * size unless told. Low-water marks are there, as in `netmem iperf3`, unless it is `plain`.
  */
 export async function netmemServer(
@@ -49,7 +49,7 @@ export async function netmemServer(
 }
 
 /**
- * How the client sends: `-c` alone copies what it sends, which on loopback takes as much of a core
+ * Ways that the client sends: `-c` alone copies what it sends, which on loopback takes as much of a core
  * as receiving does; with `-Z` (sendfile) it is faster than any receiver, and what the receiver can
  * do is what shows.
  */
@@ -65,7 +65,7 @@ export async function runIperf3(
   if (sender === 'zero-copy') args.push('-Z')
   const report = JSON.parse(await outputOf('iperf3', args)) as Report
   const { sum_received, sum_sent, cpu_utilization_percent: cpu } = report.end
-  // What was in flight when the time was over may be missing, and nothing else.
+  // Only bytes in flight at the end of the test may be missing.
   if (sum_received.bytes < sum_sent.bytes * 0.95 || sum_received.bytes > sum_sent.bytes) {
     throw new Error(`iperf3 sent ${sum_sent.bytes} bytes; ${sum_received.bytes} were received`)
   }

@@ -1,7 +1,7 @@
 /**
  * An iperf3 server over one of four receive paths: `receive()` of a netmem connection, as
- * `netmem iperf3` has it; `for await` over one, with low-water marks or `plain`; or Node's `data` events, in an adapter that does
- * nothing else. All that is not the receive path is the same code.
+ * `netmem iperf3` has it; `for await` over one, with low-water marks or `plain`; or Node's `data`
+ * events, in a thin adapter. Everything beside the receive path is the same code.
  */
 
 import type net from 'node:net'
@@ -27,7 +27,7 @@ const [reads = '', pageBytes = ''] = process.argv.slice(2)
 process.on('disconnect', () => process.exit())
 
 async function serveNetmem(): Promise<void> {
-  // What is woken for so much at a time reads it in one call, where the page holds as much.
+  // A receiver that is woken for megabytes reads them in one call if the page holds them.
   const pageSize = pageBytes === '' ? (reads === 'plain' ? 256 : 4096) * 1024 : Number(pageBytes)
   const layout = { pages: POOL_BYTES / pageSize, pageSize }
   const pool = createPool(hostProvider(layout))

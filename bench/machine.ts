@@ -1,4 +1,4 @@
-/** What a result was measured on: nothing that names the machine or its user. */
+/** Description of the machine, without names of the machine or its user. */
 
 import { cpus, loadavg, release, totalmem, type } from 'node:os'
 

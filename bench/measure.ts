@@ -1,11 +1,11 @@
 /**
- * What a figure is, and how it is measured: alternating pairs of ours and a peer's in one run,
+ * Figures and their measurement: alternating pairs of ours and a peer's in one run,
  * and medians of them, so that a busy machine slows both.
  */
 
-/** How long a run is, and where its progress goes. */
+/** Length of a run, and the place for its progress. */
 export interface Context {
-  /** Only shows that the benchmark runs and that its data is right. */
+  /** True if the run only shows that the benchmark works and that its data is right. */
   readonly quick: boolean
   /** Pairs per figure: seven, or one in a quick run. */
   readonly pairs: number
@@ -14,13 +14,13 @@ export interface Context {
 
 /** One of the benchmark's programs; it yields one or more measures. */
 export interface Figure {
-  /** What it is called on the command line. */
+  /** Name on the command line. */
   readonly name: string
   readonly about: string
   readonly run: (context: Context) => Promise<readonly Measure[]>
 }
 
-/** What one run of one side gave, by metric. */
+/** Result of one run of one side, by metric. */
 export type Sample = Readonly<Record<string, number>>
 
 export interface Pair {
@@ -28,7 +28,7 @@ export interface Pair {
   readonly peer: number
 }
 
-/** What is expected, of the ratio or of our figure alone. */
+/** Expectation of the ratio, or of our figure alone. */
 export interface Target {
   readonly of: 'ratio' | 'ours'
   readonly is: 'at least' | 'at most'
@@ -41,9 +41,9 @@ export interface Measure {
   readonly id: string
   readonly title: string
   readonly unit: string
-  /** Whether more is better. */
+  /** `more` if more is better. */
   readonly better: 'more' | 'less'
-  /** What stands against what. */
+  /** Names of both sides. */
   readonly ours: string
   readonly peer: string
   readonly pairs: readonly Pair[]
@@ -51,7 +51,7 @@ export interface Measure {
   readonly note: string
 }
 
-/** What a figure knows of a measure before it has run. */
+/** A measure before it has run. */
 export type Description = Omit<Measure, 'pairs' | 'target' | 'note'> & {
   readonly target?: Target
   readonly note?: string
@@ -96,7 +96,7 @@ export function medianRatio(measured: Measure): number {
   return median(measured.pairs.map((pair) => ratioOf(measured, pair)))
 }
 
-/** Whether the target is met; `undefined` without one. */
+/** True if the target is met; `undefined` without one. */
 export function isMet(measured: Measure): boolean | undefined {
   const { target } = measured
   if (target === undefined) return undefined

@@ -1,4 +1,4 @@
-/** Which page size is best on this machine: each against the default of 256 KiB. */
+/** Page sizes on this machine, each against the default of 256 KiB. */
 
 import { hasIperf3, MISSING_IPERF3, netmemServer, runIperf3 } from './iperf3-client.ts'
 import { alternate, type Figure, type Measure, measure } from './measure.ts'

@@ -1,5 +1,5 @@
 /**
- * What senders send and receivers expect. Every connection sends the same bytes over and over, but
+ * Data that senders send and receivers expect. Every connection sends the same bytes over and over, but
  * each begins at another place, so that bytes of another connection are wrong bytes too.
  */
 
@@ -14,14 +14,14 @@ function period(): Buffer {
   const bytes = Buffer.alloc(PERIOD)
   let state = 1
   for (let i = 0; i < PERIOD; i++) {
-    // Of Numerical Recipes; its upper byte is random enough.
+    // From Numerical Recipes; its upper byte is random enough.
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
     bytes[i] = state >>> 24
   }
   return bytes
 }
 
-/** Where in the pattern byte `at` of a connection lies. */
+/** Position in the pattern of byte `at` of a connection. */
 export function phase(connection: number, at: number): number {
   return (connection * PHASE_STEP + at) % PERIOD
 }

@@ -82,7 +82,7 @@ interface Lending {
 
 /**
  * Lends in large batches and leaves out what carries a batch across: that is `postMessage`, which
- * is not the pool's. Each step is timed in a loop of its own.
+ * is not the pool's. Each step is timed in a separate loop.
  */
 async function lent(rounds: number): Promise<Lending> {
   const pool = createPool(sharedProvider({ pages: LENT, pageSize: PAGE_SIZE }))

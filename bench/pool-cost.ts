@@ -1,5 +1,5 @@
 /**
- * What the pool costs, in nanoseconds: against the same data structure in C, on the same processor,
+ * Cost of the pool in nanoseconds, against the same data structure in C, on the same processor,
  * since others may be slower by half.
  */
 
@@ -9,7 +9,7 @@ import { Child, onOneProcessor, outputOf, SteadyChild } from './processes.ts'
 
 /** The kernel's own page pool, alloc and recycle, as published for a Xeon of 3.6 GHz. */
 const KERNEL_NS = { cache: 5.4, ring: 15.1 }
-/** What the library promises, in nanoseconds. */
+/** Targets in nanoseconds. */
 const RING_NS = 20
 const SHARED_NS = 100
 

@@ -1,5 +1,5 @@
 /**
- * Processes of the benchmark: each receiver and each sender has one of its own. A `*.child.ts` file
+ * Processes of the benchmark: one for each receiver and each sender. A `*.child.ts` file
  * answers requests over Node's IPC channel, one at a time.
  */
 
@@ -145,7 +145,7 @@ async function end(child: ChildProcess): Promise<void> {
   await exit
 }
 
-/** What a program prints; throws when it fails. */
+/** Returns what a program prints; throws when it fails. */
 export async function outputOf(command: string, args: readonly string[]): Promise<string> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const exit = once(child, 'exit')
@@ -155,7 +155,7 @@ export async function outputOf(command: string, args: readonly string[]): Promis
   return output ?? ''
 }
 
-/** Whether a program is there. */
+/** True if a program is installed. */
 export function has(command: string, versionFlag = '--version'): boolean {
   return spawnSync(command, [versionFlag], { stdio: 'ignore' }).status === 0
 }

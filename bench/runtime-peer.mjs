@@ -104,7 +104,7 @@ const receive = await ways[way]()
 const [base, cpu, startedAt] = [memory('VmRSS'), cpuSeconds(), performance.now()]
 const received = await receive()
 const seconds = (performance.now() - startedAt) / 1000
-// Of a TCP stream the response's head is part.
+// A TCP stream includes the response's head.
 if (way === 'fetch' ? received !== bytes : received < bytes) throw new Error(`${received} bytes`)
 const sample = {
   gbPerS: bytes / 1e9 / seconds,

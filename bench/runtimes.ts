@@ -1,6 +1,6 @@
 /**
  * Other runtimes beside Node.js: Deno and Bun receive a body into memory with `fetch`, and take a
- * plain TCP stream with their own sockets. Each run is a process of its own.
+ * plain TCP stream with their own sockets. Each run is a new process.
  */
 
 import { fileURLToPath } from 'node:url'

@@ -9,7 +9,7 @@ import { answer } from './processes.ts'
 
 export interface SlowRequest {
   readonly bytes: number
-  /** How long it is slow. */
+  /** Duration of the slow phase. */
   readonly slowMs: number
   readonly slowBytesPerS: number
 }

@@ -1,4 +1,4 @@
-/** What the stack's work comes down to: payloads copied out of frames into shared pages, and nothing else. */
+/** Copies payloads out of frames into shared pages, which the stack cannot avoid, and does nothing else. */
 
 import { createPool, sharedProvider } from 'netmem'
 import { answer } from './processes.ts'

@@ -1,5 +1,5 @@
 /**
- * What a driver costs the thread that runs it: packets polled, made into skbs, freed and their
+ * Cost of a driver in the thread that runs it: packets polled, made into skbs, freed and their
  * buffers posted again, with a NIC in the same thread whose work is not counted. One kind of driver
  * in a process, as in the programs that use it: the engine sees one kind at each call.
  */
@@ -112,6 +112,6 @@ answer(async ({ driver: kind, rounds }: DriverRequest) => {
     nsPerPacket.push(((performance.now() - beganMs) * 1e6) / packets)
     if (packets !== filled) throw new Error(`${packets} of ${filled} packets were delivered`)
   }
-  // Of a round that was interrupted the median knows nothing.
+  // The median leaves out rounds that were interrupted.
   return { ns: median(nsPerPacket) }
 })

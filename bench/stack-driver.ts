@@ -1,5 +1,5 @@
 /**
- * What the driver of both kinds costs against the one of pages alone, both on pages: a packet's
+ * Cost of the driver of both kinds against the driver of pages, both on pages: a packet's
  * time in the driver's thread. Two processes that are warm take turns of a few milliseconds, on one
  * processor, with the code compiled while it waits: where another processor runs slower, or code
  * happens to be compiled before all of it has run, the same driver takes up to 1.5 times as long.

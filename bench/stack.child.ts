@@ -1,6 +1,6 @@
 /**
  * One flow through the user-space stack: a generator's frames in the device's thread, NIC, driver,
- * skb, reassembly and socket, up to whoever takes the data.
+ * skb, reassembly and socket, up to the code that takes the data.
  */
 
 import { createHash } from 'node:crypto'
@@ -26,11 +26,11 @@ import { answer } from './processes.ts'
 
 export interface StackRequest {
   readonly memory: 'page driver' | 'netmem driver' | 'device memory'
-  /** `partial` is verified by whoever sent it, `complete` by the NIC. */
+  /** Where checksums are verified: `partial` by the sender, `complete` by the NIC. */
   readonly checksum: 'partial' | 'complete'
-  /** Who takes the data: frags as they come, messages in batches, or a loop that awaits each frag. */
+  /** Consumer of the data: frags as they come, messages in batches, or a loop that awaits each frag. */
   readonly take: 'frags' | 'recvmsg' | 'for await' | 'hash'
-  /** Whether the NIC makes one packet of several segments. */
+  /** True if the NIC makes one packet of several segments. */
   readonly coalesce: boolean
   readonly warmUp: number
   readonly bytes: number
@@ -40,7 +40,7 @@ export interface StackRequest {
 const MSS = 8948
 const RING = 256
 
-/** What a taker is given: the socket, and word of every byte it has taken. */
+/** A consumer's socket, and a function to call for every byte taken. */
 interface Taking {
   readonly socket: DevmemSocket
   readonly frags: FragReceiver

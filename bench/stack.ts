@@ -24,7 +24,7 @@ type Wish = Pick<StackRequest, 'memory'> & Partial<StackRequest>
 
 const GB = 1_000_000_000
 
-/** One run in a process of its own; `times` as long as usual where little is to be told apart. */
+/** One run in a new process, `times` as long as usual where differences are small. */
 function flow(context: Context, wish: Wish, times = 1): () => Promise<Sample> {
   const bytes = context.quick ? GB / 20 : 4 * times * GB
   return async () => {

@@ -30,7 +30,7 @@ async function dial(port: number): Promise<net.Socket> {
 
 let flooded = 0
 
-/** Writes until nobody takes any more. */
+/** Writes until the kernel takes no more. */
 async function flood(socket: net.Socket): Promise<void> {
   for (let sent = 0; sent < MAX_FLOOD && !socket.destroyed; sent += PART.length) {
     flooded++

@@ -7,7 +7,7 @@ import { PeerServer } from './peer-server.ts'
 import { answer } from './processes.ts'
 import { Stopwatch } from './stopwatch.ts'
 
-/** What to count before and during the measurement, in bytes. */
+/** Bytes to count before and during the measurement. */
 export interface TlsRequest {
   readonly warmUp: number
   readonly bytes: number

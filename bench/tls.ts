@@ -77,7 +77,7 @@ async function send(
   const answer = receiver.ask<Omit<TlsSample, 'senderBusy'>>(request)
   const startedAt = performance.now()
   await using sender = sendZeros(port, compiled)
-  // Read off while it runs: once it has ended nobody knows any more.
+  // Read while the process runs: its CPU time is gone once it has ended.
   let senderBusy = Number.NaN
   const looking = setInterval(() => {
     senderBusy = cpuSecondsOf(sender.pid) / ((performance.now() - startedAt) / 1000)

@@ -25,7 +25,7 @@ const server = createServer((request, response) => {
   upload(request).then(
     (answer) => response.end(answer),
     (error: unknown) => {
-      // What is left of the body is in the way of another request.
+      // The rest of the body would stand before the next request of this connection.
       response.setHeader('Connection', 'close')
       response.statusCode = isNetmemError(error) ? 400 : 500
       response.end(`${error}\n`)

@@ -1,6 +1,6 @@
 /**
  * A receiver of a length-prefixed protocol: 4 bytes of length, big endian, then as many bytes of
- * payload. Each payload is read by the socket straight into memory of its own size.
+ * payload. The socket reads each payload straight into memory of exactly its size.
  *
  *   node build/examples/length-prefixed.js [PORT]
  */

@@ -1,6 +1,6 @@
 /**
- * A program of a user, written from the README in ten minutes: each client that connects sends text,
- * which is appended to a file of its own.
+ * A program of a user, written from the README in ten minutes: each client sends text, which the
+ * program appends to that client's file.
  *
  *   node build/examples/log-collector.js DIRECTORY [PORT]
  *   journalctl -f | nc 127.0.0.1 7006

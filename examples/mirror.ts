@@ -1,7 +1,7 @@
 /**
  * Mirrors URLs into files, four at a time, in memory of 16 MiB however large they are and however
  * slow the disk. What it prints can be checked with `sha256sum -c`. Run again after a failure, it
- * goes on where each file broke off, if the server says which version it sends.
+ * continues where each file broke off, if the server says which version it sends.
  *
  *   node build/examples/mirror.js DIRECTORY URL...
  */
@@ -16,7 +16,7 @@ const AT_ONCE = 4
 const [, , directory = '.', ...urls] = process.argv
 const pool = createPool(hostProvider({ pages: 64, pageSize: 256 * 1024 }))
 
-/** Each URL has a file of its own, and none of them is outside the directory. */
+/** Returns the file of a URL: one for each URL, always inside the directory. */
 function pathOf({ host, pathname, search }: URL): string {
   const name = pathname.endsWith('/') ? `${pathname}index.html` : pathname
   return join(directory, host, name + encodeURIComponent(search))
@@ -29,7 +29,7 @@ async function mirror(url: URL): Promise<void> {
   console.log(`${sha256}  ${path}`)
 }
 
-// All workers take from one list; a file that fails keeps no other one from being mirrored.
+// All workers take from one list. A file that fails stops no other file.
 const rest = urls.values()
 
 async function work(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Downloads a model into one SharedArrayBuffer of exactly its size, which a worker then reads in
- * place: the weights are in memory once, whoever computes with them.
+ * Downloads a model into one SharedArrayBuffer of exactly its size. A worker reads it in place, so
+ * the weights are in memory once.
  *
  *   node build/examples/model-downloader.js URL [SHA256]
  */

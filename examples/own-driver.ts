@@ -1,5 +1,5 @@
 /**
- * A driver of one's own, of pages alone: it posts pages to one queue of a NIC and delivers what was
+ * A driver of pages, written by hand: it posts pages to one queue of a NIC and delivers what was
  * received. `driverConformance` of netmem/stack/testing proves it.
  */
 
@@ -18,7 +18,7 @@ export class OwnDriver {
   readonly #headers: Page
   readonly #ring: DriverRxRing
   readonly #completion = new RxCompletion()
-  /** What is posted, by its number. */
+  /** Posted pages by their number. */
   readonly #posted = new Map<number, Page>()
   #stop = (): Promise<void> => Promise.resolve()
 

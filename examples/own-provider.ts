@@ -1,6 +1,6 @@
 /**
- * A memory provider of one's own: pages that are made when they are first needed, so that a large
- * pool costs what is used of it. `providerConformance` of netmem/testing proves it.
+ * A memory provider written by hand: it makes each page when the pool first needs it, so a large
+ * pool costs only the pages in use. `providerConformance` of netmem/testing proves it.
  */
 
 import { createPool, LifetimeError, type Page, type PageProvider, type Slots } from 'netmem'

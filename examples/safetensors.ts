@@ -7,7 +7,7 @@
 import { createPool, type HostFrag, hostProvider } from 'netmem'
 import { getInto, type ResponseHead } from 'netmem/http'
 
-/** What each dtype is seen as; floats of 8 and 16 bits as the bits they are. */
+/** Typed array of each dtype; floats of 8 and 16 bits stay bits. */
 const ARRAYS = {
   F64: Float64Array,
   F32: Float32Array,
@@ -37,7 +37,7 @@ interface Tensor extends Entry {
   readonly values: InstanceType<(typeof ARRAYS)[keyof typeof ARRAYS]>
 }
 
-/** Where data begins: behind 8 bytes, and the header whose length they are. */
+/** Bytes before the data: 8 bytes that say the header's length, and the header. */
 const dataBegin = (file: Uint8Array): number =>
   8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true))
 

@@ -14,7 +14,7 @@ export const RX_DROPS = 'rx_hw_drops'
 /** Adds references to a handle that is out. */
 export const retain = (pool, m, count) => pool.ref(m, count)
 export const referencesOf = (pool, m) => pool.references(m)
-/** How a protocol's messages are described: a header of fixed size says how long its payload is. */
+/** Describes a protocol's messages: a header of fixed size says the length of its payload. */
 export const framing = (headerBytes, payloadBytes, rest = {}) => ({
   header: headerBytes,
   payloadLength: payloadBytes,

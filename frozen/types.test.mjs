@@ -1,4 +1,4 @@
-// What must not compile does not, against the declarations that users get.
+// Programs that must not compile do not, against the declarations that users get.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// The world around a documented example: what it takes for granted, and a peer to talk to.
+// Surroundings of a documented example: the names that it takes for granted, and a peer.
 // The process ends well a moment after everything was set up, badly when anything throws.
 import http from 'node:http'
 import net from 'node:net'
@@ -7,9 +7,9 @@ import { createFrag, createPool, sharedProvider } from 'netmem'
 import { connect } from 'netmem/net'
 
 const code = process.env.EXAMPLE ?? ''
-// Where 5201 and 5202 of the examples are.
+// Free ports in place of 5201 and 5202.
 const [rawPort, originPort] = (process.env.PORTS ?? '').split(',').map(Number)
-// 8 bytes that say 4096, and as many bytes: whatever an example reads a length from, it finds one.
+// 8 bytes that say 4096, and as many bytes: an example that reads a length finds one.
 const stream = Buffer.alloc(8 + 4096)
 stream.writeBigUInt64BE(4096n)
 const plenty = Buffer.alloc(1 << 20)
@@ -29,7 +29,7 @@ if (!isMainThread) {
   while (pool.available !== pool.capacity) await new Promise((resolve) => setTimeout(resolve, 1))
   process.exit(0)
 } else if (/\bgetInto\(/.test(code)) {
-  // Whatever proxy the environment names, the origin is here.
+  // The origin is on this machine, so no proxy.
   process.env.no_proxy = '*'
   const origin = http.createServer((_request, response) => response.end(plenty))
   await new Promise((resolve) => origin.listen(originPort, '127.0.0.1', resolve))

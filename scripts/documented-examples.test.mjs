@@ -1,6 +1,6 @@
 // Compiles and runs every example of the README and of the docstrings, so that none goes stale. An
-// example of the README is a program by itself. What one of a docstring does not make (`pool`,
-// `connection`, `server`) and whom any of them talks to comes from documented-examples.prelude.mjs.
+// example of the README is a program by itself. documented-examples.prelude.mjs
+// brings what a docstring's example takes for granted (`pool`, `connection`, `server`), and a peer.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -43,7 +43,7 @@ declare global {
 
 const run = promisify(execFile)
 
-/** Ports that nobody listens on: those of the examples may be taken on this machine. */
+/** Returns free ports: those of the examples may be taken on this machine. */
 async function freePorts(count) {
   const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))

@@ -15,7 +15,7 @@ const core = ['errors', 'random', 'netmem', 'pool', 'providers']
 const upToConnection = [...core, 'wire', 'connection']
 const transports = ['net', 'http', 'stack', 'linux', 'webgpu']
 const outside = ['node:fs', 'commander']
-/** What each layer may import, besides itself. */
+/** Layers that each layer may import, besides itself. */
 const allowed = {
   errors: [],
   random: [],
@@ -45,7 +45,7 @@ const targets = [
 ]
 const isFile = (layer) => ['errors', 'random', 'netmem', 'index', 'connection'].includes(layer)
 
-/** What a file of layer `from` writes to import `to`. */
+/** Returns the specifier by which a file of layer `from` imports `to`. */
 function specifier(from, to) {
   if (!core.includes(to) && !(to in allowed)) return to
   return `${isFile(from) ? './' : '../../'}${to}${isFile(to) ? '.ts' : '/index.ts'}`

@@ -1,6 +1,6 @@
 /**
- * A program that would read device memory from the host. It does not compile, which is the point:
- * where nobody checks, each of these is a crash, or somebody else's bytes.
+ * A program that would read device memory from the host. It does not compile. Without
+ * that check each of these is a crash, or bytes of another connection.
  */
 
 import { createPool, type Frag, type NetIov, type Page, type PagePool } from 'netmem'
