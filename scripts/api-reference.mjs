@@ -56,6 +56,7 @@ function namedIn(entries, exported) {
         const isType = Node.isInterfaceDeclaration(named) || Node.isTypeAliasDeclaration(named)
         const isOurs = named.getSourceFile().getFilePath().startsWith(join(root, 'dist'))
         if (!isType || !isOurs || exported.has(named) || found.has(named)) continue
+        if (named.getName() === 'ErrorCodes') continue // docs/errors.md lists them.
         found.set(named, { ...entryOf(named.getName(), [named]), isNamed: true })
         look(named)
       }
@@ -95,7 +96,8 @@ function moduleComment(source) {
 }
 
 function entryOf(name, [first, ...overloads]) {
-  const docs = [first, ...overloads].flatMap((node) => documented(node).getJsDocs())
+  // The last comment is the declaration's: one before it is the file's.
+  const docs = [first, ...overloads].flatMap((node) => documented(node).getJsDocs().slice(-1))
   const prose = docs
     .map((doc) => plain(doc.getDescription()).trim())
     .join('\n\n')

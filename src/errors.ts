@@ -15,7 +15,7 @@ export interface ErrorCodes {
   NETMEM_OUT_OF_RANGE: 'ArgumentRangeError'
 }
 
-/** The stable codes. */
+/** The stable codes: `docs/errors.md` lists them. */
 export type ErrorCode = keyof ErrorCodes
 
 /** The codes of one class. */
