@@ -8,7 +8,7 @@ import { CHECKSUM_MODULE } from '../dist/wire/checksum-module.js'
 test('src/wire/checksum.wat assembles to the bytes in src/wire/checksum-module.ts', async () => {
   const { parseWat } = await wabt()
   const path = 'src/wire/checksum.wat'
-  const module = parseWat(path, readFileSync(new URL(`../${path}`, import.meta.url)), {
+  const module = parseWat(path, readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'), {
     simd: true,
   })
   const base64 = Buffer.from(module.toBinary({}).buffer).toString('base64')
