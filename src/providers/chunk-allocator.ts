@@ -24,7 +24,7 @@ export class ChunkAllocator {
    * Cuts `segments` into chunks of `chunkBytes`. Throws NETMEM_DMABUF_UNALIGNED unless the length
    * of each segment is a multiple of it: a chunk that began in a segment's odd rest would reach
    * over its end, into another owner's memory (CVE-2026-64124 in the kernel).
-   * Throws NETMEM_DMABUF_INVALID for a list that is empty or has a place twice, and
+   * Throws NETMEM_DMABUF_SEGMENTS for a list that is empty or has a place twice, and
    * NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE for what is no DMA address.
    */
   constructor(segments: readonly DmaSegment[], chunkBytes: number) {
