@@ -8,14 +8,15 @@ import { Project } from 'ts-morph'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Codes with their classes, as every `interface ErrorCodes` of the build declares them. */
+/** Codes with their classes, as every `interface ErrorCodes` of the sources declares them. */
 function declared() {
   const project = new Project({ skipAddingFilesFromTsConfig: true })
-  const files = readdirSync(join(root, 'dist'), { recursive: true }).filter(
-    (path) => path.endsWith('.d.ts') && !path.includes('.test.'),
+  // By the sources, since an earlier build leaves other files in dist/.
+  const sources = readdirSync(join(root, 'src'), { recursive: true }).filter(
+    (path) => path.endsWith('.ts') && !path.includes('.test.'),
   )
-  return files
-    .map((path) => project.addSourceFileAtPath(join(root, 'dist', path)))
+  return sources
+    .map((path) => project.addSourceFileAtPath(join(root, 'src', path)))
     .flatMap((source) => [source, ...source.getModules()])
     .flatMap((scope) => scope.getInterface('ErrorCodes')?.getProperties() ?? [])
     .map((code) => `${code.getName()} ${code.getTypeNodeOrThrow().getText().slice(1, -1)}`)
