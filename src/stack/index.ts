@@ -13,6 +13,15 @@
 export type { DmaAddress, DmaSegment } from '../providers/dma-address.ts'
 // Device memory.
 export { type DmaBufProvider, type DmaBufReport, dmaBufProvider } from '../providers/dma-buf.ts'
+// The socket.
+export {
+  type ControlMessage,
+  DEVMEM_CMSG_SPACE,
+  parseControl,
+  SCM_DEVMEM_DMABUF,
+  SCM_DEVMEM_LINEAR,
+  SOL_SOCKET,
+} from '../wire/control-messages.ts'
 export { DeviceError, type Errno } from './device-error.ts'
 export type {
   DeviceHash,
@@ -62,15 +71,6 @@ export { coalesce } from './host/skb/coalesce.ts'
 export { checksumOf, copyBits, pull } from './host/skb/readable.ts'
 export { type AnySkb, MAX_SKB_FRAGS, type Skb } from './host/skb/skb.ts'
 export { createNetIovSkbCache, createPageSkbCache, type SkbCache } from './host/skb/skb-cache.ts'
-// The socket.
-export {
-  type ControlMessage,
-  DEVMEM_CMSG_SPACE,
-  parseControl,
-  SCM_DEVMEM_DMABUF,
-  SCM_DEVMEM_LINEAR,
-  SOL_SOCKET,
-} from './host/socket/control-messages.ts'
 export { DevmemSocket } from './host/socket/devmem-socket.ts'
 export { type FragReceiver, receiveFrags } from './host/socket/frags.ts'
 export {

@@ -4,8 +4,9 @@ import { ArgumentRangeError } from '../errors.ts'
 import { getUint16 } from './bytes.ts'
 
 /**
- * The 4 bytes of an IPv4 address, or the 16 of an IPv6 address, without zone.
- * Throws NETMEM_OUT_OF_RANGE for text that is neither.
+ * Returns the 4 bytes of an IPv4 address or the 16 bytes of an IPv6 address without zone.
+ *
+ * @throws NETMEM_OUT_OF_RANGE for text that is neither.
  */
 export function parseAddress(text: string): Uint8Array {
   const bytes = text.includes(':') ? ipv6(text) : ipv4(text)
@@ -13,8 +14,10 @@ export function parseAddress(text: string): Uint8Array {
 }
 
 /**
- * The text of the address of 4 or 16 bytes at `offset`, in the one form that RFC 5952 recommends.
- * Throws NETMEM_OUT_OF_RANGE when there are not so many.
+ * Returns the text of the address at `offset`, in the one form that RFC 5952 recommends.
+ *
+ * @param addressBytes 4 or 16; by default, all bytes from `offset`.
+ * @throws NETMEM_OUT_OF_RANGE for another number, or when the bytes end before the address.
  */
 export function formatAddress(
   bytes: Uint8Array,
@@ -37,13 +40,21 @@ export function formatAddress(
   return `${hex(groups.slice(0, from))}::${hex(groups.slice(from + count))}`
 }
 
-/** The 6 bytes of a MAC address such as `02:00:5e:10:00:01`. Throws NETMEM_OUT_OF_RANGE for other text. */
+/**
+ * Returns the 6 bytes of a MAC address such as `02:00:5e:10:00:01`.
+ *
+ * @throws NETMEM_OUT_OF_RANGE for other text.
+ */
 export function parseMac(text: string): Uint8Array {
   if (!/^[\da-f]{2}(:[\da-f]{2}){5}$/i.test(text)) return refuse(text, 'MAC address')
   return Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16))
 }
 
-/** The text of the MAC address at `offset`. Throws NETMEM_OUT_OF_RANGE when there are not 6 bytes. */
+/**
+ * Returns the text of the MAC address at `offset`.
+ *
+ * @throws NETMEM_OUT_OF_RANGE when the bytes end before it.
+ */
 export function formatMac(bytes: Uint8Array, offset = 0): string {
   const mac = bytes.subarray(offset, offset + 6)
   if (mac.length !== 6 || offset < 0) return refuse(`${bytes.length} bytes`, 'MAC address')
@@ -70,7 +81,7 @@ function ipv6(text: string): number[] | undefined {
   return [...before, ...new Array<number>(missing).fill(0), ...after]
 }
 
-/** The bytes of groups between colons; the last may be an IPv4 address where the address `ends`. */
+/** Returns the bytes of groups between colons. The last may be an IPv4 address if the address `ends`. */
 function ipv6Groups(text: string, ends: boolean): number[] | undefined {
   if (text === '') return []
   const groups = text.split(':')
@@ -88,7 +99,7 @@ function ipv6Groups(text: string, ends: boolean): number[] | undefined {
   return bytes
 }
 
-/** The first of the longest runs of groups that are 0. */
+/** Returns the first of the longest runs of groups that are 0. */
 function longestZeros(groups: readonly number[]): { from: number; count: number } {
   let longest = { from: 0, count: 0 }
   let from = 0
@@ -104,5 +115,5 @@ function hex(groups: readonly number[]): string {
 }
 
 function refuse(what: string, wanted: string): never {
-  throw new ArgumentRangeError('NETMEM_OUT_OF_RANGE', `This is no ${wanted}: ${what}.`)
+  throw new ArgumentRangeError('NETMEM_OUT_OF_RANGE', `Invalid ${wanted}: ${what}.`)
 }

@@ -27,3 +27,14 @@ export function setInt32(bytes: Uint8Array, at: number, value: number): void {
   setUint16(bytes, at, value >>> 16)
   setUint16(bytes, at + 2, value)
 }
+
+/** Copies a few bytes, as addresses are. `set` would need a view of just these bytes, which is garbage. */
+export function copyBytes(
+  from: Uint8Array,
+  fromAt: number,
+  length: number,
+  to: Uint8Array,
+  toAt: number,
+): void {
+  for (let at = 0; at < length; at++) to[toAt + at] = from[fromAt + at] ?? 0
+}

@@ -1,27 +1,31 @@
 /**
- * Checksums of whole frames: IPv4 header, TCP and UDP with their pseudo-headers (RFC 791, 9293,
- * 768, 8200 8.1). Runs for every packet: numbers in, numbers out, nothing allocated.
+ * Checksums of whole frames: those of the IPv4 header, TCP and UDP (RFC 791, 9293, 768, 8200 8.1).
+ * Runs for every packet: takes and returns numbers, and allocates nothing.
  */
 
 import { getUint16, setUint16 } from './bytes.ts'
 import { ALL_ONES, pseudoHeaderSum } from './checksum.ts'
 import { FrameKind, type FrameLayout } from './frame-layout.ts'
 import type { FrameMemory } from './frame-memory.ts'
+import { IPV4_CHECKSUM } from './ipv4.ts'
 import { TCP_CHECKSUM } from './tcp.ts'
 import { UDP_CHECKSUM } from './udp.ts'
 
-/** What {@link verifyChecksums} finds. Integers, since one is compared for every frame. */
+/** Results of {@link verifyChecksums}. Integers, since one is compared for every frame. */
 export const ChecksumResult = {
-  /** Nothing wrong, but the payload is not proven: no TCP or UDP, UDP without checksum, a fragment, a cut frame. */
+  /** No checksum is wrong, but none covers the payload: no TCP or UDP, UDP without checksum, a fragment, a cut frame. */
   none: 0,
-  /** All are right: what the kernel calls CHECKSUM_UNNECESSARY. */
+  /** All checksums are right (CHECKSUM_UNNECESSARY). */
   ok: 1,
   bad: 2,
 } as const
 
-const IPV4_CHECKSUM = 10
-
-/** Checks every checksum of the frame at `frameOffset`, whose parsed headers are `layout`; returns a {@link ChecksumResult}. */
+/**
+ * Verifies all checksums of the frame at `frameOffset`.
+ *
+ * @param layout parsed headers of the frame.
+ * @returns a value of {@link ChecksumResult}.
+ */
 export function verifyChecksums(
   memory: FrameMemory,
   frameOffset: number,
@@ -41,14 +45,15 @@ export function verifyChecksums(
   if (kind === FrameKind.udp && getUint16(memory.bytes, l4At + UDP_CHECKSUM) === 0) {
     return ChecksumResult.none
   }
-  const sum = memory.sum(l4At, l4Bytes(layout), pseudoHeaderOf(memory.bytes, frameOffset, layout))
-  return sum === ALL_ONES ? ChecksumResult.ok : ChecksumResult.bad
+  return l4Sum(memory, frameOffset, layout) === ALL_ONES ? ChecksumResult.ok : ChecksumResult.bad
 }
 
 /**
- * Writes every checksum of the frame at `frameOffset`, whose parsed headers are `layout`, whatever
- * stood there: for transmission, and to complete partial ones. Returns false where that leaves a
- * payload without one: no TCP or UDP, a fragment, a cut frame.
+ * Writes all checksums of the frame at `frameOffset` in the place of what is there, for transmission
+ * and to complete partial ones.
+ *
+ * @param layout parsed headers of the frame.
+ * @returns false if no checksum covers the payload: no TCP or UDP, a fragment, a cut frame.
  */
 export function fillChecksums(
   memory: FrameMemory,
@@ -68,15 +73,17 @@ export function fillChecksums(
   const l4At = frameOffset + layout.l4Offset
   const checksumAt = l4At + checksumOffset(layout)
   setUint16(bytes, checksumAt, 0)
-  const sum = memory.sum(l4At, l4Bytes(layout), pseudoHeaderOf(bytes, frameOffset, layout))
+  const sum = l4Sum(memory, frameOffset, layout)
   // A UDP checksum that comes out as 0 would mean that there is none (RFC 768).
   setUint16(bytes, checksumAt, kind === FrameKind.udp && sum === ALL_ONES ? ALL_ONES : ~sum)
   return true
 }
 
 /**
- * Writes the sum of the pseudo-header where the TCP or UDP checksum belongs, as a host does that
- * leaves the rest to hardware (CHECKSUM_PARTIAL), and returns true; false when there is none.
+ * Writes the sum of the pseudo-header in the place of the TCP or UDP checksum, as a host does that
+ * leaves the rest to its hardware (CHECKSUM_PARTIAL).
+ *
+ * @returns false if the frame has no such checksum.
  */
 export function fillPartialChecksum(
   memory: FrameMemory,
@@ -114,6 +121,19 @@ export function checksumOffset(layout: FrameLayout): number {
   return layout.kind === FrameKind.udp ? UDP_CHECKSUM : TCP_CHECKSUM
 }
 
+/** Returns the sum over the TCP or UDP part of a frame and its pseudo-header, checksum included. */
+function l4Sum(memory: FrameMemory, frameOffset: number, layout: FrameLayout): number {
+  const { l4Offset, destinationOffset, addressBytes } = layout
+  const length = l4Bytes(layout)
+  if (l4Offset === destinationOffset + addressBytes) {
+    // Without IP options the addresses are in front: one sum over all of it.
+    const addressesAt = frameOffset + layout.sourceOffset
+    return memory.sum(addressesAt, 2 * addressBytes + length, layout.protocol + length)
+  }
+  const pseudoHeader = pseudoHeaderOf(memory.bytes, frameOffset, layout)
+  return memory.sum(frameOffset + l4Offset, length, pseudoHeader)
+}
+
 function pseudoHeaderOf(bytes: Uint8Array, frameOffset: number, layout: FrameLayout): number {
   const { sourceOffset, addressBytes, protocol } = layout
   return pseudoHeaderSum(bytes, frameOffset + sourceOffset, addressBytes, protocol, l4Bytes(layout))
@@ -123,7 +143,7 @@ function l4Bytes(layout: FrameLayout): number {
   return layout.headerLength - layout.l4Offset + layout.payloadLength
 }
 
-/** Whether payload is missing that the checksum covers. */
+/** True if payload is missing that the checksum covers. */
 function isCut(layout: FrameLayout): boolean {
   return layout.headerLength + layout.payloadLength > layout.length
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 
-import { buildIpFrame, buildTcpFrame, buildUdpFrame } from './build-frame.ts'
+import { buildIpFrame, buildTcpFrame, buildUdpFrame } from './build-frame.test.helper.ts'
 import { FrameKind, FrameLayout, parseFrame } from './frame-layout.ts'
 import { makeFrameMemory } from './frame-memory.ts'
 import { hex, tcpFrames, udpFrames } from './frames.test.helper.ts'

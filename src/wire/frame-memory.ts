@@ -1,41 +1,51 @@
 /**
- * Memory that frames lie in, with the one thing that has to be done to all of their bytes: the
- * Internet checksum (RFC 1071), in WebAssembly with SIMD where the engine has it.
+ * Memory of frames, with the Internet checksum (RFC 1071) over it: in WebAssembly with SIMD where the
+ * engine has it.
  */
 
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { sumBytes } from './checksum.ts'
 import { makeChecksumInstance } from './checksum-module.ts'
 
+/** Memory of frames, created by {@link makeFrameMemory}. */
 export interface FrameMemory {
-  /** All of it: the same view always. */
+  /** All bytes of the memory, always the same view. */
   readonly bytes: Uint8Array
   /**
-   * The one's complement sum of `length` bytes from `offset`, folded to 16 bits and not inverted, as
-   * of big-endian words; a last odd byte is padded with zero. `initial`, 0 to 2^32 − 1, is a sum to
-   * go on from. 0 only when all of it is 0. Throws NETMEM_OUT_OF_RANGE outside the memory.
+   * Returns the one's complement sum of `length` bytes from `offset` as big-endian words, folded to 16
+   * bits and not inverted: 0 only if all bytes are 0. A last odd byte is padded with zero.
+   *
+   * @param initial sum to continue with: 0 to 2^32 − 1, 0 by default.
+   * @throws NETMEM_OUT_OF_RANGE outside the memory.
    */
   sum(offset: number, length: number, initial?: number): number
   /**
-   * A view of a part of it, kept for the next call for the same part: makes no garbage where frames
-   * lie in the same places again and again. Throws NETMEM_OUT_OF_RANGE outside the memory.
+   * Returns a view of a part. It is kept for the next call for the same part, so that frames in the
+   * same places make no garbage.
+   *
+   * @throws NETMEM_OUT_OF_RANGE outside the memory.
    */
   view(offset: number, length: number): Uint8Array
 }
 
 type Sum = (offset: number, length: number, initial: number) => number
 
-/** More of it WebAssembly can address, but not with the small integers of the engine. */
+/** Limit of the engine's small integers. WebAssembly can address more. */
 const MAX_BYTES = 2 ** 31
 /** Views kept: a power of two. */
 const VIEWS = 4096
 
-/** Memory of its own for frames: `bytes` bytes, 1 to 2^31, all 0. Throws NETMEM_OUT_OF_RANGE. */
+/**
+ * Creates memory for frames, all 0.
+ *
+ * @param bytes 1 to 2^31.
+ * @throws NETMEM_OUT_OF_RANGE
+ */
 export function makeFrameMemory(bytes: number): FrameMemory {
   return makeSimdFrameMemory(bytes) ?? makePlainFrameMemory(bytes)
 }
 
-/** @internal As {@link makeFrameMemory} where there is WebAssembly with SIMD, else `undefined`. */
+/** @internal As {@link makeFrameMemory}; `undefined` without WebAssembly with SIMD. */
 export function makeSimdFrameMemory(bytes: number): FrameMemory | undefined {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const instance = makeChecksumInstance(bytes)
@@ -106,7 +116,7 @@ export class KeptViews {
 }
 
 function checkInside(offset: number, length: number, bytes: number): void {
-  // Written so that NaN is outside.
+  // The condition makes NaN lie outside.
   if (offset >= 0 && length >= 0 && offset + length <= bytes) return
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',

@@ -1,9 +1,12 @@
 /** Frames of all shapes, as options to build them from: for the property tests of this folder. */
 
 import fc from 'fast-check'
-
-import type { TcpFrameOptions, UdpFrameOptions } from './build-frame.ts'
-import type { Extension, IpOptions } from './build-headers.ts'
+import type {
+  Extension,
+  IpOptions,
+  TcpFrameOptions,
+  UdpFrameOptions,
+} from './build-frame.test.helper.ts'
 
 const ipv4 = fc.uint8Array({ minLength: 4, maxLength: 4 })
 const ipv6 = fc.uint8Array({ minLength: 16, maxLength: 16 })

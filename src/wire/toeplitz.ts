@@ -1,17 +1,17 @@
 /**
- * The hash by which a NIC spreads flows over queues (receive-side scaling). Each bit of the
- * addresses and ports that is 1 adds, by exclusive or, the 32 bits of the key that begin where the
- * bit stands. What a whole byte adds is looked up in a table made once for a key.
+ * Toeplitz hash, by which a NIC spreads flows over queues (receive-side scaling). Each bit 1 of the
+ * addresses and ports adds 32 bits of the key by exclusive or. They begin where the bit stands. A
+ * table, made once for a key, has the sums for whole bytes.
  */
 
 import { ArgumentRangeError } from '../errors.ts'
 import { FrameKind, type FrameLayout } from './frame-layout.ts'
 
-/** Two IPv6 addresses and two ports, and the 32 bits that begin at the last bit of them. */
+/** Length of the key: two IPv6 addresses, two ports, and the 32 bits that begin at their last bit. */
 const KEY_BYTES = 40
 const INPUT_BYTES = 36
 
-/** The key of Microsoft's verification suite, whose hashes are published; many drivers' default. */
+/** Key of Microsoft's verification suite, whose hashes are published, and the default of many drivers. */
 export const DEFAULT_RSS_KEY: Readonly<Uint8Array> = Uint8Array.of(
   ...[0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67],
   ...[0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb],
@@ -19,10 +19,15 @@ export const DEFAULT_RSS_KEY: Readonly<Uint8Array> = Uint8Array.of(
   ...[0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa],
 )
 
-/** For each place a byte can have in the input, and each value, what it adds to the hash. */
+/** Share in the hash of each value of a byte, for each place in the input. */
 export type ToeplitzTable = Readonly<Int32Array>
 
-/** Makes the table of a key of 40 bytes: 36 KiB. Throws NETMEM_OUT_OF_RANGE for another length. */
+/**
+ * Creates the table of a key, 36 KiB.
+ *
+ * @param key 40 bytes.
+ * @throws NETMEM_OUT_OF_RANGE for another length.
+ */
 export function makeToeplitzTable(key: Readonly<Uint8Array>): ToeplitzTable {
   if (key.length !== KEY_BYTES) {
     throw new ArgumentRangeError(
@@ -47,9 +52,11 @@ export function makeToeplitzTable(key: Readonly<Uint8Array>): ToeplitzTable {
 }
 
 /**
- * The hash, as a signed 32-bit integer, of the frame at `frameOffset` of `bytes`, whose parsed
- * headers are `layout`: over addresses and ports of TCP and UDP, over addresses of other IP,
- * fragments, and all where `ports` is false. 0 without IP.
+ * Returns the hash of the flow of a frame, as a signed 32-bit integer: over addresses and ports of TCP
+ * and UDP, over the addresses of other IP packets and of fragments, 0 without IP.
+ *
+ * @param layout parsed headers of the frame at `frameOffset` of `bytes`.
+ * @param ports false leaves out the ports.
  */
 export function toeplitzHash(
   table: ToeplitzTable,
@@ -58,7 +65,7 @@ export function toeplitzHash(
   layout: FrameLayout,
   ports = true,
 ): number {
-  // In both versions the destination address stands right behind the source address.
+  // The destination address follows the source address in both versions of IP.
   const addresses = 2 * layout.addressBytes
   let at = frameOffset + layout.sourceOffset
   let hash = 0
@@ -76,7 +83,7 @@ export function toeplitzHash(
   return hash
 }
 
-/** The 32 bits of the key from bit `from`, counted from the highest of the first byte. */
+/** Returns the 32 bits of the key from bit `from`, counted from the highest bit of the first byte. */
 function keyBits(key: Readonly<Uint8Array>, from: number): number {
   let bits = 0
   for (let bit = from; bit < from + 32; bit++) {

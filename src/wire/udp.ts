@@ -1,4 +1,62 @@
 /** UDP headers (RFC 768). */
 
+import { getUint16, setUint16 } from './bytes.ts'
+
+export const UDP_HEADER_BYTES = 8
 /** Offset of the checksum. */
 export const UDP_CHECKSUM = 6
+
+const SOURCE_PORT = 0
+const DESTINATION_PORT = 2
+const LENGTH = 4
+
+/** Fields of a header. */
+export interface UdpHeader {
+  sourcePort: number
+  destinationPort: number
+}
+
+/**
+ * Reads the header of the datagram at byte `at`.
+ *
+ * @param end end of the bytes that are there.
+ * @param packetEnd end of the IP packet, behind `end` where a capture was cut.
+ * @param isJumbo allows the length 0, which then stands for all of the packet (RFC 2675, 4).
+ * @returns bytes of the datagram, its header included; 0, with `into` as it was, if the header is cut
+ * or its length is wrong.
+ */
+export function parseUdp(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  packetEnd: number,
+  isJumbo: boolean,
+  into: UdpHeader,
+): number {
+  if (at + UDP_HEADER_BYTES > end || at + UDP_HEADER_BYTES > packetEnd) return 0
+  const length = getUint16(bytes, at + LENGTH)
+  const datagramBytes = length === 0 && isJumbo ? packetEnd - at : length
+  if (datagramBytes < UDP_HEADER_BYTES || at + datagramBytes > packetEnd) return 0
+  into.sourcePort = getUint16(bytes, at + SOURCE_PORT)
+  into.destinationPort = getUint16(bytes, at + DESTINATION_PORT)
+  return datagramBytes
+}
+
+/**
+ * Writes a header at byte `at`, with a checksum of 0.
+ *
+ * @param datagramBytes bytes of the header and the payload: 8 to 65,535.
+ * @returns bytes of the header.
+ */
+export function writeUdp(
+  bytes: Uint8Array,
+  at: number,
+  header: Readonly<UdpHeader>,
+  datagramBytes: number,
+): number {
+  setUint16(bytes, at + SOURCE_PORT, header.sourcePort)
+  setUint16(bytes, at + DESTINATION_PORT, header.destinationPort)
+  setUint16(bytes, at + LENGTH, datagramBytes)
+  setUint16(bytes, at + UDP_CHECKSUM, 0)
+  return UDP_HEADER_BYTES
+}

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../../random.ts'
+import { DEVMEM_CMSG_SPACE, parseControl } from '../../wire/control-messages.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
-import { DEVMEM_CMSG_SPACE, parseControl } from '../host/socket/control-messages.ts'
 import { MSG_SOCK_DEVMEM } from '../host/socket/messages.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 

@@ -7,8 +7,7 @@ import type { Frag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { sharedProvider } from '../../providers/shared.ts'
 import { end, some } from '../../testing/pools.test.helper.ts'
-import { buildTcpFrame, type TcpFrameOptions } from '../../wire/build-frame.ts'
-import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { type TcpFrameOptions, tcpFrame } from '../../wire/build-frame.test.helper.ts'
 import { IPPROTO_TCP } from '../../wire/ip.ts'
 import type { DeviceHash, DeviceMemory, DmaBuf } from '../host/device/device-memory.ts'
 import {
@@ -207,28 +206,13 @@ export class Path {
   }
 }
 
-const memory = makeFrameMemory(2 ** 17)
-
 /** A TCP frame of the flow that these tests watch. */
 export function tcp(
   seq: number,
   payload: Uint8Array,
   options: Partial<TcpFrameOptions> = {},
 ): Uint8Array {
-  const length = buildTcpFrame(
-    {
-      source: '10.0.0.1',
-      destination: '10.0.0.2',
-      sourcePort: 40_000,
-      destinationPort: 5001,
-      seq,
-      payload,
-      ...options,
-    },
-    memory,
-    0,
-  )
-  return memory.bytes.slice(0, length)
+  return tcpFrame({ seq, payload, ...options })
 }
 
 /** `length` bytes that can be told from others. */

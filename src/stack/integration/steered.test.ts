@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEVMEM_CMSG_SPACE, parseControl } from '../../wire/control-messages.ts'
 import { SYN } from '../../wire/tcp.ts'
-import { DEVMEM_CMSG_SPACE, parseControl } from '../host/socket/control-messages.ts'
 import { MSG_SOCK_DEVMEM, type ReceivedMessage } from '../host/socket/messages.ts'
 import type { SteeringRule } from '../rings/nic-types.ts'
 import { Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'

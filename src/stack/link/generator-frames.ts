@@ -1,20 +1,35 @@
 /** Frames of a generator: TCP segments with sequence number 0, and the data in them. */
 
 import { Random } from '../../random.ts'
-import { buildTcpFrame } from '../../wire/build-frame.ts'
-import { getUint16, setUint16 } from '../../wire/bytes.ts'
-import { fillChecksums, fillPartialChecksum } from '../../wire/frame-checksums.ts'
-import { FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
+import { parseAddress, parseMac } from '../../wire/address.ts'
+import { setUint16 } from '../../wire/bytes.ts'
+import { pseudoHeaderSum } from '../../wire/checksum.ts'
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, writeEthernet } from '../../wire/ethernet.ts'
 import type { FrameMemory } from '../../wire/frame-memory.ts'
-import { ACK, TCP_CHECKSUM } from '../../wire/tcp.ts'
+import { IPPROTO_TCP, IpHeader } from '../../wire/ip.ts'
+import { writeIpv4 } from '../../wire/ipv4.ts'
+import { writeIpv6 } from '../../wire/ipv6.ts'
+import { ACK, TCP_CHECKSUM, TCP_HEADER_BYTES, writeTcp } from '../../wire/tcp.ts'
 
 /** Bytes of Ethernet, IP and TCP headers without options. */
 export const HEADER_OF: { readonly 4: number; readonly 6: number } = { 4: 54, 6: 74 }
 
+const SOURCE_MAC = parseMac('02:00:00:00:00:01')
+const DESTINATION_MAC = parseMac('02:00:00:00:00:02')
 const ENDS = {
-  4: { source: '10.0.0.1', destination: '10.0.0.2' },
-  6: { source: 'fd00::1', destination: 'fd00::2' },
+  4: {
+    etherType: ETHERTYPE_IPV4,
+    source: parseAddress('10.0.0.1'),
+    destination: parseAddress('10.0.0.2'),
+  },
+  6: {
+    etherType: ETHERTYPE_IPV6,
+    source: parseAddress('fd00::1'),
+    destination: parseAddress('fd00::2'),
+  },
 } as const
+/** Header of the frame that is being written. */
+const header = new IpHeader()
 
 /** Returns the memory that a frame with `mss` bytes of payload gets: whole cache lines. */
 export function frameBytes(ipVersion: 4 | 6, mss: number): number {
@@ -37,9 +52,10 @@ export function streamPattern(seed: number, flow: number, bytes: number): Uint8A
 }
 
 /**
- * Writes a frame at `offset`, with sequence number 0.
+ * Writes a frame at `offset`, with sequence number 0. Its checksum is the sum of the pseudo-header if
+ * it is `partial`, and else 0.
  *
- * @returns the sum that its complete checksum is the inverse of.
+ * @returns the sum of the segment and its pseudo-header, folded and not inverted.
  */
 export function prepareFrame(
   memory: FrameMemory,
@@ -53,43 +69,27 @@ export function prepareFrame(
     readonly checksum: 'complete' | 'partial'
   },
 ): number {
-  // A SYN acknowledges nothing. An IPv4 packet that is not fragmented needs no id (RFC 6864, 4.1).
-  const ack = (segment.flags & ACK) === 0 ? 0 : 1
-  const options = { ...ENDS[ipVersion], ...segment, ack, dontFragment: true }
-  buildTcpFrame(options, memory, offset)
-  return sumOf(memory, offset, ipVersion)
-}
-
-/**
- * Writes a frame with the headers of the one at `template` and another payload, which takes a tenth of
- * the time that {@link prepareFrame} takes.
- *
- * @returns as {@link prepareFrame}.
- */
-export function prepareAlike(
-  memory: FrameMemory,
-  template: number,
-  offset: number,
-  ipVersion: 4 | 6,
-  payload: Uint8Array,
-  checksum: 'complete' | 'partial',
-): number {
   const { bytes } = memory
-  const header = HEADER_OF[ipVersion]
-  const length = header + payload.length
-  bytes.copyWithin(offset, template, template + header)
-  bytes.set(payload, offset + header)
-  // IPv4's length counts its own header.
-  if (ipVersion === 4) setUint16(bytes, offset + 16, length - 14)
-  else setUint16(bytes, offset + 18, length - 54)
-  parseFrame(bytes, offset, length, layout)
-  fillChecksums(memory, offset, layout)
-  if (checksum === 'partial') fillPartialChecksum(memory, offset, layout)
-  return sumOf(memory, offset, ipVersion)
-}
-
-const layout = new FrameLayout()
-
-function sumOf({ bytes }: FrameMemory, offset: number, ipVersion: 4 | 6): number {
-  return ~getUint16(bytes, offset + HEADER_OF[ipVersion] - 20 + TCP_CHECKSUM) & 0xffff
+  const { sourcePort, destinationPort, flags: tcpFlags, payload } = segment
+  const { etherType, source, destination } = ENDS[ipVersion]
+  const segmentBytes = TCP_HEADER_BYTES + payload.length
+  const ip = offset + writeEthernet(bytes, offset, DESTINATION_MAC, SOURCE_MAC, etherType)
+  const l4 = offset + HEADER_OF[ipVersion] - TCP_HEADER_BYTES
+  header.protocol = IPPROTO_TCP
+  header.packetBytes = l4 - ip + segmentBytes
+  // A packet that is not to be fragmented needs no id (RFC 6864, 4.1).
+  header.dontFragment = true
+  if (ipVersion === 4) writeIpv4(bytes, ip, header, source, destination)
+  else writeIpv6(bytes, ip, header, source, destination)
+  // A SYN acknowledges nothing.
+  const ack = (tcpFlags & ACK) === 0 ? 0 : 1
+  const fields = { sourcePort, destinationPort, seq: 0, ack, tcpFlags }
+  writeTcp(bytes, l4, { ...fields, window: 0xffff, urgentPointer: 0 })
+  bytes.set(payload, l4 + TCP_HEADER_BYTES)
+  const addressBytes = source.length
+  const addressesAt = l4 - 2 * addressBytes
+  const pseudoHeader = pseudoHeaderSum(bytes, addressesAt, addressBytes, IPPROTO_TCP, segmentBytes)
+  const sum = memory.sum(l4, segmentBytes, pseudoHeader)
+  if (segment.checksum === 'partial') setUint16(bytes, l4 + TCP_CHECKSUM, pseudoHeader)
+  return sum
 }

@@ -10,14 +10,8 @@ import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '.
 import { setInt32, setUint16 } from '../../wire/bytes.ts'
 import { foldSum } from '../../wire/checksum.ts'
 import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
-import { ACK, FIN, SYN, TCP_CHECKSUM } from '../../wire/tcp.ts'
-import {
-  frameBytes,
-  HEADER_OF,
-  prepareAlike,
-  prepareFrame,
-  streamPattern,
-} from './generator-frames.ts'
+import { ACK, FIN, SYN, TCP_CHECKSUM, TCP_SEQ } from '../../wire/tcp.ts'
+import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
 import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
@@ -175,13 +169,10 @@ export class TcpGenerator implements Link {
         const payload = isData ? this.#payloadOf(slot, pattern) : none
         const flags = isData ? ACK : slot === framesPerFlow + 1 ? SYN : FIN | ACK
         const offset = at * stride
-        const first = flow * this.#slots * stride
         this.#offsets[at] = offset
         this.#payloads[at] = payload.length
-        this.#sums[at] =
-          isData && slot > 0
-            ? prepareAlike(this.#memory, first, offset, ipVersion, payload, checksum)
-            : prepareFrame(this.#memory, offset, ipVersion, { ...ports, flags, payload, checksum })
+        const segment = { ...ports, flags, payload, checksum }
+        this.#sums[at] = prepareFrame(this.#memory, offset, ipVersion, segment)
       }
     }
   }
@@ -238,7 +229,7 @@ export class TcpGenerator implements Link {
    */
   #writeSeq(at: number, seq: number, sum: number): void {
     const { bytes } = this.#memory
-    setInt32(bytes, at + 4, seq)
+    setInt32(bytes, at + TCP_SEQ, seq)
     if (this.#frame.checksum === 'partial') return
     setUint16(bytes, at + TCP_CHECKSUM, ~foldSum(sum + (seq >>> 16) + (seq & 0xffff)))
   }

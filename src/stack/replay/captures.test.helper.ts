@@ -4,8 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { buildTcpFrame, type TcpFrameOptions } from '../../wire/build-frame.ts'
-import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { type TcpFrameOptions, tcpFrame } from '../../wire/build-frame.test.helper.ts'
 import type { FlowReport, ReplayReport } from '../index.ts'
 import { openCapture } from '../link/capture/open-capture.ts'
 import type { PcapPacket } from '../link/capture/pcap-writer.test.helper.ts'
@@ -102,15 +101,11 @@ export function flowOf(
   )
 }
 
-const memory = makeFrameMemory(2 ** 18)
-
 /** A TCP segment from 192.0.2.1:40000 to 192.0.2.2:5201, as a packet of a capture. */
 export function segment(options: Partial<TcpFrameOptions>, keptBytes?: number): PcapPacket {
-  const addresses = { source: '192.0.2.1', destination: '192.0.2.2' }
-  const ports = { sourcePort: 40_000, destinationPort: 5201 }
-  const length = buildTcpFrame({ ...addresses, ...ports, ...options }, memory, 0)
-  const bytes = memory.bytes.slice(0, Math.min(length, keptBytes ?? length))
-  return { bytes, timeNs: 0, originalLength: length }
+  const ends = { source: '192.0.2.1', destination: '192.0.2.2', destinationPort: 5201 }
+  const frame = tcpFrame({ ...ends, ...options })
+  return { bytes: frame.subarray(0, keptBytes), timeNs: 0, originalLength: frame.length }
 }
 
 /** Payload that tells where it is from. */

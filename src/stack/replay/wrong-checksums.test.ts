@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { buildUdpFrame } from '../../wire/build-frame.ts'
+import { buildUdpFrame } from '../../wire/build-frame.test.helper.ts'
 import { makeFrameMemory } from '../../wire/frame-memory.ts'
 import { ACK, FIN, RST, SYN } from '../../wire/tcp.ts'
 import { type PcapPacket, writePcap } from '../link/capture/pcap-writer.test.helper.ts'

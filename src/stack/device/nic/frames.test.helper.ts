@@ -1,6 +1,16 @@
 /** Frames made by hand, and checksums the plain way, for the NIC's tests. */
 
+import {
+  buildIpFrame,
+  buildTcpFrame,
+  buildUdpFrame,
+} from '../../../wire/build-frame.test.helper.ts'
+import { setInt32, setUint16 } from '../../../wire/bytes.ts'
+import { ALL_ONES, pseudoHeaderSum, sumBytes } from '../../../wire/checksum.ts'
+import { checksumOffset } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { IPV4_CHECKSUM } from '../../../wire/ipv4.ts'
 import { ACK } from '../../../wire/tcp.ts'
 
 /** Fields of a frame. All of them have a default. */
@@ -43,60 +53,49 @@ export function address(ipVersion: 4 | 6, last: number): Uint8Array {
 /** NOP, NOP, timestamps. */
 export function timestamps(value: number): Uint8Array {
   const bytes = Uint8Array.of(1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 7)
-  new DataView(bytes.buffer).setUint32(4, value)
+  setInt32(bytes, 4, value)
   return bytes
 }
 
 export function frame(spec: FrameSpec = {}): Uint8Array {
-  const { ipVersion = 4, protocol = 'tcp', vlan, source = 1, destination = 2 } = spec
-  const { options = new Uint8Array(0), payload = new Uint8Array(0), padding = 0 } = spec
-  const l4Bytes = protocol === 'tcp' ? 20 + options.length : 8
-  const ip = vlan === undefined ? 14 : 18
-  const l4 = ip + (ipVersion === 4 ? 20 : 40)
-  const end = l4 + l4Bytes + payload.length
-  const bytes = new Uint8Array(end + padding)
-  const view = new DataView(bytes.buffer)
-  bytes.set([2, 0, 0, 0, 0, destination, 2, 0, 0, 0, 0, source])
-  if (vlan !== undefined) {
-    view.setUint16(12, 0x8100)
-    view.setUint16(14, vlan)
+  const { ipVersion = 4, protocol = 'tcp', vlan, padding = 0 } = spec
+  const { source = 1, destination = 2, payload = new Uint8Array(0) } = spec
+  const ends = {
+    sourceMac: Uint8Array.of(2, 0, 0, 0, 0, source),
+    destinationMac: Uint8Array.of(2, 0, 0, 0, 0, destination),
+    vlans: vlan === undefined ? [] : [{ id: vlan }],
+    source: address(ipVersion, source),
+    destination: address(ipVersion, destination),
+    sourcePort: spec.sourcePort ?? 1000,
+    destinationPort: spec.destinationPort ?? 80,
+    timeToLive: spec.ttl ?? 64,
+    dontFragment: spec.fragment !== true,
   }
-  view.setUint16(ip - 2, ipVersion === 4 ? 0x0800 : 0x86dd)
-  const number = protocol === 'tcp' ? 6 : protocol === 'udp' ? 17 : 1
-  if (ipVersion === 4) {
-    bytes[ip] = 0x45
-    view.setUint16(ip + 2, end - ip)
-    view.setUint16(ip + 6, spec.fragment === true ? 0x2000 : 0x4000)
-    bytes[ip + 8] = spec.ttl ?? 64
-    bytes[ip + 9] = number
-    bytes.set(address(4, source), ip + 12)
-    bytes.set(address(4, destination), ip + 16)
-  } else {
-    bytes[ip] = 0x60
-    view.setUint16(ip + 4, end - ip - 40)
-    bytes[ip + 6] = number
-    bytes[ip + 7] = spec.ttl ?? 64
-    bytes.set(address(6, source), ip + 8)
-    bytes.set(address(6, destination), ip + 24)
+  const { seq = 0, ack = 0, flags = ACK, window = 500, options = new Uint8Array(0) } = spec
+  const fields = { seq, ack, flags, window, rawOptions: options }
+  const icmp = {
+    protocol: IPPROTO_ICMP,
+    payload: Uint8Array.of(8, 0, 0, 0, 0, 0, 0, 0, ...payload),
   }
-  view.setUint16(l4, spec.sourcePort ?? 1000)
-  view.setUint16(l4 + 2, spec.destinationPort ?? 80)
-  if (protocol === 'tcp') {
-    view.setUint32(l4 + 4, spec.seq ?? 0)
-    view.setUint32(l4 + 8, spec.ack ?? 0)
-    bytes[l4 + 12] = (l4Bytes / 4) << 4
-    bytes[l4 + 13] = spec.flags ?? ACK
-    view.setUint16(l4 + 14, spec.window ?? 500)
-    bytes.set(options, l4 + 20)
-  } else {
-    view.setUint16(l4 + 4, 8 + payload.length)
+  const length =
+    protocol === 'tcp'
+      ? buildTcpFrame({ ...ends, ...fields, payload }, memory, 0)
+      : protocol === 'udp'
+        ? buildUdpFrame({ ...ends, payload }, memory, 0)
+        : buildIpFrame({ ...ends, ...icmp }, memory, 0)
+  const bytes = new Uint8Array(length + padding).fill(0xee)
+  bytes.set(memory.bytes.subarray(0, length))
+  if (spec.fragment === true) {
+    bytes[(vlan === undefined ? 14 : 18) + 6] = 0x20
+    fillChecksums(bytes)
   }
-  bytes.set(payload, l4 + l4Bytes)
-  bytes.fill(0xee, end)
-  fillChecksums(bytes)
-  if (spec.badChecksum === true) bytes[l4 + l4Bytes - 1] = (bytes[l4 + l4Bytes - 1] ?? 0) ^ 1
+  const lastOfL4 = length - payload.length - 1
+  if (spec.badChecksum === true) bytes[lastOfL4] = (bytes[lastOfL4] ?? 0) ^ 1
   return bytes
 }
+
+const memory = makeFrameMemory(2 ** 18)
+const IPPROTO_ICMP = 1
 
 export function arp(length = 60): Uint8Array {
   const bytes = pattern(length)
@@ -108,20 +107,12 @@ export function layoutOf(bytes: Uint8Array, wireLength: number = bytes.length): 
   return parseFrame(bytes, 0, bytes.length, new FrameLayout(), wireLength)
 }
 
-function sum(bytes: Uint8Array, from: number, to: number, initial = 0): number {
-  let total = initial
-  for (let at = from; at < to; at++) total += (bytes[at] ?? 0) << ((at - from) & 1 ? 0 : 8)
-  while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 0x1_0000)
-  return total
-}
-
 /** Sum of the TCP or UDP packet, checksum included: 0xffff when it is right. */
 function l4Sum(bytes: Uint8Array, at: number, layout: FrameLayout): number {
-  const from = at + layout.l4Offset
   const length = layout.headerLength - layout.l4Offset + layout.payloadLength
-  const addresses = at + layout.sourceOffset
-  const pseudo = sum(bytes, addresses, addresses + 2 * layout.addressBytes)
-  return sum(bytes, from, from + length, pseudo + layout.protocol + length)
+  const { sourceOffset, addressBytes, protocol } = layout
+  const pseudo = pseudoHeaderSum(bytes, at + sourceOffset, addressBytes, protocol, length)
+  return sumBytes(bytes, at + layout.l4Offset, length, pseudo)
 }
 
 export function fillChecksums(
@@ -129,23 +120,22 @@ export function fillChecksums(
   at = 0,
   layout: FrameLayout = layoutOf(bytes),
 ): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
   const ip = at + layout.ipOffset
   if (layout.ipVersion === 4) {
-    view.setUint16(ip + 10, 0)
-    view.setUint16(ip + 10, ~sum(bytes, ip, at + layout.l4Offset) & 0xffff)
+    setUint16(bytes, ip + IPV4_CHECKSUM, 0)
+    setUint16(bytes, ip + IPV4_CHECKSUM, ~sumBytes(bytes, ip, layout.l4Offset - layout.ipOffset))
   }
-  if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) return
-  const field = at + layout.l4Offset + (layout.kind === FrameKind.tcp ? 16 : 6)
-  view.setUint16(field, 0)
-  view.setUint16(field, ~l4Sum(bytes, at, layout) & 0xffff)
+  if (layout.kind < FrameKind.tcp) return
+  const checksumAt = at + layout.l4Offset + checksumOffset(layout)
+  setUint16(bytes, checksumAt, 0)
+  setUint16(bytes, checksumAt, ~l4Sum(bytes, at, layout))
 }
 
 export function checksumsAreRight(bytes: Uint8Array, at: number, layout: FrameLayout): boolean {
-  return ipChecksumIsRight(bytes, at, layout) && l4Sum(bytes, at, layout) === 0xffff
+  return ipChecksumIsRight(bytes, at, layout) && l4Sum(bytes, at, layout) === ALL_ONES
 }
 
 export function ipChecksumIsRight(bytes: Uint8Array, at: number, layout: FrameLayout): boolean {
   if (layout.ipVersion === 6) return true
-  return sum(bytes, at + layout.ipOffset, at + layout.l4Offset) === 0xffff
+  return sumBytes(bytes, at + layout.ipOffset, layout.l4Offset - layout.ipOffset) === ALL_ONES
 }

@@ -13,11 +13,20 @@
 import { getInt32, setInt32, setUint16 } from '../../../wire/bytes.ts'
 import { sumBytes } from '../../../wire/checksum.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
-import { ACK, PSH } from '../../../wire/tcp.ts'
+import { MAX_IP_BYTES } from '../../../wire/ip.ts'
+import { IPV4_CHECKSUM, IPV4_SOURCE, IPV4_TOTAL_BYTES } from '../../../wire/ipv4.ts'
+import { IPV6_HEADER_BYTES, IPV6_PAYLOAD_BYTES } from '../../../wire/ipv6.ts'
+import {
+  ACK,
+  PSH,
+  TCP_ACK,
+  TCP_DATA_OFFSET,
+  TCP_FLAGS,
+  TCP_HEADER_BYTES,
+  TCP_WINDOW,
+} from '../../../wire/tcp.ts'
 import { RxCompletion } from '../../rings/rx-front-end.ts'
 
-/** An IP packet's length is a field of 16 bits. */
-const MAX_IP_BYTES = 0xffff
 /** NOP, NOP and timestamps of 10 bytes: the one option that may differ (RFC 7323, appendix A). */
 const TIMESTAMPS = 0x0101_080a
 const TIMESTAMPS_BYTES = 12
@@ -67,7 +76,7 @@ export class RxAggregate {
     this.#l4Offset = layout.l4Offset
     this.#ipVersion = layout.ipVersion
     this.#ipBytes = layout.headerLength - layout.ipOffset + layout.payloadLength
-    if (layout.ipVersion === 6) this.#ipBytes -= 40
+    if (layout.ipVersion === 6) this.#ipBytes -= IPV6_HEADER_BYTES
     this.#nextSeq = (layout.seq + layout.payloadLength) | 0
     this.#ack = layout.ack
     this.#window = layout.window
@@ -98,7 +107,7 @@ export class RxAggregate {
 
   /** Bytes of the packet with its single set of headers. */
   get bytes(): number {
-    const ipHeader = this.#ipVersion === 6 ? 40 : 0
+    const ipHeader = this.#ipVersion === 6 ? IPV6_HEADER_BYTES : 0
     return this.#ipOffset + ipHeader + this.#ipBytes
   }
 
@@ -143,15 +152,15 @@ export class RxAggregate {
     }
     // Ports and addresses first: the other fields of a flow hardly ever differ.
     if (this.#ipVersion === 4) {
-      if (!this.#same(bytes, offset, ip + 12, l4 + 4)) return false
-      if (!this.#same(bytes, offset, 0, ip + 2)) return false
-      if (!this.#same(bytes, offset, ip + 6, ip + 10)) return false
+      if (!this.#same(bytes, offset, ip + IPV4_SOURCE, l4 + 4)) return false
+      if (!this.#same(bytes, offset, 0, ip + IPV4_TOTAL_BYTES)) return false
+      if (!this.#same(bytes, offset, ip + 6, ip + IPV4_CHECKSUM)) return false
     } else {
       if (!this.#same(bytes, offset, ip + 6, l4 + 4)) return false
-      if (!this.#same(bytes, offset, 0, ip + 4)) return false
+      if (!this.#same(bytes, offset, 0, ip + IPV6_PAYLOAD_BYTES)) return false
     }
-    const options = l4 + 20
-    if (!this.#same(bytes, offset, l4 + 12, l4 + 13)) return false
+    const options = l4 + TCP_HEADER_BYTES
+    if (!this.#same(bytes, offset, l4 + TCP_DATA_OFFSET, l4 + TCP_FLAGS)) return false
     if (end - options === TIMESTAMPS_BYTES && getInt32(bytes, offset + options) === TIMESTAMPS) {
       return getInt32(this.#headers, this.#at + options) === TIMESTAMPS
     }
@@ -172,15 +181,15 @@ export class RxAggregate {
     const ip = this.#at + this.#ipOffset
     const l4 = this.#at + this.#l4Offset
     if (this.#ipVersion === 4) {
-      setUint16(headers, ip + 2, this.#ipBytes)
-      setUint16(headers, ip + 10, 0)
-      setUint16(headers, ip + 10, ~sumBytes(headers, ip, l4 - ip))
+      setUint16(headers, ip + IPV4_TOTAL_BYTES, this.#ipBytes)
+      setUint16(headers, ip + IPV4_CHECKSUM, 0)
+      setUint16(headers, ip + IPV4_CHECKSUM, ~sumBytes(headers, ip, l4 - ip))
     } else {
-      setUint16(headers, ip + 4, this.#ipBytes)
+      setUint16(headers, ip + IPV6_PAYLOAD_BYTES, this.#ipBytes)
     }
-    setInt32(headers, l4 + 8, this.#ack)
-    headers[l4 + 13] = this.#flags
-    setUint16(headers, l4 + 14, this.#window)
+    setInt32(headers, l4 + TCP_ACK, this.#ack)
+    headers[l4 + TCP_FLAGS] = this.#flags
+    setUint16(headers, l4 + TCP_WINDOW, this.#window)
   }
 }
 

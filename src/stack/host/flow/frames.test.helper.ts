@@ -1,7 +1,12 @@
 /** Headers for tests of flows. */
 
 import type { Netmem } from '../../../netmem.ts'
+import { buildTcpFrame, buildUdpFrame } from '../../../wire/build-frame.test.helper.ts'
 import { FrameKind, FrameLayout } from '../../../wire/frame-layout.ts'
+import { makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../../wire/ip.ts'
+import { ACK, TCP_HEADER_BYTES } from '../../../wire/tcp.ts'
+import { UDP_HEADER_BYTES } from '../../../wire/udp.ts'
 import type { Skb } from '../skb/skb.ts'
 
 export interface Segment {
@@ -16,42 +21,33 @@ export interface Segment {
   readonly urgent?: number
 }
 
-const ADDRESS_BYTES = { 4: 4, 6: 16 } as const
-
-/** Ethernet, IP and TCP headers of a segment with `payloadBytes` of payload. */
+/** Ethernet, IP and TCP headers of a segment with `payloadBytes` of payload. Those of UDP are as long. */
 export function headersOf(segment: Segment, payloadBytes: number): Uint8Array {
-  const { version = 4, protocol = 6, seq = 0, flags = 0x10 } = segment
-  const addressBytes = ADDRESS_BYTES[version]
-  const ipBytes = version === 4 ? 20 : 40
-  const bytes = new Uint8Array(14 + ipBytes + 20)
-  const view = new DataView(bytes.buffer)
-  view.setUint16(12, version === 4 ? 0x0800 : 0x86dd)
-  if (version === 4) {
-    view.setUint8(14, 0x45)
-    view.setUint16(16, 40 + payloadBytes)
-    view.setUint8(23, protocol)
-  } else {
-    view.setUint8(14, 0x60)
-    view.setUint16(18, 20 + payloadBytes)
-    view.setUint8(20, protocol)
+  const { version = 4, protocol = IPPROTO_TCP } = segment
+  const ends = {
+    source: address(version, segment.source ?? [192, 0, 2, 1]),
+    destination: address(version, segment.destination ?? [192, 0, 2, 2]),
+    sourcePort: segment.sourcePort ?? 40_000,
+    destinationPort: segment.destinationPort ?? 5201,
   }
-  const addresses = 14 + ipBytes - 2 * addressBytes
-  bytes.set((segment.source ?? [192, 0, 2, 1]).slice(0, addressBytes), addresses)
-  bytes.set(
-    (segment.destination ?? [192, 0, 2, 2]).slice(0, addressBytes),
-    addresses + addressBytes,
-  )
-  const l4 = 14 + ipBytes
-  view.setUint16(l4, segment.sourcePort ?? 40_000)
-  view.setUint16(l4 + 2, segment.destinationPort ?? 5201)
-  if (protocol === 17) {
-    view.setUint16(l4 + 4, 20 + payloadBytes)
+  if (protocol === IPPROTO_UDP) {
+    const payload = new Uint8Array(TCP_HEADER_BYTES - UDP_HEADER_BYTES + payloadBytes)
+    buildUdpFrame({ ...ends, payload }, memory, 0)
   } else {
-    view.setUint32(l4 + 4, seq >>> 0)
-    view.setUint8(l4 + 12, 0x50)
-    view.setUint8(l4 + 13, flags)
-    view.setUint16(l4 + 18, segment.urgent ?? 0)
+    const { flags = ACK, urgent: urgentPointer = 0 } = segment
+    const seq = (segment.seq ?? 0) >>> 0
+    const payload = new Uint8Array(payloadBytes)
+    buildTcpFrame({ ...ends, seq, flags, urgentPointer, payload }, memory, 0)
   }
+  return memory.bytes.slice(0, version === 4 ? 54 : 74)
+}
+
+const memory = makeFrameMemory(2 ** 18)
+
+/** An address whose first bytes are these. */
+function address(version: 4 | 6, first: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(version === 4 ? 4 : 16)
+  bytes.set(first.slice(0, bytes.length))
   return bytes
 }
 
@@ -62,7 +58,7 @@ export function writeHeaders<M extends Netmem>(skb: Skb<M>, segment: Segment): S
 }
 
 /** What {@link parseFrame} would say of a TCP segment. */
-export function layoutOf(seq: number, tcpFlags = 0x10): FrameLayout {
+export function layoutOf(seq: number, tcpFlags: number = ACK): FrameLayout {
   const layout = new FrameLayout()
   layout.kind = FrameKind.tcp
   layout.seq = seq | 0

@@ -4,6 +4,11 @@ import fc from 'fast-check'
 import { ConnectionError } from '../../../errors.ts'
 import { release } from '../../../netmem.ts'
 import { assertCode, codeOf, end, some } from '../../../testing/pools.test.helper.ts'
+import {
+  type ControlMessage,
+  DEVMEM_CMSG_SPACE,
+  parseControl,
+} from '../../../wire/control-messages.ts'
 import { DeviceError, type Errno } from '../../device-error.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import {
@@ -14,7 +19,6 @@ import {
   pageSource,
   pattern,
 } from '../skb/skbs.test.helper.ts'
-import { type ControlMessage, DEVMEM_CMSG_SPACE, parseControl } from './control-messages.ts'
 import { DevmemSocket } from './devmem-socket.ts'
 import { MSG_PEEK, MSG_SOCK_DEVMEM } from './messages.ts'
 

@@ -6,6 +6,7 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { type Netmem, release } from '../../../netmem.ts'
 import type { Frag } from '../../../pool/frag.ts'
 import { assertCode, end } from '../../../testing/pools.test.helper.ts'
+import { DEVMEM_CMSG_SPACE, parseControl } from '../../../wire/control-messages.ts'
 import {
   type IovSource,
   iovSource,
@@ -16,7 +17,6 @@ import {
   pattern,
   type SkbSource,
 } from '../skb/skbs.test.helper.ts'
-import { DEVMEM_CMSG_SPACE, parseControl } from './control-messages.ts'
 import { DevmemSocket } from './devmem-socket.ts'
 import { type FragReceiver, receiveFrags } from './frags.ts'
 import { MSG_SOCK_DEVMEM } from './messages.ts'

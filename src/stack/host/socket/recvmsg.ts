@@ -1,9 +1,9 @@
 /** Calls of `recvmsg` over what a socket has queued (Linux, tcp_recvmsg_locked, tcp_recvmsg_dmabuf). */
 
 import type { NetIov } from '../../../netmem.ts'
+import { DEVMEM_CMSG_SPACE, writeDmaBuf, writeLinear } from '../../../wire/control-messages.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { Skb } from '../skb/skb.ts'
-import { DEVMEM_CMSG_SPACE, putDmaBuf, putLinear } from './control-messages.ts'
 import type { ReceivedMessage } from './messages.ts'
 import { isReadable } from './receive-queue.ts'
 import type { Scatter } from './scatter.ts'
@@ -78,7 +78,7 @@ function readPart(
   if (iov === undefined) {
     reader.checkStrict()
     const linear = target.copy(skb, queue.consumed, skb.headLength - skb.payloadOffset)
-    putLinear(control, at, linear)
+    writeLinear(control, at, linear)
     reader.readHost(linear)
     return linear
   }
@@ -87,7 +87,7 @@ function readPart(
   const offset = place.offset + (skb.offsets[fragAt] ?? 0) + fragSkip
   const bytes = Math.min((skb.lengths[fragAt] ?? 0) - fragSkip, target.room)
   target.room -= bytes
-  putDmaBuf(control, at, offset, bytes, reader.mint(skb, bytes), place.binding.id)
+  writeDmaBuf(control, at, offset, bytes, reader.mint(skb, bytes), place.binding.id)
   return bytes
 }
 

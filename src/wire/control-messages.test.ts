@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DEVMEM_CMSG_SPACE, parseControl, putDmaBuf, putLinear } from './control-messages.ts'
+import { DEVMEM_CMSG_SPACE, parseControl, writeDmaBuf, writeLinear } from './control-messages.ts'
 
 test('a dmabuf message is laid out as on 64-bit Linux', () => {
   const control = new Uint8Array(48).fill(0xff)
-  putDmaBuf(control, 4, 0x1_2345_6789, 0x8000_0001, 0x7fff_fffe, 3)
+  writeDmaBuf(control, 4, 0x1_2345_6789, 0x8000_0001, 0x7fff_fffe, 3)
   // cmsg_len u64, cmsg_level, cmsg_type; frag_offset u64, frag_size, frag_token, dmabuf_id, flags.
   assert.equal(
     Buffer.from(control).toString('hex'),
@@ -20,7 +20,7 @@ test('a dmabuf message is laid out as on 64-bit Linux', () => {
       '00000000' +
       'ffffffff',
   )
-  putLinear(control, 0, 9)
+  writeLinear(control, 0, 9)
   assert.equal(
     Buffer.from(control.subarray(0, 40)).toString('hex'),
     `2800000000000000010000004e000000${'0'.repeat(16)}09000000${'0'.repeat(24)}`,
@@ -44,9 +44,9 @@ test('what is written is read', () => {
       const control = new Uint8Array(messages.length * DEVMEM_CMSG_SPACE + 7).fill(0xaa)
       for (const [index, one] of messages.entries()) {
         const at = index * DEVMEM_CMSG_SPACE
-        if (one.kind === 'linear') putLinear(control, at, one.fragSize)
+        if (one.kind === 'linear') writeLinear(control, at, one.fragSize)
         else {
-          putDmaBuf(control, at, one.fragOffset, one.fragSize, one.fragToken, one.dmabufId)
+          writeDmaBuf(control, at, one.fragOffset, one.fragSize, one.fragToken, one.dmabufId)
         }
       }
       const plain = messages.map((one) => ({ ...one }))
@@ -60,8 +60,8 @@ test('messages of others are passed over, also between ours', () => {
   const control = new Uint8Array(24 + 40 + 40)
   // 3 bytes of data, aligned to 8; then a dmabuf message that is one of the socket layer by type only.
   control.set([19, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 79, 0, 0, 0, 1, 2, 3])
-  putLinear(control, 24, 5)
-  putDmaBuf(control, 64, 2 ** 53, 1, 1, 1)
+  writeLinear(control, 24, 5)
+  writeDmaBuf(control, 64, 2 ** 53, 1, 1, 1)
   const [other, linear, unsafe] = parseControl(control)
   assert.deepEqual(other, { kind: 'other', level: 6, type: 79, data: new Uint8Array([1, 2, 3]) })
   assert.deepEqual(linear, { kind: 'linear', fragSize: 5 })
@@ -70,8 +70,8 @@ test('messages of others are passed over, also between ours', () => {
 
 test('regression: truncated control messages', () => {
   const control = new Uint8Array(80)
-  putLinear(control, 0, 1)
-  putDmaBuf(control, 40, 4096, 100, 1, 1)
+  writeLinear(control, 0, 1)
+  writeDmaBuf(control, 40, 4096, 100, 1, 1)
   for (let bytes = 0; bytes <= 80; bytes++) {
     const whole = Math.floor(bytes / 40)
     assert.equal(parseControl(control, bytes).length, whole)

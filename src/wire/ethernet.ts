@@ -1,0 +1,115 @@
+/** Ethernet headers with VLAN tags: IEEE 802.3, 802.1Q, 802.1ad. */
+
+import { copyBytes, getUint16, setUint16 } from './bytes.ts'
+
+/** Protocols above Ethernet (IEEE registration authority, "EtherType"). */
+export const ETHERTYPE_IPV4 = 0x0800
+export const ETHERTYPE_ARP = 0x0806
+export const ETHERTYPE_IPV6 = 0x86dd
+/** A tag of 802.1Q. */
+const ETHERTYPE_VLAN = 0x8100
+
+/** Bytes of a header without tags. */
+export const ETHERNET_HEADER_BYTES = 14
+/** Bytes of a MAC address. */
+export const MAC_BYTES = 6
+
+const DESTINATION = 0
+const SOURCE = 6
+const TYPE = 12
+const TAG_BYTES = 4
+/** Bits of a tag: 3 of priority, drop eligible, 12 of the id. */
+const PRIORITY_SHIFT = 13
+const VLAN_ID = 0xfff
+
+/** Fields of a header that {@link parseEthernet} overwrites. */
+export interface EthernetHeader {
+  /** Type of the payload, behind all VLAN tags. */
+  etherType: number
+  /** VLAN id of the outermost tag, −1 without one. */
+  vlan: number
+}
+
+/** A VLAN tag to be written. */
+export interface VlanTag {
+  /** 0 to 4095. */
+  readonly id: number
+  /** 0 to 7, 0 by default. */
+  readonly priority?: number
+  /** 0x8100 by default; 0x88a8 is an 802.1ad service tag. */
+  readonly etherType?: number
+}
+
+/**
+ * Reads the header of the frame from byte `at` to `end`.
+ *
+ * @returns bytes of the header with its tags; 0 if the frame ends before, and then `etherType` is
+ * left as it was.
+ */
+export function parseEthernet(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  into: EthernetHeader,
+): number {
+  into.vlan = -1
+  if (at + ETHERNET_HEADER_BYTES > end) return 0
+  const etherType = getUint16(bytes, at + TYPE)
+  // Almost every frame is IPv4 without a tag: one comparison.
+  if (etherType !== ETHERTYPE_IPV4 && isVlanTag(etherType)) return parseTags(bytes, at, end, into)
+  into.etherType = etherType
+  return ETHERNET_HEADER_BYTES
+}
+
+function parseTags(bytes: Uint8Array, at: number, end: number, into: EthernetHeader): number {
+  let typeAt = at + TYPE
+  for (;;) {
+    const etherType = getUint16(bytes, typeAt)
+    if (!isVlanTag(etherType)) {
+      into.etherType = etherType
+      return typeAt + 2 - at
+    }
+    if (typeAt + 2 + TAG_BYTES > end) return 0
+    if (into.vlan < 0) into.vlan = getUint16(bytes, typeAt + 2) & VLAN_ID
+    typeAt += TAG_BYTES
+  }
+}
+
+/**
+ * Writes a header at byte `at`; `tags` are the VLAN tags, the outermost first.
+ *
+ * @param destination MAC address of 6 bytes, as `source`.
+ * @returns bytes of the header.
+ */
+export function writeEthernet(
+  bytes: Uint8Array,
+  at: number,
+  destination: Uint8Array,
+  source: Uint8Array,
+  etherType: number,
+  tags: readonly VlanTag[] = NO_TAGS,
+): number {
+  copyBytes(destination, 0, MAC_BYTES, bytes, at + DESTINATION)
+  copyBytes(source, 0, MAC_BYTES, bytes, at + SOURCE)
+  let typeAt = at + TYPE
+  for (const { id, priority = 0, etherType: type = ETHERTYPE_VLAN } of tags) {
+    setUint16(bytes, typeAt, type)
+    setUint16(bytes, typeAt + 2, (priority << PRIORITY_SHIFT) | id)
+    typeAt += TAG_BYTES
+  }
+  setUint16(bytes, typeAt, etherType)
+  return typeAt + 2 - at
+}
+
+const NO_TAGS: readonly VlanTag[] = []
+
+/** True for 802.1Q, 802.1ad, and stacked tags as they were before 802.1ad (Linux, if_ether.h). */
+function isVlanTag(etherType: number): boolean {
+  return (
+    etherType === ETHERTYPE_VLAN ||
+    etherType === 0x88a8 ||
+    etherType === 0x9100 ||
+    etherType === 0x9200 ||
+    etherType === 0x9300
+  )
+}

@@ -1,0 +1,164 @@
+/** IPv6 headers and their extension headers (RFC 8200, 3 and 4). */
+
+import { copyBytes, getInt32, getUint8, getUint16, setInt32, setUint16 } from './bytes.ts'
+import { type IpHeader, isFragment, MAX_IP_BYTES } from './ip.ts'
+
+/** Bytes of a header without extension headers. */
+export const IPV6_HEADER_BYTES = 40
+export const IPV6_ADDRESS_BYTES = 16
+
+/** Offsets in the header that others need. The destination address follows the source address. */
+export const IPV6_PAYLOAD_BYTES = 4
+export const IPV6_SOURCE = 8
+
+const VERSION = 0
+const NEXT_HEADER = 6
+const HOP_LIMIT = 7
+
+/** Extension header of options for each hop, only ever the first (RFC 8200, 4.3). */
+export const HOP_BY_HOP = 0
+/** Extension header of a fragment, always 8 bytes (RFC 8200, 4.5). */
+export const FRAGMENT = 44
+const ROUTING = 43
+const DESTINATION_OPTIONS = 60
+
+// Offsets in extension headers.
+const LENGTH = 1
+const SEGMENTS_LEFT = 3
+const FRAGMENT_OFFSET = 2
+const FRAGMENT_ID = 4
+/** Unit of lengths, and the least length of an extension header. */
+const UNIT_BYTES = 8
+
+// Bits of the word at FRAGMENT_OFFSET; the offset counts units of 8 bytes from bit 3 on.
+const MORE_FRAGMENTS = 1
+const OFFSET = 0xfff8
+
+// Option types of the hop-by-hop header (RFC 8200, 4.2; RFC 2675, 2).
+const PAD1 = 0
+const JUMBO_PAYLOAD = 0xc2
+
+/**
+ * Reads the header of the packet at byte `at`, and its extension headers up to those of a fragment or
+ * of a source route that continues. The protocol of the latter is {@link ROUTING}: its destination
+ * and checksum are those of another host.
+ *
+ * A payload length of 0 stands for all bytes up to `wireEnd`, unless a jumbo payload option tells the
+ * length (RFC 2675): hosts show both in packets that their hardware cuts (TSO, BIG TCP).
+ *
+ * @param end end of the bytes that are there.
+ * @param wireEnd end of the frame on the wire, behind `end` where a capture was cut.
+ * @returns false, and `into` has no meaning then, if a header is cut or contradicts another.
+ */
+export function parseIpv6(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  wireEnd: number,
+  into: IpHeader,
+): boolean {
+  if (at + IPV6_HEADER_BYTES > end || getUint8(bytes, at + VERSION) >> 4 !== 6) return false
+  const payloadBytes = getUint16(bytes, at + IPV6_PAYLOAD_BYTES)
+  const packetBytes = payloadBytes === 0 ? wireEnd - at : IPV6_HEADER_BYTES + payloadBytes
+  if (at + packetBytes > wireEnd) return false
+  const protocol = getUint8(bytes, at + NEXT_HEADER)
+  into.headerBytes = IPV6_HEADER_BYTES
+  into.packetBytes = packetBytes
+  into.protocol = protocol
+  into.moreFragments = false
+  into.fragmentOffset = 0
+  return !isExtension(protocol) || parseExtensions(bytes, at, end, wireEnd, into)
+}
+
+/** Reads the extension headers of the packet at byte `packetAt`. */
+function parseExtensions(
+  bytes: Uint8Array,
+  packetAt: number,
+  end: number,
+  wireEnd: number,
+  into: IpHeader,
+): boolean {
+  const hasLength = getUint16(bytes, packetAt + IPV6_PAYLOAD_BYTES) !== 0
+  let packetEnd = packetAt + into.packetBytes
+  while (isExtension(into.protocol)) {
+    const next = into.protocol
+    const at = packetAt + into.headerBytes
+    if (at + UNIT_BYTES > end || at + UNIT_BYTES > packetEnd) return false
+    // Only ever the first (RFC 8200, 4.1).
+    if (next === HOP_BY_HOP && into.headerBytes !== IPV6_HEADER_BYTES) return false
+    if (next === ROUTING && getUint8(bytes, at + SEGMENTS_LEFT) !== 0) return true
+    const units = next === FRAGMENT ? 0 : getUint8(bytes, at + LENGTH)
+    const extensionEnd = at + UNIT_BYTES * (1 + units)
+    if (extensionEnd > end || extensionEnd > packetEnd) return false
+    if (next === FRAGMENT) {
+      const fragment = getUint16(bytes, at + FRAGMENT_OFFSET)
+      into.moreFragments = (fragment & MORE_FRAGMENTS) !== 0
+      into.fragmentOffset = fragment & OFFSET
+      into.identification = getInt32(bytes, at + FRAGMENT_ID)
+      // A jumbo payload is never fragmented (RFC 2675, 3).
+      if (!hasLength && isFragment(into)) return false
+    }
+    if (!hasLength && next === HOP_BY_HOP) {
+      const jumboBytes = jumboPayloadBytes(bytes, at + 2, extensionEnd)
+      if (jumboBytes >= 0) packetEnd = packetAt + IPV6_HEADER_BYTES + jumboBytes
+      if (packetEnd > wireEnd || extensionEnd > packetEnd) return false
+    }
+    into.protocol = getUint8(bytes, at)
+    into.headerBytes = extensionEnd - packetAt
+    if (isFragment(into)) break
+  }
+  into.packetBytes = packetEnd - packetAt
+  return true
+}
+
+function isExtension(protocol: number): boolean {
+  return (
+    protocol === HOP_BY_HOP ||
+    protocol === ROUTING ||
+    protocol === DESTINATION_OPTIONS ||
+    protocol === FRAGMENT
+  )
+}
+
+/** Returns the length in a jumbo payload option among the options from `at` to `end`; −1 without one. */
+function jumboPayloadBytes(bytes: Uint8Array, at: number, end: number): number {
+  for (let option = at; option + 6 <= end; ) {
+    const type = getUint8(bytes, option)
+    if (type === JUMBO_PAYLOAD) return getInt32(bytes, option + 2) >>> 0
+    option += type === PAD1 ? 1 : 2 + getUint8(bytes, option + 1)
+  }
+  return -1
+}
+
+/** Reads the rest of a header at byte `at` that {@link parseIpv6} has taken. */
+export function readIpv6Details(bytes: Uint8Array, at: number, into: IpHeader): void {
+  const first = getInt32(bytes, at + VERSION)
+  into.trafficClass = (first >>> 20) & 0xff
+  into.timeToLive = getUint8(bytes, at + HOP_LIMIT)
+  into.flowLabel = first & 0xf_ffff
+  into.dontFragment = false
+}
+
+/**
+ * Writes a header without extension headers at byte `at`. A packet longer than 16 bits can tell gets
+ * the length 0. `header.protocol` is what follows, an extension header or the payload.
+ *
+ * @param source address of 16 bytes, as `destination`.
+ * @returns bytes of the header.
+ */
+export function writeIpv6(
+  bytes: Uint8Array,
+  at: number,
+  header: IpHeader,
+  source: Uint8Array,
+  destination: Uint8Array,
+): number {
+  const payloadBytes = header.packetBytes - IPV6_HEADER_BYTES
+  setInt32(bytes, at + VERSION, (6 << 28) | (header.trafficClass << 20) | header.flowLabel)
+  setUint16(bytes, at + IPV6_PAYLOAD_BYTES, payloadBytes > MAX_IP_BYTES ? 0 : payloadBytes)
+  bytes[at + NEXT_HEADER] = header.protocol
+  bytes[at + HOP_LIMIT] = header.timeToLive
+  copyBytes(source, 0, IPV6_ADDRESS_BYTES, bytes, at + IPV6_SOURCE)
+  copyBytes(destination, 0, IPV6_ADDRESS_BYTES, bytes, at + IPV6_SOURCE + IPV6_ADDRESS_BYTES)
+  return IPV6_HEADER_BYTES
+}
