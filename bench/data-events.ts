@@ -3,7 +3,7 @@
  * events, the same server around both. The target is for the client as it comes, which copies what
  * it sends and can fill a core with that; so the figure is taken with `-Z` (sendfile), too, where
  * the receiver decides more of it, and how far that client gets against a receiver that copies
- * nothing stands beside it. CPU per GB is beside all. The mark is `lowWater` of netmem/linux,
+ * nothing stands beside it. CPU per GB is beside all. The mark is `wakeBatching` of netmem/linux,
  * with pages of 4 MiB.
  */
 

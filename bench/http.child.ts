@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createPool, hostProvider } from 'netmem'
 import { getInto } from 'netmem/http'
-import { hugeMemory, lowWater } from 'netmem/linux'
+import { hugeMemory, wakeBatching } from 'netmem/linux'
 import { answer, keepToOneProcessor } from './processes.ts'
 
 /** Ways to receive the body. */
@@ -65,7 +65,7 @@ async function prepared({
   connections = 1,
 }: HttpRequest): Promise<() => Promise<unknown>> {
   const tls = ca === undefined ? {} : { tls: { ca: readFileSync(ca) } }
-  const options = { ...tls, connections, lowWater: await lowWater() }
+  const options = { ...tls, connections, wakeBatching: await wakeBatching() }
   switch (mode) {
     case 'fetch':
       return async () => {

@@ -6,7 +6,7 @@
 
 import type net from 'node:net'
 import { createPool, hostProvider } from 'netmem'
-import { lowWater } from 'netmem/linux'
+import { wakeBatching } from 'netmem/linux'
 import { type Connection, listen } from 'netmem/net'
 // Named as they will be: a type of another project must not be rewritten.
 // biome-ignore lint/correctness/useImportExtensions: see above
@@ -31,7 +31,7 @@ async function serveNetmem(): Promise<void> {
   const pageSize = pageBytes === '' ? (reads === 'plain' ? 256 : 4096) * 1024 : Number(pageBytes)
   const layout = { pages: POOL_BYTES / pageSize, pageSize }
   const pool = createPool(hostProvider(layout))
-  const mark = reads === 'plain' ? {} : { lowWater: await lowWater() }
+  const mark = reads === 'plain' ? {} : { wakeBatching: await wakeBatching() }
   const listener = await listen({ pool, host: HOST, port: 0, ...mark })
   process.send?.(listener.address.port)
   const connections = reads === 'receive' ? listener : iterated(listener)

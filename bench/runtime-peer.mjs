@@ -60,9 +60,9 @@ function discardedByNode() {
 async function discardedByNetmem() {
   const { createPool, hostProvider } = await import('netmem')
   const { connect } = await import('netmem/net')
-  const { lowWater } = await import('netmem/linux')
+  const { wakeBatching } = await import('netmem/linux')
   const pool = createPool(hostProvider({ pages: 4, pageSize: 4 * 1024 * 1024 }))
-  const options = { pool, host: hostname, port: Number(port), lowWater: await lowWater() }
+  const options = { pool, host: hostname, port: Number(port), wakeBatching: await wakeBatching() }
   return async () => {
     const connection = await connect(options)
     await connection.write(request)

@@ -1,7 +1,7 @@
 /** A TLS server that counts what it receives, through netmem or through Node's `data` events. */
 
 import { createPool, hostProvider } from 'netmem'
-import { lowWater } from 'netmem/linux'
+import { wakeBatching } from 'netmem/linux'
 import { listen } from 'netmem/net'
 import { PeerServer } from './peer-server.ts'
 import { answer } from './processes.ts'
@@ -18,13 +18,13 @@ const HOST = '127.0.0.1'
 
 if (reads === 'netmem') {
   const pool = createPool(hostProvider({ pages: 64 }))
-  const mark = await lowWater()
+  const mark = await wakeBatching()
   const listener = await listen({
     pool,
     host: HOST,
     port: 0,
     tls: { key, cert },
-    lowWater: mark,
+    wakeBatching: mark,
   })
   process.send?.(listener.address.port)
   answer(async ({ warmUp, bytes }: TlsRequest) => {

@@ -6,14 +6,14 @@
  */
 
 import { createPool, hostProvider } from 'netmem'
-import { type Connection, listen, split } from 'netmem/net'
+import { type Connection, listen, readMessages } from 'netmem/net'
 
 const pool = createPool(hostProvider({ pages: 16 }))
 await using listener = await listen({ pool, port: Number(process.argv[2] ?? 7001) })
 console.log(`listening on port ${listener.address.port}`)
 
 async function serve(connection: Connection): Promise<void> {
-  const messages = split(connection, {
+  const messages = readMessages(connection, {
     header: 4,
     payloadLength: (header) => new DataView(header.buffer, header.byteOffset).getUint32(0),
     maxPayloadLength: 64 * 1024 * 1024,

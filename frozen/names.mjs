@@ -1,8 +1,8 @@
 // The names that may change, each in one line. The other files of this folder import them from here,
 // so a rename touches this file alone.
 export { attachPool, createFrag, createSlotAllocator } from 'netmem'
-export { lowWater } from 'netmem/linux'
-export { split as readMessages } from 'netmem/net'
+export { wakeBatching as lowWater } from 'netmem/linux'
+export { readMessages } from 'netmem/net'
 
 export { openNetmemDriver, openPageDriver } from 'netmem/stack'
 

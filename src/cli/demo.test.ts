@@ -40,7 +40,7 @@ describe('netmem demo', () => {
       assert.match(out.toString(), row)
     }
     assert.doesNotMatch(out.toString(), /alloc fast 0, slow 0, refill 0/, 'a pool that is not used')
-    assert.match(out.toString(), /; rounds: 1; (netmem with|without) lowWater/)
+    assert.match(out.toString(), /; rounds: 1; (netmem with|without) wakeBatching/)
   })
 
   it('fails when a byte is wrong', async () => {

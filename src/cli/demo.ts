@@ -12,7 +12,6 @@ import { receivers } from './demo/receivers.ts'
 import { type DemoSettings, type Measurements, measureRounds } from './demo/rounds.ts'
 import { medians, type Row, table } from './demo/table.ts'
 import { EXIT_CODES, SIZES, usage } from './exit.ts'
-import { lowWaterIfAny } from './low-water.ts'
 import {
   argument,
   makePool,
@@ -26,6 +25,7 @@ import {
 import type { Output } from './output.ts'
 import { type Outcome, run } from './run.ts'
 import { exactSize, parseSize } from './size.ts'
+import { wakeBatchingIfAny } from './wake-batching.ts'
 
 interface DemoOptions extends PoolOptions {
   readonly bytes: number
@@ -40,7 +40,7 @@ interface DemoOptions extends PoolOptions {
 const HELP = `
 The bytes are a pseudo-random pattern, which every receiver compares whole. Ratios are to the first
 receiver; memory is what the receiver's process had resident at its peak. One wrong byte, and the
-demo fails: try --corrupt. netmem's receivers use lowWater of netmem/linux, where it can be had.
+demo fails: try --corrupt. netmem's receivers use wakeBatching of netmem/linux, where it can be had.
 
 Examples:
   $ netmem demo
@@ -104,9 +104,11 @@ async function demo(
     'every byte verified',
     `rounds: ${settings.rounds}`,
   ]
-  const lowWater = (await lowWaterIfAny()).lowWater !== undefined
+  const wakeBatching = (await wakeBatchingIfAny()).wakeBatching !== undefined
   how.push(
-    lowWater ? 'netmem with lowWater' : 'without lowWater, which `netmem doctor` says more of',
+    wakeBatching
+      ? 'netmem with wakeBatching'
+      : 'without wakeBatching, which `netmem doctor` says more of',
   )
   output.result(`${how.slice(0, 2).join(', ')}; ${how.slice(2).join('; ')}`)
   output.result('')
@@ -126,7 +128,7 @@ async function demo(
   return {
     report: {
       bytes: settings.bytes,
-      lowWater,
+      wakeBatching,
       verified: !signal.aborted,
       receivers: Object.fromEntries(
         rows.map(({ name, figures }) => [name, { ...figures, rounds: measured.get(name) }]),

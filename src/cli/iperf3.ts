@@ -8,10 +8,10 @@ import { CliError, type Described, describeError, EXIT_CODES, SIZES } from './ex
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './iperf3/report.ts'
 import { serveIperf3 } from './iperf3/server.ts'
 import type { Iperf3Summary } from './iperf3/summary.ts'
-import { lowWaterIfAny } from './low-water.ts'
 import { describePool, type ListenOptions, makePool, withListenOptions } from './options.ts'
 import type { Output } from './output.ts'
 import { type Outcome, run } from './run.ts'
+import { wakeBatchingIfAny } from './wake-batching.ts'
 
 const HELP = `
 One test at a time, as iperf3 does; UDP (-u), -R and --bidir are refused, and the client says so.
@@ -45,7 +45,7 @@ async function iperf3(
     pool,
     host: options.host,
     port: options.port,
-    ...(await lowWaterIfAny()),
+    ...(await wakeBatchingIfAny()),
   })
   output.note(
     `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,

@@ -5,7 +5,6 @@ import { Command } from 'commander'
 import { listen } from '../net/index.ts'
 import { formatEndpoint } from './endpoint.ts'
 import { EXIT_CODES, SIZES, usage } from './exit.ts'
-import { lowWaterIfAny } from './low-water.ts'
 import {
   describePool,
   type ListenOptions,
@@ -20,6 +19,7 @@ import { Reception, type ReceptionOptions } from './recv/reception.ts'
 import { Sink } from './recv/sink.ts'
 import { Tally } from './recv/tally.ts'
 import { type Outcome, run } from './run.ts'
+import { wakeBatchingIfAny } from './wake-batching.ts'
 
 interface RecvOptions extends ListenOptions {
   readonly out?: string
@@ -78,7 +78,7 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
     host: options.host,
     port: options.port,
     signal,
-    ...(await lowWaterIfAny()),
+    ...(await wakeBatchingIfAny()),
   })
   await using sink = options.out === undefined ? undefined : await Sink.open(options.out)
   const reception: ReceptionOptions = {

@@ -242,7 +242,7 @@ describe('getInto', () => {
       [url, memory, { onProgress: {} }],
       [url, memory, null],
       [url, memory, 5],
-      [url, memory, { lowWater: 5 }],
+      [url, memory, { wakeBatching: 5 }],
     ]
     for (const [where, destination, options] of wrong) {
       const call: unknown = Reflect.apply(getInto, undefined, [where, destination, options])

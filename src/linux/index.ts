@@ -5,4 +5,4 @@
 
 export { hugeMemory } from './huge-memory.ts'
 export { LinuxError } from './linux-error.ts'
-export { lowWater } from './low-water.ts'
+export { wakeBatching } from './wake-batching.ts'

@@ -6,7 +6,7 @@ import net from 'node:net'
 import { describe, it } from 'node:test'
 import { isNetmemError } from '../errors.ts'
 import { turns, until } from '../testing/waiting.test.helper.ts'
-import { hugeMemory, lowWater } from './index.ts'
+import { hugeMemory, wakeBatching } from './index.ts'
 import { libc } from './libc.ts'
 
 const MIB = 1024 * 1024
@@ -74,9 +74,9 @@ describe('hugeMemory', { skip }, () => {
   })
 })
 
-describe('lowWater', { skip }, () => {
+describe('wakeBatching', { skip }, () => {
   it('keeps a socket from being read before there is as much', async () => {
-    const set = await lowWater()
+    const set = await wakeBatching()
     const server = net.createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const address = server.address()
@@ -110,7 +110,7 @@ describe('lowWater', { skip }, () => {
   })
 
   it('says where there is no such socket', async () => {
-    const set = await lowWater()
+    const set = await wakeBatching()
     assert.equal(set(-1, 1), false)
   })
 })

@@ -5,6 +5,7 @@ import tls from 'node:tls'
 import type { Connection } from '../connection.ts'
 import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
+import { ConnectDeadline, retryWithMoreTime } from './connect-deadline.ts'
 import { aborted, setUpError } from './connection-error.ts'
 import {
   CONNECTION_OPTIONS,
@@ -15,7 +16,6 @@ import {
   makeDriver,
 } from './connection-options.ts'
 import { dial, type PostedReads } from './driver/posted-reads.ts'
-import { Deadline, patiently } from './patience.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
 
@@ -66,9 +66,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
   if (signal?.aborted) throw aborted(signal.reason)
   const where = 'path' in target ? target.path : `${target.host ?? 'localhost'}:${target.port}`
-  const deadline = new Deadline(where, connectTimeoutMs)
+  const deadline = new ConnectDeadline(where, connectTimeoutMs)
   try {
-    return await patiently((attemptTimeoutMs) =>
+    return await retryWithMoreTime((attemptTimeoutMs) =>
       attempt(
         { ...target, autoSelectFamilyAttemptTimeout: attemptTimeoutMs },
         own,
@@ -86,7 +86,7 @@ function attempt(
   target: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
   options: ConnectOptions,
   where: string,
-  deadline: Deadline,
+  deadline: ConnectDeadline,
 ): Promise<Connection> {
   const security = securityOf(options)
   const driver = makeDriver(options, security !== undefined)
@@ -141,7 +141,7 @@ function ready<T>(
   socket: net.Socket,
   signal: AbortSignal | undefined,
   where: string,
-  deadline: Deadline,
+  deadline: ConnectDeadline,
   make: () => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {

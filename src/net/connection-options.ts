@@ -5,9 +5,9 @@ import type { Page } from '../netmem.ts'
 import { RX_COPYBREAK } from '../pool/copies.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { checkOptionalBoolean, checkSignal, invalid } from './arguments.ts'
-import type { LowWater } from './driver/low-water.ts'
 import { canPost } from './driver/posted-reads.ts'
 import { SocketDriver } from './driver/socket-driver.ts'
+import type { WakeBatching } from './driver/wake-batching.ts'
 
 /** Options of every connection. */
 export interface ConnectionOptions {
@@ -28,10 +28,10 @@ export interface ConnectionOptions {
   readonly keepAliveMs?: number
   /**
    * Has the kernel wake nobody for less than four megabytes while the connection carries a lot,
-   * 0.5 GB/s and more: `lowWater` of `netmem/linux`. It saves CPU on both sides of a fast path; what
+   * 0.5 GB/s and more: `wakeBatching` of `netmem/linux`. It saves CPU on both sides of a fast path; what
    * comes last waits up to 16 ms where nobody knows that it is the last. Ignored where it cannot be had.
    */
-  readonly lowWater?: LowWater
+  readonly wakeBatching?: WakeBatching
   /** `data` copies Node's Buffers into pages even where this Node.js could do without: for comparison and as a way out. */
   readonly reads?: 'posted' | 'data'
 }
@@ -44,7 +44,7 @@ export const CONNECTION_OPTIONS: OptionNames<ConnectionOptions> = {
   idleTimeoutMs: true,
   noDelay: true,
   keepAliveMs: true,
-  lowWater: true,
+  wakeBatching: true,
   reads: true,
 }
 
@@ -67,8 +67,8 @@ export function checkOptions(options: ConnectionOptions): void {
   if (pool.destroyed) {
     throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
   }
-  if (options.lowWater !== undefined && typeof options.lowWater !== 'function') {
-    throw invalid("lowWater is a function: what netmem/linux's lowWater() resolves with.")
+  if (options.wakeBatching !== undefined && typeof options.wakeBatching !== 'function') {
+    throw invalid("wakeBatching is a function: what netmem/linux's wakeBatching() resolves with.")
   }
   checkSignal(signal)
   checkOptionalBoolean('noDelay', options.noDelay)
@@ -86,7 +86,7 @@ export function checkOptions(options: ConnectionOptions): void {
 export function makeDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
   const burst = secure ? TLS_RECORD : Number.POSITIVE_INFINITY
   const smallBytes = options.smallBufferBytes ?? RX_COPYBREAK
-  return new SocketDriver(options.pool, smallBytes, burst, options.lowWater)
+  return new SocketDriver(options.pool, smallBytes, burst, options.wakeBatching)
 }
 
 /** @internal Whether `data` events are to be copied. */

@@ -43,7 +43,7 @@ const LINGER_BYTES = 1024 * 1024
 const OPEN: ConnectionState = { kind: 'open' }
 
 /** Facts that the socket itself cannot tell, or not any more. */
-interface KnownOfSocket {
+interface SocketFacts {
   readonly tls?: TlsInfo | undefined
   readonly localPath?: string | undefined
   readonly remotePath?: string | undefined
@@ -69,7 +69,7 @@ export class SocketConnection implements Connection {
     driver: SocketDriver,
     reads: PostedReads,
     options: ConnectionOptions,
-    known: KnownOfSocket = {},
+    known: SocketFacts = {},
   ) {
     const { socket } = reads
     this.pool = options.pool

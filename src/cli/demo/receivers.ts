@@ -5,9 +5,9 @@ import net from 'node:net'
 
 import type { PagePoolStats } from '../../index.ts'
 import { type Connection, connect, receiveInto } from '../../net/index.ts'
-import { lowWaterIfAny } from '../low-water.ts'
 import { makePool } from '../options.ts'
 import { exactSize } from '../size.ts'
+import { wakeBatchingIfAny } from '../wake-batching.ts'
 import type { Receive, ReceiverJob, ReceiverName } from './job.ts'
 
 const HOST = '127.0.0.1'
@@ -95,8 +95,8 @@ async function overPool(
   receive: (connectToSender: () => Promise<Connection>) => Promise<void>,
 ): Promise<PagePoolStats> {
   const pool = makePool(options)
-  const lowWater = await lowWaterIfAny()
-  await receive(() => connect({ pool, host: HOST, port, ...lowWater }))
+  const wakeBatching = await wakeBatchingIfAny()
+  await receive(() => connect({ pool, host: HOST, port, ...wakeBatching }))
   const stats = pool.stats()
   await pool.destroy()
   return stats

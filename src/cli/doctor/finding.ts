@@ -19,7 +19,7 @@ export const Feature = {
   memory: 'Memory to receive into: hostProvider, sharedProvider, externalProvider',
   net: 'Sockets: netmem/net, and netmem recv, send and iperf3',
   http: 'HTTP: netmem/http, and netmem get',
-  linux: 'Fast links and large bodies: lowWater and hugeMemory of netmem/linux',
+  linux: 'Fast links and large bodies: wakeBatching and hugeMemory of netmem/linux',
   tools: 'Programs to try netmem with',
   later:
     "The kernel's own device memory TCP, which netmem does not do yet: nothing of this is used",

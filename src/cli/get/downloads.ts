@@ -12,12 +12,12 @@ import type { Page, PagePool } from '../../index.ts'
 import { unlessAborted } from '../../net/interruption.ts'
 import { type Described, describeError } from '../exit.ts'
 import { makeFolderOf } from '../folder.ts'
-import { lowWaterIfAny } from '../low-water.ts'
 import { makePool } from '../options.ts'
 import type { Output } from '../output.ts'
 import { Sink } from '../recv/sink.ts'
 import type { Outcome } from '../run.ts'
 import { roughRate, roughSize } from '../size.ts'
+import { wakeBatchingIfAny } from '../wake-batching.ts'
 import { headersOf, readCertificates } from './arguments.ts'
 import { Deadline } from './deadline.ts'
 import type { Destination } from './destination.ts'
@@ -90,7 +90,7 @@ export class Downloads {
     options: DownloadOptions,
     output: Output,
     signal: AbortSignal,
-    more: Pick<GetOptions, 'tls' | 'lowWater'>,
+    more: Pick<GetOptions, 'tls' | 'wakeBatching'>,
   ) {
     this.#options = options
     this.#output = output
@@ -127,7 +127,7 @@ export class Downloads {
       ...(insecure === true ? { rejectUnauthorized: false } : {}),
     }
     const security = Object.keys(tls).length === 0 ? {} : { tls }
-    return new Downloads(options, output, signal, { ...security, ...(await lowWaterIfAny()) })
+    return new Downloads(options, output, signal, { ...security, ...(await wakeBatchingIfAny()) })
   }
 
   /** True if the command was interrupted or stdout was closed. */

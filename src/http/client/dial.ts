@@ -15,7 +15,7 @@ export async function dial(
   const isSecure = url.protocol === 'https:'
   const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port)
   const began = performance.now()
-  const { connectTimeoutMs, lowWater } = settings
+  const { connectTimeoutMs, wakeBatching } = settings
   // The connection may outlive this transfer, and its signal.
   const attempt = new AbortController()
   const stop = (): void => attempt.abort(abort.signal.reason)
@@ -27,7 +27,7 @@ export async function dial(
       port,
       connectTimeoutMs,
       signal: attempt.signal,
-      ...(lowWater && { lowWater }),
+      ...(wakeBatching && { wakeBatching }),
       ...(isSecure && { tls: { ...security?.options, ALPNProtocols: ['http/1.1'] } }),
     })
     const { tls } = connection

@@ -279,7 +279,7 @@ it('a connection has the low-water mark that the transfer was given', (t) =>
     const large = Buffer.alloc(64 * 1024 * 1024)
     await using server = await serve((_, response) => response.end(large))
     const marks: number[] = []
-    const lowWater = (_: number, bytes: number): boolean => {
+    const wakeBatching = (_: number, bytes: number): boolean => {
       marks.push(bytes)
       return true
     }
@@ -291,6 +291,6 @@ it('a connection has the low-water mark that the transfer was given', (t) =>
       due += 8 * 1024 * 1024
       clock.advance(10)
     }
-    await getInto(server.url, memory, { ...options, keepAlive: false, lowWater, onProgress })
+    await getInto(server.url, memory, { ...options, keepAlive: false, wakeBatching, onProgress })
     assert.equal(marks[0], 4 * 1024 * 1024)
   }))

@@ -1,7 +1,7 @@
 /** One request and its response, as the transfer sees them, whichever client does the work. */
 
 import { isNetmemError } from '../../errors.ts'
-import type { LowWater } from '../../net/index.ts'
+import type { WakeBatching } from '../../net/index.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { AbortScope } from './abort-scope.ts'
@@ -37,7 +37,7 @@ export type TakeWhole = (head: ResponseHead, body: Uint8Array) => boolean
 /** Settings of connections and of waits for the server. */
 interface ExchangeSettings {
   readonly tls: TlsSettings | undefined
-  readonly lowWater: LowWater | undefined
+  readonly wakeBatching: WakeBatching | undefined
   readonly cache: ConnectionCache | undefined
   readonly connectTimeoutMs: number
   readonly headTimeoutMs: number

@@ -1,7 +1,7 @@
 /** Options of `getInto`, as its caller writes them. */
 
 import type tls from 'node:tls'
-import type { LowWater } from '../../net/index.ts'
+import type { WakeBatching } from '../../net/index.ts'
 import type { ConnectionCache } from '../client/connection-cache.ts'
 import type { Authorization, RequestHeaders } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
@@ -81,8 +81,8 @@ export interface GetOptions {
    * connections.
    */
   readonly tls?: tls.ConnectionOptions
-  /** `lowWater` of `netmem/linux`, for new connections of this transfer, as in `connect`. */
-  readonly lowWater?: LowWater
+  /** `wakeBatching` of `netmem/linux`, for new connections of this transfer, as in `connect`. */
+  readonly wakeBatching?: WakeBatching
   /** Keeps connections for later transfers; `true` by default, in a cache that all transfers share. */
   readonly keepAlive?: boolean | ConnectionCache
   /** Asks for gzip, deflate and brotli, and decodes them, which copies the data; `false` by default. */

@@ -1,7 +1,7 @@
 /** Settings of one transfer: its options, checked once, with their defaults. */
 
 import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
-import type { LowWater } from '../../net/index.ts'
+import type { WakeBatching } from '../../net/index.ts'
 import {
   checkOptionalBoolean,
   checkOptionalFunction,
@@ -41,7 +41,7 @@ export interface Settings {
   readonly maxBytesPerSecond: number
   readonly touchAhead: boolean
   readonly tls: TlsSettings | undefined
-  readonly lowWater: LowWater | undefined
+  readonly wakeBatching: WakeBatching | undefined
   readonly cache: ConnectionCache | undefined
   readonly decompress: boolean
   readonly raw: boolean
@@ -73,7 +73,7 @@ const NAMES: OptionNames<GetOptions> = {
   maxBytesPerSecond: true,
   touchAhead: true,
   tls: true,
-  lowWater: true,
+  wakeBatching: true,
   keepAlive: true,
   decompress: true,
   raw: true,
@@ -128,7 +128,7 @@ export function settingsOf(given: GetOptions): Settings {
     ),
     touchAhead: options.touchAhead ?? false,
     tls: options.tls === undefined ? undefined : new TlsSettings(options.tls),
-    lowWater: options.lowWater,
+    wakeBatching: options.wakeBatching,
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
     decompress: options.decompress ?? false,
     raw: options.raw ?? false,
@@ -150,7 +150,7 @@ function checkKinds({
   onHead,
   onProgress,
   onEvent,
-  lowWater,
+  wakeBatching,
   allowDowngrade,
   touchAhead,
   decompress,
@@ -167,7 +167,7 @@ function checkKinds({
   })) {
     checkOptionalBoolean(name, chosen)
   }
-  for (const [name, told] of Object.entries({ onHead, onProgress, onEvent, lowWater })) {
+  for (const [name, told] of Object.entries({ onHead, onProgress, onEvent, wakeBatching })) {
     checkOptionalFunction(name, told)
   }
   if (!(keepAlive instanceof ConnectionCache) && !/^(undefined|boolean)$/.test(typeof keepAlive)) {

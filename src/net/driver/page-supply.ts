@@ -70,41 +70,41 @@ export class PageSupply {
   }
 
   /**
-   * True if `taker` may read into its small buffer, of which a frag has to be made. A connection
+   * True if `consumer` may read into its small buffer, of which a frag has to be made. A connection
    * that holds nothing always may, whatever the others hold. Otherwise there has to be room for a
    * copy, within the connection's budget while connections wait for pages, or a page.
    * `dry` says that it waits for one itself.
    */
-  mayRead(taker: PageConsumer, dry: boolean): boolean {
-    const { held } = taker.account
+  mayRead(consumer: PageConsumer, dry: boolean): boolean {
+    const { held } = consumer.account
     if (held === 0) return true
     const { mayCopy } = this
     const inBudget = held + RX_COPYBREAK <= HELD_WHILE_DRY || (!dry && this.#waiting.length === 0)
     if (mayCopy && inBudget) return true
-    if (this.#turns.has(taker) || (!dry && this.#hasFree)) return true
+    if (this.#turns.has(consumer) || (!dry && this.#hasFree)) return true
     if (!mayCopy) {
-      this.#copyWaiters.add(taker)
+      this.#copyWaiters.add(consumer)
       this.#pool.copies.onCopyDropped = this.#copyDropped
     }
     return false
   }
 
-  /** Adds a taker that may not read to the queue for memory. */
-  wait(taker: PageConsumer): void {
-    this.#waiting.push(taker)
+  /** Adds a consumer that may not read to the queue for memory. */
+  wait(consumer: PageConsumer): void {
+    this.#waiting.push(consumer)
     this.#queueChanged()
     if (!this.#pumping) this.#listen()
   }
 
-  /** As {@link reserve}, but `taker` has its turn, or joins the queue for memory if nothing is left. */
-  take(taker: PageConsumer, bytes: number): Reservation<Page> | undefined {
-    const itsTurn = this.#turns.delete(taker)
+  /** As {@link reserve}, but `consumer` has its turn, or joins the queue for memory if nothing is left. */
+  take(consumer: PageConsumer, bytes: number): Reservation<Page> | undefined {
+    const itsTurn = this.#turns.delete(consumer)
     const reserved =
       itsTurn && !this.#pool.destroyed ? this.#pool.reserve(bytes) : this.reserve(bytes)
     if (reserved !== undefined) return reserved
     // Whoever had its turn and found nothing comes first the next time.
-    if (itsTurn) this.#waiting.unshift(taker)
-    else this.#waiting.push(taker)
+    if (itsTurn) this.#waiting.unshift(consumer)
+    else this.#waiting.push(consumer)
     this.#queueChanged()
     if (!this.#pumping) this.#listen()
     return undefined
@@ -121,10 +121,10 @@ export class PageSupply {
   }
 
   /** Does not want memory any more. */
-  leaveQueue(taker: PageConsumer): void {
-    this.#waiting = this.#waiting.filter((waiting) => waiting !== taker)
-    this.#turns.delete(taker)
-    this.#copyWaiters.delete(taker)
+  leaveQueue(consumer: PageConsumer): void {
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== consumer)
+    this.#turns.delete(consumer)
+    this.#copyWaiters.delete(consumer)
     this.#queueChanged()
   }
 
@@ -138,11 +138,11 @@ export class PageSupply {
     this.#returns++
     this.#dryWatch.cameBack()
     let room = this.#pool.copies.copyRoom
-    for (const taker of this.#copyWaiters) {
+    for (const consumer of this.#copyWaiters) {
       room -= ONE_COPY
       if (room < 0) return
-      this.#copyWaiters.delete(taker)
-      taker.copyRoomBack()
+      this.#copyWaiters.delete(consumer)
+      consumer.copyRoomBack()
     }
     if (this.#copyWaiters.size === 0) this.#pool.copies.onCopyDropped = undefined
   }
@@ -160,19 +160,19 @@ export class PageSupply {
     this.#pool.notify(() => this.#pump())
   }
 
-  /** The next takers: those that hold no more than their share first, the longest waiting before the others. */
+  /** The next consumers: those that hold no more than their share first, the longest waiting before the others. */
   #dequeue(count: number): readonly PageConsumer[] {
     const waiting = this.#waiting
     const { capacity, pageSize } = this.#pool
     const share = Math.max(HELD_WHILE_DRY, (capacity * pageSize) / waiting.length)
     const next = new Set<PageConsumer>()
     for (const mostHeld of [share, Infinity]) {
-      for (const taker of waiting) {
+      for (const consumer of waiting) {
         if (next.size >= count) break
-        if (taker.account.held <= mostHeld) next.add(taker)
+        if (consumer.account.held <= mostHeld) next.add(consumer)
       }
     }
-    this.#waiting = waiting.filter((taker) => !next.has(taker))
+    this.#waiting = waiting.filter((consumer) => !next.has(consumer))
     return [...next]
   }
 
@@ -185,15 +185,15 @@ export class PageSupply {
     this.#returns++
     this.#dryWatch.cameBack()
     const unclaimed = Math.max(0, this.#pool.available - this.#turns.size)
-    const takers = this.#dequeue(this.#pool.destroyed ? Infinity : unclaimed)
-    for (const taker of takers) {
-      this.#turns.add(taker)
-      taker.memoryBack()
+    const consumers = this.#dequeue(this.#pool.destroyed ? Infinity : unclaimed)
+    for (const consumer of consumers) {
+      this.#turns.add(consumer)
+      consumer.memoryBack()
     }
     this.#queueChanged()
     setImmediate(() =>
       setImmediate(() => {
-        for (const taker of takers) this.#turns.delete(taker)
+        for (const consumer of consumers) this.#turns.delete(consumer)
       }),
     )
     if (this.#waiting.length === 0) this.#pumping = false

@@ -22,11 +22,11 @@ import type { Receiver, ReceiverDriver, Wants } from '../receivers/receiver.ts'
 import { View } from '../receivers/view.ts'
 import { busyPoll } from './busy-poll.ts'
 import { FullReads } from './full-reads.ts'
-import { type LowWater, LowWaterMark } from './low-water.ts'
 import { type PagePoster, watchPostedPage } from './page-watch.ts'
 import type { PostedReads, Reader } from './posted-reads.ts'
 import type { Resettable } from './reset-watch.ts'
 import { putSmallBuffer, takeSmallBuffer } from './small-buffers.ts'
+import { LowWaterMark, type WakeBatching } from './wake-batching.ts'
 
 /** Node.js keeps 50 bytes for each buffer that is posted in place of another, until the socket closes. */
 const MAX_REPOSTS = 1000
@@ -40,7 +40,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   readonly #whole: Uint8Array
   /** TLS, which copies to what is posted whenever JavaScript has returned. */
   readonly #secure: boolean
-  readonly #lowWater: LowWater | undefined
+  readonly #wakeBatching: WakeBatching | undefined
   #mark: LowWaterMark | undefined
   #reads: PostedReads | undefined
 
@@ -62,7 +62,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     pool: PagePool<Page>,
     smallBytes: number,
     burst: number,
-    lowWater: LowWater | undefined,
+    wakeBatching: WakeBatching | undefined,
   ) {
     this.frags = new Frags(pool, burst, this)
     this.#current = this.frags
@@ -70,14 +70,14 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     this.#small = this.#whole.subarray(0, Math.min(smallBytes, pool.pageSize))
     this.#memory = this.#small
     this.#secure = Number.isFinite(burst)
-    this.#lowWater = lowWater
+    this.#wakeBatching = wakeBatching
   }
 
   /** Starts to read `reads`; called once. */
   start(reads: PostedReads): void {
     this.#reads = reads
-    if (this.#lowWater !== undefined) {
-      this.#mark = new LowWaterMark(this.#lowWater, () => reads.fd())
+    if (this.#wakeBatching !== undefined) {
+      this.#mark = new LowWaterMark(this.#wakeBatching, () => reads.fd())
     }
     reads.socket.once('close', () => {
       this.#mark?.stop()

@@ -7,7 +7,7 @@ import type { ReadableFrag } from '../../pool/frag.ts'
 import { checkOptionalBoolean, checkSignal, invalid } from '../arguments.ts'
 import { aborted } from '../connection-error.ts'
 import { Interruption } from '../interruption.ts'
-import { type Sink, sinkOf } from './sink.ts'
+import { type PipeTarget, pipeTargetOf } from './pipe-target.ts'
 
 const NAMES: OptionNames<PipeOptions> = { borrow: true, preventClose: true, signal: true }
 
@@ -43,8 +43,8 @@ export async function pipeTo(
     throw invalid('pipeTo() takes a connection, or whatever else one can iterate over.')
   }
   const stop = new Interruption()
-  const sink = sinkOf(destination, (reason) => stop.interrupt(reason))
-  const copies = sink.keeps && borrow !== true
+  const target = pipeTargetOf(destination, (reason) => stop.interrupt(reason))
+  const copies = target.keeps && borrow !== true
   const abort = (): void => stop.interrupt(aborted(signal?.reason))
   if (signal?.aborted) abort()
   signal?.addEventListener('abort', abort, { once: true })
@@ -57,32 +57,32 @@ export async function pipeTo(
       const { done, value } = await stop.until(next)
       next = undefined
       if (done === true) break
-      await stop.until(copies ? passCopy(sink, value) : pass(sink, value))
+      await stop.until(copies ? passCopy(target, value) : pass(target, value))
       bytes += value.length
     }
-    if (preventClose !== true) await stop.until(sink.end())
+    if (preventClose !== true) await stop.until(target.end())
     return bytes
   } catch (error) {
-    sink.destroy(error)
+    target.destroy(error)
     throw error
   } finally {
     signal?.removeEventListener('abort', abort)
-    sink.letGo()
+    target.detach()
     await leave(frags, next)
   }
 }
 
 /** The frag's memory is the destination's until it is written, however long the pipe waits for that. */
-async function pass(sink: Sink, frag: ReadableFrag): Promise<void> {
+async function pass(target: PipeTarget, frag: ReadableFrag): Promise<void> {
   try {
-    await sink.write(frag.bytes)
+    await target.write(frag.bytes)
   } finally {
     frag.release()
   }
 }
 
-function passCopy(sink: Sink, frag: ReadableFrag): Promise<void> {
-  return sink.write(copyOf(frag))
+function passCopy(target: PipeTarget, frag: ReadableFrag): Promise<void> {
+  return target.write(copyOf(frag))
 }
 
 /** The bytes, in memory of their own; the frag is released, also where its memory is gone. */

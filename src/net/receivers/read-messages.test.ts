@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostFrag } from '../../pool/frag.ts'
 import { pattern, rejection, same, until, ways, withEnds } from '../harness.test.helper.ts'
-import { type Framing, split } from './split.ts'
+import { type MessageFraming, readMessages } from './read-messages.ts'
 
 /** A message: four bytes of length, two of its number, the payload. */
 function message(number: number, length: number): Buffer {
@@ -14,7 +14,7 @@ function message(number: number, length: number): Buffer {
 
 const lengthOf = (header: Uint8Array): number =>
   new DataView(header.buffer, header.byteOffset).getUint32(0)
-const framing: Framing = { header: 6, payloadLength: lengthOf }
+const framing: MessageFraming = { header: 6, payloadLength: lengthOf }
 const lengths = [0, 1, 5, 16_384, 16_378, 300_000, 0, 0, 65_536, 7]
 
 for (const way of ways()) {
@@ -23,7 +23,7 @@ for (const way of ways()) {
       const messages = lengths.map((length, number) => message(number, length))
       peer.end(Buffer.concat(messages))
       const headers: HostFrag[] = []
-      for await (const { header, payload } of split(connection, framing)) {
+      for await (const { header, payload } of readMessages(connection, framing)) {
         assert.equal(payload.byteLength, lengths[headers.length])
         same(payload, headers.length)
         headers.push(header)
@@ -45,7 +45,7 @@ for (const way of ways()) {
     for (const bytes of [1, 5, 6, 7, 1005]) {
       await withEnds(way, async ({ connection, peer }) => {
         peer.end(Buffer.concat([whole, whole.subarray(0, bytes)]))
-        const messages = split(connection, framing)
+        const messages = readMessages(connection, framing)
         const { value } = await messages.next()
         assert.ok(value)
         value.header.release()
@@ -58,7 +58,7 @@ for (const way of ways()) {
 for (const way of ways(['tcp4'])) {
   test(`a message without payload needs no message after it (${way.name})`, () =>
     withEnds(way, async ({ connection, peer }) => {
-      const messages = split(connection, framing)
+      const messages = readMessages(connection, framing)
       for (let number = 0; number < 5; number++) {
         peer.write(message(number, 0))
         const { value } = await messages.next()
@@ -82,7 +82,10 @@ for (const way of ways(['tcp4'])) {
         return view
       }
       let number = 0
-      for await (const { header, payload } of split(connection, { ...framing, destination })) {
+      for await (const { header, payload } of readMessages(connection, {
+        ...framing,
+        destination,
+      })) {
         assert.equal(payload.buffer, memory)
         assert.equal(payload.byteLength, lengthOf(header.bytes))
         same(payload, number++)
@@ -101,12 +104,12 @@ for (const way of ways(['tcp4'])) {
         return new Uint8Array(1001)
       }
       const bounded = { ...framing, destination, maxPayloadLength: 1000 }
-      assert.equal(await rejection(split(connection, bounded).next()), 'NETMEM_OUT_OF_RANGE')
+      assert.equal(await rejection(readMessages(connection, bounded).next()), 'NETMEM_OUT_OF_RANGE')
       assert.equal(asked, 0)
     }))
 
   test(`what a framing may get wrong (${way.name})`, async () => {
-    const wrong: readonly [Partial<Record<keyof Framing, unknown>>, string][] = [
+    const wrong: readonly [Partial<Record<keyof MessageFraming, unknown>>, string][] = [
       [{ header: 0 }, 'NETMEM_OUT_OF_RANGE'],
       [{ header: 4097 }, 'NETMEM_OUT_OF_RANGE'],
       [{ header: '6' }, 'NETMEM_INVALID_ARGUMENT'],
@@ -125,7 +128,7 @@ for (const way of ways(['tcp4'])) {
     for (const [what, code] of wrong) {
       await withEnds(way, async ({ connection, peer }) => {
         peer.write(message(0, 10))
-        const messages = split(connection, { ...framing, ...what } as Framing)
+        const messages = readMessages(connection, { ...framing, ...what } as MessageFraming)
         assert.equal(await rejection(messages.next()), code)
       })
     }
@@ -135,7 +138,7 @@ for (const way of ways(['tcp4'])) {
     withEnds(way, async ({ connection, peer }) => {
       const controller = new AbortController()
       const { signal } = controller
-      const waiting = rejection(split(connection, { ...framing, signal }).next())
+      const waiting = rejection(readMessages(connection, { ...framing, signal }).next())
       peer.write(message(0, 1000).subarray(0, 100))
       await until(() => connection.pool.out === 1, 'the header is in a page')
       controller.abort()
@@ -150,7 +153,7 @@ for (const way of ways(['tcp4'])) {
       )
       peer.end(all)
       let number = 0
-      for await (const { header, payload } of split(connection, framing)) {
+      for await (const { header, payload } of readMessages(connection, framing)) {
         same(payload, number++ % 9)
         header.release()
       }

@@ -11,7 +11,7 @@ import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './rece
 const DEFAULT_MAX_PAYLOAD_LENGTH = 2 ** 30
 
 /** What a protocol's messages look like. */
-export interface Framing {
+export interface MessageFraming {
   /** Bytes of each header: 1 to 4096. */
   readonly header: number
   /** Bytes of payload that follow this header: 0 or more. */
@@ -30,7 +30,7 @@ export interface Message {
   readonly payload: Uint8Array
 }
 
-const NAMES: OptionNames<Framing> = {
+const NAMES: OptionNames<MessageFraming> = {
   header: true,
   payloadLength: true,
   destination: true,
@@ -47,23 +47,23 @@ const NAMES: OptionNames<Framing> = {
  *
  * @example
  * ```ts
- * import { split } from 'netmem/net'
+ * import { readMessages } from 'netmem/net'
  *
  * const framing = {
  *   header: 4,
  *   payloadLength: (header: Uint8Array) => new DataView(header.buffer, header.byteOffset).getUint32(0),
  * }
- * for await (const { header, payload } of split(connection, framing)) {
+ * for await (const { header, payload } of readMessages(connection, framing)) {
  *   console.log(payload.length)
  *   header.release()
  * }
  * ```
  */
-export async function* split(
+export async function* readMessages(
   connection: Connection,
-  framing: Framing,
+  framing: MessageFraming,
 ): AsyncGenerator<Message, void, void> {
-  const own = ownOptions('split()', framing, NAMES)
+  const own = ownOptions('readMessages()', framing, NAMES)
   if (typeof own.payloadLength !== 'function') {
     throw invalid('payloadLength must be a function that reads it from a header.')
   }

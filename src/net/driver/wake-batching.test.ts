@@ -5,7 +5,7 @@ import { hostProvider } from '../../providers/host.ts'
 import { VirtualClock } from '../../testing/waiting.test.helper.ts'
 import { pattern, receiveAll, rejection, ways, withEnds } from '../harness.test.helper.ts'
 import { connect, receiveInto } from '../index.ts'
-import { LowWaterMark } from './low-water.ts'
+import { LowWaterMark } from './wake-batching.ts'
 
 const MIB = 1024 * 1024
 const MARK = 4 * MIB
@@ -94,7 +94,7 @@ describe('a low-water mark', () => {
 for (const way of ways(['tcp4', 'tls'])) {
   it(`a connection asks for it under load, by its descriptor (${way.name})`, async () => {
     const asked: number[] = []
-    const lowWater = (fd: number, bytes: number): boolean => {
+    const wakeBatching = (fd: number, bytes: number): boolean => {
       asked.push(fd)
       assert.ok(bytes === 1 || bytes === MARK)
       return fd >= 0
@@ -106,7 +106,7 @@ for (const way of ways(['tcp4', 'tls'])) {
         peer.end()
         assert.equal(await receiveAll(connection), 128_000_000)
       },
-      { lowWater, pageSize: 262_144 },
+      { wakeBatching, pageSize: 262_144 },
     )
     if (way.reads === 'data') assert.ok(asked.every((fd) => fd === -1))
     else assert.ok(asked.every((fd) => fd > 2))
@@ -117,7 +117,7 @@ it('is taken back with the last byte that was asked for', async () => {
   const [way] = ways(['tcp4'], ['posted'])
   assert.ok(way !== undefined)
   let mark = 1
-  const lowWater = (_: number, bytes: number): boolean => {
+  const wakeBatching = (_: number, bytes: number): boolean => {
     mark = bytes
     return true
   }
@@ -128,13 +128,13 @@ it('is taken back with the last byte that was asked for', async () => {
       await receiveInto(connection, new Uint8Array(128_000_000))
       assert.equal(mark, 1)
     },
-    { lowWater },
+    { wakeBatching },
   )
 })
 
 it('is a function', async () => {
   const pool = createPool(hostProvider({ pages: 1 }))
-  const options = { pool, port: 1, lowWater: 5 }
+  const options = { pool, port: 1, wakeBatching: 5 }
   // @ts-expect-error What JavaScript callers may pass.
   assert.equal(await rejection(connect(options)), 'NETMEM_INVALID_ARGUMENT')
   await pool.destroy()

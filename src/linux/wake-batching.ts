@@ -9,7 +9,7 @@ const SO_RCVLOWAT = 18
 const value = new Int32Array(1)
 
 /**
- * What the `lowWater` option of `netmem/net` and `netmem/http` takes: sets a socket's low-water mark
+ * What the `wakeBatching` option of `netmem/net` and `netmem/http` takes: sets a socket's low-water mark
  * for receiving (socket(7)), in bytes; false where the socket has none. With it a connection that
  * carries a lot is woken for megabytes at a time, not for every segment, which saves CPU on
  * both sides of a fast path; pages of 4 MiB take that in one read.
@@ -22,13 +22,13 @@ const value = new Int32Array(1)
  * @example
  * ```ts
  * import { connect } from 'netmem/net'
- * import { lowWater } from 'netmem/linux'
+ * import { wakeBatching } from 'netmem/linux'
  *
- * const connection = await connect({ pool, port: 5201, lowWater: await lowWater() })
+ * const connection = await connect({ pool, port: 5201, wakeBatching: await wakeBatching() })
  * for await (const frag of connection) frag.release()
  * ```
  */
-export async function lowWater(): Promise<(fd: number, bytes: number) => boolean> {
+export async function wakeBatching(): Promise<(fd: number, bytes: number) => boolean> {
   const { setsockopt } = await libc()
   return (fd, bytes) => {
     value[0] = bytes

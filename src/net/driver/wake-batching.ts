@@ -8,9 +8,9 @@
 
 /**
  * Sets the low-water mark for receiving of the socket `fd`, in bytes; false where it has none.
- * `lowWater` of `netmem/linux` makes one.
+ * `wakeBatching` of `netmem/linux` makes one.
  */
-export type LowWater = (fd: number, bytes: number) => boolean
+export type WakeBatching = (fd: number, bytes: number) => boolean
 
 /** 1.2 ms at 3.5 GB/s. Half as much gained a little less, an eighth a lot less. */
 const MARK_BYTES = 4 * 1024 * 1024
@@ -20,7 +20,7 @@ const TICK_MS = 8
 const BULK_BYTES = MARK_BYTES
 
 export class LowWaterMark {
-  readonly #set: LowWater
+  readonly #set: WakeBatching
   /** -1 when there is none any more: its number may be another socket's. */
   readonly #fd: () => number
   #raised = false
@@ -31,7 +31,7 @@ export class LowWaterMark {
   #left = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
-  constructor(set: LowWater, fd: () => number) {
+  constructor(set: WakeBatching, fd: () => number) {
     this.#set = set
     this.#fd = fd
   }

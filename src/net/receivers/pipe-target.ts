@@ -5,7 +5,7 @@ import type { ByteDestination } from '../../connection.ts'
 import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
 
 /** The operations that `pipeTo` needs of a destination. */
-export interface Sink {
+export interface PipeTarget {
   /** Whether memory may still be in use after its write has completed. */
   readonly keeps: boolean
   /** Settles when the stream has done with the bytes. */
@@ -13,17 +13,17 @@ export interface Sink {
   end(): Promise<void>
   destroy(reason: unknown): void
   /** Leaves the stream to its owner. */
-  letGo(): void
+  detach(): void
 }
 
 /** `broken` is called when the destination fails, or ends before its time, also while nothing is written. */
-export function sinkOf(
+export function pipeTargetOf(
   destination: Writable | WritableStream<Uint8Array> | ByteDestination,
   broken: (reason: unknown) => void,
-): Sink {
-  if (isWeb(destination)) return webSink(destination, broken)
-  if (isNode(destination)) return nodeSink(destination, broken)
-  if (isByteDestination(destination)) return byteSink(destination, broken)
+): PipeTarget {
+  if (isWeb(destination)) return webTarget(destination, broken)
+  if (isNode(destination)) return nodeTarget(destination, broken)
+  if (isByteDestination(destination)) return byteTarget(destination, broken)
   throw new ArgumentTypeError(
     'NETMEM_INVALID_ARGUMENT',
     'pipeTo() takes a Node.js Writable, a WritableStream or a connection.',
@@ -41,7 +41,7 @@ function isByteDestination(destination: unknown): destination is ByteDestination
   )
 }
 
-function byteSink(destination: ByteDestination, broken: (reason: unknown) => void): Sink {
+function byteTarget(destination: ByteDestination, broken: (reason: unknown) => void): PipeTarget {
   let left = false
   void destination.closed.then(() => {
     if (!left) broken(closedEarly())
@@ -52,7 +52,7 @@ function byteSink(destination: ByteDestination, broken: (reason: unknown) => voi
     end: () => destination.end(),
     destroy: (reason) =>
       destination.destroy(reason instanceof Error ? reason : new Error(String(reason))),
-    letGo: () => {
+    detach: () => {
       left = true
     },
   }
@@ -71,7 +71,10 @@ function isNode(stream: unknown): stream is Writable {
   )
 }
 
-function webSink(stream: WritableStream<Uint8Array>, broken: (reason: unknown) => void): Sink {
+function webTarget(
+  stream: WritableStream<Uint8Array>,
+  broken: (reason: unknown) => void,
+): PipeTarget {
   if (stream.locked) {
     throw new LifetimeError('NETMEM_BUSY', 'The destination is locked to another writer.')
   }
@@ -85,11 +88,11 @@ function webSink(stream: WritableStream<Uint8Array>, broken: (reason: unknown) =
     },
     end: () => writer.close(),
     destroy: (reason) => void writer.abort(reason).catch(() => {}),
-    letGo: () => writer.releaseLock(),
+    detach: () => writer.releaseLock(),
   }
 }
 
-function nodeSink(stream: Writable, broken: (reason: unknown) => void): Sink {
+function nodeTarget(stream: Writable, broken: (reason: unknown) => void): PipeTarget {
   if (stream.destroyed || stream.writableEnded) throw stream.errored ?? closedEarly()
   // A stream that is closed calls back no writes and has done with their memory.
   let giveUp = (_reason: unknown): void => {}
@@ -125,7 +128,7 @@ function nodeSink(stream: Writable, broken: (reason: unknown) => void): Sink {
       stream.on('error', () => {})
       stream.destroy(reason instanceof Error ? reason : undefined)
     },
-    letGo: () => {
+    detach: () => {
       stream.off('error', broken)
       // Whose memory is still being written hears of it.
       if (!stream.destroyed) stream.off('close', closed)

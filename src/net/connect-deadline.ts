@@ -13,7 +13,7 @@ const FIRST_ATTEMPT_MS = 250
 const LONGEST_ATTEMPT_MS = 128_000
 
 /** One time limit over several attempts. */
-export class Deadline {
+export class ConnectDeadline {
   readonly #timer: NodeJS.Timeout | undefined
   #atEnd: ((error: Error) => void) | undefined
   #error: Error | undefined
@@ -40,18 +40,20 @@ export class Deadline {
 }
 
 /** Calls `attempt` with a growing time for each address, as long as an address failed for want of time. */
-export async function patiently<T>(attempt: (attemptTimeoutMs: number) => Promise<T>): Promise<T> {
+export async function retryWithMoreTime<T>(
+  attempt: (attemptTimeoutMs: number) => Promise<T>,
+): Promise<T> {
   for (let timeoutMs = FIRST_ATTEMPT_MS; ; timeoutMs *= 4) {
     try {
       return await attempt(timeoutMs)
     } catch (error) {
-      if (timeoutMs >= LONGEST_ATTEMPT_MS || !lackedTime(error)) throw error
+      if (timeoutMs >= LONGEST_ATTEMPT_MS || !timedOut(error)) throw error
     }
   }
 }
 
 /** True if one of several addresses was given up for the next one before it had answered. */
-function lackedTime(error: unknown): boolean {
+function timedOut(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined
   if (!(cause instanceof AggregateError)) return false
   return cause.errors.some(

@@ -9,8 +9,8 @@ import { createPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { connect } from './connect.ts'
+import { ConnectDeadline, retryWithMoreTime } from './connect-deadline.ts'
 import { endAll, ways } from './harness.test.helper.ts'
-import { Deadline, patiently } from './patience.ts'
 
 function outOfTime(): Error {
   const late = Object.assign(new Error('connect ETIMEDOUT'), { code: 'ETIMEDOUT' })
@@ -20,7 +20,7 @@ function outOfTime(): Error {
 
 test('addresses that had no time to answer get four times as much', async () => {
   const given: number[] = []
-  const result = await patiently(async (timeoutMs) => {
+  const result = await retryWithMoreTime(async (timeoutMs) => {
     given.push(timeoutMs)
     if (given.length < 4) throw outOfTime()
     return 'connected'
@@ -36,17 +36,17 @@ test('an address that refused is not asked again, and patience ends', async () =
     attempts++
     return Promise.reject(error)
   }
-  await assert.rejects(patiently(failing(refused)), refused)
+  await assert.rejects(retryWithMoreTime(failing(refused)), refused)
   assert.equal(attempts, 1)
   const late = outOfTime()
   attempts = 0
-  await assert.rejects(patiently(failing(late)), late)
+  await assert.rejects(retryWithMoreTime(failing(late)), late)
   assert.equal(attempts, 6)
 })
 
 test('one time limit holds over all attempts', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const deadline = new Deadline('here', 1000)
+  const deadline = new ConnectDeadline('here', 1000)
   const told: string[] = []
   deadline.callAtEnd(() => void told.push('first attempt'))
   t.mock.timers.tick(999)

@@ -1,0 +1,13 @@
+/** Low-water marks for the commands' connections. */
+
+import { wakeBatching } from '../linux/index.ts'
+import type { WakeBatching } from '../net/index.ts'
+
+/** Returns options to spread into those of `listen` or `getInto`; empty without Linux or koffi. */
+export async function wakeBatchingIfAny(): Promise<{ readonly wakeBatching?: WakeBatching }> {
+  try {
+    return { wakeBatching: await wakeBatching() }
+  } catch {
+    return {}
+  }
+}
