@@ -1,4 +1,4 @@
-/** Turning a socket that exists already into a connection. */
+/** Adopts a socket that exists already as a connection. */
 
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -18,20 +18,22 @@ import { feed, takeOver } from './driver/posted-reads.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
 
-/** How a socket is adopted. */
+/** Options of {@link adopt}. */
 export interface AdoptOptions extends ConnectionOptions {
-  /** Bytes that somebody has read from it already, as the `head` of an HTTP upgrade. */
+  /** Bytes that were read from the socket before, such as the `head` of an HTTP upgrade. */
   readonly head?: Uint8Array
 }
 
 const NAMES: OptionNames<AdoptOptions> = { ...CONNECTION_OPTIONS, head: true }
 
 /**
- * Takes over a connected `net.Socket` or `tls.TLSSocket`, such as an HTTP upgrade's or one that a
- * proxy handshake was made on. `head` comes first, then what the socket has buffered, then what
- * arrives. The socket object itself is of no more use. Writes must have been flushed.
+ * Takes over a connected `net.Socket` or `tls.TLSSocket`, such as the socket of an HTTP upgrade or
+ * of a proxy handshake. The connection receives `head` first, then the bytes that the socket has
+ * buffered, then the bytes that arrive. The socket object must not be used afterwards.
  *
- * Throws NETMEM_PENDING_WRITES, NETMEM_CONNECTION_CLOSED, NETMEM_INVALID_ARGUMENT.
+ * @throws NETMEM_PENDING_WRITES while the socket has writes that are not flushed.
+ * @throws NETMEM_CONNECTION_CLOSED if the socket is closed or its peer has finished sending.
+ * @throws NETMEM_INVALID_ARGUMENT if it is no connected socket, or decodes what it receives.
  *
  * @example
  * ```ts
@@ -48,7 +50,7 @@ export function adopt(socket: Duplex, options: AdoptOptions): Connection {
   return adoptAt(socket, ownOptions('adopt()', options, NAMES), undefined)
 }
 
-/** @internal `path` is that of the Unix domain socket it was accepted on. */
+/** @internal Adopts a socket that was accepted on the Unix socket at `path`. */
 export function adoptAt(
   socket: Duplex,
   options: AdoptOptions,
@@ -60,7 +62,7 @@ export function adoptAt(
   checkOptions(options)
   const { head } = options
   if (head !== undefined && !(head instanceof Uint8Array)) {
-    throw invalid('head must be a Uint8Array, as the head of an HTTP upgrade is.')
+    throw invalid('head must be a Uint8Array, such as the head of an HTTP upgrade.')
   }
   if (socket.destroyed) throw closed()
   if (socket.pending || isInHandshake(socket)) {
@@ -87,7 +89,7 @@ export function adoptAt(
   return new SocketConnection(driver, reads, options, known)
 }
 
-/** True for a client's TLS socket whose handshake is not over. */
+/** True while the TLS handshake of a client is not complete. */
 function isInHandshake(socket: net.Socket): boolean {
   return socket instanceof tls.TLSSocket && Reflect.get(socket, 'secureConnecting') === true
 }

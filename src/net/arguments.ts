@@ -1,27 +1,27 @@
 /**
- * What the compiler checks for TypeScript callers, and nobody for others: looked at once, before
- * anything is opened. A signal that is none, for one, would be found out when the socket is there.
+ * Checks arguments of JavaScript callers before anything is opened. Otherwise a bad `signal` fails
+ * only after connecting.
  */
 
 import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
 
-/** What fits a `sockaddr_un` (unix(7)); BSDs have a shorter one. */
+/** Bytes of the longest path that a `sockaddr_un` holds (unix(7)); BSDs have a shorter one. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
-/** Where a socket is: of the two, one. */
+/** Address of a socket: a port or a path. */
 export type PortOrPath =
   | {
-      /** 1 to 65535; a listener takes a free one with 0. */
+      /** TCP port, 1 to 65535; a listener takes a free one with 0. */
       readonly port: number
       readonly path?: never
     }
   | {
-      /** A Unix domain socket, which a listener makes. */
+      /** Path of a Unix domain socket; a listener creates it. */
       readonly path: string
       readonly port?: never
     }
 
-/** The error of an argument that is not of its kind. */
+/** Error of an argument of the wrong kind. */
 export function invalid(message: string): ArgumentTypeError {
   return new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', message)
 }
@@ -32,7 +32,10 @@ export function checkSignal(signal: unknown): void {
   throw invalid(`signal must be an AbortSignal, not ${kindOf(signal)}.`)
 }
 
-/** Throws NETMEM_INVALID_ARGUMENT unless `value` is true, false or absent: `'no'` would count as true. */
+/**
+ * Throws NETMEM_INVALID_ARGUMENT unless `value` is true, false or absent. The text `no` would count
+ * as true.
+ */
 export function checkOptionalBoolean(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') {
     throw invalid(`${name} must be true or false, not ${kindOf(value)}.`)
@@ -46,27 +49,32 @@ export function checkOptionalFunction(name: string, value: unknown): void {
   }
 }
 
-/** Throws NETMEM_INVALID_ARGUMENT unless `value` is text with something in it, or absent. */
+/**
+ * Throws NETMEM_INVALID_ARGUMENT unless `value` is a string with at least one character, or absent.
+ */
 export function checkOptionalText(name: string, value: unknown): void {
   if (value === undefined || (typeof value === 'string' && value !== '')) return
-  throw invalid(`${name} must be a string that is not empty, not ${kindOf(value)}.`)
+  throw invalid(`${name} must be a non-empty string, not ${kindOf(value)}.`)
 }
 
-/** As {@link checkOptionalText}; throws NETMEM_OUT_OF_RANGE for a path that Node.js would cut off. */
+/**
+ * Throws as {@link checkOptionalText}, and NETMEM_OUT_OF_RANGE for a path that Node.js would
+ * truncate.
+ */
 export function checkPath(path: string | undefined): void {
   checkOptionalText('path', path)
   const bytes = path === undefined ? 0 : Buffer.byteLength(path)
-  // The first byte of an abstract name is 0, and the last one counts.
+  // An abstract name begins with a NUL, and needs none at its end.
   const most = path?.startsWith('\0') === true ? MAX_PATH_BYTES + 1 : MAX_PATH_BYTES
   if (process.platform === 'win32' || bytes <= most) return
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
-    `path has ${bytes} bytes, and that of a Unix domain socket ${most} at the most; choose a shorter one.`,
+    `path has ${bytes} bytes, but a Unix domain socket allows ${most}. Choose a shorter path.`,
   )
 }
 
 function kindOf(value: unknown): string {
   if (value === null) return 'null'
-  if (value === '') return 'an empty one'
+  if (value === '') return 'an empty string'
   return typeof value
 }

@@ -1,24 +1,24 @@
 /**
- * The time that connecting may take. Node.js tries the addresses of a name one after the other and gives
- * each but the last 250 ms, so a server behind a slow path is passed over for an address where
- * nothing listens. Here all addresses are tried again with more time, until the caller's own time
- * limit is over.
+ * Time limit of connecting. Node.js tries the addresses of a name one after the other and gives
+ * each but the last 250 ms. A server behind a slow path is then passed over for an address where
+ * nothing listens. So all addresses are tried again with more time, until the time limit of the
+ * caller.
  */
 
 import { ConnectionError } from '../errors.ts'
 
-/** Node's default for one address (net.setDefaultAutoSelectFamilyAttemptTimeout). */
+/** Default of Node.js for one address (net.setDefaultAutoSelectFamilyAttemptTimeout). */
 const FIRST_ATTEMPT_MS = 250
 /** Linux itself gives up on an address after 127 s (tcp_syn_retries). */
 const LONGEST_ATTEMPT_MS = 128_000
 
-/** One time limit over several attempts. */
+/** Time limit over several attempts. */
 export class ConnectDeadline {
   readonly #timer: NodeJS.Timeout | undefined
   #atEnd: ((error: Error) => void) | undefined
   #error: Error | undefined
 
-  /** Without `timeoutMs` it never ends. */
+  /** @param timeoutMs - without it there is no limit. */
   constructor(where: string, timeoutMs: number | undefined) {
     if (timeoutMs === undefined) return
     this.#timer = setTimeout(() => {
@@ -28,7 +28,7 @@ export class ConnectDeadline {
     }, timeoutMs)
   }
 
-  /** Calls `atEnd` when time is over, in place of the function given before. */
+  /** Calls `atEnd` when the time is over, in place of an earlier function. */
   callAtEnd(atEnd: ((error: Error) => void) | undefined): void {
     this.#atEnd = atEnd
     if (this.#error !== undefined) atEnd?.(this.#error)
@@ -39,7 +39,7 @@ export class ConnectDeadline {
   }
 }
 
-/** Calls `attempt` with a growing time for each address, as long as an address failed for want of time. */
+/** Calls `attempt` with more and more time for each address, as long as an address timed out. */
 export async function retryWithMoreTime<T>(
   attempt: (attemptTimeoutMs: number) => Promise<T>,
 ): Promise<T> {
@@ -52,7 +52,7 @@ export async function retryWithMoreTime<T>(
   }
 }
 
-/** True if one of several addresses was given up for the next one before it had answered. */
+/** True if an address was given up for the next one before it had answered. */
 function timedOut(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined
   if (!(cause instanceof AggregateError)) return false

@@ -95,12 +95,12 @@ test('nobody listens', async () => {
   await new Promise((resolve) => server.close(resolve))
   for (const host of ['127.0.0.1', 'localhost']) {
     const failed = connect({ pool, host, port: some(port) })
-    await assert.rejects(failed, { code: 'NETMEM_CONNECT_FAILED', message: /start the server/ })
+    await assert.rejects(failed, { code: 'NETMEM_CONNECT_FAILED', message: /Start the server/ })
   }
   const path = freshPath()
   await assert.rejects(connect({ pool, path }), {
     code: 'NETMEM_CONNECT_FAILED',
-    message: /no such path/i,
+    message: /path does not exist/,
   })
 })
 
@@ -170,7 +170,7 @@ for (const reads of ['posted', 'data'] as const) {
     await withServer(some(answers[0]), async ({ host, ...options }) => {
       const failed = connect({ ...options, host: some(host), reads, tls: true })
       const message =
-        /^TLS with \S+ failed: [a-z ]+\. What answers there does not seem to speak TLS;[^\n]*\.$/
+        /^TLS with \S+ failed: [a-z ]+\. The server does not seem to speak TLS\.[^\n]*\.$/
       await assert.rejects(failed, { code: 'NETMEM_TLS', message })
     })
   })

@@ -1,4 +1,4 @@
-/** Connecting: TCP, Unix domain sockets, TLS over either. */
+/** Connects to a server: TCP, Unix domain sockets, TLS over either. */
 
 import net from 'node:net'
 import tls from 'node:tls'
@@ -19,15 +19,17 @@ import { dial, type PostedReads } from './driver/posted-reads.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
 
-/** Where a connection goes, and how. */
+/** Options of {@link connect}. */
 export type ConnectOptions = OptionsOfConnect & PortOrPath
 
 interface OptionsOfConnect extends ConnectionOptions {
-  /** Name or address; `localhost` by default. */
+  /** Name or address of the server; `localhost` by default. */
   readonly host?: string
   /** TLS with these options of `tls.connect`; `true` for none. */
   readonly tls?: tls.ConnectionOptions | true
-  /** Gives up after so long without a connection, TLS included: 1 to 2^31 − 1. */
+  /**
+   * Milliseconds until {@link connect} gives up, TLS included: 1 to 2^31 − 1. No limit by default.
+   */
   readonly connectTimeoutMs?: number
 }
 
@@ -41,9 +43,11 @@ const NAMES: OptionNames<ConnectOptions> = {
 }
 
 /**
- * Connects, and resolves when bytes can flow, TLS included. Nothing is read before somebody
- * receives. Rejects with NETMEM_CONNECT_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or NETMEM_ABORTED;
- * throws NETMEM_INVALID_ARGUMENT and NETMEM_OUT_OF_RANGE.
+ * Connects, and resolves when bytes can flow, TLS included. Nothing is read before the application
+ * receives.
+ *
+ * @throws NETMEM_CONNECT_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or NETMEM_ABORTED, as a rejection.
+ * @throws NETMEM_INVALID_ARGUMENT and NETMEM_OUT_OF_RANGE for options that no connection can have.
  *
  * @example
  * ```ts
@@ -81,7 +85,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
-/** One call of `net.connect`, which tries the addresses of a name one after the other. */
+/** Calls `net.connect` once; it tries the addresses of a name one after the other. */
 function attempt(
   target: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
   options: ConnectOptions,
@@ -94,13 +98,13 @@ function attempt(
   try {
     reads = dial(target, security, driver, copies(options))
   } catch (error) {
-    // Certificates that are none, for one.
+    // Malformed certificates throw here.
     throw setUpError('NETMEM_CONNECT_FAILED', where, error)
   }
   driver.start(reads)
   const { socket } = reads
   let reachedAt = 0
-  // Of TLS: the transport is there, and the handshake begins.
+  // With TLS, the handshake begins now.
   socket.once('connect', () => {
     reachedAt = performance.now()
   })
@@ -114,7 +118,10 @@ function attempt(
   })
 }
 
-/** The options of TLS; a server that has several names is told which one is meant. */
+/**
+ * Returns the TLS options, or `undefined` without TLS. A server with several names is told which
+ * one is meant.
+ */
 function securityOf({ tls: security, host }: ConnectOptions): tls.ConnectionOptions | undefined {
   if (security === undefined) return undefined
   const named = host !== undefined && net.isIP(host) === 0
@@ -136,7 +143,10 @@ function targetOf({
   return host === undefined ? { port } : { port, host }
 }
 
-/** What `make` makes in the very event that says the socket is connected, so that none is missed. */
+/**
+ * Resolves with what `make` returns. It is called within the event that says the socket is
+ * connected, so that no event is missed.
+ */
 function ready<T>(
   socket: net.Socket,
   signal: AbortSignal | undefined,
@@ -153,7 +163,7 @@ function ready<T>(
     }
     const giveUp = (error: unknown): void => {
       settled()
-      // Whatever else the dying socket has to say has been said.
+      // Ignore errors of the socket that is given up.
       socket.on('error', () => {})
       socket.destroy()
       reject(error)

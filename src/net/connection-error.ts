@@ -1,4 +1,4 @@
-/** What a socket's end means, as an error with a code and a remedy. */
+/** Errors with a code and a remedy, made from errors of sockets. */
 
 import {
   ArgumentTypeError,
@@ -8,7 +8,7 @@ import {
   LifetimeError,
 } from '../errors.ts'
 
-/** The error of an operation that was aborted; `reason` is the signal's. */
+/** Error of an operation that its signal aborted; `reason` is the reason of the signal. */
 export function aborted(reason: unknown): ConnectionError {
   const error = new ConnectionError('NETMEM_ABORTED', 'The operation was aborted by its signal.', {
     cause: reason,
@@ -17,7 +17,7 @@ export function aborted(reason: unknown): ConnectionError {
   return error
 }
 
-/** The error of a connection that this side has closed. */
+/** Error of a connection that this side has closed. */
 export function closed(): LifetimeError {
   return new LifetimeError('NETMEM_CONNECTION_CLOSED', 'The connection was closed on this side.')
 }
@@ -55,19 +55,19 @@ export function setUpError(
 }
 
 const REMEDIES: { readonly [code: string]: string | undefined } = {
-  ECONNREFUSED: 'Nothing listens there; start the server, or check host and port.',
-  ENOTFOUND: 'The name is unknown; check it, or give an address.',
+  ECONNREFUSED: 'Nothing listens there. Start the server, or check host and port.',
+  ENOTFOUND: 'The name is unknown. Check it, or give an address.',
   EADDRINUSE:
-    'Somebody listens there already, or left the file of a socket behind; choose another port, 0 for a free one, or another path.',
-  EADDRNOTAVAIL: 'The address is not one of this machine.',
-  EACCES: 'This user may not; ports below 1024 and some paths need more rights.',
-  ENOENT: 'There is no such path.',
-  EMFILE: 'Too many files are open; raise the limit (ulimit -n).',
+    'The address is in use, or a socket file was left behind. Choose another port (0 for a free one) or another path.',
+  EADDRNOTAVAIL: 'The address does not belong to this machine.',
+  EACCES: 'This user may not use it. Ports below 1024 and some paths need more rights.',
+  ENOENT: 'The path does not exist.',
+  EMFILE: 'Too many files are open. Raise the limit (ulimit -n).',
 }
 
 function tlsRemedy(code: string): string {
   return code === 'ERR_SSL_WRONG_VERSION_NUMBER'
-    ? 'What answers there does not seem to speak TLS; check the port, or do without TLS.'
+    ? 'The server does not seem to speak TLS. Check the port, or connect without TLS.'
     : 'Check certificates, names and versions on both sides.'
 }
 
@@ -75,15 +75,15 @@ function meaning(code: string): readonly [CodeOf<'ConnectionError'>, string] {
   if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED') {
     return [
       'NETMEM_CONNECTION_RESET',
-      'The peer ended the connection without finishing; what arrived before is valid, the rest has to be asked for again.',
+      'The peer ended the connection without finishing. Data that arrived before is valid; request the rest again.',
     ]
   }
   if (isTls(code))
-    return ['NETMEM_TLS', 'The peer broke the TLS protocol, or something on the way did.']
+    return ['NETMEM_TLS', 'The peer, or a device on the path, broke the TLS protocol.']
   return ['NETMEM_CONNECTION_FAILED', 'Connect again.']
 }
 
-/** OpenSSL's codes for what it finds wrong with a certificate come without a prefix. */
+/** True for error codes of TLS. Codes of OpenSSL about certificates have no prefix. */
 function isTls(code: string): boolean {
   return /^(ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO|CERT_|CRL_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|ERROR_IN_)/.test(
     code,
@@ -93,7 +93,7 @@ function isTls(code: string): boolean {
 function describe(cause: unknown): { readonly code: string; readonly message: string } {
   if (!(cause instanceof Error)) return { code: '', message: String(cause) }
   const code: unknown = Reflect.get(cause, 'code')
-  // OpenSSL's own messages name a thread, a number and a line of its source besides, and end in a new line.
+  // Messages of OpenSSL include a thread, a number and a source line, and end in a new line.
   const reason: unknown = /^ERR_(SSL|OSSL)/.test(String(code)) && Reflect.get(cause, 'reason')
   const message = typeof reason === 'string' && reason !== '' ? reason : cause.message
   return {

@@ -1,4 +1,4 @@
-/** The options that every connection has, in whichever way it is made. */
+/** Options of every connection, checked for all ways to open one. */
 
 import { checkInteger, HandleError, LifetimeError, type OptionNames } from '../errors.ts'
 import type { Page } from '../netmem.ts'
@@ -11,28 +11,38 @@ import type { WakeBatching } from './driver/wake-batching.ts'
 
 /** Options of every connection. */
 export interface ConnectionOptions {
-  /** The pool that received data goes to. */
+  /** Pool that received data goes to. */
   readonly pool: PagePool<Page>
   /**
-   * Bytes of the buffer that an idle connection has posted in place of a page: 2 KiB to 16 KiB,
-   * the default. Shorter reads are copied out of it.
+   * Bytes of the small buffer that is posted for an idle connection in place of a page: 2 KiB to 16
+   * KiB, the default. Shorter reads are copied out of it.
    */
   readonly smallBufferBytes?: number
-  /** Destroys the connection when aborted, and gives back what nobody has received. */
+  /** Destroys the connection when aborted, and gives back frags that were not received. */
   readonly signal?: AbortSignal
-  /** Destroys the connection when nothing moved in either direction for so long: 1 to 2^31 − 1. */
+  /**
+   * Milliseconds without any bytes in either direction after which the connection is destroyed: 1
+   * to 2^31 − 1. No limit by default.
+   */
   readonly idleTimeoutMs?: number
-  /** Sends small writes at once: on by default. */
+  /** Sends small writes at once; true by default. */
   readonly noDelay?: boolean
-  /** Sends a probe after so many idle milliseconds, of which a system may count whole seconds only; 0 or absent: none. */
+  /**
+   * Idle milliseconds before TCP sends a probe; some systems count whole seconds. 0, the default:
+   * no probes.
+   */
   readonly keepAliveMs?: number
   /**
-   * Has the kernel wake nobody for less than four megabytes while the connection carries a lot,
-   * 0.5 GB/s and more: `wakeBatching` of `netmem/linux`. It saves CPU on both sides of a fast path; what
-   * comes last waits up to 16 ms where nobody knows that it is the last. Ignored where it cannot be had.
+   * Fewer wake-ups on fast links, made by `wakeBatching` of `netmem/linux`. While the connection
+   * carries 0.5 GB/s and more, the kernel wakes it for 4 MiB at a time instead of for every
+   * segment. That saves CPU at both ends. The last bytes may wait up to 16 ms if the receiver does
+   * not say how many it expects. Ignored where the system has no such mark.
    */
   readonly wakeBatching?: WakeBatching
-  /** `data` copies Node's Buffers into pages even where this Node.js could do without: for comparison and as a way out. */
+  /**
+   * `data` copies the Buffers of `data` events into pages, for comparison and as a workaround. The
+   * default `posted` reads into pages where this Node.js can.
+   */
   readonly reads?: 'posted' | 'data'
 }
 
@@ -48,10 +58,10 @@ export const CONNECTION_OPTIONS: OptionNames<ConnectionOptions> = {
   reads: true,
 }
 
-/** @internal Node.js waits no longer. */
+/** @internal Longest timeout of Node.js, in milliseconds. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1
 
-/** A whole TLS record (RFC 8446, 5.1): a read of this size says that more is to come. */
+/** Bytes of a whole TLS record (RFC 8446, 5.1). A read of this size means that more is expected. */
 const TLS_RECORD = 16 * 1024
 
 /** @internal Throws for options that no connection can have. */
@@ -68,7 +78,9 @@ export function checkOptions(options: ConnectionOptions): void {
     throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
   }
   if (options.wakeBatching !== undefined && typeof options.wakeBatching !== 'function') {
-    throw invalid("wakeBatching is a function: what netmem/linux's wakeBatching() resolves with.")
+    throw invalid(
+      "wakeBatching must be the function that netmem/linux's wakeBatching() resolves with.",
+    )
   }
   checkSignal(signal)
   checkOptionalBoolean('noDelay', options.noDelay)
@@ -82,14 +94,14 @@ export function checkOptions(options: ConnectionOptions): void {
   if (keepAliveMs !== undefined) checkInteger('keepAliveMs', keepAliveMs, 0, MAX_TIMER_MS)
 }
 
-/** @internal The driver of a new connection, whose options have been checked. */
+/** @internal Makes the driver of a connection whose options have been checked. */
 export function makeDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
   const burst = secure ? TLS_RECORD : Number.POSITIVE_INFINITY
   const smallBytes = options.smallBufferBytes ?? RX_COPYBREAK
   return new SocketDriver(options.pool, smallBytes, burst, options.wakeBatching)
 }
 
-/** @internal Whether `data` events are to be copied. */
+/** @internal True if `data` events are to be copied. */
 export function copies(options: ConnectionOptions): boolean {
   return options.reads === 'data' || !canPost()
 }

@@ -1,21 +1,21 @@
-/** What breaks off waits: for something that may never happen, or a row of them, one after the other. */
+/** Interrupts waits for promises that may never settle. */
 
 /**
- * `Promise.race` with one promise that stays pending adds reactions to it for as long as the row
- * goes on; this keeps one function.
+ * Interrupts one wait after the other. `Promise.race` with a promise that stays pending would add a
+ * reaction to it for each wait; this class keeps one function.
  */
 export class Interruption {
   #interrupted: { readonly reason: unknown } | undefined
   #reject: ((reason: unknown) => void) | undefined
 
-  /** Breaks off the present wait, and all later ones. The first reason counts. */
+  /** Rejects the present wait and all later ones. The first reason counts. */
   interrupt(reason: unknown): void {
     if (this.#interrupted !== undefined) return
     this.#interrupted = { reason }
     this.#reject?.(reason)
   }
 
-  /** Settles as `promise` does, or rejects as soon as it is interrupted. One call at a time. */
+  /** Settles as `promise` does, or rejects once interrupted. One call at a time. */
   until<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#reject = reject
@@ -25,7 +25,7 @@ export class Interruption {
   }
 }
 
-/** Settles as `work` does, or rejects with the signal's reason as soon as it is aborted. */
+/** Settles as `work` does, or rejects with the signal's reason once it is aborted. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)

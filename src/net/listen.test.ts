@@ -77,7 +77,7 @@ test('a port that is taken, and a path', async () => {
     await withListener(whereToListen(kind), async (listener) => {
       const { host, port } = listener.address
       const again = listen(kind === 'unix' ? { pool, path: host } : { pool, port })
-      const code = { code: 'NETMEM_LISTEN_FAILED', message: /choose another/ }
+      const code = { code: 'NETMEM_LISTEN_FAILED', message: /Choose another/ }
       await assert.rejects(again, code)
     })
   }

@@ -1,4 +1,4 @@
-/** Listening: TCP, Unix domain sockets, TLS over either. */
+/** Listens for connections: TCP, Unix domain sockets, TLS over either. */
 
 import net from 'node:net'
 import tls from 'node:tls'
@@ -9,11 +9,11 @@ import { checkOptionalText, checkPath, invalid, type PortOrPath } from './argume
 import { aborted, setUpError } from './connection-error.ts'
 import { CONNECTION_OPTIONS, type ConnectionOptions, checkOptions } from './connection-options.ts'
 
-/** Where to listen, and what each accepted connection is told. */
+/** Options of {@link listen}; each accepted connection gets those of connections. */
 export type ListenOptions = OptionsOfListen & PortOrPath
 
 interface OptionsOfListen extends ConnectionOptions {
-  /** Address of this machine; 127.0.0.1 by default. */
+  /** Address of this machine to listen on; 127.0.0.1 by default. */
   readonly host?: string
   /** TLS with these options of `tls.createServer`. */
   readonly tls?: tls.TlsOptions
@@ -22,8 +22,8 @@ interface OptionsOfListen extends ConnectionOptions {
 }
 
 /**
- * Accepts connections: iterate over it, or call {@link accept}. Connections that nobody has
- * accepted are closed with it; accepted ones are not.
+ * Accepts connections: iterate over it, or call {@link accept}. Closing it destroys connections
+ * that are still queued, and leaves accepted ones open.
  */
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   readonly address: Address
@@ -55,8 +55,10 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   }
 
   /**
-   * The next connection; `undefined` once the listener is closed. Rejects with
-   * NETMEM_POOL_DESTROYED when a peer has connected and there is no pool to receive into any more.
+   * Accepts the next connection; resolves with `undefined` once the listener is closed.
+   *
+   * @throws NETMEM_POOL_DESTROYED, as a rejection, if a peer has connected after the pool was
+   *   destroyed.
    */
   accept(): Promise<Connection | undefined> {
     const connection = this.#queue.shift()
@@ -73,7 +75,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     for (let next = await this.accept(); next !== undefined; next = await this.accept()) yield next
   }
 
-  /** Stops listening; resolves at once, accepted connections go on. */
+  /** Stops listening, and resolves at once. Accepted connections stay open. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -96,7 +98,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   }
 
   #accepted(socket: net.Socket): void {
-    // A peer may be gone before it is accepted.
+    // The peer may have left before it was accepted.
     if (this.#closing !== undefined || socket.destroyed || !socket.readable) {
       socket.destroy()
       return
@@ -119,7 +121,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     else waiter.resolve(connection)
   }
 
-  /** A connection that could not be accepted is lost; the next one may be better off. */
+  /** Reports a connection that could not be accepted; the listener goes on with the next one. */
   #complain(cause: unknown): void {
     const { host, port } = this.address
     const { message } = setUpError(
@@ -154,9 +156,11 @@ const NAMES: OptionNames<ListenOptions> = {
 }
 
 /**
- * Listens; resolves when peers can connect. Rejects with NETMEM_LISTEN_FAILED or NETMEM_ABORTED;
- * throws NETMEM_INVALID_ARGUMENT and NETMEM_OUT_OF_RANGE. The signal closes the listener and
- * every connection it accepted.
+ * Listens, and resolves when peers can connect. The signal closes the listener and every connection
+ * that it accepted.
+ *
+ * @throws NETMEM_LISTEN_FAILED or NETMEM_ABORTED, as a rejection.
+ * @throws NETMEM_INVALID_ARGUMENT and NETMEM_OUT_OF_RANGE for options that no listener can have.
  *
  * @example
  * ```ts
@@ -185,7 +189,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   if (signal?.aborted) throw aborted(signal.reason)
   const where = path ?? `${host}:${port}`
   const server = makeServer(own, where)
-  // A client that breaks off its TLS handshake is its own problem.
+  // A client that fails its TLS handshake ends no other connection.
   server.on('tlsClientError', (_error, socket: net.Socket) => void socket.destroy())
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error): void => reject(setUpError('NETMEM_LISTEN_FAILED', where, error))
@@ -212,10 +216,11 @@ function makeServer(options: ListenOptions, where: string): net.Server {
     throw invalid('A TLS server needs a certificate: tls takes cert and key, or pfx.')
   }
   try {
-    // Half-open only once adopted: a client that leaves during its handshake would stay for minutes.
+    // Half-open only once adopted. A client that leaves during its handshake would stay for
+    // minutes.
     return tls.createServer({ ...options.tls })
   } catch (error) {
-    // Certificates that are none, for one.
+    // Malformed certificates throw here.
     throw setUpError('NETMEM_LISTEN_FAILED', where, error)
   }
 }

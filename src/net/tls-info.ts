@@ -1,9 +1,9 @@
-/** Asks a TLS socket about its session. */
+/** Reads the properties of a TLS session from its socket. */
 
 import type tls from 'node:tls'
 import type { TlsInfo } from '../connection.ts'
 
-/** Asks the socket, which knows only while it has its handle. */
+/** Returns the properties of the session; the socket knows them only while it has its handle. */
 export function tlsInfo(socket: tls.TLSSocket, handshakeMs = 0): TlsInfo {
   const { authorizationError } = socket
   return {

@@ -1,9 +1,9 @@
-/** Data that `write()` takes: bytes, text, or several pieces that go out in one system call. */
+/** Writes data of several pieces in one system call. */
 
 import type net from 'node:net'
 import type { Sendable } from '../connection.ts'
 
-/** True if `data` can be written; JavaScript callers may pass anything. */
+/** True if `data` can be written. JavaScript callers may pass anything. */
 export function isSendable(data: unknown): data is Sendable {
   return Array.isArray(data) ? data.every(isPiece) : isPiece(data)
 }
@@ -19,7 +19,7 @@ export function byteLengthOf(data: Sendable): number {
   return data.reduce((bytes, piece) => bytes + byteLengthOf(piece), 0)
 }
 
-/** Writes all of `data`; `done` is called once, when the last of it is written or has failed. */
+/** Writes all of `data`; `done` is called once, when the last piece is written or has failed. */
 export function writeTo(
   socket: net.Socket,
   data: Sendable,

@@ -1,9 +1,9 @@
 /**
- * Busy polling, as the kernel has it for sockets (Documentation/networking/napi.rst): after a large
- * read the event loop looks for more a few times before it sleeps. A receiver that is faster than
- * its sender would otherwise sleep after every read, and the sender pay for waking it: with
- * `iperf3 -c` over loopback this made 3.1 GB/s of 2.4, for a tenth more CPU per GB (medians of nine).
- * More rounds made more of it, and more garbage than a receiver should.
+ * Busy polling, as the kernel has it for sockets (Documentation/networking/napi.rst). After a large
+ * read the event loop looks for more a few times before it sleeps. Otherwise a receiver that is
+ * faster than its sender sleeps after every read, and the sender pays for waking it. With `iperf3
+ * -c` over loopback this raised 2.4 GB/s to 3.1, for a tenth more CPU per GB (medians of nine).
+ * More rounds raised it further, and made more garbage.
  */
 
 /** Rounds of the event loop, of 1 to 3 µs each. */
@@ -16,19 +16,19 @@ let turns = 0
 /** Keeps the event loop awake for a few rounds from now. */
 export function busyPoll(): void {
   roundsLeft = ROUNDS
-  noticeTurn()
+  countTurn()
 }
 
 /**
- * Number of turns of the event loop that were noticed. Two reads between which it changed were not
- * in one turn; of two between which it did not change, nothing is known.
+ * Number of turns of the event loop that were counted. If it changed between two reads, they were
+ * in different turns. If it did not, they may or may not have been.
  */
-export function noticedTurns(): number {
+export function countedTurns(): number {
   return turns
 }
 
-/** Sees to it that the end of this turn is noticed. */
-export function noticeTurn(): void {
+/** Counts the end of this turn. */
+export function countTurn(): void {
   if (polling) return
   polling = true
   setImmediate(poll)

@@ -1,6 +1,6 @@
 /**
- * Watches the connections that wait for a pool's memory: keeps the process alive for them,
- * and reports when nothing comes back.
+ * Watches the connections that wait for memory of a pool: keeps the process alive for them, and
+ * reports a pool that stays dry.
  */
 
 import type { Page } from '../../netmem.ts'
@@ -8,14 +8,14 @@ import { reportDry } from '../../pool/dry-report.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 
 const LOOK_MS = 1000
-/** The pause between two reports of one pool doubles up to this. */
+/** Longest pause between two reports of one pool; the pause doubles with each report. */
 const LONGEST_PAUSE_MS = 60_000
 
 export class DryWatch {
   readonly #pool: PagePool<Page>
   #timer: NodeJS.Timeout | undefined
   #waiting = 0
-  /** False if memory came back, or no connection waited, at some time since the last look. */
+  /** False if memory came back, or no connection waited, since the last look. */
   #dry = false
   #since = new Date(0)
   #pauseMs = LOOK_MS
@@ -27,9 +27,9 @@ export class DryWatch {
   }
 
   /**
-   * Told how many connections wait for memory whenever that changes. While one of them is
-   * `referenced` the event loop goes on: a paused socket does not keep it, so that a program would
-   * end with exit code 0 in the middle of a transfer.
+   * Updates the number of connections that wait for memory. While one of them is `referenced` the
+   * event loop stays alive. A paused socket does not keep it alive, so the program would end with
+   * exit code 0 in the middle of a transfer.
    */
   update(waiting: number, referenced: boolean): void {
     if (waiting > 0 && this.#timer === undefined) {
@@ -43,13 +43,13 @@ export class DryWatch {
     else this.#timer?.unref()
   }
 
-  /** Memory has come back. */
+  /** Notes that memory has come back. */
   cameBack(): void {
     this.#dry = false
     this.#since = new Date()
   }
 
-  /** Looks once a second whether the pool was dry all the time. Public for tests. */
+  /** Checks once a second whether the pool was dry all the time. Public for tests. */
   look(now: number): void {
     if (this.#waiting === 0) {
       clearInterval(this.#timer)

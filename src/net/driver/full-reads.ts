@@ -1,46 +1,46 @@
 /**
  * Counts the full reads of one socket, to tell whether the next read comes before JavaScript runs
- * again. libuv reads on after a read that filled its buffer, up to {@link READS_PER_TURN} times in
- * one turn of the event loop. A count that is too low would leave memory posted while JavaScript
- * can move it, so the count only goes back where that turn is known to be over.
+ * again. After a read that filled its buffer libuv reads again, up to {@link READS_PER_TURN} times
+ * in one turn of the event loop. A count that is too low would leave memory posted while JavaScript
+ * can move it. So the count is reset only when that turn is known to be over.
  */
 
-import { noticedTurns, noticeTurn } from './busy-poll.ts'
+import { countedTurns, countTurn } from './busy-poll.ts'
 
-/** Reads of one socket in one turn of the event loop, at most (libuv's uv__read: `count = 32`). */
+/** Most reads of one socket in one turn of the event loop (uv__read of libuv: `count = 32`). */
 const READS_PER_TURN = 32
 
 export class FullReads {
   #postedBytes = 0
   #count = 0
-  #turn = noticedTurns()
+  #turn = countedTurns()
 
-  /** Memory of `bytes` bytes was posted. */
+  /** Notes that memory of `bytes` bytes was posted. */
   posted(bytes: number): void {
     this.#postedBytes = bytes
   }
 
-  /** A read brought `bytes` bytes. */
+  /** Notes a read of `bytes` bytes. */
   arrived(bytes: number): void {
     if (bytes < this.#postedBytes) {
       this.#count = 0
       return
     }
-    const turn = noticedTurns()
+    const turn = countedTurns()
     if (turn !== this.#turn) {
       this.#turn = turn
       this.#count = 0
     }
-    // Stopping and resuming does not leave libuv's loop, or does: only the turn's end tells.
-    if (++this.#count >= READS_PER_TURN) noticeTurn()
+    // Pausing may or may not leave the loop of libuv; only the end of the turn tells.
+    if (++this.#count >= READS_PER_TURN) countTurn()
   }
 
-  /** A read found nothing. */
+  /** Notes a read that found nothing. */
   drained(): void {
     this.#count = 0
   }
 
-  /** True if the next read follows without JavaScript in between, unless reading stops. */
+  /** True if the next read follows before JavaScript runs, unless reading stops. */
   get readsOn(): boolean {
     return this.#count > 0 && this.#count < READS_PER_TURN
   }

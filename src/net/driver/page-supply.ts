@@ -1,6 +1,6 @@
 /**
- * The pages of one pool as its connections take them: partly filled ones first, and in turn when
- * there are fewer pages than connections that want one.
+ * Shares the pages of one pool among its connections: partly filled pages first, and in turn when
+ * the pool has fewer pages than connections that want one.
  */
 
 import type { Page } from '../../netmem.ts'
@@ -10,32 +10,32 @@ import type { PagePool } from '../../pool/page-pool.ts'
 import type { Reservation } from '../../pool/reservation.ts'
 import { DryWatch } from './dry-watch.ts'
 
-/** A connection as its page supply knows it. */
+/** A connection, or another filler of pages, as the supply sees it. */
 export interface PageConsumer {
-  /** False if the process may end while it waits for memory. */
+  /** False if the process may end while the connection waits for memory. */
   readonly referenced: boolean
-  /** Bytes that its frags hold. */
+  /** Bytes that the frags of the connection hold. */
   readonly account: FragAccount
-  /** There may be a page again: read on. */
+  /** Called when a page may be available: reads again. */
   memoryBack(): void
-  /** Copies may be made again: read on. */
+  /** Called when copies may be made again: reads again. */
   copyRoomBack(): void
 }
 
-/** Bytes that a connection may hold and still read, while it or another one waits for a page. */
+/** Bytes that a connection may hold and still read while connections wait for a page. */
 const HELD_WHILE_DRY = 64 * 1024
-/** Bytes that the next read may need if it is copied. */
+/** Bytes that the next read needs if it is copied. */
 const ONE_COPY = RX_COPYBREAK + COPY_OVERHEAD
 
 export class PageSupply {
   readonly #pool: PagePool<Page>
   #waiting: PageConsumer[] = []
-  /** Woken, and not yet back for their page. */
+  /** Connections that were woken and have not taken their page yet. */
   readonly #turns = new Set<PageConsumer>()
   #pumping = false
   #returns = 0
   readonly #dryWatch: DryWatch
-  /** Those that may not read because there are too many copies. */
+  /** Connections that may not read because of too many copies. */
   readonly #copyWaiters = new Set<PageConsumer>()
 
   static readonly #supplies = new WeakMap<PagePool<Page>, PageSupply>()
@@ -59,7 +59,10 @@ export class PageSupply {
     return this.#pool.reserveRest(bytes) ?? (this.#hasFree ? this.#pool.reserve(bytes) : undefined)
   }
 
-  /** True if a page is there that no connection waits for. Pages reserved for woken connections are not free. */
+  /**
+   * True if a page is available that no connection waits for. Pages reserved for woken connections
+   * are not free.
+   */
   get #hasFree(): boolean {
     return this.#waiting.length === 0 && this.#pool.available > this.#turns.size
   }
@@ -70,10 +73,11 @@ export class PageSupply {
   }
 
   /**
-   * True if `consumer` may read into its small buffer, of which a frag has to be made. A connection
-   * that holds nothing always may, whatever the others hold. Otherwise there has to be room for a
-   * copy, within the connection's budget while connections wait for pages, or a page.
-   * `dry` says that it waits for one itself.
+   * True if `consumer` may read into its small buffer, from which a frag is made. A connection that
+   * holds nothing always may. Otherwise it needs a page, or room for a copy; while connections wait
+   * for pages, the copy must also be within its budget.
+   *
+   * @param dry - true while the connection waits for a page itself.
    */
   mayRead(consumer: PageConsumer, dry: boolean): boolean {
     const { held } = consumer.account
@@ -96,13 +100,15 @@ export class PageSupply {
     if (!this.#pumping) this.#listen()
   }
 
-  /** As {@link reserve}, but `consumer` has its turn, or joins the queue for memory if nothing is left. */
+  /**
+   * Reserves as {@link reserve} does, but `consumer` has its turn, or joins the queue for memory.
+   */
   take(consumer: PageConsumer, bytes: number): Reservation<Page> | undefined {
     const itsTurn = this.#turns.delete(consumer)
     const reserved =
       itsTurn && !this.#pool.destroyed ? this.#pool.reserve(bytes) : this.reserve(bytes)
     if (reserved !== undefined) return reserved
-    // Whoever had its turn and found nothing comes first the next time.
+    // A connection that had its turn and found no page is first in the queue.
     if (itsTurn) this.#waiting.unshift(consumer)
     else this.#waiting.push(consumer)
     this.#queueChanged()
@@ -110,17 +116,17 @@ export class PageSupply {
     return undefined
   }
 
-  /** {@link PageConsumer.referenced} of a connection has changed. */
+  /** Notes that {@link PageConsumer.referenced} of a connection has changed. */
   referenceChanged(): void {
     this.#queueChanged()
   }
 
-  /** Connections that wait for memory. */
+  /** Number of connections that wait for memory. */
   get waiting(): number {
     return this.#waiting.length
   }
 
-  /** Does not want memory any more. */
+  /** Removes `consumer` from the queue for memory. */
   leaveQueue(consumer: PageConsumer): void {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== consumer)
     this.#turns.delete(consumer)
@@ -128,12 +134,12 @@ export class PageSupply {
     this.#queueChanged()
   }
 
-  /** Goes up when memory comes back that connections wait for. */
+  /** Counter that grows whenever memory comes back that connections wait for. */
   get returns(): number {
     return this.#returns
   }
 
-  /** Wakes as many as may make a copy now: each asks again after one. */
+  /** Wakes as many connections as may make a copy now. Each asks again afterwards. */
   readonly #copyDropped = (): void => {
     this.#returns++
     this.#dryWatch.cameBack()
@@ -160,7 +166,10 @@ export class PageSupply {
     this.#pool.notify(() => this.#pump())
   }
 
-  /** The next consumers: those that hold no more than their share first, the longest waiting before the others. */
+  /**
+   * Removes the next connections from the queue: first those that hold no more than their share, in
+   * the order of their waiting.
+   */
   #dequeue(count: number): readonly PageConsumer[] {
     const waiting = this.#waiting
     const { capacity, pageSize } = this.#pool
@@ -177,9 +186,9 @@ export class PageSupply {
   }
 
   /**
-   * Wakes as many as there are pages, the longest waiting first. A woken connection may turn out to
-   * have nothing to read: after two rounds of the event loop, when each has been read, whoever has
-   * not come leaves its page to the next.
+   * Wakes as many connections as there are pages, in the order of their waiting. A woken connection
+   * may have nothing to read. After two rounds of the event loop each has been read, and a page
+   * that was not taken goes to the next connection.
    */
   #pump(): void {
     this.#returns++

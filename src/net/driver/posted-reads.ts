@@ -1,67 +1,72 @@
 /**
- * Reading a Node.js socket into memory that somebody posts, without a Buffer per read. Everything
- * here that leans on Node's internals is in this file: `net.connect` and `tls.connect` take
- * `onread`, but an accepted socket has to be made anew around its handle, and a buffer that was
- * posted too early can only be taken back through that handle. `canPost` is probed once; where it
- * is false, `data` events are copied into the same posted buffers.
+ * Reads a Node.js socket into posted memory, without a Buffer per read. Everything that depends on
+ * the internals of Node.js is in this file. `net.connect` and `tls.connect` take `onread`. An
+ * accepted socket has to be made anew around its handle, and a buffer that was posted too early can
+ * only be taken back through that handle. `canPost` is probed once. If it is false, `data` events
+ * are copied into the same posted buffers.
  *
- * The order inside Node for each read: `arrived`, then at once `post` for the next buffer, also
- * when `arrived` returned false to stop (lib/internal/stream_base_commons.js). Node asks for the
- * address of that buffer after microtasks and ticks have run (CustomBufferJSListener), and libuv
- * reads into it before it returns to JavaScript, as long as each read fills its buffer and there
- * were fewer than 32 of them (uv__read, libuv 1.46 to 1.52). So what is posted after a full read
- * cannot move before the next read. What is posted at any other moment can.
+ * Node.js calls `arrived` for each read, then at once `post` for the next buffer, even if `arrived`
+ * returned false to stop (lib/internal/stream_base_commons.js). It reads the address of that buffer
+ * after microtasks and ticks have run (CustomBufferJSListener). libuv reads into it before it
+ * returns to JavaScript, as long as each read fills its buffer and there were fewer than 32 of them
+ * (uv__read, libuv 1.46 to 1.52). So memory that is posted after a full read cannot move before the
+ * next read. Memory that is posted at any other moment can.
  */
 
 import net from 'node:net'
 import { constants } from 'node:os'
 import tls from 'node:tls'
 
-/** Provides the memory for reads, and takes what arrived in it. */
+/** Provides the memory for reads, and is told what arrived in it. */
 export interface Reader {
   /** Returns the memory for the next read, at least one byte. Must not throw: nothing catches it. */
   post(): Uint8Array
-  /** `bytes` arrived in what was posted last; false stops reading until `resume`. */
+  /** Notes that `bytes` arrived in the memory posted last; false stops reading until `resume`. */
   arrived(bytes: number): boolean
-  /** There is nothing to read just now: the memory to post in place of what was posted, if any. */
+  /**
+   * Notes that there is nothing to read now. Returns memory to post in place of the posted one, if
+   * any.
+   */
   drained(): Uint8Array | undefined
 }
 
 /**
- * The moments at which memory that JavaScript can move may be posted: never; after a full read that the next one
- * follows at once; or always, where data is copied as soon as `post` returns.
+ * Moments at which memory that JavaScript can move may be posted: never; after a full read, which
+ * the next read follows at once; or always, if data is copied as soon as `post` returns.
  */
 type MovablePosts = 'never' | 'afterFullRead' | 'always'
 
-/** How a socket is read. */
+/** A socket that is read into posted memory. */
 export interface PostedReads {
   readonly socket: net.Socket
   readonly movable: MovablePosts
-  /** Goes on reading. */
+  /** Starts to read, or continues. */
   resume(): void
-  /** The socket's file descriptor; -1 where there is none, or not any more. */
+  /** File descriptor of the socket; -1 if it has none. */
   fd(): number
-  /** Posts another buffer in place of one into which nothing has arrived; false if that can't be had. */
+  /**
+   * Posts another buffer in place of one into which nothing has arrived; false if that is
+   * impossible.
+   */
   repost(buffer: Uint8Array): boolean
 }
 
-/** Ends a plain TCP connection with a reset; false where there is none to send. */
+/** Ends a plain TCP connection with a reset; returns false for other connections. */
 export function reset(socket: net.Socket): boolean {
   if (socket instanceof tls.TLSSocket || socket.remoteFamily === undefined) return false
   try {
     socket.resetAndDestroy()
   } catch {
-    // Not TCP after all: a TLS session that was adopted.
+    // An adopted TLS session lies about being TCP.
     return false
   }
   return true
 }
 
 /**
- * Calls `ended` after the socket's `end` event if it really is the peer's. libuv takes a hang-up
- * after a short read for the end of the stream and leaves the reset behind it unread
- * (uv__stream_io): so the socket is read once more, and `ended` is called when nothing came of
- * that. Otherwise the socket fails with the reset.
+ * Calls `ended` after the socket's `end` event if the end is the peer's. libuv takes a hang-up
+ * after a short read for the end of the stream and leaves a reset behind it unread (uv__stream_io).
+ * So the socket is read once more. If a reset follows, the socket fails with it.
  */
 export function onPeersEnd(socket: net.Socket, ended: () => void): void {
   socket.once('end', () => {
@@ -77,14 +82,16 @@ export function onPeersEnd(socket: net.Socket, ended: () => void): void {
   })
 }
 
-/** The parts of a libuv stream handle that this file uses. */
+/** Parts of a libuv stream handle that this file uses. */
 interface Handle {
-  /** Of POSIX systems. */
+  /** File descriptor on POSIX systems. */
   readonly fd?: number
   reading: boolean
-  /** Gets what was read, returns the next buffer; called without either when a read found nothing. */
+  /**
+   * Called with each read; returns the next buffer. Called without data when a read found nothing.
+   */
   onread: (data: unknown) => unknown
-  /** Of TCP only; 0 or a negative error. */
+  /** TCP only; returns 0 or a negative error. */
   getpeername?(address: object): number
   onerror?: (error: Error) => void
   onhandshakestart?: () => void
@@ -95,8 +102,8 @@ interface Handle {
 }
 
 /**
- * True if a connection has no peer any more: Linux knows the address of a peer until a reset, or
- * until both sides have ended (inet_getname). TLS does not read again after its peer's end.
+ * True if a connection has lost its peer. Linux knows the address of a peer until a reset, or until
+ * both sides have ended (inet_getname). TLS does not read again after the end of its peer.
  */
 function isGone(handle: Handle): boolean {
   if (process.platform !== 'linux') return false
@@ -105,7 +112,7 @@ function isGone(handle: Handle): boolean {
 
 /**
  * True if the peer of a socket that is not being read has reset it, as far as Linux tells. After
- * this side's end the peer's own end looks the same: only reading tells.
+ * the end of this side the end of the peer looks the same.
  */
 export function isReset(socket: net.Socket): boolean {
   const handle: unknown = Reflect.get(socket, '_handle')
@@ -123,7 +130,7 @@ function isHandle(value: unknown): value is Handle {
   )
 }
 
-/** Whether a socket made around a handle posts its buffer to it; tried on a handle that only listens. */
+/** True if a socket made around a handle posts its buffer to it; tried on a fake handle. */
 function probe(): boolean {
   const buffer = new Uint8Array(1)
   let posted = false
@@ -153,13 +160,13 @@ function probe(): boolean {
 
 let probed: boolean | undefined
 
-/** Whether this Node.js lets accepted sockets read into posted memory. */
+/** True if this Node.js lets accepted sockets read into posted memory. */
 export function canPost(): boolean {
   probed ??= probe()
   return probed
 }
 
-/** Connects; the socket does not read before `resume`. */
+/** Connects. The socket does not read before `resume`. */
 export function dial(
   options: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
   security: tls.ConnectionOptions | undefined,
@@ -178,7 +185,8 @@ export function dial(
   socket.pause()
   if (copying) return copied(socket, reader)
   let movable: MovablePosts = 'never'
-  // A socket tries several handles in turn, so not before. TLS never says that it has nothing.
+  // A socket tries several handles in turn, so wait for `connect`. TLS never reports that it has
+  // nothing.
   if (security === undefined) {
     socket.once('connect', () => {
       const handle: unknown = Reflect.get(socket, '_handle')
@@ -188,7 +196,10 @@ export function dial(
   return posted(socket, () => movable)
 }
 
-/** Takes over a socket that exists; what it has buffered is passed to `early` first. It does not read before `resume`. */
+/**
+ * Takes over a socket that exists. Bytes that it has buffered go to `early` first. It does not read
+ * before `resume`.
+ */
 export function takeOver(
   socket: net.Socket,
   reader: Reader,
@@ -215,18 +226,18 @@ export function takeOver(
   if (socket instanceof tls.TLSSocket) takeOverTls(socket, handle, fresh)
   else {
     movable = noticeDrained(fresh, handle, reader)
-    // Otherwise the server it came from counts it for ever, and never closes.
+    // Otherwise the server that accepted it counts it for ever, and never closes.
     socket.destroy()
   }
-  // TLS says so once only.
+  // TLS reports the end once only.
   if (ended) fresh.push(null)
   return posted(fresh, () => movable)
 }
 
-/** The handle expects a TLSSocket behind it, which has no say any more. */
+/** Connects the callbacks of the handle, which expects its TLSSocket, to the fresh socket. */
 function takeOverTls(socket: tls.TLSSocket, handle: Handle, fresh: net.Socket): void {
   handle.onerror = (error) => void fresh.destroy(error)
-  // The peer negotiates again: as often as with a TLSSocket, since each time costs this side more.
+  // Limit renegotiations as a TLSSocket does, since each costs this side more than the peer.
   let handshakes = 0
   let since = 0
   handle.onhandshakestart = () => {
@@ -241,17 +252,17 @@ function takeOverTls(socket: tls.TLSSocket, handle: Handle, fresh: net.Socket): 
     }
   }
   handle.onhandshakedone = () => {}
-  // Closing the handle frees the session's memory through its socket.
+  // Closing the handle frees the memory of the session through its socket.
   Reflect.set(fresh, 'ssl', handle)
-  // It must not end the session from its grave, nor the process.
+  // Disarm timers and error events of the old socket.
   socket.setTimeout(0)
   socket.on('error', () => {})
 }
 
 /**
- * Tells `reader` when a read into what it posted finds nothing, which is the one moment besides
- * after a read at which another buffer can be posted for free. Returns what may be posted then:
- * Windows reads while JavaScript runs, and of other handles than libuv's the order is not known.
+ * Tells `reader` when a read into posted memory finds nothing. That is the one moment besides after
+ * a read at which another buffer can be posted for free. Returns what may be posted after it:
+ * Windows reads while JavaScript runs, and the order of other handles is not known.
  */
 function noticeDrained(socket: net.Socket, handle: Handle, reader: Reader): MovablePosts {
   const { onread } = handle
@@ -308,18 +319,21 @@ function copied(socket: net.Socket, reader: Reader): PostedReads {
   }
 }
 
-/** Passes `chunk` on as if it had been read into posted buffers; false if the last of the reads says stop. */
+/**
+ * Passes `chunk` on as if it had been read into posted buffers; returns false if the reader wants
+ * to stop.
+ */
 export function feed(reader: Reader, chunk: Uint8Array): boolean {
-  let goOn = true
+  let readsOn = true
   for (let at = 0; at < chunk.byteLength; ) {
     const buffer = reader.post()
     const bytes = Math.min(buffer.byteLength, chunk.byteLength - at)
     buffer.set(chunk.subarray(at, at + bytes))
     at += bytes
-    goOn = reader.arrived(bytes)
+    readsOn = reader.arrived(bytes)
   }
   reader.drained()
-  return goOn
+  return readsOn
 }
 
 function drain(socket: net.Socket, early: (chunk: Uint8Array) => void): void {

@@ -1,6 +1,7 @@
 /**
- * Notices resets of connections that are not being read. libuv waits for events of such a socket no
- * more, not even for a hang-up, so they are asked once a second. Linux alone tells, of TCP and TLS.
+ * Detects resets of connections that are not being read. libuv does not wait for events of such a
+ * socket, not even for a hang-up, so each is asked once a second. Only Linux tells, for TCP and
+ * TLS.
  */
 
 import type net from 'node:net'
@@ -11,14 +12,14 @@ const LOOK_MS = 1000
 /** A connection that may stop reading. */
 export interface Resettable {
   readonly reading: boolean
-  /** Reads what is left in the kernel, and the reset behind it. */
+  /** Reads the data that is left in the kernel, and the reset behind it. */
   readToEnd(): void
 }
 
 const watched = new Map<net.Socket, Resettable>()
 let timer: NodeJS.Timeout | undefined
 
-/** Has `connection` read on when its peer has reset it, until the socket is closed. */
+/** Makes `connection` read when its peer has reset it, until the socket is closed. */
 export function watchForReset(socket: net.Socket, connection: Resettable): void {
   if (process.platform !== 'linux' || socket.destroyed) return
   watched.set(socket, connection)

@@ -1,6 +1,6 @@
 /**
- * The buffers that connections have posted while they hold no page: 16 KiB each, cut from aligned
- * memory of 1 MiB, and used again when their connection is closed.
+ * Small buffers, which connections have posted while they hold no page. Each has 16 KiB, is cut
+ * from aligned memory of 1 MiB, and is used again when its connection is closed.
  */
 
 import { RX_COPYBREAK } from '../../pool/copies.ts'
@@ -10,7 +10,7 @@ const BUFFERS_AT_ONCE = 64
 
 const free: Uint8Array[] = []
 
-/** A buffer of RX_COPYBREAK bytes, whoever had it before. */
+/** Takes a buffer of RX_COPYBREAK bytes with any contents. */
 export function takeSmallBuffer(): Uint8Array {
   const buffer = free.pop()
   if (buffer !== undefined) return buffer
@@ -21,7 +21,7 @@ export function takeSmallBuffer(): Uint8Array {
   return takeSmallBuffer()
 }
 
-/** Gives back what no socket can write to any more. */
+/** Gives back a buffer to which no socket can write any more. */
 export function putSmallBuffer(buffer: Uint8Array): void {
   free.push(buffer)
 }

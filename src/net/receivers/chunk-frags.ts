@@ -1,6 +1,7 @@
 /**
- * Frags of bytes that another client or server has received: request bodies of `node:http`, and
- * what comes by way of undici. They take memory in turn with the connections of the pool.
+ * Makes frags of bytes that another client or server has received: request bodies of `node:http`,
+ * and responses that come through undici. They take memory in turn with the connections of the
+ * pool.
  */
 
 import { LifetimeError } from '../../errors.ts'
@@ -25,8 +26,10 @@ export class ChunkFrags implements PageConsumer {
   }
 
   /**
-   * A frag of the first bytes of `chunk`, at most a page; `undefined` if there is no memory for
-   * them. Throws NETMEM_POOL_DESTROYED.
+   * Makes a frag of the first bytes of `chunk`, at most a page; `undefined` if there is no memory
+   * for them.
+   *
+   * @throws NETMEM_POOL_DESTROYED.
    */
   take(chunk: Uint8Array): HostFrag | undefined {
     const pool = this.#pool
@@ -55,7 +58,7 @@ export class ChunkFrags implements PageConsumer {
     })
   }
 
-  /** Waits for memory no more. */
+  /** Leaves the queue for memory. */
   end(): void {
     this.account.onRelease = undefined
     this.#supply.leaveQueue(this)

@@ -1,10 +1,13 @@
-/** Memory of the caller's that received bytes go to: views of it, and whether it is still there. */
+/** Memory of the caller that received bytes go to: views of it, and errors if it is gone. */
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger, isNetmemError } from '../../errors.ts'
 
 /**
- * The first `length` bytes of a destination, which is all of it by default; throws where there are
- * not as many. The view has a fixed length, so that memory may grow behind it.
+ * Returns a view of the first `length` bytes of a destination, by default of all of it. The view
+ * has a fixed length, so that memory may grow behind it.
+ *
+ * @throws NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED, NETMEM_OUT_OF_RANGE and
+ *   NETMEM_INVALID_ARGUMENT.
  */
 export function destinationView(
   destination: Uint8Array | ArrayBufferLike,
@@ -23,16 +26,16 @@ export function destinationView(
   return fixed(whole, length)
 }
 
-/** Whether the memory of a view may be taken away without its being detached: by `resize`. */
+/** True if `resize` can take the memory of a view away without detaching it. */
 export function canShrink(view: Uint8Array): boolean {
   return Reflect.get(view.buffer, 'resizable') === true
 }
 
-/** What to throw when a view is not as long any more as it was. */
+/** Error of a destination that has become shorter during its transfer. */
 export function destinationGone(filled: number, length: number): ArgumentTypeError {
   return new ArgumentTypeError(
     'NETMEM_DESTINATION_DETACHED',
-    `The destination was detached or shrunk after ${filled} of ${length} bytes. Keep it where it is until the transfer is done.`,
+    `The destination was detached or shrunk after ${filled} of ${length} bytes. Keep it in place until the transfer is done.`,
   )
 }
 
@@ -47,8 +50,8 @@ export function poolGone(cause?: unknown): Error {
 }
 
 /**
- * Settles as `sent` does, unless the memory that was written has `moved` by then: the peer got
- * something else, or nothing. `destroy` is called with the error first.
+ * Settles as `sent` does, unless the memory that was written has `moved` by then. The peer has got
+ * other bytes in that case. `destroy` is called with the error first.
  */
 export async function unlessMoved(
   moved: () => boolean,
@@ -84,7 +87,7 @@ function viewOf(destination: Uint8Array | ArrayBufferLike): Uint8Array {
   )
 }
 
-/** Whether a view is empty because its memory was transferred, or shrunk below its start. */
+/** True if a view is empty because its memory was transferred, or shrunk below its start. */
 function isGone(view: Uint8Array): boolean {
   try {
     // Throws for such a view alone (ECMAScript, ValidateTypedArray).

@@ -1,22 +1,25 @@
-/** Node.js and web streams, and connections, as what `pipeTo` writes to. */
+/** Streams and connections as destinations of `pipeTo`. */
 
 import type { Writable } from 'node:stream'
 import type { ByteDestination } from '../../connection.ts'
 import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
 
-/** The operations that `pipeTo` needs of a destination. */
+/** Operations that `pipeTo` needs of a destination. */
 export interface PipeTarget {
-  /** Whether memory may still be in use after its write has completed. */
+  /** True if memory may still be in use after its write has completed. */
   readonly keeps: boolean
-  /** Settles when the stream has done with the bytes. */
+  /** Resolves when the destination no longer needs the bytes. */
   write(bytes: Uint8Array): Promise<void>
   end(): Promise<void>
   destroy(reason: unknown): void
-  /** Leaves the stream to its owner. */
+  /** Stops to listen to the destination; its owner goes on with it. */
   detach(): void
 }
 
-/** `broken` is called when the destination fails, or ends before its time, also while nothing is written. */
+/**
+ * Wraps a destination. `broken` is called when it fails or ends early, even while nothing is
+ * written.
+ */
 export function pipeTargetOf(
   destination: Writable | WritableStream<Uint8Array> | ByteDestination,
   broken: (reason: unknown) => void,
@@ -94,7 +97,7 @@ function webTarget(
 
 function nodeTarget(stream: Writable, broken: (reason: unknown) => void): PipeTarget {
   if (stream.destroyed || stream.writableEnded) throw stream.errored ?? closedEarly()
-  // A stream that is closed calls back no writes and has done with their memory.
+  // A closed stream calls back no writes, and no longer uses their memory.
   let giveUp = (_reason: unknown): void => {}
   let ended = false
   const closed = (): void => {
@@ -130,7 +133,7 @@ function nodeTarget(stream: Writable, broken: (reason: unknown) => void): PipeTa
     },
     detach: () => {
       stream.off('error', broken)
-      // Whose memory is still being written hears of it.
+      // A write that is pending still has to learn that the stream was closed.
       if (!stream.destroyed) stream.off('close', closed)
     },
   }

@@ -1,4 +1,4 @@
-/** Passing everything that arrives on to a stream or another connection. */
+/** Writes everything that arrives to a stream or another connection. */
 
 import type { Writable } from 'node:stream'
 import type { ByteDestination, PipeOptions } from '../../connection.ts'
@@ -12,15 +12,16 @@ import { type PipeTarget, pipeTargetOf } from './pipe-target.ts'
 const NAMES: OptionNames<PipeOptions> = { borrow: true, preventClose: true, signal: true }
 
 /**
- * Writes all that `source` yields to a Node.js or web stream or to a connection, one frag at a
- * time, and gives each back when its write has completed. Resolves with the number of bytes when
- * the destination has finished; of a connection, when its peer has been told so by `end()`.
+ * Writes all that `source` yields to a Node.js stream, a web stream or a connection, one frag at a
+ * time. Each frag is released when its write has completed. Resolves with the number of bytes when
+ * the destination has finished; a connection has when `end()` has told its peer.
  *
- * Node streams with a readable side (`PassThrough`, `zlib`) complete a write while they still
- * hold its memory, and of a web stream nobody can tell; both get copies unless `borrow` is set.
- * Rejects with what the source or the destination fails with, also while nothing arrives, and
- * with NETMEM_ABORTED, NETMEM_BUSY, NETMEM_INVALID_ARGUMENT. The destination is destroyed then; the
- * source is left as it is.
+ * A Node.js stream with a readable side (`PassThrough`, `zlib`) may hold memory after its write has
+ * completed, and so may a web stream. Both get copies unless `borrow` is set. On an error the
+ * destination is destroyed, and the source is left as it is.
+ *
+ * @throws the error of the source or the destination, even while nothing arrives.
+ * @throws NETMEM_ABORTED, NETMEM_BUSY, NETMEM_INVALID_ARGUMENT.
  *
  * @example
  * ```ts
@@ -40,7 +41,7 @@ export async function pipeTo(
   checkOptionalBoolean('borrow', borrow)
   checkOptionalBoolean('preventClose', preventClose)
   if (typeof source?.[Symbol.asyncIterator] !== 'function') {
-    throw invalid('pipeTo() takes a connection, or whatever else one can iterate over.')
+    throw invalid('pipeTo() takes a connection, or another async iterable of frags.')
   }
   const stop = new Interruption()
   const target = pipeTargetOf(destination, (reason) => stop.interrupt(reason))
@@ -72,7 +73,10 @@ export async function pipeTo(
   }
 }
 
-/** The frag's memory is the destination's until it is written, however long the pipe waits for that. */
+/**
+ * Writes a frag. Its memory belongs to the destination until it is written, however long that
+ * takes.
+ */
 async function pass(target: PipeTarget, frag: ReadableFrag): Promise<void> {
   try {
     await target.write(frag.bytes)
@@ -85,7 +89,7 @@ function passCopy(target: PipeTarget, frag: ReadableFrag): Promise<void> {
   return target.write(copyOf(frag))
 }
 
-/** The bytes, in memory of their own; the frag is released, also where its memory is gone. */
+/** Copies the bytes of a frag and releases it, even if its memory is gone. */
 function copyOf(frag: ReadableFrag): Uint8Array {
   try {
     return new Uint8Array(frag.bytes)
@@ -94,7 +98,7 @@ function copyOf(frag: ReadableFrag): Uint8Array {
   }
 }
 
-/** Ends the iteration; where it is still waiting for its `next` frag, without waiting with it. */
+/** Ends the iteration, without waiting for a `next` that is pending. */
 async function leave(
   frags: AsyncIterator<ReadableFrag>,
   next: Promise<IteratorResult<ReadableFrag, unknown>> | undefined,

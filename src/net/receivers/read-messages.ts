@@ -1,4 +1,4 @@
-/** Framing: protocols made of a small header of fixed size and a large payload. */
+/** Reads messages of a small header of fixed size and a large payload. */
 
 import type { Connection } from '../../connection.ts'
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
@@ -7,26 +7,29 @@ import { checkOptionalFunction, invalid } from '../arguments.ts'
 import { destinationView } from './destination-memory.ts'
 import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
 
-/** A peer must not be able to ask for all memory there is. */
+/** Limit of a payload, so that a peer cannot make this side allocate all memory. */
 const DEFAULT_MAX_PAYLOAD_LENGTH = 2 ** 30
 
-/** What a protocol's messages look like. */
+/** Layout of the messages of a protocol. */
 export interface MessageFraming {
   /** Bytes of each header: 1 to 4096. */
   readonly header: number
-  /** Bytes of payload that follow this header: 0 or more. */
+  /** Returns the bytes of payload that follow this header: 0 or more. */
   readonly payloadLength: (header: Uint8Array) => number
-  /** Where that payload goes: memory of at least `length` bytes. Fresh memory by default. */
+  /** Returns memory of at least `length` bytes for the payload. Fresh memory by default. */
   readonly destination?: (header: Uint8Array, length: number) => Uint8Array | ArrayBufferLike
-  /** Bounds what `payloadLength` may say: 1 GiB by default. A larger payload is refused before memory is asked for. */
+  /**
+   * Most bytes that `payloadLength` may return: 1 GiB by default. A larger payload is refused
+   * before memory is allocated.
+   */
   readonly maxPayloadLength?: number
   readonly signal?: AbortSignal
 }
 
-/** One message. */
+/** A message. */
 export interface Message {
   readonly header: HostFrag
-  /** Exactly the payload, in the destination's memory. */
+  /** The payload, in the memory of the destination. */
   readonly payload: Uint8Array
 }
 
@@ -39,11 +42,13 @@ const NAMES: OptionNames<MessageFraming> = {
 }
 
 /**
- * Yields the messages of a connection: each header in a frag of its own, which the application
- * releases, each payload where `destination` says, read straight into it but for what shared a
- * read with its header. Ends when the peer finishes between two messages; within one it throws
- * NETMEM_ENDED_EARLY. Throws what `receiveInto` does, and NETMEM_OUT_OF_RANGE for lengths that
- * are none.
+ * Yields the messages of a connection. Each header is a frag of its own, which the application
+ * releases. Each payload lies in the memory that `destination` returns, read straight into it
+ * except for bytes that arrived with the header. Ends when the peer finishes between two messages.
+ *
+ * @throws NETMEM_ENDED_EARLY if the peer finishes within a message.
+ * @throws NETMEM_OUT_OF_RANGE for a payload length that is negative, fractional or too large.
+ * @throws the codes of `receiveInto`.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Request bodies of `node:http` servers, into pages or one destination. */
+/** Receives request bodies of `node:http` servers into pages or one destination. */
 
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
@@ -17,17 +17,20 @@ import { ChunkFrags } from './chunk-frags.ts'
 import { destinationGone, destinationView } from './destination-memory.ts'
 
 /**
- * Receives the body of a request of a `node:http` server. Node's parser owns the bytes until it
- * hands them over, so each is copied once; `adopt` or `connect` avoid that where the protocol
- * is yours.
+ * Receives the body of a request of a `node:http` server. Node's parser owns the bytes, so each is
+ * copied once. Use `adopt` or `connect` to avoid the copy where the protocol is yours.
  *
- * Into a destination: resolves with the number of bytes, which may be fewer than it holds.
- * Rejects with NETMEM_DESTINATION_TOO_SMALL (at once where `Content-Length` says so) or
- * NETMEM_DESTINATION_DETACHED, and leaves answering to the caller.
+ * Into a destination, resolves with the number of bytes, which may be fewer than it holds.
+ * Answering the request is up to the caller.
  *
- * Through a pool: yields what has arrived as frags of at most a page, so that it holds no memory
- * while it waits for the client, and stops reading from the client while the pool is dry. Either way NETMEM_ENDED_EARLY when the client breaks off. Whoever
- * leaves a body unread answers with `Connection: close`, or destroys the request.
+ * Through a pool, yields the bytes as frags of at most a page. It holds no memory while it waits
+ * for the client, and stops reading from the client while the pool is dry. To leave a body unread,
+ * answer with `Connection: close`, or destroy the request.
+ *
+ * @throws NETMEM_DESTINATION_TOO_SMALL, at once if `Content-Length` says so.
+ * @throws NETMEM_DESTINATION_DETACHED if the destination was transferred or shrunk.
+ * @throws NETMEM_ENDED_EARLY if the client ends before the body does.
+ * @throws NETMEM_POOL_DESTROYED, NETMEM_INVALID_ARGUMENT.
  *
  * @example
  * ```ts
@@ -103,7 +106,7 @@ async function* bodyFrags(
   }
 }
 
-/** Waits for memory; rejects when the client breaks off meanwhile. */
+/** Waits for memory; rejects if the client ends the request early. */
 async function memoryOrBreak(frags: ChunkFrags, request: IncomingMessage): Promise<void> {
   let settle = (): void => {}
   const closed = new Promise<void>((resolve) => {
@@ -112,13 +115,13 @@ async function memoryOrBreak(frags: ChunkFrags, request: IncomingMessage): Promi
     else request.once('close', resolve)
   })
   const available = frags.whenAvailable()
-  // A request that is complete is closed, too, and still wants its memory.
+  // A complete request is closed, too, and still needs memory.
   await (request.complete ? available : Promise.race([available, closed]))
   request.off('close', settle)
   if (request.destroyed && !request.complete) throw endedEarly(undefined)
 }
 
-/** Those of `node:http2` will do, too. */
+/** Throws NETMEM_INVALID_ARGUMENT for other values. Requests of `node:http2` are accepted, too. */
 function checkRequest(request: IncomingMessage): void {
   if (request instanceof Readable && typeof request.headers === 'object') return
   throw invalid('receiveBody() takes a request of a node:http server.')
@@ -126,7 +129,7 @@ function checkRequest(request: IncomingMessage): void {
 
 async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array, void, void> {
   try {
-    // Leaving it does not destroy the request: there is an answer to be given.
+    // Leaving the loop does not destroy the request, which still needs an answer.
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       if (chunk instanceof Uint8Array) yield chunk
       else throw decoded()
@@ -141,14 +144,14 @@ async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array, v
 function decoded(): ArgumentTypeError {
   return new ArgumentTypeError(
     'NETMEM_INVALID_ARGUMENT',
-    'The request decodes its body; leave out setEncoding() to receive bytes.',
+    'The request decodes its body. Leave out setEncoding() to receive bytes.',
   )
 }
 
 function endedEarly(cause: unknown): ConnectionError {
   return new ConnectionError(
     'NETMEM_ENDED_EARLY',
-    'The client broke off before the end of the body.',
+    'The client ended the request before the end of its body.',
     {
       cause,
     },

@@ -1,4 +1,4 @@
-/** Receiving an exact number of bytes straight into memory that is known in advance. */
+/** Receives an exact number of bytes straight into memory of the caller. */
 
 import type { Connection } from '../../connection.ts'
 import { type OptionNames, ownOptions } from '../../errors.ts'
@@ -6,13 +6,13 @@ import { checkOptionalFunction, checkSignal, invalid } from '../arguments.ts'
 import { aborted } from '../connection-error.ts'
 import { destinationView } from './destination-memory.ts'
 
-/** How much to receive, and what to tell meanwhile. */
+/** Options of {@link receiveInto}. */
 export interface ReceiveIntoOptions {
   /** Bytes to receive: 0 to the size of the destination, which is the default. */
   readonly length?: number
-  /** Destroys the connection when aborted, since part of the data is in the destination by then. */
+  /** Destroys the connection when aborted: part of the data is in the destination by then. */
   readonly signal?: AbortSignal
-  /** Told how many bytes have arrived, after each read. */
+  /** Called with the number of bytes that have arrived, after each read. */
   readonly onProgress?: (bytes: number) => void
 }
 
@@ -20,16 +20,20 @@ const NAMES: OptionNames<ReceiveIntoOptions> = { length: true, signal: true, onP
 const NONE = ownOptions<ReceiveIntoOptions>('receiveInto()', {}, NAMES)
 
 /**
- * Receives exactly `length` bytes into `destination`; resolves with that number. The socket reads
- * straight into it, after up to 16 KiB that are copied each time data begins to arrive; over TLS
- * all of it is copied once more. Nothing is read past the end, save by TLS, which delivers up to
- * 64 KiB more; what follows is kept for the next call.
+ * Receives exactly `length` bytes into `destination`, and resolves with that number. The socket
+ * reads straight into the destination, except up to 16 KiB each time data begins to arrive, which
+ * are copied. Over TLS all of it is copied once. Nothing is read past the end, except by TLS, which
+ * may deliver up to 64 KiB more. Bytes that follow are kept for the next call.
  *
- * The destination must stay where it is until the call resolves. If it is transferred or shrunk,
- * nothing is written to its memory any more, and the next read fails the call with
- * NETMEM_DESTINATION_DETACHED. An error within the transfer destroys the connection.
- * Rejects with NETMEM_DESTINATION_TOO_SMALL, NETMEM_DESTINATION_DETACHED, NETMEM_ENDED_EARLY,
- * NETMEM_ABORTED, NETMEM_BUSY, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and as `receive`.
+ * The destination must stay in place until the call resolves. If it is transferred or shrunk,
+ * nothing is written to its former memory, and the next read fails the call. An error during the
+ * transfer destroys the connection.
+ *
+ * @throws NETMEM_DESTINATION_TOO_SMALL, NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE before
+ *   anything is received.
+ * @throws NETMEM_DESTINATION_DETACHED if the destination was transferred or shrunk.
+ * @throws NETMEM_ENDED_EARLY if the peer finishes sending before.
+ * @throws NETMEM_ABORTED, NETMEM_BUSY, and the codes of `receive`.
  *
  * @example
  * ```ts
@@ -46,14 +50,14 @@ export async function receiveInto(
   destination: Uint8Array | ArrayBufferLike,
   options?: ReceiveIntoOptions,
 ): Promise<number> {
-  // Without options there is nothing to read: small views come a hundred thousand a second.
+  // Without options there is nothing to read: small destinations come 100,000 times a second.
   const own = options === undefined ? NONE : ownOptions('receiveInto()', options, NAMES)
   checkOptionalFunction('onProgress', own.onProgress)
   const view = destinationView(destination, own.length)
   return receive(connection, view, false, own)
 }
 
-/** Fills `view`, or resolves with 0 if the peer finished sending before its first byte. */
+/** Fills `view`, or resolves with 0 if the peer finishes sending before its first byte. */
 export function receiveUnlessEnded(
   connection: Connection,
   view: Uint8Array,
@@ -69,7 +73,7 @@ async function receive(
   { signal, onProgress }: ReceiveIntoOptions,
 ): Promise<number> {
   if (typeof connection?.receivers?.fill !== 'function') {
-    throw invalid('A connection is what connect(), listen() or adopt() made.')
+    throw invalid('The first argument must be a connection, from connect(), listen() or adopt().')
   }
   checkSignal(signal)
   if (signal?.aborted) throw aborted(signal.reason)

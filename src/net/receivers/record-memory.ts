@@ -1,20 +1,23 @@
 /**
- * Memory that TLS decrypts a record into on its way to a destination: JavaScript can move a
- * destination between two records. All connections of a thread share it, since TLS copies a record
- * and reports it before anything else runs.
+ * Memory that TLS decrypts a record into on its way to a destination, which JavaScript can move
+ * between two records. All connections of a thread share it, since TLS copies a record and reports
+ * it before anything else runs.
  *
- * A copy between addresses that differ modulo 128 takes three times as long on some processors, and
- * JavaScript does not know an address. An engine's memory begins 16 bytes into a memory page, or at
- * its start (WebAssembly, resizable buffers): the first records of a transfer are timed both ways.
+ * On some processors a copy between addresses that differ modulo 128 takes three times as long, and
+ * JavaScript cannot read an address. The memory of an engine begins 16 bytes into a memory page, or
+ * at its start (WebAssembly, resizable buffers). So the first records of a transfer are timed both
+ * ways.
  */
 
 import { alignedBuffer, COPY_ALIGNMENT } from '../../providers/aligned-memory.ts'
 
-/** The longest record (RFC 8446, 5.1). */
+/** Bytes of the longest record (RFC 8446, 5.1). */
 const RECORD_BYTES = 16 * 1024
-/** Where in a memory page a destination's buffer is supposed to begin: the commoner place first. */
+/**
+ * Offsets in a memory page at which the buffer of a destination may begin: the commoner one first.
+ */
 const STARTS = [16, 0] as const
-/** Records that are timed in all. */
+/** Number of records that are timed. */
 const TIMED = 8
 
 let shared: Uint8Array | undefined
@@ -26,7 +29,10 @@ export class RecordMemory {
   #records = 0
   readonly #fastestMs: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
 
-  /** The memory for the next record of a destination that goes on at `byteOffset` of its buffer. */
+  /**
+   * Returns memory for the next record of a destination that continues at `byteOffset` of its
+   * buffer.
+   */
   post(byteOffset: number): Uint8Array {
     const skew = (byteOffset + this.#start) % COPY_ALIGNMENT
     if (this.#view === undefined || skew !== this.#skew) {
@@ -37,7 +43,7 @@ export class RecordMemory {
     return this.#view
   }
 
-  /** Copies what arrived in `from` to `at` of `to`. */
+  /** Copies `from` to offset `at` of `to`. */
   copy(from: Uint8Array, to: Uint8Array, at: number): void {
     if (this.#records >= TIMED || from.byteLength < RECORD_BYTES) {
       to.set(from, at)
