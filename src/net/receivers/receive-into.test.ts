@@ -325,3 +325,33 @@ async function assertAborted(received: Promise<number>, connection: Connection):
 test('the certificate for these tests', { skip: noTls }, () => {
   assert.ok(some(certificate).key.includes('PRIVATE KEY'))
 })
+
+for (const way of ways()) {
+  test(
+    `calls after a destination that moved repeat its error (${way.name})`,
+    {
+      skip: way.skip,
+    },
+    () =>
+      withEnds(way, async ({ connection, peer }) => {
+        const view = new Uint8Array(1_000_000)
+        const failed = rejection(
+          receiveInto(connection, view, {
+            onProgress: () => void structuredClone(view.buffer, { transfer: [view.buffer] }),
+          }),
+        )
+        void send(peer, 0, 2_000_000)
+        assert.equal(await failed, 'NETMEM_DESTINATION_DETACHED')
+        const { state } = connection
+        assert.ok(state.kind === 'failed' && Reflect.get(state.error, 'code') === (await failed))
+        for (const call of [
+          connection.receive(),
+          receiveInto(connection, new Uint8Array(1)),
+          connection.write('x'),
+          connection.end(),
+        ]) {
+          assert.equal(await rejection(call), 'NETMEM_DESTINATION_DETACHED')
+        }
+      }),
+  )
+}
