@@ -35,9 +35,9 @@ export interface ReceiveOptions {
 
 /** A TCP address, or a Unix socket's path. */
 export interface Address {
-  /** Name or path; empty where there is none, as at the connecting end of a Unix socket. */
+  /** Name or path, empty where there is none, as at the connecting end of a Unix socket. */
   readonly host: string
-  /** TCP port; 0 for a Unix socket. */
+  /** TCP port, 0 for a Unix socket. */
   readonly port: number
 }
 
@@ -75,7 +75,7 @@ export interface PipeOptions {
   readonly borrow?: boolean
   /** Does not end the destination at the end of the source. */
   readonly preventClose?: boolean
-  /** Stops when aborted; the destination is destroyed. */
+  /** Stops when aborted. The destination is destroyed. */
   readonly signal?: AbortSignal
 }
 
@@ -84,10 +84,10 @@ export interface TlsInfo {
   readonly protocol: string | null
   readonly cipher: string
   readonly alpnProtocol: string | undefined
-  /** True if the peer's certificate was verified; `authorizationError` says why not. */
+  /** True if the peer's certificate was verified. `authorizationError` says why not. */
   readonly authorized: boolean
   readonly authorizationError: string | undefined
-  /** Milliseconds that the handshake took, at the end that connected; 0 at the other. */
+  /** Milliseconds that the handshake took, at the end that connected, 0 at the other. */
   readonly handshakeMs: number
   /** Without properties where the peer showed none. */
   readonly peerCertificate: tls.PeerCertificate
@@ -95,9 +95,11 @@ export interface TlsInfo {
 
 /** Looks at bytes where they arrived, before a frag is made of them. Neither may throw. */
 export interface Viewer {
-  /** `bytes` are valid during the call only; returns how many it has taken. The rest becomes a frag. */
+  /**
+   * `bytes` are valid during the call only. Returns how many were taken. The rest becomes a frag.
+   */
   view(bytes: Uint8Array): number
-  /** No more will arrive; `undefined` where the peer has finished sending. Called once. */
+  /** Called once, when no more will arrive. `error` is absent if the peer has finished sending. */
   viewEnded(error: Error | undefined): void
 }
 
@@ -111,13 +113,13 @@ export interface FillOptions {
 
 /** The receivers besides {@link Connection.receive}, for payload in host memory. */
 export interface ByteReceivers {
-  /** Receives exactly `view.byteLength` bytes into `view`; resolves with that number. */
+  /** Receives exactly `view.byteLength` bytes into `view`. Resolves with that number. */
   fill(view: Uint8Array, options?: FillOptions): Promise<number>
   /** Shows all that arrives to `viewer`, in place of an earlier one, until {@link hide}. */
   show(viewer: Viewer): void
   /** Ends {@link show}: what arrives from now on becomes frags. */
   hide(): void
-  /** Takes a frag that has arrived; `undefined` where `receive` would wait or report the end. */
+  /** Takes a frag that has arrived, or `undefined` where `receive` would wait or report the end. */
   takeArrived(): HostFrag | undefined
   /** Makes a frag of a copy of `bytes`. */
   fragOf(bytes: Uint8Array): HostFrag
@@ -138,16 +140,16 @@ export interface ByteReceivers {
  * ```
  */
 export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>, AsyncDisposable {
-  /** Pool that received pages come from; `undefined` where payload is device memory. */
+  /** Pool that received pages come from, or `undefined` where payload is device memory. */
   readonly pool: F extends HostFrag ? PagePool<Page> : undefined
-  /** The TLS session; `undefined` on a plain connection. */
+  /** The TLS session. `undefined` on a plain connection. */
   readonly tls: TlsInfo | undefined
   readonly localAddress: Address
   readonly remoteAddress: Address
   /** State of the connection, and how it ended. */
   readonly state: ConnectionState
   /**
-   * Resolves when the connection is closed, for any reason; {@link state} says which. Linux reports
+   * Resolves when the connection is closed, for any reason. {@link state} says which. Linux reports
    * the reset of a TCP or TLS peer within about a second even while nothing is received, if the
    * pool has memory for the data before it. Elsewhere, and on Unix sockets, only receiving finds a
    * reset.
@@ -159,14 +161,14 @@ export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>,
   readonly bytesWritten: number
 
   /**
-   * Receives the next frag; resolves with `undefined` once the peer has finished sending.
-   * Reads ahead by 64 KiB or one page, whichever is less, and one read more.
+   * Receives the next frag. Resolves with `undefined` once the peer has finished sending. Reads
+   * ahead by 64 KiB or one page, whichever is less, and one read more.
    *
    * @param options - `signal` gives up the wait with NETMEM_ABORTED. Nothing is lost: the next call
-   * gets the frag.
+   *   gets the frag.
    * @throws NETMEM_BUSY while another receiver waits.
    * @throws NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or
-   * NETMEM_POOL_DESTROYED after all data that arrived before the failure.
+   *   NETMEM_POOL_DESTROYED after all data that arrived before the failure.
    * @throws NETMEM_CONNECTION_CLOSED or NETMEM_ABORTED at once when this side closed it.
    */
   receive(options?: ReceiveOptions): Promise<F | undefined>
@@ -179,8 +181,8 @@ export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>,
    * Sends bytes, text, or several pieces in one system call. Resolves when the memory may be used
    * again and more may be written. Until then the memory must stay in place.
    *
-   * @throws NETMEM_DESTINATION_DETACHED if the memory was transferred or shrunk before; the
-   * connection is destroyed.
+   * @throws NETMEM_DESTINATION_DETACHED if the memory was transferred or shrunk before. The
+   *   connection is destroyed.
    * @throws NETMEM_CONNECTION_CLOSED after {@link end} or {@link close}.
    * @throws NETMEM_INVALID_ARGUMENT for other data, and the codes of {@link receive}.
    *

@@ -202,7 +202,7 @@ test('what cannot be adopted', () =>
     assert.equal(await code(undefined as unknown as Duplex), 'NETMEM_INVALID_ARGUMENT')
     assert.equal(await code(new net.Socket()), 'NETMEM_INVALID_ARGUMENT')
     const connecting = net.connect(1, '127.0.0.1').on('error', () => {})
-    const message = /not connected yet; adopt it after its 'connect' event/
+    const message = /not connected yet. Adopt it after its 'connect' event/
     assert.throws(() => adopt(connecting, options), message)
     connecting.destroy()
     // It accepts, and says nothing of TLS.

@@ -67,17 +67,17 @@ export function adoptAt(
   if (socket.destroyed) throw closed()
   if (socket.pending || isInHandshake(socket)) {
     throw invalid(
-      "The socket is not connected yet; adopt it after its 'connect' event, a client's TLSSocket after 'secureConnect'.",
+      "The socket is not connected yet. Adopt it after its 'connect' event, a client's TLSSocket after 'secureConnect'.",
     )
   }
   if (!socket.readable) throw closed()
   if (socket.readableEncoding !== null) {
-    throw invalid('The socket decodes what it receives; adopt it before setEncoding() is called.')
+    throw invalid('The socket decodes what it receives. Adopt it before setEncoding() is called.')
   }
   if (socket.writableLength > 0) {
     throw new LifetimeError(
       'NETMEM_PENDING_WRITES',
-      `${socket.writableLength} bytes are not written yet; adopt the socket in the callback of its last write.`,
+      `${socket.writableLength} bytes are not written yet. Adopt the socket in the callback of its last write.`,
     )
   }
   const secure = socket instanceof tls.TLSSocket

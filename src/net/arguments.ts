@@ -5,18 +5,18 @@
 
 import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
 
-/** Bytes of the longest path that a `sockaddr_un` holds (unix(7)); BSDs have a shorter one. */
+/** Bytes of the longest path that a `sockaddr_un` holds (unix(7)). BSDs have a shorter one. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
 /** Address of a socket: a port or a path. */
 export type PortOrPath =
   | {
-      /** TCP port, 1 to 65535; a listener takes a free one with 0. */
+      /** TCP port, 1 to 65535. A listener takes a free one with 0. */
       readonly port: number
       readonly path?: never
     }
   | {
-      /** Path of a Unix domain socket; a listener creates it. */
+      /** Path of a Unix domain socket. A listener creates it. */
       readonly path: string
       readonly port?: never
     }

@@ -23,9 +23,9 @@ import { tlsInfo } from './tls-info.ts'
 export type ConnectOptions = OptionsOfConnect & PortOrPath
 
 interface OptionsOfConnect extends ConnectionOptions {
-  /** Name or address of the server; `localhost` by default. */
+  /** Name or address of the server, `localhost` by default. */
   readonly host?: string
-  /** TLS with these options of `tls.connect`; `true` for none. */
+  /** TLS with these options of `tls.connect`, `true` for none. */
   readonly tls?: tls.ConnectionOptions | true
   /**
    * Milliseconds until {@link connect} gives up, TLS included: 1 to 2^31 − 1. No limit by default.
@@ -85,7 +85,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
-/** Calls `net.connect` once; it tries the addresses of a name one after the other. */
+/** Calls `net.connect` once. It tries the addresses of a name one after the other. */
 function attempt(
   target: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
   options: ConnectOptions,

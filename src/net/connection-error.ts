@@ -8,7 +8,7 @@ import {
   LifetimeError,
 } from '../errors.ts'
 
-/** Error of an operation that its signal aborted; `reason` is the reason of the signal. */
+/** Error of an operation that its signal aborted. `reason` is the reason of the signal. */
 export function aborted(reason: unknown): ConnectionError {
   const error = new ConnectionError('NETMEM_ABORTED', 'The operation was aborted by its signal.', {
     cause: reason,
@@ -75,7 +75,7 @@ function meaning(code: string): readonly [CodeOf<'ConnectionError'>, string] {
   if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED') {
     return [
       'NETMEM_CONNECTION_RESET',
-      'The peer ended the connection without finishing. Data that arrived before is valid; request the rest again.',
+      'The peer ended the connection without finishing. Data that arrived before is valid. Request the rest again.',
     ]
   }
   if (isTls(code))

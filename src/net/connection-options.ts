@@ -25,10 +25,10 @@ export interface ConnectionOptions {
    * to 2^31 − 1. No limit by default.
    */
   readonly idleTimeoutMs?: number
-  /** Sends small writes at once; true by default. */
+  /** Sends small writes at once, true by default. */
   readonly noDelay?: boolean
   /**
-   * Idle milliseconds before TCP sends a probe; some systems count whole seconds. 0, the default:
+   * Idle milliseconds before TCP sends a probe. Some systems count whole seconds. 0, the default:
    * no probes.
    */
   readonly keepAliveMs?: number
@@ -75,7 +75,7 @@ export function checkOptions(options: ConnectionOptions): void {
     )
   }
   if (pool.destroyed) {
-    throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
+    throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed. Make another one.')
   }
   if (options.wakeBatching !== undefined && typeof options.wakeBatching !== 'function') {
     throw invalid(

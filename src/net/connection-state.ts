@@ -46,7 +46,9 @@ export function isOver(state: SocketState): boolean {
   return state.kind !== 'open' && state.kind !== 'ending'
 }
 
-/** Error that ends the stream of received bytes; `undefined` if the peer has finished sending. */
+/**
+ * Error that ends the stream of received bytes, or `undefined` if the peer has finished sending.
+ */
 export function endOf(state: SocketState): Error | undefined {
   return state.kind === 'ended' ? undefined : errorOf(state)
 }

@@ -2,7 +2,7 @@
 
 /**
  * Interrupts one wait after the other. `Promise.race` with a promise that stays pending would add a
- * reaction to it for each wait; this class keeps one function.
+ * reaction to it for each wait. This class keeps one function.
  */
 export class Interruption {
   #interrupted: { readonly reason: unknown } | undefined

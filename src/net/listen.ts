@@ -9,11 +9,11 @@ import { checkOptionalText, checkPath, invalid, type PortOrPath } from './argume
 import { aborted, setUpError } from './connection-error.ts'
 import { CONNECTION_OPTIONS, type ConnectionOptions, checkOptions } from './connection-options.ts'
 
-/** Options of {@link listen}; each accepted connection gets those of connections. */
+/** Options of {@link listen}. Each accepted connection gets those of connections. */
 export type ListenOptions = OptionsOfListen & PortOrPath
 
 interface OptionsOfListen extends ConnectionOptions {
-  /** Address of this machine to listen on; 127.0.0.1 by default. */
+  /** Address of this machine to listen on, 127.0.0.1 by default. */
   readonly host?: string
   /** TLS with these options of `tls.createServer`. */
   readonly tls?: tls.TlsOptions
@@ -55,7 +55,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   }
 
   /**
-   * Accepts the next connection; resolves with `undefined` once the listener is closed.
+   * Accepts the next connection. Resolves with `undefined` once the listener is closed.
    *
    * @throws NETMEM_POOL_DESTROYED, as a rejection, if a peer has connected after the pool was
    *   destroyed.
@@ -121,7 +121,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     else waiter.resolve(connection)
   }
 
-  /** Reports a connection that could not be accepted; the listener goes on with the next one. */
+  /** Reports a connection that could not be accepted. The listener accepts the next one. */
   #complain(cause: unknown): void {
     const { host, port } = this.address
     const { message } = setUpError(

@@ -49,7 +49,7 @@ interface SocketFacts {
   readonly remotePath?: string | undefined
 }
 
-/** Implements {@link Connection}; made by `connect`, `listen` and `adopt`. */
+/** Implements {@link Connection}. Made by `connect`, `listen` and `adopt`. */
 export class SocketConnection implements Connection {
   readonly pool: PagePool<Page>
   readonly tls: TlsInfo | undefined
@@ -155,7 +155,7 @@ export class SocketConnection implements Connection {
       return Promise.reject(
         new LifetimeError(
           'NETMEM_CONNECTION_CLOSED',
-          'end() or close() was called; write before them.',
+          'end() or close() was called. Write before them.',
         ),
       )
     }

@@ -3,7 +3,7 @@
 import type tls from 'node:tls'
 import type { TlsInfo } from '../connection.ts'
 
-/** Returns the properties of the session; the socket knows them only while it has its handle. */
+/** Returns the properties of the session. The socket knows them only while it has its handle. */
 export function tlsInfo(socket: tls.TLSSocket, handshakeMs = 0): TlsInfo {
   const { authorizationError } = socket
   return {

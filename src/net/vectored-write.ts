@@ -12,14 +12,14 @@ function isPiece(piece: unknown): piece is Uint8Array | string {
   return piece instanceof Uint8Array || typeof piece === 'string'
 }
 
-/** Bytes of `data` on the wire; text is UTF-8. */
+/** Bytes of `data` on the wire. Text is UTF-8. */
 export function byteLengthOf(data: Sendable): number {
   if (typeof data === 'string') return Buffer.byteLength(data)
   if (data instanceof Uint8Array) return data.byteLength
   return data.reduce((bytes, piece) => bytes + byteLengthOf(piece), 0)
 }
 
-/** Writes all of `data`; `done` is called once, when the last piece is written or has failed. */
+/** Writes all of `data`. `done` is called once, when the last piece is written or has failed. */
 export function writeTo(
   socket: net.Socket,
   data: Sendable,

@@ -41,8 +41,8 @@ const TESTS: { readonly [what: string]: Body } = {
  * Registers the tests that every connection into host memory passes: order, backpressure,
  * half-close, reset, abort, disposal, one receiver at a time, and nothing in flight at the end.
  *
- * @param open - called for each test; returns two connected ends with nothing sent yet. Pools of
- * 256 KiB to 16 MiB keep the tests quick.
+ * @param open - called for each test. Returns two connected ends with nothing sent yet. Pools of
+ *   256 KiB to 16 MiB keep the tests quick.
  * @param options - `test` registers one test with another runner.
  *
  * @example

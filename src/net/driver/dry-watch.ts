@@ -8,7 +8,7 @@ import { reportDry } from '../../pool/dry-report.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 
 const LOOK_MS = 1000
-/** Longest pause between two reports of one pool; the pause doubles with each report. */
+/** Longest pause between two reports of one pool. The pause doubles with each report. */
 const LONGEST_PAUSE_MS = 60_000
 
 export class DryWatch {

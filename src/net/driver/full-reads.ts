@@ -31,7 +31,7 @@ export class FullReads {
       this.#turn = turn
       this.#count = 0
     }
-    // Pausing may or may not leave the loop of libuv; only the end of the turn tells.
+    // Pausing may or may not leave the loop of libuv. Only the end of the turn tells.
     if (++this.#count >= READS_PER_TURN) countTurn()
   }
 

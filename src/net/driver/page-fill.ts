@@ -38,14 +38,17 @@ export class PageFill implements PageConsumer {
     return this.#present?.room ?? 0
   }
 
-  /** Rest of the present page, for the next read; `undefined` without one, or if its memory is gone. */
+  /**
+   * Rest of the present page, for the next read, or `undefined` without one, or if its memory is
+   * gone.
+   */
   rest(): Uint8Array | undefined {
     return this.#present && this.#bytesOf(this.#present)
   }
 
   /**
    * Makes a frag of `bytes` bytes that arrived in the present page. The rest of the page stays
-   * present with `more`; otherwise it is left to the next read of any connection.
+   * present with `more`. Otherwise it is left to the next read of any connection.
    */
   cut(bytes: number, more: boolean): HostFrag | undefined {
     const present = this.#present
@@ -80,14 +83,16 @@ export class PageFill implements PageConsumer {
     return fragOf(reserved.commit(bytes.byteLength), offset, bytes.byteLength, this.account)
   }
 
-  /** Makes a page with room for `bytes` the present one; without one, joins the queue for memory. */
+  /**
+   * Makes a page with room for `bytes` the present one. Without one, joins the queue for memory.
+   */
   take(bytes: number): boolean {
     this.#present = this.#dry ? undefined : this.#supply.take(this, bytes)
     this.#dry = this.#present === undefined
     return !this.#dry
   }
 
-  /** Gives up the present page; frags keep what they hold of it. */
+  /** Gives up the present page. Frags keep what they hold of it. */
   drop(): void {
     this.#present?.cancel()
     this.#present = undefined
@@ -149,7 +154,10 @@ export class PageFill implements PageConsumer {
 
   readonly #readOn = (): void => this.#driver.readOn()
 
-  /** Bytes of a reservation's room; `undefined` if their memory is gone, which ends the connection. */
+  /**
+   * Bytes of a reservation's room, or `undefined` if their memory is gone, which ends the
+   * connection.
+   */
   #bytesOf({ page, offset }: Reservation<Page>): Uint8Array | undefined {
     try {
       const bytes = this.#pool.bytes(page)

@@ -54,7 +54,10 @@ export class PageSupply {
     this.#dryWatch = new DryWatch(pool)
   }
 
-  /** Reserves room for `bytes` in a partly filled page or a free one; `undefined` while connections wait for it. */
+  /**
+   * Reserves room for `bytes` in a partly filled page or a free one, or `undefined` while
+   * connections wait for it.
+   */
   reserve(bytes: number): Reservation<Page> | undefined {
     return this.#pool.reserveRest(bytes) ?? (this.#hasFree ? this.#pool.reserve(bytes) : undefined)
   }
@@ -74,7 +77,7 @@ export class PageSupply {
 
   /**
    * True if `consumer` may read into its small buffer, from which a frag is made. A connection that
-   * holds nothing always may. Otherwise it needs a page, or room for a copy; while connections wait
+   * holds nothing always may. Otherwise it needs a page, or room for a copy. While connections wait
    * for pages, the copy must also be within its budget.
    *
    * @param dry - true while the connection waits for a page itself.

@@ -8,7 +8,7 @@ const LOOK_MS = 5
 
 /** A connection with a posted page. */
 export interface PagePoster {
-  /** Called every few milliseconds; false ends the watch. */
+  /** Called every few milliseconds. False ends the watch. */
   stillReading(): boolean
 }
 

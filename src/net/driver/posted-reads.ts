@@ -21,7 +21,7 @@ import tls from 'node:tls'
 export interface Reader {
   /** Returns the memory for the next read, at least one byte. Must not throw: nothing catches it. */
   post(): Uint8Array
-  /** Notes that `bytes` arrived in the memory posted last; false stops reading until `resume`. */
+  /** Notes that `bytes` arrived in the memory posted last. False stops reading until `resume`. */
   arrived(bytes: number): boolean
   /**
    * Notes that there is nothing to read now. Returns memory to post in place of the posted one, if
@@ -31,8 +31,9 @@ export interface Reader {
 }
 
 /**
- * Moments at which memory that JavaScript can move may be posted: never; after a full read, which
- * the next read follows at once; or always, if data is copied as soon as `post` returns.
+ * Moments at which memory that JavaScript can move may be posted: never, after a full read, or
+ * always. After a full read the next read follows at once. Always is for data that is copied as
+ * soon as `post` returns.
  */
 type MovablePosts = 'never' | 'afterFullRead' | 'always'
 
@@ -42,16 +43,16 @@ export interface PostedReads {
   readonly movable: MovablePosts
   /** Starts to read, or continues. */
   resume(): void
-  /** File descriptor of the socket; -1 if it has none. */
+  /** File descriptor of the socket, -1 if it has none. */
   fd(): number
   /**
-   * Posts another buffer in place of one into which nothing has arrived; false if that is
+   * Posts another buffer in place of one into which nothing has arrived. False if that is
    * impossible.
    */
   repost(buffer: Uint8Array): boolean
 }
 
-/** Ends a plain TCP connection with a reset; returns false for other connections. */
+/** Ends a plain TCP connection with a reset. Returns false for other connections. */
 export function reset(socket: net.Socket): boolean {
   if (socket instanceof tls.TLSSocket || socket.remoteFamily === undefined) return false
   try {
@@ -88,10 +89,10 @@ interface Handle {
   readonly fd?: number
   reading: boolean
   /**
-   * Called with each read; returns the next buffer. Called without data when a read found nothing.
+   * Called with each read. Returns the next buffer. Called without data when a read found nothing.
    */
   onread: (data: unknown) => unknown
-  /** TCP only; returns 0 or a negative error. */
+  /** TCP only. Returns 0 or a negative error. */
   getpeername?(address: object): number
   onerror?: (error: Error) => void
   onhandshakestart?: () => void
@@ -130,7 +131,7 @@ function isHandle(value: unknown): value is Handle {
   )
 }
 
-/** True if a socket made around a handle posts its buffer to it; tried on a fake handle. */
+/** True if a socket made around a handle posts its buffer to it. Tried on a fake handle. */
 function probe(): boolean {
   const buffer = new Uint8Array(1)
   let posted = false
@@ -320,7 +321,7 @@ function copied(socket: net.Socket, reader: Reader): PostedReads {
 }
 
 /**
- * Passes `chunk` on as if it had been read into posted buffers; returns false if the reader wants
+ * Passes `chunk` on as if it had been read into posted buffers. Returns false if the reader wants
  * to stop.
  */
 export function feed(reader: Reader, chunk: Uint8Array): boolean {

@@ -1,7 +1,7 @@
 /**
  * The driver: posts memory to one socket, and tells its receiver what arrived. An idle, paused or
  * dry connection holds no page: the driver posts a small buffer of its own. A read that fits that
- * buffer is copied out (rx-copybreak); a read that fills it goes on in a page. The driver owns the
+ * buffer is copied out (rx-copybreak). A read that fills it continues in a page. The driver owns the
  * memory that the socket may write next before it passes on what was filled.
  *
  * Memory that JavaScript can move is posted only where the next read comes before JavaScript runs
@@ -44,7 +44,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   #mark: LowWaterMark | undefined
   #reads: PostedReads | undefined
 
-  // The memory that was posted last, and the receiver that gave it; `undefined`: the small buffer.
+  // The memory that was posted last, and the receiver that gave it. `undefined`: the small buffer.
   #memory: Uint8Array
   #owner: Receiver | undefined
   readonly #fullReads = new FullReads()
@@ -55,7 +55,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   readonly #bytesRead = new Float64Array(1)
 
   /**
-   * @param smallBytes - size of the small buffer; a page at the most.
+   * @param smallBytes - size of the small buffer, a page at the most.
    * @param burst - bytes of one read after which more is expected although the page is not full.
    */
   constructor(
@@ -73,7 +73,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     this.#wakeBatching = wakeBatching
   }
 
-  /** Starts to read `reads`; called once. */
+  /** Starts to read `reads`. Called once. */
   start(reads: PostedReads): void {
     this.#reads = reads
     if (this.#wakeBatching !== undefined) {
@@ -101,7 +101,10 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     if (receiver !== this.frags) receiver.end(error)
   }
 
-  /** Ends as {@link end}, then reads on and drops what arrives; `enough` is called after `bytes` bytes. */
+  /**
+   * Ends as {@link end}, then reads on and drops what arrives. `enough` is called after `bytes`
+   * bytes.
+   */
   drain(error: Error, bytes: number, enough: () => void): void {
     // Posted memory of a receiver is not the driver's any more.
     if (this.#owner !== undefined) this.#takeBack()
@@ -166,7 +169,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     if (this.#current === this.frags && !this.frags.waiting) return
     throw new LifetimeError(
       'NETMEM_BUSY',
-      'Another call is receiving from this connection; await it first.',
+      'Another call is receiving from this connection. Await it first.',
     )
   }
 

@@ -7,7 +7,7 @@
  */
 
 /**
- * Sets the low-water mark for receiving of the socket `fd`, in bytes; returns false if it has none.
+ * Sets the low-water mark for receiving of the socket `fd`, in bytes. Returns false if it has none.
  * `wakeBatching` of `netmem/linux` makes one.
  */
 export type WakeBatching = (fd: number, bytes: number) => boolean
@@ -39,7 +39,7 @@ export class LowWaterMark {
     this.#fd = fd
   }
 
-  /** Notes that `bytes` have arrived. `left` more are sure to; infinite if unknown. */
+  /** Notes that `bytes` have arrived. `left` more will arrive for sure, infinite if unknown. */
   arrived(bytes: number, left: number): void {
     this.#bytes += bytes
     this.#left = left

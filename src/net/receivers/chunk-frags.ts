@@ -26,15 +26,15 @@ export class ChunkFrags implements PageConsumer {
   }
 
   /**
-   * Makes a frag of the first bytes of `chunk`, at most a page; `undefined` if there is no memory
-   * for them.
+   * Makes a frag of the first bytes of `chunk`, at most a page, or `undefined` if there is no
+   * memory for them.
    *
    * @throws NETMEM_POOL_DESTROYED.
    */
   take(chunk: Uint8Array): HostFrag | undefined {
     const pool = this.#pool
     if (pool.destroyed) {
-      throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
+      throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed. Make another one.')
     }
     const bytes = chunk.subarray(0, pool.pageSize)
     const small = bytes.byteLength <= RX_COPYBREAK && this.#supply.mayCopy

@@ -41,7 +41,7 @@ export function destinationGone(filled: number, length: number): ArgumentTypeErr
 
 /** Error of a connection whose pool's memory was taken away while it received. */
 export function poolGone(cause?: unknown): Error {
-  // What the engine throws of memory that is gone has no code.
+  // Errors of the engine about memory that is gone have no code.
   if (isNetmemError(cause)) return cause
   return new ArgumentTypeError(
     'NETMEM_DESTINATION_DETACHED',
@@ -62,7 +62,7 @@ export async function unlessMoved(
   if (!moved()) return
   const error = new ArgumentTypeError(
     'NETMEM_DESTINATION_DETACHED',
-    'The memory of a write was transferred or shrunk before all of it was sent; the connection was destroyed. Keep it in place until write() resolves.',
+    'The memory of a write was transferred or shrunk before all of it was sent. The connection was destroyed. Keep it in place until write() resolves.',
   )
   destroy(error)
   throw error

@@ -74,7 +74,7 @@ export class Destination implements Receiver {
       this.#onProgress?.(this.#filled)
     } catch (cause) {
       this.#reject(cause)
-      const message = 'onProgress threw; the connection was destroyed with the transfer incomplete.'
+      const message = 'onProgress threw. The connection was destroyed with the transfer incomplete.'
       this.#driver.abandon(new ConnectionError('NETMEM_ABORTED', message, { cause }))
       return bytes
     }

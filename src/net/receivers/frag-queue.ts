@@ -24,7 +24,7 @@ export class FragQueue {
     this.#bytes += frag.length
   }
 
-  /** Removes the first frag, or what is left of it; `undefined` when there is none. */
+  /** Removes the first frag, or what is left of it, or `undefined` when there is none. */
   shift(): HostFrag | undefined {
     const taken = this.#taken
     const frag = this.#first()
@@ -37,9 +37,9 @@ export class FragQueue {
   }
 
   /**
-   * Passes the bytes of the first frag to `receiver`; those that it leaves stay in the queue. The
+   * Passes the bytes of the first frag to `receiver`. Those that it leaves stay in the queue. The
    * frag is out of the queue during the call, since the receiver may empty the queue.
-   * @throws NETMEM_DESTINATION_DETACHED if the pool's memory is gone; the frag is released.
+   * @throws NETMEM_DESTINATION_DETACHED if the pool's memory is gone. The frag is released.
    */
   offer(receiver: Receiver): void {
     const from = this.#taken

@@ -53,7 +53,7 @@ export class Frags implements Receiver {
     this.fill = new PageFill(pool, driver)
   }
 
-  /** End of the stream, once it is known; frags that arrived before can still be received. */
+  /** End of the stream, once it is known. Frags that arrived before can still be received. */
   get ended(): { readonly error: Error | undefined } | undefined {
     return this.#ended
   }
@@ -63,7 +63,9 @@ export class Frags implements Receiver {
     return this.#waiter !== undefined
   }
 
-  /** Receives the next frag; `undefined` at the end of the stream. `signal` gives up the wait. */
+  /**
+   * Receives the next frag, or `undefined` at the end of the stream. `signal` gives up the wait.
+   */
   receive(signal?: AbortSignal): Promise<HostFrag | undefined> {
     if (signal === undefined) {
       return new Promise((resolve, reject) => this.#take(resolve, reject, undefined))
@@ -109,7 +111,7 @@ export class Frags implements Receiver {
     else waiter?.reject(error)
   }
 
-  /** Removes a frag that has arrived from the queue; `undefined` when there is none. */
+  /** Removes a frag that has arrived from the queue, or `undefined` when there is none. */
   takeArrived(): HostFrag | undefined {
     const frag = this.#queue.shift()
     if (frag !== undefined && this.#streaming) this.#driver.readOn()
@@ -127,7 +129,7 @@ export class Frags implements Receiver {
     this.fill.leaveQueue()
   }
 
-  /** Passes the bytes of the first queued frag to `receiver`; false when the queue is empty. */
+  /** Passes the bytes of the first queued frag to `receiver`. False when the queue is empty. */
   offerTo(receiver: Receiver): boolean {
     if (this.#queue.length === 0) return false
     try {
@@ -181,7 +183,7 @@ export class Frags implements Receiver {
   #arrivedInPage(bytes: number): void {
     const full = bytes === this.fill.room
     this.#deliver(this.fill.cut(bytes, bytes >= this.#burst && this.#driver.postsPages))
-    // A read that filled its page goes on in the next one.
+    // A read that filled its page continues in the next one.
     if (full && this.#driver.postsPages && this.wants() !== 'nothing') {
       this.fill.take(this.#pool.pageSize)
     }

@@ -12,7 +12,7 @@ export interface PipeTarget {
   write(bytes: Uint8Array): Promise<void>
   end(): Promise<void>
   destroy(reason: unknown): void
-  /** Stops to listen to the destination; its owner goes on with it. */
+  /** Stops listening to the destination, which its owner uses again. */
   detach(): void
 }
 

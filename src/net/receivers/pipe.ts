@@ -14,7 +14,7 @@ const NAMES: OptionNames<PipeOptions> = { borrow: true, preventClose: true, sign
 /**
  * Writes all that `source` yields to a Node.js stream, a web stream or a connection, one frag at a
  * time. Each frag is released when its write has completed. Resolves with the number of bytes when
- * the destination has finished; a connection has when `end()` has told its peer.
+ * the destination has finished. A connection has when `end()` has told its peer.
  *
  * A Node.js stream with a readable side (`PassThrough`, `zlib`) may hold memory after its write has
  * completed, and so may a web stream. Both get copies unless `borrow` is set. On an error the

@@ -104,7 +104,7 @@ function freshMemory(bytes: number): Uint8Array {
   } catch {
     throw new ArgumentRangeError(
       'NETMEM_OUT_OF_RANGE',
-      `There is no memory for a payload of ${bytes} bytes; bound it with maxPayloadLength.`,
+      `There is no memory for a payload of ${bytes} bytes. Limit it with maxPayloadLength.`,
     )
   }
 }

@@ -106,7 +106,7 @@ async function* bodyFrags(
   }
 }
 
-/** Waits for memory; rejects if the client ends the request early. */
+/** Waits for memory. Rejects if the client ends the request early. */
 async function memoryOrBreak(frags: ChunkFrags, request: IncomingMessage): Promise<void> {
   let settle = (): void => {}
   const closed = new Promise<void>((resolve) => {
