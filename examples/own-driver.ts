@@ -5,7 +5,7 @@
 
 import type { Page, PagePool } from 'netmem'
 import type { DriverNic } from 'netmem/stack'
-import { DriverRxRing, makeRxRings, RX_END_OF_PACKET, RxCompletion } from 'netmem/stack/rings'
+import { createRxRings, DriverRxRing, RX_END_OF_PACKET, RxCompletion } from 'netmem/stack/rings'
 
 const ENTRIES = 16
 const HEADER_BYTES = 256
@@ -33,7 +33,7 @@ export class OwnDriver {
     if (headers === undefined) throw new Error('the pool has no page for headers')
     const region = await nic.mapHost(memory)
     const place = { region, offset: pool.bytes(headers).byteOffset, buffers: ENTRIES }
-    const rings = makeRxRings(ENTRIES, { bytes: HEADER_BYTES, pages: [place] }, nic.doorbell)
+    const rings = createRxRings(ENTRIES, { bytes: HEADER_BYTES, pages: [place] }, nic.doorbell)
     const driver = new OwnDriver(pool, region, headers, new DriverRxRing(rings))
     try {
       await nic.startQueue(queue, rings, { ...SPLIT, boundToDevice: false })

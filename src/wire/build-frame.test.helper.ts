@@ -13,7 +13,7 @@ import {
 } from './ethernet.ts'
 import { fillChecksums, fillPartialChecksum } from './frame-checksums.ts'
 import { FrameLayout, parseFrame } from './frame-layout.ts'
-import { type FrameMemory, makeFrameMemory } from './frame-memory.ts'
+import { createFrameMemory, type FrameMemory } from './frame-memory.ts'
 import { IPPROTO_TCP, IPPROTO_UDP, IpHeader, MAX_IP_BYTES } from './ip.ts'
 import { IPV4_HEADER_BYTES, writeIpv4 } from './ipv4.ts'
 import { FRAGMENT, HOP_BY_HOP, IPV6_HEADER_BYTES, writeIpv6 } from './ipv6.ts'
@@ -140,7 +140,7 @@ export function tcpFrame(options: Partial<TcpFrameOptions> = {}): Uint8Array {
   return scratch.bytes.slice(0, length)
 }
 
-const scratch = makeFrameMemory(2 ** 18)
+const scratch = createFrameMemory(2 ** 18)
 const ENDS = {
   source: '10.0.0.1',
   destination: '10.0.0.2',

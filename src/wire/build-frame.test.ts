@@ -3,10 +3,10 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 
 import { buildIpFrame, buildTcpFrame, buildUdpFrame } from './build-frame.test.helper.ts'
-import { makeFrameMemory } from './frame-memory.ts'
+import { createFrameMemory } from './frame-memory.ts'
 import { hex, tcpFrames } from './frames.test.helper.ts'
 
-const memory = makeFrameMemory(4096)
+const memory = createFrameMemory(4096)
 const v4 = { source: '10.0.0.1', destination: '10.0.0.2', sourcePort: 80, destinationPort: 4660 }
 const v6 = { ...v4, source: 'fd00::1', destination: 'fd00::2' }
 
@@ -85,7 +85,7 @@ describe('frames that are built', () => {
   })
 
   it('may be longer than their length can say', () => {
-    const large = makeFrameMemory(128 * 1024)
+    const large = createFrameMemory(128 * 1024)
     const payload = new Uint8Array(99_972)
     assert.equal(buildTcpFrame({ ...v4, payload }, large, 0), 54 + 99_972)
     assert.deepEqual(large.bytes.slice(14, 18), hex('4500 0000'))
@@ -108,7 +108,7 @@ describe('frames that are built', () => {
   })
 
   it('have to fit', () => {
-    const small = makeFrameMemory(60)
+    const small = createFrameMemory(60)
     assert.equal(buildTcpFrame({ ...v4, payload: new Uint8Array(6) }, small, 0), 60)
     assert.throws(() => buildTcpFrame({ ...v4, payload: new Uint8Array(7) }, small, 0))
     assert.throws(() => buildTcpFrame(v4, small, 7))

@@ -38,7 +38,7 @@ const WASM_PAGE_BYTES = 64 * 1024
 let compiled: object | undefined
 
 /** Returns an instance with at least `bytes` of memory; `undefined` without WebAssembly or SIMD. */
-export function makeChecksumInstance(bytes: number): ChecksumInstance | undefined {
+export function createChecksumInstance(bytes: number): ChecksumInstance | undefined {
   if (typeof WebAssembly !== 'object') return undefined
   try {
     compiled ??= new WebAssembly.Module(

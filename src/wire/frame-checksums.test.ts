@@ -10,10 +10,10 @@ import {
   verifyChecksums,
 } from './frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from './frame-layout.ts'
-import { makeFrameMemory, makePlainFrameMemory } from './frame-memory.ts'
+import { createFrameMemory, createPlainFrameMemory } from './frame-memory.ts'
 import { hex, tcpFrames, udpFrames } from './frames.test.helper.ts'
 
-const memory = makeFrameMemory(128 * 1024)
+const memory = createFrameMemory(128 * 1024)
 const layout = new FrameLayout()
 const flow = { sourcePort: 1, destinationPort: 2 }
 const v4 = { ...flow, source: '10.0.0.1', destination: '10.0.0.2' }
@@ -238,7 +238,7 @@ describe('checksums', () => {
         const length = Math.min(buildTcpFrame(frame, memory, 0), cut)
         for (const [at, value] of damage) memory.bytes[12 + at] = value
         // The frame is all of this memory: outside of it sum() throws.
-        const own = makePlainFrameMemory(length)
+        const own = createPlainFrameMemory(length)
         own.bytes.set(memory.bytes.subarray(0, length))
         parseFrame(own.bytes, 0, length, layout)
         verifyChecksums(own, 0, layout)

@@ -4,10 +4,10 @@ import fc from 'fast-check'
 
 import { buildIpFrame, buildTcpFrame, buildUdpFrame } from './build-frame.test.helper.ts'
 import { FrameKind, FrameLayout, parseFrame } from './frame-layout.ts'
-import { makeFrameMemory } from './frame-memory.ts'
+import { createFrameMemory } from './frame-memory.ts'
 import { hex, tcpFrames, udpFrames } from './frames.test.helper.ts'
 
-const memory = makeFrameMemory(128 * 1024)
+const memory = createFrameMemory(128 * 1024)
 
 // Headers written out by hand, so that they owe nothing to the code under test.
 const ETHERNET = '02 00 00 00 00 02  02 00 00 00 00 01'

@@ -3,10 +3,10 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 
 import {
+  createFrameMemory,
+  createPlainFrameMemory,
+  createSimdFrameMemory,
   type FrameMemory,
-  makeFrameMemory,
-  makePlainFrameMemory,
-  makeSimdFrameMemory,
 } from './frame-memory.ts'
 
 /** RFC 1071 as it is written: 16-bit words, the carry added back each time. */
@@ -24,14 +24,14 @@ const BYTES = 8192
 const outside = { name: 'RangeError', code: 'NETMEM_OUT_OF_RANGE' }
 
 function simd(bytes: number): FrameMemory {
-  const memory = makeSimdFrameMemory(bytes)
+  const memory = createSimdFrameMemory(bytes)
   assert.ok(memory, 'Node has WebAssembly with SIMD')
   return memory
 }
 
 for (const [name, make] of [
   ['WebAssembly', simd],
-  ['plain JavaScript', makePlainFrameMemory],
+  ['plain JavaScript', createPlainFrameMemory],
 ] as const) {
   describe(`frame memory in ${name}`, () => {
     it('sums the example of RFC 1071', () => {
@@ -128,16 +128,16 @@ for (const [name, make] of [
   })
 }
 
-describe('makeFrameMemory', () => {
+describe('createFrameMemory', () => {
   it('takes WebAssembly where there is one', () => {
-    const memory = makeFrameMemory(70_000)
+    const memory = createFrameMemory(70_000)
     // Of a WebAssembly memory there are whole units of 64 KiB.
     assert.equal(memory.bytes.buffer.byteLength, 2 * 65_536)
     assert.equal(memory.bytes.length, 70_000)
   })
 
   it('goes as far as 2 GiB', () => {
-    const memory = makeFrameMemory(2 ** 31)
+    const memory = createFrameMemory(2 ** 31)
     memory.bytes.set([0x12, 0x34, 0x56], 2 ** 31 - 3)
     assert.equal(memory.sum(2 ** 31 - 3, 3), 0x6834)
     assert.equal(memory.view(2 ** 31 - 3, 3)[2], 0x56)
@@ -149,8 +149,8 @@ describe('makeFrameMemory', () => {
     const { WebAssembly } = engine
     try {
       engine.WebAssembly = undefined
-      assert.equal(makeSimdFrameMemory(1000), undefined)
-      const memory = makeFrameMemory(1000)
+      assert.equal(createSimdFrameMemory(1000), undefined)
+      const memory = createFrameMemory(1000)
       assert.equal(memory.bytes.buffer.byteLength, 1000)
       memory.bytes.fill(1)
       assert.equal(memory.sum(0, 4), 0x0202)
@@ -160,10 +160,10 @@ describe('makeFrameMemory', () => {
         }
       }
       engine.WebAssembly = { Module: Object, Memory: NoAddressSpace }
-      assert.equal(makeSimdFrameMemory(1000), undefined)
+      assert.equal(createSimdFrameMemory(1000), undefined)
     } finally {
       engine.WebAssembly = WebAssembly
     }
-    assert.ok(makeSimdFrameMemory(1000))
+    assert.ok(createSimdFrameMemory(1000))
   })
 })

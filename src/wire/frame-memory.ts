@@ -5,9 +5,9 @@
 
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { sumBytes } from './checksum.ts'
-import { makeChecksumInstance } from './checksum-module.ts'
+import { createChecksumInstance } from './checksum-module.ts'
 
-/** Memory of frames, created by {@link makeFrameMemory}. */
+/** Memory of frames, created by {@link createFrameMemory}. */
 export interface FrameMemory {
   /** All bytes of the memory, always the same view. */
   readonly bytes: Uint8Array
@@ -41,20 +41,20 @@ const VIEWS = 4096
  * @param bytes 1 to 2^31.
  * @throws NETMEM_OUT_OF_RANGE
  */
-export function makeFrameMemory(bytes: number): FrameMemory {
-  return makeSimdFrameMemory(bytes) ?? makePlainFrameMemory(bytes)
+export function createFrameMemory(bytes: number): FrameMemory {
+  return createSimdFrameMemory(bytes) ?? createPlainFrameMemory(bytes)
 }
 
-/** @internal As {@link makeFrameMemory}; `undefined` without WebAssembly with SIMD. */
-export function makeSimdFrameMemory(bytes: number): FrameMemory | undefined {
+/** @internal As {@link createFrameMemory}; `undefined` without WebAssembly with SIMD. */
+export function createSimdFrameMemory(bytes: number): FrameMemory | undefined {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
-  const instance = makeChecksumInstance(bytes)
+  const instance = createChecksumInstance(bytes)
   if (instance === undefined) return undefined
   return new SummedMemory(new Uint8Array(instance.buffer, 0, bytes), instance.sum)
 }
 
-/** @internal As {@link makeFrameMemory}, in plain JavaScript. */
-export function makePlainFrameMemory(bytes: number): FrameMemory {
+/** @internal As {@link createFrameMemory}, in plain JavaScript. */
+export function createPlainFrameMemory(bytes: number): FrameMemory {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const memory = new Uint8Array(bytes)
   return new SummedMemory(memory, (offset, length, initial) =>

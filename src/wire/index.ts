@@ -7,5 +7,5 @@
  */
 
 export { FrameKind, FrameLayout, parseFrame } from './frame-layout.ts'
-export { type FrameMemory, makeFrameMemory } from './frame-memory.ts'
-export { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from './toeplitz.ts'
+export { createFrameMemory, type FrameMemory } from './frame-memory.ts'
+export { createToeplitzTable, DEFAULT_RSS_KEY, toeplitzHash } from './toeplitz.ts'

@@ -4,9 +4,9 @@ import fc from 'fast-check'
 
 import { buildIpFrame, buildTcpFrame, buildUdpFrame } from './build-frame.test.helper.ts'
 import { FrameLayout, parseFrame } from './frame-layout.ts'
-import { makeFrameMemory } from './frame-memory.ts'
+import { createFrameMemory } from './frame-memory.ts'
 import { tcpFrames } from './frames.test.helper.ts'
-import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from './toeplitz.ts'
+import { createToeplitzTable, DEFAULT_RSS_KEY, toeplitzHash } from './toeplitz.ts'
 
 // "Verifying the RSS hash calculation", Microsoft: source and destination, the hash of the
 // addresses, and that with the ports.
@@ -24,7 +24,7 @@ const SUITE = [
   ],
 ] as const
 
-const memory = makeFrameMemory(4096)
+const memory = createFrameMemory(4096)
 const layout = new FrameLayout()
 const OFFSET = 6
 
@@ -46,7 +46,7 @@ function model(key: Readonly<Uint8Array>, input: Uint8Array): number {
 }
 
 describe('the Toeplitz hash', () => {
-  const table = makeToeplitzTable(DEFAULT_RSS_KEY)
+  const table = createToeplitzTable(DEFAULT_RSS_KEY)
 
   for (const [source, sourcePort, destination, destinationPort, two, four] of SUITE) {
     it(`is the published one from ${source} to ${destination}`, () => {
@@ -80,7 +80,7 @@ describe('the Toeplitz hash', () => {
             input.push(destinationPort >> 8, destinationPort & 255)
           }
           const expected = model(key, Uint8Array.from(input))
-          assert.equal(hash(makeToeplitzTable(key), length, ports), expected)
+          assert.equal(hash(createToeplitzTable(key), length, ports), expected)
         },
       ),
       { numRuns: 60 },
@@ -94,7 +94,7 @@ describe('the Toeplitz hash', () => {
 
   it('takes keys of 40 bytes alone', () => {
     for (const bytes of [0, 39, 41, 52]) {
-      assert.throws(() => makeToeplitzTable(new Uint8Array(bytes)), {
+      assert.throws(() => createToeplitzTable(new Uint8Array(bytes)), {
         name: 'RangeError',
         code: 'NETMEM_OUT_OF_RANGE',
       })

@@ -28,7 +28,7 @@ export type ToeplitzTable = Readonly<Int32Array>
  * @param key 40 bytes.
  * @throws NETMEM_OUT_OF_RANGE for another length.
  */
-export function makeToeplitzTable(key: Readonly<Uint8Array>): ToeplitzTable {
+export function createToeplitzTable(key: Readonly<Uint8Array>): ToeplitzTable {
   if (key.length !== KEY_BYTES) {
     throw new ArgumentRangeError(
       'NETMEM_OUT_OF_RANGE',

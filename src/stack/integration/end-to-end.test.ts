@@ -7,7 +7,7 @@ import type { Frag } from '../../pool/frag.ts'
 import { some } from '../../testing/pools.test.helper.ts'
 import { buildIpFrame } from '../../wire/build-frame.test.helper.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../../wire/control-messages.ts'
-import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../wire/frame-memory.ts'
 import { MSG_SOCK_DEVMEM } from '../host/socket/messages.ts'
 import { streamPattern } from '../link/generator-frames.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
@@ -147,7 +147,7 @@ test('injected frames as messages: bytes for pages, control messages and tokens 
   }
 })
 
-const memory = makeFrameMemory(4096)
+const memory = createFrameMemory(4096)
 
 function fragment(): Uint8Array {
   const ends = { source: '10.0.0.1', destination: '10.0.0.2' }

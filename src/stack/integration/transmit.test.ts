@@ -4,13 +4,13 @@ import { test } from 'node:test'
 import { some } from '../../testing/pools.test.helper.ts'
 import { ChecksumResult, verifyChecksums } from '../../wire/frame-checksums.ts'
 import { FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
-import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../wire/frame-memory.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
 /** What {@link verifyChecksums} says of a frame. */
 function checksumOf(frame: Uint8Array): number {
-  const memory = makeFrameMemory(frame.length)
+  const memory = createFrameMemory(frame.length)
   memory.bytes.set(frame)
   const layout = parseFrame(memory.bytes, 0, frame.length, new FrameLayout())
   return verifyChecksums(memory, 0, layout)

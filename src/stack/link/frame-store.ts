@@ -5,7 +5,7 @@
  * to lie in the same places. An entry that stays long holds up the memory behind it.
  */
 
-import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
+import { createFrameMemory, type FrameMemory } from '../../wire/frame-memory.ts'
 import { DueQueue } from './due-queue.ts'
 import { emptyFrame, type LinkFrame } from './link.ts'
 
@@ -37,7 +37,7 @@ export class FrameStore {
     const entries = Math.max(1, Math.floor(bytes / ALIGNMENT))
     this.#entries = entries
     this.#bytes = entries * ALIGNMENT
-    this.memory = makeFrameMemory(this.#bytes)
+    this.memory = createFrameMemory(this.#bytes)
     this.#offsets = new Int32Array(entries)
     this.#lengths = new Int32Array(entries)
     this.#originalLengths = new Float64Array(entries)

@@ -1,10 +1,10 @@
 /** Frames for tests of links. */
 
-import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../wire/frame-memory.ts'
 import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 
 /** Memory of test frames, used again and again. */
-const memory = makeFrameMemory(2 ** 23)
+const memory = createFrameMemory(2 ** 23)
 let next = 0
 
 /** A frame of `length` bytes that carries its number; good until some MiB of others have been made. */

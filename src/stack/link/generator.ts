@@ -9,7 +9,7 @@
 import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import { setInt32, setUint16 } from '../../wire/bytes.ts'
 import { foldSum } from '../../wire/checksum.ts'
-import { type FrameMemory, makeFrameMemory } from '../../wire/frame-memory.ts'
+import { createFrameMemory, type FrameMemory } from '../../wire/frame-memory.ts'
 import { ACK, FIN, SYN, TCP_CHECKSUM, TCP_SEQ } from '../../wire/tcp.ts'
 import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
 import { emptyFrame, type Link, type LinkFrame } from './link.ts'
@@ -146,7 +146,7 @@ export class TcpGenerator implements Link {
     this.#headerLength = HEADER_OF[ipVersion]
     this.#slots = framesPerFlow + 3
     const stride = frameBytes(ipVersion, mss)
-    this.#memory = makeFrameMemory(flows * this.#slots * stride)
+    this.#memory = createFrameMemory(flows * this.#slots * stride)
     this.#frame = emptyFrame(this.#memory)
     this.#frame.checksum = checksum
     this.#offsets = new Int32Array(flows * this.#slots)

@@ -5,7 +5,7 @@
 
 import { hasPartialChecksum } from '../../wire/frame-checksums.ts'
 import type { FrameLayout } from '../../wire/frame-layout.ts'
-import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../wire/frame-memory.ts'
 import { copyPayload } from '../host/skb/readable.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { type PcapngWriter, writePcapng } from '../link/capture/pcapng-writer.ts'
@@ -16,7 +16,7 @@ const LARGEST_BYTES = 2 ** 18
 
 export class HostView {
   readonly #writer: PcapngWriter
-  readonly #frame = emptyFrame(makeFrameMemory(LARGEST_BYTES))
+  readonly #frame = emptyFrame(createFrameMemory(LARGEST_BYTES))
   readonly #beganMs = performance.now()
   #failure: { readonly error: unknown } | undefined
 

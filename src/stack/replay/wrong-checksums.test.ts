@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { buildUdpFrame } from '../../wire/build-frame.test.helper.ts'
-import { makeFrameMemory } from '../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../wire/frame-memory.ts'
 import { ACK, FIN, RST, SYN } from '../../wire/tcp.ts'
 import { type PcapPacket, writePcap } from '../link/capture/pcap-writer.test.helper.ts'
 import { flowOf, payloadOf, segment, temporaryFolder } from './captures.test.helper.ts'
@@ -174,7 +174,7 @@ for (const memory of memories) {
   })
 
   test(`datagrams with a wrong checksum are dropped, those without one are not, ${memory}`, async () => {
-    const frames = makeFrameMemory(4096)
+    const frames = createFrameMemory(4096)
     for (const [source, destination, field] of [
       ['192.0.2.1', '192.0.2.2', 40],
       ['2001:db8::1', '2001:db8::2', 60],

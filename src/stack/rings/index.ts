@@ -18,12 +18,12 @@ export {
   type RxFrontEnd,
 } from './rx-front-end.ts'
 export {
+  createDoorbell,
+  createRxRings,
   DriverRxRing,
   type HeaderPage,
-  makeDoorbell,
-  makeRxRings,
   NicRxRing,
   type RxRings,
 } from './shared-rings.ts'
-export { DriverTxRing, makeTxRing, type TxRing } from './shared-tx-rings.ts'
+export { createTxRing, DriverTxRing, type TxRing } from './shared-tx-rings.ts'
 export { TX_CHECKSUM, TX_END_OF_PACKET } from './tx-front-end.ts'

@@ -1,8 +1,8 @@
 // The rings that driver and NIC share, as every queue is tested, and from the edge of their counters.
 import { queueConformance } from '../testing/queue-conformance.ts'
-import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from './shared-rings.ts'
+import { createDoorbell, createRxRings, DriverRxRing, NicRxRing } from './shared-rings.ts'
 
 queueConformance('shared rings', (entries) => {
-  const rings = makeRxRings(entries, undefined, makeDoorbell())
+  const rings = createRxRings(entries, undefined, createDoorbell())
   return { driver: new DriverRxRing(rings), nic: new NicRxRing(rings) }
 })

@@ -6,15 +6,15 @@ import fc from 'fast-check'
 import { type PostedBuffer, RxCompletion } from './rx-front-end.ts'
 import type { RingJob, RingReport } from './shared-rings.test.worker.ts'
 import {
+  createDoorbell,
+  createRxRings,
   DriverRxRing,
-  makeDoorbell,
-  makeRxRings,
   NicRxRing,
   ringDoorbell,
   sleepUntilWork,
   workSeen,
 } from './shared-rings.ts'
-import { DriverTxRing, makeTxRing, NicTxRing } from './shared-tx-rings.ts'
+import { createTxRing, DriverTxRing, NicTxRing } from './shared-tx-rings.ts'
 
 /** First counts near the places where counts wrap, signed and unsigned. */
 const FIRST_COUNTS = [0, -3, 0x7fff_fffd, -0x8000_0000]
@@ -37,7 +37,7 @@ test('buffers one way, completions the other, in any order of posting and pollin
       fc.constantFrom(...FIRST_COUNTS),
       fc.constantFrom(1, 2, 8),
       (list, first, entries) => {
-        const rings = makeRxRings(entries, undefined, makeDoorbell(), first)
+        const rings = createRxRings(entries, undefined, createDoorbell(), first)
         const driver = new DriverRxRing(rings)
         const nic = new NicRxRing(rings)
         const buffer = emptyBuffer()
@@ -103,7 +103,7 @@ test('each completion has a header buffer of its own, over pages of which the la
     { region: 6, offset: 0, buffers: 3 },
     { region: 5, offset: 0, buffers: 2 },
   ]
-  const nic = new NicRxRing(makeRxRings(8, { bytes: 128, pages }, makeDoorbell(), 0))
+  const nic = new NicRxRing(createRxRings(8, { bytes: 128, pages }, createDoorbell(), 0))
   const places = Array.from({ length: 9 }, (_, ahead) => {
     const header = emptyBuffer()
     nic.headerBuffer(ahead, header)
@@ -114,26 +114,28 @@ test('each completion has a header buffer of its own, over pages of which the la
   assert.deepEqual(places, expected)
   const header = emptyBuffer()
   header.region = 3
-  new NicRxRing(makeRxRings(8, undefined, makeDoorbell())).headerBuffer(0, header)
+  new NicRxRing(createRxRings(8, undefined, createDoorbell())).headerBuffer(0, header)
   assert.equal(header.region, -1)
 })
 
 test('what cannot be a ring', () => {
-  const doorbell = makeDoorbell()
+  const doorbell = createDoorbell()
   for (const entries of [0, 3, 0.5, 65537, 1 << 17]) {
-    assert.throws(() => makeRxRings(entries, undefined, doorbell), { code: 'NETMEM_OUT_OF_RANGE' })
+    assert.throws(() => createRxRings(entries, undefined, doorbell), {
+      code: 'NETMEM_OUT_OF_RANGE',
+    })
   }
-  assert.throws(() => makeTxRing(16, doorbell), { code: 'NETMEM_OUT_OF_RANGE' })
+  assert.throws(() => createTxRing(16, doorbell), { code: 'NETMEM_OUT_OF_RANGE' })
   const page = (buffers: number) => ({ region: 0, offset: 0, buffers })
   for (const buffers of [[], [7], [1, 7], [2, 1, 5], [4, 2, 2]]) {
     const headers = { bytes: 128, pages: buffers.map(page) }
-    assert.throws(() => makeRxRings(8, headers, doorbell), { code: 'NETMEM_OUT_OF_RANGE' })
+    assert.throws(() => createRxRings(8, headers, doorbell), { code: 'NETMEM_OUT_OF_RANGE' })
   }
 })
 
 test('a driver that writes anything to its counts gets no more than the ring has', () => {
-  const rings = makeRxRings(8, undefined, makeDoorbell(), 0)
-  const tx = makeTxRing(32, makeDoorbell(), 0)
+  const rings = createRxRings(8, undefined, createDoorbell(), 0)
+  const tx = createTxRing(32, createDoorbell(), 0)
   const nic = new NicRxRing(rings)
   const sender = new NicTxRing(tx)
   for (const count of [-1, 1000, 0x7fff_ffff, -0x8000_0000]) {
@@ -146,7 +148,7 @@ test('a driver that writes anything to its counts gets no more than the ring has
 })
 
 test('an interrupt comes once, for what has not been polled', async () => {
-  const rings = makeRxRings(8, undefined, makeDoorbell())
+  const rings = createRxRings(8, undefined, createDoorbell())
   const driver = new DriverRxRing(rings)
   const nic = new NicRxRing(rings)
   const completion = new RxCompletion()
@@ -166,7 +168,7 @@ test('an interrupt comes once, for what has not been polled', async () => {
 
 test('a doorbell that rang since the NIC looked does not let it sleep', (t) => {
   const wait = t.mock.method(Atomics, 'wait')
-  const doorbell = new Int32Array(makeDoorbell())
+  const doorbell = new Int32Array(createDoorbell())
   const seen = workSeen(doorbell)
   ringDoorbell(doorbell)
   sleepUntilWork(doorbell, seen, 5000)
@@ -179,7 +181,7 @@ test('a doorbell that rang since the NIC looked does not let it sleep', (t) => {
 
 test('across two threads nothing is lost, doubled or torn, and both sides sleep and wake', async () => {
   for (const first of FIRST_COUNTS) {
-    const doorbell = makeDoorbell()
+    const doorbell = createDoorbell()
     const headers = new SharedArrayBuffer(16 * 64)
     const pages = [
       { region: 0, offset: 0, buffers: 8 },
@@ -187,8 +189,8 @@ test('across two threads nothing is lost, doubled or torn, and both sides sleep 
     ]
     const count = 20_000
     const job: RingJob = {
-      rx: makeRxRings(16, { bytes: 64, pages }, doorbell, first),
-      tx: makeTxRing(32, doorbell, first),
+      rx: createRxRings(16, { bytes: 64, pages }, doorbell, first),
+      tx: createTxRing(32, doorbell, first),
       headers,
       count,
     }

@@ -66,7 +66,7 @@ const ENTRIES_MAX = 65536
  * @param entries power of two, 1 to 65,536.
  * @throws NETMEM_OUT_OF_RANGE
  */
-export function makeRxRings(
+export function createRxRings(
   entries: number,
   headers: RxRings['headers'],
   doorbell: SharedArrayBuffer,
@@ -82,7 +82,7 @@ export function makeRxRings(
 /**
  * Checks rings that come from another thread: a mistake in them would stop the NIC.
  *
- * @throws NETMEM_OUT_OF_RANGE unless {@link makeRxRings} could have made them.
+ * @throws NETMEM_OUT_OF_RANGE unless {@link createRxRings} could have made them.
  */
 export function checkRxRings(rings: RxRings): void {
   const entries = checkEntries(rings?.entries, 1)
@@ -124,7 +124,7 @@ function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: numbe
 }
 
 /** Makes the doorbell of a NIC. */
-export function makeDoorbell(): SharedArrayBuffer {
+export function createDoorbell(): SharedArrayBuffer {
   return new SharedArrayBuffer(8)
 }
 

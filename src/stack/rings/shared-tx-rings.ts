@@ -34,7 +34,7 @@ const ENTRIES_MIN = 32
  * @param entries power of two, 32 to 65,536.
  * @throws NETMEM_OUT_OF_RANGE
  */
-export function makeTxRing(
+export function createTxRing(
   entries: number,
   doorbell: SharedArrayBuffer,
   firstCount: number = FIRST_COUNT,

@@ -12,7 +12,7 @@ import {
   RX_SPLIT,
   RxCompletion,
 } from '../rings/rx-front-end.ts'
-import { makeDoorbell, NicRxRing, type RxRings } from '../rings/shared-rings.ts'
+import { createDoorbell, NicRxRing, type RxRings } from '../rings/shared-rings.ts'
 import { NicTxRing, type TxRing } from '../rings/shared-tx-rings.ts'
 import { TX_END_OF_PACKET } from '../rings/tx-front-end.ts'
 
@@ -22,7 +22,7 @@ import { TX_END_OF_PACKET } from '../rings/tx-front-end.ts'
  */
 export class HandNic implements DriverNic {
   readonly queues: number
-  readonly doorbell: SharedArrayBuffer = makeDoorbell()
+  readonly doorbell: SharedArrayBuffer = createDoorbell()
   /** Memory that the NIC can reach. */
   readonly dma: DmaSpace = new DmaSpace()
   /** Config with which each queue was last started. */

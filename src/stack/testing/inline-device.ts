@@ -12,11 +12,11 @@ import type { DeviceTransport } from '../host/device/device-transport.ts'
 import { closedError } from '../host/device/worker-transport.ts'
 import type { ControlKind, ControlReply, ControlRequest, NicEvent } from '../rings/control.ts'
 import { describeFailure, failureError } from '../rings/device-failure.ts'
-import { makeDoorbell } from '../rings/shared-rings.ts'
+import { createDoorbell } from '../rings/shared-rings.ts'
 
 /** Makes a stepped device in this thread, of the parts of the real one by default. */
 export function createInlineDevice(parts: DeviceParts = deviceParts): DeviceThread {
-  return new DeviceThread(new InlineTransport(parts), makeDoorbell())
+  return new DeviceThread(new InlineTransport(parts), createDoorbell())
 }
 
 class InlineTransport implements DeviceTransport {

@@ -2,10 +2,10 @@
 // word by word: right for every alignment of the frame and of the buffer.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
 import { RX_END_OF_PACKET, RxCompletion } from '../../rings/rx-front-end.ts'
-import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
+import { createDoorbell, createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
 import { frame, pattern } from './frames.test.helper.ts'
 import { NetworkCard } from './network-card.ts'
@@ -13,7 +13,7 @@ import { SPLIT, UNSPLIT } from './nic.test.helper.ts'
 
 /** Plays one frame from any place in memory. */
 class PlacedLink implements Link {
-  readonly #memory = makeFrameMemory(0x1_0000)
+  readonly #memory = createFrameMemory(0x1_0000)
   readonly #frame: LinkFrame = {
     memory: this.#memory,
     offset: 0,
@@ -81,7 +81,7 @@ function receive(payload: Uint8Array, placed: Placed): Received {
   const region = dma.map(host)
   const headers = new Uint8Array(8 * 128)
   const pages = [{ region: dma.map(headers), offset: 0, buffers: 8 }]
-  const rings = makeRxRings(8, { bytes: 128, pages }, makeDoorbell())
+  const rings = createRxRings(8, { bytes: 128, pages }, createDoorbell())
   const ring = new DriverRxRing(rings)
   for (let id = 0; id < buffers; id++) ring.post(id, region, target + id * STRIDE, bufferBytes)
   ring.flush()

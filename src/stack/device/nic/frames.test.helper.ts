@@ -9,7 +9,7 @@ import { setInt32, setUint16 } from '../../../wire/bytes.ts'
 import { ALL_ONES, pseudoHeaderSum, sumBytes } from '../../../wire/checksum.ts'
 import { checksumOffset } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
-import { makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import { IPV4_CHECKSUM } from '../../../wire/ipv4.ts'
 import { ACK } from '../../../wire/tcp.ts'
 
@@ -94,7 +94,7 @@ export function frame(spec: FrameSpec = {}): Uint8Array {
   return bytes
 }
 
-const memory = makeFrameMemory(2 ** 18)
+const memory = createFrameMemory(2 ** 18)
 const IPPROTO_ICMP = 1
 
 export function arp(length = 60): Uint8Array {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { faultyRxRing } from '../../rings/faulty-rx-ring.ts'
 import { NicCounters } from '../../rings/nic-counters.ts'
 import { RX_CHECKSUM_BAD, RX_CHECKSUM_OK } from '../../rings/rx-front-end.ts'
-import { makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
+import { createDoorbell, createRxRings, NicRxRing } from '../../rings/shared-rings.ts'
 import { arp, frame, pattern } from './frames.test.helper.ts'
 import { oneQueue, receiveAll, SPLIT, testNic, UNSPLIT } from './nic.test.helper.ts'
 
@@ -182,7 +182,7 @@ test('memory that is not mapped, or smaller than the descriptor says, is not wri
     const one = testNic()
     const header = one.dma.map(new Uint8Array(1024))
     const pages = [{ region: region === 0 ? header : region, offset, buffers: 4 }]
-    const frontEnd = new NicRxRing(makeRxRings(4, { bytes: 128, pages }, makeDoorbell()))
+    const frontEnd = new NicRxRing(createRxRings(4, { bytes: 128, pages }, createDoorbell()))
     if (region < 0) {
       assert.throws(() => one.nic.startQueue(0, frontEnd, SPLIT), { code: 'NETMEM_NIC_CONFIG' })
       continue

@@ -10,7 +10,7 @@
 import { checkInteger } from '../../../errors.ts'
 import { ChecksumResult, verifyChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
-import { DEFAULT_RSS_KEY, makeToeplitzTable, toeplitzHash } from '../../../wire/toeplitz.ts'
+import { createToeplitzTable, DEFAULT_RSS_KEY, toeplitzHash } from '../../../wire/toeplitz.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
 import { DeviceCounter, NicCounters } from '../../rings/nic-counters.ts'
 import {
@@ -36,7 +36,7 @@ const MAX_FRAME_BYTES = 0xffff + 18
 /** Time after which hardware commonly takes a pause for a fault (a pause storm). */
 const PAUSE_LIMIT_MS = 8000
 
-const rssKeyTable = makeToeplitzTable(DEFAULT_RSS_KEY)
+const rssKeyTable = createToeplitzTable(DEFAULT_RSS_KEY)
 
 export interface NetworkCardOptions extends NicSettings {
   /** Receive queues: 1 to 256. */

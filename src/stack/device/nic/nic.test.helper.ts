@@ -1,11 +1,11 @@
 /** A NIC with a link that plays frames, and drivers that keep all they get, for tests. */
 
 import assert from 'node:assert/strict'
-import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import { RX_CONTINUES, RX_END_OF_PACKET, RX_SPLIT, RxCompletion } from '../../rings/rx-front-end.ts'
-import { DriverRxRing, makeDoorbell, makeRxRings, NicRxRing } from '../../rings/shared-rings.ts'
+import { createDoorbell, createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
 import { NetworkCard, type NetworkCardOptions } from './network-card.ts'
 
@@ -21,7 +21,7 @@ export class TestLink implements Link {
   readonly sent: Uint8Array[] = []
   readonly sentChecksums: string[] = []
   readonly #frames: TestFrame[] = []
-  readonly #memory: FrameMemory = makeFrameMemory(0x1_1000)
+  readonly #memory: FrameMemory = createFrameMemory(0x1_1000)
   readonly #frame: LinkFrame = emptyFrame(this.#memory)
   #next = 0
 
@@ -118,7 +118,7 @@ export class TestDriver {
       pages.push({ region: headerRegion, offset: at * headerBytes, buffers })
     }
     const headers = headerBytes === 0 ? undefined : { bytes: headerBytes, pages }
-    const rings = makeRxRings(entries, headers, makeDoorbell())
+    const rings = createRxRings(entries, headers, createDoorbell())
     this.ring = new DriverRxRing(rings)
     this.frontEnd = new NicRxRing(rings)
   }

@@ -2,7 +2,7 @@
 
 import { fillChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
-import { type FrameMemory, KeptViews, makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory, type FrameMemory, KeptViews } from '../../../wire/frame-memory.ts'
 import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
 import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import {
@@ -43,7 +43,7 @@ export class TxQueue {
   constructor(dma: DmaSpace, maxFrameBytes: number, counters: Counters) {
     this.#region = new MappedRegion(dma)
     this.#counters = counters
-    this.#memory = makeFrameMemory(maxFrameBytes)
+    this.#memory = createFrameMemory(maxFrameBytes)
     this.#frame = emptyFrame(this.#memory)
   }
 

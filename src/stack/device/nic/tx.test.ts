@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { NicStats } from '../../rings/nic-types.ts'
-import { makeDoorbell } from '../../rings/shared-rings.ts'
-import { DriverTxRing, makeTxRing, NicTxRing } from '../../rings/shared-tx-rings.ts'
+import { createDoorbell } from '../../rings/shared-rings.ts'
+import { createTxRing, DriverTxRing, NicTxRing } from '../../rings/shared-tx-rings.ts'
 import { TX_CHECKSUM, TX_END_OF_PACKET } from '../../rings/tx-front-end.ts'
 import { arp, frame, pattern } from './frames.test.helper.ts'
 import type { NetworkCard } from './network-card.ts'
@@ -26,7 +26,7 @@ function sender(entries = 64, maxFrameBytes = 0x1_0011): Sender {
   const { nic, link, dma } = testNic({ maxFrameBytes })
   const memory = new Uint8Array(1 << 17)
   const region = dma.map(memory)
-  const rings = makeTxRing(entries, makeDoorbell())
+  const rings = createTxRing(entries, createDoorbell())
   nic.startTxQueue(0, new NicTxRing(rings))
   const ring = new DriverTxRing(rings)
   const stats = () => nic.counters.stats().device
@@ -147,7 +147,7 @@ test('a packet with too many pieces is dropped whole, however late its end comes
 
 test('a stopped queue sends nothing; starting twice is refused', () => {
   const { nic, ring, region } = sender()
-  const frontEnd = new NicTxRing(makeTxRing(32, makeDoorbell()))
+  const frontEnd = new NicTxRing(createTxRing(32, createDoorbell()))
   assert.throws(() => nic.startTxQueue(0, frontEnd), { code: 'NETMEM_NIC_BUSY', errno: 'EBUSY' })
   assert.throws(() => nic.startTxQueue(1, frontEnd), { code: 'NETMEM_NIC_CONFIG' })
   ring.post(region, 0, 60, LAST)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { serialize } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import type { ControlRequest, DeviceMessage, DeviceThreadData } from '../../rings/control.ts'
-import { makeDoorbell, makeRxRings, ringDoorbell } from '../../rings/shared-rings.ts'
+import { createDoorbell, createRxRings, ringDoorbell } from '../../rings/shared-rings.ts'
 import { stubScript } from './device.test.helper.ts'
 import { STUB_CONFIG } from './stub-nic.test.helper.ts'
 
@@ -14,7 +14,7 @@ const PAGE = 4096
 const SECRET = Buffer.from('what only the device knows')
 
 test('no message but the reply to a read carries bytes of device memory', async () => {
-  const doorbell = makeDoorbell()
+  const doorbell = createDoorbell()
   const workerData: DeviceThreadData = { doorbell, stepped: true }
   const worker = new Worker(stubScript, { workerData })
   const messages: DeviceMessage[] = []
@@ -29,7 +29,7 @@ test('no message but the reply to a read carries bytes of device memory', async 
   const bytes = 16 * PAGE
   const data = Buffer.alloc(bytes, SECRET)
   const taken = new SharedArrayBuffer(4)
-  const rings = makeRxRings(4, undefined, doorbell)
+  const rings = createRxRings(4, undefined, doorbell)
   const host = new SharedArrayBuffer(PAGE)
   const link = { kind: 'injected' } as const
   await ask({ kind: 'memory-create', bytes })

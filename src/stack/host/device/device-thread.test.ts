@@ -6,7 +6,7 @@ import { sharedProvider } from '../../../providers/shared.ts'
 import { end, some } from '../../../testing/pools.test.helper.ts'
 import { InjectedLink } from '../../device/injected-link.ts'
 import { RxCompletion } from '../../rings/rx-front-end.ts'
-import { DriverRxRing, makeDoorbell, makeRxRings } from '../../rings/shared-rings.ts'
+import { createDoorbell, createRxRings, DriverRxRing } from '../../rings/shared-rings.ts'
 import { createInlineDevice } from '../../testing/inline-device.ts'
 import { frameOf, onDevices, openRunning, openStepped, rejects } from './device.test.helper.ts'
 import type { DeviceThread } from './device-thread.ts'
@@ -26,7 +26,7 @@ const injected = { kind: 'injected' } as const
 /** A NIC with queue 0 started on rings without header buffers. */
 async function startNic(device: DeviceThread): Promise<{ nic: Nic; ring: DriverRxRing }> {
   const nic = await device.nic({ link: injected })
-  const rings = makeRxRings(8, undefined, device.doorbell)
+  const rings = createRxRings(8, undefined, device.doorbell)
   await nic.startQueue(0, rings, STUB_CONFIG)
   return { nic, ring: new DriverRxRing(rings) }
 }
@@ -82,7 +82,7 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   await nic.setRssTable([0, 0, 1])
   assert.deepEqual(await nic.rssTable(), [0, 0, 1])
   await misbehave(nic, { failStart: true })
-  const rings = makeRxRings(8, undefined, device.doorbell)
+  const rings = createRxRings(8, undefined, device.doorbell)
   await rejects(nic.startQueue(0, rings, STUB_CONFIG), 'NETMEM_NIC_BUSY', 'EBUSY')
   await misbehave(nic, { failStart: false })
   await nic.startQueue(0, rings, STUB_CONFIG)
@@ -102,11 +102,11 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
 
 onDevices('rings that would stop a NIC are refused', async (device) => {
   const nic = await device.nic({ link: injected })
-  const good = makeRxRings(8, undefined, device.doorbell)
+  const good = createRxRings(8, undefined, device.doorbell)
   await rejects(nic.startQueue(0, { ...good, entries: 16 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
   await rejects(nic.startQueue(0, { ...good, entries: 6 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
   await rejects(nic.startQueue(0, { ...good, entries: 0 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
-  const foreign = makeRxRings(8, undefined, makeDoorbell())
+  const foreign = createRxRings(8, undefined, createDoorbell())
   await assert.rejects(nic.startQueue(0, foreign, STUB_CONFIG), { code: 'NETMEM_OUT_OF_RANGE' })
 })
 

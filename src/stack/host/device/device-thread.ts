@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ArgumentTypeError, type OptionNames, ownOptions } from '../../../errors.ts'
 import { DeviceError } from '../../device-error.ts'
-import { makeDoorbell } from '../../rings/shared-rings.ts'
+import { createDoorbell } from '../../rings/shared-rings.ts'
 import { DeviceHash, DeviceMemory, type DeviceRanges, type DmaBuf } from './device-memory.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import { Nic, type NicOptions } from './nic.ts'
@@ -48,7 +48,7 @@ const NAMES: OptionNames<DeviceThreadOptions> = { stepped: true, script: true }
  */
 export async function openDeviceThread(options: DeviceThreadOptions = {}): Promise<DeviceThread> {
   const own = ownOptions('openDeviceThread()', options, NAMES)
-  const doorbell = makeDoorbell()
+  const doorbell = createDoorbell()
   const { stepped = false } = own
   const transport = new WorkerTransport(scriptOf(own), { doorbell, stepped })
   await transport.call({ kind: 'hello' })

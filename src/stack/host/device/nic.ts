@@ -166,7 +166,7 @@ export class Nic implements DriverNic, AsyncDisposable {
     if (rings.doorbell !== this.doorbell) {
       throw new ArgumentRangeError(
         'NETMEM_OUT_OF_RANGE',
-        'These rings ring another doorbell. Make them with makeRxRings(entries, headers, device.doorbell).',
+        'These rings ring another doorbell. Make them with createRxRings(entries, headers, device.doorbell).',
       )
     }
     await this.transport.call({ kind: 'nic-start-queue', nic: this.id, queue, rings, config })

@@ -13,7 +13,7 @@ import {
   RX_SPLIT,
   RxCompletion,
 } from '../../rings/rx-front-end.ts'
-import { DriverRxRing, makeRxRings, type RxRings } from '../../rings/shared-rings.ts'
+import { createRxRings, DriverRxRing, type RxRings } from '../../rings/shared-rings.ts'
 import { copyShort } from '../../rings/short-copy.ts'
 import type { DmaMap } from './dma-map.ts'
 import { HeaderBuffers } from './header-buffers.ts'
@@ -87,7 +87,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
     this.#headers = new HeaderBuffers(headerPool, ringSize, headerBytes, options.headerRegion)
     try {
       const { pages } = this.#headers
-      this.rings = makeRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
+      this.rings = createRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
       this.#ring = new DriverRxRing(this.rings)
       this.#buffers = new PostedBuffers(pool, map, this.#ring, ringSize, bufferBytes)
     } catch (error) {

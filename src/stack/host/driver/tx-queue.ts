@@ -8,7 +8,7 @@ import { checkInteger, LifetimeError } from '../../../errors.ts'
 import { bytesOf, type Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import { DeviceError } from '../../device-error.ts'
-import { DriverTxRing, makeTxRing } from '../../rings/shared-tx-rings.ts'
+import { createTxRing, DriverTxRing } from '../../rings/shared-tx-rings.ts'
 import { TX_CHECKSUM, TX_END_OF_PACKET } from '../../rings/tx-front-end.ts'
 import { unreadable } from '../skb/readable.ts'
 import { freedAlready, MAX_SKB_FRAGS, type Skb } from '../skb/skb.ts'
@@ -59,7 +59,7 @@ export class DriverTxQueue implements Pollable {
   constructor(options: DriverTxQueueOptions) {
     const { nic, queue, ringSize } = options
     this.#options = options
-    const ring = makeTxRing(ringSize, nic.doorbell)
+    const ring = createTxRing(ringSize, nic.doorbell)
     this.#ring = new DriverTxRing(ring)
     this.#skbs = new Array<Skb<Page> | undefined>(ringSize).fill(undefined)
     this.#pieces = new Int32Array(ringSize)

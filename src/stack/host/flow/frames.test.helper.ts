@@ -3,7 +3,7 @@
 import type { Netmem } from '../../../netmem.ts'
 import { buildTcpFrame, buildUdpFrame } from '../../../wire/build-frame.test.helper.ts'
 import { FrameKind, FrameLayout } from '../../../wire/frame-layout.ts'
-import { makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../../wire/ip.ts'
 import { ACK, TCP_HEADER_BYTES } from '../../../wire/tcp.ts'
 import { UDP_HEADER_BYTES } from '../../../wire/udp.ts'
@@ -42,7 +42,7 @@ export function headersOf(segment: Segment, payloadBytes: number): Uint8Array {
   return memory.bytes.slice(0, version === 4 ? 54 : 74)
 }
 
-const memory = makeFrameMemory(2 ** 18)
+const memory = createFrameMemory(2 ** 18)
 
 /** An address whose first bytes are these. */
 function address(version: 4 | 6, first: readonly number[]): Uint8Array {

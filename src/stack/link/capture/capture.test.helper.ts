@@ -1,6 +1,6 @@
 /** Capture files for tests, made in memory and read from there. */
 
-import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import type { LinkFrame } from '../link.ts'
 import type { CaptureSource } from './capture-window.ts'
 import { CaptureLink } from './open-capture.ts'
@@ -37,7 +37,7 @@ class Source implements CaptureSource {
 const memories = new Map<number, FrameMemory>()
 
 export function memoryOf(bytes: number): FrameMemory {
-  const memory = memories.get(bytes) ?? makeFrameMemory(bytes)
+  const memory = memories.get(bytes) ?? createFrameMemory(bytes)
   memories.set(bytes, memory)
   return memory
 }

@@ -8,7 +8,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger, ownOptions } from '../../../errors.ts'
 import { hasPartialChecksum } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../../wire/frame-layout.ts'
-import { type FrameMemory, makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import { DeviceError } from '../../device-error.ts'
 import { emptyFrame, type Link, type LinkFrame } from '../link.ts'
 import { captureError } from './capture-error.ts'
@@ -55,7 +55,7 @@ export function openCapture(path: string, options: CaptureOptions = {}): Capture
   const timing = oneOf('timing', own.timing, ['none', 'kept'])
   const detect = oneOf('partialChecksums', own.partialChecksums, ['detect', 'never'])
   const windowBytes = checkInteger('windowBytes', own.windowBytes ?? 2 ** 21, 2 ** 20, 2 ** 30)
-  const memory = makeFrameMemory(windowBytes)
+  const memory = createFrameMemory(windowBytes)
   const file = openSync(path, 'r')
   if (fstatSync(file).isDirectory()) {
     closeSync(file)

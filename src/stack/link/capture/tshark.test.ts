@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { formatAddress } from '../../../wire/address.ts'
 import { buildTcpFrame, buildUdpFrame } from '../../../wire/build-frame.test.helper.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
-import { makeFrameMemory } from '../../../wire/frame-memory.ts'
+import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import { tcpFrames, udpFrames } from '../../../wire/frames.test.helper.ts'
 import { IpHeader } from '../../../wire/ip.ts'
 import { readIpv4Details } from '../../../wire/ipv4.ts'
@@ -165,7 +165,7 @@ for (const file of readdirSync(fixtures).filter((name) => /\.pcap(ng)?$/.test(na
 }
 
 test('tshark reads what was written, and finds every checksum right', { skip }, () => {
-  const memory = makeFrameMemory(4096)
+  const memory = createFrameMemory(4096)
   const plain = { vlans: [{ id: 7 }], extensions: [] }
   const frames = fc.oneof(
     tcpFrames.map((frame) => () => buildTcpFrame({ ...frame, ...plain }, memory, 0)),
