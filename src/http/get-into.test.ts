@@ -489,6 +489,25 @@ describe('getInto', () => {
       assert.equal(code, 'NETMEM_DESTINATION_DETACHED')
     }))
 
+  for (const framed of ['by its length', 'in chunks']) {
+    it(`notices memory that moves at the first progress of a body ${framed}`, () =>
+      transferring(async (options) => {
+        await using server = await serve((_, response) => {
+          if (framed === 'by its length') response.setHeader('content-length', content.length)
+          // Head and body arrive in one read.
+          response.end(content)
+        })
+        const memory = new Uint8Array(new ArrayBuffer(content.length))
+        const onProgress = (): void => {
+          if (memory.byteLength > 0) structuredClone(memory.buffer, { transfer: [memory.buffer] })
+        }
+        const code = await codeOf(
+          getInto(server.url, memory, { ...options, retries: 0, onProgress }),
+        )
+        assert.equal(code, 'NETMEM_DESTINATION_DETACHED')
+      }))
+  }
+
   it('bounds memory by the pool, and does not blame the server for a slow consumer', (t) =>
     transferring(async (options) => {
       const clock = new VirtualClock(t)

@@ -58,10 +58,12 @@ class KnownBody implements Body {
   }
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
-    const wanted = Math.min(view.byteLength, this.#left)
+    const size = view.byteLength
+    const wanted = Math.min(size, this.#left)
     const copied = copyPresent(this.#connection, view.subarray(0, wanted))
     this.#left -= copied
     if (copied > 0) onProgress(copied)
+    if (view.byteLength !== size) throw destinationGone(this.length - this.#left, this.length)
     if (copied < wanted) {
       let filled = 0
       try {
@@ -121,18 +123,21 @@ class ChunkedBody implements Body {
   }
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    const size = view.byteLength
     let filled = 0
-    while (filled < view.byteLength && !(await this.atEnd())) {
+    while (filled < size && !(await this.atEnd())) {
       const rest = view.subarray(filled, filled + this.#framing.left)
       const copied = copyPresent(this.#connection, rest)
       this.#took(copied)
       filled += copied
+      const wanted = rest.byteLength
       if (copied > 0) onProgress(filled)
-      if (copied === rest.byteLength) continue
+      if (view.byteLength !== size) throw destinationGone(this.#received, size)
+      if (copied === wanted) continue
       const before = filled
       await this.#connection.fill(rest.subarray(copied), (bytes) => onProgress(before + bytes))
-      this.#took(rest.byteLength - copied)
-      filled += rest.byteLength - copied
+      this.#took(wanted - copied)
+      filled += wanted - copied
     }
     return filled
   }
