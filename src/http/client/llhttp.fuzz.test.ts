@@ -94,7 +94,7 @@ const DIFFERENCES: readonly Difference[] = [
   {
     why: 'a reason phrase has no control characters (RFC 9112, 4)',
     refuses: 'here',
-    words: /^The first line is not a status line: "HTTP\/1\.\d \d{3} .*(\\u00|\\[bf]|\x7f)/,
+    words: /^The first line is not a status line: "HTTP\/1\.\d \d{3} .*(\\u00|\\[bfr]|\x7f)/,
     example: 'HTTP/1.1 200 \0OK\r\nContent-Length: 0\r\n\r\n',
   },
   {
@@ -277,7 +277,8 @@ describe('a response', () => {
         const isKnown = DIFFERENCES.some((it) => it.refuses === refuses && it.words.test(words))
         assert.ok(isKnown, `${refuses} refuses: ${words}`)
       }),
-      { numRuns: 20_000 },
+      // One seed, so that a run says something about a change, and not about luck.
+      { numRuns: 20_000, seed: 2_015_796_989 },
     )
   })
 

@@ -9,7 +9,7 @@ import { HttpError } from '../http-error.ts'
 const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
 const REMEDIES: { readonly [status: number]: string | undefined } = {
-  401: 'It wants other credentials: set authorization, or the header field that it takes them in',
+  401: 'It wants credentials: set authorization, or the header field that it takes them in',
   403: 'It refuses the request: check the URL, and authorization if it takes credentials',
   404: 'Nothing is there: check the URL',
   407: 'The proxy wants credentials: write them into its URL',
