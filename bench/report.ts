@@ -55,7 +55,8 @@ export function withFigures(page: string, measures: readonly Measure[]): string 
 function markdownTable(measures: readonly Measure[]): string {
   const lines = measures.map((measured) => {
     const [title, ours, peer = '', ratio, spread] = row(measured)
-    const compared = Number.isFinite(medianRatio(measured)) ? `${ratio} (${spread})` : ''
+    const compared =
+      peer !== '' && Number.isFinite(medianRatio(measured)) ? `${ratio} (${spread})` : ''
     return `| ${title} | ${ours} | ${peer.replace('  ', ' ')} | ${compared} |\n`
   })
   return `\n| figure | netmem | peer | ratio (spread) |\n|---|---|---|---|\n${lines.join('')}\n`
