@@ -227,7 +227,7 @@ describe('netmem get, as asked', () => {
     const said = async (path: string): Promise<string> =>
       (await run(['get', server.url + path, '-qo', '/dev/null'])).err
     assert.match(await said('401'), /answered 401 Unauthorized\. It wants credentials.*--user/)
-    assert.match(await said('coded'), /with --decompress it is decoded, and with --raw it is taken/)
+    assert.match(await said('coded'), /use --decompress to decode it, or --raw to take it as it is/)
     const raw = await run(['get', `${server.url}coded`, '--raw', '-qo', '-'])
     assert.deepEqual([raw.code, raw.out.toString()], [0, 'x'])
   })
