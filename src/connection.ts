@@ -79,7 +79,7 @@ export interface PipeOptions {
   readonly signal?: AbortSignal
 }
 
-/** What is known of a TLS session. */
+/** Facts about a TLS session. */
 export interface TlsInfo {
   readonly protocol: string | null
   readonly cipher: string

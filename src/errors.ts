@@ -87,7 +87,7 @@ export class ArgumentRangeError extends RangeError {
   }
 }
 
-/** Whether `error` is one that netmem threw, whichever its class. */
+/** True if netmem threw `error`, whatever its class. */
 export function isNetmemError(
   error: unknown,
 ): error is NetmemError | ArgumentTypeError | ArgumentRangeError {
@@ -102,12 +102,12 @@ export function isNetmemError(
 export type OptionNames<T> = { readonly [Name in keyof Required<T>]: true }
 
 /**
- * Returns a copy of the options that are the caller's own: what somebody has put on
- * `Object.prototype` turns nothing on or off. Options that are `undefined` are left out.
- * Throws NETMEM_INVALID_ARGUMENT for what is no object, and for an unknown name, which would
- * otherwise be a misspelt option that does nothing.
+ * Returns a copy of the caller's own options. Properties of `Object.prototype` do not count, and
+ * options that are `undefined` are left out.
  *
  * @param call names the function in messages, such as `connect()`.
+ * @throws NETMEM_INVALID_ARGUMENT for a value that is no object, and for an unknown name, since a
+ *   misspelt option would otherwise do nothing.
  */
 export function ownOptions<T extends object>(call: string, options: T, names: OptionNames<T>): T {
   if (typeof options !== 'object' || options === null) {

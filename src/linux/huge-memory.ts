@@ -4,23 +4,26 @@ import { checkInteger, ownOptions } from '../errors.ts'
 import { alignedBuffer } from '../providers/aligned-memory.ts'
 import { libc } from './libc.ts'
 
-/** x86-64's and most of arm64's (Documentation/admin-guide/mm/transhuge.rst). */
+/** Bytes of a huge page on x86-64 and most arm64 kernels (Documentation/admin-guide/mm/transhuge.rst). */
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024
-/** K: include/uapi/asm-generic/mman-common.h */
+/** From the kernel's include/uapi/asm-generic/mman-common.h. */
 const MADV_HUGEPAGE = 14
 
 /**
- * `bytes` bytes of fresh memory, 0 to 2^53 − 1, that begins at a huge page and asks the kernel for
- * more of them (madvise(2), MADV_HUGEPAGE); `shared` makes it a `SharedArrayBuffer`, for threads.
- * The kernel maps memory when it is first written to, and each page is a trip into it: for a large
- * body that can take longer than the network. Where transparent huge pages are off (`netmem doctor`
- * says so), or none are to be had, it is ordinary memory. Rejects with NETMEM_LINUX_UNAVAILABLE,
- * NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, and with the engine's RangeError where there is
- * not as much. Memory that is not shared belongs to a WebAssembly instance where it can, up to
- * 4 GiB less 2 MiB: `postMessage` copies it and cannot transfer it.
+ * Allocates fresh memory that begins at a huge page, and asks the kernel for huge pages behind it
+ * (madvise(2), MADV_HUGEPAGE). The kernel maps memory page by page when it is first written. For a
+ * large body that can take longer than the network. Where transparent huge pages are off, which
+ * `netmem doctor` shows, or where none are free, the result is ordinary memory. Memory that is not
+ * shared belongs to a WebAssembly instance up to 4 GiB less 2 MiB: `postMessage` copies it and cannot
+ * transfer it.
  *
- * Do not terminate a worker before the promise of its first call has settled: the first call loads
- * koffi, which aborts the whole process when its thread is terminated meanwhile.
+ * The first call of a thread loads koffi. A worker that is terminated before that call has settled
+ * aborts the whole process.
+ *
+ * @param bytes 0 to 2^53 − 1.
+ * @param options - `shared` makes the result a `SharedArrayBuffer`, for threads.
+ * @throws NETMEM_LINUX_UNAVAILABLE, NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, and the engine's
+ *   RangeError if there is not enough memory, all as rejections.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * What takes Linux system calls that Node.js does not make: memory in huge pages, and low-water
- * marks of sockets. Needs koffi, an optional dependency: `npm install koffi@3`.
+ * Linux system calls that Node.js does not make: memory in huge pages, and low-water marks of
+ * sockets. Needs koffi, an optional dependency: `npm install koffi@3`.
  */
 
 export { hugeMemory } from './huge-memory.ts'

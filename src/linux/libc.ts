@@ -1,13 +1,13 @@
 /**
- * The C library's functions that this folder calls, by way of koffi, an optional dependency that is
- * loaded here and nowhere else. Each thread loads koffi for itself, and a thread that is terminated
- * meanwhile takes the process with it: koffi 3.3 reports the calls that fail then as fatal errors
- * of Node.js. Nothing on this side can hold a termination back, so the callers' docs say so.
+ * Functions of the C library, called through koffi. This file alone loads koffi, an optional
+ * dependency. Each thread loads it once. A thread that is terminated while it loads koffi aborts the
+ * process: koffi 3.3 reports the calls that fail then as fatal errors of Node.js. JavaScript cannot
+ * delay a termination, so the docs of the callers say so.
  */
 
 import { LinuxError } from './linux-error.ts'
 
-/** Bound to this process's own C library, whichever it is; -1 is failure. */
+/** Functions of this process's C library. A result of -1 is a failure. */
 export interface Libc {
   readonly madvise: (address: bigint, bytes: number, advice: number) => unknown
   readonly setsockopt: (
@@ -17,7 +17,7 @@ export interface Libc {
     value: Int32Array,
     valueBytes: number,
   ) => unknown
-  /** Where memory is. */
+  /** Returns the address of a view's first byte. */
   readonly address: (view: Uint8Array) => bigint
 }
 

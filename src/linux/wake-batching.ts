@@ -9,15 +9,15 @@ const SO_RCVLOWAT = 18
 const value = new Int32Array(1)
 
 /**
- * What the `wakeBatching` option of `netmem/net` and `netmem/http` takes: sets a socket's low-water mark
- * for receiving (socket(7)), in bytes; false where the socket has none. With it a connection that
- * carries a lot is woken for megabytes at a time, not for every segment, which saves CPU on
- * both sides of a fast path; pages of 4 MiB take that in one read.
+ * Makes the value of the `wakeBatching` option of `netmem/net` and `netmem/http`: a function that sets
+ * a socket's low-water mark for receiving (socket(7)), in bytes, and returns false if the socket has
+ * none. With it the kernel wakes a fast connection for megabytes at a time instead of for every
+ * segment. That saves CPU at both ends. Pages of 4 MiB take as much in one read.
  *
- * Do not terminate a worker before the promise of its first call has settled: the first call loads
- * koffi, which aborts the whole process when its thread is terminated meanwhile.
+ * The first call of a thread loads koffi. A worker that is terminated before that call has settled
+ * aborts the whole process.
  *
- * @throws NETMEM_LINUX_UNAVAILABLE, as a rejection, where this is not Linux or koffi is missing.
+ * @throws NETMEM_LINUX_UNAVAILABLE, as a rejection, if this is not Linux or koffi is missing.
  *
  * @example
  * ```ts

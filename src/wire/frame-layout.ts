@@ -118,7 +118,7 @@ export function parseFrame(
   return into
 }
 
-/** As {@link parseFrame}, for a frame that a capture may have cut without saying so: the packet's lengths count. */
+/** Parses as {@link parseFrame} does, for a frame that a capture may have cut silently: the packet's lengths count. */
 export function parseCutFrame(
   bytes: Uint8Array,
   offset: number,

@@ -1,5 +1,5 @@
 /**
- * What both sides tell each other after a test. Pure.
+ * Results that both sides exchange after a test. Pure.
  */
 
 import { type Fields, integer, isFields, parseFields } from './fields.ts'

@@ -1,5 +1,5 @@
 /**
- * What a server reports of a test.
+ * Summary of a test, as the server yields it.
  */
 
 import type { Measurement } from './meter.ts'

@@ -83,7 +83,7 @@ function missingScript(what: string): DeviceError {
  * after `close()` and after the worker's death. Calls are handled in their order.
  */
 export class DeviceThread implements AsyncDisposable {
-  /** What the rings of its NICs' queues are made with. */
+  /** Doorbell to make the rings of its NICs' queues with. */
   readonly doorbell: SharedArrayBuffer
   /** @internal */
   readonly transport: DeviceTransport
