@@ -21,6 +21,7 @@ interface PoolOfFrags {
   /** Returns the slot of a handle that is out; throws for every other value. */
   check(handle: number): number
   readonly pageSize: number
+  readonly destroyed: boolean
 }
 
 export class FragMemory implements TokenOwner {
@@ -83,6 +84,10 @@ export class FragMemory implements TokenOwner {
     return this.lender.lend(handle, token, at, length, borrower, account)
   }
 
+  makeRoom(): void {
+    this.lender?.makeRoom()
+  }
+
   /** A lent frag has come back, and its reference is bare again. */
   takeBack(handle: number, token: Token): void {
     token.record.frags--
@@ -114,6 +119,7 @@ export class FragMemory implements TokenOwner {
   leave(handle: number, offset: number): void {
     const { slots } = this
     const slot = this.pool.check(handle)
+    if (this.pool.destroyed) return
     this.forgetRest()
     this.#rest = { handle, offset }
     slots.share(slot, handle, slots.references(slot))

@@ -212,6 +212,8 @@ class HeldFrag implements HostFrag {
   }
 
   lend(borrower: Borrower): Lent | undefined {
+    if (this.page !== undefined) this.token.owner.makeRoom()
+    // Read afterwards: a waiter that was woken may have released this frag.
     const page = this.page ?? released()
     const { length } = this
     const token = this.token

@@ -110,6 +110,11 @@ export class Lender {
     this.#owner = owner
   }
 
+  /** Frees an entry, if all are lent and some were returned. Wakes waiters, which may do anything. */
+  makeRoom(): void {
+    if (this.#free.length === 0 && this.#loans.length === this.#lends) this.collect()
+  }
+
   /** Moves one reference to `borrower`; `undefined` when all entries are lent. `at` counts bytes from the pool's first. */
   lend(
     handle: number,
@@ -122,7 +127,6 @@ export class Lender {
     // Before anything is changed: what is no thread throws here.
     const known = this.#last !== undefined && borrower === this.#last
     const ended = !known && this.#meet(borrower)
-    if (this.#free.length === 0 && this.#loans.length === this.#lends) this.collect()
     let entry = this.#free.pop()
     const loan = entry === undefined ? undefined : this.#loans[entry]
     if (loan !== undefined) {

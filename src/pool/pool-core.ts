@@ -163,8 +163,8 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   get available(): number {
-    if (this.#destroyed !== undefined) return 0
     const { out } = this
+    if (this.#destroyed !== undefined) return 0
     return this.#providerDry ? this.inflight - out : this.capacity - out
   }
 
@@ -182,7 +182,8 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   notify(callback: () => void): void {
-    if (this.#destroyed !== undefined || this.available > 0) {
+    // In this order: `available` may wake a waiter, which may destroy the pool.
+    if (this.available > 0 || this.#destroyed !== undefined) {
       queueMicrotask(callback)
       return
     }

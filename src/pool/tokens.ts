@@ -34,6 +34,8 @@ export interface TokenOwner {
   drop(handle: number, token: Token): void
   /** Adds a bare reference to memory that a frag has. */
   share(handle: number, token: Token): void
+  /** Takes in what other threads have returned, if nothing can be lent otherwise. May wake callers. */
+  makeRoom(): void
   /** Moves a frag's reference to another thread. */
   lend(
     handle: number,
