@@ -26,7 +26,7 @@ import { answer } from './processes.ts'
 
 export interface StackRequest {
   readonly memory: 'page driver' | 'netmem driver' | 'device memory'
-  /** Where checksums are verified: `partial` by the sender, `complete` by the NIC. */
+  /** Checksums of the generator's frames: left `partial`, as by a local sender, or `complete`, which the NIC verifies. */
   readonly checksum: 'partial' | 'complete'
   /** Consumer of the data: frags as they come, messages in batches, or a loop that awaits each frag. */
   readonly take: 'frags' | 'recvmsg' | 'for await' | 'hash'

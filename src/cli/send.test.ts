@@ -44,7 +44,7 @@ async function receiveAll(connection: Connection): Promise<void> {
   for await (const frag of connection) frag.release()
 }
 
-/** Whether IPv6 works on the loopback interface. */
+/** True if IPv6 works on the loopback interface. */
 async function hasIpv6(): Promise<boolean> {
   const server = net.createServer()
   try {

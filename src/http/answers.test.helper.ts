@@ -8,12 +8,12 @@ export const SIZE: number = content.length
 /** Bytes of the body before a break. */
 export const BROKEN_AT = 500_000
 
-/** What a server sends: fields besides those that frame the body. */
+/** Response of a server: fields besides those that frame the body. */
 export interface Reply {
   readonly status: number
   readonly fields: readonly string[]
   readonly body: Buffer
-  /** How the body's end is told; `length` by default. */
+  /** Framing of the body; `length` by default. */
   readonly framing?: 'length' | 'chunked' | 'close'
 }
 

@@ -1,4 +1,4 @@
-/** What tests of transfers share: servers that say exactly what they are told to; not published. */
+/** Helpers of the tests of transfers: servers with scripted responses; not published. */
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'

@@ -14,7 +14,7 @@ const thp = '/sys/kernel/mm/transparent_hugepage/enabled'
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 const skipHuge = existsSync(thp) ? skip : 'this kernel has no transparent huge pages'
 
-/** What the kernel says of the mapping that holds an address (proc_pid_smaps(5)). */
+/** Returns the kernel's entry of the mapping that holds an address (proc_pid_smaps(5)). */
 function mappingOf(address: bigint): { readonly flags: string; readonly hugeKiB: number } {
   let within = false
   let hugeKiB = 0

@@ -9,9 +9,9 @@ import { settled, turns } from '../testing/waiting.test.helper.ts'
 import {
   type Ends,
   pattern,
+  readAll,
   receiveAll,
   rejection,
-  same,
   send,
   until,
   ways,
@@ -20,15 +20,11 @@ import {
 
 const total = 3_000_000
 
-/** Reads a socket of Node.js's own to its end, and verifies it. */
+/** Reads a socket of Node.js to its end, verifies it, and ends the other direction. */
 async function drain(peer: net.Socket): Promise<number> {
-  let at = 0
-  for await (const chunk of peer.iterator({ destroyOnReturn: false })) {
-    same(chunk as Buffer, at)
-    at += (chunk as Buffer).byteLength
-  }
+  const bytes = await readAll(peer)
   peer.end()
-  return at
+  return bytes
 }
 
 async function writeAll(connection: Connection, bytes: number): Promise<void> {

@@ -137,7 +137,7 @@ for (const way of ways(['tcp4'])) {
     }))
 }
 
-/** What can be done to a TLS connection from below, towards netmem's end. */
+/** Faults below a TLS connection, towards netmem's end. */
 interface Wire {
   inject(bytes: Uint8Array): void
   reset(): void

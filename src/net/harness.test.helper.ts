@@ -1,4 +1,4 @@
-/** What tests of sockets share; not published. */
+/** Helpers of the tests of sockets; not published. */
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -29,11 +29,11 @@ export type Reads = 'posted' | 'data'
 /** One way of having a connection. */
 export interface Way {
   readonly kind: Kind
-  /** Which end is netmem's; the other is a socket of Node.js. */
+  /** End that is netmem's; the other is a socket of Node.js. */
   readonly side: Side
   readonly reads: Reads
   readonly name: string
-  /** Why it can't be had on this machine; for a test's `skip`. */
+  /** Reason to skip the test on this machine; `false` if it can run. */
   readonly skip: string | false
 }
 
@@ -173,7 +173,7 @@ export function serve(kind: Kind, onSocket?: (socket: net.Socket) => void): net.
   })
 }
 
-/** Where it listens, as `connect` takes it. */
+/** Listens with `server`; resolves with its address, as `connect` takes it. */
 export async function listening(server: net.Server, kind: Kind): Promise<Place> {
   const path = kind === 'unix' ? freshPath() : undefined
   const host = kind === 'tcp6' ? '::1' : '127.0.0.1'
@@ -289,6 +289,16 @@ export async function send(socket: net.Socket, from: number, to: number, seed = 
     })
     at += bytes
   }
+}
+
+/** Reads a socket of Node.js to its end, and compares it with the pattern; resolves with its bytes. */
+export async function readAll(peer: net.Socket): Promise<number> {
+  let at = 0
+  for await (const chunk of peer.iterator({ destroyOnReturn: false })) {
+    same(chunk as Buffer, at)
+    at += (chunk as Buffer).byteLength
+  }
+  return at
 }
 
 /** Receives to the end, verifies all from `offset` on, returns where it ends. */

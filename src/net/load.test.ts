@@ -18,7 +18,7 @@ interface Load {
   readonly connections: number
   readonly bytes: number
   readonly reads: Reads
-  /** What is done with each frag before it is released. */
+  /** Called with each frag before it is released. */
   readonly use?: () => Promise<unknown>
 }
 

@@ -13,7 +13,7 @@ export interface SendJob {
   readonly stay?: boolean
 }
 
-/** Where in the pattern a connection begins. */
+/** Offset in the pattern at which a connection begins. */
 export function startOf(connection: number): number {
   return connection * 997
 }

@@ -118,7 +118,7 @@ export function buildTcpFrame(
   return buildL4(options, IPPROTO_TCP, bytes.subarray(0, headerBytes), memory, offset)
 }
 
-/** As {@link buildTcpFrame}, a UDP datagram. */
+/** Builds the frame of a UDP datagram, with the defaults of {@link buildTcpFrame}. */
 export function buildUdpFrame(
   options: UdpFrameOptions,
   memory: FrameMemory,
@@ -129,7 +129,7 @@ export function buildUdpFrame(
   return buildL4(options, IPPROTO_UDP, bytes, memory, offset)
 }
 
-/** As {@link buildTcpFrame}, an IP packet or fragment. */
+/** Builds the frame of an IP packet or fragment, with the defaults of {@link buildTcpFrame}. */
 export function buildIpFrame(options: IpFrameOptions, memory: FrameMemory, offset: number): number {
   return build(options, options.protocol, options.payload, memory, offset, options.fragment)
 }

@@ -444,7 +444,7 @@ describe('parseFrame', () => {
   })
 })
 
-/** What holds for whatever is parsed. */
+/** Asserts the invariants of every parsed layout. */
 function checkAny(
   bytes: Uint8Array,
   offset: number,

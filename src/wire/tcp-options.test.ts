@@ -18,7 +18,7 @@ function parse(bytes: Uint8Array): TcpOptions | undefined {
   return parseTcpOptions(bytes, 0, bytes.length, options) ? options : undefined
 }
 
-/** What is there of options: the edges of blocks that are not, say nothing. */
+/** Returns the options that are present. Edges of absent blocks have no meaning, and are left out. */
 function seen({ sackEdges, ...fields }: TcpOptions): unknown {
   return { ...fields, sack: [...sackEdges.subarray(0, 2 * fields.sackBlocks)] }
 }

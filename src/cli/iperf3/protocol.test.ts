@@ -15,7 +15,7 @@ import {
 } from './protocol.ts'
 import { parseResults, resultsJson } from './results.ts'
 
-/** What iperf 3.12 sends for `iperf3 -c HOST`. */
+/** Parameters that iperf 3.12 sends for `iperf3 -c HOST`. */
 const PLAIN = {
   tcp: true,
   omit: 0,

@@ -38,7 +38,7 @@ function copyPresent(connection: HttpConnection, view: Uint8Array): number {
   if (present === undefined) return 0
   const bytes = Math.min(present.byteLength, view.byteLength)
   view.set(bytes === present.byteLength ? present : present.subarray(0, bytes))
-  connection.skip(bytes)
+  connection.consume(bytes)
   return bytes
 }
 
@@ -99,7 +99,7 @@ class KnownBody implements Body {
 
   dropPresent(): void {
     const bytes = Math.min(this.#left, this.#connection.present?.byteLength ?? 0)
-    this.#connection.skip(bytes)
+    this.#connection.consume(bytes)
     this.#left -= bytes
   }
 
@@ -157,7 +157,7 @@ class ChunkedBody implements Body {
     for (let { present } = this.#connection; present !== undefined && !framing.done; ) {
       const data = Math.min(framing.left, present.byteLength)
       this.#took(data)
-      this.#connection.skip(data > 0 ? data : framing.edge(present))
+      this.#connection.consume(data > 0 ? data : framing.edge(present))
       present = this.#connection.present
     }
   }
@@ -165,7 +165,7 @@ class ChunkedBody implements Body {
   async atEnd(): Promise<boolean> {
     while (this.#framing.left === 0 && !this.#framing.done) {
       const { present } = this.#connection
-      if (present !== undefined) this.#connection.skip(this.#framing.edge(present))
+      if (present !== undefined) this.#connection.consume(this.#framing.edge(present))
       else if (!(await this.#connection.more())) throw endedEarly(this.#received, undefined)
     }
     return this.#framing.done

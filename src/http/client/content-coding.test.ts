@@ -30,7 +30,7 @@ const PLAIN = Buffer.from('hello world')
 const quick = { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }
 const brotli = (bytes: Buffer): Buffer => brotliCompressSync(bytes, quick)
 
-/** How servers code a body for each value of the field. */
+/** Coded bodies by title: the field's value, and a coder. */
 const coders: readonly (readonly [string, string, (bytes: Buffer) => Buffer])[] = [
   ['gzip', 'gzip', gzipSync],
   ['gzip by its old name', 'X-GZip', gzipSync],

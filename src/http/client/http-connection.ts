@@ -57,7 +57,7 @@ export class HttpConnection implements Viewer {
   }
 
   /** Drops the first `bytes` of the {@link present} bytes. */
-  skip(bytes: number): void {
+  consume(bytes: number): void {
     const frag = this.#frag
     if (frag === undefined) return
     this.#at += bytes
@@ -75,7 +75,7 @@ export class HttpConnection implements Viewer {
       return frag
     }
     const part = frag.slice(this.#at, Math.min(frag.length, this.#at + limit))
-    this.skip(part.length)
+    this.consume(part.length)
     return part
   }
 

@@ -6,7 +6,7 @@ import type { GetEvent } from './events.ts'
 
 const memory = new Uint8Array(8)
 
-/** What is said of an event, in one line. */
+/** Returns an event in one line. */
 function line(event: GetEvent): string {
   if (event.kind === 'request') return `request ${event.url.pathname}`
   if (event.kind === 'response') return `response ${event.url.pathname} ${event.head.status}`

@@ -34,14 +34,14 @@ const RANGED = [
 /** Ways to answer a request for all. */
 const PLAIN = ['good', 'chunked', 'as 206', 'part as 206', 'part as 200', 'gzip'] as const
 
-/** What a server does with one request. */
+/** Answer of the server to one request. */
 const act = fc.record({
   ranged: fc.oneof(fc.constant('good' as const), fc.constantFrom(...RANGED)),
   plain: fc.oneof(fc.constant('good' as const), fc.constantFrom(...PLAIN)),
   end: fc.constantFrom('whole', 'whole', 'whole', 'cut', 'reset', 'busy'),
-  /** Which of the versions the body is by now. */
+  /** Version of the body at that moment. */
   version: fc.constantFrom(0, 0, 0, 0, 1),
-  /** Where it breaks off, or a part ends, as a share. */
+  /** Share of the body at which it breaks off, or a part ends. */
   share: fc.double({ min: 0, max: 1, noNaN: true }),
 })
 

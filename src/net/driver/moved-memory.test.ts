@@ -65,7 +65,7 @@ const allMoves: readonly Move[] = [
 // Node.js 20 has no ArrayBuffer.prototype.transfer.
 const moves = allMoves.filter(({ name }) => transfer !== undefined || !name.endsWith('transfer'))
 
-/** When it moves, counted from the callback of a read. */
+/** Moment of the move, counted from the callback of a read. */
 const moments: { readonly [name: string]: (move: () => void) => void } = {
   onProgress: (move) => move(),
   'a microtask': queueMicrotask,

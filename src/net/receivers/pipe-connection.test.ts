@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import type net from 'node:net'
 import { test } from 'node:test'
 import { some } from '../../testing/pools.test.helper.ts'
 import {
   type Ends,
   pattern,
+  readAll,
   rejection,
-  same,
   send,
   ways,
   withEnds,
@@ -15,22 +14,12 @@ import { pipeTo } from './pipe.ts'
 
 const total = 3_000_000
 
-/** Reads a peer to its end, and verifies it. */
-async function verified(peer: net.Socket): Promise<number> {
-  let at = 0
-  for await (const chunk of peer.iterator({ destroyOnReturn: false })) {
-    same(chunk as Buffer, at)
-    at += (chunk as Buffer).byteLength
-  }
-  return at
-}
-
 for (const way of ways(['tcp4', 'unix', 'tls'])) {
   test(`an echo is a connection piped to itself (${way.name})`, { skip: way.skip }, () =>
     withEnds(
       way,
       async ({ connection, peer, pool }) => {
-        const echoed = verified(peer)
+        const echoed = readAll(peer)
         void send(peer, 0, total).then(() => peer.end())
         assert.equal(await connection.pipeTo(connection), total)
         assert.equal(await echoed, total)
@@ -51,7 +40,7 @@ function withTwo(body: (from: Ends, to: Ends) => Promise<void>): Promise<void> {
 
 test('a proxy passes the end on, and the other direction stays open', () =>
   withTwo(async (from, to) => {
-    const passed = verified(to.peer)
+    const passed = readAll(to.peer)
     void send(from.peer, 0, total).then(() => from.peer.end())
     assert.equal(await pipeTo(from.connection, to.connection), total)
     assert.equal(await passed, total)
@@ -85,7 +74,7 @@ test('a destination that is closed ends the pipe while nothing arrives, and leav
 
 test('preventClose leaves a destination open for the next source', () =>
   withTwo(async (from, to) => {
-    const passed = verified(to.peer)
+    const passed = readAll(to.peer)
     void send(from.peer, 0, 1000).then(() => from.peer.end())
     assert.equal(await pipeTo(from.connection, to.connection, { preventClose: true }), 1000)
     await to.connection.write(pattern(1000, 1000))

@@ -18,7 +18,7 @@ function sha256(...parts: readonly Uint8Array[]): string {
   return hash.digest('hex')
 }
 
-/** What a flow of a generator carries. */
+/** Returns the payload of a generator's flow. */
 function streamOf(flow: number, mss: number, framesPerFlow: number, bytes: number): Uint8Array {
   const period = streamPattern(1, flow, mss * framesPerFlow)
   return Uint8Array.from({ length: bytes }, (_, at) => period[at % period.length] ?? 0)

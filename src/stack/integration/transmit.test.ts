@@ -8,7 +8,7 @@ import { createFrameMemory } from '../../wire/frame-memory.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { Path, pattern, tcp } from './path.test.helper.ts'
 
-/** What {@link verifyChecksums} says of a frame. */
+/** Returns the result of {@link verifyChecksums} for a frame. */
 function checksumOf(frame: Uint8Array): number {
   const memory = createFrameMemory(frame.length)
   memory.bytes.set(frame)

@@ -26,7 +26,7 @@ async function open(device: DeviceThread) {
   const provider = dmaBufProvider({ id: 1, bytes: PAGE * PAGES, segments }, { pageSize: PAGE })
   const pool = createPool(provider)
   const cache = createNetIovSkbCache(pool, 256)
-  /** Of a net_iov's first `bytes`, behind `linear` bytes; and all of its bytes. */
+  /** Makes an skb of a net_iov's first `bytes` behind `linear` bytes; returns it with all of its bytes. */
   const make = (
     bytes: number,
     linear: Uint8Array = new Uint8Array(0),

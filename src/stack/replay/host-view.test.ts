@@ -22,7 +22,7 @@ const ways = [
   { memory: 'device', headerSplit: true },
 ] as const
 
-/** What has been written, and how many packets that should be. */
+/** Captures written so far, and the packets that they should have in all. */
 const written: string[] = []
 let expected = 0
 

@@ -23,7 +23,7 @@ function damaged(packet: PcapPacket, field = TCP_CHECKSUM): PcapPacket {
   return { ...packet, bytes }
 }
 
-/** As a host writes it that leaves the whole of a checksum to hardware. */
+/** Returns a packet as a host writes it that leaves the whole checksum to hardware. */
 function unfinished(packet: PcapPacket, value: number): PcapPacket {
   const bytes = packet.bytes.slice()
   new DataView(bytes.buffer).setUint16(TCP_CHECKSUM, value)

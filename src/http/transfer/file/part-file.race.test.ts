@@ -21,7 +21,7 @@ after(() => {
 class Actor {
   readonly #child: ChildProcess
   readonly ended: Promise<unknown>
-  /** What it waits for; a job it has not begun is its own choice. */
+  /** Last report of the actor; empty before its first job. */
   last: Report = {}
 
   constructor(...args: string[]) {
@@ -36,7 +36,7 @@ class Actor {
     return actor
   }
 
-  /** Of each word that is said to it one report comes of. */
+  /** Each message to it brings one report. */
   async hear(): Promise<Report> {
     const reports: Report[] = await once(this.#child, 'message')
     this.last = reports[0] ?? {}
@@ -141,7 +141,7 @@ describe('parts of several processes', { timeout: 180_000 }, () => {
   })
 })
 
-/** What each actor does: a transfer that goes on where it can. */
+/** Job of each actor: a transfer that resumes where it can. */
 const JOBS = ['claim', 'make', 'write', 'write', 'write', 'write'] as const
 
 /** Lets one of them take a step after the other, until all have ended their transfers or are dead. */

@@ -65,7 +65,7 @@ function age(note: string, seconds: number): void {
   utimesSync(note, time, time)
 }
 
-/** What a transfer leaves that fails with `bytes` bytes of its nine. */
+/** Leaves the part of a transfer that fails with `bytes` bytes of its nine. */
 async function left(from: ReturnType<typeof folder>, bytes = 4): Promise<void> {
   const part = await from.create(resumable)
   await part.handle.write('123456789', 0)

@@ -8,17 +8,17 @@ import { syncBuiltinESMExports } from 'node:module'
 import type { PartFile } from './part-file.ts'
 import type { Resumable } from './part-note.ts'
 
-/** What the parent says. */
+/** A command of the parent. */
 export interface Command {
   readonly target: string
   readonly job: 'make' | 'claim' | 'write' | 'finish' | 'keep' | 'discard'
 }
 
-/** What this process says: that it wants to go on, or how a job went. */
+/** A report of this process: the step it waits to take, or the result of a job. */
 export interface Report {
   readonly step?: string
   readonly done?: Command['job']
-  /** Of the part that it writes to. */
+  /** Inode of the part that it writes to. */
   readonly inode?: number
   readonly size?: number
   readonly error?: string

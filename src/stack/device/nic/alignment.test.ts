@@ -53,7 +53,7 @@ class PlacedLink implements Link {
 const UNTOUCHED = 0xcc
 const STRIDE = 4096
 
-/** What became of one frame: where each of its pieces begins in its buffer, and its bytes. */
+/** Result of one frame: the offset of each piece in its buffer, and its bytes. */
 interface Received {
   readonly offsets: readonly number[]
   readonly bytes: Uint8Array
@@ -62,7 +62,7 @@ interface Received {
 
 interface Placed {
   readonly split: boolean
-  /** Where the frame begins in the link's memory, and each buffer in the host's. */
+  /** Offset of the frame in the link's memory, and of each buffer in the host's. */
   readonly source: number
   readonly target: number
   readonly bufferBytes: number

@@ -69,7 +69,7 @@ interface Expected {
   readonly checksumOk: boolean
 }
 
-/** What a driver gets of a frame that is not dropped. */
+/** Returns the driver's view of a frame that is not dropped. */
 function model(one: TestFrame, config: RxQueueConfig): Expected {
   const { bytes, originalLength = bytes.length } = one
   const layout = layoutOf(bytes, originalLength)

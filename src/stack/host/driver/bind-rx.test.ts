@@ -54,7 +54,7 @@ class Bench {
     return this.received.pop()
   }
 
-  /** What a packet on a queue is made of, which is freed at once. */
+  /** Returns the kind of memory of a packet on a queue. Frees the packet at once. */
   kindOn(queue: number): string | undefined {
     const skb = this.receive(queue)
     skb?.free()

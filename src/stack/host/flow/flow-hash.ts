@@ -18,7 +18,10 @@ export function randomSecret(): HashSecret {
   return { low: words[0] ?? 0, high: words[1] ?? 0 }
 }
 
-/** Returns the hash of a key, as signed 32-bit. */
+/**
+ * Returns the hash of a key, as signed 32-bit. The round stands twice, since a function of it would
+ * have to return four words, and allocate.
+ */
 export function flowHash({ words }: FlowKey, { low, high }: HashSecret): number {
   let v0 = low
   let v1 = high

@@ -57,7 +57,7 @@ export function writeHeaders<M extends Netmem>(skb: Skb<M>, segment: Segment): S
   return skb
 }
 
-/** What {@link parseFrame} would say of a TCP segment. */
+/** Returns the layout that {@link parseFrame} gives a TCP segment. */
 export function layoutOf(seq: number, tcpFlags: number = ACK): FrameLayout {
   const layout = new FrameLayout()
   layout.kind = FrameKind.tcp

@@ -422,7 +422,7 @@ test('device memory is put in order unseen, and pages may come before it', async
   await end(pages.pool, iovs.pool)
 })
 
-/** What should come out: the first copy of each byte, up to the first that is missing. */
+/** Returns the expected stream: the first copy of each byte, up to the first missing one. */
 function model(segments: readonly { at: number; bytes: Uint8Array }[], length: number): number[] {
   const stream = new Array<number | undefined>(length).fill(undefined)
   for (const { at, bytes } of segments) {

@@ -72,7 +72,7 @@ export class SkbSource<M extends Netmem> {
   }
 }
 
-/** Of pages, with what their bytes are written and read by. */
+/** Source of skbs in pages, which can write and read their bytes. */
 export class PageSource extends SkbSource<Page> {
   /** An skb whose payload is `bytes`: the first `linear` of them linear, the rest in pages of its own. */
   of(bytes: Uint8Array, linear = 0): Skb<Page> {
@@ -99,7 +99,7 @@ export class PageSource extends SkbSource<Page> {
   }
 }
 
-/** How the pools of a test are made: one kind each, or dual ones. */
+/** Pools of a test: `plain` for one kind each, or `dual`. */
 export type Making = 'plain' | 'dual'
 export const makings: readonly Making[] = ['plain', 'dual']
 

@@ -440,7 +440,7 @@ test('wrong arguments have their codes, and change nothing', async () => {
   await endAll(source)
 })
 
-/** What was queued, byte by byte: where it is, or what it is. */
+/** One queued byte: `host` or `linear` with its value, or its offset in device memory with 0. */
 type Place = readonly [kind: 'host' | 'linear' | number, at: number]
 
 test('any skbs read in any parts: every byte once, in order, where it is', async () => {

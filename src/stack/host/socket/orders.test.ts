@@ -24,7 +24,7 @@ import { MSG_SOCK_DEVMEM } from './messages.ts'
 const actions = ['close', 'destroy', 'unbind', 'dontneed', 'release', 'arrive'] as const
 type Action = (typeof actions)[number]
 
-/** What has been read when it begins. */
+/** Bytes read before the order begins. */
 const states = ['queued', 'partly read', 'tokens', 'frags', 'tokens, frags and queued'] as const
 type State = (typeof states)[number]
 
@@ -45,7 +45,7 @@ class Scene {
   readonly #receiver: FragReceiver
   readonly #frags: Frag[] = []
   readonly #tokens: number[] = []
-  /** What drivers have posted, and have to give back when their binding ends. */
+  /** Memory that drivers have posted, and give back when their binding ends. */
   #posted: (() => void)[]
   readonly #arriving: (() => void)[]
   readonly #destroyed: Promise<void>[] = []

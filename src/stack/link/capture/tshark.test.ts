@@ -65,7 +65,7 @@ function fieldsOf(read: (fields: readonly string[]) => string): Fields {
   return Object.fromEntries(entries)
 }
 
-/** What tshark says of the TCP and UDP packets of a file, and of their checksums. */
+/** Returns tshark's fields of the TCP and UDP packets of a file, with the state of their checksums. */
 function dissect(path: string): { fields: Fields; checksums: string[] }[] {
   const preferences = ['tcp.check_checksum:TRUE', 'udp.check_checksum:TRUE']
   preferences.push('tcp.relative_sequence_numbers:FALSE', 'ip.defragment:FALSE')
@@ -100,7 +100,7 @@ const layout = new FrameLayout()
 const header = new IpHeader()
 const options = new TcpOptions()
 
-/** What the codecs say of a frame; `undefined` of one that is neither TCP nor UDP. */
+/** Returns the codecs' fields of a frame; `undefined` if it is neither TCP nor UDP. */
 function read(bytes: Uint8Array, at: number, length: number): Fields | undefined {
   parseFrame(bytes, at, length, layout)
   if (layout.kind < FrameKind.tcp) return undefined
