@@ -169,7 +169,8 @@ export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>,
    * @throws NETMEM_BUSY while another receiver waits.
    * @throws NETMEM_CONNECTION_RESET, NETMEM_CONNECTION_FAILED, NETMEM_TLS, NETMEM_TIMEOUT or
    *   NETMEM_POOL_DESTROYED after all data that arrived before the failure.
-   * @throws NETMEM_CONNECTION_CLOSED or NETMEM_ABORTED at once when this side closed it.
+   * @throws NETMEM_CONNECTION_CLOSED or NETMEM_ABORTED at once when this side closed it before the
+   *   end of the stream arrived. After that end, the call resolves with `undefined`.
    */
   receive(options?: ReceiveOptions): Promise<F | undefined>
   /** @internal */

@@ -58,7 +58,7 @@ const REMEDIES: { readonly [code: string]: string | undefined } = {
   ECONNREFUSED: 'Nothing listens there. Start the server, or check host and port.',
   ENOTFOUND: 'The name is unknown. Check it, or give an address.',
   EADDRINUSE:
-    'The address is in use, or a socket file was left behind. Choose another port (0 for a free one) or another path.',
+    'The address is in use. Choose another port (0 for a free one), or another path, or remove a socket file that was left behind.',
   EADDRNOTAVAIL: 'The address does not belong to this machine.',
   EACCES: 'This user may not use it. Ports below 1024 and some paths need more rights.',
   ENOENT: 'The path does not exist.',

@@ -170,8 +170,12 @@ const NAMES: OptionNames<ListenOptions> = {
  * const pool = createPool(hostProvider({ pages: 64 }))
  * const listener = await listen({ pool, port: 5201 })
  * for await (const connection of listener) {
- *   for await (const frag of connection) frag.release()
- *   await connection.close()
+ *   // Every client in a loop of its own: a reset ends that loop alone.
+ *   const serve = async (): Promise<void> => {
+ *     for await (const frag of connection) frag.release()
+ *     await connection.close()
+ *   }
+ *   serve().catch((error: Error) => console.error(error.message))
  * }
  * ```
  */

@@ -12,7 +12,7 @@ export interface DryReport {
   readonly capacity: number
   /** Pages that the application holds. */
   readonly out: number
-  /** Number of them that are bare handles, in no frag. */
+  /** Number of them in no frag: of `alloc()`, posted by a driver, or in an skb. */
   readonly handles: number
   /** Bytes of copied frags that the application holds. */
   readonly copiedBytes: number
@@ -43,7 +43,8 @@ export function reportDry(
 function describe(report: DryReport): string {
   const { pageSize, capacity, out, handles, copiedBytes, since, waiting, holders } = report
   const who = waiting === 1 ? 'A connection waits' : `${waiting} connections wait`
-  const bare = handles === 0 ? '' : ` Bare handles of alloc() among them: ${handles}.`
+  const bare =
+    handles === 0 ? '' : ` Among them in no frag, of alloc(), drivers or skbs: ${handles}.`
   const where =
     holders.length === 0
       ? 'Make the pool with { traceLeaks: true } to learn who holds them.'

@@ -10,16 +10,16 @@ import type { Holder } from './allocations.ts'
 export interface LeakReport {
   readonly kind: 'frag' | 'skb'
   readonly pageSize: number
-  /** Label of the peer, such as `tcp 127.0.0.1:5201`, where the pool was made with `traceLeaks`. */
+  /** Label of a frag's peer, such as `tcp 127.0.0.1:5201`, if the pool traces leaks. */
   readonly label: string | undefined
-  /** The application's frames that received it, where the pool was made with `traceLeaks`. */
+  /** The application's frames that received a frag, if the pool traces leaks. */
   readonly stack: string | undefined
 }
 
 /** A destroyed pool still waits for memory. */
 export interface DestroyReport {
   readonly inflight: number
-  /** Number of them that are bare handles, in no frag. */
+  /** Number of them in no frag: of `alloc()`, posted by a driver, or in an skb. */
   readonly handles: number
   readonly seconds: number
   /** Holders of the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
@@ -34,17 +34,17 @@ const DESCRIBED = 3
 
 export function reportLeak(report: LeakReport): void {
   const { kind, label, stack, pageSize } = report
-  const how =
-    kind === 'skb' ? 'An skb was dropped without free()' : 'A frag was dropped without release()'
+  const stays = `${pageSize} bytes stay out of the pool.`
+  if (kind === 'skb') {
+    // Its memory was allocated by a driver before any packet came.
+    publish('netmem:leak', report, `An skb was dropped without free(); ${stays}`)
+    return
+  }
   const origin =
     label === undefined && stack === undefined
       ? 'Make the pool with { traceLeaks: true } to learn where it was received.'
       : `Received${originOf(report)}`
-  publish(
-    'netmem:leak',
-    report,
-    `${how}; its page of ${pageSize} bytes stays out of the pool. ${origin}`,
-  )
+  publish('netmem:leak', report, `A frag was dropped without release(); ${stays} ${origin}`)
 }
 
 /** Describes holders in lines of text, the first few of them. */
@@ -77,7 +77,8 @@ export function remindOfDestroy(
     const seconds = Math.round((Date.now() - started) / 1000)
     const report: DestroyReport = { ...held(), seconds }
     const { inflight, handles, holders } = report
-    const bare = handles === 0 ? '' : ` Bare handles of alloc() among them: ${handles}.`
+    const bare =
+      handles === 0 ? '' : ` Among them in no frag, of alloc(), drivers or skbs: ${handles}.`
     const oldest = holders.length === 0 ? '' : ` The oldest:\n${describeHolders(holders)}`
     publish(
       'netmem:destroy',
