@@ -105,7 +105,7 @@ async function run(request: StackRequest): Promise<unknown> {
   device.ref()
   const totalBytes = warmUp + bytes
   const link = { kind: 'generator', mss: MSS, totalBytes, checksum, handshake: true } as const
-  const nic = await device.nic({ link, up: false, settings: { pause: true } })
+  const nic = await device.openNic({ link, up: false, settings: { pause: true } })
   const socket = new DevmemSocket()
   const frags = receiveFrags(socket)
   let taken = 0
@@ -186,7 +186,7 @@ async function open(
     return { dmabuf: undefined, close: () => close(driver, pool, headerPool) }
   }
   const bytes = layout.pages * pageSize
-  const gpu = await device.memory(bytes)
+  const gpu = await device.openMemory(bytes)
   const dmabuf = await gpu.exportDmaBuf({ bytes })
   const binding = await bindRx(driver, { dmabuf, queues: [0] })
   driver.run()

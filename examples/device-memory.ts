@@ -18,7 +18,7 @@ import {
 await using device = await openDeviceThread({ stepped: true })
 // One flow of 64 KiB, from 10.0.0.1:40000 to 10.0.0.2:5001.
 const link = { kind: 'generator', totalBytes: 65_536, handshake: true } as const
-const nic = await device.nic({ queues: 2, link })
+const nic = await device.openNic({ queues: 2, link })
 await nic.setRssTable(new Array<number>(128).fill(0)) // nothing comes to queue 1 by chance
 
 const socket = new DevmemSocket()
@@ -38,7 +38,7 @@ const driver = await openNetmemDriver(nic, {
   },
 })
 
-const memory = await device.memory(2 ** 20)
+const memory = await device.openMemory(2 ** 20)
 const dmabuf = await memory.exportDmaBuf({ bytes: 2 ** 20 })
 const binding = await bindRx(driver, { dmabuf, queues: [1] })
 

@@ -11,6 +11,11 @@ export const INJECTED = { kind: 'injected' }
 /** Counter of frames that the NIC has dropped. */
 export const RX_DROPS = 'rx_hw_drops'
 
+/** NICs and memory of a device's thread. */
+export const openNic = (device, options) => device.openNic(options)
+export const openMemory = (device, bytes) => device.openMemory(bytes)
+export const closeMemory = (memory) => memory.close()
+
 /** Adds references to a handle that is out. */
 export const retain = (pool, m, count) => pool.ref(m, count)
 export const referencesOf = (pool, m) => pool.references(m)

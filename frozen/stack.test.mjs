@@ -12,7 +12,15 @@ import {
   receiveFrags,
 } from 'netmem/stack'
 import { rejected, until } from './harness.mjs'
-import { INJECTED, openNetmemDriver, openPageDriver, RX_DROPS } from './names.mjs'
+import {
+  closeMemory,
+  INJECTED,
+  openMemory,
+  openNetmemDriver,
+  openNic,
+  openPageDriver,
+  RX_DROPS,
+} from './names.mjs'
 
 const PAGE = 4096
 const BYTES = 100_000
@@ -27,7 +35,7 @@ const generator = { kind: 'generator', totalBytes: BYTES, mss: MSS, handshake: t
 async function withPath({ kind, bound = [], queues = 1, link = generator, stepped = true }, body) {
   const device = await openDeviceThread({ stepped })
   const settings = stepped ? {} : { settings: { pause: true } }
-  const nic = await device.nic({ queues, link, up: false, ...settings })
+  const nic = await openNic(device, { queues, link, up: false, ...settings })
   const socket = new DevmemSocket()
   const stream = new Reassembler((skb) => void socket.queue(skb))
   const flows = new FlowTable(() => stream)
@@ -49,7 +57,7 @@ async function withPath({ kind, bound = [], queues = 1, link = generator, steppe
   }
   const open = kind === 'page' ? openPageDriver : openNetmemDriver
   const driver = await open(nic, options)
-  const memory = await device.memory(2 ** 20)
+  const memory = await openMemory(device, 2 ** 20)
   const dmabuf = await memory.exportDmaBuf({ bytes: 2 ** 19 })
   const binding = bound.length > 0 ? await bindRx(driver, { dmabuf, queues: bound }) : undefined
   await nic.up()
@@ -65,7 +73,7 @@ async function withPath({ kind, bound = [], queues = 1, link = generator, steppe
     await pool.destroy()
   }
   await nic.close()
-  await memory.free()
+  await closeMemory(memory)
   await device.close()
 }
 
@@ -171,7 +179,7 @@ test('frags outlive their binding and their socket keeps the tokens', () =>
 
 test('device memory: write, read, hash, and ranges that are not there', async () => {
   const device = await openDeviceThread()
-  const memory = await device.memory(2 ** 16)
+  const memory = await openMemory(device, 2 ** 16)
   const dmabuf = await memory.exportDmaBuf({ bytes: 8192 })
   const bytes = Uint8Array.from({ length: 100 }, (_, at) => at)
   await device.write(dmabuf, 50, bytes)
@@ -180,11 +188,11 @@ test('device memory: write, read, hash, and ranges that are not there', async ()
   assert.equal(await device.hash(dmabuf, [{ offset: 50, length: 100 }]), expected)
   assert.equal(await device.hash(dmabuf, Float64Array.of(50, 60, 110, 40)), expected)
   assert.equal(await rejected(device.read(dmabuf, 8000, 200)), 'NETMEM_DMA_FAULT')
-  assert.equal(await rejected(device.memory(0)), 'NETMEM_OUT_OF_RANGE')
+  assert.equal(await rejected(openMemory(device, 0)), 'NETMEM_OUT_OF_RANGE')
   await dmabuf.close()
-  await memory.free()
+  await closeMemory(memory)
   await device.close()
-  assert.equal(await rejected(device.memory(4096)), 'NETMEM_DEVICE_CLOSED')
+  assert.equal(await rejected(openMemory(device, 4096)), 'NETMEM_DEVICE_CLOSED')
 })
 
 const refusals = [
@@ -196,7 +204,7 @@ const refusals = [
 for (const [name, { queues, bytes = 2 ** 18 }, settings, code] of refusals) {
   test(`bindRx refuses ${name}`, async () => {
     const device = await openDeviceThread()
-    const nic = await device.nic({ link: INJECTED })
+    const nic = await openNic(device, { link: INJECTED })
     const pools = [dualPool(shared(64))]
     const headerPool = createPool(shared(16))
     const deliver = (skb) => skb.free()
@@ -207,7 +215,7 @@ for (const [name, { queues, bytes = 2 ** 18 }, settings, code] of refusals) {
       ringSize: 32,
       ...settings,
     })
-    const dmabuf = await (await device.memory(2 ** 19)).exportDmaBuf({ bytes })
+    const dmabuf = await (await openMemory(device, 2 ** 19)).exportDmaBuf({ bytes })
     assert.equal(await rejected(async () => bindRx(driver, { dmabuf, queues })), code)
     await driver.close()
     await Promise.all([headerPool, ...pools].map((pool) => pool.destroy()))
@@ -217,8 +225,8 @@ for (const [name, { queues, bytes = 2 ** 18 }, settings, code] of refusals) {
 
 test('bindRx refuses a driver of pages, and a queue that is bound', async () => {
   const device = await openDeviceThread()
-  const [nic, other] = await Promise.all([0, 1].map(() => device.nic({ link: INJECTED })))
-  const dmabuf = await (await device.memory(2 ** 19)).exportDmaBuf({ bytes: 2 ** 18 })
+  const [nic, other] = await Promise.all([0, 1].map(() => openNic(device, { link: INJECTED })))
+  const dmabuf = await (await openMemory(device, 2 ** 19)).exportDmaBuf({ bytes: 2 ** 18 })
   const options = { headerPool: createPool(shared(16)), ringSize: 32, deliver: (skb) => skb.free() }
   const pages = await openPageDriver(nic, { ...options, pools: [createPool(shared(64))] })
   const queues = [0]
@@ -238,7 +246,7 @@ test('bindRx refuses a driver of pages, and a queue that is bound', async () => 
 
 test('drivers refuse memory that threads cannot share', async () => {
   const device = await openDeviceThread()
-  const nic = await device.nic({ link: INJECTED })
+  const nic = await openNic(device, { link: INJECTED })
   const pools = [createPool(hostProvider({ pages: 64, pageSize: PAGE }))]
   const options = { headerPool: createPool(shared(16)), pools, deliver: (skb) => skb.free() }
   assert.equal(await rejected(async () => openPageDriver(nic, options)), 'NETMEM_NOT_SHARED')
@@ -261,7 +269,7 @@ test('frames over a wire, into the stack and out of it', () =>
 
 test('a device that is closed fails its NIC and driver', async () => {
   const device = await openDeviceThread()
-  const nic = await device.nic({ link: INJECTED })
+  const nic = await openNic(device, { link: INJECTED })
   await device.close()
   assert.equal((await nic.ended)?.code ?? 'NETMEM_DEVICE_CLOSED', 'NETMEM_DEVICE_CLOSED')
   const code = await rejected(async () => nic.rssTable())

@@ -37,7 +37,7 @@ import { openDeviceThread } from 'netmem/stack'
 
 openDeviceThread().then(
   async (device) => {
-    const dmabuf = await (await device.memory(4096)).exportDmaBuf({ bytes: 4096 })
+    const dmabuf = await (await device.openMemory(4096)).exportDmaBuf({ bytes: 4096 })
     await device.write(dmabuf, 0, Uint8Array.of(97, 98, 99))
     console.log((await device.hash(dmabuf, [{ offset: 0, length: 3 }])).slice(0, 8))
     await device.close()

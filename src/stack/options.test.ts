@@ -47,14 +47,17 @@ test('devices, drivers, bindings and replays refuse unknown options', async () =
   await assert.rejects(replay('no file is read', withTypo()), refusal)
   await using device = await openDeviceThread()
   const link = { kind: 'injected' } as const
-  await assert.rejects(device.nic(withTypo({ link })), refusal)
-  await assert.rejects(device.nic({ link, settings: withTypo() }), refusal)
-  await assert.rejects(device.nic({ link: withTypo(link) }), refusal)
-  await assert.rejects(device.nic({ link: withTypo({ kind: 'generator' }) }), refusal)
-  await assert.rejects(device.nic({ link: { ...link, faults: withTypo({ seed: 1 }) } }), refusal)
-  const memory = await device.memory(4096)
+  await assert.rejects(device.openNic(withTypo({ link })), refusal)
+  await assert.rejects(device.openNic({ link, settings: withTypo() }), refusal)
+  await assert.rejects(device.openNic({ link: withTypo(link) }), refusal)
+  await assert.rejects(device.openNic({ link: withTypo({ kind: 'generator' }) }), refusal)
+  await assert.rejects(
+    device.openNic({ link: { ...link, faults: withTypo({ seed: 1 }) } }),
+    refusal,
+  )
+  const memory = await device.openMemory(4096)
   await assert.rejects(memory.exportDmaBuf(withTypo({ bytes: 4096 })), refusal)
-  const nic = await device.nic({ link })
+  const nic = await device.openNic({ link })
   await assert.rejects(nic.inject([], withTypo()), refusal)
   const layout = { pages: 64, pageSize: 4096 }
   const headerPool = createPool(sharedProvider(layout))

@@ -98,7 +98,7 @@ test('3. the provider gone before its queue stopped', async () => {
   })
   await immediate()
   assert.ok(!released, 'the dma-buf stays while its memory is out')
-  await assert.rejects(path.memory.free(), { code: 'NETMEM_DMABUF_BUSY' })
+  await assert.rejects(path.memory.close(), { code: 'NETMEM_DMABUF_BUSY' })
   frag.release()
   path.flow.socket.close()
   await done

@@ -91,12 +91,12 @@ export class Path {
       options.inline === true
         ? createInlineDevice()
         : await openDeviceThread(options.device ?? { stepped: true })
-    const memory = await device.memory(2 ** 21)
+    const memory = await device.openMemory(2 ** 21)
     const bytes = options.dmabufBytes ?? 2 ** 19
     // Scattered pieces, as in the memory of a GPU.
     const segments = [bytes / 4, bytes / 2, bytes / 4]
     const dmabuf = await memory.exportDmaBuf({ bytes, segments })
-    const nic = await device.nic({ up: false, ...options.nic })
+    const nic = await device.openNic({ up: false, ...options.nic })
     const path = new Path(options, device, nic, memory, dmabuf)
     await path.#open()
     return path
@@ -158,7 +158,7 @@ export class Path {
     assert.equal(this.binding?.inflight ?? 0, 0)
     await end(...this.pools)
     await this.nic.close()
-    await this.memory.free()
+    await this.memory.close()
     await this.device.close()
   }
 

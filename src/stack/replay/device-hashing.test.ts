@@ -19,7 +19,7 @@ const contents = payloadOf(0, PAGE * PAGES)
 
 /** A dma-buf with contents, and skbs of its net_iovs. */
 async function open(device: DeviceThread) {
-  const memory = await device.memory(PAGE * PAGES)
+  const memory = await device.openMemory(PAGE * PAGES)
   const dmabuf: DmaBuf = await memory.exportDmaBuf({ bytes: PAGE * PAGES })
   await device.write(dmabuf, 0, contents)
   const segments = [{ address: { region: 1, offset: 0 }, bytes: PAGE * PAGES }]

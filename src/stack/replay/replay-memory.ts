@@ -125,7 +125,7 @@ async function openDevice(
     await driver?.close()
     await bound?.binding.released()
     await bound?.dmabuf.close()
-    await bound?.memory.free()
+    await bound?.memory.close()
     await destroyAll([...pools, headerPool])
   }
   try {
@@ -166,7 +166,7 @@ async function bindAll(
   bytesPerQueue: number,
 ): Promise<Bound> {
   const bytes = driver.queueCount * bytesPerQueue
-  const memory = await device.memory(bytes)
+  const memory = await device.openMemory(bytes)
   const dmabuf = await memory.exportDmaBuf({ bytes })
   const queues = Array.from({ length: driver.queueCount }, (_, queue) => queue)
   return { binding: await bindRx(driver, { dmabuf, queues }), dmabuf, memory }

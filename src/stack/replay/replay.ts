@@ -78,7 +78,7 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
   await checkFiles(path, own.out)
   await using device = await openDeviceThread()
   device.ref()
-  const nic = await device.nic({
+  const nic = await device.openNic({
     queues,
     link: { kind: 'capture', path, ...(faults === undefined ? {} : { faults }) },
     settings: { pause: true, pauseLimitMs: PAUSE_LIMIT_MS, verifyChecksums },

@@ -20,14 +20,14 @@ export function createInlineDevice(parts: DeviceParts = deviceParts): DeviceThre
 }
 
 class InlineTransport implements DeviceTransport {
-  readonly ended: Promise<DeviceError | undefined>
+  readonly closed: Promise<DeviceError | undefined>
   readonly #host: VirtualDevice
   readonly #listeners = new Map<number, (event: NicEvent) => void>()
   #end: () => void = () => {}
 
   constructor(parts: DeviceParts) {
     this.#host = new VirtualDevice(parts, true, (event) => this.#listeners.get(event.nic)?.(event))
-    this.ended = new Promise((resolve) => {
+    this.closed = new Promise((resolve) => {
       this.#end = () => resolve(undefined)
     })
   }

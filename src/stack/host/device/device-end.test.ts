@@ -21,25 +21,25 @@ async function kill(device: DeviceThread): Promise<void> {
 onDevices(
   'after close every call rejects, and closing again is harmless',
   async (device) => {
-    const memory = await device.memory(4096)
+    const memory = await device.openMemory(4096)
     const dmabuf = await memory.exportDmaBuf({ bytes: 4096 })
     const hash = await device.openHash()
-    const nic = await device.nic({ link: injected })
+    const nic = await device.openNic({ link: injected })
     const attachment = await dmabuf.attach(nic)
     await Promise.all([device.close(), device.close()])
     await device.close()
-    assert.equal(await device.ended, undefined)
+    assert.equal(await device.closed, undefined)
     for (const call of [
-      () => device.memory(1),
+      () => device.openMemory(1),
       () => device.mapHost(new SharedArrayBuffer(1)),
       () => device.unmap(0),
       () => device.read(dmabuf, 0, 1),
       () => device.write(dmabuf, 0, frameOf(1, 0)),
       () => device.hash(dmabuf, []),
       () => device.openHash(),
-      () => device.nic({ link: injected }),
+      () => device.openNic({ link: injected }),
       () => device.run(0),
-      () => memory.free(),
+      () => memory.close(),
       () => memory.exportDmaBuf({ bytes: 1 }),
       () => dmabuf.attach(nic),
       () => dmabuf.close(),
@@ -60,7 +60,7 @@ onDevices(
 onDevices(
   'what was asked before close is still answered',
   async (device) => {
-    const memory = await device.memory(1 << 20)
+    const memory = await device.openMemory(1 << 20)
     const dmabuf = await memory.exportDmaBuf({ bytes: 1 << 20 })
     const pending = [0, 1, 2, 3].map((at) => device.read(dmabuf, at, 1000))
     const closed = device.close()
@@ -73,22 +73,22 @@ onDevices(
 
 test('a device that is killed rejects what is pending, and says so', async () => {
   const device = await openRunning()
-  const nic = await device.nic({ link: injected })
+  const nic = await device.openNic({ link: injected })
   const reading = (async () => {
     for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
   })()
   // It replies to nothing from here on.
   await misbehave(nic, { spin: true })
   assert.equal(nic.stats().device.rx_packets, 0, 'counters need no answer')
-  const pending = [nic.rssTable(), device.memory(1), device.openHash()]
+  const pending = [nic.rssTable(), device.openMemory(1), device.openHash()]
   const outcome = Promise.all(
     pending.map((call) => rejects(call, 'NETMEM_DEVICE_CLOSED', 'ENODEV')),
   )
   await kill(device)
   await outcome
   await rejects(reading, 'NETMEM_DEVICE_CLOSED', 'ENODEV')
-  await rejects(device.memory(1), 'NETMEM_DEVICE_CLOSED', 'ENODEV')
-  const reason = await device.ended
+  await rejects(device.openMemory(1), 'NETMEM_DEVICE_CLOSED', 'ENODEV')
+  const reason = await device.closed
   assert.equal(reason?.code, 'NETMEM_DEVICE_CLOSED')
   await device.close()
 })
@@ -96,7 +96,7 @@ test('a device that is killed rejects what is pending, and says so', async () =>
 test('a device that is killed in its sleep rejects what comes', async () => {
   const device = await openDeviceThread({ script: stubScript, stepped: true })
   await kill(device)
-  await rejects(device.memory(1), 'NETMEM_DEVICE_CLOSED', 'ENODEV')
+  await rejects(device.openMemory(1), 'NETMEM_DEVICE_CLOSED', 'ENODEV')
   await device.close()
 })
 
@@ -104,8 +104,8 @@ onDevices(
   'a mistake in a NIC ends that NIC, with its reason, and nothing else',
   async (device) => {
     device.ref()
-    const nic = await device.nic({ link: injected })
-    const other = await device.nic({ link: injected })
+    const nic = await device.openNic({ link: injected })
+    const other = await device.openNic({ link: injected })
     await misbehave(nic, { throwOnReceive: true })
     const reading = (async () => {
       for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
@@ -133,7 +133,7 @@ test('a script that does not start is an error of its own', async () => {
 
 test('what is no plain data is refused before it is sent', async () => {
   await using device = await openRunning()
-  const nic = await device.nic({ link: injected })
+  const nic = await device.openNic({ link: injected })
   const rule = nic.addRule(Object.assign(forStub<SteeringRule>({}), { callback: () => {} }))
   await assert.rejects(rule, { code: 'NETMEM_INVALID_ARGUMENT' })
   assert.deepEqual(await nic.rssTable(), [0, 0, 0, 0])
@@ -141,7 +141,7 @@ test('what is no plain data is refused before it is sent', async () => {
 
 test('device.worker.ts is a device', async () => {
   await using device = await openDeviceThread()
-  const memory = await device.memory(4096)
+  const memory = await device.openMemory(4096)
   const dmabuf = await memory.exportDmaBuf({ bytes: 4096 })
   await device.write(dmabuf, 1, Uint8Array.of(42))
   assert.equal((await device.read(dmabuf, 1, 1))[0], 42)
@@ -153,7 +153,7 @@ async function runProgram(body: string): Promise<string> {
   const program = `
     import { openDeviceThread } from ${JSON.stringify(thread.href)}
     const device = await openDeviceThread({ script: new URL(${JSON.stringify(stubScript.href)}) })
-    const nic = await device.nic({ link: { kind: 'injected' } })
+    const nic = await device.openNic({ link: { kind: 'injected' } })
     ${body}`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],

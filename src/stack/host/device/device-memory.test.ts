@@ -15,7 +15,7 @@ function sha256(...parts: Uint8Array[]): string {
 onDevices(
   'what is written to a dma-buf is read back, over scattered segments too',
   async (device) => {
-    const memory = await device.memory(64 * PAGE)
+    const memory = await device.openMemory(64 * PAGE)
     const plain = await memory.exportDmaBuf({ bytes: 4 * PAGE })
     const segments = [PAGE, 3 * PAGE, PAGE, 2 * PAGE]
     const scattered = await memory.exportDmaBuf({ bytes: 7 * PAGE, segments })
@@ -41,13 +41,13 @@ onDevices(
     }
     // The one is not the other.
     assert.equal((await device.read(plain, 0, 1))[0], frameOf(11, plain.id)[10])
-    await memory.free()
+    await memory.close()
   },
   true,
 )
 
 onDevices('it hashes ranges and streams where they lie', async (device) => {
-  const memory = await device.memory(16 * PAGE)
+  const memory = await device.openMemory(16 * PAGE)
   const dmabuf = await memory.exportDmaBuf({ bytes: 3 * PAGE, segments: [PAGE, PAGE, PAGE] })
   const bytes = frameOf(dmabuf.bytes, 5)
   await device.write(dmabuf, 0, bytes)
@@ -78,13 +78,16 @@ onDevices('it hashes ranges and streams where they lie', async (device) => {
   await other.close()
   await rejects(other.update(dmabuf, []), 'NETMEM_DMABUF_INVALID', 'EBADF')
   await rejects(device.hash(dmabuf, [{ offset: -1, length: 1 }]), 'NETMEM_DMA_FAULT', 'EFAULT')
-  await memory.free()
+  await memory.close()
 })
 
 onDevices('memory with attachments stays', async (device) => {
-  const memory = await device.memory(16 * PAGE)
+  const memory = await device.openMemory(16 * PAGE)
   const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE, segments: [3 * PAGE, PAGE] })
-  const nics = await Promise.all([device.nic({ link: injected }), device.nic({ link: injected })])
+  const nics = await Promise.all([
+    device.openNic({ link: injected }),
+    device.openNic({ link: injected }),
+  ])
   const attachments = await Promise.all(nics.map((nic) => dmabuf.attach(nic)))
   for (const { segments } of attachments) {
     assert.deepEqual(
@@ -93,18 +96,18 @@ onDevices('memory with attachments stays', async (device) => {
     )
   }
   const [one, other] = attachments
-  await rejects(memory.free(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
+  await rejects(memory.close(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
   await some(one).detach()
   await some(one).detach()
   await rejects(dmabuf.close(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
   // A NIC that is taken away leaves its attachment to whoever made it.
   await nics[1].close()
   await rejects(dmabuf.attach(nics[1]), 'NETMEM_NO_DEVICE', 'ENODEV')
-  await rejects(memory.free(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
+  await rejects(memory.close(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
   await some(other).detach()
-  await memory.free()
+  await memory.close()
   for (const call of [
-    () => memory.free(),
+    () => memory.close(),
     () => dmabuf.close(),
     () => dmabuf.attach(nics[0]),
     () => device.read(dmabuf, 0, 1),
@@ -115,9 +118,9 @@ onDevices('memory with attachments stays', async (device) => {
 })
 
 onDevices('what the device refuses arrives as the same error here', async (device) => {
-  await rejects(device.memory(0), 'NETMEM_OUT_OF_RANGE')
-  await rejects(device.memory(2 ** 31 + 1), 'NETMEM_OUT_OF_RANGE')
-  const memory = await device.memory(4 * PAGE)
+  await rejects(device.openMemory(0), 'NETMEM_OUT_OF_RANGE')
+  await rejects(device.openMemory(2 ** 31 + 1), 'NETMEM_OUT_OF_RANGE')
+  const memory = await device.openMemory(4 * PAGE)
   const tooLong = memory.exportDmaBuf({ bytes: PAGE, segments: [PAGE, PAGE] })
   await rejects(tooLong, 'NETMEM_DMABUF_INVALID', 'EINVAL')
   const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE })
@@ -133,13 +136,13 @@ onDevices('what the device refuses arrives as the same error here', async (devic
     await rejects(device.read(dmabuf, offset, length), 'NETMEM_DMA_FAULT', 'EFAULT')
   }
   await rejects(device.write(dmabuf, 4 * PAGE - 1, frameOf(2, 0)), 'NETMEM_DMA_FAULT', 'EFAULT')
-  await rejects(device.nic({ link: injected, queues: 0 }), 'NETMEM_OUT_OF_RANGE')
+  await rejects(device.openNic({ link: injected, queues: 0 }), 'NETMEM_OUT_OF_RANGE')
   const link = { kind: 'toString' } as unknown as typeof injected
-  await rejects(device.nic({ link }), 'NETMEM_NIC_CONFIG', 'EOPNOTSUPP')
-  const nic = await device.nic({ link: injected })
+  await rejects(device.openNic({ link }), 'NETMEM_NIC_CONFIG', 'EOPNOTSUPP')
+  const nic = await device.openNic({ link: injected })
   // A mistake in the NIC itself.
   await rejects(nic.removeRule(1), 'NETMEM_DEVICE_FAILED', 'EIO')
-  await memory.free()
+  await memory.close()
 })
 
 onDevices('host memory is mapped once for each buffer', async (device) => {
@@ -152,9 +155,9 @@ onDevices('host memory is mapped once for each buffer', async (device) => {
   await rejects(device.unmap(some(first)), 'NETMEM_DMA_FAULT', 'EFAULT')
   // Mapped anew, under a number that nothing late is addressed to.
   assert.notEqual(await device.mapHost(one), first)
-  const memory = await device.memory(PAGE)
+  const memory = await device.openMemory(PAGE)
   const dmabuf = await memory.exportDmaBuf({ bytes: PAGE })
-  const { segments } = await dmabuf.attach(await device.nic({ link: injected }))
+  const { segments } = await dmabuf.attach(await device.openNic({ link: injected }))
   // Device memory is not the stack's to unmap.
   const region = some(segments[0]).address.region
   await rejects(device.unmap(region), 'NETMEM_DMA_FAULT', 'EFAULT')
@@ -164,9 +167,9 @@ onDevices('host memory is mapped once for each buffer', async (device) => {
 
 onDevices('everything with a lifetime ends with its scope, or before it', async (device) => {
   for (const early of [false, true]) {
-    await using memory = await device.memory(4 * PAGE)
+    await using memory = await device.openMemory(4 * PAGE)
     await using dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE })
-    await using nic = await device.nic({ link: injected })
+    await using nic = await device.openNic({ link: injected })
     await using attached = await dmabuf.attach(nic)
     await using hash = await device.openHash()
     await using other = await device.openHash()
@@ -176,6 +179,6 @@ onDevices('everything with a lifetime ends with its scope, or before it', async 
     await attached.detach()
     await nic.close()
     await dmabuf.close()
-    await memory.free()
+    await memory.close()
   }
 })

@@ -14,7 +14,7 @@ export class DeviceMemory implements AsyncDisposable {
   readonly bytes: number
   readonly #transport: DeviceTransport
   readonly #memory: number
-  #freed = false
+  #closed = false
 
   /** @internal */
   constructor(transport: DeviceTransport, memory: number, bytes: number) {
@@ -44,14 +44,14 @@ export class DeviceMemory implements AsyncDisposable {
    *
    * @throws NETMEM_DMABUF_BUSY while a dma-buf is attached.
    */
-  async free(): Promise<void> {
+  async close(): Promise<void> {
     await this.#transport.call({ kind: 'memory-free', memory: this.#memory })
-    this.#freed = true
+    this.#closed = true
   }
 
-  /** Frees the memory unless it is freed. */
+  /** Closes the memory unless it is closed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#freed) await this.free()
+    if (!this.#closed) await this.close()
   }
 }
 

@@ -25,7 +25,7 @@ const injected = { kind: 'injected' } as const
 
 /** A NIC with queue 0 started on rings without header buffers. */
 async function startNic(device: DeviceThread): Promise<{ nic: Nic; ring: DriverRxRing }> {
-  const nic = await device.nic({ link: injected })
+  const nic = await device.openNic({ link: injected })
   const rings = createRxRings(8, undefined, device.doorbell)
   await nic.startQueue(0, rings, STUB_CONFIG)
   return { nic, ring: new DriverRxRing(rings) }
@@ -33,7 +33,7 @@ async function startNic(device: DeviceThread): Promise<{ nic: Nic; ring: DriverR
 
 onDevices('frames land in the memory that was posted: net_iovs and pages', async (device) => {
   const { nic, ring } = await startNic(device)
-  const memory = await device.memory(64 * PAGE)
+  const memory = await device.openMemory(64 * PAGE)
   const segments = [2 * PAGE, PAGE, PAGE]
   const dmabuf = await memory.exportDmaBuf({ bytes: 4 * PAGE, segments })
   const attachment = await dmabuf.attach(nic)
@@ -71,7 +71,7 @@ onDevices('frames land in the memory that was posted: net_iovs and pages', async
   await nic.stopQueue(0)
   await end(iovs, pages)
   await attachment.detach()
-  await memory.free()
+  await memory.close()
 })
 
 onDevices('a NIC is told what to do, and tells how it went', async (device) => {
@@ -91,7 +91,7 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
   assert.deepEqual(await receiveTimes(nic), [0])
   const { rx_packets, rx_hw_drops } = nic.stats().device
   assert.deepEqual([rx_packets, rx_hw_drops], [0, 1])
-  const set = await device.nic({ link: injected, settings: { pause: true } })
+  const set = await device.openNic({ link: injected, settings: { pause: true } })
   assert.deepEqual(set.features, { ...stubFeatures, pause: true })
   assert.equal(set.stats().device.rx_hw_drops, 0)
   await nic.close()
@@ -101,7 +101,7 @@ onDevices('a NIC is told what to do, and tells how it went', async (device) => {
 })
 
 onDevices('rings that would stop a NIC are refused', async (device) => {
-  const nic = await device.nic({ link: injected })
+  const nic = await device.openNic({ link: injected })
   const good = createRxRings(8, undefined, device.doorbell)
   await rejects(nic.startQueue(0, { ...good, entries: 16 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
   await rejects(nic.startQueue(0, { ...good, entries: 6 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
@@ -111,8 +111,8 @@ onDevices('rings that would stop a NIC are refused', async (device) => {
 })
 
 onDevices('run receives what is due by then, at its time, and the rest later', async (device) => {
-  const one = await device.nic({ link: injected })
-  const other = await device.nic({ link: injected, up: false })
+  const one = await device.openNic({ link: injected })
+  const other = await device.openNic({ link: injected, up: false })
   for (const atNs of [100, 200, 300]) await one.inject([frameOf(60, atNs)], { atNs })
   await other.inject([frameOf(60, 1), frameOf(60, 2)], { atNs: 10 })
   assert.equal(await device.run(99), 0)
@@ -136,8 +136,8 @@ onDevices('run receives what is due by then, at its time, and the rest later', a
 })
 
 onDevices('run stops at as many frames as it is told', async (device) => {
-  const one = await device.nic({ link: injected })
-  const other = await device.nic({ link: injected })
+  const one = await device.openNic({ link: injected })
+  const other = await device.openNic({ link: injected })
   await one.inject(
     [0, 1, 2].map((seed) => frameOf(60, seed)),
     { atNs: 10 },
@@ -156,8 +156,8 @@ onDevices('run stops at as many frames as it is told', async (device) => {
 })
 
 onDevices('a NIC that takes no frames holds up nobody', async (device) => {
-  const stuck = await device.nic({ link: injected })
-  const other = await device.nic({ link: injected })
+  const stuck = await device.openNic({ link: injected })
+  const other = await device.openNic({ link: injected })
   await misbehave(stuck, { refuse: true })
   for (const nic of [stuck, other]) await nic.inject([frameOf(60, 0)], { atNs: 5 })
   assert.equal(await device.run(10), 1)
@@ -166,7 +166,7 @@ onDevices('a NIC that takes no frames holds up nobody', async (device) => {
 })
 
 onDevices('what a NIC sends comes here, in order, and ends with it', async (device) => {
-  const nic = await device.nic({ link: injected })
+  const nic = await device.openNic({ link: injected })
   await misbehave(nic, { echo: 2 })
   const frames = [1, 2, 3].map((seed) => frameOf(60 + seed, seed))
   await nic.inject(frames)
@@ -187,7 +187,7 @@ onDevices('what a NIC sends comes here, in order, and ends with it', async (devi
 })
 
 onDevices('transmitted frames that nobody reads are lost beyond a limit', async (device) => {
-  const nic = await device.nic({ link: injected })
+  const nic = await device.openNic({ link: injected })
   await misbehave(nic, { echo: 5000 })
   const send = async (): Promise<number> => {
     await nic.inject([frameOf(60, 1)])
@@ -199,7 +199,7 @@ onDevices('transmitted frames that nobody reads are lost beyond a limit', async 
 })
 
 onDevices('a full link takes the first frames', async (device) => {
-  const nic = await device.nic({ link: { kind: 'injected', queueBytes: 4096 } })
+  const nic = await device.openNic({ link: { kind: 'injected', queueBytes: 4096 } })
   const frames = Array.from({ length: 5 }, (_, seed) => frameOf(1024, seed))
   assert.equal(await nic.inject(frames), 4)
   assert.equal(await device.run(0), 4)
@@ -219,7 +219,7 @@ test('a link that ends is told of once all of it has been received', async () =>
     },
   }
   await using device = createInlineDevice({ ...stubParts, linkKinds })
-  const nic = await device.nic({ link: injected })
+  const nic = await device.openNic({ link: injected })
   let ended = false
   const end = nic.ended.then((failure) => {
     ended = true
@@ -235,7 +235,7 @@ test('a link that ends is told of once all of it has been received', async () =>
 test('the same calls are the same run, beside the stack and in a worker', async () => {
   const runs: string[] = []
   const collect = async (device: DeviceThread): Promise<void> => {
-    const nic = await device.nic({ link: injected })
+    const nic = await device.openNic({ link: injected })
     await misbehave(nic, { echo: 1 })
     const seen: unknown[] = []
     for (let step = 0; step < 50; step++) {

@@ -39,7 +39,7 @@ const NAMES: OptionNames<DeviceThreadOptions> = { stepped: true, script: true }
  * import { openDeviceThread } from 'netmem/stack'
  *
  * const device = await openDeviceThread()
- * const memory = await device.memory(2 ** 20)
+ * const memory = await device.openMemory(2 ** 20)
  * const dmabuf = await memory.exportDmaBuf({ bytes: 65_536 })
  * await device.write(dmabuf, 0, Uint8Array.of(97, 98, 99))
  * console.log(await device.hash(dmabuf, [{ offset: 0, length: 3 }])) // ba7816bf…
@@ -99,12 +99,12 @@ export class DeviceThread implements AsyncDisposable {
   }
 
   /** Resolves when the device has ended: with the reason, unless it was closed. */
-  get ended(): Promise<DeviceError | undefined> {
-    return this.transport.ended
+  get closed(): Promise<DeviceError | undefined> {
+    return this.transport.closed
   }
 
   /** Makes device memory of `bytes` bytes, 1 to 2^31, all zero. Rejects with NETMEM_OUT_OF_RANGE. */
-  async memory(bytes: number): Promise<DeviceMemory> {
+  async openMemory(bytes: number): Promise<DeviceMemory> {
     const memory = await this.transport.call({ kind: 'memory-create', bytes })
     return new DeviceMemory(this.transport, memory, bytes)
   }
@@ -167,7 +167,7 @@ export class DeviceThread implements AsyncDisposable {
   }
 
   /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
-  nic(options: NicOptions): Promise<Nic> {
+  openNic(options: NicOptions): Promise<Nic> {
     const mapHost = (memory: SharedArrayBuffer): Promise<number> => this.mapHost(memory)
     return Nic.make(this.transport, this.doorbell, mapHost, ++this.#nics, options)
   }

@@ -22,5 +22,5 @@ export interface DeviceTransport {
   /** Ends the device after the requests before. Returns the same promise each time. */
   close(): Promise<void>
   /** Resolves when the device has ended, with the reason unless it was closed. */
-  readonly ended: Promise<DeviceError | undefined>
+  readonly closed: Promise<DeviceError | undefined>
 }

@@ -20,7 +20,7 @@ import type { DriverNic } from '../driver/driver-nic.ts'
 import type { DeviceTransport } from './device-transport.ts'
 import { NicEvents } from './nic-events.ts'
 
-/** Options of {@link DeviceThread.nic}. */
+/** Options of {@link DeviceThread.openNic}. */
 export interface NicOptions {
   /** RX queues: 1 to 1024. 1 by default. */
   readonly queues?: number
@@ -116,9 +116,9 @@ export class Nic implements DriverNic, AsyncDisposable {
     nic: number,
     options: NicOptions,
   ): Promise<Nic> {
-    const own = ownOptions('device.nic()', options, NIC_OPTIONS)
+    const own = ownOptions('device.openNic()', options, NIC_OPTIONS)
     const { queues = 1, link, ringFaults, up = true } = own
-    const settings = ownOptions('settings of device.nic()', own.settings ?? {}, NIC_SETTINGS)
+    const settings = ownOptions('settings of device.openNic()', own.settings ?? {}, NIC_SETTINGS)
     const events = new NicEvents(transport)
     const { taken } = events
     transport.listen(nic, (event) => events.hear(event))
@@ -127,7 +127,7 @@ export class Nic implements DriverNic, AsyncDisposable {
     try {
       const request = { kind: 'nic-create', ...made, ...faults } as const
       const { features, counters } = await transport.call(request)
-      void transport.ended.then((failure) => events.finish(failure))
+      void transport.closed.then((failure) => events.finish(failure))
       return new Nic(transport, doorbell, mapHost, nic, events, features, counters)
     } catch (error) {
       transport.listen(nic, undefined)

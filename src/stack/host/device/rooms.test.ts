@@ -24,7 +24,7 @@ function deviceScripts(): string[] {
 test("the stack's thread loads none of the device's modules, even while a device runs", async () => {
   const { openDeviceThread, replay } = await import('../../index.ts')
   await using device = await openDeviceThread({ stepped: true })
-  await device.nic({ link: { kind: 'generator', totalBytes: 1000 } })
+  await device.openNic({ link: { kind: 'generator', totalBytes: 1000 } })
   assert.equal(await device.run(0), 1)
   assert.equal(typeof replay, 'function')
   assert.ok([...loadedScripts()].some((url) => url.endsWith('/host/device/device-thread.js')))

@@ -29,7 +29,7 @@ interface Pending {
 }
 
 export class WorkerTransport implements DeviceTransport {
-  readonly ended: Promise<DeviceError | undefined>
+  readonly closed: Promise<DeviceError | undefined>
   readonly #worker: Worker
   readonly #doorbell: Int32Array
   readonly #pending = new Map<number, Pending>()
@@ -52,7 +52,7 @@ export class WorkerTransport implements DeviceTransport {
     this.#worker.on('error', (error) => {
       this.#reason ??= String(error)
     })
-    this.ended = new Promise((resolve) => {
+    this.closed = new Promise((resolve) => {
       this.#worker.once('exit', (status) => resolve(this.#end(status)))
     })
   }
@@ -87,11 +87,11 @@ export class WorkerTransport implements DeviceTransport {
       this.#closing = true
       this.hold()
       const timer = setTimeout(() => void this.terminate(), CLOSE_MS)
-      void this.ended.then(() => clearTimeout(timer))
+      void this.closed.then(() => clearTimeout(timer))
       // The thread ends by this request, and does not always reply before.
       this.#post({ kind: 'close' }, [], { resolve: () => {}, reject: () => {} })
     }
-    await this.ended
+    await this.closed
   }
 
   /** @internal Terminates the thread wherever it is. */

@@ -77,13 +77,13 @@ let lastId = 0
  * import { bindRx, openDeviceThread, openNetmemDriver } from 'netmem/stack'
  *
  * const device = await openDeviceThread()
- * const nic = await device.nic({ link: { kind: 'injected' } })
+ * const nic = await device.openNic({ link: { kind: 'injected' } })
  * const driver = await openNetmemDriver(nic, {
  *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
  *   pools: [dualPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
  *   deliver: (skb) => skb.free(),
  * })
- * const dmabuf = await (await device.memory(2 ** 20)).exportDmaBuf({ bytes: 2 ** 20 })
+ * const dmabuf = await (await device.openMemory(2 ** 20)).exportDmaBuf({ bytes: 2 ** 20 })
  * const binding = await bindRx(driver, { dmabuf, queues: [0] })
  * console.log(binding.inflight) // 256 net_iovs: all are posted
  * await binding.unbind()

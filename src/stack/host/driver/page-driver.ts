@@ -46,7 +46,7 @@ export class PageDriver extends Driver<Page, Skb<Page>> {
  *
  * const device = await openDeviceThread()
  * device.ref() // keeps the process alive while it waits for packets
- * const nic = await device.nic({ link: { kind: 'generator', totalBytes: 14_480 }, up: false })
+ * const nic = await device.openNic({ link: { kind: 'generator', totalBytes: 14_480 }, up: false })
  * const driver = await openPageDriver(nic, {
  *   headerPool: createPool(sharedProvider({ pages: 64, pageSize: 4096 })),
  *   pools: [createPool(sharedProvider({ pages: 256, pageSize: 4096 }))],
