@@ -16,7 +16,7 @@ import { FrameLayout, parseFrame } from './frame-layout.ts'
 import { createFrameMemory, type FrameMemory } from './frame-memory.ts'
 import { IPPROTO_TCP, IPPROTO_UDP, IpHeader, MAX_IP_BYTES } from './ip.ts'
 import { IPV4_HEADER_BYTES, writeIpv4 } from './ipv4.ts'
-import { FRAGMENT, HOP_BY_HOP, IPV6_HEADER_BYTES, writeIpv6 } from './ipv6.ts'
+import { IPPROTO_FRAGMENT, IPPROTO_HOPOPTS, IPV6_HEADER_BYTES, writeIpv6 } from './ipv6.ts'
 import { ACK, TCP_HEADER_BYTES, type TcpHeader, writeTcp } from './tcp.ts'
 import { MAX_TCP_OPTION_BYTES, TcpOptions, writeTcpOptions } from './tcp-options.ts'
 import { UDP_HEADER_BYTES, writeUdp } from './udp.ts'
@@ -228,14 +228,14 @@ function extensionsOf(
     const bytes = new Uint8Array(8)
     setUint16(bytes, 2, fragment.offset | (fragment.more ? 1 : 0))
     setInt32(bytes, 4, options.identification ?? 0)
-    extensions.push({ protocol: FRAGMENT, bytes })
+    extensions.push({ protocol: IPPROTO_FRAGMENT, bytes })
   }
   const length = extensions.reduce((sum, { bytes }) => sum + bytes.length, payloadBytes)
   if (protocol === IPPROTO_TCP && length > MAX_IP_BYTES) {
     // RFC 2675, 2, as BIG TCP has it.
     const bytes = Uint8Array.of(0, 0, 0xc2, 4, 0, 0, 0, 0)
     setInt32(bytes, 4, length + 8)
-    extensions.unshift({ protocol: HOP_BY_HOP, bytes })
+    extensions.unshift({ protocol: IPPROTO_HOPOPTS, bytes })
   }
   return extensions
 }

@@ -2,7 +2,7 @@
 
 import { getUint8, getUint16 } from './bytes.ts'
 
-/** Sum of data whose own checksum is in it and right. */
+/** Folded sum of data that contains its own checksum, if the checksum is right. */
 export const ALL_ONES = 0xffff
 
 /** Words that add up to less than 2^31, so that the engine adds integers. */
@@ -44,6 +44,7 @@ export function sumBytes(
  *
  * @param addressesAt place of the source address. The destination follows it in both versions.
  * @param addressBytes bytes of one address: 4 or 16.
+ * @param protocol {@link IPPROTO_TCP} or {@link IPPROTO_UDP}.
  * @param l4Bytes bytes of the TCP or UDP header and its payload.
  */
 export function pseudoHeaderSum(

@@ -3,6 +3,7 @@
  * each message aligned to 8 bytes (Linux, include/uapi/linux/uio.h, include/linux/socket.h).
  */
 
+/** Level of devmem TCP's control messages. */
 export const SOL_SOCKET = 1
 /** Payload that is in the iovec, because it arrived with the headers. */
 export const SCM_DEVMEM_LINEAR = 78

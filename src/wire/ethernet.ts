@@ -2,14 +2,17 @@
 
 import { copyBytes, getUint16, setUint16 } from './bytes.ts'
 
-/** Protocols above Ethernet (IEEE registration authority, "EtherType"). */
+// Protocols above Ethernet (IEEE registration authority, "EtherType").
+/** EtherType of IPv4. */
 export const ETHERTYPE_IPV4 = 0x0800
+/** EtherType of ARP. */
 export const ETHERTYPE_ARP = 0x0806
+/** EtherType of IPv6. */
 export const ETHERTYPE_IPV6 = 0x86dd
 /** A tag of 802.1Q. */
 const ETHERTYPE_VLAN = 0x8100
 
-/** Bytes of a header without tags. */
+/** Bytes of an Ethernet header without VLAN tags. */
 export const ETHERNET_HEADER_BYTES = 14
 /** Bytes of a MAC address. */
 export const MAC_BYTES = 6
@@ -22,7 +25,7 @@ const TAG_BYTES = 4
 const PRIORITY_SHIFT = 13
 const VLAN_ID = 0xfff
 
-/** Fields of a header that {@link parseEthernet} overwrites. */
+/** Fields of an Ethernet header that {@link parseEthernet} overwrites. */
 export interface EthernetHeader {
   /** Type of the payload, behind all VLAN tags. */
   etherType: number
@@ -30,18 +33,18 @@ export interface EthernetHeader {
   vlan: number
 }
 
-/** A VLAN tag to be written. */
+/** VLAN tag to be written. */
 export interface VlanTag {
-  /** 0 to 4095. */
+  /** VLAN id, 0 to 4095. */
   readonly id: number
-  /** 0 to 7, 0 by default. */
+  /** Priority, 0 to 7. 0 by default. */
   readonly priority?: number
-  /** 0x8100 by default; 0x88a8 is an 802.1ad service tag. */
+  /** EtherType of the tag. 0x8100 by default; 0x88a8 is an 802.1ad service tag. */
   readonly etherType?: number
 }
 
 /**
- * Reads the header of the frame from byte `at` to `end`.
+ * Reads the Ethernet header of the frame from byte `at` to `end`.
  *
  * @returns bytes of the header with its tags; 0 if the frame ends before, and then `etherType` is
  * left as it was.
@@ -76,9 +79,11 @@ function parseTags(bytes: Uint8Array, at: number, end: number, into: EthernetHea
 }
 
 /**
- * Writes a header at byte `at`; `tags` are the VLAN tags, the outermost first.
+ * Writes an Ethernet header at byte `at`.
  *
  * @param destination MAC address of 6 bytes, as `source`.
+ * @param etherType protocol of the payload, such as {@link ETHERTYPE_IPV4}.
+ * @param tags VLAN tags, the outermost first. None by default.
  * @returns bytes of the header.
  */
 export function writeEthernet(

@@ -17,6 +17,7 @@ export const ChecksumResult = {
   none: 0,
   /** All checksums are right (CHECKSUM_UNNECESSARY). */
   ok: 1,
+  /** A checksum is wrong. */
   bad: 2,
 } as const
 

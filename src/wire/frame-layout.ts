@@ -17,7 +17,9 @@ export const FrameKind = {
   fragment: 2,
   /** IP without TCP or UDP. IPv6 whose routing header names another host first is of this kind too. */
   ip: 3,
+  /** A whole TCP segment. */
   tcp: 4,
+  /** A whole UDP datagram. */
   udp: 5,
 } as const
 
@@ -26,6 +28,7 @@ export const FrameKind = {
  * malformed frame the fields before the fault are set, and ports, lengths and TCP's fields are 0.
  */
 export class FrameLayout implements EthernetHeader, TcpHeader, UdpHeader {
+  /** A value of {@link FrameKind}. */
   kind = 0
   /** Bytes of the frame that are there: fewer than on the wire if a capture was cut. */
   length = 0
@@ -35,30 +38,36 @@ export class FrameLayout implements EthernetHeader, TcpHeader, UdpHeader {
   vlan = -1
   /** 4, 6, or 0. */
   ipVersion = 0
-  /** Counts from the frame's first byte, as all offsets here. */
+  /** Offset of the IP header from the frame's first byte, as all offsets here. 0 without IP. */
   ipOffset = 0
-  /** Place of the source address, of `addressBytes` bytes. */
+  /** Offset of the source address, of `addressBytes` bytes. */
   sourceOffset = 0
+  /** Offset of the destination address. */
   destinationOffset = 0
   /** Bytes of an address: 4 or 16, and 0 without IP. */
   addressBytes = 0
   /** IP protocol number, behind the IPv6 extension headers that the parser knows. */
   protocol = 0
+  /** Offset of the TCP or UDP header, or of what else IP carries. 0 without IP. */
   l4Offset = 0
+  /** 0 to 65,535. 0 unless kind is tcp or udp. */
   sourcePort = 0
+  /** 0 to 65,535. 0 unless kind is tcp or udp. */
   destinationPort = 0
   /** Bytes of all headers with their options, in front of the payload. 0 unless kind is tcp or udp. */
   headerLength = 0
   /** Bytes of TCP or UDP payload on the wire, without Ethernet padding. */
   payloadLength = 0
   // TCP alone:
-  /** Signed 32 bits, as `ack`: engines keep larger numbers in objects. */
+  /** Sequence number, signed 32 bits: engines keep larger numbers in objects. */
   seq = 0
+  /** Acknowledgment number, signed 32 bits. */
   ack = 0
-  /** The TCP flags byte: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128. */
+  /** Flags of TCP: {@link FIN}, {@link SYN} and so on, combined by or. */
   tcpFlags = 0
-  /** The window of the header, not scaled. */
+  /** Receive window as it stands in the header, not scaled. */
   window = 0
+  /** Bytes from `seq` to the end of urgent data. */
   urgentPointer = 0
 }
 

@@ -4,13 +4,17 @@ import { copyBytes, getUint8, getUint16, setUint16 } from './bytes.ts'
 import { sumBytes } from './checksum.ts'
 import { type IpHeader, MAX_IP_BYTES } from './ip.ts'
 
-/** Bytes of a header without options. */
+/** Bytes of an IPv4 header without options. */
 export const IPV4_HEADER_BYTES = 20
+/** Bytes of an IPv4 address. */
 export const IPV4_ADDRESS_BYTES = 4
 
-/** Offsets in the header that others need. The destination address follows the source address. */
+// Offsets that others need.
+/** Offset of the packet's length in an IPv4 header. */
 export const IPV4_TOTAL_BYTES = 2
+/** Offset of the checksum in an IPv4 header. */
 export const IPV4_CHECKSUM = 10
+/** Offset of the source address in an IPv4 header. The destination address follows it. */
 export const IPV4_SOURCE = 12
 
 const VERSION = 0
@@ -26,7 +30,7 @@ const MORE_FRAGMENTS = 0x2000
 const OFFSET = 0x1fff
 
 /**
- * Reads the header of the packet at byte `at`.
+ * Reads the IPv4 header of the packet at byte `at`.
  *
  * A total length of 0 stands for all bytes up to `wireEnd`: hosts show it in packets that their
  * hardware cuts (TSO), and in packets of more than 64 KiB (BIG TCP).
@@ -59,7 +63,7 @@ export function parseIpv4(
   return true
 }
 
-/** Reads the rest of a header at byte `at` that {@link parseIpv4} has taken. */
+/** Reads the other fields of an IPv4 header at byte `at` that {@link parseIpv4} has taken. */
 export function readIpv4Details(bytes: Uint8Array, at: number, into: IpHeader): void {
   into.trafficClass = getUint8(bytes, at + TRAFFIC_CLASS)
   into.timeToLive = getUint8(bytes, at + TIME_TO_LIVE)
@@ -69,7 +73,7 @@ export function readIpv4Details(bytes: Uint8Array, at: number, into: IpHeader): 
 }
 
 /**
- * Writes a header with its checksum at byte `at`. A packet longer than 16 bits can tell gets the
+ * Writes an IPv4 header with its checksum at byte `at`. A packet longer than 16 bits can tell gets the
  * length 0.
  *
  * @param source address of 4 bytes, as `destination`.

@@ -3,24 +3,28 @@
 import { copyBytes, getInt32, getUint8, getUint16, setInt32, setUint16 } from './bytes.ts'
 import { type IpHeader, isFragment, MAX_IP_BYTES } from './ip.ts'
 
-/** Bytes of a header without extension headers. */
+/** Bytes of an IPv6 header without extension headers. */
 export const IPV6_HEADER_BYTES = 40
+/** Bytes of an IPv6 address. */
 export const IPV6_ADDRESS_BYTES = 16
 
-/** Offsets in the header that others need. The destination address follows the source address. */
+// Offsets that others need.
+/** Offset of the payload's length in an IPv6 header. */
 export const IPV6_PAYLOAD_BYTES = 4
+/** Offset of the source address in an IPv6 header. The destination address follows it. */
 export const IPV6_SOURCE = 8
 
 const VERSION = 0
 const NEXT_HEADER = 6
 const HOP_LIMIT = 7
 
-/** Extension header of options for each hop, only ever the first (RFC 8200, 4.3). */
-export const HOP_BY_HOP = 0
-/** Extension header of a fragment, always 8 bytes (RFC 8200, 4.5). */
-export const FRAGMENT = 44
-const ROUTING = 43
-const DESTINATION_OPTIONS = 60
+// Names of extension headers as in Linux, include/uapi/linux/in6.h.
+/** IPv6 extension header of options for each hop, only ever the first (RFC 8200, 4.3). */
+export const IPPROTO_HOPOPTS = 0
+/** IPv6 extension header of a fragment, always 8 bytes (RFC 8200, 4.5). */
+export const IPPROTO_FRAGMENT = 44
+const IPPROTO_ROUTING = 43
+const IPPROTO_DSTOPTS = 60
 
 // Offsets in extension headers.
 const LENGTH = 1
@@ -39,8 +43,8 @@ const PAD1 = 0
 const JUMBO_PAYLOAD = 0xc2
 
 /**
- * Reads the header of the packet at byte `at`, and its extension headers up to those of a fragment or
- * of a source route that continues. The protocol of the latter is {@link ROUTING}: its destination
+ * Reads the IPv6 header of the packet at byte `at`, and its extension headers up to those of a fragment or
+ * of a source route that continues. The protocol of the latter is {@link IPPROTO_ROUTING}: its destination
  * and checksum are those of another host.
  *
  * A payload length of 0 stands for all bytes up to `wireEnd`, unless a jumbo payload option tells the
@@ -85,12 +89,12 @@ function parseExtensions(
     const at = packetAt + into.headerBytes
     if (at + UNIT_BYTES > end || at + UNIT_BYTES > packetEnd) return false
     // Only ever the first (RFC 8200, 4.1).
-    if (next === HOP_BY_HOP && into.headerBytes !== IPV6_HEADER_BYTES) return false
-    if (next === ROUTING && getUint8(bytes, at + SEGMENTS_LEFT) !== 0) return true
-    const units = next === FRAGMENT ? 0 : getUint8(bytes, at + LENGTH)
+    if (next === IPPROTO_HOPOPTS && into.headerBytes !== IPV6_HEADER_BYTES) return false
+    if (next === IPPROTO_ROUTING && getUint8(bytes, at + SEGMENTS_LEFT) !== 0) return true
+    const units = next === IPPROTO_FRAGMENT ? 0 : getUint8(bytes, at + LENGTH)
     const extensionEnd = at + UNIT_BYTES * (1 + units)
     if (extensionEnd > end || extensionEnd > packetEnd) return false
-    if (next === FRAGMENT) {
+    if (next === IPPROTO_FRAGMENT) {
       const fragment = getUint16(bytes, at + FRAGMENT_OFFSET)
       into.moreFragments = (fragment & MORE_FRAGMENTS) !== 0
       into.fragmentOffset = fragment & OFFSET
@@ -98,7 +102,7 @@ function parseExtensions(
       // A jumbo payload is never fragmented (RFC 2675, 3).
       if (!hasLength && isFragment(into)) return false
     }
-    if (!hasLength && next === HOP_BY_HOP) {
+    if (!hasLength && next === IPPROTO_HOPOPTS) {
       const jumboBytes = jumboPayloadBytes(bytes, at + 2, extensionEnd)
       if (jumboBytes >= 0) packetEnd = packetAt + IPV6_HEADER_BYTES + jumboBytes
       if (packetEnd > wireEnd || extensionEnd > packetEnd) return false
@@ -113,10 +117,10 @@ function parseExtensions(
 
 function isExtension(protocol: number): boolean {
   return (
-    protocol === HOP_BY_HOP ||
-    protocol === ROUTING ||
-    protocol === DESTINATION_OPTIONS ||
-    protocol === FRAGMENT
+    protocol === IPPROTO_HOPOPTS ||
+    protocol === IPPROTO_ROUTING ||
+    protocol === IPPROTO_DSTOPTS ||
+    protocol === IPPROTO_FRAGMENT
   )
 }
 
@@ -130,7 +134,7 @@ function jumboPayloadBytes(bytes: Uint8Array, at: number, end: number): number {
   return -1
 }
 
-/** Reads the rest of a header at byte `at` that {@link parseIpv6} has taken. */
+/** Reads the other fields of an IPv6 header at byte `at` that {@link parseIpv6} has taken. */
 export function readIpv6Details(bytes: Uint8Array, at: number, into: IpHeader): void {
   const first = getInt32(bytes, at + VERSION)
   into.trafficClass = (first >>> 20) & 0xff
@@ -140,8 +144,8 @@ export function readIpv6Details(bytes: Uint8Array, at: number, into: IpHeader): 
 }
 
 /**
- * Writes a header without extension headers at byte `at`. A packet longer than 16 bits can tell gets
- * the length 0. `header.protocol` is what follows, an extension header or the payload.
+ * Writes an IPv6 header without extension headers at byte `at`. A packet longer than 16 bits can tell gets
+ * the length 0. `header.protocol` is that of the next header: an extension header or the payload.
  *
  * @param source address of 16 bytes, as `destination`.
  * @returns bytes of the header.

@@ -3,7 +3,7 @@
 import { ArgumentRangeError } from '../errors.ts'
 import { getInt32, getUint8, getUint16, setInt32, setUint16 } from './bytes.ts'
 
-/** Bytes that a header has room for. */
+/** Bytes of options that a TCP header has room for. */
 export const MAX_TCP_OPTION_BYTES = 40
 
 /** Blocks that an option of 40 bytes has room for (RFC 2018, 3). */
@@ -25,18 +25,19 @@ const SACK_BLOCK_BYTES = 8
 const TIMESTAMPS = 8
 const TIMESTAMPS_BYTES = 10
 
-/** Options of a segment, read or to be written. One object serves all segments. */
+/** Options of a TCP segment, read or to be written. One object serves all segments. */
 export class TcpOptions {
   /** Bytes, 1 to 65,535 (RFC 9293, 3.7.1); 0 without the option. */
   maximumSegmentSize = 0
   /** Shift count, 0 to 14 (RFC 7323, 2); −1 without the option. */
   windowScale = -1
-  /** RFC 2018, 2. */
+  /** True if the sender takes selective acknowledgments (RFC 2018, 2). */
   sackPermitted = false
   /** True if the next two fields are there (RFC 7323, 3). */
   hasTimestamps = false
-  /** Signed 32 bits, as `timestampEcho`. */
+  /** Timestamp of the sender (TSval), signed 32 bits. */
   timestamp = 0
+  /** Latest timestamp of the other side (TSecr), signed 32 bits. */
   timestampEcho = 0
   /** Blocks in `sackEdges`: 0 to 4 (RFC 2018, 3). */
   sackBlocks = 0
@@ -57,7 +58,7 @@ export class TcpOptions {
 }
 
 /**
- * Reads the options from byte `at` to `end`. Unknown ones are skipped.
+ * Reads the TCP options from byte `at` to `end`. Unknown ones are skipped.
  *
  * @returns false if the length of an option is wrong (RFC 9293, 3.1, MUST-7), and `into` has the
  * options before it.
@@ -128,7 +129,7 @@ function parseSack(bytes: Uint8Array, at: number, length: number, into: TcpOptio
 }
 
 /**
- * Writes options at byte `at`, padded to a multiple of 4 bytes.
+ * Writes TCP options at byte `at`, padded to a multiple of 4 bytes.
  *
  * @returns bytes written.
  * @throws NETMEM_OUT_OF_RANGE when they take more than {@link MAX_TCP_OPTION_BYTES}; nothing is

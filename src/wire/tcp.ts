@@ -2,46 +2,67 @@
 
 import { getInt32, getUint8, getUint16, setInt32, setUint16 } from './bytes.ts'
 
-/** Flags, as their byte in the header has them (RFC 9293, 3.1; RFC 3168, 6.1). */
+// Flags, as their byte in the header has them (RFC 9293, 3.1; RFC 3168, 6.1).
+/** TCP flag: the sender has no more data. */
 export const FIN = 1
+/** TCP flag: synchronizes sequence numbers, in the first segment of each side. */
 export const SYN = 2
+/** TCP flag: resets the connection. */
 export const RST = 4
+/** TCP flag: the data goes to the application at once. */
 export const PSH = 8
+/** TCP flag: the acknowledgment number is valid. */
 export const ACK = 16
+/** TCP flag: the urgent pointer is valid. */
 export const URG = 32
+/** TCP flag: echoes congestion that a router has marked. */
 export const ECE = 64
+/** TCP flag: the sender has reduced its congestion window. */
 export const CWR = 128
 
-/** Bytes of a header without options. */
+/** Bytes of a TCP header without options. */
 export const TCP_HEADER_BYTES = 20
 
-/** Offsets in the header that others need. */
+// Offsets that others need.
+/** Offset of the sequence number in a TCP header. */
 export const TCP_SEQ = 4
+/** Offset of the acknowledgment number in a TCP header. */
 export const TCP_ACK = 8
+/** Offset of the byte whose upper 4 bits count a TCP header's words of 32 bits. */
 export const TCP_DATA_OFFSET = 12
+/** Offset of the byte of flags in a TCP header. */
 export const TCP_FLAGS = 13
+/** Offset of the window in a TCP header. */
 export const TCP_WINDOW = 14
+/** Offset of the checksum in a TCP header. */
 export const TCP_CHECKSUM = 16
 
 const SOURCE_PORT = 0
 const DESTINATION_PORT = 2
 const URGENT_POINTER = 18
 
-/** Fields of a header. Numbers of 32 bits are signed, since engines keep larger ones in objects. */
+/**
+ * Fields of a TCP header. Numbers of 32 bits are signed, since engines keep larger ones in objects.
+ */
 export interface TcpHeader {
+  /** 0 to 65,535. */
   sourcePort: number
+  /** 0 to 65,535. */
   destinationPort: number
+  /** Sequence number of the first byte, signed 32 bits. */
   seq: number
+  /** Sequence number that the sender expects next, signed 32 bits. Valid with {@link ACK}. */
   ack: number
-  /** {@link FIN}, {@link SYN} and so on. */
+  /** Flags: {@link FIN}, {@link SYN} and so on, combined by or. */
   tcpFlags: number
-  /** The window as it stands there, not scaled. */
+  /** Receive window as it stands in the header, not scaled. */
   window: number
+  /** Bytes from `seq` to the end of urgent data. Valid with {@link URG}. */
   urgentPointer: number
 }
 
 /**
- * Reads the header of the segment at byte `at`.
+ * Reads the TCP header of the segment at byte `at`.
  *
  * @param end end of the bytes that are there.
  * @param packetEnd end of the IP packet, behind `end` where a capture was cut.
@@ -70,10 +91,23 @@ export function parseTcp(
 }
 
 /**
- * Writes a header at byte `at`, with a checksum of 0. Its options have been written behind it.
+ * Writes a TCP header at byte `at`, with a checksum of 0. {@link fillChecksums} fills it in. Write the
+ * options behind it first, with {@link writeTcpOptions}.
  *
  * @param optionBytes bytes of the options: 0 to 40, a multiple of 4.
  * @returns bytes of the header with its options.
+ *
+ * @example
+ * ```ts
+ * import { SYN, TCP_HEADER_BYTES, TcpOptions, writeTcp, writeTcpOptions } from 'netmem/stack/wire'
+ *
+ * const options = new TcpOptions()
+ * options.maximumSegmentSize = 1460
+ * const bytes = new Uint8Array(64)
+ * const optionBytes = writeTcpOptions(bytes, TCP_HEADER_BYTES, options)
+ * const header = { sourcePort: 40_000, destinationPort: 80, seq: 1, ack: 0, tcpFlags: SYN, window: 65_535, urgentPointer: 0 }
+ * console.log(writeTcp(bytes, 0, header, optionBytes)) // 24
+ * ```
  */
 export function writeTcp(
   bytes: Uint8Array,

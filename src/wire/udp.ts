@@ -2,22 +2,25 @@
 
 import { getUint16, setUint16 } from './bytes.ts'
 
+/** Bytes of a UDP header. */
 export const UDP_HEADER_BYTES = 8
-/** Offset of the checksum. */
+/** Offset of the checksum in a UDP header. */
 export const UDP_CHECKSUM = 6
 
 const SOURCE_PORT = 0
 const DESTINATION_PORT = 2
 const LENGTH = 4
 
-/** Fields of a header. */
+/** Fields of a UDP header. */
 export interface UdpHeader {
+  /** 0 to 65,535. */
   sourcePort: number
+  /** 0 to 65,535. */
   destinationPort: number
 }
 
 /**
- * Reads the header of the datagram at byte `at`.
+ * Reads the UDP header of the datagram at byte `at`.
  *
  * @param end end of the bytes that are there.
  * @param packetEnd end of the IP packet, behind `end` where a capture was cut.
@@ -43,7 +46,7 @@ export function parseUdp(
 }
 
 /**
- * Writes a header at byte `at`, with a checksum of 0.
+ * Writes a UDP header at byte `at`, with a checksum of 0. {@link fillChecksums} fills it in.
  *
  * @param datagramBytes bytes of the header and the payload: 8 to 65,535.
  * @returns bytes of the header.
