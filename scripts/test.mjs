@@ -21,6 +21,7 @@ const filters = process.argv.slice(2)
 const files = [
   ...built('src', 'dist'),
   ...built('examples', 'build/examples'),
+  ...built('test', 'build/test'),
   ...['frozen', 'scripts'].flatMap((folder) =>
     tests(folder, '.test.mjs').map((path) => join(folder, path)),
   ),
