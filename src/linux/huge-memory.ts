@@ -2,12 +2,10 @@
 
 import { checkInteger, ownOptions } from '../errors.ts'
 import { alignedBuffer } from '../providers/aligned-memory.ts'
-import { libc } from './libc.ts'
+import { addressOf, LinuxError, loadLibc, MADV_HUGEPAGE, madvise } from './sys/index.ts'
 
 /** Bytes of a huge page on x86-64 and most arm64 kernels (Documentation/admin-guide/mm/transhuge.rst). */
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024
-/** From the kernel's include/uapi/asm-generic/mman-common.h. */
-const MADV_HUGEPAGE = 14
 
 /**
  * Allocates fresh memory that begins at a huge page, and asks the kernel for huge pages behind it
@@ -17,8 +15,8 @@ const MADV_HUGEPAGE = 14
  * shared belongs to a WebAssembly instance up to 4 GiB less 2 MiB: `postMessage` copies it and cannot
  * transfer it.
  *
- * The first call of a thread loads koffi. A worker that is terminated before that call has settled
- * aborts the whole process.
+ * The first call of a thread loads koffi. A worker that is terminated during that call aborts the
+ * whole process.
  *
  * @param bytes 0 to 2^53 − 1.
  * @param options - `shared` makes the result a `SharedArrayBuffer`, for threads.
@@ -52,19 +50,23 @@ export async function hugeMemory(
 ): Promise<Uint8Array> {
   const { shared = false } = ownOptions('hugeMemory()', options, { shared: true })
   checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
-  const { address, madvise } = await libc()
+  loadLibc()
   if (bytes < HUGE_PAGE_BYTES) {
     return new Uint8Array(shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
   }
   // Engines choose where memory begins; a huge page more leaves room for a start of our own.
   const size = bytes + HUGE_PAGE_BYTES
   const buffer = shared ? new SharedArrayBuffer(size) : alignedBuffer(size)
-  const start = address(new Uint8Array(buffer))
-  const unaligned = Number(start % BigInt(HUGE_PAGE_BYTES))
+  const start = addressOf(new Uint8Array(buffer))
+  const unaligned = start % HUGE_PAGE_BYTES
   const offset = unaligned === 0 ? 0 : HUGE_PAGE_BYTES - unaligned
   // Whole ones only: what is not written to is not to be there.
   const huge = bytes - (bytes % HUGE_PAGE_BYTES)
-  // It is advice. A kernel without huge pages refuses it, which costs nothing but the speed.
-  madvise(start + BigInt(offset), huge, MADV_HUGEPAGE)
+  try {
+    madvise(start + offset, huge, MADV_HUGEPAGE)
+  } catch (error) {
+    // It is advice. A kernel without huge pages refuses it, which costs nothing but the speed.
+    if (!(error instanceof LinuxError)) throw error
+  }
   return new Uint8Array(buffer, offset, bytes)
 }

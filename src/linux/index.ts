@@ -4,5 +4,5 @@
  */
 
 export { hugeMemory } from './huge-memory.ts'
-export { LinuxError } from './linux-error.ts'
+export { LinuxError } from './sys/index.ts'
 export { wakeBatching } from './wake-batching.ts'

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { isNetmemError } from '../errors.ts'
 import { turns, until } from '../testing/waiting.test.helper.ts'
 import { hugeMemory, wakeBatching } from './index.ts'
-import { libc } from './libc.ts'
+import { addressOf } from './sys/index.ts'
 
 const MIB = 1024 * 1024
 const thp = '/sys/kernel/mm/transparent_hugepage/enabled'
@@ -35,21 +35,19 @@ describe('hugeMemory', { skip }, () => {
   for (const shared of [false, true]) {
     const kind = shared ? 'shared' : 'host'
     it(`is zeroed memory of the size asked for, at a huge page (${kind})`, async () => {
-      const { address } = await libc()
       for (const bytes of [0, 1, 2 * MIB - 1, 2 * MIB, 5 * MIB + 3]) {
         const memory = await (shared ? hugeMemory(bytes, { shared }) : hugeMemory(bytes))
         assert.equal(memory.byteLength, bytes)
         assert.equal(memory.buffer instanceof SharedArrayBuffer, shared)
         assert.ok(memory.every((byte) => byte === 0))
-        if (bytes >= 2 * MIB) assert.equal(address(memory) % BigInt(2 * MIB), 0n)
+        if (bytes >= 2 * MIB) assert.equal(addressOf(memory) % (2 * MIB), 0)
         memory.fill(255)
       }
     })
 
     it(`has asked the kernel for huge pages (${kind})`, { skip: skipHuge }, async () => {
-      const { address } = await libc()
       const memory = await (shared ? hugeMemory(64 * MIB, { shared }) : hugeMemory(64 * MIB))
-      assert.match(mappingOf(address(memory)).flags, / hg /, 'VmFlags')
+      assert.match(mappingOf(BigInt(addressOf(memory))).flags, / hg /, 'VmFlags')
     })
   }
 

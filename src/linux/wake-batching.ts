@@ -1,12 +1,6 @@
 /** SO_RCVLOWAT: how much a socket must have before anybody is woken for it. */
 
-import { libc } from './libc.ts'
-
-/** K: include/uapi/asm-generic/socket.h, which all but alpha, mips, parisc and sparc use. */
-const SOL_SOCKET = 1
-const SO_RCVLOWAT = 18
-
-const value = new Int32Array(1)
+import { isFd, LinuxError, loadLibc, SO_RCVLOWAT, SOL_SOCKET, setsockoptInt } from './sys/index.ts'
 
 /**
  * Makes the value of the `wakeBatching` option of `netmem/net` and `netmem/http`: a function that sets
@@ -14,8 +8,8 @@ const value = new Int32Array(1)
  * none. With it the kernel wakes a fast connection for megabytes at a time instead of for every
  * segment. That saves CPU at both ends. Pages of 4 MiB take as much in one read.
  *
- * The first call of a thread loads koffi. A worker that is terminated before that call has settled
- * aborts the whole process.
+ * The first call of a thread loads koffi. A worker that is terminated during that call aborts the
+ * whole process.
  *
  * @throws NETMEM_LINUX_UNAVAILABLE, as a rejection, if this is not Linux or koffi is missing.
  *
@@ -29,9 +23,15 @@ const value = new Int32Array(1)
  * ```
  */
 export async function wakeBatching(): Promise<(fd: number, bytes: number) => boolean> {
-  const { setsockopt } = await libc()
+  loadLibc()
   return (fd, bytes) => {
-    value[0] = bytes
-    return setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, value, value.byteLength) === 0
+    if (!isFd(fd)) return false
+    try {
+      setsockoptInt(fd, SOL_SOCKET, SO_RCVLOWAT, bytes)
+      return true
+    } catch (error) {
+      if (error instanceof LinuxError) return false
+      throw error
+    }
   }
 }

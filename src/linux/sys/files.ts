@@ -1,0 +1,78 @@
+/** Calls on descriptors of any kind: open(2), read(2), write(2), fcntl(2), ioctl(2), eventfd(2) and their kin. */
+
+import { F_DUPFD_CLOEXEC, MFD_CLOEXEC, O_CLOEXEC } from './constants.ts'
+import { checked, checkedOrWait, interrupted } from './failure.ts'
+import { type Bytes, libc } from './libc.ts'
+import { type Fd, type OwnedFd, own } from './owned-fd.ts'
+
+/** Opens a file. O_CLOEXEC is always set. */
+export function open(path: string, flags: number, mode = 0): OwnedFd {
+  let result: number
+  do result = libc().open(path, flags | O_CLOEXEC, mode)
+  while (interrupted(result))
+  return own(result, 'open', `open ${path}`)
+}
+
+/**
+ * Reads into `bytes`, as many bytes as there are and at most its length.
+ *
+ * @returns the bytes that were read, 0 at the end, or undefined if there is nothing to read yet.
+ */
+export function read(fd: Fd, bytes: Bytes): number | undefined {
+  let result: number
+  do result = libc().read(fd, bytes, bytes.byteLength)
+  while (interrupted(result))
+  return checkedOrWait(result, 'read')
+}
+
+/**
+ * Writes `bytes`.
+ *
+ * @returns how many bytes were written, or undefined if there is no room yet.
+ */
+export function write(fd: Fd, bytes: Bytes): number | undefined {
+  let result: number
+  do result = libc().write(fd, bytes, bytes.byteLength)
+  while (interrupted(result))
+  return checkedOrWait(result, 'write')
+}
+
+/** Makes fcntl(2) of a command whose argument is a number. Returns what the command returns. */
+export function fcntl(fd: Fd, command: number, argument = 0): number {
+  return checked(libc().fcntl(fd, command, argument), 'fcntl')
+}
+
+/** Makes another descriptor of the same file. */
+export function dup(fd: Fd): OwnedFd {
+  return own(libc().fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl', `dup of ${fd}`)
+}
+
+/** Sets the length of a file, in bytes. */
+export function ftruncate(fd: Fd, bytes: number): void {
+  checked(libc().ftruncate(fd, bytes), 'ftruncate')
+}
+
+/**
+ * Makes ioctl(2).
+ *
+ * @param argument a number, or the address of a structure (`addressOf`) that the caller keeps.
+ * @returns what the request returns.
+ */
+export function ioctl(fd: Fd, request: number, argument = 0): number {
+  return checked(libc().ioctl(fd, request, argument), 'ioctl')
+}
+
+/** Makes an eventfd: a counter that a write adds to and a read takes. */
+export function eventfd(initial: number, flags: number): OwnedFd {
+  return own(libc().eventfd(initial, flags | O_CLOEXEC), 'eventfd')
+}
+
+/** Makes a file in memory, empty. */
+export function memfdCreate(name: string, flags: number): OwnedFd {
+  return own(libc().memfdCreate(name, flags | MFD_CLOEXEC), 'memfd_create', `memfd ${name}`)
+}
+
+/** Moves this thread into the namespace of a descriptor. `kind` is 0, or one of CLONE_NEW*. */
+export function setns(fd: Fd, kind: number): void {
+  checked(libc().setns(fd, kind), 'setns')
+}

@@ -1,0 +1,47 @@
+/**
+ * System calls, and nothing above them. No other folder makes one, and none but this one imports
+ * koffi. A call has the name of its manual page. It returns a value or throws a `LinuxError` with the
+ * error number's name, the call's name and a remedy. Calls that would have to wait return undefined.
+ *
+ * - `libc.ts` loads koffi. `failure.ts`, `errno.ts` and `linux-error.ts` are the errors.
+ * - `owned-fd.ts`: descriptors and who closes them.
+ * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
+ * - `constants.ts`: numbers of the kernel's interface.
+ */
+
+export { netlinkAddress, netlinkPort, unixAddress } from './addresses.ts'
+export * from './constants.ts'
+export { ERRNO, type Errno, type ErrnoName, errnoName, isErrno, isErrnoName } from './errno.ts'
+export { failureOf } from './failure.ts'
+export {
+  dup,
+  eventfd,
+  fcntl,
+  ftruncate,
+  ioctl,
+  memfdCreate,
+  open,
+  read,
+  setns,
+  write,
+} from './files.ts'
+export { addressOf, type Bytes, loadLibc } from './libc.ts'
+export { LinuxError } from './linux-error.ts'
+export { madvise, mbind, mmap, munmap } from './memory.ts'
+export { controlSpace, Message, type MessageOptions } from './messages.ts'
+export { type Fd, type FdLeakReport, isFd, OwnedFd } from './owned-fd.ts'
+export { PollSet } from './poll.ts'
+export {
+  accept4,
+  bind,
+  connect,
+  getsockname,
+  getsockopt,
+  getsockoptInt,
+  listen,
+  setsockopt,
+  setsockoptInt,
+  shutdown,
+  socket,
+  socketpair,
+} from './sockets.ts'

@@ -1,0 +1,50 @@
+/** Calls on memory of this process: mmap(2), madvise(2), mbind(2). `mapping.ts` maps safely. */
+
+import { SYS_mbind } from './constants.ts'
+import { checked, failure } from './failure.ts'
+import { addressOf, libc } from './libc.ts'
+import type { Fd } from './owned-fd.ts'
+
+/** Maps memory, and returns its address. `fd` is undefined for anonymous memory. */
+export function mmap(
+  address: number,
+  bytes: number,
+  protection: number,
+  flags: number,
+  fd: Fd | undefined,
+  offset: number,
+): number {
+  const result = libc().mmap(address, bytes, protection, flags, fd ?? -1, offset)
+  // -1 is no address: a view of it would end the process.
+  if (result === -1) throw failure('mmap')
+  return result
+}
+
+/** Unmaps memory. No view of it may be left: see `mapping.ts`. */
+export function munmap(address: number, bytes: number): void {
+  checked(libc().munmap(address, bytes), 'munmap')
+}
+
+/** Gives the kernel advice about memory (MADV_*). */
+export function madvise(address: number, bytes: number, advice: number): void {
+  checked(libc().madvise(address, bytes, advice), 'madvise')
+}
+
+/** Says from which NUMA nodes memory is to come when it is first written (MPOL_*). */
+export function mbind(
+  address: number,
+  bytes: number,
+  policy: number,
+  nodes: readonly number[],
+): void {
+  const highest = Math.max(0, ...nodes)
+  const mask = new Uint32Array(2 * (Math.floor(highest / 64) + 1))
+  for (const node of nodes) {
+    const word = Math.floor(node / 32)
+    mask[word] = (mask[word] ?? 0) | (1 << (node % 32))
+  }
+  // The kernel reads one bit less than it is told of (K: mm/mempolicy.c, get_nodes).
+  const bits = mask.length * 32 + 1
+  const at = addressOf(mask)
+  checked(libc().syscall(SYS_mbind, address, bytes, policy, at, bits, 0), 'mbind')
+}

@@ -1,0 +1,207 @@
+/** sendmsg(2), recvmsg(2), readv(2) and writev(2) over buffers that are laid out once. */
+
+import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET } from './constants.ts'
+import { checkedOrWait, interrupted } from './failure.ts'
+import { addressOf, libc } from './libc.ts'
+import { type Fd, isFd, OwnedFd } from './owned-fd.ts'
+
+/** struct msghdr. K: include/linux/socket.h, struct user_msghdr. */
+const HEADER = {
+  BYTES: 56,
+  NAME: 0,
+  NAME_LENGTH: 8,
+  VECTORS: 16,
+  VECTOR_COUNT: 24,
+  CONTROL: 32,
+  CONTROL_LENGTH: 40,
+  FLAGS: 48,
+} as const
+/** struct iovec. K: include/uapi/linux/uio.h. */
+const VECTOR = { BYTES: 16, BASE: 0, LENGTH: 8 } as const
+/** struct cmsghdr. K: include/linux/socket.h. */
+const CONTROL = { BYTES: 16, LENGTH: 0, LEVEL: 8, TYPE: 12 } as const
+
+/** Bytes that a control message with `bytes` of data takes (CMSG_SPACE). */
+export function controlSpace(bytes: number): number {
+  return CONTROL.BYTES + ((bytes + 7) & ~7)
+}
+
+/** Sizes of a {@link Message}. */
+export interface MessageOptions {
+  /** Pieces of memory that a message is gathered from or scattered to, 1 by default. */
+  readonly vectors?: number
+  /** Bytes of the peer's address, 0 by default. */
+  readonly nameBytes?: number
+  /** Bytes of control messages, 0 by default. `controlSpace()` says what one needs. */
+  readonly controlBytes?: number
+}
+
+/**
+ * A message to send or to receive into, for any number of calls. Its structures are allocated here
+ * and lie still, so that a call makes no garbage.
+ */
+export class Message {
+  /** The peer's address: `nameLength` bytes of it are valid. */
+  readonly name: Uint8Array
+  /** Control messages: `controlLength` bytes of them are valid. */
+  readonly control: Uint8Array
+  readonly #view: DataView
+  readonly #header: number
+  readonly #vectors: number
+  readonly #vectorsAt: number
+  /** The caller's memory, which is to live as long as its addresses are in use. */
+  readonly #buffers: (ArrayBufferView | undefined)[]
+  #used: number
+
+  constructor({ vectors = 1, nameBytes = 0, controlBytes = 0 }: MessageOptions = {}) {
+    const nameAt = HEADER.BYTES + 8 + vectors * VECTOR.BYTES
+    const controlAt = nameAt + ((nameBytes + 7) & ~7)
+    const memory = new ArrayBuffer(controlAt + controlBytes)
+    this.name = new Uint8Array(memory, nameAt, nameBytes)
+    this.control = new Uint8Array(memory, controlAt, controlBytes)
+    this.#view = new DataView(memory)
+    this.#header = addressOf(this.#view)
+    this.#vectorsAt = HEADER.BYTES + 8
+    this.#vectors = this.#header + this.#vectorsAt
+    this.#buffers = new Array<ArrayBufferView | undefined>(vectors).fill(undefined)
+    this.#used = vectors
+    this.#set(HEADER.NAME, nameBytes === 0 ? 0 : this.#header + nameAt)
+    this.#set(HEADER.CONTROL, controlBytes === 0 ? 0 : this.#header + controlAt)
+    this.#set(HEADER.VECTORS, this.#vectors)
+    this.#set(HEADER.VECTOR_COUNT, vectors)
+    this.nameLength = nameBytes
+    this.controlLength = controlBytes
+  }
+
+  /** Number of vectors that a call uses, the first of them. */
+  get vectors(): number {
+    return this.#used
+  }
+  set vectors(count: number) {
+    if (count > this.#buffers.length)
+      throw new RangeError(`at most ${this.#buffers.length} vectors`)
+    this.#used = count
+    this.#set(HEADER.VECTOR_COUNT, count)
+  }
+
+  get nameLength(): number {
+    return this.#view.getUint32(HEADER.NAME_LENGTH, true)
+  }
+  set nameLength(bytes: number) {
+    this.#view.setUint32(HEADER.NAME_LENGTH, bytes, true)
+  }
+
+  get controlLength(): number {
+    return this.#view.getUint32(HEADER.CONTROL_LENGTH, true)
+  }
+  set controlLength(bytes: number) {
+    this.#view.setUint32(HEADER.CONTROL_LENGTH, bytes, true)
+  }
+
+  /** MSG_* that came with what was received. */
+  get flags(): number {
+    return this.#view.getInt32(HEADER.FLAGS, true)
+  }
+
+  /** Makes vector `index` the memory of `bytes`, which the message keeps alive. */
+  setBytes(index: number, bytes: Uint8Array): void {
+    this.setVector(index, addressOf(bytes), bytes.byteLength)
+    this.#buffers[index] = bytes
+  }
+
+  /** Makes vector `index` an address, or for device memory an offset into its dma-buf. */
+  setVector(index: number, base: number, length: number): void {
+    if (index >= this.#buffers.length)
+      throw new RangeError(`vector ${index} of ${this.#buffers.length}`)
+    this.#buffers[index] = undefined
+    this.#set(this.#vectorsAt + index * VECTOR.BYTES + VECTOR.BASE, base)
+    this.#set(this.#vectorsAt + index * VECTOR.BYTES + VECTOR.LENGTH, length)
+  }
+
+  /** Sends it; returns the bytes that went, or undefined if there is no room yet. */
+  send(fd: Fd, flags = 0): number | undefined {
+    let result: number
+    do result = libc().sendmsg(fd, this.#header, flags)
+    while (interrupted(result))
+    return checkedOrWait(result, 'sendmsg')
+  }
+
+  /**
+   * Receives into it. All of `name` and `control` is offered each time.
+   *
+   * @returns the bytes that were received, 0 at the end of a stream, or undefined if nothing has come.
+   */
+  receive(fd: Fd, flags = 0): number | undefined {
+    this.nameLength = this.name.byteLength
+    this.controlLength = this.control.byteLength
+    let result: number
+    do result = libc().recvmsg(fd, this.#header, flags | MSG_CMSG_CLOEXEC)
+    while (interrupted(result))
+    return checkedOrWait(result, 'recvmsg')
+  }
+
+  /** Reads into its vectors (readv). */
+  read(fd: Fd): number | undefined {
+    let result: number
+    do result = libc().readv(fd, this.#vectors, this.#used)
+    while (interrupted(result))
+    return checkedOrWait(result, 'readv')
+  }
+
+  /** Writes its vectors (writev). */
+  write(fd: Fd): number | undefined {
+    let result: number
+    do result = libc().writev(fd, this.#vectors, this.#used)
+    while (interrupted(result))
+    return checkedOrWait(result, 'writev')
+  }
+
+  /** Makes descriptors its only control message: whoever receives it gets others of the same files. */
+  setDescriptors(fds: readonly Fd[]): void {
+    const bytes = CONTROL.BYTES + fds.length * 4
+    const { byteOffset } = this.control
+    if (bytes > this.control.byteLength) throw new RangeError(`control data needs ${bytes} bytes`)
+    this.#set(byteOffset + CONTROL.LENGTH, bytes)
+    this.#view.setInt32(byteOffset + CONTROL.LEVEL, SOL_SOCKET, true)
+    this.#view.setInt32(byteOffset + CONTROL.TYPE, SCM_RIGHTS, true)
+    for (const [index, fd] of fds.entries()) {
+      this.#view.setInt32(byteOffset + CONTROL.BYTES + index * 4, fd, true)
+    }
+    this.controlLength = controlSpace(fds.length * 4)
+  }
+
+  /**
+   * Takes ownership of the descriptors that came with what was received. Call it once after each
+   * `receive()` of a peer that may send some: they are open already, and leak otherwise.
+   */
+  takeDescriptors(): OwnedFd[] {
+    const owned: OwnedFd[] = []
+    const start = this.control.byteOffset
+    const end = start + this.controlLength
+    let at = start
+    while (at + CONTROL.BYTES <= end) {
+      const bytes = this.#view.getUint32(at + CONTROL.LENGTH, true)
+      if (bytes < CONTROL.BYTES || bytes > end - at) break
+      const level = this.#view.getInt32(at + CONTROL.LEVEL, true)
+      const type = this.#view.getInt32(at + CONTROL.TYPE, true)
+      if (level === SOL_SOCKET && type === SCM_RIGHTS) {
+        for (let piece = CONTROL.BYTES; piece + 4 <= bytes; piece += 4) {
+          const fd = this.#view.getInt32(at + piece, true)
+          if (isFd(fd)) owned.push(new OwnedFd(fd, 'received descriptor'))
+        }
+      }
+      at += (bytes + 7) & ~7
+    }
+    return owned
+  }
+
+  /** True if control messages, and descriptors among them, were lost for want of room. */
+  get controlTruncated(): boolean {
+    return (this.flags & MSG_CTRUNC) !== 0
+  }
+
+  #set(at: number, value: number): void {
+    this.#view.setUint32(at, value >>> 0, true)
+    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
+  }
+}

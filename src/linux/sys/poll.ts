@@ -1,0 +1,53 @@
+/** poll(2) for threads without an event loop. In a thread with one, use `watch()`. */
+
+import { checked, interrupted } from './failure.ts'
+import { libc } from './libc.ts'
+import type { Fd } from './owned-fd.ts'
+
+/** struct pollfd. K: include/uapi/asm-generic/poll.h: fd i32 0, events i16 4, revents i16 6. */
+const ENTRY_BYTES = 8
+
+/** Descriptors to wait for, laid out once. */
+export class PollSet {
+  readonly #entries: Uint8Array
+  readonly #view: DataView
+  readonly #count: number
+
+  /** @param count number of descriptors. */
+  constructor(count: number) {
+    this.#count = count
+    this.#entries = new Uint8Array(count * ENTRY_BYTES)
+    this.#view = new DataView(this.#entries.buffer)
+    for (let index = 0; index < count; index++) this.clear(index)
+  }
+
+  /** Waits for `events` (POLL*) of a descriptor at `index`. */
+  set(index: number, fd: Fd, events: number): void {
+    this.#view.setInt32(index * ENTRY_BYTES, fd, true)
+    this.#view.setInt16(index * ENTRY_BYTES + 4, events, true)
+  }
+
+  /** Waits for nothing at `index`. */
+  clear(index: number): void {
+    this.#view.setInt32(index * ENTRY_BYTES, -1, true)
+    this.#view.setInt32(index * ENTRY_BYTES + 4, 0, true)
+  }
+
+  /** Events (POLL*) of the descriptor at `index` that the last `wait()` found, or 0. */
+  events(index: number): number {
+    return this.#view.getInt16(index * ENTRY_BYTES + 6, true)
+  }
+
+  /**
+   * Waits until an event, or `timeoutMs`: -1 waits for ever, 0 not at all. The thread does nothing
+   * else meanwhile, not even end: let one of the descriptors be an eventfd that other threads write.
+   *
+   * @returns how many descriptors have events.
+   */
+  wait(timeoutMs: number): number {
+    let result: number
+    do result = libc().poll(this.#entries, this.#count, timeoutMs)
+    while (interrupted(result))
+    return checked(result, 'poll')
+  }
+}

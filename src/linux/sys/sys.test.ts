@@ -1,0 +1,179 @@
+// The calls against the kernel itself.
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import {
+  AF_UNIX,
+  accept4,
+  bind,
+  connect,
+  controlSpace,
+  dup,
+  EFD_NONBLOCK,
+  eventfd,
+  F_ADD_SEALS,
+  F_GET_SEALS,
+  F_SEAL_SHRINK,
+  fcntl,
+  ftruncate,
+  getsockname,
+  getsockoptInt,
+  LinuxError,
+  listen,
+  Message,
+  MFD_ALLOW_SEALING,
+  MSG_DONTWAIT,
+  memfdCreate,
+  O_RDONLY,
+  open,
+  POLLIN,
+  PollSet,
+  read,
+  SO_RCVLOWAT,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  setsockoptInt,
+  socket,
+  socketpair,
+  unixAddress,
+  write,
+} from './index.ts'
+
+const skip = process.platform === 'linux' ? false : 'needs Linux'
+
+function some<T>(value: T | undefined): T {
+  assert.ok(value !== undefined)
+  return value
+}
+
+function descriptors(): number {
+  return readdirSync('/proc/self/fd').length
+}
+
+describe('system calls', { skip }, () => {
+  it('open, read and close a file', () => {
+    const before = descriptors()
+    using file = open('/proc/self/stat', O_RDONLY)
+    const bytes = new Uint8Array(16)
+    assert.equal(read(file.fd, bytes), 16)
+    assert.match(new TextDecoder().decode(bytes), new RegExp(`^${process.pid} `))
+    file.close()
+    file.close()
+    assert.throws(() => file.fd, { code: 'NETMEM_FD_CLOSED' })
+    assert.equal(descriptors(), before)
+  })
+
+  it('name the error, the call and a remedy', () => {
+    assert.throws(
+      () => open('/nowhere/at/all', O_RDONLY),
+      (error) => {
+        assert.ok(error instanceof LinuxError)
+        assert.equal(error.code, 'NETMEM_SYSCALL_FAILED')
+        assert.equal(error.errno, 'ENOENT')
+        assert.equal(error.syscall, 'open')
+        assert.match(error.message, /^open: No such file or directory \(ENOENT\)\. \w.*\.$/)
+        return true
+      },
+    )
+  })
+
+  it('return undefined where they would have to wait', () => {
+    using counter = eventfd(0, EFD_NONBLOCK)
+    const value = new BigUint64Array(1)
+    assert.equal(read(counter.fd, value), undefined)
+    assert.equal(write(counter.fd, new BigUint64Array([3n])), 8)
+    assert.equal(read(counter.fd, value), 8)
+    assert.equal(value[0], 3n)
+  })
+
+  it('seal and size a memfd', () => {
+    using file = memfdCreate('netmem-test', MFD_ALLOW_SEALING)
+    ftruncate(file.fd, 8192)
+    fcntl(file.fd, F_ADD_SEALS, F_SEAL_SHRINK)
+    assert.equal(fcntl(file.fd, F_GET_SEALS), F_SEAL_SHRINK)
+    assert.throws(() => ftruncate(file.fd, 4096), { errno: 'EPERM', syscall: 'ftruncate' })
+    using other = dup(file.fd)
+    assert.notEqual(other.fd, file.fd)
+    assert.equal(fcntl(other.fd, F_GET_SEALS), F_SEAL_SHRINK)
+  })
+
+  it('accept a connection of a Unix socket', () => {
+    using server = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
+    const address = some(unixAddress(`/tmp/netmem-sys-${process.pid}`))
+    // An abstract name: it ends with the socket.
+    address[2] = 0
+    bind(server.fd, address)
+    listen(server.fd, 1)
+    assert.deepEqual(getsockname(server.fd), address)
+    assert.equal(accept4(server.fd, 0), undefined)
+    using client = socket(AF_UNIX, SOCK_STREAM)
+    connect(client.fd, address)
+    using connection = some(accept4(server.fd, SOCK_NONBLOCK))
+    write(client.fd, new Uint8Array([1, 2, 3]))
+    const bytes = new Uint8Array(9)
+    assert.equal(read(connection.fd, bytes), 3)
+    assert.equal(read(connection.fd, bytes), undefined)
+  })
+
+  it('read and write options of a socket', () => {
+    using one = socket(AF_UNIX, SOCK_STREAM)
+    setsockoptInt(one.fd, SOL_SOCKET, SO_RCVLOWAT, 77)
+    assert.equal(getsockoptInt(one.fd, SOL_SOCKET, SO_RCVLOWAT), 77)
+    assert.throws(() => setsockoptInt(one.fd, SOL_SOCKET, 9999, 1), { errno: 'ENOPROTOOPT' })
+  })
+
+  it('gather, scatter and pass descriptors', () => {
+    const before = descriptors()
+    const [one, other] = socketpair(AF_UNIX, SOCK_STREAM)
+    const file = memfdCreate('passed', 0)
+    ftruncate(file.fd, 4096)
+    const sent = new Message({ vectors: 2, controlBytes: controlSpace(8) })
+    sent.setBytes(0, new Uint8Array([1, 2, 3]))
+    sent.setBytes(1, new Uint8Array([4, 5]))
+    sent.setDescriptors([file.fd, one.fd])
+    const received = new Message({ vectors: 2, controlBytes: controlSpace(8) })
+    const [head, body] = [new Uint8Array(1), new Uint8Array(100)]
+    received.setBytes(0, head)
+    received.setBytes(1, body)
+    assert.equal(received.receive(other.fd, MSG_DONTWAIT), undefined)
+    assert.deepEqual(received.takeDescriptors(), [])
+    for (let round = 0; round < 3; round++) {
+      assert.equal(sent.send(one.fd), 5)
+      assert.equal(received.receive(other.fd), 5)
+      assert.deepEqual([...head, ...body.subarray(0, 4)], [1, 2, 3, 4, 5])
+      assert.equal(received.controlTruncated, false)
+      const [passed, peer] = received.takeDescriptors()
+      using a = some(passed)
+      using b = some(peer)
+      ftruncate(a.fd, 100)
+      write(b.fd, new Uint8Array([9]))
+      assert.equal(read(other.fd, new Uint8Array(2)), 1)
+    }
+    const small = new Message({ controlBytes: controlSpace(0) })
+    small.setBytes(0, new Uint8Array(9))
+    sent.send(one.fd)
+    small.receive(other.fd)
+    assert.equal(small.controlTruncated, true)
+    assert.deepEqual(small.takeDescriptors(), [])
+    for (const each of [one, other, file]) each.close()
+    assert.equal(descriptors(), before)
+  })
+
+  it('wait for events of several descriptors', () => {
+    using one = eventfd(0, 0)
+    using other = eventfd(0, 0)
+    const set = new PollSet(3)
+    set.set(0, one.fd, POLLIN)
+    set.set(2, other.fd, POLLIN)
+    assert.equal(set.wait(0), 0)
+    write(other.fd, new BigUint64Array([1n]))
+    assert.equal(set.wait(-1), 1)
+    assert.deepEqual(
+      [0, 1, 2].map((index) => set.events(index)),
+      [0, 0, POLLIN],
+    )
+    set.clear(2)
+    assert.equal(set.wait(0), 0)
+  })
+})
