@@ -16,7 +16,10 @@ function entryPoints() {
     .map(([path, { types }]) => ({ name: path.replace('.', 'netmem'), file: join(root, types) }))
 }
 
-/** Renders all pages; returns their texts by file name, and the exports that have no docstring. */
+/**
+ * Renders all pages; returns their texts by file name, and the exports and members that have no
+ * docstring.
+ */
 export function apiReference() {
   const compilerOptions = { module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2023 }
   const project = new Project({ compilerOptions, skipAddingFilesFromTsConfig: true })
@@ -29,16 +32,18 @@ export function apiReference() {
   )
   const pages = new Map()
   const undocumented = []
+  const members = new Set()
   for (const { name, source } of sources) {
     const entries = [...source.getExportedDeclarations()].map(([of, declarations]) =>
       entryOf(of, declarations),
     )
     for (const entry of entries) if (entry.prose === '') undocumented.push(`${name}: ${entry.name}`)
     entries.push(...namedIn(entries, exported))
+    for (const entry of entries) for (const of of undocumentedMembers(entry)) members.add(of)
     pages.set(`${name.replaceAll('/', '-')}.md`, page(name, moduleComment(source), entries))
   }
   pages.set('README.md', index())
-  return { pages, undocumented }
+  return { pages, undocumented: [...undocumented, ...members] }
 }
 
 function index() {
@@ -64,6 +69,40 @@ function namedIn(entries, exported) {
   }
   for (const { node } of entries) look(node)
   return [...found.values()]
+}
+
+/** Names of the members of a type or an object, also nested ones, that have no docstring. */
+function undocumentedMembers({ name, node }) {
+  // A parameter's own literal is what its `@param` is for.
+  const nested = node
+    .getDescendantsOfKind(ts.SyntaxKind.TypeLiteral)
+    .filter((body) => body.getFirstAncestorByKind(ts.SyntaxKind.Parameter) === undefined)
+  const bodies = [node, ...nested]
+  return bodies.flatMap((body) =>
+    membersOf(body)
+      .filter((member) => member.getJsDocs().length === 0)
+      .filter((member) => !explainsItself(member) && !inheritsDocs(member))
+      .map((member) => `${name}: ${member.getName()}`),
+  )
+}
+
+/** Members that users can name: not private ones, signatures and those keyed by a symbol. */
+function membersOf(body) {
+  const members = body.getMembers?.() ?? []
+  return members.filter((member) => /^\w+$/.test(member.getName?.() ?? ''))
+}
+
+/** True for a discriminant, whose kinds the whole type tells, and for a member that may not be there. */
+function explainsItself(member) {
+  return member.getName() === 'kind' || member.getTypeNode?.()?.getText() === 'never'
+}
+
+/** True if a superclass or an interface of the member's class has it: editors show its docstring. */
+function inheritsDocs(member) {
+  const owner = member.getParent()
+  const of = Node.isClassDeclaration(owner) ? [owner.getExtends(), ...owner.getImplements()] : []
+  const above = Node.isInterfaceDeclaration(owner) ? owner.getExtends() : of
+  return above.some((type) => type?.getType().getProperty(member.getName()) !== undefined)
 }
 
 const sections = [
@@ -168,9 +207,8 @@ export function writeReference() {
   for (const [file, text] of pages) writeFileSync(join(folder, file), text)
 }
 
-/** Names of the pages in docs/api that differ from what the declarations say. */
-export function outdatedPages() {
-  const { pages } = apiReference()
+/** Names of the pages in docs/api that differ from `pages`. */
+export function outdatedPages(pages) {
   const found = readdirSync(folder)
   const names = new Set([...pages.keys(), ...found])
   return [...names].filter(

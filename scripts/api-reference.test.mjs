@@ -3,10 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { apiReference, outdatedPages } from './api-reference.mjs'
 
+const { pages, undocumented } = apiReference()
+
 test('the API reference is up to date', () => {
-  assert.deepEqual(outdatedPages(), [], 'Run `npm run api`, and look at the diff of docs/api.')
+  assert.deepEqual(outdatedPages(pages), [], 'Run `npm run api`, and look at the diff of docs/api.')
 })
 
-test('every export has a docstring', () => {
-  assert.deepEqual(apiReference().undocumented, [])
+test('every export has a docstring, and so has every member of one', () => {
+  assert.deepEqual(undocumented, [])
 })

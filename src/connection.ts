@@ -49,7 +49,11 @@ export type ConnectionState =
   /** Both sides are done, or this side closed it. */
   | { readonly kind: 'closed' }
   /** The connection broke, or was destroyed with a reason. */
-  | { readonly kind: 'failed'; readonly error: Error }
+  | {
+      readonly kind: 'failed'
+      /** Reason of the failure, which receivers get. */
+      readonly error: Error
+    }
 
 /** Data that {@link Connection.write} takes: bytes, UTF-8 text, or several pieces in their order. */
 export type Sendable = Uint8Array | string | readonly (Uint8Array | string)[]
@@ -81,11 +85,15 @@ export interface PipeOptions {
 
 /** Facts about a TLS session. */
 export interface TlsInfo {
+  /** Version, such as `TLSv1.3`. `null` if the session has none. */
   readonly protocol: string | null
+  /** Name of the cipher, such as `TLS_AES_256_GCM_SHA384`. */
   readonly cipher: string
+  /** Protocol chosen by ALPN. `undefined` without one. */
   readonly alpnProtocol: string | undefined
   /** True if the peer's certificate was verified. `authorizationError` says why not. */
   readonly authorized: boolean
+  /** Reason why the certificate was not verified. `undefined` if it was, or if none was asked for. */
   readonly authorizationError: string | undefined
   /** Milliseconds that the handshake took, at the end that connected, 0 at the other. */
   readonly handshakeMs: number
@@ -144,7 +152,9 @@ export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>,
   readonly pool: F extends HostFrag ? PagePool<Page> : undefined
   /** The TLS session. `undefined` on a plain connection. */
   readonly tls: TlsInfo | undefined
+  /** Address of this end. */
   readonly localAddress: Address
+  /** Address of the peer. */
   readonly remoteAddress: Address
   /** State of the connection, and how it ended. */
   readonly state: ConnectionState

@@ -26,6 +26,7 @@ interface OptionsOfListen extends ConnectionOptions {
  * that are still queued, and leaves accepted ones open.
  */
 export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
+  /** Address that it listens on, with the port that the system chose for port 0. */
   readonly address: Address
   readonly #server: net.Server
   readonly #options: ListenOptions

@@ -7,6 +7,7 @@ import type { PagePool } from './page-pool.ts'
 
 /** No memory came back to a pool for a second or more, and connections waited for it all the time. */
 export interface DryReport {
+  /** Bytes of each page. */
   readonly pageSize: number
   /** Pages of the pool. */
   readonly capacity: number

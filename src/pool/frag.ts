@@ -88,6 +88,7 @@ export interface HostFrag extends ReadableFrag {
 /** Payload in device memory: it can be named and given back, never read. */
 export interface DeviceFrag extends Disposable {
   readonly kind: 'net_iov'
+  /** Binding of the dma-buf that the payload is in. */
   readonly binding: Binding
   /** Bytes from the dma-buf's start. */
   readonly offset: number

@@ -8,7 +8,9 @@ import type { Holder } from './allocations.ts'
 
 /** A frag or an skb was collected without having been given back; its memory stays out. */
 export interface LeakReport {
+  /** Object that was collected. */
   readonly kind: 'frag' | 'skb'
+  /** Bytes of the memory that stays out. */
   readonly pageSize: number
   /** Label of a frag's peer, such as `tcp 127.0.0.1:5201`, if the pool traces leaks. */
   readonly label: string | undefined
@@ -18,9 +20,11 @@ export interface LeakReport {
 
 /** A destroyed pool still waits for memory. */
 export interface DestroyReport {
+  /** Netmem that the pool waits for, those in its cache and ring included. */
   readonly inflight: number
   /** Number of them in no frag: of `alloc()`, posted by a driver, or in an skb. */
   readonly handles: number
+  /** Seconds since `destroy()`. */
   readonly seconds: number
   /** Holders of the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
   readonly holders: readonly Holder[]

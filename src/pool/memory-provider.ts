@@ -49,7 +49,12 @@ export interface MemoryProvider<in out M extends Netmem> {
   /** The pool is gone; everything has been released. */
   readonly destroy: () => void
   /** Counters only the provider can know; 0 without it. */
-  readonly counters?: { readonly waive: number; readonly slow_high_order: number }
+  readonly counters?: {
+    /** Pages that were not recycled, as the kernel counts them. */
+    readonly waive: number
+    /** Allocations of more than one page at once. */
+    readonly slow_high_order: number
+  }
 }
 
 /** A provider of host-readable memory. */
@@ -64,7 +69,12 @@ export interface PageProvider extends MemoryProvider<Page> {
    */
   readonly mayMove?: boolean
   /** The memory of all pages, one after the other from byte `offset`, where threads can share it. */
-  readonly shared?: { readonly buffer: SharedArrayBuffer; readonly offset: number }
+  readonly shared?: {
+    /** Buffer that all pages are in. */
+    readonly buffer: SharedArrayBuffer
+    /** Offset of the first page. */
+    readonly offset: number
+  }
 }
 
 /** A provider of device memory. */

@@ -3,6 +3,7 @@ import type { MemoryProvider } from './memory-provider.ts'
 
 /** The page pool's counters, under the kernel's names and with its meanings (Linux, Documentation/networking/page_pool.rst). */
 export interface PagePoolStats {
+  /** Allocations, by where the memory came from. */
   readonly alloc: {
     /** Allocations served from the cache. */
     readonly fast: number
@@ -17,6 +18,7 @@ export interface PagePoolStats {
     /** Number that the provider reports; otherwise 0. */
     readonly waive: number
   }
+  /** Returned memory, by where it went. */
   readonly recycle: {
     /** Put straight into the cache. */
     readonly cached: number
@@ -37,7 +39,9 @@ export interface PagePoolStats {
   readonly handles: number
   /** Payloads copied instead of pinning a page (rx-copybreak). */
   readonly copied: {
+    /** Copies made so far. */
     readonly frags: number
+    /** Bytes copied so far. */
     readonly bytes: number
     /** Bytes of copies that have not been released. */
     readonly bytesOut: number

@@ -10,6 +10,8 @@ export interface DmaAddress {
 
 /** One entry of a scatter list. */
 export interface DmaSegment {
+  /** Place of its first byte. */
   readonly address: DmaAddress
+  /** Length in bytes. */
   readonly bytes: number
 }

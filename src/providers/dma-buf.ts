@@ -31,10 +31,13 @@ export interface DmaBufBinding extends Binding {
 
 /** Report of a binding, as netlink gives it. */
 export interface DmaBufReport {
+  /** Number of the binding. */
   readonly id: number
   /** Bytes of each net_iov. */
   readonly pageSize: number
+  /** Number of net_iovs. */
   readonly pages: number
+  /** Bytes of the dma-buf. */
   readonly bytes: number
   /** net_iovs that no pool has. */
   readonly free: number
@@ -46,7 +49,9 @@ export interface DmaBufReport {
 export interface DmaBufProvider extends NetIovProvider {
   /** The DMA address of a net_iov, in two parts so that posting it makes no garbage. */
   readonly dmaRegion: (iov: Exactly<NetIov>) => number
+  /** Bytes from the start of that region to the net_iov. */
   readonly dmaOffset: (iov: Exactly<NetIov>) => number
+  /** Returns the present numbers of the binding. */
   readonly report: () => DmaBufReport
   /**
    * The device goes away. From now on nothing is given; what is out may still come back, so that

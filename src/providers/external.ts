@@ -7,6 +7,7 @@ import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
 
 /** Something whose `buffer` is its memory at this moment, such as a `WebAssembly.Memory`. */
 export interface BufferSource {
+  /** The memory now. It may be another buffer later. */
   readonly buffer: ArrayBufferLike
 }
 

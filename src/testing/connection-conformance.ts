@@ -12,6 +12,7 @@ import type { ConformanceOptions } from './provider-conformance.ts'
 export interface ConnectionEnds {
   /** The end under test. */
   readonly connection: Connection
+  /** The other end. */
   readonly peer: Connection
   /** True if the transport has resets: a peer that destroys its end with a reason sends one. */
   readonly resets: boolean

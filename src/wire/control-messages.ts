@@ -29,21 +29,32 @@ export const DEVMEM_CMSG_SPACE = 40
 
 /** A control message, as {@link parseControl} reads it. */
 export type ControlMessage =
-  | { readonly kind: 'linear'; readonly fragSize: number }
+  | {
+      readonly kind: 'linear'
+      /** Bytes of payload in the iovec. */
+      readonly fragSize: number
+    }
   | {
       readonly kind: 'dmabuf'
       /** Bytes from the dma-buf's start. */
       readonly fragOffset: number
+      /** Bytes of payload there. */
       readonly fragSize: number
+      /** Number that gives the memory back. */
       readonly fragToken: number
+      /** Number of the binding. */
       readonly dmabufId: number
+      /** 0: the kernel defines none. */
       readonly flags: number
     }
   /** A message of another protocol, or an invalid one of devmem TCP. */
   | {
       readonly kind: 'other'
+      /** Protocol of the message, such as {@link SOL_SOCKET}. */
       readonly level: number
+      /** Type of the message within its protocol. */
       readonly type: number
+      /** Bytes behind the header: a view of the control buffer. */
       readonly data: Uint8Array
     }
 

@@ -9,8 +9,16 @@ export type RequestHeaders = Readonly<Record<string, string>>
 
 /** Credentials: a name and a password, or a token. */
 export type Authorization =
-  | { readonly username: string; readonly password: string }
-  | { readonly bearer: string }
+  | {
+      /** Name, without a colon (RFC 7617). */
+      readonly username: string
+      /** Password, any text. */
+      readonly password: string
+    }
+  | {
+      /** Token of letters, digits and `-._~+/` (RFC 6750). */
+      readonly bearer: string
+    }
 
 /** Fields that the transfer itself sets. */
 const RESERVED: ReadonlySet<string> = new Set([

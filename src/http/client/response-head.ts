@@ -9,11 +9,13 @@ import { HeaderList } from './header-list.ts'
 
 /** Status line and fields of a response. */
 export interface ResponseHead {
+  /** Version of HTTP. */
   readonly version: '1.0' | '1.1'
   /** 100 to 999. Those from 600 on are errors of the server, as 5xx are (RFC 9110, 15). */
   readonly status: number
   /** Reason phrase; often empty, and never to be relied on. */
   readonly reason: string
+  /** Fields of the head. */
   readonly headers: HeaderList
 }
 

@@ -18,7 +18,9 @@ import type { Target } from './target.ts'
  * promise has resolved. `position` is the place of the frag's first byte in the body.
  */
 export interface FragDestination {
+  /** Pool that the body is received into. */
   readonly pool: PagePool<Page>
+  /** Gets each frag, and releases it. */
   readonly onFrag: (frag: HostFrag, position: number) => void | Promise<void>
 }
 

@@ -35,6 +35,7 @@ export interface GetResult {
   readonly retries: number
   /** Connections that carried ranges of the body at once. */
   readonly connections: number
+  /** Durations of the transfer. */
   readonly timing: GetTiming
 }
 

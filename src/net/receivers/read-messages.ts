@@ -23,11 +23,13 @@ export interface MessageFraming {
    * before memory is allocated.
    */
   readonly maxPayloadLength?: number
+  /** Gives up the wait when aborted. */
   readonly signal?: AbortSignal
 }
 
 /** A message. */
 export interface Message {
+  /** The header, to be released by the application. */
   readonly header: HostFrag
   /** The payload, in the memory of the destination. */
   readonly payload: Uint8Array

@@ -18,9 +18,13 @@ export interface FaultCounts {
   received: number
   /** Frames handed out, duplicates included. */
   delivered: number
+  /** Frames lost. */
   lost: number
+  /** Frames handed out twice. */
   duplicated: number
+  /** Frames that later ones overtook. */
   reordered: number
+  /** Frames in which a bit was changed. */
   corrupted: number
   /** Frames and duplicates lost because there was no memory to hold them. */
   overflowed: number

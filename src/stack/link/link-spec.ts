@@ -12,13 +12,17 @@ export interface LinkSpecs {
     readonly queueBytes?: number
   }
   /** A pcap or pcapng file, read in the device's thread: see `openCapture`. */
-  readonly capture: CaptureOptions & { readonly path: string }
+  readonly capture: CaptureOptions & {
+    /** Path of the file. */
+    readonly path: string
+  }
   /** TCP flows made as fast as they are taken: see `createGenerator`. */
   readonly generator: GeneratorOptions
 }
 
 /** Faults between a link of any kind and its NIC. */
 export interface WithFaults {
+  /** Faults of received frames. None by default. */
   readonly faults?: FaultOptions
 }
 

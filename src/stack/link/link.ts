@@ -12,6 +12,7 @@ import type { FrameMemory } from '../../wire/frame-memory.ts'
  * frames.
  */
 export interface LinkFrame {
+  /** Memory that the frame is in. */
   memory: FrameMemory
   /** Offset in `memory` of the Ethernet header. */
   offset: number

@@ -12,17 +12,25 @@ import type { StreamHash } from './stream-hash.ts'
 export interface FlowBytes {
   /** Headers in header pages. Segments that the NIC merged into one packet have them once. */
   headerPages: number
+  /** Bytes in pages of host memory. */
   pages: number
+  /** Bytes in device memory. */
   netIovs: number
 }
 
 /** Report of one direction of a flow. */
 export interface FlowReport {
+  /** Address of the sender, such as `192.0.2.1`. */
   readonly source: string
+  /** 0 to 65,535. */
   readonly sourcePort: number
+  /** Address of the receiver. */
   readonly destination: string
+  /** 0 to 65,535. */
   readonly destinationPort: number
+  /** Protocol above IP. */
   readonly protocol: 'tcp' | 'udp'
+  /** Packets received. */
   readonly packets: number
   /** Frames of the capture. The NIC merges several into one packet. */
   readonly segments: number
@@ -32,6 +40,7 @@ export interface FlowReport {
   readonly sha256: string
   /** State of a TCP stream at the end of the capture. `-` for UDP. */
   readonly state: string
+  /** Bytes of the packets by where they landed. */
   readonly landed: FlowBytes
   /** Packets that came out of order. */
   readonly outOfOrder: number
@@ -39,13 +48,17 @@ export interface FlowReport {
   readonly duplicateBytes: number
   /** Number of places where bytes are missing. */
   readonly gaps: number
+  /** Bytes missing there. */
   readonly gapBytes: number
   /** Packets of which the capture has only a part. */
   readonly cutPackets: number
+  /** Bytes of payload that the capture lacks of them. */
   readonly cutBytes: number
+  /** Packets and bytes that are not in the stream. */
   readonly dropped: {
     /** Packets without room in the reassembler until the missing bytes before them came. */
     readonly noRoom: number
+    /** Bytes of payload in those packets. */
     readonly noRoomBytes: number
     /** Packets too far ahead to belong to this stream. */
     readonly outOfWindow: number

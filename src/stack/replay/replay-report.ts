@@ -7,10 +7,13 @@ import type { FlowBytes, FlowReport } from './replay-flow.ts'
 
 /** Packets that no flow received, by the reason. */
 export interface ReplayDrops {
-  /** Dropped by the NIC: no buffer, unmapped memory, a stopped queue, no whole Ethernet header. */
+  /** Dropped by the NIC: too few buffers were posted. */
   readonly noBuffer: number
+  /** Dropped by the NIC: a posted buffer was not mapped. */
   readonly dmaFault: number
+  /** Dropped by the NIC: the queue was stopped. */
   readonly stopped: number
+  /** Dropped by the NIC: no whole Ethernet header. */
   readonly tooShort: number
   /** Dropped by the driver: not split (ARP, fragments and others) on a queue of device memory. */
   readonly unsplit: number
@@ -28,22 +31,33 @@ export interface ReplayDrops {
 
 /** Sums over all flows. */
 export interface ReplayTotals {
+  /** Number of flows, each direction counted. */
   readonly flows: number
+  /** Packets received. */
   readonly packets: number
+  /** Frames of the capture. */
   readonly segments: number
+  /** Bytes of the streams, each counted once. */
   readonly bytes: number
+  /** Bytes of the packets by where they landed. */
   readonly landed: FlowBytes
+  /** Bytes that were retransmitted or overlapped. */
   readonly duplicateBytes: number
+  /** Number of places where bytes are missing. */
   readonly gaps: number
+  /** Bytes missing there. */
   readonly gapBytes: number
 }
 
 /** Result of a replay. */
 export interface ReplayReport {
+  /** Contents of the capture file. */
   readonly capture: {
     /** Frames read, cut ones included. */
     readonly frames: number
+    /** Frames of which the capture has only a part. */
     readonly cutFrames: number
+    /** Bytes of the frames. */
     readonly bytes: number
     /** True if the file ended within a record: it was cut off, and the rest is missing. */
     readonly truncated: boolean
@@ -58,11 +72,13 @@ export interface ReplayReport {
   readonly cutPackets: number
   /** Packets taken with a wrong checksum, since their senders leave checksums to hardware. */
   readonly uncheckedPackets: number
+  /** Packets that no flow received. */
   readonly dropped: ReplayDrops
   /** Counters of the NIC, of all queues together. */
   readonly nic: NicStats['device']
   /** Reports of each direction of each connection, by first packet. */
   readonly flows: readonly FlowReport[]
+  /** Sums over all flows. */
   readonly totals: ReplayTotals
 }
 

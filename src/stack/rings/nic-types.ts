@@ -16,6 +16,7 @@ export type HeaderSplit = 'off' | 'headers' | 'fill'
 
 /** Settings of a receive queue from its start to its stop. */
 export interface RxQueueConfig {
+  /** Place of the headers. */
   readonly split: HeaderSplit
   /** Bytes of the largest frame that goes into the header buffer whole. 0: no frame does. */
   readonly splitThresholdBytes: number
@@ -30,15 +31,20 @@ export interface RxQueueConfig {
  * the 3-tuple rules, which have none.
  */
 export interface SteeringRule {
+  /** Protocol above IP. */
   readonly protocol: 'tcp' | 'udp'
   /** Address of 4 or 16 bytes in network order. */
   readonly destinationAddress: Uint8Array
+  /** 0 to 65,535. */
   readonly destinationPort: number
+  /** Sender to match. Any sender by default. */
   readonly source?: {
     /** Address of the destination's length. */
     readonly address: Uint8Array
+    /** 0 to 65,535. */
     readonly port: number
   }
+  /** Number of the queue that the flow goes to. */
   readonly queue: number
 }
 
@@ -67,14 +73,23 @@ export interface NicSettings {
 
 /** Abilities of a NIC, and the settings it was made with. */
 export interface NicFeatures {
+  /** Receive queues. */
   readonly rxQueues: number
+  /** Transmit queues. */
   readonly txQueues: number
+  /** Entries of the RSS indirection table. */
   readonly rssTableEntries: number
+  /** Limit of steering rules. */
   readonly maxSteeringRules: number
+  /** Supported places of headers. */
   readonly headerSplit: readonly HeaderSplit[]
+  /** True if it can write to device memory. */
   readonly deviceMemory: boolean
+  /** True if it can append TCP segments to one buffer. */
   readonly coalescing: boolean
+  /** True if it verifies checksums. */
   readonly verifiesChecksums: boolean
+  /** True if it pauses its link while a queue has no buffers. */
   readonly pause: boolean
   /** Bytes of the longest frame that it sends. */
   readonly maxFrameBytes: number
@@ -87,6 +102,7 @@ export interface NicFeatures {
 export interface RxQueueStats {
   /** Frames delivered, as they were sent: each coalesced segment counts. */
   readonly rx_packets: number
+  /** Bytes of those frames. */
   readonly rx_bytes: number
   /** Frames dropped at this queue. The next three counters are its parts. */
   readonly rx_hw_drops: number
@@ -108,9 +124,11 @@ export interface RxQueueStats {
   readonly rx_hsplit_unsplit: number
   /** Packets made of several segments. */
   readonly rx_hw_gro_packets: number
+  /** Bytes of those packets, with the headers of each first segment alone. */
   readonly rx_hw_gro_bytes: number
   /** Segments in those packets, with their own headers. */
   readonly rx_hw_gro_wire_packets: number
+  /** Bytes of those segments as they were sent. */
   readonly rx_hw_gro_wire_bytes: number
   /** Frames of which a capture kept only a part. They are delivered as they are. */
   readonly rx_truncated: number
@@ -118,7 +136,9 @@ export interface RxQueueStats {
 
 /** Counters of one transmit queue. */
 export interface TxQueueStats {
+  /** Packets sent. */
   readonly tx_packets: number
+  /** Bytes of those packets. */
   readonly tx_bytes: number
   /** Packets dropped at this queue. The next two counters are its parts. */
   readonly tx_hw_drops: number
@@ -128,6 +148,7 @@ export interface TxQueueStats {
   readonly tx_hw_drop_errors: number
   /** Packets whose checksum the NIC completed. */
   readonly tx_needs_csum: number
+  /** Packets sent with the checksum that the driver gave them. */
   readonly tx_csum_none: number
 }
 
@@ -145,6 +166,8 @@ export interface NicDeviceStats {
 export interface NicStats {
   /** Sums over all queues, and the counters of no queue. */
   readonly device: RxQueueStats & TxQueueStats & NicDeviceStats
+  /** Counters of each receive queue. */
   readonly rxQueues: readonly RxQueueStats[]
+  /** Counters of each transmit queue. */
   readonly txQueues: readonly TxQueueStats[]
 }

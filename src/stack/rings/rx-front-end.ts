@@ -10,8 +10,11 @@
 export interface PostedBuffer {
   /** Number that the driver has given it: 0 or more. */
   id: number
+  /** Region of the device's address space. */
   region: number
+  /** Bytes from the start of the region. */
   offset: number
+  /** Length in bytes. */
   bytes: number
 }
 
@@ -43,6 +46,7 @@ export class RxCompletion {
   bytes = 0
   /** Bytes in this completion's header buffer. 0 when nothing is there. */
   headerBytes = 0
+  /** {@link RX_SPLIT} and so on, combined by or. */
   flags = 0
   /** RSS hash of the flow, as signed 32-bit. 0 without a hash. */
   hash = 0

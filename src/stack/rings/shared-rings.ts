@@ -12,6 +12,7 @@ import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** Parts that both ends of a queue's rings are made from. They cross `postMessage`. */
 export interface RxRings {
+  /** Memory of both rings. */
   readonly memory: SharedArrayBuffer
   /** Entries of each ring: a power of two. */
   readonly entries: number
@@ -19,7 +20,14 @@ export interface RxRings {
    * Header buffers, one for each completion, as the pages they lie in. `undefined` without header
    * split.
    */
-  readonly headers: { readonly bytes: number; readonly pages: readonly HeaderPage[] } | undefined
+  readonly headers:
+    | {
+        /** Bytes of each header buffer. */
+        readonly bytes: number
+        /** Pages that the header buffers lie in, in their order. */
+        readonly pages: readonly HeaderPage[]
+      }
+    | undefined
   /**
    * Doorbell of all queues of a NIC: [work, asleep]. The driver adds to `work`, and notifies a NIC
    * that is asleep.
@@ -29,8 +37,11 @@ export interface RxRings {
 
 /** Page of header buffers by DMA address, and the number of its buffers. */
 export interface HeaderPage {
+  /** Region of the device's address space. */
   readonly region: number
+  /** Bytes from the start of the region. */
   readonly offset: number
+  /** Number of header buffers in the page. */
   readonly buffers: number
 }
 

@@ -8,6 +8,7 @@ import type { TxFrontEnd, TxPiece } from './tx-front-end.ts'
 
 /** Parts that both ends of a transmit queue's ring are made from. They cross `postMessage`. */
 export interface TxRing {
+  /** Memory of the ring. */
   readonly memory: SharedArrayBuffer
   /** Entries of the ring: a power of two. */
   readonly entries: number

@@ -7,9 +7,11 @@ import { HandNic } from './hand-nic.ts'
 
 /** One delivered packet: a copy of its bytes, and the function that returns its memory. */
 export interface DeliveredPacket {
+  /** Number of the queue that received it. */
   readonly queue: number
   /** All readable bytes of the frame, in order. */
   readonly frame: Uint8Array
+  /** Returns the memory of the packet. */
   readonly free: () => void
 }
 

@@ -62,6 +62,7 @@ export class HandNic implements DriverNic {
     return Promise.resolve()
   }
 
+  /** True if the queue is started. */
   isRunning(queue: number): boolean {
     return this.#rings.has(queue)
   }

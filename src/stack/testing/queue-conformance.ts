@@ -9,6 +9,7 @@ import { type PostedBuffer, RxCompletion, type RxFrontEnd } from '../rings/rx-fr
 export interface DriverEnd {
   /** Posts a buffer, which the NIC sees after {@link flush}. */
   post(id: number, region: number, offset: number, bytes: number): void
+  /** Shows the NIC what was posted, and gives it the completions that were read. */
   flush(): void
   /** Reads the next completion that the NIC has flushed. Returns false if there is none. */
   poll(into: RxCompletion): boolean
@@ -16,7 +17,9 @@ export interface DriverEnd {
 
 /** Both ends of one queue, of `entries` entries each way. */
 export interface QueueEnds {
+  /** The driver's end. */
   readonly driver: DriverEnd
+  /** The NIC's end. */
   readonly nic: RxFrontEnd
 }
 

@@ -24,6 +24,7 @@ import { WriteBehind, writeAll } from './write-behind.ts'
 
 /** A file. It is written under another name beside its path, and renamed when it is complete. */
 export interface FileDestination {
+  /** Path of the complete file. */
   readonly path: string
   /** Keeps the bytes of a failed transfer, and continues from there the next time; `false` by default. */
   readonly resume?: boolean

@@ -11,6 +11,7 @@ import { Nic } from './nic.ts'
 
 /** Memory of a device. */
 export class DeviceMemory implements AsyncDisposable {
+  /** Size of the memory in bytes. */
   readonly bytes: number
   readonly #transport: DeviceTransport
   readonly #memory: number
@@ -57,7 +58,9 @@ export class DeviceMemory implements AsyncDisposable {
 
 /** Part of a device's memory that NICs may be given. */
 export class DmaBuf implements AsyncDisposable {
+  /** Number of the dma-buf on its device. */
   readonly id: number
+  /** Size of the dma-buf in bytes. */
   readonly bytes: number
   readonly #transport: DeviceTransport
   #closed = false
@@ -152,6 +155,7 @@ export class AttachedDmaBuf implements AsyncDisposable {
 export interface DeviceRange {
   /** Bytes from the dma-buf's start. */
   readonly offset: number
+  /** Length in bytes. */
   readonly length: number
 }
 

@@ -24,6 +24,7 @@ import { NicEvents } from './nic-events.ts'
 export interface NicOptions {
   /** RX queues: 1 to 1024. 1 by default. */
   readonly queues?: number
+  /** Description of the link, which the device opens. */
   readonly link: LinkSpec
   /** The NIC's own options. */
   readonly settings?: NicSettings
@@ -73,6 +74,7 @@ export class Nic implements DriverNic, AsyncDisposable {
   /** Number of the NIC on its device. */
   readonly id: number
   readonly queues: number
+  /** Abilities, and the settings it was made with. */
   readonly features: NicFeatures
   /**
    * Resolves when no frame will arrive any more and all frames have been received: the link has
@@ -192,14 +194,17 @@ export class Nic implements DriverNic, AsyncDisposable {
     return this.transport.call({ kind: 'nic-add-rule', nic: this.id, rule })
   }
 
+  /** Removes a steering rule by the number that {@link addRule} resolved with. */
   async removeRule(rule: number): Promise<void> {
     await this.transport.call({ kind: 'nic-remove-rule', nic: this.id, rule })
   }
 
+  /** Sets the RSS indirection table: 128 numbers of queues. */
   async setRssTable(table: readonly number[]): Promise<void> {
     await this.transport.call({ kind: 'nic-rss', nic: this.id, table })
   }
 
+  /** Resolves with the RSS indirection table: 128 numbers of queues. */
   rssTable(): Promise<readonly number[]> {
     return this.transport.call({ kind: 'nic-rss', nic: this.id })
   }

@@ -18,6 +18,7 @@ import { unlessGone } from './unless-gone.ts'
 
 /** Device memory that can be bound. */
 export interface BindableDmaBuf {
+  /** Size of the dma-buf in bytes. */
   readonly bytes: number
   /**
    * Maps the dma-buf for a NIC.

@@ -4,15 +4,25 @@ import type { Netmem } from '../../../netmem.ts'
 
 /** Fields of an skb that do not depend on the kind of its frags. */
 export interface Packet {
+  /** Memory of the linear bytes. */
   readonly head: Uint8Array
+  /** The same memory, for copies word by word. */
   readonly headView: DataView
+  /** Linear bytes of the packet. */
   headLength: number
+  /** Offset in the linear bytes at which payload begins. */
   payloadOffset: number
+  /** RX queue that received it. */
   queue: number
+  /** RSS hash, as signed 32-bit. 0 without one. */
   hash: number
+  /** True if the NIC has verified the checksums. */
   checksumVerified: boolean
+  /** True if the NIC has found a wrong checksum. */
   checksumBad: boolean
+  /** TCP segments in it. */
   segments: number
+  /** Frees the packet and its memory. */
   free(): void
 }
 

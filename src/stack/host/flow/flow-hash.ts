@@ -8,7 +8,9 @@ import { type FlowKey, PORTS, PROTOCOL } from './flow-key.ts'
 
 /** Secret of a hash: 64 random bits, as two signed 32-bit integers. */
 export interface HashSecret {
+  /** Signed 32 bits. */
   readonly low: number
+  /** Signed 32 bits. */
   readonly high: number
 }
 

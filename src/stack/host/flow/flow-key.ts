@@ -18,6 +18,7 @@ export const PROTOCOL = 9
 
 /** Key of a flow. {@link FlowKey.read} overwrites it, so that one object serves all packets. */
 export class FlowKey {
+  /** The key as 10 words of 32 bits. */
   readonly words: Int32Array
 
   constructor(words: Int32Array = new Int32Array(KEY_WORDS)) {
@@ -54,10 +55,12 @@ export class FlowKey {
     return (this.words[PROTOCOL] ?? 0) & 0xff
   }
 
+  /** 0 to 65,535. */
   get sourcePort(): number {
     return (this.words[PORTS] ?? 0) >>> 16
   }
 
+  /** 0 to 65,535. */
   get destinationPort(): number {
     return (this.words[PORTS] ?? 0) & 0xffff
   }
@@ -67,6 +70,7 @@ export class FlowKey {
     return this.#address(SOURCE)
   }
 
+  /** Destination address, as {@link source}. */
   get destination(): string {
     return this.#address(DESTINATION)
   }

@@ -67,6 +67,7 @@ export class Reassembler implements Disposable {
     this.#awaitsSyn = awaitSyn
   }
 
+  /** State of the stream. */
   get state(): StreamState {
     return this.#state
   }

@@ -53,14 +53,17 @@ export interface SkbOwner<in out M extends Netmem> {
 
 /** One packet, or several coalesced into one. An `SkbCache` makes it, and its holder frees it. */
 export class Skb<in out M extends Netmem> {
+  /** Kind of the frags' memory. */
   readonly kind: KindOf<M>
   /** Memory of the linear bytes, which are its first `headLength` bytes. */
   readonly head: Uint8Array
   /** The same memory, for copies word by word. */
   readonly headView: DataView
+  /** Linear bytes of the packet. */
   headLength = 0
   /** Offset in the linear bytes at which payload begins, after the last header. */
   payloadOffset = 0
+  /** Number of frags, 0 to {@link MAX_SKB_FRAGS}. */
   fragCount = 0
   /** @internal Handle of each frag, with the range of its bytes. `undefined` where its reference was handed on. */
   readonly frags: (M | undefined)[] = []
