@@ -5,8 +5,23 @@ import { dirname } from 'node:path'
 
 /** Makes the folders that `path` lacks. Never rejects: opening the file tells what is wrong with them. */
 export async function makeFolderOf(path: string): Promise<void> {
-  const folder = path.endsWith('/') ? path : dirname(path)
-  await mkdir(folder, { recursive: true }).catch(() => {})
+  await makeFolder(path.endsWith('/') ? path : dirname(path)).catch(() => {})
+}
+
+/**
+ * Makes a folder and those above it. Node's own recursive `mkdir` never ends where a folder is there
+ * and cannot have others, such as /proc: it takes ENOENT for a missing folder above.
+ */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    const above = dirname(folder)
+    const lacksAbove = error instanceof Error && Reflect.get(error, 'code') === 'ENOENT'
+    if (!lacksAbove || above === folder) return
+    await makeFolder(above)
+    await mkdir(folder)
+  }
 }
 
 /** True if `path` leads to a folder. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { describe, it } from 'node:test'
 
@@ -209,6 +209,15 @@ describe('netmem recv', () => {
     const { code, err } = await run(['recv', '--port', '0', '--once', '--out', out])
     assert.equal(code, 1)
     assert.match(err, /^netmem: ENOTDIR: \S+: not a directory$/m)
+  })
+
+  it('fails at once where no folder can be made', {
+    skip: !existsSync('/proc') && 'there is no /proc',
+  }, async () => {
+    // Node's own recursive mkdir never ends here.
+    const { code, err } = await run(['recv', '--port', '0', '--once', '--out', '/proc/x/y/file'])
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: ENOENT: \/proc\/x\/y: no such file or directory$/m)
   })
 
   it('fails when whoever reads its stdout has gone', async () => {

@@ -7,7 +7,7 @@
  * parameters strictly.
  */
 
-import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
 import type { Binding, Exactly, KindOf, NetIov, Netmem, Page } from '../netmem.ts'
 
 declare module '../errors.ts' {
@@ -101,12 +101,16 @@ export function checkProvider(provider: unknown): void {
 
 /** Returns a page size that is a power of two of 4 KiB to 1 GiB; throws for every other value. */
 export function checkPageSize(pageSize: unknown): number {
-  const bytes = checkInteger('pageSize', pageSize, 4096, 2 ** 30)
-  if ((bytes & (bytes - 1)) !== 0) {
-    throw new ArgumentRangeError(
-      'NETMEM_OUT_OF_RANGE',
-      `pageSize must be a power of two such as 4096 or 262144, not ${bytes}.`,
+  if (typeof pageSize !== 'number') {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `pageSize must be a number, not ${typeof pageSize}.`,
     )
   }
-  return bytes
+  const isPowerOfTwo = Number.isInteger(pageSize) && (pageSize & (pageSize - 1)) === 0
+  if (isPowerOfTwo && pageSize >= 4096 && pageSize <= 2 ** 30) return pageSize
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `pageSize must be a power of two of 4096 to ${2 ** 30}, such as 262144, not ${pageSize}.`,
+  )
 }
