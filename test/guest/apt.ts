@@ -31,6 +31,8 @@ function configuration(): readonly string[] {
     'Dir::State::status': join(apt, 'status'),
     'Dir::Cache': apt,
     'Dir::Cache::archives': join(apt, 'archives'),
+    'Dir::Cache::pkgcache': join(apt, 'pkgcache.bin'),
+    'Dir::Cache::srcpkgcache': join(apt, 'srcpkgcache.bin'),
     'Dir::Etc::sourcelist': join(apt, 'sources.list'),
     'Dir::Etc::sourceparts': '/dev/null',
     'Dir::Etc::preferences': '/dev/null',

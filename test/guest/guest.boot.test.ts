@@ -1,0 +1,72 @@
+// Guests that end in every way. Each test boots one.
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { describe, it } from 'node:test'
+import { GuestError, runInGuest } from './guest.ts'
+
+function folders(): readonly string[] {
+  return readdirSync(tmpdir()).filter((name) => /^netmem-(guest|probe)-/.test(name))
+}
+
+describe('runInGuest', () => {
+  it('has exit code, output and files, the host below and the host out of reach', async () => {
+    const before = folders()
+    let shown = ''
+    const run = await runInGuest(
+      `set -e
+      node -p '"first line of JavaScript"'
+      node -p 'process.execPath'
+      test "$SAID" = "it's so"
+      test -f "$CHECKOUT/package.json"
+      ! touch "$CHECKOUT/x" "$HOME/x" 2>/dev/null
+      cp given/name.txt back.bin
+      ls /sys/class/net
+      echo error >&2
+      exit 7`,
+      {
+        files: { 'given/name.txt': 'content' },
+        network: [{ kind: 'virtio' }],
+        environment: { SAID: "it's so" },
+        onOutput: (bytes) => {
+          shown += bytes.toString()
+        },
+      },
+    )
+    assert.equal(run.exitCode, 7, run.output)
+    const lines = ['first line of JavaScript', process.execPath, 'eth0', 'lo', 'error']
+    assert.deepEqual(run.output.trim().split('\n'), lines)
+    assert.equal(shown, run.output)
+    assert.deepEqual([...run.files].map(([path, bytes]) => [path, bytes.toString()]).sort(), [
+      ['back.bin', 'content'],
+      ['given/name.txt', 'content'],
+    ])
+    assert.ok(run.bootMs > 0)
+    assert.deepEqual(folders(), before)
+  })
+
+  it('ends a guest that goes on for ever', async () => {
+    await assert.rejects(runInGuest('echo begun; sleep 1000', { timeoutMs: 30_000 }), (error) => {
+      assert.ok(error instanceof GuestError)
+      assert.equal(error.reason, 'no end')
+      assert.match(error.message, /did not end within 30000 ms/)
+      assert.equal(error.output, 'begun\n')
+      return true
+    })
+  })
+
+  it('takes a kernel that crashes or is tainted for a failure', async () => {
+    await assert.rejects(runInGuest('echo c >/proc/sysrq-trigger'), (error) => {
+      assert.ok(error instanceof GuestError)
+      assert.equal(error.reason, 'kernel')
+      assert.match(error.message, /sysrq triggered crash/)
+      return true
+    })
+    await assert.rejects(runInGuest('echo 512 >/proc/sys/kernel/tainted'), /is tainted: 512/)
+  })
+
+  it('names a module that is not there', async () => {
+    await assert.rejects(runInGuest('', { modules: ['netmem_none'] }), /no module netmem_none/)
+    assert.ok(existsSync(tmpdir()))
+  })
+})

@@ -1,0 +1,232 @@
+/** One run in the guest: a script on the host's root, and what it leaves. */
+
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { loadavg, tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheFolder } from './cache.ts'
+import { judge } from './kernel-log.ts'
+import {
+  type Accelerator,
+  accelerator,
+  type MachineEnd,
+  machineParts,
+  runMachine,
+} from './machine.ts'
+import { unpackedModules } from './modules.ts'
+
+/** The checkout; this file runs in build/test/guest. */
+const CHECKOUT = realpathSync(fileURLToPath(new URL('../../..', import.meta.url)))
+/** Folders that the guest has for itself. */
+const HIDDEN = ['/tmp', '/run', '/var/tmp']
+/** How often the host looks for new output. */
+const GLANCE_MS = 100
+/** Lines of the console that a failure shows. */
+const LAST_LINES = 30
+
+/** A network card of the guest, besides its loopback interface. */
+type Network = {
+  /** Card of QEMU, with its driver inserted. Its network reaches neither the host nor anything else. */
+  readonly kind: 'virtio'
+}
+
+export interface GuestOptions {
+  /** Files for the script by their path in its folder. */
+  readonly files?: Readonly<Record<string, string | Uint8Array>>
+  readonly network?: readonly Network[]
+  /** Modules of the kernel that are inserted before the script, with what they depend on. */
+  readonly modules?: readonly string[]
+  /** Variables for the script, besides the host's PATH and HOME. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** Default 2048. */
+  readonly memoryMiB?: number
+  /** From power on to power off; default 300,000. */
+  readonly timeoutMs?: number
+  /** Called with new output while the script runs. */
+  readonly onOutput?: (bytes: Buffer) => void
+}
+
+/** What a run leaves. */
+export interface GuestRun {
+  readonly exitCode: number
+  /** What the script wrote to stdout and stderr. */
+  readonly output: string
+  /** All files of the script's folder, by path. */
+  readonly files: ReadonlyMap<string, Buffer>
+  /** What the kernel said of stalls and clocks: the host was busy, and times mean nothing. */
+  readonly starved: readonly string[]
+  readonly accelerator: Accelerator
+  /** From power on to the script's first line. */
+  readonly bootMs: number
+}
+
+/** A guest that did not come to an end, or whose kernel found a fault. */
+export class GuestError extends Error {
+  readonly reason: 'no boot' | 'no end' | 'kernel'
+  readonly output: string
+
+  constructor(reason: GuestError['reason'], message: string, output: string) {
+    super(output === '' ? message : `${message}\n--- output of the script\n${output}`)
+    this.name = 'GuestError'
+    this.reason = reason
+    this.output = output
+  }
+}
+
+/**
+ * Boots the guest, runs a script of the shell in it and powers it off. The guest's root is the
+ * host's, read-only; /tmp, /run and /var/tmp are its own. The script runs as root in a folder of its
+ * own, which it can write to. There `node` is the Node.js that runs this, and CHECKOUT names the
+ * checkout.
+ *
+ * @returns Exit code, output and files. A script that fails is a result.
+ * @throws GuestError if the guest does not boot, does not end in time, or if its kernel warned,
+ *   oopsed or is tainted.
+ */
+export async function runInGuest(script: string, options: GuestOptions = {}): Promise<GuestRun> {
+  const { memoryMiB = 2048, timeoutMs = 300_000, network = [], modules = [] } = options
+  const folder = mkdtempSync(join(realpathSync(tmpdir()), 'netmem-guest-'))
+  const share = join(folder, 'run')
+  try {
+    const parts = await machineParts(folder)
+    const drivers = network.length > 0 ? ['virtio_net'] : []
+    fill(share, script, options, await unpackedModules(parts.kernel, [...drivers, ...modules]))
+    const accelerated = await accelerator()
+    const devices = [...folderDevices('host', '/', true), ...folderDevices('run', share, false)]
+    network.forEach((_, at) => {
+      devices.push('-netdev', `user,id=net${at},restrict=on`)
+      devices.push('-device', `virtio-net-pci,netdev=net${at}`)
+    })
+    const watch = watchOutput(join(share, 'output'), options.onOutput)
+    const end = await runMachine(parts, accelerated, { devices, memoryMiB, timeoutMs }).finally(
+      watch.stop,
+    )
+    return { ...resultOf(share, end, timeoutMs), accelerator: accelerated, bootMs: watch.bootMs() }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Writes what the guest's first program reads; see init.sh. */
+function fill(
+  share: string,
+  script: string,
+  { files = {}, environment = {} }: GuestOptions,
+  modules: readonly string[],
+): void {
+  mkdirSync(join(share, 'files'), { recursive: true })
+  for (const [path, content] of Object.entries(files)) {
+    const file = join(share, 'files', path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, content)
+  }
+  const node = realpathSync(process.execPath)
+  const kept = [CHECKOUT, dirname(node), realpathSync(cacheFolder())].filter((path) =>
+    HIDDEN.some((hidden) => path.startsWith(`${hidden}/`)),
+  )
+  const variables = {
+    PATH: [dirname(node), process.env['PATH'] ?? ''].join(delimiter),
+    HOME: process.env['HOME'] ?? '/',
+    CHECKOUT,
+    ...environment,
+  }
+  const lines = (all: readonly string[]) => all.map((line) => `${line}\n`).join('')
+  writeFileSync(join(share, 'modules'), lines(modules.map((path) => realpathSync(path))))
+  writeFileSync(join(share, 'kept'), lines(kept))
+  writeFileSync(
+    join(share, 'environment'),
+    lines(Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`)),
+  )
+  writeFileSync(join(share, 'script'), script)
+}
+
+/** QEMU's options for a folder of the host that the guest mounts by 9p. */
+function folderDevices(tag: string, path: string, readonly: boolean): readonly string[] {
+  const place = path.replaceAll(',', ',,')
+  const more = readonly ? ',readonly=on,multidevs=remap' : ''
+  return [
+    ...['-fsdev', `local,id=${tag},path=${place},security_model=none${more}`],
+    ...['-device', `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
+  ]
+}
+
+/** Follows a file that the guest writes: no event of the host tells of it. */
+function watchOutput(
+  file: string,
+  onOutput: ((bytes: Buffer) => void) | undefined,
+): { readonly stop: () => void; readonly bootMs: () => number } {
+  const start = performance.now()
+  let bootMs = Number.NaN
+  let shown = 0
+  const look = (): void => {
+    if (!existsSync(file)) return
+    if (Number.isNaN(bootMs)) bootMs = performance.now() - start
+    if (onOutput === undefined || statSync(file).size === shown) return
+    const bytes = readFileSync(file).subarray(shown)
+    shown += bytes.length
+    onOutput(bytes)
+  }
+  const timer = setInterval(look, GLANCE_MS)
+  return {
+    stop: () => {
+      clearInterval(timer)
+      look()
+    },
+    bootMs: () => Math.round(bootMs),
+  }
+}
+
+/** Reads what the guest has left, and throws what is no result. */
+function resultOf(
+  share: string,
+  { console: shown, timedOut }: MachineEnd,
+  timeoutMs: number,
+): Pick<GuestRun, 'exitCode' | 'output' | 'files' | 'starved'> {
+  const left = (name: string): string | undefined => {
+    const file = join(share, name)
+    return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+  }
+  const output = left('output') ?? ''
+  const exit = left('exit')
+  const { faults, starved } =
+    exit === undefined ? judge(shown) : judge(left('kernel') ?? '', Number(left('tainted')))
+  const busy =
+    starved.length > 0
+      ? `\nThe host was too busy for a guest (load ${loadavg()[0]?.toFixed(1)}): ${starved.join('\n')}`
+      : ''
+  if (faults.length > 0) {
+    throw new GuestError('kernel', `The guest's kernel says:\n${faults.join('\n')}${busy}`, output)
+  }
+  if (exit === undefined) {
+    const what = timedOut ? `did not end within ${timeoutMs} ms` : 'ended without a result'
+    const last = shown.trimEnd().split('\n').slice(-LAST_LINES).join('\n')
+    throw new GuestError(
+      left('output') === undefined ? 'no boot' : 'no end',
+      `The guest ${what}; the load of this host is ${loadavg()[0]?.toFixed(1)}.${busy}\n` +
+        `--- console of the guest\n${last}`,
+      output,
+    )
+  }
+  const folder = join(share, 'files')
+  const files = new Map(
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((path) => statSync(join(folder, path)).isFile())
+      .map((path) => [path, readFileSync(join(folder, path))]),
+  )
+  return { exitCode: Number(exit), output, files, starved }
+}
+
+/** Quotes a word for the shell. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,139 @@
+/** The guest's machine: QEMU, with KVM where it works. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { cpio } from './cpio.ts'
+import { debianClosure, debianPackage, type Kernel, newestKernel } from './debian.ts'
+import { unpackedModules } from './modules.ts'
+
+/** First program of the guest; this file runs in build/test/guest. */
+const INIT = fileURLToPath(new URL('../../../test/guest/init.sh', import.meta.url))
+/** Modules that the host's root needs. All else is inserted once it is there. */
+const FIRST_MODULES = ['9pnet_virtio', '9p']
+/** A guest under KVM is at its first program long before. */
+const PROBE_MS = 2000
+const PROCESSORS = 2
+
+export type Accelerator = 'kvm' | 'tcg'
+
+/** What a machine is made of, on the host. */
+export interface Parts {
+  readonly kernel: Kernel
+  readonly qemu: string
+  readonly initramfs: string
+}
+
+/** The end of a machine. */
+export interface MachineEnd {
+  /** What the serial console showed: the guest's warnings, and what QEMU said. */
+  readonly console: string
+  readonly timedOut: boolean
+}
+
+/** Fetches QEMU and the kernel if need be, and packs the initial RAM disk into `folder`. */
+export async function machineParts(folder: string): Promise<Parts> {
+  const kernel = await newestKernel()
+  const qemu = await debianClosure('qemu-system-x86')
+  const busybox = join(await debianPackage('busybox-static'), 'usr/bin/busybox')
+  const modules = await unpackedModules(kernel, FIRST_MODULES)
+  const names = modules.map((_, at) => `${at}.ko`)
+  const folders = ['bin', 'dev', 'hidden', 'host', 'modules', 'proc', 'run', 'sys']
+  const initramfs = join(folder, 'initramfs')
+  writeFileSync(
+    initramfs,
+    cpio([
+      ...folders.map((path) => ({ path })),
+      { path: 'bin/busybox', bytes: readFileSync(busybox), executable: true },
+      { path: 'init', bytes: readFileSync(INIT), executable: true },
+      { path: 'modules/order', bytes: Buffer.from(names.map((name) => `${name}\n`).join('')) },
+      ...modules.map((file, at) => ({ path: `modules/${at}.ko`, bytes: readFileSync(file) })),
+    ]),
+  )
+  return { kernel, qemu, initramfs }
+}
+
+/** Powers a machine on, and waits for its end, `timeoutMs` at most. */
+export async function runMachine(
+  { kernel, qemu, initramfs }: Parts,
+  accelerator: Accelerator,
+  {
+    devices,
+    memoryMiB,
+    timeoutMs,
+    kernelOptions = '',
+  }: {
+    readonly devices: readonly string[]
+    readonly memoryMiB: number
+    readonly timeoutMs: number
+    readonly kernelOptions?: string
+  },
+): Promise<MachineEnd> {
+  // A busy host would look like a fault of the kernel's clocks; see the verdict for what is left.
+  const options = 'nowatchdog tsc=reliable rcupdate.rcu_cpu_stall_timeout=120'
+  const libraries = join(qemu, 'usr/lib/x86_64-linux-gnu')
+  const share = ['qemu', 'seabios'].flatMap((name) => ['-L', join(qemu, 'usr/share', name)])
+  const child = spawn(
+    // Its own loader takes QEMU's own libraries, whatever the host has.
+    join(qemu, 'usr/lib64/ld-linux-x86-64.so.2'),
+    [
+      ...['--library-path', libraries, join(qemu, 'usr/bin/qemu-system-x86_64'), ...share],
+      ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+      ...['-run-with', 'exit-with-parent=on'],
+      ...['-machine', `q35,accel=${accelerator},memory-backend=mem`, '-cpu', 'max'],
+      // Shared, so that a process beside QEMU can be the guest's network card.
+      ...['-object', `memory-backend-memfd,id=mem,size=${memoryMiB}M,share=on`],
+      ...['-smp', String(PROCESSORS), '-kernel', kernel.image, '-initrd', initramfs],
+      ...['-append', `console=ttyS0 loglevel=5 panic=-1 ${options} ${kernelOptions}`],
+      ...['-chardev', 'stdio,id=console', '-serial', 'chardev:console', ...devices],
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  let timedOut = false
+  const timer = setTimeout(() => {
+    timedOut = true
+    child.kill('SIGKILL')
+  }, timeoutMs)
+  try {
+    const [shown, errors] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close'),
+    ])
+    return { console: shown + errors, timedOut }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+let probed: Promise<Accelerator> | undefined
+
+/** Finds out once a process whether KVM runs the guest's first program: some hosts offer it in vain. */
+export function accelerator(): Promise<Accelerator> {
+  probed ??= probe()
+  return probed
+}
+
+async function probe(): Promise<Accelerator> {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK)
+  } catch {
+    return 'tcg'
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'netmem-probe-'))
+  try {
+    const end = await runMachine(await machineParts(folder), 'kvm', {
+      devices: [],
+      memoryMiB: 512,
+      timeoutMs: PROBE_MS,
+      kernelOptions: 'netmem.probe',
+    })
+    return end.console.includes('netmem: the guest runs') ? 'kvm' : 'tcg'
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
