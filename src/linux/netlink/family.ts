@@ -1,0 +1,85 @@
+/** What a netlink family is to the client: numbers, tables, and the types of its operations. */
+
+import type { Tables, UnknownAttribute } from '../../wire/netlink-tables.ts'
+
+/** Attributes that the tables of this version do not have. Every set of attributes may hold some. */
+export interface UnknownAttributes {
+  /** Attributes of a newer kernel, or ones that the tables leave out, with their bytes. */
+  readonly 'unknown-attributes'?: readonly UnknownAttribute[]
+}
+
+/** `Set` with attributes that every reply has. */
+export type Having<Set, Name extends keyof Set> = Set & { readonly [Key in Name]-?: Set[Key] }
+
+/** What one mode of an operation takes and returns. */
+interface Exchange {
+  readonly request: object
+  /** Undefined for an operation that is acknowledged, and returns nothing else. */
+  readonly reply: object | undefined
+}
+
+/** Operations of a family by name: those that ask for one object, those that list all, or both. */
+export type Operations<All> = {
+  readonly [Name in keyof All]: { readonly do?: Exchange; readonly dump?: Exchange }
+}
+
+/** Row of an operation or an event in a {@link Family}. */
+export interface OperationRow {
+  /** Set of the attributes that it takes and returns. */
+  readonly set: string
+  /** Number of the request. Events have none. */
+  readonly request?: number
+  /** Number of the reply. Operations that are only acknowledged may have none. */
+  readonly reply?: number
+  /** Struct in front of the attributes. */
+  readonly header?: string
+  /** Attributes without which a reply is malformed. */
+  readonly always?: readonly string[]
+}
+
+/** All that the client needs to know of a family. */
+export interface FamilyTables extends Tables {
+  /** Name of the specification, and of the family in generic netlink. */
+  readonly name: string
+  /** Version in the header of generic netlink. A protocol of its own has none. */
+  readonly version?: number
+  /** Number of a netlink protocol of its own, such as 0 for rtnetlink. */
+  readonly protocol?: number
+  /** Operations by name. */
+  readonly operations: Readonly<Record<string, OperationRow>>
+  /** Notifications by name. */
+  readonly events: Readonly<Record<string, OperationRow>>
+  /** Multicast groups with their numbers. Generic netlink gives them numbers at run time: 0 here. */
+  readonly groups: Readonly<Record<string, number>>
+}
+
+/**
+ * A family of netlink operations, generated from the kernel's specification. The client takes it as the
+ * first argument of each call. `All` and `Events` are the types of its operations and events by name.
+ */
+export interface Family<All extends Operations<All>, Events extends object> extends FamilyTables {
+  /** Never set: it tells the compiler the types. */
+  readonly types?: { readonly operations: All; readonly events: Events }
+}
+
+/** Names of the operations that have the mode. */
+export type NamesWith<All extends Operations<All>, Mode extends 'do' | 'dump'> = {
+  readonly [Name in keyof All]: All[Name] extends { readonly [Key in Mode]: Exchange }
+    ? Name
+    : never
+}[keyof All] &
+  string
+
+/** Attributes that an operation takes. */
+export type RequestOf<All, Name extends keyof All, Mode extends 'do' | 'dump'> = All[Name] extends {
+  readonly [Key in Mode]: { readonly request: infer Request extends object }
+}
+  ? Request
+  : never
+
+/** Attributes that an operation returns, once for `do` and once an object for `dump`. */
+export type ReplyOf<All, Name extends keyof All, Mode extends 'do' | 'dump'> = All[Name] extends {
+  readonly [Key in Mode]: { readonly reply: infer Reply }
+}
+  ? Reply
+  : never
