@@ -1,0 +1,57 @@
+/** Opens the client of netlink on the kernel's sockets. */
+
+import { checkInteger, ownOptions } from '../../errors.ts'
+import type { OwnedFd } from '../sys/index.ts'
+import { inNamespace, openNamespace } from './namespace.ts'
+import { Netlink } from './netlink.ts'
+import { MAX_RECEIVE_BUFFER_BYTES, openSocket } from './socket.ts'
+
+/** Options of {@link openNetlink}. */
+export interface NetlinkOptions {
+  /**
+   * File of the network namespace to work in, such as `/run/netns/blue` or `/proc/1234/ns/net`. By
+   * default that of this thread. Another one takes CAP_SYS_ADMIN.
+   */
+  readonly netns?: string
+  /**
+   * Room for messages that nobody has taken, of each socket, in bytes: 1 to 1,073,741,823. By default
+   * net.core.rmem_default. More than net.core.rmem_max takes CAP_NET_ADMIN. The kernel doubles it for
+   * its own structures.
+   */
+  readonly receiveBufferBytes?: number
+}
+
+/**
+ * Opens a client of the kernel's netlink, for families such as {@link netdev} and {@link ethtool}.
+ * Strict checking and extended acknowledgements are on.
+ *
+ * @throws NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED, NETMEM_INVALID_ARGUMENT or
+ *   NETMEM_OUT_OF_RANGE, as a rejection.
+ *
+ * @example
+ * ```ts
+ * import { netdev, openNetlink } from 'netmem/linux'
+ *
+ * using netlink = await openNetlink()
+ * const { replies } = await netlink.dump(netdev, 'queue-get')
+ * for (const queue of replies) console.log(queue.ifindex, queue.type, queue.id)
+ * ```
+ */
+export async function openNetlink(options: NetlinkOptions = {}): Promise<Netlink> {
+  const { netns, receiveBufferBytes } = ownOptions('openNetlink()', options, {
+    netns: true,
+    receiveBufferBytes: true,
+  })
+  checkBuffer(receiveBufferBytes)
+  const namespace: OwnedFd | undefined = netns === undefined ? undefined : openNamespace(netns)
+  const open = (protocol: number, bytes: number | undefined = receiveBufferBytes) => {
+    checkBuffer(bytes)
+    if (namespace === undefined) return openSocket(protocol, bytes)
+    return inNamespace(namespace.fd, () => openSocket(protocol, bytes))
+  }
+  return new Netlink({ open, close: () => namespace?.close() })
+}
+
+function checkBuffer(bytes: number | undefined): void {
+  if (bytes !== undefined) checkInteger('receiveBufferBytes', bytes, 1, MAX_RECEIVE_BUFFER_BYTES)
+}

@@ -1,0 +1,109 @@
+/** The kernel's netlink socket. */
+
+import type { Fd, OwnedFd } from '../sys/index.ts'
+import * as sys from '../sys/index.ts'
+import type { NetlinkTransport, Received } from './transport.ts'
+
+/**
+ * Room for one datagram. The kernel's dumps come in pieces of up to 32 KiB (K: net/netlink/af_netlink.c,
+ * netlink_dump), and an attribute ends at 64 KiB: a reply with one of the largest fits.
+ */
+const RECEIVE_BYTES = 128 * 1024
+/** The kernel takes half of what getsockopt shows; SO_RCVBUF is a signed int. */
+export const MAX_RECEIVE_BUFFER_BYTES = 0x3fffffff
+/** ms between looks at a socket that has nothing. */
+const LOOK_AGAIN_MS = 2
+
+/** Opens a socket of a netlink protocol (NETLINK_*) in the thread's network namespace. */
+export function openSocket(
+  protocol: number,
+  receiveBufferBytes: number | undefined,
+): NetlinkTransport {
+  const owned = sys.socket(sys.AF_NETLINK, sys.SOCK_RAW | sys.SOCK_NONBLOCK, protocol)
+  try {
+    const { fd } = owned
+    for (const option of [
+      sys.NETLINK_CAP_ACK,
+      sys.NETLINK_EXT_ACK,
+      sys.NETLINK_GET_STRICT_CHK,
+    ] as const) {
+      sys.setsockoptInt(fd, sys.SOL_NETLINK, option, 1)
+    }
+    if (receiveBufferBytes !== undefined) setReceiveBuffer(fd, receiveBufferBytes)
+    sys.bind(fd, sys.netlinkAddress())
+    return new SocketTransport(owned)
+  } catch (error) {
+    owned.close()
+    throw error
+  }
+}
+
+/** Sets the receive buffer. Beyond net.core.rmem_max that takes CAP_NET_ADMIN. */
+function setReceiveBuffer(fd: Fd, bytes: number): void {
+  try {
+    sys.setsockoptInt(fd, sys.SOL_SOCKET, sys.SO_RCVBUFFORCE, bytes)
+  } catch (error) {
+    if (!(error instanceof sys.LinuxError) || error.errno !== 'EPERM') throw error
+    sys.setsockoptInt(fd, sys.SOL_SOCKET, sys.SO_RCVBUF, bytes)
+  }
+}
+
+class SocketTransport implements NetlinkTransport {
+  readonly #socket: OwnedFd
+  readonly #memory = new Uint8Array(RECEIVE_BYTES)
+  readonly #incoming = new sys.Message({ nameBytes: 12 })
+  readonly #outgoing = new sys.Message()
+  #wake: (() => void) | undefined
+
+  constructor(socket: OwnedFd) {
+    this.#socket = socket
+    this.#incoming.setBytes(0, this.#memory)
+  }
+
+  send(message: Uint8Array): void {
+    this.#outgoing.setBytes(0, message)
+    // Not connected, and without an address: netlink sends to the kernel.
+    this.#outgoing.send(this.#socket.fd, 0)
+  }
+
+  receive(): Received | undefined {
+    for (;;) {
+      let bytes: number | undefined
+      try {
+        // MSG_TRUNC: the datagram's own length is returned where it was cut.
+        bytes = this.#incoming.receive(this.#socket.fd, sys.MSG_TRUNC)
+      } catch (error) {
+        if (error instanceof sys.LinuxError && error.errno === 'ENOBUFS') return { kind: 'overrun' }
+        throw error
+      }
+      if (bytes === undefined) return undefined
+      // Any process may send to this socket; the kernel's port is 0.
+      if (sys.netlinkPort(this.#incoming.name) !== 0) continue
+      if (bytes > RECEIVE_BYTES) return { kind: 'truncated', bytes, room: RECEIVE_BYTES }
+      return { kind: 'datagram', bytes: this.#memory.subarray(0, bytes) }
+    }
+  }
+
+  readable(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', done)
+        this.#wake = undefined
+        resolve()
+      }
+      const timer = setTimeout(done, LOOK_AGAIN_MS)
+      signal?.addEventListener('abort', done)
+      this.#wake = done
+    })
+  }
+
+  join(group: number): void {
+    sys.setsockoptInt(this.#socket.fd, sys.SOL_NETLINK, sys.NETLINK_ADD_MEMBERSHIP, group)
+  }
+
+  close(): void {
+    this.#socket.close()
+    this.#wake?.()
+  }
+}

@@ -1,0 +1,90 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
+/** Notifications of a multicast group. */
+
+import { parseMessages } from '../../wire/netlink.ts'
+import { truncated } from './netlink-error.ts'
+import type { NetlinkTransport } from './transport.ts'
+
+/**
+ * One notification. `overrun` says that the kernel dropped notifications, since the receive buffer was
+ * full: ask for the whole state again. `unknown` is one that the tables do not have.
+ */
+export type NetlinkEvent<Events> =
+  | {
+      readonly [Name in keyof Events]: {
+        readonly kind: 'event'
+        readonly name: Name
+        readonly message: Events[Name]
+      }
+    }[keyof Events]
+  | { readonly kind: 'overrun' }
+  | { readonly kind: 'unknown'; readonly command: number; readonly payload: Uint8Array }
+
+/** Turns a message into a notification. */
+type Decode<Events> = (type: number, payload: Uint8Array) => NetlinkEvent<Events>
+
+/**
+ * Notifications of a multicast group, from the moment `subscribe()` has resolved. The kernel keeps those
+ * that nobody has taken in the socket's receive buffer. One loop at a time iterates; it ends at
+ * `close()`. Disposable.
+ */
+export class NetlinkSubscription<Events>
+  implements AsyncIterable<NetlinkEvent<Events>>, Disposable
+{
+  readonly #transport: NetlinkTransport
+  readonly #decode: Decode<Events>
+  readonly #onClose: (subscription: Disposable) => void
+  readonly #waiting: NetlinkEvent<Events>[] = []
+  #isClosed = false
+
+  /** @internal */
+  constructor(
+    transport: NetlinkTransport,
+    decode: Decode<Events>,
+    onClose: (subscription: Disposable) => void,
+  ) {
+    this.#transport = transport
+    this.#decode = decode
+    this.#onClose = onClose
+  }
+
+  /**
+   * Iterates over the notifications. Leaving the loop leaves the subscription open.
+   *
+   * @throws NETMEM_NETLINK_MALFORMED or NETMEM_NETLINK_TRUNCATED, as a rejection of one turn.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<NetlinkEvent<Events>, void, undefined> {
+    for (;;) {
+      const next = this.#waiting.shift()
+      if (next !== undefined) {
+        yield next
+        continue
+      }
+      if (this.#isClosed) return
+      const received = this.#transport.receive()
+      if (received === undefined) await this.#transport.readable(undefined)
+      else if (received.kind === 'overrun') yield { kind: 'overrun' }
+      else if (received.kind === 'truncated') {
+        throw truncated('subscribe()', received.bytes, received.room)
+      } else {
+        for (const { type, payload } of parseMessages(received.bytes)) {
+          this.#waiting.push(this.#decode(type, payload))
+        }
+      }
+    }
+  }
+
+  /** Leaves the group and closes the socket. A second call does nothing. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#waiting.length = 0
+    this.#transport.close()
+    this.#onClose(this)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
