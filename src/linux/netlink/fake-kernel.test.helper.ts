@@ -14,7 +14,7 @@ import { Netlink } from './netlink.ts'
 import type { NetlinkTransport, Received } from './transport.ts'
 
 /** Number of the family netdev here. */
-export const NETDEV_ID = 20
+const NETDEV_ID = 20
 const NLMSG_MULTI = 2
 export const DUMP_INTERRUPTED = 0x10
 
