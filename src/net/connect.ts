@@ -16,6 +16,7 @@ import {
   makeDriver,
 } from './connection-options.ts'
 import { dial, type PostedReads } from './driver/posted-reads.ts'
+import { rejectedAtCaller } from './rejected-at-caller.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
 
@@ -154,7 +155,7 @@ function ready<T>(
   deadline: ConnectDeadline,
   make: () => T,
 ): Promise<T> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const settled = (): void => {
       deadline.callAtEnd(undefined)
       signal?.removeEventListener('abort', abort)
@@ -166,7 +167,7 @@ function ready<T>(
       // Ignore errors of the socket that is given up.
       socket.on('error', () => {})
       socket.destroy()
-      reject(error)
+      resolve(rejectedAtCaller(error))
     }
     const failed = (error: Error): void => giveUp(setUpError('NETMEM_CONNECT_FAILED', where, error))
     const closedEarly = (): void => failed(new Error('the peer closed the connection'))

@@ -8,6 +8,7 @@ import { adoptAt } from './adopt.ts'
 import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
 import { aborted, setUpError } from './connection-error.ts'
 import { CONNECTION_OPTIONS, type ConnectionOptions, checkOptions } from './connection-options.ts'
+import { rejectedAtCaller } from './rejected-at-caller.ts'
 
 /** Options of {@link listen}. Each accepted connection gets those of connections. */
 export type ListenOptions = OptionsOfListen & PortOrPath
@@ -196,8 +197,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const server = makeServer(own, where)
   // A client that fails its TLS handshake ends no other connection.
   server.on('tlsClientError', (_error, socket: net.Socket) => void socket.destroy())
-  await new Promise<void>((resolve, reject) => {
-    const failed = (error: Error): void => reject(setUpError('NETMEM_LISTEN_FAILED', where, error))
+  await new Promise<void>((resolve) => {
+    const failed = (error: Error): void =>
+      resolve(rejectedAtCaller(setUpError('NETMEM_LISTEN_FAILED', where, error)))
     server.once('error', failed)
     server.listen(path === undefined ? { host, port, backlog } : { path, backlog }, () => {
       server.off('error', failed)

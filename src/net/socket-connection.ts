@@ -34,6 +34,7 @@ import { watchForReset } from './driver/reset-watch.ts'
 import type { SocketDriver } from './driver/socket-driver.ts'
 import { unlessMoved } from './receivers/destination-memory.ts'
 import { pipeTo } from './receivers/pipe.ts'
+import { rejectedAtCaller } from './rejected-at-caller.ts'
 import { byteLengthOf, isSendable, writeTo } from './vectored-write.ts'
 
 /** Milliseconds that a peer may take to close its side, and bytes that it may send until then. */
@@ -262,12 +263,12 @@ export class SocketConnection implements Connection {
   }
 
   #sent(send: (done: (error?: Error | null) => void) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       send((error) => {
         // Node.js reports success for a write that was broken off with its socket.
-        if (this.#socket.destroyed) reject(this.#reason())
+        if (this.#socket.destroyed) resolve(rejectedAtCaller(this.#reason()))
         else if (error === null || error === undefined) resolve()
-        else reject(connectionError(error))
+        else resolve(rejectedAtCaller(connectionError(error)))
       })
     })
   }

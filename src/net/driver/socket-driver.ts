@@ -125,7 +125,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   // ByteReceivers: one at a time.
 
   fill(view: Uint8Array, { mayEnd = false, onProgress }: FillOptions = {}): Promise<number> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       this.checkFree()
       // Copied data is posted where it belongs at once, also that of TLS.
       const inRecords = this.#secure && this.#reads?.movable !== 'always'
@@ -133,7 +133,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
         this.frags.pause()
         resolve(0)
       } else {
-        this.#attach(new Destination(this, view, inRecords, mayEnd, onProgress, resolve, reject))
+        this.#attach(new Destination(this, view, inRecords, mayEnd, onProgress, resolve))
       }
     })
   }

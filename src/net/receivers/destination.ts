@@ -4,6 +4,7 @@
  */
 
 import { ConnectionError } from '../../errors.ts'
+import { rejectedAtCaller } from '../rejected-at-caller.ts'
 import { destinationGone } from './destination-memory.ts'
 import type { Receiver, ReceiverDriver, Wants } from './receiver.ts'
 import { RecordMemory } from './record-memory.ts'
@@ -17,11 +18,12 @@ export class Destination implements Receiver {
   readonly #inRecords: boolean
   readonly #mayEnd: boolean
   readonly #onProgress: ((bytes: number) => void) | undefined
-  readonly #resolve: (bytes: number) => void
-  readonly #reject: (error: unknown) => void
+  readonly #resolve: (bytes: number | Promise<never>) => void
   #records: RecordMemory | undefined
   #record: Uint8Array | undefined
   #filled = 0
+  /** Failure of `onProgress`, which the caller has been told. */
+  #threw = false
 
   /** @param mayEnd - resolves with 0 if the stream ends before the first byte. */
   constructor(
@@ -30,8 +32,7 @@ export class Destination implements Receiver {
     inRecords: boolean,
     mayEnd: boolean,
     onProgress: ((bytes: number) => void) | undefined,
-    resolve: (bytes: number) => void,
-    reject: (error: unknown) => void,
+    resolve: (bytes: number | Promise<never>) => void,
   ) {
     this.#driver = driver
     this.#view = view
@@ -40,7 +41,6 @@ export class Destination implements Receiver {
     this.#mayEnd = mayEnd
     this.#onProgress = onProgress
     this.#resolve = resolve
-    this.#reject = reject
   }
 
   get left(): number {
@@ -73,7 +73,8 @@ export class Destination implements Receiver {
     try {
       this.#onProgress?.(this.#filled)
     } catch (cause) {
-      this.#reject(cause)
+      this.#threw = true
+      this.#resolve(Promise.reject(cause))
       const message = 'onProgress threw. The connection was destroyed with the transfer incomplete.'
       this.#driver.abandon(new ConnectionError('NETMEM_ABORTED', message, { cause }))
       return bytes
@@ -83,12 +84,13 @@ export class Destination implements Receiver {
   }
 
   end(error: Error | undefined): void {
+    if (this.#threw) return
     if (error === undefined && this.#mayEnd && this.#filled === 0) {
       this.#resolve(0)
       return
     }
     const message = `The peer ended the stream after ${this.#filled} of ${this.#length} bytes.`
-    this.#reject(error ?? new ConnectionError('NETMEM_ENDED_EARLY', message))
+    this.#resolve(rejectedAtCaller(error ?? new ConnectionError('NETMEM_ENDED_EARLY', message)))
   }
 
   /** Error of a destination whose memory has moved. */

@@ -9,6 +9,7 @@ import { type HostFrag, traceDelivery } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { aborted } from '../connection-error.ts'
 import { PageFill } from '../driver/page-fill.ts'
+import { rejectedAtCaller } from '../rejected-at-caller.ts'
 import { poolGone } from './destination-memory.ts'
 import { FragQueue } from './frag-queue.ts'
 import type { Receiver, ReceiverDriver, Wants } from './receiver.ts'
@@ -17,7 +18,8 @@ interface Waiter {
   /** Identifies the caller to {@link Frags.stopWaiting}: an iterator, or a signal. */
   readonly caller: object | undefined
   readonly resolve: (frag: HostFrag | undefined) => void
-  readonly reject: (error: unknown) => void
+  /** Settles the caller's promise as `failed` does, which rejects. */
+  readonly fail: (failed: Promise<never>) => void
 }
 
 /**
@@ -68,9 +70,9 @@ export class Frags implements Receiver {
    */
   receive(signal?: AbortSignal): Promise<HostFrag | undefined> {
     if (signal === undefined) {
-      return new Promise((resolve, reject) => this.#take(resolve, reject, undefined))
+      return new Promise((resolve) => this.#take(resolve, resolve, undefined))
     }
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       this.#driver.checkFree()
       const giveUp = (): void => this.stopWaiting(signal, aborted(signal.reason))
       const unlisten = (): void => signal.removeEventListener('abort', giveUp)
@@ -80,9 +82,9 @@ export class Frags implements Receiver {
           unlisten()
           resolve(frag)
         },
-        (error) => {
+        (failed) => {
           unlisten()
-          reject(error)
+          resolve(failed)
         },
         signal,
       )
@@ -91,10 +93,10 @@ export class Frags implements Receiver {
 
   /** {@link receive} for an iterator. One promise a frag: this is the hot path of `for await`. */
   next(iterator: object): Promise<IteratorResult<HostFrag, undefined>> {
-    return new Promise((resolve, reject) =>
+    return new Promise((resolve) =>
       this.#take(
         (value) => resolve(value === undefined ? { done: true, value } : { done: false, value }),
-        reject,
+        resolve,
         iterator,
       ),
     )
@@ -108,7 +110,7 @@ export class Frags implements Receiver {
     this.pause()
     this.#waiter = undefined
     if (error === undefined) waiter?.resolve(undefined)
-    else waiter?.reject(error)
+    else waiter?.fail(rejectedAtCaller(error))
   }
 
   /** Removes a frag that has arrived from the queue, or `undefined` when there is none. */
@@ -177,7 +179,7 @@ export class Frags implements Receiver {
     const waiter = this.#waiter
     this.#waiter = undefined
     if (error === undefined) waiter?.resolve(undefined)
-    else waiter?.reject(error)
+    else waiter?.fail(rejectedAtCaller(error))
   }
 
   #arrivedInPage(bytes: number): void {
@@ -189,20 +191,20 @@ export class Frags implements Receiver {
     }
   }
 
-  #take(answer: Waiter['resolve'], reject: Waiter['reject'], caller: Waiter['caller']): void {
+  #take(answer: Waiter['resolve'], fail: Waiter['fail'], caller: Waiter['caller']): void {
     this.#driver.checkFree()
     const resolve = this.#pool.copies.tracing ? traceDelivery(answer, this.label) : answer
     const frag = this.takeArrived()
     if (frag !== undefined) {
       resolve(frag)
     } else if (this.#ended === undefined) {
-      this.#waiter = { resolve, reject, caller }
+      this.#waiter = { resolve, fail, caller }
       this.#streaming = true
       this.#driver.readOn()
     } else if (this.#ended.error === undefined) {
       resolve(undefined)
     } else {
-      reject(this.#ended.error)
+      fail(rejectedAtCaller(this.#ended.error))
     }
   }
 
