@@ -1,13 +1,15 @@
-// Runs the tests of the last build: node scripts/test.mjs [--boot | --guest] [part of a file's path]...
+// Runs the tests of the last build: node scripts/test.mjs [--boot] [--guest] [--soak] [part of a file's path]...
 //
-// `--boot` runs the tests that boot a guest, one after the other, and `--guest` those that are run
-// within one: see test/guest/README.md.
+// Without options it runs what belongs to every version of Node. The rest are suites of their own:
+// `--boot` runs tests that boot guests, one after the other, and `--guest` those that are run within
+// one (test/guest/README.md). `--soak` runs long loops: `*.soak.test.*`, and with NETMEM_SOAK, which
+// makes loops longer, every test that asks for its rounds.
 //
 // The list of files is explicit: `node --test <folder>` finds other things on every version of
 // Node, and is content with nothing. It is made from the sources, so what an earlier build left in
 // dist/ does not run.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -16,16 +18,22 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
 const { values, positionals: filters } = parseArgs({
   allowPositionals: true,
-  options: { boot: { type: 'boolean' }, guest: { type: 'boolean' } },
+  options: { boot: { type: 'boolean' }, guest: { type: 'boolean' }, soak: { type: 'boolean' } },
 })
-const boot = values.boot === true
-const guest = values.guest === true
+const { boot = false, guest = false, soak = false } = values
+const longer = Number(process.env.NETMEM_SOAK ?? 1)
 
-const isBoot = (path) => /\.boot\.test\.\w+$/.test(path)
-// The guest's kernel is new: what is said of Linux there is tested again.
-const isGuest = (path) => path.startsWith('dist/linux/') || /\.guest\.test\.\w+$/.test(path)
-const isHost = (path) => !isBoot(path) && !/\.guest\.test\.\w+$/.test(path)
-const isChosen = boot ? isBoot : guest ? isGuest : isHost
+/** Returns the suite that a file belongs to by its name, such as `guest` of `x.guest.test.js`. */
+const suiteOf = (path) => /\.(boot|guest|soak)\.test\.\w+$/.exec(path)?.[1]
+const hasRounds = (path) => readFileSync(path, 'utf8').includes('/rounds.test.helper.js')
+// The guest's kernel is new: what is said of Linux is tested again there.
+const isOfGuest = (path) => suiteOf(path) === 'guest' || path.startsWith('dist/linux/')
+function isChosen(path) {
+  if (boot) return suiteOf(path) === 'boot'
+  if (guest) return isOfGuest(path) && (soak ? hasRounds(path) : suiteOf(path) !== 'soak')
+  if (!soak) return suiteOf(path) === undefined
+  return suiteOf(path) === 'soak' || (longer > 1 && suiteOf(path) === undefined && hasRounds(path))
+}
 
 const tests = (folder, suffix) =>
   existsSync(folder)
@@ -58,9 +66,9 @@ const { status, error } = spawnSync(
   [
     '--expose-gc',
     '--test',
-    `--test-concurrency=${boot ? 1 : 2}`,
+    `--test-concurrency=${boot || soak ? 1 : 2}`,
     // ms for each test, suite and file. It ends what hangs: a busy machine never needs as long.
-    '--test-timeout=600000',
+    `--test-timeout=${600_000 * longer}`,
     '--test-reporter=./scripts/reporter.mjs',
     ...files,
   ],

@@ -10,6 +10,7 @@ import { sharedProvider } from '../providers/shared.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { PoolModel } from '../testing/pool-model.test.helper.ts'
 import { assertCode, logged, type ProviderLog } from '../testing/pools.test.helper.ts'
+import { rounds } from '../testing/rounds.test.helper.ts'
 import { RX_COPYBREAK } from './copies.ts'
 import { createFrag } from './create-frag.ts'
 import { createPool, dualPool } from './create-pool.ts'
@@ -18,7 +19,7 @@ import type { MemoryProvider } from './memory-provider.ts'
 import type { PagePool } from './page-pool.ts'
 
 const pageSize = 32 * 1024
-const OPERATIONS = 500_000
+const OPERATIONS = rounds(500_000)
 
 /** The pool under test, and the handles and frags that the history has to give back. */
 interface Real<M extends Netmem> {

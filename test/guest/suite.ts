@@ -2,6 +2,7 @@
  * `npm run test:guest [-- PART...]`: first the tests that boot guests of their own, then one boot in
  * which `node --test` runs all tests that are to run there: those of `src/linux` and all
  * `*.guest.test.ts`. With arguments it is that one boot alone, for files with a part in their path.
+ * With `--soak` it is that one boot with the long loops alone.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -13,9 +14,10 @@ import { COMPARED_SOURCE } from './needs.ts'
 
 /** Half of what the CI has for all its guests. */
 const TIMEOUT_MS = 450_000
+const SOAK_TIMEOUT_MS = 3 * 3_600_000
 
-const filters = process.argv.slice(2)
-if (filters.length === 0) {
+const args = process.argv.slice(2)
+if (args.length === 0) {
   const script = fileURLToPath(new URL('../../../scripts/test.mjs', import.meta.url))
   const { status } = spawnSync(process.execPath, [script, '--boot'], { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
@@ -23,10 +25,11 @@ if (filters.length === 0) {
 const started = performance.now()
 try {
   const { exitCode, accelerator, bootMs, starved } = await runInGuest(
-    'cd "$CHECKOUT" && exec node scripts/test.mjs --guest $FILTERS',
+    'cd "$CHECKOUT" && exec node scripts/test.mjs --guest $ARGUMENTS',
     {
       environment: {
-        FILTERS: filters.join(' '),
+        ARGUMENTS: args.join(' '),
+        NETMEM_SOAK: process.env['NETMEM_SOAK'] ?? '1',
         NETMEM_CI: process.env['NETMEM_CI'] ?? '',
         NETMEM_KERNEL_HEADERS: join(await debianPackage('linux-libc-dev'), 'usr/include'),
         NETMEM_KERNEL_SOURCE: await kernelSource(COMPARED_SOURCE),
@@ -34,7 +37,7 @@ try {
       },
       modules: ['tun', 'veth', 'virtio_net'],
       network: [{ kind: 'virtio' }],
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs: args.includes('--soak') ? SOAK_TIMEOUT_MS : TIMEOUT_MS,
       onOutput: (bytes) => process.stdout.write(bytes),
     },
   )

@@ -112,6 +112,16 @@ export const POLLHUP = 0x10
 export const POLLNVAL = 0x20
 export const POLLRDHUP = 0x2000
 
+// K: include/uapi/linux/eventpoll.h
+export const EPOLL_CTL_ADD = 1
+export const EPOLL_CTL_DEL = 2
+export const EPOLL_CTL_MOD = 3
+export const EPOLLONESHOT: number = 1 << 30
+
+// K: include/uapi/linux/aio_abi.h
+export const IOCB_CMD_POLL = 5
+export const IOCB_FLAG_RESFD = 1
+
 // K: include/uapi/asm-generic/mman-common.h, include/uapi/linux/mman.h
 export const PROT_NONE = 0
 export const PROT_READ = 1
@@ -152,5 +162,10 @@ export const NETLINK_CAP_ACK = 10
 export const NETLINK_EXT_ACK = 11
 export const NETLINK_GET_STRICT_CHK = 12
 
-/** Numbers of calls without a function in the C library. K: include/uapi/asm-generic/unistd.h. */
+// Numbers of calls without a function in the C library.
+// K: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h.
 export const SYS_mbind: number = ARM64 ? 235 : 237
+export const SYS_io_setup: number = ARM64 ? 0 : 206
+export const SYS_io_submit: number = ARM64 ? 2 : 209
+export const SYS_io_cancel: number = ARM64 ? 3 : 210
+export const SYS_io_getevents: number = ARM64 ? 4 : 208

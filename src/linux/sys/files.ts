@@ -7,10 +7,7 @@ import { type Fd, type OwnedFd, own } from './owned-fd.ts'
 
 /** Opens a file. O_CLOEXEC is always set. */
 export function open(path: string, flags: number, mode = 0): OwnedFd {
-  let result: number
-  do result = libc().open(path, flags | O_CLOEXEC, mode)
-  while (interrupted(result))
-  return own(result, 'open', `open ${path}`)
+  return own('open', `open ${path}`, () => libc().open(path, flags | O_CLOEXEC, mode))
 }
 
 /**
@@ -44,7 +41,7 @@ export function fcntl(fd: Fd, command: number, argument = 0): number {
 
 /** Makes another descriptor of the same file. */
 export function dup(fd: Fd): OwnedFd {
-  return own(libc().fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl', `dup of ${fd}`)
+  return own('fcntl', `dup of ${fd}`, () => libc().fcntl(fd, F_DUPFD_CLOEXEC, 0))
 }
 
 /** Sets the length of a file, in bytes. */
@@ -64,12 +61,12 @@ export function ioctl(fd: Fd, request: number, argument = 0): number {
 
 /** Makes an eventfd: a counter that a write adds to and a read takes. */
 export function eventfd(initial: number, flags: number): OwnedFd {
-  return own(libc().eventfd(initial, flags | O_CLOEXEC), 'eventfd')
+  return own('eventfd', 'eventfd', () => libc().eventfd(initial, flags | O_CLOEXEC))
 }
 
 /** Makes a file in memory, empty. */
 export function memfdCreate(name: string, flags: number): OwnedFd {
-  return own(libc().memfdCreate(name, flags | MFD_CLOEXEC), 'memfd_create', `memfd ${name}`)
+  return own('memfd_create', `memfd ${name}`, () => libc().memfdCreate(name, flags | MFD_CLOEXEC))
 }
 
 /** Moves this thread into the namespace of a descriptor. `kind` is 0, or one of CLONE_NEW*. */

@@ -6,6 +6,7 @@
  * - `libc.ts` loads koffi. `failure.ts`, `errno.ts` and `linux-error.ts` are the errors.
  * - `owned-fd.ts`: descriptors and who closes them.
  * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
+ * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts`: numbers of the kernel's interface.
  */
 
@@ -25,7 +26,7 @@ export {
   setns,
   write,
 } from './files.ts'
-export { addressOf, type Bytes, loadLibc } from './libc.ts'
+export { addressOf, type Bytes, loadLibc, Pinned } from './libc.ts'
 export { LinuxError } from './linux-error.ts'
 export { madvise, mbind, mmap, munmap } from './memory.ts'
 export { controlSpace, Message, type MessageOptions } from './messages.ts'
@@ -45,3 +46,4 @@ export {
   socket,
   socketpair,
 } from './sockets.ts'
+export { type Watch, watch } from './watch.ts'

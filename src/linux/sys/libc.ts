@@ -38,7 +38,7 @@ export interface Libc {
   readonly setns: (fd: number, kind: number) => number
 
   readonly socket: (family: number, type: number, protocol: number) => number
-  readonly socketpair: (family: number, type: number, protocol: number, fds: Int32Array) => number
+  readonly socketpair: (family: number, type: number, protocol: number, fds: number) => number
   readonly bind: (fd: number, address: Bytes, length: number) => number
   readonly connect: (fd: number, address: Bytes, length: number) => number
   readonly listen: (fd: number, backlog: number) => number
@@ -62,7 +62,10 @@ export interface Libc {
   readonly sendmsg: (fd: number, header: number, flags: number) => number
   readonly recvmsg: (fd: number, header: number, flags: number) => number
 
-  readonly poll: (entries: Bytes, count: number, timeoutMs: number) => number
+  readonly epollCreate: (flags: number) => number
+  readonly epollCtl: (epoll: number, operation: number, fd: number, event: number) => number
+  readonly epollWait: (epoll: number, events: number, count: number, timeoutMs: number) => number
+  readonly poll: (entries: number, count: number, timeoutMs: number) => number
   /** Returns an address. A failure is -1, read as a signed number. */
   readonly mmap: (
     address: number,
@@ -111,7 +114,14 @@ function load(): Libc {
     throw unavailable(`netmem/linux makes Linux system calls, and this is ${process.platform}`)
   }
   try {
-    const { load: open, errno, address }: typeof koffi = createRequire(import.meta.url)('koffi')
+    const {
+      load: open,
+      errno,
+      address,
+    }: typeof koffi = createRequire(
+      // A CommonJS bundle has no URL of its own.
+      import.meta.url ?? `${process.cwd()}/`,
+    )('koffi')
     const library = open(null)
     const f = (definition: string): ReturnType<typeof library.func> => library.func(definition)
     return {
@@ -132,7 +142,7 @@ function load(): Libc {
       memfdCreate: f('int memfd_create(const char *, unsigned int)'),
       setns: f('int setns(int, int)'),
       socket: f('int socket(int, int, int)'),
-      socketpair: f('int socketpair(int, int, int, void *)'),
+      socketpair: f('int socketpair(int, int, int, uint64_t)'),
       bind: f('int bind(int, const void *, unsigned int)'),
       connect: f('int connect(int, const void *, unsigned int)'),
       listen: f('int listen(int, int)'),
@@ -143,7 +153,10 @@ function load(): Libc {
       shutdown: f('int shutdown(int, int)'),
       sendmsg: f('long sendmsg(int, uint64_t, int)'),
       recvmsg: f('long recvmsg(int, uint64_t, int)'),
-      poll: f('int poll(void *, unsigned long, int)'),
+      epollCreate: f('int epoll_create1(int)'),
+      epollCtl: f('int epoll_ctl(int, int, int, uint64_t)'),
+      epollWait: f('int epoll_wait(int, uint64_t, int, int)'),
+      poll: f('int poll(uint64_t, unsigned long, int)'),
       mmap: f('int64_t mmap(uint64_t, size_t, int, int, int, int64_t)'),
       munmap: f('int munmap(uint64_t, size_t)'),
       madvise: f('int madvise(uint64_t, size_t, int)'),
@@ -174,4 +187,35 @@ export function addressOf(view: ArrayBufferView): number {
     addresses.set(view.buffer, start)
   }
   return start + view.byteOffset
+}
+
+/**
+ * Memory of a structure that calls are given by address, allocated once. Keep the object for as long
+ * as its address is in use.
+ */
+export class Pinned {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly view: DataView<ArrayBuffer>
+  readonly address: number
+
+  /** @param bytes its size. The memory begins zeroed, at a multiple of 8. */
+  constructor(bytes: number) {
+    // Engines keep small arrays among their objects, which move, until their buffer is asked for.
+    const buffer = new ArrayBuffer(bytes)
+    this.bytes = new Uint8Array(buffer)
+    this.view = new DataView(buffer)
+    this.address = addressOf(this.bytes)
+  }
+
+  /** Writes 64 bits, of a number up to 2^53 − 1. */
+  setUint64(at: number, value: number): void {
+    // BigInts would be garbage, and 3 to 20 times as slow.
+    this.view.setUint32(at, value >>> 0, true)
+    this.view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
+  }
+
+  /** Reads 64 bits, of a number up to 2^53 − 1. */
+  getUint64(at: number): number {
+    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 2 ** 32
+  }
 }

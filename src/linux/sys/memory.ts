@@ -2,7 +2,7 @@
 
 import { SYS_mbind } from './constants.ts'
 import { checked, failure } from './failure.ts'
-import { addressOf, libc } from './libc.ts'
+import { libc, Pinned } from './libc.ts'
 import type { Fd } from './owned-fd.ts'
 
 /** Maps memory, and returns its address. `fd` is undefined for anonymous memory. */
@@ -37,14 +37,13 @@ export function mbind(
   policy: number,
   nodes: readonly number[],
 ): void {
-  const highest = Math.max(0, ...nodes)
-  const mask = new Uint32Array(2 * (Math.floor(highest / 64) + 1))
+  const words = Math.floor(Math.max(0, ...nodes) / 64) + 1
+  const mask = new Pinned(words * 8)
   for (const node of nodes) {
-    const word = Math.floor(node / 32)
-    mask[word] = (mask[word] ?? 0) | (1 << (node % 32))
+    const at = Math.floor(node / 8)
+    mask.view.setUint8(at, mask.view.getUint8(at) | (1 << (node % 8)))
   }
   // The kernel reads one bit less than it is told of (K: mm/mempolicy.c, get_nodes).
-  const bits = mask.length * 32 + 1
-  const at = addressOf(mask)
-  checked(libc().syscall(SYS_mbind, address, bytes, policy, at, bits, 0), 'mbind')
+  const bits = words * 64 + 1
+  checked(libc().syscall(SYS_mbind, address, bytes, policy, mask.address, bits, 0), 'mbind')
 }

@@ -2,7 +2,7 @@
 
 import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET } from './constants.ts'
 import { checkedOrWait, interrupted } from './failure.ts'
-import { addressOf, libc } from './libc.ts'
+import { addressOf, libc, Pinned } from './libc.ts'
 import { type Fd, isFd, OwnedFd } from './owned-fd.ts'
 
 /** struct msghdr. K: include/linux/socket.h, struct user_msghdr. */
@@ -18,6 +18,8 @@ const HEADER = {
 } as const
 /** struct iovec. K: include/uapi/linux/uio.h. */
 const VECTOR = { BYTES: 16, BASE: 0, LENGTH: 8 } as const
+/** Place of the vectors in a message's memory, behind its header. */
+const VECTORS_AT = HEADER.BYTES
 /** struct cmsghdr. K: include/linux/socket.h. */
 const CONTROL = { BYTES: 16, LENGTH: 0, LEVEL: 8, TYPE: 12 } as const
 
@@ -45,30 +47,27 @@ export class Message {
   readonly name: Uint8Array
   /** Control messages: `controlLength` bytes of them are valid. */
   readonly control: Uint8Array
-  readonly #view: DataView
-  readonly #header: number
+  readonly #memory: Pinned
+  /** Address of the vectors. */
   readonly #vectors: number
-  readonly #vectorsAt: number
   /** The caller's memory, which is to live as long as its addresses are in use. */
   readonly #buffers: (ArrayBufferView | undefined)[]
   #used: number
 
   constructor({ vectors = 1, nameBytes = 0, controlBytes = 0 }: MessageOptions = {}) {
-    const nameAt = HEADER.BYTES + 8 + vectors * VECTOR.BYTES
+    const nameAt = VECTORS_AT + vectors * VECTOR.BYTES
     const controlAt = nameAt + ((nameBytes + 7) & ~7)
-    const memory = new ArrayBuffer(controlAt + controlBytes)
-    this.name = new Uint8Array(memory, nameAt, nameBytes)
-    this.control = new Uint8Array(memory, controlAt, controlBytes)
-    this.#view = new DataView(memory)
-    this.#header = addressOf(this.#view)
-    this.#vectorsAt = HEADER.BYTES + 8
-    this.#vectors = this.#header + this.#vectorsAt
+    const memory = new Pinned(controlAt + controlBytes)
+    this.#memory = memory
+    this.name = memory.bytes.subarray(nameAt, nameAt + nameBytes)
+    this.control = memory.bytes.subarray(controlAt)
+    this.#vectors = memory.address + VECTORS_AT
     this.#buffers = new Array<ArrayBufferView | undefined>(vectors).fill(undefined)
     this.#used = vectors
-    this.#set(HEADER.NAME, nameBytes === 0 ? 0 : this.#header + nameAt)
-    this.#set(HEADER.CONTROL, controlBytes === 0 ? 0 : this.#header + controlAt)
-    this.#set(HEADER.VECTORS, this.#vectors)
-    this.#set(HEADER.VECTOR_COUNT, vectors)
+    memory.setUint64(HEADER.NAME, nameBytes === 0 ? 0 : memory.address + nameAt)
+    memory.setUint64(HEADER.CONTROL, controlBytes === 0 ? 0 : memory.address + controlAt)
+    memory.setUint64(HEADER.VECTORS, this.#vectors)
+    memory.setUint64(HEADER.VECTOR_COUNT, vectors)
     this.nameLength = nameBytes
     this.controlLength = controlBytes
   }
@@ -81,26 +80,26 @@ export class Message {
     if (count > this.#buffers.length)
       throw new RangeError(`at most ${this.#buffers.length} vectors`)
     this.#used = count
-    this.#set(HEADER.VECTOR_COUNT, count)
+    this.#memory.setUint64(HEADER.VECTOR_COUNT, count)
   }
 
   get nameLength(): number {
-    return this.#view.getUint32(HEADER.NAME_LENGTH, true)
+    return this.#memory.view.getUint32(HEADER.NAME_LENGTH, true)
   }
   set nameLength(bytes: number) {
-    this.#view.setUint32(HEADER.NAME_LENGTH, bytes, true)
+    this.#memory.view.setUint32(HEADER.NAME_LENGTH, bytes, true)
   }
 
   get controlLength(): number {
-    return this.#view.getUint32(HEADER.CONTROL_LENGTH, true)
+    return this.#memory.view.getUint32(HEADER.CONTROL_LENGTH, true)
   }
   set controlLength(bytes: number) {
-    this.#view.setUint32(HEADER.CONTROL_LENGTH, bytes, true)
+    this.#memory.view.setUint32(HEADER.CONTROL_LENGTH, bytes, true)
   }
 
   /** MSG_* that came with what was received. */
   get flags(): number {
-    return this.#view.getInt32(HEADER.FLAGS, true)
+    return this.#memory.view.getInt32(HEADER.FLAGS, true)
   }
 
   /** Makes vector `index` the memory of `bytes`, which the message keeps alive. */
@@ -114,14 +113,14 @@ export class Message {
     if (index >= this.#buffers.length)
       throw new RangeError(`vector ${index} of ${this.#buffers.length}`)
     this.#buffers[index] = undefined
-    this.#set(this.#vectorsAt + index * VECTOR.BYTES + VECTOR.BASE, base)
-    this.#set(this.#vectorsAt + index * VECTOR.BYTES + VECTOR.LENGTH, length)
+    this.#memory.setUint64(VECTORS_AT + index * VECTOR.BYTES + VECTOR.BASE, base)
+    this.#memory.setUint64(VECTORS_AT + index * VECTOR.BYTES + VECTOR.LENGTH, length)
   }
 
   /** Sends it; returns the bytes that went, or undefined if there is no room yet. */
   send(fd: Fd, flags = 0): number | undefined {
     let result: number
-    do result = libc().sendmsg(fd, this.#header, flags)
+    do result = libc().sendmsg(fd, this.#memory.address, flags)
     while (interrupted(result))
     return checkedOrWait(result, 'sendmsg')
   }
@@ -135,7 +134,7 @@ export class Message {
     this.nameLength = this.name.byteLength
     this.controlLength = this.control.byteLength
     let result: number
-    do result = libc().recvmsg(fd, this.#header, flags | MSG_CMSG_CLOEXEC)
+    do result = libc().recvmsg(fd, this.#memory.address, flags | MSG_CMSG_CLOEXEC)
     while (interrupted(result))
     return checkedOrWait(result, 'recvmsg')
   }
@@ -161,11 +160,11 @@ export class Message {
     const bytes = CONTROL.BYTES + fds.length * 4
     const { byteOffset } = this.control
     if (bytes > this.control.byteLength) throw new RangeError(`control data needs ${bytes} bytes`)
-    this.#set(byteOffset + CONTROL.LENGTH, bytes)
-    this.#view.setInt32(byteOffset + CONTROL.LEVEL, SOL_SOCKET, true)
-    this.#view.setInt32(byteOffset + CONTROL.TYPE, SCM_RIGHTS, true)
+    this.#memory.setUint64(byteOffset + CONTROL.LENGTH, bytes)
+    this.#memory.view.setInt32(byteOffset + CONTROL.LEVEL, SOL_SOCKET, true)
+    this.#memory.view.setInt32(byteOffset + CONTROL.TYPE, SCM_RIGHTS, true)
     for (const [index, fd] of fds.entries()) {
-      this.#view.setInt32(byteOffset + CONTROL.BYTES + index * 4, fd, true)
+      this.#memory.view.setInt32(byteOffset + CONTROL.BYTES + index * 4, fd, true)
     }
     this.controlLength = controlSpace(fds.length * 4)
   }
@@ -180,13 +179,13 @@ export class Message {
     const end = start + this.controlLength
     let at = start
     while (at + CONTROL.BYTES <= end) {
-      const bytes = this.#view.getUint32(at + CONTROL.LENGTH, true)
+      const bytes = this.#memory.view.getUint32(at + CONTROL.LENGTH, true)
       if (bytes < CONTROL.BYTES || bytes > end - at) break
-      const level = this.#view.getInt32(at + CONTROL.LEVEL, true)
-      const type = this.#view.getInt32(at + CONTROL.TYPE, true)
+      const level = this.#memory.view.getInt32(at + CONTROL.LEVEL, true)
+      const type = this.#memory.view.getInt32(at + CONTROL.TYPE, true)
       if (level === SOL_SOCKET && type === SCM_RIGHTS) {
         for (let piece = CONTROL.BYTES; piece + 4 <= bytes; piece += 4) {
-          const fd = this.#view.getInt32(at + piece, true)
+          const fd = this.#memory.view.getInt32(at + piece, true)
           if (isFd(fd)) owned.push(new OwnedFd(fd, 'received descriptor'))
         }
       }
@@ -198,10 +197,5 @@ export class Message {
   /** True if control messages, and descriptors among them, were lost for want of room. */
   get controlTruncated(): boolean {
     return (this.flags & MSG_CTRUNC) !== 0
-  }
-
-  #set(at: number, value: number): void {
-    this.#view.setUint32(at, value >>> 0, true)
-    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
   }
 }

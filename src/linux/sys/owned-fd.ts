@@ -2,11 +2,15 @@
 
 /** Descriptors, and the objects that own them. */
 
+import { closeSync, openSync } from 'node:fs'
+import { isMainThread } from 'node:worker_threads'
 import { LifetimeError } from '../../errors.ts'
 import { applicationStack } from '../../pool/application-stack.ts'
 import { publish } from '../../pool/leaks.ts'
-import { failure } from './failure.ts'
-import { libc } from './libc.ts'
+import { F_DUPFD_CLOEXEC, O_CLOEXEC } from './constants.ts'
+import { ERRNO } from './errno.ts'
+import { checked, failure, failureOf } from './failure.ts'
+import { libc, type Pinned } from './libc.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -45,19 +49,34 @@ const tracker = new FinalizationRegistry<FdLeakReport>((report) => {
   )
 })
 
+/** Calls to make before a descriptor is closed, by descriptor: a watch must not outlive it. */
+const closing = new Map<Fd, () => void>()
+
+/** Has `action` called before an {@link OwnedFd} closes or gives up `fd`. Undefined takes that back. */
+export function beforeClose(fd: Fd, action: (() => void) | undefined): void {
+  if (action === undefined) closing.delete(fd)
+  else closing.set(fd, action)
+}
+
 /**
  * A descriptor and the duty to close it. Whoever holds the object owns the descriptor: calls take its
  * `fd` and do not keep it. Disposable. A leak tracker reports one that is collected while open.
  */
 export class OwnedFd implements Disposable {
-  #fd: Fd | undefined
   readonly label: string
+  #fd: Fd | undefined
+  /** True if Node.js closes the descriptor when this worker ends. */
+  readonly #adopted: boolean
 
-  /** @param label what the descriptor is, in messages and leak reports. */
-  constructor(fd: Fd, label: string) {
-    this.#fd = fd
+  /**
+   * @param label what the descriptor is, in messages and leak reports.
+   * @param slot in a worker, what {@link openSlot} returned. The descriptor takes its number.
+   */
+  constructor(fd: Fd, label: string, slot: Fd | undefined = openSlot()) {
+    this.#adopted = slot !== undefined
+    this.#fd = slot === undefined ? fd : move(fd, slot)
     this.label = label
-    tracker.register(this, { kind: 'fd', fd, label, stack: applicationStack() }, this)
+    tracker.register(this, { kind: 'fd', fd: this.#fd, label, stack: applicationStack() }, this)
   }
 
   /**
@@ -81,31 +100,135 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * Closes the descriptor. A second call does nothing.
+   * Closes the descriptor, after the watches on it. A second call does nothing.
    *
    * @throws NETMEM_SYSCALL_FAILED, of `close`, if other code closed the descriptor before.
    */
   close(): void {
-    if (this.#fd === undefined) return
-    // The kernel has taken the number back whatever close(2) returns, but for EBADF.
-    if (libc().close(this.release()) === -1) throw failure('close')
+    if (this.#fd !== undefined) this.#close(this.#fd)
   }
 
-  /** Gives up the descriptor without closing it, and returns it. The caller owns it from here. */
+  /**
+   * Gives up the descriptor without closing it, and returns it. The caller owns it from here. In a
+   * worker it is another number than before.
+   *
+   * @throws NETMEM_FD_CLOSED after `close()` or `release()`.
+   */
   release(): Fd {
     const { fd } = this
-    this.#fd = undefined
-    tracker.unregister(this)
-    return fd
+    if (!this.#adopted) {
+      this.#forget(fd)
+      return fd
+    }
+    const copy = checked(libc().fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl')
+    this.#close(fd)
+    if (!isFd(copy)) throw failure('fcntl')
+    return copy
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
+
+  #close(fd: Fd): void {
+    this.#forget(fd)
+    // The kernel has taken the number back whatever close(2) returns, but for EBADF.
+    if (this.#adopted) closeSlot(fd)
+    else if (libc().close(fd) === -1) throw failure('close')
+  }
+
+  #forget(fd: Fd): void {
+    closing.get(fd)?.()
+    this.#fd = undefined
+    tracker.unregister(this)
+  }
 }
 
-/** Takes ownership of the descriptor that a call has just returned, or throws the call's error. */
-export function own(result: number, syscall: string, label: string = syscall): OwnedFd {
-  if (!isFd(result)) throw failure(syscall)
-  return new OwnedFd(result, label)
+/**
+ * Opens a descriptor that Node.js closes when this worker ends, even by `terminate()`, which runs no
+ * code of the worker. Node.js does so for what `openSync()` opens (`trackUnmanagedFds`, an option of
+ * workers that is on by default), so other descriptors are moved over one of those. Returns undefined
+ * in the main thread, and if there is none to be had.
+ */
+function openSlot(): Fd | undefined {
+  if (isMainThread) return undefined
+  try {
+    const slot = openSync('/dev/null', 'r')
+    return isFd(slot) ? slot : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Moves a descriptor over another, whose number it takes. */
+function move(fd: Fd, slot: Fd): Fd {
+  if (fd === slot) return fd
+  checked(libc().dup3(fd, slot, O_CLOEXEC), 'dup3')
+  libc().close(fd)
+  return slot
+}
+
+function closeSlot(fd: Fd): void {
+  try {
+    closeSync(fd)
+  } catch {
+    throw failureOf(ERRNO.EBADF, 'close')
+  }
+}
+
+/**
+ * Makes a call that returns a descriptor, and takes ownership of it. Throws the error of the call.
+ *
+ * @param call only makes the call. A worker is terminated when it enters a function or repeats a loop:
+ *   there is neither between the call and the line that moves the descriptor to its slot.
+ */
+export function own(syscall: string, label: string, call: () => number): OwnedFd {
+  const opened = ownOrWait(syscall, label, call)
+  if (opened === undefined) throw failureOf(ERRNO.EAGAIN, syscall)
+  return opened
+}
+
+/** As {@link own}, or undefined if the call would have had to wait. */
+export function ownOrWait(syscall: string, label: string, call: () => number): OwnedFd | undefined {
+  const { dup3, close, errno } = libc()
+  const slot = openSlot()
+  let result = call()
+  while (result === -1 && errno() === ERRNO.EINTR) result = call()
+  if (result !== -1 && slot !== undefined && dup3(result, slot, O_CLOEXEC) !== -1) {
+    close(result)
+    result = slot
+  }
+  if (isFd(result)) return new OwnedFd(result, label, slot)
+  const number = errno()
+  if (slot !== undefined) closeSlot(slot)
+  if (number === ERRNO.EAGAIN) return undefined
+  throw failureOf(number, syscall)
+}
+
+/** As {@link own}, for a call that writes two descriptors to `fds`. */
+export function ownPair(syscall: string, fds: Pinned, call: () => number): [OwnedFd, OwnedFd] {
+  const { dup3, close, errno } = libc()
+  const first = openSlot()
+  const second = openSlot()
+  const moves = first !== undefined && second !== undefined
+  const bytes = new Int32Array(fds.bytes.buffer)
+  const result = call()
+  let one = bytes[0] ?? -1
+  let other = bytes[1] ?? -1
+  if (result !== -1 && moves) {
+    dup3(one, first, O_CLOEXEC)
+    dup3(other, second, O_CLOEXEC)
+    close(one)
+    close(other)
+    one = first
+    other = second
+  }
+  const number = errno()
+  if (result === -1 || !moves) {
+    if (first !== undefined) closeSlot(first)
+    if (second !== undefined) closeSlot(second)
+  }
+  if (result === -1 || !isFd(one) || !isFd(other)) throw failureOf(number, syscall)
+  if (moves) return [new OwnedFd(one, syscall, first), new OwnedFd(other, syscall, second)]
+  return [new OwnedFd(one, syscall), new OwnedFd(other, syscall)]
 }

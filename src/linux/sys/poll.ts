@@ -1,7 +1,7 @@
 /** poll(2) for threads without an event loop. In a thread with one, use `watch()`. */
 
 import { checked, interrupted } from './failure.ts'
-import { libc } from './libc.ts'
+import { libc, Pinned } from './libc.ts'
 import type { Fd } from './owned-fd.ts'
 
 /** struct pollfd. K: include/uapi/asm-generic/poll.h: fd i32 0, events i16 4, revents i16 6. */
@@ -9,33 +9,31 @@ const ENTRY_BYTES = 8
 
 /** Descriptors to wait for, laid out once. */
 export class PollSet {
-  readonly #entries: Uint8Array
-  readonly #view: DataView
+  readonly #entries: Pinned
   readonly #count: number
 
   /** @param count number of descriptors. */
   constructor(count: number) {
     this.#count = count
-    this.#entries = new Uint8Array(count * ENTRY_BYTES)
-    this.#view = new DataView(this.#entries.buffer)
+    this.#entries = new Pinned(count * ENTRY_BYTES)
     for (let index = 0; index < count; index++) this.clear(index)
   }
 
   /** Waits for `events` (POLL*) of a descriptor at `index`. */
   set(index: number, fd: Fd, events: number): void {
-    this.#view.setInt32(index * ENTRY_BYTES, fd, true)
-    this.#view.setInt16(index * ENTRY_BYTES + 4, events, true)
+    this.#entries.view.setInt32(index * ENTRY_BYTES, fd, true)
+    this.#entries.view.setInt16(index * ENTRY_BYTES + 4, events, true)
   }
 
   /** Waits for nothing at `index`. */
   clear(index: number): void {
-    this.#view.setInt32(index * ENTRY_BYTES, -1, true)
-    this.#view.setInt32(index * ENTRY_BYTES + 4, 0, true)
+    this.#entries.view.setInt32(index * ENTRY_BYTES, -1, true)
+    this.#entries.view.setInt32(index * ENTRY_BYTES + 4, 0, true)
   }
 
   /** Events (POLL*) of the descriptor at `index` that the last `wait()` found, or 0. */
   events(index: number): number {
-    return this.#view.getInt16(index * ENTRY_BYTES + 6, true)
+    return this.#entries.view.getInt16(index * ENTRY_BYTES + 6, true)
   }
 
   /**
@@ -46,7 +44,7 @@ export class PollSet {
    */
   wait(timeoutMs: number): number {
     let result: number
-    do result = libc().poll(this.#entries, this.#count, timeoutMs)
+    do result = libc().poll(this.#entries.address, this.#count, timeoutMs)
     while (interrupted(result))
     return checked(result, 'poll')
   }

@@ -1,10 +1,9 @@
 /** Calls on sockets but for messages, which are in `messages.ts`. Addresses are bytes: see `addresses.ts`. */
 
 import { O_CLOEXEC } from './constants.ts'
-import { ERRNO } from './errno.ts'
-import { checked, interrupted } from './failure.ts'
-import { type Bytes, libc } from './libc.ts'
-import { type Fd, type OwnedFd, own } from './owned-fd.ts'
+import { checked } from './failure.ts'
+import { type Bytes, libc, Pinned } from './libc.ts'
+import { type Fd, type OwnedFd, own, ownOrWait, ownPair } from './owned-fd.ts'
 
 /** Bytes of the longest address (struct sockaddr_storage). */
 const ADDRESS_BYTES = 128
@@ -13,15 +12,15 @@ const length = new Uint32Array(1)
 
 /** Makes a socket. SOCK_CLOEXEC is always set. */
 export function socket(family: number, type: number, protocol = 0): OwnedFd {
-  return own(libc().socket(family, type | O_CLOEXEC, protocol), 'socket')
+  return own('socket', 'socket', () => libc().socket(family, type | O_CLOEXEC, protocol))
 }
 
 /** Makes two sockets that are connected to each other. */
 export function socketpair(family: number, type: number): [OwnedFd, OwnedFd] {
-  const fds = new Int32Array(2)
-  checked(libc().socketpair(family, type | O_CLOEXEC, 0, fds), 'socketpair')
-  const [one = -1, other = -1] = fds
-  return [own(one, 'socketpair'), own(other, 'socketpair')]
+  const fds = new Pinned(8)
+  return ownPair('socketpair', fds, () =>
+    libc().socketpair(family, type | O_CLOEXEC, 0, fds.address),
+  )
 }
 
 /** Gives a socket its address. */
@@ -41,11 +40,9 @@ export function listen(fd: Fd, backlog: number): void {
 
 /** Takes a connection, or returns undefined if none waits. */
 export function accept4(fd: Fd, flags: number): OwnedFd | undefined {
-  let result: number
-  do result = libc().accept4(fd, null, null, flags | O_CLOEXEC)
-  while (interrupted(result))
-  if (result === -1 && libc().errno() === ERRNO.EAGAIN) return undefined
-  return own(result, 'accept4')
+  return ownOrWait('accept4', 'accepted socket', () =>
+    libc().accept4(fd, null, null, flags | O_CLOEXEC),
+  )
 }
 
 /** Returns the address of a socket. */

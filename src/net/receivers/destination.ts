@@ -7,7 +7,7 @@ import { ConnectionError } from '../../errors.ts'
 import { rejectedAtCaller } from '../rejected-at-caller.ts'
 import { destinationGone } from './destination-memory.ts'
 import type { Receiver, ReceiverDriver, Wants } from './receiver.ts'
-import { RecordMemory } from './record-memory.ts'
+import { type RecordMemory, recordMemory } from './record-memory.ts'
 
 export class Destination implements Receiver {
   readonly #driver: ReceiverDriver
@@ -56,7 +56,7 @@ export class Destination implements Receiver {
     if (!this.#inRecords) {
       return this.#filled === 0 ? this.#view : this.#view.subarray(this.#filled)
     }
-    this.#records ??= new RecordMemory()
+    this.#records ??= recordMemory(this.#view.buffer)
     this.#record = this.#records.post(this.#view.byteOffset + this.#filled)
     return this.#record
   }

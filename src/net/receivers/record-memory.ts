@@ -5,8 +5,7 @@
  *
  * On some processors a copy between addresses that differ modulo 128 takes three times as long, and
  * JavaScript cannot read an address. The memory of an engine begins 16 bytes into a memory page, or
- * at its start (WebAssembly, resizable buffers). So the first records of a transfer are timed both
- * ways.
+ * at its start (WebAssembly, resizable buffers). So the first records into a buffer are timed both ways.
  */
 
 import { alignedBuffer, COPY_ALIGNMENT } from '../../providers/aligned-memory.ts'
@@ -21,6 +20,18 @@ const STARTS = [16, 0] as const
 const TIMED = 8
 
 let shared: Uint8Array | undefined
+/** By buffer, since small transfers into the same buffer have too few records to time anew. */
+const ofBuffers = new WeakMap<ArrayBufferLike, RecordMemory>()
+
+/** Returns the memory for records on their way to `buffer`. */
+export function recordMemory(buffer: ArrayBufferLike): RecordMemory {
+  let memory = ofBuffers.get(buffer)
+  if (memory === undefined) {
+    memory = new RecordMemory()
+    ofBuffers.set(buffer, memory)
+  }
+  return memory
+}
 
 export class RecordMemory {
   #view: Uint8Array | undefined

@@ -1,0 +1,92 @@
+// Ten thousand of each, and neither a descriptor nor memory is left.
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { rounds } from '../testing/rounds.test.helper.ts'
+import { hugeMemory } from './index.ts'
+import {
+  AF_UNIX,
+  controlSpace,
+  dup,
+  eventfd,
+  ftruncate,
+  Message,
+  MFD_CLOEXEC,
+  memfdCreate,
+  O_RDONLY,
+  open,
+  SOCK_STREAM,
+  socketpair,
+} from './sys/index.ts'
+
+const MIB = 1024 * 1024
+const skip = process.platform === 'linux' ? false : 'needs Linux'
+
+/**
+ * Runs `step` twice for its rounds. The first time the engine's heap grows to its size. After it memory
+ * may grow by `slack` bytes, however many rounds there are.
+ */
+async function leavesNothing(step: () => unknown, count: number, slack: number): Promise<void> {
+  const descriptors = () => readdirSync('/proc/self/fd').length
+  const resident = async () => {
+    for (let collections = 0; collections < 3; collections++) {
+      globalThis.gc?.()
+      await turn()
+    }
+    return process.memoryUsage.rss()
+  }
+  const before = descriptors()
+  for (let round = 0; round < count; round++) await step()
+  const warm = await resident()
+  for (let round = 0; round < count; round++) await step()
+  const grown = (await resident()) - warm
+  assert.equal(descriptors(), before)
+  assert.ok(grown < slack, `grown by ${grown} bytes in ${count} rounds`)
+}
+
+describe('over and over', { skip }, () => {
+  it('files, memfds, events and sockets are opened and closed', async () => {
+    const step = () => {
+      using file = open('/dev/null', O_RDONLY)
+      using copy = dup(file.fd)
+      using memory = memfdCreate('netmem', MFD_CLOEXEC)
+      ftruncate(memory.fd, 4096)
+      using event = eventfd(0, 0)
+      const pair = socketpair(AF_UNIX, SOCK_STREAM)
+      for (const end of pair) end.close()
+      return copy.open && event.open
+    }
+    await leavesNothing(step, rounds(10_000), 16 * MIB)
+  })
+
+  it('descriptors are passed from one socket to another', async () => {
+    const [left, right] = socketpair(AF_UNIX, SOCK_STREAM)
+    using one = left
+    using other = right
+    using event = eventfd(0, 0)
+    const sent = new Message({ controlBytes: controlSpace(4) })
+    const received = new Message({ controlBytes: controlSpace(4) })
+    sent.setBytes(0, new Uint8Array([1]))
+    received.setBytes(0, new Uint8Array(1))
+    const step = () => {
+      sent.setDescriptors([event.fd])
+      sent.send(one.fd)
+      received.receive(other.fd)
+      for (const descriptor of received.takeDescriptors()) descriptor.close()
+    }
+    await leavesNothing(step, rounds(10_000), 16 * MIB)
+  })
+
+  it('memory in huge pages is allocated, written and dropped', async () => {
+    const step = async () => {
+      for (const shared of [true, false] as const) {
+        const memory = await (shared ? hugeMemory(16 * MIB, { shared }) : hugeMemory(16 * MIB))
+        for (let at = 0; at < memory.length; at += 4096) memory[at] = 1
+      }
+      // Engines free buffers when they collect.
+      globalThis.gc?.()
+    }
+    await leavesNothing(step, rounds(100), 256 * MIB)
+  })
+})

@@ -1,0 +1,247 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
+/** Waits for events of any descriptor in this thread's event loop, by epoll(7). */
+
+import { arch } from 'node:process'
+import { type Bell, createBell } from './bell.ts'
+import {
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLONESHOT,
+  O_CLOEXEC,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+} from './constants.ts'
+import { ERRNO } from './errno.ts'
+import { checked, failureOf } from './failure.ts'
+import { libc, Pinned } from './libc.ts'
+import { beforeClose, type Fd, type OwnedFd, own } from './owned-fd.ts'
+
+/** A descriptor whose events are waited for. Close it before the descriptor, or with it. */
+export interface Watch extends Disposable {
+  readonly fd: Fd
+  /**
+   * Resolves when the descriptor has one of the events, with those it has (POLL*; POLLERR and POLLHUP
+   * need not be asked for), or with 0 if the watch is closed. Nothing is watched between two calls, so
+   * a slow caller is not called again. A call while another is pending settles with it.
+   *
+   * @throws NETMEM_SYSCALL_FAILED, as a rejection, if the descriptor is closed.
+   */
+  ready(): Promise<number>
+  /** Lets a pending `ready()` keep the process alive, as it does from the beginning. */
+  ref(): void
+  /** Lets the process end while `ready()` is pending. */
+  unref(): void
+  /** Cancels: a pending `ready()` resolves with 0. A second call does nothing. */
+  close(): void
+}
+
+/**
+ * Watches a descriptor for events (POLLIN, POLLOUT, POLLPRI, POLLRDHUP). Any descriptor may be watched,
+ * and by several watches. One that never waits, such as a file's, is always ready. An `OwnedFd` closes
+ * its watches before it closes.
+ */
+export function watch(fd: Fd, events: number): Watch {
+  loop ??= new WatchLoop()
+  return loop.open(fd, events)
+}
+
+/** struct epoll_event: packed on x86-64 alone. K: include/uapi/linux/eventpoll.h. */
+const EVENT = arch === 'x64' ? { BYTES: 12, DATA: 4 } : { BYTES: 16, DATA: 8 }
+/** Events that one call takes. If there are more, the bell rings again. */
+const EVENTS = 64
+
+/** This thread's watches, if it has any. */
+let loop: WatchLoop | undefined
+
+/** A watched descriptor. Its number in epoll is its own, since the descriptor's is used again. */
+interface Watched {
+  readonly id: number
+  readonly fd: Fd
+  readonly watches: OpenWatch[]
+  /** Epoll knows it not yet, knows it, or refuses it because it never waits. */
+  state: 'new' | 'known' | 'always ready'
+}
+
+/** The epoll descriptor of a thread and its bell. The last watch closes both. */
+class WatchLoop {
+  readonly #epoll: OwnedFd
+  readonly #bell: Bell
+  readonly #byFd = new Map<Fd, Watched>()
+  readonly #byId = new Map<number, Watched>()
+  readonly #events = new Pinned(EVENTS * EVENT.BYTES)
+  readonly #event = new Pinned(EVENT.BYTES)
+  #lastId = 0
+  #waiting = 0
+  #referenced = 0
+
+  constructor() {
+    this.#epoll = own('epoll_create1', 'epoll', () => libc().epollCreate(O_CLOEXEC))
+    this.#bell = createBell(this.#epoll.fd, () => this.#dispatch())
+  }
+
+  open(fd: Fd, events: number): OpenWatch {
+    let watched = this.#byFd.get(fd)
+    if (watched === undefined) {
+      this.#lastId = (this.#lastId + 1) >>> 0
+      watched = { id: this.#lastId, fd, watches: [], state: 'new' }
+      this.#byFd.set(fd, watched)
+      this.#byId.set(watched.id, watched)
+      beforeClose(fd, () => this.#closeAll(fd))
+    }
+    const opened = new OpenWatch(this, watched, events)
+    watched.watches.push(opened)
+    return opened
+  }
+
+  /** Has epoll report the events that the descriptor's waiting watches want, once. */
+  listen(watched: Watched): void {
+    let events = 0
+    for (const one of watched.watches) if (one.waiting) events |= one.events
+    if (watched.state === 'always ready') {
+      settle(watched, POLLIN | POLLOUT)
+      return
+    }
+    this.#event.view.setUint32(0, events | EPOLLONESHOT, true)
+    this.#event.view.setUint32(EVENT.DATA, watched.id, true)
+    const operation = watched.state === 'new' ? EPOLL_CTL_ADD : EPOLL_CTL_MOD
+    if (libc().epollCtl(this.#epoll.fd, operation, watched.fd, this.#event.address) === -1) {
+      const errno = libc().errno()
+      if (errno === ERRNO.EPERM) watched.state = 'always ready'
+      // Other code closed the descriptor, and opened one of the same number.
+      else if (errno === ERRNO.ENOENT && watched.state === 'known') watched.state = 'new'
+      else throw failureOf(errno, 'epoll_ctl')
+      this.listen(watched)
+      return
+    }
+    watched.state = 'known'
+    this.#bell.arm()
+  }
+
+  /** Counts a watch that begins or ends to wait. */
+  count(waiting: number, referenced: number): void {
+    this.#waiting += waiting
+    const before = this.#referenced
+    this.#referenced += referenced
+    if (before === 0 && this.#referenced > 0) this.#bell.ref()
+    else if (before > 0 && this.#referenced === 0) this.#bell.unref()
+  }
+
+  remove(watched: Watched, closed: OpenWatch): void {
+    watched.watches.splice(watched.watches.indexOf(closed), 1)
+    if (watched.watches.length > 0) return
+    if (watched.state === 'known') {
+      // It fails if the descriptor is closed already, and then there is nothing to take out.
+      libc().epollCtl(this.#epoll.fd, EPOLL_CTL_DEL, watched.fd, this.#event.address)
+    }
+    beforeClose(watched.fd, undefined)
+    this.#byFd.delete(watched.fd)
+    this.#byId.delete(watched.id)
+    if (this.#byFd.size > 0) return
+    if (loop === this) loop = undefined
+    this.#bell.close()
+    this.#epoll.close()
+  }
+
+  #closeAll(fd: Fd): void {
+    for (const one of [...(this.#byFd.get(fd)?.watches ?? [])]) one.close()
+  }
+
+  #dispatch(): void {
+    if (!this.#epoll.open) return
+    const found = checked(
+      libc().epollWait(this.#epoll.fd, this.#events.address, EVENTS, 0),
+      'epoll_wait',
+    )
+    for (let at = 0; at < found * EVENT.BYTES; at += EVENT.BYTES) {
+      const watched = this.#byId.get(this.#events.view.getUint32(at + EVENT.DATA, true))
+      if (watched === undefined) continue
+      if (settle(watched, this.#events.view.getUint32(at, true))) this.listen(watched)
+    }
+    if (this.#waiting > 0) this.#bell.arm()
+  }
+}
+
+/** Resolves the watches that wait for one of `events`. Returns true if others still wait. */
+function settle(watched: Watched, events: number): boolean {
+  let waiting = false
+  for (const one of watched.watches) {
+    if (!one.waiting) continue
+    const wanted = events & (one.events | POLLERR | POLLHUP)
+    if (wanted !== 0) one.settle(wanted)
+    else waiting = true
+  }
+  return waiting
+}
+
+class OpenWatch implements Watch {
+  readonly events: number
+  readonly #loop: WatchLoop
+  readonly #watched: Watched
+  #promise: Promise<number> | undefined
+  #resolve: ((events: number) => void) | undefined
+  #referenced = true
+  #closed = false
+
+  constructor(loop: WatchLoop, watched: Watched, events: number) {
+    this.#loop = loop
+    this.#watched = watched
+    this.events = events
+  }
+
+  get fd(): Fd {
+    return this.#watched.fd
+  }
+
+  get waiting(): boolean {
+    return this.#promise !== undefined
+  }
+
+  async ready(): Promise<number> {
+    if (this.#closed) return 0
+    if (this.#promise !== undefined) return this.#promise
+    const promise = new Promise<number>((resolve) => {
+      this.#resolve = resolve
+    })
+    this.#promise = promise
+    this.#loop.count(1, this.#referenced ? 1 : 0)
+    try {
+      this.#loop.listen(this.#watched)
+    } catch (error) {
+      this.settle(0)
+      throw error
+    }
+    return promise
+  }
+
+  settle(events: number): void {
+    if (this.#promise === undefined) return
+    this.#promise = undefined
+    this.#loop.count(-1, this.#referenced ? -1 : 0)
+    this.#resolve?.(events)
+  }
+
+  ref(): void {
+    if (!this.#referenced && this.waiting) this.#loop.count(0, 1)
+    this.#referenced = true
+  }
+
+  unref(): void {
+    if (this.#referenced && this.waiting) this.#loop.count(0, -1)
+    this.#referenced = false
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.settle(0)
+    this.#loop.remove(this.#watched, this)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
