@@ -37,6 +37,11 @@ export function cannotMove(buffer: ArrayBufferLike): boolean {
   return immovable.has(buffer) || !(buffer instanceof ArrayBuffer)
 }
 
+/** A `WebAssembly.Memory` that does not grow. */
+export interface FixedMemory<Buffer extends ArrayBufferLike> {
+  readonly buffer: Buffer
+}
+
 /** Returns at least `bytes` of aligned memory, or plain memory where WebAssembly has none. */
 export function alignedBuffer(bytes: number): ArrayBuffer {
   return mappedBuffer(bytes) ?? new ArrayBuffer(bytes)
@@ -47,12 +52,17 @@ export function alignedBuffer(bytes: number): ArrayBuffer {
  * instance; `undefined` where there is no address space for it.
  */
 export function mappedBuffer(bytes: number): ArrayBuffer | undefined {
+  return fixedMemory(bytes)?.buffer
+}
+
+/** As {@link mappedBuffer}, with the `WebAssembly.Memory` itself. */
+export function fixedMemory(bytes: number): FixedMemory<ArrayBuffer> | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {
     if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
-      const { buffer } = new WebAssembly.Memory({ initial: units, maximum: units })
-      immovable.add(buffer)
-      return buffer
+      const memory = new WebAssembly.Memory({ initial: units, maximum: units })
+      immovable.add(memory.buffer)
+      return memory
     }
   } catch {
     // No address space for it; plain memory needs less.
@@ -67,13 +77,18 @@ export function isWebAssemblyMemory(value: unknown): boolean {
 
 /** Returns at least `bytes` of aligned memory that threads share. */
 export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
+  return fixedSharedMemory(bytes)?.buffer ?? new SharedArrayBuffer(bytes)
+}
+
+/** As {@link fixedMemory}, for memory that threads share. */
+export function fixedSharedMemory(bytes: number): FixedMemory<SharedArrayBuffer> | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {
     if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
-      return new WebAssembly.Memory({ initial: units, maximum: units, shared: true }).buffer
+      return new WebAssembly.Memory({ initial: units, maximum: units, shared: true })
     }
   } catch {
-    // No address space for it, as in mappedBuffer.
+    // No address space for it, as in fixedMemory.
   }
-  return new SharedArrayBuffer(bytes)
+  return undefined
 }

@@ -6,6 +6,7 @@
  * - `libc.ts` loads koffi. `failure.ts`, `errno.ts` and `linux-error.ts` are the errors.
  * - `owned-fd.ts`: descriptors and who closes them.
  * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
+ * - `mapping.ts` maps files into memory that survives its mapping.
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts`: numbers of the kernel's interface.
  */
@@ -28,7 +29,8 @@ export {
 } from './files.ts'
 export { addressOf, type Bytes, loadLibc, Pinned } from './libc.ts'
 export { LinuxError } from './linux-error.ts'
-export { madvise, mbind, mmap, munmap } from './memory.ts'
+export { type MapOptions, type Mapping, map } from './mapping.ts'
+export { madvise, mbind, memoryPageBytes, mmap, munmap } from './memory.ts'
 export { controlSpace, Message, type MessageOptions } from './messages.ts'
 export { type Fd, type FdLeakReport, isFd, OwnedFd } from './owned-fd.ts'
 export { PollSet } from './poll.ts'

@@ -75,6 +75,7 @@ export interface Libc {
     fd: number,
     offset: number,
   ) => number
+  readonly getpagesize: () => number
   readonly munmap: (address: number, length: number) => number
   readonly madvise: (address: number, length: number, advice: number) => number
   readonly syscall: (
@@ -158,6 +159,7 @@ function load(): Libc {
       epollWait: f('int epoll_wait(int, uint64_t, int, int)'),
       poll: f('int poll(uint64_t, unsigned long, int)'),
       mmap: f('int64_t mmap(uint64_t, size_t, int, int, int, int64_t)'),
+      getpagesize: f('int getpagesize()'),
       munmap: f('int munmap(uint64_t, size_t)'),
       madvise: f('int madvise(uint64_t, size_t, int)'),
       syscall: f('long syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)'),

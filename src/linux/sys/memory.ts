@@ -5,6 +5,11 @@ import { checked, failure } from './failure.ts'
 import { libc, Pinned } from './libc.ts'
 import type { Fd } from './owned-fd.ts'
 
+/** Returns the bytes of a memory page of this machine. */
+export function memoryPageBytes(): number {
+  return libc().getpagesize()
+}
+
 /** Maps memory, and returns its address. `fd` is undefined for anonymous memory. */
 export function mmap(
   address: number,
