@@ -122,6 +122,17 @@ describe('watch', { skip }, () => {
     assert.equal(readdirSync('/proc/self/fd').length, before)
   })
 
+  it('is cancelled, and used on', async () => {
+    using fd = counter()
+    using watching = watch(fd.fd, POLLIN)
+    const ready = watching.ready()
+    watching.cancel()
+    watching.cancel()
+    assert.equal(await ready, 0)
+    ring(fd.fd)
+    assert.equal(await watching.ready(), POLLIN)
+  })
+
   it('finds a file always ready', async () => {
     using file = open('/proc/self/exe', O_RDONLY)
     using watching = watch(file.fd, POLLIN)

@@ -25,17 +25,19 @@ export interface Watch extends Disposable {
   readonly fd: Fd
   /**
    * Resolves when the descriptor has one of the events, with those it has (POLL*; POLLERR and POLLHUP
-   * need not be asked for), or with 0 if the watch is closed. Nothing is watched between two calls, so
+   * need not be asked for), or with 0 if it is cancelled or the watch is closed. Nothing is watched between two calls, so
    * a slow caller is not called again. A call while another is pending settles with it.
    *
    * @throws NETMEM_SYSCALL_FAILED, as a rejection, if the descriptor is closed.
    */
   ready(): Promise<number>
+  /** Resolves a pending `ready()` with 0. The watch may be used on. */
+  cancel(): void
   /** Lets a pending `ready()` keep the process alive, as it does from the beginning. */
   ref(): void
   /** Lets the process end while `ready()` is pending. */
   unref(): void
-  /** Cancels: a pending `ready()` resolves with 0. A second call does nothing. */
+  /** Ends the watch: a pending `ready()` resolves with 0. A second call does nothing. */
   close(): void
 }
 
@@ -222,6 +224,10 @@ class OpenWatch implements Watch {
     this.#promise = undefined
     this.#loop.count(-1, this.#referenced ? -1 : 0)
     this.#resolve?.(events)
+  }
+
+  cancel(): void {
+    this.settle(0)
   }
 
   ref(): void {
