@@ -3,13 +3,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 import {
+  ArgumentRangeError,
   createPool,
   hostProvider,
-  isNetmemError,
   type Page,
   type PagePool,
   sharedProvider,
 } from '../index.ts'
+import { udmabufProvider } from '../linux/index.ts'
 import { parsePort } from './endpoint.ts'
 import { describeError, usage } from './exit.ts'
 import { MAX_SEED } from './pattern.ts'
@@ -21,7 +22,7 @@ const DEFAULT_PORT = 5201
 export interface PoolOptions {
   readonly pool: number
   readonly pageSize: number
-  readonly memory: 'host' | 'shared'
+  readonly memory: 'host' | 'shared' | 'udmabuf'
 }
 
 export interface ListenOptions extends PoolOptions {
@@ -56,8 +57,11 @@ export function withPoolOptions(command: Command): Command {
     .addOption(sizeOption('--pool <size>', 'memory to receive into', 16 * 2 ** 20))
     .addOption(sizeOption('--page-size <size>', 'a power of two from 4KiB', 256 * 2 ** 10))
     .addOption(
-      new Option('--memory <kind>', 'memory of this thread, or one that threads can share')
-        .choices(['host', 'shared'])
+      new Option(
+        '--memory <kind>',
+        'memory of this thread, memory that threads can share, or a dma-buf',
+      )
+        .choices(['host', 'shared', 'udmabuf'])
         .default('host'),
     )
 }
@@ -95,11 +99,20 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
     )
   }
   try {
+    if (memory === 'udmabuf') return udmabufPool(pages, pageSize)
     return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
   } catch (error) {
-    if (isNetmemError(error)) throw usage(describeError(error).message)
+    if (error instanceof ArgumentRangeError) throw usage(describeError(error).message)
     throw error
   }
+}
+
+function udmabufPool(pages: number, pageSize: number): PagePool<Page> {
+  const provider = udmabufProvider({ pages, pageSize })
+  const pool = createPool(provider)
+  // The dma-buf ends with the pool.
+  provider.close()
+  return pool
 }
 
 /** Returns a text such as `64 pages of 256KiB, host memory`. */

@@ -20,6 +20,8 @@ import {
 import { Pattern } from './pattern.ts'
 
 const pattern = new Pattern(7)
+// recv.guest.test.ts is for machines that have it.
+const hasUdmabuf = existsSync('/dev/udmabuf') && 'this machine has dma-bufs'
 const data = Buffer.concat([...pattern.views(10_000_019, 2 ** 20)])
 
 function connectTo(port: number): net.Socket {
@@ -51,6 +53,12 @@ describe('netmem recv', () => {
       assert.equal(Buffer.compare(readFileSync(out), data), 0)
     })
   }
+
+  it('says what a machine without dma-bufs lacks', { skip: hasUdmabuf }, async () => {
+    const { code, err } = await run(['recv', '--port', '0', '--once', '--memory', 'udmabuf'])
+    assert.equal(code, 1)
+    assert.match(err, /^netmem: NETMEM_UDMABUF_UNAVAILABLE: .* modprobe udmabuf/)
+  })
 
   it('writes to stdout, and then speaks on stderr', async () => {
     const recv = netmem('recv', '--port', '0', '--once', '--out', '-')

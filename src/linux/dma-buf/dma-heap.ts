@@ -1,0 +1,105 @@
+/** dma heaps: the kernel's allocators of dma-bufs (Linux, Documentation/userspace-api/dma-buf-heaps.rst). */
+
+import { readdirSync } from 'node:fs'
+import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import { addressOf, ioctl, LinuxError, loadLibc, O_CLOEXEC, O_RDWR, open } from '../sys/index.ts'
+import { DmaBuf } from './dma-buf.ts'
+import { ownResult } from './udmabuf.ts'
+
+declare module '../../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_DMA_HEAP_UNAVAILABLE: 'LinuxError'
+  }
+}
+
+/** Options of {@link createDmaHeapBuffer}. */
+export interface DmaHeapOptions {
+  /** Size in bytes. The kernel rounds it up to whole pages. */
+  readonly bytes: number
+  /** Name of a heap in `/dev/dma_heap`. `system`, ordinary memory, by default. */
+  readonly heap?: string
+}
+
+const NAMES: OptionNames<DmaHeapOptions> = { bytes: true, heap: true }
+
+const FOLDER = '/dev/dma_heap'
+/** K: include/uapi/linux/dma-heap.h. */
+const DMA_HEAP_IOCTL_ALLOC = 0xc0184800
+const ALLOC = { BYTES: 24, LENGTH: 0, FD: 8, FD_FLAGS: 12 } as const
+/** Largest page of x86-64 and arm64 kernels. */
+const PAGE_BYTES = 4096
+
+/** Default heap: memory of any place, in pages. */
+export const SYSTEM_HEAP = 'system'
+
+/** Names of this machine's dma heaps. Empty where there are none. */
+export function dmaHeaps(): string[] {
+  try {
+    return readdirSync(FOLDER).sort()
+  } catch {
+    return []
+  }
+}
+
+/**
+ * Allocates a dma-buf from a heap of the kernel. The host can map it, and the kernel's fast paths
+ * (`O_DIRECT`, zero-copy sends, io_uring) refuse that mapping: take `createUdmabuf` for those.
+ *
+ * @param options heap and size.
+ * @throws NETMEM_DMA_HEAP_UNAVAILABLE if there is no such heap, or the process may not use it.
+ * @throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT, NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED.
+ *
+ * @example
+ * ```ts
+ * import { createDmaHeapBuffer } from 'netmem/linux'
+ *
+ * const dmabuf = createDmaHeapBuffer({ bytes: 2 ** 20 })
+ * console.log(dmabuf.exporter) // system
+ * dmabuf.close()
+ * ```
+ */
+export function createDmaHeapBuffer(options: DmaHeapOptions): DmaBuf {
+  const { bytes, heap = SYSTEM_HEAP } = ownOptions('createDmaHeapBuffer()', options, NAMES)
+  const size = Math.ceil(checkInteger('bytes', bytes, 1, 2 ** 52) / PAGE_BYTES) * PAGE_BYTES
+  checkHeapName(heap)
+  loadLibc()
+  using device = openHeap(heap)
+  const argument = new Uint8Array(ALLOC.BYTES)
+  const view = new DataView(argument.buffer)
+  view.setBigUint64(ALLOC.LENGTH, BigInt(size), true)
+  view.setUint32(ALLOC.FD_FLAGS, O_RDWR | O_CLOEXEC, true)
+  ioctl(device.fd, DMA_HEAP_IOCTL_ALLOC, addressOf(argument))
+  const descriptor = ownResult(view.getInt32(ALLOC.FD, true), `buffer of the heap ${heap}`)
+  return new DmaBuf({ exporter: heap, bytes: size, descriptor })
+}
+
+function checkHeapName(heap: unknown): void {
+  if (typeof heap === 'string' && /^[^/]+$/.test(heap) && heap !== '.' && heap !== '..') return
+  throw new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    `heap is the name of a file in ${FOLDER}, such as 'system', not ${JSON.stringify(heap)}.`,
+  )
+}
+
+function openHeap(heap: string): ReturnType<typeof open> {
+  try {
+    return open(`${FOLDER}/${heap}`, O_RDWR)
+  } catch (cause) {
+    if (!(cause instanceof LinuxError)) throw cause
+    const { errno } = cause
+    throw new LinuxError(
+      'NETMEM_DMA_HEAP_UNAVAILABLE',
+      `${FOLDER}/${heap} cannot be opened (${errno}). ${remedy(errno)}`,
+      { cause, errno, syscall: 'open' },
+    )
+  }
+}
+
+function remedy(errno: LinuxError['errno']): string {
+  if (errno === 'EACCES' || errno === 'EPERM') {
+    return 'Run as root, or give the user access to the file.'
+  }
+  const heaps = dmaHeaps()
+  if (heaps.length > 0) return `Take one of this machine's heaps: ${heaps.join(', ')}.`
+  return `This machine has no heaps: boot a kernel that has CONFIG_DMABUF_HEAPS_SYSTEM. A container is given one with \`--device ${FOLDER}/system\`.`
+}

@@ -1,0 +1,190 @@
+/** udmabuf: a dma-buf over the pages of a memfd (Linux, drivers/dma-buf/udmabuf.c). */
+
+import { readFileSync } from 'node:fs'
+import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import {
+  addressOf,
+  F_ADD_SEALS,
+  F_SEAL_GROW,
+  F_SEAL_SHRINK,
+  type Fd,
+  fcntl,
+  ftruncate,
+  ioctl,
+  isFd,
+  LinuxError,
+  loadLibc,
+  MFD_ALLOW_SEALING,
+  MFD_HUGE_2MB,
+  MFD_HUGETLB,
+  MPOL_BIND,
+  mbind,
+  memfdCreate,
+  O_RDWR,
+  OwnedFd,
+  open,
+} from '../sys/index.ts'
+import { DmaBuf } from './dma-buf.ts'
+import { checkHugePages, HUGE_PAGE_BYTES } from './huge-pages.ts'
+import { mapFile } from './map-file.ts'
+
+declare module '../../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_UDMABUF_UNAVAILABLE: 'LinuxError'
+    NETMEM_UDMABUF_LIMIT: 'LinuxError'
+    NETMEM_NUMA_NODE: 'LinuxError'
+  }
+}
+
+/** Options of {@link createUdmabuf}. */
+export interface UdmabufOptions {
+  /** Size: whole pages of the machine, or whole huge pages of 2 MiB with `hugePages`. */
+  readonly bytes: number
+  /** Takes huge pages of 2 MiB, which the administrator has reserved (`vm.nr_hugepages`). */
+  readonly hugePages?: boolean
+  /** NUMA node that the memory is to lie on, 0 to 1023. The kernel chooses by default. */
+  readonly numaNode?: number
+}
+
+const NAMES: OptionNames<UdmabufOptions> = { bytes: true, hugePages: true, numaNode: true }
+
+const DEVICE = '/dev/udmabuf'
+const SIZE_LIMIT = '/sys/module/udmabuf/parameters/size_limit_mb'
+/** K: include/uapi/linux/udmabuf.h. */
+const UDMABUF_CREATE = 0x40187542
+const UDMABUF_FLAGS_CLOEXEC = 1
+const CREATE = { BYTES: 24, MEMFD: 0, FLAGS: 4, OFFSET: 8, SIZE: 16 } as const
+/** Smallest page of x86-64 and arm64. */
+const PAGE_BYTES = 4096
+/** Largest size that a number holds and a file may have. */
+const MAX_BYTES = 2 ** 52
+
+/**
+ * Makes a dma-buf of fresh zeroed memory: a memfd, sealed against changes of its size, that
+ * `/dev/udmabuf` exports. Works on every machine whose kernel has CONFIG_UDMABUF, without any device.
+ *
+ * @param options size, kind and place of the memory.
+ * @throws NETMEM_UDMABUF_UNAVAILABLE where the kernel has no udmabuf, or a container does not see it.
+ * @throws NETMEM_UDMABUF_LIMIT for more than `size_limit_mb` of an older kernel.
+ * @throws NETMEM_HUGE_PAGES_SHORT if too few huge pages are free.
+ * @throws NETMEM_NUMA_NODE if the machine has no such node.
+ * @throws NETMEM_DMABUF_UNALIGNED for a size that is not whole pages.
+ * @throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT, NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED.
+ *
+ * @example
+ * ```ts
+ * import { createUdmabuf } from 'netmem/linux'
+ *
+ * const dmabuf = createUdmabuf({ bytes: 16 * 2 ** 20 })
+ * console.log(dmabuf.exporter, dmabuf.bytes) // udmabuf 16777216
+ * dmabuf.close()
+ * ```
+ */
+export function createUdmabuf(options: UdmabufOptions): DmaBuf {
+  const { bytes, hugePages = false, numaNode } = ownOptions('createUdmabuf()', options, NAMES)
+  checkSize(bytes, hugePages ? HUGE_PAGE_BYTES : PAGE_BYTES)
+  if (numaNode !== undefined) checkInteger('numaNode', numaNode, 0, 1023)
+  loadLibc()
+  using device = openDevice()
+  checkSizeLimit(bytes)
+  if (hugePages) checkHugePages(bytes)
+  const memfd = sealedMemfd(bytes, hugePages)
+  try {
+    if (numaNode !== undefined) placeOn(memfd.fd, bytes, numaNode)
+    const descriptor = exportUdmabuf(device.fd, memfd.fd, bytes)
+    return new DmaBuf({ exporter: 'udmabuf', bytes, descriptor, memfd })
+  } catch (error) {
+    memfd.close()
+    throw error
+  }
+}
+
+/** Makes a file in memory whose size is final: udmabuf takes no other (SEALS_WANTED). */
+export function sealedMemfd(bytes: number, hugePages: boolean): OwnedFd {
+  const huge = hugePages ? MFD_HUGETLB | MFD_HUGE_2MB : 0
+  const memfd = memfdCreate('netmem', MFD_ALLOW_SEALING | huge)
+  try {
+    ftruncate(memfd.fd, bytes)
+    fcntl(memfd.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)
+    return memfd
+  } catch (error) {
+    memfd.close()
+    throw error
+  }
+}
+
+/** Most bytes of a udmabuf that this kernel allows, or undefined if it does not say. */
+function udmabufSizeLimit(): number | undefined {
+  try {
+    return Number.parseInt(readFileSync(SIZE_LIMIT, 'utf8'), 10) * 2 ** 20
+  } catch {
+    return undefined
+  }
+}
+
+function checkSize(bytes: number, pageBytes: number): void {
+  checkInteger('bytes', bytes, 1, MAX_BYTES)
+  if (bytes % pageBytes === 0) return
+  throw new ArgumentRangeError(
+    'NETMEM_DMABUF_UNALIGNED',
+    `A dma-buf of ${bytes} bytes does not consist of whole pages of ${pageBytes}. Take ${Math.ceil(bytes / pageBytes) * pageBytes}.`,
+  )
+}
+
+function openDevice(): OwnedFd {
+  try {
+    return open(DEVICE, O_RDWR)
+  } catch (cause) {
+    if (!(cause instanceof LinuxError)) throw cause
+    const { errno } = cause
+    const remedy =
+      errno === 'EACCES' || errno === 'EPERM'
+        ? 'Run as root, or add the user to the group of the file (kvm, on most systems)'
+        : 'Load it with `modprobe udmabuf`, or boot a kernel that has CONFIG_UDMABUF. A container is given it with `--device /dev/udmabuf`'
+    throw new LinuxError(
+      'NETMEM_UDMABUF_UNAVAILABLE',
+      `${DEVICE} cannot be opened (${errno}). ${remedy}.`,
+      { cause, errno, syscall: 'open' },
+    )
+  }
+}
+
+function checkSizeLimit(bytes: number): void {
+  const limit = udmabufSizeLimit()
+  if (limit === undefined || bytes <= limit) return
+  throw new LinuxError(
+    'NETMEM_UDMABUF_LIMIT',
+    `This kernel makes udmabufs of at most ${limit / 2 ** 20} MiB, and ${Math.ceil(bytes / 2 ** 20)} MiB were asked for. Raise it: \`echo ${Math.ceil(bytes / 2 ** 20)} > ${SIZE_LIMIT}\`.`,
+  )
+}
+
+/** Sets the policy of the file before any page is there: exporting it is what allocates them. */
+function placeOn(memfd: Fd, bytes: number, node: number): void {
+  // The policy belongs to the file, through whichever mapping it is set. It outlives the mapping.
+  using mapping = mapFile(memfd, { bytes: Math.min(bytes, 2 ** 32) })
+  try {
+    mbind(mapping.address, bytes, MPOL_BIND, [node])
+  } catch (cause) {
+    if (!(cause instanceof LinuxError) || cause.errno !== 'EINVAL') throw cause
+    throw new LinuxError(
+      'NETMEM_NUMA_NODE',
+      `This machine has no memory on NUMA node ${node}. /sys/devices/system/node/has_memory lists the nodes that have some.`,
+      { cause, errno: cause.errno, syscall: 'mbind' },
+    )
+  }
+}
+
+function exportUdmabuf(device: Fd, memfd: Fd, bytes: number): OwnedFd {
+  const argument = new Uint8Array(CREATE.BYTES)
+  const view = new DataView(argument.buffer)
+  view.setUint32(CREATE.MEMFD, memfd, true)
+  view.setUint32(CREATE.FLAGS, UDMABUF_FLAGS_CLOEXEC, true)
+  view.setBigUint64(CREATE.SIZE, BigInt(bytes), true)
+  return ownResult(ioctl(device, UDMABUF_CREATE, addressOf(argument)), 'udmabuf')
+}
+
+/** Takes ownership of a descriptor that an ioctl returned. */
+export function ownResult(fd: number, label: string): OwnedFd {
+  if (isFd(fd)) return new OwnedFd(fd, label)
+  throw new RangeError(`The kernel returned ${fd} for the descriptor of a ${label}.`)
+}
