@@ -13,11 +13,15 @@ import {
   ftruncate,
   Message,
   MFD_CLOEXEC,
+  map,
   memfdCreate,
   O_RDONLY,
   open,
+  POLLIN,
   SOCK_STREAM,
   socketpair,
+  watch,
+  write,
 } from './sys/index.ts'
 
 const MIB = 1024 * 1024
@@ -76,6 +80,27 @@ describe('over and over', { skip }, () => {
       for (const descriptor of received.takeDescriptors()) descriptor.close()
     }
     await leavesNothing(step, rounds(10_000), 16 * MIB)
+  })
+
+  it('descriptors are watched', async () => {
+    const one = new BigUint64Array([1n])
+    const step = async () => {
+      using event = eventfd(0, 0)
+      using watching = watch(event.fd, POLLIN)
+      write(event.fd, one)
+      assert.equal(await watching.ready(), POLLIN)
+    }
+    await leavesNothing(step, rounds(10_000), 16 * MIB)
+  })
+
+  it('files are mapped', async () => {
+    using file = memfdCreate('netmem', MFD_CLOEXEC)
+    ftruncate(file.fd, MIB)
+    const step = () => {
+      using mapping = map(file.fd, MIB, { shared: true })
+      mapping.bytes[0] = 1
+    }
+    await leavesNothing(step, rounds(10_000), 64 * MIB)
   })
 
   it('memory in huge pages is allocated, written and dropped', async () => {

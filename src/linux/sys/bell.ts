@@ -27,6 +27,7 @@ import {
 } from './constants.ts'
 import { checked } from './failure.ts'
 import { eventfd } from './files.ts'
+import { IO_EVENT, IOCB } from './layouts.ts'
 import { libc, Pinned } from './libc.ts'
 import type { Fd } from './owned-fd.ts'
 import { socketpair } from './sockets.ts'
@@ -55,10 +56,6 @@ export function createBell(epoll: Fd, onRing: () => void): Bell {
   }
 }
 
-/** struct iocb. K: include/uapi/linux/aio_abi.h. */
-const IOCB = { BYTES: 64, OPCODE: 16, FD: 20, POLL_EVENTS: 24, FLAGS: 56, RESFD: 60 } as const
-/** struct io_event. */
-const COMPLETION_BYTES = 32
 /** Completions that one call takes. Requests that were cancelled leave theirs later. */
 const COMPLETIONS = 8
 
@@ -82,7 +79,7 @@ function createAioBell(epoll: Fd, onRing: () => void): Bell {
   const aio = aioContext()
   const request = new Pinned(IOCB.BYTES)
   const requests = new Pinned(8)
-  const completions = new Pinned(COMPLETIONS * COMPLETION_BYTES)
+  const completions = new Pinned(COMPLETIONS * IO_EVENT.BYTES)
   const noTime = new Pinned(16)
   let armed = false
   /** Frees the places of requests that are complete. */
@@ -97,9 +94,9 @@ function createAioBell(epoll: Fd, onRing: () => void): Bell {
   requests.setUint64(0, request.address)
   request.view.setUint16(IOCB.OPCODE, IOCB_CMD_POLL, true)
   request.view.setInt32(IOCB.FD, epoll, true)
-  request.view.setUint32(IOCB.POLL_EVENTS, POLLIN, true)
+  request.view.setUint32(IOCB.BUFFER, POLLIN, true)
   request.view.setUint32(IOCB.FLAGS, IOCB_FLAG_RESFD, true)
-  request.view.setInt32(IOCB.RESFD, fd, true)
+  request.view.setInt32(IOCB.RESULT_FD, fd, true)
   return {
     arm() {
       if (armed) return

@@ -1,12 +1,36 @@
 /**
  * Constants of the kernel's interface, for x86-64 and arm64, each group with the header it is from.
- * The two differ in four flags of open(2) alone. A test compares them with the headers.
+ * A test compares them with the headers.
  */
 
 import { arch } from 'node:process'
 
-/** arm64 has its own numbers where it says so below: K: arch/arm64/include/uapi/asm/fcntl.h. */
-const ARM64 = arch === 'arm64'
+/** Constants in which the two machines differ. */
+export const BY_MACHINE = {
+  // K: include/uapi/asm-generic/fcntl.h, arch/x86/entry/syscalls/syscall_64.tbl
+  x64: {
+    O_DIRECT: 0o40000,
+    O_DIRECTORY: 0o200000,
+    O_NOFOLLOW: 0o400000,
+    SYS_mbind: 237,
+    SYS_io_setup: 206,
+    SYS_io_submit: 209,
+    SYS_io_cancel: 210,
+    SYS_io_getevents: 208,
+  },
+  // K: arch/arm64/include/uapi/asm/fcntl.h, include/uapi/asm-generic/unistd.h
+  arm64: {
+    O_DIRECT: 0o200000,
+    O_DIRECTORY: 0o40000,
+    O_NOFOLLOW: 0o100000,
+    SYS_mbind: 235,
+    SYS_io_setup: 0,
+    SYS_io_submit: 2,
+    SYS_io_cancel: 3,
+    SYS_io_getevents: 4,
+  },
+} as const
+const MACHINE = BY_MACHINE[arch === 'arm64' ? 'arm64' : 'x64']
 
 // K: include/uapi/asm-generic/fcntl.h
 export const O_RDONLY = 0
@@ -17,9 +41,9 @@ export const O_EXCL = 0o200
 export const O_TRUNC = 0o1000
 export const O_NONBLOCK = 0o4000
 export const O_CLOEXEC = 0o2000000
-export const O_DIRECT: number = ARM64 ? 0o200000 : 0o40000
-export const O_DIRECTORY: number = ARM64 ? 0o40000 : 0o200000
-export const O_NOFOLLOW: number = ARM64 ? 0o100000 : 0o400000
+export const O_DIRECT: number = MACHINE.O_DIRECT
+export const O_DIRECTORY: number = MACHINE.O_DIRECTORY
+export const O_NOFOLLOW: number = MACHINE.O_NOFOLLOW
 export const F_GETFD = 1
 export const F_SETFD = 2
 export const F_GETFL = 3
@@ -163,9 +187,8 @@ export const NETLINK_EXT_ACK = 11
 export const NETLINK_GET_STRICT_CHK = 12
 
 // Numbers of calls without a function in the C library.
-// K: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h.
-export const SYS_mbind: number = ARM64 ? 235 : 237
-export const SYS_io_setup: number = ARM64 ? 0 : 206
-export const SYS_io_submit: number = ARM64 ? 2 : 209
-export const SYS_io_cancel: number = ARM64 ? 3 : 210
-export const SYS_io_getevents: number = ARM64 ? 4 : 208
+export const SYS_mbind: number = MACHINE.SYS_mbind
+export const SYS_io_setup: number = MACHINE.SYS_io_setup
+export const SYS_io_submit: number = MACHINE.SYS_io_submit
+export const SYS_io_cancel: number = MACHINE.SYS_io_cancel
+export const SYS_io_getevents: number = MACHINE.SYS_io_getevents

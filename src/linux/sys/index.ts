@@ -8,7 +8,7 @@
  * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
  * - `mapping.ts` maps files into memory that survives its mapping.
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
- * - `constants.ts`: numbers of the kernel's interface.
+ * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
  */
 
 export { netlinkAddress, netlinkPort, unixAddress } from './addresses.ts'

@@ -2,30 +2,16 @@
 
 import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET } from './constants.ts'
 import { checkedOrWait, interrupted } from './failure.ts'
+import { CMSGHDR, IOVEC, MSGHDR } from './layouts.ts'
 import { addressOf, libc, Pinned } from './libc.ts'
 import { type Fd, isFd, OwnedFd } from './owned-fd.ts'
 
-/** struct msghdr. K: include/linux/socket.h, struct user_msghdr. */
-const HEADER = {
-  BYTES: 56,
-  NAME: 0,
-  NAME_LENGTH: 8,
-  VECTORS: 16,
-  VECTOR_COUNT: 24,
-  CONTROL: 32,
-  CONTROL_LENGTH: 40,
-  FLAGS: 48,
-} as const
-/** struct iovec. K: include/uapi/linux/uio.h. */
-const VECTOR = { BYTES: 16, BASE: 0, LENGTH: 8 } as const
 /** Place of the vectors in a message's memory, behind its header. */
-const VECTORS_AT = HEADER.BYTES
-/** struct cmsghdr. K: include/linux/socket.h. */
-const CONTROL = { BYTES: 16, LENGTH: 0, LEVEL: 8, TYPE: 12 } as const
+const VECTORS_AT = MSGHDR.BYTES
 
 /** Bytes that a control message with `bytes` of data takes (CMSG_SPACE). */
 export function controlSpace(bytes: number): number {
-  return CONTROL.BYTES + ((bytes + 7) & ~7)
+  return CMSGHDR.BYTES + ((bytes + 7) & ~7)
 }
 
 /** Sizes of a {@link Message}. */
@@ -55,7 +41,7 @@ export class Message {
   #used: number
 
   constructor({ vectors = 1, nameBytes = 0, controlBytes = 0 }: MessageOptions = {}) {
-    const nameAt = VECTORS_AT + vectors * VECTOR.BYTES
+    const nameAt = VECTORS_AT + vectors * IOVEC.BYTES
     const controlAt = nameAt + ((nameBytes + 7) & ~7)
     const memory = new Pinned(controlAt + controlBytes)
     this.#memory = memory
@@ -64,10 +50,10 @@ export class Message {
     this.#vectors = memory.address + VECTORS_AT
     this.#buffers = new Array<ArrayBufferView | undefined>(vectors).fill(undefined)
     this.#used = vectors
-    memory.setUint64(HEADER.NAME, nameBytes === 0 ? 0 : memory.address + nameAt)
-    memory.setUint64(HEADER.CONTROL, controlBytes === 0 ? 0 : memory.address + controlAt)
-    memory.setUint64(HEADER.VECTORS, this.#vectors)
-    memory.setUint64(HEADER.VECTOR_COUNT, vectors)
+    memory.setUint64(MSGHDR.NAME, nameBytes === 0 ? 0 : memory.address + nameAt)
+    memory.setUint64(MSGHDR.CONTROL, controlBytes === 0 ? 0 : memory.address + controlAt)
+    memory.setUint64(MSGHDR.VECTORS, this.#vectors)
+    memory.setUint64(MSGHDR.VECTOR_COUNT, vectors)
     this.nameLength = nameBytes
     this.controlLength = controlBytes
   }
@@ -80,26 +66,26 @@ export class Message {
     if (count > this.#buffers.length)
       throw new RangeError(`at most ${this.#buffers.length} vectors`)
     this.#used = count
-    this.#memory.setUint64(HEADER.VECTOR_COUNT, count)
+    this.#memory.setUint64(MSGHDR.VECTOR_COUNT, count)
   }
 
   get nameLength(): number {
-    return this.#memory.view.getUint32(HEADER.NAME_LENGTH, true)
+    return this.#memory.view.getUint32(MSGHDR.NAME_LENGTH, true)
   }
   set nameLength(bytes: number) {
-    this.#memory.view.setUint32(HEADER.NAME_LENGTH, bytes, true)
+    this.#memory.view.setUint32(MSGHDR.NAME_LENGTH, bytes, true)
   }
 
   get controlLength(): number {
-    return this.#memory.view.getUint32(HEADER.CONTROL_LENGTH, true)
+    return this.#memory.view.getUint32(MSGHDR.CONTROL_LENGTH, true)
   }
   set controlLength(bytes: number) {
-    this.#memory.view.setUint32(HEADER.CONTROL_LENGTH, bytes, true)
+    this.#memory.view.setUint32(MSGHDR.CONTROL_LENGTH, bytes, true)
   }
 
   /** MSG_* that came with what was received. */
   get flags(): number {
-    return this.#memory.view.getInt32(HEADER.FLAGS, true)
+    return this.#memory.view.getInt32(MSGHDR.FLAGS, true)
   }
 
   /** Makes vector `index` the memory of `bytes`, which the message keeps alive. */
@@ -113,8 +99,8 @@ export class Message {
     if (index >= this.#buffers.length)
       throw new RangeError(`vector ${index} of ${this.#buffers.length}`)
     this.#buffers[index] = undefined
-    this.#memory.setUint64(VECTORS_AT + index * VECTOR.BYTES + VECTOR.BASE, base)
-    this.#memory.setUint64(VECTORS_AT + index * VECTOR.BYTES + VECTOR.LENGTH, length)
+    this.#memory.setUint64(VECTORS_AT + index * IOVEC.BYTES + IOVEC.BASE, base)
+    this.#memory.setUint64(VECTORS_AT + index * IOVEC.BYTES + IOVEC.LENGTH, length)
   }
 
   /** Sends it; returns the bytes that went, or undefined if there is no room yet. */
@@ -157,14 +143,14 @@ export class Message {
 
   /** Makes descriptors its only control message: whoever receives it gets others of the same files. */
   setDescriptors(fds: readonly Fd[]): void {
-    const bytes = CONTROL.BYTES + fds.length * 4
+    const bytes = CMSGHDR.BYTES + fds.length * 4
     const { byteOffset } = this.control
     if (bytes > this.control.byteLength) throw new RangeError(`control data needs ${bytes} bytes`)
-    this.#memory.setUint64(byteOffset + CONTROL.LENGTH, bytes)
-    this.#memory.view.setInt32(byteOffset + CONTROL.LEVEL, SOL_SOCKET, true)
-    this.#memory.view.setInt32(byteOffset + CONTROL.TYPE, SCM_RIGHTS, true)
+    this.#memory.setUint64(byteOffset + CMSGHDR.LENGTH, bytes)
+    this.#memory.view.setInt32(byteOffset + CMSGHDR.LEVEL, SOL_SOCKET, true)
+    this.#memory.view.setInt32(byteOffset + CMSGHDR.TYPE, SCM_RIGHTS, true)
     for (const [index, fd] of fds.entries()) {
-      this.#memory.view.setInt32(byteOffset + CONTROL.BYTES + index * 4, fd, true)
+      this.#memory.view.setInt32(byteOffset + CMSGHDR.BYTES + index * 4, fd, true)
     }
     this.controlLength = controlSpace(fds.length * 4)
   }
@@ -178,13 +164,13 @@ export class Message {
     const start = this.control.byteOffset
     const end = start + this.controlLength
     let at = start
-    while (at + CONTROL.BYTES <= end) {
-      const bytes = this.#memory.view.getUint32(at + CONTROL.LENGTH, true)
-      if (bytes < CONTROL.BYTES || bytes > end - at) break
-      const level = this.#memory.view.getInt32(at + CONTROL.LEVEL, true)
-      const type = this.#memory.view.getInt32(at + CONTROL.TYPE, true)
+    while (at + CMSGHDR.BYTES <= end) {
+      const bytes = this.#memory.view.getUint32(at + CMSGHDR.LENGTH, true)
+      if (bytes < CMSGHDR.BYTES || bytes > end - at) break
+      const level = this.#memory.view.getInt32(at + CMSGHDR.LEVEL, true)
+      const type = this.#memory.view.getInt32(at + CMSGHDR.TYPE, true)
       if (level === SOL_SOCKET && type === SCM_RIGHTS) {
-        for (let piece = CONTROL.BYTES; piece + 4 <= bytes; piece += 4) {
+        for (let piece = CMSGHDR.BYTES; piece + 4 <= bytes; piece += 4) {
           const fd = this.#memory.view.getInt32(at + piece, true)
           if (isFd(fd)) owned.push(new OwnedFd(fd, 'received descriptor'))
         }

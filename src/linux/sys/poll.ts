@@ -1,11 +1,9 @@
 /** poll(2) for threads without an event loop. In a thread with one, use `watch()`. */
 
 import { checked, interrupted } from './failure.ts'
+import { POLLFD } from './layouts.ts'
 import { libc, Pinned } from './libc.ts'
 import type { Fd } from './owned-fd.ts'
-
-/** struct pollfd. K: include/uapi/asm-generic/poll.h: fd i32 0, events i16 4, revents i16 6. */
-const ENTRY_BYTES = 8
 
 /** Descriptors to wait for, laid out once. */
 export class PollSet {
@@ -15,25 +13,25 @@ export class PollSet {
   /** @param count number of descriptors. */
   constructor(count: number) {
     this.#count = count
-    this.#entries = new Pinned(count * ENTRY_BYTES)
+    this.#entries = new Pinned(count * POLLFD.BYTES)
     for (let index = 0; index < count; index++) this.clear(index)
   }
 
   /** Waits for `events` (POLL*) of a descriptor at `index`. */
   set(index: number, fd: Fd, events: number): void {
-    this.#entries.view.setInt32(index * ENTRY_BYTES, fd, true)
-    this.#entries.view.setInt16(index * ENTRY_BYTES + 4, events, true)
+    this.#entries.view.setInt32(index * POLLFD.BYTES, fd, true)
+    this.#entries.view.setInt16(index * POLLFD.BYTES + POLLFD.EVENTS, events, true)
   }
 
   /** Waits for nothing at `index`. */
   clear(index: number): void {
-    this.#entries.view.setInt32(index * ENTRY_BYTES, -1, true)
-    this.#entries.view.setInt32(index * ENTRY_BYTES + 4, 0, true)
+    this.#entries.view.setInt32(index * POLLFD.BYTES, -1, true)
+    this.#entries.view.setInt32(index * POLLFD.BYTES + POLLFD.EVENTS, 0, true)
   }
 
   /** Events (POLL*) of the descriptor at `index` that the last `wait()` found, or 0. */
   events(index: number): number {
-    return this.#entries.view.getInt16(index * ENTRY_BYTES + 6, true)
+    return this.#entries.view.getInt16(index * POLLFD.BYTES + POLLFD.RESULT, true)
   }
 
   /**

@@ -160,6 +160,32 @@ describe('system calls', { skip }, () => {
     assert.equal(descriptors(), before)
   })
 
+  it('send and receive without garbage', () => {
+    const [near, far] = socketpair(AF_UNIX, SOCK_STREAM)
+    const sent = new Message()
+    const received = new Message({ nameBytes: 16, controlBytes: controlSpace(4) })
+    const [out, into] = [new Uint8Array(8), new Uint8Array(8)]
+    sent.setBytes(0, out)
+    received.setBytes(0, into)
+    const exchange = (times: number): void => {
+      for (let n = 0; n < times; n++) {
+        sent.send(near.fd)
+        received.receive(far.fd, MSG_DONTWAIT)
+        received.receive(far.fd, MSG_DONTWAIT)
+      }
+    }
+    const measured = 2000
+    // Code that is not compiled yet makes garbage of its own.
+    exchange(10_000)
+    globalThis.gc?.()
+    const before = process.memoryUsage().heapUsed
+    exchange(measured)
+    const bytes = (process.memoryUsage().heapUsed - before) / measured
+    assert.ok(bytes < 64, `${bytes} bytes for each exchange`)
+    near.close()
+    far.close()
+  })
+
   it('wait for events of several descriptors', () => {
     using one = eventfd(0, 0)
     using other = eventfd(0, 0)

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { rounds } from '../../testing/rounds.test.helper.ts'
 import { turns } from '../../testing/waiting.test.helper.ts'
 import { createTimerBell } from './bell.ts'
 import {
@@ -164,10 +165,10 @@ describe('watch', { skip }, () => {
     for (const each of fds) each.close()
   })
 
-  it('opens and closes 1,000 times without a descriptor left', async () => {
+  it('opens and closes over and over without a descriptor left', async () => {
     await turns()
     const before = readdirSync('/proc/self/fd').length
-    for (let round = 0; round < 1000; round++) {
+    for (let round = 0; round < rounds(100); round++) {
       using fd = counter()
       using watching = watch(fd.fd, POLLIN)
       ring(fd.fd)

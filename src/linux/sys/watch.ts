@@ -2,7 +2,6 @@
 
 /** Waits for events of any descriptor in this thread's event loop, by epoll(7). */
 
-import { arch } from 'node:process'
 import { type Bell, createBell } from './bell.ts'
 import {
   EPOLL_CTL_ADD,
@@ -17,6 +16,7 @@ import {
 } from './constants.ts'
 import { ERRNO } from './errno.ts'
 import { checked, failureOf } from './failure.ts'
+import { EPOLL_EVENT } from './layouts.ts'
 import { libc, Pinned } from './libc.ts'
 import { beforeClose, type Fd, type OwnedFd, own } from './owned-fd.ts'
 
@@ -51,8 +51,6 @@ export function watch(fd: Fd, events: number): Watch {
   return loop.open(fd, events)
 }
 
-/** struct epoll_event: packed on x86-64 alone. K: include/uapi/linux/eventpoll.h. */
-const EVENT = arch === 'x64' ? { BYTES: 12, DATA: 4 } : { BYTES: 16, DATA: 8 }
 /** Events that one call takes. If there are more, the bell rings again. */
 const EVENTS = 64
 
@@ -74,8 +72,8 @@ class WatchLoop {
   readonly #bell: Bell
   readonly #byFd = new Map<Fd, Watched>()
   readonly #byId = new Map<number, Watched>()
-  readonly #events = new Pinned(EVENTS * EVENT.BYTES)
-  readonly #event = new Pinned(EVENT.BYTES)
+  readonly #events = new Pinned(EVENTS * EPOLL_EVENT.BYTES)
+  readonly #event = new Pinned(EPOLL_EVENT.BYTES)
   #lastId = 0
   #waiting = 0
   #referenced = 0
@@ -107,8 +105,8 @@ class WatchLoop {
       settle(watched, POLLIN | POLLOUT)
       return
     }
-    this.#event.view.setUint32(0, events | EPOLLONESHOT, true)
-    this.#event.view.setUint32(EVENT.DATA, watched.id, true)
+    this.#event.view.setUint32(EPOLL_EVENT.EVENTS, events | EPOLLONESHOT, true)
+    this.#event.view.setUint32(EPOLL_EVENT.DATA, watched.id, true)
     const operation = watched.state === 'new' ? EPOLL_CTL_ADD : EPOLL_CTL_MOD
     if (libc().epollCtl(this.#epoll.fd, operation, watched.fd, this.#event.address) === -1) {
       const errno = libc().errno()
@@ -158,10 +156,11 @@ class WatchLoop {
       libc().epollWait(this.#epoll.fd, this.#events.address, EVENTS, 0),
       'epoll_wait',
     )
-    for (let at = 0; at < found * EVENT.BYTES; at += EVENT.BYTES) {
-      const watched = this.#byId.get(this.#events.view.getUint32(at + EVENT.DATA, true))
+    for (let at = 0; at < found * EPOLL_EVENT.BYTES; at += EPOLL_EVENT.BYTES) {
+      const watched = this.#byId.get(this.#events.view.getUint32(at + EPOLL_EVENT.DATA, true))
       if (watched === undefined) continue
-      if (settle(watched, this.#events.view.getUint32(at, true))) this.listen(watched)
+      if (settle(watched, this.#events.view.getUint32(at + EPOLL_EVENT.EVENTS, true)))
+        this.listen(watched)
     }
     if (this.#waiting > 0) this.#bell.arm()
   }
