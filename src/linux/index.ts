@@ -5,6 +5,7 @@
 
 export { NetlinkFormatError } from '../wire/netlink-attributes.ts'
 export type { UnknownAttribute } from '../wire/netlink-tables.ts'
+export * from './devmem/index.ts'
 export * from './dma-buf/index.ts'
 export { hugeMemory } from './huge-memory.ts'
 export type { Family, Operations, UnknownAttributes } from './netlink/family.ts'

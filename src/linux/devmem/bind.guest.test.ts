@@ -1,0 +1,50 @@
+// Bindings on interfaces that only the guest has: virtio-net, and a veth that goes away.
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { it } from 'node:test'
+import { isNetmemError } from '../../errors.ts'
+import { createUdmabuf } from '../dma-buf/udmabuf.ts'
+import { bindRx, bindTx } from './bind.ts'
+
+function ifindexOf(name: string): number {
+  return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'))
+}
+
+async function refusal(binding: Promise<unknown>): Promise<string> {
+  try {
+    await binding
+  } catch (error) {
+    assert.ok(isNetmemError(error), String(error))
+    return error.code
+  }
+  return 'bound'
+}
+
+it('bindRx and bindTx say that virtio-net has no device memory', async () => {
+  using dmabuf = createUdmabuf({ bytes: 2 ** 20 })
+  const ifindex = ifindexOf('eth0')
+  assert.equal(await refusal(bindRx({ ifindex, queues: [0], dmabuf })), 'NETMEM_DEVMEM_UNSUPPORTED')
+  assert.equal(await refusal(bindTx({ ifindex, dmabuf })), 'NETMEM_DEVMEM_UNSUPPORTED')
+})
+
+it('bindRx survives an interface that goes away meanwhile', async () => {
+  using dmabuf = createUdmabuf({ bytes: 2 ** 20 })
+  const before = readdirSync('/proc/self/fd').length
+  for (let round = 0; round < 3; round++) {
+    execFileSync('ip', ['link', 'add', 'nm0', 'type', 'veth', 'peer', 'name', 'nm1'])
+    const ifindex = ifindexOf('nm0')
+    const seen = new Set<string>()
+    const removal = once(spawn('ip', ['link', 'del', 'nm0'], { stdio: 'inherit' }), 'exit')
+    let left = 10_000
+    while (!seen.has('NETMEM_DEVMEM_NO_INTERFACE') && left-- > 0) {
+      seen.add(await refusal(bindRx({ ifindex, queues: [0], dmabuf })))
+      seen.add(await refusal(bindTx({ ifindex, dmabuf })))
+    }
+    await removal
+    seen.delete('NETMEM_DEVMEM_UNSUPPORTED')
+    assert.deepEqual([...seen], ['NETMEM_DEVMEM_NO_INTERFACE'])
+  }
+  assert.equal(readdirSync('/proc/self/fd').length, before)
+})

@@ -1,0 +1,241 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Binds a dma-buf to a network card, so that the card receives into it or sends out of it: bind-rx and
+ * bind-tx of the netdev family (Linux, Documentation/networking/devmem.rst).
+ */
+
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  checkInteger,
+  type OptionNames,
+  ownOptions,
+} from '../../errors.ts'
+import type { Binding } from '../../netmem.ts'
+import { DmaBuf } from '../dma-buf/dma-buf.ts'
+import { netdev } from '../netlink/generated/netdev.ts'
+import type { Netlink } from '../netlink/netlink.ts'
+import { NetlinkError } from '../netlink/netlink-error.ts'
+import { openNetlink } from '../netlink/open-netlink.ts'
+import { bindError } from './bind-error.ts'
+
+/** Options of {@link bindTx}. */
+export interface BindTxOptions {
+  /** Number of the interface: `if_nametoindex`, or the number before its name in `ip link`. */
+  readonly ifindex: number
+  /** Memory to send from. */
+  readonly dmabuf: DmaBuf
+  /** File of the network namespace of the interface, such as `/run/netns/blue`. This thread's by default. */
+  readonly netns?: string
+}
+
+/** Options of {@link bindRx}. */
+export interface BindRxOptions extends BindTxOptions {
+  /** RX queues of the interface, each once. All of them take from the one dma-buf. */
+  readonly queues: readonly number[]
+  /**
+   * Bytes of a net_iov: a power of two, 4 KiB to 2 MiB. A memory page by default. Most drivers refuse
+   * every other size with NETMEM_DEVMEM_PAGE_SIZE: bind again without it then.
+   */
+  readonly rxPageSize?: number
+}
+
+const TX_NAMES: OptionNames<BindTxOptions> = { ifindex: true, dmabuf: true, netns: true }
+const RX_NAMES: OptionNames<BindRxOptions> = { ...TX_NAMES, queues: true, rxPageSize: true }
+
+/** A dma-buf's attachment to a network card. */
+export interface DevmemBinding extends Binding, Disposable {
+  /** Number of the interface. */
+  readonly ifindex: number
+  /** RX queues that are bound. Empty for a binding to send with. */
+  readonly queues: readonly number[]
+  /** The dma-buf, which may be closed while it is bound. */
+  readonly dmabuf: DmaBuf
+  /**
+   * Unbinds. Queues go on with memory of the host. The memory stays the device's until the last net_iov
+   * of it has come back. A second call does nothing.
+   */
+  close(): void
+  /** Resolves when the binding has been closed. */
+  readonly closed: Promise<void>
+}
+
+/**
+ * Binds a dma-buf to RX queues: payload that they receive lands in it. The queues are restarted, the
+ * others run on. If the process ends, the kernel unbinds.
+ *
+ * Takes CAP_NET_ADMIN in the user namespace of the network namespace. Header split has to be on, and
+ * flows have to be steered to the queues: see `prepareQueues`.
+ *
+ * @param options interface, queues and memory.
+ * @throws NETMEM_DEVMEM_NO_INTERFACE, NETMEM_DEVMEM_QUEUE, NETMEM_DEVMEM_SPLIT_OFF,
+ *   NETMEM_DEVMEM_SPLIT_THRESHOLD, NETMEM_DEVMEM_UNALIGNED, NETMEM_DEVMEM_PAGE_SIZE,
+ *   NETMEM_DEVMEM_UNSUPPORTED, NETMEM_DEVMEM_MIXED_DEVICES, NETMEM_DEVMEM_BOUND, NETMEM_DEVMEM_XDP,
+ *   NETMEM_DEVMEM_LEASED, NETMEM_DEVMEM_IGNORED, NETMEM_DEVMEM_ORDER, NETMEM_DEVMEM_FORBIDDEN,
+ *   NETMEM_DEVMEM_DOWN, NETMEM_DEVMEM_FAILED when the kernel refuses, as a rejection.
+ * @throws NETMEM_DMABUF_IN_USE for memory that serves the host as pages, NETMEM_DMABUF_CLOSED,
+ *   NETMEM_NOT_A_DMABUF, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE or NETMEM_LINUX_UNAVAILABLE, as a
+ *   rejection.
+ *
+ * @example
+ * ```ts
+ * import { bindRx, createUdmabuf } from 'netmem/linux'
+ *
+ * const dmabuf = createUdmabuf({ bytes: 16 * 2 ** 20 })
+ * const binding = await bindRx({ ifindex: 2, queues: [3], dmabuf })
+ * console.log(binding.id) // the number that frags of it carry
+ * binding.close()
+ * dmabuf.close()
+ * ```
+ */
+export function bindRx(options: BindRxOptions): Promise<DevmemBinding> {
+  return bindRxOver(openNetlink, options)
+}
+
+/** {@link bindRx} over another opener of netlink, for tests. */
+export async function bindRxOver(
+  open: typeof openNetlink,
+  options: BindRxOptions,
+): Promise<DevmemBinding> {
+  const own = ownOptions('bindRx()', options, RX_NAMES)
+  const { queues, rxPageSize } = own
+  const ifindex = checkTarget('bindRx()', own)
+  checkQueues(queues)
+  if (rxPageSize !== undefined) checkRxPageSize(rxPageSize)
+  return bind(open, 'bindRx()', own, ifindex, queues, (netlink, fd) =>
+    netlink.do(netdev, 'bind-rx', {
+      ifindex,
+      fd,
+      queues: queues.map((id) => ({ id, type: 'rx' as const })),
+      ...(rxPageSize === undefined ? {} : { 'rx-page-size': rxPageSize }),
+    }),
+  )
+}
+
+/**
+ * Binds a dma-buf to an interface, so that sockets can send out of it without a copy. Takes no right.
+ *
+ * @param options interface and memory.
+ * @throws NETMEM_DEVMEM_NO_INTERFACE, NETMEM_DEVMEM_UNSUPPORTED, NETMEM_DEVMEM_UNALIGNED,
+ *   NETMEM_DEVMEM_FAILED when the kernel refuses, as a rejection.
+ * @throws NETMEM_DMABUF_IN_USE for memory that serves the host as pages, NETMEM_DMABUF_CLOSED,
+ *   NETMEM_NOT_A_DMABUF, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE or NETMEM_LINUX_UNAVAILABLE, as a
+ *   rejection.
+ *
+ * @example
+ * ```ts
+ * import { bindTx, udmabufProvider } from 'netmem/linux'
+ *
+ * const provider = udmabufProvider({ pages: 64, pageSize: 4096, kind: 'net_iov' })
+ * const binding = await bindTx({ ifindex: 2, dmabuf: provider.dmabuf })
+ * provider.bindTo(binding)
+ * binding.close()
+ * provider.close()
+ * ```
+ */
+export async function bindTx(options: BindTxOptions): Promise<DevmemBinding> {
+  const own = ownOptions('bindTx()', options, TX_NAMES)
+  const ifindex = checkTarget('bindTx()', own)
+  return bind(openNetlink, 'bindTx()', own, ifindex, [], (netlink, fd) =>
+    netlink.do(netdev, 'bind-tx', { ifindex, fd }),
+  )
+}
+
+async function bind(
+  open: typeof openNetlink,
+  call: string,
+  { dmabuf, netns }: BindTxOptions,
+  ifindex: number,
+  queues: readonly number[],
+  request: (netlink: Netlink, fd: number) => Promise<{ readonly id: number }>,
+): Promise<DevmemBinding> {
+  const release = dmabuf.claim('net_iov')
+  let netlink: Netlink | undefined
+  try {
+    // A socket of its own: closing it is what unbinds.
+    netlink = await open(netns === undefined ? {} : { netns })
+    const { id } = await request(netlink, dmabuf.fd)
+    return new OpenBinding(netlink, release, { id, ifindex, queues: [...queues], dmabuf })
+  } catch (error) {
+    netlink?.close()
+    release()
+    throw error instanceof NetlinkError && error.code === 'NETMEM_NETLINK_REFUSED'
+      ? bindError(call, ifindex, error)
+      : error
+  }
+}
+
+class OpenBinding implements DevmemBinding {
+  readonly id: number
+  readonly ifindex: number
+  readonly queues: readonly number[]
+  readonly dmabuf: DmaBuf
+  readonly closed: Promise<void>
+  readonly #netlink: Netlink
+  readonly #release: () => void
+  #resolve = (): void => undefined
+
+  constructor(
+    netlink: Netlink,
+    release: () => void,
+    { id, ifindex, queues, dmabuf }: Pick<DevmemBinding, 'id' | 'ifindex' | 'queues' | 'dmabuf'>,
+  ) {
+    this.#netlink = netlink
+    this.#release = release
+    this.id = id
+    this.ifindex = ifindex
+    this.queues = queues
+    this.dmabuf = dmabuf
+    this.closed = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+  }
+
+  close(): void {
+    this.#netlink.close()
+    this.#release()
+    this.#resolve()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+function checkTarget(call: string, { ifindex, dmabuf }: BindTxOptions): number {
+  if (!(dmabuf instanceof DmaBuf)) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `${call} takes a DmaBuf as dmabuf: createUdmabuf() makes one, and adoptDmaBuf() makes one of a descriptor.`,
+    )
+  }
+  return checkInteger('ifindex', ifindex, 1, 2 ** 31 - 1)
+}
+
+/** Throws unless `queues` names one RX queue or more, each once. */
+function checkQueues(queues: readonly number[]): void {
+  if (!Array.isArray(queues) || queues.length === 0) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      'queues is an array of the numbers of RX queues, with one at least.',
+    )
+  }
+  for (const [index, queue] of queues.entries()) {
+    checkInteger(`queue ${index} of queues`, queue, 0, 2 ** 16 - 1)
+    if (queues.indexOf(queue) !== index) {
+      throw new ArgumentRangeError(
+        'NETMEM_OUT_OF_RANGE',
+        `queues has ${queue} twice. Name each queue once.`,
+      )
+    }
+  }
+}
+
+function checkRxPageSize(rxPageSize: number): void {
+  const bytes = checkInteger('rxPageSize', rxPageSize, 4096, 2 ** 21)
+  if ((bytes & (bytes - 1)) === 0) return
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `rxPageSize must be a power of two such as 16384, not ${bytes}.`,
+  )
+}

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { isNetmemError } from '../../errors.ts'
+import type { Flow } from './card-control.ts'
+import { BNXT, type CardModel, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
+import { type QueueSetup, setUpQueues } from './queue-setup.ts'
+import { undoAll } from './undo.ts'
+import { UndoJournal } from './undo-journal.ts'
+
+const skip = process.platform === 'linux' ? false : 'needs Linux'
+const folder = mkdtempSync(join(tmpdir(), 'netmem-journal-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const IFINDEX = 3
+const FLOWS: readonly Flow[] = [{ localPort: 5201 }, { localPort: 5202 }, { localPort: 5203 }]
+
+/** Name of the journal's file. */
+const name = `devmem-${/\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0]}-${IFINDEX}.json`
+
+/** Prepares a card; the journal is left as a process leaves it that does not undo anything. */
+function prepare(card: ModelCard, queues: readonly number[], flows = FLOWS): Promise<QueueSetup> {
+  return setUpQueues(card, UndoJournal.create(folder, IFINDEX), queues, flows)
+}
+
+/** Undoes in the way of `netmem devmem undo`, after the process that prepared has gone. */
+async function undo(card: ModelCard): Promise<void> {
+  card.restart()
+  await undoAll(card, UndoJournal.open(folder, IFINDEX))
+}
+
+function code(wanted: string): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(isNetmemError(error), String(error))
+    assert.equal(error.code, wanted, error.message)
+    return true
+  }
+}
+
+/** Changes that each driver is asked for, for two queues and three flows. */
+const EXCHANGES: readonly {
+  model: CardModel
+  queues: number[]
+  set: string[]
+  undone: string[]
+}[] = [
+  {
+    model: GVE,
+    queues: [2, 3],
+    set: [
+      'rings enabled',
+      'rx-ntuple-filter on',
+      'table 0,1',
+      'rule for 5201 to queue 2',
+      'rule for 5202 to queue 3',
+      'rule for 5203 to queue 2',
+    ],
+    undone: [
+      'rule 61 deleted',
+      'rule 62 deleted',
+      'rule 63 deleted',
+      'table default',
+      'rx-ntuple-filter off',
+      'rings disabled',
+    ],
+  },
+  {
+    model: BNXT,
+    queues: [6, 7],
+    set: [
+      'rings enabled thresh 0',
+      'table 0,1,2,3,4,5',
+      'context over 6,7',
+      'rule for 5201 to context 1',
+      'rule for 5202 to context 1',
+      'rule for 5203 to context 1',
+    ],
+    undone: [
+      'rule 61 deleted',
+      'rule 62 deleted',
+      'rule 63 deleted',
+      'context 1 deleted',
+      'table default',
+      'rings unknown thresh 256',
+    ],
+  },
+  {
+    model: MLX5,
+    queues: [6, 7],
+    set: [
+      'rx-gro-hw on',
+      'rings enabled',
+      'rx-ntuple-filter on',
+      'table 0,1,2,3,4,5',
+      'context over 6,7',
+      'rule for 5201 to context 1',
+      'rule for 5202 to context 1',
+      'rule for 5203 to context 1',
+    ],
+    undone: [
+      'rule 61 deleted',
+      'rule 62 deleted',
+      'rule 63 deleted',
+      'context 1 deleted',
+      'table default',
+      'rx-ntuple-filter off',
+      'rings disabled thresh 0',
+      'rx-gro-hw off',
+    ],
+  },
+]
+
+describe('prepareQueues on models of cards', { skip }, () => {
+  for (const { model, queues, set, undone } of EXCHANGES) {
+    it(`asks ${model.name} for its settings, in its order, and takes all of them back`, async () => {
+      const card = new ModelCard(model)
+      const before = card.state
+      const setup = await prepare(card, queues)
+      assert.deepEqual(card.changes.splice(0), set)
+      assert.deepEqual(
+        setup.rules.map(({ location }) => location),
+        [63, 62, 61],
+      )
+      assert.equal(setup.exclusive, true)
+      assert.equal(setup.numaNode, 1)
+      assert.deepEqual(
+        setup.queues,
+        queues.map((queue) => ({ queue, irq: 100 + queue, affinity: `${queue}` })),
+      )
+      await undo(card)
+      assert.deepEqual(card.changes, undone)
+      assert.deepEqual(card.state, before)
+      assert.deepEqual(readdirSync(folder), [], 'the journal is gone')
+    })
+
+    for (const change of set) {
+      it(`${model.name}: "${change}" is refused, and everything before it is undone`, async () => {
+        const card = new ModelCard(model)
+        const before = card.state
+        card.failAt = { change, how: 'refused' }
+        await assert.rejects(prepare(card, queues), code('NETMEM_SYSCALL_FAILED'))
+        assert.deepEqual(card.state, before)
+        assert.deepEqual(readdirSync(folder), [])
+      })
+
+      for (const how of ['killed before', 'killed after'] as const) {
+        it(`${model.name}: ${how} "${change}", undo restores the card`, async () => {
+          const card = new ModelCard(model)
+          const before = card.state
+          card.failAt = { change, how }
+          // What runs here after the kill would not run: the journal is as it was at that moment.
+          let journal = ''
+          card.onKilled = () => {
+            journal = readFileSync(join(folder, name), 'utf8')
+          }
+          await assert.rejects(prepare(card, queues), Killed)
+          writeFileSync(join(folder, name), journal)
+          await undo(card)
+          assert.deepEqual(card.state, before)
+          assert.deepEqual(readdirSync(folder), [])
+        })
+      }
+    }
+  }
+
+  it('names one queue in rules, and makes no context for it', async () => {
+    const card = new ModelCard(BNXT)
+    await prepare(card, [7], [{ localPort: 5201 }])
+    assert.ok(card.changes.includes('rule for 5201 to queue 7'), card.changes.join())
+    await undo(card)
+  })
+
+  it('keeps a table that the administrator has set', async () => {
+    const card = new ModelCard(GVE)
+    const table = Array.from({ length: 128 }, (_, index) => (index < 64 ? 0 : 3))
+    await card.setTable(table)
+    await prepare(card, [3], [])
+    assert.ok((await card.table())?.every((queue) => queue !== 3))
+    await undo(card)
+    assert.deepEqual(await card.table(), table)
+  })
+
+  it('leaves rules of others, though they have the place of ours', async () => {
+    const card = new ModelCard(GVE)
+    await prepare(card, [3], [{ localPort: 5201 }])
+    await card.deleteRule(63)
+    const other = { flow: { localPort: 80 }, target: { kind: 'queue', queue: 1 } } as const
+    assert.equal(await card.insertRule(other), 63)
+    const { feature } = card
+    card.feature = async (name) => (name === 'rx-ntuple-filter' ? false : feature.call(card, name))
+    await undo(card)
+    assert.deepEqual(
+      (await card.rules()).map(({ rule }) => rule),
+      [other],
+    )
+  })
+
+  const refusals = [
+    { queues: [4], flows: FLOWS, model: GVE, wanted: 'NETMEM_DEVMEM_QUEUE' },
+    { queues: [0, 1, 2, 3], flows: FLOWS, model: GVE, wanted: 'NETMEM_DEVMEM_NO_QUEUE_LEFT' },
+    {
+      queues: [1],
+      flows: FLOWS,
+      model: { ...GVE, splitAtFirst: undefined },
+      wanted: 'NETMEM_DEVMEM_NO_SPLIT',
+    },
+    {
+      queues: [1],
+      flows: FLOWS,
+      model: { ...GVE, features: {} },
+      wanted: 'NETMEM_DEVMEM_NO_STEERING',
+    },
+  ]
+  for (const { queues, flows, model, wanted } of refusals) {
+    it(`refuses with ${wanted}, and has changed nothing`, async () => {
+      const card = new ModelCard(model)
+      const before = card.state
+      await assert.rejects(prepare(card, queues, flows), code(wanted))
+      assert.deepEqual(card.state, before)
+      assert.deepEqual(readdirSync(folder), [])
+    })
+  }
+
+  it('says when other flows may reach the queues', async () => {
+    const card = new ModelCard({ ...GVE, tableSize: undefined })
+    assert.equal((await prepare(card, [3])).exclusive, false)
+    await undo(card)
+  })
+})
+
+describe('The journal of prepareQueues', { skip }, () => {
+  it('keeps what cannot be undone while memory is bound, for another try', async () => {
+    const card = new ModelCard(GVE)
+    const before = card.state
+    await prepare(card, [3])
+    card.bound = true
+    await assert.rejects(undo(card), (error) => {
+      assert.ok(error instanceof Error)
+      assert.match(error.message, /memory provider enabled/)
+      return code('NETMEM_DEVMEM_UNDO')(error)
+    })
+    assert.deepEqual(
+      UndoJournal.open(folder, IFINDEX).steps.map(({ kind }) => kind),
+      ['rings'],
+    )
+    card.bound = false
+    await undo(card)
+    assert.deepEqual(card.state, before)
+  })
+
+  it('is one for an interface', async () => {
+    const card = new ModelCard(GVE)
+    await prepare(card, [3])
+    assert.throws(() => UndoJournal.create(folder, IFINDEX), code('NETMEM_DEVMEM_PREPARED'))
+    await undo(card)
+    assert.throws(() => UndoJournal.open(folder, IFINDEX), code('NETMEM_DEVMEM_NOT_PREPARED'))
+  })
+
+  it('belongs to a process while that runs, and to whoever comes after it', async () => {
+    const journal = UndoJournal.create(folder, IFINDEX)
+    const path = join(folder, name)
+    const file = JSON.parse(readFileSync(path, 'utf8'))
+    // The parent of this process runs.
+    const parent = readFileSync(`/proc/${process.ppid}/stat`, 'utf8')
+    const started = parent.slice(parent.lastIndexOf(')') + 2).split(' ')[19]
+    writeFileSync(path, JSON.stringify({ ...file, pid: process.ppid, started }))
+    assert.throws(() => UndoJournal.open(folder, IFINDEX), code('NETMEM_DEVMEM_PREPARED'))
+    // A process of the same number that began at another time is another process.
+    writeFileSync(path, JSON.stringify({ ...file, pid: process.ppid, started: '1' }))
+    assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)
+    const gone = spawnSync(process.execPath, ['--version']).pid
+    writeFileSync(path, JSON.stringify({ ...file, pid: gone }))
+    assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)
+    journal.keep([])
+  })
+})

@@ -1,0 +1,204 @@
+/**
+ * Sets a card up for devmem: header split on, flows steered to the queues, everything else kept off
+ * them (Linux, Documentation/networking/devmem.rst).
+ */
+
+import { LinuxError } from '../sys/index.ts'
+import type {
+  CardControl,
+  Flow,
+  FlowRule,
+  QueueInterrupt,
+  RingSettings,
+  RuleTarget,
+} from './card-control.ts'
+import { undoAll } from './undo.ts'
+import type { UndoJournal, UndoStep } from './undo-journal.ts'
+
+declare module '../../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_DEVMEM_NO_SPLIT: 'LinuxError'
+    NETMEM_DEVMEM_NO_STEERING: 'LinuxError'
+    NETMEM_DEVMEM_NO_QUEUE_LEFT: 'LinuxError'
+  }
+}
+
+/** Feature of ethtool that turns flow rules on. */
+const NTUPLE = 'rx-ntuple-filter'
+/** Feature that mlx5 wants before header split. K: mellanox/mlx5/core/en_ethtool.c. */
+const HARDWARE_GRO = 'rx-gro-hw'
+
+/** A queue that is set up, and the processors that handle its interrupts. */
+interface PreparedQueue extends QueueInterrupt {
+  readonly queue: number
+}
+
+/** Rule that is set up, with its location in the card. */
+interface PreparedRule extends FlowRule {
+  readonly location: number
+}
+
+/** Result of the set-up. */
+export interface QueueSetup {
+  readonly queues: readonly PreparedQueue[]
+  /** NUMA node of the card, or undefined where there is but one. */
+  readonly numaNode: number | undefined
+  /** RSS context over the queues, or undefined if rules name queues. */
+  readonly context: number | undefined
+  /** Rules in the order of the flows. */
+  readonly rules: readonly PreparedRule[]
+  /** False if the card has no RSS table, so that other flows may reach the queues. */
+  readonly exclusive: boolean
+}
+
+/** Makes the changes, each of them in the journal first. Undoes them if one is refused. */
+export async function setUpQueues(
+  card: CardControl,
+  journal: UndoJournal,
+  queues: readonly number[],
+  flows: readonly Flow[],
+): Promise<QueueSetup> {
+  try {
+    await checkQueues(card, queues)
+    await turnSplitOn(card, journal)
+    if (flows.length > 0) await turnRulesOn(card, journal)
+    const exclusive = await leaveQueues(card, journal, queues)
+    const context = await makeContext(card, journal, queues, flows)
+    const rules = await steer(card, journal, queues, flows, context)
+    const prepared: PreparedQueue[] = []
+    for (const queue of queues) prepared.push({ queue, ...(await card.interrupt(queue)) })
+    return { queues: prepared, numaNode: await card.numaNode(), context, rules, exclusive }
+  } catch (error) {
+    // The refusal is the error to tell. What cannot be undone stays in the journal.
+    await undoAll(card, journal).catch(() => undefined)
+    throw error
+  }
+}
+
+async function checkQueues(card: CardControl, queues: readonly number[]): Promise<void> {
+  const count = await card.rxQueues()
+  const missing = queues.find((queue) => queue >= count)
+  if (missing !== undefined) {
+    throw new LinuxError(
+      'NETMEM_DEVMEM_QUEUE',
+      `The interface has the RX queues 0 to ${count - 1}, and not ${missing}. Name one of these, or add some: \`ethtool -L\`.`,
+    )
+  }
+  if (queues.length < count) return
+  throw new LinuxError(
+    'NETMEM_DEVMEM_NO_QUEUE_LEFT',
+    `All ${count} RX queues would serve device memory, and none other traffic. Leave one out, or add queues: \`ethtool -L\`.`,
+  )
+}
+
+async function turnSplitOn(card: CardControl, journal: UndoJournal): Promise<void> {
+  const before = await card.rings()
+  if (before.tcpDataSplit === undefined) {
+    throw new LinuxError(
+      'NETMEM_DEVMEM_NO_SPLIT',
+      'The driver has no tcp-data-split, which device memory needs. Take a card that does devmem TCP, such as gve, bnxt, mlx5 or fbnic.',
+    )
+  }
+  // Asked for in any case: bnxt reports `enabled` when it splits for reasons of its own, and bind-rx
+  // looks at the configuration (K: net/core/netdev_rx_queue.c). The kernel ignores what changes nothing.
+  const wanted: RingSettings = {
+    tcpDataSplit: 'enabled',
+    ...(before.hdsThresh === undefined || before.hdsThresh === 0 ? {} : { hdsThresh: 0 }),
+  }
+  const undo: UndoStep = { kind: 'rings', settings: before }
+  journal.add(undo)
+  try {
+    await card.setRings(wanted)
+  } catch (refusal) {
+    journal.dropLast()
+    if ((await card.feature(HARDWARE_GRO)) !== false) throw refusal
+    // mlx5 splits headers with its hardware GRO alone.
+    await turnFeatureOn(card, journal, HARDWARE_GRO)
+    journal.add(undo)
+    await card.setRings(wanted)
+  }
+}
+
+async function turnRulesOn(card: CardControl, journal: UndoJournal): Promise<void> {
+  const on = await card.feature(NTUPLE)
+  if (on === true) return
+  if (on === undefined) {
+    throw new LinuxError(
+      'NETMEM_DEVMEM_NO_STEERING',
+      'The driver has no flow rules (ntuple filters), so it cannot steer flows to chosen queues. Leave out `flows`.',
+    )
+  }
+  await turnFeatureOn(card, journal, NTUPLE)
+}
+
+async function turnFeatureOn(card: CardControl, journal: UndoJournal, name: string): Promise<void> {
+  journal.add({ kind: 'feature', name, on: false })
+  await card.setFeature(name, true)
+}
+
+/** Takes the queues out of the default table. Resolves to false for a card without one. */
+async function leaveQueues(
+  card: CardControl,
+  journal: UndoJournal,
+  queues: readonly number[],
+): Promise<boolean> {
+  const table = await card.table()
+  if (table === undefined) return false
+  if (!table.some((queue) => queues.includes(queue))) return true
+  const count = await card.rxQueues()
+  const others = Array.from({ length: count }, (_, queue) => queue).filter(
+    (queue) => !queues.includes(queue),
+  )
+  // The kernel's own table follows the number of queues, and one that was set does not.
+  const ofDriver = table.every((queue, index) => queue === index % count)
+  journal.add({ kind: 'table', table: ofDriver ? 'default' : table })
+  await card.setTable(spread(others, table.length))
+  return true
+}
+
+/** Makes one RSS context over several queues. A single queue needs none, and some cards have none. */
+async function makeContext(
+  card: CardControl,
+  journal: UndoJournal,
+  queues: readonly number[],
+  flows: readonly Flow[],
+): Promise<number | undefined> {
+  const size = (await card.table())?.length
+  if (queues.length === 1 || flows.length === 0 || size === undefined) return undefined
+  const table = spread(queues, size)
+  const before = [...(await card.contexts()).keys()]
+  journal.add({ kind: 'context', table, before })
+  const context = await card.createContext(table)
+  if (context === undefined) journal.dropLast()
+  else journal.replaceLast({ kind: 'context', context, table, before })
+  return context
+}
+
+/** Adds a rule for each flow: to the context, or to the queues in turn. */
+async function steer(
+  card: CardControl,
+  journal: UndoJournal,
+  queues: readonly number[],
+  flows: readonly Flow[],
+  context: number | undefined,
+): Promise<PreparedRule[]> {
+  const rules: PreparedRule[] = []
+  for (const [index, flow] of flows.entries()) {
+    const target: RuleTarget =
+      context === undefined
+        ? { kind: 'queue', queue: queues[index % queues.length] ?? 0 }
+        : { kind: 'context', context }
+    const rule = { flow, target }
+    const before = (await card.rules()).map(({ location }) => location)
+    journal.add({ kind: 'rule', rule, before })
+    const location = await card.insertRule(rule)
+    journal.replaceLast({ kind: 'rule', location, rule, before })
+    rules.push({ ...rule, location })
+  }
+  return rules
+}
+
+/** A table of `size` entries that names `queues` in turn. */
+function spread(queues: readonly number[], size: number): number[] {
+  return Array.from({ length: size }, (_, index) => queues[index % queues.length] ?? 0)
+}
