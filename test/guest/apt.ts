@@ -42,6 +42,7 @@ function configuration(): readonly string[] {
     'APT::Install-Recommends': 'false',
     'APT::Sandbox::User': 'root',
     'APT::Update::Error-Mode': 'any',
+    'Acquire::Check-Date': 'true',
     'Acquire::Check-Valid-Until': 'true',
     'Acquire::Languages': 'none',
     'Acquire::Retries': '2',
@@ -68,9 +69,9 @@ function locked(program: string, args: readonly string[], cwd?: string): Promise
   return run('flock', [lock, program, ...configuration(), ...args], options)
 }
 
-/** Returns what apt says of a Release file that has expired, or undefined. */
+/** Returns what apt says of a Release file that has expired, or is too new, or undefined. */
 export function expired(messages: string): string | undefined {
-  return /Release file for \S+ is expired \([^)]*\)/.exec(messages)?.[0]
+  return /Release file for \S+ is (expired|not valid yet) \([^)]*\)/.exec(messages)?.[0]
 }
 
 let updated: Promise<void> | undefined
@@ -96,12 +97,8 @@ async function update(): Promise<void> {
   const reason = expired(errors)
   if (code !== 0 && reason !== undefined) {
     console.error(`${reason}. Trying once without its date.`)
-    ;({ code, errors } = await locked('apt-get', [
-      'update',
-      '-qq',
-      '-o',
-      'Acquire::Check-Valid-Until=false',
-    ]))
+    const undated = ['-o', 'Acquire::Check-Valid-Until=false', '-o', 'Acquire::Check-Date=false']
+    ;({ code, errors } = await locked('apt-get', ['update', '-qq', ...undated]))
   }
   if (code === 0) {
     writeFileSync(stamp, '')

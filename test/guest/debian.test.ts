@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { expired } from './apt.ts'
 import { cached, cacheFolder } from './cache.ts'
 import { run } from './commands.ts'
 import { newestRelease, packageInCache, sourceInCache } from './debian.ts'
@@ -34,18 +33,6 @@ describe('newestRelease', () => {
       /from 7\.3 on.*is 7\.2\.12\+deb13/,
     )
     assert.throws(() => newestRelease([]), /is none/)
-  })
-})
-
-describe('a Release file', () => {
-  it('that has expired is named', () => {
-    const message =
-      'E: Release file for http://mirror/debian/dists/sid/InRelease is expired (invalid since 3d 1h). Updates for this repository will not be applied.'
-    assert.equal(
-      expired(message),
-      'Release file for http://mirror/debian/dists/sid/InRelease is expired (invalid since 3d 1h)',
-    )
-    assert.equal(expired('E: Could not resolve host'), undefined)
   })
 })
 

@@ -1,6 +1,6 @@
 // Guests that end in every way. Each test boots one.
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
 import { GuestError, runInGuest } from './guest.ts'
@@ -10,11 +10,13 @@ function folders(): readonly string[] {
 }
 
 describe('runInGuest', () => {
-  it('has exit code, output and files, the host below and the host out of reach', async () => {
+  it('has exit code, output and files, on the host’s root, which stays as it is', async (t) => {
     const before = folders()
     let shown = ''
+    const seen = new Map<string, number>()
     const run = await runInGuest(
       `set -e
+      echo begun
       node -p '"first line of JavaScript"'
       node -p 'process.execPath'
       test "$SAID" = "it's so"
@@ -30,19 +32,34 @@ describe('runInGuest', () => {
         environment: { SAID: "it's so" },
         onOutput: (bytes) => {
           shown += bytes.toString()
+          for (const line of shown.split('\n')) {
+            if (!seen.has(line)) seen.set(line, performance.now())
+          }
         },
       },
     )
     assert.equal(run.exitCode, 7, run.output)
-    const lines = ['first line of JavaScript', process.execPath, 'eth0', 'lo', 'error']
+    const lines = ['begun', 'first line of JavaScript', process.execPath, 'eth0', 'lo', 'error']
     assert.deepEqual(run.output.trim().split('\n'), lines)
     assert.equal(shown, run.output)
     assert.deepEqual([...run.files].map(([path, bytes]) => [path, bytes.toString()]).sort(), [
       ['back.bin', 'content'],
       ['given/name.txt', 'content'],
     ])
-    assert.ok(run.bootMs > 0)
+    const later = (seen.get(lines[1] ?? '') ?? 0) - (seen.get('begun') ?? 0)
+    assert.ok(run.bootMs > 0 && later > 0)
+    const javaScriptMs = (run.bootMs + later).toFixed(0)
+    t.diagnostic(`${run.accelerator}: JavaScript ${javaScriptMs} ms after power on`)
     assert.deepEqual(folders(), before)
+  })
+
+  it('says that a guest did not boot, and what its console showed last', async () => {
+    await assert.rejects(runInGuest('', { memoryMiB: 64, timeoutMs: 60_000 }), (error) => {
+      assert.ok(error instanceof GuestError)
+      assert.notEqual(error.reason, 'no end')
+      assert.match(error.message, /console of the guest\n|kernel says:\n/)
+      return true
+    })
   })
 
   it('ends a guest that goes on for ever', async () => {
@@ -66,7 +83,8 @@ describe('runInGuest', () => {
   })
 
   it('names a module that is not there', async () => {
+    const before = folders()
     await assert.rejects(runInGuest('', { modules: ['netmem_none'] }), /no module netmem_none/)
-    assert.ok(existsSync(tmpdir()))
+    assert.deepEqual(folders(), before)
   })
 })
