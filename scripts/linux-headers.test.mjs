@@ -23,6 +23,7 @@ const LIBRARY_HEADERS = [
 const KERNEL_HEADERS = [
   ...['linux/fcntl.h', 'linux/errno.h', 'linux/memfd.h', 'linux/mempolicy.h', 'linux/mman.h'],
   ...['linux/netlink.h', 'linux/poll.h', 'linux/sched.h', 'linux/un.h', 'linux/uio.h'],
+  ...['linux/in.h', 'linux/in6.h'],
   ...['linux/aio_abi.h', 'linux/eventpoll.h', 'linux/eventfd.h', 'asm/socket.h', 'asm/unistd.h'],
 ]
 /** Kernel-internal numbers that no header of programs has. K: include/linux/errno.h, include/linux/socket.h. */
@@ -49,6 +50,14 @@ const STRUCTURES = {
     fields: { LENGTH: 'cmsg_len', LEVEL: 'cmsg_level', TYPE: 'cmsg_type' },
   },
   IOVEC: { name: 'struct iovec', fields: { BASE: 'iov_base', LENGTH: 'iov_len' } },
+  SOCKADDR_IN: {
+    name: 'struct sockaddr_in',
+    fields: { FAMILY: 'sin_family', PORT: 'sin_port', ADDRESS: 'sin_addr' },
+  },
+  SOCKADDR_IN6: {
+    name: 'struct sockaddr_in6',
+    fields: { FAMILY: 'sin6_family', PORT: 'sin6_port', ADDRESS: 'sin6_addr' },
+  },
   SOCKADDR_NL: {
     name: 'struct sockaddr_nl',
     fields: { FAMILY: 'nl_family', PORT: 'nl_pid', GROUPS: 'nl_groups' },
@@ -140,7 +149,7 @@ describe('numbers and structures of Linux are those of C', { skip }, () => {
   const found = new Set()
 
   it("by the host's C library", () => {
-    const layouts = [...OF_LIBRARY, 'IOVEC', 'POLLFD', 'EPOLL_EVENT']
+    const layouts = [...OF_LIBRARY, 'IOVEC', 'POLLFD', 'EPOLL_EVENT', 'SOCKADDR_IN', 'SOCKADDR_IN6']
     const seen = compare('x64', printed(['-D_GNU_SOURCE'], LIBRARY_HEADERS, names, layouts))
     assert.ok(seen.length > 100, `${seen.length}`)
     for (const name of seen) found.add(name)

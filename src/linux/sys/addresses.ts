@@ -1,7 +1,8 @@
 /** Addresses of sockets as the kernel lays them out. */
 
-import { AF_NETLINK, AF_UNIX } from './constants.ts'
-import { SOCKADDR_NL, SOCKADDR_UN } from './layouts.ts'
+import { isIP } from 'node:net'
+import { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX } from './constants.ts'
+import { SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_NL, SOCKADDR_UN } from './layouts.ts'
 
 /** Writes a netlink address. Port 0 lets the kernel choose, and names the kernel as a destination. */
 export function netlinkAddress(port = 0, groups = 0): Uint8Array {
@@ -21,13 +22,65 @@ export function netlinkPort(address: Uint8Array): number | undefined {
   return view.getUint32(SOCKADDR_NL.PORT, true)
 }
 
-/** Writes the address of a Unix socket, or returns undefined if the path is longer than 107 bytes. */
+/**
+ * Writes the address of a Unix socket: a path, or a name that begins with NUL and has no file.
+ * Returns undefined if it does not fit into 108 bytes, a path with its NUL at the end.
+ */
 export function unixAddress(path: string): Uint8Array | undefined {
-  const name = new TextEncoder().encode(path)
-  const bytes = SOCKADDR_UN.PATH + name.length + 1
+  const name = new TextEncoder().encode(path.startsWith('\0') ? path : `${path}\0`)
+  const bytes = SOCKADDR_UN.PATH + name.length
   if (bytes > SOCKADDR_UN.BYTES) return undefined
   const address = new Uint8Array(bytes)
   new DataView(address.buffer).setUint16(SOCKADDR_UN.FAMILY, AF_UNIX, true)
   address.set(name, SOCKADDR_UN.PATH)
   return address
+}
+
+/**
+ * Writes an address of TCP or UDP over IPv4 or IPv6.
+ *
+ * @param host IPv4 or IPv6 in the usual notation, without a zone.
+ * @param port 0 to 65535. 0 lets the kernel choose.
+ * @returns undefined if `host` is no address.
+ */
+export function inetAddress(host: string, port: number): Uint8Array | undefined {
+  const version = isIP(host)
+  if (version === 0 || host.includes('%')) return undefined
+  const { BYTES, FAMILY, PORT, ADDRESS } = version === 4 ? SOCKADDR_IN : SOCKADDR_IN6
+  const address = new Uint8Array(BYTES)
+  const view = new DataView(address.buffer)
+  view.setUint16(FAMILY, version === 4 ? AF_INET : AF_INET6, true)
+  view.setUint16(PORT, port)
+  address.set(version === 4 ? host.split('.').map(Number) : ipv6Bytes(host), ADDRESS)
+  return address
+}
+
+/** Returns host and port of an address of IPv4 or IPv6, or undefined if it is of another family. */
+export function parseInetAddress(
+  address: Uint8Array,
+): { readonly host: string; readonly port: number } | undefined {
+  const view = new DataView(address.buffer, address.byteOffset, address.byteLength)
+  const family = address.byteLength < 2 ? 0 : view.getUint16(SOCKADDR_IN.FAMILY, true)
+  if (family === AF_INET && address.byteLength >= SOCKADDR_IN.BYTES) {
+    const bytes = address.subarray(SOCKADDR_IN.ADDRESS, SOCKADDR_IN.ADDRESS + 4)
+    return { host: bytes.join('.'), port: view.getUint16(SOCKADDR_IN.PORT) }
+  }
+  if (family !== AF_INET6 || address.byteLength < SOCKADDR_IN6.BYTES) return undefined
+  const words = Array.from({ length: 8 }, (_, index) =>
+    view.getUint16(SOCKADDR_IN6.ADDRESS + 2 * index).toString(16),
+  )
+  // The URL parser writes an address as RFC 5952 asks for.
+  const host = new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1)
+  return { host, port: view.getUint16(SOCKADDR_IN6.PORT) }
+}
+
+/** Returns the 16 bytes of an address that is known to be IPv6. */
+function ipv6Bytes(host: string): number[] {
+  // The URL parser turns a dotted end into hexadecimal, and leaves :: to fill.
+  const [head = '', tail = ''] = new URL(`http://[${host}]`).hostname.slice(1, -1).split('::')
+  const words = (text: string): number[] =>
+    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16))
+  const [before, after] = [words(head), words(tail)]
+  const zeros = new Array<number>(8 - before.length - after.length).fill(0)
+  return [...before, ...zeros, ...after].flatMap((word) => [word >>> 8, word & 255])
 }

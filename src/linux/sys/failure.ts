@@ -23,14 +23,24 @@ const REMEDIES: { readonly [Name in ErrnoName]?: string } = {
  * Makes the error of the call that has just failed on this thread.
  *
  * @param syscall name of the call, as its manual page has it.
- * @param remedy sentence that says what to do. By default one that fits the error number.
+ * @param what arguments that tell this call from others, such as a path.
  */
-export function failure(syscall: string, remedy?: string): LinuxError {
-  return failureOf(libc().errno(), syscall, remedy)
+export function failure(syscall: string, what?: string): LinuxError {
+  return failureOf(libc().errno(), syscall, what)
 }
 
-/** Makes the error of a call that failed with `number`. */
-export function failureOf(number: number, syscall: string, remedy?: string): LinuxError {
+/**
+ * Makes the error of a call that failed with an error number.
+ *
+ * @param what arguments that tell this call from others, such as a path.
+ * @param remedy sentence that says what to do. By default one that fits the error number.
+ */
+export function failureOf(
+  number: number,
+  syscall: string,
+  what?: string,
+  remedy?: string,
+): LinuxError {
   const errno = errnoName(number)
   const name = errno ?? `errno ${number}`
   const words = libc().strerror(number)
@@ -38,7 +48,8 @@ export function failureOf(number: number, syscall: string, remedy?: string): Lin
     remedy ??
     (errno === undefined ? undefined : REMEDIES[errno]) ??
     `${syscall}(2) lists what can cause it.`
-  return new LinuxError('NETMEM_SYSCALL_FAILED', `${syscall}: ${words} (${name}). ${advice}`, {
+  const call = what === undefined ? syscall : `${syscall} (${what})`
+  return new LinuxError('NETMEM_SYSCALL_FAILED', `${call}: ${words} (${name}). ${advice}`, {
     errno,
     syscall,
   })

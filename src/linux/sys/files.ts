@@ -1,13 +1,13 @@
 /** Calls on descriptors of any kind: open(2), read(2), write(2), fcntl(2), ioctl(2), eventfd(2) and their kin. */
 
 import { F_DUPFD_CLOEXEC, MFD_CLOEXEC, O_CLOEXEC } from './constants.ts'
-import { checked, checkedOrWait, interrupted } from './failure.ts'
+import { checked, checkedOrWait, failure, interrupted } from './failure.ts'
 import { type Bytes, libc } from './libc.ts'
 import { type Fd, type OwnedFd, own } from './owned-fd.ts'
 
 /** Opens a file. O_CLOEXEC is always set. */
 export function open(path: string, flags: number, mode = 0): OwnedFd {
-  return own('open', `open ${path}`, () => libc().open(path, flags | O_CLOEXEC, mode))
+  return own('open', path, () => libc().open(path, flags | O_CLOEXEC, mode))
 }
 
 /**
@@ -36,12 +36,14 @@ export function write(fd: Fd, bytes: Bytes): number | undefined {
 
 /** Makes fcntl(2) of a command whose argument is a number. Returns what the command returns. */
 export function fcntl(fd: Fd, command: number, argument = 0): number {
-  return checked(libc().fcntl(fd, command, argument), 'fcntl')
+  const result = libc().fcntl(fd, command, argument)
+  if (result === -1) throw failure('fcntl', `command ${command}`)
+  return result
 }
 
 /** Makes another descriptor of the same file. */
 export function dup(fd: Fd): OwnedFd {
-  return own('fcntl', `dup of ${fd}`, () => libc().fcntl(fd, F_DUPFD_CLOEXEC, 0))
+  return own('fcntl', `copy of ${fd}`, () => libc().fcntl(fd, F_DUPFD_CLOEXEC, 0))
 }
 
 /** Sets the length of a file, in bytes. */
@@ -56,17 +58,19 @@ export function ftruncate(fd: Fd, bytes: number): void {
  * @returns what the request returns.
  */
 export function ioctl(fd: Fd, request: number, argument = 0): number {
-  return checked(libc().ioctl(fd, request, argument), 'ioctl')
+  const result = libc().ioctl(fd, request, argument)
+  if (result === -1) throw failure('ioctl', `request 0x${request.toString(16)}`)
+  return result
 }
 
 /** Makes an eventfd: a counter that a write adds to and a read takes. */
 export function eventfd(initial: number, flags: number): OwnedFd {
-  return own('eventfd', 'eventfd', () => libc().eventfd(initial, flags | O_CLOEXEC))
+  return own('eventfd', 'event counter', () => libc().eventfd(initial, flags | O_CLOEXEC))
 }
 
 /** Makes a file in memory, empty. */
 export function memfdCreate(name: string, flags: number): OwnedFd {
-  return own('memfd_create', `memfd ${name}`, () => libc().memfdCreate(name, flags | MFD_CLOEXEC))
+  return own('memfd_create', `memfd:${name}`, () => libc().memfdCreate(name, flags | MFD_CLOEXEC))
 }
 
 /** Moves this thread into the namespace of a descriptor. `kind` is 0, or one of CLONE_NEW*. */

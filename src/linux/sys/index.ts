@@ -11,10 +11,15 @@
  * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
  */
 
-export { netlinkAddress, netlinkPort, unixAddress } from './addresses.ts'
+export {
+  inetAddress,
+  netlinkAddress,
+  netlinkPort,
+  parseInetAddress,
+  unixAddress,
+} from './addresses.ts'
 export * from './constants.ts'
 export { ERRNO, type Errno, type ErrnoName, errnoName, isErrno, isErrnoName } from './errno.ts'
-export { failureOf } from './failure.ts'
 export {
   dup,
   eventfd,

@@ -23,6 +23,12 @@ export const MSGHDR = {
 /** struct cmsghdr: its data follows. K: include/linux/socket.h. */
 export const CMSGHDR = { BYTES: 16, LENGTH: 0, LEVEL: 8, TYPE: 12 } as const
 
+/** struct sockaddr_in. Its port and address are big-endian. K: include/uapi/linux/in.h. */
+export const SOCKADDR_IN = { BYTES: 16, FAMILY: 0, PORT: 2, ADDRESS: 4 } as const
+
+/** struct sockaddr_in6. K: include/uapi/linux/in6.h. */
+export const SOCKADDR_IN6 = { BYTES: 28, FAMILY: 0, PORT: 2, ADDRESS: 8 } as const
+
 /** struct sockaddr_nl. K: include/uapi/linux/netlink.h. */
 export const SOCKADDR_NL = { BYTES: 12, FAMILY: 0, PORT: 4, GROUPS: 8 } as const
 

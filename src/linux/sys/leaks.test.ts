@@ -37,7 +37,7 @@ it('a descriptor that is dropped is reported with who opened it, and stays open'
   unsubscribe('netmem:leak', listen)
   assert.equal(reports.length, 1)
   const [report] = reports
-  assert.deepEqual({ ...report, stack: '' }, { kind: 'fd', fd, label: 'eventfd', stack: '' })
+  assert.deepEqual({ ...report, stack: '' }, { kind: 'fd', fd, label: 'event counter', stack: '' })
   assert.match(report?.stack ?? '', /^ {4}at (Module\.)?openInApplication \(data:/)
   assert.equal(write(fd, new BigUint64Array([1n])), 8)
   new OwnedFd(fd, 'again').close()
@@ -51,7 +51,7 @@ it('where nobody listens it is a warning of the process', { skip }, async () => 
   const [warning] = await warned
   assert.equal(warning.name, 'NetmemWarning')
   assert.equal(warning.code, 'netmem:leak')
-  assert.match(warning.message, new RegExp(`Descriptor ${fd} \\(eventfd\\) was dropped`))
+  assert.match(warning.message, new RegExp(`Descriptor ${fd} \\(event counter\\) was dropped`))
   new OwnedFd(fd, 'again').close()
 })
 

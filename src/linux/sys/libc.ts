@@ -114,56 +114,57 @@ function load(): Libc {
   if (process.platform !== 'linux') {
     throw unavailable(`netmem/linux makes Linux system calls, and this is ${process.platform}`)
   }
+  if (process.arch !== 'x64' && process.arch !== 'arm64') {
+    throw unavailable(`netmem/linux knows x86-64 and arm64, and this is ${process.arch}`)
+  }
+  const { load: open, errno, address } = requireKoffi()
+  const library = open(null)
+  const f = (definition: string): ReturnType<typeof library.func> => library.func(definition)
+  return {
+    errno,
+    address,
+    strerror: f('const char *strerror(int)'),
+    open: f('int open(const char *, int, unsigned int)'),
+    close: f('int close(int)'),
+    read: f('long read(int, void *, size_t)'),
+    write: f('long write(int, const void *, size_t)'),
+    readv: f('long readv(int, uint64_t, int)'),
+    writev: f('long writev(int, uint64_t, int)'),
+    fcntl: f('int fcntl(int, int, long)'),
+    dup3: f('int dup3(int, int, int)'),
+    ftruncate: f('int ftruncate(int, int64_t)'),
+    ioctl: f('int ioctl(int, unsigned long, uint64_t)'),
+    eventfd: f('int eventfd(unsigned int, int)'),
+    memfdCreate: f('int memfd_create(const char *, unsigned int)'),
+    setns: f('int setns(int, int)'),
+    socket: f('int socket(int, int, int)'),
+    socketpair: f('int socketpair(int, int, int, uint64_t)'),
+    bind: f('int bind(int, const void *, unsigned int)'),
+    connect: f('int connect(int, const void *, unsigned int)'),
+    listen: f('int listen(int, int)'),
+    accept4: f('int accept4(int, void *, void *, int)'),
+    getsockname: f('int getsockname(int, void *, void *)'),
+    getsockopt: f('int getsockopt(int, int, int, void *, void *)'),
+    setsockopt: f('int setsockopt(int, int, int, const void *, unsigned int)'),
+    shutdown: f('int shutdown(int, int)'),
+    sendmsg: f('long sendmsg(int, uint64_t, int)'),
+    recvmsg: f('long recvmsg(int, uint64_t, int)'),
+    epollCreate: f('int epoll_create1(int)'),
+    epollCtl: f('int epoll_ctl(int, int, int, uint64_t)'),
+    epollWait: f('int epoll_wait(int, uint64_t, int, int)'),
+    poll: f('int poll(uint64_t, unsigned long, int)'),
+    mmap: f('int64_t mmap(uint64_t, size_t, int, int, int, int64_t)'),
+    getpagesize: f('int getpagesize()'),
+    munmap: f('int munmap(uint64_t, size_t)'),
+    madvise: f('int madvise(uint64_t, size_t, int)'),
+    syscall: f('long syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)'),
+  }
+}
+
+function requireKoffi(): typeof koffi {
   try {
-    const {
-      load: open,
-      errno,
-      address,
-    }: typeof koffi = createRequire(
-      // A CommonJS bundle has no URL of its own.
-      import.meta.url ?? `${process.cwd()}/`,
-    )('koffi')
-    const library = open(null)
-    const f = (definition: string): ReturnType<typeof library.func> => library.func(definition)
-    return {
-      errno,
-      address,
-      strerror: f('const char *strerror(int)'),
-      open: f('int open(const char *, int, unsigned int)'),
-      close: f('int close(int)'),
-      read: f('long read(int, void *, size_t)'),
-      write: f('long write(int, const void *, size_t)'),
-      readv: f('long readv(int, uint64_t, int)'),
-      writev: f('long writev(int, uint64_t, int)'),
-      fcntl: f('int fcntl(int, int, long)'),
-      dup3: f('int dup3(int, int, int)'),
-      ftruncate: f('int ftruncate(int, int64_t)'),
-      ioctl: f('int ioctl(int, unsigned long, uint64_t)'),
-      eventfd: f('int eventfd(unsigned int, int)'),
-      memfdCreate: f('int memfd_create(const char *, unsigned int)'),
-      setns: f('int setns(int, int)'),
-      socket: f('int socket(int, int, int)'),
-      socketpair: f('int socketpair(int, int, int, uint64_t)'),
-      bind: f('int bind(int, const void *, unsigned int)'),
-      connect: f('int connect(int, const void *, unsigned int)'),
-      listen: f('int listen(int, int)'),
-      accept4: f('int accept4(int, void *, void *, int)'),
-      getsockname: f('int getsockname(int, void *, void *)'),
-      getsockopt: f('int getsockopt(int, int, int, void *, void *)'),
-      setsockopt: f('int setsockopt(int, int, int, const void *, unsigned int)'),
-      shutdown: f('int shutdown(int, int)'),
-      sendmsg: f('long sendmsg(int, uint64_t, int)'),
-      recvmsg: f('long recvmsg(int, uint64_t, int)'),
-      epollCreate: f('int epoll_create1(int)'),
-      epollCtl: f('int epoll_ctl(int, int, int, uint64_t)'),
-      epollWait: f('int epoll_wait(int, uint64_t, int, int)'),
-      poll: f('int poll(uint64_t, unsigned long, int)'),
-      mmap: f('int64_t mmap(uint64_t, size_t, int, int, int, int64_t)'),
-      getpagesize: f('int getpagesize()'),
-      munmap: f('int munmap(uint64_t, size_t)'),
-      madvise: f('int madvise(uint64_t, size_t, int)'),
-      syscall: f('long syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)'),
-    }
+    // A CommonJS bundle has no URL of its own.
+    return createRequire(import.meta.url ?? `${process.cwd()}/`)('koffi')
   } catch (cause) {
     throw unavailable('netmem/linux calls the C library through koffi: npm install koffi@3', cause)
   }

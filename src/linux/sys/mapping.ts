@@ -112,7 +112,7 @@ function mapOver<Buffer extends ArrayBufferLike>(
 ): Mapping<Buffer> {
   if (memory === undefined) {
     const remedy = 'Drop mappings that are not needed: each takes 10 GiB of addresses.'
-    throw failureOf(ERRNO.ENOMEM, 'mmap', remedy)
+    throw failureOf(ERRNO.ENOMEM, 'mmap', `${bytes} bytes`, remedy)
   }
   const start = addressOf(new Uint8Array(memory.buffer))
   const unaligned = start % alignment

@@ -21,7 +21,7 @@ export function mmap(
 ): number {
   const result = libc().mmap(address, bytes, protection, flags, fd ?? -1, offset)
   // -1 is no address: a view of it would end the process.
-  if (result === -1) throw failure('mmap')
+  if (result === -1) throw failure('mmap', `${bytes} bytes from ${offset}`)
   return result
 }
 

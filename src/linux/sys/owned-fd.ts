@@ -34,7 +34,7 @@ export function isFd(value: number): value is Fd {
 export interface FdLeakReport {
   readonly kind: 'fd'
   readonly fd: number
-  /** What the descriptor is, such as `socket` or `open /dev/udmabuf`. */
+  /** Name of what the descriptor is, such as `event counter` or `/dev/udmabuf`. */
   readonly label: string
   /** The application's frames that opened it, or undefined if none was on the stack. */
   readonly stack: string | undefined
@@ -184,7 +184,7 @@ function closeSlot(fd: Fd): void {
  */
 export function own(syscall: string, label: string, call: () => number): OwnedFd {
   const opened = ownOrWait(syscall, label, call)
-  if (opened === undefined) throw failureOf(ERRNO.EAGAIN, syscall)
+  if (opened === undefined) throw failureOf(ERRNO.EAGAIN, syscall, label)
   return opened
 }
 
@@ -202,7 +202,7 @@ export function ownOrWait(syscall: string, label: string, call: () => number): O
   const number = errno()
   if (slot !== undefined) closeSlot(slot)
   if (number === ERRNO.EAGAIN) return undefined
-  throw failureOf(number, syscall)
+  throw failureOf(number, syscall, label)
 }
 
 /** As {@link own}, for a call that writes two descriptors to `fds`. */

@@ -1,7 +1,7 @@
 /** Calls on sockets but for messages, which are in `messages.ts`. Addresses are bytes: see `addresses.ts`. */
 
 import { O_CLOEXEC } from './constants.ts'
-import { checked } from './failure.ts'
+import { checked, failure } from './failure.ts'
 import { type Bytes, libc, Pinned } from './libc.ts'
 import { type Fd, type OwnedFd, own, ownOrWait, ownPair } from './owned-fd.ts'
 
@@ -12,7 +12,9 @@ const length = new Uint32Array(1)
 
 /** Makes a socket. SOCK_CLOEXEC is always set. */
 export function socket(family: number, type: number, protocol = 0): OwnedFd {
-  return own('socket', 'socket', () => libc().socket(family, type | O_CLOEXEC, protocol))
+  return own('socket', `family ${family}, type ${type & 15}`, () =>
+    libc().socket(family, type | O_CLOEXEC, protocol),
+  )
 }
 
 /** Makes two sockets that are connected to each other. */
@@ -61,13 +63,17 @@ export function shutdown(fd: Fd, how: number): void {
 /** Reads an option of a socket into `value`, and returns how many bytes it has. */
 export function getsockopt(fd: Fd, level: number, name: number, value: Bytes): number {
   length[0] = value.byteLength
-  checked(libc().getsockopt(fd, level, name, value, length), 'getsockopt')
+  if (libc().getsockopt(fd, level, name, value, length) === -1) {
+    throw failure('getsockopt', `level ${level}, option ${name}`)
+  }
   return length[0]
 }
 
 /** Sets an option of a socket. Returns 0, or a count where the option has one (SO_DEVMEM_DONTNEED). */
 export function setsockopt(fd: Fd, level: number, name: number, value: Bytes): number {
-  return checked(libc().setsockopt(fd, level, name, value, value.byteLength), 'setsockopt')
+  const result = libc().setsockopt(fd, level, name, value, value.byteLength)
+  if (result === -1) throw failure('setsockopt', `level ${level}, option ${name}`)
+  return result
 }
 
 const number = new Int32Array(1)
