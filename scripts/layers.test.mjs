@@ -133,6 +133,27 @@ test("the stack's folders hold the wall between its two threads", () => {
   }
 })
 
+test('system calls are in linux/sys/, which knows nothing above it, and koffi is there alone', () => {
+  const above = ['../netlink/it.ts', '../index.ts', '../../wire/it.ts', '../../connection.ts']
+  const below = ['./it.ts', '../../errors.ts', '../../pool/it.ts', '../../providers/it.ts', 'koffi']
+  const layers = ['net', 'http', 'stack', 'linux', 'linux/netlink', 'webgpu', 'observe', 'cli']
+  const importOf = (to) => `import '${to}'\n`
+  const { complaints } = lint('noRestrictedImports', {
+    'src/linux/sys/above.ts': above.map(importOf).join(''),
+    'src/linux/sys/below.ts': below.map(importOf).join(''),
+    'src/connection.ts': importOf('koffi'),
+    ...Object.fromEntries(layers.map((layer) => [`src/${layer}/it.ts`, importOf('koffi')])),
+  })
+  assert.deepEqual(
+    [...complaints].sort(),
+    [
+      ...above.map((_, index) => `src/linux/sys/above.ts:${index + 1}`),
+      'src/connection.ts:1',
+      ...layers.map((layer) => `src/${layer}/it.ts:1`),
+    ].sort(),
+  )
+})
+
 test('http/ takes of net/ its face and what internal.ts passes on', () => {
   const files = ['index', 'internal', 'arguments', 'driver/page-supply', 'receivers/view']
   const path = 'src/http/client/it.ts'
