@@ -11,6 +11,13 @@ export {
 export type { DmaBufNetIovProvider, DmaBufPageProvider } from './dma-buf-providers.ts'
 export { createDmaHeapBuffer, type DmaHeapOptions, dmaHeaps } from './dma-heap.ts'
 export { type DmaHeapProviderOptions, dmaHeapProvider } from './dma-heap-provider.ts'
+export {
+  type DmaBufOffer,
+  type OfferDmaBufOptions,
+  type OfferedBinding,
+  offerDmaBuf,
+} from './offer-dma-buf.ts'
+export { type ReceivedDmaBuf, receiveDmaBuf } from './receive-dma-buf.ts'
 export { createUdmabuf, type UdmabufOptions } from './udmabuf.ts'
 export {
   type DmaBufLayout,

@@ -1,0 +1,221 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** Passes a dma-buf to other processes: its descriptors, over a Unix socket (SCM_RIGHTS). */
+
+import { chmodSync, chownSync, rmSync } from 'node:fs'
+import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import {
+  AF_UNIX,
+  accept4,
+  bind,
+  connect,
+  controlSpace,
+  dup,
+  type Fd,
+  LinuxError,
+  listen,
+  Message,
+  MSG_NOSIGNAL,
+  type OwnedFd,
+  POLLIN,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  socket,
+  unixAddress,
+  watch,
+} from '../sys/index.ts'
+import type { DmaBuf } from './dma-buf.ts'
+
+/** Binding of a dma-buf to a network card, as another process needs to know it. */
+export interface OfferedBinding {
+  /** Number that the kernel gave it. */
+  readonly id: number
+  /** Number of the interface. */
+  readonly ifindex: number
+  /** RX queues that are bound. Empty for a binding to send with. */
+  readonly queues: readonly number[]
+}
+
+/** Options of {@link offerDmaBuf}. */
+export interface OfferDmaBufOptions {
+  /** Place of the socket, at most 107 bytes. It is removed in the end. */
+  readonly path: string
+  /** Memory to pass. */
+  readonly dmabuf: DmaBuf
+  /** Binding of the memory to a network card, if it has one. The process that bound it keeps it. */
+  readonly binding?: OfferedBinding
+  /** Permissions of the socket: whoever may write to it gets the memory. 0o600 by default. */
+  readonly mode?: number
+  /** Number of the user that the socket is to belong to. This process's by default. */
+  readonly uid?: number
+}
+
+const NAMES: OptionNames<OfferDmaBufOptions> = {
+  path: true,
+  dmabuf: true,
+  binding: true,
+  mode: true,
+  uid: true,
+}
+
+/** Offer of a dma-buf to other processes, until it is closed. */
+export interface DmaBufOffer extends AsyncDisposable {
+  /** Processes that have taken the dma-buf so far. */
+  readonly taken: number
+  /** Ends the offer and removes the socket. Processes that have the memory keep it. */
+  close(): Promise<void>
+  /** Resolves when the offer has ended. */
+  readonly closed: Promise<void>
+}
+
+const BACKLOG = 64
+
+/**
+ * Offers a dma-buf to other processes of this machine, which take it with `receiveDmaBuf`. They need no
+ * right but to write to the socket: so a process with rights binds memory to a card, and one without
+ * receives into it. The offer keeps this process running.
+ *
+ * @param options socket, memory and binding.
+ * @throws NETMEM_SYSCALL_FAILED where there cannot be such a socket, NETMEM_DMABUF_CLOSED,
+ *   NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT or NETMEM_LINUX_UNAVAILABLE, as a rejection.
+ *
+ * @example
+ * ```ts
+ * import { createUdmabuf, offerDmaBuf, receiveDmaBuf } from 'netmem/linux'
+ *
+ * const dmabuf = createUdmabuf({ bytes: 2 ** 20 })
+ * const offer = await offerDmaBuf({ path: '/tmp/example.sock', dmabuf })
+ * const same = await receiveDmaBuf('/tmp/example.sock') // in another process
+ * console.log(same.dmabuf.bytes)
+ * await offer.close()
+ * ```
+ */
+export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOffer> {
+  const { path, dmabuf, binding, mode = 0o600, uid } = ownOptions('offerDmaBuf()', options, NAMES)
+  checkInteger('mode', mode, 0, 0o777)
+  if (uid !== undefined) checkInteger('uid', uid, 0, 2 ** 32 - 2)
+  const listener = bound(path)
+  // The offer's own: the owner may close the dma-buf, and the numbers be used again.
+  const copies: OwnedFd[] = []
+  try {
+    for (const fd of dmabuf.descriptors) copies.push(dup(fd))
+    // Nobody can connect before listen(): no moment has other permissions.
+    chmodSync(path, mode)
+    if (uid !== undefined) chownSync(path, uid, -1)
+    listen(listener.fd, BACKLOG)
+    const message = new Message({ controlBytes: controlSpace(4 * copies.length) })
+    message.setBytes(0, new TextEncoder().encode(JSON.stringify({ binding: binding ?? null })))
+    message.setDescriptors(copies.map(({ fd }) => fd))
+    return new Offer(listener, path, copies, message)
+  } catch (error) {
+    listener.close()
+    for (const copy of copies) copy.close()
+    rmSync(path, { force: true })
+    throw error
+  }
+}
+
+class Offer implements DmaBufOffer {
+  readonly closed: Promise<void>
+  readonly #listener: OwnedFd
+  readonly #path: string
+  readonly #copies: readonly OwnedFd[]
+  readonly #message: Message
+  #taken = 0
+
+  constructor(listener: OwnedFd, path: string, copies: readonly OwnedFd[], message: Message) {
+    this.#listener = listener
+    this.#path = path
+    this.#copies = copies
+    this.#message = message
+    this.closed = this.#serve()
+  }
+
+  get taken(): number {
+    return this.#taken
+  }
+
+  close(): Promise<void> {
+    if (this.#listener.open) {
+      rmSync(this.#path, { force: true })
+      this.#listener.close()
+      for (const copy of this.#copies) copy.close()
+    }
+    return this.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #serve(): Promise<void> {
+    const readable = watch(this.#listener.fd, POLLIN)
+    // Closing the listener ends the watch, which resolves with 0 then.
+    while ((await readable.ready()) !== 0) {
+      for (let peer = this.#accept(); peer !== undefined; peer = this.#accept()) this.#give(peer)
+    }
+  }
+
+  #accept(): OwnedFd | undefined {
+    try {
+      return accept4(this.#listener.fd, SOCK_NONBLOCK)
+    } catch {
+      // The peer has gone already, or this process has no descriptor left for it.
+      return undefined
+    }
+  }
+
+  #give(peer: OwnedFd): void {
+    try {
+      this.#message.send(peer.fd, MSG_NOSIGNAL)
+      this.#taken++
+    } catch {
+      // A peer that has gone takes nothing.
+    } finally {
+      peer.close()
+    }
+  }
+}
+
+/** A socket at `path`. One that a process left behind, which nobody listens to, is replaced. */
+function bound(path: string): OwnedFd {
+  const address = unixAddressOf(path)
+  const listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK)
+  try {
+    try {
+      bind(listener.fd, address)
+    } catch (error) {
+      if (!(error instanceof LinuxError) || error.errno !== 'EADDRINUSE') throw error
+      if (!isAbandoned(address)) throw error
+      rmSync(path)
+      bind(listener.fd, address)
+    }
+    return listener
+  } catch (error) {
+    listener.close()
+    throw error
+  }
+}
+
+function isAbandoned(address: Uint8Array): boolean {
+  using probe = socket(AF_UNIX, SOCK_SEQPACKET)
+  return refusal(probe.fd, address) === 'ECONNREFUSED'
+}
+
+function refusal(fd: Fd, address: Uint8Array): LinuxError['errno'] {
+  try {
+    connect(fd, address)
+    return undefined
+  } catch (error) {
+    return error instanceof LinuxError ? error.errno : undefined
+  }
+}
+
+/** Address of a socket's path. Throws NETMEM_OUT_OF_RANGE if it is too long. */
+export function unixAddressOf(path: string): Uint8Array {
+  const address = unixAddress(path)
+  if (address !== undefined) return address
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `The path of a Unix socket has at most 107 bytes: ${path}. Take a shorter one.`,
+  )
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { isNetmemError } from '../../errors.ts'
+import { until } from '../../testing/waiting.test.helper.ts'
+import { anyDmaBuf } from '../devmem/any-dma-buf.test.helper.ts'
+import {
+  AF_UNIX,
+  accept4,
+  bind,
+  controlSpace,
+  listen,
+  Message,
+  memfdCreate,
+  type OwnedFd,
+  SOCK_SEQPACKET,
+  socket,
+} from '../sys/index.ts'
+import { offerDmaBuf, receiveDmaBuf } from './index.ts'
+import { unixAddressOf } from './offer-dma-buf.ts'
+import { sealedMemfd } from './udmabuf.ts'
+
+const skip = process.platform === 'linux' ? false : 'needs Linux'
+const rootSkip = skip === false && process.getuid?.() !== 0 ? 'needs root: run it with sudo' : skip
+const folder = mkdtempSync(join(tmpdir(), 'netmem-offer-'))
+after(() => rmSync(folder, { recursive: true }))
+const path = join(folder, 'offer.sock')
+const descriptors = (): number => readdirSync('/proc/self/fd').length
+
+function code(wanted: string): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(isNetmemError(error), String(error))
+    assert.equal(error.code, wanted, error.message)
+    return true
+  }
+}
+
+/** A socket whose peer sends whatever a test says. */
+function stranger(at: string): OwnedFd {
+  const listener = socket(AF_UNIX, SOCK_SEQPACKET)
+  bind(listener.fd, unixAddressOf(at))
+  listen(listener.fd, 1)
+  return listener
+}
+
+describe('offerDmaBuf', { skip }, () => {
+  it('has a socket of the permissions that were asked for, and removes it', async () => {
+    using dmabuf = anyDmaBuf()
+    for (const [mode, wanted] of [
+      [undefined, 0o600],
+      [0o660, 0o660],
+      [0o666, 0o666],
+    ] as const) {
+      const offer = await offerDmaBuf({ path, dmabuf, ...(mode === undefined ? {} : { mode }) })
+      assert.equal(statSync(path).mode & 0o777, wanted)
+      await offer.close()
+      await offer.close()
+      await offer.closed
+      assert.equal(existsSync(path), false)
+    }
+  })
+
+  it('lets one process offer at a path, and takes the place of one that has died', async () => {
+    using dmabuf = anyDmaBuf()
+    const offer = await offerDmaBuf({ path, dmabuf })
+    await assert.rejects(offerDmaBuf({ path, dmabuf }), code('NETMEM_SYSCALL_FAILED'))
+    assert.ok(existsSync(path), 'the first one still has its socket')
+    await offer.close()
+    stranger(path).close()
+    assert.ok(existsSync(path))
+    await (await offerDmaBuf({ path, dmabuf })).close()
+  })
+
+  it('gives the same memory to many, and goes on when some of them hang up', async () => {
+    const before = descriptors()
+    const dmabuf = anyDmaBuf()
+    const offer = await offerDmaBuf({ path, dmabuf })
+    // The offer has descriptors of its own.
+    dmabuf.close()
+    const taken = await Promise.allSettled(Array.from({ length: 20 }, () => receiveDmaBuf(path)))
+    for (const result of taken) {
+      if (result.status === 'fulfilled') result.value.dmabuf.close()
+      // A machine without udmabuf offers a memfd, which is refused when it comes.
+      else code('NETMEM_NOT_A_DMABUF')(result.reason)
+    }
+    await until(() => offer.taken === 20, 'all have been served')
+    await offer.close()
+    assert.equal(descriptors(), before)
+  })
+
+  it('refuses what it cannot offer, and leaves nothing', async () => {
+    using dmabuf = anyDmaBuf()
+    const before = descriptors()
+    const long = join(folder, 'x'.repeat(108))
+    await assert.rejects(offerDmaBuf({ path: long, dmabuf }), code('NETMEM_OUT_OF_RANGE'))
+    const nowhere = join(folder, 'none', 'x')
+    await assert.rejects(offerDmaBuf({ path: nowhere, dmabuf }), code('NETMEM_SYSCALL_FAILED'))
+    await assert.rejects(offerDmaBuf({ path, dmabuf, mode: -1 }), code('NETMEM_OUT_OF_RANGE'))
+    const closed = anyDmaBuf()
+    closed.close()
+    await assert.rejects(offerDmaBuf({ path, dmabuf: closed }), code('NETMEM_DMABUF_CLOSED'))
+    assert.equal(descriptors(), before)
+    assert.deepEqual(readdirSync(folder), [])
+  })
+})
+
+describe('receiveDmaBuf', { skip }, () => {
+  it('says where no dma-buf is offered', async () => {
+    await assert.rejects(receiveDmaBuf(path), code('NETMEM_DMABUF_NOT_OFFERED'))
+    stranger(path).close()
+    await assert.rejects(receiveDmaBuf(path), code('NETMEM_DMABUF_NOT_OFFERED'))
+    rmSync(path)
+  })
+
+  it('says who may take one', { skip: rootSkip }, async () => {
+    using dmabuf = anyDmaBuf()
+    const offer = await offerDmaBuf({ path, dmabuf })
+    process.seteuid?.(65_534)
+    try {
+      await assert.rejects(receiveDmaBuf(path), code('NETMEM_DMABUF_NOT_OFFERED'))
+    } finally {
+      process.seteuid?.(0)
+    }
+    await offer.close()
+  })
+
+  const messages: readonly [string, string, () => OwnedFd[], string][] = [
+    ['nothing', '', () => [], 'NETMEM_DMABUF_OFFER_ENDED'],
+    ['no descriptor', '{}', () => [], 'NETMEM_NOT_A_DMABUF'],
+    ['a file', '{}', () => [memfdCreate('x', 0)], 'NETMEM_NOT_A_DMABUF'],
+    [
+      'three of them',
+      'no JSON',
+      () => [sealedMemfd(4096, false), memfdCreate('x', 0), memfdCreate('x', 0)],
+      'NETMEM_NOT_A_DMABUF',
+    ],
+  ]
+  for (const [what, text, make, wanted] of messages) {
+    it(`refuses ${what}, and closes what came`, async () => {
+      const before = descriptors()
+      const listener = stranger(path)
+      const received = receiveDmaBuf(path)
+      const peer = accept4(listener.fd, 0)
+      assert.ok(peer !== undefined)
+      const given = make()
+      if (text !== '') {
+        const message = new Message({ controlBytes: controlSpace(4 * Math.max(1, given.length)) })
+        message.setBytes(0, new TextEncoder().encode(text))
+        if (given.length > 0) message.setDescriptors(given.map(({ fd }) => fd))
+        else message.controlLength = 0
+        message.send(peer.fd)
+      }
+      peer.close()
+      await assert.rejects(received, code(wanted))
+      for (const each of [...given, listener]) each.close()
+      rmSync(path)
+      assert.equal(descriptors(), before)
+    })
+  }
+})
