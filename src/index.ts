@@ -53,7 +53,7 @@ export type {
 } from './pool/memory-provider.ts'
 export type { PagePoolOptions } from './pool/open-core.ts'
 export type { PagePool } from './pool/page-pool.ts'
-export { type PoolReport, pools } from './pool/pools.ts'
+export { type PoolHolders, type PoolReport, pools } from './pool/pools.ts'
 export type { Reservation } from './pool/reservation.ts'
 export type { PagePoolStats } from './pool/stats.ts'
 export { externalProvider } from './providers/external.ts'

@@ -116,6 +116,11 @@ export function fragOf(
   return heldFrag(page, offset, length, coreOf(page).frags.hold(bits(page)), account)
 }
 
+/** @internal Page of a frag; `undefined` for a copy, and after its release. */
+export function pageOf(frag: HostFrag): Page | undefined {
+  return frag instanceof HeldFrag ? frag.page : undefined
+}
+
 /** @internal As {@link fragOf}, of a reference whose token counts it already. */
 export function heldFrag(
   page: Page,

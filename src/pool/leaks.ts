@@ -70,17 +70,21 @@ function originOf({
   return stack === undefined ? from : `${from} at\n${stack}`
 }
 
-/** Repeats a report until `done` settles; does not keep the process alive. */
-export function remindOfDestroy(
-  done: Promise<void>,
-  held: () => Omit<DestroyReport, 'seconds'>,
-): void {
+/** Pool that is destroyed. */
+interface DestroyedPool {
+  stats(): Pick<DestroyReport, 'inflight' | 'handles'>
+  holders(): readonly Holder[]
+}
+
+/** Repeats a report of `pool` until `done` settles; does not keep the process alive. */
+export function remindOfDestroy(done: Promise<void>, pool: DestroyedPool): void {
   if (typeof setInterval !== 'function') return
   const started = Date.now()
   const timer = setInterval(() => {
     const seconds = Math.round((Date.now() - started) / 1000)
-    const report: DestroyReport = { ...held(), seconds }
-    const { inflight, handles, holders } = report
+    const { inflight, handles } = pool.stats()
+    const holders = pool.holders()
+    const report: DestroyReport = { inflight, handles, seconds, holders }
     const bare =
       handles === 0 ? '' : ` Among them in no frag, of alloc(), drivers or skbs: ${handles}.`
     const oldest = holders.length === 0 ? '' : ` The oldest:\n${describeHolders(holders)}`

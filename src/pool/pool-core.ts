@@ -169,7 +169,7 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   get out(): number {
-    this.#collectReturned()
+    this.#lender?.collect()
     return this.inflight - this.#cached - this.#ring.length
   }
 
@@ -205,6 +205,18 @@ export class PoolCore implements netmem.HandleOwner {
     return this.#lender.share
   }
 
+  /** Netmem that rests in the cache and in the ring. */
+  get resting(): { readonly cache: number; readonly ring: number } {
+    return { cache: this.#cached, ring: this.#ring.length }
+  }
+
+  /** Lists the handles that are out. Looks at every slot. */
+  outHandles(): number[] {
+    const cached = this.#cache.subarray(1, 1 + this.#cached)
+    const resting = new Set([...cached, ...this.#ring.handles()])
+    return this.#slots.givenHandles(this.#source.has).filter((handle) => !resting.has(handle))
+  }
+
   holders(): Holder[] {
     return this.#allocations.holders(this.#tokens, this.#isOut)
   }
@@ -215,7 +227,7 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   stats(): PagePoolStats {
-    this.#collectReturned()
+    this.#lender?.collect()
     // Puts into the cache and takes out of it balance, so the fast path counts one side only.
     const cached = this.#fast + this.#drained + this.#cached - this.#filled
     return {
@@ -240,21 +252,16 @@ export class PoolCore implements netmem.HandleOwner {
     }
     while (this.#ring.length > 0) this.#release(this.#ring.shift())
     this.#wake()
-    this.#collectReturned()
+    this.#lender?.collect()
     this.#lender?.wakeOwner()
-    if (reminds && this.inflight > 0) {
-      remindOfDestroy(promise, () => {
-        const { inflight, handles } = this.stats()
-        return { inflight, handles, holders: this.holders() }
-      })
-    }
+    if (reminds && this.inflight > 0) remindOfDestroy(promise, this)
     this.#finishDestroy()
     return promise
   }
 
   #allocSlow(): number | undefined {
-    // First, since it may wake a waiter, which may do anything to this pool.
-    this.#collectReturned()
+    // What other threads have returned. First: a waiter that it wakes may do anything to this pool.
+    this.#lender?.collect()
     if (this.#destroyed !== undefined) {
       throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
     }
@@ -336,11 +343,6 @@ export class PoolCore implements netmem.HandleOwner {
     }
   }
 
-  /** Takes in what other threads have given back. */
-  #collectReturned(): void {
-    this.#lender?.collect()
-  }
-
   /** A lent reference has come back; `abandoned` when its thread ended with it. */
   #takeBack(handle: number, token: Token, abandoned: boolean): void {
     this.frags.takeBack(handle, token)
@@ -389,10 +391,7 @@ export class PoolCore implements netmem.HandleOwner {
     const next = (handle + GENERATION_STEP) | 0
     const putAlready = this.#finished
       ? slot >= 0 && slot < this.capacity
-      : state === next &&
-        (this.#cache.subarray(1, 1 + this.#cached).includes(next) ||
-          this.#ring.has(next) ||
-          !this.#source.has(next))
+      : state === next && !this.outHandles().includes(next)
     throw handleError(handle, this.#source.kind, state, putAlready)
   }
 }

@@ -174,6 +174,7 @@ test('pools are listed with what they count', async () => {
     capacity: 2,
     destroyed: false,
     stats: named.stats(),
+    held: { cache: 1, ring: 0, posted: 0, sockets: 0, application: 1 },
   })
   assert.match(other.name, /^pool \d+$/)
   assert.equal(second?.kind, 'net_iov')

@@ -1,8 +1,23 @@
 /** The pools of this thread, as the descriptor table has them. */
 
-import { allOwners } from '../netmem.ts'
+import { allOwners, mint, type Netmem, ownerOf } from '../netmem.ts'
+import { usesBelow } from './memory-users.ts'
 import { PoolCore } from './pool-core.ts'
 import type { PagePoolStats } from './stats.ts'
+
+/** Holders of a pool's memory, in netmem. Their sum is `inflight`. */
+export interface PoolHolders {
+  /** Ready in the cache. */
+  readonly cache: number
+  /** Ready in the ring. */
+  readonly ring: number
+  /** Posted by drivers to sockets or NICs, and nothing else. */
+  readonly posted: number
+  /** Received, and queued in sockets until the application takes it. */
+  readonly sockets: number
+  /** Rest: the application has a frag or a handle of it, or has lent it to a thread. */
+  readonly application: number
+}
 
 /** A pool as {@link pools} lists it. */
 export interface PoolReport {
@@ -17,6 +32,8 @@ export interface PoolReport {
   readonly destroyed: boolean
   /** Its counters as they stand. */
   readonly stats: PagePoolStats
+  /** Holders of its memory as they stand. */
+  readonly held: PoolHolders
 }
 
 /**
@@ -33,11 +50,32 @@ export interface PoolReport {
  * ```
  */
 export function pools(): PoolReport[] {
-  const reports: PoolReport[] = []
-  for (const owner of allOwners()) {
-    if (!(owner instanceof PoolCore)) continue
-    const { name, kind, pageSize, capacity, destroyed } = owner
-    reports.push({ name, kind, pageSize, capacity, destroyed, stats: owner.stats() })
+  const below = heldBelow()
+  return poolCores().map((core) => {
+    const { name, kind, pageSize, capacity, destroyed } = core
+    // First, since it takes in what other threads have returned.
+    const stats = core.stats()
+    const { posted, sockets } = below.get(core) ?? { posted: 0, sockets: 0 }
+    const held = { ...core.resting, posted, sockets, application: stats.out - posted - sockets }
+    return { name, kind, pageSize, capacity, destroyed, stats, held }
+  })
+}
+
+/** Pools of this thread, in the order of their handles. */
+export function poolCores(): PoolCore[] {
+  return [...allOwners()].filter((owner) => owner instanceof PoolCore)
+}
+
+/** Counts the netmem that drivers and sockets hold, and no application. */
+function heldBelow(): Map<PoolCore, { posted: number; sockets: number }> {
+  const counts = new Map<PoolCore, { posted: number; sockets: number }>()
+  for (const [handle, { posted, queued }] of usesBelow()) {
+    const core = ownerOf(mint<Netmem>(handle))
+    if (!(core instanceof PoolCore) || core.references(handle) > posted + queued) continue
+    const count = counts.get(core) ?? { posted: 0, sockets: 0 }
+    if (queued > 0) count.sockets++
+    else count.posted++
+    counts.set(core, count)
   }
-  return reports
+  return counts
 }

@@ -50,11 +50,10 @@ export class RecycleRing {
     return moved
   }
 
-  /** True if a handle rests in it. For error messages: it looks at every one. */
-  has(handle: number): boolean {
-    for (let at = this.#head; at !== this.#tail; at = (at + 1) | 0) {
-      if (this.#slots[at & this.#mask] === handle) return true
-    }
-    return false
+  /** Lists the handles, the oldest first. */
+  handles(): number[] {
+    return Array.from({ length: this.length }, (_, at) => {
+      return this.#slots[(this.#head + at) & this.#mask] ?? -1
+    })
   }
 }

@@ -40,6 +40,16 @@ export class SlotStates {
     return state === handle || (state === SHARED && this.#handles?.[slot] === handle)
   }
 
+  /** Lists the present handle of each slot that the provider has given, resting ones included. */
+  givenHandles(isGiven: (handle: number) => boolean): number[] {
+    const handles: number[] = []
+    for (const [slot, state] of this.state.entries()) {
+      const handle = state === SHARED ? (this.#handles?.[slot] ?? SHARED) : state
+      if (isGiven(handle)) handles.push(handle)
+    }
+    return handles
+  }
+
   /** References of a slot that is out. */
   references(slot: number): number {
     return this.state[slot] === SHARED ? (this.#counts?.[slot] ?? 0) : 1

@@ -33,6 +33,11 @@ export class PageFill implements PageConsumer {
     return this.#present !== undefined
   }
 
+  /** Present page, if any. */
+  get page(): Page | undefined {
+    return this.#present?.page
+  }
+
   /** Bytes that fit the present page. */
   get room(): number {
     return this.#present?.room ?? 0

@@ -1,9 +1,10 @@
 /** Frags that have arrived on a connection and have not been received, in their order. */
 
-import type { HostFrag } from '../../pool/frag.ts'
+import { type HostFrag, pageOf } from '../../pool/frag.ts'
+import type { MemoryUser } from '../../pool/memory-users.ts'
 import type { Receiver } from './receiver.ts'
 
-export class FragQueue {
+export class FragQueue implements MemoryUser {
   readonly #frags: HostFrag[] = []
   #bytes = 0
   /** Bytes of the first frag that {@link offer} has passed on. */
@@ -57,6 +58,13 @@ export class FragQueue {
       } else {
         frag.release()
       }
+    }
+  }
+
+  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+    for (const frag of this.#frags) {
+      const page = pageOf(frag)
+      if (page !== undefined) visit(page, 'queued')
     }
   }
 

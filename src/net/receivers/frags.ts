@@ -6,6 +6,7 @@
 
 import type { Page } from '../../netmem.ts'
 import { type HostFrag, traceDelivery } from '../../pool/frag.ts'
+import { addMemoryUser, type MemoryUser } from '../../pool/memory-users.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { aborted } from '../connection-error.ts'
 import { PageFill } from '../driver/page-fill.ts'
@@ -29,7 +30,7 @@ interface Waiter {
 const READ_AHEAD_BYTES = 64 * 1024
 const READ_AHEAD_FRAGS = 64
 
-export class Frags implements Receiver {
+export class Frags implements Receiver, MemoryUser {
   readonly left: number = Number.POSITIVE_INFINITY
   readonly fill: PageFill
   /** Label of the connection in leak reports, set before anything is received. */
@@ -53,6 +54,13 @@ export class Frags implements Receiver {
     this.#burst = burst
     this.#readAheadBytes = Math.min(READ_AHEAD_BYTES, pool.pageSize)
     this.fill = new PageFill(pool, driver)
+    addMemoryUser(this)
+  }
+
+  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+    const { page } = this.fill
+    if (page !== undefined) visit(page, 'posted')
+    this.#queue.visitMemory(visit)
   }
 
   /** End of the stream, once it is known. Frags that arrived before can still be received. */

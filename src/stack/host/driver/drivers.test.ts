@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { bytesOf, type Page } from '../../../netmem.ts'
 import { createPool, dualPool } from '../../../pool/create-pool.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
+import { pools } from '../../../pool/pools.ts'
 import { hostProvider } from '../../../providers/host.ts'
 import { sharedProvider } from '../../../providers/shared.ts'
 import { turns } from '../../../testing/waiting.test.helper.ts'
@@ -31,6 +32,25 @@ function packetOf(skb: Skb<Page>): DeliveredPacket {
   }
   return { queue: skb.queue, frame: Uint8Array.from(parts), free: () => skb.free() }
 }
+
+test('pools() says what a driver has posted', async () => {
+  const pool = createPool(sharedProvider(LAYOUT), { name: 'posted' })
+  const headerPool = headers()
+  const deliver = (): void => undefined
+  const driver = await openPageDriver(new HandNic(1), {
+    pools: [pool],
+    headerPool,
+    bufferBytes: 1024,
+    ringSize: 16,
+    deliver,
+  })
+  const held = () => pools().find(({ name }) => name === 'posted')?.held
+  // 16 buffers of a quarter of a page.
+  assert.deepEqual([held()?.posted, held()?.application], [4, 0])
+  await driver.close()
+  assert.deepEqual([held()?.posted, held()?.application], [0, 0])
+  await Promise.all([pool.destroy(), headerPool.destroy()])
+})
 
 for (const bufferBytes of [1024, 4096]) {
   driverConformance(`page driver, buffers of ${bufferBytes}`, async (nic, deliver) => {

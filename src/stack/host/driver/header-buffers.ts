@@ -2,6 +2,7 @@
 
 import { checkInteger, LifetimeError } from '../../../errors.ts'
 import type { Page } from '../../../netmem.ts'
+import type { MemoryUser } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { HeaderPage } from '../../rings/shared-rings.ts'
 
@@ -38,6 +39,11 @@ export class HeaderBuffers {
         this.views.push(new DataView(buffer, byteOffset + at * bytes, bytes))
       }
     }
+  }
+
+  /** Visits the pages. */
+  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+    for (const page of this.#taken) visit(page, 'posted')
   }
 
   /** Gives the pages back. */

@@ -2,6 +2,7 @@
 
 import { checkInteger } from '../../../errors.ts'
 import type { Netmem } from '../../../netmem.ts'
+import type { MemoryUser } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { Reservation } from '../../../pool/reservation.ts'
 import type { DriverRxRing } from '../../rings/shared-rings.ts'
@@ -79,6 +80,11 @@ export class PostedBuffers<in out M extends Netmem> {
   forget(id: number): void {
     this.#memory[id] = undefined
     this.#free[this.#freeCount++] = id
+  }
+
+  /** Visits the memory of all buffers. */
+  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+    for (const m of this.#memory) if (m !== undefined) visit(m, 'posted')
   }
 
   /** Gives back the memory of all buffers. The NIC must have stopped the queue. */

@@ -4,6 +4,7 @@
  */
 
 import { bytesOf, isPage, type Netmem, type Page } from '../../../netmem.ts'
+import { addMemoryUser, type MemoryUser } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import {
   RX_CHECKSUM_BAD,
@@ -52,7 +53,7 @@ export interface DriverQueueStats {
 /** Bytes of a frame that was not split in which headers are looked for. */
 const PULL_BYTES = 128
 
-export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
+export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements MemoryUser {
   readonly queue: number
   readonly rings: RxRings
   readonly stats: DriverQueueStats = {
@@ -95,6 +96,12 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> {
       throw error
     }
     this.refill()
+    addMemoryUser(this)
+  }
+
+  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+    this.#buffers.visitMemory(visit)
+    this.#headers.visitMemory(visit)
   }
 
   /** Posts as many buffers as the ring and the pool have. */

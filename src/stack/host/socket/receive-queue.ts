@@ -1,5 +1,6 @@
 /** Queue of the skbs that a socket has received, in order. The first may be read in part. */
 
+import { addMemoryUser, type MemoryUser } from '../../../pool/memory-users.ts'
 import { coalesce, continues } from '../skb/coalesce.ts'
 import type { AnySkb } from '../skb/skb.ts'
 
@@ -8,7 +9,7 @@ export function isReadable(skb: AnySkb): boolean {
   return skb.kind === 'page' || skb.fragCount === 0
 }
 
-export class ReceiveQueue {
+export class ReceiveQueue implements MemoryUser {
   // A ring: shifting an array moves or copies it for each skb.
   #ring: (AnySkb | undefined)[] = new Array<AnySkb | undefined>(64).fill(undefined)
   #first = 0
@@ -19,6 +20,16 @@ export class ReceiveQueue {
   fragAt = 0
   /** Bytes of that frag that are read. */
   fragSkip = 0
+
+  constructor() {
+    addMemoryUser(this)
+  }
+
+  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+    for (let ahead = 0; ahead < this.#length; ahead++) {
+      for (const m of this.peek(ahead)?.frags ?? []) if (m !== undefined) visit(m, 'queued')
+    }
+  }
 
   /** Number of skbs. */
   get length(): number {

@@ -1,0 +1,49 @@
+/**
+ * Users of memory below the application: drivers, which post it, and sockets, which queue it. They
+ * are asked what they hold when a report is made, so holding costs nothing.
+ */
+
+import { bits, type Netmem } from '../netmem.ts'
+
+/** Reference of a driver to memory that it has posted, or of a socket to what arrived in it. */
+type Use = 'posted' | 'queued'
+
+/** Driver or socket of this thread. */
+export interface MemoryUser {
+  /** Calls `visit` once for each reference that it holds. */
+  visitMemory(visit: (m: Netmem, use: Use) => void): void
+}
+
+/** References to one netmem below the application. */
+export interface UseCount {
+  posted: number
+  queued: number
+}
+
+// Weak: a connection that its application dropped is collected, and the leak of its frags reported.
+let users: WeakRef<MemoryUser>[] = []
+/** Number of users at which those that were collected are looked for. */
+let most = 64
+
+/** Adds a user. It is forgotten when it is collected. */
+export function addMemoryUser(user: MemoryUser): void {
+  if (users.length >= most) {
+    users = users.filter((each) => each.deref() !== undefined)
+    most = Math.max(64, 2 * users.length)
+  }
+  users.push(new WeakRef(user))
+}
+
+/** Counts the references of all users, by handle. */
+export function usesBelow(): ReadonlyMap<number, UseCount> {
+  const counts = new Map<number, UseCount>()
+  for (const user of users) {
+    user.deref()?.visitMemory((m, use) => {
+      const handle = bits(m)
+      const count = counts.get(handle) ?? { posted: 0, queued: 0 }
+      count[use]++
+      counts.set(handle, count)
+    })
+  }
+  return counts
+}
