@@ -16,6 +16,7 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['send', async () => (await import('./send.ts')).sendCommand()],
   ['iperf3', async () => (await import('./iperf3.ts')).iperf3Command()],
   ['replay', async () => (await import('./replay.ts')).replayCommand()],
+  ['pools', async () => (await import('./pools.ts')).poolsCommand()],
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
 ])
 

@@ -41,6 +41,11 @@ export class Output {
     this.#results.write(`${printable(line)}\n`)
   }
 
+  /** Clears a terminal, for results that come again and again. */
+  clear(): void {
+    if (this.#showsResults && this.#results.isTTY === true) this.#results.write('\x1b[H\x1b[2J')
+  }
+
   /** Writes a line for machines. */
   report(value: object): void {
     if (this.json) this.#results.write(`${printableJson(value)}\n`)

@@ -1,6 +1,7 @@
 /** The report of a replay for people: a row for each flow, then the other packets. */
 
 import type { FlowReport, ReplayDrops, ReplayReport } from '../../stack/index.ts'
+import { columns } from '../columns.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { roughRate, roughSize } from '../size.ts'
 
@@ -24,19 +25,7 @@ const DIGITS = 16
 /** Returns the table's lines; none without flows. */
 export function flowLines({ flows }: ReplayReport): string[] {
   if (flows.length === 0) return []
-  const rows = [HEADINGS, ...flows.map(cells)]
-  const widths = HEADINGS.map((_, column) =>
-    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
-  )
-  return rows.map((row) =>
-    row
-      .map((cell, column) => {
-        const width = widths[column] ?? 0
-        return TEXT.has(column) ? cell.padEnd(width) : cell.padStart(width)
-      })
-      .join('  ')
-      .trimEnd(),
-  )
+  return columns([HEADINGS, ...flows.map(cells)], TEXT)
 }
 
 function cells(flow: FlowReport): string[] {
