@@ -1,5 +1,6 @@
 /** sendmsg(2), recvmsg(2), readv(2) and writev(2) over buffers that are laid out once. */
 
+import { checkInteger } from '../../errors.ts'
 import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET } from './constants.ts'
 import { checkedOrWait, interrupted } from './failure.ts'
 import { CMSGHDR, IOVEC, MSGHDR } from './layouts.ts'
@@ -63,8 +64,7 @@ export class Message {
     return this.#used
   }
   set vectors(count: number) {
-    if (count > this.#buffers.length)
-      throw new RangeError(`at most ${this.#buffers.length} vectors`)
+    checkInteger('vectors', count, 0, this.#buffers.length)
     this.#used = count
     this.#memory.setUint64(MSGHDR.VECTOR_COUNT, count)
   }
@@ -96,8 +96,7 @@ export class Message {
 
   /** Makes vector `index` an address, or for device memory an offset into its dma-buf. */
   setVector(index: number, base: number, length: number): void {
-    if (index >= this.#buffers.length)
-      throw new RangeError(`vector ${index} of ${this.#buffers.length}`)
+    checkInteger('index', index, 0, this.#buffers.length - 1)
     this.#buffers[index] = undefined
     this.#memory.setUint64(VECTORS_AT + index * IOVEC.BYTES + IOVEC.BASE, base)
     this.#memory.setUint64(VECTORS_AT + index * IOVEC.BYTES + IOVEC.LENGTH, length)
@@ -144,20 +143,22 @@ export class Message {
   /** Makes descriptors its only control message: whoever receives it gets others of the same files. */
   setDescriptors(fds: readonly Fd[]): void {
     const bytes = CMSGHDR.BYTES + fds.length * 4
-    const { byteOffset } = this.control
-    if (bytes > this.control.byteLength) throw new RangeError(`control data needs ${bytes} bytes`)
+    const { byteOffset, byteLength } = this.control
+    const most = Math.max(0, Math.floor((byteLength - CMSGHDR.BYTES) / 4))
+    checkInteger('descriptors', fds.length, 0, most)
     this.#memory.setUint64(byteOffset + CMSGHDR.LENGTH, bytes)
     this.#memory.view.setInt32(byteOffset + CMSGHDR.LEVEL, SOL_SOCKET, true)
     this.#memory.view.setInt32(byteOffset + CMSGHDR.TYPE, SCM_RIGHTS, true)
     for (const [index, fd] of fds.entries()) {
       this.#memory.view.setInt32(byteOffset + CMSGHDR.BYTES + index * 4, fd, true)
     }
-    this.controlLength = controlSpace(fds.length * 4)
+    this.controlLength = Math.min(controlSpace(fds.length * 4), byteLength)
   }
 
   /**
-   * Takes ownership of the descriptors that came with what was received. Call it once after each
-   * `receive()` of a peer that may send some: they are open already, and leak otherwise.
+   * Takes ownership of the descriptors that came with what was received, and drops its control
+   * messages. Call it after each `receive()` of a peer that may send some: they are open already, and
+   * leak otherwise.
    */
   takeDescriptors(): OwnedFd[] {
     const owned: OwnedFd[] = []
@@ -177,6 +178,7 @@ export class Message {
       }
       at += (bytes + 7) & ~7
     }
+    this.controlLength = 0
     return owned
   }
 

@@ -147,6 +147,7 @@ describe('system calls', { skip }, () => {
       const [passed, peer] = received.takeDescriptors()
       using a = some(passed)
       using b = some(peer)
+      assert.deepEqual(received.takeDescriptors(), [])
       ftruncate(a.fd, 100)
       write(b.fd, new Uint8Array([9]))
       assert.equal(read(other.fd, new Uint8Array(2)), 1)
@@ -157,6 +158,10 @@ describe('system calls', { skip }, () => {
     small.receive(other.fd)
     assert.equal(small.controlTruncated, true)
     assert.deepEqual(small.takeDescriptors(), [])
+    assert.throws(() => sent.setDescriptors([one.fd, one.fd, one.fd]), {
+      code: 'NETMEM_OUT_OF_RANGE',
+    })
+    assert.throws(() => sent.setBytes(2, head), { code: 'NETMEM_OUT_OF_RANGE' })
     for (const each of [one, other, file]) each.close()
     assert.equal(descriptors(), before)
   })
