@@ -1,14 +1,15 @@
 /**
  * A bell tells this thread's event loop that an epoll descriptor has events. Node.js watches no
- * foreign descriptor, and these ways of making it do so were measured and dropped:
+ * foreign descriptor. Four ways to make it do so, by the median time from a write to an eventfd until
+ * the watcher runs (Node.js 20 and 26, two cores of an Intel Xeon):
  *
- * - A thread in poll(2) holds up `worker.terminate()`, which runs no code that could wake it.
- * - koffi's asynchronous poll(2) takes 88 µs and a thread of libuv's pool.
- * - koffi's handle of uv_poll aborts the process if an event comes while a worker is terminated.
- *
- * So the kernel rings: asynchronous I/O polls the epoll descriptor and then adds to an eventfd (K:
- * fs/aio.c, IOCB_CMD_POLL, IOCB_FLAG_RESFD). Node.js reads an eventfd as it does a pipe, and closes
- * it when the thread ends. No thread waits, so nothing has to be woken before an end. It takes 10 µs.
+ * - A thread in poll(2), 47 to 58 µs. It holds up `worker.terminate()`, which runs no code that could
+ *   wake it.
+ * - koffi's asynchronous poll(2), 26 to 42 µs here and 88 elsewhere. Each takes a thread of libuv's pool.
+ * - koffi's handle of uv_poll, 5 µs. It aborts the process if an event comes while a worker is terminated.
+ * - This one, 5 to 8 µs. The kernel rings: asynchronous I/O polls the epoll descriptor and then adds to
+ *   an eventfd (K: fs/aio.c, IOCB_CMD_POLL, IOCB_FLAG_RESFD). Node.js reads an eventfd as it does a
+ *   pipe, and closes it when the thread ends. No thread waits, so none has to be woken before an end.
  */
 
 import { Socket } from 'node:net'

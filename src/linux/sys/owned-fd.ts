@@ -32,7 +32,9 @@ export function isFd(value: number): value is Fd {
  * descriptor stays open, since its number may be in use elsewhere.
  */
 export interface FdLeakReport {
+  /** Kind of the report. Those of memory have others. */
   readonly kind: 'fd'
+  /** Number of the descriptor. */
   readonly fd: number
   /** Name of what the descriptor is, such as `event counter` or `/dev/udmabuf`. */
   readonly label: string
