@@ -41,6 +41,6 @@ describe('netmem doctor', () => {
     assert.match(text, /^Everything\n {2}ok +node +v\d+\.\d+\.\d+, /m)
     assert.match(text, /^ {2}ok +host memory +pages can be made of it$/m)
     assert.match(text, /^HTTP: .*netmem get\n {2}ok +undici +proxies/m)
-    assert.match(text, /netmem does not do yet: nothing of this is used\n {2}ok +kernel +/)
+    assert.match(text, /^Netlink: .*netmem pools\n {2}ok +kernel +/m)
   })
 })

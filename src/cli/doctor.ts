@@ -2,6 +2,7 @@
 
 import { Command } from 'commander'
 
+import { dmaBufFindings } from './doctor/dma-bufs.ts'
 import { Feature, type Finding } from './doctor/finding.ts'
 import { httpFindings } from './doctor/http.ts'
 import { kernelFindings } from './doctor/kernel.ts'
@@ -17,7 +18,8 @@ import { type Outcome, run } from './run.ts'
 const HELP = `
 It changes nothing. Findings stand below what of netmem they are for, and are ok, warn (it works,
 less well than it could) or missing; nothing that is missing keeps netmem from receiving into host
-memory, save an old Node.js.
+memory, save an old Node.js. The kernel is asked by netlink, with requests that change nothing: as root it
+answers more.
 
 Example:
   $ netmem doctor
@@ -41,7 +43,8 @@ async function doctor(output: Output): Promise<Outcome> {
     ...(await httpFindings()),
     ...(await linuxFindings()),
     ...toolFindings(),
-    ...kernelFindings(),
+    ...dmaBufFindings(),
+    ...(await kernelFindings()),
   ]
   for (const feature of Object.values(Feature)) {
     const ofFeature = findings.filter((finding) => finding.feature === feature)

@@ -21,8 +21,9 @@ export const Feature = {
   http: 'HTTP: netmem/http, and netmem get',
   linux: 'Fast links and large bodies: wakeBatching and hugeMemory of netmem/linux',
   tools: 'Programs to try netmem with',
-  later:
-    "The kernel's own device memory TCP, which netmem does not do yet: nothing of this is used",
+  netlink: 'Netlink: openNetlink of netmem/linux, and netmem pools',
+  dmaBuf: 'dma-bufs as memory: udmabufProvider, dmaHeapProvider, and netmem recv --memory udmabuf',
+  devmem: "The kernel's device memory TCP: bindRx, bindTx and prepareQueues of netmem/linux",
 } as const
 export type Feature = (typeof Feature)[keyof typeof Feature]
 
@@ -49,4 +50,14 @@ export function readText(path: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Soft limit of this process. Node.js raises that of files to the hard limit where it can. */
+export function processLimit(name: string): number | undefined {
+  const line = readText('/proc/self/limits')
+    ?.split('\n')
+    .find((each) => each.startsWith(name))
+  const soft = line?.slice(name.length).trim().split(/\s+/)[0]
+  if (soft === undefined) return undefined
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
 }

@@ -1,37 +1,60 @@
-/**
- * Support for device memory in the kernel and its network cards (devmem TCP, io_uring). netmem
- * does not use them yet: see `linux/index.ts`.
- */
+/** The kernel: how it was built, and what it answers when it is asked by netlink. */
 
-import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import os from 'node:os'
-import { basename } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 
-import { Feature, type Finding, finder, readText } from './finding.ts'
+import { type Netlink, NetlinkError, netdev, openNetlink } from '../../linux/index.ts'
+import { describeError } from '../exit.ts'
+import { cardFindings } from './cards.ts'
+import { Feature, type Finding, finder } from './finding.ts'
+import { rightFindings } from './rights.ts'
 
-const { ok, warn, missing } = finder(Feature.later)
+const netlinkFinder = finder(Feature.netlink)
+const devmem = finder(Feature.devmem)
 
-export function kernelFindings(): Finding[] {
-  const kernel = ok('kernel', `${os.type()} ${os.release()}`)
+export async function kernelFindings(): Promise<Finding[]> {
+  const kernel = netlinkFinder.ok('kernel', `${os.type()} ${os.release()}`)
   if (process.platform !== 'linux') {
-    const remedy = 'None is needed: everything that netmem does works here.'
-    return [kernel, missing('devmem TCP', 'not on this system', remedy)]
+    const remedy = 'None is needed: everything else that netmem does works here.'
+    return [kernel, devmem.missing('devmem TCP', 'not on this system', remedy)]
   }
-  const config = readConfig()
-  return [
-    kernel,
-    option(config, 'NET_DEVMEM', 'devmem TCP', [6, 12], 'receives into dma-bufs'),
-    option(config, 'PAGE_POOL_STATS', 'page pool counters', [5, 18], 'of the kernel'),
-    option(config, 'IO_URING_ZCRX', 'io_uring zero-copy receive', [6, 15], 'is built in'),
-    ioUring(),
-    udmabuf(config),
-    ...networkCards(),
-  ]
+  const build = buildFinding(readConfig())
+  try {
+    using netlink = await openNetlink()
+    return [kernel, ...(await askedFindings(netlink, build))]
+  } catch (error) {
+    const { code, message } = describeError(error)
+    const remedy = code === 'NETMEM_LINUX_UNAVAILABLE' ? WITHOUT_KOFFI : UNEXPECTED
+    return [kernel, build, netlinkFinder.missing('netlink', message, remedy)]
+  }
 }
 
-/** Returns the kernel's enabled build options, without CONFIG_; `undefined` if the kernel hides them. */
-function readConfig(): ReadonlySet<string> | undefined {
+const WITHOUT_KOFFI = 'npm install koffi@3. Then doctor asks the kernel for the rest.'
+const UNEXPECTED = 'Report it, with the output of NODE_DEBUG=netmem netmem doctor.'
+
+/**
+ * Findings of what the kernel answers.
+ *
+ * @param build Finding about the way the kernel was built.
+ */
+export async function askedFindings(netlink: Netlink, build: Finding): Promise<Finding[]> {
+  const findings = [
+    netlinkFinder.ok('netlink', 'openNetlink can be had'),
+    await counterFinding(netlink),
+    build,
+    ...(await operationFindings(netlink)),
+  ]
+  // A kernel that binds nothing needs no rights and no card.
+  if (!(await netlink.supports(netdev, 'bind-rx'))) return findings
+  return [...findings, ...(await rightFindings(netlink)), ...(await cardFindings(netlink))]
+}
+
+/** Kernel's enabled build options, without CONFIG_. */
+type Config = ReadonlySet<string>
+
+/** Returns `undefined` if the kernel hides how it was built. */
+function readConfig(): Config | undefined {
   try {
     const text = existsSync('/proc/config.gz')
       ? gunzipSync(readFileSync('/proc/config.gz')).toString()
@@ -42,79 +65,56 @@ function readConfig(): ReadonlySet<string> | undefined {
   }
 }
 
-function option(
-  config: ReadonlySet<string> | undefined,
-  symbol: string,
-  name: string,
-  [major, minor]: readonly [number, number],
-  what: string,
-): Finding {
-  if (config?.has(symbol) === true) return ok(name, `CONFIG_${symbol}: ${what}`)
-  const remedy = `Use a kernel from ${major}.${minor} on that is built with CONFIG_${symbol}.`
-  if (config !== undefined) return missing(name, `CONFIG_${symbol} is off`, remedy)
-  const [hasMajor = 0, hasMinor = 0] = os.release().split('.').map(Number.parseFloat)
-  const recent = hasMajor > major || (hasMajor === major && hasMinor >= minor)
-  return recent
-    ? warn(name, 'unknown: the kernel does not show how it was built', remedy)
-    : missing(name, `the kernel is older than ${major}.${minor}`, remedy)
-}
-
-function ioUring(): Finding {
-  const mode = readText('/proc/sys/kernel/io_uring_disabled')
-  if (mode === '0') return ok('io_uring', 'allowed')
-  return mode === undefined
-    ? warn('io_uring', 'unknown: the kernel is older than 6.6, or has none', 'Use a newer kernel.')
-    : missing(
-        'io_uring',
-        `kernel.io_uring_disabled is ${mode}`,
-        'As root: sysctl -w kernel.io_uring_disabled=0',
-      )
-}
-
-/** dma-bufs made of ordinary memory, to try devmem TCP without a GPU. */
-function udmabuf(config: ReadonlySet<string> | undefined): Finding {
-  const path = '/dev/udmabuf'
-  if (existsSync(path)) {
-    try {
-      accessSync(path, constants.R_OK | constants.W_OK)
-      return ok('udmabuf', path)
-    } catch {
-      return missing('udmabuf', `${path} is not for this user`, `As root: chmod a+rw ${path}`)
-    }
+/** A kernel without CONFIG_NET_DEVMEM has the operations, and refuses each (K: net/core/devmem.h). */
+function buildFinding(config: Config | undefined): Finding {
+  const name = 'CONFIG_NET_DEVMEM'
+  const remedy = 'Use a kernel from 6.12 on that is built with CONFIG_NET_DEVMEM.'
+  if (config === undefined) {
+    const value = 'unknown: the kernel does not show how it was built'
+    return devmem.warn(name, value, `If bindRx is refused everywhere: ${remedy}`)
   }
-  return config?.has('UDMABUF') === true
-    ? missing('udmabuf', `no ${path}`, 'As root: modprobe udmabuf')
-    : missing('udmabuf', `no ${path}`, 'Use a kernel that is built with CONFIG_UDMABUF.')
+  return config.has('NET_DEVMEM') ? devmem.ok(name, 'on') : devmem.missing(name, 'off', remedy)
 }
 
-/** Drivers that bind a dma-buf to their RX queues in some kernel up to 6.18. */
-const DEVMEM_DRIVERS: readonly string[] = ['gve', 'bnxt_en', 'mlx5_core', 'fbnic']
-
-function networkCards(): Finding[] {
-  const folder = '/sys/class/net'
-  if (!existsSync(folder)) return []
-  return readdirSync(folder)
-    .filter((name) => existsSync(`${folder}/${name}/device`))
-    .map((name) => {
-      const driver = driverOf(`${folder}/${name}/device`)
-      const queues = readdirSync(`${folder}/${name}/queues`)
-      const rx = queues.filter((queue) => queue.startsWith('rx-')).length
-      const value = `driver ${driver}, RX queues: ${rx}`
-      const label = `network card ${name}`
-      if (!DEVMEM_DRIVERS.includes(driver)) {
-        const remedy = `For devmem TCP use a card of one of these drivers: ${DEVMEM_DRIVERS.join(', ')}.`
-        return missing(label, value, remedy)
-      }
-      return rx > 1
-        ? ok(label, value)
-        : warn(label, value, `A queue has to be set aside: ethtool -L ${name} combined 2`)
-    })
+async function operationFindings(netlink: Netlink): Promise<Finding[]> {
+  const rows = [
+    ['bind-rx', undefined, 'bindRx', '6.12'],
+    ['bind-tx', undefined, 'bindTx', '6.16'],
+    ['bind-rx', 'rx-page-size', "bindRx's rxPageSize", '7.3'],
+    ['queue-create', undefined, 'leased queues, for containers', '7.1'],
+  ] as const
+  return Promise.all(
+    rows.map(async ([operation, attribute, use, version]) => {
+      const name = attribute === undefined ? operation : `${operation} ${attribute}`
+      if (await netlink.supports(netdev, operation, attribute)) return devmem.ok(name, `for ${use}`)
+      const value = `the kernel does not know it; it is for ${use}`
+      const remedy = `Use a newer kernel: Linux ${version} has it.`
+      const isNeeded = operation === 'bind-rx' && attribute === undefined
+      return isNeeded ? devmem.missing(name, value, remedy) : devmem.warn(name, value, remedy)
+    }),
+  )
 }
 
-function driverOf(device: string): string {
+/** Page pools can be listed from Linux 6.8 on, with counters if it is built with them. */
+async function counterFinding(netlink: Netlink): Promise<Finding> {
+  const name = 'page pools'
   try {
-    return basename(readlinkSync(`${device}/driver`))
-  } catch {
-    return 'unknown'
+    await netlink.dump(netdev, 'page-pool-get')
+  } catch (error) {
+    return netlinkFinder.missing(name, refusal(error), 'Use a kernel from 6.8 on.')
   }
+  try {
+    await netlink.dump(netdev, 'page-pool-stats-get')
+    return netlinkFinder.ok(name, 'netmem pools lists them with their counters')
+  } catch (error) {
+    const remedy = 'Use a kernel that is built with CONFIG_PAGE_POOL_STATS.'
+    return netlinkFinder.warn(name, `listed without counters: ${refusal(error)}`, remedy)
+  }
+}
+
+/** Returns the kernel's words, or throws what is no refusal. */
+function refusal(error: unknown): string {
+  if (!(error instanceof NetlinkError)) throw error
+  if (error.code === 'NETMEM_NETLINK_NO_FAMILY') return error.message
+  return error.kernelMessage ?? error.errno ?? error.message
 }

@@ -1,7 +1,7 @@
 /** Limits and settings that bound a fast receiver. */
 
 import { exactSize } from '../size.ts'
-import { Feature, type Finding, finder, readText } from './finding.ts'
+import { Feature, type Finding, finder, processLimit, readText } from './finding.ts'
 
 const linux = finder(Feature.linux)
 const net = finder(Feature.net)
@@ -51,14 +51,4 @@ function openFiles(): Finding | undefined {
   return limit >= FEW_FILES
     ? net.ok('open files', value)
     : net.warn('open files', value, 'Before starting: ulimit -n 65536')
-}
-
-/** Soft limit of this process. Node.js raises it to the hard limit where it can. */
-function processLimit(name: string): number | undefined {
-  const line = readText('/proc/self/limits')
-    ?.split('\n')
-    .find((each) => each.startsWith(name))
-  const soft = line?.slice(name.length).trim().split(/\s+/)[0]
-  if (soft === undefined) return undefined
-  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
 }

@@ -1,0 +1,97 @@
+/** Exporters of dma-bufs, and their limits. */
+
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+
+import { exactSize } from '../size.ts'
+import { Feature, type Finding, finder, readText } from './finding.ts'
+
+const { ok, warn, missing } = finder(Feature.dmaBuf)
+
+export function dmaBufFindings(): Finding[] {
+  if (process.platform !== 'linux') return []
+  return [udmabuf(), ...udmabufLimits(), ...dmaHeaps(), hugePages()]
+}
+
+function udmabuf(): Finding {
+  const path = '/dev/udmabuf'
+  if (isOpen(path)) return ok('udmabuf', path)
+  return existsSync(path)
+    ? missing(
+        'udmabuf',
+        `${path} is not for this user`,
+        "Run as root, or add the user to the file's group (kvm, on most systems).",
+      )
+    : missing(
+        'udmabuf',
+        `no ${path}`,
+        'As root: modprobe udmabuf (CONFIG_UDMABUF). In a container: --device /dev/udmabuf',
+      )
+}
+
+/** A kernel without these parameters has no such limits. */
+function udmabufLimits(): Finding[] {
+  const folder = '/sys/module/udmabuf/parameters'
+  const size = readText(`${folder}/size_limit_mb`)
+  const list = readText(`${folder}/list_limit`)
+  const findings: Finding[] = []
+  if (size !== undefined) {
+    const value = `a udmabuf has at most ${exactSize(Number(size) * 2 ** 20)}`
+    const remedy = `For more, as root: echo 1024 > ${folder}/size_limit_mb`
+    findings.push(
+      Number(size) > DEFAULT_LIMIT_MIB
+        ? ok('udmabuf size_limit_mb', value)
+        : warn('udmabuf size_limit_mb', value, remedy),
+    )
+  }
+  if (list !== undefined) {
+    findings.push(ok('udmabuf list_limit', `${list} pieces; netmem makes udmabufs of one`))
+  }
+  return findings
+}
+
+/** K: drivers/dma-buf/udmabuf.c. */
+const DEFAULT_LIMIT_MIB = 64
+
+function dmaHeaps(): Finding[] {
+  const folder = '/dev/dma_heap'
+  let names: string[] = []
+  try {
+    names = readdirSync(folder).sort()
+  } catch {
+    // There are none.
+  }
+  if (names.length === 0) {
+    const remedy =
+      'Use a kernel that is built with CONFIG_DMABUF_HEAPS_SYSTEM. In a container: --device /dev/dma_heap/system'
+    return [warn('dma heaps', `no ${folder}; they are for dmaHeapProvider`, remedy)]
+  }
+  return names.map((name) => {
+    const label = `dma heap ${name}`
+    const path = `${folder}/${name}`
+    const remedy = `Run as root, or give the user access to ${path}.`
+    return isOpen(path) ? ok(label, path) : warn(label, `${path} is not for this user`, remedy)
+  })
+}
+
+function hugePages(): Finding {
+  const folder = '/sys/kernel/mm/hugepages/hugepages-2048kB'
+  const reserved = Number(readText(`${folder}/nr_hugepages`) ?? 0)
+  const free = Number(readText(`${folder}/free_hugepages`) ?? 0)
+  return reserved > 0
+    ? ok('vm.nr_hugepages', `${reserved} of 2MiB, ${free} free`)
+    : warn(
+        'vm.nr_hugepages',
+        'none is reserved; they are for udmabufProvider({ hugePages: true })',
+        'As root: sysctl vm.nr_hugepages=64',
+      )
+}
+
+/** True if this process may open a device. */
+function isOpen(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
