@@ -17,27 +17,33 @@ function listed(operation: string): Readonly<Record<string, unknown>>[] {
 }
 
 describe('kernelPools', () => {
-  it('lists the pools of virtio-net with their queue and counters, as the kernel’s tool does', async () => {
+  it('lists the pools of virtio-net with their queues and counters, as the kernel’s tool does', async () => {
+    // A pool that serves has a NAPI instance, and with it a queue.
+    execFileSync('ip', ['link', 'set', 'eth0', 'up'])
     using netlink = await openNetlink()
     const { pools, counts, interrupted } = await kernelPools(netlink)
     assert.deepEqual([counts, interrupted], [true, false])
     const theirs = listed('page-pool-get')
+    const queues = listed('queue-get')
+    assert.ok(theirs.length > 0)
     assert.deepEqual(
-      pools.map(({ id }) => id),
-      theirs.map(({ id }) => id),
+      pools.map((pool) => [pool.id, pool.inflight, pool.inflightBytes, pool.queues]),
+      theirs.map((pool) => [
+        pool['id'],
+        pool['inflight'] ?? 0,
+        pool['inflight-mem'] ?? 0,
+        queues
+          .filter((queue) => queue['napi-id'] === (pool['napi-id'] ?? 'none'))
+          .filter(({ type }) => type === 'rx')
+          .map(({ id }) => id),
+      ]),
     )
-    const ours = pools.filter(({ interface: of }) => of?.name === 'eth0')
-    assert.ok(ours.length > 0, JSON.stringify(theirs))
-    for (const pool of ours) {
-      assert.equal(pool.queues.length, 1, JSON.stringify(pool))
-      assert.ok(pool.inflight > 0)
-      assert.equal(pool.inflightBytes % 4096, 0)
-      assert.equal(pool.detachedSeconds, undefined)
-      assert.deepEqual(pool.memory, { kind: 'pages' })
-      const stats = listed('page-pool-stats-get').find(({ info }) => {
-        return typeof info === 'object' && info !== null && Reflect.get(info, 'id') === pool.id
-      })
-      assert.equal(pool.counters?.alloc.slow, stats?.['alloc-slow'])
-    }
+    assert.ok(pools.some(({ interface: of }) => of?.name === 'eth0'))
+    console.log(JSON.stringify(pools))
+    const stats = listed('page-pool-stats-get')
+    assert.deepEqual(
+      pools.map(({ counters }) => counters?.alloc.slow),
+      stats.map((each) => each['alloc-slow']),
+    )
   })
 })
