@@ -12,7 +12,9 @@ declare module '../../errors.ts' {
 
 /** Details of a {@link LinuxError} that a system call caused. */
 export interface LinuxErrorOptions extends ErrorOptions {
+  /** Name of the kernel's error number. */
   readonly errno?: ErrnoName | undefined
+  /** Name of the system call. */
   readonly syscall?: string | undefined
 }
 
