@@ -1,9 +1,11 @@
 // Addresses of sockets, compared with what the kernel says of sockets that Node.js has opened.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { Random } from '../../random.ts'
 import {
   AF_INET,
   AF_INET6,
+  AF_NETLINK,
   accept4,
   bind,
   connect,
@@ -61,6 +63,20 @@ describe('addresses', () => {
     assert.equal(netlinkPort(some(inetAddress('::1', 1))), undefined)
     assert.equal(netlinkPort(new Uint8Array(3)), undefined)
     assert.equal(netlinkPort(netlinkAddress(0xffffffff, 1)), 0xffffffff)
+  })
+
+  it('of any bytes are read without an exception', () => {
+    const random = new Random(12)
+    for (let round = 0; round < 2000; round++) {
+      const bytes = Uint8Array.from({ length: random.below(40) }, () => random.below(256))
+      if (bytes.length > 1) bytes.set([[AF_INET, AF_INET6, AF_NETLINK][round % 3] ?? 0, 0])
+      const parsed = parseInetAddress(bytes)
+      if (parsed !== undefined) {
+        const again = some(inetAddress(parsed.host, parsed.port))
+        assert.deepEqual(parseInetAddress(again), parsed)
+      }
+      netlinkPort(bytes)
+    }
   })
 
   it('of Unix sockets have room for 107 bytes of a path', () => {

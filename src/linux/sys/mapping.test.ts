@@ -199,6 +199,7 @@ describe('map', { skip }, () => {
     assert.ok(isFd(closed))
     const flags = MAP_PRIVATE
     assert.throws(() => mmap(0, page, PROT_READ, flags, closed, 0), { errno: 'EBADF' })
+    assert.throws(() => map(closed, page), { errno: 'EBADF', syscall: 'fstat' })
   })
 
   it('maps and unmaps over and over without a mapping left', () => {

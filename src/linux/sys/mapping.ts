@@ -83,11 +83,11 @@ export function map(
   const { offset = 0, shared = false, hugePageBytes = MEMORY_ALIGNMENT } = options
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER)
-  const stat = fstatSync(fd)
-  if (stat.isFile() && stat.size < offset + bytes) {
+  const { size, isFile } = statusOf(fd)
+  if (isFile && size < offset + bytes) {
     throw new ArgumentRangeError(
       'NETMEM_OUT_OF_RANGE',
-      `The file has ${stat.size} bytes, and the mapping would end at ${offset + bytes}. Make the file longer first: memory behind its end cannot be read.`,
+      `The file has ${size} bytes, and the mapping would end at ${offset + bytes}. Make the file longer first: memory behind its end cannot be read.`,
     )
   }
   if (hugePageBytes > MEMORY_ALIGNMENT && bytes % hugePageBytes !== 0) {
@@ -97,10 +97,20 @@ export function map(
     )
   }
   // Memory begins at 64 KiB. For huge pages there has to be room to begin later.
-  const size = bytes + (hugePageBytes > MEMORY_ALIGNMENT ? hugePageBytes : 0)
+  const memoryBytes = bytes + (hugePageBytes > MEMORY_ALIGNMENT ? hugePageBytes : 0)
   return shared
-    ? mapOver(fixedSharedMemory(size), fd, bytes, offset, hugePageBytes)
-    : mapOver(fixedMemory(size), fd, bytes, offset, hugePageBytes)
+    ? mapOver(fixedSharedMemory(memoryBytes), fd, bytes, offset, hugePageBytes)
+    : mapOver(fixedMemory(memoryBytes), fd, bytes, offset, hugePageBytes)
+}
+
+/** Returns the size of what is behind a descriptor, and true if it is a file that has one. */
+function statusOf(fd: Fd): { readonly size: number; readonly isFile: boolean } {
+  try {
+    const stat = fstatSync(fd)
+    return { size: stat.size, isFile: stat.isFile() }
+  } catch {
+    throw failureOf(ERRNO.EBADF, 'fstat')
+  }
 }
 
 function mapOver<Buffer extends ArrayBufferLike>(
