@@ -3,10 +3,12 @@
  * and low-water marks of sockets. Needs koffi, an optional dependency: `npm install koffi@3`.
  */
 
+export type { FlowMatch, FlowRule, FlowType } from '../wire/flow-rules.ts'
 export { NetlinkFormatError } from '../wire/netlink-attributes.ts'
 export type { UnknownAttribute } from '../wire/netlink-tables.ts'
 export * from './devmem/index.ts'
 export * from './dma-buf/index.ts'
+export { FlowRuleError, FlowRules, type FlowTarget } from './flow-rules.ts'
 export { hugeMemory } from './huge-memory.ts'
 export type { Family, Operations, UnknownAttributes } from './netlink/family.ts'
 export { ethtool } from './netlink/generated/ethtool.ts'
@@ -32,4 +34,6 @@ export { type NetlinkOptions, openNetlink } from './netlink/open-netlink.ts'
 export type { AttributePolicies, AttributePolicy, OperationPolicy } from './netlink/policy.ts'
 export { type NetlinkEvent, NetlinkSubscription } from './netlink/subscription.ts'
 export { type ErrnoName, type FdLeakReport, LinuxError } from './sys/index.ts'
+export { type FlowRulesOptions, openFlowRules } from './open-flow-rules.ts'
+export { LinuxError } from './sys/index.ts'
 export { wakeBatching } from './wake-batching.ts'

@@ -1,0 +1,154 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
+/**
+ * Flow rules of a network card (ntuple filters), which steer packets to a queue. The family `ethtool`
+ * of netlink does not have them: they go by ioctl.
+ */
+
+import { ArgumentTypeError, type CodeOf, checkInteger, NetmemError } from '../errors.ts'
+import {
+  ETHTOOL_GRXCLSRLALL,
+  ETHTOOL_GRXCLSRLCNT,
+  ETHTOOL_GRXCLSRULE,
+  ETHTOOL_SRXCLSRLDEL,
+  type FlowMatch,
+  type FlowRule,
+  insertion,
+  locationOf,
+  locationsOf,
+  RX_CLS_LOC_ANY,
+  ruleOf,
+  rxnfc,
+  tableOf,
+} from '../wire/flow-rules.ts'
+
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_FLOW_RULES_FULL: 'FlowRuleError'
+  }
+}
+
+/** A rule that a card has no place for. */
+export class FlowRuleError extends NetmemError {
+  declare readonly code: CodeOf<'FlowRuleError'>
+
+  constructor(code: CodeOf<'FlowRuleError'>, message: string) {
+    super(code, message)
+  }
+}
+
+/** Runs a command of ethtool on the interface: the bytes are a struct that the kernel reads and writes. */
+export type EthtoolIoctl = (bytes: Uint8Array) => void
+
+/** Where a rule sends its packets: to one RX queue, or to the queues of an RSS context. */
+export type FlowTarget = { readonly queue: number } | { readonly rssContext: number }
+
+/**
+ * The table of flow rules of one interface. {@link openFlowRules} makes one. Rules stay when it is
+ * closed. Disposable.
+ */
+export class FlowRules implements Disposable {
+  readonly #run: EthtoolIoctl
+  readonly #onClose: () => void
+
+  /** @internal */
+  constructor(run: EthtoolIoctl, onClose: () => void) {
+    this.#run = run
+    this.#onClose = onClose
+  }
+
+  /**
+   * Adds a rule, and returns its location. Where the card does not choose locations by itself, the rule
+   * takes the last free one, which has the lowest priority.
+   *
+   * @param location place in the table. A rule that is there is replaced.
+   * @throws NETMEM_FLOW_RULES_FULL, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, or
+   *   NETMEM_SYSCALL_FAILED with EPERM, or EOPNOTSUPP where `ntuple` is off or the card has no rules.
+   */
+  add(match: FlowMatch, target: FlowTarget, location?: number): number {
+    checkMatch(match)
+    checkTarget(target)
+    if (location !== undefined) checkInteger('location', location, 0, 0x7fffffff)
+    const bytes = insertion(match, target, location ?? this.#freeLocation())
+    this.#run(bytes)
+    return locationOf(bytes)
+  }
+
+  /**
+   * Lists the rules by location. Those that {@link FlowRule} cannot tell have a location alone.
+   *
+   * @throws NETMEM_SYSCALL_FAILED
+   */
+  list(): (FlowRule | { readonly type: 'other'; readonly location: number })[] {
+    return this.#locations(this.#table().rules)
+      .sort((a, b) => a - b)
+      .map((location) => {
+        const bytes = rxnfc(ETHTOOL_GRXCLSRULE, location)
+        this.#run(bytes)
+        return ruleOf(bytes) ?? { type: 'other', location }
+      })
+  }
+
+  /**
+   * Deletes the rule at a location.
+   *
+   * @throws NETMEM_SYSCALL_FAILED with ENOENT, or the driver's errno, if there is none.
+   */
+  delete(location: number): void {
+    checkInteger('location', location, 0, 0x7fffffff)
+    this.#run(rxnfc(ETHTOOL_SRXCLSRLDEL, location))
+  }
+
+  /** Closes the socket. Rules stay. A second call does nothing. */
+  close(): void {
+    this.#onClose()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #table(): ReturnType<typeof tableOf> {
+    const bytes = rxnfc(ETHTOOL_GRXCLSRLCNT)
+    this.#run(bytes)
+    return tableOf(bytes)
+  }
+
+  #locations(rules: number): number[] {
+    if (rules === 0) return []
+    const bytes = rxnfc(ETHTOOL_GRXCLSRLALL, 0, rules)
+    this.#run(bytes)
+    return locationsOf(bytes)
+  }
+
+  #freeLocation(): number {
+    const { rules, places, choosesLocation } = this.#table()
+    if (choosesLocation) return RX_CLS_LOC_ANY
+    const taken = new Set(this.#locations(rules))
+    // A driver that does not say how many places it has takes at least one rule more.
+    for (let location = Math.max(places, rules + 1) - 1; location >= 0; location -= 1) {
+      if (!taken.has(location)) return location
+    }
+    throw new FlowRuleError(
+      'NETMEM_FLOW_RULES_FULL',
+      `All ${places} places for flow rules are taken: delete a rule, or steer by an RSS context.`,
+    )
+  }
+}
+
+function checkMatch(match: FlowMatch): void {
+  if (!['tcp4', 'udp4', 'tcp6', 'udp6'].includes(match.type)) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `The type of a flow rule is tcp4, udp4, tcp6 or udp6, not ${String(match.type)}.`,
+    )
+  }
+  const { sourcePort, destinationPort } = match
+  if (sourcePort !== undefined) checkInteger('sourcePort', sourcePort, 0, 65535)
+  if (destinationPort !== undefined) checkInteger('destinationPort', destinationPort, 0, 65535)
+}
+
+function checkTarget(target: FlowTarget): void {
+  if ('rssContext' in target) checkInteger('rssContext', target.rssContext, 1, 0xfffffffe)
+  else checkInteger('queue', target.queue, 0, 0xffffffff)
+}

@@ -1,0 +1,74 @@
+/** Opens the flow rules of an interface by the kernel's ioctl. */
+
+import { checkInteger, ownOptions } from '../errors.ts'
+import { FlowRules } from './flow-rules.ts'
+import { inNamespace, openNamespace } from './netlink/namespace.ts'
+import * as sys from './sys/index.ts'
+
+// struct ifreq. K: include/uapi/linux/if.h
+const IFREQ_BYTES = 40
+const NAME_BYTES = 16
+const VALUE = 16
+/** K: include/uapi/linux/sockios.h */
+const SIOCGIFNAME = 0x8910
+const SIOCETHTOOL = 0x8946
+
+/** Interface whose flow rules {@link openFlowRules} opens. */
+export interface FlowRulesOptions {
+  /** Index of the interface, 1 to 2,147,483,647. */
+  readonly ifindex: number
+  /** File of its network namespace, such as `/run/netns/blue`. By default that of this thread. */
+  readonly netns?: string
+}
+
+/**
+ * Opens the table of flow rules of a network card. To list needs no rights, to change CAP_NET_ADMIN in
+ * the initial user namespace. Most cards want the feature `ntuple` on.
+ *
+ * @throws NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED (ENODEV: there is no such interface),
+ *   NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, as a rejection.
+ *
+ * @example
+ * ```ts
+ * import { netdev, openFlowRules, openNetlink } from 'netmem/linux'
+ *
+ * using netlink = await openNetlink()
+ * for (const { ifindex } of (await netlink.dump(netdev, 'dev-get')).replies) {
+ *   using rules = await openFlowRules({ ifindex })
+ *   try {
+ *     console.log(ifindex, rules.list())
+ *   } catch {
+ *     console.log(ifindex, 'has no flow rules')
+ *   }
+ * }
+ * ```
+ */
+export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRules> {
+  const { ifindex, netns } = ownOptions('openFlowRules()', options, { ifindex: true, netns: true })
+  checkInteger('ifindex', ifindex, 1, 0x7fffffff)
+  const socket = netns === undefined ? openSocket() : inside(netns)
+  try {
+    const request = new Uint8Array(IFREQ_BYTES)
+    const view = new DataView(request.buffer)
+    view.setInt32(VALUE, ifindex, true)
+    sys.ioctl(socket.fd, SIOCGIFNAME, sys.addressOf(request))
+    const run = (bytes: Uint8Array) => {
+      request.fill(0, NAME_BYTES)
+      view.setBigUint64(VALUE, BigInt(sys.addressOf(bytes)), true)
+      sys.ioctl(socket.fd, SIOCETHTOOL, sys.addressOf(request))
+    }
+    return new FlowRules(run, () => socket.close())
+  } catch (error) {
+    socket.close()
+    throw error
+  }
+}
+
+function openSocket(): sys.OwnedFd {
+  return sys.socket(sys.AF_INET, sys.SOCK_DGRAM)
+}
+
+function inside(netns: string): sys.OwnedFd {
+  using namespace = openNamespace(netns)
+  return inNamespace(namespace.fd, openSocket)
+}

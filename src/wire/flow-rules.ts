@@ -1,0 +1,228 @@
+/**
+ * Flow rules of network cards as the kernel lays them out (K: include/uapi/linux/ethtool.h, struct
+ * ethtool_rxnfc and what it holds), on 64-bit little-endian machines.
+ */
+
+import { ArgumentRangeError } from '../errors.ts'
+import { formatAddress, parseAddress } from './address.ts'
+
+/** Transport and IP version of the packets that a rule matches, by the names that `ethtool` uses. */
+export type FlowType = 'tcp4' | 'udp4' | 'tcp6' | 'udp6'
+
+/** Fields that a packet must have to match. A field that is left out matches every value. */
+export interface FlowMatch {
+  /** Transport and IP version. */
+  readonly type: FlowType
+  /** Source address, such as `192.0.2.1` or `2001:db8::1`. */
+  readonly sourceAddress?: string
+  /** Destination address. */
+  readonly destinationAddress?: string
+  /** Source port. */
+  readonly sourcePort?: number
+  /** Destination port. */
+  readonly destinationPort?: number
+}
+
+/** A rule in a card's table. */
+export interface FlowRule extends FlowMatch {
+  /** RX queue that takes the packets, or undefined if they are dropped or spread over a context. */
+  readonly queue?: number
+  /** RSS context whose queues take the packets. */
+  readonly rssContext?: number
+  /** Place in the table. The card tries lower ones first. */
+  readonly location: number
+}
+
+// struct ethtool_rxnfc
+const COMMAND = 0
+const DATA = 8
+const FLOW = 16
+const COUNT_OR_CONTEXT = 184
+const LOCATIONS = 188
+/** Bytes of struct ethtool_rxnfc without locations. */
+export const RXNFC_BYTES = 192
+// struct ethtool_rx_flow_spec, in it
+const FLOW_TYPE: number = FLOW
+const VALUES: number = FLOW + 4
+const MASKS: number = FLOW + 76
+const RING_COOKIE: number = FLOW + 152
+const LOCATION: number = FLOW + 160
+/** Fields of struct ethtool_tcpip4_spec and ethtool_tcpip6_spec, for UDP too. */
+const FIELDS = {
+  4: { addressBytes: 4, source: 0, destination: 4, sourcePort: 8, destinationPort: 10 },
+  6: { addressBytes: 16, source: 0, destination: 16, sourcePort: 32, destinationPort: 34 },
+} as const
+
+const TYPES: Readonly<Record<FlowType, number>> = { tcp4: 1, udp4: 2, tcp6: 5, udp6: 6 }
+const FLOW_EXTENDED = 0x80000000
+const FLOW_MAC_EXTENDED = 0x40000000
+const FLOW_RSS = 0x20000000
+
+/** Commands of ETHTOOL that take a struct ethtool_rxnfc. */
+export const ETHTOOL_GRXCLSRLCNT = 0x2e
+export const ETHTOOL_GRXCLSRULE = 0x2f
+export const ETHTOOL_GRXCLSRLALL = 0x30
+export const ETHTOOL_SRXCLSRLDEL = 0x31
+export const ETHTOOL_SRXCLSRLINS = 0x32
+/** In the size of a table: the card chooses locations by itself. */
+const RX_CLS_LOC_SPECIAL = 0x80000000
+/** Location that the card is to choose. */
+export const RX_CLS_LOC_ANY = 0xffffffff
+
+/** Makes a command about the table, or about the rule at a location. */
+export function rxnfc(command: number, location = 0, capacity = 0): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Math.max(RXNFC_BYTES, LOCATIONS + 4 * capacity))
+  const view = viewOf(bytes)
+  view.setUint32(COMMAND, command, true)
+  view.setUint32(LOCATION, location, true)
+  view.setUint32(COUNT_OR_CONTEXT, capacity, true)
+  return bytes
+}
+
+/** Reads the answer to ETHTOOL_GRXCLSRLCNT. */
+export function tableOf(bytes: Uint8Array): {
+  /** Rules in the table. */
+  readonly rules: number
+  /** Places in the table, or 0 if the driver does not say. */
+  readonly places: number
+  /** True if the card chooses the location of a new rule. */
+  readonly choosesLocation: boolean
+} {
+  const view = viewOf(bytes)
+  const data = view.getUint32(DATA, true)
+  return {
+    rules: view.getUint32(COUNT_OR_CONTEXT, true),
+    places: data & ~RX_CLS_LOC_SPECIAL,
+    choosesLocation: (data & RX_CLS_LOC_SPECIAL) !== 0,
+  }
+}
+
+/** Reads the locations in the answer to ETHTOOL_GRXCLSRLALL. */
+export function locationsOf(bytes: Uint8Array): number[] {
+  const view = viewOf(bytes)
+  const room = Math.floor((bytes.length - LOCATIONS) / 4)
+  const count = Math.min(view.getUint32(COUNT_OR_CONTEXT, true), room)
+  return Array.from({ length: count }, (_, at) => view.getUint32(LOCATIONS + 4 * at, true))
+}
+
+/** Reads the location of a rule: a card that chose it has written it. */
+export function locationOf(bytes: Uint8Array): number {
+  return viewOf(bytes).getUint32(LOCATION, true)
+}
+
+/**
+ * Makes the command that adds a rule.
+ *
+ * @throws NETMEM_OUT_OF_RANGE for an address that is none, or of the other IP version.
+ */
+export function insertion(
+  match: FlowMatch,
+  target: { readonly queue: number } | { readonly rssContext: number },
+  location: number,
+): Uint8Array<ArrayBuffer> {
+  const bytes = rxnfc(ETHTOOL_SRXCLSRLINS, location)
+  const view = viewOf(bytes)
+  const type = TYPES[match.type]
+  if ('rssContext' in target) {
+    view.setUint32(FLOW_TYPE, (type | FLOW_RSS) >>> 0, true)
+    view.setUint32(COUNT_OR_CONTEXT, target.rssContext, true)
+  } else {
+    view.setUint32(FLOW_TYPE, type, true)
+    view.setUint32(RING_COOKIE, target.queue, true)
+  }
+  const { addressBytes, source, destination, sourcePort, destinationPort } = fieldsOf(match.type)
+  for (const [text, at] of [
+    [match.sourceAddress, source],
+    [match.destinationAddress, destination],
+  ] as const) {
+    if (text === undefined) continue
+    const address = parseAddress(text)
+    if (address.length !== addressBytes) {
+      throw new ArgumentRangeError(
+        'NETMEM_OUT_OF_RANGE',
+        `A rule for ${match.type} takes no address such as ${text}.`,
+      )
+    }
+    bytes.set(address, VALUES + at)
+    bytes.fill(0xff, MASKS + at, MASKS + at + addressBytes)
+  }
+  for (const [port, at] of [
+    [match.sourcePort, sourcePort],
+    [match.destinationPort, destinationPort],
+  ] as const) {
+    if (port === undefined) continue
+    view.setUint16(VALUES + at, port)
+    view.setUint16(MASKS + at, 0xffff)
+  }
+  return bytes
+}
+
+/**
+ * Reads the answer to ETHTOOL_GRXCLSRULE. Returns undefined for a rule that {@link FlowRule} cannot
+ * tell: of another type, with other fields, or with masks in part.
+ */
+export function ruleOf(bytes: Uint8Array): FlowRule | undefined {
+  const view = viewOf(bytes)
+  const flags = view.getUint32(FLOW_TYPE, true)
+  const number = flags & ~(FLOW_EXTENDED | FLOW_MAC_EXTENDED | FLOW_RSS)
+  const type = flowType(number)
+  if (type === undefined || (flags & (FLOW_EXTENDED | FLOW_MAC_EXTENDED)) !== 0) return undefined
+  const fields = fieldsOf(type)
+  const { addressBytes, destinationPort } = fields
+  // Type of service and beyond: no field of ours.
+  for (let at = destinationPort + 2; at < 52; at += 1) if (bytes[MASKS + at] !== 0) return undefined
+  const sourceAddress = addressAt(bytes, fields.source, addressBytes)
+  const destinationAddress = addressAt(bytes, fields.destination, addressBytes)
+  const source = portAt(view, fields.sourcePort)
+  const destination = portAt(view, destinationPort)
+  if ([sourceAddress, destinationAddress, source, destination].includes('in part')) return undefined
+  const queue = view.getBigUint64(RING_COOKIE, true)
+  const isRss = (flags & FLOW_RSS) !== 0
+  return {
+    type,
+    ...(typeof sourceAddress === 'string' && { sourceAddress }),
+    ...(typeof destinationAddress === 'string' && { destinationAddress }),
+    ...(typeof source === 'number' && { sourcePort: source }),
+    ...(typeof destination === 'number' && { destinationPort: destination }),
+    ...(isRss && { rssContext: view.getUint32(COUNT_OR_CONTEXT, true) }),
+    // The two highest values drop the packets or wake the machine.
+    ...(!isRss && queue < 0xfffffffffffffffen && { queue: Number(queue & 0xffffffffn) }),
+    location: view.getUint32(LOCATION, true),
+  }
+}
+
+function addressAt(bytes: Uint8Array, at: number, addressBytes: number): string | undefined {
+  const mask = bytes.subarray(MASKS + at, MASKS + at + addressBytes)
+  if (mask.every((byte) => byte === 0)) return undefined
+  if (!mask.every((byte) => byte === 0xff)) return 'in part'
+  return formatAddress(bytes, VALUES + at, addressBytes)
+}
+
+function portAt(view: DataView, at: number): number | 'in part' | undefined {
+  const mask = view.getUint16(MASKS + at)
+  if (mask === 0) return undefined
+  return mask === 0xffff ? view.getUint16(VALUES + at) : 'in part'
+}
+
+function flowType(number: number): FlowType | undefined {
+  switch (number) {
+    case TYPES.tcp4:
+      return 'tcp4'
+    case TYPES.udp4:
+      return 'udp4'
+    case TYPES.tcp6:
+      return 'tcp6'
+    case TYPES.udp6:
+      return 'udp6'
+    default:
+      return undefined
+  }
+}
+
+function fieldsOf(type: FlowType): (typeof FIELDS)[4 | 6] {
+  return type.endsWith('4') ? FIELDS[4] : FIELDS[6]
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
