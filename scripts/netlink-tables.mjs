@@ -35,6 +35,9 @@ const FAMILIES = [
   },
   {
     spec: 'nlctrl',
+    // The specification of 7.3 has mask before pad. The kernel has it behind (K: include/uapi/linux/
+    // netlink.h, NL_POLICY_TYPE_ATTR_MASK).
+    numbers: { 'policy-attrs': { mask: 12 } },
     always: {},
   },
   {
@@ -102,11 +105,12 @@ function family(source, choice) {
 
   function rowsOf(raw) {
     let next = 0
+    const numbers = choice.numbers?.[raw.name]
     const parent = raw['subset-of'] === undefined ? undefined : setOf(raw['subset-of'], true)
     return raw.attributes.map((attribute) => {
       const inherited = parent?.find(({ name }) => name === attribute.name)
       next = attribute.value ?? next + 1
-      return { ...inherited, ...attribute, id: inherited?.id ?? next }
+      return { ...inherited, ...attribute, id: numbers?.[attribute.name] ?? inherited?.id ?? next }
     })
   }
 
@@ -157,11 +161,15 @@ function family(source, choice) {
     const names = raw.enum === undefined ? undefined : definitions.get(raw.enum)
     if (names !== undefined && (names.entries ?? []).length > 0) {
       enums.set(names.name, enumOf(names))
-      row[names.type === 'flags' || raw['enum-as-flags'] ? 'flags' : 'enum'] = names.name
+      row[isFlags(raw) ? 'flags' : 'enum'] = names.name
     }
     if (raw.type === 'uint' && /^[us](8|16|32)-max$/.test(raw.checks?.max ?? '')) row.small = true
     if (raw['byte-order'] === 'big-endian') row.bigEndian = true
     return Object.assign(row, { doc: raw.doc })
+  }
+
+  function isFlags(raw) {
+    return definitions.get(raw.enum).type === 'flags' || raw['enum-as-flags']
   }
 
   function enumOf({ name, doc, entries, 'value-start': start = 0 }) {
@@ -177,7 +185,13 @@ function family(source, choice) {
   function header(name) {
     if (name === undefined || structs.has(name)) return
     const rows = definitions.get(name).members.flatMap((member) => {
-      if (member.type !== 'pad') return [{ name: member.name, type: member.type, doc: member.doc }]
+      const { doc, enum: names } = member
+      const row = { name: member.name, type: member.type }
+      if (names !== undefined) {
+        enums.set(names, enumOf(definitions.get(names)))
+        row[isFlags(member) ? 'flags' : 'enum'] = names
+      }
+      if (member.type !== 'pad') return [{ ...row, doc }]
       return Array.from({ length: member.len }, () => ({ type: 'u8' }))
     })
     structs.set(name, { name, rows })
@@ -272,9 +286,7 @@ function tables({ spec, name, sets, enums, structs, operations, alwaysIn }) {
   out.push('  },\n  structs: {')
   if (structs.size > 0) out.push('\n')
   for (const { name: each, rows } of structs.values()) {
-    const lines = rows.map(
-      ({ name: member, type }) => `      ${literal({ name: member, type })},\n`,
-    )
+    const lines = rows.map(({ doc: _, ...row }) => `      ${literal(row)},\n`)
     out.push(`    ${key(each)}: [\n${lines.join('')}    ],\n`)
   }
   out.push('  },\n  sets: {\n')
@@ -300,7 +312,7 @@ function types({ name, sets, enums, structs, operations, alwaysIn }) {
     out.push(docstring(`Header \`${each}\` of messages.`), `export interface ${typeOf(each)} {\n`)
     for (const row of rows.filter((member) => member.name !== undefined)) {
       const about = row.doc ? words(row.doc) : `Member \`${row.name}\`, of type ${row.type}.`
-      out.push(docstring(about, '  '), `  readonly ${key(row.name)}?: number\n`)
+      out.push(docstring(about, '  '), `  readonly ${key(row.name)}?: ${valueType(row, typeOf)}\n`)
     }
     out.push('}\n\n')
   }

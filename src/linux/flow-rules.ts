@@ -126,7 +126,7 @@ export class FlowRules implements Disposable {
     if (choosesLocation) return RX_CLS_LOC_ANY
     const taken = new Set(this.#locations(rules))
     // A driver that does not say how many places it has takes at least one rule more.
-    for (let location = Math.max(places, rules + 1) - 1; location >= 0; location -= 1) {
+    for (let location = (places || rules + 1) - 1; location >= 0; location -= 1) {
       if (!taken.has(location)) return location
     }
     throw new FlowRuleError(

@@ -7,7 +7,6 @@ import * as sys from './sys/index.ts'
 
 // struct ifreq. K: include/uapi/linux/if.h
 const IFREQ_BYTES = 40
-const NAME_BYTES = 16
 const VALUE = 16
 /** K: include/uapi/linux/sockios.h */
 const SIOCGIFNAME = 0x8910
@@ -48,14 +47,12 @@ export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRule
   checkInteger('ifindex', ifindex, 1, 0x7fffffff)
   const socket = netns === undefined ? openSocket() : inside(netns)
   try {
-    const request = new Uint8Array(IFREQ_BYTES)
-    const view = new DataView(request.buffer)
-    view.setInt32(VALUE, ifindex, true)
-    sys.ioctl(socket.fd, SIOCGIFNAME, sys.addressOf(request))
+    const request = new sys.Pinned(IFREQ_BYTES)
+    request.view.setInt32(VALUE, ifindex, true)
+    sys.ioctl(socket.fd, SIOCGIFNAME, request.address)
     const run = (bytes: Uint8Array) => {
-      request.fill(0, NAME_BYTES)
-      view.setBigUint64(VALUE, BigInt(sys.addressOf(bytes)), true)
-      sys.ioctl(socket.fd, SIOCETHTOOL, sys.addressOf(request))
+      request.setUint64(VALUE, sys.addressOf(bytes))
+      sys.ioctl(socket.fd, SIOCETHTOOL, request.address)
     }
     return new FlowRules(run, () => socket.close())
   } catch (error) {

@@ -139,10 +139,18 @@ function decodeNumber(
   if (value.length !== size) throw wrongLength(row, value)
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
   const number = readScalar(view, 0, size, type.startsWith('s'), row.bigEndian !== true)
-  if (row.enum !== undefined) return tables.enums[row.enum]?.[Number(number)] ?? Number(number)
-  if (row.flags !== undefined) return decodeFlags(tables, row.flags, number)
   const wide = auto ? row.small !== true : size === 8
-  return wide ? BigInt(number) : Number(number)
+  return named(tables, row, number) ?? (wide ? BigInt(number) : Number(number))
+}
+
+/** Returns the name of a number, or of its bits, or undefined if it has no names. */
+function named(
+  tables: Tables,
+  names: { readonly enum?: string; readonly flags?: string },
+  number: Scalar,
+): string | number | (string | number)[] | undefined {
+  if (names.enum !== undefined) return tables.enums[names.enum]?.[Number(number)] ?? Number(number)
+  return names.flags === undefined ? undefined : decodeFlags(tables, names.flags, number)
 }
 
 /** Names of the bits that are set, from the lowest. A bit without a name is its number. */
@@ -167,11 +175,13 @@ export function decodeStruct<T extends object>(
   const values: T = Object.create(Object.prototype)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 0
-  for (const { name, type } of tables.structs[struct] ?? []) {
+  for (const row of tables.structs[struct] ?? []) {
+    const { name, type } = row
     const size = scalarBytes(type)
     if (at + size > bytes.length) break
     if (name !== undefined) {
-      Reflect.set(values, name, readScalar(view, at, size, type.startsWith('s'), true))
+      const number = readScalar(view, at, size, type.startsWith('s'), true)
+      Reflect.set(values, name, named(tables, row, number) ?? number)
     }
     at += size
   }

@@ -131,9 +131,12 @@ function encodeBinary(tables: Tables, row: AttributeRow, value: unknown): Uint8A
   return join(value.map((item) => scalarToBytes(row.name, element, item, row.bigEndian !== true)))
 }
 
+/** An attribute or a member of a struct that is a number. */
+type NamedNumber = Pick<AttributeRow, 'name' | 'enum' | 'flags' | 'bigEndian'>
+
 function encodeNumber(
   tables: Tables,
-  row: AttributeRow,
+  row: NamedNumber,
   type: ScalarType,
   value: unknown,
 ): Uint8Array {
@@ -173,9 +176,11 @@ export function encodeStruct(tables: Tables, struct: string, values: unknown): U
     throw invalid(`${struct} has no member ${JSON.stringify(name)}; it has ${known}.`)
   }
   return join(
-    rows.map(({ name, type }) => {
-      const value: unknown = name === undefined ? 0 : Reflect.get(values, name)
-      return scalarToBytes(name ?? struct, type, value ?? 0, true)
+    rows.map((row) => {
+      const { name = struct, type } = row
+      const value: unknown = row.name === undefined ? undefined : Reflect.get(values, name)
+      if (value === undefined) return scalarToBytes(name, type, 0, true)
+      return encodeNumber(tables, { ...row, name }, type, value)
     }),
   )
 }

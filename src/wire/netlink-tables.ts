@@ -50,6 +50,8 @@ export interface AttributeRow {
 interface MemberRow {
   readonly name?: string
   readonly type: Exclude<ScalarType, 'uint' | 'sint'>
+  readonly enum?: string
+  readonly flags?: string
 }
 
 /** Names of values or bits. */

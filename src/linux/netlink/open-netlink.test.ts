@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { describe, it } from 'node:test'
+import { turns } from '../../testing/waiting.test.helper.ts'
 import { netdev, nlctrl, openNetlink, rtLink } from '../index.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
@@ -186,6 +187,31 @@ describe('in a network namespace', { skip: rootSkip }, () => {
         if (event.name === 'dev-del-ntf') break
       }
       assert.deepEqual(names, ['dev-add-ntf', 'dev-del-ntf'])
+    })
+  })
+
+  it('waits for an event, keeps nothing when it is closed meanwhile', async () => {
+    await namespaced(async (netns) => {
+      const before = descriptors()
+      const netlink = await openNetlink({ netns })
+      const subscription = await netlink.subscribe(netdev, 'mgmt')
+      const first = subscription[Symbol.asyncIterator]().next()
+      await turns()
+      await netlink.do(
+        rtLink,
+        'newlink',
+        { ifname: 'nm0', linkinfo: { kind: 'bridge' } },
+        { create: true },
+      )
+      const { value } = await first
+      assert.equal(value?.kind === 'event' && value.name, 'dev-add-ntf')
+      const waiting = (async () => {
+        for await (const event of subscription) if (event.kind !== 'event') assert.fail(event.kind)
+      })()
+      await turns()
+      netlink.close()
+      await waiting
+      assert.equal(descriptors(), before)
     })
   })
 

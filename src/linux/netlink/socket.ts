@@ -11,8 +11,6 @@ import type { NetlinkTransport, Received } from './transport.ts'
 const RECEIVE_BYTES = 128 * 1024
 /** The kernel takes half of what getsockopt shows; SO_RCVBUF is a signed int. */
 export const MAX_RECEIVE_BUFFER_BYTES = 0x3fffffff
-/** ms between looks at a socket that has nothing. */
-const LOOK_AGAIN_MS = 2
 
 /** Opens a socket of a netlink protocol (NETLINK_*) in the thread's network namespace. */
 export function openSocket(
@@ -53,7 +51,7 @@ class SocketTransport implements NetlinkTransport {
   readonly #memory = new Uint8Array(RECEIVE_BYTES)
   readonly #incoming = new sys.Message({ nameBytes: 12 })
   readonly #outgoing = new sys.Message()
-  #wake: (() => void) | undefined
+  #watch: sys.Watch | undefined
 
   constructor(socket: OwnedFd) {
     this.#socket = socket
@@ -84,18 +82,17 @@ class SocketTransport implements NetlinkTransport {
     }
   }
 
-  readable(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', done)
-        this.#wake = undefined
-        resolve()
-      }
-      const timer = setTimeout(done, LOOK_AGAIN_MS)
-      signal?.addEventListener('abort', done)
-      this.#wake = done
-    })
+  async readable(signal: AbortSignal | undefined): Promise<void> {
+    this.#watch ??= sys.watch(this.#socket.fd, sys.POLLIN)
+    const watch = this.#watch
+    // Resolves the promise below. The next call watches again.
+    const cancel = () => {
+      watch.close()
+      this.#watch = undefined
+    }
+    signal?.addEventListener('abort', cancel)
+    await watch.ready()
+    signal?.removeEventListener('abort', cancel)
   }
 
   join(group: number): void {
@@ -103,7 +100,7 @@ class SocketTransport implements NetlinkTransport {
   }
 
   close(): void {
+    this.#watch?.close()
     this.#socket.close()
-    this.#wake?.()
   }
 }

@@ -7,8 +7,9 @@ import { truncated } from './netlink-error.ts'
 import type { NetlinkTransport } from './transport.ts'
 
 /**
- * One notification. `overrun` says that the kernel dropped notifications, since the receive buffer was
- * full: ask for the whole state again. `unknown` is one that the tables do not have.
+ * One notification. `overrun` says that the kernel dropped notifications after those before it, since
+ * the receive buffer was full: ask for the whole state again. `unknown` is one that the tables do not
+ * have.
  */
 export type NetlinkEvent<Events> =
   | {
@@ -62,17 +63,32 @@ export class NetlinkSubscription<Events>
         continue
       }
       if (this.#isClosed) return
-      const received = this.#transport.receive()
-      if (received === undefined) await this.#transport.readable(undefined)
-      else if (received.kind === 'overrun') yield { kind: 'overrun' }
-      else if (received.kind === 'truncated') {
-        throw truncated('subscribe()', received.bytes, received.room)
-      } else {
-        for (const { type, payload } of parseMessages(received.bytes)) {
-          this.#waiting.push(this.#decode(type, payload))
-        }
-      }
+      if (!this.#take()) await this.#transport.readable(undefined)
     }
+  }
+
+  /** Takes what has come, and returns false if there is nothing. */
+  #take(): boolean {
+    const received = this.#transport.receive()
+    if (received === undefined) return false
+    if (received.kind === 'truncated') {
+      throw truncated('subscribe()', received.bytes, received.room)
+    }
+    if (received.kind === 'datagram') {
+      for (const { type, payload } of parseMessages(received.bytes)) {
+        this.#waiting.push(this.#decode(type, payload))
+      }
+      return true
+    }
+    // The kernel tells of further losses only after the buffer has been empty (K:
+    // net/netlink/af_netlink.c, netlink_overrun). So the overrun stands behind what the buffer holds,
+    // and state that is asked for then misses nothing that is not told.
+    try {
+      while (this.#take());
+    } finally {
+      if (this.#waiting.at(-1)?.kind !== 'overrun') this.#waiting.push({ kind: 'overrun' })
+    }
+    return true
   }
 
   /** Leaves the group and closes the socket. A second call does nothing. */

@@ -99,7 +99,7 @@ export interface NlctrlPolicyAttrs extends UnknownAttributes {
   readonly 'policy-maxtype'?: number
   /** Attribute 10, of type u32. */
   readonly 'bitfield32-mask'?: number
-  /** Attribute 11, of type u64. */
+  /** Attribute 12, of type u64. */
   readonly mask?: bigint
 }
 

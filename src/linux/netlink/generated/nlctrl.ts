@@ -84,7 +84,7 @@ export const nlctrl: Family<NlctrlOperations, NlctrlEvents> = {
       { id: 8, name: 'policy-idx', type: 'u32' },
       { id: 9, name: 'policy-maxtype', type: 'u32' },
       { id: 10, name: 'bitfield32-mask', type: 'u32' },
-      { id: 11, name: 'mask', type: 'u64' },
+      { id: 12, name: 'mask', type: 'u64' },
     ],
     'op-policy-attrs': [
       { id: 1, name: 'do', type: 'u32' },

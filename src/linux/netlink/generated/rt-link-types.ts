@@ -28,6 +28,28 @@ export type RtLinkRtextFilter =
   | 'cfm-status'
   | 'mst'
 
+/** Names of `ifinfo-flags`. */
+export type RtLinkIfinfoFlags =
+  | 'up'
+  | 'broadcast'
+  | 'debug'
+  | 'loopback'
+  | 'point-to-point'
+  | 'no-trailers'
+  | 'running'
+  | 'no-arp'
+  | 'promisc'
+  | 'all-multi'
+  | 'master'
+  | 'slave'
+  | 'multicast'
+  | 'portsel'
+  | 'auto-media'
+  | 'dynamic'
+  | 'lower-up'
+  | 'dormant'
+  | 'echo'
+
 /** Header `ifinfomsg` of messages. */
 export interface RtLinkIfinfomsg {
   /** Member `ifi-family`, of type u8. */
@@ -37,7 +59,7 @@ export interface RtLinkIfinfomsg {
   /** Member `ifi-index`, of type s32. */
   readonly 'ifi-index'?: number
   /** Member `ifi-flags`, of type u32. */
-  readonly 'ifi-flags'?: number
+  readonly 'ifi-flags'?: readonly (RtLinkIfinfoFlags | number)[]
   /** Member `ifi-change`, of type u32. */
   readonly 'ifi-change'?: number
 }

@@ -1,0 +1,2 @@
+// The same in the guest, whose kernel is newer.
+import './pyynl.test.mjs'
