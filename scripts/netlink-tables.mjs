@@ -347,14 +347,13 @@ function types({ name, sets, enums, structs, operations, alwaysIn }) {
   out.push(docstring(`Operations of the family \`${name}\`: what each takes and returns.`))
   out.push(`export interface ${Type}Operations {\n`)
   for (const operation of operations.filter(isRequest)) {
-    out.push(docstring(words(operation.doc), '  '), `  readonly ${key(operation.name)}: {\n`)
-    for (const mode of ['do', 'dump'].filter((each) => each in operation)) {
+    out.push(docstring(words(operation.doc), '  '), `  readonly ${key(operation.name)}: `)
+    const modes = ['do', 'dump'].filter((each) => each in operation)
+    const types = modes.map((mode) => {
       const answer = 'reply' in operation[mode] ? reply(operation) : 'undefined'
-      out.push(`    readonly ${mode}: {\n`)
-      out.push(`      readonly request: ${picked(operation, operation[mode].request)}\n`)
-      out.push(`      readonly reply: ${answer}\n    }\n`)
-    }
-    out.push('  }\n')
+      return `${pascal(mode)}<${picked(operation, operation[mode].request)}, ${answer}>`
+    })
+    out.push(types.join(' & '), '\n')
   }
   out.push('}\n\n', docstring(`Events of the family \`${name}\`, and what each tells.`))
   const events = operations.filter((each) => !isRequest(each))
@@ -372,7 +371,7 @@ function types({ name, sets, enums, structs, operations, alwaysIn }) {
 
 function typesFile(name, body) {
   const isUsed = (each) => new RegExp(`\\b${each}\\b`).test(body)
-  const shared = ['Having', 'UnknownAttributes'].filter(isUsed)
+  const shared = ['Do', 'Dump', 'Having', 'UnknownAttributes'].filter(isUsed)
   const declared = [...body.matchAll(/^export (?:type|interface) (\w+)/gm)].map(([, each]) => each)
   const foreign = new Set(
     [...body.matchAll(new RegExp(`\\b${pascal(name)}\\w*`, 'g'))].map(([each]) => each),

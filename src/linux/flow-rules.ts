@@ -40,8 +40,24 @@ export class FlowRuleError extends NetmemError {
 /** Runs a command of ethtool on the interface: the bytes are a struct that the kernel reads and writes. */
 export type EthtoolIoctl = (bytes: Uint8Array) => void
 
+/** A rule of another type, or with other fields than a {@link FlowRule} has. */
+export interface OtherRule {
+  /** Tells it from a {@link FlowRule}. */
+  readonly type: 'other'
+  /** Place in the table. */
+  readonly location: number
+}
+
 /** Where a rule sends its packets: to one RX queue, or to the queues of an RSS context. */
-export type FlowTarget = { readonly queue: number } | { readonly rssContext: number }
+export type FlowTarget =
+  | {
+      /** Number of the queue, from 0. */
+      readonly queue: number
+    }
+  | {
+      /** Number of the context, from 1. */
+      readonly rssContext: number
+    }
 
 /**
  * The table of flow rules of one interface. {@link openFlowRules} makes one. Rules stay when it is
@@ -75,11 +91,11 @@ export class FlowRules implements Disposable {
   }
 
   /**
-   * Lists the rules by location. Those that {@link FlowRule} cannot tell have a location alone.
+   * Lists the rules by location. Those that are no {@link FlowRule} have a location alone.
    *
    * @throws NETMEM_SYSCALL_FAILED
    */
-  list(): (FlowRule | { readonly type: 'other'; readonly location: number })[] {
+  list(): (FlowRule | OtherRule)[] {
     return this.#locations(this.#table().rules)
       .sort((a, b) => a - b)
       .map((location) => {

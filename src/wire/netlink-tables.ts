@@ -19,8 +19,11 @@ export type ScalarType =
 
 /** One attribute of a set. */
 export interface AttributeRow {
+  /** Number in messages. */
   readonly id: number
+  /** Name in the specification. */
   readonly name: string
+  /** Type of the value. `array`, `levels` and `select` are nests too. */
   readonly type: ScalarType | 'string' | 'binary' | 'flag' | 'nest' | 'array' | 'levels' | 'select'
   /** Set of the attributes inside, for `nest`, `array` and `levels`. */
   readonly nested?: string
@@ -48,9 +51,13 @@ export interface AttributeRow {
 
 /** One member of a struct. Members without a name are padding. */
 interface MemberRow {
+  /** Name in the specification. */
   readonly name?: string
+  /** Type of the value. */
   readonly type: Exclude<ScalarType, 'uint' | 'sint'>
+  /** Names of its values. */
   readonly enum?: string
+  /** Names of its bits, from the lowest. */
   readonly flags?: string
 }
 
@@ -59,14 +66,19 @@ type EnumRows = Readonly<Record<number, string>>
 
 /** All that the codecs need to know of a family. */
 export interface Tables {
+  /** Names of values and bits. */
   readonly enums: Readonly<Record<string, EnumRows>>
+  /** Sets of attributes. */
   readonly sets: Readonly<Record<string, readonly AttributeRow[]>>
+  /** Structs in front of attributes and in them. */
   readonly structs: Readonly<Record<string, readonly MemberRow[]>>
 }
 
 /** An attribute that the tables do not have: of a newer kernel, or left out of them. */
 export interface UnknownAttribute {
+  /** Number of the attribute. */
   readonly type: number
+  /** Its bytes, without the header. */
   readonly value: Uint8Array
 }
 

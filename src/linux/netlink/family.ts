@@ -12,18 +12,31 @@ export interface UnknownAttributes {
 export type Having<Set, Name extends keyof Set> = Set & { readonly [Key in Name]-?: Set[Key] }
 
 /** What one mode of an operation takes and returns. */
-interface Exchange {
-  readonly request: object
-  /** Undefined for an operation that is acknowledged, and returns nothing else. */
-  readonly reply: object | undefined
+interface Exchange<Request, Reply> {
+  /** Attributes that it takes. */
+  readonly request: Request
+  /** Attributes that it returns, or undefined if the kernel only acknowledges it. */
+  readonly reply: Reply
+}
+
+/** An operation that asks for one object, or changes it. */
+export interface Do<Request, Reply> {
+  /** What `netlink.do()` takes and returns. */
+  readonly do: Exchange<Request, Reply>
+}
+
+/** An operation that lists objects. */
+export interface Dump<Request, Reply> {
+  /** What `netlink.dump()` takes, and returns for each object. */
+  readonly dump: Exchange<Request, Reply>
 }
 
 /** Operations of a family by name: those that ask for one object, those that list all, or both. */
 export type Operations<All> = {
-  readonly [Name in keyof All]: { readonly do?: Exchange; readonly dump?: Exchange }
+  readonly [Name in keyof All]: Partial<Do<object, unknown> & Dump<object, unknown>>
 }
 
-/** Row of an operation or an event in a {@link Family}. */
+/** Numbers and types of an operation or an event. */
 export interface OperationRow {
   /** Set of the attributes that it takes and returns. */
   readonly set: string
@@ -53,33 +66,39 @@ export interface FamilyTables extends Tables {
   readonly groups: Readonly<Record<string, number>>
 }
 
+/** The types of a family's operations and events by name. */
+interface FamilyTypes<All, Events> {
+  /** Operations. */
+  readonly operations: All
+  /** Notifications. */
+  readonly events: Events
+}
+
 /**
  * A family of netlink operations, generated from the kernel's specification. The client takes it as the
  * first argument of each call. `All` and `Events` are the types of its operations and events by name.
  */
 export interface Family<All extends Operations<All>, Events extends object> extends FamilyTables {
   /** Never set: it tells the compiler the types. */
-  readonly types?: { readonly operations: All; readonly events: Events }
+  readonly types?: FamilyTypes<All, Events>
 }
 
 /** Names of the operations that have the mode. */
 export type NamesWith<All extends Operations<All>, Mode extends 'do' | 'dump'> = {
-  readonly [Name in keyof All]: All[Name] extends { readonly [Key in Mode]: Exchange }
-    ? Name
-    : never
+  readonly [Name in keyof All]: All[Name] extends { readonly [Key in Mode]: object } ? Name : never
 }[keyof All] &
   string
 
 /** Attributes that an operation takes. */
 export type RequestOf<All, Name extends keyof All, Mode extends 'do' | 'dump'> = All[Name] extends {
-  readonly [Key in Mode]: { readonly request: infer Request extends object }
+  readonly [Key in Mode]: Exchange<infer Request extends object, unknown>
 }
   ? Request
   : never
 
 /** Attributes that an operation returns, once for `do` and once an object for `dump`. */
 export type ReplyOf<All, Name extends keyof All, Mode extends 'do' | 'dump'> = All[Name] extends {
-  readonly [Key in Mode]: { readonly reply: infer Reply }
+  readonly [Key in Mode]: Exchange<unknown, infer Reply>
 }
   ? Reply
   : never

@@ -3,17 +3,19 @@
 import { indexOfSet, type Tables } from '../../wire/netlink-tables.ts'
 import type { NlctrlCtrlAttrs, NlctrlPolicyAttrs } from './generated/nlctrl-types.ts'
 
-/**
- * What the kernel accepts in one attribute. Limits that it does not have are left out. `mask` has the
- * bits that flags may set.
- */
+/** What the kernel accepts in one attribute. Limits that it does not have are left out. */
 export interface AttributePolicy {
   /** Type of the attribute, such as `u32` or `nested`. */
   readonly type: string
+  /** Least value of a number. */
   readonly min?: bigint
+  /** Greatest value of a number. */
   readonly max?: bigint
+  /** Fewest bytes of a string or of bytes. */
   readonly minLength?: number
+  /** Most bytes of a string or of bytes. */
   readonly maxLength?: number
+  /** Bits that flags may set. */
   readonly mask?: bigint
   /** Policies of the attributes inside a nest. Nests may hold themselves. */
   readonly nested?: AttributePolicies
@@ -24,7 +26,9 @@ export type AttributePolicies = Readonly<Record<string, AttributePolicy>>
 
 /** Policies of the two modes of an operation. A mode that it does not have is left out. */
 export interface OperationPolicy {
+  /** What `netlink.do()` may send. */
   readonly do?: AttributePolicies
+  /** What `netlink.dump()` may send. */
   readonly dump?: AttributePolicies
 }
 

@@ -15,12 +15,20 @@ export type NetlinkEvent<Events> =
   | {
       readonly [Name in keyof Events]: {
         readonly kind: 'event'
+        /** Name in the specification, such as `page-pool-add-ntf`. */
         readonly name: Name
+        /** Attributes of the object that it is about. */
         readonly message: Events[Name]
       }
     }[keyof Events]
   | { readonly kind: 'overrun' }
-  | { readonly kind: 'unknown'; readonly command: number; readonly payload: Uint8Array }
+  | {
+      readonly kind: 'unknown'
+      /** Number of the notification. */
+      readonly command: number
+      /** Everything behind the header of netlink. */
+      readonly payload: Uint8Array
+    }
 
 /** Turns a message into a notification. */
 type Decode<Events> = (type: number, payload: Uint8Array) => NetlinkEvent<Events>

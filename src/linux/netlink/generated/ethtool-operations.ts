@@ -3,7 +3,7 @@
 // kernel, whose licence is ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause). It is used, and this
 // file is distributed, under BSD-3-Clause: see LICENSES/BSD-3-Clause.txt. Do not edit.
 
-import type { UnknownAttributes } from '../family.ts'
+import type { Do, Dump, UnknownAttributes } from '../family.ts'
 import type {
   EthtoolChannels,
   EthtoolFeatures,
@@ -17,175 +17,117 @@ import type {
 /** Operations of the family `ethtool`: what each takes and returns. */
 export interface EthtoolOperations {
   /** Get string set from the kernel. */
-  readonly 'strset-get': {
-    readonly do: {
-      readonly request: Pick<EthtoolStrset, 'header' | 'stringsets' | 'counts-only'> &
-        UnknownAttributes
-      readonly reply: EthtoolStrset
-    }
-    readonly dump: {
-      readonly request: Pick<EthtoolStrset, 'header' | 'stringsets' | 'counts-only'> &
-        UnknownAttributes
-      readonly reply: EthtoolStrset
-    }
-  }
+  readonly 'strset-get': Do<
+    Pick<EthtoolStrset, 'header' | 'stringsets' | 'counts-only'> & UnknownAttributes,
+    EthtoolStrset
+  > &
+    Dump<
+      Pick<EthtoolStrset, 'header' | 'stringsets' | 'counts-only'> & UnknownAttributes,
+      EthtoolStrset
+    >
   /** Get link state. */
-  readonly 'linkstate-get': {
-    readonly do: {
-      readonly request: Pick<EthtoolLinkstate, 'header'> & UnknownAttributes
-      readonly reply: EthtoolLinkstate
-    }
-    readonly dump: {
-      readonly request: Pick<EthtoolLinkstate, 'header'> & UnknownAttributes
-      readonly reply: EthtoolLinkstate
-    }
-  }
+  readonly 'linkstate-get': Do<
+    Pick<EthtoolLinkstate, 'header'> & UnknownAttributes,
+    EthtoolLinkstate
+  > &
+    Dump<Pick<EthtoolLinkstate, 'header'> & UnknownAttributes, EthtoolLinkstate>
   /** Get features. */
-  readonly 'features-get': {
-    readonly do: {
-      readonly request: Pick<EthtoolFeatures, 'header'> & UnknownAttributes
-      readonly reply: EthtoolFeatures
-    }
-    readonly dump: {
-      readonly request: Pick<EthtoolFeatures, 'header'> & UnknownAttributes
-      readonly reply: EthtoolFeatures
-    }
-  }
+  readonly 'features-get': Do<
+    Pick<EthtoolFeatures, 'header'> & UnknownAttributes,
+    EthtoolFeatures
+  > &
+    Dump<Pick<EthtoolFeatures, 'header'> & UnknownAttributes, EthtoolFeatures>
   /** Set features. */
-  readonly 'features-set': {
-    readonly do: {
-      readonly request: Pick<EthtoolFeatures, 'header' | 'hw' | 'wanted' | 'active' | 'nochange'> &
-        UnknownAttributes
-      readonly reply: EthtoolFeatures
-    }
-  }
+  readonly 'features-set': Do<
+    Pick<EthtoolFeatures, 'header' | 'hw' | 'wanted' | 'active' | 'nochange'> & UnknownAttributes,
+    EthtoolFeatures
+  >
   /** Get device private flags. */
-  readonly 'privflags-get': {
-    readonly do: {
-      readonly request: Pick<EthtoolPrivflags, 'header'> & UnknownAttributes
-      readonly reply: EthtoolPrivflags
-    }
-    readonly dump: {
-      readonly request: Pick<EthtoolPrivflags, 'header'> & UnknownAttributes
-      readonly reply: EthtoolPrivflags
-    }
-  }
+  readonly 'privflags-get': Do<
+    Pick<EthtoolPrivflags, 'header'> & UnknownAttributes,
+    EthtoolPrivflags
+  > &
+    Dump<Pick<EthtoolPrivflags, 'header'> & UnknownAttributes, EthtoolPrivflags>
   /** Set device private flags. */
-  readonly 'privflags-set': {
-    readonly do: {
-      readonly request: Pick<EthtoolPrivflags, 'header' | 'flags'> & UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly 'privflags-set': Do<
+    Pick<EthtoolPrivflags, 'header' | 'flags'> & UnknownAttributes,
+    undefined
+  >
   /** Get ring params. */
-  readonly 'rings-get': {
-    readonly do: {
-      readonly request: Pick<EthtoolRings, 'header'> & UnknownAttributes
-      readonly reply: EthtoolRings
-    }
-    readonly dump: {
-      readonly request: Pick<EthtoolRings, 'header'> & UnknownAttributes
-      readonly reply: EthtoolRings
-    }
-  }
+  readonly 'rings-get': Do<Pick<EthtoolRings, 'header'> & UnknownAttributes, EthtoolRings> &
+    Dump<Pick<EthtoolRings, 'header'> & UnknownAttributes, EthtoolRings>
   /** Set ring params. */
-  readonly 'rings-set': {
-    readonly do: {
-      readonly request: Pick<
-        EthtoolRings,
-        | 'header'
-        | 'rx-max'
-        | 'rx-mini-max'
-        | 'rx-jumbo-max'
-        | 'tx-max'
-        | 'rx'
-        | 'rx-mini'
-        | 'rx-jumbo'
-        | 'tx'
-        | 'rx-buf-len'
-        | 'tcp-data-split'
-        | 'cqe-size'
-        | 'tx-push'
-        | 'rx-push'
-        | 'tx-push-buf-len'
-        | 'tx-push-buf-len-max'
-        | 'hds-thresh'
-        | 'hds-thresh-max'
-      > &
-        UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly 'rings-set': Do<
+    Pick<
+      EthtoolRings,
+      | 'header'
+      | 'rx-max'
+      | 'rx-mini-max'
+      | 'rx-jumbo-max'
+      | 'tx-max'
+      | 'rx'
+      | 'rx-mini'
+      | 'rx-jumbo'
+      | 'tx'
+      | 'rx-buf-len'
+      | 'tcp-data-split'
+      | 'cqe-size'
+      | 'tx-push'
+      | 'rx-push'
+      | 'tx-push-buf-len'
+      | 'tx-push-buf-len-max'
+      | 'hds-thresh'
+      | 'hds-thresh-max'
+    > &
+      UnknownAttributes,
+    undefined
+  >
   /** Get channel params. */
-  readonly 'channels-get': {
-    readonly do: {
-      readonly request: Pick<EthtoolChannels, 'header'> & UnknownAttributes
-      readonly reply: EthtoolChannels
-    }
-    readonly dump: {
-      readonly request: Pick<EthtoolChannels, 'header'> & UnknownAttributes
-      readonly reply: EthtoolChannels
-    }
-  }
+  readonly 'channels-get': Do<
+    Pick<EthtoolChannels, 'header'> & UnknownAttributes,
+    EthtoolChannels
+  > &
+    Dump<Pick<EthtoolChannels, 'header'> & UnknownAttributes, EthtoolChannels>
   /** Set channel params. */
-  readonly 'channels-set': {
-    readonly do: {
-      readonly request: Pick<
-        EthtoolChannels,
-        | 'header'
-        | 'rx-max'
-        | 'tx-max'
-        | 'other-max'
-        | 'combined-max'
-        | 'rx-count'
-        | 'tx-count'
-        | 'other-count'
-        | 'combined-count'
-      > &
-        UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly 'channels-set': Do<
+    Pick<
+      EthtoolChannels,
+      | 'header'
+      | 'rx-max'
+      | 'tx-max'
+      | 'other-max'
+      | 'combined-max'
+      | 'rx-count'
+      | 'tx-count'
+      | 'other-count'
+      | 'combined-count'
+    > &
+      UnknownAttributes,
+    undefined
+  >
   /** Get RSS params. */
-  readonly 'rss-get': {
-    readonly do: {
-      readonly request: Pick<EthtoolRss, 'header' | 'context'> & UnknownAttributes
-      readonly reply: EthtoolRss
-    }
-    readonly dump: {
-      readonly request: Pick<EthtoolRss, 'header' | 'start-context'> & UnknownAttributes
-      readonly reply: EthtoolRss
-    }
-  }
+  readonly 'rss-get': Do<Pick<EthtoolRss, 'header' | 'context'> & UnknownAttributes, EthtoolRss> &
+    Dump<Pick<EthtoolRss, 'header' | 'start-context'> & UnknownAttributes, EthtoolRss>
   /** Set RSS params. */
-  readonly 'rss-set': {
-    readonly do: {
-      readonly request: Pick<
-        EthtoolRss,
-        'header' | 'context' | 'hfunc' | 'indir' | 'hkey' | 'input-xfrm' | 'flow-hash'
-      > &
-        UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly 'rss-set': Do<
+    Pick<
+      EthtoolRss,
+      'header' | 'context' | 'hfunc' | 'indir' | 'hkey' | 'input-xfrm' | 'flow-hash'
+    > &
+      UnknownAttributes,
+    undefined
+  >
   /** Create an RSS context. */
-  readonly 'rss-create-act': {
-    readonly do: {
-      readonly request: Pick<
-        EthtoolRss,
-        'header' | 'context' | 'hfunc' | 'indir' | 'hkey' | 'input-xfrm'
-      > &
-        UnknownAttributes
-      readonly reply: EthtoolRss
-    }
-  }
+  readonly 'rss-create-act': Do<
+    Pick<EthtoolRss, 'header' | 'context' | 'hfunc' | 'indir' | 'hkey' | 'input-xfrm'> &
+      UnknownAttributes,
+    EthtoolRss
+  >
   /** Delete an RSS context. */
-  readonly 'rss-delete-act': {
-    readonly do: {
-      readonly request: Pick<EthtoolRss, 'header' | 'context'> & UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly 'rss-delete-act': Do<
+    Pick<EthtoolRss, 'header' | 'context'> & UnknownAttributes,
+    undefined
+  >
 }
 
 /** Events of the family `ethtool`, and what each tells. */

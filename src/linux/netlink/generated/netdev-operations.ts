@@ -3,7 +3,7 @@
 // kernel, whose licence is ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause). It is used, and this
 // file is distributed, under BSD-3-Clause: see LICENSES/BSD-3-Clause.txt. Do not edit.
 
-import type { Having, UnknownAttributes } from '../family.ts'
+import type { Do, Dump, Having, UnknownAttributes } from '../family.ts'
 import type {
   NetdevDev,
   NetdevDmabuf,
@@ -17,112 +17,79 @@ import type {
 /** Operations of the family `netdev`: what each takes and returns. */
 export interface NetdevOperations {
   /** Get / dump information about a netdev. */
-  readonly 'dev-get': {
-    readonly do: {
-      readonly request: Pick<NetdevDev, 'ifindex'> & UnknownAttributes
-      readonly reply: Having<NetdevDev, 'ifindex'>
-    }
-    readonly dump: {
-      readonly request: UnknownAttributes
-      readonly reply: Having<NetdevDev, 'ifindex'>
-    }
-  }
+  readonly 'dev-get': Do<
+    Pick<NetdevDev, 'ifindex'> & UnknownAttributes,
+    Having<NetdevDev, 'ifindex'>
+  > &
+    Dump<UnknownAttributes, Having<NetdevDev, 'ifindex'>>
   /**
    * Get / dump information about Page Pools. Only Page Pools associated by the driver with a
    * net_device can be listed. ifindex will not be reported if the net_device no longer exists.
    */
-  readonly 'page-pool-get': {
-    readonly do: {
-      readonly request: Pick<NetdevPagePool, 'id'> & UnknownAttributes
-      readonly reply: Having<NetdevPagePool, 'id'>
-    }
-    readonly dump: {
-      readonly request: Pick<NetdevPagePool, 'ifindex'> & UnknownAttributes
-      readonly reply: Having<NetdevPagePool, 'id'>
-    }
-  }
+  readonly 'page-pool-get': Do<
+    Pick<NetdevPagePool, 'id'> & UnknownAttributes,
+    Having<NetdevPagePool, 'id'>
+  > &
+    Dump<Pick<NetdevPagePool, 'ifindex'> & UnknownAttributes, Having<NetdevPagePool, 'id'>>
   /** Get page pool statistics. */
-  readonly 'page-pool-stats-get': {
-    readonly do: {
-      readonly request: Pick<NetdevPagePoolStats, 'info'> & UnknownAttributes
-      readonly reply: Having<NetdevPagePoolStats, 'info'>
-    }
-    readonly dump: {
-      readonly request: Pick<NetdevPagePoolStats, 'info'> & UnknownAttributes
-      readonly reply: Having<NetdevPagePoolStats, 'info'>
-    }
-  }
+  readonly 'page-pool-stats-get': Do<
+    Pick<NetdevPagePoolStats, 'info'> & UnknownAttributes,
+    Having<NetdevPagePoolStats, 'info'>
+  > &
+    Dump<Pick<NetdevPagePoolStats, 'info'> & UnknownAttributes, Having<NetdevPagePoolStats, 'info'>>
   /**
    * Get queue information from the kernel. Only configured queues will be reported (as opposed to
    * all available hardware queues).
    */
-  readonly 'queue-get': {
-    readonly do: {
-      readonly request: Pick<NetdevQueue, 'ifindex' | 'type' | 'id'> & UnknownAttributes
-      readonly reply: Having<NetdevQueue, 'id' | 'ifindex' | 'type'>
-    }
-    readonly dump: {
-      readonly request: Pick<NetdevQueue, 'ifindex'> & UnknownAttributes
-      readonly reply: Having<NetdevQueue, 'id' | 'ifindex' | 'type'>
-    }
-  }
+  readonly 'queue-get': Do<
+    Pick<NetdevQueue, 'ifindex' | 'type' | 'id'> & UnknownAttributes,
+    Having<NetdevQueue, 'id' | 'ifindex' | 'type'>
+  > &
+    Dump<
+      Pick<NetdevQueue, 'ifindex'> & UnknownAttributes,
+      Having<NetdevQueue, 'id' | 'ifindex' | 'type'>
+    >
   /** Get information about NAPI instances configured on the system. */
-  readonly 'napi-get': {
-    readonly do: {
-      readonly request: Pick<NetdevNapi, 'id'> & UnknownAttributes
-      readonly reply: Having<NetdevNapi, 'id' | 'ifindex'>
-    }
-    readonly dump: {
-      readonly request: Pick<NetdevNapi, 'ifindex'> & UnknownAttributes
-      readonly reply: Having<NetdevNapi, 'id' | 'ifindex'>
-    }
-  }
+  readonly 'napi-get': Do<
+    Pick<NetdevNapi, 'id'> & UnknownAttributes,
+    Having<NetdevNapi, 'id' | 'ifindex'>
+  > &
+    Dump<Pick<NetdevNapi, 'ifindex'> & UnknownAttributes, Having<NetdevNapi, 'id' | 'ifindex'>>
   /**
    * Get / dump fine grained statistics. Which statistics are reported depends on the device and the
    * driver, and whether the driver stores software counters per-queue.
    */
-  readonly 'qstats-get': {
-    readonly dump: {
-      readonly request: Pick<NetdevQstats, 'ifindex' | 'scope'> & UnknownAttributes
-      readonly reply: Having<NetdevQstats, 'ifindex'>
-    }
-  }
+  readonly 'qstats-get': Dump<
+    Pick<NetdevQstats, 'ifindex' | 'scope'> & UnknownAttributes,
+    Having<NetdevQstats, 'ifindex'>
+  >
   /** Bind dmabuf to netdev */
-  readonly 'bind-rx': {
-    readonly do: {
-      readonly request: Pick<NetdevDmabuf, 'ifindex' | 'fd' | 'queues' | 'rx-page-size'> &
-        UnknownAttributes
-      readonly reply: Having<NetdevDmabuf, 'id'>
-    }
-  }
+  readonly 'bind-rx': Do<
+    Pick<NetdevDmabuf, 'ifindex' | 'fd' | 'queues' | 'rx-page-size'> & UnknownAttributes,
+    Having<NetdevDmabuf, 'id'>
+  >
   /** Set configurable NAPI instance settings. */
-  readonly 'napi-set': {
-    readonly do: {
-      readonly request: Pick<
-        NetdevNapi,
-        'id' | 'defer-hard-irqs' | 'gro-flush-timeout' | 'irq-suspend-timeout' | 'threaded'
-      > &
-        UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly 'napi-set': Do<
+    Pick<
+      NetdevNapi,
+      'id' | 'defer-hard-irqs' | 'gro-flush-timeout' | 'irq-suspend-timeout' | 'threaded'
+    > &
+      UnknownAttributes,
+    undefined
+  >
   /** Bind dmabuf to netdev for TX */
-  readonly 'bind-tx': {
-    readonly do: {
-      readonly request: Pick<NetdevDmabuf, 'ifindex' | 'fd'> & UnknownAttributes
-      readonly reply: Having<NetdevDmabuf, 'id'>
-    }
-  }
+  readonly 'bind-tx': Do<
+    Pick<NetdevDmabuf, 'ifindex' | 'fd'> & UnknownAttributes,
+    Having<NetdevDmabuf, 'id'>
+  >
   /**
    * Create a new queue for the given netdevice. Whether this operation is supported depends on the
    * device and the driver.
    */
-  readonly 'queue-create': {
-    readonly do: {
-      readonly request: Pick<NetdevQueue, 'ifindex' | 'type' | 'lease'> & UnknownAttributes
-      readonly reply: Having<NetdevQueue, 'id'>
-    }
-  }
+  readonly 'queue-create': Do<
+    Pick<NetdevQueue, 'ifindex' | 'type' | 'lease'> & UnknownAttributes,
+    Having<NetdevQueue, 'id'>
+  >
 }
 
 /** Events of the family `netdev`, and what each tells. */

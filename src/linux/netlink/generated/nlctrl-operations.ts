@@ -3,30 +3,22 @@
 // kernel, whose licence is ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause). It is used, and this
 // file is distributed, under BSD-3-Clause: see LICENSES/BSD-3-Clause.txt. Do not edit.
 
-import type { UnknownAttributes } from '../family.ts'
+import type { Do, Dump, UnknownAttributes } from '../family.ts'
 import type { NlctrlCtrlAttrs } from './nlctrl-types.ts'
 
 /** Operations of the family `nlctrl`: what each takes and returns. */
 export interface NlctrlOperations {
   /** Get / dump genetlink families */
-  readonly getfamily: {
-    readonly do: {
-      readonly request: Pick<NlctrlCtrlAttrs, 'family-name'> & UnknownAttributes
-      readonly reply: NlctrlCtrlAttrs
-    }
-    readonly dump: {
-      readonly request: UnknownAttributes
-      readonly reply: NlctrlCtrlAttrs
-    }
-  }
+  readonly getfamily: Do<
+    Pick<NlctrlCtrlAttrs, 'family-name'> & UnknownAttributes,
+    NlctrlCtrlAttrs
+  > &
+    Dump<UnknownAttributes, NlctrlCtrlAttrs>
   /** Get / dump genetlink policies */
-  readonly getpolicy: {
-    readonly dump: {
-      readonly request: Pick<NlctrlCtrlAttrs, 'family-name' | 'family-id' | 'op'> &
-        UnknownAttributes
-      readonly reply: NlctrlCtrlAttrs
-    }
-  }
+  readonly getpolicy: Dump<
+    Pick<NlctrlCtrlAttrs, 'family-name' | 'family-id' | 'op'> & UnknownAttributes,
+    NlctrlCtrlAttrs
+  >
 }
 
 /** Events of the family `nlctrl`, and what each tells. */

@@ -3,87 +3,79 @@
 // kernel, whose licence is ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause). It is used, and this
 // file is distributed, under BSD-3-Clause: see LICENSES/BSD-3-Clause.txt. Do not edit.
 
-import type { Having, UnknownAttributes } from '../family.ts'
+import type { Do, Dump, Having, UnknownAttributes } from '../family.ts'
 import type { RtLinkIfinfomsg, RtLinkLinkAttrs } from './rt-link-types.ts'
 
 /** Operations of the family `rt-link`: what each takes and returns. */
 export interface RtLinkOperations {
   /** Create a new link. */
-  readonly newlink: {
-    readonly do: {
-      readonly request: RtLinkIfinfomsg &
-        Pick<
-          RtLinkLinkAttrs,
-          | 'ifname'
-          | 'net-ns-pid'
-          | 'net-ns-fd'
-          | 'target-netnsid'
-          | 'link-netnsid'
-          | 'linkinfo'
-          | 'group'
-          | 'num-tx-queues'
-          | 'num-rx-queues'
-          | 'address'
-          | 'mtu'
-          | 'operstate'
-        > &
-        UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly newlink: Do<
+    RtLinkIfinfomsg &
+      Pick<
+        RtLinkLinkAttrs,
+        | 'ifname'
+        | 'net-ns-pid'
+        | 'net-ns-fd'
+        | 'target-netnsid'
+        | 'link-netnsid'
+        | 'linkinfo'
+        | 'group'
+        | 'num-tx-queues'
+        | 'num-rx-queues'
+        | 'address'
+        | 'mtu'
+        | 'operstate'
+      > &
+      UnknownAttributes,
+    undefined
+  >
   /** Delete an existing link. */
-  readonly dellink: {
-    readonly do: {
-      readonly request: RtLinkIfinfomsg & Pick<RtLinkLinkAttrs, 'ifname'> & UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly dellink: Do<
+    RtLinkIfinfomsg & Pick<RtLinkLinkAttrs, 'ifname'> & UnknownAttributes,
+    undefined
+  >
   /** Get / dump information about a link. */
-  readonly getlink: {
-    readonly do: {
-      readonly request: RtLinkIfinfomsg &
-        Pick<RtLinkLinkAttrs, 'ifname' | 'alt-ifname' | 'ext-mask' | 'target-netnsid'> &
-        UnknownAttributes
-      readonly reply: Required<RtLinkIfinfomsg> & Having<RtLinkLinkAttrs, 'ifname'>
-    }
-    readonly dump: {
-      readonly request: RtLinkIfinfomsg &
+  readonly getlink: Do<
+    RtLinkIfinfomsg &
+      Pick<RtLinkLinkAttrs, 'ifname' | 'alt-ifname' | 'ext-mask' | 'target-netnsid'> &
+      UnknownAttributes,
+    Required<RtLinkIfinfomsg> & Having<RtLinkLinkAttrs, 'ifname'>
+  > &
+    Dump<
+      RtLinkIfinfomsg &
         Pick<RtLinkLinkAttrs, 'target-netnsid' | 'ext-mask' | 'linkinfo'> &
-        UnknownAttributes
-      readonly reply: Required<RtLinkIfinfomsg> & Having<RtLinkLinkAttrs, 'ifname'>
-    }
-  }
+        UnknownAttributes,
+      Required<RtLinkIfinfomsg> & Having<RtLinkLinkAttrs, 'ifname'>
+    >
   /** Set information about a link. */
-  readonly setlink: {
-    readonly do: {
-      readonly request: RtLinkIfinfomsg &
-        Pick<
-          RtLinkLinkAttrs,
-          | 'address'
-          | 'ifname'
-          | 'mtu'
-          | 'link'
-          | 'operstate'
-          | 'linkinfo'
-          | 'net-ns-pid'
-          | 'group'
-          | 'net-ns-fd'
-          | 'ext-mask'
-          | 'num-tx-queues'
-          | 'num-rx-queues'
-          | 'carrier'
-          | 'link-netnsid'
-          | 'target-netnsid'
-          | 'new-ifindex'
-          | 'min-mtu'
-          | 'max-mtu'
-          | 'parent-dev-name'
-          | 'parent-dev-bus-name'
-        > &
-        UnknownAttributes
-      readonly reply: undefined
-    }
-  }
+  readonly setlink: Do<
+    RtLinkIfinfomsg &
+      Pick<
+        RtLinkLinkAttrs,
+        | 'address'
+        | 'ifname'
+        | 'mtu'
+        | 'link'
+        | 'operstate'
+        | 'linkinfo'
+        | 'net-ns-pid'
+        | 'group'
+        | 'net-ns-fd'
+        | 'ext-mask'
+        | 'num-tx-queues'
+        | 'num-rx-queues'
+        | 'carrier'
+        | 'link-netnsid'
+        | 'target-netnsid'
+        | 'new-ifindex'
+        | 'min-mtu'
+        | 'max-mtu'
+        | 'parent-dev-name'
+        | 'parent-dev-bus-name'
+      > &
+      UnknownAttributes,
+    undefined
+  >
 }
 
 /** Events of the family `rt-link`, and what each tells. */
