@@ -40,7 +40,7 @@ const FLOW = 16
 const COUNT_OR_CONTEXT = 184
 const LOCATIONS = 188
 /** Bytes of struct ethtool_rxnfc without locations. */
-export const RXNFC_BYTES = 192
+const RXNFC_BYTES = 192
 // struct ethtool_rx_flow_spec, in it
 const FLOW_TYPE: number = FLOW
 const VALUES: number = FLOW + 4
@@ -63,7 +63,7 @@ export const ETHTOOL_GRXCLSRLCNT = 0x2e
 export const ETHTOOL_GRXCLSRULE = 0x2f
 export const ETHTOOL_GRXCLSRLALL = 0x30
 export const ETHTOOL_SRXCLSRLDEL = 0x31
-export const ETHTOOL_SRXCLSRLINS = 0x32
+const ETHTOOL_SRXCLSRLINS = 0x32
 /** In the size of a table: the card chooses locations by itself. */
 const RX_CLS_LOC_SPECIAL = 0x80000000
 /** Location that the card is to choose. */
