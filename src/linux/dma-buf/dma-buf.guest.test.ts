@@ -216,6 +216,7 @@ describe('createUdmabuf', () => {
         code('NETMEM_HUGE_PAGES_SHORT', /2 huge pages.*0 of the 0.*vm\.nr_hugepages=2/),
       )
       writeFileSync(NR_HUGEPAGES, '2')
+      createUdmabuf({ bytes: 4 * MIB, hugePages: true, numaNode: 0 }).close()
       using provider = udmabufProvider(options)
       const pool = createPool(provider)
       const page = pool.alloc()
@@ -223,6 +224,7 @@ describe('createUdmabuf', () => {
       pool.bytes(page).fill(7)
       pool.put(page)
       await pool.destroy()
+      provider.close()
       using second = udmabufProvider(options)
       assert.equal(second.capacity, 2)
       assert.throws(

@@ -5,8 +5,7 @@
  */
 
 import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
-import { addressOf, type Fd, ioctl, type OwnedFd } from '../sys/index.ts'
-import { type Mapping, mapFile } from './map-file.ts'
+import { addressOf, type Fd, ioctl, map, type OwnedFd } from '../sys/index.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -33,6 +32,8 @@ export interface DmaBufParts {
   readonly descriptor: OwnedFd
   /** The memfd behind a udmabuf. The host maps it in place of the dma-buf. */
   readonly memfd?: OwnedFd | undefined
+  /** Bytes of the memfd's huge pages, if it has some. */
+  readonly hugePageBytes?: number | undefined
 }
 
 /** A stretch of access by the host, begun by {@link DmaBuf.sync}. */
@@ -76,11 +77,13 @@ export class DmaBuf implements Disposable {
   readonly bytes: number
   readonly #descriptor: OwnedFd
   readonly #memfd: OwnedFd | undefined
+  readonly #hugePageBytes: number | undefined
   #use: DmaBufUse | undefined
   #users = 0
 
   /** @internal */
-  constructor({ exporter, bytes, descriptor, memfd }: DmaBufParts) {
+  constructor({ exporter, bytes, descriptor, memfd, hugePageBytes }: DmaBufParts) {
+    this.#hugePageBytes = hugePageBytes
     this.exporter = exporter
     this.bytes = bytes
     this.#descriptor = descriptor
@@ -144,15 +147,12 @@ export class DmaBuf implements Disposable {
    * @throws NETMEM_DMABUF_CLOSED after `close()`, NETMEM_OUT_OF_RANGE, NETMEM_SYSCALL_FAILED.
    */
   map(options: { readonly shared?: boolean } = {}): DmaBufMapping {
-    const mapping = this.mapFile(options.shared ?? false)
-    const unmap = (): void => mapping.unmap()
-    return { bytes: mapping.bytes, unmap, [Symbol.dispose]: unmap }
-  }
-
-  /** @internal */
-  mapFile(shared: boolean): Mapping {
     const { fd } = this
-    return mapFile(this.#memfd?.fd ?? fd, { bytes: this.bytes, shared })
+    const file = this.#memfd?.fd ?? fd
+    const huge = this.#hugePageBytes === undefined ? {} : { hugePageBytes: this.#hugePageBytes }
+    return options.shared === true
+      ? map(file, this.bytes, { ...huge, shared: true })
+      : map(file, this.bytes, huge)
   }
 
   /**

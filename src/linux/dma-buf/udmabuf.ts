@@ -18,6 +18,7 @@ import {
   MFD_HUGE_2MB,
   MFD_HUGETLB,
   MPOL_BIND,
+  map,
   mbind,
   memfdCreate,
   O_RDWR,
@@ -26,7 +27,6 @@ import {
 } from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
 import { checkHugePages, HUGE_PAGE_BYTES } from './huge-pages.ts'
-import { mapFile } from './map-file.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -56,6 +56,8 @@ const UDMABUF_FLAGS_CLOEXEC = 1
 const CREATE = { BYTES: 24, MEMFD: 0, FLAGS: 4, OFFSET: 8, SIZE: 16 } as const
 /** Smallest page of x86-64 and arm64. */
 const PAGE_BYTES = 4096
+/** Bytes whose NUMA node is set through one mapping. */
+const POLICY_BYTES = 2 ** 30
 /** Largest size that a number holds and a file may have. */
 const MAX_BYTES = 2 ** 52
 
@@ -90,9 +92,10 @@ export function createUdmabuf(options: UdmabufOptions): DmaBuf {
   if (hugePages) checkHugePages(bytes)
   const memfd = sealedMemfd(bytes, hugePages)
   try {
-    if (numaNode !== undefined) placeOn(memfd.fd, bytes, numaNode)
+    if (numaNode !== undefined) placeOn(memfd.fd, bytes, hugePages, numaNode)
     const descriptor = exportUdmabuf(device.fd, memfd.fd, bytes)
-    return new DmaBuf({ exporter: 'udmabuf', bytes, descriptor, memfd })
+    const hugePageBytes = hugePages ? HUGE_PAGE_BYTES : undefined
+    return new DmaBuf({ exporter: 'udmabuf', bytes, descriptor, memfd, hugePageBytes })
   } catch (error) {
     memfd.close()
     throw error
@@ -159,11 +162,15 @@ function checkSizeLimit(bytes: number): void {
 }
 
 /** Sets the policy of the file before any page is there: exporting it is what allocates them. */
-function placeOn(memfd: Fd, bytes: number, node: number): void {
-  // The policy belongs to the file, through whichever mapping it is set. It outlives the mapping.
-  using mapping = mapFile(memfd, { bytes: Math.min(bytes, 2 ** 32) })
+function placeOn(memfd: Fd, bytes: number, hugePages: boolean, node: number): void {
   try {
-    mbind(mapping.address, bytes, MPOL_BIND, [node])
+    // The policy belongs to the file, through whichever mapping it is set, and outlives the mapping.
+    for (let offset = 0; offset < bytes; offset += POLICY_BYTES) {
+      const length = Math.min(POLICY_BYTES, bytes - offset)
+      const options = { offset, ...(hugePages ? { hugePageBytes: HUGE_PAGE_BYTES } : {}) }
+      using mapping = map(memfd, length, options)
+      mbind(addressOf(mapping.bytes), length, MPOL_BIND, [node])
+    }
   } catch (cause) {
     if (!(cause instanceof LinuxError) || cause.errno !== 'EINVAL') throw cause
     throw new LinuxError(
