@@ -17,6 +17,7 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['iperf3', async () => (await import('./iperf3.ts')).iperf3Command()],
   ['replay', async () => (await import('./replay.ts')).replayCommand()],
   ['pools', async () => (await import('./pools.ts')).poolsCommand()],
+  ['devmem', async () => (await import('./devmem.ts')).devmemCommand()],
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
 ])
 
@@ -43,8 +44,10 @@ const program = new Command('netmem')
   .helpOption('-h, --help', 'print this')
   .addHelpText('after', HELP)
 const commands = await Promise.all(wantedCommands().map((load) => load()))
-for (const command of commands) program.addCommand(command.helpOption('-h, --help', 'print this'))
-for (const command of [program, ...commands]) {
+for (const command of commands) program.addCommand(command)
+const subcommands = commands.flatMap((command) => command.commands)
+for (const command of [...commands, ...subcommands]) command.helpOption('-h, --help', 'print this')
+for (const command of [program, ...commands, ...subcommands]) {
   command
     .exitOverride()
     .showHelpAfterError(false)
@@ -54,7 +57,7 @@ for (const command of [program, ...commands]) {
         write(`netmem: USAGE: ${printable(message)}\n`)
         if (asksForJson(process.argv.slice(2))) {
           const error = { code: 'USAGE', message }
-          const line = { command: command.name(), event: 'end', exitCode: Exit.usage, error }
+          const line = { command: nameOf(command), event: 'end', exitCode: Exit.usage, error }
           const stream = command.opts()['out'] === '-' ? process.stderr : process.stdout
           stream.write(`${printableJson(line)}\n`)
         }
@@ -75,9 +78,16 @@ function asksForJson(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).includes('--json')
 }
 
+/** Returns the name of a command, of a subcommand with that of its command: `devmem prepare`. */
+function nameOf(command: Command): string {
+  const { parent } = command
+  const above = parent === null || parent === program ? '' : `${parent.name()} `
+  return `${above}${command.name()}`
+}
+
 /** Returns commander's message in the form of netmem's errors. */
 function usageMessage(text: string, command: Command): string {
-  const path = command === program ? 'netmem' : `netmem ${command.name()}`
+  const path = command === program ? 'netmem' : `netmem ${nameOf(command)}`
   const message = text.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
   return `${message.trim().replace(/\.$/, '')}; see ${path} --help`
 }

@@ -4,6 +4,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { isNetmemError } from '../../errors.ts'
 import { createUdmabuf } from '../dma-buf/udmabuf.ts'
 import { bindRx, bindTx } from './bind.ts'
@@ -47,4 +48,23 @@ it('bindRx survives an interface that goes away meanwhile', async () => {
     assert.deepEqual([...seen], ['NETMEM_DEVMEM_NO_INTERFACE'])
   }
   assert.equal(readdirSync('/proc/self/fd').length, before)
+})
+
+it('bindRx takes CAP_NET_ADMIN in the user namespace of the network namespace, and bindTx nothing', () => {
+  const child = fileURLToPath(new URL('./bind.test.worker.js', import.meta.url))
+  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups']
+  const answers = (...wrapper: readonly string[]): string[] => {
+    const [program = '', ...args] = [...wrapper, process.execPath, child]
+    return execFileSync(program, args, { encoding: 'utf8' }).trim().split('\n')
+  }
+  assert.deepEqual(answers('setpriv', ...nobody), [
+    'NETMEM_DEVMEM_FORBIDDEN',
+    'NETMEM_DEVMEM_UNSUPPORTED',
+  ])
+  // lo of a namespace of its own: there it has the right, and lo no device memory.
+  const own = ['unshare', '--user', '--map-root-user', '--net']
+  assert.deepEqual(answers('setpriv', ...nobody, ...own), [
+    'NETMEM_DEVMEM_UNSUPPORTED',
+    'NETMEM_DEVMEM_UNSUPPORTED',
+  ])
 })

@@ -213,7 +213,7 @@ function checkTarget(call: string, { ifindex, dmabuf }: BindTxOptions): number {
 }
 
 /** Throws unless `queues` names one RX queue or more, each once. */
-function checkQueues(queues: readonly number[]): void {
+export function checkQueues(queues: readonly number[]): void {
   if (!Array.isArray(queues) || queues.length === 0) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',

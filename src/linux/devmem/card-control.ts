@@ -3,35 +3,19 @@
  * ethtool interfaces are behind it, and in tests models of gve, bnxt and mlx5.
  */
 
-/** TCP flow that ends at this machine. A part that is left out matches everything. */
-export interface Flow {
-  /** Version of IP. `ipv4` by default. */
-  readonly family?: 'ipv4' | 'ipv6'
-  /** Address of this machine. */
-  readonly localAddress?: string
-  /** Port of this machine: 1 to 65535. */
-  readonly localPort?: number
-  /** Address of the peer. */
-  readonly remoteAddress?: string
-  /** Port of the peer: 1 to 65535. */
-  readonly remotePort?: number
-}
+import type { FlowMatch } from '../../wire/flow-rules.ts'
+import type { FlowTarget } from '../flow-rules.ts'
 
-/** Destination of a steering rule: one queue, or an RSS context over several. */
-export type RuleTarget =
-  | { readonly kind: 'queue'; readonly queue: number }
-  | { readonly kind: 'context'; readonly context: number }
-
-/** Steering rule for a TCP flow. */
-export interface FlowRule {
-  readonly flow: Flow
-  readonly target: RuleTarget
+/** Flow rule: which packets, and where they go. */
+export interface SteeringRule {
+  readonly match: FlowMatch
+  readonly target: FlowTarget
 }
 
 /** Rule that a card has. `rule` is undefined for rules of a kind that prepareQueues() never makes. */
 export interface InstalledRule {
   readonly location: number
-  readonly rule: FlowRule | undefined
+  readonly rule: SteeringRule | undefined
 }
 
 /** State of TCP header split: `unknown` where the driver decides. */
@@ -71,26 +55,26 @@ export interface CardControl {
   deleteContext(context: number): Promise<void>
   rules(): Promise<readonly InstalledRule[]>
   /** Adds a rule, and resolves to the location that it has. */
-  insertRule(rule: FlowRule): Promise<number>
+  insertRule(rule: SteeringRule): Promise<number>
   deleteRule(location: number): Promise<void>
   interrupt(queue: number): Promise<QueueInterrupt>
   /** NUMA node of the card, or undefined where there is but one. */
   numaNode(): Promise<number | undefined>
 }
 
-/** True if two rules steer the same flow to the same place. */
-export function sameRule(a: FlowRule, b: FlowRule): boolean {
+/** True if two rules steer the same packets to the same place. */
+export function sameRule(a: SteeringRule, b: SteeringRule): boolean {
   return (
-    (a.flow.family ?? 'ipv4') === (b.flow.family ?? 'ipv4') &&
-    a.flow.localAddress === b.flow.localAddress &&
-    a.flow.localPort === b.flow.localPort &&
-    a.flow.remoteAddress === b.flow.remoteAddress &&
-    a.flow.remotePort === b.flow.remotePort &&
+    a.match.type === b.match.type &&
+    a.match.sourceAddress === b.match.sourceAddress &&
+    a.match.sourcePort === b.match.sourcePort &&
+    a.match.destinationAddress === b.match.destinationAddress &&
+    a.match.destinationPort === b.match.destinationPort &&
     sameTarget(a.target, b.target)
   )
 }
 
-function sameTarget(a: RuleTarget, b: RuleTarget): boolean {
-  if (a.kind === 'queue') return b.kind === 'queue' && a.queue === b.queue
-  return b.kind === 'context' && a.context === b.context
+function sameTarget(a: FlowTarget, b: FlowTarget): boolean {
+  if ('queue' in a) return 'queue' in b && a.queue === b.queue
+  return 'rssContext' in b && a.rssContext === b.rssContext
 }

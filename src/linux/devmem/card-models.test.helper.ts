@@ -4,10 +4,10 @@
 import { LinuxError } from '../sys/index.ts'
 import type {
   CardControl,
-  FlowRule,
   InstalledRule,
   QueueInterrupt,
   RingSettings,
+  SteeringRule,
 } from './card-control.ts'
 
 /** Properties of a driver. */
@@ -64,7 +64,7 @@ export const MLX5: CardModel = {
   features: { 'rx-ntuple-filter': false, 'rx-gro-hw': false },
 }
 
-function refusal(errno: 'EINVAL' | 'EOPNOTSUPP' | 'EPERM', words: string): LinuxError {
+function refusal(errno: 'EINVAL' | 'ENODEV' | 'EOPNOTSUPP' | 'EPERM', words: string): LinuxError {
   return new LinuxError('NETMEM_SYSCALL_FAILED', words, { errno, syscall: 'ethtool' })
 }
 
@@ -75,6 +75,8 @@ export class ModelCard implements CardControl {
     | { readonly change: string; readonly how: 'refused' | 'killed before' | 'killed after' }
     | undefined
   bound = false
+  /** The interface is not there any more. */
+  gone = false
   /** Called when the process is killed. */
   onKilled = (): void => undefined
   #dead = false
@@ -84,7 +86,7 @@ export class ModelCard implements CardControl {
   readonly #features: Map<string, boolean>
   #table: number[] | undefined
   readonly #contexts = new Map<number, number[]>()
-  readonly #rules = new Map<number, FlowRule>()
+  readonly #rules = new Map<number, SteeringRule>()
   #nextContext = 1
 
   constructor(model: CardModel) {
@@ -199,21 +201,35 @@ export class ModelCard implements CardControl {
     return [...this.#rules].map(([location, rule]) => ({ location, rule }))
   }
 
-  async insertRule(rule: FlowRule): Promise<number> {
+  async insertRule(rule: SteeringRule): Promise<number> {
     let location = 63
     while (this.#rules.has(location)) location--
+    this.insertNow(rule, location)
+    return location
+  }
+
+  /** The same without a promise, for the ioctl. */
+  insertNow(rule: SteeringRule, location: number): void {
     const { target } = rule
-    const to = target.kind === 'queue' ? `queue ${target.queue}` : `context ${target.context}`
-    this.#change(`rule for ${rule.flow.localPort} to ${to}`, () => {
+    const to = 'queue' in target ? `queue ${target.queue}` : `context ${target.rssContext}`
+    this.#change(`rule for ${rule.match.destinationPort} to ${to}`, () => {
       if (this.#features.get('rx-ntuple-filter') !== true) {
         throw refusal('EOPNOTSUPP', 'Operation not supported')
       }
       this.#rules.set(location, structuredClone(rule))
     })
-    return location
   }
 
   async deleteRule(location: number): Promise<void> {
+    this.deleteNow(location)
+  }
+
+  /** Rules by location. */
+  get rulesNow(): ReadonlyMap<number, SteeringRule> {
+    return this.#rules
+  }
+
+  deleteNow(location: number): void {
     this.#change(`rule ${location} deleted`, () => this.#rules.delete(location))
   }
 
@@ -226,6 +242,7 @@ export class ModelCard implements CardControl {
   }
 
   #change(name: string, make: () => void): void {
+    if (this.gone) throw refusal('ENODEV', 'No such device')
     const fault = this.failAt?.change === name ? this.failAt.how : undefined
     if (fault === 'refused') throw refusal('EPERM', 'Operation not permitted')
     if (fault === 'killed before') this.#kill()

@@ -7,3 +7,12 @@ export {
   bindTx,
   type DevmemBinding,
 } from './bind.ts'
+export type { QueueInterrupt, SteeringRule } from './card-control.ts'
+export {
+  type PreparedQueues,
+  type PrepareQueuesOptions,
+  prepareQueues,
+  type UndoQueuesOptions,
+  undoQueues,
+} from './prepare-queues.ts'
+export type { PreparedQueue, PreparedRule, QueueSetup } from './queue-setup.ts'

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { isNetmemError } from '../../errors.ts'
-import type { Flow } from './card-control.ts'
+import type { FlowMatch } from '../../wire/flow-rules.ts'
 import { BNXT, type CardModel, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
 import { type QueueSetup, setUpQueues } from './queue-setup.ts'
 import { undoAll } from './undo.ts'
@@ -23,7 +23,11 @@ const folder = mkdtempSync(join(tmpdir(), 'netmem-journal-'))
 after(() => rmSync(folder, { recursive: true }))
 
 const IFINDEX = 3
-const FLOWS: readonly Flow[] = [{ localPort: 5201 }, { localPort: 5202 }, { localPort: 5203 }]
+const FLOWS: readonly FlowMatch[] = [
+  { type: 'tcp4', destinationPort: 5201 },
+  { type: 'tcp4', destinationPort: 5202 },
+  { type: 'tcp4', destinationPort: 5203 },
+]
 
 /** Name of the journal's file. */
 const name = `devmem-${/\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0]}-${IFINDEX}.json`
@@ -175,7 +179,7 @@ describe('prepareQueues on models of cards', { skip }, () => {
 
   it('names one queue in rules, and makes no context for it', async () => {
     const card = new ModelCard(BNXT)
-    await prepare(card, [7], [{ localPort: 5201 }])
+    await prepare(card, [7], [{ type: 'tcp4', destinationPort: 5201 }])
     assert.ok(card.changes.includes('rule for 5201 to queue 7'), card.changes.join())
     await undo(card)
   })
@@ -192,9 +196,9 @@ describe('prepareQueues on models of cards', { skip }, () => {
 
   it('leaves rules of others, though they have the place of ours', async () => {
     const card = new ModelCard(GVE)
-    await prepare(card, [3], [{ localPort: 5201 }])
+    await prepare(card, [3], [{ type: 'tcp4', destinationPort: 5201 }])
     await card.deleteRule(63)
-    const other = { flow: { localPort: 80 }, target: { kind: 'queue', queue: 1 } } as const
+    const other = { match: { type: 'tcp4', destinationPort: 80 }, target: { queue: 1 } } as const
     assert.equal(await card.insertRule(other), 63)
     const { feature } = card
     card.feature = async (name) => (name === 'rx-ntuple-filter' ? false : feature.call(card, name))
@@ -256,6 +260,14 @@ describe('The journal of prepareQueues', { skip }, () => {
     card.bound = false
     await undo(card)
     assert.deepEqual(card.state, before)
+  })
+
+  it('is empty when the interface has gone with its settings', async () => {
+    const card = new ModelCard(GVE)
+    await prepare(card, [3])
+    card.gone = true
+    await undo(card)
+    assert.deepEqual(readdirSync(folder), [])
   })
 
   it('is one for an interface', async () => {

@@ -3,15 +3,10 @@
  * them (Linux, Documentation/networking/devmem.rst).
  */
 
+import type { FlowMatch } from '../../wire/flow-rules.ts'
+import type { FlowTarget } from '../flow-rules.ts'
 import { LinuxError } from '../sys/index.ts'
-import type {
-  CardControl,
-  Flow,
-  FlowRule,
-  QueueInterrupt,
-  RingSettings,
-  RuleTarget,
-} from './card-control.ts'
+import type { CardControl, QueueInterrupt, RingSettings, SteeringRule } from './card-control.ts'
 import { undoAll } from './undo.ts'
 import type { UndoJournal, UndoStep } from './undo-journal.ts'
 
@@ -29,12 +24,12 @@ const NTUPLE = 'rx-ntuple-filter'
 const HARDWARE_GRO = 'rx-gro-hw'
 
 /** A queue that is set up, and the processors that handle its interrupts. */
-interface PreparedQueue extends QueueInterrupt {
+export interface PreparedQueue extends QueueInterrupt {
   readonly queue: number
 }
 
 /** Rule that is set up, with its location in the card. */
-interface PreparedRule extends FlowRule {
+export interface PreparedRule extends SteeringRule {
   readonly location: number
 }
 
@@ -56,7 +51,7 @@ export async function setUpQueues(
   card: CardControl,
   journal: UndoJournal,
   queues: readonly number[],
-  flows: readonly Flow[],
+  flows: readonly FlowMatch[],
 ): Promise<QueueSetup> {
   try {
     await checkQueues(card, queues)
@@ -161,7 +156,7 @@ async function makeContext(
   card: CardControl,
   journal: UndoJournal,
   queues: readonly number[],
-  flows: readonly Flow[],
+  flows: readonly FlowMatch[],
 ): Promise<number | undefined> {
   const size = (await card.table())?.length
   if (queues.length === 1 || flows.length === 0 || size === undefined) return undefined
@@ -179,16 +174,16 @@ async function steer(
   card: CardControl,
   journal: UndoJournal,
   queues: readonly number[],
-  flows: readonly Flow[],
+  flows: readonly FlowMatch[],
   context: number | undefined,
 ): Promise<PreparedRule[]> {
   const rules: PreparedRule[] = []
   for (const [index, flow] of flows.entries()) {
-    const target: RuleTarget =
+    const target: FlowTarget =
       context === undefined
-        ? { kind: 'queue', queue: queues[index % queues.length] ?? 0 }
-        : { kind: 'context', context }
-    const rule = { flow, target }
+        ? { queue: queues[index % queues.length] ?? 0 }
+        : { rssContext: context }
+    const rule = { match: flow, target }
     const before = (await card.rules()).map(({ location }) => location)
     journal.add({ kind: 'rule', rule, before })
     const location = await card.insertRule(rule)

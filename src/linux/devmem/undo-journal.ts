@@ -7,7 +7,7 @@
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LinuxError } from '../sys/index.ts'
-import type { FlowRule, RingSettings } from './card-control.ts'
+import type { RingSettings, SteeringRule } from './card-control.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -33,7 +33,7 @@ export type UndoStep =
   | {
       readonly kind: 'rule'
       readonly location?: number
-      readonly rule: FlowRule
+      readonly rule: SteeringRule
       readonly before: readonly number[]
     }
 

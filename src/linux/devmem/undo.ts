@@ -1,5 +1,6 @@
 /** Undoes what a journal of prepareQueues() says, the last change first. */
 
+import { NetlinkError } from '../netlink/netlink-error.ts'
 import { LinuxError } from '../sys/index.ts'
 import { type CardControl, type RingSettings, sameRule } from './card-control.ts'
 import type { UndoJournal, UndoStep } from './undo-journal.ts'
@@ -11,7 +12,8 @@ declare module '../../errors.ts' {
 }
 
 /**
- * Undoes the steps of a journal, and removes it. Steps that are undone already count as done. A step
+ * Undoes the steps of a journal, and removes it. Steps that are undone already count as done, and all
+ * steps if the interface is gone, since its settings went with it. A step
  * that is refused stays in the journal, and the others are undone nevertheless.
  *
  * @throws NETMEM_DEVMEM_UNDO if a step was refused.
@@ -23,6 +25,7 @@ export async function undoAll(card: CardControl, journal: UndoJournal): Promise<
     try {
       await undo(card, step)
     } catch (error) {
+      if (isGone(error)) continue
       left.unshift(step)
       refusals.push(error instanceof Error ? error.message : String(error))
     }
@@ -33,6 +36,11 @@ export async function undoAll(card: CardControl, journal: UndoJournal): Promise<
     'NETMEM_DEVMEM_UNDO',
     `Not everything could be undone: ${refusals.join(' ')} Unbind what is bound, and try again with \`netmem devmem undo\`.`,
   )
+}
+
+/** True for the kernel's answer about an interface that is not there. */
+export function isGone(error: unknown): boolean {
+  return (error instanceof LinuxError || error instanceof NetlinkError) && error.errno === 'ENODEV'
 }
 
 async function undo(card: CardControl, step: UndoStep): Promise<void> {

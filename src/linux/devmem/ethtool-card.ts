@@ -1,0 +1,187 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** A card by the kernel's interfaces: ethtool and netdev by netlink, flow rules by ioctl, and sysfs. */
+
+import { readFileSync } from 'node:fs'
+import type { FlowRules } from '../flow-rules.ts'
+import { ethtool } from '../netlink/generated/ethtool.ts'
+import type { EthtoolBitset } from '../netlink/generated/ethtool-types.ts'
+import { netdev } from '../netlink/generated/netdev.ts'
+import type { Netlink } from '../netlink/netlink.ts'
+import { NetlinkError } from '../netlink/netlink-error.ts'
+import { LinuxError } from '../sys/index.ts'
+import type {
+  CardControl,
+  InstalledRule,
+  QueueInterrupt,
+  RingSettings,
+  SteeringRule,
+} from './card-control.ts'
+
+declare module '../../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_DEVMEM_FEATURE: 'LinuxError'
+  }
+}
+
+export class EthtoolCard implements CardControl, Disposable {
+  readonly #netlink: Netlink
+  readonly #rules: FlowRules
+  readonly #ifindex: number
+  readonly #name: string
+  readonly #header: { readonly 'dev-index': number }
+
+  /** Takes over the client and the table of rules. */
+  constructor(netlink: Netlink, rules: FlowRules, ifindex: number, name: string) {
+    this.#name = name
+    this.#netlink = netlink
+    this.#rules = rules
+    this.#ifindex = ifindex
+    this.#header = { 'dev-index': ifindex }
+  }
+
+  [Symbol.dispose](): void {
+    this.#rules.close()
+    this.#netlink.close()
+  }
+
+  async rings(): Promise<RingSettings> {
+    const rings = await unlessUnsupported(
+      this.#netlink.do(ethtool, 'rings-get', { header: this.#header }),
+    )
+    const split = rings?.['tcp-data-split']
+    return {
+      tcpDataSplit: typeof split === 'string' ? split : undefined,
+      hdsThresh: rings?.['hds-thresh'],
+    }
+  }
+
+  async setRings({ tcpDataSplit, hdsThresh }: RingSettings): Promise<void> {
+    await this.#netlink.do(ethtool, 'rings-set', {
+      header: this.#header,
+      ...(tcpDataSplit === undefined ? {} : { 'tcp-data-split': tcpDataSplit }),
+      ...(hdsThresh === undefined ? {} : { 'hds-thresh': hdsThresh }),
+    })
+  }
+
+  async feature(name: string): Promise<boolean | undefined> {
+    const { hw, active } = await this.#netlink.do(ethtool, 'features-get', {
+      header: this.#header,
+    })
+    if (isSet(active, name)) return true
+    return isSet(hw, name) ? false : undefined
+  }
+
+  async setFeature(name: string, on: boolean): Promise<void> {
+    const bit = [{ name, ...(on ? { value: true } : {}) }]
+    await this.#netlink.do(ethtool, 'features-set', {
+      header: this.#header,
+      wanted: { bits: { bit } },
+    })
+    // The kernel takes the wish, and the driver may not fulfil it.
+    if (((await this.feature(name)) === true) === on) return
+    throw new LinuxError(
+      'NETMEM_DEVMEM_FEATURE',
+      `The driver of interface ${this.#ifindex} did not turn ${name} ${on ? 'on' : 'off'}. \`ethtool -k\` lists its features, and the kernel's log may have the reason.`,
+    )
+  }
+
+  async rxQueues(): Promise<number> {
+    // Every interface has queues, and not every driver has channels.
+    const { replies } = await this.#netlink.dump(netdev, 'queue-get', { ifindex: this.#ifindex })
+    return replies.filter(({ type }) => type === 'rx').length
+  }
+
+  async table(): Promise<readonly number[] | undefined> {
+    const rss = await unlessUnsupported(
+      this.#netlink.do(ethtool, 'rss-get', { header: this.#header }),
+    )
+    return rss?.indir
+  }
+
+  async setTable(table: readonly number[] | 'default'): Promise<void> {
+    // An empty table is the driver's own (K: net/ethtool/rss.c).
+    const indir = table === 'default' ? [] : table
+    await this.#netlink.do(ethtool, 'rss-set', { header: this.#header, indir })
+  }
+
+  async contexts(): Promise<ReadonlyMap<number, readonly number[]>> {
+    const found = new Map<number, readonly number[]>()
+    const dump = await unlessUnsupported(
+      this.#netlink.dump(ethtool, 'rss-get', { header: this.#header }),
+    )
+    for (const { context = 0, indir = [] } of dump?.replies ?? []) {
+      if (context !== 0) found.set(context, indir)
+    }
+    return found
+  }
+
+  async createContext(table: readonly number[]): Promise<number | undefined> {
+    const made = await unlessUnsupported(
+      this.#netlink.do(ethtool, 'rss-create-act', { header: this.#header, indir: table }),
+    )
+    return made?.context
+  }
+
+  async deleteContext(context: number): Promise<void> {
+    await this.#netlink.do(ethtool, 'rss-delete-act', { header: this.#header, context })
+  }
+
+  async rules(): Promise<readonly InstalledRule[]> {
+    return this.#rules.list().map((installed) => {
+      const { location } = installed
+      if (installed.type === 'other') return { location, rule: undefined }
+      const { queue, rssContext, location: _, ...match } = installed
+      if (rssContext !== undefined) return { location, rule: { match, target: { rssContext } } }
+      return { location, rule: queue === undefined ? undefined : { match, target: { queue } } }
+    })
+  }
+
+  async insertRule({ match, target }: SteeringRule): Promise<number> {
+    return this.#rules.add(match, target)
+  }
+
+  async deleteRule(location: number): Promise<void> {
+    this.#rules.delete(location)
+  }
+
+  async interrupt(queue: number): Promise<QueueInterrupt> {
+    const ifindex = this.#ifindex
+    const about = await this.#netlink.do(netdev, 'queue-get', { ifindex, id: queue, type: 'rx' })
+    const id = about['napi-id']
+    const irq =
+      id === undefined ? undefined : (await this.#netlink.do(netdev, 'napi-get', { id })).irq
+    return {
+      irq,
+      affinity: irq === undefined ? undefined : read(`/proc/irq/${irq}/smp_affinity_list`),
+    }
+  }
+
+  async numaNode(): Promise<number | undefined> {
+    const node = Number(read(`/sys/class/net/${this.#name}/device/numa_node`) ?? -1)
+    return node >= 0 ? node : undefined
+  }
+}
+
+/** Resolves to undefined where the driver or the kernel lacks what was asked for. */
+async function unlessUnsupported<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === 'EOPNOTSUPP') return undefined
+    throw error
+  }
+}
+
+/** True if a bit of a bitset is 1. A list without a mask has those bits alone. */
+function isSet(bitset: EthtoolBitset | undefined, name: string): boolean {
+  const bit = bitset?.bits?.bit?.find((each) => each.name === name)
+  return bit !== undefined && (bitset?.nomask === true || bit.value === true)
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
