@@ -8,7 +8,9 @@ import type { FlowTarget } from '../flow-rules.ts'
 
 /** Flow rule: which packets, and where they go. */
 export interface SteeringRule {
+  /** Packets that the rule is for. */
   readonly match: FlowMatch
+  /** Queue or RSS context that takes them. */
   readonly target: FlowTarget
 }
 
@@ -30,6 +32,7 @@ export interface RingSettings {
 
 /** Interrupt of a queue. A field is undefined where the kernel does not say. */
 export interface QueueInterrupt {
+  /** Number of the interrupt. */
   readonly irq: number | undefined
   /** Processors that take the interrupt, as the kernel writes lists: `0-3,8`. */
   readonly affinity: string | undefined

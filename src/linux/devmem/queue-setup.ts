@@ -25,16 +25,19 @@ const HARDWARE_GRO = 'rx-gro-hw'
 
 /** A queue that is set up, and the processors that handle its interrupts. */
 export interface PreparedQueue extends QueueInterrupt {
+  /** Number of the queue. */
   readonly queue: number
 }
 
 /** Rule that is set up, with its location in the card. */
 export interface PreparedRule extends SteeringRule {
+  /** Place in the card's table. */
   readonly location: number
 }
 
 /** Result of the set-up. */
 export interface QueueSetup {
+  /** Queues in the order in which they were named. */
   readonly queues: readonly PreparedQueue[]
   /** NUMA node of the card, or undefined where there is but one. */
   readonly numaNode: number | undefined
