@@ -10,7 +10,24 @@ import { isNetmemError } from '../../errors.ts'
 import { connect } from '../../net/index.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import { providerConformance } from '../../testing/provider-conformance.ts'
-import { dup } from '../sys/index.ts'
+import {
+  AF_INET,
+  accept4,
+  bind,
+  connect as connectSocket,
+  dup,
+  getsockname,
+  inetAddress,
+  listen,
+  Message,
+  MSG_ZEROCOPY,
+  read,
+  SO_ZEROCOPY,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  setsockoptInt,
+  socket,
+} from '../sys/index.ts'
 import {
   adoptDmaBuf,
   createDmaHeapBuffer,
@@ -171,6 +188,40 @@ describe('The host reads into a mapping', () => {
     using dmabuf = createDmaHeapBuffer({ bytes: MIB })
     using mapping = dmabuf.map()
     assert.throws(() => readSync(direct, mapping.bytes, 0, PAGE, 0), /EFAULT/)
+  })
+})
+
+describe('The host sends from a mapping without a copy', () => {
+  /** Sends a page of `bytes` by MSG_ZEROCOPY over lo, and returns what arrives. */
+  function send(bytes: Uint8Array): Uint8Array {
+    using listener = socket(AF_INET, SOCK_STREAM)
+    const anywhere = inetAddress('127.0.0.1', 0)
+    assert.ok(anywhere !== undefined)
+    bind(listener.fd, anywhere)
+    listen(listener.fd, 1)
+    using sender = socket(AF_INET, SOCK_STREAM)
+    connectSocket(sender.fd, getsockname(listener.fd))
+    using receiver = accept4(listener.fd, 0) ?? assert.fail('connected')
+    setsockoptInt(sender.fd, SOL_SOCKET, SO_ZEROCOPY, 1)
+    const message = new Message()
+    message.setBytes(0, bytes.subarray(0, PAGE))
+    assert.equal(message.send(sender.fd, MSG_ZEROCOPY), PAGE)
+    const received = new Uint8Array(PAGE)
+    assert.equal(read(receiver.fd, received), PAGE)
+    return received
+  }
+
+  it("of a udmabuf, which is the memfd's", () => {
+    using dmabuf = createUdmabuf({ bytes: MIB })
+    using mapping = dmabuf.map()
+    mapping.bytes.fill(9, 0, PAGE)
+    assert.ok(send(mapping.bytes).every((byte) => byte === 9))
+  })
+
+  it("and not of a dma-buf's own", () => {
+    using dmabuf = createDmaHeapBuffer({ bytes: MIB })
+    using mapping = dmabuf.map()
+    assert.throws(() => send(mapping.bytes), code('NETMEM_SYSCALL_FAILED', /EFAULT/))
   })
 })
 
