@@ -6,7 +6,6 @@ import {
   ETHTOOL_GRXCLSRLCNT,
   ETHTOOL_GRXCLSRULE,
   ETHTOOL_SRXCLSRLDEL,
-  ETHTOOL_SRXCLSRLINS,
   insertion,
   locationOf,
   ruleOf,
@@ -29,6 +28,8 @@ import { EthtoolCard } from './ethtool-card.ts'
 
 const IDS: Readonly<Record<string, number>> = { netdev: 20, ethtool: 21 }
 const FAMILIES: readonly FamilyTables[] = [netdev, ethtool]
+/** K: include/uapi/linux/ethtool.h. */
+const ETHTOOL_SRXCLSRLINS = 0x32
 const NLMSGERR_ATTR_MSG = 1
 const ERRNO: { readonly [Name in ErrnoName]?: number } = {
   EPERM: 1,
