@@ -38,8 +38,9 @@ describe('kernelPools', () => {
           .map(({ id }) => id),
       ]),
     )
-    assert.ok(pools.some(({ interface: of }) => of?.name === 'eth0'))
-    console.log(JSON.stringify(pools))
+    const serving = pools.find(({ interface: of }) => of?.name === 'eth0')
+    assert.deepEqual([serving?.queues, serving?.memory], [[0], { kind: 'pages' }])
+    assert.ok(Number(serving?.inflightBytes) > 0)
     const stats = listed('page-pool-stats-get')
     assert.deepEqual(
       pools.map(({ counters }) => counters?.alloc.slow),
