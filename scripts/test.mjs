@@ -27,7 +27,9 @@ const longer = Number(process.env.NETMEM_SOAK ?? 1)
 const suiteOf = (path) => /\.(boot|guest|soak)\.test\.\w+$/.exec(path)?.[1]
 const hasRounds = (path) => readFileSync(path, 'utf8').includes('/rounds.test.helper.js')
 // The guest's kernel is new: what is said of Linux is tested again there.
-const isOfGuest = (path) => suiteOf(path) === 'guest' || path.startsWith('dist/linux/')
+// `x.host.test.js` starts threads and processes, which takes minutes there and asks no kernel.
+const isOfGuest = (path) =>
+  suiteOf(path) === 'guest' || (path.startsWith('dist/linux/') && !path.includes('.host.test.'))
 function isChosen(path) {
   if (boot) return suiteOf(path) === 'boot'
   if (guest) return isOfGuest(path) && (soak ? hasRounds(path) : suiteOf(path) !== 'soak')

@@ -1,4 +1,4 @@
-// A thread that watches, and does as it is told: see ends.test.ts. Its parent may be a process's main
+// A thread that watches, and does as it is told: see ends.host.test.ts. Its parent may be a process's main
 // thread, or there may be none, where it is a process of its own.
 import { argv } from 'node:process'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'

@@ -1,5 +1,5 @@
 // Readiness of foreign descriptors, in this thread's event loop. What becomes of threads and
-// processes that end while they watch is in ends.test.ts.
+// processes that end while they watch is in ends.host.test.ts.
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'

@@ -61,7 +61,6 @@ async function startWorker(mode: string): Promise<Worker> {
 describe('a worker that watches', { skip }, () => {
   for (const mode of ['idle', 'work', 'storm']) {
     it(`is terminated at once (${mode})`, async () => {
-      await (await startWorker(mode)).terminate()
       const before = descriptors()
       await endsInTime(async () => {
         const worker = await startWorker(mode)
