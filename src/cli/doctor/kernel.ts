@@ -26,11 +26,16 @@ export async function kernelFindings(): Promise<Finding[]> {
   } catch (error) {
     const { code, message } = describeError(error)
     const remedy = code === 'NETMEM_LINUX_UNAVAILABLE' ? WITHOUT_KOFFI : UNEXPECTED
-    return [kernel, build, netlinkFinder.missing('netlink', message, remedy)]
+    return [
+      kernel,
+      netlinkFinder.missing('netlink', message, remedy),
+      build,
+      devmem.missing('bind-rx', 'the kernel could not be asked', remedy),
+    ]
   }
 }
 
-const WITHOUT_KOFFI = 'npm install koffi@3. Then doctor asks the kernel for the rest.'
+const WITHOUT_KOFFI = 'npm install koffi@3. Then doctor asks the kernel.'
 const UNEXPECTED = 'Report it, with the output of NODE_DEBUG=netmem netmem doctor.'
 
 /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -294,5 +295,22 @@ describe('The journal of prepareQueues', { skip }, () => {
     writeFileSync(path, JSON.stringify({ ...file, pid: gone }))
     assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)
     journal.keep([])
+  })
+})
+
+describe('UndoJournal', { skip }, () => {
+  it('says what to do where the process may not write it', () => {
+    const closed = mkdtempSync(join(folder, 'closed-'))
+    chmodSync(closed, 0)
+    const isRoot = process.geteuid?.() === 0
+    if (isRoot) process.seteuid?.('nobody')
+    try {
+      assert.throws(
+        () => UndoJournal.create(join(closed, 'netmem'), IFINDEX),
+        code('NETMEM_DEVMEM_FORBIDDEN'),
+      )
+    } finally {
+      if (isRoot) process.seteuid?.(0)
+    }
   })
 })

@@ -62,15 +62,18 @@ export class UndoJournal {
    * Begins a journal.
    *
    * @throws NETMEM_DEVMEM_PREPARED if the interface has one.
+   * @throws NETMEM_DEVMEM_FORBIDDEN if the process may not write to the folder.
    */
   static create(folder: string, ifindex: number): UndoJournal {
     const path = pathOf(folder, ifindex)
     const journal = new UndoJournal(path, ifindex, [])
-    mkdirSync(folder, { recursive: true, mode: 0o755 })
     try {
+      mkdirSync(folder, { recursive: true, mode: 0o755 })
       writeFileSync(path, journal.#text(), { flag: 'wx', mode: 0o600 })
     } catch (cause) {
-      if (!(cause instanceof Error) || Reflect.get(cause, 'code') !== 'EEXIST') throw cause
+      const errno: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined
+      if (errno === 'EACCES' || errno === 'EPERM') throw forbidden(path, errno, cause)
+      if (errno !== 'EEXIST') throw cause
       throw prepared(ifindex, holderOf(path))
     }
     return journal
@@ -151,6 +154,14 @@ function prepared(ifindex: number, holder: number | undefined): LinuxError {
     holder === undefined
       ? `Interface ${ifindex} was prepared by a process that has ended. Undo that first: \`netmem devmem undo\`.`
       : `Process ${holder} has prepared interface ${ifindex}, and undoes that when it ends. End it first.`,
+  )
+}
+
+function forbidden(path: string, errno: 'EACCES' | 'EPERM', cause: unknown): LinuxError {
+  return new LinuxError(
+    'NETMEM_DEVMEM_FORBIDDEN',
+    `This process may not prepare a card: it cannot write ${path} (${errno}). Run it as root, or let root run \`netmem devmem prepare\`, which passes the memory on.`,
+    { cause, errno, syscall: 'open' },
   )
 }
 

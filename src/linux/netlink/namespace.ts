@@ -1,11 +1,32 @@
 /** Calls in another network namespace. A socket belongs to the namespace that it was made in. */
 
-import type { Fd, OwnedFd } from '../sys/index.ts'
+import type { ErrnoName, Fd, OwnedFd } from '../sys/index.ts'
 import * as sys from '../sys/index.ts'
 
 /** Opens a network namespace by its file, such as `/run/netns/blue` or `/proc/1/ns/net`. */
 export function openNamespace(path: string): OwnedFd {
-  return sys.open(path, sys.O_RDONLY)
+  try {
+    return sys.open(path, sys.O_RDONLY)
+  } catch (error) {
+    throw explained(error, `the network namespace ${path}`)
+  }
+}
+
+/** Remedies that concern namespaces. */
+const REMEDIES: { readonly [Name in ErrnoName]?: string } = {
+  ENOENT: '`ip netns list` shows those with names, which are in /run/netns.',
+  EINVAL: 'The file is no network namespace: pass one of /run/netns, or /proc/PID/ns/net.',
+  EPERM: 'Another network namespace takes CAP_SYS_ADMIN, there and here: run it as root.',
+}
+
+/** Returns the error with the remedy that fits, if there is one. */
+function explained(cause: unknown, what: string): unknown {
+  if (!(cause instanceof sys.LinuxError) || cause.errno === undefined) return cause
+  const { errno, syscall } = cause
+  const remedy = REMEDIES[errno]
+  if (remedy === undefined) return cause
+  const message = `The kernel refuses ${what} (${syscall}: ${errno}). ${remedy}`
+  return new sys.LinuxError('NETMEM_SYSCALL_FAILED', message, { cause, errno, syscall })
 }
 
 /**
@@ -18,7 +39,11 @@ export function openNamespace(path: string): OwnedFd {
 export function inNamespace<T>(namespace: Fd, make: () => T): T {
   // Not /proc/self: that is the main thread, and each thread has a namespace of its own.
   using home = openNamespace('/proc/thread-self/ns/net')
-  sys.setns(namespace, sys.CLONE_NEWNET)
+  try {
+    sys.setns(namespace, sys.CLONE_NEWNET)
+  } catch (error) {
+    throw explained(error, 'another network namespace')
+  }
   try {
     return make()
   } finally {

@@ -1,7 +1,7 @@
 /** Opens the client of netlink on the kernel's sockets. */
 
 import { checkInteger, ownOptions } from '../../errors.ts'
-import type { OwnedFd } from '../sys/index.ts'
+import { loadLibc, type OwnedFd } from '../sys/index.ts'
 import { inNamespace, openNamespace } from './namespace.ts'
 import { Netlink } from './netlink.ts'
 import { MAX_RECEIVE_BUFFER_BYTES, openSocket } from './socket.ts'
@@ -43,6 +43,7 @@ export async function openNetlink(options: NetlinkOptions = {}): Promise<Netlink
     receiveBufferBytes: true,
   })
   checkBuffer(receiveBufferBytes)
+  loadLibc()
   const namespace: OwnedFd | undefined = netns === undefined ? undefined : openNamespace(netns)
   const open = (protocol: number, bytes: number | undefined = receiveBufferBytes) => {
     checkBuffer(bytes)

@@ -166,7 +166,10 @@ function requireKoffi(): typeof koffi {
     // A CommonJS bundle has no URL of its own.
     return createRequire(import.meta.url ?? `${process.cwd()}/`)('koffi')
   } catch (cause) {
-    throw unavailable('netmem/linux calls the C library through koffi: npm install koffi@3', cause)
+    const isThere = !(cause instanceof Error && Reflect.get(cause, 'code') === 'MODULE_NOT_FOUND')
+    const state = isThere ? 'cannot be loaded (see the cause)' : 'is not installed'
+    const what = `netmem/linux calls the C library through koffi, which ${state}`
+    throw unavailable(`${what}: npm install koffi@3`, cause)
   }
 }
 
