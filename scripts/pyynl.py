@@ -56,7 +56,7 @@ for line in sys.stdin:
     try:
         result = answer(query)
         if query['mode'] == 'policy':
-            result = {mode: each and each.to_dict() for mode, each in result.items()}
+            result = {mode: None if each is None else each.to_dict() for mode, each in result.items()}
         print(json.dumps(plain(result)), flush=True)
     except NlError as error:
         extack = error.nl_msg.extack or {}
