@@ -11,9 +11,18 @@ import { packageInCache } from '../build/test/guest/debian.js'
 import * as constants from '../dist/linux/sys/constants.js'
 import { ERRNO } from '../dist/linux/sys/errno.js'
 import * as layouts from '../dist/linux/sys/layouts.js'
+import * as flowRules from '../dist/wire/flow-rules.js'
+import * as netlink from '../dist/wire/netlink.js'
 
-const { BY_MACHINE, ...common } = constants
-const { EPOLL_EVENTS, ...structures } = layouts
+const { BY_MACHINE, ...calls } = constants
+const { EPOLL_EVENTS, ...structuresOfCalls } = layouts
+/** Numbers of the codecs of netlink and of flow rules that have C's names. */
+const codecs = Object.entries({ ...netlink, ...flowRules }).filter(([name]) =>
+  /^(NLM|ETHTOOL_|RX_CLS_)/.test(name),
+)
+const common = { ...calls, ...Object.fromEntries(codecs) }
+const { RXNFC, TCPIP4_SPEC, TCPIP6_SPEC } = flowRules
+const structures = { ...structuresOfCalls, RXNFC, TCPIP4_SPEC, TCPIP6_SPEC }
 
 /** Headers of the C library, which has what the kernel keeps out of its own. */
 const LIBRARY_HEADERS = [
@@ -23,13 +32,18 @@ const LIBRARY_HEADERS = [
 const KERNEL_HEADERS = [
   ...['linux/fcntl.h', 'linux/errno.h', 'linux/memfd.h', 'linux/mempolicy.h', 'linux/mman.h'],
   ...['linux/netlink.h', 'linux/poll.h', 'linux/sched.h', 'linux/un.h', 'linux/uio.h'],
-  ...['linux/in.h', 'linux/in6.h'],
+  ...['linux/in.h', 'linux/in6.h', 'linux/ethtool.h'],
   ...['linux/aio_abi.h', 'linux/eventpoll.h', 'linux/eventfd.h', 'asm/socket.h', 'asm/unistd.h'],
 ]
 /** Kernel-internal numbers that no header of programs has. K: include/linux/errno.h, include/linux/socket.h. */
 const UNPUBLISHED = ['ENOTSUPP', 'ETOOSMALL', 'MSG_SOCK_DEVMEM', 'SOL_UDP']
 /** Members of enumerations, which the preprocessor does not know. */
 const ENUMERATED = /^(MPOL_|IOCB_CMD_)/
+
+function flowFields(ip, TOS) {
+  const ports = { SOURCE_PORT: 'psrc', DESTINATION_PORT: 'pdst' }
+  return { SOURCE: `${ip}src`, DESTINATION: `${ip}dst`, ...ports, TOS }
+}
 
 /** C's structures and fields by our names. The first two are the C library's to lay out. */
 const STRUCTURES = {
@@ -75,6 +89,23 @@ const STRUCTURES = {
       RESULT_FD: 'aio_resfd',
     },
   },
+  RXNFC: {
+    name: 'struct ethtool_rxnfc',
+    fields: {
+      COMMAND: 'cmd',
+      DATA: 'data',
+      FLOW_TYPE: 'fs.flow_type',
+      VALUES: 'fs.h_u',
+      MASKS: 'fs.m_u',
+      RING_COOKIE: 'fs.ring_cookie',
+      LOCATION: 'fs.location',
+      COUNT: 'rule_cnt',
+      CONTEXT: 'rss_context',
+      LOCATIONS: 'rule_locs',
+    },
+  },
+  TCPIP4_SPEC: { name: 'struct ethtool_tcpip4_spec', fields: flowFields('ip4', 'tos') },
+  TCPIP6_SPEC: { name: 'struct ethtool_tcpip6_spec', fields: flowFields('ip6', 'tclass') },
   IO_EVENT: { name: 'struct io_event', fields: {} },
 }
 const OF_LIBRARY = ['MSGHDR', 'CMSGHDR']

@@ -33,29 +33,44 @@ export interface FlowRule extends FlowMatch {
   readonly location: number
 }
 
-// struct ethtool_rxnfc
-const COMMAND = 0
-const DATA = 8
-const FLOW = 16
-const COUNT_OR_CONTEXT = 184
-const LOCATIONS = 188
-/** Bytes of struct ethtool_rxnfc without locations. */
-const RXNFC_BYTES = 192
-// struct ethtool_rx_flow_spec, in it
-const FLOW_TYPE: number = FLOW
-const VALUES: number = FLOW + 4
-const MASKS: number = FLOW + 76
-const RING_COOKIE: number = FLOW + 152
-const LOCATION: number = FLOW + 160
-/** Fields of struct ethtool_tcpip4_spec and ethtool_tcpip6_spec, for UDP too. */
-const FIELDS = {
-  4: { addressBytes: 4, source: 0, destination: 4, sourcePort: 8, destinationPort: 10 },
-  6: { addressBytes: 16, source: 0, destination: 16, sourcePort: 32, destinationPort: 34 },
+/** struct ethtool_rxnfc. Fields of the struct ethtool_rx_flow_spec in it count from its start too. */
+export const RXNFC = {
+  BYTES: 192,
+  COMMAND: 0,
+  DATA: 8,
+  FLOW_TYPE: 16,
+  VALUES: 20,
+  MASKS: 92,
+  RING_COOKIE: 168,
+  LOCATION: 176,
+  COUNT: 184,
+  CONTEXT: 184,
+  LOCATIONS: 188,
 } as const
+/** struct ethtool_tcpip4_spec, for UDP too. The type of service is behind the ports. */
+export const TCPIP4_SPEC = {
+  BYTES: 16,
+  SOURCE: 0,
+  DESTINATION: 4,
+  SOURCE_PORT: 8,
+  DESTINATION_PORT: 10,
+  TOS: 12,
+} as const
+/** struct ethtool_tcpip6_spec, for UDP too. */
+export const TCPIP6_SPEC = {
+  BYTES: 40,
+  SOURCE: 0,
+  DESTINATION: 16,
+  SOURCE_PORT: 32,
+  DESTINATION_PORT: 34,
+  TOS: 36,
+} as const
+/** Bytes of union ethtool_flow_union, which holds the values or the masks. */
+const UNION_BYTES = 52
 
 const TYPES: Readonly<Record<FlowType, number>> = { tcp4: 1, udp4: 2, tcp6: 5, udp6: 6 }
-const FLOW_EXTENDED = 0x80000000
-const FLOW_MAC_EXTENDED = 0x40000000
+const FLOW_EXT = 0x80000000
+const FLOW_MAC_EXT = 0x40000000
 const FLOW_RSS = 0x20000000
 
 /** Commands of ETHTOOL that take a struct ethtool_rxnfc. */
@@ -71,11 +86,11 @@ export const RX_CLS_LOC_ANY = 0xffffffff
 
 /** Makes a command about the table, or about the rule at a location. */
 export function rxnfc(command: number, location = 0, capacity = 0): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(Math.max(RXNFC_BYTES, LOCATIONS + 4 * capacity))
+  const bytes = new Uint8Array(Math.max(RXNFC.BYTES, RXNFC.LOCATIONS + 4 * capacity))
   const view = viewOf(bytes)
-  view.setUint32(COMMAND, command, true)
-  view.setUint32(LOCATION, location, true)
-  view.setUint32(COUNT_OR_CONTEXT, capacity, true)
+  view.setUint32(RXNFC.COMMAND, command, true)
+  view.setUint32(RXNFC.LOCATION, location, true)
+  view.setUint32(RXNFC.COUNT, capacity, true)
   return bytes
 }
 
@@ -89,9 +104,9 @@ export function tableOf(bytes: Uint8Array): {
   readonly choosesLocation: boolean
 } {
   const view = viewOf(bytes)
-  const data = view.getUint32(DATA, true)
+  const data = view.getUint32(RXNFC.DATA, true)
   return {
-    rules: view.getUint32(COUNT_OR_CONTEXT, true),
+    rules: view.getUint32(RXNFC.COUNT, true),
     places: data & ~RX_CLS_LOC_SPECIAL,
     choosesLocation: (data & RX_CLS_LOC_SPECIAL) !== 0,
   }
@@ -100,14 +115,14 @@ export function tableOf(bytes: Uint8Array): {
 /** Reads the locations in the answer to ETHTOOL_GRXCLSRLALL. */
 export function locationsOf(bytes: Uint8Array): number[] {
   const view = viewOf(bytes)
-  const room = Math.floor((bytes.length - LOCATIONS) / 4)
-  const count = Math.min(view.getUint32(COUNT_OR_CONTEXT, true), room)
-  return Array.from({ length: count }, (_, at) => view.getUint32(LOCATIONS + 4 * at, true))
+  const room = Math.floor((bytes.length - RXNFC.LOCATIONS) / 4)
+  const count = Math.min(view.getUint32(RXNFC.COUNT, true), room)
+  return Array.from({ length: count }, (_, at) => view.getUint32(RXNFC.LOCATIONS + 4 * at, true))
 }
 
 /** Reads the location of a rule: a card that chose it has written it. */
 export function locationOf(bytes: Uint8Array): number {
-  return viewOf(bytes).getUint32(LOCATION, true)
+  return viewOf(bytes).getUint32(RXNFC.LOCATION, true)
 }
 
 /**
@@ -124,16 +139,16 @@ export function insertion(
   const view = viewOf(bytes)
   const type = TYPES[match.type]
   if ('rssContext' in target) {
-    view.setUint32(FLOW_TYPE, (type | FLOW_RSS) >>> 0, true)
-    view.setUint32(COUNT_OR_CONTEXT, target.rssContext, true)
+    view.setUint32(RXNFC.FLOW_TYPE, (type | FLOW_RSS) >>> 0, true)
+    view.setUint32(RXNFC.CONTEXT, target.rssContext, true)
   } else {
-    view.setUint32(FLOW_TYPE, type, true)
-    view.setUint32(RING_COOKIE, target.queue, true)
+    view.setUint32(RXNFC.FLOW_TYPE, type, true)
+    view.setUint32(RXNFC.RING_COOKIE, target.queue, true)
   }
-  const { addressBytes, source, destination, sourcePort, destinationPort } = fieldsOf(match.type)
+  const { addressBytes, spec } = fieldsOf(match.type)
   for (const [text, at] of [
-    [match.sourceAddress, source],
-    [match.destinationAddress, destination],
+    [match.sourceAddress, spec.SOURCE],
+    [match.destinationAddress, spec.DESTINATION],
   ] as const) {
     if (text === undefined) continue
     const address = parseAddress(text)
@@ -143,16 +158,16 @@ export function insertion(
         `A rule for ${match.type} takes no address such as ${text}.`,
       )
     }
-    bytes.set(address, VALUES + at)
-    bytes.fill(0xff, MASKS + at, MASKS + at + addressBytes)
+    bytes.set(address, RXNFC.VALUES + at)
+    bytes.fill(0xff, RXNFC.MASKS + at, RXNFC.MASKS + at + addressBytes)
   }
   for (const [port, at] of [
-    [match.sourcePort, sourcePort],
-    [match.destinationPort, destinationPort],
+    [match.sourcePort, spec.SOURCE_PORT],
+    [match.destinationPort, spec.DESTINATION_PORT],
   ] as const) {
     if (port === undefined) continue
-    view.setUint16(VALUES + at, port)
-    view.setUint16(MASKS + at, 0xffff)
+    view.setUint16(RXNFC.VALUES + at, port)
+    view.setUint16(RXNFC.MASKS + at, 0xffff)
   }
   return bytes
 }
@@ -163,20 +178,20 @@ export function insertion(
  */
 export function ruleOf(bytes: Uint8Array): FlowRule | undefined {
   const view = viewOf(bytes)
-  const flags = view.getUint32(FLOW_TYPE, true)
-  const number = flags & ~(FLOW_EXTENDED | FLOW_MAC_EXTENDED | FLOW_RSS)
+  const flags = view.getUint32(RXNFC.FLOW_TYPE, true)
+  const number = flags & ~(FLOW_EXT | FLOW_MAC_EXT | FLOW_RSS)
   const type = flowType(number)
-  if (type === undefined || (flags & (FLOW_EXTENDED | FLOW_MAC_EXTENDED)) !== 0) return undefined
-  const fields = fieldsOf(type)
-  const { addressBytes, destinationPort } = fields
+  if (type === undefined || (flags & (FLOW_EXT | FLOW_MAC_EXT)) !== 0) return undefined
+  const { addressBytes, spec } = fieldsOf(type)
   // Type of service and beyond: no field of ours.
-  for (let at = destinationPort + 2; at < 52; at += 1) if (bytes[MASKS + at] !== 0) return undefined
-  const sourceAddress = addressAt(bytes, fields.source, addressBytes)
-  const destinationAddress = addressAt(bytes, fields.destination, addressBytes)
-  const source = portAt(view, fields.sourcePort)
-  const destination = portAt(view, destinationPort)
+  for (let at: number = spec.TOS; at < UNION_BYTES; at += 1)
+    if (bytes[RXNFC.MASKS + at] !== 0) return undefined
+  const sourceAddress = addressAt(bytes, spec.SOURCE, addressBytes)
+  const destinationAddress = addressAt(bytes, spec.DESTINATION, addressBytes)
+  const source = portAt(view, spec.SOURCE_PORT)
+  const destination = portAt(view, spec.DESTINATION_PORT)
   if ([sourceAddress, destinationAddress, source, destination].includes('in part')) return undefined
-  const queue = view.getBigUint64(RING_COOKIE, true)
+  const queue = view.getBigUint64(RXNFC.RING_COOKIE, true)
   const isRss = (flags & FLOW_RSS) !== 0
   return {
     type,
@@ -184,24 +199,24 @@ export function ruleOf(bytes: Uint8Array): FlowRule | undefined {
     ...(typeof destinationAddress === 'string' && { destinationAddress }),
     ...(typeof source === 'number' && { sourcePort: source }),
     ...(typeof destination === 'number' && { destinationPort: destination }),
-    ...(isRss && { rssContext: view.getUint32(COUNT_OR_CONTEXT, true) }),
+    ...(isRss && { rssContext: view.getUint32(RXNFC.CONTEXT, true) }),
     // The two highest values drop the packets or wake the machine.
     ...(!isRss && queue < 0xfffffffffffffffen && { queue: Number(queue & 0xffffffffn) }),
-    location: view.getUint32(LOCATION, true),
+    location: view.getUint32(RXNFC.LOCATION, true),
   }
 }
 
 function addressAt(bytes: Uint8Array, at: number, addressBytes: number): string | undefined {
-  const mask = bytes.subarray(MASKS + at, MASKS + at + addressBytes)
+  const mask = bytes.subarray(RXNFC.MASKS + at, RXNFC.MASKS + at + addressBytes)
   if (mask.every((byte) => byte === 0)) return undefined
   if (!mask.every((byte) => byte === 0xff)) return 'in part'
-  return formatAddress(bytes, VALUES + at, addressBytes)
+  return formatAddress(bytes, RXNFC.VALUES + at, addressBytes)
 }
 
 function portAt(view: DataView, at: number): number | 'in part' | undefined {
-  const mask = view.getUint16(MASKS + at)
+  const mask = view.getUint16(RXNFC.MASKS + at)
   if (mask === 0) return undefined
-  return mask === 0xffff ? view.getUint16(VALUES + at) : 'in part'
+  return mask === 0xffff ? view.getUint16(RXNFC.VALUES + at) : 'in part'
 }
 
 function flowType(number: number): FlowType | undefined {
@@ -219,8 +234,13 @@ function flowType(number: number): FlowType | undefined {
   }
 }
 
-function fieldsOf(type: FlowType): (typeof FIELDS)[4 | 6] {
-  return type.endsWith('4') ? FIELDS[4] : FIELDS[6]
+function fieldsOf(type: FlowType): {
+  readonly addressBytes: 4 | 16
+  readonly spec: typeof TCPIP4_SPEC | typeof TCPIP6_SPEC
+} {
+  return type.endsWith('4')
+    ? { addressBytes: 4, spec: TCPIP4_SPEC }
+    : { addressBytes: 16, spec: TCPIP6_SPEC }
 }
 
 function viewOf(bytes: Uint8Array): DataView {
