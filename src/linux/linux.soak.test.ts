@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { rounds } from '../testing/rounds.test.helper.ts'
-import { hugeMemory } from './index.ts'
+import { hugeMemory, netdev, openNetlink } from './index.ts'
 import {
   AF_UNIX,
   controlSpace,
@@ -50,6 +50,20 @@ async function leavesNothing(step: () => unknown, count: number, slack: number):
 }
 
 describe('over and over', { skip }, () => {
+  it('netlink clients ask, list, subscribe and close', async () => {
+    const step = async () => {
+      using netlink = await openNetlink()
+      const subscription = await netlink.subscribe(netdev, 'mgmt')
+      const next = subscription[Symbol.asyncIterator]().next()
+      const { replies } = await netlink.dump(netdev, 'dev-get')
+      await assert.rejects(netlink.do(netdev, 'dev-get', { ifindex: 0 }), { errno: 'ERANGE' })
+      netlink.close()
+      assert.deepEqual(await next, { done: true, value: undefined })
+      assert.ok(replies.length > 0)
+    }
+    await leavesNothing(step, rounds(1_000), 32 * MIB)
+  })
+
   it('files, memfds, events and sockets are opened and closed', async () => {
     const step = () => {
       using file = open('/dev/null', O_RDONLY)

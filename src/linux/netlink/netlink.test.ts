@@ -1,6 +1,7 @@
 // The client against a kernel that is played: faults that the real one shows rarely.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import fc from 'fast-check'
 import { turns } from '../../testing/waiting.test.helper.ts'
 import { AttributeWriter } from '../../wire/netlink-attributes.ts'
 import {
@@ -72,6 +73,38 @@ describe('a request', () => {
       code: 'NETMEM_NETLINK_MALFORMED',
       message: /lacks ifindex/,
     })
+  })
+
+  it('whose answer is damaged resolves or rejects, and nothing else', async () => {
+    const whole = (sequence: number) => {
+      const pools = reply(sequence, 'page-pool', { id: 1, inflight: 9n, 'io-uring': {} })
+      return [pools, pools, done(sequence, 22, 0, words('some words'))]
+    }
+    const change = fc.tuple(fc.nat({ max: 150 }), fc.nat({ max: 255 }))
+    const seen = new Set<string>()
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { maxLength: 4 }), async (changes) => {
+        const { netlink } = fakeNetlink(({ sequence }) => {
+          const answer = datagram(...whole(sequence))
+          assert.ok(answer.kind === 'datagram')
+          for (const [at, value] of changes) answer.bytes[at] = value
+          return [answer, datagram(done(sequence))]
+        })
+        using _ = netlink
+        const outcome = netlink.dump(netdev, 'page-pool-get')
+        seen.add(
+          await outcome.then(
+            ({ replies }) => typeof replies,
+            ({ code }) => code,
+          ),
+        )
+      }),
+      { numRuns: 500 },
+    )
+    // Damage may turn a message's type into NLMSG_OVERRUN.
+    seen.delete('NETMEM_NETLINK_OVERRUN')
+    const [malformed, refused] = ['NETMEM_NETLINK_MALFORMED', 'NETMEM_NETLINK_REFUSED']
+    assert.deepEqual([...seen].sort(), [malformed, refused, 'object'])
   })
 
   it('keeps attributes that the tables do not have', async () => {

@@ -12,10 +12,15 @@ const RECEIVE_BYTES = 128 * 1024
 /** The kernel takes half of what getsockopt shows; SO_RCVBUF is a signed int. */
 export const MAX_RECEIVE_BUFFER_BYTES = 0x3fffffff
 
-/** Opens a socket of a netlink protocol (NETLINK_*) in the thread's network namespace. */
+/**
+ * Opens a socket of a netlink protocol (NETLINK_*) in the thread's network namespace.
+ *
+ * @param roomBytes memory for one datagram.
+ */
 export function openSocket(
   protocol: number,
   receiveBufferBytes: number | undefined,
+  roomBytes: number = RECEIVE_BYTES,
 ): NetlinkTransport {
   const owned = sys.socket(sys.AF_NETLINK, sys.SOCK_RAW | sys.SOCK_NONBLOCK, protocol)
   try {
@@ -29,7 +34,7 @@ export function openSocket(
     }
     if (receiveBufferBytes !== undefined) setReceiveBuffer(fd, receiveBufferBytes)
     sys.bind(fd, sys.netlinkAddress())
-    return new SocketTransport(owned)
+    return new SocketTransport(owned, roomBytes)
   } catch (error) {
     owned.close()
     throw error
@@ -48,13 +53,14 @@ function setReceiveBuffer(fd: Fd, bytes: number): void {
 
 class SocketTransport implements NetlinkTransport {
   readonly #socket: OwnedFd
-  readonly #memory = new Uint8Array(RECEIVE_BYTES)
+  readonly #memory: Uint8Array
   readonly #incoming = new sys.Message({ nameBytes: 12 })
   readonly #outgoing = new sys.Message()
   #watch: sys.Watch | undefined
 
-  constructor(socket: OwnedFd) {
+  constructor(socket: OwnedFd, roomBytes: number) {
     this.#socket = socket
+    this.#memory = new Uint8Array(roomBytes)
     this.#incoming.setBytes(0, this.#memory)
   }
 
@@ -77,7 +83,8 @@ class SocketTransport implements NetlinkTransport {
       if (bytes === undefined) return undefined
       // Any process may send to this socket; the kernel's port is 0.
       if (sys.netlinkPort(this.#incoming.name) !== 0) continue
-      if (bytes > RECEIVE_BYTES) return { kind: 'truncated', bytes, room: RECEIVE_BYTES }
+      const room = this.#memory.length
+      if (bytes > room) return { kind: 'truncated', bytes, room }
       return { kind: 'datagram', bytes: this.#memory.subarray(0, bytes) }
     }
   }
