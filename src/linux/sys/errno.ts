@@ -8,8 +8,7 @@ declare const errno: unique symbol
 /** An error number of the kernel, from 1. */
 export type Errno = number & { readonly [errno]: true }
 
-/** The error numbers of the kernel's headers. */
-export const ERRNO = {
+const NUMBERS = {
   EPERM: 1,
   ENOENT: 2,
   ESRCH: 3,
@@ -147,11 +146,25 @@ export const ERRNO = {
 } as const
 
 /** Name of an error number, such as `EPERM`. */
-export type ErrnoName = keyof typeof ERRNO
+export type ErrnoName = keyof typeof NUMBERS
+
+/** The error numbers of the kernel's headers. */
+export const ERRNO: Readonly<Record<ErrnoName, Errno>> = minted(NUMBERS)
 
 const names = new Map<number, ErrnoName>()
-for (const name in ERRNO) {
-  if (isErrnoName(name)) names.set(ERRNO[name], name)
+for (const name in NUMBERS) {
+  if (isErrnoName(name)) names.set(NUMBERS[name], name)
+}
+
+type Numbers<Number> = Readonly<Record<ErrnoName, Number>>
+
+function minted(numbers: Numbers<number>): Numbers<Errno> {
+  if (!areErrnos(numbers)) throw new TypeError('a number is no error number')
+  return numbers
+}
+
+function areErrnos(numbers: Numbers<number>): numbers is Numbers<Errno> {
+  return Object.values(numbers).every(isErrno)
 }
 
 /** True of a number that can be an error number: the kernel returns 1 to 4095. */
@@ -160,8 +173,8 @@ export function isErrno(value: number): value is Errno {
 }
 
 /** True of the name of an error number. */
-export function isErrnoName(name: string): name is ErrnoName {
-  return Object.hasOwn(ERRNO, name)
+function isErrnoName(name: string): name is ErrnoName {
+  return Object.hasOwn(NUMBERS, name)
 }
 
 /** Returns the name of an error number, or undefined if it has none. */

@@ -1,6 +1,6 @@
 /** What becomes of a call that failed: a {@link LinuxError} with its name, the kernel's words and a remedy. */
 
-import { ERRNO, type ErrnoName, errnoName } from './errno.ts'
+import { ERRNO, type Errno, type ErrnoName, errnoName } from './errno.ts'
 import { libc } from './libc.ts'
 import { LinuxError } from './linux-error.ts'
 
@@ -36,7 +36,7 @@ export function failure(syscall: string, what?: string): LinuxError {
  * @param remedy sentence that says what to do. By default one that fits the error number.
  */
 export function failureOf(
-  number: number,
+  number: Errno,
   syscall: string,
   what?: string,
   remedy?: string,

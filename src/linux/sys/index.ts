@@ -19,7 +19,7 @@ export {
   unixAddress,
 } from './addresses.ts'
 export * from './constants.ts'
-export { ERRNO, type Errno, type ErrnoName, errnoName, isErrno, isErrnoName } from './errno.ts'
+export { type Errno, type ErrnoName, errnoName } from './errno.ts'
 export {
   dup,
   eventfd,

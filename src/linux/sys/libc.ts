@@ -9,7 +9,8 @@
  */
 
 import { createRequire } from 'node:module'
-import type koffi from 'koffi'
+import type Koffi from 'koffi'
+import { ERRNO, type Errno, isErrno } from './errno.ts'
 import { LinuxError } from './linux-error.ts'
 
 /** Memory that a call reads or writes. */
@@ -18,7 +19,7 @@ export type Bytes = Uint8Array | Int32Array | Uint32Array | BigUint64Array
 /** Functions of this process's C library. A result of -1 is a failure: then read `errno()`. */
 export interface Libc {
   /** Returns the error number of this thread's last call. */
-  readonly errno: () => number
+  readonly errno: () => Errno
   /** Returns the address of a view's first byte. */
   readonly address: (view: ArrayBufferView) => bigint
   readonly strerror: (errno: number) => string
@@ -117,12 +118,15 @@ function load(): Libc {
   if (process.arch !== 'x64' && process.arch !== 'arm64') {
     throw unavailable(`netmem/linux knows x86-64 and arm64, and this is ${process.arch}`)
   }
-  const { load: open, errno, address } = requireKoffi()
-  const library = open(null)
+  const koffi = requireKoffi()
+  const library = koffi.load(null)
   const f = (definition: string): ReturnType<typeof library.func> => library.func(definition)
   return {
-    errno,
-    address,
+    errno: () => {
+      const number = koffi.errno()
+      return isErrno(number) ? number : ERRNO.EIO
+    },
+    address: koffi.address,
     strerror: f('const char *strerror(int)'),
     open: f('int open(const char *, int, unsigned int)'),
     close: f('int close(int)'),
@@ -161,7 +165,7 @@ function load(): Libc {
   }
 }
 
-function requireKoffi(): typeof koffi {
+function requireKoffi(): typeof Koffi {
   try {
     // A CommonJS bundle has no URL of its own.
     return createRequire(import.meta.url ?? `${process.cwd()}/`)('koffi')

@@ -225,7 +225,7 @@ export function ownPair(syscall: string, fds: Pinned, call: () => number): [Owne
     one = first
     other = second
   }
-  const number = errno()
+  const number = result === -1 ? errno() : ERRNO.EBADF
   if (result === -1 || !moves) {
     if (first !== undefined) closeSlot(first)
     if (second !== undefined) closeSlot(second)
