@@ -57,7 +57,7 @@ describe('netmem recv', () => {
   it('says what a machine without dma-bufs lacks', { skip: hasUdmabuf }, async () => {
     const { code, err } = await run(['recv', '--port', '0', '--once', '--memory', 'udmabuf'])
     assert.equal(code, 1)
-    assert.match(err, /^netmem: NETMEM_UDMABUF_UNAVAILABLE: .* modprobe udmabuf/)
+    assert.match(err, /^netmem: NETMEM_UDMABUF_UNAVAILABLE: .*`modprobe udmabuf`/)
   })
 
   it('writes to stdout, and then speaks on stderr', async () => {
