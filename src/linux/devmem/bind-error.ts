@@ -62,10 +62,11 @@ const CAUSES: readonly Cause[] = [
   },
   {
     errno: 'EINVAL',
+    // The kernel's words may be cut: it has 80 bytes for them, and logs the whole.
     words: /not aligned|multiple of PAGE_SIZE/,
     code: 'NETMEM_DEVMEM_UNALIGNED',
     remedy:
-      'The dma-buf has pieces that are not whole pages: export whole ones, or take a smaller rxPageSize.',
+      'The dma-buf has pieces that are not whole net_iovs: leave out rxPageSize, or make the dma-buf of huge pages or whole pages.',
   },
   {
     errno: 'EINVAL',
