@@ -17,8 +17,9 @@ The kernel lists the pools of drivers that belong to an interface of the network
 and newer, through koffi). Programs that use netmem are listed once they call offerPools() of
 netmem/observe: who holds their memory, and how long the oldest is out. Root sees those of all users.
 
-A pool that its driver has given up lasts until its last memory comes back. The kernel's log calls it a
-stalled pool shutdown. --watch shows whether its memory comes back slowly (a slow consumer) or not at all.
+A pool that its driver has given up lasts until its last memory comes back. --watch shows whether that
+comes back slowly (a slow consumer) or not at all. The kernel's log warns of a "stalled pool shutdown" if it
+cannot list such a pool, so the warning is never about one of these.
 
 Examples:
   $ netmem pools

@@ -48,7 +48,7 @@ export interface KernelPool {
   readonly inflightBytes: number
   /**
    * Seconds since the driver gave it up, or undefined while it serves. It ends when its last memory
-   * comes back. The kernel's log calls this a stalled pool shutdown.
+   * comes back. The kernel's log warns of a stalled pool shutdown only for pools that are not listed.
    */
   readonly detachedSeconds: number | undefined
   /** Kind of its memory. */

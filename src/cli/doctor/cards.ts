@@ -82,17 +82,17 @@ function queueFinding({ name, driver }: Card, rx: number): Finding {
     : warn(
         `network card ${name}`,
         value,
-        `Device memory takes queues of its own: ethtool -L ${name} combined 2`,
+        `Device memory takes queues of its own: ethtool -L ${name} combined 2 (gve: rx 2 tx 2)`,
       )
 }
 
-/** Has the kernel say if the interface takes dma-bufs, as far as it says so without one. */
+/** Has the kernel say if the driver has queue operations (K: net/core/netdev-genl.c, netdev_nl_bind_rx_doit). */
 async function bindingFinding(netlink: Netlink, { ifindex, name, driver }: Card): Promise<Finding> {
   const label = `${name}: device memory`
   const remedy = `Use a card of one of these drivers: ${DEVMEM_DRIVERS.join(', ')}.`
   const answer = await askToBind(netlink, ifindex)
   if (answer === 'EOPNOTSUPP') {
-    return missing(label, `the kernel refuses it for the driver ${driver} (EOPNOTSUPP)`, remedy)
+    return missing(label, `the driver ${driver} has no queue operations (EOPNOTSUPP)`, remedy)
   }
   if (!DEVMEM_DRIVERS.includes(driver)) {
     return missing(label, `no kernel up to 7.3 has it in the driver ${driver}`, remedy)

@@ -34,7 +34,8 @@ function udmabufLimits(): Finding[] {
   const size = readText(`${folder}/size_limit_mb`)
   const list = readText(`${folder}/list_limit`)
   const findings: Finding[] = []
-  if (size !== undefined) {
+  if (Number(size) === UNLIMITED_MIB) findings.push(ok('udmabuf size_limit_mb', 'unlimited'))
+  else if (size !== undefined) {
     const value = `a udmabuf has at most ${exactSize(Number(size) * 2 ** 20)}`
     const remedy = `For more, as root: echo 1024 > ${folder}/size_limit_mb`
     findings.push(
@@ -49,8 +50,9 @@ function udmabufLimits(): Finding[] {
   return findings
 }
 
-/** K: drivers/dma-buf/udmabuf.c. */
+/** Defaults of older and newer kernels. K: drivers/dma-buf/udmabuf.c. */
 const DEFAULT_LIMIT_MIB = 64
+const UNLIMITED_MIB = 2 ** 31 - 1
 
 function dmaHeaps(): Finding[] {
   const folder = '/dev/dma_heap'

@@ -98,7 +98,7 @@ describe('netmem doctor, of a card', () => {
   it('asks for no settings of a card that cannot do it', async () => {
     assert.deepEqual(await eth0({ queues: two, bind: 'EOPNOTSUPP' }, 'virtio_net'), {
       'network card eth0': 'ok driver virtio_net, RX queues: 2',
-      'eth0: device memory': 'missing the kernel refuses it for the driver virtio_net (EOPNOTSUPP)',
+      'eth0: device memory': 'missing the driver virtio_net has no queue operations (EOPNOTSUPP)',
     })
     const other = await eth0({ queues: two, bind: 'EPERM' }, 'e1000e')
     assert.match(other['eth0: device memory'] ?? '', /^missing no kernel .* e1000e$/)

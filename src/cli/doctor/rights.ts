@@ -16,7 +16,7 @@ export async function rightFindings(netlink: Netlink): Promise<Finding[]> {
 
 /**
  * Asks for a binding of a dma-buf that is not there. Answers: `EPERM` without the right, `EOPNOTSUPP`
- * from an interface that cannot do it, and `EBADF` from one that would look at the dma-buf.
+ * from a driver without queue operations or DMA, and `EBADF` from one that looks for the dma-buf.
  */
 export async function askToBind(netlink: Netlink, ifindex: number): Promise<string> {
   try {

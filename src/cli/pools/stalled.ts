@@ -1,6 +1,7 @@
 /**
- * Pools that wait for memory which does not come back: the kernel warns of them as stalled pool
- * shutdowns (Linux, net/core/page_pool.c, page_pool_release_retry).
+ * Pools that their drivers have given up, and that wait for memory. The kernel asks each once a second if
+ * all is back. It warns of a stalled pool shutdown only where the pool cannot be listed (K:
+ * net/core/page_pool.c, page_pool_release_retry).
  */
 
 import type { KernelPool } from '../../observe/index.ts'
