@@ -28,8 +28,43 @@ export interface Body {
 
 /** Returns the body that `framing` delimits on `connection`. */
 export function bodyOf(connection: HttpConnection, framing: BodyFraming): Body {
-  if (framing.kind === 'length') return new KnownBody(connection, framing.bytes)
-  return framing.kind === 'chunked' ? new ChunkedBody(connection) : new OpenBody(connection)
+  if (framing.kind === 'length')
+    return new FramedBody(connection, new Rest(framing.bytes), framing.bytes)
+  if (framing.kind === 'chunked') return new FramedBody(connection, new ChunkParser(), undefined)
+  return new OpenBody(connection)
+}
+
+/** Edges of a body: where its data ends for now, and where it ends. */
+interface Edges {
+  /** Bytes of data before the next edge. */
+  readonly left: number
+  /** True if the body is complete. */
+  readonly done: boolean
+  /** Notes that the caller has taken `bytes` of the {@link left} bytes, at least one. */
+  took(bytes: number): void
+  /** Consumes an edge from the start of `bytes`, and returns its length. */
+  edge(bytes: Uint8Array): number
+}
+
+/** Edges of a body whose length is known: there are none but its end. */
+class Rest implements Edges {
+  left: number
+
+  constructor(length: number) {
+    this.left = length
+  }
+
+  get done(): boolean {
+    return this.left === 0
+  }
+
+  took(bytes: number): void {
+    this.left -= bytes
+  }
+
+  edge(): number {
+    return 0
+  }
 }
 
 /** Copies present bytes to `view`, and returns their number. */
@@ -42,142 +77,103 @@ function copyPresent(connection: HttpConnection, view: Uint8Array): number {
   return bytes
 }
 
-class KnownBody implements Body {
-  readonly length: number
+/** A body that says where it ends. */
+class FramedBody implements Body {
+  readonly length: number | undefined
   readonly #connection: HttpConnection
-  #left: number
-
-  constructor(connection: HttpConnection, length: number) {
-    this.length = length
-    this.#connection = connection
-    this.#left = length
-  }
-
-  get left(): number {
-    return this.#left
-  }
-
-  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
-    const size = view.byteLength
-    const wanted = Math.min(size, this.#left)
-    const copied = copyPresent(this.#connection, view.subarray(0, wanted))
-    this.#left -= copied
-    if (copied > 0) onProgress(copied)
-    if (view.byteLength !== size) throw destinationGone(this.length - this.#left, this.length)
-    if (copied < wanted) {
-      let filled = 0
-      try {
-        await this.#connection.fill(view.subarray(copied, wanted), (bytes) => {
-          filled = bytes
-          onProgress(copied + bytes)
-        })
-      } catch (error) {
-        throw this.#ofBody(error, filled)
-      }
-      this.#left -= wanted - copied
-    }
-    return wanted
-  }
-
-  /** Returns `error` with the position in the body. The socket counts from the start of its read. */
-  #ofBody(error: unknown, filled: number): unknown {
-    const received = this.length - this.#left + filled
-    const code = isNetmemError(error) ? error.code : undefined
-    if (code === 'NETMEM_ENDED_EARLY') return endedEarly(received, this.length)
-    return code === 'NETMEM_DESTINATION_DETACHED' ? destinationGone(received, this.length) : error
-  }
-
-  async next(): Promise<HostFrag | undefined> {
-    if (this.#left === 0) return undefined
-    if (this.#connection.present === undefined && !(await this.#connection.more())) {
-      throw endedEarly(this.length - this.#left, this.length)
-    }
-    const frag = this.#connection.takeFrag(this.#left)
-    this.#left -= frag?.length ?? 0
-    return frag
-  }
-
-  dropPresent(): void {
-    const bytes = Math.min(this.#left, this.#connection.present?.byteLength ?? 0)
-    this.#connection.consume(bytes)
-    this.#left -= bytes
-  }
-
-  async atEnd(): Promise<boolean> {
-    return this.#left === 0
-  }
-}
-
-class ChunkedBody implements Body {
-  readonly length: undefined
-  readonly #connection: HttpConnection
-  readonly #framing = new ChunkParser()
+  readonly #edges: Edges
   #received = 0
 
-  constructor(connection: HttpConnection) {
+  constructor(connection: HttpConnection, edges: Edges, length: number | undefined) {
+    this.length = length
     this.#connection = connection
+    this.#edges = edges
   }
 
   get left(): number | undefined {
-    return this.#framing.done ? 0 : undefined
+    if (this.length !== undefined) return this.length - this.#received
+    return this.#edges.done ? 0 : undefined
   }
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
     const size = view.byteLength
     let filled = 0
     while (filled < size && !(await this.atEnd())) {
-      const rest = view.subarray(filled, filled + this.#framing.left)
+      const rest = view.subarray(filled, filled + this.#edges.left)
+      const wanted = rest.byteLength
       const copied = copyPresent(this.#connection, rest)
       this.#took(copied)
       filled += copied
-      const wanted = rest.byteLength
       if (copied > 0) onProgress(filled)
-      if (view.byteLength !== size) throw destinationGone(this.#received, size)
+      if (view.byteLength !== size) throw destinationGone(this.#received, this.length ?? size)
       if (copied === wanted) continue
-      const before = filled
-      await this.#connection.fill(rest.subarray(copied), (bytes) => onProgress(before + bytes))
-      this.#took(wanted - copied)
+      await this.#fill(rest.subarray(copied), filled, onProgress)
       filled += wanted - copied
     }
     return filled
   }
 
+  /** Lets the socket fill `rest`, in front of which `before` bytes have been filled. */
+  async #fill(
+    rest: Uint8Array,
+    before: number,
+    onProgress: (bytes: number) => void,
+  ): Promise<void> {
+    const wanted = rest.byteLength
+    let filled = 0
+    try {
+      await this.#connection.fill(rest, (bytes) => {
+        filled = bytes
+        onProgress(before + bytes)
+      })
+    } catch (error) {
+      // The socket counts from the start of its read.
+      const received = this.#received + filled
+      const code = isNetmemError(error) ? error.code : undefined
+      if (code === 'NETMEM_ENDED_EARLY') throw endedEarly(received, this.length)
+      if (code !== 'NETMEM_DESTINATION_DETACHED') throw error
+      throw destinationGone(received, this.length ?? received + wanted - filled)
+    }
+    this.#took(wanted)
+  }
+
   async next(): Promise<HostFrag | undefined> {
     if (await this.atEnd()) return undefined
     if (this.#connection.present === undefined && !(await this.#connection.more())) {
-      throw endedEarly(this.#received, undefined)
+      throw endedEarly(this.#received, this.length)
     }
-    const frag = this.#connection.takeFrag(this.#framing.left)
+    const frag = this.#connection.takeFrag(this.#edges.left)
     this.#took(frag?.length ?? 0)
     return frag
   }
 
   dropPresent(): void {
-    const framing = this.#framing
-    for (let { present } = this.#connection; present !== undefined && !framing.done; ) {
-      const data = Math.min(framing.left, present.byteLength)
+    const edges = this.#edges
+    for (let { present } = this.#connection; present !== undefined && !edges.done; ) {
+      const data = Math.min(edges.left, present.byteLength)
       this.#took(data)
-      this.#connection.consume(data > 0 ? data : framing.edge(present))
+      this.#connection.consume(data > 0 ? data : edges.edge(present))
       present = this.#connection.present
     }
   }
 
   async atEnd(): Promise<boolean> {
-    while (this.#framing.left === 0 && !this.#framing.done) {
+    while (this.#edges.left === 0 && !this.#edges.done) {
       const { present } = this.#connection
-      if (present !== undefined) this.#connection.consume(this.#framing.edge(present))
+      if (present !== undefined) this.#connection.consume(this.#edges.edge(present))
       else if (!(await this.#connection.more())) throw endedEarly(this.#received, undefined)
     }
-    return this.#framing.done
+    return this.#edges.done
   }
 
   #took(bytes: number): void {
     if (bytes === 0) return
-    this.#framing.took(bytes)
+    this.#edges.took(bytes)
     this.#received += bytes
   }
 }
 
+/** A body that ends with its connection. */
 class OpenBody implements Body {
   readonly length: undefined
   readonly #connection: HttpConnection
