@@ -39,73 +39,36 @@ export function attachPool(share: PoolShare): AttachedPool {
   const { buffer } = share
   return {
     receive: (lent) => {
-      if (lent.kind === 'copy') return new CopyFrag(lent.bytes)
-      returner.receive(lent.entry, lent.stamp)
-      return new LentFrag(buffer, lent.offset, lent.length, returner, lent.entry, lent.stamp)
+      if (lent.kind === 'copy') return new ReceivedFrag(lent.bytes, undefined)
+      const { entry, stamp, offset, length } = lent
+      returner.receive(entry, stamp)
+      const bytes = new Uint8Array(buffer, offset, length)
+      return new ReceivedFrag(bytes, () => returner.giveBack(entry, stamp))
     },
   }
 }
 
-class LentFrag implements BorrowedFrag {
+class ReceivedFrag implements BorrowedFrag {
   readonly kind = 'borrowed'
   readonly length: number
-  readonly #buffer: SharedArrayBuffer
-  readonly #offset: number
+  readonly #giveBack: (() => void) | undefined
   /** Undefined once released. */
-  #returner: Returner | undefined
-  readonly #entry: number
-  readonly #stamp: number
-  #view: Uint8Array | undefined
-
-  constructor(
-    buffer: SharedArrayBuffer,
-    offset: number,
-    length: number,
-    returner: Returner,
-    entry: number,
-    stamp: number,
-  ) {
-    this.length = length
-    this.#buffer = buffer
-    this.#offset = offset
-    this.#returner = returner
-    this.#entry = entry
-    this.#stamp = stamp
-  }
-
-  get bytes(): Uint8Array {
-    if (this.#returner === undefined) throw released()
-    this.#view ??= new Uint8Array(this.#buffer, this.#offset, this.length)
-    return this.#view
-  }
-
-  copy(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.bytes)
-  }
-
-  release(): void {
-    const returner = this.#returner
-    this.#returner = undefined
-    returner?.giveBack(this.#entry, this.#stamp)
-  }
-
-  [Symbol.dispose](): void {
-    this.release()
-  }
-}
-
-class CopyFrag implements BorrowedFrag {
-  readonly kind = 'borrowed'
-  readonly length: number
   #bytes: Uint8Array | undefined
 
-  constructor(bytes: Uint8Array) {
+  /** @param giveBack gives the memory back to its owner; undefined for a copy. */
+  constructor(bytes: Uint8Array, giveBack: (() => void) | undefined) {
     this.length = bytes.byteLength
     this.#bytes = bytes
+    this.#giveBack = giveBack
   }
 
   get bytes(): Uint8Array {
-    if (this.#bytes === undefined) throw released()
+    if (this.#bytes === undefined) {
+      throw new LifetimeError(
+        'NETMEM_FRAG_RELEASED',
+        'The frag has been released. Take a copy() before.',
+      )
+    }
     return this.#bytes
   }
 
@@ -114,17 +77,12 @@ class CopyFrag implements BorrowedFrag {
   }
 
   release(): void {
+    if (this.#bytes === undefined) return
     this.#bytes = undefined
+    this.#giveBack?.()
   }
 
   [Symbol.dispose](): void {
     this.release()
   }
-}
-
-function released(): LifetimeError {
-  return new LifetimeError(
-    'NETMEM_FRAG_RELEASED',
-    'The frag has been released. Take a copy() before.',
-  )
 }

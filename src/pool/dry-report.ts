@@ -2,7 +2,7 @@
 
 import type { Page } from '../netmem.ts'
 import type { Holder } from './allocations.ts'
-import { describeHolders, publish } from './leaks.ts'
+import { describeHandles, describeHolders, publish } from './leaks.ts'
 import type { PagePool } from './page-pool.ts'
 
 /** No memory came back to a pool for a second or more, and connections waited for it all the time. */
@@ -44,11 +44,9 @@ export function reportDry(
 function describe(report: DryReport): string {
   const { pageSize, capacity, out, handles, copiedBytes, since, waiting, holders } = report
   const who = waiting === 1 ? 'A connection waits' : `${waiting} connections wait`
-  const bare =
-    handles === 0 ? '' : ` Among them in no frag, of alloc(), drivers or skbs: ${handles}.`
   const where =
     holders.length === 0
       ? 'Make the pool with { traceLeaks: true } to learn who holds them.'
       : `The oldest:\n${describeHolders(holders)}`
-  return `${who} for memory since ${since.toISOString()}, and none has come back: ${out} of ${capacity} pages of ${pageSize} bytes and ${copiedBytes} bytes of copies are held.${bare} Release frags, or make the pool larger. ${where}`
+  return `${who} for memory since ${since.toISOString()}, and none has come back: ${out} of ${capacity} pages of ${pageSize} bytes and ${copiedBytes} bytes of copies are held.${describeHandles(handles)} Release frags, or make the pool larger. ${where}`
 }

@@ -58,11 +58,7 @@ export class FragMemory implements TokenOwner {
   }
 
   drop(handle: number, token: Token): void {
-    token.record.frags--
-    const { slots } = this
-    const slot = slots.slot(handle)
-    if (slots.state[slot] === handle) this.resting[slot] = token
-    else this.#restsShared(handle, token)
+    this.takeBack(handle, token)
     this.pool.put(handle, true)
   }
 
@@ -88,7 +84,7 @@ export class FragMemory implements TokenOwner {
     this.lender?.makeRoom()
   }
 
-  /** A lent frag has come back, and its reference is bare again. */
+  /** A frag has ended, and its reference is bare again. */
   takeBack(handle: number, token: Token): void {
     token.record.frags--
     const slot = this.slots.slot(handle)

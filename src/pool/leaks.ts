@@ -51,6 +51,11 @@ export function reportLeak(report: LeakReport): void {
   publish('netmem:leak', report, `A frag was dropped without release(); ${stays} ${origin}`)
 }
 
+/** Describes netmem that are out and in no frag; empty if there are none. */
+export function describeHandles(handles: number): string {
+  return handles === 0 ? '' : ` Among them in no frag, of alloc(), drivers or skbs: ${handles}.`
+}
+
 /** Describes holders in lines of text, the first few of them. */
 export function describeHolders(holders: readonly Holder[]): string {
   const lines = holders.slice(0, DESCRIBED).map((holder) => {
@@ -85,13 +90,11 @@ export function remindOfDestroy(done: Promise<void>, pool: DestroyedPool): void 
     const { inflight, handles } = pool.stats()
     const holders = pool.holders()
     const report: DestroyReport = { inflight, handles, seconds, holders }
-    const bare =
-      handles === 0 ? '' : ` Among them in no frag, of alloc(), drivers or skbs: ${handles}.`
     const oldest = holders.length === 0 ? '' : ` The oldest:\n${describeHolders(holders)}`
     publish(
       'netmem:destroy',
       report,
-      `A pool destroyed ${seconds} s ago waits for ${inflight} netmem that have not been given back.${bare}${oldest}`,
+      `A pool destroyed ${seconds} s ago waits for ${inflight} netmem that have not been given back.${describeHandles(handles)}${oldest}`,
     )
   }, REMINDER_MS)
   if (isTimer(timer)) timer.unref()
