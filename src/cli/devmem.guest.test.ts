@@ -35,9 +35,15 @@ it('netmem devmem prepare says what an interface lacks, and leaves nothing', () 
   try {
     for (const [name, queues, code] of [
       ['lo', '0', 'NETMEM_DEVMEM_NO_QUEUE_LEFT'],
+      ['nm4', '1', 'NETMEM_DEVMEM_DOWN'],
+      ['up', '', ''],
       ['nm4', '7', 'NETMEM_DEVMEM_QUEUE'],
       ['nm4', '2,3', 'NETMEM_DEVMEM_NO_SPLIT'],
     ] as const) {
+      if (name === 'up') {
+        for (const each of ['nm4', 'nm5']) execFileSync('ip', ['link', 'set', each, 'up'])
+        continue
+      }
       const [status, stderr] = prepare(name, queues)
       assert.equal(status, 1, stderr)
       assert.match(stderr, new RegExp(`^netmem: ${code}: `))

@@ -213,6 +213,7 @@ describe('prepareQueues on models of cards', { skip }, () => {
   const refusals = [
     { queues: [4], flows: FLOWS, model: GVE, wanted: 'NETMEM_DEVMEM_QUEUE' },
     { queues: [0, 1, 2, 3], flows: FLOWS, model: GVE, wanted: 'NETMEM_DEVMEM_NO_QUEUE_LEFT' },
+    { queues: [0], flows: FLOWS, model: { ...GVE, queues: 0 }, wanted: 'NETMEM_DEVMEM_DOWN' },
     {
       queues: [1],
       flows: FLOWS,

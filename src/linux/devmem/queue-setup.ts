@@ -75,6 +75,12 @@ export async function setUpQueues(
 
 async function checkQueues(card: CardControl, queues: readonly number[]): Promise<void> {
   const count = await card.rxQueues()
+  if (count === 0) {
+    throw new LinuxError(
+      'NETMEM_DEVMEM_DOWN',
+      'The interface is down, and has no queues until it is up: `ip link set INTERFACE up`.',
+    )
+  }
   const missing = queues.find((queue) => queue >= count)
   if (missing !== undefined) {
     throw new LinuxError(

@@ -64,9 +64,9 @@ function descriptors(): number {
   return count
 }
 
-/** Memory of memfds in the whole machine, in KiB. */
-function sharedKiB(): number {
-  return Number(/^Shmem: +(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1])
+/** Memory that the machine has left, in KiB. */
+function availableKiB(): number {
+  return Number(/^MemAvailable: +(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1])
 }
 
 const providers: Disposable[] = []
@@ -163,10 +163,11 @@ for (const { name, exporter, make } of exporters) {
     })
 
     it('comes and goes 1,000 times without a descriptor or a byte left', () => {
-      const before = [descriptors(), sharedKiB()] as const
-      for (let nth = 0; nth < 1000; nth++) make(PAGE).close()
+      const before = [descriptors(), availableKiB()] as const
+      for (let nth = 0; nth < 1000; nth++) make(64 * PAGE).close()
       assert.equal(descriptors(), before[0])
-      assert.ok(sharedKiB() - before[1] < 1024, `${sharedKiB() - before[1]} KiB stay`)
+      // 250 MiB were allocated. Other tests of the guest take and give some memory meanwhile.
+      assert.ok(before[1] - availableKiB() < 125 * 1024, `${before[1] - availableKiB()} KiB stay`)
     })
   })
 }
@@ -279,8 +280,8 @@ describe('createUdmabuf', () => {
       using second = udmabufProvider(options)
       assert.equal(second.capacity, 2)
       assert.throws(
-        () => createUdmabuf({ bytes: 2 * MIB, hugePages: true }),
-        code('NETMEM_HUGE_PAGES_SHORT'),
+        () => createUdmabuf({ bytes: 4 * MIB, hugePages: true }),
+        code('NETMEM_HUGE_PAGES_SHORT', /1 of the 2/),
       )
     } finally {
       writeFileSync(NR_HUGEPAGES, '0')

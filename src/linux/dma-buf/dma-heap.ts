@@ -2,9 +2,8 @@
 
 import { readdirSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
-import { addressOf, ioctl, LinuxError, loadLibc, O_CLOEXEC, O_RDWR, open } from '../sys/index.ts'
+import { ioctlOwned, LinuxError, loadLibc, O_CLOEXEC, O_RDWR, open, Pinned } from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
-import { ownResult } from './udmabuf.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -64,12 +63,11 @@ export function createDmaHeapBuffer(options: DmaHeapOptions): DmaBuf {
   checkHeapName(heap)
   loadLibc()
   using device = openHeap(heap)
-  const argument = new Uint8Array(ALLOC.BYTES)
-  const view = new DataView(argument.buffer)
-  view.setBigUint64(ALLOC.LENGTH, BigInt(size), true)
-  view.setUint32(ALLOC.FD_FLAGS, O_RDWR | O_CLOEXEC, true)
-  ioctl(device.fd, DMA_HEAP_IOCTL_ALLOC, addressOf(argument))
-  const descriptor = ownResult(view.getInt32(ALLOC.FD, true), `buffer of the heap ${heap}`)
+  const argument = new Pinned(ALLOC.BYTES)
+  argument.setUint64(ALLOC.LENGTH, size)
+  argument.view.setUint32(ALLOC.FD_FLAGS, O_RDWR | O_CLOEXEC, true)
+  const label = `buffer of the heap ${heap}`
+  const descriptor = ioctlOwned(device.fd, DMA_HEAP_IOCTL_ALLOC, argument, label, ALLOC.FD)
   return new DmaBuf({ exporter: heap, bytes: size, descriptor })
 }
 

@@ -10,8 +10,7 @@ import {
   type Fd,
   fcntl,
   ftruncate,
-  ioctl,
-  isFd,
+  ioctlOwned,
   LinuxError,
   loadLibc,
   MFD_ALLOW_SEALING,
@@ -22,8 +21,9 @@ import {
   mbind,
   memfdCreate,
   O_RDWR,
-  OwnedFd,
+  type OwnedFd,
   open,
+  Pinned,
 } from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
 import { checkHugePages, HUGE_PAGE_BYTES } from './huge-pages.ts'
@@ -182,16 +182,9 @@ function placeOn(memfd: Fd, bytes: number, hugePages: boolean, node: number): vo
 }
 
 function exportUdmabuf(device: Fd, memfd: Fd, bytes: number): OwnedFd {
-  const argument = new Uint8Array(CREATE.BYTES)
-  const view = new DataView(argument.buffer)
-  view.setUint32(CREATE.MEMFD, memfd, true)
-  view.setUint32(CREATE.FLAGS, UDMABUF_FLAGS_CLOEXEC, true)
-  view.setBigUint64(CREATE.SIZE, BigInt(bytes), true)
-  return ownResult(ioctl(device, UDMABUF_CREATE, addressOf(argument)), 'udmabuf')
-}
-
-/** Takes ownership of a descriptor that an ioctl returned. */
-export function ownResult(fd: number, label: string): OwnedFd {
-  if (isFd(fd)) return new OwnedFd(fd, label)
-  throw new RangeError(`The kernel returned ${fd} for the descriptor of a ${label}.`)
+  const argument = new Pinned(CREATE.BYTES)
+  argument.view.setUint32(CREATE.MEMFD, memfd, true)
+  argument.view.setUint32(CREATE.FLAGS, UDMABUF_FLAGS_CLOEXEC, true)
+  argument.setUint64(CREATE.SIZE, bytes)
+  return ioctlOwned(device, UDMABUF_CREATE, argument, 'udmabuf')
 }

@@ -2,7 +2,7 @@
 
 import { F_DUPFD_CLOEXEC, MFD_CLOEXEC, O_CLOEXEC } from './constants.ts'
 import { checked, checkedOrWait, failure, interrupted } from './failure.ts'
-import { type Bytes, libc } from './libc.ts'
+import { type Bytes, libc, type Pinned } from './libc.ts'
 import { type Fd, type OwnedFd, own } from './owned-fd.ts'
 
 /** Opens a file. O_CLOEXEC is always set. */
@@ -61,6 +61,28 @@ export function ioctl(fd: Fd, request: number, argument = 0): number {
   const result = libc().ioctl(fd, request, argument)
   if (result === -1) throw failure('ioctl', `request 0x${request.toString(16)}`)
   return result
+}
+
+/**
+ * Makes ioctl(2) of a request that makes a descriptor, and takes ownership of it.
+ *
+ * @param label what the descriptor is.
+ * @param offset byte of the argument to which the kernel writes the descriptor. By default the call
+ *   returns it.
+ */
+export function ioctlOwned(
+  fd: Fd,
+  request: number,
+  argument: Pinned,
+  label: string,
+  offset?: number,
+): OwnedFd {
+  const { ioctl } = libc()
+  const { address, view } = argument
+  return own('ioctl', label, () => {
+    const result = ioctl(fd, request, address)
+    return result === -1 || offset === undefined ? result : view.getInt32(offset, true)
+  })
 }
 
 /** Makes an eventfd: a counter that a write adds to and a read takes. */

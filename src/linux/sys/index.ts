@@ -26,6 +26,7 @@ export {
   fcntl,
   ftruncate,
   ioctl,
+  ioctlOwned,
   memfdCreate,
   open,
   read,
