@@ -73,8 +73,6 @@ function namedIn(entries, exported) {
 
 /** Names of the members of a type or an object, also nested ones, that have no docstring. */
 function undocumentedMembers({ name, node }) {
-  // Not yet of linux/, where types are generated and still move.
-  if (node.getSourceFile().getFilePath().includes('/dist/linux/')) return []
   // A parameter's own literal is what its `@param` is for.
   const nested = node
     .getDescendantsOfKind(ts.SyntaxKind.TypeLiteral)
