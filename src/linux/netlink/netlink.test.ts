@@ -31,6 +31,35 @@ describe('a request', () => {
     assert.deepEqual(await netlink.do(netdev, 'dev-get', { ifindex: 3 }), { ifindex: 3 })
   })
 
+  it('leases a queue, and reads leases, by the numbers of the kernel', async () => {
+    const lease = { ifindex: 3, queue: { id: 5, type: 'rx' }, 'netns-id': 7 } as const
+    const { netlink, kernels } = fakeNetlink(({ sequence }) => [
+      datagram(
+        reply(sequence, 'queue', { id: 1, ifindex: 9, type: 'rx', lease }),
+        acknowledge(sequence),
+      ),
+    ])
+    using _ = netlink
+    const request = { ifindex: 9, type: 'rx', lease: { ifindex: 3, queue: lease.queue } } as const
+    const { id } = await netlink.do(netdev, 'queue-create', request)
+    assert.equal(id, 1)
+    // K: include/uapi/linux/netdev.h. The command is 16, the lease attribute 8 of the queue.
+    const { payload } = kernels[0]?.requests[0] ?? {}
+    assert.equal(
+      Buffer.from(payload ?? []).toString('hex'),
+      '10010000' +
+        '0800020009000000' +
+        '0800030000000000' +
+        '20000880' +
+        '0800010003000000' +
+        '14000280' +
+        '0800010005000000' +
+        '0800030000000000',
+    )
+    const queue = await netlink.do(netdev, 'queue-get', { ifindex: 9, type: 'rx', id: 1 })
+    assert.deepEqual(queue.lease, lease)
+  })
+
   it('that is only acknowledged returns undefined', async () => {
     const { netlink } = fakeNetlink(({ sequence }) => [datagram(acknowledge(sequence))])
     using _ = netlink

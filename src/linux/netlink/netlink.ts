@@ -12,6 +12,7 @@ import {
   NLM_F_REQUEST,
 } from '../../wire/netlink.ts'
 import { encodeAttributes } from '../../wire/netlink-encode.ts'
+import { NETLINK_GENERIC } from '../sys/index.ts'
 import type { Family, FamilyTables, NamesWith, Operations, ReplyOf, RequestOf } from './family.ts'
 import { nlctrl } from './generated/nlctrl.ts'
 import type { NlctrlCtrlAttrs } from './generated/nlctrl-types.ts'
@@ -76,6 +77,8 @@ export class Netlink implements Disposable {
   /** @internal */
   constructor(sockets: NetlinkSockets) {
     this.#sockets = sockets
+    // What cannot be opened is found out now.
+    this.#requestsOf(NETLINK_GENERIC)
   }
 
   /**

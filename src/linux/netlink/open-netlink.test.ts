@@ -126,6 +126,32 @@ describe('openNetlink', { skip }, () => {
   })
 })
 
+describe('without rights', { skip: rootSkip }, () => {
+  it('asks, lists and subscribes, and changes nothing', () => {
+    // A process of its own, since rights that are given up do not come back.
+    const script = `
+      const { netdev, openNetlink, rtLink } = await import('${new URL('../index.js', import.meta.url).href}')
+      process.setgroups([])
+      process.setgid(65534)
+      process.setuid(65534)
+      using(await openNetlink())
+      async function using(netlink) {
+        await netlink.dump(netdev, 'queue-get')
+        await netlink.subscribe(netdev, 'mgmt')
+        const codes = []
+        for (const [family, operation, request] of [
+          [netdev, 'napi-set', { id: 1 }],
+          [rtLink, 'dellink', { ifname: 'lo' }],
+        ]) await netlink.do(family, operation, request).catch(({ errno }) => codes.push(errno))
+        await openNetlink({ netns: '/proc/self/ns/net' }).catch(({ errno }) => codes.push(errno))
+        console.log(codes.join())
+        netlink.close()
+      }`
+    const args = ['--input-type=module', '--eval', script]
+    assert.equal(execFileSync(process.execPath, args, { encoding: 'utf8' }), 'EPERM,EPERM,EPERM\n')
+  })
+})
+
 describe('in a network namespace', { skip: rootSkip }, () => {
   /** Calls `test` with the file of a fresh namespace. */
   async function namespaced(test: (path: string, name: string) => Promise<void>): Promise<void> {

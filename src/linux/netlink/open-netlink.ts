@@ -50,7 +50,12 @@ export async function openNetlink(options: NetlinkOptions = {}): Promise<Netlink
     if (namespace === undefined) return openSocket(protocol, bytes)
     return inNamespace(namespace.fd, () => openSocket(protocol, bytes))
   }
-  return new Netlink({ open, close: () => namespace?.close() })
+  try {
+    return new Netlink({ open, close: () => namespace?.close() })
+  } catch (error) {
+    namespace?.close()
+    throw error
+  }
 }
 
 function checkBuffer(bytes: number | undefined): void {
