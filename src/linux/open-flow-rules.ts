@@ -1,6 +1,6 @@
 /** Opens the flow rules of an interface by the kernel's ioctl. */
 
-import { checkInteger, ownOptions } from '../errors.ts'
+import { ownOptions } from '../errors.ts'
 import { FlowRules } from './flow-rules.ts'
 import { inNamespace, openNamespace } from './netlink/namespace.ts'
 import * as sys from './sys/index.ts'
@@ -44,11 +44,11 @@ export interface FlowRulesOptions {
  */
 export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRules> {
   const { ifindex, netns } = ownOptions('openFlowRules()', options, { ifindex: true, netns: true })
-  checkInteger('ifindex', ifindex, 1, 0x7fffffff)
+  const checked = sys.checkIfindex(ifindex)
   const socket = netns === undefined ? openSocket() : inside(netns)
   try {
     const request = new sys.Pinned(IFREQ_BYTES)
-    request.view.setInt32(VALUE, ifindex, true)
+    request.view.setInt32(VALUE, checked, true)
     sys.ioctl(socket.fd, SIOCGIFNAME, request.address)
     const run = (bytes: Uint8Array) => {
       request.setUint64(VALUE, sys.addressOf(bytes))

@@ -5,7 +5,7 @@
 
 import type { CodeOf } from '../../errors.ts'
 import type { NetlinkError } from '../netlink/netlink-error.ts'
-import { type ErrnoName, LinuxError } from '../sys/index.ts'
+import { type ErrnoName, type Ifindex, LinuxError } from '../sys/index.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -158,7 +158,7 @@ const CAUSES: readonly Cause[] = [
 ]
 
 /** Makes the error of a binding that the kernel refused. */
-export function bindError(call: string, ifindex: number, cause: NetlinkError): LinuxError {
+export function bindError(call: string, ifindex: Ifindex, cause: NetlinkError): LinuxError {
   const { errno, kernelMessage, attribute, missing } = cause
   const found = CAUSES.find(
     (each) =>

@@ -11,7 +11,7 @@ import {
   reply,
 } from '../netlink/fake-kernel.test.helper.ts'
 import { NetlinkError } from '../netlink/netlink-error.ts'
-import type { ErrnoName } from '../sys/index.ts'
+import { checkIfindex, type ErrnoName } from '../sys/index.ts'
 import { anyDmaBuf } from './any-dma-buf.test.helper.ts'
 import { type BindRxOptions, bindRx, bindRxOver, bindTx } from './bind.ts'
 import { bindError } from './bind-error.ts'
@@ -81,7 +81,7 @@ describe('Errors of bindings', { skip }, () => {
         kernelMessage,
         attribute,
       })
-      const error = bindError('bindRx()', 2, cause)
+      const error = bindError('bindRx()', checkIfindex(2), cause)
       assert.equal(error.code, wanted)
       assert.equal(error.errno, errno)
       assert.equal(error.cause, cause)

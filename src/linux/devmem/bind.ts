@@ -17,6 +17,7 @@ import { netdev } from '../netlink/generated/netdev.ts'
 import type { Netlink } from '../netlink/netlink.ts'
 import { NetlinkError } from '../netlink/netlink-error.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
+import { checkIfindex, type Ifindex } from '../sys/index.ts'
 import { bindError } from './bind-error.ts'
 
 /** Options of {@link bindTx}. */
@@ -145,7 +146,7 @@ async function bind(
   open: typeof openNetlink,
   call: string,
   { dmabuf, netns }: BindTxOptions,
-  ifindex: number,
+  ifindex: Ifindex,
   queues: readonly number[],
   request: (netlink: Netlink, fd: number) => Promise<{ readonly id: number }>,
 ): Promise<DevmemBinding> {
@@ -202,14 +203,14 @@ class OpenBinding implements DevmemBinding {
   }
 }
 
-function checkTarget(call: string, { ifindex, dmabuf }: BindTxOptions): number {
+function checkTarget(call: string, { ifindex, dmabuf }: BindTxOptions): Ifindex {
   if (!(dmabuf instanceof DmaBuf)) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',
       `${call} takes a DmaBuf as dmabuf: createUdmabuf() makes one, and adoptDmaBuf() makes one of a descriptor.`,
     )
   }
-  return checkInteger('ifindex', ifindex, 1, 2 ** 31 - 1)
+  return checkIfindex(ifindex)
 }
 
 /** Throws unless `queues` names one RX queue or more, each once. */

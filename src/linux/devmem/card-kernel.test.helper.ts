@@ -21,7 +21,7 @@ import { netdev } from '../netlink/generated/netdev.ts'
 import { nlctrl } from '../netlink/generated/nlctrl.ts'
 import { Netlink } from '../netlink/netlink.ts'
 import type { NetlinkTransport, Received } from '../netlink/transport.ts'
-import { type ErrnoName, LinuxError } from '../sys/index.ts'
+import { type ErrnoName, type Ifindex, LinuxError } from '../sys/index.ts'
 import type { SteeringRule } from './card-control.ts'
 import type { ModelCard } from './card-models.test.helper.ts'
 import { EthtoolCard } from './ethtool-card.ts'
@@ -60,11 +60,11 @@ export class CardKernel implements NetlinkTransport {
   /** Requests by name with their attributes, as they came. */
   readonly exchange: string[] = []
   readonly #card: ModelCard
-  readonly #ifindex: number
+  readonly #ifindex: Ifindex
   readonly #queue: Received[] = []
   #wake: () => void = () => undefined
 
-  constructor(card: ModelCard, ifindex: number) {
+  constructor(card: ModelCard, ifindex: Ifindex) {
     this.#card = card
     this.#ifindex = ifindex
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { isNetmemError } from '../../errors.ts'
 import type { FlowMatch } from '../../wire/flow-rules.ts'
+import { checkIfindex } from '../sys/index.ts'
 import { CardKernel } from './card-kernel.test.helper.ts'
 import { BNXT, type CardModel, GVE, MLX5, ModelCard } from './card-models.test.helper.ts'
 import { setUpQueues } from './queue-setup.ts'
@@ -17,7 +18,7 @@ const skip = process.platform === 'linux' ? false : 'needs Linux'
 const folder = mkdtempSync(join(tmpdir(), 'netmem-card-'))
 after(() => rmSync(folder, { recursive: true }))
 
-const IFINDEX = 4
+const IFINDEX = checkIfindex(4)
 const FLOWS: readonly FlowMatch[] = [
   { type: 'tcp4', destinationPort: 5201 },
   { type: 'tcp6', sourceAddress: '2001:db8::1', sourcePort: 7, destinationPort: 5202 },

@@ -8,7 +8,7 @@ import type { EthtoolBitset } from '../netlink/generated/ethtool-types.ts'
 import { netdev } from '../netlink/generated/netdev.ts'
 import type { Netlink } from '../netlink/netlink.ts'
 import { NetlinkError } from '../netlink/netlink-error.ts'
-import { LinuxError } from '../sys/index.ts'
+import { type Ifindex, LinuxError } from '../sys/index.ts'
 import type {
   CardControl,
   InstalledRule,
@@ -26,12 +26,12 @@ declare module '../../errors.ts' {
 export class EthtoolCard implements CardControl, Disposable {
   readonly #netlink: Netlink
   readonly #rules: FlowRules
-  readonly #ifindex: number
+  readonly #ifindex: Ifindex
   readonly #name: string
   readonly #header: { readonly 'dev-index': number }
 
   /** Takes over the client and the table of rules. */
-  constructor(netlink: Netlink, rules: FlowRules, ifindex: number, name: string) {
+  constructor(netlink: Netlink, rules: FlowRules, ifindex: Ifindex, name: string) {
     this.#name = name
     this.#netlink = netlink
     this.#rules = rules

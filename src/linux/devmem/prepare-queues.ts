@@ -1,12 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Prepares RX queues of a card for devmem, and undoes that: the face of `queue-setup.ts` and `undo.ts`. */
 
-import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import { type OptionNames, ownOptions } from '../../errors.ts'
 import type { FlowMatch } from '../../wire/flow-rules.ts'
 import { rtLink } from '../netlink/generated/rt-link.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
 import { openFlowRules } from '../open-flow-rules.ts'
-import { LinuxError } from '../sys/index.ts'
+import { checkIfindex, type Ifindex, LinuxError } from '../sys/index.ts'
 import { checkQueues } from './bind.ts'
 import { EthtoolCard } from './ethtool-card.ts'
 import { type QueueSetup, setUpQueues } from './queue-setup.ts'
@@ -88,7 +88,7 @@ export interface PreparedQueues extends QueueSetup, AsyncDisposable {
 export async function prepareQueues(options: PrepareQueuesOptions): Promise<PreparedQueues> {
   const own = ownOptions('prepareQueues()', options, NAMES)
   const { queues, flows = [], stateFolder = STATE_FOLDER } = own
-  const ifindex = checkInteger('ifindex', own.ifindex, 1, 2 ** 31 - 1)
+  const ifindex = checkIfindex(own.ifindex)
   checkQueues(queues)
   const card = await openCard(ifindex)
   let journal: UndoJournal | undefined
@@ -119,7 +119,7 @@ export async function prepareQueues(options: PrepareQueuesOptions): Promise<Prep
  */
 export async function undoQueues(options: UndoQueuesOptions): Promise<void> {
   const own = ownOptions('undoQueues()', options, UNDO_NAMES)
-  const ifindex = checkInteger('ifindex', own.ifindex, 1, 2 ** 31 - 1)
+  const ifindex = checkIfindex(own.ifindex)
   const journal = UndoJournal.open(own.stateFolder ?? STATE_FOLDER, ifindex)
   let card: EthtoolCard
   try {
@@ -136,7 +136,7 @@ export async function undoQueues(options: UndoQueuesOptions): Promise<void> {
   }
 }
 
-async function openCard(ifindex: number): Promise<EthtoolCard> {
+async function openCard(ifindex: Ifindex): Promise<EthtoolCard> {
   const netlink = await openNetlink()
   try {
     const { ifname = '' } = await netlink.do(rtLink, 'getlink', { 'ifi-index': ifindex })
@@ -155,7 +155,7 @@ async function openCard(ifindex: number): Promise<EthtoolCard> {
 function prepared(
   card: EthtoolCard,
   journal: UndoJournal,
-  ifindex: number,
+  ifindex: Ifindex,
   setup: QueueSetup,
 ): PreparedQueues {
   let undone = false

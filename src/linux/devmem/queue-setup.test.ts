@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { isNetmemError } from '../../errors.ts'
 import type { FlowMatch } from '../../wire/flow-rules.ts'
+import { checkIfindex } from '../sys/index.ts'
 import { BNXT, type CardModel, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
 import { type QueueSetup, setUpQueues } from './queue-setup.ts'
 import { undoAll } from './undo.ts'
@@ -23,7 +24,7 @@ const skip = process.platform === 'linux' ? false : 'needs Linux'
 const folder = mkdtempSync(join(tmpdir(), 'netmem-journal-'))
 after(() => rmSync(folder, { recursive: true }))
 
-const IFINDEX = 3
+const IFINDEX = checkIfindex(3)
 const FLOWS: readonly FlowMatch[] = [
   { type: 'tcp4', destinationPort: 5201 },
   { type: 'tcp4', destinationPort: 5202 },

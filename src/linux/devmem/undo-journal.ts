@@ -6,7 +6,7 @@
 
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { LinuxError } from '../sys/index.ts'
+import { type Ifindex, LinuxError } from '../sys/index.ts'
 import type { RingSettings, SteeringRule } from './card-control.ts'
 
 declare module '../../errors.ts' {
@@ -49,10 +49,10 @@ interface JournalFile {
 /** Journal of one interface. */
 export class UndoJournal {
   readonly #path: string
-  readonly #ifindex: number
+  readonly #ifindex: Ifindex
   #steps: readonly UndoStep[]
 
-  private constructor(path: string, ifindex: number, steps: readonly UndoStep[]) {
+  private constructor(path: string, ifindex: Ifindex, steps: readonly UndoStep[]) {
     this.#path = path
     this.#ifindex = ifindex
     this.#steps = steps
@@ -64,7 +64,7 @@ export class UndoJournal {
    * @throws NETMEM_DEVMEM_PREPARED if the interface has one.
    * @throws NETMEM_DEVMEM_FORBIDDEN if the process may not write to the folder.
    */
-  static create(folder: string, ifindex: number): UndoJournal {
+  static create(folder: string, ifindex: Ifindex): UndoJournal {
     const path = pathOf(folder, ifindex)
     const journal = new UndoJournal(path, ifindex, [])
     try {
@@ -85,7 +85,7 @@ export class UndoJournal {
    * @throws NETMEM_DEVMEM_NOT_PREPARED if the interface has none.
    * @throws NETMEM_DEVMEM_PREPARED if another process that wrote it is running.
    */
-  static open(folder: string, ifindex: number): UndoJournal {
+  static open(folder: string, ifindex: Ifindex): UndoJournal {
     const path = pathOf(folder, ifindex)
     const file = readJournal(path)
     if (file === undefined) {
@@ -148,7 +148,7 @@ export class UndoJournal {
   }
 }
 
-function prepared(ifindex: number, holder: number | undefined): LinuxError {
+function prepared(ifindex: Ifindex, holder: number | undefined): LinuxError {
   return new LinuxError(
     'NETMEM_DEVMEM_PREPARED',
     holder === undefined
@@ -166,7 +166,7 @@ function forbidden(path: string, errno: 'EACCES' | 'EPERM', cause: unknown): Lin
 }
 
 /** Numbers of interfaces are those of a network namespace, so its number is in the name. */
-function pathOf(folder: string, ifindex: number): string {
+function pathOf(folder: string, ifindex: Ifindex): string {
   const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? '0'
   return join(folder, `devmem-${namespace}-${ifindex}.json`)
 }

@@ -33,6 +33,7 @@ export {
   setns,
   write,
 } from './files.ts'
+export { checkIfindex, type Ifindex } from './ifindex.ts'
 export { addressOf, type Bytes, loadLibc, Pinned } from './libc.ts'
 export { LinuxError } from './linux-error.ts'
 export { type MapOptions, type Mapping, map } from './mapping.ts'
