@@ -58,7 +58,23 @@ const LICENCE = `// SPDX-License-Identifier: BSD-3-Clause
 // file is distributed, under BSD-3-Clause: see LICENSES/BSD-3-Clause.txt. Do not edit.
 `
 
-const words = (text) => text.trim().replace(/\s+/g, ' ').replaceAll('*/', '* /')
+// Docstrings here begin with a noun or a verb. Two of the specifications' do not.
+const WORDING = [
+  [
+    /^Whether the NAPI is configured to operate in threaded polling mode\./,
+    'Threaded polling mode of the NAPI.',
+  ],
+  [
+    /^What object type should be used to iterate over the stats\./,
+    'Type of the objects that the stats are listed by.',
+  ],
+]
+
+const words = (text) =>
+  WORDING.reduce(
+    (each, [pattern, better]) => each.replace(pattern, better),
+    text.trim().replace(/\s+/g, ' ').replaceAll('*/', '* /'),
+  )
 const pascal = (name) =>
   name.replace(/(^|[-_])([a-z0-9])/g, (_, _dash, letter) => letter.toUpperCase())
 const quote = (text) => `'${text.replaceAll("'", "\\'")}'`
@@ -344,7 +360,11 @@ function types({ name, sets, enums, structs, operations, alwaysIn }) {
   }
   const isRequest = (each) => !('notify' in each) && !('event' in each)
   const attributes = out.splice(0).join('')
-  out.push(docstring(`Operations of the family \`${name}\`: what each takes and returns.`))
+  out.push(
+    docstring(
+      `Operations of the family \`${name}\`, with the attributes of their requests and replies.`,
+    ),
+  )
   out.push(`export interface ${Type}Operations {\n`)
   for (const operation of operations.filter(isRequest)) {
     out.push(docstring(words(operation.doc), '  '), `  readonly ${key(operation.name)}: `)
@@ -355,7 +375,7 @@ function types({ name, sets, enums, structs, operations, alwaysIn }) {
     })
     out.push(types.join(' & '), '\n')
   }
-  out.push('}\n\n', docstring(`Events of the family \`${name}\`, and what each tells.`))
+  out.push('}\n\n', docstring(`Events of the family \`${name}\`, with their attributes.`))
   const events = operations.filter((each) => !isRequest(each))
   if (events.length === 0) out.push(`export type ${Type}Events = Record<never, never>\n`)
   else {

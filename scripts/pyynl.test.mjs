@@ -37,7 +37,7 @@ function comparable(value, family, set) {
   const entries = Object.entries(value).flatMap(([name, each]) => {
     const row = rows.get(name)
     if (row === undefined) return []
-    // Packets come and go meanwhile.
+    // Packets come and go between the two.
     if (/^inflight/.test(name)) return [[name, typeof each]]
     if (row.flags !== undefined) return [[name, [...each].sort()]]
     if (row.type === 'select') return []

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** How much longer the loops are on the host, and in the guest, where all is slower. */
+/** Factors by which the loops are longer: on the host, and in the guest, where all is slower. */
 const LONGER = { host: 20, guest: 2 }
 
 const quick = process.argv.includes('--quick')

@@ -48,7 +48,7 @@ export interface OtherRule {
   readonly location: number
 }
 
-/** Where a rule sends its packets: to one RX queue, or to the queues of an RSS context. */
+/** Destination of a rule's packets: one RX queue, or the queues of an RSS context. */
 export type FlowTarget =
   | {
       /** Number of the queue, from 0. */

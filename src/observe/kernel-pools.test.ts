@@ -16,7 +16,7 @@ import { buildMessage } from '../wire/netlink.ts'
 import { encodeAttributes } from '../wire/netlink-encode.ts'
 import { kernelPools } from './index.ts'
 
-/** What the kernel has, by the command of netdev. K: include/uapi/linux/netdev.h. */
+/** Objects of a kernel that is played, by the command of netdev. K: include/uapi/linux/netdev.h. */
 interface Kernel {
   readonly pools: readonly object[]
   /** Undefined for a kernel that does not count. */

@@ -1,4 +1,4 @@
-/** What a process tells of its pools, as one line of JSON, and the check of what another one told. */
+/** Reports of a process about its pools, as one line of JSON, and the check of another process's reports. */
 
 import type { PoolReport } from '../pool/pools.ts'
 

@@ -128,7 +128,7 @@ export function locationOf(bytes: Uint8Array): number {
 /**
  * Makes the command that adds a rule.
  *
- * @throws NETMEM_OUT_OF_RANGE for an address that is none, or of the other IP version.
+ * @throws NETMEM_OUT_OF_RANGE for an invalid address, or one of the other IP version.
  */
 export function insertion(
   match: FlowMatch,

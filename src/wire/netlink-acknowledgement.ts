@@ -12,7 +12,7 @@ import {
 } from './netlink.ts'
 import { cString, NetlinkFormatError, parseAttributes } from './netlink-attributes.ts'
 
-/** What the kernel says at the end of a request (K: Documentation/userspace-api/netlink/intro.rst). */
+/** Answer of the kernel at the end of a request (K: Documentation/userspace-api/netlink/intro.rst). */
 export interface Acknowledgement {
   /** 0, or the kernel's errno as a positive number. */
   readonly errno: number

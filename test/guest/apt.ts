@@ -62,7 +62,7 @@ function configuration(): readonly string[] {
   return ['-c', join(apt, 'apt.conf')]
 }
 
-/** Runs a program of apt under the lock of the cache: one at a time, whoever asks. */
+/** Runs a program of apt under the lock of the cache: one at a time. */
 function locked(program: string, args: readonly string[], cwd?: string): Promise<Ended> {
   const lock = join(cacheFolder(), 'lock')
   const options = cwd === undefined ? {} : { cwd }

@@ -29,7 +29,7 @@ import { unpackedModules } from './modules.ts'
 const CHECKOUT = realpathSync(fileURLToPath(new URL('../../..', import.meta.url)))
 /** Folders that the guest has for itself. */
 const HIDDEN = ['/tmp', '/run', '/var/tmp']
-/** How often the host looks for new output. */
+/** Milliseconds between two looks of the host for new output. */
 const GLANCE_MS = 100
 /** Lines of the console that a failure shows. */
 const LAST_LINES = 30
@@ -56,14 +56,14 @@ export interface GuestOptions {
   readonly onOutput?: (bytes: Buffer) => void
 }
 
-/** What a run leaves. */
+/** Result of a run. */
 export interface GuestRun {
   readonly exitCode: number
-  /** What the script wrote to stdout and stderr. */
+  /** Output of the script to stdout and stderr. */
   readonly output: string
   /** All files of the script's folder, by path. */
   readonly files: ReadonlyMap<string, Buffer>
-  /** What the kernel said of stalls and clocks: the host was busy, and times mean nothing. */
+  /** Messages of the kernel about stalls and clocks: the host was busy, and times mean nothing. */
   readonly starved: readonly string[]
   readonly accelerator: Accelerator
   /** From power on to the script's first line. */

@@ -18,7 +18,7 @@ const STARVED =
 const REPORT =
   /^(\s|Call Trace:|CPU: |R[A-Z0-9]{2}: |RIP: |RSP: |CR2: |CS: |FS: |Code: |Hardware name:|Modules linked in:|Sending NMI|NMI backtrace|task:|rcu: |<\/?(TASK|IRQ|NMI)>)/
 
-/** What the kernel's messages say. */
+/** Verdict on the kernel's messages. */
 export interface Verdict {
   /** Warnings, oopses and taints, and every other message at a warning's level during the script. */
   readonly faults: readonly string[]

@@ -21,7 +21,7 @@ const PROCESSORS = 2
 
 export type Accelerator = 'kvm' | 'tcg'
 
-/** What a machine is made of, on the host. */
+/** Files of the host that a machine is made of. */
 export interface Parts {
   readonly kernel: Kernel
   readonly qemu: string
@@ -30,7 +30,7 @@ export interface Parts {
 
 /** The end of a machine. */
 export interface MachineEnd {
-  /** What the serial console showed: the guest's warnings, and what QEMU said. */
+  /** Output of the serial console: warnings of the guest, and messages of QEMU. */
   readonly console: string
   readonly timedOut: boolean
 }

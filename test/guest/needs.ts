@@ -1,4 +1,4 @@
-/** What tests compare this project with. Add what yours needs: `npm run guest:fetch` fetches it. */
+/** Packages and sources that tests compare this project with. `npm run guest:fetch` fetches what is listed. */
 
 /** Headers of the kernel's interfaces: the host's may be older. */
 export const COMPARED_PACKAGES: readonly string[] = ['linux-libc-dev', 'linux-libc-dev-arm64-cross']

@@ -1,4 +1,4 @@
-// What a guest is made of, without a guest: archives, modules, and verdicts on the kernel's log.
+// Parts of a guest, without a guest: archives, modules, and verdicts on the kernel's log.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { cpio } from './cpio.ts'

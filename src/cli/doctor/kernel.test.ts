@@ -1,4 +1,4 @@
-// What doctor says of kernels and cards that this machine does not have: a kernel that is played.
+// Findings of doctor about kernels and cards that this machine does not have: a kernel is played.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ethtool, rtLink } from '../../linux/index.ts'

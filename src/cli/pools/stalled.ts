@@ -27,7 +27,7 @@ export class StalledPools {
 function describe({ id, inflight }: KernelPool, first: number, seconds: number): string {
   const waits = `Pool ${id} was given up by its driver and waits for ${inflight} netmem`
   if (seconds === 0) {
-    return `${waits}: sockets that nobody reads hold them (ss -tmn shows them in Recv-Q), tokens that were not returned, or a driver that leaks. With --watch their number tells.`
+    return `${waits}: sockets that no program reads hold them (ss -tmn shows them in Recv-Q), tokens that were not returned, or a driver that leaks. With --watch their number tells.`
   }
   const since = `${Math.round(seconds)} s`
   return inflight < first

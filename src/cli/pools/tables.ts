@@ -43,7 +43,7 @@ function kernelLines(kernel: KernelLook): string[] {
       'The kernel does not count what they do: it was built without CONFIG_PAGE_POOL_STATS.',
     )
   }
-  if (interrupted) lines.push('Pools came and went meanwhile: one may be missing.')
+  if (interrupted) lines.push('Pools came and went while they were listed: one may be missing.')
   return lines
 }
 

@@ -39,7 +39,7 @@ const ERRNO: { readonly [Name in ErrnoName]?: number } = {
 }
 const NLM_F_DUMP = 0x300
 
-/** What a request asks for, with the attributes that the tests look at. */
+/** Attributes of requests, as far as the tests look at them. */
 interface Request {
   readonly header?: { readonly 'dev-index'?: number }
   readonly ifindex?: number

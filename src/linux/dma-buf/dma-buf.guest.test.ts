@@ -166,7 +166,7 @@ for (const { name, exporter, make } of exporters) {
       const before = [descriptors(), availableKiB()] as const
       for (let nth = 0; nth < 1000; nth++) make(64 * PAGE).close()
       assert.equal(descriptors(), before[0])
-      // 250 MiB were allocated. Other tests of the guest take and give some memory meanwhile.
+      // 250 MiB were allocated. Other programs of the guest take and give some memory.
       assert.ok(before[1] - availableKiB() < 125 * 1024, `${before[1] - availableKiB()} KiB stay`)
     })
   })

@@ -1,4 +1,4 @@
-// What can be tested on a machine without /dev/udmabuf: sizes, seals, and refusals with their codes.
+// Sizes, seals, and refusals with their codes, on a machine without /dev/udmabuf.
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -43,7 +43,7 @@ describe('A memfd for a udmabuf', { skip }, () => {
     for (const bytes of [0, MIB - 4096, MIB + 4096]) {
       assert.throws(() => ftruncate(memfd.fd, bytes), code('NETMEM_SYSCALL_FAILED', /EPERM/))
     }
-    // udmabuf refuses a memfd that nobody may write, and another seal can still be added.
+    // udmabuf refuses a memfd sealed against writing, and another seal can still be added.
     assert.equal(fcntl(memfd.fd, F_ADD_SEALS, F_SEAL_SHRINK), 0)
   })
 })

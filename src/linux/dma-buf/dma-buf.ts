@@ -132,7 +132,7 @@ export class DmaBuf implements Disposable {
     const end = (): void => {
       if (ended) return
       ended = true
-      // A dma-buf that was closed meanwhile has no descriptor to say it to.
+      // A dma-buf that was closed during the access has no descriptor for the ioctl.
       if (this.open) this.#sync(wanted | SYNC_END)
     }
     return { end, [Symbol.dispose]: end }

@@ -43,7 +43,7 @@ export interface OfferDmaBufOptions {
   readonly dmabuf: DmaBuf
   /** Binding of the memory to a network card, if it has one. The process that bound it keeps it. */
   readonly binding?: OfferedBinding
-  /** Permissions of the socket: whoever may write to it gets the memory. 0o600 by default. */
+  /** Permissions of the socket. A process that may write to it gets the memory. 0o600 by default. */
   readonly mode?: number
   /** Number of the user that the socket is to belong to. This process's by default. */
   readonly uid?: number
@@ -98,7 +98,7 @@ export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOf
   const copies: OwnedFd[] = []
   try {
     for (const fd of dmabuf.descriptors) copies.push(dup(fd))
-    // Nobody can connect before listen(): no moment has other permissions.
+    // No process can connect before listen(), so the permissions hold from the first moment.
     chmodSync(path, mode)
     if (uid !== undefined) chownSync(path, uid, -1)
     listen(listener.fd, BACKLOG)
@@ -176,7 +176,7 @@ class Offer implements DmaBufOffer {
   }
 }
 
-/** A socket at `path`. One that a process left behind, which nobody listens to, is replaced. */
+/** A socket at `path`. One that a process left behind, without a listener, is replaced. */
 function bound(path: string): OwnedFd {
   const address = unixAddressOf(path)
   const listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK)

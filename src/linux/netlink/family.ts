@@ -1,4 +1,4 @@
-/** What a netlink family is to the client: numbers, tables, and the types of its operations. */
+/** Types of a netlink family: its numbers, its tables, and the types of its operations. */
 
 import type { Tables, UnknownAttribute } from '../../wire/netlink-tables.ts'
 
@@ -11,7 +11,7 @@ export interface UnknownAttributes {
 /** `Set` with attributes that every reply has. */
 export type Having<Set, Name extends keyof Set> = Set & { readonly [Key in Name]-?: Set[Key] }
 
-/** What one mode of an operation takes and returns. */
+/** Attributes of a request and of its reply, for one mode of an operation. */
 interface Exchange<Request, Reply> {
   /** Attributes that it takes. */
   readonly request: Request
@@ -21,13 +21,13 @@ interface Exchange<Request, Reply> {
 
 /** An operation that asks for one object, or changes it. */
 export interface Do<Request, Reply> {
-  /** What `netlink.do()` takes and returns. */
+  /** Attributes for `netlink.do()`. */
   readonly do: Exchange<Request, Reply>
 }
 
 /** An operation that lists objects. */
 export interface Dump<Request, Reply> {
-  /** What `netlink.dump()` takes, and returns for each object. */
+  /** Attributes for `netlink.dump()`. Its reply has them for each object. */
   readonly dump: Exchange<Request, Reply>
 }
 
@@ -54,9 +54,9 @@ export interface OperationRow {
 export interface FamilyTables extends Tables {
   /** Name of the specification, and of the family in generic netlink. */
   readonly name: string
-  /** Version in the header of generic netlink. A protocol of its own has none. */
+  /** Version in the header of generic netlink. Other protocols have none. */
   readonly version?: number
-  /** Number of a netlink protocol of its own, such as 0 for rtnetlink. */
+  /** Number of a protocol other than generic netlink, such as 0 for rtnetlink. */
   readonly protocol?: number
   /** Operations by name. */
   readonly operations: Readonly<Record<string, OperationRow>>

@@ -30,8 +30,8 @@ function explained(cause: unknown, what: string): unknown {
 }
 
 /**
- * Calls `make` with this thread in a network namespace, and moves the thread back. Nothing else runs on
- * the thread meanwhile, so `make` returns no promise.
+ * Calls `make` with this thread in a network namespace, and moves the thread back. `make`
+ * returns no promise, so that nothing else runs on the thread until it is back.
  *
  * @throws NETMEM_SYSCALL_FAILED without CAP_SYS_ADMIN in the namespace's user namespace and in this
  *   process's own.

@@ -1,4 +1,4 @@
-/** What the kernel refuses, and what goes wrong on the way to it. */
+/** Errors of netlink: refusals of the kernel, and failures on the way to it. */
 
 import { getSystemErrorMap } from 'node:util'
 import { type CodeOf, ConnectionError, LifetimeError, NetmemError } from '../../errors.ts'

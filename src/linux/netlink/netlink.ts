@@ -137,10 +137,10 @@ export class Netlink implements Disposable {
   }
 
   /**
-   * Subscribes to a multicast group, such as `mgmt` or `page-pool` of {@link netdev}. What the kernel
-   * tells from the moment that this resolves is in the subscription. It has a socket of its own.
+   * Subscribes to a multicast group, such as `mgmt` or `page-pool` of {@link netdev}. The
+   * subscription has a socket of its own, and all notifications from the moment that this resolves.
    *
-   * @param receiveBufferBytes room for notifications that nobody has taken. By default that of the
+   * @param receiveBufferBytes room for notifications that the caller has not taken. By default that of the
    *   client.
    * @throws NETMEM_NETLINK_NO_FAMILY, NETMEM_NETLINK_CLOSED, NETMEM_INVALID_ARGUMENT for a group that
    *   the family lacks, or NETMEM_SYSCALL_FAILED, as a rejection.

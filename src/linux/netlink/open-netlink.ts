@@ -14,7 +14,7 @@ export interface NetlinkOptions {
    */
   readonly netns?: string
   /**
-   * Room for messages that nobody has taken, of each socket, in bytes: 1 to 1,073,741,823. By default
+   * Room for messages that the client has not taken, of each socket, in bytes: 1 to 1,073,741,823. By default
    * net.core.rmem_default. More than net.core.rmem_max takes CAP_NET_ADMIN. The kernel doubles it for
    * its own structures.
    */

@@ -1,9 +1,9 @@
-/** Policies: what the kernel that runs accepts in each attribute of an operation. */
+/** Policies: values that the running kernel accepts in each attribute of an operation. */
 
 import { indexOfSet, type Tables } from '../../wire/netlink-tables.ts'
 import type { NlctrlCtrlAttrs, NlctrlPolicyAttrs } from './generated/nlctrl-types.ts'
 
-/** What the kernel accepts in one attribute. Limits that it does not have are left out. */
+/** Values that the kernel accepts in one attribute. Limits that it does not have are left out. */
 export interface AttributePolicy {
   /** Type of the attribute, such as `u32` or `nested`. */
   readonly type: string
@@ -26,9 +26,9 @@ export type AttributePolicies = Readonly<Record<string, AttributePolicy>>
 
 /** Policies of the two modes of an operation. A mode that it does not have is left out. */
 export interface OperationPolicy {
-  /** What `netlink.do()` may send. */
+  /** Attributes that `netlink.do()` may send. */
   readonly do?: AttributePolicies
-  /** What `netlink.dump()` may send. */
+  /** Attributes that `netlink.dump()` may send. */
   readonly dump?: AttributePolicies
 }
 

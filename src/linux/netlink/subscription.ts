@@ -35,7 +35,7 @@ type Decode<Events> = (type: number, payload: Uint8Array) => NetlinkEvent<Events
 
 /**
  * Notifications of a multicast group, from the moment `subscribe()` has resolved. The kernel keeps those
- * that nobody has taken in the socket's receive buffer. One loop at a time iterates; it ends at
+ * that the caller has not taken in the socket's receive buffer. One loop at a time iterates; it ends at
  * `close()`. Disposable.
  */
 export class NetlinkSubscription<Events>

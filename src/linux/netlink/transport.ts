@@ -1,9 +1,9 @@
 /**
- * What the client needs of a netlink socket. `socket.ts` is the kernel's; tests have one that plays
- * the kernel.
+ * Interface of the client to a netlink socket. `socket.ts` implements it with the kernel's socket, and
+ * tests with one that plays the kernel.
  */
 
-/** What one receive found. */
+/** Result of one receive. */
 export type Received =
   /** A datagram. Its bytes are valid until the next receive. */
   | { readonly kind: 'datagram'; readonly bytes: Uint8Array }

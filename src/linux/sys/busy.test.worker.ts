@@ -76,14 +76,14 @@ switch (mode) {
   case 'exit':
     watchIdly()
     ready()
-    setTimeout(() => process.exit(0), 1)
+    setImmediate(() => process.exit(0))
     break
   case 'throw':
     watchIdly()
     ready()
-    setTimeout(() => {
+    setImmediate(() => {
       throw new Error('on purpose')
-    }, 1)
+    })
     break
   case 'unref': {
     const counter = eventfd(0, EFD_NONBLOCK)

@@ -22,12 +22,16 @@ async function endThread(): Promise<number> {
   return performance.now() - start
 }
 
+/** Program that says it runs, and ends when it is told to. */
+const END_WHEN_TOLD = "console.log(); process.stdin.once('data', () => process.exit())"
+
 /** Starts a process that does nothing, ends it, and returns the milliseconds that took. */
 async function endProcess(): Promise<number> {
-  const child = spawn(process.execPath, ['-e', 'console.log(); setTimeout(process.exit, 1)'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = spawn(process.execPath, ['-e', END_WHEN_TOLD], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   await once(child.stdout, 'data')
+  child.stdin.write('end')
   const start = performance.now()
   await once(child, 'close')
   return performance.now() - start

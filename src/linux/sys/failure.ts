@@ -1,4 +1,4 @@
-/** What becomes of a call that failed: a {@link LinuxError} with its name, the kernel's words and a remedy. */
+/** Errors of calls that failed: a {@link LinuxError} has the call's name, the kernel's words and a remedy. */
 
 import { ERRNO, type Errno, type ErrnoName, errnoName } from './errno.ts'
 import { libc } from './libc.ts'

@@ -32,7 +32,7 @@ const MAX_BYTES = 4 * 1024 ** 3
 /** Memory of a WebAssembly instance begins at a multiple of this. */
 const MEMORY_ALIGNMENT = 64 * 1024
 
-/** How to map a file. */
+/** Options of a mapping. */
 export interface MapOptions {
   /** Byte of the file where the mapping begins, a multiple of the memory page. 0 by default. */
   readonly offset?: number

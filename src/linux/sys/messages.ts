@@ -140,7 +140,7 @@ export class Message {
     return checkedOrWait(result, 'writev')
   }
 
-  /** Makes descriptors its only control message: whoever receives it gets others of the same files. */
+  /** Makes descriptors its only control message. The receiver gets new descriptors of the same files. */
   setDescriptors(fds: readonly Fd[]): void {
     const bytes = CMSGHDR.BYTES + fds.length * 4
     const { byteOffset, byteLength } = this.control

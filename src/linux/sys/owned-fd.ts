@@ -61,7 +61,7 @@ export function beforeClose(fd: Fd, action: (() => void) | undefined): void {
 }
 
 /**
- * A descriptor and the duty to close it. Whoever holds the object owns the descriptor: calls take its
+ * A descriptor and the duty to close it. The holder of the object owns the descriptor: calls take its
  * `fd` and do not keep it. Disposable. A leak tracker reports one that is collected while open.
  */
 export class OwnedFd implements Disposable {

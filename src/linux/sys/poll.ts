@@ -35,8 +35,8 @@ export class PollSet {
   }
 
   /**
-   * Waits until an event, or `timeoutMs`: -1 waits for ever, 0 not at all. The thread does nothing
-   * else meanwhile, not even end: let one of the descriptors be an eventfd that other threads write.
+   * Waits until an event, or `timeoutMs`: -1 waits for ever, 0 not at all. The thread
+   * cannot even end before: let one of the descriptors be an eventfd that other threads write.
    *
    * @returns how many descriptors have events.
    */

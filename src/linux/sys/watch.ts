@@ -54,7 +54,7 @@ export function watch(fd: Fd, events: number): Watch {
 /** Events that one call takes. If there are more, the bell rings again. */
 const EVENTS = 64
 
-/** This thread's watches, if it has any. */
+/** Watches of this thread. The first watch makes it, and the last one that closes ends it. */
 let loop: WatchLoop | undefined
 
 /** A watched descriptor. Its number in epoll is its own, since the descriptor's is used again. */
@@ -62,7 +62,7 @@ interface Watched {
   readonly id: number
   readonly fd: Fd
   readonly watches: OpenWatch[]
-  /** Epoll knows it not yet, knows it, or refuses it because it never waits. */
+  /** New to epoll, known to it, or refused by it, because the descriptor never waits. */
   state: 'new' | 'known' | 'always ready'
 }
 

@@ -14,7 +14,7 @@ import type {
   EthtoolStrset,
 } from './ethtool-types.ts'
 
-/** Operations of the family `ethtool`: what each takes and returns. */
+/** Operations of the family `ethtool`, with the attributes of their requests and replies. */
 export interface EthtoolOperations {
   /** Get string set from the kernel. */
   readonly 'strset-get': Do<
@@ -130,7 +130,7 @@ export interface EthtoolOperations {
   >
 }
 
-/** Events of the family `ethtool`, and what each tells. */
+/** Events of the family `ethtool`, with their attributes. */
 export interface EthtoolEvents {
   /** Notification for change in features. */
   readonly 'features-ntf': EthtoolFeatures

@@ -14,7 +14,7 @@ import type {
   NetdevQueue,
 } from './netdev-types.ts'
 
-/** Operations of the family `netdev`: what each takes and returns. */
+/** Operations of the family `netdev`, with the attributes of their requests and replies. */
 export interface NetdevOperations {
   /** Get / dump information about a netdev. */
   readonly 'dev-get': Do<
@@ -92,7 +92,7 @@ export interface NetdevOperations {
   >
 }
 
-/** Events of the family `netdev`, and what each tells. */
+/** Events of the family `netdev`, with their attributes. */
 export interface NetdevEvents {
   /** Notification about device appearing. */
   readonly 'dev-add-ntf': Having<NetdevDev, 'ifindex'>

@@ -223,9 +223,9 @@ export interface NetdevNapi extends UnknownAttributes {
    */
   readonly 'irq-suspend-timeout'?: bigint
   /**
-   * Whether the NAPI is configured to operate in threaded polling mode. If this is set to enabled
-   * then the NAPI context operates in threaded polling mode. If this is set to busy-poll, then the
-   * threaded polling mode also busy polls.
+   * Threaded polling mode of the NAPI. If this is set to enabled then the NAPI context operates in
+   * threaded polling mode. If this is set to busy-poll, then the threaded polling mode also busy
+   * polls.
    */
   readonly threaded?: NetdevNapiThreaded | number
 }
@@ -246,7 +246,7 @@ export interface NetdevQstats extends UnknownAttributes {
   readonly 'queue-type'?: NetdevQueueType | number
   /** Queue ID, if stats are scoped to a single queue instance. */
   readonly 'queue-id'?: number
-  /** What object type should be used to iterate over the stats. */
+  /** Type of the objects that the stats are listed by. */
   readonly scope?: readonly (NetdevQstatsScope | number)[]
   /**
    * Number of wire packets successfully received and passed to the stack. For drivers supporting

@@ -6,7 +6,7 @@
 import type { Do, Dump, UnknownAttributes } from '../family.ts'
 import type { NlctrlCtrlAttrs } from './nlctrl-types.ts'
 
-/** Operations of the family `nlctrl`: what each takes and returns. */
+/** Operations of the family `nlctrl`, with the attributes of their requests and replies. */
 export interface NlctrlOperations {
   /** Get / dump genetlink families */
   readonly getfamily: Do<
@@ -21,5 +21,5 @@ export interface NlctrlOperations {
   >
 }
 
-/** Events of the family `nlctrl`, and what each tells. */
+/** Events of the family `nlctrl`, with their attributes. */
 export type NlctrlEvents = Record<never, never>

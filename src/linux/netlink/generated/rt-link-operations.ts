@@ -6,7 +6,7 @@
 import type { Do, Dump, Having, UnknownAttributes } from '../family.ts'
 import type { RtLinkIfinfomsg, RtLinkLinkAttrs } from './rt-link-types.ts'
 
-/** Operations of the family `rt-link`: what each takes and returns. */
+/** Operations of the family `rt-link`, with the attributes of their requests and replies. */
 export interface RtLinkOperations {
   /** Create a new link. */
   readonly newlink: Do<
@@ -78,7 +78,7 @@ export interface RtLinkOperations {
   >
 }
 
-/** Events of the family `rt-link`, and what each tells. */
+/** Events of the family `rt-link`, with their attributes. */
 export interface RtLinkEvents {
   /** Notify that a link has been created */
   readonly 'newlink-ntf': Required<RtLinkIfinfomsg> & Having<RtLinkLinkAttrs, 'ifname'>
