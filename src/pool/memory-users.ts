@@ -8,10 +8,13 @@ import { bits, type Netmem } from '../netmem.ts'
 /** Reference of a driver to memory that it has posted, or of a socket to what arrived in it. */
 type Use = 'posted' | 'queued'
 
+/** Takes a reference to memory. */
+export type MemoryVisitor = (m: Netmem, use: Use) => void
+
 /** Driver or socket of this thread. */
 export interface MemoryUser {
   /** Calls `visit` once for each reference that it holds. */
-  visitMemory(visit: (m: Netmem, use: Use) => void): void
+  visitMemory(visit: MemoryVisitor): void
 }
 
 /** References to one netmem below the application. */

@@ -1,7 +1,7 @@
 /** Frags that have arrived on a connection and have not been received, in their order. */
 
 import { type HostFrag, pageOf } from '../../pool/frag.ts'
-import type { MemoryUser } from '../../pool/memory-users.ts'
+import type { MemoryUser, MemoryVisitor } from '../../pool/memory-users.ts'
 import type { Receiver } from './receiver.ts'
 
 export class FragQueue implements MemoryUser {
@@ -61,7 +61,7 @@ export class FragQueue implements MemoryUser {
     }
   }
 
-  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+  visitMemory(visit: MemoryVisitor): void {
     for (const frag of this.#frags) {
       const page = pageOf(frag)
       if (page !== undefined) visit(page, 'queued')

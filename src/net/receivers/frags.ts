@@ -6,7 +6,7 @@
 
 import type { Page } from '../../netmem.ts'
 import { type HostFrag, traceDelivery } from '../../pool/frag.ts'
-import { addMemoryUser, type MemoryUser } from '../../pool/memory-users.ts'
+import { addMemoryUser, type MemoryUser, type MemoryVisitor } from '../../pool/memory-users.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { aborted } from '../connection-error.ts'
 import { PageFill } from '../driver/page-fill.ts'
@@ -57,7 +57,7 @@ export class Frags implements Receiver, MemoryUser {
     addMemoryUser(this)
   }
 
-  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+  visitMemory(visit: MemoryVisitor): void {
     const { page } = this.fill
     if (page !== undefined) visit(page, 'posted')
     this.#queue.visitMemory(visit)

@@ -5,7 +5,8 @@
  *
  * On some processors a copy between addresses that differ modulo 128 takes three times as long, and
  * JavaScript cannot read an address. The memory of an engine begins 16 bytes into a memory page, or
- * at its start (WebAssembly, resizable buffers). So the first records into a buffer are timed both ways.
+ * at its start (WebAssembly, resizable buffers). So the first records into a buffer are timed both
+ * ways.
  */
 
 import { alignedBuffer, COPY_ALIGNMENT } from '../../providers/aligned-memory.ts'

@@ -2,7 +2,7 @@
 
 import { checkInteger, LifetimeError } from '../../../errors.ts'
 import type { Page } from '../../../netmem.ts'
-import type { MemoryUser } from '../../../pool/memory-users.ts'
+import type { MemoryVisitor } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { HeaderPage } from '../../rings/shared-rings.ts'
 
@@ -42,7 +42,7 @@ export class HeaderBuffers {
   }
 
   /** Visits the pages. */
-  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+  visitMemory(visit: MemoryVisitor): void {
     for (const page of this.#taken) visit(page, 'posted')
   }
 

@@ -2,7 +2,7 @@
 
 import { checkInteger } from '../../../errors.ts'
 import type { Netmem } from '../../../netmem.ts'
-import type { MemoryUser } from '../../../pool/memory-users.ts'
+import type { MemoryVisitor } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { Reservation } from '../../../pool/reservation.ts'
 import type { DriverRxRing } from '../../rings/shared-rings.ts'
@@ -83,7 +83,7 @@ export class PostedBuffers<in out M extends Netmem> {
   }
 
   /** Visits the memory of all buffers. */
-  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+  visitMemory(visit: MemoryVisitor): void {
     for (const m of this.#memory) if (m !== undefined) visit(m, 'posted')
   }
 

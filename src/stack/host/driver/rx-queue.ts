@@ -4,7 +4,7 @@
  */
 
 import { bytesOf, isPage, type Netmem, type Page } from '../../../netmem.ts'
-import { addMemoryUser, type MemoryUser } from '../../../pool/memory-users.ts'
+import { addMemoryUser, type MemoryUser, type MemoryVisitor } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import {
   RX_CHECKSUM_BAD,
@@ -99,7 +99,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
     addMemoryUser(this)
   }
 
-  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+  visitMemory(visit: MemoryVisitor): void {
     this.#buffers.visitMemory(visit)
     this.#headers.visitMemory(visit)
   }

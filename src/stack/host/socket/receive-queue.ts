@@ -1,6 +1,6 @@
 /** Queue of the skbs that a socket has received, in order. The first may be read in part. */
 
-import { addMemoryUser, type MemoryUser } from '../../../pool/memory-users.ts'
+import { addMemoryUser, type MemoryUser, type MemoryVisitor } from '../../../pool/memory-users.ts'
 import { coalesce, continues } from '../skb/coalesce.ts'
 import type { AnySkb } from '../skb/skb.ts'
 
@@ -25,7 +25,7 @@ export class ReceiveQueue implements MemoryUser {
     addMemoryUser(this)
   }
 
-  visitMemory(visit: Parameters<MemoryUser['visitMemory']>[0]): void {
+  visitMemory(visit: MemoryVisitor): void {
     for (let ahead = 0; ahead < this.#length; ahead++) {
       for (const m of this.peek(ahead)?.frags ?? []) if (m !== undefined) visit(m, 'queued')
     }
