@@ -277,7 +277,6 @@ test('a device that runs by itself receives what arrives, when it arrives', asyn
   ring.flush()
   const arrived = ring.interrupt()
   await nic.inject([frameOf(60, 0)], { atNs: dueNs })
-  assert.equal(ring.poll(completion), false)
   await arrived
   assert.ok(ring.poll(completion))
   assert.ok(some((await receiveTimes(nic)).at(-1)) >= dueNs)
