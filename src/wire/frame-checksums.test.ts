@@ -63,7 +63,7 @@ describe('checksums', () => {
     memory.bytes.fill(0, 42, 129)
     assert.equal(verify(0, 129), ChecksumResult.none)
     memory.bytes[24] = 0xb9
-    assert.equal(verify(0, 129), ChecksumResult.bad)
+    assert.equal(verify(0, 129), ChecksumResult.badIp)
     fillChecksums(memory, 0, layout)
     assert.equal(memory.bytes[24], 0xb8)
     assert.equal(verify(0, 129), ChecksumResult.ok)
@@ -106,7 +106,7 @@ describe('checksums', () => {
       ] as const) {
         const payload = new Uint8Array(7)
         const length = build({ ...ip, payload, checksum: 'partial' }, memory, 0)
-        assert.equal(verify(0, length), ChecksumResult.bad)
+        assert.equal(verify(0, length), ChecksumResult.badL4)
         // 10.0.0.1 and 10.0.0.2; fd00::1 and fd00::2.
         const addresses = ip === v4 ? 2 * 0x0a00 + 3 : 2 * 0xfd00 - 0xffff + 3
         assert.equal(checksumAt(0), addresses + protocol + headerBytes + 7)
@@ -139,7 +139,9 @@ describe('checksums', () => {
           memory.bytes[at] = (memory.bytes[at] ?? 0) ^ (1 << bit)
           // With the layout of before: a wrong length is found as well, by its checksum.
           const gone = layout.protocol === 17 && checksumAt(3) === 0
-          const expected = gone ? ChecksumResult.none : ChecksumResult.bad
+          const inIp = layout.ipVersion === 4 && at < 3 + layout.l4Offset
+          const wrong = inIp ? ChecksumResult.badIp : ChecksumResult.badL4
+          const expected = gone && !inIp ? ChecksumResult.none : wrong
           assert.equal(verifyChecksums(memory, 3, layout), expected)
           memory.bytes[at] = (memory.bytes[at] ?? 0) ^ (1 << bit)
           assert.equal(verifyChecksums(memory, 3, layout), ChecksumResult.ok)
@@ -194,7 +196,7 @@ describe('checksums', () => {
       const four = buildIpFrame({ ...v4, ...options }, memory, 0)
       assert.equal(verify(0, four), ChecksumResult.none)
       memory.bytes[22] = 63
-      assert.equal(verify(0, four), ChecksumResult.bad)
+      assert.equal(verify(0, four), ChecksumResult.badIp)
       const before = memory.bytes.slice(34, four)
       assert.equal(fillChecksums(memory, 0, layout), false)
       assert.equal(verify(0, four), ChecksumResult.none)
@@ -212,7 +214,7 @@ describe('checksums', () => {
     assert.deepEqual(memory.bytes.slice(0, length), before)
     assert.equal(verify(0, 53, length), ChecksumResult.none)
     memory.bytes[24] = 0
-    assert.equal(verify(0, 60, length), ChecksumResult.bad)
+    assert.equal(verify(0, 60, length), ChecksumResult.badIp)
   })
 
   it('of frames that are not IP, or malformed, are none', () => {

@@ -17,8 +17,10 @@ export const ChecksumResult = {
   none: 0,
   /** All checksums are right (CHECKSUM_UNNECESSARY). */
   ok: 1,
-  /** A checksum is wrong. */
-  bad: 2,
+  /** The checksum of the IPv4 header is wrong, and that of TCP or UDP was not verified. */
+  badIp: 2,
+  /** The checksum of TCP or UDP is wrong. */
+  badL4: 3,
 } as const
 
 /**
@@ -37,7 +39,7 @@ export function verifyChecksums(
   if (layout.ipVersion === 4) {
     const headerBytes = layout.l4Offset - layout.ipOffset
     if (memory.sum(frameOffset + layout.ipOffset, headerBytes) !== ALL_ONES) {
-      return ChecksumResult.bad
+      return ChecksumResult.badIp
     }
   }
   if (kind < FrameKind.tcp || isCut(layout)) return ChecksumResult.none
@@ -46,7 +48,7 @@ export function verifyChecksums(
   if (kind === FrameKind.udp && getUint16(memory.bytes, l4At + UDP_CHECKSUM) === 0) {
     return ChecksumResult.none
   }
-  return l4Sum(memory, frameOffset, layout) === ALL_ONES ? ChecksumResult.ok : ChecksumResult.bad
+  return l4Sum(memory, frameOffset, layout) === ALL_ONES ? ChecksumResult.ok : ChecksumResult.badL4
 }
 
 /**

@@ -1,9 +1,10 @@
 /** A link whose far end is in another thread: frames are injected into it, and sent ones are passed on. */
 
 import { FrameStore } from '../link/frame-store.ts'
-import type { Link, LinkFrame } from '../link/link.ts'
+import { type Link, type LinkFeatures, type LinkFrame, ORDINARY_FRAMES } from '../link/link.ts'
 
 export class InjectedLink implements Link {
+  readonly features: LinkFeatures = ORDINARY_FRAMES
   readonly #waiting: FrameStore
   readonly #transmitted: (frame: LinkFrame) => void
   #lastNs = 0
@@ -46,7 +47,7 @@ export class InjectedLink implements Link {
   inject(frame: Uint8Array, timeNs: number, checksum: LinkFrame['checksum']): boolean {
     if (this.#closed) return false
     const dueNs = Math.max(this.#lastNs, timeNs)
-    if (!this.#waiting.put(frame, frame.length, checksum, dueNs)) return false
+    if (!this.#waiting.putBytes(frame, checksum, dueNs)) return false
     this.#lastNs = dueNs
     return true
   }

@@ -9,7 +9,13 @@
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { FAULT_OPTIONS, Fate, type FaultOptions } from './fate.ts'
 import { FrameStore } from './frame-store.ts'
-import { emptyFrame, type Link, type LinkFrame } from './link.ts'
+import {
+  emptyFrame,
+  type Link,
+  type LinkFeatures,
+  type LinkFrame,
+  ORDINARY_FRAMES,
+} from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Numbers of frames by their fate. A frame may have met several faults. */
@@ -66,6 +72,8 @@ export function faultyLink(link: Link, options: FaultOptions): FaultyLink {
 
 /** Made by {@link faultyLink}. */
 export class FaultyLink implements Link {
+  /** Faults are for single frames, so its NIC sends no large ones. */
+  readonly features: LinkFeatures = ORDINARY_FRAMES
   readonly counts: FaultCounts = {
     received: 0,
     delivered: 0,
@@ -171,7 +179,7 @@ export class FaultyLink implements Link {
     if (!atOnce) this.#hold(frame, dueNs, isReordered)
     // The duplicate is of the frame as it came.
     if (fate.duplicated) {
-      if (this.#store.put(viewOf(frame), frame.originalLength, frame.checksum, dueNs)) {
+      if (this.#store.put(frame, dueNs)) {
         counts.duplicated++
       } else counts.overflowed++
     }
@@ -182,6 +190,7 @@ export class FaultyLink implements Link {
     mine.length = frame.length
     mine.originalLength = frame.originalLength
     mine.checksum = frame.checksum
+    mine.segmentBytes = frame.segmentBytes
     mine.layout = frame.layout
     mine.timeNs = dueNs
     return true
@@ -192,7 +201,7 @@ export class FaultyLink implements Link {
     const { counts } = this
     const fate = this.#fate
     const store = this.#store
-    const entry = store.hold(viewOf(frame), frame.originalLength, frame.checksum)
+    const entry = store.hold(frame)
     if (entry < 0) {
       counts.overflowed++
       return
@@ -251,8 +260,4 @@ export class FaultyLink implements Link {
   #isFull(): boolean {
     return this.#store.usedBytes >= this.#fullBytes
   }
-}
-
-function viewOf({ memory, offset, length }: LinkFrame): Uint8Array {
-  return memory.view(offset, length)
 }

@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { DueQueue } from './due-queue.ts'
 import { FrameStore } from './frame-store.ts'
-import { bytesOf, numbered, numberOf } from './frames.test.helper.ts'
+import { bytesOf, frameOf, numbered, numberOf } from './frames.test.helper.ts'
 import type { LinkFrame } from './link.ts'
 
 /** Stores a frame that is due at `dueNs`. */
 function put(store: FrameStore, frame: LinkFrame, dueNs: number): boolean {
-  return store.put(bytesOf(frame), frame.originalLength, frame.checksum, dueNs)
+  return store.put(frame, dueNs)
 }
 
 test('a store hands frames out when they are due, and keeps them until then', () => {
@@ -25,6 +25,7 @@ test('a store hands frames out when they are due, and keeps them until then', ()
           const frame = numbered(number, length)
           frame.checksum = number % 2 === 0 ? 'partial' : 'complete'
           frame.originalLength = length + number
+          frame.segmentBytes = number % 3
           if (put(store, frame, timeNs)) {
             kept.push({ number, length, dueNs: timeNs })
             kept.sort((one, other) => one.dueNs - other.dueNs || one.number - other.number)
@@ -40,6 +41,7 @@ test('a store hands frames out when they are due, and keeps them until then', ()
           assert.deepEqual(bytesOf(frame), bytesOf(numbered(of, taken.length)))
           assert.deepEqual([frame.timeNs, frame.originalLength], [taken.dueNs, taken.length + of])
           assert.equal(frame.checksum, of % 2 === 0 ? 'partial' : 'complete')
+          assert.equal(frame.segmentBytes, of % 3)
         }
         const held = taken === undefined ? kept : [...kept, taken]
         const used = held.reduce((sum, { length: bytes }) => sum + roundUp(bytes), 0)
@@ -73,7 +75,7 @@ test('a frame larger than the store is not taken, and one as large is', () => {
 
 test('a held frame waits until it is made due, with a bit flipped if that was asked for', () => {
   const store = new FrameStore(4096)
-  const entry = store.hold(Uint8Array.of(0, 0, 0), 3, 'complete')
+  const entry = store.hold(frameOf(Uint8Array.of(0, 0, 0)))
   store.flipBit(entry, 9)
   assert.equal(store.take(1e9), undefined)
   assert.ok(put(store, numbered(1), 5))

@@ -20,6 +20,7 @@ export class FrameStore {
   readonly #lengths: Int32Array
   readonly #originalLengths: Float64Array
   readonly #partial: Uint8Array
+  readonly #segmentBytes: Int32Array
   readonly #freed: Uint8Array
   readonly #due: DueQueue
   readonly #frame: LinkFrame
@@ -42,6 +43,7 @@ export class FrameStore {
     this.#lengths = new Int32Array(entries)
     this.#originalLengths = new Float64Array(entries)
     this.#partial = new Uint8Array(entries)
+    this.#segmentBytes = new Int32Array(entries)
     this.#freed = new Uint8Array(entries)
     this.#due = new DueQueue(entries)
     this.#frame = emptyFrame(this.memory)
@@ -58,24 +60,40 @@ export class FrameStore {
   }
 
   /** Copies a frame that is due at `dueNs`. Returns false without room. */
-  put(
-    bytes: Uint8Array,
-    originalLength: number,
-    checksum: LinkFrame['checksum'],
-    dueNs: number,
-  ): boolean {
-    const entry = this.hold(bytes, originalLength, checksum)
+  put(frame: LinkFrame, dueNs: number): boolean {
+    const entry = this.hold(frame)
     if (entry >= 0) this.#due.push(dueNs, entry)
     return entry >= 0
   }
 
   /** Copies a frame that is not due before {@link setDue}. Returns its entry, −1 without room. */
-  hold(bytes: Uint8Array, originalLength: number, checksum: LinkFrame['checksum']): number {
-    const { length } = bytes
-    const room = roundUp(length)
-    const offset = this.#place(room)
+  hold(frame: LinkFrame): number {
+    const { length } = frame
+    const offset = this.#place(roundUp(length))
     if (offset < 0) return -1
+    this.memory.bytes.set(frame.memory.view(frame.offset, length), offset)
+    return this.#add(offset, length, frame.originalLength, frame.checksum, frame.segmentBytes)
+  }
+
+  /** Copies an ordinary frame that is due at `dueNs`. Returns false without room. */
+  putBytes(bytes: Uint8Array, checksum: LinkFrame['checksum'], dueNs: number): boolean {
+    const { length } = bytes
+    const offset = this.#place(roundUp(length))
+    if (offset < 0) return false
     this.memory.bytes.set(bytes, offset)
+    this.#due.push(dueNs, this.#add(offset, length, length, checksum, 0))
+    return true
+  }
+
+  /** Adds the entry of a frame that has been written. */
+  #add(
+    offset: number,
+    length: number,
+    originalLength: number,
+    checksum: LinkFrame['checksum'],
+    segmentBytes: number,
+  ): number {
+    const room = roundUp(length)
     const entry = this.#wrap(this.#oldest + this.#count++)
     this.#writeAt = offset + room
     this.#usedBytes += room
@@ -83,6 +101,7 @@ export class FrameStore {
     this.#lengths[entry] = length
     this.#originalLengths[entry] = originalLength
     this.#partial[entry] = checksum === 'partial' ? 1 : 0
+    this.#segmentBytes[entry] = segmentBytes
     this.#freed[entry] = 0
     return entry
   }
@@ -113,6 +132,7 @@ export class FrameStore {
     frame.originalLength = this.#originalLengths[entry] ?? 0
     frame.timeNs = dueNs
     frame.checksum = this.#partial[entry] === 1 ? 'partial' : 'complete'
+    frame.segmentBytes = this.#segmentBytes[entry] ?? 0
     return frame
   }
 

@@ -12,7 +12,13 @@ import { foldSum } from '../../wire/checksum.ts'
 import { createFrameMemory, type FrameMemory } from '../../wire/frame-memory.ts'
 import { ACK, FIN, SYN, TCP_CHECKSUM, TCP_SEQ } from '../../wire/tcp.ts'
 import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
-import { emptyFrame, type Link, type LinkFrame } from './link.ts'
+import {
+  emptyFrame,
+  type Link,
+  type LinkFeatures,
+  type LinkFrame,
+  ORDINARY_FRAMES,
+} from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createGenerator}. */
@@ -81,6 +87,7 @@ export function createGenerator(options: GeneratorOptions = {}): TcpGenerator {
 
 /** Made by {@link createGenerator}. */
 export class TcpGenerator implements Link {
+  readonly features: LinkFeatures = ORDINARY_FRAMES
   readonly flows: number
   readonly mss: number
   /** Bytes after which each flow's payload repeats. */

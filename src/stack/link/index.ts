@@ -17,6 +17,12 @@ export { VirtualClock } from './clock.ts'
 export type { FaultOptions } from './fate.ts'
 export { type FaultCounts, faultyLink } from './faults.ts'
 export { createGenerator, type GeneratorOptions } from './generator.ts'
-export type { Link, LinkFrame } from './link.ts'
+export {
+  FramePieces,
+  type Link,
+  type LinkFeatures,
+  type LinkFrame,
+  ORDINARY_FRAMES,
+} from './link.ts'
 export { createLinkPair, type LinkPairOptions } from './link-pair.ts'
 export { type TraceFrame, tracedLink } from './traced-link.ts'

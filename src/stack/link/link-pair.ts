@@ -5,7 +5,7 @@
 
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { FrameStore } from './frame-store.ts'
-import type { Link, LinkFrame } from './link.ts'
+import { type Link, type LinkFeatures, type LinkFrame, ORDINARY_FRAMES } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createLinkPair}. */
@@ -37,6 +37,7 @@ export function createLinkPair(options: LinkPairOptions = {}): readonly [PairedL
 
 /** One of the two links that {@link createLinkPair} makes. */
 export class PairedLink implements Link {
+  readonly features: LinkFeatures = ORDINARY_FRAMES
   /** Frames sent here. */
   transmitted = 0
   /** Frames that found the queue full, were larger than it, or were sent after a close. */
@@ -83,8 +84,7 @@ export class PairedLink implements Link {
     const end = start + serialisationNs(frame.originalLength, this.#rateBitsPerS)
     const peer = this.#cut ? undefined : this.#peer
     const there = peer === undefined ? undefined : peer.#arriving
-    const bytes = frame.memory.view(frame.offset, frame.length)
-    if (there?.put(bytes, frame.originalLength, frame.checksum, end + this.#delayNs) !== true) {
+    if (there?.put(frame, end + this.#delayNs) !== true) {
       this.dropped++
       return
     }

@@ -28,6 +28,14 @@ export interface LinkFrame {
    */
   checksum: 'complete' | 'partial'
   /**
+   * Payload bytes of each TCP segment of a large frame but the last, which may be shorter: its MSS.
+   * 0 for an ordinary frame.
+   *
+   * A large frame stands for its segments, as between hosts that leave segmentation to hardware
+   * (TSO). It has one set of headers, and a partial checksum.
+   */
+  segmentBytes: number
+  /**
    * Parsed headers of the frame, from a link that has parsed it. Nothing else needs to parse it
    * again then.
    */
@@ -43,12 +51,54 @@ export function emptyFrame(memory: FrameMemory): LinkFrame {
     originalLength: 0,
     timeNs: 0,
     checksum: 'complete',
+    segmentBytes: 0,
     layout: undefined,
+  }
+}
+
+/** Frames that a link takes besides ordinary ones. What it does not take, the NIC makes ordinary. */
+export interface LinkFeatures {
+  /** Takes large frames: those with {@link LinkFrame.segmentBytes}. */
+  readonly largeFrames: boolean
+  /** Takes ordinary frames with partial checksums. */
+  readonly partialChecksums: boolean
+}
+
+/** Features of a link that takes ordinary frames alone. */
+export const ORDINARY_FRAMES: LinkFeatures = { largeFrames: false, partialChecksums: false }
+
+/**
+ * Pieces of a frame that lie where its sender has them. One object is used again and again, and its
+ * arrays never shrink: {@link count} of their places count.
+ */
+export class FramePieces {
+  count = 0
+  /** Sum of the lengths. */
+  bytes = 0
+  readonly memories: Uint8Array[] = []
+  /** Offset of each piece in its memory. */
+  readonly offsets: number[] = []
+  readonly lengths: number[] = []
+
+  add(memory: Uint8Array, offset: number, length: number): void {
+    const at = this.count++
+    this.memories[at] = memory
+    this.offsets[at] = offset
+    this.lengths[at] = length
+    this.bytes += length
+  }
+
+  /** Drops the pieces and the memories that they are in. */
+  clear(): void {
+    this.count = 0
+    this.bytes = 0
+    this.memories.length = 0
   }
 }
 
 /** Carries frames to a NIC and from it. */
 export interface Link {
+  readonly features: LinkFeatures
   /** Returns the next frame that has arrived by `nowNs`. `undefined` without one. */
   receive(nowNs: number): LinkFrame | undefined
   /**
@@ -60,6 +110,13 @@ export interface Link {
   readonly ended: boolean
   /** Sends a frame, which the caller may reuse when this returns. */
   transmit(frame: LinkFrame, nowNs: number): void
+  /**
+   * Sends a frame whose end was not copied. `length` bytes of it are in the memory of `head`, among
+   * them all headers, and `pieces` has the others. `originalLength` counts them all.
+   *
+   * A link without it gets whole frames. A link with it gets its frames here alone.
+   */
+  transmitPieces?(head: LinkFrame, pieces: FramePieces, nowNs: number): void
   /** Closes the link and frees its memory and files. */
   close(): void
 }

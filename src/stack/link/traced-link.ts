@@ -21,6 +21,7 @@ export type TraceFrame = (frame: LinkFrame, direction: 'received' | 'transmitted
  */
 export function tracedLink(link: Link, trace: TraceFrame): Link {
   return {
+    features: link.features,
     receive(nowNs) {
       const frame = link.receive(nowNs)
       if (frame !== undefined) trace(frame, 'received')

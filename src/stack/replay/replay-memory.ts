@@ -211,6 +211,7 @@ function sum(
     rx_packets: 0,
     rx_dropped_unsplit: 0,
     rx_dropped_frags: 0,
+    rx_dma_faults: 0,
     rx_alloc_fail: 0,
   }
   for (let queue = 0; queue < queues; queue++) {
@@ -219,6 +220,7 @@ function sum(
     all.rx_packets += one.rx_packets
     all.rx_dropped_unsplit += one.rx_dropped_unsplit
     all.rx_dropped_frags += one.rx_dropped_frags
+    all.rx_dma_faults += one.rx_dma_faults
     all.rx_alloc_fail += one.rx_alloc_fail
   }
   return all

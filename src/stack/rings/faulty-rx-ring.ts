@@ -32,6 +32,8 @@ export function faultyRxRing(ring: RxFrontEnd, faults: RxRingFaults): FaultyRxRi
 
 /** Made by {@link faultyRxRing}. */
 export class FaultyRxRing implements RxFrontEnd {
+  readonly everyPacketTakesABuffer: boolean
+  readonly noOffset: boolean
   readonly #ring: RxFrontEnd
   readonly #random: Random
   readonly #dry: number
@@ -41,6 +43,8 @@ export class FaultyRxRing implements RxFrontEnd {
   /** @internal */
   constructor(ring: RxFrontEnd, { seed, dry, headerOverflow, unmapped }: RxRingFaults) {
     this.#ring = ring
+    this.everyPacketTakesABuffer = ring.everyPacketTakesABuffer
+    this.noOffset = ring.noOffset
     this.#random = new Random(checkInteger('seed', seed, 0, 2 ** 32 - 1))
     this.#dry = checkFraction('dry', dry)
     this.#headerOverflow = checkFraction('headerOverflow', headerOverflow)

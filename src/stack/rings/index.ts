@@ -8,11 +8,18 @@
 
 export { type FaultyRxRing, faultyRxRing, type RxRingFaults } from './faulty-rx-ring.ts'
 export {
+  ipVersionOfPacketType,
+  kindOfPacketType,
   type PostedBuffer,
+  packetTypeOf,
   RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
   RX_CONTINUES,
   RX_END_OF_PACKET,
+  RX_FAULT,
+  RX_HEADER_OVERFLOW,
+  RX_IP_CHECKSUM_BAD,
+  RX_L4_CHECKSUM_BAD,
   RX_SPLIT,
   RxCompletion,
   type RxFrontEnd,
@@ -26,4 +33,4 @@ export {
   type RxRings,
 } from './shared-rings.ts'
 export { createTxRing, DriverTxRing, type TxRing } from './shared-tx-rings.ts'
-export { TX_CHECKSUM, TX_END_OF_PACKET } from './tx-front-end.ts'
+export { TX_CHECKSUM, TX_END_OF_PACKET, TX_REPORT } from './tx-front-end.ts'

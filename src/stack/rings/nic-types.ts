@@ -18,6 +18,8 @@ export type HeaderSplit = 'off' | 'headers' | 'fill'
 export interface RxQueueConfig {
   /** Place of the headers. */
   readonly split: HeaderSplit
+  /** True, the default, if UDP is split, too. Otherwise TCP alone is. */
+  readonly splitUdp?: boolean
   /** Bytes of the largest frame that goes into the header buffer whole. 0: no frame does. */
   readonly splitThresholdBytes: number
   /** True if its buffers are device memory, which needs header split. */
@@ -108,7 +110,10 @@ export interface RxQueueStats {
   readonly rx_hw_drops: number
   /** Frames dropped because too few buffers were posted, or the completion ring was full. */
   readonly rx_hw_drop_overruns: number
-  /** Frames dropped because a posted buffer or header buffer is not mapped for the device. */
+  /**
+   * Frames dropped because a posted buffer or header buffer is not mapped for the device. The
+   * buffers are completed with `RX_FAULT`.
+   */
   readonly rx_dma_faults: number
   /** Frames dropped because the queue was stopped. */
   readonly rx_stopped: number

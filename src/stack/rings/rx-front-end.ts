@@ -6,6 +6,8 @@
  * format would implement it anew.
  */
 
+import type { FrameKind } from '../../wire/frame-layout.ts'
+
 /** Posted buffer, by DMA address. One object is used again and again. */
 export interface PostedBuffer {
   /** Number that the driver has given it: 0 or more. */
@@ -33,8 +35,39 @@ export const RX_CHECKSUM_OK = 2
 export const RX_END_OF_PACKET = 4
 /** Set for each further buffer of a packet that did not fit in one. */
 export const RX_CONTINUES = 8
-/** The NIC has verified the checksums, and one of them is wrong. */
-export const RX_CHECKSUM_BAD = 16
+/** The NIC has verified the checksums, and that of the IPv4 header is wrong. */
+export const RX_IP_CHECKSUM_BAD = 16
+/** The NIC has verified the checksums, and that of TCP or UDP is wrong. */
+export const RX_L4_CHECKSUM_BAD = 32
+/** One of the two checksums is wrong. */
+export const RX_CHECKSUM_BAD: number = RX_IP_CHECKSUM_BAD | RX_L4_CHECKSUM_BAD
+/** The queue splits headers, and these were larger than the header buffer. */
+export const RX_HEADER_OVERFLOW = 64
+/**
+ * The NIC could not write to the buffer or its header buffer: it is in no memory that is mapped.
+ * The completion gives the buffer back without data, and is no part of a packet.
+ */
+export const RX_FAULT = 128
+
+/**
+ * Returns the `packetType` of a completion.
+ *
+ * @param kind value of {@link FrameKind}.
+ * @param ipVersion 4, 6, or 0 without IP.
+ */
+export function packetTypeOf(kind: number, ipVersion: number): number {
+  return (ipVersion << 3) | kind
+}
+
+/** Returns the value of {@link FrameKind} in a `packetType`. */
+export function kindOfPacketType(packetType: number): number {
+  return packetType & 7
+}
+
+/** Returns the IP version in a `packetType`: 4, 6, or 0 without IP. */
+export function ipVersionOfPacketType(packetType: number): number {
+  return packetType >> 3
+}
 
 /** Completion of one buffer, or of a packet that needed no buffer. */
 export class RxCompletion {
@@ -48,6 +81,8 @@ export class RxCompletion {
   headerBytes = 0
   /** {@link RX_SPLIT} and so on, combined by or. */
   flags = 0
+  /** Kind of the frame and version of IP, as {@link packetTypeOf} makes it. */
+  packetType = 0
   /** RSS hash of the flow, as signed 32-bit. 0 without a hash. */
   hash = 0
   /**
@@ -58,10 +93,22 @@ export class RxCompletion {
    * them means nothing.
    */
   segments = 1
+  /**
+   * Payload bytes of each segment of a coalesced packet but the last, which may be shorter: its MSS.
+   * 0 for an ordinary frame.
+   */
+  segmentBytes = 0
 }
 
 /** End of an RX queue that the NIC uses: posted buffers in, completions out. */
 export interface RxFrontEnd {
+  /**
+   * True if a packet that is in the header buffer whole takes a posted buffer, too, of which it
+   * uses 0 bytes. Without it such a packet has a completion without a buffer.
+   */
+  readonly everyPacketTakesABuffer: boolean
+  /** True if data always begins at the start of a buffer. Otherwise the NIC may skip up to 7 bytes. */
+  readonly noOffset: boolean
   /** Number of buffers that are posted and not taken. */
   posted(): number
   /**
@@ -73,8 +120,11 @@ export interface RxFrontEnd {
   /** Number of completions that there is room for. */
   room(): number
   /**
-   * Describes the header buffer of the completion `ahead` places behind the next one in `into`,
-   * besides its `id`. Its region is −1 without header buffers.
+   * Describes a header buffer in `into`, besides its `id`. Its region is −1 without header buffers.
+   *
+   * The header buffer belongs to the posted buffer `ahead` places behind the next one, or to the
+   * completion `ahead` places behind the next one where packets need no buffer. The NIC asks before
+   * it takes the first buffer of a packet, and completes packets in the order of taking.
    */
   headerBuffer(ahead: number, into: PostedBuffer): void
   /** Leaves a completion for the driver, not yet visible to it. */

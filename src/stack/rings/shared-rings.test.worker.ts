@@ -9,7 +9,7 @@ import {
 } from './rx-front-end.ts'
 import { NicRxRing, type RxRings, sleepUntilWork, workSeen } from './shared-rings.ts'
 import { NicTxRing, type TxRing } from './shared-tx-rings.ts'
-import type { TxPiece } from './tx-front-end.ts'
+import { TxPiece } from './tx-front-end.ts'
 
 export interface RingJob {
   readonly rx: RxRings
@@ -33,7 +33,7 @@ const doorbell = new Int32Array(rx.doorbell)
 const headerView = new DataView(headers)
 const buffer: PostedBuffer = { id: -1, region: -1, offset: 0, bytes: 0 }
 const header: PostedBuffer = { ...buffer }
-const piece: TxPiece = { region: -1, offset: 0, bytes: 0, flags: 0 }
+const piece = new TxPiece()
 const completion = new RxCompletion()
 const wrong: string[] = []
 let slept = 0

@@ -214,9 +214,12 @@ export class DriverRxRing {
     into.offset = words[at + 1] ?? 0
     into.bytes = words[at + 2] ?? 0
     into.headerBytes = words[at + 3] ?? 0
-    into.flags = words[at + 4] ?? 0
+    const flags = words[at + 4] ?? 0
+    into.flags = flags & 0xffff
+    into.packetType = flags >>> 16
     into.hash = words[at + 5] ?? 0
     into.segments = words[at + 6] ?? 1
+    into.segmentBytes = words[at + 7] ?? 0
     this.#reaped = (this.#reaped + 1) | 0
     return true
   }
@@ -242,6 +245,8 @@ export class DriverRxRing {
 
 /** NIC's end of the rings of a receive queue. */
 export class NicRxRing implements RxFrontEnd {
+  readonly everyPacketTakesABuffer = false
+  readonly noOffset = false
   readonly #words: Int32Array
   readonly #mask: number
   readonly #headers: RxRings['headers']
@@ -310,9 +315,10 @@ export class NicRxRing implements RxFrontEnd {
     words[at + 1] = completion.offset
     words[at + 2] = completion.bytes
     words[at + 3] = completion.headerBytes
-    words[at + 4] = completion.flags
+    words[at + 4] = completion.flags | (completion.packetType << 16)
     words[at + 5] = completion.hash
     words[at + 6] = completion.segments
+    words[at + 7] = completion.segmentBytes
     this.#completed = (this.#completed + 1) | 0
   }
 

@@ -112,6 +112,7 @@ export class DriverTxRing {
 
 /** NIC's end of the ring of a transmit queue. */
 export class NicTxRing implements TxFrontEnd {
+  readonly entries: number
   readonly #words: Int32Array
   readonly #mask: number
   #taken: number
@@ -119,6 +120,7 @@ export class NicTxRing implements TxFrontEnd {
 
   constructor(ring: TxRing) {
     this.#words = new Int32Array(ring.memory)
+    this.entries = ring.entries
     this.#mask = ring.entries - 1
     this.#taken = this.#posted = this.#words[FIRST] ?? 0
   }
@@ -144,6 +146,12 @@ export class NicTxRing implements TxFrontEnd {
   take(count: number): void {
     this.#taken = (this.#taken + count) | 0
   }
+
+  /** The driver sees the number of taken pieces at each flush. */
+  completeHead(): void {}
+
+  /** Packets of these rings have no tags. */
+  complete(_tag: number): void {}
 
   flush(): void {
     Atomics.store(this.#words, COMPLETED, this.#taken)

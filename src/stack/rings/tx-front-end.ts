@@ -1,6 +1,8 @@
 /**
- * Interface of a NIC's end of a transmit queue, where the NIC finds the pieces of packets. Pieces
- * are finished in the order of posting, so taking them completes them.
+ * Interface of a NIC's end of a transmit queue, where the NIC finds the pieces of packets.
+ *
+ * Packets are finished in the order of posting. A driver learns of it by the number of pieces taken
+ * (the head of the ring), by the tag of each packet, or by both, as its descriptor format has it.
  */
 
 /** Last piece of its packet. */
@@ -10,22 +12,44 @@ export const TX_END_OF_PACKET = 1
  * piece. Without it the packet is sent as it is.
  */
 export const TX_CHECKSUM = 2
+/** The driver wants to be told that this piece is taken. The flag may stand on any piece. */
+export const TX_REPORT = 4
 
 /** Piece of a packet, by DMA address. One object is used again and again. */
-export interface TxPiece {
-  region: number
-  offset: number
-  bytes: number
-  flags: number
+export class TxPiece {
+  /** Region of the device's address space. */
+  region = -1
+  /** Bytes from the start of the region. */
+  offset = 0
+  /** Length in bytes. */
+  bytes = 0
+  /** {@link TX_END_OF_PACKET} and so on, combined by or. */
+  flags = 0
+  /**
+   * Payload bytes of each TCP segment that the NIC is to make of the packet (TSO). 0: the packet is
+   * one frame. The first piece of a packet states it.
+   */
+  mssBytes = 0
+  /** Bytes of the headers of a packet with `mssBytes`. The first piece of a packet states it. */
+  headerBytes = 0
+  /** Number that the driver has given the packet. The first piece of a packet states it. */
+  tag = 0
 }
 
+/** End of a TX queue that the NIC uses: pieces in, finished packets out. */
 export interface TxFrontEnd {
+  /** Pieces that can be posted at most: a packet of as many without an end is dropped. */
+  readonly entries: number
   /** Number of pieces that are posted and not taken. */
   posted(): number
   /** Reads the posted piece `ahead` places behind the next one. Returns false if there is none. */
   peek(ahead: number, into: TxPiece): boolean
   /** Takes the next `count` pieces: the NIC has read their memory, or will never read it. */
   take(count: number): void
-  /** Makes taken pieces visible to the driver, and interrupts it if it asked for that. */
+  /** Tells the driver that all taken pieces are finished, because one had {@link TX_REPORT}. */
+  completeHead(): void
+  /** Finishes the packet of that tag, sent or dropped. All of its pieces are taken. */
+  complete(tag: number): void
+  /** Makes what is finished visible to the driver, and interrupts it if it asked for that. */
   flush(): void
 }

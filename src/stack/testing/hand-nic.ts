@@ -14,7 +14,7 @@ import {
 } from '../rings/rx-front-end.ts'
 import { createDoorbell, NicRxRing, type RxRings } from '../rings/shared-rings.ts'
 import { NicTxRing, type TxRing } from '../rings/shared-tx-rings.ts'
-import { TX_END_OF_PACKET } from '../rings/tx-front-end.ts'
+import { TX_END_OF_PACKET, TxPiece } from '../rings/tx-front-end.ts'
 
 /**
  * NIC without hardware, link or thread. `receive` does what hardware would do with one frame that
@@ -86,11 +86,11 @@ export class HandNic implements DriverNic {
     const ring = this.#txRings.get(queue)
     assert.ok(ring !== undefined)
     const sent: Uint8Array[] = []
-    const piece = { region: -1, offset: 0, bytes: 0, flags: 0 }
+    const piece = new TxPiece()
     let frame: number[] = []
     while (sent.length < frames && ring.peek(0, piece)) {
       const { offset, bytes } = piece
-      frame.push(...this.dma.memory(piece.region).subarray(offset, offset + bytes))
+      frame.push(...this.#memory(piece.region).subarray(offset, offset + bytes))
       ring.take(1)
       if ((piece.flags & TX_END_OF_PACKET) === 0) continue
       sent.push(Uint8Array.from(frame))
@@ -122,7 +122,7 @@ export class HandNic implements DriverNic {
     if (split) {
       const place = { id: -1, region: -1, offset: 0, bytes: 0 }
       ring.headerBuffer(0, place)
-      this.dma.memory(place.region).set(header, place.offset)
+      this.#memory(place.region).set(header, place.offset)
       completion.headerBytes = header.length
     }
     const flags = RX_CHECKSUM_OK | (split ? RX_SPLIT : 0)
@@ -134,7 +134,7 @@ export class HandNic implements DriverNic {
     for (const [index, buffer] of buffers.entries()) {
       const part = data.subarray(at, at + buffer.bytes)
       at += part.length
-      this.dma.memory(buffer.region).set(part, buffer.offset)
+      this.#memory(buffer.region).set(part, buffer.offset)
       completion.id = buffer.id
       completion.bytes = part.length
       completion.flags =
@@ -147,5 +147,11 @@ export class HandNic implements DriverNic {
     ring.take(buffers.length)
     ring.flush()
     return true
+  }
+
+  #memory(region: number): Uint8Array {
+    const memory = this.dma.memory(region)
+    assert.ok(memory !== undefined, 'a driver posts memory that is mapped')
+    return memory
   }
 }

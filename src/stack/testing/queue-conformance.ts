@@ -3,7 +3,12 @@
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
 import { Random } from '../../random.ts'
-import { type PostedBuffer, RxCompletion, type RxFrontEnd } from '../rings/rx-front-end.ts'
+import {
+  type PostedBuffer,
+  packetTypeOf,
+  RxCompletion,
+  type RxFrontEnd,
+} from '../rings/rx-front-end.ts'
 
 /** Driver's end of an RX queue. */
 export interface DriverEnd {
@@ -98,9 +103,11 @@ function fields({ driver, nic }: QueueEnds): void {
   sent.offset = 6
   sent.bytes = 65_536
   sent.headerBytes = 256
-  sent.flags = 15
+  sent.flags = 255
   sent.hash = -0x7fff_ffff
   sent.segments = 7
+  sent.segmentBytes = 65_535
+  sent.packetType = packetTypeOf(5, 6)
   nic.complete(sent)
   nic.flush()
   const got = new RxCompletion()

@@ -35,6 +35,13 @@ export class DmaEngine {
    */
   view(region: number, offset: number, bytes: number): Uint8Array {
     const memory = this.#space.memory(region)
+    if (memory === undefined) {
+      throw new DeviceError(
+        'NETMEM_DMA_FAULT',
+        'EFAULT',
+        `The device has no region ${region}; it was unmapped, or never mapped.`,
+      )
+    }
     if (
       Number.isInteger(offset) &&
       Number.isInteger(bytes) &&

@@ -1,31 +1,33 @@
 /** Address space of a device: the memory of each region. It lives in the device's thread. */
 
-import { DeviceError } from '../../device-error.ts'
-
 export class DmaSpace {
   readonly #regions: (Uint8Array | undefined)[] = []
-
-  /** Maps memory for the device and returns its region. Numbers of regions are not used again. */
-  map(memory: Uint8Array): number {
-    return this.#regions.push(memory) - 1
-  }
-
-  unmap(region: number): void {
-    this.#regions[region] = undefined
-  }
+  /** Numbers of regions that were unmapped. */
+  readonly #free: number[] = []
 
   /**
-   * Returns the memory of a region.
-   *
-   * @throws NETMEM_DMA_FAULT unless it is mapped.
+   * Maps memory for the device and returns its region. Numbers of unmapped regions are used again,
+   * the one that has been free for longest first.
    */
-  memory(region: number): Uint8Array {
-    const memory = this.#regions[region]
-    if (memory !== undefined) return memory
-    throw new DeviceError(
-      'NETMEM_DMA_FAULT',
-      'EFAULT',
-      `The device has no region ${region}; it was unmapped, or never mapped.`,
-    )
+  map(memory: Uint8Array): number {
+    const region = this.#free.length > MIN_FREE ? this.#free.shift() : undefined
+    if (region === undefined) return this.#regions.push(memory) - 1
+    this.#regions[region] = memory
+    return region
+  }
+
+  /** Unmaps a region. Nothing happens unless it is mapped. */
+  unmap(region: number): void {
+    if (this.#regions[region] === undefined) return
+    this.#regions[region] = undefined
+    this.#free.push(region)
+  }
+
+  /** Returns the memory of a region; `undefined` unless it is mapped. Hardware does not throw. */
+  memory(region: number): Uint8Array | undefined {
+    return this.#regions[region]
   }
 }
+
+/** Regions that stay free: a driver that uses the number of an unmapped one is found out. */
+const MIN_FREE = 64

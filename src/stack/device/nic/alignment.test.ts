@@ -3,7 +3,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createFrameMemory } from '../../../wire/frame-memory.ts'
-import type { Link, LinkFrame } from '../../link/link.ts'
+import {
+  emptyFrame,
+  type Link,
+  type LinkFeatures,
+  type LinkFrame,
+  ORDINARY_FRAMES,
+} from '../../link/link.ts'
 import { RX_END_OF_PACKET, RxCompletion } from '../../rings/rx-front-end.ts'
 import { createDoorbell, createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
@@ -13,15 +19,9 @@ import { SPLIT, UNSPLIT } from './nic.test.helper.ts'
 
 /** Plays one frame from any place in memory. */
 class PlacedLink implements Link {
+  readonly features: LinkFeatures = ORDINARY_FRAMES
   readonly #memory = createFrameMemory(0x1_0000)
-  readonly #frame: LinkFrame = {
-    memory: this.#memory,
-    offset: 0,
-    length: 0,
-    originalLength: 0,
-    timeNs: 0,
-    checksum: 'complete',
-  }
+  readonly #frame: LinkFrame = emptyFrame(this.#memory)
   #waits = false
 
   put(bytes: Uint8Array, offset: number): void {

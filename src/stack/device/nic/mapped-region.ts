@@ -19,8 +19,11 @@ export class MappedRegion {
    * has no such memory.
    */
   memory(region: number, offset: number, bytes: number): Uint8Array | undefined {
-    if (region !== this.#region || this.#memory === undefined) this.#find(region)
-    const memory = this.#memory
+    let memory = this.#memory
+    if (region !== this.#region || memory === undefined) {
+      this.#region = region
+      memory = this.#memory = this.#dma.memory(region)
+    }
     // Written so that NaN is outside.
     const inside = offset >= 0 && bytes >= 0 && offset + bytes <= (memory?.length ?? 0)
     return inside ? memory : undefined
@@ -28,15 +31,5 @@ export class MappedRegion {
 
   forget(): void {
     this.#memory = undefined
-  }
-
-  #find(region: number): void {
-    this.#region = region
-    this.#memory = undefined
-    try {
-      this.#memory = this.#dma.memory(region)
-    } catch {
-      // Not mapped. Hardware does not throw: the queue counts a fault.
-    }
   }
 }

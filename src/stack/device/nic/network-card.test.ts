@@ -143,6 +143,8 @@ test('a faulty ring is dry, or its buffers are not mapped, as it was told', () =
   nic.receive(0, 9)
   assert.equal(nic.counters.stats().device.rx_dma_faults, 1)
   assert.equal(driver.untouched, true)
+  assert.equal(driver.read().length, 0)
+  assert.deepEqual([driver.faults, driver.posted.size], [1, 0], 'the driver has its buffer back')
   for (const part of [{ dry: -1 }, { dry: 1.5 }, { headerOverflow: Number.NaN }]) {
     const wrong = { seed: 1, ...part }
     assert.throws(() => faultyRxRing(driver.frontEnd, wrong), { code: 'NETMEM_OUT_OF_RANGE' })
@@ -157,6 +159,10 @@ test('memory that is not mapped, or smaller than the descriptor says, is not wri
   link.put(udp(1), udp(2), frame())
   assert.equal(receiveAll(nic, link, driver).length, 1)
   assert.equal(nic.counters.stats().device.rx_dma_faults, 2)
+  assert.equal(driver.faults, 2)
+  driver.post(200)
+  link.put(udp(1))
+  assert.equal(receiveAll(nic, link, driver).length, 1, 'the queue goes on')
   for (const [offset, bytes] of [
     [-1, 100],
     [0, 0],
@@ -171,6 +177,8 @@ test('memory that is not mapped, or smaller than the descriptor says, is not wri
     one.nic.receive(0, 9)
     assert.equal(one.nic.counters.stats().device.rx_dma_faults, 1)
     assert.ok(one.driver.untouched)
+    assert.equal(one.driver.read().length, 0)
+    assert.equal(one.driver.faults, 1)
   }
   for (const [region, offset] of [
     [77, 0],
@@ -191,6 +199,7 @@ test('memory that is not mapped, or smaller than the descriptor says, is not wri
     one.link.put(frame())
     one.nic.receive(0, 9)
     assert.equal(one.nic.counters.stats().device.rx_dma_faults, 1)
+    assert.equal(frontEnd.room(), 3, 'it has a completion without a buffer')
     assert.deepEqual(one.dma.memory(header), new Uint8Array(1024))
   }
   const late = oneQueue()
@@ -201,7 +210,7 @@ test('memory that is not mapped, or smaller than the descriptor says, is not wri
   late.link.put(udp(1))
   assert.equal(receiveAll(late.nic, late.link, late.driver).length, 0)
   assert.equal(late.nic.counters.stats().device.rx_dma_faults, 1)
-  assert.equal(dma.memory(driver.region).length, 1 << 20)
+  assert.equal(dma.memory(driver.region)?.length, 1 << 20)
 })
 
 test('queues start and stop on their own; nothing is written after a stop', () => {

@@ -2,9 +2,21 @@
 
 import assert from 'node:assert/strict'
 import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
-import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
+import {
+  emptyFrame,
+  type Link,
+  type LinkFeatures,
+  type LinkFrame,
+  ORDINARY_FRAMES,
+} from '../../link/link.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
-import { RX_CONTINUES, RX_END_OF_PACKET, RX_SPLIT, RxCompletion } from '../../rings/rx-front-end.ts'
+import {
+  RX_CONTINUES,
+  RX_END_OF_PACKET,
+  RX_FAULT,
+  RX_SPLIT,
+  RxCompletion,
+} from '../../rings/rx-front-end.ts'
 import { createDoorbell, createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
 import { NetworkCard, type NetworkCardOptions } from './network-card.ts'
@@ -18,6 +30,7 @@ export interface TestFrame {
 
 /** Plays frames one after the other, from one place in memory, and keeps those sent. */
 export class TestLink implements Link {
+  readonly features: LinkFeatures = ORDINARY_FRAMES
   readonly sent: Uint8Array[] = []
   readonly sentChecksums: string[] = []
   readonly #frames: TestFrame[] = []
@@ -98,6 +111,8 @@ export class TestDriver {
   /** Posted and not completed, by id. */
   readonly posted: Map<number, { readonly offset: number; readonly bytes: number }> = new Map()
   readonly packets: ReadPacket[] = []
+  /** Completions with RX_FAULT. */
+  faults = 0
   readonly #payload: Uint8Array
   readonly region: number
   readonly #headers: Uint8Array
@@ -144,6 +159,13 @@ export class TestDriver {
     let header = new Uint8Array(0)
     while (this.ring.poll(completion)) {
       const { id, offset, bytes, headerBytes, flags, hash, segments } = completion
+      if ((flags & RX_FAULT) !== 0) {
+        assert.equal(flags, RX_FAULT | RX_END_OF_PACKET)
+        assert.deepEqual([pieces.length, bytes, headerBytes], [0, 0, 0])
+        this.posted.delete(id)
+        this.faults++
+        continue
+      }
       const continues = pieces.length > 0
       assert.equal((flags & RX_CONTINUES) !== 0, continues)
       if (!continues) header = this.#header(headerBytes)

@@ -18,6 +18,9 @@ export function checkConfig(frontEnd: RxFrontEnd, config: RxQueueConfig): void {
   if (typeof config.boundToDevice !== 'boolean' || typeof config.coalesce !== 'boolean') {
     throw configError('boundToDevice and coalesce are booleans. Pass both.')
   }
+  if (config.splitUdp !== undefined && typeof config.splitUdp !== 'boolean') {
+    throw configError('splitUdp is a boolean. Leave it out to split UDP, too.')
+  }
   checkInteger('splitThresholdBytes', config.splitThresholdBytes, 0, 0xffff)
   if (split === 'off') {
     if (!config.boundToDevice) return

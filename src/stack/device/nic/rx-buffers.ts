@@ -13,11 +13,14 @@ import type { DmaSpace } from '../dma/dma-space.ts'
 import { MappedRegion } from './mapped-region.ts'
 
 /** Results of {@link RxBuffers.find}. Integers, since one is compared for every frame. */
-export const FOUND = 0
+const FOUND = 0
 /** Too few buffers are posted, or too few completions are free: waiting helps. */
 export const OUT_OF_BUFFER = 1
-/** A buffer is not in memory that is mapped for the device. */
-const DMA_FAULT = 2
+/**
+ * A buffer is not in memory that is mapped for the device: the last one of those found. There is
+ * none if the header buffer is at fault, and nothing is posted.
+ */
+export const DMA_FAULT = 2
 
 /** Smaller payloads copy in no time, however they are aligned. */
 const ALIGNED_BYTES = 512
@@ -45,10 +48,19 @@ export class RxBuffers {
   readonly #payloadRegion: MappedRegion
   readonly #headerRegion: MappedRegion
   readonly #shortCopy = new ShortCopy()
+  /** Number of buffers that every packet takes at least. */
+  #leastBuffers = 0
+  #pads = true
 
   constructor(dma: DmaSpace) {
     this.#payloadRegion = new MappedRegion(dma)
     this.#headerRegion = new MappedRegion(dma)
+  }
+
+  /** Learns the needs of the ring end of a queue that starts. */
+  start(ring: RxFrontEnd): void {
+    this.#leastBuffers = ring.everyPacketTakesABuffer ? 1 : 0
+    this.#pads = !ring.noOffset
   }
 
   /** Returns one of the buffers found. */
@@ -59,26 +71,32 @@ export class RxBuffers {
   /** Finds memory for `linear` bytes in the header buffer and `rest` bytes in posted buffers. */
   find(ring: RxFrontEnd, frame: LinkFrame, linear: number, rest: number): number {
     const { header } = this
+    let isFault = false
     if (linear > 0) {
       header.memory = this.#headerRegion.memory(header.region, header.offset, header.bytes)
-      if (header.memory === undefined) return DMA_FAULT
+      isFault = header.memory === undefined
     }
     let count = 0
     let left = rest
-    while (left > 0) {
+    while (left > 0 || count < this.#leastBuffers) {
       let buffer = this.#buffers[count]
       if (buffer === undefined) {
         buffer = new RxBuffer()
         this.#buffers.push(buffer)
       }
       if (!ring.peek(count, buffer)) {
-        if (!this.#fitsUnpadded(left)) return OUT_OF_BUFFER
+        if (isFault && this.#leastBuffers === 0) break
+        if (left <= 0 || !this.#fitsUnpadded(left)) return OUT_OF_BUFFER
         break
       }
       buffer.memory = this.#payloadRegion.memory(buffer.region, buffer.offset, buffer.bytes)
-      if (buffer.memory === undefined || buffer.bytes === 0) return DMA_FAULT
       buffer.pad = 0
-      if (count === 0 && rest >= ALIGNED_BYTES && buffer.bytes > ALIGNED_BYTES) {
+      if (buffer.memory === undefined || buffer.bytes === 0) isFault = true
+      if (isFault || buffer.memory === undefined) {
+        count++
+        break
+      }
+      if (count === 0 && this.#pads && rest >= ALIGNED_BYTES && buffer.bytes > ALIGNED_BYTES) {
         const { bytes } = frame.memory
         buffer.pad = padding(buffer.memory, buffer.offset, bytes, frame.offset + linear)
       }
@@ -87,7 +105,7 @@ export class RxBuffers {
     }
     if (ring.room() < (count === 0 ? 1 : count)) return OUT_OF_BUFFER
     this.count = count
-    return FOUND
+    return isFault ? DMA_FAULT : FOUND
   }
 
   /** Copies the first `linear` bytes of a frame to the header buffer. */

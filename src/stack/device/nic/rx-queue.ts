@@ -10,17 +10,21 @@ import type { LinkFrame } from '../../link/link.ts'
 import { type Counters, RxCounter } from '../../rings/nic-counters.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import {
-  RX_CHECKSUM_BAD,
+  packetTypeOf,
   RX_CHECKSUM_OK,
   RX_CONTINUES,
   RX_END_OF_PACKET,
+  RX_FAULT,
+  RX_HEADER_OVERFLOW,
+  RX_IP_CHECKSUM_BAD,
+  RX_L4_CHECKSUM_BAD,
   RX_SPLIT,
   RxCompletion,
   type RxFrontEnd,
 } from '../../rings/rx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { isMergeable, RxAggregate } from './rx-aggregate.ts'
-import { copyBytes, FOUND, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
+import { copyBytes, DMA_FAULT, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
 
 export class RxQueue {
   /** True after a pause that was too long: the queue pauses the link again once it has taken a frame. */
@@ -31,6 +35,7 @@ export class RxQueue {
   readonly #aggregate = new RxAggregate()
   #ring: RxFrontEnd | undefined
   #split = false
+  #splitUdp = true
   #fill = false
   #thresholdBytes = 0
   #coalesce = false
@@ -47,7 +52,9 @@ export class RxQueue {
 
   start(ring: RxFrontEnd, config: RxQueueConfig): void {
     this.#ring = ring
+    this.#buffers.start(ring)
     this.#split = config.split !== 'off'
+    this.#splitUdp = config.splitUdp !== false
     this.#fill = config.split === 'fill'
     this.#thresholdBytes = config.splitThresholdBytes
     this.#coalesce = config.coalesce
@@ -102,7 +109,11 @@ export class RxQueue {
     const buffers = this.#buffers
     let total = length
     let linear = 0
-    if (this.#split && (layout.kind === FrameKind.tcp || layout.kind === FrameKind.udp)) {
+    let overflow = 0
+    if (
+      this.#split &&
+      (layout.kind === FrameKind.tcp || (layout.kind === FrameKind.udp && this.#splitUdp))
+    ) {
       const { header } = buffers
       ring.headerBuffer(0, header)
       if (header.region >= 0 && header.bytes >= layout.headerLength) {
@@ -113,17 +124,15 @@ export class RxQueue {
           if (total <= header.bytes) linear = total
           else if (this.#fill) linear = header.bytes
         }
-      }
+      } else overflow = RX_HEADER_OVERFLOW
     }
     const rest = total - linear
     const found = buffers.find(ring, frame, linear, rest)
     if (found === OUT_OF_BUFFER) return false
-    // The descriptor stays in its place, with the memory it names, until the queue is stopped.
-    if (found !== FOUND) return this.#drop(RxCounter.rx_dma_faults)
-
+    if (found === DMA_FAULT) return this.#giveBack(ring)
     if (linear > 0) buffers.writeHeaders(frame, linear)
     buffers.writePayload(frame, frame.offset + linear, rest)
-    this.#complete(ring, layout, linear, rest, checksum, hash, mergeable)
+    this.#complete(ring, layout, linear, rest, overflow, checksum, hash, mergeable)
     this.#countReceived(frame, checksum)
     if (linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets)
     else if (this.#split) this.#counters.add(RxCounter.rx_hsplit_unsplit)
@@ -141,11 +150,37 @@ export class RxQueue {
     return true
   }
 
+  /**
+   * Drops a frame because the NIC cannot write to one of its buffers. The buffers go back to the
+   * driver with an error, so that the next frame finds others.
+   */
+  #giveBack(ring: RxFrontEnd): true {
+    const { count } = this.#buffers
+    const completion = this.#completion
+    completion.offset = completion.bytes = completion.headerBytes = 0
+    completion.packetType = completion.hash = completion.segmentBytes = 0
+    completion.segments = 1
+    completion.flags = RX_FAULT | RX_END_OF_PACKET
+    ring.take(count)
+    for (let index = 0; index < count; index++) {
+      completion.id = this.#buffers.at(index)?.id ?? -1
+      ring.complete(completion)
+    }
+    if (count === 0) {
+      // Its header buffer alone is at fault, and belongs to the completion.
+      completion.id = -1
+      ring.complete(completion)
+    }
+    this.#unflushed = true
+    return this.#drop(RxCounter.rx_dma_faults)
+  }
+
   #complete(
     ring: RxFrontEnd,
     layout: FrameLayout,
     linear: number,
     rest: number,
+    overflow: number,
     checksum: number,
     hash: number,
     mergeable: boolean,
@@ -153,9 +188,10 @@ export class RxQueue {
     const { count } = this.#buffers
     ring.take(count)
     this.#unflushed = true
-    let flags = linear > 0 ? RX_SPLIT : 0
+    let flags = linear > 0 ? RX_SPLIT : overflow
     if (checksum === ChecksumResult.ok) flags |= RX_CHECKSUM_OK
-    else if (checksum === ChecksumResult.bad) flags |= RX_CHECKSUM_BAD
+    else if (checksum === ChecksumResult.badL4) flags |= RX_L4_CHECKSUM_BAD
+    else if (checksum === ChecksumResult.badIp) flags |= RX_IP_CHECKSUM_BAD
     if (mergeable && count === 1 && (layout.tcpFlags & PSH) === 0 && (linear > 0 || !this.#split)) {
       this.#beginAggregate(layout, linear, rest, flags | RX_END_OF_PACKET, hash)
       return
@@ -165,6 +201,8 @@ export class RxQueue {
     completion.headerBytes = linear
     completion.hash = hash
     completion.segments = 1
+    completion.segmentBytes = 0
+    completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
     if (count === 0) {
       completion.id = -1
       completion.bytes = 0
@@ -206,6 +244,8 @@ export class RxQueue {
     completion.flags = flags
     completion.hash = hash
     completion.segments = 1
+    completion.segmentBytes = 0
+    completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
     this.#aggregate.begin(
       layout,
       headers.memory,
@@ -247,8 +287,8 @@ export class RxQueue {
     counters.add(RxCounter.rx_packets)
     counters.add(RxCounter.rx_bytes, frame.length)
     if (checksum === ChecksumResult.ok) counters.add(RxCounter.rx_csum_unnecessary)
-    else if (checksum === ChecksumResult.bad) counters.add(RxCounter.rx_csum_bad)
-    else counters.add(RxCounter.rx_csum_none)
+    else if (checksum === ChecksumResult.none) counters.add(RxCounter.rx_csum_none)
+    else counters.add(RxCounter.rx_csum_bad)
     if (frame.length < frame.originalLength) counters.add(RxCounter.rx_truncated)
   }
 }

@@ -8,8 +8,9 @@ import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import {
   TX_CHECKSUM,
   TX_END_OF_PACKET,
+  TX_REPORT,
   type TxFrontEnd,
-  type TxPiece,
+  TxPiece,
 } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { MappedRegion } from './mapped-region.ts'
@@ -29,7 +30,7 @@ export class TxQueue {
   readonly #memory: FrameMemory
   readonly #frame: LinkFrame
   readonly #layout = new FrameLayout()
-  readonly #piece: TxPiece = { region: -1, offset: 0, bytes: 0, flags: 0 }
+  readonly #piece = new TxPiece()
   /** Views of the memory that packets are sent from. They keep it alive, so an idle queue drops them. */
   readonly #views = new Map<Uint8Array, KeptViews>()
   #frontEnd: TxFrontEnd | undefined
@@ -38,6 +39,7 @@ export class TxQueue {
   // The packet gathered last:
   #bytes = 0
   #flags = 0
+  #tag = 0
   #wrong = NOTHING
 
   constructor(dma: DmaSpace, maxFrameBytes: number, counters: Counters) {
@@ -89,6 +91,8 @@ export class TxQueue {
           this.#send(nowNs, link)
           sent++
         }
+        if ((this.#flags & TX_REPORT) !== 0) frontEnd.completeHead()
+        frontEnd.complete(this.#tag)
       }
     } finally {
       frontEnd.flush()
@@ -109,6 +113,7 @@ export class TxQueue {
     }
     for (let ahead = 0; ahead < posted; ahead++) {
       if (!frontEnd.peek(ahead, piece)) return 0
+      if (ahead === 0 && !this.#discarding) this.#tag = piece.tag
       if (ahead === MAX_TX_PIECES) this.#wrong = LENGTH
       this.#flags |= piece.flags
       if (this.#wrong === NOTHING) this.#copy(piece)

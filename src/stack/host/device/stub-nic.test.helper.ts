@@ -146,7 +146,7 @@ class StubNic implements NicModel {
       return
     }
     queue.take(1)
-    this.#dma.memory(this.#posted.region).set(memory.view(offset, length), this.#posted.offset)
+    this.#dma.memory(this.#posted.region)?.set(memory.view(offset, length), this.#posted.offset)
     this.#completion.id = this.#posted.id
     this.#completion.bytes = length
     this.#completion.flags = RX_END_OF_PACKET

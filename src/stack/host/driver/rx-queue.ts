@@ -11,6 +11,7 @@ import {
   RX_CHECKSUM_OK,
   RX_CONTINUES,
   RX_END_OF_PACKET,
+  RX_FAULT,
   RX_SPLIT,
   RxCompletion,
 } from '../../rings/rx-front-end.ts'
@@ -46,6 +47,8 @@ export interface DriverQueueStats {
   rx_dropped_unsplit: number
   /** Packets in more pieces than an skb has frags. */
   rx_dropped_frags: number
+  /** Buffers that the NIC gave back because it could not write to them. */
+  rx_dma_faults: number
   /** Times the pool was dry when buffers were to be posted. */
   rx_alloc_fail: number
 }
@@ -60,6 +63,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
     rx_packets: 0,
     rx_dropped_unsplit: 0,
     rx_dropped_frags: 0,
+    rx_dma_faults: 0,
     rx_alloc_fail: 0,
   }
   readonly #pool: PagePool<M>
@@ -154,6 +158,10 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
   #piece(completion: RxCompletion): void {
     const { id, flags } = completion
     const m = this.#buffers.memory(id)
+    if ((flags & RX_FAULT) !== 0) {
+      this.#fault(id, m)
+      return
+    }
     if ((flags & RX_CONTINUES) === 0) this.#begin(m, completion)
     if (m === undefined) return
     this.#buffers.forget(id)
@@ -166,6 +174,14 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
     } else {
       this.#add(packet, m, offset, completion.bytes)
     }
+  }
+
+  /** Takes back the memory of a buffer that the NIC could not write to, outside of packets. */
+  #fault(id: number, m: M | undefined): void {
+    this.stats.rx_dma_faults++
+    if (m === undefined) return
+    this.#buffers.forget(id)
+    this.#pool.put(m)
   }
 
   #begin(m: M | undefined, completion: RxCompletion): void {

@@ -10,7 +10,13 @@ import { hasPartialChecksum } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../../wire/frame-layout.ts'
 import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import { DeviceError } from '../../device-error.ts'
-import { emptyFrame, type Link, type LinkFrame } from '../link.ts'
+import {
+  emptyFrame,
+  type Link,
+  type LinkFeatures,
+  type LinkFrame,
+  ORDINARY_FRAMES,
+} from '../link.ts'
 import { captureError } from './capture-error.ts'
 import { type CaptureSource, CaptureWindow } from './capture-window.ts'
 import { CapturedPacket, type PacketReader, read32 } from './packet-reader.ts'
@@ -71,6 +77,7 @@ export function openCapture(path: string, options: CaptureOptions = {}): Capture
 
 /** Made by {@link openCapture}. */
 export class CaptureLink implements Link, Disposable {
+  readonly features: LinkFeatures = ORDINARY_FRAMES
   /** Frames handed out, their bytes, and the number of cut frames among them. */
   frames = 0
   bytes = 0
