@@ -1,13 +1,12 @@
 /** The kernel: how it was built, and what it answers when it is asked by netlink. */
 
-import { existsSync, readFileSync } from 'node:fs'
 import os from 'node:os'
-import { gunzipSync } from 'node:zlib'
 
 import { type Netlink, NetlinkError, netdev, openNetlink } from '../../linux/index.ts'
 import { describeError } from '../exit.ts'
 import { cardFindings } from './cards.ts'
 import { Feature, type Finding, finder } from './finding.ts'
+import { type KernelConfig, kernelConfig } from './kernel-config.ts'
 import { rightFindings } from './rights.ts'
 
 const netlinkFinder = finder(Feature.netlink)
@@ -19,7 +18,7 @@ export async function kernelFindings(): Promise<Finding[]> {
     const remedy = 'None is needed: everything else that netmem does works here.'
     return [kernel, devmem.missing('devmem TCP', 'not on this system', remedy)]
   }
-  const build = buildFinding(readConfig())
+  const build = buildFinding(kernelConfig())
   try {
     using netlink = await openNetlink()
     return [kernel, ...(await askedFindings(netlink, build))]
@@ -55,23 +54,8 @@ export async function askedFindings(netlink: Netlink, build: Finding): Promise<F
   return [...findings, ...(await rightFindings(netlink)), ...(await cardFindings(netlink))]
 }
 
-/** Kernel's enabled build options, without CONFIG_. */
-type Config = ReadonlySet<string>
-
-/** Returns `undefined` if the kernel hides how it was built. */
-function readConfig(): Config | undefined {
-  try {
-    const text = existsSync('/proc/config.gz')
-      ? gunzipSync(readFileSync('/proc/config.gz')).toString()
-      : readFileSync(`/boot/config-${os.release()}`, 'utf8')
-    return new Set(Array.from(text.matchAll(/^CONFIG_(\w+)=[ym]$/gm), ([, name = '']) => name))
-  } catch {
-    return undefined
-  }
-}
-
 /** A kernel without CONFIG_NET_DEVMEM has the operations, and refuses each (K: net/core/devmem.h). */
-function buildFinding(config: Config | undefined): Finding {
+function buildFinding(config: KernelConfig | undefined): Finding {
   const name = 'CONFIG_NET_DEVMEM'
   const remedy = 'Use a kernel from 6.12 on that is built with CONFIG_NET_DEVMEM.'
   if (config === undefined) {
