@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { isNetmemError } from '../../errors.ts'
+import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import { rounds } from '../../testing/rounds.test.helper.ts'
 import {
   acknowledge,
@@ -19,15 +19,6 @@ import { bindError } from './bind-error.ts'
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 const rootSkip = skip === false && process.getuid?.() !== 0 ? 'needs root: run it with sudo' : skip
 const NO_SUCH_INTERFACE = 999_999
-
-function code(wanted: string, words = /./): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(isNetmemError(error), String(error))
-    assert.equal(error.code, wanted, error.message)
-    assert.match(error.message, words)
-    return true
-  }
-}
 
 function ifindexOf(name: string): number {
   return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'))
@@ -110,7 +101,7 @@ describe('bindRx', { skip }, () => {
       [binding.id, binding.ifindex, binding.queues, binding.dmabuf],
       [7, 2, [3, 1], dmabuf],
     )
-    assert.throws(() => dmabuf.claim('page'), code('NETMEM_DMABUF_IN_USE'))
+    assert.throws(() => dmabuf.claim('page'), failsWith('NETMEM_DMABUF_IN_USE'))
     assert.ok(kernels.every(isOpen))
     binding.close()
     binding.close()
@@ -137,7 +128,7 @@ describe('bindRx', { skip }, () => {
     const options = { ifindex: 2, queues: [0], dmabuf }
     await assert.rejects(
       bindRxOver(async () => netlink, options),
-      code('NETMEM_DEVMEM_BOUND'),
+      failsWith('NETMEM_DEVMEM_BOUND'),
     )
     assert.ok(!kernels.some(isOpen))
     dmabuf.claim('page')()
@@ -147,11 +138,11 @@ describe('bindRx', { skip }, () => {
     const dmabuf = anyDmaBuf()
     const release = dmabuf.claim('page')
     const options = { ifindex: 1, queues: [0], dmabuf }
-    await assert.rejects(bindRx(options), code('NETMEM_DMABUF_IN_USE'))
-    await assert.rejects(bindTx({ ifindex: 1, dmabuf }), code('NETMEM_DMABUF_IN_USE'))
+    await assert.rejects(bindRx(options), failsWith('NETMEM_DMABUF_IN_USE'))
+    await assert.rejects(bindTx({ ifindex: 1, dmabuf }), failsWith('NETMEM_DMABUF_IN_USE'))
     release()
     dmabuf.close()
-    await assert.rejects(bindRx(options), code('NETMEM_DMABUF_CLOSED'))
+    await assert.rejects(bindRx(options), failsWith('NETMEM_DMABUF_CLOSED'))
   })
 
   const refused: readonly [string, Partial<Record<keyof BindRxOptions, unknown>>, string][] = [
@@ -169,7 +160,7 @@ describe('bindRx', { skip }, () => {
     it(`refuses ${what}`, async () => {
       using dmabuf = anyDmaBuf()
       const options = { ifindex: 1, queues: [0], dmabuf, ...wrong }
-      await assert.rejects(bindRx(options as never), code(wanted))
+      await assert.rejects(bindRx(options as never), failsWith(wanted))
     })
   }
 })
@@ -184,8 +175,8 @@ describe('The kernel', { skip: rootSkip }, () => {
       using dmabuf = anyDmaBuf()
       const before = descriptors()
       for (let nth = 0; nth < rounds(100); nth++) {
-        await assert.rejects(bindRx({ ifindex, queues: [0], dmabuf }), code(wanted))
-        await assert.rejects(bindTx({ ifindex, dmabuf }), code(wanted))
+        await assert.rejects(bindRx({ ifindex, queues: [0], dmabuf }), failsWith(wanted))
+        await assert.rejects(bindTx({ ifindex, dmabuf }), failsWith(wanted))
       }
       assert.equal(descriptors(), before)
       dmabuf.claim('page')()
@@ -199,9 +190,9 @@ describe('The kernel', { skip: rootSkip }, () => {
     try {
       await assert.rejects(
         bindRx({ ifindex, queues: [0], dmabuf }),
-        code('NETMEM_DEVMEM_FORBIDDEN', /netmem devmem prepare/),
+        failsWith('NETMEM_DEVMEM_FORBIDDEN', /netmem devmem prepare/),
       )
-      await assert.rejects(bindTx({ ifindex, dmabuf }), code('NETMEM_DEVMEM_UNSUPPORTED'))
+      await assert.rejects(bindTx({ ifindex, dmabuf }), failsWith('NETMEM_DEVMEM_UNSUPPORTED'))
     } finally {
       process.seteuid?.(0)
     }

@@ -28,6 +28,14 @@ export interface CardModel {
   readonly features: Readonly<Record<string, boolean>>
 }
 
+/** Changes that a card is asked for, to prepare queues and to undo that. */
+export interface CardExchange {
+  readonly model: CardModel
+  readonly queues: readonly number[]
+  readonly set: readonly string[]
+  readonly undone: readonly string[]
+}
+
 export const GVE: CardModel = {
   name: 'gve',
   queues: 4,

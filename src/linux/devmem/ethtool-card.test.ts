@@ -9,7 +9,7 @@ import { isNetmemError } from '../../errors.ts'
 import type { FlowMatch } from '../../wire/flow-rules.ts'
 import { checkIfindex } from '../sys/index.ts'
 import { CardKernel } from './card-kernel.test.helper.ts'
-import { BNXT, type CardModel, GVE, MLX5, ModelCard } from './card-models.test.helper.ts'
+import { BNXT, type CardExchange, GVE, MLX5, ModelCard } from './card-models.test.helper.ts'
 import { setUpQueues } from './queue-setup.ts'
 import { undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
@@ -30,12 +30,7 @@ const MATCHES = [
 const feature = (name: string, value: boolean): string =>
   `features-set {"wanted":{"bits":{"bit":[{"name":"${name}"${value ? ',"value":true' : ''}}]}}}`
 
-const EXCHANGES: readonly {
-  model: CardModel
-  queues: number[]
-  set: string[]
-  undone: string[]
-}[] = [
+const EXCHANGES: readonly CardExchange[] = [
   {
     model: GVE,
     queues: [2, 3],

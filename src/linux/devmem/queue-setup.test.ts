@@ -12,10 +12,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { isNetmemError } from '../../errors.ts'
+import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import type { FlowMatch } from '../../wire/flow-rules.ts'
 import { checkIfindex } from '../sys/index.ts'
-import { BNXT, type CardModel, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
+import { BNXT, type CardExchange, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
 import { type QueueSetup, setUpQueues } from './queue-setup.ts'
 import { undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
@@ -45,21 +45,16 @@ async function undo(card: ModelCard): Promise<void> {
   await undoAll(card, UndoJournal.open(folder, IFINDEX))
 }
 
-function code(wanted: string): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(isNetmemError(error), String(error))
-    assert.equal(error.code, wanted, error.message)
-    return true
-  }
-}
+const CONTEXT_RULES = [
+  'context over 6,7',
+  'rule for 5201 to context 1',
+  'rule for 5202 to context 1',
+  'rule for 5203 to context 1',
+]
+const RULES_UNDONE = ['rule 61 deleted', 'rule 62 deleted', 'rule 63 deleted']
 
 /** Changes that each driver is asked for, for two queues and three flows. */
-const EXCHANGES: readonly {
-  model: CardModel
-  queues: number[]
-  set: string[]
-  undone: string[]
-}[] = [
+const EXCHANGES: readonly CardExchange[] = [
   {
     model: GVE,
     queues: [2, 3],
@@ -71,34 +66,13 @@ const EXCHANGES: readonly {
       'rule for 5202 to queue 3',
       'rule for 5203 to queue 2',
     ],
-    undone: [
-      'rule 61 deleted',
-      'rule 62 deleted',
-      'rule 63 deleted',
-      'table default',
-      'rx-ntuple-filter off',
-      'rings disabled',
-    ],
+    undone: [...RULES_UNDONE, 'table default', 'rx-ntuple-filter off', 'rings disabled'],
   },
   {
     model: BNXT,
     queues: [6, 7],
-    set: [
-      'rings enabled thresh 0',
-      'table 0,1,2,3,4,5',
-      'context over 6,7',
-      'rule for 5201 to context 1',
-      'rule for 5202 to context 1',
-      'rule for 5203 to context 1',
-    ],
-    undone: [
-      'rule 61 deleted',
-      'rule 62 deleted',
-      'rule 63 deleted',
-      'context 1 deleted',
-      'table default',
-      'rings unknown thresh 256',
-    ],
+    set: ['rings enabled thresh 0', 'table 0,1,2,3,4,5', ...CONTEXT_RULES],
+    undone: [...RULES_UNDONE, 'context 1 deleted', 'table default', 'rings unknown thresh 256'],
   },
   {
     model: MLX5,
@@ -108,15 +82,10 @@ const EXCHANGES: readonly {
       'rings enabled',
       'rx-ntuple-filter on',
       'table 0,1,2,3,4,5',
-      'context over 6,7',
-      'rule for 5201 to context 1',
-      'rule for 5202 to context 1',
-      'rule for 5203 to context 1',
+      ...CONTEXT_RULES,
     ],
     undone: [
-      'rule 61 deleted',
-      'rule 62 deleted',
-      'rule 63 deleted',
+      ...RULES_UNDONE,
       'context 1 deleted',
       'table default',
       'rx-ntuple-filter off',
@@ -154,7 +123,7 @@ describe('prepareQueues on models of cards', { skip }, () => {
         const card = new ModelCard(model)
         const before = card.state
         card.failAt = { change, how: 'refused' }
-        await assert.rejects(prepare(card, queues), code('NETMEM_SYSCALL_FAILED'))
+        await assert.rejects(prepare(card, queues), failsWith('NETMEM_SYSCALL_FAILED'))
         assert.deepEqual(card.state, before)
         assert.deepEqual(readdirSync(folder), [])
       })
@@ -232,7 +201,7 @@ describe('prepareQueues on models of cards', { skip }, () => {
     it(`refuses with ${wanted}, and has changed nothing`, async () => {
       const card = new ModelCard(model)
       const before = card.state
-      await assert.rejects(prepare(card, queues, flows), code(wanted))
+      await assert.rejects(prepare(card, queues, flows), failsWith(wanted))
       assert.deepEqual(card.state, before)
       assert.deepEqual(readdirSync(folder), [])
     })
@@ -254,7 +223,7 @@ describe('The journal of prepareQueues', { skip }, () => {
     await assert.rejects(undo(card), (error) => {
       assert.ok(error instanceof Error)
       assert.match(error.message, /memory provider enabled/)
-      return code('NETMEM_DEVMEM_UNDO')(error)
+      return failsWith('NETMEM_DEVMEM_UNDO')(error)
     })
     assert.deepEqual(
       UndoJournal.open(folder, IFINDEX).steps.map(({ kind }) => kind),
@@ -276,9 +245,9 @@ describe('The journal of prepareQueues', { skip }, () => {
   it('is one for an interface', async () => {
     const card = new ModelCard(GVE)
     await prepare(card, [3])
-    assert.throws(() => UndoJournal.create(folder, IFINDEX), code('NETMEM_DEVMEM_PREPARED'))
+    assert.throws(() => UndoJournal.create(folder, IFINDEX), failsWith('NETMEM_DEVMEM_PREPARED'))
     await undo(card)
-    assert.throws(() => UndoJournal.open(folder, IFINDEX), code('NETMEM_DEVMEM_NOT_PREPARED'))
+    assert.throws(() => UndoJournal.open(folder, IFINDEX), failsWith('NETMEM_DEVMEM_NOT_PREPARED'))
   })
 
   it('belongs to a process while that runs, and to whoever comes after it', async () => {
@@ -289,7 +258,7 @@ describe('The journal of prepareQueues', { skip }, () => {
     const parent = readFileSync(`/proc/${process.ppid}/stat`, 'utf8')
     const started = parent.slice(parent.lastIndexOf(')') + 2).split(' ')[19]
     writeFileSync(path, JSON.stringify({ ...file, pid: process.ppid, started }))
-    assert.throws(() => UndoJournal.open(folder, IFINDEX), code('NETMEM_DEVMEM_PREPARED'))
+    assert.throws(() => UndoJournal.open(folder, IFINDEX), failsWith('NETMEM_DEVMEM_PREPARED'))
     // A process of the same number that began at another time is another process.
     writeFileSync(path, JSON.stringify({ ...file, pid: process.ppid, started: '1' }))
     assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)
@@ -309,7 +278,7 @@ describe('UndoJournal', { skip }, () => {
     try {
       assert.throws(
         () => UndoJournal.create(join(closed, 'netmem'), IFINDEX),
-        code('NETMEM_DEVMEM_FORBIDDEN'),
+        failsWith('NETMEM_DEVMEM_FORBIDDEN'),
       )
     } finally {
       if (isRoot) process.seteuid?.(0)

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { isNetmemError } from '../../errors.ts'
+import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import {
   F_ADD_SEALS,
   F_GET_SEALS,
@@ -27,21 +27,12 @@ import { sealedMemfd } from './udmabuf.ts'
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 const MIB = 2 ** 20
 
-function code(wanted: string, words = /./): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(isNetmemError(error), String(error))
-    assert.equal(error.code, wanted, error.message)
-    assert.match(error.message, words)
-    return true
-  }
-}
-
 describe('A memfd for a udmabuf', { skip }, () => {
   it('keeps its size', () => {
     using memfd = sealedMemfd(MIB, false)
     assert.equal(fcntl(memfd.fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW)
     for (const bytes of [0, MIB - 4096, MIB + 4096]) {
-      assert.throws(() => ftruncate(memfd.fd, bytes), code('NETMEM_SYSCALL_FAILED', /EPERM/))
+      assert.throws(() => ftruncate(memfd.fd, bytes), failsWith('NETMEM_SYSCALL_FAILED', /EPERM/))
     }
     // udmabuf refuses a memfd sealed against writing, and another seal can still be added.
     assert.equal(fcntl(memfd.fd, F_ADD_SEALS, F_SEAL_SHRINK), 0)
@@ -89,7 +80,7 @@ describe('Options of dma-bufs', { skip }, () => {
   ]
   for (const [what, call, wanted] of refused) {
     it(`refuse ${what}`, () => {
-      assert.throws(call, code(wanted))
+      assert.throws(call, failsWith(wanted))
     })
   }
 })
@@ -100,23 +91,26 @@ describe('A machine that has no dma-bufs', { skip }, () => {
     else {
       assert.throws(
         () => createUdmabuf({ bytes: 4096 }),
-        code('NETMEM_UDMABUF_UNAVAILABLE', /\(ENOENT\).*modprobe udmabuf.*--device/),
+        failsWith('NETMEM_UDMABUF_UNAVAILABLE', /\(ENOENT\).*modprobe udmabuf.*--device/),
       )
     }
     if (dmaHeaps().length > 0) createDmaHeapBuffer({ bytes: 4096 }).close()
     else {
       assert.throws(
         () => createDmaHeapBuffer({ bytes: 4096 }),
-        code('NETMEM_DMA_HEAP_UNAVAILABLE', /system cannot be opened.*CONFIG_DMABUF_HEAPS_SYSTEM/),
+        failsWith(
+          'NETMEM_DMA_HEAP_UNAVAILABLE',
+          /system cannot be opened.*CONFIG_DMABUF_HEAPS_SYSTEM/,
+        ),
       )
     }
   })
 
   it('adopts no descriptor of something else', () => {
     const file = openSync('/proc/self/status', 'r')
-    assert.throws(() => adoptDmaBuf(file), code('NETMEM_NOT_A_DMABUF', /is something else/))
-    assert.throws(() => adoptDmaBuf(1_000_000), code('NETMEM_NOT_A_DMABUF', /is not open/))
-    assert.throws(() => adoptDmaBuf(-1), code('NETMEM_OUT_OF_RANGE'))
+    assert.throws(() => adoptDmaBuf(file), failsWith('NETMEM_NOT_A_DMABUF', /is something else/))
+    assert.throws(() => adoptDmaBuf(1_000_000), failsWith('NETMEM_NOT_A_DMABUF', /is not open/))
+    assert.throws(() => adoptDmaBuf(-1), failsWith('NETMEM_OUT_OF_RANGE'))
   })
 })
 
@@ -134,13 +128,13 @@ describe('Huge pages', () => {
     checkHugePages(8 * MIB, folder)
     assert.throws(
       () => checkHugePages(8 * MIB + 1, folder),
-      code('NETMEM_HUGE_PAGES_SHORT', /5 huge pages.*4 of the 10.*nr_hugepages=11/),
+      failsWith('NETMEM_HUGE_PAGES_SHORT', /5 huge pages.*4 of the 10.*nr_hugepages=11/),
     )
   })
 
   it('are none where the kernel has none', () => {
     rmSync(folder, { recursive: true })
     assert.deepEqual(hugePages(folder), { reserved: 0, free: 0 })
-    assert.throws(() => checkHugePages(1, folder), code('NETMEM_HUGE_PAGES_SHORT'))
+    assert.throws(() => checkHugePages(1, folder), failsWith('NETMEM_HUGE_PAGES_SHORT'))
   })
 })

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { isNetmemError } from '../../errors.ts'
+import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import { until } from '../../testing/waiting.test.helper.ts'
 import { anyDmaBuf } from '../devmem/any-dma-buf.test.helper.ts'
 import {
@@ -28,14 +28,6 @@ const folder = mkdtempSync(join(tmpdir(), 'netmem-offer-'))
 after(() => rmSync(folder, { recursive: true }))
 const path = join(folder, 'offer.sock')
 const descriptors = (): number => readdirSync('/proc/self/fd').length
-
-function code(wanted: string): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(isNetmemError(error), String(error))
-    assert.equal(error.code, wanted, error.message)
-    return true
-  }
-}
 
 /** A socket whose peer sends whatever a test says. */
 function stranger(at: string): OwnedFd {
@@ -65,7 +57,7 @@ describe('offerDmaBuf', { skip }, () => {
   it('lets one process offer at a path, and takes the place of one that has died', async () => {
     using dmabuf = anyDmaBuf()
     const offer = await offerDmaBuf({ path, dmabuf })
-    await assert.rejects(offerDmaBuf({ path, dmabuf }), code('NETMEM_SYSCALL_FAILED'))
+    await assert.rejects(offerDmaBuf({ path, dmabuf }), failsWith('NETMEM_SYSCALL_FAILED'))
     assert.ok(existsSync(path), 'the first one still has its socket')
     await offer.close()
     stranger(path).close()
@@ -83,7 +75,7 @@ describe('offerDmaBuf', { skip }, () => {
     for (const result of taken) {
       if (result.status === 'fulfilled') result.value.dmabuf.close()
       // A machine without udmabuf offers a memfd, which is refused when it comes.
-      else code('NETMEM_NOT_A_DMABUF')(result.reason)
+      else failsWith('NETMEM_NOT_A_DMABUF')(result.reason)
     }
     await until(() => offer.taken === 20, 'all have been served')
     await offer.close()
@@ -94,13 +86,13 @@ describe('offerDmaBuf', { skip }, () => {
     using dmabuf = anyDmaBuf()
     const before = descriptors()
     const long = join(folder, 'x'.repeat(108))
-    await assert.rejects(offerDmaBuf({ path: long, dmabuf }), code('NETMEM_OUT_OF_RANGE'))
+    await assert.rejects(offerDmaBuf({ path: long, dmabuf }), failsWith('NETMEM_OUT_OF_RANGE'))
     const nowhere = join(folder, 'none', 'x')
-    await assert.rejects(offerDmaBuf({ path: nowhere, dmabuf }), code('NETMEM_SYSCALL_FAILED'))
-    await assert.rejects(offerDmaBuf({ path, dmabuf, mode: -1 }), code('NETMEM_OUT_OF_RANGE'))
+    await assert.rejects(offerDmaBuf({ path: nowhere, dmabuf }), failsWith('NETMEM_SYSCALL_FAILED'))
+    await assert.rejects(offerDmaBuf({ path, dmabuf, mode: -1 }), failsWith('NETMEM_OUT_OF_RANGE'))
     const closed = anyDmaBuf()
     closed.close()
-    await assert.rejects(offerDmaBuf({ path, dmabuf: closed }), code('NETMEM_DMABUF_CLOSED'))
+    await assert.rejects(offerDmaBuf({ path, dmabuf: closed }), failsWith('NETMEM_DMABUF_CLOSED'))
     assert.equal(descriptors(), before)
     assert.deepEqual(readdirSync(folder), [])
   })
@@ -108,9 +100,9 @@ describe('offerDmaBuf', { skip }, () => {
 
 describe('receiveDmaBuf', { skip }, () => {
   it('says where no dma-buf is offered', async () => {
-    await assert.rejects(receiveDmaBuf(path), code('NETMEM_DMABUF_NOT_OFFERED'))
+    await assert.rejects(receiveDmaBuf(path), failsWith('NETMEM_DMABUF_NOT_OFFERED'))
     stranger(path).close()
-    await assert.rejects(receiveDmaBuf(path), code('NETMEM_DMABUF_NOT_OFFERED'))
+    await assert.rejects(receiveDmaBuf(path), failsWith('NETMEM_DMABUF_NOT_OFFERED'))
     rmSync(path)
   })
 
@@ -119,7 +111,7 @@ describe('receiveDmaBuf', { skip }, () => {
     const offer = await offerDmaBuf({ path, dmabuf })
     process.seteuid?.(65_534)
     try {
-      await assert.rejects(receiveDmaBuf(path), code('NETMEM_DMABUF_NOT_OFFERED'))
+      await assert.rejects(receiveDmaBuf(path), failsWith('NETMEM_DMABUF_NOT_OFFERED'))
     } finally {
       process.seteuid?.(0)
     }
@@ -153,7 +145,7 @@ describe('receiveDmaBuf', { skip }, () => {
         message.send(peer.fd)
       }
       peer.close()
-      await assert.rejects(received, code(wanted))
+      await assert.rejects(received, failsWith(wanted))
       for (const each of [...given, listener]) each.close()
       rmSync(path)
       assert.equal(descriptors(), before)
