@@ -1,18 +1,28 @@
 // dma-bufs on a kernel that has them: this project's guest.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { constants, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs'
 import net from 'node:net'
+import { constants as osConstants } from 'node:os'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { isNetmemError } from '../../errors.ts'
 import { connect } from '../../net/index.ts'
 import { createPool } from '../../pool/create-pool.ts'
+import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import { providerConformance } from '../../testing/provider-conformance.ts'
 import {
   AF_INET,
   accept4,
+  addressOf,
   bind,
   connect as connectSocket,
   dup,
@@ -21,6 +31,7 @@ import {
   listen,
   Message,
   MSG_ZEROCOPY,
+  Pinned,
   read,
   SO_ZEROCOPY,
   SOCK_STREAM,
@@ -28,6 +39,7 @@ import {
   setsockoptInt,
   socket,
 } from '../sys/index.ts'
+import { libc } from '../sys/libc.ts'
 import {
   adoptDmaBuf,
   createDmaHeapBuffer,
@@ -41,15 +53,6 @@ const PAGE = 4096
 const MIB = 2 ** 20
 const NR_HUGEPAGES = '/proc/sys/vm/nr_hugepages'
 const SIZE_LIMIT = '/sys/module/udmabuf/parameters/size_limit_mb'
-
-function code(wanted: string, words = /./): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(isNetmemError(error), String(error))
-    assert.equal(error.code, wanted, error.message)
-    assert.match(error.message, words)
-    return true
-  }
-}
 
 /** Descriptors of dma-bufs and memfds that this process has open. */
 function descriptors(): number {
@@ -143,21 +146,21 @@ for (const { name, exporter, make } of exporters) {
       dmabuf.close()
       access.end()
       assert.equal(dmabuf.open, false)
-      assert.throws(() => dmabuf.fd, code('NETMEM_DMABUF_CLOSED'))
-      assert.throws(() => dmabuf.sync('read'), code('NETMEM_DMABUF_CLOSED'))
-      assert.throws(() => dmabuf.map(), code('NETMEM_DMABUF_CLOSED'))
+      assert.throws(() => dmabuf.fd, failsWith('NETMEM_DMABUF_CLOSED'))
+      assert.throws(() => dmabuf.sync('read'), failsWith('NETMEM_DMABUF_CLOSED'))
+      assert.throws(() => dmabuf.map(), failsWith('NETMEM_DMABUF_CLOSED'))
     })
 
     it('is never pages and net_iovs at once', () => {
       using dmabuf = make(MIB)
       const release = dmabuf.claim('page')
-      assert.throws(() => dmabuf.claim('net_iov'), code('NETMEM_DMABUF_IN_USE', /as pages/))
+      assert.throws(() => dmabuf.claim('net_iov'), failsWith('NETMEM_DMABUF_IN_USE', /as pages/))
       release()
       const bound = dmabuf.claim('net_iov')
       const again = dmabuf.claim('net_iov')
       bound()
       bound()
-      assert.throws(() => dmabuf.claim('page'), code('NETMEM_DMABUF_IN_USE', /net_iovs/))
+      assert.throws(() => dmabuf.claim('page'), failsWith('NETMEM_DMABUF_IN_USE', /net_iovs/))
       again()
       dmabuf.claim('page')()
     })
@@ -222,18 +225,64 @@ describe('The host sends from a mapping without a copy', () => {
   it("and not of a dma-buf's own", () => {
     using dmabuf = createDmaHeapBuffer({ bytes: MIB })
     using mapping = dmabuf.map()
-    assert.throws(() => send(mapping.bytes), code('NETMEM_SYSCALL_FAILED', /EFAULT/))
+    assert.throws(() => send(mapping.bytes), failsWith('NETMEM_SYSCALL_FAILED', /EFAULT/))
+  })
+})
+
+describe('io_uring registers a mapping as its buffer', () => {
+  /** Numbers of x86-64 and arm64. K: include/uapi/asm-generic/unistd.h, include/uapi/linux/io_uring.h. */
+  const SYS_IO_URING_SETUP = 425
+  const SYS_IO_URING_REGISTER = 427
+  const IORING_REGISTER_BUFFERS = 0
+  const IO_URING_PARAMS_BYTES = 120
+
+  /** Registers the first page of `bytes`, and returns the errno, or 0. */
+  function register(bytes: Uint8Array): number {
+    const { syscall, errno } = libc()
+    const parameters = new Pinned(IO_URING_PARAMS_BYTES)
+    const ring = syscall(SYS_IO_URING_SETUP, 1, parameters.address, 0, 0, 0, 0)
+    assert.ok(ring >= 0, `io_uring_setup: errno ${errno()}`)
+    const iovec = new Pinned(16)
+    iovec.setUint64(0, addressOf(bytes))
+    iovec.setUint64(8, PAGE)
+    const done = syscall(
+      SYS_IO_URING_REGISTER,
+      ring,
+      IORING_REGISTER_BUFFERS,
+      iovec.address,
+      1,
+      0,
+      0,
+    )
+    const refused = done === -1 ? errno() : 0
+    closeSync(ring)
+    return refused
+  }
+
+  it("of a udmabuf, which is the memfd's", () => {
+    using dmabuf = createUdmabuf({ bytes: MIB })
+    using mapping = dmabuf.map()
+    assert.equal(register(mapping.bytes), 0)
+  })
+
+  it("and not of a dma-buf's own", () => {
+    using dmabuf = createDmaHeapBuffer({ bytes: MIB })
+    using mapping = dmabuf.map()
+    assert.equal(register(mapping.bytes), osConstants.errno.EFAULT)
   })
 })
 
 describe('createUdmabuf', () => {
   it('takes no size that is not whole pages', () => {
     for (const bytes of [1, PAGE - 1, PAGE + 1]) {
-      assert.throws(() => createUdmabuf({ bytes }), code('NETMEM_DMABUF_UNALIGNED', /Take \d+/))
+      assert.throws(
+        () => createUdmabuf({ bytes }),
+        failsWith('NETMEM_DMABUF_UNALIGNED', /Take \d+/),
+      )
     }
     assert.throws(
       () => createUdmabuf({ bytes: MIB, hugePages: true }),
-      code('NETMEM_DMABUF_UNALIGNED', /Take 2097152/),
+      failsWith('NETMEM_DMABUF_UNALIGNED', /Take 2097152/),
     )
   })
 
@@ -244,7 +293,7 @@ describe('createUdmabuf', () => {
       createUdmabuf({ bytes: MIB }).close()
       assert.throws(
         () => createUdmabuf({ bytes: MIB + PAGE }),
-        code('NETMEM_UDMABUF_LIMIT', /echo 2 > .*size_limit_mb/),
+        failsWith('NETMEM_UDMABUF_LIMIT', /echo 2 > .*size_limit_mb/),
       )
     } finally {
       writeFileSync(SIZE_LIMIT, before)
@@ -255,7 +304,7 @@ describe('createUdmabuf', () => {
     createUdmabuf({ bytes: MIB, numaNode: 0 }).close()
     assert.throws(
       () => createUdmabuf({ bytes: MIB, numaNode: 9 }),
-      code('NETMEM_NUMA_NODE', /node 9/),
+      failsWith('NETMEM_NUMA_NODE', /node 9/),
     )
   })
 
@@ -265,7 +314,7 @@ describe('createUdmabuf', () => {
       writeFileSync(NR_HUGEPAGES, '0')
       assert.throws(
         () => udmabufProvider({ ...options, pages: 4 }),
-        code('NETMEM_HUGE_PAGES_SHORT', /2 huge pages.*0 of the 0.*vm\.nr_hugepages=2/),
+        failsWith('NETMEM_HUGE_PAGES_SHORT', /2 huge pages.*0 of the 0.*vm\.nr_hugepages=2/),
       )
       writeFileSync(NR_HUGEPAGES, '2')
       createUdmabuf({ bytes: 4 * MIB, hugePages: true, numaNode: 0 }).close()
@@ -281,7 +330,7 @@ describe('createUdmabuf', () => {
       assert.equal(second.capacity, 2)
       assert.throws(
         () => createUdmabuf({ bytes: 4 * MIB, hugePages: true }),
-        code('NETMEM_HUGE_PAGES_SHORT', /1 of the 2/),
+        failsWith('NETMEM_HUGE_PAGES_SHORT', /1 of the 2/),
       )
     } finally {
       writeFileSync(NR_HUGEPAGES, '0')
@@ -292,7 +341,7 @@ describe('createUdmabuf', () => {
 describe('Providers', () => {
   it('give no binding before there is one', () => {
     using provider = udmabufProvider({ ...layout, kind: 'net_iov' })
-    assert.throws(() => provider.binding, code('NETMEM_DMABUF_UNBOUND', /bindRx/))
+    assert.throws(() => provider.binding, failsWith('NETMEM_DMABUF_UNBOUND', /bindRx/))
   })
 
   it('end in every order with their pools, dma-bufs and mappings', async () => {
@@ -315,7 +364,7 @@ describe('Providers', () => {
       }
       for (const step of order) end[step]()
       await destroyed
-      assert.throws(() => createPool(provider), code('NETMEM_DMABUF_CLOSED'))
+      assert.throws(() => createPool(provider), failsWith('NETMEM_DMABUF_CLOSED'))
     }
   })
 
@@ -354,7 +403,7 @@ describe('adoptDmaBuf', () => {
   it('takes over nothing else', () => {
     const file = openSync('/proc/self/status', 'r')
     for (const fd of [file, 12_345]) {
-      assert.throws(() => adoptDmaBuf(fd), code('NETMEM_NOT_A_DMABUF'))
+      assert.throws(() => adoptDmaBuf(fd), failsWith('NETMEM_NOT_A_DMABUF'))
     }
     assert.equal(readSync(file, Buffer.alloc(4)), 4, 'the descriptor is still its own')
   })
@@ -375,7 +424,7 @@ describe('dmaHeaps', () => {
     assert.ok(dmaHeaps().includes('system'))
     assert.throws(
       () => createDmaHeapBuffer({ heap: 'none-such', bytes: PAGE }),
-      code('NETMEM_DMA_HEAP_UNAVAILABLE', /\(ENOENT\).*system/),
+      failsWith('NETMEM_DMA_HEAP_UNAVAILABLE', /\(ENOENT\).*system/),
     )
   })
 })
