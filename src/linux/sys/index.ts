@@ -6,7 +6,7 @@
  * - `libc.ts` loads koffi. `failure.ts`, `errno.ts` and `linux-error.ts` are the errors.
  * - `owned-fd.ts`: descriptors and who closes them.
  * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
- * - `mapping.ts` maps files into memory that survives its mapping.
+ * - `mapping.ts` maps files into memory that survives its mapping, `window.ts` parts of files at any place.
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
  */
@@ -56,3 +56,4 @@ export {
   socketpair,
 } from './sockets.ts'
 export { type Watch, watch } from './watch.ts'
+export { type MemoryWindow, openMemoryWindow } from './window.ts'
