@@ -66,12 +66,7 @@ export function fillChecksums(
   const { kind } = layout
   const { bytes } = memory
   if (kind < FrameKind.fragment) return false
-  if (layout.ipVersion === 4) {
-    const headerAt = frameOffset + layout.ipOffset
-    setUint16(bytes, headerAt + IPV4_CHECKSUM, 0)
-    const sum = memory.sum(headerAt, layout.l4Offset - layout.ipOffset)
-    setUint16(bytes, headerAt + IPV4_CHECKSUM, ~sum)
-  }
+  fillIpChecksum(memory, frameOffset, layout)
   if (kind < FrameKind.tcp || isCut(layout)) return false
   const l4At = frameOffset + layout.l4Offset
   const checksumAt = l4At + checksumOffset(layout)
@@ -80,6 +75,20 @@ export function fillChecksums(
   // A UDP checksum that comes out as 0 would mean that there is none (RFC 768).
   setUint16(bytes, checksumAt, kind === FrameKind.udp && sum === ALL_ONES ? ALL_ONES : ~sum)
   return true
+}
+
+/** Writes the checksum of the IPv4 header. Does nothing unless the frame is of IPv4. */
+export function fillIpChecksum(
+  memory: FrameMemory,
+  frameOffset: number,
+  layout: FrameLayout,
+): void {
+  if (layout.ipVersion !== 4 || layout.kind < FrameKind.fragment) return
+  const { bytes } = memory
+  const headerAt = frameOffset + layout.ipOffset
+  setUint16(bytes, headerAt + IPV4_CHECKSUM, 0)
+  const sum = memory.sum(headerAt, layout.l4Offset - layout.ipOffset)
+  setUint16(bytes, headerAt + IPV4_CHECKSUM, ~sum)
 }
 
 /**

@@ -14,6 +14,8 @@ export const IPV4_ADDRESS_BYTES = 4
 export const IPV4_TOTAL_BYTES = 2
 /** Offset of the checksum in an IPv4 header. */
 export const IPV4_CHECKSUM = 10
+/** Offset of the identification in the IPv4 header. */
+export const IPV4_ID = 4
 /** Offset of the source address in an IPv4 header. The destination address follows it. */
 export const IPV4_SOURCE = 12
 

@@ -5,7 +5,7 @@
 
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { FrameStore } from './frame-store.ts'
-import { type Link, type LinkFeatures, type LinkFrame, ORDINARY_FRAMES } from './link.ts'
+import { type Link, type LinkFeatures, type LinkFrame, wireBytesOf } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createLinkPair}. */
@@ -35,9 +35,12 @@ export function createLinkPair(options: LinkPairOptions = {}): readonly [PairedL
   return PairedLink.pair(delayNs, rate, queueBytes)
 }
 
+/** Large frames pass whole, and count as their segments on the wire. */
+const LARGE_FRAMES: LinkFeatures = { largeFrames: true, partialChecksums: false }
+
 /** One of the two links that {@link createLinkPair} makes. */
 export class PairedLink implements Link {
-  readonly features: LinkFeatures = ORDINARY_FRAMES
+  readonly features: LinkFeatures = LARGE_FRAMES
   /** Frames sent here. */
   transmitted = 0
   /** Frames that found the queue full, were larger than it, or were sent after a close. */
@@ -81,7 +84,7 @@ export class PairedLink implements Link {
 
   transmit(frame: LinkFrame, nowNs: number): void {
     const start = Math.max(nowNs, this.#busyUntilNs)
-    const end = start + serialisationNs(frame.originalLength, this.#rateBitsPerS)
+    const end = start + serialisationNs(wireBytesOf(frame), this.#rateBitsPerS)
     const peer = this.#cut ? undefined : this.#peer
     const there = peer === undefined ? undefined : peer.#arriving
     if (there?.put(frame, end + this.#delayNs) !== true) {

@@ -32,7 +32,7 @@ export interface LinkFrame {
    * 0 for an ordinary frame.
    *
    * A large frame stands for its segments, as between hosts that leave segmentation to hardware
-   * (TSO). It has one set of headers, and a partial checksum.
+   * (TSO). It has one set of headers, and a partial checksum. Its receiver may write to its memory.
    */
   segmentBytes: number
   /**
@@ -40,6 +40,20 @@ export interface LinkFrame {
    * again then.
    */
   layout?: FrameLayout | undefined
+}
+
+/**
+ * Returns the bytes of a frame on a wire. Those of a large frame are the bytes of all its segments,
+ * if its layout is known.
+ */
+export function wireBytesOf({ originalLength, segmentBytes, layout }: LinkFrame): number {
+  if (segmentBytes === 0 || layout === undefined) return originalLength
+  return originalLength + (segmentsOf(layout.payloadLength, segmentBytes) - 1) * layout.headerLength
+}
+
+/** Returns the number of TCP segments in `payloadLength` bytes. 1 for an ordinary frame. */
+export function segmentsOf(payloadLength: number, segmentBytes: number): number {
+  return segmentBytes === 0 ? 1 : Math.max(1, Math.ceil(payloadLength / segmentBytes))
 }
 
 /** Returns a frame without bytes, for a link to hand out over and over. */
@@ -111,12 +125,14 @@ export interface Link {
   /** Sends a frame, which the caller may reuse when this returns. */
   transmit(frame: LinkFrame, nowNs: number): void
   /**
-   * Sends a frame whose end was not copied. `length` bytes of it are in the memory of `head`, among
+   * Sends a frame whose end was not copied, if the link takes large frames and partial checksums. `length` bytes of it are in the memory of `head`, among
    * them all headers, and `pieces` has the others. `originalLength` counts them all.
    *
-   * A link without it gets whole frames. A link with it gets its frames here alone.
+   * A frame that was copied whole is sent with {@link transmit}, by every NIC.
    */
-  transmitPieces?(head: LinkFrame, pieces: FramePieces, nowNs: number): void
+  readonly transmitPieces?:
+    | ((head: LinkFrame, pieces: FramePieces, nowNs: number) => void)
+    | undefined
   /** Closes the link and frees its memory and files. */
   close(): void
 }

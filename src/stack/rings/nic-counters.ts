@@ -37,6 +37,10 @@ export const TxCounter: Readonly<Record<keyof TxQueueStats, number>> = {
   tx_hw_drop_errors: 4,
   tx_needs_csum: 5,
   tx_csum_none: 6,
+  tx_hw_gso_packets: 7,
+  tx_hw_gso_bytes: 8,
+  tx_hw_gso_wire_packets: 9,
+  tx_hw_gso_wire_bytes: 10,
 }
 
 /** Places of the counters that belong to no queue. */
@@ -52,7 +56,7 @@ const PAUSED = 3
 // Doubles of a block: whole cache lines, so that threads do not share one.
 const DEVICE_BLOCK = 8
 const RX_BLOCK = 16
-const TX_BLOCK = 8
+const TX_BLOCK = 16
 
 /** One block of counters: those of a queue, or of the device. */
 export class Counters {
@@ -164,5 +168,9 @@ function txStats(read: (place: number) => number): TxQueueStats {
     tx_hw_drop_errors: read(TxCounter.tx_hw_drop_errors),
     tx_needs_csum: read(TxCounter.tx_needs_csum),
     tx_csum_none: read(TxCounter.tx_csum_none),
+    tx_hw_gso_packets: read(TxCounter.tx_hw_gso_packets),
+    tx_hw_gso_bytes: read(TxCounter.tx_hw_gso_bytes),
+    tx_hw_gso_wire_packets: read(TxCounter.tx_hw_gso_wire_packets),
+    tx_hw_gso_wire_bytes: read(TxCounter.tx_hw_gso_wire_bytes),
   }
 }

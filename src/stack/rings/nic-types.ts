@@ -141,20 +141,31 @@ export interface RxQueueStats {
 
 /** Counters of one transmit queue. */
 export interface TxQueueStats {
-  /** Packets sent. */
+  /** Frames sent, as on the wire: each segment of a packet that the NIC cuts counts (TSO). */
   readonly tx_packets: number
-  /** Bytes of those packets. */
+  /** Bytes of those frames. */
   readonly tx_bytes: number
   /** Packets dropped at this queue. The next two counters are its parts. */
   readonly tx_hw_drops: number
   /** Packets dropped because a piece is not mapped for the device. */
   readonly tx_dma_faults: number
-  /** Packets dropped because they are too long, too short, or in too many pieces. */
+  /**
+   * Packets dropped because they are too long or too short, have no end although the ring is full,
+   * or are to be cut and are not TCP with the headers that the driver states.
+   */
   readonly tx_hw_drop_errors: number
   /** Packets whose checksum the NIC completed. */
   readonly tx_needs_csum: number
   /** Packets sent with the checksum that the driver gave them. */
   readonly tx_csum_none: number
+  /** Packets that were longer than a segment, and had to be cut (TSO). */
+  readonly tx_hw_gso_packets: number
+  /** Bytes of those packets, with one set of headers each. */
+  readonly tx_hw_gso_bytes: number
+  /** Segments of those packets. */
+  readonly tx_hw_gso_wire_packets: number
+  /** Bytes of those segments, each with its own headers. */
+  readonly tx_hw_gso_wire_bytes: number
 }
 
 /** Counters of the NIC that belong to no queue. */

@@ -26,15 +26,20 @@ export interface TestFrame {
   readonly bytes: Uint8Array
   readonly originalLength?: number
   readonly checksum?: 'complete' | 'partial'
+  readonly segmentBytes?: number
 }
 
 /** Plays frames one after the other, from one place in memory, and keeps those sent. */
 export class TestLink implements Link {
-  readonly features: LinkFeatures = ORDINARY_FRAMES
+  features: LinkFeatures = ORDINARY_FRAMES
   readonly sent: Uint8Array[] = []
   readonly sentChecksums: string[] = []
+  readonly sentSegmentBytes: number[] = []
+  /** Bytes of each sent frame that were copied. */
+  readonly sentCopied: number[] = []
+  transmitPieces: Link['transmitPieces'] = undefined
   readonly #frames: TestFrame[] = []
-  readonly #memory: FrameMemory = createFrameMemory(0x1_1000)
+  readonly #memory: FrameMemory = createFrameMemory(0x6_0000)
   readonly #frame: LinkFrame = emptyFrame(this.#memory)
   #next = 0
 
@@ -52,6 +57,7 @@ export class TestLink implements Link {
     frame.length = next.bytes.length
     frame.originalLength = next.originalLength ?? next.bytes.length
     frame.checksum = next.checksum ?? 'complete'
+    frame.segmentBytes = next.segmentBytes ?? 0
     return frame
   }
 
@@ -68,9 +74,29 @@ export class TestLink implements Link {
     return this.left === 0
   }
 
-  transmit({ memory, offset, length, checksum }: LinkFrame): void {
+  transmit({ memory, offset, length, checksum, segmentBytes }: LinkFrame): void {
     this.sent.push(memory.bytes.slice(offset, offset + length))
     this.sentChecksums.push(checksum)
+    this.sentSegmentBytes.push(segmentBytes)
+    this.sentCopied.push(length)
+  }
+
+  /** Takes frames in pieces from now on. */
+  takePieces(): void {
+    this.transmitPieces = (head, { count, bytes, memories, offsets, lengths }) => {
+      this.transmit(head)
+      const whole = new Uint8Array(head.originalLength)
+      whole.set(this.sent.pop() ?? assert.fail())
+      let at = head.length
+      for (let piece = 0; piece < count; piece++) {
+        const offset = offsets[piece] ?? assert.fail()
+        const length = lengths[piece] ?? assert.fail()
+        whole.set(memories[piece]?.subarray(offset, offset + length) ?? assert.fail(), at)
+        at += length
+      }
+      assert.deepEqual([at, at - head.length], [head.originalLength, bytes])
+      this.sent.push(whole)
+    }
   }
 
   close(): void {}

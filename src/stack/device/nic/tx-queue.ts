@@ -1,52 +1,36 @@
-/** One transmit queue: gathers the pieces of a packet into one frame, completes its checksums and sends it. */
+/**
+ * One transmit queue: takes packets off its ring, completes their checksums, cuts those that are to be
+ * cut (TSO), and sends them. What its link takes it leaves to the link.
+ */
 
-import { fillChecksums } from '../../../wire/frame-checksums.ts'
-import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
-import { createFrameMemory, type FrameMemory, KeptViews } from '../../../wire/frame-memory.ts'
-import { emptyFrame, type Link, type LinkFrame } from '../../link/link.ts'
-import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import {
-  TX_CHECKSUM,
-  TX_END_OF_PACKET,
-  TX_REPORT,
-  type TxFrontEnd,
-  TxPiece,
-} from '../../rings/tx-front-end.ts'
+  fillChecksums,
+  fillIpChecksum,
+  fillPartialChecksum,
+} from '../../../wire/frame-checksums.ts'
+import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { emptyFrame, type Link, type LinkFrame, segmentsOf } from '../../link/link.ts'
+import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
+import { TX_CHECKSUM, TX_REPORT, type TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
-import { MappedRegion } from './mapped-region.ts'
-
-/** Pieces a packet has at most: the linear part and 17 frags, as of an skb. */
-export const MAX_TX_PIECES = 18
-
-const ETHERNET_BYTES = 14
-/** Faults of a packet. */
-const NOTHING = 0
-const DMA_FAULT = 1
-const LENGTH = 2
+import { isSegmentable, Segmenter } from './segmenter.ts'
+import { DMA_FAULT, NO_FAULT, PACKET_ERROR, TxGather } from './tx-gather.ts'
 
 export class TxQueue {
   readonly #counters: Counters
-  readonly #region: MappedRegion
-  readonly #memory: FrameMemory
+  readonly #packet: TxGather
   readonly #frame: LinkFrame
   readonly #layout = new FrameLayout()
-  readonly #piece = new TxPiece()
-  /** Views of the memory that packets are sent from. They keep it alive, so an idle queue drops them. */
-  readonly #views = new Map<Uint8Array, KeptViews>()
+  readonly #segmenter: Segmenter
   #frontEnd: TxFrontEnd | undefined
-  /** True while the rest of a packet with too many pieces is still to come. */
-  #discarding = false
-  // The packet gathered last:
-  #bytes = 0
-  #flags = 0
-  #tag = 0
-  #wrong = NOTHING
+  /** Posted pieces among which there is no end of a packet: less than one more is not looked at. */
+  #withoutEnd = 0
 
   constructor(dma: DmaSpace, maxFrameBytes: number, counters: Counters) {
-    this.#region = new MappedRegion(dma)
     this.#counters = counters
-    this.#memory = createFrameMemory(maxFrameBytes)
-    this.#frame = emptyFrame(this.#memory)
+    this.#packet = new TxGather(dma, maxFrameBytes)
+    this.#frame = emptyFrame(this.#packet.memory)
+    this.#segmenter = new Segmenter(this.#packet.memory)
   }
 
   get started(): boolean {
@@ -55,13 +39,13 @@ export class TxQueue {
 
   start(frontEnd: TxFrontEnd): void {
     this.#frontEnd = frontEnd
-    this.#discarding = false
+    this.#packet.discarding = false
+    this.#withoutEnd = 0
   }
 
   stop(): void {
     this.#frontEnd = undefined
-    this.#region.forget()
-    this.#views.clear()
+    this.#packet.forget()
   }
 
   /**
@@ -71,28 +55,35 @@ export class TxQueue {
   transmit(nowNs: number, link: Link): number {
     const frontEnd = this.#frontEnd
     if (frontEnd === undefined) return 0
-    this.#region.forget()
+    const packet = this.#packet
+    packet.forgetRegion()
     let left = frontEnd.posted()
     // Idle: views must not keep unmapped memory alive.
     if (left <= 0) {
-      this.#views.clear()
+      packet.forget()
       return 0
     }
+    if (left <= this.#withoutEnd) return 0
+    this.#withoutEnd = 0
+    const { largeFrames, partialChecksums } = link.features
+    const inPieces = link.transmitPieces !== undefined && largeFrames && partialChecksums
     let sent = 0
     try {
       while (left > 0) {
-        const count = this.#gather(frontEnd, left)
-        if (count === 0) break
+        const count = packet.gather(frontEnd, left, inPieces)
+        if (count === 0) {
+          this.#withoutEnd = left
+          break
+        }
         frontEnd.take(count)
         left -= count
-        if (this.#discarding) continue
-        if (this.#wrong !== NOTHING) this.#drop()
-        else {
-          this.#send(nowNs, link)
-          sent++
+        if (!packet.discarding) {
+          if (packet.fault === NO_FAULT) this.#send(nowNs, link)
+          if (packet.fault === NO_FAULT) sent++
+          else this.#drop()
         }
-        if ((this.#flags & TX_REPORT) !== 0) frontEnd.completeHead()
-        frontEnd.complete(this.#tag)
+        if ((packet.flags & TX_REPORT) !== 0) frontEnd.completeHead()
+        if (!packet.discarding) frontEnd.complete(packet.tag)
       }
     } finally {
       frontEnd.flush()
@@ -100,78 +91,92 @@ export class TxQueue {
     return sent
   }
 
-  /**
-   * Copies the pieces of the next packet. Returns their number, 0 while the end of the packet is
-   * not posted.
-   */
-  #gather(frontEnd: TxFrontEnd, posted: number): number {
-    const piece = this.#piece
-    if (!this.#discarding) {
-      this.#bytes = 0
-      this.#flags = 0
-      this.#wrong = NOTHING
-    }
-    for (let ahead = 0; ahead < posted; ahead++) {
-      if (!frontEnd.peek(ahead, piece)) return 0
-      if (ahead === 0 && !this.#discarding) this.#tag = piece.tag
-      if (ahead === MAX_TX_PIECES) this.#wrong = LENGTH
-      this.#flags |= piece.flags
-      if (this.#wrong === NOTHING) this.#copy(piece)
-      if ((piece.flags & TX_END_OF_PACKET) !== 0) {
-        this.#discarding = false
-        if (this.#bytes < ETHERNET_BYTES && this.#wrong === NOTHING) this.#wrong = LENGTH
-        return ahead + 1
-      }
-    }
-    // A packet without an end must not block the ring: all of its pieces are dropped.
-    if (!this.#discarding && posted <= MAX_TX_PIECES) return 0
-    this.#discarding = true
-    return posted
-  }
-
-  #copy(piece: TxPiece): void {
-    const { offset, bytes } = piece
-    const source = this.#region.memory(piece.region, offset, bytes)
-    if (source === undefined) {
-      this.#wrong = DMA_FAULT
-      return
-    }
-    const to = this.#bytes
-    const target = this.#memory.bytes
-    if (to + bytes > target.length) {
-      this.#wrong = LENGTH
-      return
-    }
-    let views = this.#views.get(source)
-    if (views === undefined) {
-      views = new KeptViews(source)
-      this.#views.set(source, views)
-    }
-    target.set(views.view(offset, bytes), to)
-    this.#bytes = to + bytes
-  }
-
   #send(nowNs: number, link: Link): void {
     const counters = this.#counters
+    const packet = this.#packet
     const frame = this.#frame
-    const bytes = this.#bytes
-    frame.length = bytes
+    const { bytes } = packet
+    frame.length = packet.copied
     frame.originalLength = bytes
     frame.timeNs = nowNs
+    frame.checksum = 'complete'
+    frame.segmentBytes = 0
+    frame.layout = undefined
+    if (packet.mssBytes > 0) {
+      this.#sendSegments(nowNs, link)
+      return
+    }
     let filled = false
-    if ((this.#flags & TX_CHECKSUM) !== 0) {
-      const layout = parseFrame(this.#memory.bytes, 0, bytes, this.#layout)
+    if ((packet.flags & TX_CHECKSUM) !== 0) {
+      const layout = parseFrame(packet.memory.bytes, 0, packet.copied, this.#layout, bytes)
       // Frames without IP have no checksum to complete, and are sent as they are.
-      filled = layout.kind >= FrameKind.fragment && fillChecksums(this.#memory, 0, layout)
+      if (layout.kind >= FrameKind.fragment) filled = this.#fill(frame, layout, link)
     }
     counters.add(filled ? TxCounter.tx_needs_csum : TxCounter.tx_csum_none)
     counters.add(TxCounter.tx_packets)
     counters.add(TxCounter.tx_bytes, bytes)
-    link.transmit(frame, nowNs)
+    this.#transmit(frame, nowNs, link)
+  }
+
+  /** Completes the checksums of the packet, or as much of them as its link does not complete. */
+  #fill(frame: LinkFrame, layout: FrameLayout, link: Link): boolean {
+    const { memory } = this.#packet
+    if (!link.features.partialChecksums) return fillChecksums(memory, 0, layout)
+    fillIpChecksum(memory, 0, layout)
+    if (!fillPartialChecksum(memory, 0, layout)) return false
+    frame.checksum = 'partial'
+    frame.layout = layout
+    return true
+  }
+
+  /** Sends a packet as segments of `mssBytes`, or as one frame if it is as short as a segment. */
+  #sendSegments(nowNs: number, link: Link): void {
+    const packet = this.#packet
+    const frame = this.#frame
+    const { bytes, mssBytes } = packet
+    const layout = parseFrame(packet.memory.bytes, 0, packet.copied, this.#layout, bytes)
+    if (!isSegmentable(layout, bytes) || layout.headerLength !== packet.headerBytes) {
+      packet.fault = PACKET_ERROR
+      return
+    }
+    const { headerLength, payloadLength } = layout
+    const segments = segmentsOf(payloadLength, mssBytes)
+    const wireBytes = bytes + (segments - 1) * headerLength
+    const counters = this.#counters
+    counters.add(TxCounter.tx_needs_csum)
+    counters.add(TxCounter.tx_packets, segments)
+    counters.add(TxCounter.tx_bytes, wireBytes)
+    if (segments === 1) {
+      this.#fill(frame, layout, link)
+      this.#transmit(frame, nowNs, link)
+      return
+    }
+    counters.add(TxCounter.tx_hw_gso_packets)
+    counters.add(TxCounter.tx_hw_gso_bytes, bytes)
+    counters.add(TxCounter.tx_hw_gso_wire_packets, segments)
+    counters.add(TxCounter.tx_hw_gso_wire_bytes, wireBytes)
+    if (link.features.largeFrames) {
+      fillIpChecksum(packet.memory, 0, layout)
+      fillPartialChecksum(packet.memory, 0, layout)
+      frame.checksum = 'partial'
+      frame.segmentBytes = mssBytes
+      frame.layout = layout
+      this.#transmit(frame, nowNs, link)
+      return
+    }
+    const segmenter = this.#segmenter
+    segmenter.begin(frame, layout, mssBytes, mssBytes)
+    while (segmenter.next()) link.transmit(segmenter.frame, nowNs)
+  }
+
+  #transmit(frame: LinkFrame, nowNs: number, link: Link): void {
+    const { pieces } = this.#packet
+    if (pieces.count === 0 || link.transmitPieces === undefined) link.transmit(frame, nowNs)
+    else link.transmitPieces(frame, pieces, nowNs)
   }
 
   #drop(): void {
-    const isFault = this.#wrong === DMA_FAULT
+    const isFault = this.#packet.fault === DMA_FAULT
     this.#counters.add(isFault ? TxCounter.tx_dma_faults : TxCounter.tx_hw_drop_errors)
     this.#counters.add(TxCounter.tx_hw_drops)
   }

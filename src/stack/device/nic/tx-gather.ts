@@ -1,0 +1,127 @@
+/**
+ * Gathers the pieces of one packet. For a link that takes pieces the first bytes are copied, among
+ * them all headers, and the rest is left where it lies.
+ */
+
+import { createFrameMemory, type FrameMemory, KeptViews } from '../../../wire/frame-memory.ts'
+import { FramePieces } from '../../link/link.ts'
+import { TX_END_OF_PACKET, type TxFrontEnd, TxPiece } from '../../rings/tx-front-end.ts'
+import type { DmaSpace } from '../dma/dma-space.ts'
+import { MappedRegion } from './mapped-region.ts'
+
+/** Faults of a packet. Integers, since one is compared for every packet. */
+export const NO_FAULT = 0
+/** A piece is not in memory that is mapped for the device. */
+export const DMA_FAULT = 1
+/** The packet is too long or too short, has no end, or is not what its descriptor says. */
+export const PACKET_ERROR = 2
+
+const ETHERNET_BYTES = 14
+/** Bytes copied of a packet that stays in pieces: more than the headers of any TCP segment. */
+const HEAD_BYTES = 256
+
+export class TxGather {
+  /** Memory that the packet is copied to, from its first byte. */
+  readonly memory: FrameMemory
+  /** Bytes of the packet, and of those that were copied. */
+  bytes = 0
+  copied = 0
+  /** Bytes of the packet that were not copied, in order. */
+  readonly pieces: FramePieces = new FramePieces()
+  flags = 0
+  mssBytes = 0
+  headerBytes = 0
+  tag = 0
+  fault: number = NO_FAULT
+  /** True while the rest of a packet without an end is still to come. */
+  discarding = false
+  readonly #region: MappedRegion
+  readonly #piece = new TxPiece()
+  readonly #maxBytes: number
+  /** Views of the memory that packets are sent from. They keep it alive, so an idle queue drops them. */
+  readonly #views = new Map<Uint8Array, KeptViews>()
+
+  constructor(dma: DmaSpace, maxFrameBytes: number) {
+    this.#region = new MappedRegion(dma)
+    this.#maxBytes = maxFrameBytes
+    this.memory = createFrameMemory(maxFrameBytes)
+  }
+
+  /** Drops the cached region: call it before a batch, since memory may have been unmapped. */
+  forgetRegion(): void {
+    this.#region.forget()
+  }
+
+  /** Drops all references to memory. */
+  forget(): void {
+    this.#region.forget()
+    this.#views.clear()
+    this.pieces.clear()
+  }
+
+  /**
+   * Gathers the next packet. Returns the number of its pieces, 0 while its end is not posted.
+   *
+   * @param posted number of pieces to look at.
+   * @param inPieces true if only the first bytes are to be copied.
+   */
+  gather(frontEnd: TxFrontEnd, posted: number, inPieces: boolean): number {
+    const piece = this.#piece
+    const copyBytes = inPieces && HEAD_BYTES < this.#maxBytes ? HEAD_BYTES : this.#maxBytes
+    for (let ahead = 0; ahead < posted; ahead++) {
+      if (!frontEnd.peek(ahead, piece)) return 0
+      if (ahead === 0 && !this.discarding) this.#begin(piece)
+      this.flags |= piece.flags
+      if (this.fault === NO_FAULT) this.#add(piece, copyBytes)
+      if ((piece.flags & TX_END_OF_PACKET) !== 0) {
+        this.discarding = false
+        if (this.bytes < ETHERNET_BYTES && this.fault === NO_FAULT) this.fault = PACKET_ERROR
+        return ahead + 1
+      }
+    }
+    // A packet that has filled the ring can have no end: all of its pieces are dropped.
+    if (!this.discarding && posted < frontEnd.entries) return 0
+    this.discarding = true
+    this.fault = PACKET_ERROR
+    return posted
+  }
+
+  #begin(piece: TxPiece): void {
+    this.bytes = this.copied = this.flags = 0
+    this.fault = NO_FAULT
+    this.mssBytes = piece.mssBytes
+    this.headerBytes = piece.headerBytes
+    this.tag = piece.tag
+    if (this.pieces.count > 0) this.pieces.clear()
+  }
+
+  #add(piece: TxPiece, copyBytes: number): void {
+    const { offset, bytes } = piece
+    const source = this.#region.memory(piece.region, offset, bytes)
+    if (source === undefined) {
+      this.fault = DMA_FAULT
+      return
+    }
+    if (this.bytes + bytes > this.#maxBytes) {
+      this.fault = PACKET_ERROR
+      return
+    }
+    this.bytes += bytes
+    const room = copyBytes - this.copied
+    const copied = bytes < room ? bytes : room
+    if (copied > 0) {
+      this.memory.bytes.set(this.#viewsOf(source).view(offset, copied), this.copied)
+      this.copied += copied
+    }
+    if (copied < bytes) this.pieces.add(source, offset + copied, bytes - copied)
+  }
+
+  #viewsOf(source: Uint8Array): KeptViews {
+    let views = this.#views.get(source)
+    if (views === undefined) {
+      views = new KeptViews(source)
+      this.#views.set(source, views)
+    }
+    return views
+  }
+}
