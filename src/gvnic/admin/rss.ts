@@ -1,0 +1,63 @@
+/** Commands that set and tell the RSS key and table (K: gve_adminq.h, struct gve_adminq_configure_rss). */
+
+import { addressAt, type GuestDma } from '../guest-dma.ts'
+import { type Handler, Status } from './admin-layout.ts'
+import { RSS_KEY_BYTES, RSS_TABLE_ENTRIES } from './describe-device.ts'
+
+/** Toeplitz, as the kernel numbers hash functions (K: include/linux/ethtool.h, ETH_RSS_HASH_TOP). */
+const TOEPLITZ = 1
+/** Types of packets that are hashed: IPv4 and IPv6 with TCP, UDP or neither. */
+const HASH_TYPES = 0x0d7
+const DESCRIPTOR_BYTES = 8
+const TOTAL_BYTES = DESCRIPTOR_BYTES + RSS_KEY_BYTES + 4 * RSS_TABLE_ENTRIES
+
+/** Part of the NIC that has the RSS key and table. */
+export interface RssTarget {
+  readonly rssKey: ArrayLike<number>
+  readonly rssTable: ArrayLike<number>
+  setRssKey(key: Uint8Array): void
+  setRssTable(table: readonly number[]): void
+}
+
+/** Sets key, table or both. What has length 0 stays as it is, and nothing changes unless all is right. */
+export function configureRss(guest: GuestDma, target: RssTarget, queues: number): Handler {
+  return (command) => {
+    const algorithm = command.getUint8(2)
+    const keyBytes = command.getUint16(4)
+    const entries = command.getUint16(6)
+    if (algorithm !== 0 && algorithm !== TOEPLITZ) return Status.unimplemented
+    if (keyBytes !== 0 && keyBytes !== RSS_KEY_BYTES) return Status.invalidArgument
+    if (entries !== 0 && entries !== RSS_TABLE_ENTRIES) return Status.invalidArgument
+    const key = guest.read(addressAt(command, 8), keyBytes)
+    const table = guest.read(addressAt(command, 16), 4 * entries)
+    if (keyBytes > 0 && key === undefined) return Status.invalidArgument
+    if (entries > 0 && table === undefined) return Status.invalidArgument
+    if (table !== undefined && entries > 0) {
+      const view = new DataView(table.buffer)
+      const wanted = Array.from({ length: entries }, (_, entry) => view.getUint32(4 * entry))
+      if (wanted.some((queue) => queue >= queues)) return Status.invalidArgument
+      target.setRssTable(wanted)
+    }
+    if (key !== undefined && keyBytes > 0) target.setRssKey(key)
+    return Status.passed
+  }
+}
+
+/** Tells key and table. */
+export function queryRss(guest: GuestDma, target: RssTarget): Handler {
+  return (command) => {
+    const room = addressAt(command, 0)
+    if (room < TOTAL_BYTES) return Status.invalidArgument
+    const answer = new Uint8Array(TOTAL_BYTES)
+    const view = new DataView(answer.buffer)
+    view.setUint32(0, TOTAL_BYTES)
+    view.setUint16(4, HASH_TYPES)
+    view.setUint8(6, TOEPLITZ)
+    answer.set(target.rssKey, DESCRIPTOR_BYTES)
+    const table = DESCRIPTOR_BYTES + RSS_KEY_BYTES
+    for (const [entry, queue] of Array.from(target.rssTable).entries()) {
+      view.setUint32(table + 4 * entry, queue)
+    }
+    return guest.write(addressAt(command, 8), answer) ? Status.passed : Status.invalidArgument
+  }
+}

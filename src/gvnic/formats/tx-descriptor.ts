@@ -1,0 +1,71 @@
+/**
+ * Descriptors of packets to send: 16 bytes, little-endian (K: gve_desc_dqo.h). A packet begins with a
+ * context of its metadata, and one for segmentation (TSO) if it is large. Its data follows.
+ */
+
+/** Words of a descriptor. */
+export const TX_DESCRIPTOR_WORDS = 4
+
+/** Types of descriptors. */
+export const TxDescriptorType = {
+  metadata: 0x4,
+  segmentation: 0x5,
+  packet: 0xc,
+} as const
+
+const TYPE_MASK = 0x1f
+const END_OF_PACKET = 1 << 5
+const CHECKSUM = 1 << 6
+const REPORT = 1 << 7
+const LENGTH_MASK = 0x3fff
+
+/** Fields of a descriptor. One object is used again and again. */
+export class TxDescriptor {
+  /** A value of {@link TxDescriptorType}, or another of 5 bits. */
+  type = 0
+  // Of a packet's data:
+  /** High word of the address. */
+  high = 0
+  /** Low word of the address. */
+  low = 0
+  /** Bytes: 14 bits. */
+  bytes = 0
+  /** Tag of the packet's completion: 16 bits. */
+  tag = 0
+  endOfPacket = false
+  checksum = false
+  /** True if the driver wants a completion of this descriptor. */
+  report = false
+  // Of a segmentation context:
+  /** Payload bytes of each segment: 14 bits. */
+  segmentBytes = 0
+  /** Bytes of the headers that each segment begins with. */
+  headerBytes = 0
+  /** Payload bytes of all segments: 24 bits. */
+  totalBytes = 0
+}
+
+/**
+ * Reads a descriptor. Each word is read once, since the guest may write it at any time. Fields of
+ * another type keep their values.
+ */
+export function readTxDescriptor(words: Uint32Array, at: number, into: TxDescriptor): void {
+  const flags = words[at + 2] ?? 0
+  const first = words[at] ?? 0
+  const second = words[at + 1] ?? 0
+  into.type = flags & TYPE_MASK
+  if (into.type === TxDescriptorType.packet) {
+    const last = words[at + 3] ?? 0
+    into.low = first
+    into.high = second
+    into.endOfPacket = (flags & END_OF_PACKET) !== 0
+    into.checksum = (flags & CHECKSUM) !== 0
+    into.report = (flags & REPORT) !== 0
+    into.tag = last & 0xffff
+    into.bytes = (last >>> 16) & LENGTH_MASK
+  } else if (into.type === TxDescriptorType.segmentation) {
+    into.totalBytes = first & 0xff_ffff
+    into.segmentBytes = second & LENGTH_MASK
+    into.headerBytes = (second >>> 16) & 0xff
+  }
+}

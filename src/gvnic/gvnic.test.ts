@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
+import { MAC, openCard, testCard } from './gvnic.test.helper.ts'
+import { Gvnic } from './gvnic.ts'
+
+test('a driver probes the card and learns what it is', () => {
+  const { card, driver } = testCard({ queues: 3, mtu: 4000 })
+  driver.probe()
+  const { mac, mtu, defaultQueues, rxEntries, txEntries, options } = driver.facts
+  assert.deepEqual(mac, MAC)
+  assert.deepEqual([mtu, defaultQueues, rxEntries, txEntries], [4000, 3, 512, 512])
+  assert.deepEqual([...options.keys()], [4, 8, 0xa, 0xb, 6])
+  const fields = [...options.values()].map((body) =>
+    Array.from({ length: body.byteLength / 2 }, (_, at) => body.getUint16(2 * at)),
+  )
+  assert.deepEqual(fields, [
+    [0, 0b0011_0101, 0, 0],
+    [0, 4, 4000, 0],
+    [0, 0x10, 4096, 128],
+    [0, 0x20, 0, 0, 0, 64],
+    [0, 1, 2048, 2048, 256, 256],
+  ])
+  assert.equal(driver.admin.linkUp, true)
+  assert.equal(card.msix.vectors, 7)
+  const { running, driverName, driverVersion, commands } = card.state
+  assert.deepEqual([running, driverName, driverVersion], [true, 'netmem', 'netmem-model-1.0'])
+  assert.deepEqual(commands, { done: 6, refused: 0, faults: 0 })
+})
+
+test('frames arrive in the buffers that the driver posted, whole', () => {
+  const { card, driver, link } = openCard()
+  const frames = [frame({ payload: pattern(100) }), frame({ payload: pattern(1400) })]
+  link.put(...frames)
+  assert.equal(card.poll(0), 2)
+  const packets = driver.poll()
+  assert.deepEqual(
+    packets.map(({ payload }) => payload),
+    frames,
+  )
+  for (const packet of packets) {
+    assert.deepEqual([packet.headers.length, packet.buffers, packet.verified], [0, 1, true])
+    assert.deepEqual([packet.packetType, packet.segmentBytes], [2, 0])
+    assert.notEqual(packet.hash, 0)
+  }
+})
+
+test('header split leaves headers and payload apart', () => {
+  const { card, driver, link } = openCard({ split: true })
+  const bytes = frame({ payload: pattern(5000) })
+  link.put(bytes, frame({ payload: new Uint8Array() }))
+  card.poll(0)
+  const [packet, bare] = driver.poll()
+  assert.deepEqual(packet?.headers, bytes.subarray(0, 54))
+  assert.deepEqual(packet?.payload, bytes.subarray(54))
+  assert.equal(packet?.buffers, 3)
+  // The driver takes no completion without a buffer.
+  assert.deepEqual([bare?.headers.length, bare?.payload.length, bare?.buffers], [54, 0, 1])
+})
+
+test('rings go round many times, and no buffer is lost', () => {
+  const { card, driver, link } = openCard({ entries: 256 }, { queues: 1 })
+  const bytes = frame({ payload: pattern(3000) })
+  for (let round = 0; round < 300; round++) {
+    link.put(bytes, bytes, bytes)
+    assert.equal(card.poll(0), 3)
+    const packets = driver.poll()
+    assert.equal(packets.length, 3)
+    assert.deepEqual(packets[2]?.payload, bytes)
+  }
+  assert.equal(card.stats.device.rx_hw_drops, 0)
+})
+
+test('without buffers frames are dropped and counted, and buffers end it', () => {
+  const { card, driver, link } = openCard({ entries: 256 }, { queues: 1 })
+  const bytes = frame({ payload: pattern(100) })
+  for (let at = 0; at < 300; at++) link.put(bytes)
+  while (link.left > 0) card.poll(0)
+  // The driver rings at multiples of 32 alone.
+  assert.equal(driver.poll().length, 224)
+  link.put(bytes)
+  card.poll(1e9)
+  assert.equal(driver.poll().length, 1)
+  assert.deepEqual(driver.nicStats(), [76, 76, 0, 0])
+})
+
+test('a queue is interrupted once, until its driver arms it', () => {
+  const { card, driver, link } = openCard({}, { queues: 1 })
+  const { interrupts } = driver
+  const bytes = frame({ payload: pattern(100) })
+  const block = driver.rxBlock(0)
+  link.put(bytes)
+  card.poll(0)
+  link.put(bytes)
+  card.poll(0)
+  assert.equal(interrupts[block], 1)
+  driver.arm(block)
+  assert.equal(interrupts[block], 2, 'what came meanwhile')
+  driver.arm(block)
+  assert.equal(interrupts[block], 2)
+})
+
+test('a packet goes out with its checksums completed, and is completed by its tag', () => {
+  const { card, driver, link } = openCard()
+  const bytes = frame({ payload: pattern(700) })
+  const raw = bytes.slice()
+  raw.fill(0, 50, 52)
+  const tag = driver.send(1, raw, { checksum: true })
+  assert.notEqual(tag, -1)
+  assert.equal(card.poll(0), 1)
+  assert.deepEqual(link.sent, [bytes])
+  driver.poll()
+  assert.deepEqual([driver.tx[1]?.completed, driver.tx[1]?.pending], [1, 0])
+})
+
+test('a piece that crosses the border of two regions is sent whole', () => {
+  const regionBytes = 2 ** 22
+  const { card, driver, link } = openCard({}, { queues: 1 }, { regionBytes, regions: 2 })
+  const bytes = frame({ payload: pattern(1400) })
+  const address = driver.memory.base + regionBytes - 600
+  driver.memory.write(address, bytes)
+  driver.sendPieces(0, [{ address, bytes: bytes.length }])
+  card.poll(0)
+  assert.deepEqual(link.sent, [bytes])
+})
+
+test('transmit rings go round many times, and the driver learns how far the card has read', () => {
+  const { card, driver, link } = openCard({ entries: 256 }, { queues: 1 })
+  const bytes = frame({ payload: pattern(64) })
+  const address = driver.memory.allocate(bytes.length)
+  driver.memory.write(address, bytes)
+  const pieces = [
+    { address, bytes: 54 },
+    { address: address + 54, bytes: bytes.length - 54 },
+  ]
+  for (let sent = 0; sent < 2000; sent++) {
+    assert.notEqual(driver.sendPieces(0, pieces), -1)
+    card.poll(0)
+    driver.poll()
+  }
+  assert.equal(link.sent.length, 2000)
+  assert.equal(driver.tx[0]?.completed, 2000)
+  assert.ok((driver.tx[0]?.reports ?? 0) >= 2000 / 12)
+})
+
+test('a packet in memory that the guest has not is dropped and completed, and the next is sent', () => {
+  const { card, driver, link } = openCard({}, { queues: 1 })
+  const bytes = frame({ payload: pattern(64) })
+  driver.sendPieces(0, [{ address: 0x1000, bytes: 64 }])
+  driver.send(0, bytes)
+  card.poll(0)
+  assert.deepEqual(link.sent, [bytes])
+  driver.poll()
+  assert.equal(driver.tx[0]?.completed, 2)
+  assert.equal(card.stats.device.tx_dma_faults, 1)
+})
+
+test('one receive queue is restarted alone', () => {
+  const { card, driver, link } = openCard({}, { queues: 2 })
+  const bytes = frame({ payload: pattern(100) })
+  link.put(bytes)
+  card.poll(0)
+  const queue = driver.poll()[0]?.queue ?? -1
+  for (let round = 0; round < 3; round++) {
+    driver.restartRx(queue)
+    link.put(bytes)
+    card.poll(0)
+    const [packet] = driver.poll()
+    assert.deepEqual([packet?.queue, packet?.payload], [queue, bytes])
+  }
+})
+
+test('a reset forgets everything, and the driver begins anew', () => {
+  const { card, driver, link } = openCard()
+  const bytes = frame({ payload: pattern(100) })
+  driver.admin.release()
+  assert.equal(driver.admin.linkUp, false)
+  assert.deepEqual([card.state.running, card.state.rxQueues], [false, []])
+  driver.start()
+  driver.open()
+  assert.equal(driver.admin.linkUp, true)
+  link.put(bytes)
+  card.poll(0)
+  assert.equal(driver.poll().length, 1)
+  driver.close()
+  assert.deepEqual([card.state.rxQueues, card.state.txQueues], [[], []])
+})
+
+test('a change of the link interrupts the driver by the management vector', () => {
+  const { card, driver } = openCard({}, { queues: 2 })
+  card.linkUp = false
+  assert.equal(driver.admin.linkUp, false)
+  card.linkUp = false
+  card.linkUp = true
+  assert.equal(driver.admin.linkUp, true)
+  assert.equal(driver.interrupts[4], 2)
+})
+
+test('a machine that goes takes its memory along, and another may come', () => {
+  const { card, driver, link } = openCard()
+  card.detach()
+  link.put(frame({ payload: pattern(100) }))
+  card.poll(0)
+  assert.equal(card.state.running, false)
+  driver.probe()
+  driver.open()
+  card.poll(0)
+  assert.equal(driver.poll().length, 1)
+})
+
+test('options outside their range are refused', () => {
+  const { link } = testCard()
+  const refused = { code: 'NETMEM_OUT_OF_RANGE' }
+  assert.throws(() => new Gvnic({ link, mac: MAC, queues: 0 }), refused)
+  assert.throws(() => new Gvnic({ link, mac: MAC, queues: 17 }), refused)
+  assert.throws(() => new Gvnic({ link, mac: MAC, mtu: 9001 }), refused)
+  const invalid = { code: 'NETMEM_INVALID_ARGUMENT' }
+  assert.throws(() => new Gvnic({ link, mac: MAC.subarray(1) }), invalid)
+})

@@ -1,0 +1,161 @@
+/** NIC's end of a receive queue in gVNIC's format: a ring of posted buffers and one of completions. */
+
+import {
+  ipVersionOfPacketType,
+  kindOfPacketType,
+  type PostedBuffer,
+  RX_CHECKSUM_OK,
+  RX_END_OF_PACKET,
+  RX_FAULT,
+  RX_HEADER_OVERFLOW,
+  RX_IP_CHECKSUM_BAD,
+  RX_L4_CHECKSUM_BAD,
+  type RxCompletion,
+  type RxFrontEnd,
+} from '../../stack/rings/rx-front-end.ts'
+import { packetTypeIndex } from '../admin/packet-types.ts'
+import {
+  GvnicRxCompletion,
+  RX_COMPLETION_WORDS,
+  STATUS_END_OF_PACKET,
+  STATUS_HEADER_OVERFLOW,
+  STATUS_IP_ERROR,
+  STATUS_L4_ERROR,
+  STATUS_PROCESSED,
+  writeRxCompletion,
+} from '../formats/rx-completion.ts'
+import {
+  RX_DESCRIPTOR_WORDS,
+  readHeaderAddress,
+  readRxDescriptor,
+} from '../formats/rx-descriptor.ts'
+import { addressOf, type GuestDma } from '../guest-dma.ts'
+import type { Interrupts } from '../interrupts.ts'
+
+/** Rings of a receive queue, as its driver created them. Their entries are powers of two. */
+export interface RxRingParts {
+  /** Words of the ring of completions. */
+  readonly completions: Uint32Array
+  /** Words of the ring of posted buffers. */
+  readonly buffers: Uint32Array
+  /** Bytes of each posted buffer. */
+  readonly bufferBytes: number
+  /** Bytes of each header buffer. 0 without header split. */
+  readonly headerBytes: number
+  /** Notification block to raise. */
+  readonly block: number
+}
+
+export class GvnicRxRing implements RxFrontEnd {
+  // The driver takes no completion without a valid buffer.
+  readonly everyPacketTakesABuffer = true
+  readonly noOffset = true
+  readonly #guest: GuestDma
+  readonly #interrupts: Interrupts
+  readonly #parts: RxRingParts
+  readonly #buffers: Uint32Array
+  readonly #completions: Uint32Array
+  readonly #bufferMask: number
+  readonly #completionMask: number
+  readonly #descriptor = { id: 0, high: 0, low: 0 }
+  readonly #completion = new GvnicRxCompletion()
+  #head = 0
+  #tail = 0
+  #completed = 0
+  #generation = 1
+
+  constructor(guest: GuestDma, interrupts: Interrupts, parts: RxRingParts) {
+    const { buffers, completions } = parts
+    this.#guest = guest
+    this.#interrupts = interrupts
+    this.#parts = parts
+    this.#buffers = buffers
+    this.#completions = completions
+    this.#bufferMask = buffers.length / RX_DESCRIPTOR_WORDS - 1
+    this.#completionMask = completions.length / RX_COMPLETION_WORDS - 1
+  }
+
+  /** Takes the tail that the driver has written to the doorbell. Returns false if it is no index. */
+  ring(tail: number): boolean {
+    if (tail > this.#bufferMask) return false
+    this.#tail = tail
+    return true
+  }
+
+  posted(): number {
+    return (this.#tail - this.#head) & this.#bufferMask
+  }
+
+  peek(ahead: number, into: PostedBuffer): boolean {
+    if (ahead >= this.posted()) return false
+    const descriptor = this.#descriptor
+    readRxDescriptor(this.#buffers, this.#at(ahead), descriptor)
+    into.id = descriptor.id
+    this.#locate(this.#parts.bufferBytes, into)
+    return true
+  }
+
+  take(count: number): void {
+    this.#head = (this.#head + count) & this.#bufferMask
+  }
+
+  room(): number {
+    // The driver posts no more buffers than it has read completions.
+    return this.#completionMask + 1
+  }
+
+  headerBuffer(ahead: number, into: PostedBuffer): void {
+    const { headerBytes } = this.#parts
+    into.region = -1
+    into.bytes = headerBytes
+    if (headerBytes === 0 || ahead >= this.posted()) return
+    readHeaderAddress(this.#buffers, this.#at(ahead), this.#descriptor)
+    this.#locate(headerBytes, into)
+  }
+
+  complete(from: RxCompletion): void {
+    const { flags, packetType } = from
+    const into = this.#completion
+    into.id = from.id
+    into.bytes = from.bytes
+    into.headerBytes = from.headerBytes
+    into.packetType = packetTypeIndex(
+      kindOfPacketType(packetType),
+      ipVersionOfPacketType(packetType),
+    )
+    into.segmentBytes = from.segmentBytes
+    into.hash = from.hash
+    into.error = (flags & RX_FAULT) !== 0
+    into.status = statusOf(flags)
+    const at = this.#completed * RX_COMPLETION_WORDS
+    writeRxCompletion(this.#completions, at, into, this.#generation)
+    this.#completed = (this.#completed + 1) & this.#completionMask
+    if (this.#completed === 0) this.#generation ^= 1
+  }
+
+  flush(): void {
+    this.#interrupts.raise(this.#parts.block)
+  }
+
+  #at(ahead: number): number {
+    return ((this.#head + ahead) & this.#bufferMask) * RX_DESCRIPTOR_WORDS
+  }
+
+  #locate(bytes: number, into: PostedBuffer): void {
+    const guest = this.#guest
+    const { high, low } = this.#descriptor
+    into.bytes = bytes
+    into.region = guest.locate(addressOf(high, low), bytes, true) < bytes ? -1 : guest.region
+    into.offset = guest.offset
+  }
+}
+
+function statusOf(flags: number): number {
+  let status = 0
+  if ((flags & RX_END_OF_PACKET) !== 0) status |= STATUS_END_OF_PACKET
+  if ((flags & RX_HEADER_OVERFLOW) !== 0) status |= STATUS_HEADER_OVERFLOW
+  if ((flags & RX_CHECKSUM_OK) !== 0) status |= STATUS_PROCESSED
+  if ((flags & RX_IP_CHECKSUM_BAD) !== 0) status |= STATUS_PROCESSED | STATUS_IP_ERROR
+  if ((flags & RX_L4_CHECKSUM_BAD) !== 0) status |= STATUS_PROCESSED | STATUS_L4_ERROR
+  return status
+}

@@ -1,0 +1,95 @@
+/** Memory of a guest that is none: plain memory at guest addresses, for the driver model. */
+
+import type { GuestMemory } from '../../vfio-user/index.ts'
+
+/** Options of a {@link GuestRam}. */
+export interface GuestRamOptions {
+  /** Guest address of the first byte. 4 GiB by default, so that all 64 bits of addresses count. */
+  readonly base?: number
+  /** Bytes of each region. 16 MiB by default. */
+  readonly regionBytes?: number
+  /** Number of regions, one behind the other. 1 by default. */
+  readonly regions?: number
+}
+
+const PAGE_BYTES = 4096
+
+export class GuestRam implements GuestMemory {
+  readonly base: number
+  readonly regions: readonly Uint8Array<ArrayBuffer>[]
+  readonly views: readonly DataView<ArrayBuffer>[]
+  region = -1
+  offset = 0
+  readonly #regionBytes: number
+  #allocated = 0
+
+  constructor({ base = 2 ** 32, regionBytes = 2 ** 24, regions = 1 }: GuestRamOptions = {}) {
+    this.base = base
+    this.#regionBytes = regionBytes
+    this.regions = Array.from({ length: regions }, () => new Uint8Array(regionBytes))
+    this.views = this.regions.map(({ buffer }) => new DataView(buffer))
+  }
+
+  /** Bytes of all regions. */
+  get bytes(): number {
+    return this.regions.length * this.#regionBytes
+  }
+
+  /** Returns the address of fresh pages. */
+  allocate(bytes: number): number {
+    const address = this.base + this.#allocated
+    this.#allocated += Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
+    if (this.#allocated > this.bytes) throw new Error('The guest is out of memory.')
+    return address
+  }
+
+  locate(address: number, bytes: number, _write: boolean): number {
+    const at = address - this.base
+    // Written so that NaN is outside.
+    if (!(at >= 0 && at < this.bytes)) return 0
+    this.region = Math.floor(at / this.#regionBytes)
+    this.offset = at % this.#regionBytes
+    return Math.min(bytes, this.#regionBytes - this.offset)
+  }
+
+  read(address: number, target: Uint8Array): boolean {
+    return this.#pieces(address, target.length, (memory, at) => {
+      target.set(memory, at)
+    })
+  }
+
+  write(address: number, source: Uint8Array): boolean {
+    return this.#pieces(address, source.length, (memory, at) => {
+      memory.set(source.subarray(at, at + memory.length))
+    })
+  }
+
+  /** Returns a view of memory that lies in one region. */
+  view(address: number, bytes: number): DataView<ArrayBuffer> {
+    const memory = this.memory(address, bytes)
+    return new DataView(memory.buffer, memory.byteOffset, memory.length)
+  }
+
+  /** Returns memory that lies in one region. */
+  memory(address: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const found = this.locate(address, bytes, true)
+    const memory = this.regions[this.region]
+    if (found < bytes || memory === undefined) throw new Error(`No ${bytes} bytes at ${address}.`)
+    return memory.subarray(this.offset, this.offset + bytes)
+  }
+
+  #pieces(
+    address: number,
+    bytes: number,
+    each: (memory: Uint8Array<ArrayBuffer>, at: number) => void,
+  ): boolean {
+    for (let at = 0; at < bytes; ) {
+      const found = this.locate(address + at, bytes - at, true)
+      const memory = this.regions[this.region]
+      if (found === 0 || memory === undefined) return false
+      each(memory.subarray(this.offset, this.offset + found), at)
+      at += found
+    }
+    return true
+  }
+}
