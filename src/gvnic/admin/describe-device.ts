@@ -17,7 +17,7 @@ export const MAX_BUFFER_BYTES = 4096
 export const MIN_BUFFER_BYTES = 2048
 /** Bytes of header buffers. */
 export const HEADER_BUFFER_BYTES = 128
-export const RING_ENTRIES = 512
+const RING_ENTRIES = 512
 export const MIN_RING_ENTRIES = 256
 export const MAX_RING_ENTRIES = 2048
 export const MAX_FLOW_RULES = 64

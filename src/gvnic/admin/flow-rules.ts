@@ -34,7 +34,7 @@ const ANSWER_BYTES = 16
 const MAX_ANSWER_BYTES = 4096
 
 /** Fields of a packet that a rule compares, and the bits of them that count. */
-export interface FlowFields {
+interface FlowFields {
   /** Addresses of 4 or 16 bytes, in network order. */
   readonly source: Uint8Array
   readonly destination: Uint8Array

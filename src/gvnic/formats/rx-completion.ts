@@ -2,10 +2,6 @@
 
 /** Words of a completion. */
 export const RX_COMPLETION_WORDS = 8
-/** Longest data of one completion: 14 bits. */
-export const MAX_COMPLETION_BYTES = 0x3fff
-/** Longest headers of one completion: 10 bits. */
-export const MAX_HEADER_BYTES = 0x3ff
 
 const DESCRIPTOR_ID = 1
 // Word 0.
