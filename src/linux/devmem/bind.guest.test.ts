@@ -50,15 +50,43 @@ it('bindRx survives an interface that goes away meanwhile', async () => {
   assert.equal(readdirSync('/proc/self/fd').length, before)
 })
 
-it('bindRx takes CAP_NET_ADMIN, and bindTx nothing', () => {
+/** Answers of bindRx and bindTx on lo to a process that `program` starts. */
+function answers(program: string, ...args: readonly string[]): string[] {
   const child = fileURLToPath(new URL('./bind.test.worker.js', import.meta.url))
-  const answers = (...more: readonly string[]): string[] => {
-    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', ...more]
-    const args = [...nobody, process.execPath, child]
-    return execFileSync('setpriv', args, { encoding: 'utf8' }).trim().split('\n')
-  }
-  assert.deepEqual(answers(), ['NETMEM_DEVMEM_FORBIDDEN', 'NETMEM_DEVMEM_UNSUPPORTED'])
-  assert.deepEqual(answers('--inh-caps=+net_admin', '--ambient-caps=+net_admin'), [
+  const all = [...args, process.execPath, child]
+  return execFileSync(program, all, { encoding: 'utf8' }).trim().split('\n')
+}
+
+it('bindRx takes CAP_NET_ADMIN, and bindTx nothing', () => {
+  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups']
+  assert.deepEqual(answers('setpriv', ...nobody), [
+    'NETMEM_DEVMEM_FORBIDDEN',
+    'NETMEM_DEVMEM_UNSUPPORTED',
+  ])
+  const able = [...nobody, '--inh-caps=+net_admin', '--ambient-caps=+net_admin']
+  assert.deepEqual(answers('setpriv', ...able), [
+    'NETMEM_DEVMEM_UNSUPPORTED',
+    'NETMEM_DEVMEM_UNSUPPORTED',
+  ])
+})
+
+/**
+ * Arguments of nsenter that give a program a root directory that is none of chroot(2)'s: the guest's
+ * is, and then the kernel makes no user namespace (K: kernel/user_namespace.c, create_user_ns).
+ */
+const OWN_ROOT = [
+  ...['--target', '1', '--root', '/bin/busybox', 'unshare', '--mount', '/bin/busybox', 'sh', '-c'],
+  'cd /host && /bin/busybox mount -o move . / && exec /bin/busybox chroot . "$@"',
+  'sh',
+]
+
+it('bindRx takes the right in the user namespace that owns the network namespace', () => {
+  const rootOfItsOwn = [...OWN_ROOT, 'unshare', '--user', '--map-root-user']
+  assert.deepEqual(answers('nsenter', ...rootOfItsOwn), [
+    'NETMEM_DEVMEM_FORBIDDEN',
+    'NETMEM_DEVMEM_UNSUPPORTED',
+  ])
+  assert.deepEqual(answers('nsenter', ...rootOfItsOwn, '--net'), [
     'NETMEM_DEVMEM_UNSUPPORTED',
     'NETMEM_DEVMEM_UNSUPPORTED',
   ])

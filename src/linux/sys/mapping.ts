@@ -141,12 +141,6 @@ function mapOver<Buffer extends ArrayBufferLike>(
       if (!mapped) return
       mapped = false
       const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
-      if (begin + length > memory.buffer.byteLength) {
-        throw new ArgumentRangeError(
-          'NETMEM_OUT_OF_RANGE',
-          `A mapping with huge pages has whole ones: ${bytes} bytes are not a multiple of ${alignment}.`,
-        )
-      }
       mmap(start + begin, length, PROT_READ | PROT_WRITE, flags, undefined, 0)
     },
     [Symbol.dispose]() {
