@@ -4,7 +4,7 @@
  */
 
 import { DmaSpace } from '../stack/device/dma/dma-space.ts'
-import type { GuestMemory } from './pci-device.ts'
+import type { GuestMemory } from '../vfio-user/index.ts'
 
 const HIGH_WORD = 2 ** 32
 

@@ -10,12 +10,19 @@ import { NetworkCard } from '../stack/device/nic/network-card.ts'
 import type { Link } from '../stack/link/link.ts'
 import type { Counters } from '../stack/rings/nic-counters.ts'
 import type { NicStats } from '../stack/rings/nic-types.ts'
+import type {
+  AccessBytes,
+  PciBar,
+  PciBus,
+  PciDevice,
+  PciIdentity,
+  PciMsix,
+} from '../vfio-user/index.ts'
 import { AdminQueue } from './admin/admin-queue.ts'
 import { CardCommands } from './card-commands.ts'
 import { DOORBELL_BYTES, DoorbellMap } from './doorbells.ts'
 import { GuestDma } from './guest-dma.ts'
 import { Interrupts } from './interrupts.ts'
-import type { AccessBytes, PciBar, PciBus, PciDevice, PciIdentity, PciMsix } from './pci-device.ts'
 import { REGISTER_BYTES, Registers } from './registers.ts'
 
 const MAC_BYTES = 6

@@ -106,9 +106,13 @@ export class GvnicRxRing implements RxFrontEnd {
 
   headerBuffer(ahead: number, into: PostedBuffer): void {
     const { headerBytes } = this.#parts
-    into.region = -1
     into.bytes = headerBytes
-    if (headerBytes === 0 || ahead >= this.posted()) return
+    if (headerBytes === 0 || ahead >= this.posted()) {
+      // A header buffer that is not posted has no place yet. The NIC writes to none without a buffer.
+      into.region = headerBytes === 0 ? -1 : 0
+      into.offset = 0
+      return
+    }
     readHeaderAddress(this.#buffers, this.#at(ahead), this.#descriptor)
     this.#locate(headerBytes, into)
   }

@@ -3,7 +3,7 @@
  * here once more, so that a mistake in the card's does not hide itself.
  */
 
-import type { PciDevice } from '../pci-device.ts'
+import type { PciDevice } from '../../vfio-user/index.ts'
 import type { GuestRam } from './guest-ram.ts'
 
 const QUEUE_BYTES = 4096

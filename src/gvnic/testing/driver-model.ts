@@ -4,7 +4,7 @@
  * and benchmarks without a guest.
  */
 
-import type { PciBus, PciDevice } from '../pci-device.ts'
+import type { PciBus, PciDevice } from '../../vfio-user/index.ts'
 import { AdminClient, type CardFacts, setAddress } from './admin-client.ts'
 import { DriverRx, type ReceivedPacket } from './driver-rx.ts'
 import { DriverTx, type SendOptions, type SentPiece } from './driver-tx.ts'

@@ -1,6 +1,6 @@
 /** Memory of a guest that is none: plain memory at guest addresses, for the driver model. */
 
-import type { GuestMemory } from '../pci-device.ts'
+import type { GuestMemory } from '../../vfio-user/index.ts'
 
 /** Options of a {@link GuestRam}. */
 export interface GuestRamOptions {
