@@ -13,7 +13,7 @@ const biome = join(root, 'node_modules/@biomejs/biome/bin/biome')
 
 const core = ['errors', 'random', 'netmem', 'pool', 'providers']
 const upToConnection = [...core, 'wire', 'connection']
-const transports = ['net', 'http', 'stack', 'linux', 'vfio-user', 'webgpu']
+const transports = ['net', 'http', 'stack', 'linux', 'vfio-user', 'gvnic', 'webgpu']
 const outside = ['node:fs', 'commander']
 /** Layers that each layer may import, besides itself. */
 const allowed = {
@@ -31,6 +31,7 @@ const allowed = {
   stack: [...upToConnection, ...outside],
   linux: [...upToConnection, ...outside],
   'vfio-user': ['errors', 'random', 'wire', ...outside],
+  gvnic: ['errors', 'random', 'wire', 'vfio-user', ...outside],
   webgpu: [...upToConnection, ...outside],
   observe: [...upToConnection, ...transports, ...outside],
   cli: [...upToConnection, ...transports, 'observe', ...outside],
