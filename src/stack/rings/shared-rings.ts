@@ -245,8 +245,8 @@ export class DriverRxRing {
 
 /** NIC's end of the rings of a receive queue. */
 export class NicRxRing implements RxFrontEnd {
-  readonly everyPacketTakesABuffer = false
-  readonly noOffset = false
+  readonly everyPacketTakesABuffer: boolean = false
+  readonly noOffset: boolean = false
   readonly #words: Int32Array
   readonly #mask: number
   readonly #headers: RxRings['headers']

@@ -86,7 +86,7 @@ test('what does not continue a packet begins another', () => {
     'a wrong checksum': segment(100, { badChecksum: true }),
     padding: segment(100, { padding: 1 }),
     UDP: frame({ protocol: 'udp', payload: pattern(100) }),
-    'too long for the rest of the buffer': segment(100, {}, 1949),
+    'more payload than the first': segment(100, {}, 101),
   }
   for (const [name, bytes] of Object.entries(second)) {
     const { nic, link, driver } = oneQueue(COALESCE)
@@ -109,9 +109,16 @@ test('what does not continue a packet begins another', () => {
   )
   assert.equal(receiveAll(six.nic, six.link, six.driver).length, 3)
   const { nic, link, driver } = oneQueue(COALESCE)
-  driver.post(2048)
-  link.put(segment(0), segment(100, {}, 1948))
+  driver.post(2000)
+  link.put(segment(0, {}, 1000), segment(1000, {}, 1000))
   assert.equal(receiveAll(nic, link, driver)[0]?.segments, 2, 'to the last byte of the buffer')
+  driver.post(2000, 2000)
+  link.put(segment(0), segment(100, {}, 99), segment(199, {}, 99))
+  assert.deepEqual(
+    receiveAll(nic, link, driver).map(({ segments }) => segments),
+    [2, 1],
+    'a shorter segment is the last',
+  )
 })
 
 test('a packet ends with PSH and with its batch', () => {
@@ -142,7 +149,7 @@ test('timestamps may differ, and the first are kept; other options may not', () 
   }
 })
 
-test('a packet stays under 64 KiB, and a frame of several buffers is its own', () => {
+test('a packet stays under 64 KiB', () => {
   const { nic, link, driver } = oneQueue(COALESCE, {}, { entries: 64 })
   driver.post(1 << 17, 1 << 17)
   const frames = Array.from({ length: 10 }, (_, at) => segment(at * 9000, {}, 9000))
@@ -151,12 +158,67 @@ test('a packet stays under 64 KiB, and a frame of several buffers is its own', (
     receiveAll(nic, link, driver).map(({ segments }) => segments),
     [7, 3],
   )
-  driver.post(50, 2000, 2000)
+})
+
+test('a packet takes as many buffers as it needs, at most 16, and goes on in the last one', () => {
+  for (const split of ['off', 'headers'] as const) {
+    const { nic, link, driver } = oneQueue({ split, ...COALESCE })
+    driver.post(...new Array<number>(40).fill(300))
+    const frames = Array.from({ length: 60 }, (_, at) => segment(at * 100))
+    link.put(...frames)
+    const packets = receiveAll(nic, link, driver)
+    const headers = split === 'off' ? 54 : 0
+    const first = Math.floor((16 * 300 - headers) / 100)
+    assert.deepEqual(
+      packets.map(({ segments }) => segments),
+      [first, 60 - first],
+    )
+    assert.equal(packets[0]?.ids.length, 16)
+    assert.ok(packets.every(({ segmentBytes }) => segmentBytes === 100))
+    const payload = join(...packets.map((packet) => wholeOf(packet).subarray(54)))
+    assert.deepEqual(payload, join(...frames.map((bytes) => bytes.subarray(54))))
+    const whole = wholeOf(packets[0] ?? assert.fail())
+    assert.equal(layoutOf(whole).payloadLength, first * 100)
+    assert.ok(ipChecksumIsRight(whole, 0, layoutOf(whole)))
+    assert.equal(nic.counters.stats().device.rx_hw_gro_wire_bytes, 60 * 154)
+    assert.ok(driver.untouched)
+  }
+})
+
+test('a packet ends where no buffer is left, or the next one is not mapped', () => {
+  for (const [region, segments, faults] of [
+    [-1, [3], 0],
+    [99, [3], 1],
+  ] as const) {
+    const { nic, link, driver } = oneQueue(COALESCE)
+    driver.post(300)
+    if (region >= 0) {
+      driver.ring.post(77, region, 0, 300)
+      driver.ring.flush()
+    }
+    link.put(...Array.from({ length: 4 }, (_, at) => segment(at * 100)))
+    assert.deepEqual(
+      receiveAll(nic, link, driver).map((packet) => packet.segments),
+      segments,
+    )
+    assert.equal(driver.faults, faults)
+    const { rx_hw_drops, rx_dma_faults } = nic.counters.stats().device
+    assert.deepEqual([rx_hw_drops, rx_dma_faults], [1, faults])
+  }
+})
+
+test('a driver that writes to header buffers meanwhile does not change what is merged', () => {
+  const { nic, link, driver } = oneQueue(COALESCE)
+  driver.post(2000)
   link.put(segment(0), segment(100))
-  assert.deepEqual(
-    receiveAll(nic, link, driver).map(({ ids }) => ids.length),
-    [2, 1],
-  )
+  const receive = link.receive.bind(link)
+  link.receive = () => {
+    driver.headers.fill(0xab)
+    return receive()
+  }
+  const [packet] = receiveAll(nic, link, driver)
+  assert.equal(packet?.segments, 2)
+  assert.equal(layoutOf(wholeOf(packet ?? assert.fail())).payloadLength, 200)
 })
 
 test('unverified segments, and those not split on a queue that splits, are not merged', () => {

@@ -10,6 +10,7 @@
 import { checkInteger } from '../../../errors.ts'
 import { ChecksumResult, verifyChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import { createToeplitzTable, DEFAULT_RSS_KEY, toeplitzHash } from '../../../wire/toeplitz.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
 import { DeviceCounter, NicCounters } from '../../rings/nic-counters.ts'
@@ -26,6 +27,7 @@ import type { TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { busy, checkConfig, noQueue } from './queue-config.ts'
 import { RxQueue } from './rx-queue.ts'
+import { isSegmentable, Segmenter } from './segmenter.ts'
 import { Steering } from './steering.ts'
 import { TxQueue } from './tx-queue.ts'
 
@@ -68,6 +70,8 @@ export class NetworkCard {
    */
   #waiting: LinkFrame | undefined
   #waitingSinceMs = 0
+  /** Segments of the large frame that is being received. */
+  readonly #segmenter = new Segmenter(createFrameMemory(1))
 
   /** @throws NETMEM_OUT_OF_RANGE for an option outside its range. */
   constructor(options: NetworkCardOptions) {
@@ -102,15 +106,17 @@ export class NetworkCard {
    * Receives at most `budget` frames that have arrived by `nowNs`, and makes them visible to their
    * drivers.
    *
-   * @returns the number of frames taken off the link, dropped ones included.
+   * @returns the number of frames taken off the link, dropped ones included. A large frame counts as
+   * the packets that it is delivered as.
    */
   receive(nowNs: number, budget: number): number {
     const queues = this.#rx
     for (let at = 0; at < queues.length; at++) queues[at]?.beginBatch()
     let received = 0
     try {
-      while (received < budget) {
-        let frame = this.#waiting
+      // The segments of a large frame are not left for later: their link might have nothing else.
+      while (received < budget || this.#segmenter.pending) {
+        let frame = this.#waiting ?? this.#nextSegment()
         if (frame === undefined) {
           frame = this.#link.receive(nowNs)
           if (frame === undefined) break
@@ -118,6 +124,7 @@ export class NetworkCard {
             received++
             continue
           }
+          if (frame.segmentBytes > 0) frame = this.#cut(frame)
         }
         if (!this.#deliver(frame)) break
         received++
@@ -141,6 +148,28 @@ export class NetworkCard {
   /** True while a frame waits for buffers, and the link with it. */
   get paused(): boolean {
     return this.#waiting !== undefined
+  }
+
+  /**
+   * Begins with the segments of a large frame, unless its queue takes it whole. Returns the frame to
+   * deliver first. All segments are of the flow that was classified.
+   */
+  #cut(frame: LinkFrame): LinkFrame {
+    const layout = this.#layout
+    const queue = this.#queue
+    if (queue === undefined || !isSegmentable(layout, frame.length)) return frame
+    const pieceBytes = queue.largestPayload(frame, layout)
+    if (layout.payloadLength <= pieceBytes) return frame
+    this.#segmenter.begin(frame, layout, frame.segmentBytes, pieceBytes)
+    return this.#nextSegment() ?? frame
+  }
+
+  /** Makes the next segment of a large frame. `undefined` without one. */
+  #nextSegment(): LinkFrame | undefined {
+    const segmenter = this.#segmenter
+    if (!segmenter.next()) return undefined
+    this.#layout = segmenter.layout
+    return segmenter.frame
   }
 
   /** Parses, verifies, hashes and steers a frame; false if it is too short to be one. */

@@ -109,6 +109,10 @@ export interface ReadPacket {
   readonly pieces: readonly Uint8Array[]
   readonly flags: number
   readonly segments: number
+  readonly segmentBytes: number
+  readonly packetType: number
+  /** Offset of the data in the first buffer. */
+  readonly offset: number
   readonly hash: number
   readonly ids: readonly number[]
 }
@@ -126,6 +130,14 @@ export interface TestDriverOptions {
   readonly headerBytes?: number
   /** Header buffers in a page. */
   readonly headersPerPage?: number
+  /** True if every packet takes a buffer, from its first byte on. */
+  readonly needy?: boolean
+}
+
+/** A ring end as hardware descriptors need it. */
+class NeedyRxRing extends NicRxRing {
+  override readonly everyPacketTakesABuffer: boolean = true
+  override readonly noOffset: boolean = true
 }
 
 const UNTOUCHED = new Uint8Array(1 << 20).fill(0xcc)
@@ -141,7 +153,8 @@ export class TestDriver {
   faults = 0
   readonly #payload: Uint8Array
   readonly region: number
-  readonly #headers: Uint8Array
+  /** Memory of the header buffers. */
+  readonly headers: Uint8Array
   readonly #headerBytes: number
   #nextId = 0
   #nextOffset = 0
@@ -151,8 +164,8 @@ export class TestDriver {
     this.#payload = new Uint8Array(UNTOUCHED)
     this.region = dma.map(this.#payload)
     this.#headerBytes = headerBytes
-    this.#headers = new Uint8Array(entries * headerBytes)
-    const headerRegion = dma.map(this.#headers)
+    this.headers = new Uint8Array(entries * headerBytes)
+    const headerRegion = dma.map(this.headers)
     const pages = []
     for (let at = 0; at < entries; at += headersPerPage) {
       const buffers = Math.min(headersPerPage, entries - at)
@@ -161,7 +174,7 @@ export class TestDriver {
     const headers = headerBytes === 0 ? undefined : { bytes: headerBytes, pages }
     const rings = createRxRings(entries, headers, createDoorbell())
     this.ring = new DriverRxRing(rings)
-    this.frontEnd = new NicRxRing(rings)
+    this.frontEnd = options.needy === true ? new NeedyRxRing(rings) : new NicRxRing(rings)
   }
 
   /** Posts one buffer for each of the sizes. */
@@ -182,9 +195,11 @@ export class TestDriver {
     const read: ReadPacket[] = []
     let pieces: Uint8Array[] = []
     let ids: number[] = []
+    let starts = 0
     let header = new Uint8Array(0)
     while (this.ring.poll(completion)) {
       const { id, offset, bytes, headerBytes, flags, hash, segments } = completion
+      const { segmentBytes, packetType } = completion
       if ((flags & RX_FAULT) !== 0) {
         assert.equal(flags, RX_FAULT | RX_END_OF_PACKET)
         assert.deepEqual([pieces.length, bytes, headerBytes], [0, 0, 0])
@@ -194,15 +209,18 @@ export class TestDriver {
       }
       const continues = pieces.length > 0
       assert.equal((flags & RX_CONTINUES) !== 0, continues)
-      if (!continues) header = this.#header(headerBytes)
-      else assert.equal(headerBytes, 0)
+      if (!continues) {
+        header = this.#header(headerBytes)
+        starts = offset
+      } else assert.equal(headerBytes, 0)
       assert.equal((flags & RX_SPLIT) !== 0, header.length > 0)
       if (id >= 0) {
         pieces.push(this.#piece(id, offset, bytes))
         ids.push(id)
       } else assert.equal(bytes, 0)
       if ((flags & RX_END_OF_PACKET) === 0) continue
-      read.push({ header, pieces, flags: flags & ~RX_CONTINUES, segments, hash, ids })
+      const of = { segments, segmentBytes, packetType, hash, ids, offset: starts }
+      read.push({ header, pieces, flags: flags & ~RX_CONTINUES, ...of })
       pieces = []
       ids = []
     }
@@ -214,13 +232,13 @@ export class TestDriver {
 
   #header(bytes: number): Uint8Array<ArrayBuffer> {
     const at = this.ring.headerBuffer * this.#headerBytes
-    return this.#headers.slice(at, at + bytes)
+    return this.headers.slice(at, at + bytes)
   }
 
   #piece(id: number, offset: number, bytes: number): Uint8Array {
     const buffer = this.posted.get(id)
     assert.ok(buffer !== undefined, 'a buffer that is not posted')
-    assert.ok(bytes > 0 && offset + bytes <= buffer.bytes)
+    assert.ok(bytes >= 0 && offset + bytes <= buffer.bytes)
     this.posted.delete(id)
     const at = buffer.offset + offset
     const piece = this.#payload.slice(at, at + bytes)

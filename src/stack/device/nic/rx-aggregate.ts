@@ -1,6 +1,11 @@
 /**
- * Receive coalescing: consecutive TCP segments in one buffer, as one packet (hardware GRO). Linux,
- * Documentation/networking/segmentation-offloads.rst, lists the segments that may be merged.
+ * Receive coalescing: consecutive TCP segments as one packet, in one buffer or several (hardware
+ * GRO). Linux, Documentation/networking/segmentation-offloads.rst, lists the segments that may be
+ * merged. All have as much payload as the first, and the last one may have less: the packet can be
+ * cut into the same segments again.
+ *
+ * The headers are kept here until the packet ends, so a driver that writes to its buffers meanwhile
+ * does not change what is merged.
  *
  * A merged packet looks like one longer segment. It has the headers of its first segment, with the
  * acknowledgement number, window and PSH of its last. Its IP length and IPv4 header checksum are
@@ -25,25 +30,50 @@ import {
   TCP_HEADER_BYTES,
   TCP_WINDOW,
 } from '../../../wire/tcp.ts'
-import { RxCompletion } from '../../rings/rx-front-end.ts'
+import { RX_CONTINUES, type RxCompletion } from '../../rings/rx-front-end.ts'
+import { ShortCopy } from '../../rings/short-copy.ts'
 
 /** NOP, NOP and timestamps of 10 bytes: the one option that may differ (RFC 7323, appendix A). */
 const TIMESTAMPS = 0x0101_080a
 const TIMESTAMPS_BYTES = 12
 
+/** Buffers of a coalesced packet at most: the frags of an skb, less one (Linux, MAX_SKB_FRAGS). */
+export const MAX_COALESCED_BUFFERS = 16
+
+/** Bytes of headers that are kept. Segments with longer ones are not merged. */
+const MAX_HEADER_BYTES = 256
+
 /** True if a TCP segment may be merged with others. */
 export function isMergeable(layout: FrameLayout): boolean {
-  return layout.payloadLength > 0 && (layout.tcpFlags & ~PSH) === ACK
+  return (
+    layout.payloadLength > 0 &&
+    (layout.tcpFlags & ~PSH) === ACK &&
+    layout.headerLength <= MAX_HEADER_BYTES
+  )
 }
 
 /** The packet under construction. A queue uses one object for all of its packets. */
 export class RxAggregate {
-  /** Completion of the packet. */
-  readonly completion: RxCompletion = new RxCompletion()
   open = false
-  #headers: Uint8Array = new Uint8Array(0)
-  /** Offset of the Ethernet header in `#headers`. */
-  #at = 0
+  /** Number of its buffers. */
+  count = 0
+  segments = 0
+  /** Payload bytes of the first segment. */
+  segmentBytes = 0
+  /** Flags of its completions, besides those that tell the first and the last apart. */
+  flags = 0
+  packetType = 0
+  hash = 0
+  /** Bytes in its header buffer. */
+  linear = 0
+  readonly #ids = new Int32Array(MAX_COALESCED_BUFFERS)
+  readonly #offsets = new Int32Array(MAX_COALESCED_BUFFERS)
+  readonly #lengths = new Int32Array(MAX_COALESCED_BUFFERS)
+  readonly #headers: Uint8Array = new Uint8Array(MAX_HEADER_BYTES)
+  readonly #shortCopy = new ShortCopy()
+  /** Place that the headers were written to. */
+  #headerMemory: Uint8Array = NOTHING
+  #headerAt = 0
   #headerLength = 0
   #ipOffset = 0
   #l4Offset = 0
@@ -53,56 +83,98 @@ export class RxAggregate {
   #nextSeq = 0
   #ack = 0
   #window = 0
-  #flags = 0
-  /** Memory of the payload. The next segment goes to `#end`, and the buffer ends at `#limit`. */
-  #payload: Uint8Array = this.#headers
+  #tcpFlags = 0
+  /** Memory of the last buffer. The next byte goes to `#end`, and the buffer ends at `#limit`. */
+  #payload: Uint8Array = NOTHING
   #end = 0
   #limit = 0
 
-  /** Begins with a segment that has been written. The caller fills in the completion. */
+  /**
+   * Begins with a segment that has been written: its headers to `headerAt` of `headerMemory`. The
+   * caller adds the buffers, and sets what the completions are to say.
+   */
   begin(
+    bytes: Uint8Array,
+    offset: number,
     layout: FrameLayout,
-    headers: Uint8Array,
-    at: number,
-    payload: Uint8Array,
-    end: number,
-    limit: number,
+    headerMemory: Uint8Array,
+    headerAt: number,
   ): void {
+    const { headerLength, payloadLength } = layout
     this.open = true
-    this.#headers = headers
-    this.#at = at
-    this.#headerLength = layout.headerLength
+    this.count = 0
+    this.segments = 1
+    this.segmentBytes = payloadLength
+    this.#shortCopy.copy(bytes, offset, headerLength, this.#headers, 0)
+    this.#headerMemory = headerMemory
+    this.#headerAt = headerAt
+    this.#headerLength = headerLength
     this.#ipOffset = layout.ipOffset
     this.#l4Offset = layout.l4Offset
     this.#ipVersion = layout.ipVersion
-    this.#ipBytes = layout.headerLength - layout.ipOffset + layout.payloadLength
+    this.#ipBytes = headerLength - layout.ipOffset + payloadLength
     if (layout.ipVersion === 6) this.#ipBytes -= IPV6_HEADER_BYTES
-    this.#nextSeq = (layout.seq + layout.payloadLength) | 0
+    this.#nextSeq = (layout.seq + payloadLength) | 0
     this.#ack = layout.ack
     this.#window = layout.window
-    this.#flags = layout.tcpFlags
-    this.#payload = payload
-    this.#end = end
-    this.#limit = limit
+    this.#tcpFlags = layout.tcpFlags
   }
 
   /**
-   * Returns the place in {@link memory} for the payload of a mergeable segment; −1 if it does not
-   * continue this packet.
+   * Adds a buffer that has been taken and written to.
+   *
+   * @param pad bytes skipped at its beginning.
+   * @param length bytes behind them that belong to the packet.
    */
-  place(bytes: Uint8Array, offset: number, layout: FrameLayout): number {
+  addBuffer(
+    id: number,
+    memory: Uint8Array,
+    offset: number,
+    bytes: number,
+    pad: number,
+    length: number,
+  ): void {
+    const at = this.count++
+    this.#ids[at] = id
+    this.#offsets[at] = pad
+    this.#lengths[at] = length
+    this.#payload = memory
+    this.#end = offset + pad + length
+    this.#limit = offset + bytes
+  }
+
+  /** True if a mergeable segment continues this packet. */
+  continues(bytes: Uint8Array, offset: number, layout: FrameLayout): boolean {
     const { payloadLength } = layout
-    const fits =
+    return (
       (layout.seq | 0) === this.#nextSeq &&
-      this.#end + payloadLength <= this.#limit &&
+      payloadLength <= this.segmentBytes &&
       this.#ipBytes + payloadLength <= MAX_IP_BYTES &&
       ((layout.ack - this.#ack) | 0) >= 0 &&
       this.#sameHeaders(bytes, offset, layout)
-    return fits ? this.#end : -1
+    )
   }
 
+  /** Memory of the last buffer. */
   get memory(): Uint8Array {
     return this.#payload
+  }
+
+  /** Place in {@link memory} of the next byte. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Bytes that the last buffer has room for. */
+  get room(): number {
+    return this.#limit - this.#end
+  }
+
+  /** Counts bytes that were written to the last buffer. */
+  extend(bytes: number): void {
+    const last = this.count - 1
+    this.#lengths[last] = (this.#lengths[last] ?? 0) + bytes
+    this.#end += bytes
   }
 
   /** Bytes of the packet with its single set of headers. */
@@ -113,30 +185,46 @@ export class RxAggregate {
 
   /** Bytes of its segments, each with its own headers. */
   get wireBytes(): number {
-    return this.bytes + (this.completion.segments - 1) * this.#headerLength
+    return this.bytes + (this.segments - 1) * this.#headerLength
   }
 
-  /**
-   * Adds the segment that was written where {@link place} said. Returns false after the last one.
-   */
+  /** Counts a segment whose payload has been written. Returns false after the last one. */
   append(layout: FrameLayout): boolean {
     const { payloadLength } = layout
-    this.#end += payloadLength
     this.#ipBytes += payloadLength
     this.#nextSeq = (this.#nextSeq + payloadLength) | 0
     this.#ack = layout.ack
     this.#window = layout.window
-    this.#flags |= layout.tcpFlags
-    this.completion.bytes += payloadLength
-    this.completion.segments++
-    return (layout.tcpFlags & PSH) === 0
+    this.#tcpFlags |= layout.tcpFlags
+    this.segments++
+    return (layout.tcpFlags & PSH) === 0 && payloadLength === this.segmentBytes
   }
 
-  /** Ends the packet: its completion is ready. */
+  /** Ends the packet: writes its headers. */
   close(): void {
     this.open = false
-    if (this.completion.segments > 1) this.#writeHeaders()
-    this.#headers = this.#payload = NOTHING
+    if (this.segments > 1) this.#writeHeaders()
+    this.#headerMemory = this.#payload = NOTHING
+  }
+
+  /** Fills in the completion of one of its buffers. */
+  describe(index: number, into: RxCompletion): void {
+    into.id = this.#ids[index] ?? -1
+    into.offset = this.#offsets[index] ?? 0
+    into.bytes = this.#lengths[index] ?? 0
+    into.headerBytes = index === 0 ? this.linear : 0
+    into.flags = index === 0 ? this.flags : this.flags | RX_CONTINUES
+    into.packetType = this.packetType
+    into.hash = this.hash
+    into.segments = this.segments
+    into.segmentBytes = this.segments > 1 ? this.segmentBytes : 0
+  }
+
+  /** Drops all references to memory. */
+  forget(): void {
+    this.open = false
+    this.#headerMemory = this.#payload = NOTHING
+    this.#shortCopy.forget()
   }
 
   /**
@@ -162,24 +250,23 @@ export class RxAggregate {
     const options = l4 + TCP_HEADER_BYTES
     if (!this.#same(bytes, offset, l4 + TCP_DATA_OFFSET, l4 + TCP_FLAGS)) return false
     if (end - options === TIMESTAMPS_BYTES && getInt32(bytes, offset + options) === TIMESTAMPS) {
-      return getInt32(this.#headers, this.#at + options) === TIMESTAMPS
+      return getInt32(this.#headers, options) === TIMESTAMPS
     }
     return this.#same(bytes, offset, options, end)
   }
 
   #same(bytes: Uint8Array, offset: number, from: number, to: number): boolean {
     const headers = this.#headers
-    const at = this.#at
     for (let index = from; index < to; index++) {
-      if (headers[at + index] !== bytes[offset + index]) return false
+      if (headers[index] !== bytes[offset + index]) return false
     }
     return true
   }
 
   #writeHeaders(): void {
     const headers = this.#headers
-    const ip = this.#at + this.#ipOffset
-    const l4 = this.#at + this.#l4Offset
+    const ip = this.#ipOffset
+    const l4 = this.#l4Offset
     if (this.#ipVersion === 4) {
       setUint16(headers, ip + IPV4_TOTAL_BYTES, this.#ipBytes)
       setUint16(headers, ip + IPV4_CHECKSUM, 0)
@@ -188,8 +275,10 @@ export class RxAggregate {
       setUint16(headers, ip + IPV6_PAYLOAD_BYTES, this.#ipBytes)
     }
     setInt32(headers, l4 + TCP_ACK, this.#ack)
-    headers[l4 + TCP_FLAGS] = this.#flags
+    headers[l4 + TCP_FLAGS] = this.#tcpFlags
     setUint16(headers, l4 + TCP_WINDOW, this.#window)
+    const length = this.#headerLength
+    this.#shortCopy.copy(headers, 0, length, this.#headerMemory, this.#headerAt)
   }
 }
 

@@ -24,6 +24,7 @@ export const DMA_FAULT = 2
 
 /** Smaller payloads copy in no time, however they are aligned. */
 const ALIGNED_BYTES = 512
+const WORD_BYTES = 8
 
 /** A buffer of the present frame, and the memory that it is in. */
 class RxBuffer implements PostedBuffer {
@@ -79,11 +80,7 @@ export class RxBuffers {
     let count = 0
     let left = rest
     while (left > 0 || count < this.#leastBuffers) {
-      let buffer = this.#buffers[count]
-      if (buffer === undefined) {
-        buffer = new RxBuffer()
-        this.#buffers.push(buffer)
-      }
+      const buffer = this.#buffers[count] ?? this.#addBuffer()
       if (!ring.peek(count, buffer)) {
         if (isFault && this.#leastBuffers === 0) break
         if (left <= 0 || !this.#fitsUnpadded(left)) return OUT_OF_BUFFER
@@ -106,6 +103,33 @@ export class RxBuffers {
     if (ring.room() < (count === 0 ? 1 : count)) return OUT_OF_BUFFER
     this.count = count
     return isFault ? DMA_FAULT : FOUND
+  }
+
+  /**
+   * Finds further posted buffers for `bytes` bytes of a packet that has `held` buffers. Returns false,
+   * with nothing found, if one of them is missing or not mapped, or if they are more than `most`.
+   */
+  findMore(ring: RxFrontEnd, bytes: number, held: number, most: number): boolean {
+    let count = 0
+    for (let left = bytes; left > 0; count++) {
+      if (held + count === most) return false
+      const buffer = this.#buffers[count] ?? this.#addBuffer()
+      if (!ring.peek(count, buffer)) return false
+      buffer.memory = this.#payloadRegion.memory(buffer.region, buffer.offset, buffer.bytes)
+      if (buffer.memory === undefined || buffer.bytes === 0) return false
+      buffer.pad = 0
+      left -= buffer.bytes
+    }
+    if (ring.room() < held + count) return false
+    this.count = count
+    return true
+  }
+
+  /** Payload bytes that `buffers` buffers like the next one have room for. 0 without a next one. */
+  roomOf(ring: RxFrontEnd, buffers: number): number {
+    const next = this.#buffers[0] ?? this.#addBuffer()
+    if (!ring.peek(0, next)) return 0
+    return buffers * next.bytes - (this.#pads ? WORD_BYTES : 0)
   }
 
   /** Copies the first `linear` bytes of a frame to the header buffer. */
@@ -145,6 +169,12 @@ export class RxBuffers {
     this.#shortCopy.forget()
   }
 
+  #addBuffer(): RxBuffer {
+    const buffer = new RxBuffer()
+    this.#buffers.push(buffer)
+    return buffer
+  }
+
   /** Removes the first buffer's pad if the frame fits then: a slow copy is better than a lost frame. */
   #fitsUnpadded(left: number): boolean {
     const first = this.#buffers[0]
@@ -172,5 +202,5 @@ export function copyBytes(
  */
 function padding(memory: Uint8Array, to: number, source: Uint8Array, from: number): number {
   if (!(memory.buffer instanceof SharedArrayBuffer)) return 0
-  return (source.byteOffset + from - memory.byteOffset - to) & 7
+  return (source.byteOffset + from - memory.byteOffset - to) & (WORD_BYTES - 1)
 }

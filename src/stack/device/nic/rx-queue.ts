@@ -5,8 +5,9 @@
 
 import { ChecksumResult } from '../../../wire/frame-checksums.ts'
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
+import { MAX_IP_BYTES } from '../../../wire/ip.ts'
 import { PSH } from '../../../wire/tcp.ts'
-import type { LinkFrame } from '../../link/link.ts'
+import { type LinkFrame, segmentsOf } from '../../link/link.ts'
 import { type Counters, RxCounter } from '../../rings/nic-counters.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import {
@@ -23,7 +24,7 @@ import {
   type RxFrontEnd,
 } from '../../rings/rx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
-import { isMergeable, RxAggregate } from './rx-aggregate.ts'
+import { isMergeable, MAX_COALESCED_BUFFERS, RxAggregate } from './rx-aggregate.ts'
 import { copyBytes, DMA_FAULT, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
 
 export class RxQueue {
@@ -64,6 +65,22 @@ export class RxQueue {
   stop(): void {
     this.#ring = undefined
     this.#buffers.forget()
+    this.#aggregate.forget()
+  }
+
+  /**
+   * Returns the payload bytes of a large frame that the queue takes as one packet: a multiple of its
+   * `segmentBytes`, which is the least.
+   */
+  largestPayload({ segmentBytes }: LinkFrame, { headerLength }: FrameLayout): number {
+    const ring = this.#ring
+    if (ring === undefined || !this.#coalesce) return segmentBytes
+    const inBuffers =
+      this.#buffers.roomOf(ring, MAX_COALESCED_BUFFERS) - (this.#split ? 0 : headerLength)
+    // Without its Ethernet header it is shorter than that, so this is on the safe side.
+    const inPacket = MAX_IP_BYTES - headerLength
+    const payload = inBuffers < inPacket ? inBuffers : inPacket
+    return payload < segmentBytes ? segmentBytes : payload - (payload % segmentBytes)
   }
 
   /** Begins a batch: memory may have been unmapped since the last one. */
@@ -94,13 +111,14 @@ export class RxQueue {
     // Padded and cut frames are not merged: their lengths differ from what their headers say.
     const mergeable =
       this.#coalesce &&
+      frame.segmentBytes === 0 &&
       layout.kind === FrameKind.tcp &&
       checksum === ChecksumResult.ok &&
       packetLength === length &&
       isMergeable(layout)
     if (this.#aggregate.open) {
       if (mergeable && this.#append(ring, frame, layout)) {
-        this.#countReceived(frame, checksum)
+        this.#countReceived(frame, layout, checksum)
         return true
       }
       this.#closeAggregate(ring)
@@ -132,10 +150,10 @@ export class RxQueue {
     if (found === DMA_FAULT) return this.#giveBack(ring)
     if (linear > 0) buffers.writeHeaders(frame, linear)
     buffers.writePayload(frame, frame.offset + linear, rest)
-    this.#complete(ring, layout, linear, rest, overflow, checksum, hash, mergeable)
-    this.#countReceived(frame, checksum)
-    if (linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets)
-    else if (this.#split) this.#counters.add(RxCounter.rx_hsplit_unsplit)
+    this.#complete(ring, frame, layout, linear, rest, overflow, checksum, hash, mergeable)
+    const segments = this.#countReceived(frame, layout, checksum)
+    if (linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets, segments)
+    else if (this.#split) this.#counters.add(RxCounter.rx_hsplit_unsplit, segments)
     return true
   }
 
@@ -177,6 +195,7 @@ export class RxQueue {
 
   #complete(
     ring: RxFrontEnd,
+    frame: LinkFrame,
     layout: FrameLayout,
     linear: number,
     rest: number,
@@ -192,16 +211,22 @@ export class RxQueue {
     if (checksum === ChecksumResult.ok) flags |= RX_CHECKSUM_OK
     else if (checksum === ChecksumResult.badL4) flags |= RX_L4_CHECKSUM_BAD
     else if (checksum === ChecksumResult.badIp) flags |= RX_IP_CHECKSUM_BAD
-    if (mergeable && count === 1 && (layout.tcpFlags & PSH) === 0 && (linear > 0 || !this.#split)) {
-      this.#beginAggregate(layout, linear, rest, flags | RX_END_OF_PACKET, hash)
+    if (
+      mergeable &&
+      count > 0 &&
+      count <= MAX_COALESCED_BUFFERS &&
+      (layout.tcpFlags & PSH) === 0 &&
+      (linear > 0 || !this.#split)
+    ) {
+      this.#beginAggregate(frame, layout, linear, rest, flags, hash)
       return
     }
     const completion = this.#completion
     completion.offset = 0
     completion.headerBytes = linear
     completion.hash = hash
-    completion.segments = 1
-    completion.segmentBytes = 0
+    completion.segments = segmentsOf(layout.payloadLength, frame.segmentBytes)
+    completion.segmentBytes = completion.segments > 1 ? frame.segmentBytes : 0
     completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
     if (count === 0) {
       completion.id = -1
@@ -226,43 +251,67 @@ export class RxQueue {
     }
   }
 
+  /** Keeps a packet open that its next segments may be merged with. */
   #beginAggregate(
+    frame: LinkFrame,
     layout: FrameLayout,
     linear: number,
     rest: number,
     flags: number,
     hash: number,
   ): void {
-    const buffer = this.#buffers.at(0)
-    const headers = linear > 0 ? this.#buffers.header : buffer
-    if (buffer?.memory === undefined || headers?.memory === undefined) return
-    const { completion } = this.#aggregate
-    completion.id = buffer.id
-    completion.offset = buffer.pad
-    completion.bytes = rest
-    completion.headerBytes = linear
-    completion.flags = flags
-    completion.hash = hash
-    completion.segments = 1
-    completion.segmentBytes = 0
-    completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
-    this.#aggregate.begin(
-      layout,
-      headers.memory,
-      headers.offset + (linear > 0 ? 0 : buffer.pad),
-      buffer.memory,
-      buffer.offset + buffer.pad + rest,
-      buffer.offset + buffer.bytes,
-    )
+    const buffers = this.#buffers
+    const first = buffers.at(0)
+    const headers = linear > 0 ? buffers.header : first
+    if (first === undefined || headers?.memory === undefined) return
+    const aggregate = this.#aggregate
+    const headerAt = headers.offset + (linear > 0 ? 0 : first.pad)
+    aggregate.begin(frame.memory.bytes, frame.offset, layout, headers.memory, headerAt)
+    aggregate.linear = linear
+    aggregate.flags = flags
+    aggregate.hash = hash
+    aggregate.packetType = packetTypeOf(layout.kind, layout.ipVersion)
+    this.#addBuffers(rest)
   }
 
+  /** Adds the buffers that were found to the open packet. */
+  #addBuffers(bytes: number): void {
+    const buffers = this.#buffers
+    let left = bytes
+    for (let index = 0; index < buffers.count; index++) {
+      const buffer = buffers.at(index)
+      if (buffer?.memory === undefined) return
+      const { pad } = buffer
+      const room = buffer.bytes - pad
+      const length = left < room ? left : room
+      left -= length
+      this.#aggregate.addBuffer(buffer.id, buffer.memory, buffer.offset, buffer.bytes, pad, length)
+    }
+  }
+
+  /** Merges a segment with the open packet. Returns false if it does not continue it, or finds no room. */
   #append(ring: RxFrontEnd, frame: LinkFrame, layout: FrameLayout): boolean {
     const aggregate = this.#aggregate
-    const to = aggregate.place(frame.memory.bytes, frame.offset, layout)
-    if (to < 0) return false
+    if (!aggregate.continues(frame.memory.bytes, frame.offset, layout)) return false
     const { payloadLength } = layout
-    copyBytes(frame, frame.offset + layout.headerLength, payloadLength, aggregate.memory, to)
-    if (aggregate.completion.headerBytes > 0) this.#counters.add(RxCounter.rx_hsplit_packets)
+    const { room } = aggregate
+    const first = payloadLength < room ? payloadLength : room
+    const more = payloadLength - first
+    const buffers = this.#buffers
+    if (more > 0 && !buffers.findMore(ring, more, aggregate.count, MAX_COALESCED_BUFFERS)) {
+      return false
+    }
+    const from = frame.offset + layout.headerLength
+    if (first > 0) {
+      copyBytes(frame, from, first, aggregate.memory, aggregate.end)
+      aggregate.extend(first)
+    }
+    if (more > 0) {
+      buffers.writePayload(frame, from + first, more)
+      ring.take(buffers.count)
+      this.#addBuffers(more)
+    }
+    if (aggregate.linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets)
     if (!aggregate.append(layout)) this.#closeAggregate(ring)
     return true
   }
@@ -271,24 +320,36 @@ export class RxQueue {
     const aggregate = this.#aggregate
     if (!aggregate.open) return
     aggregate.close()
-    const { completion } = aggregate
-    if (completion.segments > 1) {
-      const counters = this.#counters
-      counters.add(RxCounter.rx_hw_gro_packets)
-      counters.add(RxCounter.rx_hw_gro_bytes, aggregate.bytes)
-      counters.add(RxCounter.rx_hw_gro_wire_packets, completion.segments)
-      counters.add(RxCounter.rx_hw_gro_wire_bytes, aggregate.wireBytes)
+    const { segments } = aggregate
+    if (segments > 1) this.#countCoalesced(segments, aggregate.bytes, aggregate.wireBytes)
+    const completion = this.#completion
+    const last = aggregate.count - 1
+    for (let index = 0; index <= last; index++) {
+      aggregate.describe(index, completion)
+      if (index === last) completion.flags |= RX_END_OF_PACKET
+      ring.complete(completion)
     }
-    ring.complete(completion)
   }
 
-  #countReceived(frame: LinkFrame, checksum: number): void {
+  #countCoalesced(segments: number, bytes: number, wireBytes: number): void {
     const counters = this.#counters
-    counters.add(RxCounter.rx_packets)
-    counters.add(RxCounter.rx_bytes, frame.length)
-    if (checksum === ChecksumResult.ok) counters.add(RxCounter.rx_csum_unnecessary)
-    else if (checksum === ChecksumResult.none) counters.add(RxCounter.rx_csum_none)
-    else counters.add(RxCounter.rx_csum_bad)
+    counters.add(RxCounter.rx_hw_gro_packets)
+    counters.add(RxCounter.rx_hw_gro_bytes, bytes)
+    counters.add(RxCounter.rx_hw_gro_wire_packets, segments)
+    counters.add(RxCounter.rx_hw_gro_wire_bytes, wireBytes)
+  }
+
+  #countReceived(frame: LinkFrame, layout: FrameLayout, checksum: number): number {
+    const counters = this.#counters
+    const segments = segmentsOf(layout.payloadLength, frame.segmentBytes)
+    const wireBytes = frame.length + (segments - 1) * layout.headerLength
+    counters.add(RxCounter.rx_packets, segments)
+    counters.add(RxCounter.rx_bytes, wireBytes)
+    if (checksum === ChecksumResult.ok) counters.add(RxCounter.rx_csum_unnecessary, segments)
+    else if (checksum === ChecksumResult.none) counters.add(RxCounter.rx_csum_none, segments)
+    else counters.add(RxCounter.rx_csum_bad, segments)
     if (frame.length < frame.originalLength) counters.add(RxCounter.rx_truncated)
+    if (segments > 1) this.#countCoalesced(segments, frame.length, wireBytes)
+    return segments
   }
 }
