@@ -13,16 +13,18 @@ import { ERRNO } from '../dist/linux/sys/errno.js'
 import * as layouts from '../dist/linux/sys/layouts.js'
 import * as flowRules from '../dist/wire/flow-rules.js'
 import * as netlink from '../dist/wire/netlink.js'
+import * as virtioNet from '../dist/wire/virtio-net.js'
 
 const { BY_MACHINE, ...calls } = constants
 const { EPOLL_EVENTS, ...structuresOfCalls } = layouts
-/** Numbers of the codecs of netlink and of flow rules that have C's names. */
-const codecs = Object.entries({ ...netlink, ...flowRules }).filter(([name]) =>
-  /^(NLM|ETHTOOL_|RX_CLS_)/.test(name),
+/** Numbers of the codecs that have C's names. */
+const codecs = Object.entries({ ...netlink, ...flowRules, ...virtioNet }).filter(([name]) =>
+  /^(NLM|ETHTOOL_|RX_CLS_|VIRTIO_NET_HDR_)/.test(name),
 )
 const common = { ...calls, ...Object.fromEntries(codecs) }
 const { RXNFC, TCPIP4_SPEC, TCPIP6_SPEC } = flowRules
-const structures = { ...structuresOfCalls, RXNFC, TCPIP4_SPEC, TCPIP6_SPEC }
+const { VIRTIO_NET_HDR } = virtioNet
+const structures = { ...structuresOfCalls, RXNFC, TCPIP4_SPEC, TCPIP6_SPEC, VIRTIO_NET_HDR }
 
 /** Headers of the C library, which has what the kernel keeps out of its own. */
 const LIBRARY_HEADERS = [
@@ -32,7 +34,8 @@ const LIBRARY_HEADERS = [
 const KERNEL_HEADERS = [
   ...['linux/fcntl.h', 'linux/errno.h', 'linux/memfd.h', 'linux/mempolicy.h', 'linux/mman.h'],
   ...['linux/netlink.h', 'linux/poll.h', 'linux/sched.h', 'linux/un.h', 'linux/uio.h'],
-  ...['linux/in.h', 'linux/in6.h', 'linux/ethtool.h'],
+  ...['linux/in.h', 'linux/in6.h', 'linux/ethtool.h', 'linux/if.h', 'linux/if_tun.h'],
+  ...['linux/sockios.h', 'linux/virtio_net.h'],
   ...['linux/aio_abi.h', 'linux/eventpoll.h', 'linux/eventfd.h', 'asm/socket.h', 'asm/unistd.h'],
 ]
 /** Kernel-internal numbers that no header of programs has. K: include/linux/errno.h, include/linux/socket.h. */
@@ -107,6 +110,18 @@ const STRUCTURES = {
   TCPIP4_SPEC: { name: 'struct ethtool_tcpip4_spec', fields: flowFields('ip4', 'tos') },
   TCPIP6_SPEC: { name: 'struct ethtool_tcpip6_spec', fields: flowFields('ip6', 'tclass') },
   IO_EVENT: { name: 'struct io_event', fields: {} },
+  IFREQ: { name: 'struct ifreq', fields: { FLAGS: 'ifr_flags', MTU: 'ifr_mtu' } },
+  VIRTIO_NET_HDR: {
+    name: 'struct virtio_net_hdr',
+    fields: {
+      FLAGS: 'flags',
+      GSO_TYPE: 'gso_type',
+      HEADER_BYTES: 'hdr_len',
+      GSO_SIZE: 'gso_size',
+      CHECKSUM_START: 'csum_start',
+      CHECKSUM_OFFSET: 'csum_offset',
+    },
+  },
 }
 const OF_LIBRARY = ['MSGHDR', 'CMSGHDR']
 

@@ -174,6 +174,25 @@ export const MPOL_INTERLEAVE = 3
 export const CLONE_NEWNET = 0x40000000
 export const CLONE_NEWUSER = 0x10000000
 
+// K: include/uapi/linux/if.h
+export const IFNAMSIZ = 16
+
+// K: include/uapi/linux/sockios.h
+export const SIOCGIFMTU = 0x8921
+export const SIOCSIFMTU = 0x8922
+
+// K: include/uapi/linux/if_tun.h
+export const TUNSETIFF = 0x400454ca
+export const TUNSETOFFLOAD = 0x400454d0
+export const IFF_TAP = 2
+export const IFF_MULTI_QUEUE = 0x100
+export const IFF_NO_PI = 0x1000
+export const IFF_VNET_HDR = 0x4000
+export const TUN_F_CSUM = 1
+export const TUN_F_TSO4 = 2
+export const TUN_F_TSO6 = 4
+export const TUN_F_TSO_ECN = 8
+
 // K: include/uapi/linux/netlink.h
 export const NETLINK_ROUTE = 0
 export const NETLINK_GENERIC = 16

@@ -7,6 +7,8 @@
  * - `owned-fd.ts`: descriptors and who closes them.
  * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
  * - `mapping.ts` maps files into memory that survives its mapping, `window.ts` parts of files at any place.
+ * - `tun.ts` attaches to TUN and TAP interfaces.
+ * - `mapping.ts` maps files into memory that survives its mapping.
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
  */
@@ -55,5 +57,12 @@ export {
   socket,
   socketpair,
 } from './sockets.ts'
+export {
+  interfaceMtu,
+  openTun,
+  setInterfaceMtu,
+  setTunOffload,
+  type Tun,
+} from './tun.ts'
 export { type Watch, watch } from './watch.ts'
 export { type MemoryWindow, openMemoryWindow } from './window.ts'

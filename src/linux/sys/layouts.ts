@@ -58,3 +58,6 @@ export const IOCB = {
 
 /** struct io_event. K: include/uapi/linux/aio_abi.h. */
 export const IO_EVENT = { BYTES: 32 } as const
+
+/** struct ifreq: a name, and a union of which these are members. K: include/uapi/linux/if.h. */
+export const IFREQ = { BYTES: 40, FLAGS: 16, MTU: 16 } as const
