@@ -48,6 +48,10 @@ declare module '../errors.ts' {
     NETMEM_SOCKET_CLOSED: 'DeviceError'
     NETMEM_WOULD_BLOCK: 'DeviceError'
     NETMEM_CAPTURE_INVALID: 'DeviceError'
+    NETMEM_TAP_UNAVAILABLE: 'DeviceError'
+    NETMEM_TAP_PERMISSION: 'DeviceError'
+    NETMEM_TAP_NAME_TAKEN: 'DeviceError'
+    NETMEM_TAP_GONE: 'DeviceError'
     NETMEM_SKB_FREED: 'LifetimeError'
     NETMEM_WRITER_CLOSED: 'LifetimeError'
   }

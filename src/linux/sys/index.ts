@@ -8,7 +8,6 @@
  * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
  * - `mapping.ts` maps files into memory that survives its mapping, `window.ts` parts of files at any place.
  * - `tun.ts` attaches to TUN and TAP interfaces.
- * - `mapping.ts` maps files into memory that survives its mapping.
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
  */

@@ -25,4 +25,5 @@ export {
   ORDINARY_FRAMES,
 } from './link.ts'
 export { createLinkPair, type LinkPairOptions } from './link-pair.ts'
+export { type TapLink, type TapOptions, tapDevice } from './tap/tap-link.ts'
 export { type TraceFrame, tracedLink } from './traced-link.ts'

@@ -1,6 +1,6 @@
 /**
  * Interface of links, which carry frames to and from a NIC: link pairs, capture files, generators,
- * later a TAP device. Faults and traces are links around a link. A link lives in the thread of its
+ * TAP interfaces. Faults and traces are links around a link. A link lives in the thread of its
  * NIC.
  */
 

@@ -1,0 +1,107 @@
+/** Sends frames to a TAP interface: by writev(2), from where their pieces lie. */
+
+import { addressOf, type Fd, LinuxError, Message } from '../../../linux/sys/index.ts'
+import { checksumOffset } from '../../../wire/frame-checksums.ts'
+import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { CWR } from '../../../wire/tcp.ts'
+import {
+  VIRTIO_NET_HDR,
+  VIRTIO_NET_HDR_F_NEEDS_CSUM,
+  VIRTIO_NET_HDR_GSO_ECN,
+  VIRTIO_NET_HDR_GSO_NONE,
+  VIRTIO_NET_HDR_GSO_TCPV4,
+  VIRTIO_NET_HDR_GSO_TCPV6,
+  VirtioNetHeader,
+  writeVirtioNet,
+} from '../../../wire/virtio-net.ts'
+import type { FramePieces, LinkFrame } from '../link.ts'
+
+/** Most vectors of a call. K: include/uapi/linux/uio.h, UIO_MAXIOV. */
+const MAX_VECTORS = 1024
+/** Vectors in front of the pieces: the virtio-net header, and what was copied of the frame. */
+const FRONT = 2
+
+export class TapSender {
+  readonly #queues: readonly Fd[]
+  readonly #message = new Message({ vectors: MAX_VECTORS })
+  readonly #headerBytes = new Uint8Array(VIRTIO_NET_HDR.BYTES)
+  readonly #header = new VirtioNetHeader()
+  readonly #layout = new FrameLayout()
+
+  constructor(queues: readonly Fd[]) {
+    this.#queues = queues
+    this.#message.setBytes(0, this.#headerBytes)
+  }
+
+  /** Sends a frame with the pieces that follow it, if there are some. Returns false if the kernel refuses it. */
+  send(frame: LinkFrame, pieces: FramePieces | undefined): boolean {
+    const { memory, offset, length } = frame
+    const message = this.#message
+    const count = pieces === undefined ? 0 : pieces.count
+    if (FRONT + count > MAX_VECTORS) return false
+    const layout = this.#write(frame)
+    message.setVector(1, addressOf(memory.bytes) + offset, length)
+    if (pieces !== undefined) {
+      for (let at = 0; at < count; at++) {
+        const piece = pieces.memories[at]
+        if (piece === undefined) return false
+        const base = addressOf(piece) + (pieces.offsets[at] ?? 0)
+        message.setVector(FRONT + at, base, pieces.lengths[at] ?? 0)
+      }
+    }
+    message.vectors = FRONT + count
+    const queue = this.#queues[this.#queueOf(layout, memory.bytes, offset)]
+    if (queue === undefined) return false
+    try {
+      return message.write(queue) !== undefined
+    } catch (error) {
+      // EIO: the interface is down. EINVAL: a header that contradicts its frame.
+      if (error instanceof LinuxError) return false
+      throw error
+    }
+  }
+
+  /** Writes the virtio-net header of a frame. Returns its layout, if that is known. */
+  #write(frame: LinkFrame): FrameLayout | undefined {
+    const header = this.#header
+    header.flags = 0
+    header.gsoType = VIRTIO_NET_HDR_GSO_NONE
+    header.headerBytes = 0
+    header.gsoSize = 0
+    header.checksumStart = 0
+    header.checksumOffset = 0
+    let { layout } = frame
+    const isPartial = frame.checksum === 'partial'
+    if (layout === undefined && (isPartial || this.#queues.length > 1)) {
+      const { memory, offset, length, originalLength } = frame
+      layout = parseFrame(memory.bytes, offset, length, this.#layout, originalLength)
+    }
+    if (isPartial && layout !== undefined && layout.kind >= FrameKind.tcp) {
+      header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM
+      header.checksumStart = layout.l4Offset
+      header.checksumOffset = checksumOffset(layout)
+      if (frame.segmentBytes > 0) {
+        const isIpv4 = layout.ipVersion === 4
+        header.gsoType = isIpv4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6
+        if ((layout.tcpFlags & CWR) !== 0) header.gsoType |= VIRTIO_NET_HDR_GSO_ECN
+        header.headerBytes = layout.headerLength
+        header.gsoSize = frame.segmentBytes
+      }
+    }
+    writeVirtioNet(this.#headerBytes, 0, header)
+    return layout
+  }
+
+  /**
+   * Returns the queue of a flow, the same in both directions: frames without ports have the first one.
+   * The kernel sends the frames of a flow on the queue on which one of it was written last.
+   */
+  #queueOf(layout: FrameLayout | undefined, bytes: Uint8Array, offset: number): number {
+    const queues = this.#queues.length
+    if (queues === 1 || layout === undefined || layout.kind < FrameKind.tcp) return 0
+    let sum = layout.sourcePort ^ layout.destinationPort
+    const end = offset + layout.destinationOffset + layout.addressBytes
+    for (let at = offset + layout.sourceOffset; at < end; at++) sum = (sum + (bytes[at] ?? 0)) | 0
+    return (sum >>> 0) % queues
+  }
+}

@@ -1,0 +1,148 @@
+/** A TAP interface in a network namespace of the test's own, and a TCP peer behind it. */
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { CLONE_NEWNET, O_RDONLY, open, setns } from '../../../linux/sys/index.ts'
+import { buildTcpFrame } from '../../../wire/build-frame.test.helper.ts'
+import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { createFrameMemory } from '../../../wire/frame-memory.ts'
+import { ACK, FIN, PSH, SYN } from '../../../wire/tcp.ts'
+import { emptyFrame, type Link, type LinkFrame } from '../link.ts'
+
+export const skip: string | false =
+  process.platform !== 'linux'
+    ? 'needs Linux'
+    : process.getuid?.() !== 0
+      ? 'needs root: run it with sudo'
+      : !existsSync('/dev/net/tun') && 'needs /dev/net/tun: modprobe tun'
+
+/** The kernel's address, and the one behind the TAP interface. */
+export const KERNEL = '10.9.0.1'
+export const PEER = '10.9.0.2'
+export const PEER_MAC = '02:00:00:00:00:02'
+
+/** Runs `ip` with arguments. */
+export function ip(...options: string[]): string {
+  return execFileSync('ip', options, { encoding: 'utf8' })
+}
+
+/** Gives the interface an address, takes it up, and tells the kernel where the peer is. */
+export function configure(name: string): void {
+  ip('addr', 'add', `${KERNEL}/24`, 'dev', name)
+  ip('link', 'set', name, 'up')
+  ip('neigh', 'replace', PEER, 'lladdr', PEER_MAC, 'dev', name)
+}
+
+/** MAC address of an interface. */
+export function macOf(name: string): string {
+  return /link\/ether (\S+)/.exec(ip('-o', 'link', 'show', name))?.[1] ?? ''
+}
+
+/** Calls `test` with this thread, and the threads and processes that it starts, in a fresh namespace. */
+export async function namespaced(test: () => Promise<void> | void): Promise<void> {
+  const name = `netmem-tap-${process.pid}`
+  ip('netns', 'add', name)
+  const home = open('/proc/thread-self/ns/net', O_RDONLY)
+  try {
+    const namespace = open(`/run/netns/${name}`, O_RDONLY)
+    setns(namespace.fd, CLONE_NEWNET)
+    namespace.close()
+    await test()
+  } finally {
+    setns(home.fd, CLONE_NEWNET)
+    home.close()
+    ip('netns', 'delete', name)
+  }
+}
+
+/** One TCP connection of the kernel's, answered by hand: it acknowledges at once, and loses nothing. */
+export class TcpPeer {
+  /** Frames with payload that arrived, by what was said of them. */
+  readonly arrived: { readonly segmentBytes: number; readonly checksum: string }[] = []
+  /** Payload that arrived, in order. */
+  readonly received: Uint8Array[] = []
+  connected = false
+  finished = false
+  readonly #link: Link
+  readonly #mac: string
+  readonly #layout = new FrameLayout()
+  readonly #memory = createFrameMemory(2 ** 17)
+  readonly #frame: LinkFrame = emptyFrame(this.#memory)
+  #port = 0
+  #remotePort = 0
+  #seq = 1000
+  #ack = 0
+
+  /** @param mac address of the kernel's end. */
+  constructor(link: Link, mac: string) {
+    this.#link = link
+    this.#mac = mac
+  }
+
+  /** Handles all frames that are there. */
+  pump(): void {
+    for (let frame = this.#link.receive(0); frame !== undefined; frame = this.#link.receive(0)) {
+      this.#take(frame)
+    }
+  }
+
+  /** Sends a frame of payload: a large one if it has more than `mss` bytes. */
+  send(payload: Uint8Array, mss: number): void {
+    this.#send(ACK | PSH, payload, payload.length > mss ? mss : 0)
+    this.#seq += payload.length
+  }
+
+  #take(frame: LinkFrame): void {
+    const { bytes } = frame.memory
+    const layout = parseFrame(bytes, frame.offset, frame.length, this.#layout)
+    if (layout.kind !== FrameKind.tcp) return
+    if ((layout.tcpFlags & SYN) !== 0) {
+      this.#port = layout.destinationPort
+      this.#remotePort = layout.sourcePort
+      this.#ack = (layout.seq + 1) | 0
+      this.#send(SYN | ACK, new Uint8Array(0), 0)
+      this.#seq++
+      return
+    }
+    this.connected = true
+    const { payloadLength, headerLength } = layout
+    if (payloadLength === 0 && (layout.tcpFlags & FIN) === 0) return
+    assert.equal(layout.seq, this.#ack)
+    if (payloadLength > 0) {
+      const at = frame.offset + headerLength
+      this.received.push(bytes.slice(at, at + payloadLength))
+      this.arrived.push({ segmentBytes: frame.segmentBytes, checksum: frame.checksum })
+    }
+    this.#ack = (this.#ack + payloadLength) | 0
+    if ((layout.tcpFlags & FIN) !== 0) {
+      this.finished = true
+      this.#ack = (this.#ack + 1) | 0
+    }
+    this.#send(ACK, new Uint8Array(0), 0)
+  }
+
+  #send(flags: number, payload: Uint8Array, segmentBytes: number): void {
+    const isPartial = this.#link.features.partialChecksums
+    const options = {
+      sourceMac: PEER_MAC,
+      destinationMac: this.#mac,
+      source: PEER,
+      destination: KERNEL,
+      sourcePort: this.#port,
+      destinationPort: this.#remotePort,
+      seq: this.#seq,
+      ack: this.#ack,
+      flags,
+      payload,
+      checksum: isPartial ? 'partial' : 'complete',
+      ...((flags & SYN) === 0 ? {} : { maximumSegmentSize: 1460 }),
+    } as const
+    const frame = this.#frame
+    frame.length = buildTcpFrame(options, this.#memory, 0)
+    frame.originalLength = frame.length
+    frame.checksum = options.checksum
+    frame.segmentBytes = segmentBytes
+    this.#link.transmit(frame, 0)
+  }
+}
