@@ -29,12 +29,12 @@ const structures = { ...structuresOfCalls, RXNFC, TCPIP4_SPEC, TCPIP6_SPEC, VIRT
 /** Headers of the C library, which has what the kernel keeps out of its own. */
 const LIBRARY_HEADERS = [
   ...['fcntl.h', 'poll.h', 'sched.h', 'sys/epoll.h', 'sys/eventfd.h', 'sys/mman.h'],
-  ...['sys/socket.h', 'sys/syscall.h', 'netinet/in.h', 'netinet/tcp.h', 'netinet/udp.h'],
+  ...['sys/socket.h', 'sys/syscall.h', 'net/if.h', 'netinet/in.h', 'netinet/tcp.h', 'netinet/udp.h'],
 ]
 const KERNEL_HEADERS = [
   ...['linux/fcntl.h', 'linux/errno.h', 'linux/memfd.h', 'linux/mempolicy.h', 'linux/mman.h'],
   ...['linux/netlink.h', 'linux/poll.h', 'linux/sched.h', 'linux/un.h', 'linux/uio.h'],
-  ...['linux/in.h', 'linux/in6.h', 'linux/ethtool.h', 'linux/if.h', 'linux/if_tun.h'],
+  ...['linux/in.h', 'linux/in6.h', 'linux/ethtool.h', 'linux/if_tun.h'],
   ...['linux/sockios.h', 'linux/virtio_net.h'],
   ...['linux/aio_abi.h', 'linux/eventpoll.h', 'linux/eventfd.h', 'asm/socket.h', 'asm/unistd.h'],
 ]
@@ -48,7 +48,7 @@ function flowFields(ip, TOS) {
   return { SOURCE: `${ip}src`, DESTINATION: `${ip}dst`, ...ports, TOS }
 }
 
-/** C's structures and fields by our names. The first two are the C library's to lay out. */
+/** C's structures and fields by our names. Those of OF_LIBRARY are the C library's to lay out. */
 const STRUCTURES = {
   MSGHDR: {
     name: 'struct msghdr',
@@ -123,7 +123,7 @@ const STRUCTURES = {
     },
   },
 }
-const OF_LIBRARY = ['MSGHDR', 'CMSGHDR']
+const OF_LIBRARY = ['MSGHDR', 'CMSGHDR', 'IFREQ']
 
 /** Compiles and runs a program against headers; returns what it printed, by name. */
 function printed(arguments_, headers, names, structureNames) {
