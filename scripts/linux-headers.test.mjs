@@ -29,7 +29,14 @@ const structures = { ...structuresOfCalls, RXNFC, TCPIP4_SPEC, TCPIP6_SPEC, VIRT
 /** Headers of the C library, which has what the kernel keeps out of its own. */
 const LIBRARY_HEADERS = [
   ...['fcntl.h', 'poll.h', 'sched.h', 'sys/epoll.h', 'sys/eventfd.h', 'sys/mman.h'],
-  ...['sys/socket.h', 'sys/syscall.h', 'net/if.h', 'netinet/in.h', 'netinet/tcp.h', 'netinet/udp.h'],
+  ...[
+    'sys/socket.h',
+    'sys/syscall.h',
+    'net/if.h',
+    'netinet/in.h',
+    'netinet/tcp.h',
+    'netinet/udp.h',
+  ],
 ]
 const KERNEL_HEADERS = [
   ...['linux/fcntl.h', 'linux/errno.h', 'linux/memfd.h', 'linux/mempolicy.h', 'linux/mman.h'],
