@@ -19,8 +19,6 @@ export const VIRTIO_NET_HDR = {
 
 /** Flag: the receiver sums from `checksumStart` on, and writes the sum at `checksumOffset` from there. */
 export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1
-/** Flag: the checksum was verified. */
-export const VIRTIO_NET_HDR_F_DATA_VALID = 2
 
 /** Not segmented: an ordinary frame. */
 export const VIRTIO_NET_HDR_GSO_NONE = 0
