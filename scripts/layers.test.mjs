@@ -29,7 +29,7 @@ const allowed = {
   net: [...upToConnection, ...outside],
   http: [...upToConnection, 'net', ...outside],
   stack: [...upToConnection, ...outside],
-  linux: [...upToConnection, ...outside],
+  linux: [...upToConnection, 'net', ...outside],
   'vfio-user': ['errors', 'random', 'wire', ...outside],
   gvnic: ['errors', 'random', 'wire', 'vfio-user', ...outside],
   webgpu: [...upToConnection, ...outside],

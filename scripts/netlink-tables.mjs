@@ -50,6 +50,12 @@ const FAMILIES = [
     choices: /^netkit$/,
     always: { 'link-attrs': ['ifname'] },
   },
+  {
+    spec: 'rt-route',
+    operations: /^getroute$/,
+    attributes: { 'route-attrs': /^(dst|oif|gateway|prefsrc|table)$/ },
+    always: {},
+  },
 ]
 
 const LICENCE = `// SPDX-License-Identifier: BSD-3-Clause
@@ -217,7 +223,8 @@ function family(source, choice) {
   for (const operation of operations) {
     const named = operations.find(({ name }) => name === operation.notify)
     operation.set = operation['attribute-set'] ?? named['attribute-set']
-    operation.header = operation['fixed-header'] ?? named?.['fixed-header']
+    operation.header =
+      operation['fixed-header'] ?? named?.['fixed-header'] ?? spec.operations['fixed-header']
     operation.answer = operation.event ?? named
     add(operation.set)
     header(operation.header)

@@ -23,6 +23,9 @@ export type * from './netlink/generated/nlctrl-types.ts'
 export { rtLink } from './netlink/generated/rt-link.ts'
 export type * from './netlink/generated/rt-link-operations.ts'
 export type * from './netlink/generated/rt-link-types.ts'
+export { rtRoute } from './netlink/generated/rt-route.ts'
+export type * from './netlink/generated/rt-route-operations.ts'
+export type * from './netlink/generated/rt-route-types.ts'
 export {
   Netlink,
   type NetlinkDump,

@@ -1,7 +1,10 @@
-/** Parts of net/ that http/ uses besides the public face, `index.ts`. The linter keeps http/ out of all others. */
+/** Parts of net/ that http/ and linux/ use besides the public face, `index.ts`. The linter keeps them out of all others. */
 
 export { checkOptionalBoolean, checkOptionalFunction, checkSignal, invalid } from './arguments.ts'
-export { aborted } from './connection-error.ts'
+export { aborted, setUpError } from './connection-error.ts'
+export { errorOf } from './connection-state.ts'
 export { unlessAborted } from './interruption.ts'
 export { ChunkFrags } from './receivers/chunk-frags.ts'
 export { canShrink, destinationGone, destinationView } from './receivers/destination-memory.ts'
+export { rejectedAtCaller } from './rejected-at-caller.ts'
+export { isSendable } from './vectored-write.ts'

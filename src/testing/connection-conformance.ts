@@ -180,6 +180,8 @@ async function testDestroy({ connection, peer }: ConnectionEnds): Promise<void> 
   const reason = new Error('no more of this')
   const waiting = connection.receive()
   connection.destroy(reason)
+  // Before it can learn of the reset.
+  peer.destroy()
   await assert.rejects(waiting, reason)
   await connection.closed
   assert.deepEqual(connection.state, { kind: 'failed', error: reason })
@@ -187,7 +189,6 @@ async function testDestroy({ connection, peer }: ConnectionEnds): Promise<void> 
   await assert.rejects(connection.write('x'), reason)
   connection.destroy(new Error('a later reason'))
   assert.deepEqual(connection.state, { kind: 'failed', error: reason })
-  peer.destroy()
   assert.equal(await codeOf(peer.receive()), 'NETMEM_CONNECTION_CLOSED')
   assert.equal(await codeOf(peer.write('x')), 'NETMEM_CONNECTION_CLOSED')
 }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DEVMEM_CMSG_SPACE, parseControl, writeDmaBuf, writeLinear } from './control-messages.ts'
+import {
+  ControlReader,
+  DEVMEM_CMSG_SPACE,
+  parseControl,
+  writeDmaBuf,
+  writeLinear,
+} from './control-messages.ts'
+import { queuedErrorOf } from './queued-errors.ts'
 
 test('a dmabuf message is laid out as on 64-bit Linux', () => {
   const control = new Uint8Array(48).fill(0xff)
@@ -103,4 +110,51 @@ test('no bytes make it throw, loop or read outside', () => {
     ),
     { numRuns: 1000 },
   )
+})
+
+test('a reader finds the same messages in any bytes, and stays inside them', () => {
+  const reader = new ControlReader()
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat({ max: 220 }), (bytes, claimed) => {
+      // Half of them begin with a plausible header.
+      if (bytes.length > 40 && bytes[40] !== 0) writeDmaBuf(bytes, 0, 4096, 7, 8, 9)
+      const parsed = parseControl(bytes, claimed)
+      reader.start(bytes, claimed)
+      for (const message of parsed) {
+        assert.ok(reader.next())
+        assert.equal(reader.kind, message.kind)
+        assert.ok(reader.dataAt + reader.dataBytes <= Math.min(bytes.length, claimed))
+        if (message.kind === 'dmabuf') assert.equal(reader.fragToken, message.fragToken)
+        queuedErrorOf(reader)
+      }
+      assert.equal(reader.next(), false)
+    }),
+  )
+})
+
+test('completions of zero-copy sends are read from the error queue', () => {
+  const control = new Uint8Array(48)
+  const view = new DataView(control.buffer)
+  view.setUint32(0, 48, true)
+  const reader = new ControlReader()
+  const read = (): unknown => {
+    reader.start(control, control.length)
+    assert.ok(reader.next())
+    return queuedErrorOf(reader)
+  }
+  assert.equal(read(), undefined, 'of no level')
+  view.setInt32(12, 11, true)
+  view.setUint8(20, 5)
+  view.setUint32(24, 0xffff_ffff, true)
+  view.setUint32(28, 2, true)
+  assert.deepEqual(read(), { kind: 'zerocopy', first: 0xffff_ffff, last: 2, copied: false })
+  view.setUint8(22, 1)
+  assert.deepEqual(read(), { kind: 'zerocopy', first: 0xffff_ffff, last: 2, copied: true })
+  view.setInt32(8, 41, true)
+  view.setInt32(12, 25, true)
+  view.setUint32(16, 111, true)
+  view.setUint8(20, 3)
+  assert.deepEqual(read(), { kind: 'other', errno: 111, origin: 3 })
+  view.setUint32(0, 31, true)
+  assert.equal(read(), undefined, 'too short')
 })

@@ -23,6 +23,7 @@ const DMABUF_ID = 16
 const FLAGS = 20
 const DATA_BYTES = 24
 const ALIGN = 8
+const NOTHING = new Uint8Array(0)
 
 /** Bytes of either message (CMSG_SPACE): a shorter control buffer has no room for any. */
 export const DEVMEM_CMSG_SPACE = 40
@@ -76,41 +77,118 @@ export function writeDmaBuf(
 }
 
 /**
- * Reads the messages in the first `controlBytes` of `control`, by default in all of it. Ends, as
- * CMSG_NXTHDR does, at the first that is cut or shorter than its header. Never throws, and never
- * reads outside of `control`.
+ * Reads control messages one after the other, and makes no garbage. Ends, as CMSG_NXTHDR does, at the
+ * first that is cut or shorter than its header. Never throws, and never reads outside of the buffer.
+ *
+ * @example
+ * ```ts
+ * import { ControlReader, writeDmaBuf } from 'netmem/stack/wire'
+ *
+ * const control = new Uint8Array(40)
+ * writeDmaBuf(control, 0, 4096, 1448, 7, 1)
+ * const reader = new ControlReader()
+ * reader.start(control, control.length)
+ * while (reader.next()) console.log(reader.kind, reader.fragOffset, reader.fragToken)
+ * ```
+ */
+export class ControlReader {
+  /** Kind of the present message, as {@link ControlMessage} has them. */
+  kind: ControlMessage['kind'] = 'other'
+  /** Protocol of the message, such as {@link SOL_SOCKET}. */
+  level = 0
+  /** Type of the message within its protocol. */
+  type = 0
+  /** Offset of the bytes behind the header in the buffer. */
+  dataAt = 0
+  /** Number of those bytes. */
+  dataBytes = 0
+  /** Bytes from the dma-buf's start. 0 unless `dmabuf`. */
+  fragOffset = 0
+  /** Bytes of payload. 0 for `other`. */
+  fragSize = 0
+  /** Number that gives the memory back. 0 unless `dmabuf`. */
+  fragToken = 0
+  /** Number of the binding. 0 unless `dmabuf`. */
+  dmabufId = 0
+  /** Flags of a `dmabuf` message. The kernel defines none. */
+  flags = 0
+  #control: Uint8Array = NOTHING
+  #at = 0
+  #end = 0
+
+  /** Begins with the messages in the first `controlBytes` of `control`. */
+  start(control: Uint8Array, controlBytes: number): void {
+    this.#control = control
+    this.#at = 0
+    this.#end = Math.min(controlBytes, control.length)
+  }
+
+  /** Reads the next message. Returns false if there is none. */
+  next(): boolean {
+    const control = this.#control
+    const at = this.#at
+    if (at + HEADER_BYTES > this.#end) return false
+    const bytes = get64(control, at + CMSG_LEN)
+    if (bytes < HEADER_BYTES || bytes > this.#end - at) return false
+    this.#at = at + Math.ceil(bytes / ALIGN) * ALIGN
+    this.level = get32(control, at + CMSG_LEVEL) | 0
+    this.type = get32(control, at + CMSG_TYPE) | 0
+    const data = at + HEADER_BYTES
+    this.dataAt = data
+    this.dataBytes = bytes - HEADER_BYTES
+    this.kind = 'other'
+    this.fragOffset = 0
+    this.fragSize = 0
+    this.fragToken = 0
+    this.dmabufId = 0
+    this.flags = 0
+    if (this.level === SOL_SOCKET && this.dataBytes === DATA_BYTES) this.#readDevmem(control, data)
+    return true
+  }
+
+  /** Reads 32 bits at byte `at` of the present message's data. */
+  data32(at: number): number {
+    return get32(this.#control, this.dataAt + at)
+  }
+
+  #readDevmem(control: Uint8Array, data: number): void {
+    if (this.type === SCM_DEVMEM_LINEAR) {
+      this.kind = 'linear'
+      this.fragSize = get32(control, data + FRAG_SIZE)
+      return
+    }
+    const fragOffset = get64(control, data + FRAG_OFFSET)
+    if (this.type !== SCM_DEVMEM_DMABUF || !Number.isSafeInteger(fragOffset)) return
+    this.kind = 'dmabuf'
+    this.fragOffset = fragOffset
+    this.fragSize = get32(control, data + FRAG_SIZE)
+    this.fragToken = get32(control, data + FRAG_TOKEN)
+    this.dmabufId = get32(control, data + DMABUF_ID)
+    this.flags = get32(control, data + FLAGS)
+  }
+}
+
+/**
+ * Reads the messages in the first `controlBytes` of `control`, by default in all of it, as
+ * {@link ControlReader} does.
  */
 export function parseControl(
   control: Uint8Array,
   controlBytes: number = control.length,
 ): ControlMessage[] {
-  const end = Math.min(controlBytes, control.length)
+  const reader = new ControlReader()
+  reader.start(control, controlBytes)
   const messages: ControlMessage[] = []
-  let at = 0
-  while (at + HEADER_BYTES <= end) {
-    const bytes = get64(control, at + CMSG_LEN)
-    if (bytes < HEADER_BYTES || bytes > end - at) break
-    messages.push(parseMessage(control.subarray(at, at + bytes)))
-    at += Math.ceil(bytes / ALIGN) * ALIGN
-  }
+  while (reader.next()) messages.push(messageOf(reader, control))
   return messages
 }
 
-function parseMessage(message: Uint8Array): ControlMessage {
-  const level = get32(message, CMSG_LEVEL) | 0
-  const type = get32(message, CMSG_TYPE) | 0
-  const data = message.subarray(HEADER_BYTES)
-  const isDevmem = level === SOL_SOCKET && data.length === DATA_BYTES
-  const fragSize = get32(data, FRAG_SIZE)
-  if (isDevmem && type === SCM_DEVMEM_LINEAR) return { kind: 'linear', fragSize }
-  const fragOffset = get64(data, FRAG_OFFSET)
-  if (isDevmem && type === SCM_DEVMEM_DMABUF && Number.isSafeInteger(fragOffset)) {
-    const fragToken = get32(data, FRAG_TOKEN)
-    const dmabufId = get32(data, DMABUF_ID)
-    const flags = get32(data, FLAGS)
-    return { kind: 'dmabuf', fragOffset, fragSize, fragToken, dmabufId, flags }
-  }
-  return { kind: 'other', level, type, data }
+function messageOf(reader: ControlReader, control: Uint8Array): ControlMessage {
+  const { kind, fragOffset, fragSize, fragToken, dmabufId, flags, level, type } = reader
+  if (kind === 'linear') return { kind, fragSize }
+  if (kind === 'dmabuf') return { kind, fragOffset, fragSize, fragToken, dmabufId, flags }
+  const { dataAt, dataBytes } = reader
+  return { kind, level, type, data: control.subarray(dataAt, dataAt + dataBytes) }
 }
 
 function writeMessage(

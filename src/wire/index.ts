@@ -14,6 +14,7 @@ export { ALL_ONES, foldSum, pseudoHeaderSum, sumBytes } from './checksum.ts'
 // Control messages of devmem TCP.
 export {
   type ControlMessage,
+  ControlReader,
   DEVMEM_CMSG_SPACE,
   parseControl,
   SCM_DEVMEM_DMABUF,

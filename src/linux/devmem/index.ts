@@ -16,3 +16,4 @@ export {
   undoQueues,
 } from './prepare-queues.ts'
 export type { PreparedQueue, PreparedRule, QueueSetup } from './queue-setup.ts'
+export * from './socket/index.ts'

@@ -73,6 +73,7 @@ export const EFD_SEMAPHORE = 1
 export const EFD_NONBLOCK = 0o4000
 
 // K: include/linux/socket.h
+export const AF_UNSPEC = 0
 export const AF_UNIX = 1
 export const AF_INET = 2
 export const AF_INET6 = 10
@@ -111,9 +112,11 @@ export const SOCK_NONBLOCK = 0o4000
 // K: include/uapi/asm-generic/socket.h
 export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
+export const SO_TYPE = 3
 export const SO_ERROR = 4
 export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
+export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
 export const SO_PASSCRED = 16
 export const SO_PEERCRED = 17
@@ -121,11 +124,16 @@ export const SO_RCVLOWAT = 18
 export const SO_BINDTODEVICE = 25
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
+export const SO_PROTOCOL = 38
 export const SO_INCOMING_NAPI_ID = 56
 export const SO_ZEROCOPY = 60
+export const SO_BINDTOIFINDEX = 62
 export const SO_DEVMEM_LINEAR = 78
 export const SO_DEVMEM_DMABUF = 79
 export const SO_DEVMEM_DONTNEED = 80
+
+// K: include/uapi/linux/tcp.h
+export const TCP_NODELAY = 1
 
 // K: include/uapi/asm-generic/poll.h
 export const POLLIN = 1

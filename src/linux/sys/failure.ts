@@ -1,6 +1,6 @@
 /** Errors of calls that failed: a {@link LinuxError} has the call's name, the kernel's words and a remedy. */
 
-import { ERRNO, type Errno, type ErrnoName, errnoName } from './errno.ts'
+import { ERRNO, type Errno, type ErrnoName, errnoName, isErrno } from './errno.ts'
 import { libc } from './libc.ts'
 import { LinuxError } from './linux-error.ts'
 
@@ -53,6 +53,11 @@ export function failureOf(
     errno,
     syscall,
   })
+}
+
+/** Makes the error of a socket's SO_ERROR. */
+export function failureOfNumber(number: number, syscall: string): LinuxError {
+  return failureOf(isErrno(number) ? number : ERRNO.EIO, syscall)
 }
 
 /** Returns `result`, or throws the error of `syscall` if it is -1. */

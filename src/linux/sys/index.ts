@@ -21,6 +21,7 @@ export {
 } from './addresses.ts'
 export * from './constants.ts'
 export { type Errno, type ErrnoName, errnoName } from './errno.ts'
+export { failureOfNumber } from './failure.ts'
 export {
   dup,
   eventfd,
@@ -46,6 +47,7 @@ export {
   accept4,
   bind,
   connect,
+  getpeername,
   getsockname,
   getsockopt,
   getsockoptInt,

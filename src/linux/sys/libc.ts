@@ -45,6 +45,7 @@ export interface Libc {
   readonly listen: (fd: number, backlog: number) => number
   readonly accept4: (fd: number, address: null, length: null, flags: number) => number
   readonly getsockname: (fd: number, address: Bytes, length: Uint32Array) => number
+  readonly getpeername: (fd: number, address: Bytes, length: Uint32Array) => number
   readonly getsockopt: (
     fd: number,
     level: number,
@@ -148,6 +149,7 @@ function load(): Libc {
     listen: f('int listen(int, int)'),
     accept4: f('int accept4(int, void *, void *, int)'),
     getsockname: f('int getsockname(int, void *, void *)'),
+    getpeername: f('int getpeername(int, void *, void *)'),
     getsockopt: f('int getsockopt(int, int, int, void *, void *)'),
     setsockopt: f('int setsockopt(int, int, int, const void *, unsigned int)'),
     shutdown: f('int shutdown(int, int)'),

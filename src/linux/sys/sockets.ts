@@ -55,6 +55,14 @@ export function getsockname(fd: Fd): Uint8Array {
   return address.subarray(0, length[0])
 }
 
+/** Returns the address of the peer of a connected socket. */
+export function getpeername(fd: Fd): Uint8Array {
+  const address = new Uint8Array(ADDRESS_BYTES)
+  length[0] = ADDRESS_BYTES
+  checked(libc().getpeername(fd, address, length), 'getpeername')
+  return address.subarray(0, length[0])
+}
+
 /** Closes a connection in one direction or both (SHUT_RD, SHUT_WR, SHUT_RDWR). */
 export function shutdown(fd: Fd, how: number): void {
   checked(libc().shutdown(fd, how), 'shutdown')

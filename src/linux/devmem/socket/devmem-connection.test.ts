@@ -1,0 +1,342 @@
+// Connections over a kernel that is played: device memory, tokens and completions, in every order.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { isNetmemError } from '../../../errors.ts'
+import { createPool } from '../../../pool/create-pool.ts'
+import type { Frag } from '../../../pool/frag.ts'
+import { hostProvider } from '../../../providers/host.ts'
+import { some } from '../../../testing/pools.test.helper.ts'
+import { turns } from '../../../testing/waiting.test.helper.ts'
+import { ERRNO } from '../../sys/errno.ts'
+import { useOf } from './binding-use.ts'
+import type { DevmemConnectionOptions } from './devmem-options.ts'
+import { FakeIo, type Piece } from './fake-io.test.helper.ts'
+import { OpenDevmemConnection } from './open-devmem-connection.ts'
+
+const PAGE = 4096
+
+function setUp(more: Partial<DevmemConnectionOptions> = {}, bytes = 2 ** 24) {
+  const pool = createPool(hostProvider({ pages: 4 }))
+  const binding = { id: 7, ifindex: 2, queues: [3], dmabuf: { bytes } }
+  const io = new FakeIo()
+  const connection = new OpenDevmemConnection(io, { pool, binding, ...more })
+  return { pool, binding, io, connection }
+}
+
+function device(index: number, length = PAGE, binding = 7): Piece {
+  return { kind: 'device', binding, offset: index * PAGE, length }
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+  } catch (error) {
+    assert.ok(isNetmemError(error), String(error))
+    return error.code
+  }
+  return 'resolved'
+}
+
+async function take(connection: OpenDevmemConnection, count: number): Promise<Frag[]> {
+  const frags: Frag[] = []
+  while (frags.length < count) frags.push(some(await connection.receive()))
+  return frags
+}
+
+test('frags come in order, with the bytes that came with headers between them', async () => {
+  const { pool, binding, io, connection } = setUp()
+  const waiting = connection.receive()
+  io.arrive({ kind: 'linear', bytes: Uint8Array.of(1, 2) }, device(5, 100), device(9, 200))
+  io.arrive({ kind: 'linear', bytes: Uint8Array.of(3) })
+  io.finish()
+  const frags = [some(await waiting), ...(await take(connection, 3))]
+  assert.equal(await connection.receive(), undefined)
+  const seen = frags.map((frag) =>
+    frag.kind === 'page' ? [...frag.bytes] : [frag.binding === binding, frag.offset, frag.length],
+  )
+  assert.deepEqual(seen, [[1, 2], [true, 5 * PAGE, 100], [true, 9 * PAGE, 200], [3]])
+  const { linearBytes, deviceBytes, deviceFrags, tokensOut } = connection.stats()
+  assert.deepEqual([linearBytes, deviceBytes, deviceFrags, tokensOut], [3, 300, 2, 2])
+  assert.equal(connection.bytesRead, 303)
+  for (const frag of frags) {
+    frag.release()
+    frag.release()
+  }
+  await connection.close()
+  assert.equal(io.tokens.size, 0)
+  assert.ok(io.closed)
+  await pool.destroy()
+})
+
+test('tokens go back together, at the end of the turn', async () => {
+  const { io, connection } = setUp()
+  io.arrive(...Array.from({ length: 100 }, (_, index) => device(index)))
+  for (const frag of await take(connection, 100)) frag.release()
+  assert.equal(io.returns.length, 0)
+  await turns()
+  assert.deepEqual(io.returns, [[1, 100]])
+  // In no order: a range for each that does not follow the one before it.
+  io.arrive(...Array.from({ length: 6 }, (_, index) => device(index)))
+  const frags = await take(connection, 6)
+  for (const index of [4, 0, 1, 3, 5, 2]) frags[index]?.release()
+  connection.flush()
+  assert.deepEqual(io.returns[1], [5, 1, 1, 2, 4, 1, 6, 1, 3, 1])
+  assert.deepEqual([connection.stats().tokensOut, connection.stats().returnCalls], [0, 2])
+  connection.destroy()
+})
+
+test('no call has more than 128 ranges or 1024 tokens', async () => {
+  const { io, connection } = setUp({}, 2 ** 30)
+  const held: Frag[] = []
+  for (let packet = 0; packet < 40; packet++) {
+    io.arrive(...Array.from({ length: 128 }, (_, index) => device(index)))
+    held.push(...(await take(connection, 128)))
+  }
+  for (const frag of held.filter((_, index) => index % 2 === 0)) frag.release()
+  for (const frag of held) frag.release()
+  connection.flush()
+  assert.equal(io.tokens.size, 0)
+  for (const ranges of io.returns) {
+    assert.ok(ranges.length <= 2 * 128)
+    const tokens = ranges.reduce((sum, count, at) => (at % 2 === 0 ? sum : sum + count), 0)
+    assert.ok(tokens <= 1024, `${tokens}`)
+  }
+  connection.destroy()
+})
+
+test('tokens go back at once while a quarter of the binding is held, over all connections', async () => {
+  // 64 net_iovs: 16 may be held.
+  const { binding, io, connection } = setUp({}, 64 * PAGE)
+  const other = new FakeIo()
+  const second = new OpenDevmemConnection(other, { pool: connection.pool, binding })
+  io.arrive(...Array.from({ length: 10 }, (_, index) => device(index)))
+  other.arrive(...Array.from({ length: 7 }, (_, index) => device(20 + index)))
+  const mine = await take(connection, 10)
+  const theirs = await take(second, 7)
+  assert.equal(useOf(binding).tokens, 17)
+  mine[0]?.release()
+  assert.deepEqual(io.returns, [[1, 1]])
+  mine[1]?.release()
+  assert.equal(io.returns.length, 1, 'no longer pressed')
+  for (const frag of [...mine, ...theirs]) frag.release()
+  await turns()
+  assert.equal(useOf(binding).tokens, 0)
+  connection.destroy()
+  second.destroy()
+})
+
+test('strict refuses payload in host memory, and keeps what came before', async () => {
+  const { io, connection, pool } = setUp({ strict: true })
+  io.arrive(device(1))
+  io.arrive({ kind: 'linear', bytes: Uint8Array.of(1) }, device(2))
+  const [first] = await take(connection, 1)
+  const [second] = await take(connection, 1)
+  assert.equal(second?.kind, 'net_iov')
+  assert.equal(await codeOf(connection.receive()), 'NETMEM_DEVMEM_READABLE')
+  assert.ok(io.events.includes('reset'))
+  assert.ok(!io.closed, 'two frags are out')
+  first?.release()
+  second?.release()
+  await turns()
+  assert.ok(io.closed)
+  await pool.destroy()
+})
+
+test('memory of another binding goes back, and fails the connection', async () => {
+  const { io, connection } = setUp()
+  io.arrive(device(1), device(2, PAGE, 8))
+  const [frag] = await take(connection, 1)
+  assert.equal(await codeOf(connection.receive()), 'NETMEM_DEVMEM_OTHER_BINDING')
+  assert.deepEqual([...io.tokens], [1])
+  frag?.release()
+  await turns()
+  assert.ok(io.closed)
+})
+
+test('every refusal of recvmsg has its code', async () => {
+  for (const [errno, code] of [
+    [ERRNO.ENODEV, 'NETMEM_DEVMEM_OTHER_BINDING'],
+    [ERRNO.ENOMEM, 'NETMEM_DEVMEM_NO_TOKEN'],
+    [ERRNO.EFAULT, 'NETMEM_DEVMEM_KERNEL'],
+    [ERRNO.ECONNRESET, 'NETMEM_CONNECTION_RESET'],
+    [ERRNO.ETIMEDOUT, 'NETMEM_CONNECTION_FAILED'],
+    [ERRNO.ETOOSMALL, 'NETMEM_CONNECTION_FAILED'],
+  ] as const) {
+    const { io, connection } = setUp()
+    io.arrive(device(1))
+    io.finish(errno)
+    const [frag] = await take(connection, 1)
+    assert.equal(await codeOf(connection.receive()), code)
+    frag?.release()
+    await connection.closed
+    connection.destroy()
+  }
+})
+
+test('frags outlive the connection, and the socket is closed after the last', async () => {
+  const { io, connection } = setUp()
+  io.arrive(device(1), device(2), device(3))
+  const frags = await take(connection, 2)
+  await connection.close()
+  assert.equal(connection.state.kind, 'closed')
+  assert.deepEqual([...io.tokens], [1, 2], 'what was not received went back')
+  frags[1]?.release()
+  await turns()
+  assert.ok(!io.closed)
+  frags[0]?.release()
+  await turns()
+  assert.ok(io.closed)
+})
+
+test('device sends keep their place, and resolve when the peer has confirmed them', async () => {
+  const { binding, io, connection } = setUp()
+  io.sendRoom = 5000
+  const done: string[] = []
+  const note = (what: string) => (): void => void done.push(what)
+  const all = [
+    connection.write('head').then(note('head')),
+    connection.sendDevice(binding, 100, 6000).then(note('device')),
+    connection.write('tail').then(note('tail')),
+    connection.end().then(note('end')),
+  ]
+  await turns()
+  assert.deepEqual(done, ['head'])
+  io.makeRoom(100_000)
+  await turns()
+  assert.deepEqual(io.events, ['send 4', 'device 100+4996', 'device 5096+1004', 'send 4', 'end'])
+  assert.deepEqual(done, ['head', 'tail', 'end'])
+  io.confirm(1)
+  await turns()
+  assert.equal(done.length, 3)
+  io.confirm(1)
+  await Promise.all(all)
+  assert.equal(done[3], 'device')
+  assert.equal(connection.stats().completions, 2)
+  assert.equal(connection.bytesWritten, 6008)
+  connection.destroy()
+})
+
+test('ENOBUFS waits for completions, and goes on', async () => {
+  const { binding, io, connection } = setUp()
+  io.sendLimit = 2
+  const sent = connection.sendDevice(binding, 0, 5 * 2 ** 20)
+  await turns()
+  assert.equal(io.sends.length, 2)
+  io.confirm(2)
+  await turns()
+  assert.equal(io.sends.length, 4)
+  io.confirm(1)
+  await turns()
+  assert.equal(io.sends.length, 5)
+  io.confirm(2)
+  await sent
+  io.sendLimit = 0
+  assert.equal(await codeOf(connection.sendDevice(binding, 0, 1)), 'NETMEM_DEVMEM_SEND_LIMIT')
+})
+
+test('every refusal of sendmsg has its code, and fails what waits behind it', async () => {
+  for (const [id, code] of [
+    [404, 'NETMEM_DEVMEM_NOT_SENDABLE'],
+    [19, 'NETMEM_DEVMEM_ROUTE'],
+  ] as const) {
+    const { io, connection } = setUp()
+    io.sendRoom = 0
+    const first = codeOf(connection.write('x'))
+    const refused = codeOf(connection.sendDevice({ id, ifindex: 2, queues: [] }, 0, 10))
+    const behind = codeOf(connection.end())
+    await turns()
+    io.makeRoom(1000)
+    assert.deepEqual(await Promise.all([first, refused, behind]), ['resolved', code, code])
+    assert.ok(io.closed && io.events.includes('reset'))
+  }
+})
+
+test('a connection that is destroyed fails its sends, confirmed or not', async () => {
+  const { binding, connection } = setUp()
+  const sent = codeOf(connection.sendDevice(binding, 0, PAGE))
+  connection.destroy()
+  assert.equal(await sent, 'NETMEM_CONNECTION_CLOSED')
+  assert.equal(await codeOf(connection.sendDevice(binding, 0, 1)), 'NETMEM_CONNECTION_CLOSED')
+})
+
+test('device memory cannot be piped', async () => {
+  const { io, connection } = setUp()
+  io.arrive(device(1))
+  const target = new WritableStream()
+  const piped = Reflect.apply(connection.pipeTo, connection, [target])
+  assert.equal(await codeOf(Promise.resolve(piped)), 'NETMEM_WRONG_KIND')
+  await turns()
+  assert.equal(io.tokens.size, 0)
+  connection.destroy()
+})
+
+test('a stream that never pauses leaves other work its turns', async () => {
+  const { io, connection } = setUp()
+  let turnsSeen = 0
+  let going = true
+  const count = (): void => {
+    turnsSeen++
+    if (going) setImmediate(count)
+  }
+  setImmediate(count)
+  for (let index = 0; index < 500; index++) {
+    io.arrive(device(index))
+    const [frag] = await take(connection, 1)
+    frag?.release()
+  }
+  going = false
+  assert.ok(turnsSeen >= 20, `${turnsSeen}`)
+  connection.destroy()
+})
+
+test('whatever happens in whatever order, every token goes back and the socket closes', async () => {
+  const step = fc.constantFrom(
+    'arrive',
+    'receive',
+    'release',
+    'flush',
+    'turn',
+    'end',
+    'break',
+    'close',
+    'destroy',
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      const { pool, binding, io, connection } = setUp()
+      const held: Frag[] = []
+      const pending: Promise<unknown>[] = []
+      for (const each of steps) {
+        if (each === 'arrive')
+          io.arrive(device(1), { kind: 'linear', bytes: Uint8Array.of(1) }, device(2))
+        if (each === 'receive') {
+          pending.push(
+            connection.receive().then(
+              (frag) => frag !== undefined && held.push(frag),
+              () => undefined,
+            ),
+          )
+        }
+        if (each === 'release') held.shift()?.release()
+        if (each === 'flush') connection.flush()
+        if (each === 'turn') await turns()
+        if (each === 'end') io.finish()
+        if (each === 'break') io.finish(ERRNO.ECONNRESET)
+        if (each === 'close') pending.push(connection.close())
+        if (each === 'destroy') connection.destroy()
+      }
+      connection.destroy()
+      await connection.closed
+      await Promise.all(pending)
+      for (const frag of held) frag.release()
+      await turns()
+      assert.equal(io.tokens.size, 0)
+      assert.equal(useOf(binding).tokens, 0)
+      assert.ok(io.closed)
+      assert.equal(pool.out, 0)
+      await pool.destroy()
+    }),
+    { numRuns: 300 },
+  )
+})

@@ -1,0 +1,181 @@
+/** Makes frags of what a devmem socket receives, and keeps those that nobody has taken yet. */
+
+import type { Page } from '../../../netmem.ts'
+import type { Frag } from '../../../pool/frag.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import { ControlReader } from '../../../wire/control-messages.ts'
+import { LinuxError } from '../../sys/index.ts'
+import { BindingUse } from './binding-use.ts'
+import type { DevmemIo } from './devmem-io.ts'
+import { TokenFrag } from './token-frag.ts'
+import type { TokenReturns } from './token-returns.ts'
+
+export interface FragReaderOptions {
+  /** Pool for payload that came in host memory. */
+  readonly pool: PagePool<Page>
+  /** Bindings whose memory may arrive. */
+  readonly uses: readonly BindingUse[]
+  /** Refuses payload in host memory. */
+  readonly strict: boolean
+}
+
+export class FragReader {
+  /** Bytes and frags that have arrived so far. */
+  linearBytes = 0
+  deviceBytes = 0
+  deviceFrags = 0
+  readonly #io: DevmemIo
+  readonly #tokens: TokenReturns
+  readonly #options: FragReaderOptions
+  readonly #control = new ControlReader()
+  /** Frags, and bytes for which the pool had no page. */
+  #queue: (Frag | Uint8Array)[] = []
+  #first = 0
+  /** Entries of the queue that are bytes. */
+  #withoutPage = 0
+  #discards = false
+
+  constructor(io: DevmemIo, tokens: TokenReturns, options: FragReaderOptions) {
+    this.#io = io
+    this.#tokens = tokens
+    this.#options = options
+  }
+
+  /** True if bytes wait for a page. Nothing more is to be read meanwhile. */
+  get dry(): boolean {
+    return this.#withoutPage > 0
+  }
+
+  /**
+   * Receives once. Returns `nothing` if nothing has come, and `end` at the end of the stream.
+   *
+   * @throws LinuxError of the kernel, NETMEM_DEVMEM_READABLE, NETMEM_DEVMEM_OTHER_BINDING,
+   *   NETMEM_POOL_DESTROYED. Frags that came before stay.
+   */
+  read(): 'frags' | 'nothing' | 'end' {
+    const received = this.#io.receive()
+    if (received === undefined) return 'nothing'
+    if (received === 0) return 'end'
+    const { memory } = this.#io
+    const control = this.#control
+    control.start(memory.control, memory.controlLength)
+    let device = 0
+    let linear = 0
+    let unknown: number | undefined
+    while (control.next()) {
+      if (control.kind === 'linear') {
+        this.#addBytes(memory.bytes.subarray(linear, linear + control.fragSize))
+        linear += control.fragSize
+      } else if (control.kind === 'dmabuf') {
+        device += control.fragSize
+        unknown = this.#addFrag(control) ? unknown : control.dmabufId
+      }
+    }
+    // Ordinary payload comes without a message.
+    const rest = received - device - linear
+    if (rest > 0) this.#addBytes(memory.bytes.subarray(linear, linear + rest))
+    this.linearBytes += linear + Math.max(0, rest)
+    this.deviceBytes += device
+    if (unknown !== undefined) throw otherBinding(unknown)
+    if (this.#options.strict && received > device) throw readable(received - device)
+    return 'frags'
+  }
+
+  /** Takes the first frag, or `undefined` without one, or if there is no page for its bytes. */
+  take(): Frag | undefined {
+    const entry = this.#queue[this.#first]
+    if (entry === undefined) return undefined
+    if (!(entry instanceof Uint8Array)) {
+      this.#drop()
+      return entry
+    }
+    const { pool } = this.#options
+    const frag = pool.allocFrag(Math.min(entry.byteLength, pool.pageSize))
+    if (frag === undefined) return undefined
+    frag.bytes.set(entry.subarray(0, frag.length))
+    if (frag.length < entry.byteLength) {
+      this.#queue[this.#first] = entry.subarray(frag.length)
+    } else {
+      this.#withoutPage--
+      this.#drop()
+    }
+    return frag
+  }
+
+  /** Gives back what was not taken, and what still arrives. */
+  discard(): void {
+    this.#discards = true
+    const left = this.#queue.slice(this.#first)
+    this.#queue = []
+    this.#first = 0
+    this.#withoutPage = 0
+    for (const entry of left) if (!(entry instanceof Uint8Array)) entry.release()
+  }
+
+  #drop(): void {
+    this.#first++
+    if (this.#first < this.#queue.length) return
+    this.#queue.length = 0
+    this.#first = 0
+  }
+
+  /** Returns false for a frag of a binding that is not this connection's. */
+  #addFrag(message: ControlReader): boolean {
+    const { fragOffset, fragSize, fragToken, dmabufId } = message
+    const use = this.#useOf(dmabufId)
+    const frag = new TokenFrag(
+      use ?? foreign(dmabufId),
+      fragOffset,
+      fragSize,
+      fragToken,
+      this.#tokens,
+    )
+    this.#tokens.arrived(frag.use)
+    this.deviceFrags++
+    if (use === undefined || this.#discards) frag.release()
+    else this.#queue.push(frag)
+    return use !== undefined
+  }
+
+  #useOf(id: number): BindingUse | undefined {
+    const { uses } = this.#options
+    // One binding is what nearly every connection has.
+    for (let at = 0; at < uses.length; at++) if (uses[at]?.binding.id === id) return uses[at]
+    return undefined
+  }
+
+  /** Copies bytes of the shared memory into pages, or out of it if the pool has none. */
+  #addBytes(bytes: Uint8Array): void {
+    if (this.#discards || this.#options.strict) return
+    const { pool } = this.#options
+    let at = 0
+    while (at < bytes.byteLength && !this.dry) {
+      const frag = pool.allocFrag(Math.min(bytes.byteLength - at, pool.pageSize))
+      if (frag === undefined) break
+      frag.bytes.set(bytes.subarray(at, at + frag.length))
+      at += frag.length
+      this.#queue.push(frag)
+    }
+    if (at === bytes.byteLength) return
+    this.#queue.push(new Uint8Array(bytes.subarray(at)))
+    this.#withoutPage++
+  }
+}
+
+function foreign(id: number): BindingUse {
+  return new BindingUse({ id, ifindex: 0, queues: [] })
+}
+
+function otherBinding(id: number): LinuxError {
+  return new LinuxError(
+    'NETMEM_DEVMEM_OTHER_BINDING',
+    `Payload came in the memory of binding ${id}, which this connection was not given. Pass it as binding, or steer the flow to the queues of the binding that it has.`,
+  )
+}
+
+function readable(bytes: number): LinuxError {
+  return new LinuxError(
+    'NETMEM_DEVMEM_READABLE',
+    `${bytes} bytes of payload came in host memory, which strict refuses. Check that a flow rule steers the connection to a bound queue, and that header split is on.`,
+  )
+}

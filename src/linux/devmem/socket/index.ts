@@ -1,0 +1,12 @@
+/**
+ * Sockets of devmem TCP. `devmem-connection.ts` is the connection, over the calls of `devmem-io.ts`,
+ * which `kernel-io.ts` makes. `frag-reader.ts` makes frags of what arrives, `token-returns.ts` gives
+ * their tokens back, `send-queue.ts` sends.
+ */
+
+export { type AdoptDevmemOptions, adoptDevmem } from './adopt-devmem.ts'
+export type { BoundMemory } from './binding-use.ts'
+export { type ConnectDevmemOptions, connectDevmem } from './connect-devmem.ts'
+export type { DevmemConnection, DevmemStats } from './devmem-connection.ts'
+export type { DevmemConnectionOptions } from './devmem-options.ts'
+export { type DevmemListener, type ListenDevmemOptions, listenDevmem } from './listen-devmem.ts'

@@ -1,0 +1,184 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** Listens for devmem connections. */
+
+import type { Address } from '../../../connection.ts'
+import { checkInteger, type OptionNames, ownOptions } from '../../../errors.ts'
+import { aborted, invalid, rejectedAtCaller } from '../../../net/internal.ts'
+import {
+  accept4,
+  bind,
+  getsockname,
+  listen,
+  type OwnedFd,
+  POLLIN,
+  parseInetAddress,
+  SO_REUSEADDR,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+  setsockoptInt,
+  type Watch,
+  watch,
+} from '../../sys/index.ts'
+import { connectionOf } from './adopt-devmem.ts'
+import type { DevmemConnection } from './devmem-connection.ts'
+import {
+  checkDevmemOptions,
+  DEVMEM_CONNECTION_OPTIONS,
+  type DevmemConnectionOptions,
+} from './devmem-options.ts'
+import { addressOfHost, openError, openSocket } from './open-socket.ts'
+import { checkInterface } from './route.ts'
+import { isGone } from './socket-error.ts'
+
+const CODE = 'NETMEM_LISTEN_FAILED'
+
+/** Options of {@link listenDevmem}. Each accepted connection gets those of connections. */
+export interface ListenDevmemOptions extends DevmemConnectionOptions {
+  /** TCP port. 0 takes a free one, which no flow rule knows yet. */
+  readonly port: number
+  /** Address of this machine to listen on, `0.0.0.0` by default. `::` takes IPv6 and IPv4. */
+  readonly host?: string
+  /** Connections that may wait to be accepted: 1 to 65535, 511 by default. */
+  readonly backlog?: number
+}
+
+const NAMES: OptionNames<ListenDevmemOptions> = {
+  ...DEVMEM_CONNECTION_OPTIONS,
+  port: true,
+  host: true,
+  backlog: true,
+}
+
+/** Accepts devmem connections: iterate over it, or call {@link accept}. Accepted ones outlive it. */
+export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDisposable {
+  /** Address that it listens on, with the port that the system chose for port 0. */
+  readonly address: Address
+  readonly #descriptor: OwnedFd
+  readonly #options: DevmemConnectionOptions
+  readonly #readable: Watch
+  /** Ends when the last call of accept() so far has its connection. */
+  #last: Promise<unknown> = Promise.resolve()
+  readonly #abort = (): void => void this.close()
+
+  /** @internal */
+  constructor(descriptor: OwnedFd, options: DevmemConnectionOptions) {
+    this.#descriptor = descriptor
+    this.#options = options
+    this.#readable = watch(descriptor.fd, POLLIN)
+    this.address = parseInetAddress(getsockname(descriptor.fd)) ?? { host: '', port: 0 }
+    options.signal?.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  /**
+   * Accepts the next connection. Resolves with `undefined` once the listener is closed.
+   *
+   * @throws NETMEM_POOL_DESTROYED after the pool was destroyed, and NETMEM_SYSCALL_FAILED if no
+   *   descriptor is left, as a rejection. The connection waits then.
+   */
+  accept(): Promise<DevmemConnection | undefined> {
+    const accepted = this.#last.then(() => this.#accept())
+    this.#last = accepted.catch(() => undefined)
+    return accepted
+  }
+
+  /** Iterates over {@link accept}. Leaving the loop does not close the listener. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<DevmemConnection, void, void> {
+    for (let next = await this.accept(); next !== undefined; next = await this.accept()) yield next
+  }
+
+  /** Stops listening, and resolves at once. Connections that nobody accepted are reset. */
+  close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#descriptor.close()
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Keeps the process alive while a call of {@link accept} waits: the default. */
+  ref(): this {
+    this.#readable.ref()
+    return this
+  }
+
+  /** Lets the process end while a call of {@link accept} waits. */
+  unref(): this {
+    this.#readable.unref()
+    return this
+  }
+
+  async #accept(): Promise<DevmemConnection | undefined> {
+    while (this.#descriptor.open) {
+      checkDevmemOptions(this.#options)
+      const descriptor = accept4(this.#descriptor.fd, SOCK_NONBLOCK)
+      if (descriptor === undefined) {
+        await this.#readable.ready()
+        continue
+      }
+      try {
+        return connectionOf(descriptor, this.#options)
+      } catch (error) {
+        // The peer may have left before it was accepted.
+        if (!isGone(error)) throw error
+      }
+    }
+    return undefined
+  }
+}
+
+/**
+ * Listens on the interface that the memory is bound to, and resolves when peers can connect. The signal
+ * closes the listener and every connection that it accepted. Flows to the port have to be steered to
+ * the bound queues before: see `prepareQueues`.
+ *
+ * @throws NETMEM_LISTEN_FAILED, NETMEM_DEVMEM_NO_INTERFACE, NETMEM_ABORTED or NETMEM_LINUX_UNAVAILABLE, as a rejection.
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, NETMEM_WRONG_KIND or NETMEM_POOL_DESTROYED for
+ *   options that no listener can have.
+ *
+ * @example
+ * ```ts
+ * import { createPool, hostProvider } from 'netmem'
+ * import { bindRx, createUdmabuf, listenDevmem, prepareQueues } from 'netmem/linux'
+ *
+ * const flows = [{ type: 'tcp4', destinationPort: 5201 }] as const
+ * await using prepared = await prepareQueues({ ifindex: 2, queues: [3], flows })
+ * const dmabuf = createUdmabuf({ bytes: 16 * 2 ** 20 })
+ * using binding = await bindRx({ ifindex: 2, queues: [3], dmabuf })
+ * const pool = createPool(hostProvider({ pages: 64 }))
+ * await using listener = await listenDevmem({ pool, binding, port: 5201 })
+ * for await (const connection of listener) {
+ *   for await (const frag of connection) {
+ *     if (frag.kind === 'net_iov') console.log(frag.offset, frag.length) // in the dma-buf
+ *     frag.release()
+ *   }
+ *   await connection.close()
+ * }
+ * ```
+ */
+export async function listenDevmem(options: ListenDevmemOptions): Promise<DevmemListener> {
+  const own = ownOptions('listenDevmem()', options, NAMES)
+  const ifindex = checkDevmemOptions(own)
+  const { host = '0.0.0.0', signal } = own
+  if (typeof host !== 'string' || host === '') throw invalid('host must be a non-empty string.')
+  const port = checkInteger('port', own.port, 0, 65535)
+  const backlog = checkInteger('backlog', own.backlog ?? 511, 1, 65535)
+  if (signal?.aborted) throw aborted(signal.reason)
+  const where = `${host}:${port}`
+  const address = await addressOfHost(CODE, host, where)
+  await checkInterface(ifindex)
+  if (signal?.aborted) throw aborted(signal.reason)
+  let descriptor: OwnedFd | undefined
+  try {
+    const opened = openSocket(address, port, ifindex)
+    descriptor = opened.descriptor
+    setsockoptInt(descriptor.fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    bind(descriptor.fd, opened.sockaddr)
+    listen(descriptor.fd, backlog)
+    return new DevmemListener(descriptor, own)
+  } catch (error) {
+    descriptor?.close()
+    return rejectedAtCaller(openError(CODE, where, error))
+  }
+}

@@ -1,0 +1,447 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** The connection over a devmem socket: frags of pages and of device memory in, bytes and device memory out. */
+
+import type { Writable } from 'node:stream'
+import type {
+  Address,
+  ByteDestination,
+  ConnectionState,
+  PipeOptions,
+  ReceiveOptions,
+  Sendable,
+} from '../../../connection.ts'
+import { checkInteger, LifetimeError, ownOptions } from '../../../errors.ts'
+import { pipeTo } from '../../../net/index.ts'
+import {
+  aborted,
+  checkSignal,
+  errorOf,
+  invalid,
+  isSendable,
+  rejectedAtCaller,
+} from '../../../net/internal.ts'
+import type { Page } from '../../../netmem.ts'
+import type { Frag } from '../../../pool/frag.ts'
+import type { PagePool } from '../../../pool/page-pool.ts'
+import { POLLERR, POLLHUP } from '../../sys/index.ts'
+import { type BoundMemory, useOf } from './binding-use.ts'
+import type { DevmemConnection, DevmemStats } from './devmem-connection.ts'
+import type { DevmemIo } from './devmem-io.ts'
+import type { DevmemConnectionOptions } from './devmem-options.ts'
+import { FragReader } from './frag-reader.ts'
+import { hostFragsOf } from './host-frags.ts'
+import { queueOf } from './queue-of.ts'
+import { SendQueue } from './send-queue.ts'
+import { busy, detachedMemory, poolDestroyed, resetAfterEnd, socketError } from './socket-error.ts'
+import { TokenReturns } from './token-returns.ts'
+
+/** Milliseconds that a peer may take to close its side. */
+const LINGER_MS = 500
+/** Bytes that a peer may send in that time. */
+const LINGER_BYTES: number = 2 ** 20
+/** Reads that may follow each other before other connections and timers get a turn. */
+const READS_PER_TURN = 16
+
+interface Waiter {
+  /** Iterator or signal of the caller. */
+  readonly caller: object | undefined
+  readonly resolve: (frag: Frag | undefined) => void
+  readonly fail: (failed: Promise<never>) => void
+}
+
+const OPEN: ConnectionState = { kind: 'open' }
+
+/** Implements {@link DevmemConnection} over any {@link DevmemIo}. */
+export class OpenDevmemConnection implements DevmemConnection {
+  readonly pool: PagePool<Page>
+  readonly tls = undefined
+  readonly receivers = undefined
+  readonly closed: Promise<void>
+  readonly #io: DevmemIo
+  readonly #bindings: readonly BoundMemory[]
+  readonly #sends: SendQueue
+  readonly #tokens: TokenReturns
+  readonly #reader: FragReader
+  #state: ConnectionState = OPEN
+  /** End of the received stream, once it is known: an error, or none if the peer has finished. */
+  #over: { readonly error: Error | undefined } | undefined
+  #resolveClosed = (): void => undefined
+  #waiter: Waiter | undefined
+  #bytesWritten = 0
+  #sentEnd = false
+  #ending: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+  #readsThisTurn = 0
+  #isWaiting = false
+  #forget = (): void => undefined
+
+  constructor(io: DevmemIo, options: DevmemConnectionOptions) {
+    const { binding, signal } = options
+    this.#io = io
+    this.pool = options.pool
+    this.#bindings = Array.isArray(binding) ? [...binding] : [binding]
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+    this.#tokens = new TokenReturns({
+      giveBack: (ranges) => this.#giveBack(ranges),
+      allBack: () => this.#closeSocket(),
+    })
+    this.#reader = new FragReader(io, this.#tokens, {
+      pool: options.pool,
+      uses: this.#bindings.map(useOf),
+      strict: options.strict === true,
+    })
+    this.#sends = new SendQueue(io, {
+      fail: (error) => this.#fail(error),
+      sentEnd: () => {
+        this.#sentEnd = true
+        if (this.#state.kind === 'ended') this.#finish({ kind: 'closed' })
+      },
+      detached: () => this.destroy(detachedMemory()),
+    })
+    void this.#watchForFailure()
+    if (signal !== undefined) {
+      const abort = (): void => this.destroy(aborted(signal.reason))
+      signal.addEventListener('abort', abort, { once: true })
+      this.#forget = () => signal.removeEventListener('abort', abort)
+      if (signal.aborted) abort()
+    }
+  }
+
+  get localAddress(): Address {
+    return this.#io.localAddress
+  }
+
+  get remoteAddress(): Address {
+    return this.#io.remoteAddress
+  }
+
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  get bytesRead(): number {
+    return this.#reader.linearBytes + this.#reader.deviceBytes
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
+  receive(options?: ReceiveOptions): Promise<Frag | undefined> {
+    if (options !== undefined) return this.#receive(options)
+    return new Promise((resolve) => this.#take(resolve, resolve, undefined))
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Frag, undefined, void> {
+    const connection = this
+    return {
+      next() {
+        return new Promise((resolve) => {
+          connection.#take(
+            (value) =>
+              resolve(value === undefined ? { done: true, value } : { done: false, value }),
+            resolve,
+            this,
+          )
+        })
+      },
+      return() {
+        connection.#stopWaiting(this)
+        return Promise.resolve({ done: true, value: undefined })
+      },
+    }
+  }
+
+  write(data: Sendable): Promise<void> {
+    if (!isSendable(data)) {
+      return Promise.reject(invalid('write() takes a Uint8Array, a string, or an array of them.'))
+    }
+    const error = this.#sendError()
+    if (error !== undefined) return rejectedAtCaller(error)
+    const all = typeof data === 'string' || data instanceof Uint8Array ? [data] : data
+    const pieces = all
+      .map((piece) => (typeof piece === 'string' ? new TextEncoder().encode(piece) : piece))
+      .filter((piece) => piece.byteLength > 0)
+    for (const piece of pieces) this.#bytesWritten += piece.byteLength
+    return this.#sends.write(pieces)
+  }
+
+  /** @internal */
+  send(text: string): void {
+    if (this.#sendError() === undefined) this.write(text).catch(() => undefined)
+  }
+
+  sendDevice(binding: BoundMemory, offset: number, length: number): Promise<void> {
+    try {
+      const bytes = binding.dmabuf?.bytes ?? Number.MAX_SAFE_INTEGER
+      checkInteger('binding.id', binding.id, 1, 2 ** 32 - 1)
+      checkInteger('offset', offset, 0, bytes - 1)
+      checkInteger('length', length, 1, bytes - offset)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const error = this.#sendError()
+    if (error !== undefined) return rejectedAtCaller(error)
+    this.#bytesWritten += length
+    return this.#sends.sendDevice(binding, offset, length)
+  }
+
+  end(): Promise<void> {
+    this.#ending ??= this.#isDone ? rejectedAtCaller(errorOf(this.#state)) : this.#sends.end()
+    return this.#ending
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  destroy(reason?: Error): void {
+    if (!this.#isDone) {
+      // A signal's reason may be anything.
+      const error = reason === undefined || reason instanceof Error ? reason : aborted(reason)
+      this.#finish(error === undefined ? { kind: 'closed' } : { kind: 'failed', error })
+    }
+    this.#discard()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  pipeTo(
+    destination: Writable | WritableStream<Uint8Array> | ByteDestination,
+    options?: PipeOptions,
+  ): Promise<number> {
+    return pipeTo(hostFragsOf(this), destination, options)
+  }
+
+  async queue(): Promise<number | undefined> {
+    return this.#isDone ? undefined : queueOf(this.#io.napiId(), this.#bindings)
+  }
+
+  flush(): void {
+    this.#tokens.flush()
+  }
+
+  stats(): DevmemStats {
+    const { deviceBytes, linearBytes, deviceFrags } = this.#reader
+    const { out, returned, calls } = this.#tokens
+    const { completions, copied } = this.#sends
+    return {
+      deviceBytes,
+      linearBytes,
+      deviceFrags,
+      tokensOut: out,
+      tokensReturned: returned,
+      returnCalls: calls,
+      completions,
+      copied,
+    }
+  }
+
+  ref(): this {
+    this.#io.setReferenced(true)
+    return this
+  }
+
+  unref(): this {
+    this.#io.setReferenced(false)
+    return this
+  }
+
+  /** True once the connection can neither send nor receive. */
+  get #isDone(): boolean {
+    return this.#state.kind === 'closed' || this.#state.kind === 'failed'
+  }
+
+  #sendError(): Error | undefined {
+    if (this.#isDone) return errorOf(this.#state)
+    if (!this.#sends.ending) return undefined
+    const words = 'end() or close() was called. Write before them.'
+    return new LifetimeError('NETMEM_CONNECTION_CLOSED', words)
+  }
+
+  async #receive(options: ReceiveOptions): Promise<Frag | undefined> {
+    const { signal } = ownOptions('receive()', options, { signal: true })
+    checkSignal(signal)
+    if (signal === undefined) return this.receive()
+    if (signal.aborted) throw aborted(signal.reason)
+    const giveUp = (): void => this.#stopWaiting(signal, aborted(signal.reason))
+    signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      return await new Promise<Frag | undefined>((resolve) => this.#take(resolve, resolve, signal))
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+    }
+  }
+
+  #take(resolve: Waiter['resolve'], fail: Waiter['fail'], caller: Waiter['caller']): void {
+    if (this.#waiter !== undefined) {
+      fail(rejectedAtCaller(busy()))
+      return
+    }
+    const frag = this.#reader.take()
+    if (frag !== undefined) {
+      resolve(frag)
+      return
+    }
+    this.#waiter = { resolve, fail, caller }
+    this.#serve()
+  }
+
+  #stopWaiting(caller: object, error?: Error): void {
+    const waiter = this.#waiter
+    if (waiter?.caller !== caller) return
+    this.#waiter = undefined
+    if (error === undefined) waiter.resolve(undefined)
+    else waiter.fail(rejectedAtCaller(error))
+  }
+
+  /** Gives the waiter what has arrived, or waits for it. */
+  #serve(): void {
+    if (this.#waiter === undefined) return
+    if (this.#over === undefined && !this.#reader.dry) {
+      if (this.#readsThisTurn >= READS_PER_TURN) return
+      this.#read()
+    }
+    const waiter = this.#waiter
+    if (waiter === undefined) return
+    const frag = this.#reader.take()
+    if (frag === undefined && (this.#over === undefined || this.#reader.dry)) {
+      if (!this.#isWaiting) void this.#wait()
+      return
+    }
+    this.#waiter = undefined
+    if (frag !== undefined) waiter.resolve(frag)
+    else if (this.#over?.error === undefined) waiter.resolve(undefined)
+    else waiter.fail(rejectedAtCaller(this.#over.error))
+  }
+
+  /** Reads once. Returns true if something came. */
+  #read(): boolean {
+    if (this.#readsThisTurn++ === 0) setImmediate(this.#newTurn)
+    let result: 'frags' | 'nothing' | 'end'
+    try {
+      result = this.#reader.read()
+    } catch (error) {
+      this.#fail(socketError('receive', error))
+      return false
+    }
+    if (result === 'end') this.#ended()
+    return result === 'frags'
+  }
+
+  readonly #newTurn = (): void => {
+    const stopped = this.#readsThisTurn >= READS_PER_TURN
+    this.#readsThisTurn = 0
+    if (stopped) this.#serve()
+  }
+
+  async #wait(): Promise<void> {
+    this.#isWaiting = true
+    // Bytes that the dry pool has no page for wait in front of those in the socket.
+    if (this.#reader.dry) {
+      await this.pool.whenAvailable()
+      if (this.pool.destroyed) this.#fail(poolDestroyed())
+    } else {
+      const events = await this.#io.wait('readable').catch(() => 0)
+      if ((events & POLLERR) !== 0) this.#sends.reap()
+    }
+    this.#isWaiting = false
+    this.#serve()
+  }
+
+  /** Watches for completions, and for the end of the connection while nothing is received. */
+  async #watchForFailure(): Promise<void> {
+    while (!this.#isDone) {
+      const events = await this.#io.wait('failed').catch(() => 0)
+      if (events === 0 || this.#isDone) return
+      if (this.#sends.reap() > 0 && (events & POLLHUP) === 0) continue
+      // Payload that arrived before the failure is read first.
+      while (this.#over === undefined && !this.#reader.dry && this.#read());
+      if (this.#reader.dry) await this.pool.whenAvailable()
+      // With the peer's end behind it, only a reset hangs up a socket that still sends.
+      else if (this.#state.kind === 'ended') this.#fail(resetAfterEnd())
+      this.#serve()
+    }
+  }
+
+  /** The peer has finished sending. */
+  #ended(): void {
+    if (this.#state.kind !== 'open') return
+    this.#over ??= { error: undefined }
+    this.#state = { kind: 'ended' }
+    if (this.#sentEnd) this.#finish({ kind: 'closed' })
+  }
+
+  #fail(error: Error): void {
+    if (!this.#isDone) this.#finish({ kind: 'failed', error })
+  }
+
+  /** Ends the connection. Frags that arrived can still be received. */
+  #finish(state: ConnectionState): void {
+    this.#state = state
+    const error = errorOf(state)
+    this.#over ??= { error }
+    this.#forget()
+    this.#io.stopWaiting()
+    this.#sends.break(error)
+    try {
+      if (state.kind === 'failed') this.#io.reset()
+      else this.#io.shutDown()
+    } catch {
+      // The peer was faster, and there is no connection to end.
+    }
+    this.#tokens.flush()
+    this.#closeSocket()
+    this.#serve()
+    // After the results of the calls that ended it, as a socket of Node.js closes.
+    setImmediate(this.#resolveClosed)
+  }
+
+  #discard(): void {
+    this.#reader.discard()
+    this.#tokens.flush()
+  }
+
+  #giveBack(ranges: Uint32Array): number {
+    try {
+      return this.#io.giveBack(ranges)
+    } catch (error) {
+      this.#fail(socketError('giveBack', error))
+      return 0
+    }
+  }
+
+  /** Closes the socket once no frag needs it: its tokens would be freed with it. */
+  #closeSocket(): void {
+    if (this.#isDone && this.#tokens.out === 0) this.#io.close()
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#isDone) await this.end().catch(() => undefined)
+    // The end of the stream is nothing that was received if it comes from here on.
+    this.#over ??= { error: errorOf({ kind: 'closed' }) }
+    this.#discard()
+    this.#serve()
+    if (this.#state.kind === 'open' && this.#bytesWritten > 0) await this.#linger()
+    this.destroy()
+    await this.closed
+  }
+
+  /** Gives the peer a moment to close its side: a socket with unread data ends in a reset. */
+  async #linger(): Promise<void> {
+    const until = this.bytesRead + LINGER_BYTES
+    const timer = setTimeout(() => this.destroy(), LINGER_MS)
+    while (this.#state.kind === 'open' && this.bytesRead < until) {
+      if (!this.#read() && this.#state.kind === 'open') {
+        await this.#io.wait('readable').catch(() => 0)
+        this.#sends.reap()
+      }
+    }
+    clearTimeout(timer)
+  }
+}
