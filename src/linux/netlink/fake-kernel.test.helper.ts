@@ -124,6 +124,21 @@ export class FakeKernel implements NetlinkTransport {
   }
 }
 
+/** A transport with some of its functions replaced. */
+export function wrapTransport(
+  transport: NetlinkTransport,
+  replaced: Partial<NetlinkTransport>,
+): NetlinkTransport {
+  return {
+    send: (message) => transport.send(message),
+    receive: () => transport.receive(),
+    readable: (signal) => transport.readable(signal),
+    join: (group) => transport.join(group),
+    close: () => transport.close(),
+    ...replaced,
+  }
+}
+
 function family(sequence: number): Received[] {
   const values = {
     'family-id': NETDEV_ID,

@@ -3,16 +3,20 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { turns } from '../../testing/waiting.test.helper.ts'
+import { parseMessages } from '../../wire/netlink.ts'
 import { AttributeWriter } from '../../wire/netlink-attributes.ts'
 import {
   acknowledge,
   DUMP_INTERRUPTED,
   datagram,
   done,
+  FakeKernel,
   fakeNetlink,
   reply,
+  wrapTransport,
 } from './fake-kernel.test.helper.ts'
 import { netdev } from './generated/netdev.ts'
+import { Netlink } from './netlink.ts'
 
 const words = (text: string) => {
   const writer = new AttributeWriter()
@@ -192,6 +196,25 @@ describe('a request', () => {
     await assert.rejects(netlink.dump(netdev, 'dev-get'), { code: 'NETMEM_NETLINK_CLOSED' })
     await assert.rejects(netlink.subscribe(netdev, 'mgmt'), { code: 'NETMEM_NETLINK_CLOSED' })
     assert.equal(kernel?.isClosed, true)
+  })
+
+  it('asks for a family again that the kernel did not have', async () => {
+    const kernel = new FakeKernel(({ sequence }) => [
+      datagram(reply(sequence, 'dev', { ifindex: 3 }), acknowledge(sequence)),
+    ])
+    let loaded = false
+    const send = (message: Uint8Array): void => {
+      const [request] = parseMessages(message.slice())
+      if (loaded || request === undefined) kernel.send(message)
+      else kernel.push(datagram(acknowledge(request.sequence, 2)))
+    }
+    using netlink = new Netlink({ open: () => wrapTransport(kernel, { send }), close: () => {} })
+    const request = { ifindex: 3 }
+    await assert.rejects(netlink.do(netdev, 'dev-get', request), {
+      code: 'NETMEM_NETLINK_NO_FAMILY',
+    })
+    loaded = true
+    assert.deepEqual(await netlink.do(netdev, 'dev-get', request), request)
   })
 
   it('with a wrong name is a mistake of the caller', async () => {

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { until } from '../../testing/waiting.test.helper.ts'
 import { buildMessage, genericHeader } from '../../wire/netlink.ts'
-import { netdev } from '../index.ts'
+import { netdev, nlctrl } from '../index.ts'
 import {
   AF_NETLINK,
   Message,
@@ -15,6 +15,7 @@ import {
   SOCK_RAW,
   socket,
 } from '../sys/index.ts'
+import { wrapTransport } from './fake-kernel.test.helper.ts'
 import { Netlink } from './netlink.ts'
 import { openSocket } from './socket.ts'
 
@@ -41,6 +42,39 @@ describe('the socket', { skip }, () => {
     await assert.rejects(netlink.family({ ...netdev, name: 'nosuch' }), {
       code: 'NETMEM_NETLINK_NO_FAMILY',
     })
+  })
+
+  it('lets a dump that was given up half-way end, so that the kernel takes the next', async () => {
+    const given = new AbortController()
+    let datagrams = 0
+    const open = (protocol: number) => {
+      const transport = openSocket(protocol, undefined)
+      return wrapTransport(transport, {
+        receive: () => {
+          datagrams += 1
+          if (datagrams === 1) given.abort()
+          return transport.receive()
+        },
+      })
+    }
+    using netlink = new Netlink({ open, close: () => {} })
+    const request = { 'family-name': 'ethtool' }
+    await assert.rejects(netlink.dump(nlctrl, 'getpolicy', request, { signal: given.signal }), {
+      code: 'NETMEM_ABORTED',
+    })
+    const { replies } = await netlink.dump(nlctrl, 'getpolicy', request)
+    assert.ok(replies.length > 10)
+    assert.ok(datagrams > 4, 'of several datagrams')
+  })
+
+  it('has a receive buffer of the size that was asked for, without rights too', () => {
+    const isRoot = process.geteuid?.() === 0
+    if (isRoot) process.seteuid?.('nobody')
+    try {
+      openSocket(NETLINK_GENERIC, 4096).close()
+    } finally {
+      if (isRoot) process.seteuid?.(0)
+    }
   })
 
   it('drops what other processes send', { skip: rootSkip }, () => {

@@ -166,6 +166,29 @@ describe('system calls', { skip }, () => {
     assert.equal(descriptors(), before)
   })
 
+  it('take the descriptors of each control message, and none of one that is cut', () => {
+    const before = descriptors()
+    const message = new Message({ controlBytes: 2 * controlSpace(4) })
+    const [first, second] = [open('/proc/self/stat', O_RDONLY), open('/proc/self/stat', O_RDONLY)]
+    const fds = [first.release(), second.release()]
+    message.setDescriptors(fds.slice(0, 1))
+    const one = message.control.slice(0, controlSpace(4))
+    message.setDescriptors(fds.slice(1))
+    // The data of a control message is padded to 8 bytes.
+    message.control.copyWithin(controlSpace(4), 0, controlSpace(4))
+    message.control.set(one, 0)
+    message.controlLength = 2 * controlSpace(4)
+    const taken = message.takeDescriptors()
+    assert.deepEqual(
+      taken.map(({ fd }) => fd),
+      fds,
+    )
+    for (const each of taken) each.close()
+    message.controlLength = controlSpace(4) - 5
+    assert.deepEqual(message.takeDescriptors(), [])
+    assert.equal(descriptors(), before)
+  })
+
   it('send and receive without garbage', () => {
     const [near, far] = socketpair(AF_UNIX, SOCK_STREAM)
     const sent = new Message()
