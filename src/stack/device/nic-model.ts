@@ -22,6 +22,8 @@ export interface NicModel {
   removeRule(id: number): void
   setRssTable(table: readonly number[]): void
   readonly rssTable: ArrayLike<number>
+  setRssKey(key: Uint8Array): void
+  readonly rssKey: Uint8Array
   /**
    * Receives at most `budget` frames that have arrived by `nowNs` of the link's clock. Returns
    * their number.

@@ -141,6 +141,11 @@ export class NicTable {
       if (table !== undefined) hosted.nic.setRssTable(table)
       return Array.from(hosted.nic.rssTable)
     },
+    'nic-rss-key': ({ nic, key }) => {
+      const hosted = this.nic(nic)
+      if (key !== undefined) hosted.nic.setRssKey(key)
+      return hosted.nic.rssKey
+    },
     'nic-inject': ({ nic, frames, atNs, checksum }) => {
       const hosted = this.nic(nic)
       const { injected } = hosted

@@ -50,7 +50,7 @@ async function run(faults: FaultOptions, bound: readonly number[], inline: boole
       sequence.push(`${nowNs} ${skb.queue} ${bytes} ${skb.hash} ${skb.checksumVerified}`)
     },
   })
-  // Flows of odd ports to device memory: RSS gives bound queues nothing.
+  // Flows of odd ports to device memory: the path keeps RSS off bound queues.
   if (bound.length === 1) {
     await path.nic.addRule({
       protocol: 'tcp',

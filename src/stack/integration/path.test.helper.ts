@@ -115,6 +115,12 @@ export class Path {
   async bind(...queues: number[]): Promise<RxBinding> {
     const { dmabuf } = this
     this.binding = await bindRx(this.netmemDriver, { dmabuf, queues })
+    // As `ethtool -X` would: RSS brings other flows to other queues, if there are any.
+    const others = [...Array(this.nic.queues).keys()].filter((queue) => !queues.includes(queue))
+    const { length } = others
+    if (length > 0) {
+      await this.nic.setRssTable(Array.from({ length: 128 }, (_, at) => others[at % length] ?? 0))
+    }
     return this.binding
   }
 

@@ -94,6 +94,8 @@ interface ControlCalls {
   'nic-remove-rule': Call<OfNic & { readonly rule: number }>
   /** Sets the table if there is one. Replies with the table in effect. */
   'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>
+  /** Sets the key if there is one. Replies with the key in effect. */
+  'nic-rss-key': Call<OfNic & { readonly key?: Uint8Array }, Uint8Array>
   /** Replies with the number of frames that there was room for. */
   'nic-inject': Call<
     OfNic & {

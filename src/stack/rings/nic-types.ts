@@ -29,25 +29,44 @@ export interface RxQueueConfig {
 }
 
 /**
- * Exact match of a flow, tried before RSS. A rule with a source is a 5-tuple rule, and comes before
- * the 3-tuple rules, which have none.
+ * Match of flows, tried before RSS. A rule without masks that has all four values is a 5-tuple rule,
+ * and one with the destination alone a 3-tuple rule. 5-tuple rules come first, then 3-tuple rules,
+ * then all others in the order of their locations.
  */
 export interface SteeringRule {
   /** Protocol above IP. */
   readonly protocol: 'tcp' | 'udp'
-  /** Address of 4 or 16 bytes in network order. */
-  readonly destinationAddress: Uint8Array
-  /** 0 to 65,535. */
-  readonly destinationPort: number
+  /** Version of IP. By default that of the addresses, and both without addresses. */
+  readonly ipVersion?: 4 | 6
+  /** Address of 4 or 16 bytes in network order. Any address by default. */
+  readonly destinationAddress?: Uint8Array
+  /** 0 to 65,535. Any port by default. */
+  readonly destinationPort?: number
   /** Sender to match. Any sender by default. */
   readonly source?: {
-    /** Address of the destination's length. */
-    readonly address: Uint8Array
-    /** 0 to 65,535. */
-    readonly port: number
+    /** Address of the destination's length. Any address by default. */
+    readonly address?: Uint8Array
+    /** 0 to 65,535. Any port by default. */
+    readonly port?: number
   }
+  /** Bits of the values that are compared. All bits by default. */
+  readonly masks?: SteeringMasks
   /** Number of the queue that the flow goes to. */
   readonly queue: number
+  /** 0 to 1023. The lowest free location by default. */
+  readonly location?: number
+}
+
+/** Masks of the values of a {@link SteeringRule}: bits that are 0 are not compared. */
+export interface SteeringMasks {
+  /** As many bytes as the address. */
+  readonly destinationAddress?: Uint8Array
+  /** 0 to 65,535. */
+  readonly destinationPort?: number
+  /** As many bytes as the address. */
+  readonly sourceAddress?: Uint8Array
+  /** 0 to 65,535. */
+  readonly sourcePort?: number
 }
 
 /** Settings of a whole NIC, besides its queues, memory and link. */

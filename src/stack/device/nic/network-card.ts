@@ -11,7 +11,6 @@ import { checkInteger } from '../../../errors.ts'
 import { ChecksumResult, verifyChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { createFrameMemory } from '../../../wire/frame-memory.ts'
-import { createToeplitzTable, DEFAULT_RSS_KEY, toeplitzHash } from '../../../wire/toeplitz.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
 import { DeviceCounter, NicCounters } from '../../rings/nic-counters.ts'
 import {
@@ -37,8 +36,6 @@ const MAX_QUEUES = 256
 const MAX_FRAME_BYTES = 0xffff + 18
 /** Time after which hardware commonly takes a pause for a fault (a pause storm). */
 const PAUSE_LIMIT_MS = 8000
-
-const rssKeyTable = createToeplitzTable(DEFAULT_RSS_KEY)
 
 export interface NetworkCardOptions extends NicSettings {
   /** Receive queues: 1 to 256. */
@@ -185,9 +182,7 @@ export class NetworkCard {
     this.#layout = layout
     this.#checksum = this.#verify(frame, layout)
     this.#hash =
-      layout.kind >= FrameKind.fragment
-        ? toeplitzHash(rssKeyTable, memory.bytes, offset, layout) | 0
-        : 0
+      layout.kind >= FrameKind.fragment ? this.#steering.hash(memory.bytes, offset, layout) : 0
     let queue = this.#steering.match(memory.bytes, offset, layout)
     if (queue < 0) queue = this.#steering.spread(this.#hash)
     else this.counters.device.add(DeviceCounter.rx_steered)
@@ -235,8 +230,7 @@ export class NetworkCard {
   }
 
   /**
-   * Starts a receive queue. The other queues continue. RSS leaves out a queue with `boundToDevice`,
-   * unless all queues are bound; steering rules still reach it.
+   * Starts a receive queue. The other queues continue. Steering stays as it is.
    *
    * @throws NETMEM_NIC_CONFIG for an unknown queue or an invalid config, NETMEM_NIC_BUSY if it is
    * started, NETMEM_BIND_HEADER_SPLIT for device memory without header split.
@@ -246,7 +240,6 @@ export class NetworkCard {
     if (rx.started) throw busy('receive', queue)
     checkConfig(ring, config)
     rx.start(ring, config)
-    this.#steering.setBound(queue, config.boundToDevice)
   }
 
   /**
@@ -275,13 +268,13 @@ export class NetworkCard {
     this.#txQueue(queue).stop()
   }
 
-  /** RSS table in effect: a queue for each of its 128 entries, without bound queues. */
+  /** RSS table: a queue for each of its 128 entries. */
   get rssTable(): number[] {
     return this.#steering.table
   }
 
   /**
-   * Sets the whole RSS table. Entries of bound queues take effect once those are no longer bound.
+   * Sets the whole RSS table.
    *
    * @throws NETMEM_NIC_CONFIG, with nothing changed, for another length or an unknown queue.
    */
@@ -289,10 +282,24 @@ export class NetworkCard {
     this.#steering.setTable(table)
   }
 
+  /** RSS key of 40 bytes. */
+  get rssKey(): Uint8Array {
+    return this.#steering.key
+  }
+
+  /**
+   * Sets the RSS key.
+   *
+   * @throws NETMEM_NIC_CONFIG, NETMEM_OUT_OF_RANGE for another length than 40 bytes.
+   */
+  setRssKey(key: Uint8Array): void {
+    this.#steering.setKey(key)
+  }
+
   /**
    * Adds a steering rule and returns its location.
    *
-   * @throws NETMEM_NIC_CONFIG (EINVAL, EEXIST, ENOSPC), NETMEM_OUT_OF_RANGE for a port.
+   * @throws NETMEM_NIC_CONFIG (EINVAL, EEXIST, ENOSPC), NETMEM_OUT_OF_RANGE for a port or location.
    */
   addRule(rule: SteeringRule): number {
     return this.#steering.add(rule)

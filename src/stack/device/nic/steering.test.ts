@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
+import { createToeplitzTable, DEFAULT_RSS_KEY, toeplitzHash } from '../../../wire/toeplitz.ts'
 import type { RxQueueConfig, SteeringRule } from '../../rings/nic-types.ts'
-import { address, arp, type FrameSpec, frame, pattern } from './frames.test.helper.ts'
+import { address, arp, type FrameSpec, frame, layoutOf, pattern } from './frames.test.helper.ts'
 import { SPLIT, testNic, UNSPLIT } from './nic.test.helper.ts'
 import { spreadRss } from './steering.ts'
 
@@ -146,57 +148,20 @@ test('a rule is what it was when it was added', () => {
   assert.deepEqual(queuesOf(to()), [1])
 })
 
-const BOUND: RxQueueConfig = { ...SPLIT, boundToDevice: true }
-
-test('bound queues leave the RSS table and come back; rules reach them all the same', () => {
-  const { nic, drivers } = testNic({ queues: 4 })
-  const start = (queue: number, config: RxQueueConfig): void => {
-    nic.stopQueue(queue)
-    const { frontEnd } = drivers[queue] ?? assert.fail()
-    nic.startQueue(queue, frontEnd, config)
-  }
-  const whole = spreadRss([0, 1, 2, 3])
-  for (const queue of [0, 1, 2, 3]) start(queue, SPLIT)
-  assert.deepEqual(nic.rssTable, whole)
-  start(1, BOUND)
-  // What it had goes to the others in turn, what they had stays.
-  const others = [0, 2, 3]
-  const without = whole.map((queue, entry) =>
-    queue === 1 ? (others[((entry - 1) / 4) % 3] ?? 0) : queue,
-  )
-  assert.deepEqual(nic.rssTable, without)
-  nic.stopQueue(1)
-  assert.deepEqual(nic.rssTable, without, 'until it is started unbound')
-  start(1, SPLIT)
-  assert.deepEqual(nic.rssTable, whole)
-  // A table that names bound queues counts when they are bound no longer.
-  start(2, BOUND)
-  nic.setRssTable(spreadRss([2, 3]))
-  assert.deepEqual(nic.rssTable, spreadRss([3]), 'to queues of the table')
-  start(3, BOUND)
-  assert.deepEqual(nic.rssTable, spreadRss([0, 1]), 'to any where the table names no other')
-  start(0, BOUND)
-  start(1, BOUND)
-  assert.deepEqual(nic.rssTable, spreadRss([2, 3]), 'all are bound')
-  assert.throws(() => nic.setRssTable([4]), { code: 'NETMEM_NIC_CONFIG' })
-  start(2, SPLIT)
-  assert.deepEqual(nic.rssTable, spreadRss([2]))
-  start(3, SPLIT)
-  assert.deepEqual(nic.rssTable, spreadRss([2, 3]))
-})
-
-test('a queue that fails to start bound stays in the table; a bound one gets what rules send it', () => {
+test('binding a queue changes neither table nor rules', () => {
   const { nic, link, drivers } = testNic({ queues: 2 })
+  const bound: RxQueueConfig = { ...SPLIT, boundToDevice: true }
   const start = (queue: number, config: RxQueueConfig): void => {
     const driver = drivers[queue]
     assert.ok(driver !== undefined)
     nic.startQueue(queue, driver.frontEnd, config)
     driver.post(...new Array<number>(64).fill(256))
   }
-  assert.throws(() => start(1, { ...BOUND, split: 'off' }), { code: 'NETMEM_BIND_HEADER_SPLIT' })
-  assert.deepEqual(nic.rssTable, spreadRss([0, 1]))
+  assert.throws(() => start(1, { ...bound, split: 'off' }), { code: 'NETMEM_BIND_HEADER_SPLIT' })
   start(0, SPLIT)
-  start(1, BOUND)
+  start(1, bound)
+  assert.deepEqual(nic.rssTable, spreadRss([0, 1]))
+  nic.setRssTable(spreadRss([0]))
   nic.addRule(THREE)
   const flows = Array.from({ length: 40 }, (_, at) => to({ destinationPort: 5000 + at }))
   link.put(...flows, to(), arp())
@@ -205,4 +170,167 @@ test('a queue that fails to start bound stays in the table; a bound one gets wha
     drivers.map((driver) => driver.read().length),
     [41, 1],
   )
+})
+
+test('rules by port alone, by one end, and by masks, in the order of their locations', () => {
+  const { nic, queuesOf } = four()
+  nic.setRssTable(spreadRss([0]))
+  const byPort = nic.addRule({ protocol: 'tcp', destinationPort: 80, queue: 1 })
+  assert.deepEqual(
+    queuesOf(to(), to({ ipVersion: 6, destination: 9 }), to({ destinationPort: 81 })),
+    [1, 1, 0],
+  )
+  assert.deepEqual(queuesOf(to({ protocol: 'udp' })), [0])
+  nic.removeRule(byPort)
+  nic.addRule({ protocol: 'tcp', ipVersion: 6, destinationPort: 80, queue: 1 })
+  assert.deepEqual(queuesOf(to(), to({ ipVersion: 6 })), [0, 1])
+  // A network of 10.0.0.0/29, and even ports from 1000 to 1007.
+  nic.addRule({
+    protocol: 'udp',
+    source: { address: address(4, 3), port: 1006 },
+    masks: { sourceAddress: Uint8Array.of(255, 255, 255, 248), sourcePort: 0xfff9 },
+    queue: 2,
+    location: 9,
+  })
+  const udp = (source: number, sourcePort: number): Uint8Array =>
+    to({ protocol: 'udp', source, sourcePort })
+  const frames = [udp(1, 1000), udp(7, 1006), udp(8, 1000), udp(1, 1001), udp(1, 1008)]
+  assert.deepEqual(queuesOf(...frames), [2, 2, 0, 0, 0])
+  nic.addRule({ protocol: 'udp', queue: 3, location: 5 })
+  assert.deepEqual(queuesOf(...frames), [3, 3, 3, 3, 3], 'the lower location comes first')
+  nic.addRule({ ...THREE, protocol: 'udp', queue: 1, location: 11 })
+  assert.deepEqual(queuesOf(udp(1, 1000)), [1], 'an exact rule comes before them')
+})
+
+test('rules are where they were told to be; a taken location is refused', () => {
+  const { nic } = four()
+  assert.equal(nic.addRule({ ...THREE, location: 1023 }), 1023)
+  assert.equal(nic.addRule(FIVE), 0)
+  assert.throws(() => nic.addRule({ protocol: 'udp', queue: 0, location: 0 }), { errno: 'EEXIST' })
+  assert.throws(() => nic.addRule({ ...THREE, destinationPort: 9, location: 1024 }), {
+    code: 'NETMEM_OUT_OF_RANGE',
+  })
+  // With masks of all bits, it is the same rule.
+  const masks = { destinationPort: 0xffff, destinationAddress: new Uint8Array(4).fill(255) }
+  assert.throws(() => nic.addRule({ ...THREE, masks }), { errno: 'EEXIST' })
+  for (const wrong of [
+    { ...THREE, masks: { sourcePort: 1 } },
+    { ...THREE, masks: { sourceAddress: new Uint8Array(4) } },
+    { ...THREE, masks: { destinationAddress: new Uint8Array(16) } },
+    { ...THREE, ipVersion: 6 as const },
+  ]) {
+    assert.throws(() => nic.addRule(wrong), { code: 'NETMEM_NIC_CONFIG', errno: 'EINVAL' })
+  }
+  // @ts-expect-error no such version
+  assert.throws(() => nic.addRule({ protocol: 'tcp', ipVersion: 5, queue: 0 }), /ipVersion/)
+  nic.removeRule(1023)
+  nic.removeRule(0)
+  assert.equal(nic.addRule({ protocol: 'udp', queue: 0, location: 7 }), 7)
+})
+
+test('any rules: the queue is the one that a plain search finds', () => {
+  const one = fc.record({
+    protocol: fc.constantFrom<'tcp' | 'udp'>('tcp', 'udp'),
+    destination: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+    destinationMask: fc.constantFrom(255, 255, 254, 0),
+    destinationPort: fc.option(fc.integer({ min: 80, max: 83 }), { nil: undefined }),
+    source: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+    sourcePort: fc.option(fc.integer({ min: 80, max: 83 }), { nil: undefined }),
+    portMask: fc.constantFrom(0xffff, 0xffff, 0xfffe, 0),
+    queue: fc.nat(3),
+  })
+  const flow = fc.record({
+    protocol: fc.constantFrom<'tcp' | 'udp'>('tcp', 'udp'),
+    source: fc.integer({ min: 1, max: 4 }),
+    destination: fc.integer({ min: 1, max: 4 }),
+    sourcePort: fc.integer({ min: 80, max: 83 }),
+    destinationPort: fc.integer({ min: 80, max: 83 }),
+  })
+  fc.assert(
+    fc.property(
+      fc.array(one, { maxLength: 12 }),
+      fc.array(flow, { maxLength: 20 }),
+      (rules, flows) => {
+        const { nic, queuesOf } = four()
+        const added: (typeof rules)[number][] = []
+        for (const rule of rules) {
+          const { protocol, destination, destinationPort, source, sourcePort, queue } = rule
+          const mask = Uint8Array.of(255, 255, 255, rule.destinationMask)
+          try {
+            nic.addRule({
+              protocol,
+              queue,
+              ...(destination !== undefined && { destinationAddress: address(4, destination) }),
+              ...(destinationPort !== undefined && { destinationPort }),
+              source: {
+                ...(source !== undefined && { address: address(4, source) }),
+                ...(sourcePort !== undefined && { port: sourcePort }),
+              },
+              masks: {
+                ...(destination !== undefined && { destinationAddress: mask }),
+                ...(sourcePort !== undefined && { sourcePort: rule.portMask }),
+              },
+            })
+            added.push(rule)
+          } catch {
+            // One like it is there.
+          }
+        }
+        const rank = (rule: (typeof rules)[number]): number => {
+          const whole = rule.destination !== undefined && rule.destinationMask === 255
+          if (!whole || rule.destinationPort === undefined) return 2
+          const open = rule.sourcePort === undefined || rule.portMask === 0
+          if (rule.source === undefined) return open ? 1 : 2
+          return rule.sourcePort !== undefined && rule.portMask === 0xffff ? 0 : 2
+        }
+        const sorted = added.toSorted((a, b) => rank(a) - rank(b))
+        for (const of of flows) {
+          const { queue = -1 } =
+            sorted.find(
+              (rule) =>
+                rule.protocol === of.protocol &&
+                (rule.destination === undefined ||
+                  ((rule.destination ^ of.destination) & rule.destinationMask) === 0) &&
+                (rule.destinationPort ?? of.destinationPort) === of.destinationPort &&
+                (rule.source ?? of.source) === of.source &&
+                (rule.sourcePort === undefined ||
+                  ((rule.sourcePort ^ of.sourcePort) & rule.portMask) === 0),
+            ) ?? {}
+          const before = nic.counters.stats().device.rx_steered
+          const [got] = queuesOf(to(of))
+          const steered = nic.counters.stats().device.rx_steered - before
+          assert.equal(steered, queue < 0 ? 0 : 1)
+          if (queue >= 0) assert.equal(got, queue)
+        }
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
+test('the host sets the RSS key; the hash is the one of that key', () => {
+  const { nic, link, drivers } = testNic({ queues: 1 })
+  const [driver] = drivers
+  assert.ok(driver !== undefined)
+  nic.startQueue(0, driver.frontEnd, UNSPLIT)
+  driver.post(...new Array<number>(4).fill(256))
+  assert.deepEqual(nic.rssKey, new Uint8Array(DEFAULT_RSS_KEY))
+  const key = pattern(40, 3)
+  nic.setRssKey(key)
+  key.fill(0)
+  assert.deepEqual(nic.rssKey, pattern(40, 3))
+  link.put(to(), to({ sourcePort: 9 }))
+  nic.receive(0, 9)
+  const table = createToeplitzTable(pattern(40, 3))
+  const hashes = [to(), to({ sourcePort: 9 })].map(
+    (bytes) => toeplitzHash(table, bytes, 0, layoutOf(bytes)) | 0,
+  )
+  assert.deepEqual(
+    driver.read().map(({ hash }) => hash),
+    hashes,
+  )
+  assert.notEqual(hashes[0], hashes[1])
+  assert.throws(() => nic.setRssKey(new Uint8Array(39)), { code: 'NETMEM_OUT_OF_RANGE' })
+  // @ts-expect-error a key as bytes
+  assert.throws(() => nic.setRssKey([1]), { code: 'NETMEM_NIC_CONFIG' })
 })

@@ -204,6 +204,16 @@ export class Nic implements DriverNic, AsyncDisposable {
     await this.transport.call({ kind: 'nic-rss', nic: this.id, table })
   }
 
+  /** Sets the RSS key of 40 bytes, by which flows are hashed. */
+  async setRssKey(key: Uint8Array): Promise<void> {
+    await this.transport.call({ kind: 'nic-rss-key', nic: this.id, key })
+  }
+
+  /** Resolves with the RSS key: 40 bytes. */
+  rssKey(): Promise<Uint8Array> {
+    return this.transport.call({ kind: 'nic-rss-key', nic: this.id })
+  }
+
   /** Resolves with the RSS indirection table: 128 numbers of queues. */
   rssTable(): Promise<readonly number[]> {
     return this.transport.call({ kind: 'nic-rss', nic: this.id })

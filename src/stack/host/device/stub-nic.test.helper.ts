@@ -120,6 +120,12 @@ class StubNic implements NicModel {
     return this.#table
   }
 
+  setRssKey(key: Uint8Array): void {
+    this.rssKey = new Uint8Array(key)
+  }
+
+  rssKey: Uint8Array = new Uint8Array(40)
+
   transmit(): number {
     return 0
   }
