@@ -8,8 +8,6 @@ import type { RssTarget } from './admin/rss.ts'
 
 export class NicControl implements RssTarget, RulesTarget {
   readonly #nic: NetworkCard
-  readonly #rules = new Map<number, number>()
-  #key: ArrayLike<number> = DEFAULT_RSS_KEY
 
   constructor(nic: NetworkCard) {
     this.#nic = nic
@@ -17,13 +15,13 @@ export class NicControl implements RssTarget, RulesTarget {
 
   /** Sets the key and the table that the card has of its own. */
   reset(): void {
-    this.#key = DEFAULT_RSS_KEY
+    this.#nic.setRssKey(DEFAULT_RSS_KEY)
     const { rxQueues } = this.#nic.features
     this.#nic.setRssTable(Array.from({ length: RSS_TABLE_ENTRIES }, (_, at) => at % rxQueues))
   }
 
   get rssKey(): ArrayLike<number> {
-    return this.#key
+    return this.#nic.rssKey
   }
 
   get rssTable(): ArrayLike<number> {
@@ -31,7 +29,7 @@ export class NicControl implements RssTarget, RulesTarget {
   }
 
   setRssKey(key: Uint8Array): void {
-    this.#key = key
+    this.#nic.setRssKey(key)
   }
 
   setRssTable(table: readonly number[]): void {
@@ -39,21 +37,22 @@ export class NicControl implements RssTarget, RulesTarget {
   }
 
   setRule(location: number, rule: GvnicFlowRule): void {
-    const { protocol, key, mask, queue } = rule
-    const from = { address: key.source, port: key.sourcePort }
-    const added = this.#nic.addRule({
-      protocol,
+    const { protocol, ipVersion, key, mask, queue } = rule
+    this.#nic.addRule({
+      ...{ protocol, ipVersion, queue, location },
       destinationAddress: key.destination,
       destinationPort: key.destinationPort,
-      ...(mask.sourcePort !== 0 && { source: from }),
-      queue,
+      source: { address: key.source, port: key.sourcePort },
+      masks: {
+        destinationAddress: mask.destination,
+        destinationPort: mask.destinationPort,
+        sourceAddress: mask.source,
+        sourcePort: mask.sourcePort,
+      },
     })
-    this.#rules.set(location, added)
   }
 
   removeRule(location: number): void {
-    const added = this.#rules.get(location)
-    this.#rules.delete(location)
-    if (added !== undefined) this.#nic.removeRule(added)
+    this.#nic.removeRule(location)
   }
 }

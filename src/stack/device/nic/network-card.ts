@@ -292,7 +292,7 @@ export class NetworkCard {
    *
    * @throws NETMEM_NIC_CONFIG, NETMEM_OUT_OF_RANGE for another length than 40 bytes.
    */
-  setRssKey(key: Uint8Array): void {
+  setRssKey(key: Readonly<Uint8Array>): void {
     this.#steering.setKey(key)
   }
 

@@ -104,7 +104,7 @@ export class Steering {
     return new Uint8Array(this.#key)
   }
 
-  setKey(key: Uint8Array): void {
+  setKey(key: Readonly<Uint8Array>): void {
     if (!(key instanceof Uint8Array)) throw configError('The RSS key is a Uint8Array.')
     const copy = new Uint8Array(key)
     this.#toeplitzTable = createToeplitzTable(copy)
