@@ -101,6 +101,7 @@ export type {
   NicStats,
   RxQueueConfig,
   RxQueueStats,
+  SteeringMasks,
   SteeringRule,
   TxQueueStats,
 } from './rings/nic-types.ts'

@@ -8,7 +8,7 @@ import { MAX_STEERING_RULES, type SteeringRule } from '../../rings/nic-types.ts'
 
 /** Kinds of rules, in the order in which they are tried. */
 export const FIVE_TUPLE = 0
-export const THREE_TUPLE = 1
+const THREE_TUPLE = 1
 export const MASKED = 2
 
 /** A rule and the bytes that frames are compared with. Addresses without a value have no bytes. */
