@@ -22,17 +22,18 @@ interface Kernel {
   /** Undefined for a kernel that does not count. */
   readonly stats?: readonly object[]
   readonly queues?: readonly object[]
-  readonly interrupted?: boolean
+  /** List that changes while it is told. */
+  readonly interrupted?: 'page-pool' | 'queue'
 }
 
 const NEWLINK = 16
 const EOPNOTSUPP = 95
 
-function answers({ pools, stats, queues = [], interrupted = false }: Kernel): Answer {
+function answers({ pools, stats, queues = [], interrupted }: Kernel): Answer {
   const list = (sequence: number, set: string, objects: readonly object[]) => [
     datagram(
       ...objects.map((object) => reply(sequence, set, object)),
-      done(sequence, 0, interrupted ? DUMP_INTERRUPTED : 0),
+      done(sequence, 0, set === interrupted ? DUMP_INTERRUPTED : 0),
     ),
   ]
   return ({ type, sequence, payload }) => {
@@ -125,7 +126,10 @@ describe('kernelPools', () => {
   })
 
   it('says when pools came and went meanwhile', async () => {
-    const { pools, interrupted } = await poolsOf({ pools: [{ id: 7 }], interrupted: true })
-    assert.deepEqual([pools.length, interrupted], [1, true])
+    for (const list of ['page-pool', 'queue'] as const) {
+      const { pools, interrupted } = await poolsOf({ pools: [{ id: 7 }], interrupted: list })
+      assert.deepEqual([pools.length, interrupted], [1, true], list)
+    }
+    assert.equal((await poolsOf({ pools: [{ id: 7 }] })).interrupted, false)
   })
 })

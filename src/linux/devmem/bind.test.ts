@@ -97,6 +97,7 @@ describe('bindRx', { skip }, () => {
     using dmabuf = anyDmaBuf()
     const options = { ifindex: 2, queues: [3, 1], dmabuf, rxPageSize: 16_384 }
     const binding = await bindRxOver(async () => netlink, options)
+    options.queues.push(5)
     assert.deepEqual(
       [binding.id, binding.ifindex, binding.queues, binding.dmabuf],
       [7, 2, [3, 1], dmabuf],

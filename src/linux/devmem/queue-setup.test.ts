@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   mkdtempSync,
@@ -180,6 +181,33 @@ describe('prepareQueues on models of cards', { skip }, () => {
     )
   })
 
+  it('leaves contexts of others, though it does not know which was its own', async () => {
+    const card = new ModelCard(BNXT)
+    const over = (queues: readonly number[]): number[] =>
+      Array.from({ length: 512 }, (_, index) => queues[index % queues.length] ?? 0)
+    await card.createContext(over([6, 7]))
+    let journal = ''
+    card.failAt = { change: 'context over 6,7', how: 'killed after' }
+    card.onKilled = () => {
+      journal = readFileSync(join(folder, name), 'utf8')
+    }
+    await assert.rejects(prepare(card, [6, 7]), Killed)
+    writeFileSync(join(folder, name), journal)
+    card.restart()
+    await card.createContext(over([4, 5]))
+    await undo(card)
+    // Ours was the second: the first was there before, and the third is over other queues.
+    assert.deepEqual([...(await card.contexts()).keys()], [1, 3])
+  })
+
+  it('leaves header split alone where it was on, without a threshold', async () => {
+    const card = new ModelCard({ ...BNXT, splitAtFirst: 'enabled', hdsThresh: 0 })
+    await prepare(card, [7], [])
+    card.changes.length = 0
+    await undo(card)
+    assert.deepEqual(card.changes, ['table default'])
+  })
+
   const refusals = [
     { queues: [4], flows: FLOWS, model: GVE, wanted: 'NETMEM_DEVMEM_QUEUE' },
     { queues: [0, 1, 2, 3], flows: FLOWS, model: GVE, wanted: 'NETMEM_DEVMEM_NO_QUEUE_LEFT' },
@@ -254,14 +282,21 @@ describe('The journal of prepareQueues', { skip }, () => {
     const journal = UndoJournal.create(folder, IFINDEX)
     const path = join(folder, name)
     const file = JSON.parse(readFileSync(path, 'utf8'))
-    // The parent of this process runs.
-    const parent = readFileSync(`/proc/${process.ppid}/stat`, 'utf8')
-    const started = parent.slice(parent.lastIndexOf(')') + 2).split(' ')[19]
-    writeFileSync(path, JSON.stringify({ ...file, pid: process.ppid, started }))
+    // The name of a process may have parentheses and blanks, and stands before its start.
+    const program = "process.title = 'a) b c'; console.log('named'); process.stdin.resume()"
+    const other = spawn(process.execPath, ['-e', program], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(other.stdout, 'data')
+    const { pid } = other
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    assert.match(stat, /^\d+ \(a\) b c\) /)
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    writeFileSync(path, JSON.stringify({ ...file, pid, started }))
     assert.throws(() => UndoJournal.open(folder, IFINDEX), failsWith('NETMEM_DEVMEM_PREPARED'))
     // A process of the same number that began at another time is another process.
-    writeFileSync(path, JSON.stringify({ ...file, pid: process.ppid, started: '1' }))
+    writeFileSync(path, JSON.stringify({ ...file, pid, started: '1' }))
     assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)
+    other.stdin.end()
+    await once(other, 'exit')
     const gone = spawnSync(process.execPath, ['--version']).pid
     writeFileSync(path, JSON.stringify({ ...file, pid: gone }))
     assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)

@@ -67,7 +67,7 @@ const MAX_BYTES = 2 ** 52
  *
  * @param options size, kind and place of the memory.
  * @throws NETMEM_UDMABUF_UNAVAILABLE where the kernel has no udmabuf, or a container does not see it.
- * @throws NETMEM_UDMABUF_LIMIT for more than `size_limit_mb` of an older kernel.
+ * @throws NETMEM_UDMABUF_LIMIT for more than `size_limit_mb` of the module.
  * @throws NETMEM_HUGE_PAGES_SHORT if too few huge pages are free.
  * @throws NETMEM_NUMA_NODE if the machine has no such node.
  * @throws NETMEM_DMABUF_UNALIGNED for a size that is not whole pages.
