@@ -88,7 +88,8 @@ export {
 export type { CaptureOptions } from './link/capture/open-capture.ts'
 export type { FaultOptions } from './link/fate.ts'
 export type { GeneratorOptions } from './link/generator.ts'
-export type { LinkSpec, LinkSpecs, WithFaults } from './link/link-spec.ts'
+export type { LinkSpec, LinkSpecs, TapReport, WithFaults } from './link/link-spec.ts'
+export type { TapOptions } from './link/tap/tap-link.ts'
 // Replays of capture files.
 export { type ReplayOptions, replay } from './replay/replay.ts'
 export type { FlowBytes, FlowReport } from './replay/replay-flow.ts'

@@ -9,8 +9,9 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { DeviceError } from '../device-error.ts'
 import type { DeviceMessage, DeviceThreadData, RequestMessage } from '../rings/control.ts'
 import { describeFailure } from '../rings/device-failure.ts'
-import { sleepUntilWork, workSeen } from '../rings/shared-rings.ts'
+import { sleepUntilWork, workSeen } from '../rings/doorbell.ts'
 import type { DeviceParts } from './nic-table.ts'
+import { Sleeper } from './sleeper.ts'
 import { VirtualDevice } from './virtual-device.ts'
 
 /** Delay in ms before a due frame is offered again that its NIC had no room for. */
@@ -49,6 +50,7 @@ function loop(
   stepped: boolean,
 ): void {
   const beganMs = performance.now()
+  const sleeper = new Sleeper(doorbell, host)
   let handled: number | undefined
   while (!host.closed) {
     const seen = workSeen(doorbell)
@@ -66,7 +68,7 @@ function loop(
     }
     if (host.poll(nowNs) > 0) continue
     const waitMs = (host.nextAtNs() - nowNs) / 1e6
-    sleepUntilWork(doorbell, seen, waitMs > 0 ? waitMs : RETRY_MS)
+    sleeper.sleep(seen, waitMs > 0 ? waitMs : RETRY_MS)
   }
 }
 

@@ -7,7 +7,8 @@ import { checkInteger, ownOptions } from '../../errors.ts'
 import { openCapture } from '../link/capture/open-capture.ts'
 import { createGenerator } from '../link/generator.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
-import type { LinkKind, LinkSpec, ReadFile } from '../link/link-spec.ts'
+import type { LinkKind, LinkSpec, ReadFile, TapReport } from '../link/link-spec.ts'
+import { tapDevice } from '../link/tap/tap-link.ts'
 import { InjectedLink } from './injected-link.ts'
 
 /** A link in the device's thread. */
@@ -18,6 +19,8 @@ export interface OpenedLink {
   readonly injected?: InjectedLink
   /** Returns the result of reading the link's file. Called when the link has ended. */
   readonly readFile?: () => ReadFile
+  /** State of the link's TAP interface, if it is one. */
+  readonly tap?: TapReport
 }
 
 /**
@@ -47,4 +50,9 @@ export const linkKinds: LinkKinds = {
     return { link, readFile }
   },
   generator: ({ kind, faults, ...options }) => ({ link: createGenerator(options) }),
+  tap: ({ kind, faults, ...options }) => {
+    const link = tapDevice(options)
+    const { name, mtu, offloadRefusal } = link
+    return { link, tap: { name, mtu, offloadRefusal } }
+  },
 }

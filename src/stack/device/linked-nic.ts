@@ -1,5 +1,6 @@
 /** One NIC of a device with its link, and the frames that it sends to the stack's thread. */
 
+import type { Fd } from '../../linux/sys/index.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
 import type { ReadFile } from '../link/link-spec.ts'
 import type { NicEvent } from '../rings/control.ts'
@@ -98,6 +99,17 @@ export class LinkedNic {
     const beganNs = this.#beganNs
     if (!this.#up || beganNs === undefined) return Number.POSITIVE_INFINITY
     return this.nic.paused ? beganNs : beganNs + this.link.nextAtNs()
+  }
+
+  /** Adds the descriptors to wait for: none while the NIC takes no frames. */
+  addDescriptors(into: Fd[]): void {
+    if (!this.#up || this.nic.paused) return
+    const { descriptors } = this.link
+    if (descriptors === undefined) return
+    for (let at = 0; at < descriptors.length; at++) {
+      const fd = descriptors[at]
+      if (fd !== undefined) into.push(fd)
+    }
   }
 
   /** Receives what has arrived, at most `budget` frames, and returns how many. */

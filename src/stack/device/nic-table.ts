@@ -1,6 +1,7 @@
 /** The NICs of a device and their links, on one clock. */
 
 import { checkInteger } from '../../errors.ts'
+import type { Fd } from '../../linux/sys/index.ts'
 import { DeviceError } from '../device-error.ts'
 import { faultyLink } from '../link/faults.ts'
 import type { LinkFrame } from '../link/link.ts'
@@ -60,6 +61,11 @@ export class NicTable {
     return next
   }
 
+  /** Adds the descriptors of all links of which frames are awaited. */
+  addDescriptors(into: Fd[]): void {
+    for (const hosted of this.#nics.values()) hosted.addDescriptors(into)
+  }
+
   /**
    * Lets time pass until `untilNs`, and receives exactly the frames that are due by then. Each is
    * received at its own time, and in the order of their NICs where times are equal.
@@ -112,7 +118,8 @@ export class NicTable {
         const hosted = new LinkedNic({ ...opened, nic, outbox, ringFaults })
         hosted.setUp(up, this.#nowNs)
         this.#nics.set(id, hosted)
-        return { features: nic.features, counters: nic.counters.memory }
+        const made = { features: nic.features, counters: nic.counters.memory }
+        return opened.tap === undefined ? made : { ...made, tap: opened.tap }
       } catch (error) {
         opened.link.close()
         throw error

@@ -4,6 +4,7 @@
  * stack.
  */
 
+import type { Fd } from '../../linux/sys/index.ts'
 import { DeviceError } from '../device-error.ts'
 import type {
   ControlHandlers,
@@ -73,9 +74,23 @@ export class VirtualDevice {
     return this.#nics.nextAtNs()
   }
 
+  /** Adds the descriptors of the kernel that say when a frame arrives. */
+  addDescriptors(into: Fd[]): void {
+    this.#nics.addDescriptors(into)
+  }
+
   #makeHandlers(): ControlHandlers {
+    const { handlers } = this.#nics
     return {
-      ...this.#nics.handlers,
+      ...handlers,
+      'nic-create': (request) => {
+        if (!this.#stepped || request.link.kind !== 'tap') return handlers['nic-create'](request)
+        throw new DeviceError(
+          'NETMEM_NIC_CONFIG',
+          'EOPNOTSUPP',
+          "The kernel's frames do not wait for a stepped clock. Open the device without { stepped: true }.",
+        )
+      },
       hello: () => undefined,
       'memory-create': ({ bytes }) => this.#memories.add(new MemoryBank(this.#space, bytes)),
       'memory-free': ({ memory }) => {

@@ -148,6 +148,11 @@ export class FaultyLink implements Link {
     return this.#overtaken.length === 0 && this.#store.nextNs === NEVER && this.#link.ended
   }
 
+  /** Those of the link, unless there is no room for what would be read. */
+  get descriptors(): Link['descriptors'] {
+    return this.#closed || this.#isFull() ? undefined : this.#link.descriptors
+  }
+
   transmit(frame: LinkFrame, nowNs: number): void {
     this.#link.transmit(frame, nowNs)
   }

@@ -3,6 +3,7 @@
 import type { CaptureOptions } from './capture/open-capture.ts'
 import type { FaultOptions } from './fate.ts'
 import type { GeneratorOptions } from './generator.ts'
+import type { TapOptions } from './tap/tap-link.ts'
 
 /** Descriptions of links by kind: plain data, which the device's thread makes links of. */
 export interface LinkSpecs {
@@ -18,6 +19,8 @@ export interface LinkSpecs {
   }
   /** TCP flows made as fast as they are taken: see `createGenerator`. */
   readonly generator: GeneratorOptions
+  /** A TAP interface of the kernel, for a device that runs by itself: see `tapDevice`. */
+  readonly tap: TapOptions
 }
 
 /** Faults between a link of any kind and its NIC. */
@@ -39,4 +42,14 @@ export interface ReadFile {
   readonly truncated: boolean
   /** Packets of interfaces that are not Ethernet, which were skipped. */
   readonly otherLinkPackets: number
+}
+
+/** State of a TAP interface when it was opened. */
+export interface TapReport {
+  /** Name of the interface. */
+  readonly name: string
+  /** Bytes of the largest IP packet. */
+  readonly mtu: number
+  /** The kernel's reason not to hand over large frames and partial checksums. `undefined` if it does. */
+  readonly offloadRefusal: string | undefined
 }

@@ -4,6 +4,7 @@
  * NIC.
  */
 
+import type { Fd } from '../../linux/sys/index.ts'
 import type { FrameLayout } from '../../wire/frame-layout.ts'
 import type { FrameMemory } from '../../wire/frame-memory.ts'
 
@@ -133,6 +134,11 @@ export interface Link {
   readonly transmitPieces?:
     | ((head: LinkFrame, pieces: FramePieces, nowNs: number) => void)
     | undefined
+  /**
+   * Descriptors of which one can be read when a frame arrives, for a thread that sleeps. A link that
+   * knows the time of its next frame has none.
+   */
+  readonly descriptors?: readonly Fd[] | undefined
   /** Closes the link and frees its memory and files. */
   close(): void
 }

@@ -31,6 +31,9 @@ export function tracedLink(link: Link, trace: TraceFrame): Link {
     get ended() {
       return link.ended
     },
+    get descriptors() {
+      return link.descriptors
+    },
     transmit(frame, nowNs) {
       trace(frame, 'transmitted')
       link.transmit(frame, nowNs)

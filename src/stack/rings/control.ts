@@ -5,7 +5,7 @@
 
 import type { DmaSegment } from '../../providers/dma-address.ts'
 import type { LinkFrame } from '../link/link.ts'
-import type { LinkSpec, ReadFile } from '../link/link-spec.ts'
+import type { LinkSpec, ReadFile, TapReport } from '../link/link-spec.ts'
 import type { DeviceFailure } from './device-failure.ts'
 import type { RxRingFaults } from './faulty-rx-ring.ts'
 import type { NicFeatures, NicSettings, RxQueueConfig, SteeringRule } from './nic-types.ts'
@@ -80,7 +80,11 @@ interface ControlCalls {
       /** One word: transmitted frames that the stack has taken. */
       readonly taken: SharedArrayBuffer
     },
-    { readonly features: NicFeatures; readonly counters: SharedArrayBuffer }
+    {
+      readonly features: NicFeatures
+      readonly counters: SharedArrayBuffer
+      readonly tap?: TapReport
+    }
   >
   'nic-close': Call<OfNic>
   'nic-link': Call<OfNic & { readonly up: boolean }>

@@ -6,6 +6,7 @@
  * @module
  */
 
+export { createDoorbell } from './doorbell.ts'
 export { type FaultyRxRing, faultyRxRing, type RxRingFaults } from './faulty-rx-ring.ts'
 export {
   ipVersionOfPacketType,
@@ -25,7 +26,6 @@ export {
   type RxFrontEnd,
 } from './rx-front-end.ts'
 export {
-  createDoorbell,
   createRxRings,
   DriverRxRing,
   type HeaderPage,

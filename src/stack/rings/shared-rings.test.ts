@@ -3,17 +3,10 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
+import { createDoorbell, ringDoorbell, sleepUntilWork, workSeen } from './doorbell.ts'
 import { type PostedBuffer, RxCompletion } from './rx-front-end.ts'
 import type { RingJob, RingReport } from './shared-rings.test.worker.ts'
-import {
-  createDoorbell,
-  createRxRings,
-  DriverRxRing,
-  NicRxRing,
-  ringDoorbell,
-  sleepUntilWork,
-  workSeen,
-} from './shared-rings.ts'
+import { createRxRings, DriverRxRing, NicRxRing } from './shared-rings.ts'
 import { createTxRing, DriverTxRing, NicTxRing } from './shared-tx-rings.ts'
 
 /** First counts near the places where counts wrap, signed and unsigned. */

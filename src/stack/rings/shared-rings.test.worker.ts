@@ -1,13 +1,14 @@
 /** A NIC in another thread for the tests of the rings: completes and takes what it finds, in order. */
 
 import { parentPort, workerData } from 'node:worker_threads'
+import { sleepUntilWork, workSeen } from './doorbell.ts'
 import {
   type PostedBuffer,
   RX_CHECKSUM_OK,
   RX_END_OF_PACKET,
   RxCompletion,
 } from './rx-front-end.ts'
-import { NicRxRing, type RxRings, sleepUntilWork, workSeen } from './shared-rings.ts'
+import { NicRxRing, type RxRings } from './shared-rings.ts'
 import { NicTxRing, type TxRing } from './shared-tx-rings.ts'
 import { TxPiece } from './tx-front-end.ts'
 

@@ -8,6 +8,7 @@
  */
 
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
+import { ringDoorbell } from './doorbell.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** Parts that both ends of a queue's rings are made from. They cross `postMessage`. */
@@ -28,10 +29,7 @@ export interface RxRings {
         readonly pages: readonly HeaderPage[]
       }
     | undefined
-  /**
-   * Doorbell of all queues of a NIC: [work, asleep]. The driver adds to `work`, and notifies a NIC
-   * that is asleep.
-   */
+  /** Doorbell of all queues of a NIC. The driver wakes a NIC that is asleep. */
   readonly doorbell: SharedArrayBuffer
 }
 
@@ -58,10 +56,6 @@ const ARMED = 48
 const DESCRIPTORS = 64
 const DESCRIPTOR_WORDS = 4
 const COMPLETION_WORDS = 8
-
-// Words of the doorbell.
-const WORK = 0
-const ASLEEP = 1
 
 /**
  * Counts begin shortly before they wrap, as the kernel's jiffies do: every run passes the place
@@ -132,34 +126,6 @@ function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: numbe
     'NETMEM_OUT_OF_RANGE',
     `There must be a header buffer for each of the ${entries} completions, as many in every page but the last, and no more in that.`,
   )
-}
-
-/** Makes the doorbell of a NIC. */
-export function createDoorbell(): SharedArrayBuffer {
-  return new SharedArrayBuffer(8)
-}
-
-/** Wakes a NIC that sleeps until there is work. */
-export function ringDoorbell(doorbell: Int32Array): void {
-  Atomics.add(doorbell, WORK, 1)
-  if (Atomics.load(doorbell, ASLEEP) === 1) Atomics.notify(doorbell, WORK)
-}
-
-/**
- * Returns the count of work that a NIC has seen when it looks for some, for {@link sleepUntilWork}.
- */
-export function workSeen(doorbell: Int32Array): number {
-  return Atomics.load(doorbell, WORK)
-}
-
-/**
- * Blocks a NIC's thread until the doorbell rings or `timeoutMs` have passed. Returns at once if it
- * rang since `seen`.
- */
-export function sleepUntilWork(doorbell: Int32Array, seen: number, timeoutMs: number): void {
-  Atomics.store(doorbell, ASLEEP, 1)
-  Atomics.wait(doorbell, WORK, seen, timeoutMs)
-  Atomics.store(doorbell, ASLEEP, 0)
 }
 
 /** Driver's end of the rings of a receive queue. */

@@ -3,7 +3,8 @@
  * the count of finished pieces comes back. It is made as `shared-rings.ts` describes.
  */
 
-import { checkEntries, ringDoorbell } from './shared-rings.ts'
+import { ringDoorbell } from './doorbell.ts'
+import { checkEntries } from './shared-rings.ts'
 import type { TxFrontEnd, TxPiece } from './tx-front-end.ts'
 
 /** Parts that both ends of a transmit queue's ring are made from. They cross `postMessage`. */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { DmaSpace } from '../device/dma/dma-space.ts'
 import type { DriverNic } from '../host/driver/driver-nic.ts'
+import { createDoorbell } from '../rings/doorbell.ts'
 import type { RxQueueConfig } from '../rings/nic-types.ts'
 import {
   type PostedBuffer,
@@ -12,7 +13,7 @@ import {
   RX_SPLIT,
   RxCompletion,
 } from '../rings/rx-front-end.ts'
-import { createDoorbell, NicRxRing, type RxRings } from '../rings/shared-rings.ts'
+import { NicRxRing, type RxRings } from '../rings/shared-rings.ts'
 import { NicTxRing, type TxRing } from '../rings/shared-tx-rings.ts'
 import { TX_END_OF_PACKET, TxPiece } from '../rings/tx-front-end.ts'
 

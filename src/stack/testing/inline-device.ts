@@ -12,7 +12,7 @@ import type { DeviceTransport } from '../host/device/device-transport.ts'
 import { closedError } from '../host/device/worker-transport.ts'
 import type { ControlKind, ControlReply, ControlRequest, NicEvent } from '../rings/control.ts'
 import { describeFailure, failureError } from '../rings/device-failure.ts'
-import { createDoorbell } from '../rings/shared-rings.ts'
+import { createDoorbell } from '../rings/doorbell.ts'
 
 /** Makes a stepped device in this thread, of the parts of the real one by default. */
 export function createInlineDevice(parts: DeviceParts = deviceParts): DeviceThread {
@@ -45,6 +45,8 @@ class InlineTransport implements DeviceTransport {
     if (listener === undefined) this.#listeners.delete(nic)
     else this.#listeners.set(nic, listener)
   }
+
+  pollDescriptors(): void {}
 
   hold(): void {}
 

@@ -10,8 +10,9 @@ import {
   type LinkFrame,
   ORDINARY_FRAMES,
 } from '../../link/link.ts'
+import { createDoorbell } from '../../rings/doorbell.ts'
 import { RX_END_OF_PACKET, RxCompletion } from '../../rings/rx-front-end.ts'
-import { createDoorbell, createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
+import { createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
 import { frame, pattern } from './frames.test.helper.ts'
 import { NetworkCard } from './network-card.ts'

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createDoorbell } from '../../rings/doorbell.ts'
 import { faultyRxRing } from '../../rings/faulty-rx-ring.ts'
 import { NicCounters } from '../../rings/nic-counters.ts'
 import { RX_CHECKSUM_BAD, RX_CHECKSUM_OK } from '../../rings/rx-front-end.ts'
-import { createDoorbell, createRxRings, NicRxRing } from '../../rings/shared-rings.ts'
+import { createRxRings, NicRxRing } from '../../rings/shared-rings.ts'
 import { arp, frame, pattern } from './frames.test.helper.ts'
 import { oneQueue, receiveAll, SPLIT, testNic, UNSPLIT } from './nic.test.helper.ts'
 

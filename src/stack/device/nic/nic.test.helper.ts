@@ -9,6 +9,7 @@ import {
   type LinkFrame,
   ORDINARY_FRAMES,
 } from '../../link/link.ts'
+import { createDoorbell } from '../../rings/doorbell.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import {
   RX_CONTINUES,
@@ -17,7 +18,7 @@ import {
   RX_SPLIT,
   RxCompletion,
 } from '../../rings/rx-front-end.ts'
-import { createDoorbell, createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
+import { createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
 import { DmaSpace } from '../dma/dma-space.ts'
 import { NetworkCard, type NetworkCardOptions } from './network-card.ts'
 

@@ -16,6 +16,12 @@ export interface DeviceTransport {
   ): Promise<ControlReply<K>>
   /** Calls `listener` for each event of a NIC. `undefined` removes it. */
   listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void
+  /**
+   * Lets the device's thread sleep in poll(2), for links that have descriptors.
+   *
+   * @throws NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED.
+   */
+  pollDescriptors(): void
   /** Keeps the process alive, as a pending call does, until {@link release}. */
   hold(): void
   release(): void

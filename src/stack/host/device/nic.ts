@@ -4,7 +4,7 @@
 import { ArgumentRangeError, type OptionNames, ownOptions } from '../../../errors.ts'
 import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../../link/link.ts'
-import type { LinkSpec } from '../../link/link-spec.ts'
+import type { LinkSpec, TapReport } from '../../link/link-spec.ts'
 import type { RxRingFaults } from '../../rings/faulty-rx-ring.ts'
 import { NicCounters } from '../../rings/nic-counters.ts'
 import type {
@@ -81,6 +81,8 @@ export class Nic implements DriverNic, AsyncDisposable {
    * ended or is closed. Resolves with the reason when the NIC, its link or the device has failed.
    */
   readonly ended: Promise<DeviceError | undefined>
+  /** The TAP interface as it was opened. `undefined` for a link of another kind. */
+  readonly tap: TapReport | undefined
   /** Doorbell of its queues' rings. */
   readonly doorbell: SharedArrayBuffer
   /** @internal */
@@ -98,7 +100,9 @@ export class Nic implements DriverNic, AsyncDisposable {
     events: NicEvents,
     features: NicFeatures,
     counters: SharedArrayBuffer,
+    tap: TapReport | undefined,
   ) {
+    this.tap = tap
     this.transport = transport
     this.doorbell = doorbell
     this.#mapHost = mapHost
@@ -127,10 +131,11 @@ export class Nic implements DriverNic, AsyncDisposable {
     const made = { nic, queues, link, settings, up, taken }
     const faults = ringFaults === undefined ? {} : { ringFaults }
     try {
+      if (link.kind === 'tap') transport.pollDescriptors()
       const request = { kind: 'nic-create', ...made, ...faults } as const
-      const { features, counters } = await transport.call(request)
+      const { features, counters, tap } = await transport.call(request)
       void transport.closed.then((failure) => events.finish(failure))
-      return new Nic(transport, doorbell, mapHost, nic, events, features, counters)
+      return new Nic(transport, doorbell, mapHost, nic, events, features, counters, tap)
     } catch (error) {
       transport.listen(nic, undefined)
       throw error

@@ -13,7 +13,7 @@ import type {
   RequestMessage,
 } from '../../rings/control.ts'
 import { failureError } from '../../rings/device-failure.ts'
-import { ringDoorbell } from '../../rings/shared-rings.ts'
+import { ringDoorbell, Waker } from '../../rings/doorbell.ts'
 import type { DeviceTransport } from './device-transport.ts'
 
 /** Ms after `close()` at which a device that has not ended is terminated. */
@@ -34,6 +34,8 @@ export class WorkerTransport implements DeviceTransport {
   readonly #doorbell: Int32Array
   readonly #pending = new Map<number, Pending>()
   readonly #listeners = new Map<number, (event: NicEvent) => void>()
+  /** Wakes the thread from poll(2), where it sleeps once it has descriptors to wait for. */
+  #waker: Waker | undefined
   #nextId = 1
   /** Reasons to keep the process alive: pending calls, and calls of `hold`. */
   #holders = 0
@@ -72,6 +74,10 @@ export class WorkerTransport implements DeviceTransport {
     else this.#listeners.set(nic, listener)
   }
 
+  pollDescriptors(): void {
+    if (!this.#closing && this.#over === undefined) this.#waker ??= new Waker(this.#doorbell)
+  }
+
   hold(): void {
     this.#holders++
     if (this.#holders === 1) this.#worker.ref()
@@ -96,6 +102,7 @@ export class WorkerTransport implements DeviceTransport {
 
   /** @internal Terminates the thread wherever it is. */
   async terminate(): Promise<void> {
+    this.#waker?.end()
     await this.#worker.terminate()
   }
 
@@ -146,6 +153,7 @@ export class WorkerTransport implements DeviceTransport {
   }
 
   #end(status: number): DeviceError | undefined {
+    this.#waker?.close()
     const died = !this.#closing || this.#reason !== undefined
     const reason = this.#reason ?? `it exited with status ${status}`
     this.#over = died
