@@ -2,6 +2,8 @@
  * Prints what the kernel tells of network interfaces, as it happens, until the process is ended.
  *
  *   node build/examples/notifications.js [NETWORK_NAMESPACE]
+ *
+ * `ip link add nm9 type dummy` and `ip link del nm9`, as root, give it something to tell.
  */
 
 import { netdev, openNetlink, rtLink } from 'netmem/linux'

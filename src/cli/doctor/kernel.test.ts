@@ -15,6 +15,7 @@ import { encodeAttributes } from '../../wire/netlink-encode.ts'
 import { cardFindings } from './cards.ts'
 import { Feature, type Finding, finder } from './finding.ts'
 import { askedFindings } from './kernel.ts'
+import { rightFindings } from './rights.ts'
 
 const ERRNO = { EPERM: 1, EBADF: 9, EOPNOTSUPP: 95 } as const
 
@@ -123,6 +124,21 @@ describe('netmem doctor, of a card', () => {
       'ok with queue 4 of interface 9 of another network namespace',
     )
   })
+})
+
+describe('netmem doctor, of rights', () => {
+  for (const [bind, status] of [
+    ['EPERM', 'missing'],
+    ['EOPNOTSUPP', 'ok'],
+    ['EBADF', 'ok'],
+  ] as const) {
+    it(`takes ${bind} of bind-rx for a right to bind that is ${status}`, async () => {
+      const { netlink } = fakeNetlink(answers({ queues: [], bind }))
+      using _ = netlink
+      const findings = await rightFindings(netlink)
+      assert.equal(findings.find(({ name }) => name === 'right to bind')?.status, status)
+    })
+  }
 })
 
 describe('netmem doctor, of a kernel without devmem', () => {

@@ -7,7 +7,9 @@ const linux = finder(Feature.linux)
 const net = finder(Feature.net)
 
 export function limitFindings(): Finding[] {
-  return [openFiles(), hugePages(), tcpRmem()].filter((finding) => finding !== undefined)
+  return [openFiles(), hugePages(), tcpRmem(readText('/proc/sys/net/ipv4/tcp_rmem'))].filter(
+    (finding) => finding !== undefined,
+  )
 }
 
 function hugePages(): Finding | undefined {
@@ -27,9 +29,12 @@ function hugePages(): Finding | undefined {
 /** The kernel's own default for the largest receive buffer (net/ipv4/tcp.c). */
 const TCP_RMEM_DEFAULT = 6 * 2 ** 20
 
-/** Largest receive buffer that TCP may give a socket. A low-water mark is at most half of it. */
-function tcpRmem(): Finding | undefined {
-  const text = readText('/proc/sys/net/ipv4/tcp_rmem')
+/**
+ * Largest receive buffer that TCP may give a socket. A low-water mark is at most half of it.
+ *
+ * @param text Contents of net.ipv4.tcp_rmem, or undefined where there is none.
+ */
+export function tcpRmem(text: string | undefined): Finding | undefined {
   if (text === undefined) return undefined
   const most = Number(text.split(/\s+/)[2])
   const value = `up to ${exactSize(most)} per socket`
