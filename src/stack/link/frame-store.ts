@@ -7,7 +7,7 @@
 
 import { createFrameMemory, type FrameMemory } from '../../wire/frame-memory.ts'
 import { DueQueue } from './due-queue.ts'
-import { emptyFrame, type LinkFrame } from './link.ts'
+import { emptyFrame, type FramePieces, type LinkFrame } from './link.ts'
 
 /** Frames begin on cache lines. */
 const ALIGNMENT = 64
@@ -73,6 +73,19 @@ export class FrameStore {
     if (offset < 0) return -1
     this.memory.bytes.set(frame.memory.view(frame.offset, length), offset)
     return this.#add(offset, length, frame.originalLength, frame.checksum, frame.segmentBytes)
+  }
+
+  /** Copies a frame in pieces that is due at `dueNs`. Returns false without room. */
+  putPieces(head: LinkFrame, pieces: FramePieces, dueNs: number): boolean {
+    const length = head.length + pieces.bytes
+    const offset = this.#place(roundUp(length))
+    if (offset < 0) return false
+    const { bytes } = this.memory
+    bytes.set(head.memory.view(head.offset, head.length), offset)
+    pieces.copyTo(bytes, offset + head.length)
+    const { originalLength, checksum, segmentBytes } = head
+    this.#due.push(dueNs, this.#add(offset, length, originalLength, checksum, segmentBytes))
+    return true
   }
 
   /** Copies an ordinary frame that is due at `dueNs`. Returns false without room. */

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { assertCode } from '../../testing/pools.test.helper.ts'
+import { FrameLayout } from '../../wire/frame-layout.ts'
 import { bytesOf, numbered, numberOf, numbersBy } from './frames.test.helper.ts'
+import { FramePieces } from './link.ts'
 import { createLinkPair } from './link-pair.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -129,4 +131,30 @@ test('wrong options', () => {
   assertCode('NETMEM_OUT_OF_RANGE', () => createLinkPair({ queueBytes: 100 }))
   const text: object = { rateBitsPerS: '1e9' }
   assertCode('NETMEM_INVALID_ARGUMENT', () => createLinkPair(text))
+})
+
+test('a frame in pieces arrives whole, with its segment size, and takes the time of its segments', () => {
+  const [left, right] = createLinkPair({ rateBitsPerS: 8e9 })
+  const layout = new FrameLayout()
+  layout.headerLength = 60
+  layout.payloadLength = 900
+  const head = { ...numbered(7, 60), originalLength: 960, segmentBytes: 300, layout }
+  head.checksum = 'partial'
+  const pieces = new FramePieces()
+  const memory = Uint8Array.from({ length: 1000 }, (_, at) => at)
+  pieces.add(memory, 100, 500)
+  pieces.add(memory, 17, 400)
+  left.transmitPieces(head, pieces, 0)
+  // 900 bytes of payload and three sets of headers.
+  assert.equal(right.nextAtNs(), 1080)
+  const frame = right.receive(1080) ?? assert.fail()
+  assert.deepEqual(
+    [frame.length, frame.originalLength, frame.segmentBytes, frame.checksum],
+    [960, 960, 300, 'partial'],
+  )
+  const expected = [...memory.subarray(100, 600), ...memory.subarray(17, 417)]
+  assert.deepEqual([...bytesOf(frame).subarray(60)], expected)
+  const [small] = createLinkPair({ queueBytes: 4096 })
+  for (let at = 0; at < 6; at++) small.transmitPieces(head, pieces, 0)
+  assert.deepEqual([small.transmitted, small.dropped], [4, 2])
 })

@@ -5,7 +5,13 @@
 
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { FrameStore } from './frame-store.ts'
-import { type Link, type LinkFeatures, type LinkFrame, wireBytesOf } from './link.ts'
+import {
+  type FramePieces,
+  type Link,
+  type LinkFeatures,
+  type LinkFrame,
+  wireBytesOf,
+} from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Options of {@link createLinkPair}. */
@@ -83,11 +89,21 @@ export class PairedLink implements Link {
   }
 
   transmit(frame: LinkFrame, nowNs: number): void {
+    this.#send(frame, undefined, nowNs)
+  }
+
+  transmitPieces(head: LinkFrame, pieces: FramePieces, nowNs: number): void {
+    this.#send(head, pieces, nowNs)
+  }
+
+  #send(frame: LinkFrame, pieces: FramePieces | undefined, nowNs: number): void {
     const start = Math.max(nowNs, this.#busyUntilNs)
     const end = start + serialisationNs(wireBytesOf(frame), this.#rateBitsPerS)
     const peer = this.#cut ? undefined : this.#peer
     const there = peer === undefined ? undefined : peer.#arriving
-    if (there?.put(frame, end + this.#delayNs) !== true) {
+    const dueNs = end + this.#delayNs
+    const isUnderWay = pieces ? there?.putPieces(frame, pieces, dueNs) : there?.put(frame, dueNs)
+    if (isUnderWay !== true) {
       this.dropped++
       return
     }

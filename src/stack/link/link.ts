@@ -6,7 +6,7 @@
 
 import type { Fd } from '../../linux/sys/index.ts'
 import type { FrameLayout } from '../../wire/frame-layout.ts'
-import type { FrameMemory } from '../../wire/frame-memory.ts'
+import { type FrameMemory, KeptViews } from '../../wire/frame-memory.ts'
 
 /**
  * One frame of a link. It is valid until the next call of `receive`, and one object is used for all
@@ -94,6 +94,8 @@ export class FramePieces {
   /** Offset of each piece in its memory. */
   readonly offsets: number[] = []
   readonly lengths: number[] = []
+  /** Views of the memories: a new one for each piece would be garbage. */
+  readonly #views = new Map<Uint8Array, KeptViews>()
 
   add(memory: Uint8Array, offset: number, length: number): void {
     const at = this.count++
@@ -103,11 +105,34 @@ export class FramePieces {
     this.bytes += length
   }
 
-  /** Drops the pieces and the memories that they are in. */
+  /** Copies the pieces one behind the other to `target`, from `at` on. */
+  copyTo(target: Uint8Array, at: number): void {
+    let to = at
+    for (let index = 0; index < this.count; index++) {
+      const memory = this.memories[index]
+      const length = this.lengths[index] ?? 0
+      if (memory === undefined) return
+      let views = this.#views.get(memory)
+      if (views === undefined) {
+        views = new KeptViews(memory)
+        this.#views.set(memory, views)
+      }
+      target.set(views.view(this.offsets[index] ?? 0, length), to)
+      to += length
+    }
+  }
+
+  /** Drops the pieces. */
   clear(): void {
     this.count = 0
     this.bytes = 0
     this.memories.length = 0
+  }
+
+  /** Drops the pieces, and all references to memories. */
+  forget(): void {
+    this.clear()
+    this.#views.clear()
   }
 }
 
@@ -126,7 +151,8 @@ export interface Link {
   /** Sends a frame, which the caller may reuse when this returns. */
   transmit(frame: LinkFrame, nowNs: number): void
   /**
-   * Sends a frame whose end was not copied, if the link takes large frames and partial checksums. `length` bytes of it are in the memory of `head`, among
+   * Sends a frame whose end was not copied: a large one if the link takes those, and any frame if it
+   * takes partial checksums, too. `length` bytes of it are in the memory of `head`, among
    * them all headers, and `pieces` has the others. `originalLength` counts them all.
    *
    * A frame that was copied whole is sent with {@link transmit}, by every NIC.

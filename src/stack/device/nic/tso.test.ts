@@ -161,10 +161,14 @@ test('a link that takes ordinary frames gets every segment, as its host would ha
 })
 
 test('a link that takes large frames gets the packet whole, in pieces where it takes those', () => {
-  for (const pieces of [false, true]) {
+  for (const [pieces, partialChecksums] of [
+    [false, false],
+    [true, false],
+    [true, true],
+  ] as const) {
     for (const ipVersion of [4, 6] as const) {
       const { nic, link, post } = sender()
-      link.features = { largeFrames: true, partialChecksums: pieces }
+      link.features = { largeFrames: true, partialChecksums }
       if (pieces) link.takePieces()
       const packet = frame({ ipVersion, payload: pattern(50_000), badChecksum: true })
       const { headerLength: headerBytes } = layoutOf(packet)
@@ -173,12 +177,15 @@ test('a link that takes large frames gets the packet whole, in pieces where it t
       post(short, { mssBytes: 1400, headerBytes })
       assert.equal(nic.transmit(0), 2)
       assert.deepEqual(link.sentSegmentBytes, [1400, 0])
-      assert.deepEqual(link.sentChecksums, ['partial', pieces ? 'partial' : 'complete'])
-      assert.deepEqual(link.sentCopied, pieces ? [256, 256] : [packet.length, short.length])
+      assert.deepEqual(link.sentChecksums, ['partial', partialChecksums ? 'partial' : 'complete'])
+      assert.deepEqual(link.sentCopied, [
+        pieces ? 256 : packet.length,
+        partialChecksums ? 256 : short.length,
+      ])
       const [first, second] = link.sent
       assert.ok(first !== undefined && second !== undefined)
       assert.ok(hasPartialChecksum(first, 0, layoutOf(first)))
-      if (pieces) assert.ok(hasPartialChecksum(second, 0, layoutOf(second)))
+      if (partialChecksums) assert.ok(hasPartialChecksum(second, 0, layoutOf(second)))
       else assert.ok(checksumsAreRight(second, 0, layoutOf(second)))
       const { headerLength } = layoutOf(first)
       assert.deepEqual(first.slice(headerLength), packet.slice(headerLength))

@@ -16,6 +16,14 @@ export const DMA_FAULT = 1
 /** The packet is too long or too short, has no end, or is not what its descriptor says. */
 export const PACKET_ERROR = 2
 
+// Packets that stay in pieces. Integers, since one is compared for every packet.
+/** No packet does. */
+export const WHOLE = 0
+/** Those that are to be cut (TSO). */
+export const LARGE_IN_PIECES = 1
+/** All packets. */
+export const ALL_IN_PIECES = 2
+
 const ETHERNET_BYTES = 14
 /** Bytes copied of a packet that stays in pieces: more than the headers of any TCP segment. */
 const HEAD_BYTES = 256
@@ -56,21 +64,26 @@ export class TxGather {
   forget(): void {
     this.#region.forget()
     this.#views.clear()
-    this.pieces.clear()
+    this.pieces.forget()
   }
 
   /**
    * Gathers the next packet. Returns the number of its pieces, 0 while its end is not posted.
    *
    * @param posted number of pieces to look at.
-   * @param inPieces true if only the first bytes are to be copied.
+   * @param inPieces the packets of which only the first bytes are to be copied: {@link WHOLE} and so
+   * on.
    */
-  gather(frontEnd: TxFrontEnd, posted: number, inPieces: boolean): number {
+  gather(frontEnd: TxFrontEnd, posted: number, inPieces: number): number {
     const piece = this.#piece
-    const copyBytes = inPieces && HEAD_BYTES < this.#maxBytes ? HEAD_BYTES : this.#maxBytes
+    let copyBytes = this.#maxBytes
     for (let ahead = 0; ahead < posted; ahead++) {
       if (!frontEnd.peek(ahead, piece)) return 0
-      if (ahead === 0 && !this.discarding) this.#begin(piece)
+      if (ahead === 0 && !this.discarding) {
+        this.#begin(piece)
+        const stays = piece.mssBytes > 0 ? inPieces !== WHOLE : inPieces === ALL_IN_PIECES
+        if (stays && HEAD_BYTES < copyBytes) copyBytes = HEAD_BYTES
+      }
       this.flags |= piece.flags
       if (this.fault === NO_FAULT) this.#add(piece, copyBytes)
       if ((piece.flags & TX_END_OF_PACKET) !== 0) {
@@ -84,6 +97,13 @@ export class TxGather {
     this.discarding = true
     this.fault = PACKET_ERROR
     return posted
+  }
+
+  /** Copies the rest of a packet that was left in pieces. */
+  copyRest(): void {
+    this.pieces.copyTo(this.memory.bytes, this.copied)
+    this.copied = this.bytes
+    this.pieces.clear()
   }
 
   #begin(piece: TxPiece): void {

@@ -14,7 +14,21 @@ import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import { TX_CHECKSUM, TX_REPORT, type TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { isSegmentable, Segmenter } from './segmenter.ts'
-import { DMA_FAULT, NO_FAULT, PACKET_ERROR, TxGather } from './tx-gather.ts'
+import {
+  ALL_IN_PIECES,
+  DMA_FAULT,
+  LARGE_IN_PIECES,
+  NO_FAULT,
+  PACKET_ERROR,
+  TxGather,
+  WHOLE,
+} from './tx-gather.ts'
+
+/** Returns which packets a link takes in pieces. */
+function piecesFor({ features, transmitPieces }: Link): number {
+  if (transmitPieces === undefined || !features.largeFrames) return WHOLE
+  return features.partialChecksums ? ALL_IN_PIECES : LARGE_IN_PIECES
+}
 
 export class TxQueue {
   readonly #counters: Counters
@@ -65,8 +79,7 @@ export class TxQueue {
     }
     if (left <= this.#withoutEnd) return 0
     this.#withoutEnd = 0
-    const { largeFrames, partialChecksums } = link.features
-    const inPieces = link.transmitPieces !== undefined && largeFrames && partialChecksums
+    const inPieces = piecesFor(link)
     let sent = 0
     try {
       while (left > 0) {
@@ -147,6 +160,12 @@ export class TxQueue {
     counters.add(TxCounter.tx_packets, segments)
     counters.add(TxCounter.tx_bytes, wireBytes)
     if (segments === 1) {
+      if (packet.pieces.count > 0 && !link.features.partialChecksums) {
+        // The whole checksum needs the whole packet.
+        packet.copyRest()
+        frame.length = bytes
+        parseFrame(packet.memory.bytes, 0, bytes, layout)
+      }
       this.#fill(frame, layout, link)
       this.#transmit(frame, nowNs, link)
       return
