@@ -37,6 +37,27 @@ describe('netmem devmem', { skip }, () => {
       2,
       /USAGE: There is no user none-such/,
     ],
+    ['a receiver without queues', ['recv', 'lo'], 2, /USAGE: .*--queues/],
+    [
+      'payload that is neither taken nor refused',
+      ['recv', 'lo', '--queues', '1', '--linear', 'drop'],
+      2,
+      /USAGE: .*take, refuse/,
+    ],
+    ['a receiver on no interface', ['recv', 'none-such', '--queues', '1'], 2, /USAGE: There is no/],
+    ['nothing to send', ['send', 'lo', '127.0.0.1:1'], 2, /USAGE: Name a file/],
+    [
+      'two things to send',
+      ['send', 'lo', '127.0.0.1:1', 'file', '--bytes', '1'],
+      2,
+      /USAGE: Either a file/,
+    ],
+    [
+      'memory of less than a piece',
+      ['send', 'lo', '127.0.0.1:1', '--bytes', '1', '--size', '4KiB'],
+      2,
+      /USAGE: --size is 1MiB/,
+    ],
     ['another word', ['dance'], 2, /USAGE: unknown command 'dance'/],
     ['an undo of nothing', ['undo', 'lo'], 1, /NETMEM_DEVMEM_NOT_PREPARED: /],
   ]

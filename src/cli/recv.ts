@@ -91,7 +91,7 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
     `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
   )
 
-  const tally = new Tally(output)
+  const tally = new Tally('recv', output)
   const stop = output.progress({
     label: 'received',
     totalBytes: options.bytes,

@@ -5,21 +5,14 @@
 
 import { once } from 'node:events'
 import { userInfo } from 'node:os'
-import { Command, InvalidArgumentError } from 'commander'
-import {
-  bindRx,
-  createDmaHeapBuffer,
-  createUdmabuf,
-  type DmaBuf,
-  offerDmaBuf,
-  type PreparedQueues,
-  prepareQueues,
-} from '../../linux/index.ts'
+import { Command } from 'commander'
+import { bindRx, offerDmaBuf, type PreparedQueues, prepareQueues } from '../../linux/index.ts'
 import { argument, sizeOption, withJson } from '../options.ts'
 import type { Output } from '../output.ts'
 import { type Outcome, run } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
+import { makeDmaBuf, parseDmaBuf, parseList } from './memory.ts'
 import { uidOf } from './user.ts'
 
 interface PrepareOptions {
@@ -72,7 +65,7 @@ async function prepare(
   const { queues, port = [], socket, size, user } = options
   const uid = user === undefined ? userInfo().uid : uidOf(user)
   const ifindex = await ifindexOf(name)
-  using dmabuf = make(options.dmabuf, size)
+  using dmabuf = makeDmaBuf(options.dmabuf, size)
   const flows = port.flatMap((destinationPort) =>
     (['tcp4', 'tcp6'] as const).map((type) => ({ type, destinationPort })),
   )
@@ -113,12 +106,6 @@ function partsOf({
   return { id, ifindex, queues }
 }
 
-function make(kind: string, bytes: number): DmaBuf {
-  return kind === 'udmabuf'
-    ? createUdmabuf({ bytes })
-    : createDmaHeapBuffer({ heap: kind.slice('heap:'.length), bytes })
-}
-
 function describe(name: string, prepared: PreparedQueues): string[] {
   const { queues, numaNode, context, rules, exclusive } = prepared
   const node = numaNode === undefined ? '' : `, NUMA node ${numaNode}`
@@ -131,20 +118,4 @@ function describe(name: string, prepared: PreparedQueues): string[] {
     }),
     ...(exclusive ? [] : ['  the card has no RSS table: other flows may reach these queues']),
   ]
-}
-
-function parseList(max: number): (text: string) => number[] {
-  return (text) =>
-    text.split(',').map((part) => {
-      const value = /^\d+$/.test(part) ? Number(part) : -1
-      if (value < 0 || value > max) {
-        throw new RangeError(`it is a list such as 2,3, of numbers of 0 to ${max}`)
-      }
-      return value
-    })
-}
-
-function parseDmaBuf(text: string): string {
-  if (text === 'udmabuf' || /^heap:[^/]+$/.test(text)) return text
-  throw new InvalidArgumentError('it is udmabuf, or heap: with the name of a heap')
 }

@@ -2,7 +2,8 @@
 
 import { createHash, type Hash } from 'node:crypto'
 
-import type { HostFrag, PagePoolStats } from '../../index.ts'
+import type { PagePoolStats, ReadableFrag } from '../../index.ts'
+import type { DevmemStats } from '../../linux/index.ts'
 import type { Connection } from '../../net/index.ts'
 import { unlessAborted } from '../../net/interruption.ts'
 import { formatEndpoint } from '../endpoint.ts'
@@ -10,6 +11,17 @@ import { CliError, type Described, describeError } from '../exit.ts'
 import { type Pattern, Verifier } from '../pattern.ts'
 import { roughRate, roughSize } from '../size.ts'
 import type { Sink } from './sink.ts'
+
+/** Bytes that arrived, wherever they lie. */
+export type ReceivedBytes = Pick<ReadableFrag, 'bytes' | 'release'>
+
+/** A connection to receive from. Those of devmem have their counters. */
+export interface ReceptionSource
+  extends Pick<Connection, 'remoteAddress' | 'close' | 'destroy'>,
+    AsyncIterable<ReceivedBytes> {
+  readonly pool: Pick<Connection['pool'], 'stats'>
+  readonly devmem?: () => DevmemStats
+}
 
 /** Work on the bytes of each connection, besides counting them. */
 export interface ReceptionOptions {
@@ -34,17 +46,19 @@ export interface ReceptionSummary {
   readonly sha256: string | undefined
   /** The pool's counters at that moment; connections share them. */
   readonly pool: PagePoolStats
+  /** Counters of a devmem connection. */
+  readonly devmem: DevmemStats | undefined
 }
 
 export class Reception {
-  readonly #connection: Connection
+  readonly #connection: ReceptionSource
   readonly #options: ReceptionOptions
   readonly #verifier: Verifier | undefined
   readonly #hash: Hash | undefined
   readonly #began = performance.now()
   #bytes = 0
 
-  constructor(connection: Connection, options: ReceptionOptions) {
+  constructor(connection: ReceptionSource, options: ReceptionOptions) {
     this.#connection = connection
     this.#options = options
     this.#verifier = options.pattern && new Verifier(options.pattern)
@@ -69,6 +83,7 @@ export class Reception {
     }
     const seconds = (performance.now() - this.#began) / 1_000
     const pool = connection.pool.stats()
+    const devmem = connection.devmem?.()
     const interrupted = broken !== undefined && signal.aborted
     const error = interrupted ? undefined : (broken ?? this.#objection())
     // The sender must not take the end of a transfer that failed for a good one.
@@ -84,10 +99,11 @@ export class Reception {
       verified: this.#verifier && this.#verifier.firstWrong === undefined,
       sha256: this.#hash?.digest('hex'),
       pool,
+      devmem,
     }
   }
 
-  async #take(frag: HostFrag, signal: AbortSignal): Promise<void> {
+  async #take(frag: ReceivedBytes, signal: AbortSignal): Promise<void> {
     try {
       const { bytes } = frag
       this.#bytes += bytes.byteLength
@@ -126,8 +142,14 @@ export function describeReception(summary: ReceptionSummary): string[] {
       ...(summary.verified === true ? ['verified'] : []),
       summary.ended,
     ].join('  '),
+    ...(summary.devmem === undefined ? [] : [describeDevmem(summary.devmem)]),
     `  pool: ${alloc.fast + alloc.refill + alloc.slow} pages taken, ${recycled} recycled, ${out} out, ${alloc.empty} times empty; ${copied.frags} payloads copied`,
   ]
   if (summary.sha256 !== undefined) lines.push(`  sha256: ${summary.sha256}`)
   return lines
+}
+
+function describeDevmem(devmem: DevmemStats): string {
+  const { deviceBytes, linearBytes, deviceFrags, tokensReturned, returnCalls } = devmem
+  return `  device memory: ${deviceBytes} bytes in ${deviceFrags} frags, ${linearBytes} bytes in pages; ${tokensReturned} tokens returned by ${returnCalls} calls`
 }

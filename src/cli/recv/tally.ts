@@ -5,6 +5,7 @@ import type { Output } from '../output.ts'
 import { describeReception, type Reception, type ReceptionSummary } from './reception.ts'
 
 export class Tally {
+  readonly #command: string
   readonly #output: Output
   readonly #running = new Map<Reception, Promise<void>>()
   #error: Described | undefined
@@ -12,7 +13,9 @@ export class Tally {
   #failed = 0
   #bytes = 0
 
-  constructor(output: Output) {
+  /** @param command - name in lines of JSON. */
+  constructor(command: string, output: Output) {
+    this.#command = command
     this.#output = output
   }
 
@@ -59,7 +62,7 @@ export class Tally {
   #ended(summary: ReceptionSummary): void {
     this.#connections++
     this.#bytes += summary.bytes
-    this.#output.report({ command: 'recv', event: 'transfer', ...summary })
+    this.#output.report({ command: this.#command, event: 'transfer', ...summary })
     for (const line of describeReception(summary)) this.#output.result(line)
     if (summary.error === undefined) return
     this.#failed++

@@ -10,20 +10,13 @@ import type {
   ReceiveOptions,
   Sendable,
 } from '../../../connection.ts'
-import { checkInteger, LifetimeError, ownOptions } from '../../../errors.ts'
+import { checkInteger, LifetimeError } from '../../../errors.ts'
 import { pipeTo } from '../../../net/index.ts'
-import {
-  aborted,
-  checkSignal,
-  errorOf,
-  invalid,
-  isSendable,
-  rejectedAtCaller,
-} from '../../../net/internal.ts'
+import { aborted, errorOf, invalid, isSendable, rejectedAtCaller } from '../../../net/internal.ts'
 import type { Page } from '../../../netmem.ts'
 import type { Frag } from '../../../pool/frag.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
-import { POLLERR, POLLHUP } from '../../sys/index.ts'
+import { POLLHUP } from '../../sys/index.ts'
 import { type BoundMemory, useOf } from './binding-use.ts'
 import type { DevmemConnection, DevmemStats } from './devmem-connection.ts'
 import type { DevmemIo } from './devmem-io.ts'
@@ -31,23 +24,15 @@ import type { DevmemConnectionOptions } from './devmem-options.ts'
 import { FragReader } from './frag-reader.ts'
 import { hostFragsOf } from './host-frags.ts'
 import { queueOf } from './queue-of.ts'
+import { ReceivedFrags } from './received-frags.ts'
 import { SendQueue } from './send-queue.ts'
-import { busy, detachedMemory, poolDestroyed, resetAfterEnd, socketError } from './socket-error.ts'
+import { detachedMemory, resetAfterEnd, socketError } from './socket-error.ts'
 import { TokenReturns } from './token-returns.ts'
 
 /** Milliseconds that a peer may take to close its side. */
 const LINGER_MS = 500
 /** Bytes that a peer may send in that time. */
 const LINGER_BYTES: number = 2 ** 20
-/** Reads that may follow each other before other connections and timers get a turn. */
-const READS_PER_TURN = 16
-
-interface Waiter {
-  /** Iterator or signal of the caller. */
-  readonly caller: object | undefined
-  readonly resolve: (frag: Frag | undefined) => void
-  readonly fail: (failed: Promise<never>) => void
-}
 
 const OPEN: ConnectionState = { kind: 'open' }
 
@@ -62,17 +47,13 @@ export class OpenDevmemConnection implements DevmemConnection {
   readonly #sends: SendQueue
   readonly #tokens: TokenReturns
   readonly #reader: FragReader
+  readonly #received: ReceivedFrags
   #state: ConnectionState = OPEN
-  /** End of the received stream, once it is known: an error, or none if the peer has finished. */
-  #over: { readonly error: Error | undefined } | undefined
   #resolveClosed = (): void => undefined
-  #waiter: Waiter | undefined
   #bytesWritten = 0
   #sentEnd = false
   #ending: Promise<void> | undefined
   #closing: Promise<void> | undefined
-  #readsThisTurn = 0
-  #isWaiting = false
   #forget = (): void => undefined
 
   constructor(io: DevmemIo, options: DevmemConnectionOptions) {
@@ -99,6 +80,11 @@ export class OpenDevmemConnection implements DevmemConnection {
         if (this.#state.kind === 'ended') this.#finish({ kind: 'closed' })
       },
       detached: () => this.destroy(detachedMemory()),
+    })
+    this.#received = new ReceivedFrags(io, this.#reader, options.pool, {
+      ended: () => this.#ended(),
+      fail: (error) => this.#fail(error),
+      reap: () => this.#sends.reap(),
     })
     void this.#watchForFailure()
     if (signal !== undefined) {
@@ -130,28 +116,11 @@ export class OpenDevmemConnection implements DevmemConnection {
   }
 
   receive(options?: ReceiveOptions): Promise<Frag | undefined> {
-    if (options !== undefined) return this.#receive(options)
-    return new Promise((resolve) => this.#take(resolve, resolve, undefined))
+    return this.#received.receive(options)
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Frag, undefined, void> {
-    const connection = this
-    return {
-      next() {
-        return new Promise((resolve) => {
-          connection.#take(
-            (value) =>
-              resolve(value === undefined ? { done: true, value } : { done: false, value }),
-            resolve,
-            this,
-          )
-        })
-      },
-      return() {
-        connection.#stopWaiting(this)
-        return Promise.resolve({ done: true, value: undefined })
-      },
-    }
+    return this.#received.iterate()
   }
 
   write(data: Sendable): Promise<void> {
@@ -264,96 +233,6 @@ export class OpenDevmemConnection implements DevmemConnection {
     return new LifetimeError('NETMEM_CONNECTION_CLOSED', words)
   }
 
-  async #receive(options: ReceiveOptions): Promise<Frag | undefined> {
-    const { signal } = ownOptions('receive()', options, { signal: true })
-    checkSignal(signal)
-    if (signal === undefined) return this.receive()
-    if (signal.aborted) throw aborted(signal.reason)
-    const giveUp = (): void => this.#stopWaiting(signal, aborted(signal.reason))
-    signal.addEventListener('abort', giveUp, { once: true })
-    try {
-      return await new Promise<Frag | undefined>((resolve) => this.#take(resolve, resolve, signal))
-    } finally {
-      signal.removeEventListener('abort', giveUp)
-    }
-  }
-
-  #take(resolve: Waiter['resolve'], fail: Waiter['fail'], caller: Waiter['caller']): void {
-    if (this.#waiter !== undefined) {
-      fail(rejectedAtCaller(busy()))
-      return
-    }
-    const frag = this.#reader.take()
-    if (frag !== undefined) {
-      resolve(frag)
-      return
-    }
-    this.#waiter = { resolve, fail, caller }
-    this.#serve()
-  }
-
-  #stopWaiting(caller: object, error?: Error): void {
-    const waiter = this.#waiter
-    if (waiter?.caller !== caller) return
-    this.#waiter = undefined
-    if (error === undefined) waiter.resolve(undefined)
-    else waiter.fail(rejectedAtCaller(error))
-  }
-
-  /** Gives the waiter what has arrived, or waits for it. */
-  #serve(): void {
-    if (this.#waiter === undefined) return
-    if (this.#over === undefined && !this.#reader.dry) {
-      if (this.#readsThisTurn >= READS_PER_TURN) return
-      this.#read()
-    }
-    const waiter = this.#waiter
-    if (waiter === undefined) return
-    const frag = this.#reader.take()
-    if (frag === undefined && (this.#over === undefined || this.#reader.dry)) {
-      if (!this.#isWaiting) void this.#wait()
-      return
-    }
-    this.#waiter = undefined
-    if (frag !== undefined) waiter.resolve(frag)
-    else if (this.#over?.error === undefined) waiter.resolve(undefined)
-    else waiter.fail(rejectedAtCaller(this.#over.error))
-  }
-
-  /** Reads once. Returns true if something came. */
-  #read(): boolean {
-    if (this.#readsThisTurn++ === 0) setImmediate(this.#newTurn)
-    let result: 'frags' | 'nothing' | 'end'
-    try {
-      result = this.#reader.read()
-    } catch (error) {
-      this.#fail(socketError('receive', error))
-      return false
-    }
-    if (result === 'end') this.#ended()
-    return result === 'frags'
-  }
-
-  readonly #newTurn = (): void => {
-    const stopped = this.#readsThisTurn >= READS_PER_TURN
-    this.#readsThisTurn = 0
-    if (stopped) this.#serve()
-  }
-
-  async #wait(): Promise<void> {
-    this.#isWaiting = true
-    // Bytes that the dry pool has no page for wait in front of those in the socket.
-    if (this.#reader.dry) {
-      await this.pool.whenAvailable()
-      if (this.pool.destroyed) this.#fail(poolDestroyed())
-    } else {
-      const events = await this.#io.wait('readable').catch(() => 0)
-      if ((events & POLLERR) !== 0) this.#sends.reap()
-    }
-    this.#isWaiting = false
-    this.#serve()
-  }
-
   /** Watches for completions, and for the end of the connection while nothing is received. */
   async #watchForFailure(): Promise<void> {
     while (!this.#isDone) {
@@ -361,18 +240,18 @@ export class OpenDevmemConnection implements DevmemConnection {
       if (events === 0 || this.#isDone) return
       if (this.#sends.reap() > 0 && (events & POLLHUP) === 0) continue
       // Payload that arrived before the failure is read first.
-      while (this.#over === undefined && !this.#reader.dry && this.#read());
+      this.#received.readAll()
       if (this.#reader.dry) await this.pool.whenAvailable()
       // With the peer's end behind it, only a reset hangs up a socket that still sends.
       else if (this.#state.kind === 'ended') this.#fail(resetAfterEnd())
-      this.#serve()
+      this.#received.serve()
     }
   }
 
   /** The peer has finished sending. */
   #ended(): void {
     if (this.#state.kind !== 'open') return
-    this.#over ??= { error: undefined }
+    this.#received.end(undefined)
     this.#state = { kind: 'ended' }
     if (this.#sentEnd) this.#finish({ kind: 'closed' })
   }
@@ -385,7 +264,7 @@ export class OpenDevmemConnection implements DevmemConnection {
   #finish(state: ConnectionState): void {
     this.#state = state
     const error = errorOf(state)
-    this.#over ??= { error }
+    this.#received.end(error)
     this.#forget()
     this.#io.stopWaiting()
     this.#sends.break(error)
@@ -397,7 +276,7 @@ export class OpenDevmemConnection implements DevmemConnection {
     }
     this.#tokens.flush()
     this.#closeSocket()
-    this.#serve()
+    this.#received.serve()
     // After the results of the calls that ended it, as a socket of Node.js closes.
     setImmediate(this.#resolveClosed)
   }
@@ -424,9 +303,9 @@ export class OpenDevmemConnection implements DevmemConnection {
   async #close(): Promise<void> {
     if (!this.#isDone) await this.end().catch(() => undefined)
     // The end of the stream is nothing that was received if it comes from here on.
-    this.#over ??= { error: errorOf({ kind: 'closed' }) }
+    this.#received.end(errorOf({ kind: 'closed' }))
     this.#discard()
-    this.#serve()
+    this.#received.serve()
     if (this.#state.kind === 'open' && this.#bytesWritten > 0) await this.#linger()
     this.destroy()
     await this.closed
@@ -437,7 +316,7 @@ export class OpenDevmemConnection implements DevmemConnection {
     const until = this.bytesRead + LINGER_BYTES
     const timer = setTimeout(() => this.destroy(), LINGER_MS)
     while (this.#state.kind === 'open' && this.bytesRead < until) {
-      if (!this.#read() && this.#state.kind === 'open') {
+      if (!this.#received.read() && this.#state.kind === 'open') {
         await this.#io.wait('readable').catch(() => 0)
         this.#sends.reap()
       }

@@ -1,0 +1,168 @@
+/** `netmem devmem send`: sends out of device memory, without a copy by the kernel. */
+
+import { Command } from 'commander'
+import { createPool, hostProvider } from '../../index.ts'
+import {
+  bindTx,
+  connectDevmem,
+  type DevmemBinding,
+  type DevmemConnection,
+} from '../../linux/index.ts'
+import { formatEndpoint, parseEndpoint } from '../endpoint.ts'
+import { type Described, describeError, EXIT_CODES, SIZES, usage } from '../exit.ts'
+import { argument, patternOption, sizeOption, withJson } from '../options.ts'
+import type { Output } from '../output.ts'
+import { Pattern } from '../pattern.ts'
+import { type Outcome, run } from '../run.ts'
+import { fileSource, patternSource, type Source } from '../send/source.ts'
+import { roughRate, roughSize } from '../size.ts'
+import { ifindexOf } from './interface.ts'
+import { makeDmaBuf, parseDmaBuf } from './memory.ts'
+
+interface SendOptions {
+  readonly bytes?: number
+  readonly pattern?: number
+  readonly size: number
+  readonly dmabuf: string
+  readonly json?: true
+}
+
+/** Largest view that a source has. */
+const SLOT_BYTES: number = 2 ** 20
+/** Pages for replies, which are discarded. */
+const POOL = { pages: 4, pageSize: 64 * 1024 }
+
+const HELP = `
+Fills the memory with a file or a pattern and sends it by the interface, as much at a time as fits. It
+ends when the peer has closed its side. Takes no right.
+
+Examples:
+  $ netmem devmem send eth0 192.0.2.7:5201 disk.img
+  $ netmem devmem send eth0 192.0.2.7:5201 --bytes 1GB --pattern 7
+
+${SIZES}
+
+${EXIT_CODES}`
+
+export function sendCommand(): Command {
+  const command = new Command('send')
+    .description('send a file or a pattern out of device memory')
+    .argument('<interface>', 'name of the network interface')
+    .argument('<host:port>', 'where to; IPv6 in brackets: [2001:db8::7]:5201')
+    .argument('[file]', 'what to send')
+    .addOption(sizeOption('--bytes <size>', 'send as many bytes of a pattern'))
+    .addOption(patternOption('the seed of that pattern, 1 by default'))
+    .addOption(sizeOption('--size <size>', 'memory to send from', 16 * 2 ** 20))
+    .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', argument(parseDmaBuf), 'udmabuf')
+    .addHelpText('after', HELP)
+  return withJson(command).action(
+    (name: string, where: string, file: string | undefined, options: SendOptions) =>
+      run('devmem send', { json: options.json === true }, (output, signal) =>
+        send({ name, where, file }, options, output, signal),
+      ),
+  )
+}
+
+interface Target {
+  readonly name: string
+  readonly where: string
+  readonly file: string | undefined
+}
+
+async function send(
+  { name, where, file }: Target,
+  options: SendOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { host, port } = parseEndpoint(where)
+  if (options.size < SLOT_BYTES) throw usage('--size is 1MiB at least.')
+  const source = await sourceOf(file, options)
+  const ifindex = await ifindexOf(name)
+  using dmabuf = makeDmaBuf(options.dmabuf, options.size)
+  using mapping = dmabuf.map()
+  using binding = await bindTx({ ifindex, dmabuf })
+  const pool = createPool(hostProvider(POOL))
+  const connection = await connectDevmem({ pool, binding, host, port, signal })
+  const began = performance.now()
+  const stop = output.progress({
+    label: 'sent',
+    totalBytes: source.totalBytes,
+    bytes: () => connection.bytesWritten,
+  })
+  let error: unknown
+  try {
+    const peerDone = discard(connection)
+    peerDone.catch(() => source.stop())
+    await sendAll(connection, binding, source, mapping.bytes)
+    await connection.end()
+    await peerDone
+    await connection.close()
+  } catch (cause) {
+    const { state } = connection
+    error = state.kind === 'failed' ? state.error : cause
+    connection.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+  stop()
+  source.stop()
+  await pool.destroy()
+  const bytes = connection.bytesWritten
+  const seconds = (performance.now() - began) / 1_000
+  const failure: Described | undefined =
+    error === undefined || signal.aborted ? undefined : describeError(error)
+  const ended = error === undefined ? 'finished' : signal.aborted ? 'interrupted' : 'failed'
+  const peer = formatEndpoint(connection.remoteAddress)
+  output.result(
+    `${peer}  ${bytes} bytes (${roughSize(bytes)})  ${seconds.toFixed(3)} s  ${roughRate(bytes, seconds)}  ${ended}`,
+  )
+  if (failure !== undefined) output.complain(failure)
+  const devmem = connection.stats()
+  return {
+    report: { peer, bytes, seconds, bytesPerSecond: bytes / seconds, ended, devmem },
+    failure,
+  }
+}
+
+/** Sends a source through the memory, slot by slot. A slot is filled again when the peer has it. */
+async function sendAll(
+  connection: DevmemConnection,
+  binding: DevmemBinding,
+  source: Source,
+  memory: Uint8Array,
+): Promise<void> {
+  const slots = Math.floor(memory.length / SLOT_BYTES)
+  const sent = new Array<Promise<void> | undefined>(slots).fill(undefined)
+  let slot = 0
+  for await (const view of source.views) {
+    for (let at = 0; at < view.byteLength; at += SLOT_BYTES) {
+      await sent[slot]
+      const piece = view.subarray(at, at + SLOT_BYTES)
+      const offset = slot * SLOT_BYTES
+      const access = binding.dmabuf.sync('write')
+      memory.set(piece, offset)
+      access.end()
+      const done = connection.sendDevice(binding, offset, piece.byteLength)
+      // Its failure is found when the slot is wanted again, or at the end.
+      done.catch(() => undefined)
+      sent[slot] = done
+      slot = (slot + 1) % slots
+    }
+  }
+  await Promise.all(sent)
+}
+
+async function sourceOf(file: string | undefined, options: SendOptions): Promise<Source> {
+  const { bytes, pattern } = options
+  if (file !== undefined) {
+    if (bytes !== undefined || pattern !== undefined) {
+      throw usage('Either a file, or --bytes and --pattern.')
+    }
+    return fileSource(file)
+  }
+  if (bytes === undefined) throw usage('Name a file, or say how much of a pattern with --bytes.')
+  return patternSource(new Pattern(pattern ?? 1), bytes)
+}
+
+async function discard(connection: DevmemConnection): Promise<void> {
+  for await (const frag of connection) frag.release()
+}
