@@ -1,8 +1,9 @@
 /** Runs the examples of netmem/linux that every kernel can run. */
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { createFrag, createPool, hostProvider } from 'netmem'
 import { offerPools } from 'netmem/observe'
 import { ended, withDirectory, withProgram } from './programs.test.helper.ts'
@@ -48,4 +49,11 @@ test('notifications.ts tells of interfaces that come and go', {
   } finally {
     ip('netns', 'del', name)
   }
+})
+
+test('devmem-receiver.ts says what an interface lacks', { skip: skipUnlessRoot }, () => {
+  const program = fileURLToPath(new URL('./devmem-receiver.js', import.meta.url))
+  const { status, stderr } = spawnSync(process.execPath, [program, '1', '0'], { encoding: 'utf8' })
+  assert.equal(status, 1)
+  assert.match(stderr, /NETMEM_(DEVMEM_NO_QUEUE_LEFT|LINUX_UNAVAILABLE)/)
 })
