@@ -176,7 +176,8 @@ export class CardCommands implements AdminHandlers {
     if (this.rx.has(queue)) return Status.alreadyExists
     const ring = new GvnicRxRing(guest, interrupts, rings)
     const split = rings.headerBytes > 0 ? 'headers' : 'off'
-    nic.startQueue(queue, ring, { split, splitThresholdBytes: 0, boundToDevice: false, coalesce })
+    const place = { split, splitUdp: false, splitThresholdBytes: 0 } as const
+    nic.startQueue(queue, ring, { ...place, boundToDevice: false, coalesce })
     this.rx.set(queue, ring)
     writeResources(guest, resources, doorbells.rx(queue), card.queues + queue)
     return Status.passed

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
+import { createLinkPair } from '../stack/link/link-pair.ts'
 import { MAC, openCard, testCard } from './gvnic.test.helper.ts'
 import { Gvnic } from './gvnic.ts'
+import { DriverModel } from './testing/driver-model.ts'
 
 test('a driver probes the card and learns what it is', () => {
   const { card, driver } = testCard({ queues: 3, mtu: 4000 })
@@ -48,14 +50,16 @@ test('frames arrive in the buffers that the driver posted, whole', () => {
 test('header split leaves headers and payload apart', () => {
   const { card, driver, link } = openCard({ split: true })
   const bytes = frame({ payload: pattern(5000) })
-  link.put(bytes, frame({ payload: new Uint8Array() }))
+  const udp = frame({ protocol: 'udp', payload: pattern(100) })
+  link.put(bytes, frame({ payload: new Uint8Array() }), udp)
   card.poll(0)
-  const [packet, bare] = driver.poll()
+  const [packet, bare, datagram] = driver.poll()
   assert.deepEqual(packet?.headers, bytes.subarray(0, 54))
   assert.deepEqual(packet?.payload, bytes.subarray(54))
   assert.equal(packet?.buffers, 3)
   // The driver takes no completion without a buffer.
   assert.deepEqual([bare?.headers.length, bare?.payload.length, bare?.buffers], [54, 0, 1])
+  assert.deepEqual([datagram?.headers.length, datagram?.payload], [0, udp], 'TCP alone is split')
 })
 
 test('rings go round many times, and no buffer is lost', () => {
@@ -216,4 +220,73 @@ test('options outside their range are refused', () => {
   assert.throws(() => new Gvnic({ link, mac: MAC, mtu: 9001 }), refused)
   const invalid = { code: 'NETMEM_INVALID_ARGUMENT' }
   assert.throws(() => new Gvnic({ link, mac: MAC.subarray(1) }), invalid)
+})
+
+test('a TSO packet of one card arrives coalesced at the other, with its segment size', () => {
+  const links = createLinkPair({ queueBytes: 2 ** 22 })
+  const [left, right] = links.map((link) => {
+    const card = new Gvnic({ link, mac: MAC, queues: 1 })
+    const driver = new DriverModel(card, { regionBytes: 2 ** 25 })
+    driver.probe()
+    driver.open({ split: true, coalesce: true })
+    return { card, driver }
+  })
+  assert.ok(left !== undefined && right !== undefined)
+  const bytes = frame({ payload: pattern(60_000) })
+  bytes.fill(0, 50, 52)
+  left.driver.send(0, bytes, { checksum: true, segmentBytes: 1448, headerBytes: 54 })
+  left.card.poll(0)
+  right.card.poll(0)
+  left.driver.poll()
+  assert.equal(left.driver.tx[0]?.completed, 1)
+  const packets = right.driver.poll()
+  // A packet has at most 16 buffers, as the driver's ring wants it.
+  assert.equal(packets.length, 2)
+  assert.deepEqual(
+    packets.flatMap(({ payload }) => [...payload]),
+    [...bytes.subarray(54)],
+  )
+  for (const { segmentBytes, verified, headers } of packets) {
+    assert.deepEqual([segmentBytes, verified, headers.length], [1448, true, 54])
+  }
+})
+
+test('a TSO packet is cut into segments with checksums on a link that takes no large frames', () => {
+  const { card, driver, link } = openCard({}, { queues: 1 })
+  const bytes = frame({ payload: pattern(4000) })
+  driver.send(0, bytes, { checksum: true, segmentBytes: 1000, headerBytes: 54 })
+  card.poll(0)
+  assert.deepEqual(
+    link.sent.map(({ length }) => length),
+    [1054, 1054, 1054, 1054],
+  )
+  driver.poll()
+  assert.equal(driver.tx[0]?.completed, 1)
+  // What was sent arrives with right checksums.
+  link.put(...link.sent)
+  card.poll(0)
+  const packets = driver.poll()
+  assert.ok(packets.every(({ verified }) => verified))
+  assert.deepEqual(
+    packets.flatMap(({ payload }) => [...payload.subarray(54)]),
+    [...pattern(4000)],
+  )
+})
+
+test('buffers outside the guest’s memory come back with an error, and the queue goes on', () => {
+  const { card, driver, link } = openCard({}, { queues: 1 })
+  const [rx] = driver.rx
+  assert.ok(rx !== undefined)
+  const bytes = frame({ payload: pattern(100) })
+  for (const descriptor of [0, 1, 2]) {
+    driver.memory.view(rx.buffers + 32 * descriptor, 32).setUint32(12, 0xffff_ffff, true)
+  }
+  for (let at = 0; at < 5; at++) link.put(bytes)
+  card.poll(0)
+  const packets = driver.poll()
+  assert.equal(rx.errors, 3)
+  assert.deepEqual(packets.at(-1)?.payload, bytes)
+  link.put(bytes)
+  card.poll(0)
+  assert.equal(driver.poll().length, 1)
 })

@@ -171,6 +171,20 @@ test('flow rules are added, told and removed by their locations', () => {
   assert.equal(card.state.flowRules, 0)
 })
 
+test('a flow rule by port alone steers to its queue', () => {
+  const { card, driver, link } = openCard({}, { queues: 4 })
+  const command = ruleCommand({ queue: 3, ports: [0, 4000] })
+  assert.equal(driver.admin.executeExtended(0x101, command), Status.passed)
+  for (const source of [1, 2, 3, 4, 5, 6]) {
+    link.put(frame({ source, destinationPort: 4000, payload: pattern(20) }))
+  }
+  card.poll(0)
+  assert.deepEqual(
+    driver.poll().map(({ queue }) => queue),
+    [3, 3, 3, 3, 3, 3],
+  )
+})
+
 test('commands with wrong arguments are refused, and change nothing', () => {
   const { card, driver } = openCard({}, { queues: 2 })
   const { admin, memory } = driver
