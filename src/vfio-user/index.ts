@@ -4,6 +4,7 @@
  * dependency: `npm install koffi@3`.
  */
 
+export { DeviceServer, type DeviceServerOptions } from './device-server.ts'
 export type {
   AccessBytes,
   GuestMemory,
@@ -13,3 +14,5 @@ export type {
   PciIdentity,
   PciMsix,
 } from './pci-device.ts'
+export { type ServeDeviceOptions, type ServedDevice, serveDevice } from './serve-device.ts'
+export { VfioUserError } from './vfio-user-error.ts'

@@ -1,0 +1,174 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
+/** A device behind a Unix socket, for a thread that waits by poll(2). In an event loop: `serveDevice()`. */
+
+import { chmodSync, lstatSync, rmSync } from 'node:fs'
+import { ArgumentRangeError, checkInteger, LifetimeError } from '../errors.ts'
+import {
+  AF_UNIX,
+  accept4,
+  bind,
+  connect,
+  type Fd,
+  LinuxError,
+  listen,
+  type OwnedFd,
+  POLLIN,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  socket,
+  unixAddress,
+} from '../linux/sys/index.ts'
+import { barSizes } from './config-space.ts'
+import type { PciDevice } from './pci-device.ts'
+import { VfioUserSession } from './session.ts'
+
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_VFIO_USER_CLOSED: 'LifetimeError'
+  }
+}
+
+/** Options of a {@link DeviceServer}. */
+export interface DeviceServerOptions {
+  /** Place of the socket, at most 107 bytes. It is removed in the end. */
+  readonly path: string
+  /** Permissions of the socket. 0o600 by default: this user's machines alone. */
+  readonly mode?: number
+}
+
+/**
+ * Serves a device to one machine after the other. It never waits: its thread waits until `fd` has one
+ * of `events`, and calls `step()`, after which both may be others.
+ */
+export class DeviceServer implements Disposable {
+  /** Place of the socket. */
+  readonly path: string
+  readonly #device: PciDevice
+  readonly #listener: OwnedFd
+  #session: VfioUserSession | undefined
+
+  /**
+   * Listens.
+   *
+   * @throws NETMEM_OUT_OF_RANGE for a device that cannot be, NETMEM_SYSCALL_FAILED if there cannot be
+   *   such a socket, NETMEM_LINUX_UNAVAILABLE without Linux or koffi.
+   */
+  constructor(device: PciDevice, { path, mode = 0o600 }: DeviceServerOptions) {
+    checkInteger('mode', mode, 0, 0o777)
+    barSizes(device)
+    this.path = path
+    this.#device = device
+    this.#listener = bound(path)
+    try {
+      // No machine can connect before listen(), so the permissions hold from the first moment.
+      chmodSync(path, mode)
+      listen(this.#listener.fd, 1)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /**
+   * Descriptor to wait for. Another machine waits while one is connected.
+   *
+   * @throws NETMEM_VFIO_USER_CLOSED after `close()`.
+   */
+  get fd(): Fd {
+    if (!this.#listener.open) {
+      throw new LifetimeError('NETMEM_VFIO_USER_CLOSED', 'The server is closed: make another.')
+    }
+    return this.#session?.fd ?? this.#listener.fd
+  }
+
+  /** Events (POLL*) to call `step()` for. */
+  get events(): number {
+    return this.#session?.events ?? POLLIN
+  }
+
+  /** True until `close()`. */
+  get open(): boolean {
+    return this.#listener.open
+  }
+
+  /** True while a machine has the device. */
+  get connected(): boolean {
+    return this.#session !== undefined
+  }
+
+  /**
+   * Takes a machine that connects, or answers the requests of the one that has the device.
+   *
+   * @returns how many requests were answered.
+   * @throws NETMEM_VFIO_USER_* if the machine cannot have the device, and what the device throws. The
+   *   machine is disconnected then, and the server waits for the next.
+   */
+  step(): number {
+    if (!this.#listener.open) return 0
+    if (this.#session === undefined) {
+      const socket = accept4(this.#listener.fd, SOCK_NONBLOCK)
+      if (socket !== undefined) this.#session = new VfioUserSession(socket, this.#device)
+      return 0
+    }
+    const session = this.#session
+    try {
+      return session.step()
+    } finally {
+      if (!session.open && this.#session === session) this.#session = undefined
+    }
+  }
+
+  /** Disconnects the machine, and removes the socket. A second call does nothing. */
+  close(): void {
+    if (!this.#listener.open) return
+    rmSync(this.path, { force: true })
+    this.#listener.close()
+    const session = this.#session
+    this.#session = undefined
+    session?.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** Returns a socket with that place. One that a process has left there is replaced. */
+function bound(path: string): OwnedFd {
+  const address = unixAddress(path)
+  if (address === undefined) {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `The path of a Unix socket has at most 107 bytes: ${path}. Take a shorter one.`,
+    )
+  }
+  const made = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
+  try {
+    try {
+      bind(made.fd, address)
+    } catch (error) {
+      if (!(error instanceof LinuxError) || error.errno !== 'EADDRINUSE') throw error
+      if (!isAbandoned(path, address)) throw error
+      rmSync(path)
+      bind(made.fd, address)
+    }
+    return made
+  } catch (error) {
+    made.close()
+    throw error
+  }
+}
+
+/** True of a socket whose process has ended. */
+function isAbandoned(path: string, address: Uint8Array): boolean {
+  // A connection to a file is refused as well.
+  if (!lstatSync(path).isSocket()) return false
+  using probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
+  try {
+    connect(probe.fd, address)
+    return false
+  } catch (error) {
+    return error instanceof LinuxError && error.errno === 'ECONNREFUSED'
+  }
+}

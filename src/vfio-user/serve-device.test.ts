@@ -1,0 +1,166 @@
+// The server in an event loop and in a thread, machines that come and go, and how fast it answers.
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import {
+  AF_UNIX,
+  connect,
+  type OwnedFd,
+  PollSet,
+  SOCK_STREAM,
+  socket,
+  unixAddress,
+} from '../linux/sys/index.ts'
+import { turns, until } from '../testing/waiting.test.helper.ts'
+import { DeviceServer, serveDevice, type VfioUserError } from './index.ts'
+import { RecordingDevice } from './recording-device.test.helper.ts'
+import { messageOf, TestMachine } from './testing/index.ts'
+
+const skip = process.platform === 'linux' ? false : 'needs Linux'
+
+async function withPath(run: (path: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'netmem-vfio-'))
+  await turns()
+  const before = readdirSync('/proc/self/fd').length
+  try {
+    await run(join(folder, 'device.sock'))
+    await turns()
+    assert.equal(readdirSync('/proc/self/fd').length, before)
+    assert.deepEqual(readdirSync(folder), [])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function connected(path: string): OwnedFd {
+  const made = socket(AF_UNIX, SOCK_STREAM)
+  const address = unixAddress(path)
+  assert.ok(address !== undefined)
+  connect(made.fd, address)
+  return made
+}
+
+const version = messageOf(0, 1, 0, new Uint8Array(4))
+
+describe('serveDevice', { skip }, () => {
+  it('serves one machine after the other, and removes its socket', async () => {
+    await withPath(async (path) => {
+      const device = new RecordingDevice()
+      const events: string[] = []
+      const served = await serveDevice(path, device, {
+        onConnect: () => events.push('connect'),
+        onDisconnect: (reason) => events.push(`disconnect ${reason?.code}`),
+      })
+      assert.equal(statSync(path).mode & 0o777, 0o600)
+      for (let round = 1; round <= 3; round++) {
+        const machine = new TestMachine(connected(path), 4096)
+        machine.send(version)
+        await until(() => served.connected)
+        if (round === 2) machine.send(version)
+        else machine.close()
+        await until(() => !served.connected)
+        machine[Symbol.dispose]()
+        assert.equal(events.length, 2 * round)
+      }
+      assert.deepEqual(events, [
+        ...['connect', 'disconnect undefined'],
+        ...['connect', 'disconnect NETMEM_VFIO_USER_PROTOCOL'],
+        ...['connect', 'disconnect undefined'],
+      ])
+      const machine = new TestMachine(connected(path), 4096)
+      await until(() => served.connected)
+      await served.close()
+      await served.close()
+      assert.equal(events.at(-1), 'disconnect undefined')
+      assert.throws(() => machine.receive(new Uint8Array(1)), /ended the connection/)
+      machine.close()
+      assert.equal(existsSync(path), false)
+    })
+  })
+
+  it('ends with what the device throws', async () => {
+    await withPath(async (path) => {
+      const device = new RecordingDevice()
+      device.reset = () => {
+        throw new Error('of the device')
+      }
+      const served = await serveDevice(path, device)
+      using machine = new TestMachine(connected(path), 4096)
+      machine.send(version)
+      machine.send(messageOf(1, 13, 0, new Uint8Array()))
+      await assert.rejects(served.closed, /of the device/)
+    })
+  })
+
+  it('refuses devices and places that cannot be', async () => {
+    await withPath(async (path) => {
+      const range = { code: 'NETMEM_OUT_OF_RANGE' }
+      const device = new RecordingDevice()
+      const servedWith = (parts: object) =>
+        serveDevice(path, Object.assign(new RecordingDevice(), parts))
+      await assert.rejects(servedWith({ bars: [{ index: 0, bytes: 5000 }] }), range)
+      await assert.rejects(servedWith({ bars: [{ index: 1, bytes: 4096 }] }), range)
+      await assert.rejects(servedWith({ bars: [{ index: 6, bytes: 4096 }] }), range)
+      await assert.rejects(servedWith({ msix: { bar: 1, vectors: 2049 } }), range)
+      await assert.rejects(
+        servedWith({ identity: { vendorId: 2 ** 16, deviceId: 0, classCode: 0 } }),
+        range,
+      )
+      await assert.rejects(serveDevice(`/${'x'.repeat(108)}`, device), range)
+      await assert.rejects(serveDevice(`${path}/none`, device), { errno: 'ENOENT' })
+      await using first = await serveDevice(path, device)
+      await assert.rejects(serveDevice(path, device), { errno: 'EADDRINUSE' })
+      assert.ok(!first.connected)
+      await first.close()
+      writeFileSync(path, '')
+      await assert.rejects(serveDevice(path, device), { errno: 'EADDRINUSE' })
+      rmSync(path)
+      await (await serveDevice(path, device)).close()
+    })
+  })
+
+  it('DeviceServer needs no event loop', async () => {
+    await withPath(async (path) => {
+      const device = new RecordingDevice()
+      device.value = 77
+      const server = new DeviceServer(device, { path })
+      const poll = new PollSet(1)
+      const machine = new TestMachine(connected(path), 4096)
+      const serve = (): number => {
+        poll.set(0, server.fd, server.events)
+        assert.equal(poll.wait(-1), 1)
+        return server.step()
+      }
+      assert.equal(serve(), 0)
+      assert.equal(server.connected, true)
+      machine.send(version)
+      assert.equal(serve(), 1)
+      machine.receive(new Uint8Array(4096))
+      machine.close()
+      assert.equal(serve(), 0)
+      assert.equal(server.connected, false)
+      server.close()
+      server.close()
+      assert.throws(() => server.fd, { code: 'NETMEM_VFIO_USER_CLOSED' })
+      assert.equal(server.step(), 0)
+    })
+  })
+
+  it('says what is wrong with the memory', async () => {
+    await withPath(async (path) => {
+      const reasons: (VfioUserError | undefined)[] = []
+      const onDisconnect = (reason: VfioUserError | undefined) => void reasons.push(reason)
+      await using served = await serveDevice(path, new RecordingDevice(), { onDisconnect })
+      using machine = new TestMachine(connected(path), 4096)
+      machine.send(version)
+      const map = new Uint32Array([32, 3, 0, 0, 0, 0, 4096, 0])
+      machine.send(messageOf(1, 2, 0, new Uint8Array(map.buffer)))
+      await until(() => reasons.length > 0)
+      assert.equal(reasons[0]?.code, 'NETMEM_VFIO_USER_MEMORY')
+      assert.match(reasons[0].message, /share=on/)
+      assert.equal(served.connected, false)
+    })
+  })
+})

@@ -1,0 +1,21 @@
+/** Errors of a connection to QEMU. */
+
+import { type CodeOf, NetmemError } from '../errors.ts'
+
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_VFIO_USER_PROTOCOL: 'VfioUserError'
+    NETMEM_VFIO_USER_VERSION: 'VfioUserError'
+    NETMEM_VFIO_USER_MEMORY: 'VfioUserError'
+    NETMEM_VFIO_USER_IOMMU: 'VfioUserError'
+  }
+}
+
+/** A machine that cannot have the device, or that breaks the vfio-user protocol. */
+export class VfioUserError extends NetmemError {
+  declare readonly code: CodeOf<'VfioUserError'>
+
+  constructor(code: CodeOf<'VfioUserError'>, message: string, options?: ErrorOptions) {
+    super(code, message, options)
+  }
+}
