@@ -286,16 +286,19 @@ describe('The journal of prepareQueues', { skip }, () => {
     const program = "process.title = 'a) b c'; console.log('named'); process.stdin.resume()"
     const other = spawn(process.execPath, ['-e', program], { stdio: ['pipe', 'pipe', 'inherit'] })
     await once(other.stdout, 'data')
-    const { pid } = other
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    assert.match(stat, /^\d+ \(a\) b c\) /)
-    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-    writeFileSync(path, JSON.stringify({ ...file, pid, started }))
-    assert.throws(() => UndoJournal.open(folder, IFINDEX), failsWith('NETMEM_DEVMEM_PREPARED'))
-    // A process of the same number that began at another time is another process.
-    writeFileSync(path, JSON.stringify({ ...file, pid, started: '1' }))
-    assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)
-    other.stdin.end()
+    try {
+      const { pid } = other
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      assert.match(stat, /^\d+ \(a\) b c\) /)
+      const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+      writeFileSync(path, JSON.stringify({ ...file, pid, started }))
+      assert.throws(() => UndoJournal.open(folder, IFINDEX), failsWith('NETMEM_DEVMEM_PREPARED'))
+      // A process of the same number that began at another time is another process.
+      writeFileSync(path, JSON.stringify({ ...file, pid, started: '1' }))
+      assert.equal(UndoJournal.open(folder, IFINDEX).steps.length, 0)
+    } finally {
+      other.stdin.end()
+    }
     await once(other, 'exit')
     const gone = spawnSync(process.execPath, ['--version']).pid
     writeFileSync(path, JSON.stringify({ ...file, pid: gone }))
