@@ -18,6 +18,7 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['replay', async () => (await import('./replay.ts')).replayCommand()],
   ['pools', async () => (await import('./pools.ts')).poolsCommand()],
   ['devmem', async () => (await import('./devmem.ts')).devmemCommand()],
+  ['gvnic', async () => (await import('./gvnic.ts')).gvnicCommand()],
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
 ])
 

@@ -135,6 +135,11 @@ export class Gvnic implements PciDevice {
     if (this.#registers.running) this.#interrupts.raiseManagement()
   }
 
+  /** True if frames that arrive are received: the link is up, and a queue is started. */
+  get receives(): boolean {
+    return this.linkUp && this.#commands.rx.size > 0
+  }
+
   /** Counters of the NIC. */
   get stats(): NicStats {
     return this.#nic.counters.stats()
@@ -189,7 +194,7 @@ export class Gvnic implements PciDevice {
     const nic = this.#nic
     let frames = 0
     // Without queues frames stay on the link.
-    if (rx.size > 0 && this.linkUp) frames += nic.receive(nowNs, BUDGET)
+    if (this.receives) frames += nic.receive(nowNs, BUDGET)
     if (tx.size > 0 && this.linkUp) frames += nic.transmit(nowNs)
     const nowMs = nowNs / 1e6
     if (stats.isDue(nowMs)) {
