@@ -35,10 +35,17 @@ const GLANCE_MS = 100
 const LAST_LINES = 30
 
 /** A network card of the guest, besides its loopback interface. */
-type Network = {
-  /** Card of QEMU, with its driver inserted. Its network reaches neither the host nor anything else. */
-  readonly kind: 'virtio'
-}
+type Network =
+  | {
+      /** Card of QEMU, with its driver inserted. Its network reaches neither the host nor anything else. */
+      readonly kind: 'virtio'
+    }
+  | {
+      /** Card that a process of the host serves, with the driver gve inserted. */
+      readonly kind: 'gvnic'
+      /** Place of the card's socket, on which its process listens. */
+      readonly socket: string
+    }
 
 export interface GuestOptions {
   /** Files for the script by their path in its folder. */
@@ -99,14 +106,11 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
   const share = join(folder, 'run')
   try {
     const parts = await machineParts(folder)
-    const drivers = network.length > 0 ? ['virtio_net'] : []
+    const drivers = new Set(network.map(({ kind }) => (kind === 'virtio' ? 'virtio_net' : 'gve')))
     fill(share, script, options, await unpackedModules(parts.kernel, [...drivers, ...modules]))
     const accelerated = await accelerator()
     const devices = [...folderDevices('host', '/', true), ...folderDevices('run', share, false)]
-    network.forEach((_, at) => {
-      devices.push('-netdev', `user,id=net${at},restrict=on`)
-      devices.push('-device', `virtio-net-pci,netdev=net${at}`)
-    })
+    for (const [at, card] of network.entries()) devices.push(...cardOptions(card, at))
     const watch = watchOutput(join(share, 'output'), options.onOutput)
     const end = await runMachine(parts, accelerated, { devices, memoryMiB, timeoutMs }).finally(
       watch.stop,
@@ -115,6 +119,17 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+function cardOptions(card: Network, at: number): readonly string[] {
+  if (card.kind === 'gvnic') {
+    const socket = { path: card.socket, type: 'unix' }
+    return ['-device', JSON.stringify({ driver: 'vfio-user-pci', socket })]
+  }
+  return [
+    ...['-netdev', `user,id=net${at},restrict=on`],
+    ...['-device', `virtio-net-pci,netdev=net${at}`],
+  ]
 }
 
 /** Writes what the guest's first program reads; see init.sh. */
