@@ -12,8 +12,8 @@ import { type Outcome, run } from './run.ts'
 const HELP = `
 Each card listens on a socket, and QEMU 10.1 or newer connects to it when it starts. The command prints
 the options for QEMU. The guest's own driver, gve, drives the cards: devmem TCP works with them on an
-unmodified kernel (7.1 or newer, with CONFIG_NET_DEVMEM and CONFIG_GVE). Both cards may be in one guest:
-move one interface into a network namespace.
+unmodified kernel (seen with Linux 7.3, CONFIG_NET_DEVMEM and CONFIG_GVE). Both cards may be in one
+guest: move one interface into a network namespace.
 
 Examples:
   $ netmem gvnic --socket /tmp/a.sock --socket /tmp/b.sock
