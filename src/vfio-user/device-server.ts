@@ -19,7 +19,7 @@ import {
   socket,
   unixAddress,
 } from '../linux/sys/index.ts'
-import { barSizes } from './config-space.ts'
+import { ConfigSpace } from './config-space.ts'
 import type { PciDevice } from './pci-device.ts'
 import { VfioUserSession } from './session.ts'
 
@@ -56,7 +56,8 @@ export class DeviceServer implements Disposable {
    */
   constructor(device: PciDevice, { path, mode = 0o600 }: DeviceServerOptions) {
     checkInteger('mode', mode, 0, 0o777)
-    barSizes(device)
+    // Checks the device now, and not when a machine connects.
+    new ConfigSpace(device)
     this.path = path
     this.#device = device
     this.#listener = bound(path)
