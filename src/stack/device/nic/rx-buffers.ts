@@ -106,10 +106,11 @@ export class RxBuffers {
   }
 
   /**
-   * Finds further posted buffers for `bytes` bytes of a packet that has `held` buffers. Returns false,
-   * with nothing found, if one of them is missing or not mapped, or if they are more than `most`.
+   * Finds further posted buffers for the last `bytes` bytes of a frame, which belong to a packet that
+   * has `held` buffers. Returns false, with nothing found, if one of them is missing or not mapped, or
+   * if they are more than `most`.
    */
-  findMore(ring: RxFrontEnd, bytes: number, held: number, most: number): boolean {
+  findMore(ring: RxFrontEnd, frame: LinkFrame, bytes: number, held: number, most: number): boolean {
     let count = 0
     for (let left = bytes; left > 0; count++) {
       if (held + count === most) return false
@@ -118,7 +119,12 @@ export class RxBuffers {
       buffer.memory = this.#payloadRegion.memory(buffer.region, buffer.offset, buffer.bytes)
       if (buffer.memory === undefined || buffer.bytes === 0) return false
       buffer.pad = 0
-      left -= buffer.bytes
+      // However short: the segments behind it go on as it lies.
+      if (this.#pads && buffer.bytes > ALIGNED_BYTES) {
+        const from = frame.offset + frame.length - left
+        buffer.pad = padding(buffer.memory, buffer.offset, frame.memory.bytes, from)
+      }
+      left -= buffer.bytes - buffer.pad
     }
     if (ring.room() < held + count) return false
     this.count = count

@@ -298,7 +298,7 @@ export class RxQueue {
     const first = payloadLength < room ? payloadLength : room
     const more = payloadLength - first
     const buffers = this.#buffers
-    if (more > 0 && !buffers.findMore(ring, more, aggregate.count, MAX_COALESCED_BUFFERS)) {
+    if (more > 0 && !buffers.findMore(ring, frame, more, aggregate.count, MAX_COALESCED_BUFFERS)) {
       return false
     }
     const from = frame.offset + layout.headerLength
