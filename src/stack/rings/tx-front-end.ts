@@ -26,8 +26,8 @@ export class TxPiece {
   /** {@link TX_END_OF_PACKET} and so on, combined by or. */
   flags = 0
   /**
-   * Payload bytes of each TCP segment that the NIC is to make of the packet (TSO). 0: the packet is
-   * one frame. The first piece of a packet states it.
+   * Payload bytes of each TCP segment that the NIC is to make of the packet (TSO): 8 or more. 0: the
+   * packet is one frame. The first piece of a packet states it.
    */
   mssBytes = 0
   /** Bytes of the headers of a packet with `mssBytes`. The first piece of a packet states it. */

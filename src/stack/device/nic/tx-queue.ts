@@ -24,6 +24,12 @@ import {
   WHOLE,
 } from './tx-gather.ts'
 
+/**
+ * Least MSS that a packet is cut by, as no host asks for less (Linux, TCP_MIN_GSO_SIZE). A driver could
+ * keep the device busy with segments of a byte each.
+ */
+const MIN_MSS_BYTES = 8
+
 /** Returns which packets a link takes in pieces. */
 function piecesFor({ features, transmitPieces }: Link): number {
   if (transmitPieces === undefined || !features.largeFrames) return WHOLE
@@ -148,7 +154,11 @@ export class TxQueue {
     const frame = this.#frame
     const { bytes, mssBytes } = packet
     const layout = parseFrame(packet.memory.bytes, 0, packet.copied, this.#layout, bytes)
-    if (!isSegmentable(layout, bytes) || layout.headerLength !== packet.headerBytes) {
+    if (
+      mssBytes < MIN_MSS_BYTES ||
+      layout.headerLength !== packet.headerBytes ||
+      !isSegmentable(layout, bytes)
+    ) {
       packet.fault = PACKET_ERROR
       return
     }
