@@ -72,7 +72,7 @@ const { status, error } = spawnSync(
     `--test-concurrency=${boot || guest || soak ? 1 : 2}`,
     // ms for each test, suite and file. It ends what hangs: a busy machine never needs as long. A
     // guest has the machine alone and 600 s for all, and names what hangs only while it runs.
-    `--test-timeout=${(guest ? 120_000 : 600_000) * longer}`,
+    `--test-timeout=${(guest ? 240_000 : 600_000) * longer}`,
     '--test-reporter=./scripts/reporter.mjs',
     ...files,
   ],
