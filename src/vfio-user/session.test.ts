@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { eventfd, memfdCreate, read } from '../linux/sys/index.ts'
+import {
+  eventfd,
+  ftruncate,
+  MAP_PRIVATE,
+  memfdCreate,
+  mmap,
+  munmap,
+  PROT_READ,
+  read,
+} from '../linux/sys/index.ts'
 import { VFIO_USER } from '../wire/vfio-user.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
 import { createTestMachine, messageOf } from './testing/test-machine.ts'
@@ -269,6 +278,14 @@ describe('VfioUserSession', { skip }, () => {
       machine.send(messageOf(0, 1, 0, new Uint8Array(), 8))
       machine.session?.step()
     })
+    // The machine keeps what it writes to itself (share=off).
+    using file = memfdCreate('netmem-private', 0)
+    ftruncate(file.fd, 4096)
+    const address = mmap(0, 4096, PROT_READ, MAP_PRIVATE, file.fd, 0)
+    refused('NETMEM_VFIO_USER_MEMORY', (machine) => {
+      machine.mapMemory(2 ** 32, 2 ** 20, 0, { fd: file.fd })
+    })
+    munmap(address, 4096)
     // A virtual IOMMU maps single pages.
     refused('NETMEM_VFIO_USER_IOMMU', (machine) => {
       machine.unmapMemory(0, 0, 2)
