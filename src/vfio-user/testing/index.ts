@@ -6,6 +6,7 @@
  */
 
 export {
+  connectTestMachine,
   createTestMachine,
   messageOf,
   type Reply,

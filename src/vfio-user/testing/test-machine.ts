@@ -7,6 +7,7 @@
 
 import {
   AF_UNIX,
+  connect,
   controlSpace,
   EFD_NONBLOCK,
   eventfd,
@@ -25,7 +26,9 @@ import {
   read,
   SOCK_NONBLOCK,
   SOCK_STREAM,
+  socket,
   socketpair,
+  unixAddress,
 } from '../../linux/sys/index.ts'
 import {
   DMA_MAP,
@@ -50,7 +53,7 @@ import { VfioUserSession } from '../session.ts'
 export interface TestMachineOptions {
   /** Bytes of the guest's memory, from address 0 on. 4 MiB by default. */
   readonly memoryBytes?: number
-  /** Interrupts that the guest turns on. All of the device's by default. */
+  /** Interrupts that the guest turns on. All of the device's by default, or 1 of a connected one. */
   readonly vectors?: number
 }
 
@@ -75,6 +78,32 @@ export function createTestMachine(
   const [near, far] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
   const session = new VfioUserSession(far, device)
   const machine = new TestMachine(near, memoryBytes, session)
+  machine.greet()
+  machine.mapMemory(0, memoryBytes, 0)
+  machine.connectVectors(vectors)
+  return machine
+}
+
+/**
+ * Connects a machine to a device of another process or thread, with its memory mapped and its interrupts
+ * on.
+ *
+ * @param path place of the device's socket.
+ * @throws NETMEM_SYSCALL_FAILED if no device is served there.
+ */
+export function connectTestMachine(
+  path: string,
+  { memoryBytes = 4 * 2 ** 20, vectors = 1 }: TestMachineOptions = {},
+): TestMachine {
+  const near = socket(AF_UNIX, SOCK_STREAM)
+  const address = unixAddress(path)
+  try {
+    if (address !== undefined) connect(near.fd, address)
+  } catch (error) {
+    near.close()
+    throw error
+  }
+  const machine = new TestMachine(near, memoryBytes)
   machine.greet()
   machine.mapMemory(0, memoryBytes, 0)
   machine.connectVectors(vectors)
