@@ -146,7 +146,10 @@ function mapped(connection: DevmemConnection, memory: Uint8Array | undefined): R
   return {
     remoteAddress: connection.remoteAddress,
     pool: connection.pool ?? createPool(hostProvider(POOL)),
-    devmem: () => connection.stats(),
+    devmem: () => {
+      connection.flush()
+      return connection.stats()
+    },
     close: () => connection.close(),
     destroy: (reason) => connection.destroy(reason),
     [Symbol.asyncIterator]: frags,
