@@ -294,8 +294,9 @@ export class RxQueue {
     const aggregate = this.#aggregate
     if (!aggregate.continues(frame.memory.bytes, frame.offset, layout)) return false
     const { payloadLength } = layout
-    const { room } = aggregate
-    const first = payloadLength < room ? payloadLength : room
+    // A segment that the last buffer has no room for begins the next one: cut anywhere, each would
+    // need new views, which are garbage.
+    const first = payloadLength <= aggregate.room ? payloadLength : 0
     const more = payloadLength - first
     const buffers = this.#buffers
     if (more > 0 && !buffers.findMore(ring, frame, more, aggregate.count, MAX_COALESCED_BUFFERS)) {
