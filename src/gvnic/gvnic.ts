@@ -67,8 +67,15 @@ export interface GvnicState {
   readonly flowRules: number
   /** Interrupts that the card has raised. */
   readonly interrupts: number
-  /** Commands that the card has carried out, and those of them that it refused. */
-  readonly commands: { readonly done: number; readonly refused: number; readonly faults: number }
+  /** Commands of the admin queue. */
+  readonly commands: {
+    /** Commands that the card has carried out, refused ones included. */
+    readonly done: number
+    /** Commands that the card has refused. */
+    readonly refused: number
+    /** Doorbells that made no sense, and queues outside the guest's memory. */
+    readonly faults: number
+  }
 }
 
 /** A network card for a guest. `serveDevice()` of `netmem/vfio-user` puts it into one. */
@@ -124,11 +131,12 @@ export class Gvnic implements PciDevice {
     })
   }
 
-  /** True if the guest sees the link up. Changing it interrupts the guest. */
+  /** True if the guest sees the link up. Setting it interrupts the guest. */
   get linkUp(): boolean {
     return this.#registers.linkUp
   }
 
+  /** Takes the link up or down, and interrupts the guest if that is a change. */
   set linkUp(up: boolean) {
     if (up === this.#registers.linkUp) return
     this.#registers.linkUp = up
@@ -145,6 +153,7 @@ export class Gvnic implements PciDevice {
     return this.#nic.counters.stats()
   }
 
+  /** State of the card as it is now. */
   get state(): GvnicState {
     const { rx, tx, rules, driverName } = this.#commands
     const { done, refused, faults } = this.#admin

@@ -87,16 +87,20 @@ export const ORDINARY_FRAMES: LinkFeatures = { largeFrames: false, partialChecks
  * arrays never shrink: {@link count} of their places count.
  */
 export class FramePieces {
+  /** Number of pieces. */
   count = 0
   /** Sum of the lengths. */
   bytes = 0
+  /** Memory of each piece. */
   readonly memories: Uint8Array[] = []
   /** Offset of each piece in its memory. */
   readonly offsets: number[] = []
+  /** Length of each piece in bytes. */
   readonly lengths: number[] = []
   /** Views of the memories: a new one for each piece would be garbage. */
   readonly #views = new Map<Uint8Array, KeptViews>()
 
+  /** Adds a piece behind the others. */
   add(memory: Uint8Array, offset: number, length: number): void {
     const at = this.count++
     this.memories[at] = memory
@@ -138,6 +142,7 @@ export class FramePieces {
 
 /** Carries frames to a NIC and from it. */
 export interface Link {
+  /** Frames that the link takes besides ordinary ones. */
   readonly features: LinkFeatures
   /** Returns the next frame that has arrived by `nowNs`. `undefined` without one. */
   receive(nowNs: number): LinkFrame | undefined
