@@ -6,7 +6,7 @@ import type { NicModel } from '../../device/nic-model.ts'
 import type { DeviceParts } from '../../device/nic-table.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
-import { NicCounters, RxCounter } from '../../rings/nic-counters.ts'
+import { DeviceCounter, NicCounters, RxCounter } from '../../rings/nic-counters.ts'
 import type { NicFeatures, RxQueueConfig, SteeringRule } from '../../rings/nic-types.ts'
 import {
   type PostedBuffer,
@@ -132,6 +132,8 @@ class StubNic implements NicModel {
 
   receive(nowNs: number, budget: number): number {
     if (this.#mischief.throwOnReceive) throw new TypeError('a mistake in the NIC')
+    // The counter says that it answers nothing any more.
+    if (this.#mischief.spin) this.counters.device.add(DeviceCounter.tx_pause_frames)
     for (; this.#mischief.spin; );
     if (this.#mischief.refuse) return 0
     let frames = 0
