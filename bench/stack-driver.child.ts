@@ -7,6 +7,7 @@
 import { createPool, dualPool, sharedProvider } from 'netmem'
 import { type AnySkb, type DriverNic, openNetmemDriver, openPageDriver } from 'netmem/stack'
 import {
+  createDoorbell,
   NicRxRing,
   RX_CHECKSUM_OK,
   RX_END_OF_PACKET,
@@ -32,7 +33,7 @@ const MSS = 8948
 /** Says that frames are in the buffers posted to it, and writes none. */
 class IdleNic implements DriverNic {
   readonly queues = 1
-  readonly doorbell: SharedArrayBuffer = new SharedArrayBuffer(8)
+  readonly doorbell: SharedArrayBuffer = createDoorbell()
   readonly #posted = { id: -1, region: -1, offset: 0, bytes: 0 }
   readonly #completion = new RxCompletion()
   #ring: NicRxRing | undefined

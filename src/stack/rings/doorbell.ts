@@ -25,7 +25,11 @@ const WORK = 0
 const ASLEEP = 1
 /** Number of the eventfd and 1. 0 without one. */
 const EVENTFD = 2
-const WORDS = 4
+/** Drivers that nap. */
+const NAPPING = 3
+/** Counts completions while a driver naps. */
+const COMPLETIONS = 4
+const WORDS = 5
 
 // Values of ASLEEP.
 const AWAKE = 0
@@ -64,6 +68,27 @@ export function sleepUntilWork(doorbell: Int32Array, seen: number, timeoutMs: nu
   Atomics.store(doorbell, ASLEEP, WAITS)
   Atomics.wait(doorbell, WORK, seen, timeoutMs)
   Atomics.store(doorbell, ASLEEP, AWAKE)
+}
+
+/** Ends the naps of drivers: a NIC calls it when it has completed something. */
+export function endNaps(doorbell: Int32Array): void {
+  if (Atomics.load(doorbell, NAPPING) === 0) return
+  Atomics.add(doorbell, COMPLETIONS, 1)
+  Atomics.notify(doorbell, COMPLETIONS)
+}
+
+/**
+ * Blocks a driver's thread until a NIC completes something, or `timeoutMs` have passed.
+ *
+ * @param look finds what was completed before. Returns its number: if there is some, there is no nap.
+ */
+export function nap(doorbell: Int32Array, timeoutMs: number, look: () => number): number {
+  Atomics.add(doorbell, NAPPING, 1)
+  const seen = Atomics.load(doorbell, COMPLETIONS)
+  const found = look()
+  if (found === 0) Atomics.wait(doorbell, COMPLETIONS, seen, timeoutMs)
+  Atomics.sub(doorbell, NAPPING, 1)
+  return found
 }
 
 /** Returns the eventfd to poll. `undefined` without one, and once the thread is about to be ended. */

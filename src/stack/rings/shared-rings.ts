@@ -8,7 +8,7 @@
  */
 
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
-import { ringDoorbell } from './doorbell.ts'
+import { endNaps, ringDoorbell } from './doorbell.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** Parts that both ends of a queue's rings are made from. They cross `postMessage`. */
@@ -214,6 +214,7 @@ export class NicRxRing implements RxFrontEnd {
   readonly everyPacketTakesABuffer: boolean = false
   readonly noOffset: boolean = false
   readonly #words: Int32Array
+  readonly #doorbell: Int32Array
   readonly #mask: number
   readonly #headers: RxRings['headers']
   #taken = 0
@@ -222,6 +223,7 @@ export class NicRxRing implements RxFrontEnd {
 
   constructor(rings: RxRings) {
     this.#words = new Int32Array(rings.memory)
+    this.#doorbell = new Int32Array(rings.doorbell)
     this.#mask = rings.entries - 1
     this.#headers = rings.headers
     // The queue may have been stopped and started again, so counts continue.
@@ -291,6 +293,7 @@ export class NicRxRing implements RxFrontEnd {
   flush(): void {
     this.#words[TAKEN] = this.#taken
     Atomics.store(this.#words, COMPLETED, this.#completed)
+    endNaps(this.#doorbell)
     if (Atomics.load(this.#words, ARMED) === 1) {
       Atomics.store(this.#words, ARMED, 0)
       Atomics.notify(this.#words, COMPLETED)

@@ -76,13 +76,14 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
   readonly #queues = new Map<number, Queue<M, S>>()
   /** Empty until something is sent. */
   readonly #senders: DriverTxQueue[] = []
-  readonly #napi = new Napi(this.#senders)
+  readonly #napi: Napi
   #closing: Promise<void> | undefined
   #resolveClosed = (): void => {}
 
   /** @internal */
   constructor(nic: DriverNic, options: QueueOptions, memory: readonly QueueMemory<M, S>[]) {
     this.nic = nic
+    this.#napi = new Napi(nic.doorbell, this.#senders)
     this.#options = options
     this.#memory = memory
     this.closed = new Promise((resolve) => {

@@ -3,6 +3,8 @@
  * one interrupt when none do (Linux, Documentation/networking/napi.rst).
  */
 
+import { nap } from '../../rings/doorbell.ts'
+
 /** Packets of a queue before the next queue is polled. */
 const NAPI_BUDGET = 64
 
@@ -12,8 +14,11 @@ const ROUND_BUDGET = 300
 /** Polls of empty queues in a round. A poll takes some 20 ns, a round of the event loop a microsecond and garbage. */
 const EMPTY_POLLS = 256
 
-/** Empty rounds before the wait for an interrupt, which takes 0.1 ms to arrive. */
-const IDLE_ROUNDS = 8
+/** Empty rounds before the wait for an interrupt, which takes 0.1 ms to arrive. Each has a nap. */
+const IDLE_ROUNDS = 24
+
+/** Ms of a nap at most: the event loop waits meanwhile. */
+const NAP_MS = 0.2
 
 /** A queue that is polled. */
 export interface Pollable {
@@ -26,6 +31,7 @@ export interface Pollable {
 export class Napi {
   // An array: iterating over a map makes garbage.
   readonly #polled: Pollable[] = []
+  readonly #doorbell: Int32Array
   readonly #senders: readonly Pollable[]
   /** Queues whose interrupt is awaited. */
   readonly #armed = new Set<Pollable>()
@@ -33,8 +39,12 @@ export class Napi {
   #scheduled = false
   #idle = 0
 
-  /** @param senders Polled after the queues. May change while it runs. */
-  constructor(senders: readonly Pollable[] = []) {
+  /**
+   * @param doorbell Doorbell of the NIC, which ends naps.
+   * @param senders Polled after the queues. May change while it runs.
+   */
+  constructor(doorbell: SharedArrayBuffer, senders: readonly Pollable[] = []) {
+    this.#doorbell = new Int32Array(doorbell)
     this.#senders = senders
   }
 
@@ -85,9 +95,12 @@ export class Napi {
   readonly #round = (): void => {
     this.#scheduled = false
     if (!this.#running) return
-    this.#idle = this.#pollRound() > 0 ? 0 : this.#idle + 1
+    const packets = this.#pollRound() || nap(this.#doorbell, NAP_MS, this.#look)
+    this.#idle = packets > 0 ? 0 : this.#idle + 1
     if (this.#idle < IDLE_ROUNDS || !this.#waitForInterrupts()) this.#schedule()
   }
+
+  readonly #look = (): number => this.poll()
 
   #pollRound(): number {
     let packets = 0
