@@ -51,6 +51,8 @@ export interface GuestOptions {
   /** Files for the script by their path in its folder. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>
   readonly network?: readonly Network[]
+  /** More options of QEMU's, such as `-device` with a device that a process of the host serves. */
+  readonly devices?: readonly string[]
   /** Modules of the kernel that are inserted before the script, with what they depend on. */
   readonly modules?: readonly string[]
   /** Variables for the script, besides the host's PATH and HOME. */
@@ -111,6 +113,7 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
     const accelerated = await accelerator()
     const devices = [...folderDevices('host', '/', true), ...folderDevices('run', share, false)]
     for (const [at, card] of network.entries()) devices.push(...cardOptions(card, at))
+    devices.push(...(options.devices ?? []))
     const watch = watchOutput(join(share, 'output'), options.onOutput)
     const end = await runMachine(parts, accelerated, { devices, memoryMiB, timeoutMs }).finally(
       watch.stop,
