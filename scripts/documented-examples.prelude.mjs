@@ -14,8 +14,10 @@ const stream = Buffer.alloc(8 + 4096)
 stream.writeBigUInt64BE(4096n)
 const plenty = Buffer.alloc(1 << 20)
 
-// A machine without dma-bufs, and without a card for them, refuses with these codes.
-const LACKING = /^NETMEM_(UDMABUF_UNAVAILABLE|DMA_HEAP_UNAVAILABLE|NOT_A_DMABUF|DEVMEM_\w+)$/
+// A machine without dma-bufs, without a card for them, or where nobody offers one, refuses with these
+// codes.
+const LACKING =
+  /^NETMEM_(UDMABUF_UNAVAILABLE|DMA_HEAP_UNAVAILABLE|NOT_A_DMABUF|DMABUF_NOT_OFFERED|DEVMEM_\w+)$/
 if (code.includes("from 'netmem/linux'")) {
   process.on('uncaughtException', (error) => {
     if (LACKING.test(error.code)) process.exit(0)

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Passes a dma-buf to other processes: its descriptors, over a Unix socket (SCM_RIGHTS). */
 
-import { chmodSync, chownSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, rmSync } from 'node:fs'
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import {
   AF_UNIX,
@@ -185,7 +185,7 @@ function bound(path: string): OwnedFd {
       bind(listener.fd, address)
     } catch (error) {
       if (!(error instanceof LinuxError) || error.errno !== 'EADDRINUSE') throw error
-      if (!isAbandoned(address)) throw error
+      if (!isAbandoned(path, address)) throw error
       rmSync(path)
       bind(listener.fd, address)
     }
@@ -196,7 +196,9 @@ function bound(path: string): OwnedFd {
   }
 }
 
-function isAbandoned(address: Uint8Array): boolean {
+/** True for a socket that nobody listens on. Connecting to an ordinary file is refused alike. */
+function isAbandoned(path: string, address: Uint8Array): boolean {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false
   using probe = socket(AF_UNIX, SOCK_SEQPACKET)
   return refusal(probe.fd, address) === 'ECONNREFUSED'
 }

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -63,6 +71,14 @@ describe('offerDmaBuf', { skip }, () => {
     stranger(path).close()
     assert.ok(existsSync(path))
     await (await offerDmaBuf({ path, dmabuf })).close()
+  })
+
+  it('leaves an ordinary file at its path alone', async () => {
+    using dmabuf = anyDmaBuf()
+    writeFileSync(path, 'not a socket')
+    await assert.rejects(offerDmaBuf({ path, dmabuf }), failsWith('NETMEM_SYSCALL_FAILED'))
+    assert.equal(readFileSync(path, 'utf8'), 'not a socket')
+    rmSync(path)
   })
 
   it('gives the same memory to many, and goes on when some of them hang up', async () => {

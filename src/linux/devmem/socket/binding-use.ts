@@ -19,7 +19,10 @@ export interface BoundMemory extends Binding {
   /** RX queues that are bound. Empty for a binding to send with. */
   readonly queues: readonly number[]
   /** The dma-buf. Its size decides how many tokens may be held before they go back one by one. */
-  readonly dmabuf?: { readonly bytes: number }
+  readonly dmabuf?: {
+    /** Size in bytes. */
+    readonly bytes: number
+  }
 }
 
 /** Tokens of one binding, over all connections of this thread. */
