@@ -51,7 +51,8 @@ describe('offerPools', { skip }, () => {
     const child = await started(`
       import { createFrag, createPool, hostProvider } from '${core}'
       import { offerPools } from '${module}'
-      const pool = createPool(hostProvider({ pages: 8, pageSize: 4096 }), { name: 'uploads', traceLeaks: true })
+      // Without a reference the pool is collected, and gives back what rests in its cache.
+      const pool = globalThis.pool = createPool(hostProvider({ pages: 8, pageSize: 4096 }), { name: 'uploads', traceLeaks: true })
       globalThis.frag = createFrag(pool, pool.alloc())
       globalThis.page = pool.alloc()
       pool.put(pool.alloc())
