@@ -45,7 +45,12 @@ describe('netmem devmem', { skip }, () => {
       /USAGE: .*take, refuse/,
     ],
     ['a receiver on no interface', ['recv', 'none-such', '--queues', '1'], 2, /USAGE: There is no/],
-    ['nothing to send', ['send', 'lo', '127.0.0.1:1'], 2, /USAGE: Name a file/],
+    [
+      'a pattern without an end',
+      ['send', 'lo', '127.0.0.1:1', '--pattern', '7'],
+      2,
+      /USAGE: --pattern/,
+    ],
     [
       'two things to send',
       ['send', 'lo', '127.0.0.1:1', 'file', '--bytes', '1'],

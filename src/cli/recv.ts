@@ -54,7 +54,7 @@ export function recvCommand(): Command {
     .addOption(
       sizeOption(
         '--bytes <size>',
-        'fail unless there are exactly as many bytes (default: any number)',
+        'fail unless there are exactly as many bytes (default: not counted)',
       ),
     )
     .option('--sha256', 'print their SHA-256')

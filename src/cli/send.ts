@@ -3,15 +3,14 @@
 import { Command } from 'commander'
 
 import { createPool, hostProvider } from '../index.ts'
-import { type Connection, connect } from '../net/index.ts'
-import { formatEndpoint, parseEndpoint } from './endpoint.ts'
-import { CliError, type Described, describeError, EXIT_CODES, SIZES, usage } from './exit.ts'
+import { connect } from '../net/index.ts'
+import { parseEndpoint } from './endpoint.ts'
+import { EXIT_CODES, SIZES } from './exit.ts'
 import { patternOption, sizeOption, withJson } from './options.ts'
 import type { Output } from './output.ts'
-import { Pattern } from './pattern.ts'
 import { type Outcome, run } from './run.ts'
-import { fileSource, patternSource, type Source, stdinSource } from './send/source.ts'
-import { roughRate, roughSize } from './size.ts'
+import { sendSource } from './send/send-source.ts'
+import { sourceOf } from './send/source.ts'
 
 interface SendOptions {
   readonly bytes?: number
@@ -61,79 +60,14 @@ async function send(
   const source = await sourceOf(file, options)
   const pool = createPool(hostProvider(POOL))
   const connection = await connect({ pool, host, port, signal })
-  const began = performance.now()
   let bytes = 0
-  const stop = output.progress({
-    label: 'sent',
-    totalBytes: source.totalBytes,
-    bytes: () => bytes,
-  })
-  let error: unknown
-  try {
-    // Replies are discarded. Left unread, they could block the peer.
-    const peerDone = discard(connection)
-    peerDone.catch(() => source.stop())
+  const send = async (): Promise<void> => {
     for await (const view of source.views) {
       await connection.write(view)
       bytes += view.byteLength
     }
-    checkComplete(source, bytes)
-    await connection.end()
-    await peerDone
-    await connection.close()
-  } catch (cause) {
-    // A connection that broke also stops the source: report the connection's error.
-    const { state } = connection
-    error = state.kind === 'failed' ? state.error : cause
-    // With an error this sends a reset, so that the receiver does not take it for the end.
-    connection.destroy(error instanceof Error ? error : new Error(String(error)))
   }
-  stop()
-  source.stop()
+  const sent = await sendSource({ connection, source, send, bytes: () => bytes }, output, signal)
   await pool.destroy()
-
-  const seconds = (performance.now() - began) / 1_000
-  const failure = error === undefined || signal.aborted ? undefined : describeFailure(error)
-  const ended = error === undefined ? 'finished' : signal.aborted ? 'interrupted' : 'failed'
-  const peer = formatEndpoint(connection.remoteAddress)
-  output.result(
-    `${peer}  ${bytes} bytes (${roughSize(bytes)})  ${seconds.toFixed(3)} s  ${roughRate(bytes, seconds)}  ${ended}`,
-  )
-  if (failure !== undefined) output.complain(failure)
-  return { report: { peer, bytes, seconds, bytesPerSecond: bytes / seconds, ended }, failure }
-}
-
-async function sourceOf(file: string | undefined, options: SendOptions): Promise<Source> {
-  const { bytes, pattern } = options
-  if (bytes !== undefined || pattern !== undefined) {
-    if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')
-    if (bytes === undefined) throw usage('--pattern has no end: say how much with --bytes.')
-    return patternSource(new Pattern(pattern ?? 1), bytes)
-  }
-  return file === undefined || file === '-' ? stdinSource() : fileSource(file)
-}
-
-/** Throws WRONG_LENGTH if the source had fewer bytes than announced, as a file that shrinks. */
-function checkComplete({ totalBytes }: Source, bytes: number): void {
-  if (totalBytes === undefined || bytes >= totalBytes) return
-  throw new CliError(
-    'WRONG_LENGTH',
-    `The source ended after ${bytes} of ${totalBytes} bytes: it became shorter. Send it again when no program writes to it.`,
-  )
-}
-
-/** Describes an error for a sender. The library's remedy for a reset is meant for receivers. */
-function describeFailure(error: unknown): Described {
-  const { code, message } = describeError(error)
-  return code === 'NETMEM_CONNECTION_RESET'
-    ? {
-        code,
-        message:
-          'The receiver broke off, and may lack some of what was sent: look there for the reason, and send again.',
-      }
-    : { code, message }
-}
-
-async function discard(connection: Connection): Promise<void> {
-  for await (const frag of connection) frag.release()
+  return sent
 }

@@ -72,7 +72,10 @@ export function recvCommand(): Command {
     )
     .addOption(patternOption('verify the bytes against the pattern of this seed'))
     .addOption(
-      sizeOption('--bytes <size>', 'fail unless there are exactly as many (default: any number)'),
+      sizeOption(
+        '--bytes <size>',
+        'fail unless there are exactly as many bytes (default: not counted)',
+      ),
     )
     .option('--sha256', 'print their SHA-256')
     .option('--once', 'end after the first connection')

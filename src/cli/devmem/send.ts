@@ -8,14 +8,13 @@ import {
   type DevmemBinding,
   type DevmemConnection,
 } from '../../linux/index.ts'
-import { formatEndpoint, parseEndpoint } from '../endpoint.ts'
-import { type Described, describeError, EXIT_CODES, SIZES, usage } from '../exit.ts'
+import { parseEndpoint } from '../endpoint.ts'
+import { EXIT_CODES, SIZES, usage } from '../exit.ts'
 import { argument, patternOption, sizeOption, withJson } from '../options.ts'
 import type { Output } from '../output.ts'
-import { Pattern } from '../pattern.ts'
 import { type Outcome, run } from '../run.ts'
-import { fileSource, patternSource, type Source } from '../send/source.ts'
-import { roughRate, roughSize } from '../size.ts'
+import { sendSource } from '../send/send-source.ts'
+import { type Source, sourceOf } from '../send/source.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf, parseDmaBuf } from './memory.ts'
 
@@ -33,7 +32,7 @@ const SLOT_BYTES: number = 2 ** 20
 const POOL = { pages: 4, pageSize: 64 * 1024 }
 
 const HELP = `
-Fills the memory with a file or a pattern and sends it by the interface, as much at a time as fits. It
+Fills the memory with a file, stdin or a pattern and sends it by the interface, as much at a time as fits. It
 ends when the peer has closed its side. Takes no right.
 
 Examples:
@@ -46,10 +45,10 @@ ${EXIT_CODES}`
 
 export function sendCommand(): Command {
   const command = new Command('send')
-    .description('send a file or a pattern out of device memory')
+    .description('send a file, stdin or a pattern out of device memory')
     .argument('<interface>', 'name of the network interface')
     .argument('<host:port>', 'where to; IPv6 in brackets: [2001:db8::7]:5201')
-    .argument('[file]', 'what to send')
+    .argument('[file]', 'what; - or nothing is stdin')
     .addOption(sizeOption('--bytes <size>', 'send as many bytes of a pattern'))
     .addOption(patternOption('the seed of that pattern, 1 by default'))
     .addOption(sizeOption('--size <size>', 'memory to send from', 16 * 2 ** 20))
@@ -77,50 +76,25 @@ async function send(
 ): Promise<Outcome> {
   const { host, port } = parseEndpoint(where)
   if (options.size < SLOT_BYTES) throw usage('--size is 1MiB at least.')
-  const source = await sourceOf(file, options)
   const ifindex = await ifindexOf(name)
+  const source = await sourceOf(file, options)
   using dmabuf = makeDmaBuf(options.dmabuf, options.size)
   using mapping = dmabuf.map()
   using binding = await bindTx({ ifindex, dmabuf })
   const pool = createPool(hostProvider(POOL))
   const connection = await connectDevmem({ pool, binding, host, port, signal })
-  const began = performance.now()
-  const stop = output.progress({
-    label: 'sent',
-    totalBytes: source.totalBytes,
-    bytes: () => connection.bytesWritten,
-  })
-  let error: unknown
-  try {
-    const peerDone = discard(connection)
-    peerDone.catch(() => source.stop())
-    await sendAll(connection, binding, source, mapping.bytes)
-    await connection.end()
-    await peerDone
-    await connection.close()
-  } catch (cause) {
-    const { state } = connection
-    error = state.kind === 'failed' ? state.error : cause
-    connection.destroy(error instanceof Error ? error : new Error(String(error)))
-  }
-  stop()
-  source.stop()
-  await pool.destroy()
-  const bytes = connection.bytesWritten
-  const seconds = (performance.now() - began) / 1_000
-  const failure: Described | undefined =
-    error === undefined || signal.aborted ? undefined : describeError(error)
-  const ended = error === undefined ? 'finished' : signal.aborted ? 'interrupted' : 'failed'
-  const peer = formatEndpoint(connection.remoteAddress)
-  output.result(
-    `${peer}  ${bytes} bytes (${roughSize(bytes)})  ${seconds.toFixed(3)} s  ${roughRate(bytes, seconds)}  ${ended}`,
+  const sent = await sendSource(
+    {
+      connection,
+      source,
+      send: () => sendAll(connection, binding, source, mapping.bytes),
+      bytes: () => connection.bytesWritten,
+    },
+    output,
+    signal,
   )
-  if (failure !== undefined) output.complain(failure)
-  const devmem = connection.stats()
-  return {
-    report: { peer, bytes, seconds, bytesPerSecond: bytes / seconds, ended, devmem },
-    failure,
-  }
+  await pool.destroy()
+  return { ...sent, report: { ...sent.report, devmem: connection.stats() } }
 }
 
 /** Sends a source through the memory, slot by slot. A slot is filled again when the peer has it. */
@@ -149,20 +123,4 @@ async function sendAll(
     }
   }
   await Promise.all(sent)
-}
-
-async function sourceOf(file: string | undefined, options: SendOptions): Promise<Source> {
-  const { bytes, pattern } = options
-  if (file !== undefined) {
-    if (bytes !== undefined || pattern !== undefined) {
-      throw usage('Either a file, or --bytes and --pattern.')
-    }
-    return fileSource(file)
-  }
-  if (bytes === undefined) throw usage('Name a file, or say how much of a pattern with --bytes.')
-  return patternSource(new Pattern(pattern ?? 1), bytes)
-}
-
-async function discard(connection: DevmemConnection): Promise<void> {
-  for await (const frag of connection) frag.release()
 }

@@ -1,9 +1,9 @@
-/** Sources of `netmem send`: a file, stdin, or a pattern. */
+/** Sources of the commands that send: a file, stdin, or a pattern. */
 
 import { fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { usage } from '../exit.ts'
-import type { Pattern } from '../pattern.ts'
+import { Pattern } from '../pattern.ts'
 
 /** Bytes to send. Each view stays as it is until the next is asked for. */
 export interface Source {
@@ -17,11 +17,28 @@ export interface Source {
 /** Large enough that calls cost nothing beside copying, small enough for a core's cache. */
 const VIEW_BYTES = 1024 * 1024
 
-export function patternSource(pattern: Pattern, bytes: number): Source {
+/**
+ * Opens the source that a command line names.
+ *
+ * @param file `-` or nothing is stdin.
+ */
+export async function sourceOf(
+  file: string | undefined,
+  { bytes, pattern }: { readonly bytes?: number; readonly pattern?: number },
+): Promise<Source> {
+  if (bytes !== undefined || pattern !== undefined) {
+    if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')
+    if (bytes === undefined) throw usage('--pattern has no end: say how much with --bytes.')
+    return patternSource(new Pattern(pattern ?? 1), bytes)
+  }
+  return file === undefined || file === '-' ? stdinSource() : fileSource(file)
+}
+
+function patternSource(pattern: Pattern, bytes: number): Source {
   return { views: pattern.views(bytes, VIEW_BYTES), totalBytes: bytes, stop: () => undefined }
 }
 
-export function stdinSource(): Source {
+function stdinSource(): Source {
   // Node.js treats a folder on stdin as an ended stream.
   if (fstatSync(process.stdin.fd).isDirectory()) {
     throw usage('stdin is a folder; send a file, or pack it: tar c FOLDER | netmem send …')
@@ -29,7 +46,7 @@ export function stdinSource(): Source {
   return { views: process.stdin, totalBytes: undefined, stop: () => void process.stdin.destroy() }
 }
 
-export async function fileSource(path: string): Promise<Source> {
+async function fileSource(path: string): Promise<Source> {
   const file = await open(path)
   try {
     const stat = await file.stat()
