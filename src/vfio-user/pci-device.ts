@@ -65,7 +65,7 @@ export interface PciDevice {
   reset(): void
 }
 
-/** What a device has of the guest: its memory and its interrupts. */
+/** Memory and interrupts of the guest, as its device reaches them. */
 export interface PciBus {
   /** The guest's memory. */
   readonly memory: GuestMemory

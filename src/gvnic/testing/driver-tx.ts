@@ -15,7 +15,7 @@ export interface SentPiece {
   readonly bytes: number
 }
 
-/** How a packet is sent, besides its bytes. */
+/** Offloads that a driver asks of the card for one packet. */
 export interface SendOptions {
   /** The card completes the checksums. */
   readonly checksum?: boolean

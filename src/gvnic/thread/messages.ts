@@ -23,7 +23,7 @@ export interface CardLook {
   readonly mac: string
   /** True while a machine has the card. */
   readonly connected: boolean
-  /** What the machine's driver has made of the card. */
+  /** State of the card, as the machine's driver set it up. */
   readonly state: GvnicState
   /** Counters of the card. */
   readonly stats: NicStats

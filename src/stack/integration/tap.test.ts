@@ -33,7 +33,7 @@ const BYTES = 1_000_000
 const data = Uint8Array.from({ length: BYTES }, (_, at) => (at * 31 + (at >> 9)) & 0xff)
 
 /** Waits until the device's thread sleeps in poll(2). */
-async function asleep({ doorbell }: DeviceThread): Promise<void> {
+async function untilPolling({ doorbell }: DeviceThread): Promise<void> {
   const words = new Int32Array(doorbell)
   await until(() => Atomics.load(words, 1) === 2, 'the device sleeps in poll(2)')
 }
@@ -51,7 +51,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
         const nic = await device.openNic({ link: { kind: 'tap', name: 'tap%d', offload } })
         assert.deepEqual(nic.tap, { name: 'tap0', mtu: 1500, offloadRefusal: undefined })
         configure('tap0')
-        await asleep(device)
+        await untilPolling(device)
         const headerPool = createPool(sharedProvider({ pages: 64, pageSize: 4096 }))
         const pool = createPool(sharedProvider({ pages: 512, pageSize: 4096 }))
         const skbs = createPageSkbCache(headerPool, 256)
@@ -126,7 +126,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
         assert.deepEqual([stats.rx_csum_bad, stats.tx_hw_drops], [0, 0])
         assert.ok(stats.tx_packets > 0)
         socket.destroy()
-        await asleep(device)
+        await untilPolling(device)
         assert.equal((await nic.rssTable()).length, 128)
         await driver.close()
         await device.close()
@@ -141,7 +141,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
       await using device = await openDeviceThread()
       device.ref()
       const nic = await device.openNic({ link: { kind: 'tap', name: 'tap0' } })
-      await asleep(device)
+      await untilPolling(device)
       ip('link', 'delete', 'tap0')
       const reason = await nic.ended
       assert.deepEqual([reason?.code, reason?.errno], ['NETMEM_TAP_GONE', 'ENODEV'])
@@ -161,7 +161,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
       const words = new Int32Array(device.doorbell)
       await until(() => Atomics.load(words, 1) === 1)
       await nic.up()
-      await asleep(device)
+      await untilPolling(device)
     })
   })
 
@@ -176,7 +176,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
       const before = readdirSync('/proc/self/fd').length
       const device = await openDeviceThread()
       await device.openNic({ link: { kind: 'tap', name: 'tap0' } })
-      await asleep(device)
+      await untilPolling(device)
       assert.ok(device.transport instanceof WorkerTransport)
       await device.transport.terminate()
       await device.close()

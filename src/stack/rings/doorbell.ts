@@ -98,8 +98,10 @@ export function eventfdOf(doorbell: Int32Array): Fd | undefined {
 }
 
 /**
- * As {@link sleepUntilWork}, and until one of the descriptors of `set` has an event. `wake`, the
- * eventfd, is among them.
+ * Sleeps in poll(2) until there is work, as {@link sleepUntilWork} does, or until a descriptor of `set`
+ * has an event.
+ *
+ * @param wake eventfd that ends the sleep. It is in `set`.
  */
 export function pollUntilWork(
   doorbell: Int32Array,

@@ -59,11 +59,11 @@ export interface SteeringRule {
 
 /** Masks of the values of a {@link SteeringRule}: bits that are 0 are not compared. */
 export interface SteeringMasks {
-  /** As many bytes as the address. */
+  /** Mask of the destination address, of the address's length. */
   readonly destinationAddress?: Uint8Array
   /** 0 to 65,535. */
   readonly destinationPort?: number
-  /** As many bytes as the address. */
+  /** Mask of the source address, of the address's length. */
   readonly sourceAddress?: Uint8Array
   /** 0 to 65,535. */
   readonly sourcePort?: number
