@@ -27,8 +27,13 @@ export function ip(...options: string[]): string {
   return execFileSync('ip', options, { encoding: 'utf8' })
 }
 
-/** Gives the interface an address, takes it up, and tells the kernel where the peer is. */
+/**
+ * Gives the interface an address, takes it up, and tells the kernel where the peer is.
+ *
+ * It has no IPv6 address, so the kernel sends nothing of its own accord.
+ */
 export function configure(name: string): void {
+  ip('link', 'set', name, 'addrgenmode', 'none')
   ip('addr', 'add', `${KERNEL}/24`, 'dev', name)
   ip('link', 'set', name, 'up')
   ip('neigh', 'replace', PEER, 'lladdr', PEER_MAC, 'dev', name)
