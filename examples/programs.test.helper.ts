@@ -35,7 +35,7 @@ export class Program {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode === null) {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
       this.#child.kill()
       await once(this.#child, 'exit')
     }

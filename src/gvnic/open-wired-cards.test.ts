@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { noneOpenSince, openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { openWiredCards } from './open-wired-cards.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netmem-cards-'))
@@ -11,7 +12,7 @@ const sockets = [join(folder, 'a.sock'), join(folder, 'b.sock')]
 
 test('cards listen until they are closed, and leave nothing open', async () => {
   await (await openWiredCards({ sockets })).close()
-  const before = readdirSync('/proc/self/fd').length
+  const before = openDescriptors()
   const cards = await openWiredCards({ sockets, queues: 2, mtu: 9000, loss: 0.1, seed: 5 })
   assert.deepEqual(sockets.map(existsSync), [true, true])
   cards.setLink(false)
@@ -26,7 +27,7 @@ test('cards listen until they are closed, and leave nothing open', async () => {
   await Promise.all([cards.close(), cards.close(), cards.closed])
   assert.deepEqual(sockets.map(existsSync), [false, false])
   assert.deepEqual(await cards.look(), [])
-  assert.equal(readdirSync('/proc/self/fd').length, before)
+  await noneOpenSince(before)
 })
 
 test('a socket that cannot be made refuses both cards', async () => {

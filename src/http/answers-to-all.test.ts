@@ -17,7 +17,7 @@ import {
 import { getInto } from './get-into.ts'
 import { begins, codeOf, content, transferring } from './http.test.helper.ts'
 
-describe('an answer to a request for all', { timeout: 60_000 }, () => {
+describe('an answer to a request for all', () => {
   const first = 2 ** 20 - 1
   const rows: readonly (readonly [string, Reply, string])[] = [
     ['200', whole(), COMPLETE],

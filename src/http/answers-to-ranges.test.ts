@@ -16,7 +16,7 @@ import {
 import { getInto } from './get-into.ts'
 import { begins, codeOf, content, freshFolder, sha256, transferring } from './http.test.helper.ts'
 
-describe('answers to requests for several ranges', { timeout: 60_000 }, () => {
+describe('answers to requests for several ranges', () => {
   const after0 =
     (later: Answer): Answer =>
     (first, last) =>

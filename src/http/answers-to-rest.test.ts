@@ -31,7 +31,7 @@ import {
   transferring,
 } from './http.test.helper.ts'
 
-describe('an answer to a request for the rest', { timeout: 60_000 }, () => {
+describe('an answer to a request for the rest', () => {
   const coded = [ETAG, 'Content-Encoding: gzip']
   const behind: Answer = (first) => ({
     ...part(first, SIZE - 2, { framing: 'chunked' }),

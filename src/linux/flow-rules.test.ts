@@ -1,7 +1,8 @@
 // Flow rules against a card that is played: places as gve has them, and a card that chooses them.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { noneOpenSince, openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { FlowRules } from './flow-rules.ts'
 import { openFlowRules } from './open-flow-rules.ts'
 
@@ -87,7 +88,7 @@ describe('flow rules of a card without automatic locations', () => {
 
 describe('openFlowRules', { skip }, () => {
   it('says that an interface has none, or is none, and leaves no descriptor', async () => {
-    const before = readdirSync('/proc/self/fd').length
+    const before = openDescriptors()
     const lo = Number(readFileSync('/sys/class/net/lo/ifindex', 'utf8'))
     using rules = await openFlowRules({ ifindex: lo })
     assert.throws(() => rules.list(), { code: 'NETMEM_SYSCALL_FAILED', errno: 'EOPNOTSUPP' })
@@ -99,6 +100,6 @@ describe('openFlowRules', { skip }, () => {
     rules.close()
     rules.close()
     assert.throws(() => rules.list(), { code: 'NETMEM_FD_CLOSED' })
-    assert.equal(readdirSync('/proc/self/fd').length, before)
+    await noneOpenSince(before)
   })
 })

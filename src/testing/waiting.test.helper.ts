@@ -7,13 +7,15 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 /** Bounds a hang, never an event: a busy machine takes a small part of it. */
 const HANG_MS = 300_000
 
-/** Waits until `condition` holds. `what` is what a hang is reported with. */
+/** Waits until `condition` holds. `what`, or what it returns, is what a hang is reported with. */
 export async function until(
   condition: () => boolean,
-  what: string = String(condition),
+  what: string | (() => string) = String(condition),
 ): Promise<void> {
   for (const started = Date.now(); !condition(); ) {
-    assert.ok(Date.now() - started < HANG_MS, `never came true: ${what}`)
+    if (Date.now() - started >= HANG_MS) {
+      assert.fail(`never came true: ${typeof what === 'string' ? what : what()}`)
+    }
     await sleep(1)
   }
 }

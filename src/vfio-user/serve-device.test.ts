@@ -13,6 +13,7 @@ import {
   socket,
   unixAddress,
 } from '../linux/sys/index.ts'
+import { noneOpenSince, openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { turns, until } from '../testing/waiting.test.helper.ts'
 import { DeviceServer, serveDevice, type VfioUserError } from './index.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
@@ -23,11 +24,11 @@ const skip = process.platform === 'linux' ? false : 'needs Linux'
 async function withPath(run: (path: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'netmem-vfio-'))
   await turns()
-  const before = readdirSync('/proc/self/fd').length
+  const before = openDescriptors()
   try {
     await run(join(folder, 'device.sock'))
     await turns()
-    assert.equal(readdirSync('/proc/self/fd').length, before)
+    await noneOpenSince(before)
     assert.deepEqual(readdirSync(folder), [])
   } finally {
     rmSync(folder, { recursive: true })

@@ -1,6 +1,6 @@
 // A device and a machine that speaks to it as QEMU does.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import {
   eventfd,
@@ -12,6 +12,7 @@ import {
   PROT_READ,
   read,
 } from '../linux/sys/index.ts'
+import { openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { VFIO_USER } from '../wire/vfio-user.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
 import { createTestMachine, messageOf } from './testing/test-machine.ts'
@@ -20,7 +21,6 @@ const skip = process.platform === 'linux' ? false : 'needs Linux'
 const EINVAL = 22
 const CONFIG = 7
 
-const descriptors = (): number => readdirSync('/proc/self/fd').length
 const guestMappings = (): number =>
   readFileSync('/proc/self/maps', 'utf8').split('memfd:netmem-guest').length - 1
 
@@ -187,7 +187,7 @@ describe('VfioUserSession', { skip }, () => {
     using machine = createTestMachine(device)
     using one = eventfd(0, 0)
     using file = memfdCreate('netmem-none', 0)
-    const before = descriptors()
+    const before = openDescriptors()
     assert.equal(machine.setIrqs(0x24, 5, 1, [one.fd]).errno, EINVAL)
     assert.equal(machine.setIrqs(0x24, 0xffffffff, 2, [one.fd]).errno, EINVAL)
     assert.equal(machine.setIrqs(0x24, 0, 2, [one.fd]).errno, EINVAL)
@@ -196,12 +196,12 @@ describe('VfioUserSession', { skip }, () => {
     assert.equal(machine.setIrqs(0x0c, 0, 1).errno, EINVAL)
     assert.equal(machine.setIrqs(0x27, 0, 1).errno, EINVAL)
     assert.equal(machine.setIrqs(0x22, 0, 1).errno, EINVAL)
-    assert.equal(descriptors(), before)
+    assert.deepEqual(openDescriptors(), before)
   })
 
   it('closes what it was given, whenever the machine or the device ends', () => {
     const device = new RecordingDevice()
-    const before = descriptors()
+    const before = openDescriptors()
     for (const end of ['machine', 'session', 'both'] as const) {
       const machine = createTestMachine(device)
       for (let again = 0; again < 20; again++) machine.connectVector(again % 5)
@@ -213,12 +213,12 @@ describe('VfioUserSession', { skip }, () => {
       machine[Symbol.dispose]()
       assert.equal(device.calls.at(-1), 'detach')
     }
-    assert.equal(descriptors(), before)
+    assert.deepEqual(openDescriptors(), before)
     assert.equal(guestMappings(), 0)
   })
 
   it('survives a machine that dies in the middle of a message', () => {
-    const before = descriptors()
+    const before = openDescriptors()
     const message = messageOf(1, VFIO_USER.REGION_WRITE, 0, new Uint8Array(20))
     for (let cut = 1; cut < message.length; cut++) {
       const machine = createTestMachine(new RecordingDevice())
@@ -228,7 +228,7 @@ describe('VfioUserSession', { skip }, () => {
       machine.close()
       assert.equal(machine.session?.open, false)
     }
-    assert.equal(descriptors(), before)
+    assert.deepEqual(openDescriptors(), before)
   })
 
   it('gives each message its own descriptors, however they arrive', () => {
@@ -260,14 +260,14 @@ describe('VfioUserSession', { skip }, () => {
       code: string,
       action: (machine: ReturnType<typeof createTestMachine>) => void,
     ) => {
-      const before = descriptors()
+      const before = openDescriptors()
       const device = new RecordingDevice()
       const machine = createTestMachine(device)
       assert.throws(() => action(machine), { code })
       assert.equal(machine.session?.open, false)
       assert.equal(device.bus, undefined)
       machine.close()
-      assert.equal(descriptors(), before)
+      assert.deepEqual(openDescriptors(), before)
     }
     refused('NETMEM_VFIO_USER_PROTOCOL', (machine) => machine.greet())
     refused('NETMEM_VFIO_USER_PROTOCOL', (machine) => {

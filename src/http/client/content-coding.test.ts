@@ -61,7 +61,7 @@ const names = [
   'charset=utf-8',
 ]
 
-describe('a coded body', { timeout: 60_000 }, () => {
+describe('a coded body', () => {
   for (const [name, field, code] of coders) {
     it(`is decoded from ${name}, into each destination`, () =>
       transferring(async (options) => {

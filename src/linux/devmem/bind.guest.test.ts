@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isNetmemError } from '../../errors.ts'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { createUdmabuf } from '../dma-buf/udmabuf.ts'
 import { bindRx, bindTx } from './bind.ts'
 
@@ -32,7 +33,7 @@ it('bindRx and bindTx say that virtio-net has no device memory', async () => {
 
 it('bindRx survives an interface that goes away meanwhile', async () => {
   using dmabuf = createUdmabuf({ bytes: 2 ** 20 })
-  const before = readdirSync('/proc/self/fd').length
+  const before = openDescriptors()
   for (let round = 0; round < 3; round++) {
     execFileSync('ip', ['link', 'add', 'nm0', 'type', 'veth', 'peer', 'name', 'nm1'])
     const ifindex = ifindexOf('nm0')
@@ -47,7 +48,7 @@ it('bindRx survives an interface that goes away meanwhile', async () => {
     seen.delete('NETMEM_DEVMEM_UNSUPPORTED')
     assert.deepEqual([...seen], ['NETMEM_DEVMEM_NO_INTERFACE'])
   }
-  assert.equal(readdirSync('/proc/self/fd').length, before)
+  await noneOpenSince(before)
 })
 
 /** Answers of bindRx and bindTx on lo to a process that `program` starts. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import { rounds } from '../../testing/rounds.test.helper.ts'
 import {
@@ -23,8 +24,6 @@ const NO_SUCH_INTERFACE = 999_999
 function ifindexOf(name: string): number {
   return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'))
 }
-
-const descriptors = (): number => readdirSync('/proc/self/fd').length
 
 describe('Errors of bindings', { skip }, () => {
   const refusals: readonly [ErrnoName, string | undefined, string, (string | undefined)?][] = [
@@ -174,12 +173,12 @@ describe('The kernel', { skip: rootSkip }, () => {
   for (const [what, ifindex, wanted] of cases) {
     it(`binds nothing to ${what}, and keeps nothing of the attempts`, async () => {
       using dmabuf = anyDmaBuf()
-      const before = descriptors()
+      const before = openDescriptors()
       for (let nth = 0; nth < rounds(100); nth++) {
         await assert.rejects(bindRx({ ifindex, queues: [0], dmabuf }), failsWith(wanted))
         await assert.rejects(bindTx({ ifindex, dmabuf }), failsWith(wanted))
       }
-      assert.equal(descriptors(), before)
+      await noneOpenSince(before)
       dmabuf.claim('page')()
     })
   }

@@ -1,8 +1,9 @@
 // Bindings come and go without a descriptor or a byte left.
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { it } from 'node:test'
 import { isNetmemError } from '../../errors.ts'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { rounds } from '../../testing/rounds.test.helper.ts'
 import { createDmaHeapBuffer, createUdmabuf, udmabufProvider } from '../dma-buf/index.ts'
 import { anyDmaBuf } from './any-dma-buf.test.helper.ts'
@@ -10,7 +11,6 @@ import { bindRx } from './bind.ts'
 
 const LO = 1
 const skip = process.platform === 'linux' ? false : 'needs Linux'
-const descriptors = (): number => readdirSync('/proc/self/fd').length
 
 /** Memory of memfds in the whole machine, in KiB. */
 function sharedKiB(): number {
@@ -18,22 +18,24 @@ function sharedKiB(): number {
 }
 
 it('10,000 dma-bufs are made and closed', { skip }, () => {
-  const before = [descriptors(), sharedKiB()] as const
+  const before = openDescriptors()
+  const sharedBefore = sharedKiB()
   for (let nth = 0; nth < rounds(10_000); nth++) {
     if (!existsSync('/dev/udmabuf')) anyDmaBuf(4096).close()
     else if (nth % 3 === 0) createDmaHeapBuffer({ bytes: 4096 }).close()
     else if (nth % 3 === 1) createUdmabuf({ bytes: 4096 }).close()
     else udmabufProvider({ pages: 1, pageSize: 4096, kind: 'net_iov' }).close()
   }
-  assert.equal(descriptors(), before[0])
-  assert.ok(sharedKiB() - before[1] < 16 * 1024, `${sharedKiB() - before[1]} KiB stay`)
+  assert.deepEqual(openDescriptors(), before)
+  const stay = sharedKiB() - sharedBefore
+  assert.ok(stay < 16 * 1024, `${stay} KiB stay`)
 })
 
 it('1,000 bindings are refused, each with a netlink socket of its own', { skip }, async () => {
   using dmabuf = anyDmaBuf()
-  const before = descriptors()
+  const before = openDescriptors()
   for (let nth = 0; nth < rounds(1000); nth++) {
     await assert.rejects(bindRx({ ifindex: LO, queues: [0], dmabuf }), isNetmemError)
   }
-  assert.equal(descriptors(), before)
+  await noneOpenSince(before)
 })

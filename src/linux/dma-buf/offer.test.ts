@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import { until } from '../../testing/waiting.test.helper.ts'
 import { anyDmaBuf } from '../devmem/any-dma-buf.test.helper.ts'
@@ -35,7 +36,6 @@ const rootSkip = skip === false && process.getuid?.() !== 0 ? 'needs root: run i
 const folder = mkdtempSync(join(tmpdir(), 'netmem-offer-'))
 after(() => rmSync(folder, { recursive: true }))
 const path = join(folder, 'offer.sock')
-const descriptors = (): number => readdirSync('/proc/self/fd').length
 
 /** A socket whose peer sends whatever a test says. */
 function stranger(at: string): OwnedFd {
@@ -82,7 +82,7 @@ describe('offerDmaBuf', { skip }, () => {
   })
 
   it('gives the same memory to many, and goes on when some of them hang up', async () => {
-    const before = descriptors()
+    const before = openDescriptors()
     const dmabuf = anyDmaBuf()
     const offer = await offerDmaBuf({ path, dmabuf })
     // The offer has descriptors of its own.
@@ -95,12 +95,12 @@ describe('offerDmaBuf', { skip }, () => {
     }
     await until(() => offer.taken === 20, 'all have been served')
     await offer.close()
-    assert.equal(descriptors(), before)
+    await noneOpenSince(before)
   })
 
   it('refuses what it cannot offer, and leaves nothing', async () => {
     using dmabuf = anyDmaBuf()
-    const before = descriptors()
+    const before = openDescriptors()
     const long = join(folder, 'x'.repeat(108))
     await assert.rejects(offerDmaBuf({ path: long, dmabuf }), failsWith('NETMEM_OUT_OF_RANGE'))
     const nowhere = join(folder, 'none', 'x')
@@ -109,7 +109,7 @@ describe('offerDmaBuf', { skip }, () => {
     const closed = anyDmaBuf()
     closed.close()
     await assert.rejects(offerDmaBuf({ path, dmabuf: closed }), failsWith('NETMEM_DMABUF_CLOSED'))
-    assert.equal(descriptors(), before)
+    await noneOpenSince(before)
     assert.deepEqual(readdirSync(folder), [])
   })
 })
@@ -147,7 +147,7 @@ describe('receiveDmaBuf', { skip }, () => {
   ]
   for (const [what, text, make, wanted] of messages) {
     it(`refuses ${what}, and closes what came`, async () => {
-      const before = descriptors()
+      const before = openDescriptors()
       const listener = stranger(path)
       const received = receiveDmaBuf(path)
       const peer = accept4(listener.fd, 0)
@@ -164,7 +164,7 @@ describe('receiveDmaBuf', { skip }, () => {
       await assert.rejects(received, failsWith(wanted))
       for (const each of [...given, listener]) each.close()
       rmSync(path)
-      assert.equal(descriptors(), before)
+      await noneOpenSince(before)
     })
   }
 })

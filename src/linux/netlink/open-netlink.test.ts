@@ -1,17 +1,16 @@
 // The client against the kernel that runs.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { describe, it } from 'node:test'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { turns } from '../../testing/waiting.test.helper.ts'
 import { netdev, nlctrl, openNetlink, rtLink } from '../index.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 const rootSkip = skip === false && process.getuid?.() !== 0 ? 'needs root: run it with sudo' : skip
 
-/** Descriptors of this process. */
-const descriptors = () => readdirSync('/proc/self/fd').length
 /** Index of an interface, from sysfs. */
 const ifindexOf = (name: string) => Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'))
 
@@ -115,14 +114,14 @@ describe('openNetlink', { skip }, () => {
   })
 
   it('leaves no descriptor', async () => {
-    const before = descriptors()
+    const before = openDescriptors()
     for (let round = 0; round < 100; round += 1) {
       using netlink = await openNetlink({ receiveBufferBytes: 4096 })
       await netlink.dump(rtLink, 'getlink')
       await netlink.subscribe(netdev, 'mgmt')
       await assert.rejects(netlink.do(netdev, 'dev-get', { ifindex: 0 }))
     }
-    assert.equal(descriptors(), before)
+    await noneOpenSince(before)
   })
 })
 
@@ -166,7 +165,7 @@ describe('in a network namespace', { skip: rootSkip }, () => {
 
   it('sees the links of the namespace alone, and this thread stays where it is', async () => {
     await namespaced(async (netns) => {
-      const before = descriptors()
+      const before = openDescriptors()
       const home = readFileSync('/proc/thread-self/net/dev', 'utf8').split('\n').length
       const netlink = await openNetlink({ netns })
       const { replies } = await netlink.dump(netdev, 'dev-get')
@@ -191,7 +190,7 @@ describe('in a network namespace', { skip: rootSkip }, () => {
       await assert.rejects(exists, { errno: 'EEXIST' })
       assert.equal(readFileSync('/proc/thread-self/net/dev', 'utf8').split('\n').length, home)
       netlink.close()
-      assert.equal(descriptors(), before)
+      await noneOpenSince(before)
     })
   })
 
@@ -219,7 +218,7 @@ describe('in a network namespace', { skip: rootSkip }, () => {
 
   it('waits for an event, keeps nothing when it is closed meanwhile', async () => {
     await namespaced(async (netns) => {
-      const before = descriptors()
+      const before = openDescriptors()
       const netlink = await openNetlink({ netns })
       const subscription = await netlink.subscribe(netdev, 'mgmt')
       const first = subscription[Symbol.asyncIterator]().next()
@@ -238,7 +237,7 @@ describe('in a network namespace', { skip: rootSkip }, () => {
       await turns()
       netlink.close()
       await waiting
-      assert.equal(descriptors(), before)
+      await noneOpenSince(before)
     })
   })
 

@@ -1,10 +1,10 @@
 // The kernel's socket: datagrams that are cut, forged or left by a thread that ends.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { until } from '../../testing/waiting.test.helper.ts'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { buildMessage, genericHeader } from '../../wire/netlink.ts'
 import { netdev, nlctrl } from '../index.ts'
 import {
@@ -93,7 +93,7 @@ describe('the socket', { skip }, () => {
 
   it('is closed with a worker that is terminated while it waits', async () => {
     const entry = new URL('../index.js', import.meta.url).href
-    const before = readdirSync('/proc/self/fd').length
+    const before = openDescriptors()
     const worker = new Worker(
       `import('${entry}').then(async ({ netdev, openNetlink }) => {
         const netlink = await openNetlink()
@@ -105,8 +105,8 @@ describe('the socket', { skip }, () => {
       { eval: true },
     )
     await once(worker, 'message')
-    assert.ok(readdirSync('/proc/self/fd').length > before)
+    assert.ok(openDescriptors().length > before.length)
     await worker.terminate()
-    await until(() => readdirSync('/proc/self/fd').length <= before)
+    await noneOpenSince(before)
   })
 })

@@ -1,7 +1,8 @@
 // Descriptors, watches, mappings and descriptors under way, closed in every order.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { it } from 'node:test'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { turns } from '../../testing/waiting.test.helper.ts'
 import {
   AF_UNIX,
@@ -30,7 +31,7 @@ function ordersOf<T>(items: readonly T[]): T[][] {
 
 it('descriptors are closed in every order, and nothing is left', { skip }, async () => {
   await turns()
-  const before = readdirSync('/proc/self/fd').length
+  const before = openDescriptors()
   const orders = ordersOf([0, 1, 2, 3, 4, 5])
   assert.equal(orders.length, 720)
   // Every seventh: 103 orders, in which each comes first, and last.
@@ -61,6 +62,6 @@ it('descriptors are closed in every order, and nothing is left', { skip }, async
     mapping.bytes[0] = 1
   }
   await turns()
-  assert.equal(readdirSync('/proc/self/fd').length, before)
+  await noneOpenSince(before)
   assert.doesNotMatch(readFileSync('/proc/self/maps', 'utf8'), /netmem-orders/)
 })

@@ -1,7 +1,7 @@
 // The calls against the kernel itself.
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import {
   AF_UNIX,
   accept4,
@@ -47,13 +47,9 @@ function some<T>(value: T | undefined): T {
   return value
 }
 
-function descriptors(): number {
-  return readdirSync('/proc/self/fd').length
-}
-
 describe('system calls', { skip }, () => {
   it('open, read and close a file', () => {
-    const before = descriptors()
+    const before = openDescriptors()
     using file = open('/proc/self/stat', O_RDONLY)
     const bytes = new Uint8Array(16)
     assert.equal(read(file.fd, bytes), 16)
@@ -61,7 +57,7 @@ describe('system calls', { skip }, () => {
     file.close()
     file.close()
     assert.throws(() => file.fd, { code: 'NETMEM_FD_CLOSED' })
-    assert.equal(descriptors(), before)
+    assert.deepEqual(openDescriptors(), before)
   })
 
   it('name the error, the call and a remedy', () => {
@@ -125,7 +121,7 @@ describe('system calls', { skip }, () => {
   })
 
   it('gather, scatter and pass descriptors', () => {
-    const before = descriptors()
+    const before = openDescriptors()
     const [one, other] = socketpair(AF_UNIX, SOCK_STREAM)
     const file = memfdCreate('passed', 0)
     ftruncate(file.fd, 4096)
@@ -163,11 +159,11 @@ describe('system calls', { skip }, () => {
     })
     assert.throws(() => sent.setBytes(2, head), { code: 'NETMEM_OUT_OF_RANGE' })
     for (const each of [one, other, file]) each.close()
-    assert.equal(descriptors(), before)
+    assert.deepEqual(openDescriptors(), before)
   })
 
   it('take the descriptors of each control message, and none of one that is cut', () => {
-    const before = descriptors()
+    const before = openDescriptors()
     const message = new Message({ controlBytes: 2 * controlSpace(4) })
     const [first, second] = [open('/proc/self/stat', O_RDONLY), open('/proc/self/stat', O_RDONLY)]
     const fds = [first.release(), second.release()]
@@ -186,7 +182,7 @@ describe('system calls', { skip }, () => {
     for (const each of taken) each.close()
     message.controlLength = controlSpace(4) - 5
     assert.deepEqual(message.takeDescriptors(), [])
-    assert.equal(descriptors(), before)
+    assert.deepEqual(openDescriptors(), before)
   })
 
   it('send and receive without garbage', () => {

@@ -1,8 +1,8 @@
 // Readiness of foreign descriptors, in this thread's event loop. What becomes of threads and
 // processes that end while they watch is in ends.host.test.ts.
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { rounds } from '../../testing/rounds.test.helper.ts'
 import { turns } from '../../testing/waiting.test.helper.ts'
 import { createTimerBell } from './bell.ts'
@@ -101,7 +101,7 @@ describe('watch', { skip }, () => {
   })
 
   it('ends with its descriptor, and is not taken for the next of that number', async () => {
-    const before = readdirSync('/proc/self/fd').length
+    const before = openDescriptors()
     const first = counter()
     using kept = dup(first.fd)
     const watching = watch(first.fd, POLLIN)
@@ -120,7 +120,7 @@ describe('watch', { skip }, () => {
     second.close()
     kept.close()
     await turns()
-    assert.equal(readdirSync('/proc/self/fd').length, before)
+    await noneOpenSince(before)
   })
 
   it('is cancelled, and used on', async () => {
@@ -167,7 +167,7 @@ describe('watch', { skip }, () => {
 
   it('opens and closes over and over without a descriptor left', async () => {
     await turns()
-    const before = readdirSync('/proc/self/fd').length
+    const before = openDescriptors()
     for (let round = 0; round < rounds(100); round++) {
       using fd = counter()
       using watching = watch(fd.fd, POLLIN)
@@ -175,7 +175,7 @@ describe('watch', { skip }, () => {
       assert.equal(await watching.ready(), POLLIN)
     }
     await turns()
-    assert.equal(readdirSync('/proc/self/fd').length, before)
+    await noneOpenSince(before)
   })
 })
 

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
 import { createPool, sharedProvider } from '../../index.ts'
 import { bytesOf } from '../../netmem.ts'
+import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
 import { until } from '../../testing/waiting.test.helper.ts'
 import { buildTcpFrame } from '../../wire/build-frame.test.helper.ts'
 import { createFrameMemory } from '../../wire/frame-memory.ts'
@@ -46,7 +47,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
         for (const name of ['tcp_timestamps', 'tcp_sack', 'tcp_window_scaling']) {
           writeFileSync(`/proc/sys/net/ipv4/${name}`, '0')
         }
-        const before = readdirSync('/proc/self/fd').length
+        const before = openDescriptors()
         const device = await openDeviceThread()
         const nic = await device.openNic({ link: { kind: 'tap', name: 'tap%d', offload } })
         assert.deepEqual(nic.tap, { name: 'tap0', mtu: 1500, offloadRefusal: undefined })
@@ -130,7 +131,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
         assert.equal((await nic.rssTable()).length, 128)
         await driver.close()
         await device.close()
-        assert.equal(readdirSync('/proc/self/fd').length, before)
+        await noneOpenSince(before)
         assert.equal(pool.out + headerPool.out, 0)
       })
     })
@@ -173,14 +174,14 @@ describe('a NIC on a TAP interface', { skip }, () => {
 
   it('is ended in its sleep', async () => {
     await namespaced(async () => {
-      const before = readdirSync('/proc/self/fd').length
+      const before = openDescriptors()
       const device = await openDeviceThread()
       await device.openNic({ link: { kind: 'tap', name: 'tap0' } })
       await untilPolling(device)
       assert.ok(device.transport instanceof WorkerTransport)
       await device.transport.terminate()
       await device.close()
-      assert.equal(readdirSync('/proc/self/fd').length, before)
+      await noneOpenSince(before)
       assert.throws(() => ip('link', 'show', 'tap0'), /does not exist/)
     })
   })

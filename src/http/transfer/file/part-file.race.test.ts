@@ -64,7 +64,7 @@ class Actor {
   }
 }
 
-describe('parts of several processes', { timeout: 180_000 }, () => {
+describe('parts of several processes', () => {
   it('that are killed are taken over, by one of two, at once', async () => {
     const { at, names } = freshFolder()
     const target = at('f')

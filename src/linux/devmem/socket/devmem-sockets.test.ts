@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import net from 'node:net'
 import { describe, it, test } from 'node:test'
 import type { Connection } from '../../../connection.ts'
@@ -16,6 +15,7 @@ import {
   type ConnectionEnds,
   connectionConformance,
 } from '../../../testing/connection-conformance.ts'
+import { noneOpenSince, openDescriptors } from '../../../testing/descriptors.test.helper.ts'
 import { some } from '../../../testing/pools.test.helper.ts'
 import { AF_INET, loadLibc, SOCK_DGRAM, SOCK_STREAM, socket } from '../../sys/index.ts'
 import { adoptDevmem, connectDevmem, type DevmemConnection, listenDevmem } from './index.ts'
@@ -211,7 +211,7 @@ describe('devmem sockets on loopback', { skip }, () => {
   })
 
   it('end with their signal, and leave no descriptor', async () => {
-    const before = readdirSync('/proc/self/fd').length
+    const before = openDescriptors()
     for (let round = 0; round < 3; round++) {
       const pool = createPool(hostProvider({ pages: 4 }))
       const controller = new AbortController()
@@ -226,7 +226,7 @@ describe('devmem sockets on loopback', { skip }, () => {
       assert.equal(await accepting, undefined)
       await Promise.all([connection.closed, peer.closed, pool.destroy()])
     }
-    assert.equal(readdirSync('/proc/self/fd').length, before)
+    await noneOpenSince(before)
   })
 
   it('notice a reset while nothing is received, and keep what arrived before', async () => {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
 import { isNetmemError } from '../../../errors.ts'
 import { POLLIN, PollSet } from '../../../linux/sys/index.ts'
+import { noneOpenSince, openDescriptors } from '../../../testing/descriptors.test.helper.ts'
 import { turns } from '../../../testing/waiting.test.helper.ts'
 import { buildUdpFrame } from '../../../wire/build-frame.test.helper.ts'
 import { FrameKind } from '../../../wire/frame-layout.ts'
@@ -49,7 +49,7 @@ async function nextUdp(link: TapLink): Promise<LinkFrame> {
 describe('tapDevice', { skip }, () => {
   it('carries a datagram both ways, with the checksum left to the other end', async () => {
     await namespaced(async () => {
-      const before = readdirSync('/proc/self/fd').length
+      const before = openDescriptors()
       const link = tapDevice({ name: 'tap%d', mtu: 1400 })
       assert.deepEqual([link.name, link.mtu, link.offloadRefusal], ['tap0', 1400, undefined])
       configure(link.name)
@@ -98,7 +98,7 @@ describe('tapDevice', { skip }, () => {
       assert.equal(link.dropped, 2)
       assert.equal(link.receive(0), undefined)
       assert.deepEqual([link.ended, link.nextAtNs(), link.descriptors], [true, Infinity, []])
-      assert.equal(readdirSync('/proc/self/fd').length, before)
+      await noneOpenSince(before)
       assert.throws(() => ip('link', 'show', 'tap0'), /does not exist/)
     })
   })

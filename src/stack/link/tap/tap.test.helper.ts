@@ -61,7 +61,10 @@ export async function namespaced(test: () => Promise<void> | void): Promise<void
   }
 }
 
-/** One TCP connection of the kernel's, answered by hand: it acknowledges at once, and loses nothing. */
+/**
+ * One TCP connection of the kernel's, answered by hand, and without loss. The kernel sends again what a
+ * busy machine acknowledges late.
+ */
 export class TcpPeer {
   /** Frames with payload that arrived, by what was said of them. */
   readonly arrived: { readonly segmentBytes: number; readonly checksum: string }[] = []
@@ -103,24 +106,27 @@ export class TcpPeer {
     const layout = parseFrame(bytes, frame.offset, frame.length, this.#layout)
     if (layout.kind !== FrameKind.tcp) return
     if ((layout.tcpFlags & SYN) !== 0) {
-      this.#port = layout.destinationPort
-      this.#remotePort = layout.sourcePort
-      this.#ack = (layout.seq + 1) | 0
-      this.#send(SYN | ACK, new Uint8Array(0), 0)
-      this.#seq++
+      if (this.#port === 0) {
+        this.#port = layout.destinationPort
+        this.#remotePort = layout.sourcePort
+        this.#ack = (layout.seq + 1) | 0
+        this.#send(SYN | ACK, new Uint8Array(0), 0)
+        this.#seq++
+      }
       return
     }
     this.connected = true
     const { payloadLength, headerLength } = layout
     if (payloadLength === 0 && (layout.tcpFlags & FIN) === 0) return
-    assert.equal(layout.seq, this.#ack)
-    if (payloadLength > 0) {
+    const known = (this.#ack - layout.seq) | 0
+    assert.ok(known >= 0, 'no segment is lost')
+    if (payloadLength > known) {
       const at = frame.offset + headerLength
-      this.received.push(bytes.slice(at, at + payloadLength))
+      this.received.push(bytes.slice(at + known, at + payloadLength))
       this.arrived.push({ segmentBytes: frame.segmentBytes, checksum: frame.checksum })
+      this.#ack = (this.#ack + payloadLength - known) | 0
     }
-    this.#ack = (this.#ack + payloadLength) | 0
-    if ((layout.tcpFlags & FIN) !== 0) {
+    if ((layout.tcpFlags & FIN) !== 0 && !this.finished) {
       this.finished = true
       this.#ack = (this.#ack + 1) | 0
     }
