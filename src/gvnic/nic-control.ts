@@ -1,5 +1,6 @@
 /** The NIC inside the card, and what the admin queue sets of it. */
 
+import { isNetmemError } from '../errors.ts'
 import type { NetworkCard } from '../stack/device/nic/network-card.ts'
 import { DEFAULT_RSS_KEY } from '../wire/toeplitz.ts'
 import { RSS_TABLE_ENTRIES } from './admin/describe-device.ts'
@@ -36,9 +37,9 @@ export class NicControl implements RssTarget, RulesTarget {
     this.#nic.setRssTable(table)
   }
 
-  setRule(location: number, rule: GvnicFlowRule): void {
+  setRule(location: number, rule: GvnicFlowRule): boolean {
     const { protocol, ipVersion, key, mask, queue } = rule
-    this.#nic.addRule({
+    const steering = {
       ...{ protocol, ipVersion, queue, location },
       destinationAddress: key.destination,
       destinationPort: key.destinationPort,
@@ -49,7 +50,15 @@ export class NicControl implements RssTarget, RulesTarget {
         sourceAddress: mask.source,
         sourcePort: mask.sourcePort,
       },
-    })
+    }
+    try {
+      this.#nic.addRule(steering)
+      return true
+    } catch (error) {
+      // Queue and location are checked, so the NIC has a rule for the same packets.
+      if (isNetmemError(error) && error.code === 'NETMEM_NIC_CONFIG') return false
+      throw error
+    }
   }
 
   removeRule(location: number): void {

@@ -151,6 +151,11 @@ test('flow rules are added, told and removed by their locations', () => {
   assert.equal(add(first), Status.passed)
   assert.equal(add({ location: 3, type: 6, ports: [0, 53] }), Status.passed)
   assert.equal(add({ location: 3, ports: [0, 54] }), Status.alreadyExists)
+  assert.equal(
+    add({ ...first, location: 8, queue: 0 }),
+    Status.alreadyExists,
+    'for the same packets',
+  )
   assert.equal(add({ location: 64, ports: [0, 54] }), Status.invalidArgument)
   assert.equal(add({ location: 1, queue: 2, ports: [0, 54] }), Status.invalidArgument)
   assert.equal(add({ location: 1, type: 2, ports: [0, 54] }), Status.unimplemented)

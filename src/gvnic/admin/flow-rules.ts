@@ -53,7 +53,8 @@ export interface GvnicFlowRule {
 
 /** Part of the NIC that has the rules, by their locations. */
 export interface RulesTarget {
-  setRule(location: number, rule: GvnicFlowRule): void
+  /** Returns false, and changes nothing, if another location has a rule for the same packets. */
+  setRule(location: number, rule: GvnicFlowRule): boolean
   removeRule(location: number): void
 }
 
@@ -141,9 +142,8 @@ export class FlowRules {
     if (queue >= this.#queues) return Status.invalidArgument
     const addressBytes = type.ipVersion === 4 ? 4 : 16
     const key = fieldsAt(view, KEY, addressBytes)
-    this.#target.setRule(location, {
-      ...{ ...type, key, mask: fieldsAt(view, MASK, addressBytes), queue },
-    })
+    const mask = fieldsAt(view, MASK, addressBytes)
+    if (!this.#target.setRule(location, { ...type, key, mask, queue })) return Status.alreadyExists
     this.#rules = [...this.#rules, { location, bytes: bytes.slice() }].sort(
       (a, b) => a.location - b.location,
     )
