@@ -7,13 +7,6 @@
 // Bits of an interrupt doorbell.
 const ENABLE = 1
 const CLEAR_PENDING = 1 << 1
-const INTERVAL_SELECT_SHIFT = 3
-/** Value of the two bits for an interval that stays as it is. */
-const INTERVAL_KEPT = 3
-const INTERVAL_SHIFT = 5
-const INTERVAL_MASK = 0xfff
-/** Microseconds of the interval's unit. */
-const INTERVAL_UNIT_US = 2
 
 export class Interrupts {
   /** Number of notification blocks. */
@@ -23,7 +16,6 @@ export class Interrupts {
   readonly #fire: (vector: number) => void
   readonly #armed: Uint8Array
   readonly #pending: Uint8Array
-  readonly #intervalUs: Uint16Array
   /** Vector of the first block: 0 or 1. */
   #base = 0
 
@@ -32,7 +24,6 @@ export class Interrupts {
     this.#fire = fire
     this.#armed = new Uint8Array(count)
     this.#pending = new Uint8Array(count)
-    this.#intervalUs = new Uint16Array(count)
   }
 
   /** Vectors together with the management vector. */
@@ -45,12 +36,12 @@ export class Interrupts {
     this.#base = base
   }
 
-  /** Takes a value that the driver has written to a block's doorbell. */
+  /**
+   * Takes a value that the driver has written to a block's doorbell. The interval between interrupts
+   * that it may name is ignored: an armed block is interrupted at once.
+   */
   ring(block: number, value: number): void {
     if ((value & CLEAR_PENDING) !== 0) this.#pending[block] = 0
-    if (((value >> INTERVAL_SELECT_SHIFT) & 3) !== INTERVAL_KEPT) {
-      this.#intervalUs[block] = ((value >> INTERVAL_SHIFT) & INTERVAL_MASK) * INTERVAL_UNIT_US
-    }
     if ((value & ENABLE) === 0) return
     this.#armed[block] = 1
     if (this.#pending[block] === 1) this.raise(block)
@@ -72,16 +63,10 @@ export class Interrupts {
     this.#send(this.#base === 0 ? this.count : 0)
   }
 
-  /** Microseconds between two interrupts of a block, as its driver asked. */
-  intervalUs(block: number): number {
-    return this.#intervalUs[block] ?? 0
-  }
-
   /** Disarms all blocks and forgets what is pending. */
   reset(): void {
     this.#armed.fill(0)
     this.#pending.fill(0)
-    this.#intervalUs.fill(0)
     this.#base = 0
   }
 

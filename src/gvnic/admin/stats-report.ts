@@ -11,8 +11,8 @@ const HEADER_BYTES = 8
 const ENTRY_BYTES = 16
 const MAX_REPORT_BYTES = 2 ** 20
 const HIGH_WORD = 2 ** 32
-/** Least ms between two reports: the driver's interval of 20 s would show old numbers. */
-const MAX_INTERVAL_MS = 250
+/** Ms between two reports. The driver's interval of 20 s would show old numbers. */
+const INTERVAL_MS = 250
 
 /** Names of the card's counters, in the order of the driver's. */
 const QUEUE_DROPS = 65
@@ -26,7 +26,6 @@ export class StatsReport {
   #address = 0
   /** 0 while the driver wants no report. */
   #bytes = 0
-  #intervalMs = 0
   #writtenMs = Number.NEGATIVE_INFINITY
 
   constructor(guest: GuestDma) {
@@ -45,7 +44,6 @@ export class StatsReport {
     if (!this.#guest.isWritable(address, bytes)) return Status.invalidArgument
     this.#address = address
     this.#bytes = bytes
-    this.#intervalMs = Math.min(addressAt(command, 16), MAX_INTERVAL_MS)
     this.#writtenMs = Number.NEGATIVE_INFINITY
     return Status.passed
   }
@@ -56,7 +54,7 @@ export class StatsReport {
 
   /** True once a report is to be written. */
   isDue(nowMs: number): boolean {
-    return this.#bytes > 0 && nowMs - this.#writtenMs >= this.#intervalMs
+    return this.#bytes > 0 && nowMs - this.#writtenMs >= INTERVAL_MS
   }
 
   /**
