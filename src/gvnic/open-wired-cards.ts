@@ -67,7 +67,9 @@ export interface WiredCards extends AsyncDisposable {
 export async function openWiredCards(options: WiredCardsOptions): Promise<WiredCards> {
   const own = ownOptions('openWiredCards()', options, NAMES)
   const { sockets, loss = 0 } = own
-  if (!Array.isArray(sockets) || sockets.length !== 2 || sockets[0] === sockets[1]) {
+  const isPlace = (path: unknown): boolean => typeof path === 'string' && path !== ''
+  const arePlaces = Array.isArray(sockets) && sockets.length === 2 && sockets.every(isPlace)
+  if (!arePlaces || sockets[0] === sockets[1]) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',
       'openWiredCards() takes the places of two sockets: one for each card.',
@@ -77,14 +79,11 @@ export async function openWiredCards(options: WiredCardsOptions): Promise<WiredC
     throw new ArgumentRangeError('NETMEM_OUT_OF_RANGE', `loss must be 0 to 1, not ${loss}.`)
   }
   const seed = checkInteger('seed', own.seed ?? 0, 0, 2 ** 32 - 1)
+  const queues = checkInteger('queues', own.queues ?? 4, 1, 16)
+  const mtu = checkInteger('mtu', own.mtu ?? 1500, 68, 9000)
+  const faults = loss > 0 ? { seed, loss } : undefined
   const wake = eventfd(0, EFD_NONBLOCK)
-  const data: CardThreadData = {
-    wake: wake.fd,
-    sockets,
-    queues: checkInteger('queues', own.queues ?? 4, 1, 16),
-    mtu: checkInteger('mtu', own.mtu ?? 1500, 68, 9000),
-    faults: loss > 0 ? { seed, loss } : undefined,
-  }
+  const data: CardThreadData = { wake: wake.fd, sockets, queues, mtu, faults }
   const cards = new CardThread(wake, data, own.onRefused)
   await cards.opened
   return cards
