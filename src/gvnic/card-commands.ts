@@ -16,6 +16,7 @@ import { configureRss, queryRss } from './admin/rss.ts'
 import { StatsReport } from './admin/stats-report.ts'
 import type { DoorbellMap } from './doorbells.ts'
 import { addressAt, type GuestDma } from './guest-dma.ts'
+import { letterOf } from './guest-text.ts'
 import type { Interrupts } from './interrupts.ts'
 import { NicControl } from './nic-control.ts'
 import { GvnicRxRing } from './rings/gvnic-rx-ring.ts'
@@ -106,7 +107,7 @@ export class CardCommands implements AdminHandlers {
     if ((abilities & DQO_RDA_ABILITY) === 0) return Status.unimplemented
     const name = info.subarray(DRIVER_NAME_AT, DRIVER_NAME_AT + DRIVER_NAME_BYTES)
     const end = name.indexOf(0)
-    this.driverName = String.fromCharCode(...name.subarray(0, end < 0 ? name.length : end))
+    this.driverName = Array.from(name.subarray(0, end < 0 ? name.length : end), letterOf).join('')
     return Status.passed
   }
 

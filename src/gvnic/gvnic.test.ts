@@ -212,6 +212,40 @@ test('a machine that goes takes its memory along, and another may come', () => {
   assert.equal(driver.poll().length, 1)
 })
 
+test('a card shows a finished reset before its first machine, and nothing of the last one', () => {
+  const { card, driver } = testCard()
+  const { admin } = driver
+  assert.equal(admin.register(0x00), 0x10)
+  driver.probe()
+  card.write(0, 0x1f, 1, 0x41)
+  card.detach()
+  assert.deepEqual([card.state.driverVersion, card.state.driverName], ['', ''])
+  driver.probe()
+  assert.equal(card.state.driverVersion, 'netmem-model-1.0')
+  admin.release()
+  assert.equal(
+    card.state.driverVersion,
+    'netmem-model-1.0',
+    'gve writes it once, when it is loaded',
+  )
+})
+
+test('text of the driver cannot reach a terminal as anything but letters', () => {
+  const { card, driver } = testCard()
+  driver.probe()
+  for (const byte of [0x1b, 0x5d, 0x07, 0x80, 0xff, 0x7a, 10]) card.write(0, 0x1f, 1, byte)
+  assert.equal(card.state.driverVersion, '?]???z')
+  const info = driver.memory.allocate(304)
+  driver.memory.view(info, 304).setUint32(20, 0xff)
+  driver.memory.write(info + 48, Uint8Array.of(0x1b, 0x5b, 0x32, 0x4a))
+  driver.admin.pass(0xf, (args) => {
+    args.setUint32(4, 304)
+    args.setUint32(8, Math.floor(info / 2 ** 32))
+    args.setUint32(12, info % 2 ** 32)
+  })
+  assert.equal(card.state.driverName, '?[2J')
+})
+
 test('options outside their range are refused', () => {
   const { link } = testCard()
   const refused = { code: 'NETMEM_OUT_OF_RANGE' }

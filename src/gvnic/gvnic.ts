@@ -127,8 +127,9 @@ export class Gvnic implements PciDevice {
     this.#admin = new AdminQueue(guest, this.#commands)
     this.#registers = new Registers(queues, {
       adminDoorbell: (count) => this.#admin.run(this.#registers, count),
-      driverReset: () => this.reset(),
+      driverReset: () => this.#resetCard(),
     })
+    this.reset()
   }
 
   /** True if the guest sees the link up. Setting it interrupts the guest. */
@@ -190,8 +191,8 @@ export class Gvnic implements PciDevice {
   }
 
   reset(): void {
-    this.#commands.reset()
-    this.#registers.reset()
+    this.#resetCard()
+    this.#registers.forgetDriver()
   }
 
   /**
@@ -213,6 +214,11 @@ export class Gvnic implements PciDevice {
       stats.write(nowMs, started)
     }
     return frames
+  }
+
+  #resetCard(): void {
+    this.#commands.reset()
+    this.#registers.reset()
   }
 
   #ring(doorbell: number, value: number): void {

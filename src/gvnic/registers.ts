@@ -3,6 +3,8 @@
  * effect if it is exactly one register that the driver may write; others are ignored.
  */
 
+import { letterOf } from './guest-text.ts'
+
 export const REGISTER_BYTES = 4096
 
 // Offsets.
@@ -107,6 +109,12 @@ export class Registers {
     view.setUint16(ADMIN_LENGTH, 0)
   }
 
+  /** Forgets the driver's version, which a driver that resets the card does not write again. */
+  forgetDriver(): void {
+    this.driverVersion = ''
+    this.#line = ''
+  }
+
   #writeWord(offset: number, value: number): void {
     switch (offset) {
       case ADMIN_BASE_HIGH:
@@ -140,7 +148,7 @@ export class Registers {
     if (letter === LINE_FEED) {
       this.driverVersion = this.#line
       this.#line = ''
-    } else if (this.#line.length < MAX_VERSION_LENGTH) this.#line += String.fromCharCode(letter)
+    } else if (this.#line.length < MAX_VERSION_LENGTH) this.#line += letterOf(letter)
   }
 }
 
