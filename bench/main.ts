@@ -12,6 +12,7 @@ import { chart } from './chart.ts'
 import { collections } from './collections.ts'
 import { connections } from './connections.ts'
 import { dataEvents } from './data-events.ts'
+import { gvnic } from './gvnic.ts'
 import { heldMessages } from './held-messages.ts'
 import { http, httpSmall } from './http.ts'
 import { httpDigest } from './http-digest.ts'
@@ -41,6 +42,7 @@ const figures: readonly Figure[] = [
   poolCost,
   pageSize,
   stack,
+  gvnic,
   http,
   httpSmall,
   httpDigest,

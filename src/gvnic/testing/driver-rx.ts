@@ -110,21 +110,48 @@ export class DriverRx {
       if (((view.getUint16(4, true) >> 14) & 1) !== this.#generation) return packets
       const packet = this.#read(view)
       if (packet !== undefined) packets.push(packet)
-      this.#head = (this.#head + 1) % entries
-      if (this.#head === 0) this.#generation ^= 1
+      this.#advance(entries)
     }
+  }
+
+  /** Reads completions, and leaves the packets where they are. Returns their number. */
+  discard(): number {
+    const { entries } = this.options
+    let packets = 0
+    for (;;) {
+      const at = this.completions + this.#head * DESCRIPTOR_BYTES
+      const view = this.#ram.view(at, DESCRIPTOR_BYTES)
+      if (((view.getUint16(4, true) >> 14) & 1) !== this.#generation) return packets
+      this.#takeBack(view)
+      if ((view.getUint8(1) & 4) !== 0) this.errors++
+      else if ((view.getUint8(8) & 2) !== 0) packets++
+      this.#advance(entries)
+    }
+  }
+
+  #advance(entries: number): void {
+    this.#head = (this.#head + 1) % entries
+    if (this.#head === 0) this.#generation ^= 1
+  }
+
+  /** Takes the buffer of a completion back. Returns its number. */
+  #takeBack(view: DataView): number {
+    const id = view.getUint16(12, true)
+    if (view.getUint8(0) !== 1 || (view.getUint8(8) & 1) === 0) {
+      throw new Error('This is no completion.')
+    }
+    if (this.#posted[id] !== true) throw new Error(`Buffer ${id} is not posted.`)
+    this.#posted[id] = false
+    this.#free.unshift(id)
+    return id
   }
 
   #read(view: DataView): ReceivedPacket | undefined {
     const { bufferBytes, headerBytes } = this.options
-    const id = view.getUint16(12, true)
+    const id = this.#takeBack(view)
     const status = view.getUint8(8)
     const lengths = view.getUint16(6, true)
     const bytes = view.getUint16(4, true) & 0x3fff
-    if (view.getUint8(0) !== 1 || (status & 1) === 0) throw new Error('This is no completion.')
-    if (this.#posted[id] !== true) throw new Error(`Buffer ${id} is not posted.`)
-    this.#posted[id] = false
-    this.#free.unshift(id)
     if ((view.getUint8(1) & 4) !== 0) {
       this.errors++
       this.#parts = []

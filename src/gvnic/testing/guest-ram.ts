@@ -10,6 +10,8 @@ export interface GuestRamOptions {
   readonly regionBytes?: number
   /** Number of regions, one behind the other. 1 by default. */
   readonly regions?: number
+  /** Memory of the one region, such as that of a machine. Plain memory by default. */
+  readonly memory?: Uint8Array<ArrayBuffer>
 }
 
 const PAGE_BYTES = 4096
@@ -23,11 +25,15 @@ export class GuestRam implements GuestMemory {
   readonly #regionBytes: number
   #allocated = 0
 
-  constructor({ base = 2 ** 32, regionBytes = 2 ** 24, regions = 1 }: GuestRamOptions = {}) {
+  constructor(options: GuestRamOptions = {}) {
+    const { base = 2 ** 32, regionBytes = 2 ** 24, regions = 1, memory } = options
     this.base = base
-    this.#regionBytes = regionBytes
-    this.regions = Array.from({ length: regions }, () => new Uint8Array(regionBytes))
-    this.views = this.regions.map(({ buffer }) => new DataView(buffer))
+    this.#regionBytes = memory?.length ?? regionBytes
+    this.regions =
+      memory === undefined
+        ? Array.from({ length: regions }, () => new Uint8Array(regionBytes))
+        : [memory]
+    this.views = this.regions.map(({ buffer, byteOffset }) => new DataView(buffer, byteOffset))
   }
 
   /** Bytes of all regions. */

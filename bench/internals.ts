@@ -1,0 +1,27 @@
+/**
+ * Parts of netmem that are not of the package's interface, and that its figures need: the driver model,
+ * and the NIC without a thread. They are found where the build puts them.
+ */
+
+// Named as they will be: a type of another project must not be rewritten.
+// biome-ignore lint/correctness/useImportExtensions: see above
+import type { DriverModel as Model } from '../src/gvnic/testing/driver-model.js'
+// biome-ignore lint/correctness/useImportExtensions: see above
+import type { DmaSpace as Space } from '../src/stack/device/dma/dma-space.js'
+// biome-ignore lint/correctness/useImportExtensions: see above
+import type { NetworkCard as Card } from '../src/stack/device/nic/network-card.js'
+
+async function internal<T>(path: string): Promise<T> {
+  return await import(new URL(`../../dist/${path}`, import.meta.url).href)
+}
+
+export type DriverModel = Model
+export const DriverModel: typeof Model = (
+  await internal<{ readonly DriverModel: typeof Model }>('gvnic/testing/driver-model.js')
+).DriverModel
+export const DmaSpace: typeof Space = (
+  await internal<{ readonly DmaSpace: typeof Space }>('stack/device/dma/dma-space.js')
+).DmaSpace
+export const NetworkCard: typeof Card = (
+  await internal<{ readonly NetworkCard: typeof Card }>('stack/device/nic/network-card.js')
+).NetworkCard
