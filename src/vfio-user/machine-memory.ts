@@ -37,7 +37,10 @@ export class MachineMemory {
    * @throws NETMEM_VFIO_USER_IOMMU for a piece as small as a virtual IOMMU's.
    */
   check(fd: Fd | undefined, address: number, bytes: number, writable: boolean): void {
-    if (!writable) return
+    if (!writable) {
+      if (fd !== undefined) keepLength(fd)
+      return
+    }
     if (fd === undefined) {
       if (this.#files.size === 0) throw notShared('QEMU passes no descriptor of it')
       return

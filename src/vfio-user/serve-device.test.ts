@@ -95,6 +95,38 @@ describe('serveDevice', { skip }, () => {
     })
   })
 
+  it('ends with what a device throws that refuses a machine, whose connection ends', async () => {
+    await withPath(async (path) => {
+      const device = new RecordingDevice()
+      device.attach = () => {
+        throw new Error('no machine today')
+      }
+      const served = await serveDevice(path, device)
+      using machine = new TestMachine(connected(path), 4096)
+      await assert.rejects(served.closed, /no machine today/)
+      assert.throws(() => machine.receive(new Uint8Array(1)), /ended the connection|reset/)
+      assert.deepEqual(device.calls, [])
+    })
+  })
+
+  it('may be closed by its device, which hears of nothing more', async () => {
+    await withPath(async (path) => {
+      const device = new RecordingDevice()
+      const events: string[] = []
+      const served = await serveDevice(path, device, {
+        onDisconnect: (reason) => events.push(`disconnect ${reason?.code}`),
+      })
+      device.reset = () => void served.close()
+      using machine = new TestMachine(connected(path), 4096)
+      // One call of the kernel receives all three.
+      const reset = messageOf(1, 13, 0, new Uint8Array())
+      machine.send(Buffer.concat([version, reset, reset]))
+      await served.closed
+      assert.deepEqual(device.calls, ['attach', 'detach'])
+      assert.deepEqual(events, ['disconnect undefined'])
+    })
+  })
+
   it('refuses devices and places that cannot be', async () => {
     await withPath(async (path) => {
       const range = { code: 'NETMEM_OUT_OF_RANGE' }

@@ -130,7 +130,8 @@ class EventLoopServer implements ServedDevice {
       if (!(error instanceof VfioUserError)) throw error
       reason = error
     }
-    if (connected === this.connected) return
+    // A server that its device has closed has told of that.
+    if (connected === this.connected || !this.#server.open) return
     if (connected) this.#events.onDisconnect?.(reason)
     else this.#events.onConnect?.()
   }

@@ -6,6 +6,7 @@ import {
   eventfd,
   ftruncate,
   MAP_PRIVATE,
+  MFD_ALLOW_SEALING,
   memfdCreate,
   mmap,
   munmap,
@@ -291,6 +292,16 @@ describe('VfioUserSession', { skip }, () => {
       machine.unmapMemory(0, 0, 2)
       machine.mapMemory(0xfff00000, 4096, 0x2000)
     })
+  })
+
+  it('keeps a machine from shrinking memory that the device sees, of any rights', () => {
+    using machine = createTestMachine(new RecordingDevice())
+    using rom = memfdCreate('netmem-rom', MFD_ALLOW_SEALING)
+    ftruncate(rom.fd, 4096)
+    assert.equal(machine.mapMemory(2 ** 32, 4096, 0, { fd: rom.fd, writable: false }).errno, 0)
+    for (const { fd } of [machine.file, rom]) {
+      assert.throws(() => ftruncate(fd, 0), { errno: 'EPERM' })
+    }
   })
 
   it('answers commands that it has not with an error', () => {

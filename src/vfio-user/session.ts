@@ -19,12 +19,20 @@ export class VfioUserSession implements Disposable {
   /** True if requests have been received that wait for room for their replies. */
   #paused = false
 
-  /** @param socket a connected Unix socket, which the session owns from here on. */
+  /**
+   * @param socket a connected Unix socket, which the session owns from here on. A device that throws
+   *   when it is attached closes it.
+   */
   constructor(socket: OwnedFd, device: PciDevice) {
     this.#device = device
-    this.#stream = new MessageStream(socket)
-    this.#requests = new DeviceRequests(device, socket.fd)
-    device.attach(this.#requests.bus)
+    try {
+      this.#stream = new MessageStream(socket)
+      this.#requests = new DeviceRequests(device, socket.fd)
+      device.attach(this.#requests.bus)
+    } catch (error) {
+      socket.close()
+      throw error
+    }
   }
 
   /** Descriptor to wait for, while the session is open. */
@@ -87,6 +95,8 @@ export class VfioUserSession implements Disposable {
       if (framed === 'malformed') throw breach('sent a message of a length that cannot be')
       answered++
       this.#dispatch()
+      // The device may have ended the session.
+      if (!this.#open) return answered
       if (!stream.hasRoom && !stream.flush()) {
         this.#paused = true
         return answered
@@ -116,7 +126,7 @@ export class VfioUserSession implements Disposable {
     } catch (error) {
       // The machine learns that it is refused before its connection ends.
       stream.reply(0, EINVAL)
-      stream.flush()
+      if (this.#open) stream.flush()
       throw error
     } finally {
       for (const one of descriptors) one.close()
