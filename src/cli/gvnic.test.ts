@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { openCapture } from '../stack/link/capture/open-capture.ts'
+import { writePcapng } from '../stack/link/capture/pcapng-writer.ts'
 import { jsonOf, netmem, run, temporaryFolder } from './cli.test.helper.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
@@ -11,7 +13,7 @@ const args = sockets.flatMap((socket) => ['--socket', socket])
 describe('netmem gvnic', { skip }, () => {
   it('prints the options of QEMU, shows its cards, and ends with a signal', async () => {
     const running = netmem('gvnic', ...args)
-    await running.prints(/b\.sock: no machine\n/)
+    await running.prints(/b\.sock, wired, MTU 1500: no machine\n/)
     assert.deepEqual(sockets.map(existsSync), [true, true])
     running.child.kill('SIGTERM')
     const { code, out, err } = await running.ended
@@ -49,10 +51,41 @@ describe('netmem gvnic', { skip }, () => {
       [...args, '--queues', '17'],
       [...args, '--mtu', '67'],
       [...args, '--loss', '1.1'],
+      [...args, '--link', 'wire'],
+      [...args, '--link', 'tap:'],
+      [...args, '--link', 'tap:tap0'],
     ]) {
       const { code, err } = await run(['gvnic', ...wrong])
       assert.equal(code, 2, wrong.join(' '))
       assert.match(err, /^netmem: USAGE: /)
     }
+  })
+
+  it('plays a capture, and writes one', async () => {
+    const played = path('played.pcapng')
+    writePcapng(played).close()
+    const link = ['--socket', path('c.sock'), '--link', `capture:${played}`]
+    const written = path('written.pcapng')
+    const running = netmem('gvnic', ...link, '--capture', written)
+    await running.prints(/c\.sock, .*played\.pcapng played, MTU 1500: no machine\n/)
+    running.child.kill('SIGINT')
+    const { code, out, err } = await running.ended
+    assert.deepEqual([code, err], [130, ''])
+    assert.match(out.toString(), /-device '.*c\.sock/)
+    openCapture(written).close()
+  })
+
+  it('names what a link is refused for', async () => {
+    for (const [link, refusal] of [
+      [`capture:${path('missing')}`, /^netmem: ENOENT: .*missing/],
+      [`capture:${process.execPath}`, /^netmem: NETMEM_CAPTURE_INVALID: /],
+      // No TAP interface for root, and no permission for others.
+      ['tap:lo', /^netmem: NETMEM_TAP_\w+: /],
+    ] as const) {
+      const { code, err } = await run(['gvnic', '--socket', path('d.sock'), '--link', link])
+      assert.equal(code, 1, link)
+      assert.match(err, refusal)
+    }
+    assert.equal(existsSync(path('d.sock')), false)
   })
 })

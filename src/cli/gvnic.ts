@@ -3,7 +3,13 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import { type CardLook, openWiredCards } from '../gvnic/index.ts'
+import {
+  type CardLink,
+  type CardLook,
+  type CardServer,
+  openCard,
+  openWiredCards,
+} from '../gvnic/index.ts'
 import { EXIT_CODES, usage } from './exit.ts'
 import { argument, parseCount, withJson } from './options.ts'
 import type { Output } from './output.ts'
@@ -12,22 +18,31 @@ import { type Outcome, run } from './run.ts'
 const HELP = `
 Each card listens on a socket, and QEMU 10.1 or newer connects to it when it starts. The command prints
 the options for QEMU. The guest's own driver, gve, drives the cards: devmem TCP works with them on an
-unmodified kernel (seen with Linux 7.3, CONFIG_NET_DEVMEM and CONFIG_GVE). Both cards may be in one
-guest: move one interface into a network namespace.
+unmodified kernel (seen with Linux 7.3, CONFIG_NET_DEVMEM and CONFIG_GVE).
+
+Links:
+  pair            two cards, wired to each other: give --socket twice. Both may be in one guest: move one
+                  interface into a network namespace
+  tap:<name>      one card on a TAP interface of this machine, which is made if there is none
+  capture:<file>  one card that receives the frames of a pcap or pcapng file, at their captured times,
+                  once the guest's interface is up
 
 Examples:
   $ netmem gvnic --socket /tmp/a.sock --socket /tmp/b.sock
   $ netmem gvnic --socket /tmp/a.sock --socket /tmp/b.sock --mtu 4148 --loss 0.01 --seed 7 --json
+  $ netmem gvnic --socket /tmp/a.sock --link tap:tap0 --capture /tmp/a.pcapng
 
 ${EXIT_CODES}
 It serves until a signal ends it.`
 
 interface GvnicCommandOptions {
   readonly socket: readonly string[]
+  readonly link: CardLink | 'pair'
   readonly queues: number
-  readonly mtu: number
+  readonly mtu?: number
   readonly loss?: number
   readonly seed: number
+  readonly capture?: string
   readonly json?: true
 }
 
@@ -37,11 +52,13 @@ const LOOK_MS = 1000
 export function gvnicCommand(): Command {
   const command = new Command('gvnic')
     .description('network cards for guests in QEMU, on which devmem TCP works without hardware')
-    .requiredOption('--socket <path>', 'socket of a card; give it twice', collect, [])
+    .requiredOption('--socket <path>', 'socket of a card; two of them for a pair', collect, [])
+    .option('--link <link>', 'pair, tap:<name> or capture:<file>', argument(parseLink), 'pair')
     .option('--queues <number>', 'of each card, each way: 1 to 16', argument(parseCount(1, 16)), 4)
-    .option('--mtu <bytes>', 'of the interfaces: 68 to 9000', argument(parseCount(68, 9000)), 1500)
+    .option('--mtu <bytes>', 'of the interfaces: 68 to 9000', argument(parseCount(68, 9000)))
     .option('--loss <part>', 'part of the frames that are lost: 0 to 1', argument(parseFraction))
     .option('--seed <number>', 'of the losses', argument(parseCount(0, 2 ** 32 - 1)), 0)
+    .option('--capture <file>', 'write the frames of the first card to a pcapng file')
     .addHelpText('after', HELP)
   return withJson(command).action((options: GvnicCommandOptions) =>
     run('gvnic', { json: options.json === true }, (output, signal) =>
@@ -55,16 +72,8 @@ async function serve(
   options: GvnicCommandOptions,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { queues, mtu, loss = 0, seed } = options
   const sockets = options.socket.map((path) => resolve(path))
-  if (sockets.length !== 2) {
-    throw usage('Two cards are wired to each other: give --socket twice.')
-  }
-  await using cards = await openWiredCards({
-    ...{ sockets, queues, mtu, loss, seed },
-    onRefused: (socket, code, message) =>
-      output.complain({ code, message: `${socket}: ${message}` }),
-  })
+  await using cards = await open(sockets, options, output)
   for (const line of qemuOptions(sockets)) output.result(line)
   output.report({ command: 'gvnic', event: 'listening', qemu: qemuOptions(sockets) })
   let before = ''
@@ -74,7 +83,7 @@ async function serve(
     looks = await cards.look()
     const now = JSON.stringify(looks)
     if (now !== before) {
-      for (const line of looks.map(describe)) output.result(line)
+      for (const line of looks.flatMap(describe)) output.result(line)
       output.report({ command: 'gvnic', event: 'look', cards: looks })
       before = now
     }
@@ -85,6 +94,28 @@ async function serve(
     ])
   }
   return { report: { cards: looks } }
+}
+
+/** Opens two wired cards, or one on another link. */
+function open(
+  sockets: readonly string[],
+  { link, queues, mtu, loss = 0, seed, capture }: GvnicCommandOptions,
+  output: Output,
+): Promise<CardServer> {
+  const common = {
+    ...{ queues, loss, seed },
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(capture === undefined ? {} : { capture }),
+    onFault: (socket: string, code: string, message: string) =>
+      output.complain({ code, message: `${socket}: ${message}` }),
+  }
+  const [socket = '', other] = sockets
+  if (link === 'pair') {
+    if (sockets.length === 2 && socket !== other) return openWiredCards({ ...common, sockets })
+    throw usage('Two cards are wired to each other: give --socket twice.')
+  }
+  if (sockets.length === 1) return openCard({ ...common, socket, link })
+  throw usage(`There is one card on a link of the kind ${link.kind}: give --socket once.`)
 }
 
 /** Returns the options of QEMU for a guest with all cards. */
@@ -100,11 +131,45 @@ function qemuOptions(sockets: readonly string[]): string[] {
   return [...memory, ...devices]
 }
 
-function describe({ socket, connected, state, stats }: CardLook): string {
-  if (!connected) return `${socket}: no machine`
-  const { rx_packets, rx_bytes, rx_hw_drops, tx_packets, tx_bytes } = stats.device
+/** Returns lines about a card, the first one of all of it, and one for each queue that is used. */
+function describe({ socket, mtu, link, connected, state, stats }: CardLook): string[] {
+  const on = `${socket}, ${describeLink(link)}, MTU ${mtu}`
+  if (!connected) return [`${on}: no machine`]
+  const { rxQueues, txQueues, flowRules, interrupts } = state
+  const { rx_hw_drops, rx_hw_drop_overruns, rx_csum_bad, tx_hw_drops } = stats.device
   const driver = state.running ? `driver ${state.driverVersion}` : 'no driver'
-  return `${socket}: ${driver}, ${state.rxQueues.length} RX and ${state.txQueues.length} TX queues, ${state.flowRules} rules; received ${rx_packets} packets, ${rx_bytes} bytes, dropped ${rx_hw_drops}; sent ${tx_packets} packets, ${tx_bytes} bytes`
+  const lines = [
+    `${on}: ${driver}, ${rxQueues.length} RX and ${txQueues.length} TX queues, ${flowRules} rules, ${interrupts} interrupts`,
+    `  dropped ${rx_hw_drops} received, ${rx_hw_drop_overruns} of them without a buffer, and ${tx_hw_drops} sent; ${rx_csum_bad} wrong checksums`,
+  ]
+  for (const { queue, split } of rxQueues) {
+    const { rx_packets = 0, rx_bytes = 0 } = stats.rxQueues[queue] ?? {}
+    const { tx_packets = 0, tx_bytes = 0 } = stats.txQueues[queue] ?? {}
+    if (rx_packets + tx_packets === 0) continue
+    lines.push(
+      `  queue ${queue}: received ${rx_packets} packets, ${rx_bytes} bytes${split ? ', headers split' : ''}; sent ${tx_packets} packets, ${tx_bytes} bytes`,
+    )
+  }
+  return lines
+}
+
+function describeLink(link: CardLook['link']): string {
+  switch (link.kind) {
+    case 'pair':
+      return 'wired'
+    case 'tap':
+      return `on ${link.name}${link.offloadRefusal === undefined ? '' : ' without offloads'}`
+    case 'capture':
+      return link.ended ? `${link.path} played` : `playing ${link.path}`
+  }
+}
+
+function parseLink(text: string): CardLink | 'pair' {
+  const [, kind, rest = ''] = /^(tap|capture):(.+)$/s.exec(text) ?? []
+  if (kind === 'tap') return { kind, name: rest }
+  if (kind === 'capture') return { kind, path: resolve(rest) }
+  if (text === 'pair') return text
+  throw new RangeError('it is pair, tap:<name> or capture:<file>')
 }
 
 function parseFraction(text: string): number {

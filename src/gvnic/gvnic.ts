@@ -26,11 +26,11 @@ import { Interrupts } from './interrupts.ts'
 import { REGISTER_BYTES, Registers } from './registers.ts'
 
 const MAC_BYTES = 6
-const MAX_QUEUES = 16
-const DEFAULT_QUEUES = 4
-const MIN_MTU = 68
-const MAX_MTU = 9000
-const DEFAULT_MTU = 1500
+export const MAX_QUEUES = 16
+export const DEFAULT_QUEUES = 4
+export const MIN_MTU = 68
+export const MAX_MTU = 9000
+export const DEFAULT_MTU = 1500
 /** Ethernet header and VLAN tag in front of the longest packet: 256 KiB of payload and its headers. */
 const MAX_FRAME_BYTES = 2 ** 18 + 512
 /** Frames received in one turn: those of a NAPI poll. */
@@ -49,6 +49,21 @@ export interface GvnicOptions {
   readonly queues?: number
   /** Largest IP packet, and the MTU that the guest's interface starts with: 68 to 9000. 1500 by default. */
   readonly mtu?: number
+  /**
+   * True if a frame that finds no buffer waits on the link, up to 8 s, and all behind it. False by
+   * default: the card drops it.
+   */
+  readonly pause?: boolean
+}
+
+/** State of a started receive queue, to show. */
+export interface RxQueueState {
+  /** Number of the queue. */
+  readonly queue: number
+  /** Bytes of each buffer that the driver posts. */
+  readonly bufferBytes: number
+  /** True if headers are split from payload, as a queue with device memory needs it. */
+  readonly split: boolean
 }
 
 /** State of a card, to show. */
@@ -59,8 +74,8 @@ export interface GvnicState {
   readonly driverName: string
   /** True while the driver runs. */
   readonly running: boolean
-  /** Started receive queues. */
-  readonly rxQueues: readonly number[]
+  /** Started receive queues, by ascending number. */
+  readonly rxQueues: readonly RxQueueState[]
   /** Started transmit queues. */
   readonly txQueues: readonly number[]
   /** Flow rules that the guest has set. */
@@ -103,7 +118,7 @@ export class Gvnic implements PciDevice {
    * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
    */
   constructor(options: GvnicOptions) {
-    const { link, mac } = options
+    const { link, mac, pause = false } = options
     const queues = checkInteger('queues', options.queues ?? DEFAULT_QUEUES, 1, MAX_QUEUES)
     const mtu = checkInteger('mtu', options.mtu ?? DEFAULT_MTU, MIN_MTU, MAX_MTU)
     if (!(mac instanceof Uint8Array) || mac.length !== MAC_BYTES) {
@@ -114,7 +129,7 @@ export class Gvnic implements PciDevice {
     }
     const guest = this.#guest
     const maxFrameBytes = MAX_FRAME_BYTES
-    const nic = new NetworkCard({ queues, dma: guest.space, link, maxFrameBytes })
+    const nic = new NetworkCard({ queues, dma: guest.space, link, maxFrameBytes, pause })
     this.#nic = nic
     this.#doorbells = new DoorbellMap(queues)
     const blocks = this.#doorbells.blocks
@@ -149,6 +164,11 @@ export class Gvnic implements PciDevice {
     return this.linkUp && this.#commands.rx.size > 0
   }
 
+  /** True while a frame waits on the link for buffers. */
+  get paused(): boolean {
+    return this.#nic.paused
+  }
+
   /** Counters of the NIC. */
   get stats(): NicStats {
     return this.#nic.counters.stats()
@@ -162,7 +182,9 @@ export class Gvnic implements PciDevice {
       driverName,
       driverVersion: this.#registers.driverVersion,
       running: this.#registers.running,
-      rxQueues: [...rx.keys()].sort((a, b) => a - b),
+      rxQueues: [...rx]
+        .map(([queue, { bufferBytes, split }]) => ({ queue, bufferBytes, split }))
+        .sort((a, b) => a.queue - b.queue),
       txQueues: [...tx.keys()].sort((a, b) => a - b),
       flowRules: rules.count,
       interrupts: this.#interrupts.fired,

@@ -4,6 +4,9 @@
  * koffi, an optional dependency: `npm install koffi@3`.
  */
 
-export { Gvnic, type GvnicOptions, type GvnicState } from './gvnic.ts'
-export { openWiredCards, type WiredCards, type WiredCardsOptions } from './open-wired-cards.ts'
-export type { CardLook } from './thread/messages.ts'
+export type { CardServerOptions } from './card-options.ts'
+export type { CardServer } from './card-thread.ts'
+export { Gvnic, type GvnicOptions, type GvnicState, type RxQueueState } from './gvnic.ts'
+export { type CardOptions, openCard } from './open-card.ts'
+export { openWiredCards, type WiredCardsOptions } from './open-wired-cards.ts'
+export type { CardLink, CardLook, LinkLook } from './thread/messages.ts'

@@ -75,6 +75,16 @@ export class GvnicRxRing implements RxFrontEnd {
     this.#completionMask = completions.length / RX_COMPLETION_WORDS - 1
   }
 
+  /** Bytes of each posted buffer. */
+  get bufferBytes(): number {
+    return this.#parts.bufferBytes
+  }
+
+  /** True with header split. */
+  get split(): boolean {
+    return this.#parts.headerBytes > 0
+  }
+
   /** Takes the tail that the driver has written to the doorbell. Returns false if it is no index. */
   ring(tail: number): boolean {
     if (tail > this.#bufferMask) return false

@@ -1,15 +1,18 @@
 /**
- * Loop of the cards' thread: one poll(2) over the sockets of all machines and an eventfd. It answers
- * machines, gives the cards their turns, and sleeps until one of them has work.
+ * Loop of the cards' thread: one poll(2) over the sockets of all machines, the descriptors of links, and
+ * an eventfd. It answers machines, gives the cards their turns, and sleeps until one of them has work.
  */
 
 import { type Fd, POLLIN, PollSet, read } from '../../linux/sys/index.ts'
+import { DeviceError } from '../../stack/device-error.ts'
 import type { Link } from '../../stack/link/link.ts'
 import { type DeviceServer, VfioUserError } from '../../vfio-user/index.ts'
 import type { Gvnic } from '../gvnic.ts'
 
 /** Ms of a sleep at most: the statistics that guests read are not older. */
 const MAX_SLEEP_MS = 250
+/** Frames that a card without queues drops in one turn. */
+const DROP_BUDGET = 64
 
 /** A card, its link, and the server that machines connect to. */
 export interface ServedCard {
@@ -22,31 +25,69 @@ export interface ServedCard {
 export interface CardLoopEvents {
   /** The eventfd was written: there are messages. Returns false to end the loop. */
   wake(): boolean
-  /** A machine could not have a card. */
-  refused(card: ServedCard, error: VfioUserError): void
+  /** A machine could not have a card, or the link of a card has failed and is down. */
+  fault(card: ServedCard, error: VfioUserError | DeviceError): void
 }
 
 /** Runs until `events.wake()` returns false. */
 export function runCards(cards: readonly ServedCard[], wake: Fd, events: CardLoopEvents): void {
-  const polls = new PollSet(cards.length + 1)
+  const polls = new CardPolls(cards, wake)
   const count = new Uint8Array(8)
-  polls.set(cards.length, wake, POLLIN)
   const beganMs = performance.now()
   let isBusy = false
   for (;;) {
-    for (const [index, { server }] of cards.entries()) polls.set(index, server.fd, server.events)
-    const nowNs = (performance.now() - beganMs) * 1e6
-    polls.wait(isBusy ? 0 : sleepMs(cards, nowNs))
-    if (polls.events(cards.length) !== 0) {
+    polls.wait(isBusy ? 0 : sleepMs(cards, (performance.now() - beganMs) * 1e6))
+    if (polls.woken) {
       read(wake, count)
       if (!events.wake()) return
     }
     for (const [index, served] of cards.entries()) {
-      if (polls.events(index) !== 0) answer(served, events)
+      if (polls.asks(index)) answer(served, events)
     }
     isBusy = false
-    const laterNs = (performance.now() - beganMs) * 1e6
-    for (const { card } of cards) if (card.poll(laterNs) > 0) isBusy = true
+    const nowNs = (performance.now() - beganMs) * 1e6
+    for (const served of cards) if (turn(served, nowNs, events) > 0) isBusy = true
+  }
+}
+
+/** Descriptors of the loop: the eventfd, the machines' sockets, and those of the links. */
+class CardPolls {
+  readonly #cards: readonly ServedCard[]
+  readonly #set: PollSet
+  /** Place of the first descriptor of a link. */
+  readonly #linksAt: number
+  readonly #places: number
+
+  constructor(cards: readonly ServedCard[], wake: Fd) {
+    this.#cards = cards
+    this.#linksAt = 1 + cards.length
+    // A link has no more descriptors than it begins with.
+    const ofLinks = cards.reduce((sum, { link }) => sum + (link.descriptors?.length ?? 0), 0)
+    this.#places = this.#linksAt + ofLinks
+    this.#set = new PollSet(this.#places)
+    this.#set.set(0, wake, POLLIN)
+  }
+
+  /** True if the eventfd was written. */
+  get woken(): boolean {
+    return this.#set.events(0) !== 0
+  }
+
+  /** True if the machine of a card asks something. */
+  asks(card: number): boolean {
+    return this.#set.events(1 + card) !== 0
+  }
+
+  wait(timeoutMs: number): void {
+    const set = this.#set
+    let place = this.#linksAt
+    for (const [index, { server, link }] of this.#cards.entries()) {
+      set.set(1 + index, server.fd, server.events)
+      for (const fd of link.descriptors ?? [])
+        if (place < this.#places) set.set(place++, fd, POLLIN)
+    }
+    while (place < this.#places) set.clear(place++)
+    set.wait(timeoutMs)
   }
 }
 
@@ -55,16 +96,37 @@ function answer(served: ServedCard, events: CardLoopEvents): void {
     served.server.step()
   } catch (error) {
     if (!(error instanceof VfioUserError)) throw error
-    events.refused(served, error)
+    events.fault(served, error)
   }
+}
+
+/** Gives a card its turn. Returns the number of frames. */
+function turn(served: ServedCard, nowNs: number, events: CardLoopEvents): number {
+  const { card, link } = served
+  try {
+    const frames = card.poll(nowNs)
+    // What the kernel sends to an interface that is down is lost, as on a cable.
+    if (link.descriptors !== undefined && !card.receives) drop(link, nowNs)
+    return frames
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error
+    card.linkUp = false
+    events.fault(served, error)
+    return 0
+  }
+}
+
+function drop(link: Link, nowNs: number): void {
+  for (let left = DROP_BUDGET; left > 0 && link.receive(nowNs) !== undefined; left--);
 }
 
 /** Returns the ms until the next frame of a link is due, rounded up. */
 function sleepMs(cards: readonly ServedCard[], nowNs: number): number {
   let sleepNs = MAX_SLEEP_MS * 1e6
   for (const { card, link } of cards) {
-    // A card without queues leaves its frames on the link.
-    if (card.receives) sleepNs = Math.min(sleepNs, Math.max(link.nextAtNs() - nowNs, 0))
+    // A card without queues or buffers leaves its frames on the link, and a machine's doorbell ends that.
+    if (card.receives && !card.paused)
+      sleepNs = Math.min(sleepNs, Math.max(link.nextAtNs() - nowNs, 0))
   }
   return Math.ceil(sleepNs / 1e6)
 }

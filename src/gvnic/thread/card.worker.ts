@@ -1,49 +1,64 @@
 /** Thread of the cards: it makes them, serves them, and answers messages. */
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { ArgumentRangeError, ArgumentTypeError } from '../../errors.ts'
 import { type Fd, isFd } from '../../linux/sys/index.ts'
-import { faultyLink } from '../../stack/link/faults.ts'
-import { createLinkPair } from '../../stack/link/link-pair.ts'
+import { DeviceError } from '../../stack/device-error.ts'
+import { describeFailure } from '../../stack/rings/device-failure.ts'
 import { DeviceServer } from '../../vfio-user/index.ts'
 import { Gvnic } from '../gvnic.ts'
+import { CardLinks, type OpenedLink } from './card-links.ts'
 import { runCards, type ServedCard } from './card-loop.ts'
 import type { CardLook, CardThreadData, FromCards, ToCards } from './messages.ts'
 
-/** Bytes under way between two cards: some of the largest TSO packets. */
-const QUEUE_BYTES = 2 ** 24
 /** Beginning of the hardware addresses, which no maker has. The number of the card follows. */
 const MAC = [0x02, 0x6e, 0x6d, 0, 0] as const
 
 /** A card with what is shown of it. */
 interface ShownCard extends ServedCard {
   readonly mac: Uint8Array
+  readonly opened: OpenedLink
 }
 
 function main(port: MessagePort): void {
   const data: CardThreadData = workerData
   const { wake } = data
   if (!isFd(wake)) return
-  const cards = makeCards(data)
   const say = (message: FromCards): void => port.postMessage(message)
-  say({ kind: 'open' })
   try {
-    serve(cards, wake, port, say)
-  } finally {
-    for (const { server, link } of cards) {
-      server.close()
-      link.close()
+    using links = new CardLinks(data)
+    const cards = makeCards(links, data)
+    try {
+      say({ kind: 'open' })
+      serve(cards, links, wake, port, say)
+    } finally {
+      for (const { server } of cards) server.close()
     }
+  } catch (error) {
+    // The classes of other errors do not matter to callers, and their codes cross threads.
+    if (!isRefusal(error)) throw error
+    say({ kind: 'failed', failure: describeFailure(error) })
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof DeviceError ||
+    error instanceof ArgumentRangeError ||
+    error instanceof ArgumentTypeError
+  )
 }
 
 function serve(
   cards: readonly ShownCard[],
+  links: CardLinks,
   wake: Fd,
   port: MessagePort,
   say: (message: FromCards) => void,
 ): void {
   runCards(cards, wake, {
     wake: () => {
+      links.flush()
       for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
         const message: ToCards = next.message
         if (message.kind === 'close') return false
@@ -52,22 +67,21 @@ function serve(
       }
       return true
     },
-    refused: ({ server }, { code, message }) => {
-      say({ kind: 'refused', socket: server.path, code, message })
+    fault: ({ server }, { code, message }) => {
+      say({ kind: 'fault', socket: server.path, code, message })
     },
   })
 }
 
-function makeCards({ sockets, queues, mtu, faults }: CardThreadData): ShownCard[] {
-  const links = createLinkPair({ queueBytes: QUEUE_BYTES })
+function makeCards({ links }: CardLinks, { sockets, queues }: CardThreadData): ShownCard[] {
   const made: ShownCard[] = []
   try {
-    for (const [index, path] of sockets.entries()) {
-      const plain = links[index % 2 === 0 ? 0 : 1]
-      const link = faults === undefined ? plain : faultyLink(plain, faults)
+    for (const [index, opened] of links.entries()) {
+      const { link, mtu, pause = false } = opened
       const mac = Uint8Array.of(...MAC, index + 1)
-      const card = new Gvnic({ link, mac, queues, mtu })
-      made.push({ card, link, mac, server: new DeviceServer(card, { path }) })
+      const card = new Gvnic({ link, mac, queues, mtu, pause })
+      const server = new DeviceServer(card, { path: sockets[index] ?? '' })
+      made.push({ card, link, mac, opened, server })
     }
   } catch (error) {
     for (const { server } of made) server.close()
@@ -76,10 +90,12 @@ function makeCards({ sockets, queues, mtu, faults }: CardThreadData): ShownCard[
   return made
 }
 
-function lookAt({ card, server, mac }: ShownCard): CardLook {
+function lookAt({ card, server, mac, opened }: ShownCard): CardLook {
   return {
     socket: server.path,
     mac: Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':'),
+    mtu: opened.mtu,
+    link: opened.look(),
     connected: server.connected,
     state: card.state,
     stats: card.stats,

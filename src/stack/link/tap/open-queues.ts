@@ -6,6 +6,7 @@ import {
   IFF_NO_PI,
   IFF_TAP,
   IFF_VNET_HDR,
+  interfaceMtu,
   LinuxError,
   type OwnedFd,
   openTun,
@@ -49,7 +50,8 @@ export function openQueues(
       // The other queues join the first one, whose name the kernel may have completed.
       named = tun.name
     }
-    if (mtu !== undefined) setInterfaceMtu(named, mtu)
+    // Root alone may set it, and others may have an interface whose MTU is right.
+    if (mtu !== undefined && mtu !== interfaceMtu(named)) setInterfaceMtu(named, mtu)
     return { name: named, queues, refusal: offload ? refusalOf(queues) : undefined }
   } catch (error) {
     for (const queue of queues) queue.close()
