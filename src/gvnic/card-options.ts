@@ -47,11 +47,11 @@ export function checkCards({
   }
 }
 
-/** @throws NETMEM_INVALID_ARGUMENT unless it is a string. */
+/** @throws NETMEM_INVALID_ARGUMENT unless it is a string that is not empty. */
 export function checkString(name: string, value: unknown, meaning: string): string {
-  if (typeof value === 'string') return value
+  if (typeof value === 'string' && value !== '') return value
   throw new ArgumentTypeError(
     'NETMEM_INVALID_ARGUMENT',
-    `${name} must be a string, not ${typeof value}: ${meaning}.`,
+    `${name} must be ${meaning}, not ${JSON.stringify(value) ?? typeof value}.`,
   )
 }

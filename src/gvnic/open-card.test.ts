@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +25,7 @@ import {
   TcpPeer,
 } from '../stack/link/tap/tap.test.helper.ts'
 import { tapDevice } from '../stack/link/tap/tap-link.ts'
+import { noneOpenSince, openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { turns, until } from '../testing/waiting.test.helper.ts'
 import { buildUdpFrame } from '../wire/build-frame.test.helper.ts'
 import { FrameLayout, parseFrame } from '../wire/frame-layout.ts'
@@ -98,7 +99,7 @@ function udp(payload: Uint8Array, destinationPort: number): Uint8Array {
 describe('a card on a TAP interface', { skip: skipTap }, () => {
   it('carries a TCP connection of the kernel both ways, in large packets', async () => {
     await namespaced(async () => {
-      const before = readdirSync('/proc/self/fd').length
+      const before = openDescriptors()
       {
         await using card = await openCard({ socket, link: tap })
         configure('tap0')
@@ -143,7 +144,7 @@ describe('a card on a TAP interface', { skip: skipTap }, () => {
         const { tx_hw_gso_packets, tx_dma_faults, rx_csum_bad } = look.stats.device
         assert.deepEqual([tx_hw_gso_packets, tx_dma_faults, rx_csum_bad], [1, 0, 0])
       }
-      assert.equal(readdirSync('/proc/self/fd').length, before)
+      await noneOpenSince(before)
       assert.throws(() => ip('link', 'show', 'tap0'), /does not exist/)
     })
   })
@@ -230,7 +231,7 @@ describe('a card on a TAP interface', { skip: skipTap }, () => {
 
   it('refuses as the TAP interface does', async () => {
     await namespaced(async () => {
-      const before = readdirSync('/proc/self/fd').length
+      const before = openDescriptors()
       {
         using _taken = tapDevice({ name: 'tap0' })
         await assert.rejects(openCard({ socket, link: tap }), (error) => {
@@ -242,7 +243,7 @@ describe('a card on a TAP interface', { skip: skipTap }, () => {
       const wrong = openCard({ socket, link: { kind: 'tap', name: 'a b' } })
       await assert.rejects(wrong, { code: 'NETMEM_OUT_OF_RANGE' })
       assert.equal(existsSync(socket), false)
-      await until(() => readdirSync('/proc/self/fd').length === before)
+      await noneOpenSince(before)
     })
   })
 })
@@ -328,6 +329,8 @@ describe('a card on a capture', {
       const refused = openCard({ socket, link } as never)
       await assert.rejects(refused, { code: 'NETMEM_INVALID_ARGUMENT' }, JSON.stringify(link))
     }
+    const nowhereElse = openCard({ socket: '', link: { kind: 'capture', path } })
+    await assert.rejects(nowhereElse, { code: 'NETMEM_INVALID_ARGUMENT' })
     assert.equal(existsSync(socket), false)
   })
 
