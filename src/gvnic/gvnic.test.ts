@@ -246,6 +246,30 @@ test('text of the driver cannot reach a terminal as anything but letters', () =>
   assert.equal(card.state.driverName, '?[2J')
 })
 
+test('a turn sends a MiB at the most, of all queues in turn', () => {
+  const { card, driver, link } = openCard({ entries: 256 }, { queues: 3 })
+  const bytes = 2 ** 18
+  let posted = 0
+  for (const { queue } of driver.tx) {
+    const address = driver.memory.allocate(bytes)
+    driver.memory.write(address, Uint8Array.of(queue))
+    while (driver.sendPieces(queue, [{ address, bytes }]) !== -1) posted++
+  }
+  const turns: number[][] = []
+  for (let before = 0; card.poll(0) > 0; before = link.sent.length) {
+    turns.push(link.sent.slice(before).map(([queue = -1]) => queue))
+  }
+  assert.equal(link.sent.length, posted)
+  assert.deepEqual(turns.slice(0, 4), [
+    [0, 0, 0, 0],
+    [1, 1, 1, 1],
+    [2, 2, 2, 2],
+    [0, 0, 0, 0],
+  ])
+  driver.poll()
+  assert.ok(driver.tx.every(({ pending }) => pending === 0))
+})
+
 test('options outside their range are refused', () => {
   const { link } = testCard()
   const refused = { code: 'NETMEM_OUT_OF_RANGE' }

@@ -55,6 +55,8 @@ export class NetworkCard {
   readonly #steering: Steering
   readonly #rx: readonly RxQueue[]
   readonly #tx: readonly TxQueue[]
+  /** Queue that sends first, behind the one that has used up the last budget. */
+  #firstTx = 0
 
   // The frame that is being received:
   readonly #ownLayout = new FrameLayout()
@@ -132,14 +134,26 @@ export class NetworkCard {
     return received
   }
 
-  /** Sends the packets posted on all queues; returns their number. */
-  transmit(nowNs: number): number {
+  /**
+   * Sends the packets posted on all queues; returns their number, which is 1 or more if some wait.
+   *
+   * @param budgetBytes bytes of packets after which the others wait for the next call: no limit by
+   * default. A piece counts as 2 KiB at least.
+   */
+  transmit(nowNs: number, budgetBytes: number = Number.POSITIVE_INFINITY): number {
     const queues = this.#tx
+    let at = this.#firstTx
+    let left = budgetBytes
     let sent = 0
-    for (let at = 0; at < queues.length; at++) {
-      sent += queues[at]?.transmit(nowNs, this.#link) ?? 0
+    for (let turn = 0; turn < queues.length && left > 0; turn++) {
+      const queue = queues[at]
+      at = at + 1 === queues.length ? 0 : at + 1
+      if (queue === undefined) continue
+      sent += queue.transmit(nowNs, this.#link, left)
+      left -= queue.usedBytes
     }
-    return sent
+    this.#firstTx = left > 0 ? 0 : at
+    return left > 0 || sent > 0 ? sent : 1
   }
 
   /** True while a frame waits for buffers, and the link with it. */

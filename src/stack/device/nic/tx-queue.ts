@@ -30,6 +30,9 @@ import {
  */
 const MIN_MSS_BYTES = 8
 
+/** Bytes that a short piece counts as against a budget: what it costs is not its bytes. */
+const LEAST_COST_BYTES = 2048
+
 /** Returns which packets a link takes in pieces. */
 function piecesFor({ features, transmitPieces }: Link): number {
   if (transmitPieces === undefined || !features.largeFrames) return WHOLE
@@ -37,6 +40,8 @@ function piecesFor({ features, transmitPieces }: Link): number {
 }
 
 export class TxQueue {
+  /** Part of its budget that the last call of `transmit` has used. */
+  usedBytes = 0
   readonly #counters: Counters
   readonly #packet: TxGather
   readonly #frame: LinkFrame
@@ -71,8 +76,11 @@ export class TxQueue {
   /**
    * Sends the packets that are posted at the call. A driver that continues to post does not keep
    * it.
+   *
+   * @param budgetBytes bytes of packets after which the others wait for the next call.
    */
-  transmit(nowNs: number, link: Link): number {
+  transmit(nowNs: number, link: Link, budgetBytes: number): number {
+    this.usedBytes = 0
     const frontEnd = this.#frontEnd
     if (frontEnd === undefined) return 0
     const packet = this.#packet
@@ -88,7 +96,7 @@ export class TxQueue {
     const inPieces = piecesFor(link)
     let sent = 0
     try {
-      while (left > 0) {
+      while (left > 0 && this.usedBytes < budgetBytes) {
         const count = packet.gather(frontEnd, left, inPieces)
         if (count === 0) {
           this.#withoutEnd = left
@@ -96,6 +104,8 @@ export class TxQueue {
         }
         frontEnd.take(count)
         left -= count
+        const leastBytes = count * LEAST_COST_BYTES
+        this.usedBytes += packet.bytes > leastBytes ? packet.bytes : leastBytes
         if (!packet.discarding) {
           if (packet.fault === NO_FAULT) this.#send(nowNs, link)
           if (packet.fault === NO_FAULT) sent++
