@@ -9,6 +9,7 @@
 
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import { endNaps, ringDoorbell } from './doorbell.ts'
+import { armInterrupt, raiseInterrupt } from './interrupts.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** Parts that both ends of a queue's rings are made from. They cross `postMessage`. */
@@ -202,10 +203,7 @@ export class DriverRxRing {
    * @returns `undefined` if there is one already.
    */
   interrupt(): Promise<unknown> | undefined {
-    Atomics.store(this.#words, ARMED, 1)
-    const seen = this.#reaped
-    const wait = Atomics.waitAsync(this.#words, COMPLETED, seen)
-    return wait.async ? wait.value : undefined
+    return armInterrupt(this.#words, ARMED, COMPLETED, this.#reaped)
   }
 }
 
@@ -294,9 +292,6 @@ export class NicRxRing implements RxFrontEnd {
     this.#words[TAKEN] = this.#taken
     Atomics.store(this.#words, COMPLETED, this.#completed)
     endNaps(this.#doorbell)
-    if (Atomics.load(this.#words, ARMED) === 1) {
-      Atomics.store(this.#words, ARMED, 0)
-      Atomics.notify(this.#words, COMPLETED)
-    }
+    raiseInterrupt(this.#words, ARMED, COMPLETED)
   }
 }

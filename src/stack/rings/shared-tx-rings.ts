@@ -4,6 +4,7 @@
  */
 
 import { ringDoorbell } from './doorbell.ts'
+import { armInterrupt, raiseInterrupt } from './interrupts.ts'
 import { checkEntries } from './shared-rings.ts'
 import type { TxFrontEnd, TxPiece } from './tx-front-end.ts'
 
@@ -105,9 +106,7 @@ export class DriverTxRing {
    * @returns `undefined` if there is one already.
    */
   interrupt(): Promise<unknown> | undefined {
-    Atomics.store(this.#words, ARMED, 1)
-    const wait = Atomics.waitAsync(this.#words, COMPLETED, this.#reaped)
-    return wait.async ? wait.value : undefined
+    return armInterrupt(this.#words, ARMED, COMPLETED, this.#reaped)
   }
 }
 
@@ -156,9 +155,6 @@ export class NicTxRing implements TxFrontEnd {
 
   flush(): void {
     Atomics.store(this.#words, COMPLETED, this.#taken)
-    if (Atomics.load(this.#words, ARMED) === 1) {
-      Atomics.store(this.#words, ARMED, 0)
-      Atomics.notify(this.#words, COMPLETED)
-    }
+    raiseInterrupt(this.#words, ARMED, COMPLETED)
   }
 }
