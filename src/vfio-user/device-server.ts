@@ -2,22 +2,17 @@
 
 /** A device behind a Unix socket, for a thread that waits by poll(2). In an event loop: `serveDevice()`. */
 
-import { chmodSync, lstatSync, rmSync } from 'node:fs'
-import { ArgumentRangeError, checkInteger, LifetimeError } from '../errors.ts'
+import { chmodSync, rmSync } from 'node:fs'
+import { checkInteger, LifetimeError } from '../errors.ts'
 import {
-  AF_UNIX,
   accept4,
-  bind,
-  connect,
+  boundUnixSocket,
   type Fd,
-  LinuxError,
   listen,
   type OwnedFd,
   POLLIN,
   SOCK_NONBLOCK,
   SOCK_STREAM,
-  socket,
-  unixAddress,
 } from '../linux/sys/index.ts'
 import { ConfigSpace } from './config-space.ts'
 import type { PciDevice } from './pci-device.ts'
@@ -60,7 +55,7 @@ export class DeviceServer implements Disposable {
     new ConfigSpace(device)
     this.path = path
     this.#device = device
-    this.#listener = bound(path)
+    this.#listener = boundUnixSocket(path, SOCK_STREAM)
     try {
       // No machine can connect before listen(), so the permissions hold from the first moment.
       chmodSync(path, mode)
@@ -132,44 +127,5 @@ export class DeviceServer implements Disposable {
 
   [Symbol.dispose](): void {
     this.close()
-  }
-}
-
-/** Returns a socket with that place. One that a process has left there is replaced. */
-function bound(path: string): OwnedFd {
-  const address = unixAddress(path)
-  if (address === undefined) {
-    throw new ArgumentRangeError(
-      'NETMEM_OUT_OF_RANGE',
-      `The path of a Unix socket has at most 107 bytes: ${path}. Take a shorter one.`,
-    )
-  }
-  const made = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
-  try {
-    try {
-      bind(made.fd, address)
-    } catch (error) {
-      if (!(error instanceof LinuxError) || error.errno !== 'EADDRINUSE') throw error
-      if (!isAbandoned(path, address)) throw error
-      rmSync(path)
-      bind(made.fd, address)
-    }
-    return made
-  } catch (error) {
-    made.close()
-    throw error
-  }
-}
-
-/** True of a socket whose process has ended. */
-function isAbandoned(path: string, address: Uint8Array): boolean {
-  // A connection to a file is refused as well.
-  if (!lstatSync(path).isSocket()) return false
-  using probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
-  try {
-    connect(probe.fd, address)
-    return false
-  } catch (error) {
-    return error instanceof LinuxError && error.errno === 'ECONNREFUSED'
   }
 }

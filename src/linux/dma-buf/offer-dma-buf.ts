@@ -1,17 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Passes a dma-buf to other processes: its descriptors, over a Unix socket (SCM_RIGHTS). */
 
-import { chmodSync, chownSync, lstatSync, rmSync } from 'node:fs'
-import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import { chmodSync, chownSync, rmSync } from 'node:fs'
+import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import {
-  AF_UNIX,
   accept4,
-  bind,
-  connect,
+  boundUnixSocket,
   controlSpace,
   dup,
-  type Fd,
-  LinuxError,
   listen,
   Message,
   MSG_NOSIGNAL,
@@ -19,8 +15,6 @@ import {
   POLLIN,
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
-  socket,
-  unixAddress,
   watch,
 } from '../sys/index.ts'
 import type { DmaBuf } from './dma-buf.ts'
@@ -93,7 +87,7 @@ export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOf
   const { path, dmabuf, binding, mode = 0o600, uid } = ownOptions('offerDmaBuf()', options, NAMES)
   checkInteger('mode', mode, 0, 0o777)
   if (uid !== undefined) checkInteger('uid', uid, 0, 2 ** 32 - 2)
-  const listener = bound(path)
+  const listener = boundUnixSocket(path, SOCK_SEQPACKET)
   // The offer's own: the owner may close the dma-buf, and the numbers be used again.
   const copies: OwnedFd[] = []
   try {
@@ -174,50 +168,4 @@ class Offer implements DmaBufOffer {
       peer.close()
     }
   }
-}
-
-/** A socket at `path`. One that a process left behind, without a listener, is replaced. */
-function bound(path: string): OwnedFd {
-  const address = unixAddressOf(path)
-  const listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK)
-  try {
-    try {
-      bind(listener.fd, address)
-    } catch (error) {
-      if (!(error instanceof LinuxError) || error.errno !== 'EADDRINUSE') throw error
-      if (!isAbandoned(path, address)) throw error
-      rmSync(path)
-      bind(listener.fd, address)
-    }
-    return listener
-  } catch (error) {
-    listener.close()
-    throw error
-  }
-}
-
-/** True for a socket that nobody listens on. Connecting to an ordinary file is refused alike. */
-function isAbandoned(path: string, address: Uint8Array): boolean {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false
-  using probe = socket(AF_UNIX, SOCK_SEQPACKET)
-  return refusal(probe.fd, address) === 'ECONNREFUSED'
-}
-
-function refusal(fd: Fd, address: Uint8Array): LinuxError['errno'] {
-  try {
-    connect(fd, address)
-    return undefined
-  } catch (error) {
-    return error instanceof LinuxError ? error.errno : undefined
-  }
-}
-
-/** Address of a socket's path. Throws NETMEM_OUT_OF_RANGE if it is too long. */
-export function unixAddressOf(path: string): Uint8Array {
-  const address = unixAddress(path)
-  if (address !== undefined) return address
-  throw new ArgumentRangeError(
-    'NETMEM_OUT_OF_RANGE',
-    `The path of a Unix socket has at most 107 bytes: ${path}. Take a shorter one.`,
-  )
 }

@@ -26,9 +26,9 @@ import {
   type OwnedFd,
   SOCK_SEQPACKET,
   socket,
+  unixAddressOf,
 } from '../sys/index.ts'
 import { offerDmaBuf, receiveDmaBuf } from './index.ts'
-import { unixAddressOf } from './offer-dma-buf.ts'
 import { sealedMemfd } from './udmabuf.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'

@@ -12,11 +12,12 @@ import {
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
   socket,
+  unixAddressOf,
   watch,
 } from '../sys/index.ts'
 import { adoptDescriptors } from './adopt-dma-buf.ts'
 import type { DmaBuf } from './dma-buf.ts'
-import { type OfferedBinding, unixAddressOf } from './offer-dma-buf.ts'
+import type { OfferedBinding } from './offer-dma-buf.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {

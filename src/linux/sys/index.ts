@@ -7,6 +7,7 @@
  * - `owned-fd.ts`: descriptors and who closes them.
  * - `files.ts`, `sockets.ts`, `addresses.ts`, `messages.ts`, `poll.ts`, `memory.ts`: the calls.
  * - `mapping.ts` maps files into memory that survives its mapping, `window.ts` parts of files at any place.
+ * - `unix-place.ts` gives Unix sockets their places in the file system.
  * - `tun.ts` attaches to TUN and TAP interfaces.
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
@@ -65,5 +66,6 @@ export {
   setTunOffload,
   type Tun,
 } from './tun.ts'
+export { boundUnixSocket, unixAddressOf } from './unix-place.ts'
 export { type Watch, watch } from './watch.ts'
 export { type MemoryWindow, openMemoryWindow } from './window.ts'
