@@ -13,10 +13,10 @@ export interface TestCard {
   readonly link: TestLink
 }
 
-/** Returns a card that is not probed. */
+/** Returns a card that is not probed, with the largest MTU by default. */
 export function testCard(options: Partial<GvnicOptions> = {}, ram: GuestRamOptions = {}): TestCard {
   const link = new TestLink()
-  const card = new Gvnic({ link, mac: MAC, ...options })
+  const card = new Gvnic({ link, mac: MAC, mtu: 9000, ...options })
   return { card, driver: new DriverModel(card, ram), link }
 }
 

@@ -88,6 +88,21 @@ test('without buffers frames are dropped and counted, and buffers end it', () =>
   assert.deepEqual(driver.nicStats(), [76, 76, 0, 0])
 })
 
+test('packets beyond the MTU are dropped and counted, tags do not count, and large frames count by segment', () => {
+  const { card, driver, link } = openCard({ coalesce: true }, { queues: 1, mtu: 1500 })
+  const fits = frame({ payload: pattern(1460) })
+  const tagged = frame({ payload: pattern(1460), vlan: 7 })
+  link.put(frame({ payload: pattern(1461) }), fits, tagged)
+  link.put({ bytes: frame({ payload: pattern(1461), vlan: 7 }) })
+  link.put({ bytes: frame({ payload: pattern(2920) }), checksum: 'partial', segmentBytes: 1460 })
+  link.put({ bytes: frame({ payload: pattern(2922) }), checksum: 'partial', segmentBytes: 1461 })
+  while (link.left > 0) card.poll(0)
+  const lengths = driver.poll().map(({ payload }) => payload.length)
+  assert.deepEqual(lengths, [fits.length, tagged.length, 54 + 2920])
+  card.poll(1e9)
+  assert.deepEqual(driver.nicStats(), [3, 0, 3, 0])
+})
+
 test('a queue is interrupted once, until its driver arms it', () => {
   const { card, driver, link } = openCard({}, { queues: 1 })
   const { interrupts } = driver

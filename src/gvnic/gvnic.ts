@@ -131,7 +131,10 @@ export class Gvnic implements PciDevice {
     }
     const guest = this.#guest
     const maxFrameBytes = MAX_FRAME_BYTES
-    const nic = new NetworkCard({ queues, dma: guest.space, link, maxFrameBytes, pause })
+    const nic = new NetworkCard({
+      ...{ queues, dma: guest.space, link, maxFrameBytes, pause },
+      largestPacket: mtu,
+    })
     this.#nic = nic
     this.#doorbells = new DoorbellMap(queues)
     const blocks = this.#doorbells.blocks

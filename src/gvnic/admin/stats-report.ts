@@ -89,9 +89,9 @@ function counterOf(name: number, counters: Counters): number {
       return counters.read(RxCounter.rx_hw_drops)
     case NO_BUFFERS:
       return counters.read(RxCounter.rx_hw_drop_overruns)
-    case INVALID_CHECKSUM:
-      return counters.read(RxCounter.rx_csum_bad)
+    case OVER_MRU:
+      return counters.read(RxCounter.rx_over_mru)
     default:
-      return 0
+      return counters.read(RxCounter.rx_csum_bad)
   }
 }

@@ -26,6 +26,7 @@ export const RxCounter: Readonly<Record<keyof RxQueueStats, number>> = {
   rx_hw_gro_wire_packets: 13,
   rx_hw_gro_wire_bytes: 14,
   rx_truncated: 15,
+  rx_over_mru: 16,
 }
 
 /** Places of a transmit queue's counters. */
@@ -55,7 +56,7 @@ const PAUSED = 3
 
 // Doubles of a block: whole cache lines, so that threads do not share one.
 const DEVICE_BLOCK = 8
-const RX_BLOCK = 16
+const RX_BLOCK = 24
 const TX_BLOCK = 16
 
 /** One block of counters: those of a queue, or of the device. */
@@ -156,6 +157,7 @@ function rxStats(read: (place: number) => number): RxQueueStats {
     rx_hw_gro_wire_packets: read(RxCounter.rx_hw_gro_wire_packets),
     rx_hw_gro_wire_bytes: read(RxCounter.rx_hw_gro_wire_bytes),
     rx_truncated: read(RxCounter.rx_truncated),
+    rx_over_mru: read(RxCounter.rx_over_mru),
   }
 }
 

@@ -156,6 +156,8 @@ export interface RxQueueStats {
   readonly rx_hw_gro_wire_bytes: number
   /** Frames of which a capture kept only a part. They are delivered as they are. */
   readonly rx_truncated: number
+  /** Frames dropped because their packet is larger than the NIC receives (MRU). */
+  readonly rx_over_mru: number
 }
 
 /** Counters of one transmit queue. */

@@ -42,6 +42,11 @@ export interface NetworkCardOptions extends NicSettings {
   readonly queues: number
   readonly dma: DmaSpace
   readonly link: Link
+  /**
+   * Bytes of the largest IP packet that is received (MRU). Longer ones are dropped and counted. 2^20 by
+   * default, which is more than any.
+   */
+  readonly largestPacket?: number
   /** Clock of `pauseLimitMs`: `performance.now` by default. */
   readonly clockMs?: () => number
 }
@@ -51,6 +56,7 @@ export class NetworkCard {
   readonly counters: NicCounters
   readonly #link: Link
   readonly #pauseLimitMs: number
+  readonly #largestPacket: number
   readonly #clockMs: () => number
   readonly #steering: Steering
   readonly #rx: readonly RxQueue[]
@@ -79,6 +85,12 @@ export class NetworkCard {
     const txQueues = checkInteger('txQueues', options.txQueues ?? rxQueues, 1, MAX_QUEUES)
     const longest = options.maxFrameBytes ?? MAX_FRAME_BYTES
     const maxFrameBytes = checkInteger('maxFrameBytes', longest, ETHERNET_BYTES, 2 ** 20)
+    this.#largestPacket = checkInteger(
+      'largestPacket',
+      options.largestPacket ?? 2 ** 20,
+      68,
+      2 ** 20,
+    )
     const pauseLimitMs = options.pauseLimitMs ?? PAUSE_LIMIT_MS
     this.#pauseLimitMs = checkInteger('pauseLimitMs', pauseLimitMs, 0, 2 ** 31)
     this.#clockMs = options.clockMs ?? (() => performance.now())
@@ -183,7 +195,7 @@ export class NetworkCard {
     return segmenter.frame
   }
 
-  /** Parses, verifies, hashes and steers a frame; false if it is too short to be one. */
+  /** Parses, verifies, hashes and steers a frame; false if it is too short to be one, or too long. */
   #classify(frame: LinkFrame): boolean {
     const { memory, offset, length } = frame
     if (length < ETHERNET_BYTES || offset < 0 || offset + length > memory.bytes.length) {
@@ -201,7 +213,9 @@ export class NetworkCard {
     if (queue < 0) queue = this.#steering.spread(this.#hash)
     else this.counters.device.add(DeviceCounter.rx_steered)
     this.#queue = this.#rx[queue]
-    return true
+    if (packetBytes(frame, layout) <= this.#largestPacket) return true
+    this.#queue?.dropOverMru()
+    return false
   }
 
   #verify(frame: LinkFrame, layout: FrameLayout): number {
@@ -335,4 +349,10 @@ export class NetworkCard {
     if (tx === undefined) throw noQueue('transmit', queue, this.#tx.length)
     return tx
   }
+}
+
+/** Returns the bytes behind the Ethernet header and its tags, of the longest segment of a large frame. */
+function packetBytes({ originalLength, segmentBytes }: LinkFrame, layout: FrameLayout): number {
+  const bytes = segmentBytes > 0 ? layout.headerLength + segmentBytes : originalLength
+  return bytes - (layout.ipOffset === 0 ? ETHERNET_BYTES : layout.ipOffset)
 }

@@ -162,6 +162,11 @@ export class RxQueue {
     this.#drop(RxCounter.rx_hw_drop_overruns)
   }
 
+  /** Counts a frame that is longer than the largest that is received. */
+  dropOverMru(): void {
+    this.#drop(RxCounter.rx_over_mru)
+  }
+
   #drop(reason: number): true {
     this.#counters.add(reason)
     this.#counters.add(RxCounter.rx_hw_drops)
