@@ -17,7 +17,7 @@ import {
   makePool,
   type PoolOptions,
   parseCount,
-  patternOption,
+  seedOption,
   sizeOption,
   withJson,
   withPoolOptions,
@@ -61,7 +61,7 @@ export function demoCommand(): Command {
       argument(parseCount(1, 99)),
       2,
     )
-    .addOption(patternOption('the seed of the pattern').default(1))
+    .addOption(seedOption('the seed of the pattern').default(1))
     .addOption(sizeOption('--destination <size>', 'what receiveInto fills', 64 * 2 ** 20))
     .option('--concat', 'also keep everything: Buffer.concat against one destination for all of it')
     .option(

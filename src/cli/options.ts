@@ -13,7 +13,7 @@ import {
 import { udmabufProvider } from '../linux/index.ts'
 import { parsePort } from './endpoint.ts'
 import { describeError, usage } from './exit.ts'
-import { MAX_SEED } from './pattern.ts'
+import { MAX_SEED, type PatternName } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
 /** Default port of iperf3. */
@@ -72,8 +72,16 @@ export function sizeOption(flags: string, description: string, bytes?: number): 
   return bytes === undefined ? option : option.default(bytes, exactSize(bytes))
 }
 
-/** Makes the option --pattern. */
+/** Makes an option --pattern that takes a seed or `ncdevmem`. */
 export function patternOption(description: string): Option {
+  const names = `0 to ${MAX_SEED}, or ncdevmem for what the kernel's tool checks`
+  return new Option('--pattern <seed>', `${description}: ${names}`).argParser(
+    argument((text): PatternName => (text === 'ncdevmem' ? text : parseSeed(text))),
+  )
+}
+
+/** Makes an option --pattern that takes a seed alone. */
+export function seedOption(description: string): Option {
   return new Option('--pattern <seed>', `${description}: 0 to ${MAX_SEED}`).argParser(
     argument(parseSeed),
   )

@@ -47,6 +47,15 @@ describe('the pattern', () => {
     }
   })
 
+  it('is lines of 1 to 6 and a newline for the tool of the kernel', () => {
+    const lines = new Pattern('ncdevmem')
+    assert.deepEqual([...lines.view(5, 9)], [6, 10, 1, 2, 3, 4, 5, 6, 10])
+    const verifier = new Verifier(lines)
+    for (const view of lines.views(3 * PERIOD_BYTES, 2 ** 20)) assert.ok(verifier.check(view))
+    assert.equal(verifier.check(lines.view(3 * PERIOD_BYTES + 1, 7)), false)
+    assert.equal(verifier.firstWrong, 3 * PERIOD_BYTES)
+  })
+
   it('comes in views of any size', () => {
     fc.assert(
       fc.property(fc.nat(3_000_000), fc.integer({ min: 1, max: 2_000_000 }), (bytes, viewBytes) => {

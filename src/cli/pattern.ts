@@ -1,7 +1,7 @@
 /**
- * Test data: a pseudo-random period, repeated without end. Any part of it can be made or checked at
- * the speed of memory. A check finds data that is wrong, lost, doubled or misplaced, unless it is
- * misplaced by whole periods.
+ * Test data: a period, repeated without end. Any part of it can be made or checked at the speed of
+ * memory. A check finds data that is wrong, lost, doubled or misplaced, unless it is misplaced by whole
+ * periods. The period is pseudo-random. `ncdevmem` is the one that the kernel's own tool checks.
  */
 
 import { Random } from '../random.ts'
@@ -12,24 +12,31 @@ export const PERIOD_BYTES: number = 2 ** 20 + 7
 /** Seeds are 0 to 2^32 − 1. */
 export const MAX_SEED: number = 2 ** 32 - 1
 
-/** The stream of one seed, the same on every machine. */
+/**
+ * Line that `ncdevmem -v 7` expects again and again: as many bytes as its option says
+ * (K: tools/testing/selftests/drivers/net/hw/ncdevmem.c, validate_buffer).
+ */
+const NCDEVMEM_LINE = Buffer.from([1, 2, 3, 4, 5, 6, 10])
+
+/** A seed, or the pattern of the kernel's ncdevmem. */
+export type PatternName = number | 'ncdevmem'
+
+/** The stream of one name, the same on every machine. */
 export class Pattern {
-  readonly seed: number
+  readonly periodBytes: number
   /** Two periods, so that a whole period follows every phase in one piece. */
   readonly doubled: Buffer
 
-  constructor(seed: number) {
-    this.seed = seed
-    this.doubled = Buffer.alloc(2 * PERIOD_BYTES)
-    const random = new Random(seed)
-    for (let at = 0; at < PERIOD_BYTES; at += 4) this.doubled.writeUInt32LE(random.next(), at)
-    this.doubled.copy(this.doubled, PERIOD_BYTES, 0, PERIOD_BYTES)
+  constructor(name: PatternName) {
+    const period = name === 'ncdevmem' ? ncdevmemPeriod() : randomPeriod(name)
+    this.periodBytes = period.byteLength
+    this.doubled = Buffer.concat([period, period])
   }
 
   /** Returns a view of the stream from byte `offset`: `maxBytes`, or a period if that is less. */
   view(offset: number, maxBytes: number): Uint8Array {
-    const phase = offset % PERIOD_BYTES
-    return this.doubled.subarray(phase, phase + Math.min(maxBytes, PERIOD_BYTES))
+    const phase = offset % this.periodBytes
+    return this.doubled.subarray(phase, phase + Math.min(maxBytes, this.periodBytes))
   }
 
   /** The first `bytes` of the stream, in views of `viewBytes`. */
@@ -42,14 +49,31 @@ export class Pattern {
   }
 }
 
+function randomPeriod(seed: number): Buffer {
+  const period = Buffer.alloc(PERIOD_BYTES + 1)
+  const random = new Random(seed)
+  for (let at = 0; at < PERIOD_BYTES; at += 4) period.writeUInt32LE(random.next(), at)
+  return period.subarray(0, PERIOD_BYTES)
+}
+
+/** Whole lines, for views as large as those of other patterns. */
+function ncdevmemPeriod(): Buffer {
+  return Buffer.alloc(
+    Math.ceil(PERIOD_BYTES / NCDEVMEM_LINE.length) * NCDEVMEM_LINE.length,
+    NCDEVMEM_LINE,
+  )
+}
+
 /** Checks a stream against a pattern, chunk by chunk. */
 export class Verifier {
   readonly #pattern: Buffer
+  readonly #periodBytes: number
   #bytes = 0
   #firstWrong: number | undefined
 
   constructor(pattern: Pattern) {
     this.#pattern = pattern.doubled
+    this.#periodBytes = pattern.periodBytes
   }
 
   /** Bytes checked so far. A wrong byte ends the checks. */
@@ -67,7 +91,7 @@ export class Verifier {
     const pattern = this.#pattern
     for (let at = 0; at < chunk.byteLength; ) {
       if (this.#firstWrong !== undefined) return false
-      const phase = this.#bytes % PERIOD_BYTES
+      const phase = this.#bytes % this.#periodBytes
       const length = Math.min(chunk.byteLength - at, pattern.byteLength - phase)
       if (pattern.compare(chunk, at, at + length, phase, phase + length) !== 0) {
         this.#locate(chunk.subarray(at, at + length), phase)

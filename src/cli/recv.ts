@@ -14,7 +14,7 @@ import {
   withListenOptions,
 } from './options.ts'
 import type { Output } from './output.ts'
-import { Pattern } from './pattern.ts'
+import { Pattern, type PatternName } from './pattern.ts'
 import { Reception, type ReceptionOptions } from './recv/reception.ts'
 import { Sink } from './recv/sink.ts'
 import { Tally } from './recv/tally.ts'
@@ -23,7 +23,7 @@ import { wakeBatchingIfAny } from './wake-batching.ts'
 
 interface RecvOptions extends ListenOptions {
   readonly out?: string
-  readonly pattern?: number
+  readonly pattern?: PatternName
   readonly bytes?: number
   readonly sha256?: true
 }

@@ -8,13 +8,14 @@ import { parseEndpoint } from './endpoint.ts'
 import { EXIT_CODES, SIZES } from './exit.ts'
 import { patternOption, sizeOption, withJson } from './options.ts'
 import type { Output } from './output.ts'
+import type { PatternName } from './pattern.ts'
 import { type Outcome, run } from './run.ts'
 import { sendSource } from './send/send-source.ts'
 import { sourceOf } from './send/source.ts'
 
 interface SendOptions {
   readonly bytes?: number
-  readonly pattern?: number
+  readonly pattern?: PatternName
   readonly json?: true
 }
 

@@ -7,7 +7,7 @@ import { formatEndpoint, parsePort } from '../endpoint.ts'
 import { EXIT_CODES, SIZES } from '../exit.ts'
 import { argument, patternOption, sizeOption, withJson } from '../options.ts'
 import type { Output } from '../output.ts'
-import { Pattern } from '../pattern.ts'
+import { Pattern, type PatternName } from '../pattern.ts'
 import {
   type ReceivedBytes,
   Reception,
@@ -27,7 +27,7 @@ interface RecvOptions {
   readonly size: number
   readonly dmabuf: string
   readonly linear: 'take' | 'refuse'
-  readonly pattern?: number
+  readonly pattern?: PatternName
   readonly bytes?: number
   readonly sha256?: true
   readonly once?: true

@@ -12,6 +12,7 @@ import { parseEndpoint } from '../endpoint.ts'
 import { EXIT_CODES, SIZES, usage } from '../exit.ts'
 import { argument, patternOption, sizeOption, withJson } from '../options.ts'
 import type { Output } from '../output.ts'
+import type { PatternName } from '../pattern.ts'
 import { type Outcome, run } from '../run.ts'
 import { sendSource } from '../send/send-source.ts'
 import { type Source, sourceOf } from '../send/source.ts'
@@ -20,7 +21,7 @@ import { makeDmaBuf, parseDmaBuf } from './memory.ts'
 
 interface SendOptions {
   readonly bytes?: number
-  readonly pattern?: number
+  readonly pattern?: PatternName
   readonly size: number
   readonly dmabuf: string
   readonly json?: true
@@ -38,6 +39,7 @@ ends when the peer has closed its side. Takes no right.
 Examples:
   $ netmem devmem send eth0 192.0.2.7:5201 disk.img
   $ netmem devmem send eth0 192.0.2.7:5201 --bytes 1GB --pattern 7
+  $ netmem devmem send eth0 192.0.2.7:5201 --bytes 64MiB --pattern ncdevmem     there: ncdevmem -l -v 7
 
 ${SIZES}
 

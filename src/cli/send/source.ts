@@ -3,7 +3,7 @@
 import { fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { usage } from '../exit.ts'
-import { Pattern } from '../pattern.ts'
+import { Pattern, type PatternName } from '../pattern.ts'
 
 /** Bytes to send. Each view stays as it is until the next is asked for. */
 export interface Source {
@@ -24,7 +24,7 @@ const VIEW_BYTES = 1024 * 1024
  */
 export async function sourceOf(
   file: string | undefined,
-  { bytes, pattern }: { readonly bytes?: number; readonly pattern?: number },
+  { bytes, pattern }: { readonly bytes?: number; readonly pattern?: PatternName },
 ): Promise<Source> {
   if (bytes !== undefined || pattern !== undefined) {
     if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')
