@@ -7,7 +7,7 @@ import { ChecksumResult } from '../../../wire/frame-checksums.ts'
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
 import { MAX_IP_BYTES } from '../../../wire/ip.ts'
 import { PSH } from '../../../wire/tcp.ts'
-import { type LinkFrame, segmentsOf } from '../../link/link.ts'
+import { type FramePieces, type LinkFrame, segmentsOf } from '../../link/link.ts'
 import { type Counters, RxCounter } from '../../rings/nic-counters.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import {
@@ -25,7 +25,7 @@ import {
 } from '../../rings/rx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { isMergeable, MAX_COALESCED_BUFFERS, RxAggregate } from './rx-aggregate.ts'
-import { copyBytes, DMA_FAULT, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
+import { copyBytes, DMA_FAULT, FOUND, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
 
 export class RxQueue {
   /** True after a pause that was too long: the queue pauses the link again once it has taken a frame. */
@@ -118,7 +118,7 @@ export class RxQueue {
       isMergeable(layout)
     if (this.#aggregate.open) {
       if (mergeable && this.#append(ring, frame, layout)) {
-        this.#countReceived(frame, layout, checksum)
+        this.#countReceived(frame.length, frame.segmentBytes, layout, checksum)
         return true
       }
       this.#closeAggregate(ring)
@@ -151,9 +151,43 @@ export class RxQueue {
     if (linear > 0) buffers.writeHeaders(frame, linear)
     buffers.writePayload(frame, frame.offset + linear, rest)
     this.#complete(ring, frame, layout, linear, rest, overflow, checksum, hash, mergeable)
-    const segments = this.#countReceived(frame, layout, checksum)
+    const segments = this.#countReceived(length, frame.segmentBytes, layout, checksum)
+    if (length < frame.originalLength) this.#counters.add(RxCounter.rx_truncated)
     if (linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets, segments)
     else if (this.#split) this.#counters.add(RxCounter.rx_hsplit_unsplit, segments)
+    return true
+  }
+
+  /**
+   * Delivers a large frame that its sender has left in pieces, if it becomes one packet.
+   *
+   * @returns false, with nothing done, if it does not, or finds no buffers.
+   */
+  deliverPieces(head: LinkFrame, pieces: FramePieces, layout: FrameLayout, hash: number): boolean {
+    const ring = this.#ring
+    const buffers = this.#buffers
+    const { headerLength, payloadLength } = layout
+    const length = head.originalLength
+    // Where copies are to be aligned, pieces would have to be cut.
+    if (ring === undefined || !ring.noOffset || !this.#coalesce) return false
+    if (headerLength + payloadLength !== length) return false
+    this.beginBatch()
+    if (payloadLength > this.largestPayload(head, layout)) return false
+    let linear = 0
+    if (this.#split) {
+      const { header } = buffers
+      ring.headerBuffer(0, header)
+      if (header.region < 0 || header.bytes < headerLength || this.#fill) return false
+      linear = headerLength
+    }
+    const rest = length - linear
+    if (buffers.find(ring, head, linear, rest) !== FOUND) return false
+    if (linear > 0) buffers.writeHeaders(head, linear)
+    buffers.writePieces(head, pieces, linear, rest)
+    const checksum = ChecksumResult.ok
+    this.#complete(ring, head, layout, linear, rest, 0, checksum, hash, false)
+    const segments = this.#countReceived(length, head.segmentBytes, layout, checksum)
+    if (linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets, segments)
     return true
   }
 
@@ -345,17 +379,21 @@ export class RxQueue {
     counters.add(RxCounter.rx_hw_gro_wire_bytes, wireBytes)
   }
 
-  #countReceived(frame: LinkFrame, layout: FrameLayout, checksum: number): number {
+  #countReceived(
+    length: number,
+    segmentBytes: number,
+    layout: FrameLayout,
+    checksum: number,
+  ): number {
     const counters = this.#counters
-    const segments = segmentsOf(layout.payloadLength, frame.segmentBytes)
-    const wireBytes = frame.length + (segments - 1) * layout.headerLength
+    const segments = segmentsOf(layout.payloadLength, segmentBytes)
+    const wireBytes = length + (segments - 1) * layout.headerLength
     counters.add(RxCounter.rx_packets, segments)
     counters.add(RxCounter.rx_bytes, wireBytes)
     if (checksum === ChecksumResult.ok) counters.add(RxCounter.rx_csum_unnecessary, segments)
     else if (checksum === ChecksumResult.none) counters.add(RxCounter.rx_csum_none, segments)
     else counters.add(RxCounter.rx_csum_bad, segments)
-    if (frame.length < frame.originalLength) counters.add(RxCounter.rx_truncated)
-    if (segments > 1) this.#countCoalesced(segments, frame.length, wireBytes)
+    if (segments > 1) this.#countCoalesced(segments, length, wireBytes)
     return segments
   }
 }
