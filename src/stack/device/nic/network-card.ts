@@ -77,6 +77,8 @@ export class NetworkCard {
   #waitingSinceMs = 0
   /** Segments of the large frame that is being received. */
   readonly #segmenter = new Segmenter(createFrameMemory(1))
+  /** True while there are segments to make. */
+  #isCutting = false
 
   /** @throws NETMEM_OUT_OF_RANGE for an option outside its range. */
   constructor(options: NetworkCardOptions) {
@@ -133,8 +135,9 @@ export class NetworkCard {
     let left = budgetBytes
     try {
       // The segments of a large frame are not left for later: their link might have nothing else.
-      while ((received < budget && left > 0) || this.#segmenter.pending) {
-        let frame = this.#waiting ?? this.#nextSegment()
+      while ((received < budget && left > 0) || this.#isCutting) {
+        let frame = this.#waiting
+        if (frame === undefined && this.#isCutting) frame = this.#nextSegment()
         if (frame === undefined) {
           frame = this.#link.receive(nowNs)
           if (frame === undefined) break
@@ -163,7 +166,7 @@ export class NetworkCard {
    */
   receivePieces(head: LinkFrame, pieces: FramePieces): boolean {
     const { layout } = head
-    if (layout === undefined || this.#waiting !== undefined || this.#segmenter.pending) return false
+    if (layout === undefined || this.#waiting !== undefined || this.#isCutting) return false
     if (packetBytes(head, layout) > this.#largestPacket) return false
     const hash = this.#steering.hash(head.memory.bytes, head.offset, layout)
     let queue = this.#steering.match(head.memory.bytes, head.offset, layout)
@@ -218,7 +221,9 @@ export class NetworkCard {
   /** Makes the next segment of a large frame. `undefined` without one. */
   #nextSegment(): LinkFrame | undefined {
     const segmenter = this.#segmenter
-    if (!segmenter.next()) return undefined
+    const isMade = segmenter.next()
+    this.#isCutting = segmenter.pending
+    if (!isMade) return undefined
     this.#layout = segmenter.layout
     return segmenter.frame
   }
