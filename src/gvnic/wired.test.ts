@@ -129,20 +129,3 @@ test('a card whose link is down, or without queues, gets nothing', () => {
   right.card.poll(0)
   assert.equal(right.driver.poll().length, 1, 'it lay on the wire')
 })
-
-test('a turn ends after some bytes, and no queue waits for ever', () => {
-  const [left, right] = wired({}, { queues: 2 })
-  assert.ok(left !== undefined && right !== undefined)
-  const packets = 8
-  for (let packet = 0; packet < packets; packet++) {
-    for (const queue of [0, 1]) left.driver.send(queue, large(60_000, packet), TSO)
-  }
-  const sent = []
-  for (let more = left.card.poll(0); more > 0; more = left.card.poll(0)) sent.push(more)
-  assert.ok(sent.length >= 4, `${sent} packets in a turn`)
-  left.driver.poll()
-  assert.deepEqual(
-    left.driver.tx.map(({ completed }) => completed),
-    [packets, packets],
-  )
-})

@@ -124,11 +124,7 @@ export class NetworkCard {
    * @returns the number of frames taken off the link, dropped ones included. A large frame counts as
    * the packets that it is delivered as.
    */
-  receive(
-    nowNs: number,
-    budget: number,
-    budgetBytes: number = Number.MAX_SAFE_INTEGER,
-  ): number {
+  receive(nowNs: number, budget: number, budgetBytes: number = Number.MAX_SAFE_INTEGER): number {
     const queues = this.#rx
     for (let at = 0; at < queues.length; at++) queues[at]?.beginBatch()
     let received = 0
