@@ -51,7 +51,8 @@ export class VfioUserSession implements Disposable {
   }
 
   /**
-   * Answers the requests that have come, and never waits. The session closes when the machine goes.
+   * Answers some of the requests that have come, and never waits: `fd` has an event of `events` while
+   * there are more. The session closes when the machine goes.
    *
    * @returns how many requests there were.
    * @throws NETMEM_VFIO_USER_PROTOCOL, NETMEM_VFIO_USER_VERSION, NETMEM_VFIO_USER_MEMORY or
