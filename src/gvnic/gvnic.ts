@@ -43,7 +43,7 @@ const DOORBELLS = 2
 
 /** Options of a {@link Gvnic}. */
 export interface GvnicOptions {
-  /** Link of the card, which whoever made it closes. */
+  /** Link of the card. The caller closes it. */
   readonly link: Link
   /** Hardware address of 6 bytes. */
   readonly mac: Uint8Array

@@ -23,7 +23,7 @@ const REPLY_BYTES = 64 * 1024
  */
 const STEP_BYTES = 1024
 
-/** Descriptors that have come, and the byte of the stream up to which had been received then. */
+/** Descriptors that have come, and the byte of the stream behind those received with them. */
 interface Received {
   readonly at: number
   readonly descriptors: OwnedFd[]

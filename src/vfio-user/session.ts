@@ -85,7 +85,7 @@ export class VfioUserSession implements Disposable {
 
   #answer(): number {
     const stream = this.#stream
-    // What could not be sent before goes first and holds up requests, so that nothing grows.
+    // Replies that wait are sent before the next request is read, so that no buffer grows.
     if (!stream.flush()) return 0
     const ended = !this.#paused && !stream.receive()
     this.#paused = false
