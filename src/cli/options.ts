@@ -10,6 +10,7 @@ import {
   type PagePool,
   sharedProvider,
 } from '../index.ts'
+import { udmabufProvider } from '../linux/index.ts'
 import { parsePort } from './endpoint.ts'
 import { describeError, usage } from './exit.ts'
 import { MAX_SEED, type PatternName } from './pattern.ts'
@@ -98,7 +99,7 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
 }
 
 /** Makes a pool of as many whole pages as `--pool` holds. */
-export async function makePool({ pool, pageSize, memory }: PoolOptions): Promise<PagePool<Page>> {
+export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page> {
   const pages = Math.floor(pool / pageSize)
   if (pages === 0) {
     throw usage(
@@ -106,7 +107,7 @@ export async function makePool({ pool, pageSize, memory }: PoolOptions): Promise
     )
   }
   try {
-    if (memory === 'udmabuf') return await udmabufPool(pages, pageSize)
+    if (memory === 'udmabuf') return udmabufPool(pages, pageSize)
     return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
   } catch (error) {
     if (error instanceof ArgumentRangeError) throw usage(describeError(error).message)
@@ -114,9 +115,7 @@ export async function makePool({ pool, pageSize, memory }: PoolOptions): Promise
   }
 }
 
-/** netmem/linux is loaded here alone: it would double the time that a command takes to start. */
-async function udmabufPool(pages: number, pageSize: number): Promise<PagePool<Page>> {
-  const { udmabufProvider } = await import('../linux/index.ts')
+function udmabufPool(pages: number, pageSize: number): PagePool<Page> {
   const provider = udmabufProvider({ pages, pageSize })
   const pool = createPool(provider)
   // The dma-buf ends with the pool.

@@ -109,8 +109,19 @@ async function update(): Promise<void> {
   }
 }
 
-/** Returns the version that apt would take of a package. Throws if the archive has none. */
-export async function candidate(name: string): Promise<string> {
+const candidates = new Map<string, Promise<string>>()
+
+/** Returns the version that apt would take of a package, asked once a process. Throws if the archive has none. */
+export function candidate(name: string): Promise<string> {
+  let version = candidates.get(name)
+  if (version === undefined) {
+    version = askCandidate(name)
+    candidates.set(name, version)
+  }
+  return version
+}
+
+async function askCandidate(name: string): Promise<string> {
   await updateLists()
   const { output } = await locked('apt-cache', ['policy', name])
   const version = /^ {2}Candidate: (\S+)$/m.exec(output)?.[1]

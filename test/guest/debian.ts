@@ -39,8 +39,15 @@ export interface Kernel {
   readonly modules: string
 }
 
-/** Returns Debian's newest kernel, from 7.3 on. */
-export async function newestKernel(): Promise<Kernel> {
+let newest: Promise<Kernel> | undefined
+
+/** Returns Debian's newest kernel, from 7.3 on. The archive is asked once a process. */
+export function newestKernel(): Promise<Kernel> {
+  newest ??= findKernel()
+  return newest
+}
+
+async function findKernel(): Promise<Kernel> {
   const release = newestRelease(await packagesNamed('^linux-(binary|modules)-[0-9].*-amd64$'))
   const image = await debianPackage(`linux-binary-${release}`)
   const modules = await debianPackage(`linux-modules-${release}`)

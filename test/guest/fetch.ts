@@ -4,7 +4,7 @@
  */
 
 import { debianClosure, debianPackage, kernelSource, newestKernel } from './debian.ts'
-import { COMPARED_PACKAGES, COMPARED_SOURCE } from './needs.ts'
+import { COMPARED_PACKAGES, COMPARED_SOURCE, JUDGES_PACKAGES } from './needs.ts'
 
 const packages = process.argv.slice(2)
 for (const name of packages.length > 0 ? packages : COMPARED_PACKAGES) {
@@ -14,5 +14,6 @@ if (packages.length === 0) {
   console.log((await newestKernel()).image)
   console.log(await debianClosure('qemu-system-x86'))
   console.log(await debianPackage('busybox-static'))
+  for (const name of JUDGES_PACKAGES) console.log(await debianClosure(name))
   console.log(await kernelSource(COMPARED_SOURCE))
 }

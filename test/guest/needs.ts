@@ -3,9 +3,19 @@
 /** Headers of the kernel's interfaces: the host's may be older. */
 export const COMPARED_PACKAGES: readonly string[] = ['linux-libc-dev', 'linux-libc-dev-arm64-cross']
 
-/** Parts of the kernel's source: specifications of netlink families, and the tool that reads them. */
+/**
+ * Parts of the kernel's source: specifications of netlink families, the tools that read them, and the
+ * tests of network cards.
+ */
 export const COMPARED_SOURCE: readonly string[] = [
   'Documentation/netlink',
-  'tools/net/ynl/pyynl',
   'MAINTAINERS',
+  'tools/net/ynl/lib',
+  'tools/net/ynl/pyynl',
+  'tools/testing/selftests/drivers/net',
+  'tools/testing/selftests/kselftest.h',
+  'tools/testing/selftests/net/lib',
 ]
+
+/** Programs that the kernel's tests of network cards call, in versions that know the kernel's features. */
+export const JUDGES_PACKAGES: readonly string[] = ['ethtool']

@@ -90,13 +90,12 @@ export class Downloads {
     options: DownloadOptions,
     output: Output,
     signal: AbortSignal,
-    pool: PagePool<Page>,
     more: Pick<GetOptions, 'tls' | 'wakeBatching'>,
   ) {
     this.#options = options
     this.#output = output
     this.#signal = signal
-    this.#pool = pool
+    this.#pool = makePool({ pool: options.pool, pageSize: PAGE_BYTES, memory: 'host' })
     this.#common = {
       connections: options.connections,
       retries: options.retries,
@@ -128,9 +127,7 @@ export class Downloads {
       ...(insecure === true ? { rejectUnauthorized: false } : {}),
     }
     const security = Object.keys(tls).length === 0 ? {} : { tls }
-    const more = { ...security, ...(await wakeBatchingIfAny()) }
-    const pool = await makePool({ pool: options.pool, pageSize: PAGE_BYTES, memory: 'host' })
-    return new Downloads(options, output, signal, pool, more)
+    return new Downloads(options, output, signal, { ...security, ...(await wakeBatchingIfAny()) })
   }
 
   /** True if the command was interrupted or stdout was closed. */

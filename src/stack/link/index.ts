@@ -23,7 +23,6 @@ export {
   type LinkFeatures,
   type LinkFrame,
   ORDINARY_FRAMES,
-  type PiecesReceiver,
 } from './link.ts'
 export { createLinkPair, type LinkPairOptions } from './link-pair.ts'
 export { type TapLink, type TapOptions, tapDevice } from './tap/tap-link.ts'

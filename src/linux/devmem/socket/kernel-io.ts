@@ -151,12 +151,7 @@ export class KernelIo implements DevmemIo {
     if (this.#stopped || !this.#descriptor.open) return Promise.resolve(0)
     let one = this.#watches[wanted]
     if (one === undefined) {
-      try {
-        one = watch(this.#fd, EVENTS[wanted])
-      } catch (error) {
-        // This process has no descriptor left for epoll(7).
-        return Promise.reject(error)
-      }
+      one = watch(this.#fd, EVENTS[wanted])
       if (!this.#referenced) one.unref()
       this.#watches[wanted] = one
     }

@@ -2,8 +2,6 @@
 
 export class DmaSpace {
   readonly #regions: (Uint8Array | undefined)[] = []
-  /** Number of regions unmapped so far: whoever keeps views of memory compares it. */
-  unmapped = 0
   /** Numbers of regions that were unmapped. */
   readonly #free: number[] = []
 
@@ -22,7 +20,6 @@ export class DmaSpace {
   unmap(region: number): void {
     if (this.#regions[region] === undefined) return
     this.#regions[region] = undefined
-    this.unmapped++
     this.#free.push(region)
   }
 

@@ -84,9 +84,13 @@ export class TxQueue {
     const frontEnd = this.#frontEnd
     if (frontEnd === undefined) return 0
     const packet = this.#packet
-    packet.forgetUnmapped()
+    packet.forgetRegion()
     let left = frontEnd.posted()
-    if (left <= 0) return 0
+    // Idle: views must not keep unmapped memory alive.
+    if (left <= 0) {
+      packet.forget()
+      return 0
+    }
     if (left <= this.#withoutEnd) return 0
     this.#withoutEnd = 0
     const inPieces = piecesFor(link)

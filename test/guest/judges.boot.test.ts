@@ -1,0 +1,81 @@
+// The kernel's own tests of network cards, unmodified, over two cards of netmem that are wired to each
+// other: `devmem.py` with the kernel's `ncdevmem`, and `csum.py`. Then netmem sends
+// to ncdevmem out of device memory.
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { openWiredCards } from 'netmem/gvnic'
+import { debianClosure, debianPackage } from './debian.ts'
+import { runInGuest } from './guest.ts'
+import { kernelTests } from './kernel-tests.ts'
+
+const PASSED = 'ok'
+
+/** Words of the tests about wrong data, for which no busy host is the reason: one is too many. */
+const WRONG_DATA =
+  /bad csum|good csum, while|should be 0xFFFF|Failed validation|steering error|LINEAR/
+
+describe("the kernel's tests over two wired cards", () => {
+  it('pass', async () => {
+    const { folder: tests, python } = await kernelTests()
+    const folder = mkdtempSync(join(tmpdir(), 'netmem-judges-'))
+    try {
+      const sockets = [join(folder, 'a.sock'), join(folder, 'b.sock')]
+      await using cards = await openWiredCards({ sockets, queues: 4, mtu: 4148 })
+      const { exitCode, output } = await runInGuest('. "$CHECKOUT/test/guest/judges.sh"', {
+        environment: {
+          BUSYBOX: join(await debianPackage('busybox-static'), 'usr/bin/busybox'),
+          ETHTOOL: await debianClosure('ethtool'),
+          PYTHON: python,
+          TESTS: tests,
+        },
+        network: sockets.map((socket) => ({ kind: 'gvnic', socket })),
+        timeoutMs: 400_000,
+      })
+      assert.equal(exitCode, 0, output)
+      assert.doesNotMatch(output, WRONG_DATA)
+      assert.match(output, /^ncdevmem validated 16777216$/m)
+      const results = resultsOf(output)
+      assert.deepEqual(
+        results,
+        {
+          'devmem.check_rx': PASSED,
+          'devmem.check_tx': PASSED,
+          'devmem.check_tx_chunks': PASSED,
+          'devmem.check_rx_hds': PASSED,
+          // The driver knows pages of one size.
+          'devmem.check_rx_large_niov': 'SKIP Test requires devmem rx-page-size=16384 support',
+          ...Object.fromEntries(
+            ['4', '6'].flatMap((version) =>
+              [
+                ...['rx_tcp', 'rx_tcp_invalid', 'rx_udp', 'rx_udp_invalid'],
+                ...['tx_udp_csum_offload', 'tx_udp_zero_checksum'],
+              ].map((name) => [`csum.ipv${version}_${name}`, PASSED]),
+            ),
+          ),
+        },
+        output,
+      )
+      for (const { state, stats } of await cards.look()) {
+        assert.deepEqual([state.commands.refused, state.commands.faults], [0, 0])
+        const { rx_dma_faults, tx_dma_faults } = stats.device
+        assert.deepEqual([rx_dma_faults, tx_dma_faults], [0, 0])
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})
+
+/** Returns the results of the Test Anything Protocol by the names of the cases. */
+function resultsOf(output: string): Record<string, string> {
+  const lines = output.matchAll(/^(not )?ok \d+ ([\w.]+)(?: # (.*))?$/gm)
+  return Object.fromEntries(
+    [...lines].map(([, not, name = '', comment]) => [
+      name,
+      comment ?? (not === undefined ? PASSED : 'failed'),
+    ]),
+  )
+}
