@@ -3,13 +3,12 @@
 // brings what a docstring's example takes for granted (`pool`, `connection`, `server`), and a peer.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { freePorts } from '../dist/testing/free-ports.test.helper.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'build', 'documented-examples')
@@ -43,16 +42,8 @@ declare global {
 
 const run = promisify(execFile)
 
-/** Returns free ports: those of the examples may be taken on this machine. */
-async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => String(server.address().port))
-  for (const server of servers) server.close()
-  return ports
-}
-
 test('every documented example compiles and runs', { concurrency: 4 }, async (t) => {
+  // Those of the examples may be taken on this machine.
   const free = await freePorts(2 * examples.length)
   assert.ok(examples.length >= 10, `only ${examples.length} examples found`)
   rmSync(folder, { recursive: true, force: true })
@@ -62,7 +53,7 @@ test('every documented example compiles and runs', { concurrency: 4 }, async (t)
   for (const { name, code } of examples) {
     const [raw, origin] = free.splice(0, 2)
     ports.set(name, `${raw},${origin}`)
-    const placed = code.replaceAll('5201', raw).replaceAll('5202', origin)
+    const placed = code.replaceAll('5201', `${raw}`).replaceAll('5202', `${origin}`)
     const place = name.startsWith('README') ? join(folder, 'alone') : folder
     writeFileSync(join(place, `${name}.ts`), `${placed}\nexport {}\n`)
   }

@@ -1,7 +1,6 @@
 // README's first program serves many clients at once, and survives one that is reset.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -9,12 +8,13 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { transform } from 'esbuild'
+import { freePorts } from '../dist/testing/free-ports.test.helper.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 test("README's first program serves many, and survives a reset", async () => {
   const [, program] = /^```ts\n(.*?)^```/ms.exec(readFileSync(join(root, 'README.md'), 'utf8'))
-  const port = await freePort()
+  const [port] = await freePorts(1)
   const { code } = await transform(program.replace('5201', String(port)), { loader: 'ts' })
   // Inside the checkout, where `netmem` is itself.
   const folder = mkdtempSync(join(root, 'build', 'readme-'))
@@ -23,13 +23,13 @@ test("README's first program serves many, and survives a reset", async () => {
   try {
     const received = createInterface(server.stdout)[Symbol.asyncIterator]()
     const complained = createInterface(server.stderr)[Symbol.asyncIterator]()
-    const idle = await connected(port)
-    const reset = await connected(port)
+    const idle = await connected(server, port)
+    const reset = await connected(server, port)
     reset.write('12')
     assert.equal((await received.next()).value, '2')
     reset.resetAndDestroy()
     assert.match((await complained.next()).value, /ECONNRESET/)
-    const late = await connected(port)
+    const late = await connected(server, port)
     late.end('123')
     assert.equal((await received.next()).value, '3')
     idle.end('1234')
@@ -41,17 +41,10 @@ test("README's first program serves many, and survives a reset", async () => {
   }
 })
 
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 /** Connects as soon as the server listens. */
-async function connected(port) {
+async function connected(server, port) {
   for (;;) {
+    assert.equal(server.exitCode, null, 'the program ended')
     const socket = net.connect(port, '127.0.0.1')
     const error = await new Promise((resolve) => {
       socket.once('connect', () => resolve(undefined)).once('error', resolve)

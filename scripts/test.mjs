@@ -68,8 +68,9 @@ const { status, error } = spawnSync(
   [
     '--expose-gc',
     '--test',
-    // The guest's kernel is one for all of its tests, some of which count what it has left.
-    `--test-concurrency=${boot || guest || soak ? 1 : 2}`,
+    // Many tests wait for a timer or a child process, so three files at once keep two cores busy. The
+    // guest's kernel is one for all of its tests, some of which count what it has left.
+    `--test-concurrency=${boot || guest || soak ? 1 : 3}`,
     // ms for each test, suite and file. It ends what hangs: a busy machine never needs as long. A
     // guest has the machine alone and 600 s for all, and names what hangs only while it runs.
     `--test-timeout=${(guest ? 240_000 : 600_000) * longer}`,

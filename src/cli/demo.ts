@@ -86,7 +86,7 @@ async function demo(
   signal: AbortSignal,
 ): Promise<Outcome> {
   // Bad pool options fail here, before any process starts.
-  await makePool(settings.pool).destroy()
+  await (await makePool(settings.pool)).destroy()
   const largest = concat ? settings.bytes : settings.destination
   const { corrupt } = settings
   if (corrupt !== undefined && corrupt >= settings.bytes) {

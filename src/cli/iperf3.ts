@@ -40,7 +40,7 @@ async function iperf3(
   output: Output,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const pool = makePool(options)
+  const pool = await makePool(options)
   const listener = await listen({
     pool,
     host: options.host,

@@ -10,7 +10,6 @@ import {
   type PagePool,
   sharedProvider,
 } from '../index.ts'
-import { udmabufProvider } from '../linux/index.ts'
 import { parsePort } from './endpoint.ts'
 import { describeError, usage } from './exit.ts'
 import { MAX_SEED, type PatternName } from './pattern.ts'
@@ -99,7 +98,7 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
 }
 
 /** Makes a pool of as many whole pages as `--pool` holds. */
-export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page> {
+export async function makePool({ pool, pageSize, memory }: PoolOptions): Promise<PagePool<Page>> {
   const pages = Math.floor(pool / pageSize)
   if (pages === 0) {
     throw usage(
@@ -107,7 +106,7 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
     )
   }
   try {
-    if (memory === 'udmabuf') return udmabufPool(pages, pageSize)
+    if (memory === 'udmabuf') return await udmabufPool(pages, pageSize)
     return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
   } catch (error) {
     if (error instanceof ArgumentRangeError) throw usage(describeError(error).message)
@@ -115,7 +114,9 @@ export function makePool({ pool, pageSize, memory }: PoolOptions): PagePool<Page
   }
 }
 
-function udmabufPool(pages: number, pageSize: number): PagePool<Page> {
+/** netmem/linux is loaded here alone: it would double the time that a command takes to start. */
+async function udmabufPool(pages: number, pageSize: number): Promise<PagePool<Page>> {
+  const { udmabufProvider } = await import('../linux/index.ts')
   const provider = udmabufProvider({ pages, pageSize })
   const pool = createPool(provider)
   // The dma-buf ends with the pool.

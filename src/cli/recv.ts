@@ -72,7 +72,7 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
   if (options.out !== undefined && options.once !== true) {
     throw usage('--out takes one connection, since there is one destination: add --once.')
   }
-  const pool = makePool(options)
+  const pool = await makePool(options)
   await using listener = await listen({
     pool,
     host: options.host,

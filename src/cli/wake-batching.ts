@@ -1,6 +1,6 @@
 /** Low-water marks for the commands' connections. */
 
-import { wakeBatching } from '../linux/index.ts'
+import { wakeBatching } from '../linux/wake-batching.ts'
 import type { WakeBatching } from '../net/index.ts'
 
 /** Returns options to spread into those of `listen` or `getInto`; empty without Linux or koffi. */

@@ -261,9 +261,9 @@ test('text of the driver cannot reach a terminal as anything but letters', () =>
   assert.equal(card.state.driverName, '?[2J')
 })
 
-test('a turn sends a MiB at the most, of all queues in turn', () => {
+test('a turn sends 256 KiB at the most, of all queues in turn', () => {
   const { card, driver, link } = openCard({ entries: 256 }, { queues: 3 })
-  const bytes = 2 ** 18
+  const bytes = 2 ** 16
   let posted = 0
   for (const { queue } of driver.tx) {
     const address = driver.memory.allocate(bytes)

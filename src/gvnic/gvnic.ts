@@ -35,15 +35,15 @@ export const DEFAULT_MTU = 1500
 const MAX_FRAME_BYTES = 2 ** 18 + 512
 /** Frames received in one turn: those of a NAPI poll. */
 const BUDGET = 64
-/** Bytes sent in one turn: QEMU's requests wait until it ends, those of other machines too. */
-const TX_BUDGET_BYTES = 2 ** 20
+/** Bytes of one turn, each way: QEMU's requests wait until it ends, those of other machines too. */
+const BUDGET_BYTES = 2 ** 18
 
 const REGISTERS = 0
 const DOORBELLS = 2
 
 /** Options of a {@link Gvnic}. */
 export interface GvnicOptions {
-  /** Link of the card, which whoever made it closes. */
+  /** Link of the card. The caller closes it. */
   readonly link: Link
   /** Hardware address of 6 bytes. */
   readonly mac: Uint8Array
@@ -136,6 +136,7 @@ export class Gvnic implements PciDevice {
       largestPacket: mtu,
     })
     this.#nic = nic
+    link.receiver = (head, pieces) => this.receives && nic.receivePieces(head, pieces)
     this.#doorbells = new DoorbellMap(queues)
     const blocks = this.#doorbells.blocks
     this.#interrupts = new Interrupts(blocks, (vector) => this.#bus?.interrupt(vector))
@@ -231,8 +232,8 @@ export class Gvnic implements PciDevice {
     const nic = this.#nic
     let frames = 0
     // Without queues frames stay on the link.
-    if (this.receives) frames += nic.receive(nowNs, BUDGET)
-    if (tx.size > 0 && this.linkUp) frames += nic.transmit(nowNs, TX_BUDGET_BYTES)
+    if (this.receives) frames += nic.receive(nowNs, BUDGET, BUDGET_BYTES)
+    if (tx.size > 0 && this.linkUp) frames += nic.transmit(nowNs, BUDGET_BYTES)
     const nowMs = nowNs / 1e6
     if (stats.isDue(nowMs)) {
       const started = nic.counters.rx.flatMap((counters, queue): (readonly [number, Counters])[] =>

@@ -14,7 +14,7 @@ export class NicControl implements RssTarget, RulesTarget {
     this.#nic = nic
   }
 
-  /** Sets the key and the table that the card has of its own. */
+  /** Sets the card's default key and table. */
   reset(): void {
     this.#nic.setRssKey(DEFAULT_RSS_KEY)
     const { rxQueues } = this.#nic.features

@@ -8,21 +8,13 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { certificate } from '../net/harness.test.helper.ts'
+import { freePorts } from '../testing/free-ports.test.helper.ts'
 import { getInto } from './get-into.ts'
 import { begins, codeOf, content, freshFolder, sha256, transferring } from './http.test.helper.ts'
 
 const skip =
   spawnSync('nginx', ['-v'], { stdio: 'ignore' }).error !== undefined &&
   'nginx is not installed: `apt-get install nginx-light`'
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  assert.ok(typeof address === 'object' && address !== null)
-  server.close()
-  return address.port
-}
 
 describe('nginx', { skip }, () => {
   let nginx: ChildProcess | undefined
@@ -35,7 +27,7 @@ describe('nginx', { skip }, () => {
     mkdirSync(join(folder, 'root'))
     writeFileSync(join(folder, 'root/body'), content)
     writeFileSync(join(folder, 'root/small'), 'small')
-    const [port, securePort] = [await freePort(), await freePort()]
+    const [port = 0, securePort = 0] = await freePorts(2)
     const secure =
       certificate === undefined
         ? ''

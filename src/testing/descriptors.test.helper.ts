@@ -3,16 +3,28 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { until } from './waiting.test.helper.ts'
 
-/** Returns the open descriptors of this process, each with what it is, such as `21 socket:[4711]`. */
+const FOLDER = '/proc/self/fd'
+
+/** Returns what a descriptor is, such as `socket:[4711]`; undefined for one that is closed. */
+function targetOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`${FOLDER}/${fd}`)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Returns the open descriptors of this process, each with what it is, such as `21 socket:[4711]`.
+ *
+ * Standard streams are left out: Node opens a terminal once more when it is first written to.
+ */
 export function openDescriptors(): string[] {
-  const folder = '/proc/self/fd'
-  return readdirSync(folder).flatMap((fd) => {
-    try {
-      return [`${fd} ${readlinkSync(`${folder}/${fd}`)}`]
-    } catch {
-      // The descriptor with which the folder was read is closed.
-      return []
-    }
+  const standard = ['0', '1', '2'].map(targetOf)
+  return readdirSync(FOLDER).flatMap((fd) => {
+    const target = targetOf(fd)
+    // The descriptor with which the folder was read is closed.
+    return target === undefined || standard.includes(target) ? [] : [`${fd} ${target}`]
   })
 }
 

@@ -70,7 +70,7 @@ export function barSizes({ bars, msix }: PciDevice): number[] {
     }
     throw new ArgumentRangeError(
       'NETMEM_OUT_OF_RANGE',
-      `BAR ${index} of the device has ${bytes} bytes: a BAR has a power of two, and a number of its own.`,
+      `BAR ${index} of the device has ${bytes} bytes: give each BAR a power of two, and a number that no other BAR has.`,
     )
   }
   return sizes

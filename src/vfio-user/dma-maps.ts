@@ -108,7 +108,7 @@ export class DmaMaps implements GuestMemory, Disposable {
           shown += length
         }
       } catch (error) {
-        // What could not be shown may be a hole, so all of it is made anew.
+        // A map that failed may have left a hole, so all of the range is hidden again.
         for (const { key, at, length } of pieces) this.#byKey.get(key)?.window.hide(at, length)
         throw error
       }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { eventfd, memfdCreate } from '../linux/sys/index.ts'
+import { eventfd, memfdCreate, PollSet } from '../linux/sys/index.ts'
 import { openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { rounds } from '../testing/rounds.test.helper.ts'
 import { writeUint64 } from '../wire/vfio-user.ts'
@@ -99,13 +99,33 @@ describe('a hostile machine', { skip }, () => {
     assert.doesNotMatch(readFileSync('/proc/self/maps', 'utf8'), /netmem-(guest|hostile)/)
   })
 
+  it('that writes without a pause leaves the thread to others after each few writes', () => {
+    const device = new RecordingDevice()
+    using machine = createTestMachine(device)
+    device.calls.length = 0
+    const write = messageOf(1, 10, 0x10, new Uint8Array(20).fill(4, 12, 13))
+    const WRITES = 500
+    for (let sent = 0; sent < WRITES; sent++) machine.send(write)
+    const poll = new PollSet(1)
+    let most = 0
+    while (device.calls.length < WRITES) {
+      const { session } = machine
+      assert.ok(session !== undefined)
+      poll.set(0, session.fd, session.events)
+      assert.equal(poll.wait(0), 1)
+      most = Math.max(most, session.step())
+    }
+    assert.ok(most > 1 && most <= 32, String(most))
+  })
+
   it('that takes no replies holds up itself alone', () => {
     const device = new RecordingDevice()
     using machine = createTestMachine(device)
     const read = new Uint8Array(16)
     new DataView(read.buffer).setUint32(12, 4096, true)
     const message = messageOf(1, 9, 0, read)
-    const REQUESTS = 500
+    // As many as the socket holds while the server does not read.
+    const REQUESTS = 200
     let sent = 0
     device.calls.length = 0
     // The replies fill the socket, then the server's memory for them. It stops reading there.

@@ -17,8 +17,13 @@ import { VfioUserError } from './vfio-user-error.ts'
 
 /** Bytes of replies that are held. */
 const REPLY_BYTES = 64 * 1024
+/**
+ * Bytes received in one step: 28 writes of a register. A guest that writes without a pause does not keep
+ * the thread from other devices.
+ */
+const STEP_BYTES = 1024
 
-/** Descriptors that have come, and the byte of the stream up to which had been received then. */
+/** Descriptors that have come, and the byte of the stream behind those received with them. */
 interface Received {
   readonly at: number
   readonly descriptors: OwnedFd[]
@@ -63,7 +68,8 @@ export class MessageStream {
    */
   receive(): boolean {
     const { framer } = this
-    this.#incoming.setVector(0, this.#framerAddress + framer.end, framer.room)
+    const bytesOfStep = Math.min(framer.room, STEP_BYTES)
+    this.#incoming.setVector(0, this.#framerAddress + framer.end, bytesOfStep)
     const bytes = this.#incoming.receive(this.fd, MSG_DONTWAIT)
     if (bytes === undefined) return true
     framer.received(bytes)

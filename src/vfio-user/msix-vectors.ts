@@ -62,7 +62,7 @@ export class MsixVectors {
 
 /** True of a descriptor that is an eventfd. Its writes do not block from here on. */
 export function becomesEventfd({ fd }: OwnedFd): boolean {
-  // Anything else could block this thread, or be a file of somebody's.
+  // A write to anything else could block this thread, or damage a file.
   if (readlinkSync(`/proc/self/fd/${fd}`) !== 'anon_inode:[eventfd]') return false
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
   return true

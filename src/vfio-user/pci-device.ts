@@ -24,7 +24,7 @@ export interface PciBar {
   readonly bytes: number
 }
 
-/** Interrupts of a device. Their table has a BAR of its own, which the server answers for. */
+/** Interrupts of a device. Their table has a separate BAR, whose accesses the server answers. */
 export interface PciMsix {
   /** Number of that BAR, 0 to 5. */
   readonly bar: number

@@ -164,7 +164,7 @@ export class DeviceRequests {
     try {
       result = this.#memory.map(fd, address, size, fd === undefined ? 0 : offset, writable)
     } catch (error) {
-      // A file that is too short, or not to be mapped. The device goes on without that memory.
+      // The file is too short, or cannot be mapped. The device lacks that memory.
       if (!isNetmemError(error)) throw error
       return -EINVAL
     }

@@ -51,7 +51,8 @@ export class VfioUserSession implements Disposable {
   }
 
   /**
-   * Answers the requests that have come, and never waits. The session closes when the machine goes.
+   * Answers some of the requests that have come, and never waits: `fd` has an event of `events` while
+   * there are more. The session closes when the machine goes.
    *
    * @returns how many requests there were.
    * @throws NETMEM_VFIO_USER_PROTOCOL, NETMEM_VFIO_USER_VERSION, NETMEM_VFIO_USER_MEMORY or
@@ -84,7 +85,7 @@ export class VfioUserSession implements Disposable {
 
   #answer(): number {
     const stream = this.#stream
-    // What could not be sent before goes first and holds up requests, so that nothing grows.
+    // Replies that wait are sent before the next request is read, so that no buffer grows.
     if (!stream.flush()) return 0
     const ended = !this.#paused && !stream.receive()
     this.#paused = false

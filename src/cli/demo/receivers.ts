@@ -94,7 +94,7 @@ async function overPool(
   { port, pool: options }: ReceiverJob,
   receive: (connectToSender: () => Promise<Connection>) => Promise<void>,
 ): Promise<PagePoolStats> {
-  const pool = makePool(options)
+  const pool = await makePool(options)
   const wakeBatching = await wakeBatchingIfAny()
   await receive(() => connect({ pool, host: HOST, port, ...wakeBatching }))
   const stats = pool.stats()

@@ -89,7 +89,7 @@ function queueFinding({ name, driver }: Card, rx: number): Finding {
 /** Has the kernel say if the driver has queue operations (K: net/core/netdev-genl.c, netdev_nl_bind_rx_doit). */
 async function bindingFinding(netlink: Netlink, { ifindex, name, driver }: Card): Promise<Finding> {
   const label = `${name}: device memory`
-  const remedy = `Use a card of one of these drivers: ${DEVMEM_DRIVERS.join(', ')}.`
+  const remedy = `Use a card of one of these drivers: ${DEVMEM_DRIVERS.join(', ')}. Or try it in QEMU: \`netmem gvnic\` gives such cards to a guest.`
   const answer = await askToBind(netlink, ifindex)
   if (answer === 'EOPNOTSUPP') {
     return missing(label, `the driver ${driver} has no queue operations (EOPNOTSUPP)`, remedy)

@@ -90,12 +90,13 @@ export class Downloads {
     options: DownloadOptions,
     output: Output,
     signal: AbortSignal,
+    pool: PagePool<Page>,
     more: Pick<GetOptions, 'tls' | 'wakeBatching'>,
   ) {
     this.#options = options
     this.#output = output
     this.#signal = signal
-    this.#pool = makePool({ pool: options.pool, pageSize: PAGE_BYTES, memory: 'host' })
+    this.#pool = pool
     this.#common = {
       connections: options.connections,
       retries: options.retries,
@@ -127,7 +128,9 @@ export class Downloads {
       ...(insecure === true ? { rejectUnauthorized: false } : {}),
     }
     const security = Object.keys(tls).length === 0 ? {} : { tls }
-    return new Downloads(options, output, signal, { ...security, ...(await wakeBatchingIfAny()) })
+    const more = { ...security, ...(await wakeBatchingIfAny()) }
+    const pool = await makePool({ pool: options.pool, pageSize: PAGE_BYTES, memory: 'host' })
+    return new Downloads(options, output, signal, pool, more)
   }
 
   /** True if the command was interrupted or stdout was closed. */

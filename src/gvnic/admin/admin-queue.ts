@@ -8,6 +8,11 @@ import type { Registers } from '../registers.ts'
 import { ARGUMENTS, COMMAND_BYTES, type Handler, Opcode, STATUS, Status } from './admin-layout.ts'
 
 const MAX_EXTENDED_BYTES = 4096
+/**
+ * Most commands of a ring: the page that `gve` allocates (K: gve_adminq.h, GVE_ADMINQ_BUFFER_SIZE). The
+ * commands of one doorbell hold up the other cards.
+ */
+const MAX_COMMANDS = 64
 
 /** Handlers of commands by their opcodes. */
 export interface AdminHandlers {
@@ -37,7 +42,8 @@ export class AdminQueue {
     const entries = adminBytes / COMMAND_BYTES
     let at = registers.adminEvents
     const waiting = (count - at) >>> 0
-    const isRing = Number.isInteger(entries) && (entries & (entries - 1)) === 0
+    const isPower = Number.isInteger(entries) && (entries & (entries - 1)) === 0
+    const isRing = isPower && entries <= MAX_COMMANDS
     if (!registers.running || !isRing || waiting > entries) {
       this.faults++
       return

@@ -268,10 +268,13 @@ test('an admin queue that is none does nothing', () => {
   const done = card.state.commands.done
   admin.setRegister(0x14, done + 100)
   assert.equal(admin.register(0x18), done)
+  card.write(0, 0x28, 2, 0x0020) // 8192 in big-endian order
+  admin.setRegister(0x14, done + 1)
+  card.write(0, 0x28, 2, 0x0010)
   admin.setRegister(0x24, NO_MEMORY)
   admin.setRegister(0x20, 0)
   admin.setRegister(0x14, done + 1)
-  assert.deepEqual(card.state.commands, { done, refused: 0, faults: 2 })
+  assert.deepEqual(card.state.commands, { done, refused: 0, faults: 3 })
 })
 
 test('random commands, doorbells and registers never throw', () => {

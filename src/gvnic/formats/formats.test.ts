@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   GvnicRxCompletion,
+  RX_GENERATION_WORD,
   STATUS_END_OF_PACKET,
   STATUS_L4_ERROR,
   STATUS_PROCESSED,
@@ -40,7 +41,7 @@ test('a receive completion has its fields where the driver looks for them', () =
   completion.status = STATUS_END_OF_PACKET | STATUS_PROCESSED | STATUS_L4_ERROR
   completion.segmentBytes = 1448
   completion.hash = -2
-  writeRxCompletion(words, 8, completion, 1)
+  words[8 + RX_GENERATION_WORD] = writeRxCompletion(words, 8, completion, 1)
   const view = new DataView(bytes.buffer, 32)
   assert.equal(view.getUint8(0), 1)
   assert.equal(view.getUint8(1), 0)
@@ -53,7 +54,7 @@ test('a receive completion has its fields where the driver looks for them', () =
   assert.equal(view.getUint32(16, true), 0xffff_fffe)
   assert.deepEqual(bytes.subarray(0, 32), new Uint8Array(32))
   Object.assign(completion, { error: true, segmentBytes: 0, headerBytes: 0 })
-  writeRxCompletion(words, 8, completion, 0)
+  words[8 + RX_GENERATION_WORD] = writeRxCompletion(words, 8, completion, 0)
   assert.equal(view.getUint8(1), 4)
   assert.equal(view.getUint16(4, true), 0x3ffe)
   assert.equal(view.getUint16(6, true), 0)
@@ -89,12 +90,12 @@ test('a transmit descriptor is read by its type', () => {
 test('a transmit completion tells queue, type, generation and its value', () => {
   const bytes = new Uint8Array(16).fill(0xff)
   const words = new Uint32Array(bytes.buffer)
-  writeTxCompletion(words, 2, 5, TX_PACKET_COMPLETION, 0xfedc, 1)
+  words[2] = writeTxCompletion(words, 2, 5, TX_PACKET_COMPLETION, 0xfedc, 1)
   const view = new DataView(bytes.buffer, 8)
   assert.equal(view.getUint16(0, true), 5 | (2 << 11) | 0x8000)
   assert.equal(view.getUint16(2, true), 0xfedc)
   assert.equal(view.getUint32(4, true), 0)
-  writeTxCompletion(words, 2, 5, TX_DESCRIPTOR_COMPLETION, 17, 0)
+  words[2] = writeTxCompletion(words, 2, 5, TX_DESCRIPTOR_COMPLETION, 17, 0)
   assert.equal(view.getUint16(0, true), 5 | (4 << 11))
   assert.equal(view.getUint16(2, true), 17)
 })

@@ -45,9 +45,11 @@ export class GvnicRxCompletion {
   error = false
 }
 
+/** Place of the word with the generation bit, by which a driver sees a completion. */
+export const RX_GENERATION_WORD = 1
+
 /**
- * Writes a completion. The word with the generation bit is written last, so that a driver that sees the
- * bit sees the rest.
+ * Writes a completion but for its word with the generation bit, which it returns.
  *
  * @param generation 0 or 1: 1 on the first lap.
  */
@@ -56,7 +58,7 @@ export function writeRxCompletion(
   at: number,
   completion: GvnicRxCompletion,
   generation: number,
-): void {
+): number {
   const { bytes, headerBytes, segmentBytes } = completion
   words[at] =
     DESCRIPTOR_ID | (completion.packetType << PACKET_TYPE_SHIFT) | (completion.error ? RX_ERROR : 0)
@@ -66,5 +68,5 @@ export function writeRxCompletion(
   let word = bytes | (generation << GENERATION_SHIFT)
   if (headerBytes > 0) word |= SPLIT_HEADER | (headerBytes << HEADER_LENGTH_SHIFT)
   if (segmentBytes > 0) word |= RSC
-  Atomics.store(words, at + 1, word)
+  return word
 }

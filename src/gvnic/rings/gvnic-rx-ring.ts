@@ -17,6 +17,7 @@ import { packetTypeIndex } from '../admin/packet-types.ts'
 import {
   GvnicRxCompletion,
   RX_COMPLETION_WORDS,
+  RX_GENERATION_WORD,
   STATUS_END_OF_PACKET,
   STATUS_HEADER_OVERFLOW,
   STATUS_IP_ERROR,
@@ -31,6 +32,7 @@ import {
 } from '../formats/rx-descriptor.ts'
 import { addressOf, type GuestDma } from '../guest-dma.ts'
 import type { Interrupts } from '../interrupts.ts'
+import { Publication } from './publication.ts'
 
 /** Rings of a receive queue, as its driver created them. Their entries are powers of two. */
 export interface RxRingParts {
@@ -55,6 +57,7 @@ export class GvnicRxRing implements RxFrontEnd {
   readonly #parts: RxRingParts
   readonly #buffers: Uint32Array
   readonly #completions: Uint32Array
+  readonly #publication: Publication
   readonly #bufferMask: number
   readonly #completionMask: number
   readonly #descriptor = { id: 0, high: 0, low: 0 }
@@ -71,6 +74,7 @@ export class GvnicRxRing implements RxFrontEnd {
     this.#parts = parts
     this.#buffers = buffers
     this.#completions = completions
+    this.#publication = new Publication(completions)
     this.#bufferMask = buffers.length / RX_DESCRIPTOR_WORDS - 1
     this.#completionMask = completions.length / RX_COMPLETION_WORDS - 1
   }
@@ -133,22 +137,20 @@ export class GvnicRxRing implements RxFrontEnd {
     into.id = from.id
     into.bytes = from.bytes
     into.headerBytes = from.headerBytes
-    into.packetType = packetTypeIndex(
-      kindOfPacketType(packetType),
-      ipVersionOfPacketType(packetType),
-    )
+    into.packetType = PACKET_TYPES[packetType] ?? 0
     into.segmentBytes = from.segmentBytes
     into.hash = from.hash
     into.error = (flags & RX_FAULT) !== 0
     into.status = statusOf(flags)
     const at = this.#completed * RX_COMPLETION_WORDS
-    writeRxCompletion(this.#completions, at, into, this.#generation)
+    const word = writeRxCompletion(this.#completions, at, into, this.#generation)
+    this.#publication.add(at + RX_GENERATION_WORD, word)
     this.#completed = (this.#completed + 1) & this.#completionMask
     if (this.#completed === 0) this.#generation ^= 1
   }
 
   flush(): void {
-    this.#interrupts.raise(this.#parts.block)
+    if (this.#publication.publish()) this.#interrupts.raise(this.#parts.block)
   }
 
   #at(ahead: number): number {
@@ -163,6 +165,11 @@ export class GvnicRxRing implements RxFrontEnd {
     into.offset = guest.offset
   }
 }
+
+/** Indices of packet types, by those of the NIC. */
+const PACKET_TYPES = Uint8Array.from({ length: 64 }, (_, type) =>
+  packetTypeIndex(kindOfPacketType(type), ipVersionOfPacketType(type)),
+)
 
 function statusOf(flags: number): number {
   let status = 0

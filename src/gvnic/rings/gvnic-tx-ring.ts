@@ -26,6 +26,7 @@ import {
 } from '../formats/tx-descriptor.ts'
 import { addressOf, type GuestDma } from '../guest-dma.ts'
 import type { Interrupts } from '../interrupts.ts'
+import { Publication } from './publication.ts'
 
 /** Rings of a transmit queue, as its driver created them. Their entries are powers of two. */
 export interface TxRingParts {
@@ -59,6 +60,7 @@ export class GvnicTxRing implements TxFrontEnd {
   readonly #parts: TxRingParts
   readonly #descriptors: Uint32Array
   readonly #completions: Uint32Array
+  readonly #publication: Publication
   readonly #mask: number
   readonly #completionMask: number
   readonly #descriptor = new TxDescriptor()
@@ -78,7 +80,6 @@ export class GvnicTxRing implements TxFrontEnd {
   #headerBytes = 0
   #completed = 0
   #generation = 1
-  #unflushed = false
 
   constructor(guest: GuestDma, interrupts: Interrupts, parts: TxRingParts) {
     const { descriptors, completions } = parts
@@ -89,6 +90,7 @@ export class GvnicTxRing implements TxFrontEnd {
     this.#parts = parts
     this.#descriptors = descriptors
     this.#completions = completions
+    this.#publication = new Publication(completions)
     this.#mask = entries - 1
     this.#completionMask = completions.length / TX_COMPLETION_WORDS - 1
     this.#pieces = new Int32Array(2 * entries * PIECE_WORDS)
@@ -137,18 +139,16 @@ export class GvnicTxRing implements TxFrontEnd {
   }
 
   flush(): void {
-    if (!this.#unflushed) return
-    this.#unflushed = false
-    this.#interrupts.raise(this.#parts.block)
+    if (this.#publication.publish()) this.#interrupts.raise(this.#parts.block)
   }
 
   #complete(type: number, value: number): void {
     const at = this.#completed * TX_COMPLETION_WORDS
     const { queue } = this.#parts
-    writeTxCompletion(this.#completions, at, queue, type, value, this.#generation)
+    const word = writeTxCompletion(this.#completions, at, queue, type, value, this.#generation)
+    this.#publication.add(at, word)
     this.#completed = (this.#completed + 1) & this.#completionMask
     if (this.#completed === 0) this.#generation ^= 1
-    this.#unflushed = true
   }
 
   #readDescriptors(): void {

@@ -1,4 +1,4 @@
-/** Memory of a guest that is none: plain memory at guest addresses, for the driver model. */
+/** Plain memory in the place of a guest's, at guest addresses, for the driver model. */
 
 import type { GuestMemory } from '../../vfio-user/index.ts'
 

@@ -153,7 +153,7 @@ async function bind(
   const release = dmabuf.claim('net_iov')
   let netlink: Netlink | undefined
   try {
-    // A socket of its own: closing it is what unbinds.
+    // A separate socket: closing it unbinds.
     netlink = await open(netns === undefined ? {} : { netns })
     const { id } = await request(netlink, dmabuf.fd)
     return new OpenBinding(netlink, release, { id, ifindex, queues: [...queues], dmabuf })

@@ -103,7 +103,7 @@ async function turnSplitOn(card: CardControl, journal: UndoJournal): Promise<voi
       'The driver has no tcp-data-split, which device memory needs. Take a card that does devmem TCP, such as gve, bnxt, mlx5 or fbnic.',
     )
   }
-  // Asked for in any case: bnxt reports `enabled` when it splits for reasons of its own, and bind-rx
+  // Set in any case: bnxt reports `enabled` when it splits for other reasons, and bind-rx
   // looks at the configuration (K: net/core/netdev_rx_queue.c). The kernel ignores what changes nothing.
   const wanted: RingSettings = {
     tcpDataSplit: 'enabled',

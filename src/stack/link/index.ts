@@ -23,6 +23,7 @@ export {
   type LinkFeatures,
   type LinkFrame,
   ORDINARY_FRAMES,
+  type PiecesReceiver,
 } from './link.ts'
 export { createLinkPair, type LinkPairOptions } from './link-pair.ts'
 export { type TapLink, type TapOptions, tapDevice } from './tap/tap-link.ts'

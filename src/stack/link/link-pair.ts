@@ -10,6 +10,7 @@ import {
   type Link,
   type LinkFeatures,
   type LinkFrame,
+  type PiecesReceiver,
   wireBytesOf,
 } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
@@ -53,8 +54,11 @@ export class PairedLink implements Link {
   dropped = 0
   /** Frames received here. */
   received = 0
+  receiver: PiecesReceiver | undefined
   readonly #delayNs: number
   readonly #rateBitsPerS: number
+  /** True if frames arrive at once. */
+  readonly #isImmediate: boolean
   #peer: PairedLink | undefined
   /** Frames on their way to this end. `undefined` once it is closed. */
   #arriving: FrameStore | undefined
@@ -66,6 +70,7 @@ export class PairedLink implements Link {
   private constructor(delayNs: number, rateBitsPerS: number, queueBytes: number) {
     this.#delayNs = delayNs
     this.#rateBitsPerS = rateBitsPerS
+    this.#isImmediate = delayNs === 0 && rateBitsPerS === Number.POSITIVE_INFINITY
     this.#arriving = new FrameStore(queueBytes)
   }
 
@@ -93,7 +98,16 @@ export class PairedLink implements Link {
   }
 
   transmitPieces(head: LinkFrame, pieces: FramePieces, nowNs: number): void {
-    this.#send(head, pieces, nowNs)
+    if (this.#isImmediate && this.#peer?.take(head, pieces) === true) this.transmitted++
+    else this.#send(head, pieces, nowNs)
+  }
+
+  /** @internal Gives a frame to the receiver. Returns false without one, and behind other frames. */
+  take(head: LinkFrame, pieces: FramePieces): boolean {
+    const isNext = this.#arriving?.nextNs === Number.POSITIVE_INFINITY
+    if (!isNext || this.#cut || this.receiver?.(head, pieces) !== true) return false
+    this.received++
+    return true
   }
 
   #send(frame: LinkFrame, pieces: FramePieces | undefined, nowNs: number): void {

@@ -99,6 +99,9 @@ export class FramePieces {
   readonly lengths: number[] = []
   /** Views of the memories: a new one for each piece would be garbage. */
   readonly #views = new Map<Uint8Array, KeptViews>()
+  /** Views that were used last: most pieces lie in the memory of the piece before. */
+  #lastMemory: Uint8Array | undefined
+  #lastViews: KeptViews | undefined
 
   /** Adds a piece behind the others. */
   add(memory: Uint8Array, offset: number, length: number): void {
@@ -116,14 +119,15 @@ export class FramePieces {
       const memory = this.memories[index]
       const length = this.lengths[index] ?? 0
       if (memory === undefined) return
-      let views = this.#views.get(memory)
-      if (views === undefined) {
-        views = new KeptViews(memory)
-        this.#views.set(memory, views)
-      }
-      target.set(views.view(this.offsets[index] ?? 0, length), to)
+      target.set(this.#viewsOf(memory).view(this.offsets[index] ?? 0, length), to)
       to += length
     }
+  }
+
+  /** Returns a view of `length` bytes at `at` of a piece. */
+  view(index: number, at: number, length: number): Uint8Array {
+    const memory = this.memories[index] ?? NOTHING
+    return this.#viewsOf(memory).view((this.offsets[index] ?? 0) + at, length)
   }
 
   /** Drops the pieces. */
@@ -137,8 +141,26 @@ export class FramePieces {
   forget(): void {
     this.clear()
     this.#views.clear()
+    this.#lastMemory = this.#lastViews = undefined
+  }
+
+  #viewsOf(memory: Uint8Array): KeptViews {
+    if (memory === this.#lastMemory && this.#lastViews !== undefined) return this.#lastViews
+    let views = this.#views.get(memory)
+    if (views === undefined) {
+      views = new KeptViews(memory)
+      this.#views.set(memory, views)
+    }
+    this.#lastMemory = memory
+    this.#lastViews = views
+    return views
   }
 }
+
+const NOTHING = new Uint8Array(0)
+
+/** Takes a large frame that is not copied: as {@link Link.transmitPieces} gets it. */
+export type PiecesReceiver = (head: LinkFrame, pieces: FramePieces) => boolean
 
 /** Carries frames to a NIC and from it. */
 export interface Link {
@@ -165,6 +187,12 @@ export interface Link {
   readonly transmitPieces?:
     | ((head: LinkFrame, pieces: FramePieces, nowNs: number) => void)
     | undefined
+  /**
+   * Receiver of large frames that this end of a link gets, where they lie: its NIC sets it, and a link
+   * with both ends in one thread uses it to save a copy. It returns false for a frame that the link has
+   * to hold. Other links never call it.
+   */
+  receiver?: PiecesReceiver | undefined
   /**
    * Descriptors of which one can be read when a frame arrives, for a thread that sleeps. A link that
    * knows the time of its next frame has none.

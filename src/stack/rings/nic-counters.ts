@@ -69,7 +69,7 @@ export class Counters {
 
   /** Adds to the counter at a place. */
   add(place: number, count = 1): void {
-    this.#counts[place] = this.read(place) + count
+    this.#counts[place] = (this.#counts[place] ?? 0) + count
   }
 
   read(place: number): number {

@@ -39,7 +39,7 @@ export interface DevmemIo {
   takeErrors(): readonly QueuedError[] | undefined
   /** Gives tokens back: pairs of a first token and a number. Returns how many the kernel knew. */
   giveBack(ranges: Uint32Array): number
-  /** Resolves with POLL* events, or 0 if the socket was closed meanwhile. `failed` waits for POLLERR and POLLHUP alone. */
+  /** Resolves with POLL* events, or 0 if the socket is closed before. `failed` waits for POLLERR and POLLHUP alone. */
   wait(wanted: Wanted): Promise<number>
   /** Ends the stream that is sent. */
   endSending(): void

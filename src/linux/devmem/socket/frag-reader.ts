@@ -1,4 +1,4 @@
-/** Makes frags of what a devmem socket receives, and keeps those that nobody has taken yet. */
+/** Makes frags of the payload of a devmem socket, and keeps them until they are taken. */
 
 import type { Page } from '../../../netmem.ts'
 import type { Frag } from '../../../pool/frag.ts'
@@ -41,7 +41,7 @@ export class FragReader {
     this.#options = options
   }
 
-  /** True if bytes wait for a page. Nothing more is to be read meanwhile. */
+  /** True if bytes wait for a page. Read no more until they have one. */
   get dry(): boolean {
     return this.#withoutPage > 0
   }

@@ -1,7 +1,7 @@
 /**
  * Sockets of devmem TCP. `devmem-connection.ts` is the connection, over the calls of `devmem-io.ts`,
- * which `kernel-io.ts` makes. `frag-reader.ts` makes frags of what arrives, `received-frags.ts` hands them out, `token-returns.ts` gives
- * their tokens back, `send-queue.ts` sends.
+ * which `kernel-io.ts` makes. `frag-reader.ts` makes frags of the payload, `received-frags.ts` hands
+ * them out, `token-returns.ts` gives their tokens back, `send-queue.ts` sends.
  */
 
 export { type AdoptDevmemOptions, adoptDevmem } from './adopt-devmem.ts'

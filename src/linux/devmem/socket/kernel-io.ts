@@ -151,7 +151,12 @@ export class KernelIo implements DevmemIo {
     if (this.#stopped || !this.#descriptor.open) return Promise.resolve(0)
     let one = this.#watches[wanted]
     if (one === undefined) {
-      one = watch(this.#fd, EVENTS[wanted])
+      try {
+        one = watch(this.#fd, EVENTS[wanted])
+      } catch (error) {
+        // This process has no descriptor left for epoll(7).
+        return Promise.reject(error)
+      }
       if (!this.#referenced) one.unref()
       this.#watches[wanted] = one
     }

@@ -86,7 +86,7 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
     for (let next = await this.accept(); next !== undefined; next = await this.accept()) yield next
   }
 
-  /** Stops listening, and resolves at once. Connections that nobody accepted are reset. */
+  /** Stops listening, and resolves at once. Connections that were not accepted are reset. */
   close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#abort)
     this.#descriptor.close()

@@ -2,6 +2,8 @@
 
 export class DmaSpace {
   readonly #regions: (Uint8Array | undefined)[] = []
+  /** Number of regions unmapped so far: whoever keeps views of memory compares it. */
+  unmapped = 0
   /** Numbers of regions that were unmapped. */
   readonly #free: number[] = []
 
@@ -20,6 +22,7 @@ export class DmaSpace {
   unmap(region: number): void {
     if (this.#regions[region] === undefined) return
     this.#regions[region] = undefined
+    this.unmapped++
     this.#free.push(region)
   }
 

@@ -11,7 +11,7 @@ import { checkInteger } from '../../../errors.ts'
 import { ChecksumResult, verifyChecksums } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { createFrameMemory } from '../../../wire/frame-memory.ts'
-import type { Link, LinkFrame } from '../../link/link.ts'
+import type { FramePieces, Link, LinkFrame } from '../../link/link.ts'
 import { DeviceCounter, NicCounters } from '../../rings/nic-counters.ts'
 import {
   MAX_STEERING_RULES,
@@ -77,6 +77,8 @@ export class NetworkCard {
   #waitingSinceMs = 0
   /** Segments of the large frame that is being received. */
   readonly #segmenter = new Segmenter(createFrameMemory(1))
+  /** True while there are segments to make. */
+  #isCutting = false
 
   /** @throws NETMEM_OUT_OF_RANGE for an option outside its range. */
   constructor(options: NetworkCardOptions) {
@@ -117,20 +119,25 @@ export class NetworkCard {
    * Receives at most `budget` frames that have arrived by `nowNs`, and makes them visible to their
    * drivers.
    *
+   * @param budgetBytes bytes of frames after which the others wait for the next call: no limit by
+   * default.
    * @returns the number of frames taken off the link, dropped ones included. A large frame counts as
    * the packets that it is delivered as.
    */
-  receive(nowNs: number, budget: number): number {
+  receive(nowNs: number, budget: number, budgetBytes: number = Number.MAX_SAFE_INTEGER): number {
     const queues = this.#rx
     for (let at = 0; at < queues.length; at++) queues[at]?.beginBatch()
     let received = 0
+    let left = budgetBytes
     try {
       // The segments of a large frame are not left for later: their link might have nothing else.
-      while (received < budget || this.#segmenter.pending) {
-        let frame = this.#waiting ?? this.#nextSegment()
+      while ((received < budget && left > 0) || this.#isCutting) {
+        let frame = this.#waiting
+        if (frame === undefined && this.#isCutting) frame = this.#nextSegment()
         if (frame === undefined) {
           frame = this.#link.receive(nowNs)
           if (frame === undefined) break
+          left -= frame.length
           if (!this.#classify(frame)) {
             received++
             continue
@@ -144,6 +151,26 @@ export class NetworkCard {
       for (let at = 0; at < queues.length; at++) queues[at]?.endBatch()
     }
     return received
+  }
+
+  /**
+   * Receives a large frame that its sender has left in pieces, and that arrives now. Its driver sees it
+   * after the next {@link receive}.
+   *
+   * @returns false, with nothing done, if the frame has to arrive by its link in one piece: its queue
+   * does not take it whole, has too few buffers, or earlier frames wait.
+   */
+  receivePieces(head: LinkFrame, pieces: FramePieces): boolean {
+    const { layout } = head
+    if (layout === undefined || this.#waiting !== undefined || this.#isCutting) return false
+    if (packetBytes(head, layout) > this.#largestPacket) return false
+    const hash = this.#steering.hash(head.memory.bytes, head.offset, layout)
+    let queue = this.#steering.match(head.memory.bytes, head.offset, layout)
+    const isSteered = queue >= 0
+    if (!isSteered) queue = this.#steering.spread(hash)
+    if (this.#rx[queue]?.deliverPieces(head, pieces, layout, hash) !== true) return false
+    if (isSteered) this.counters.device.add(DeviceCounter.rx_steered)
+    return true
   }
 
   /**
@@ -190,7 +217,9 @@ export class NetworkCard {
   /** Makes the next segment of a large frame. `undefined` without one. */
   #nextSegment(): LinkFrame | undefined {
     const segmenter = this.#segmenter
-    if (!segmenter.next()) return undefined
+    const isMade = segmenter.next()
+    this.#isCutting = segmenter.pending
+    if (!isMade) return undefined
     this.#layout = segmenter.layout
     return segmenter.frame
   }

@@ -6,14 +6,14 @@
  * whole.
  */
 
-import type { LinkFrame } from '../../link/link.ts'
+import type { FramePieces, LinkFrame } from '../../link/link.ts'
 import type { PostedBuffer, RxFrontEnd } from '../../rings/rx-front-end.ts'
 import { SHORT_COPY_BYTES, ShortCopy } from '../../rings/short-copy.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { MappedRegion } from './mapped-region.ts'
 
 /** Results of {@link RxBuffers.find}. Integers, since one is compared for every frame. */
-const FOUND = 0
+export const FOUND = 0
 /** Too few buffers are posted, or too few completions are free: waiting helps. */
 export const OUT_OF_BUFFER = 1
 /**
@@ -158,6 +158,42 @@ export class RxBuffers {
       copyBytes(frame, at, bytes, buffer.memory, buffer.offset + buffer.pad)
       at += bytes
       left -= bytes
+    }
+  }
+
+  /**
+   * Copies the last `rest` bytes of a frame in pieces to the posted buffers.
+   *
+   * @param linear bytes of `head` that are not among them.
+   */
+  writePieces(head: LinkFrame, pieces: FramePieces, linear: number, rest: number): void {
+    let index = 0
+    let buffer = this.#buffers[index]
+    let room = buffer?.bytes ?? 0
+    let left = rest
+    // The first source is what was copied of the frame, and −1 stands for it.
+    let piece = -1
+    let at = linear
+    let length = head.length - linear
+    while (left > 0 && buffer?.memory !== undefined) {
+      const bytes = Math.min(length, room)
+      if (bytes > 0) {
+        const source =
+          piece < 0 ? head.memory.view(head.offset + at, bytes) : pieces.view(piece, at, bytes)
+        buffer.memory.set(source, buffer.offset + buffer.bytes - room)
+      }
+      left -= bytes
+      at += bytes
+      length -= bytes
+      room -= bytes
+      if (room === 0) {
+        buffer = this.#buffers[++index]
+        room = buffer?.bytes ?? 0
+      }
+      if (length > 0) continue
+      if (++piece >= pieces.count) return
+      at = 0
+      length = pieces.lengths[piece] ?? 0
     }
   }
 

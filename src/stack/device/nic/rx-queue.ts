@@ -7,7 +7,7 @@ import { ChecksumResult } from '../../../wire/frame-checksums.ts'
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
 import { MAX_IP_BYTES } from '../../../wire/ip.ts'
 import { PSH } from '../../../wire/tcp.ts'
-import { type LinkFrame, segmentsOf } from '../../link/link.ts'
+import { type FramePieces, type LinkFrame, segmentsOf } from '../../link/link.ts'
 import { type Counters, RxCounter } from '../../rings/nic-counters.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import {
@@ -25,13 +25,15 @@ import {
 } from '../../rings/rx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { isMergeable, MAX_COALESCED_BUFFERS, RxAggregate } from './rx-aggregate.ts'
-import { copyBytes, DMA_FAULT, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
+import { copyBytes, DMA_FAULT, FOUND, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
+import { RxCounts } from './rx-counts.ts'
 
 export class RxQueue {
   /** True after a pause that was too long: the queue pauses the link again once it has taken a frame. */
   pausedTooLong = false
   readonly #counters: Counters
   readonly #buffers: RxBuffers
+  readonly #counts: RxCounts
   readonly #completion = new RxCompletion()
   readonly #aggregate = new RxAggregate()
   #ring: RxFrontEnd | undefined
@@ -41,10 +43,10 @@ export class RxQueue {
   #thresholdBytes = 0
   #coalesce = false
   #unflushed = false
-
   constructor(dma: DmaSpace, counters: Counters) {
     this.#buffers = new RxBuffers(dma)
     this.#counters = counters
+    this.#counts = new RxCounts(counters)
   }
 
   get started(): boolean {
@@ -90,6 +92,7 @@ export class RxQueue {
 
   /** Ends a batch: makes its packets visible to the driver. */
   endBatch(): void {
+    if (this.#counts.packets > 0) this.#counts.flush(this.#split)
     if (this.#ring === undefined) return
     this.#closeAggregate(this.#ring)
     if (!this.#unflushed) return
@@ -118,7 +121,7 @@ export class RxQueue {
       isMergeable(layout)
     if (this.#aggregate.open) {
       if (mergeable && this.#append(ring, frame, layout)) {
-        this.#countReceived(frame, layout, checksum)
+        this.#counts.add(length, 0, layout, checksum, this.#aggregate.linear)
         return true
       }
       this.#closeAggregate(ring)
@@ -151,9 +154,40 @@ export class RxQueue {
     if (linear > 0) buffers.writeHeaders(frame, linear)
     buffers.writePayload(frame, frame.offset + linear, rest)
     this.#complete(ring, frame, layout, linear, rest, overflow, checksum, hash, mergeable)
-    const segments = this.#countReceived(frame, layout, checksum)
-    if (linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets, segments)
-    else if (this.#split) this.#counters.add(RxCounter.rx_hsplit_unsplit, segments)
+    this.#counts.add(length, frame.segmentBytes, layout, checksum, linear)
+    if (length < frame.originalLength) this.#counters.add(RxCounter.rx_truncated)
+    return true
+  }
+
+  /**
+   * Delivers a large frame that its sender has left in pieces, if it becomes one packet.
+   *
+   * @returns false, with nothing done, if it does not, or finds no buffers.
+   */
+  deliverPieces(head: LinkFrame, pieces: FramePieces, layout: FrameLayout, hash: number): boolean {
+    const ring = this.#ring
+    const buffers = this.#buffers
+    const { headerLength, payloadLength } = layout
+    const length = head.originalLength
+    // Where copies are to be aligned, pieces would have to be cut.
+    if (ring === undefined || !ring.noOffset || !this.#coalesce) return false
+    if (headerLength + payloadLength !== length) return false
+    this.beginBatch()
+    if (payloadLength > this.largestPayload(head, layout)) return false
+    let linear = 0
+    if (this.#split) {
+      const { header } = buffers
+      ring.headerBuffer(0, header)
+      if (header.region < 0 || header.bytes < headerLength || this.#fill) return false
+      linear = headerLength
+    }
+    const rest = length - linear
+    if (buffers.find(ring, head, linear, rest) !== FOUND) return false
+    if (linear > 0) buffers.writeHeaders(head, linear)
+    buffers.writePieces(head, pieces, linear, rest)
+    const checksum = ChecksumResult.ok
+    this.#complete(ring, head, layout, linear, rest, 0, checksum, hash, false)
+    this.#counts.add(length, head.segmentBytes, layout, checksum, linear)
     return true
   }
 
@@ -230,8 +264,9 @@ export class RxQueue {
     completion.offset = 0
     completion.headerBytes = linear
     completion.hash = hash
-    completion.segments = segmentsOf(layout.payloadLength, frame.segmentBytes)
-    completion.segmentBytes = completion.segments > 1 ? frame.segmentBytes : 0
+    const { segmentBytes } = frame
+    completion.segments = segmentBytes === 0 ? 1 : segmentsOf(layout.payloadLength, segmentBytes)
+    completion.segmentBytes = completion.segments > 1 ? segmentBytes : 0
     completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
     if (count === 0) {
       completion.id = -1
@@ -317,7 +352,6 @@ export class RxQueue {
       ring.take(buffers.count)
       this.#addBuffers(more)
     }
-    if (aggregate.linear > 0) this.#counters.add(RxCounter.rx_hsplit_packets)
     if (!aggregate.append(layout)) this.#closeAggregate(ring)
     return true
   }
@@ -327,7 +361,7 @@ export class RxQueue {
     if (!aggregate.open) return
     aggregate.close()
     const { segments } = aggregate
-    if (segments > 1) this.#countCoalesced(segments, aggregate.bytes, aggregate.wireBytes)
+    if (segments > 1) this.#counts.addCoalesced(segments, aggregate.bytes, aggregate.wireBytes)
     const completion = this.#completion
     const last = aggregate.count - 1
     for (let index = 0; index <= last; index++) {
@@ -335,27 +369,5 @@ export class RxQueue {
       if (index === last) completion.flags |= RX_END_OF_PACKET
       ring.complete(completion)
     }
-  }
-
-  #countCoalesced(segments: number, bytes: number, wireBytes: number): void {
-    const counters = this.#counters
-    counters.add(RxCounter.rx_hw_gro_packets)
-    counters.add(RxCounter.rx_hw_gro_bytes, bytes)
-    counters.add(RxCounter.rx_hw_gro_wire_packets, segments)
-    counters.add(RxCounter.rx_hw_gro_wire_bytes, wireBytes)
-  }
-
-  #countReceived(frame: LinkFrame, layout: FrameLayout, checksum: number): number {
-    const counters = this.#counters
-    const segments = segmentsOf(layout.payloadLength, frame.segmentBytes)
-    const wireBytes = frame.length + (segments - 1) * layout.headerLength
-    counters.add(RxCounter.rx_packets, segments)
-    counters.add(RxCounter.rx_bytes, wireBytes)
-    if (checksum === ChecksumResult.ok) counters.add(RxCounter.rx_csum_unnecessary, segments)
-    else if (checksum === ChecksumResult.none) counters.add(RxCounter.rx_csum_none, segments)
-    else counters.add(RxCounter.rx_csum_bad, segments)
-    if (frame.length < frame.originalLength) counters.add(RxCounter.rx_truncated)
-    if (segments > 1) this.#countCoalesced(segments, frame.length, wireBytes)
-    return segments
   }
 }

@@ -179,8 +179,8 @@ test('a link that takes large frames gets the packet whole, in pieces where it t
       assert.deepEqual(link.sentSegmentBytes, [1400, 0])
       assert.deepEqual(link.sentChecksums, ['partial', partialChecksums ? 'partial' : 'complete'])
       assert.deepEqual(link.sentCopied, [
-        pieces ? 256 : packet.length,
-        partialChecksums ? 256 : short.length,
+        pieces ? headerBytes : packet.length,
+        partialChecksums ? headerBytes : short.length,
       ])
       const [first, second] = link.sent
       assert.ok(first !== undefined && second !== undefined)

@@ -28,6 +28,11 @@ const ETHERNET_BYTES = 14
 /** Bytes copied of a packet that stays in pieces: more than the headers of any TCP segment. */
 const HEAD_BYTES = 256
 
+/** Returns the bytes to copy: just the headers if they are told, so that payload stays in its pieces. */
+function headBytes(headerBytes: number): number {
+  return headerBytes >= ETHERNET_BYTES && headerBytes < HEAD_BYTES ? headerBytes : HEAD_BYTES
+}
+
 export class TxGather {
   /** Memory that the packet is copied to, from its first byte. */
   readonly memory: FrameMemory
@@ -43,27 +48,38 @@ export class TxGather {
   fault: number = NO_FAULT
   /** True while the rest of a packet without an end is still to come. */
   discarding = false
+  readonly #dma: DmaSpace
   readonly #region: MappedRegion
   readonly #piece = new TxPiece()
   readonly #maxBytes: number
-  /** Views of the memory that packets are sent from. They keep it alive, so an idle queue drops them. */
+  /** Number of unmapped regions when {@link #views} were known to be of mapped memory alone. */
+  #unmapped = 0
+  /** Views of the memory that packets are sent from. They keep it alive, until a region is unmapped. */
   readonly #views = new Map<Uint8Array, KeptViews>()
+  /** Views that were used last: most pieces lie in the memory of the piece before. */
+  #lastMemory: Uint8Array | undefined
+  #lastViews: KeptViews | undefined
 
   constructor(dma: DmaSpace, maxFrameBytes: number) {
+    this.#dma = dma
     this.#region = new MappedRegion(dma)
     this.#maxBytes = maxFrameBytes
     this.memory = createFrameMemory(maxFrameBytes)
   }
 
-  /** Drops the cached region: call it before a batch, since memory may have been unmapped. */
-  forgetRegion(): void {
-    this.#region.forget()
+  /** Drops memory that may have been unmapped: call it before a batch, and while there is none. */
+  forgetUnmapped(): void {
+    const { unmapped } = this.#dma
+    if (unmapped === this.#unmapped) return
+    this.#unmapped = unmapped
+    this.forget()
   }
 
   /** Drops all references to memory. */
   forget(): void {
     this.#region.forget()
     this.#views.clear()
+    this.#lastMemory = this.#lastViews = undefined
     this.pieces.forget()
   }
 
@@ -82,7 +98,7 @@ export class TxGather {
       if (ahead === 0 && !this.discarding) {
         this.#begin(piece)
         const stays = piece.mssBytes > 0 ? inPieces !== WHOLE : inPieces === ALL_IN_PIECES
-        if (stays && HEAD_BYTES < copyBytes) copyBytes = HEAD_BYTES
+        if (stays && HEAD_BYTES < copyBytes) copyBytes = headBytes(piece.headerBytes)
       }
       this.flags |= piece.flags
       if (this.fault === NO_FAULT) this.#add(piece, copyBytes)
@@ -137,11 +153,14 @@ export class TxGather {
   }
 
   #viewsOf(source: Uint8Array): KeptViews {
+    if (source === this.#lastMemory && this.#lastViews !== undefined) return this.#lastViews
     let views = this.#views.get(source)
     if (views === undefined) {
       views = new KeptViews(source)
       this.#views.set(source, views)
     }
+    this.#lastMemory = source
+    this.#lastViews = views
     return views
   }
 }

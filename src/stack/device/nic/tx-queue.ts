@@ -84,13 +84,9 @@ export class TxQueue {
     const frontEnd = this.#frontEnd
     if (frontEnd === undefined) return 0
     const packet = this.#packet
-    packet.forgetRegion()
+    packet.forgetUnmapped()
     let left = frontEnd.posted()
-    // Idle: views must not keep unmapped memory alive.
-    if (left <= 0) {
-      packet.forget()
-      return 0
-    }
+    if (left <= 0) return 0
     if (left <= this.#withoutEnd) return 0
     this.#withoutEnd = 0
     const inPieces = piecesFor(link)
