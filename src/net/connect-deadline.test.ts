@@ -8,6 +8,7 @@ import { mock, test } from 'node:test'
 import { createPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
+import { firstOutput } from '../testing/processes.test.helper.ts'
 import { connect } from './connect.ts'
 import { ConnectDeadline, retryWithMoreTime } from './connect-deadline.ts'
 import { endAll, ways } from './harness.test.helper.ts'
@@ -73,7 +74,7 @@ test('a server that answers late is waited for, though its name has another addr
     server.listen({ host: '::1', port: 0, backlog: 1 }, () => console.log(server.address().port))
   `
   const child = spawn(process.execPath, ['--input-type=module', '-e', program])
-  const [said] = await once(child.stdout, 'data')
+  const said = await firstOutput(child)
   const port = Number(said)
   child.kill('SIGSTOP')
   const fillers = Array.from({ length: 4 }, () =>

@@ -20,6 +20,7 @@ import { createFrag } from '../pool/create-frag.ts'
 import { createPool } from '../pool/create-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { end, some } from '../testing/pools.test.helper.ts'
+import { firstOutput } from '../testing/processes.test.helper.ts'
 import { offeredPools, offerPools } from './index.ts'
 
 const skip = process.getuid === undefined ? 'needs the users of Unix' : false
@@ -42,7 +43,7 @@ const core = new URL('../index.js', import.meta.url).href
 async function started(code: string): Promise<ReturnType<typeof spawn>> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', code])
   child.stderr.pipe(process.stderr)
-  await once(child.stdout, 'data')
+  await firstOutput(child)
   return child
 }
 

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { failsWith } from '../../testing/fails-with.test.helper.ts'
+import { firstOutput } from '../../testing/processes.test.helper.ts'
 import type { FlowMatch } from '../../wire/flow-rules.ts'
 import { checkIfindex } from '../sys/index.ts'
 import { BNXT, type CardExchange, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
@@ -285,7 +286,7 @@ describe('The journal of prepareQueues', { skip }, () => {
     // The name of a process may have parentheses and blanks, and stands before its start.
     const program = "process.title = 'a) b c'; console.log('named'); process.stdin.resume()"
     const other = spawn(process.execPath, ['-e', program], { stdio: ['pipe', 'pipe', 'inherit'] })
-    await once(other.stdout, 'data')
+    await firstOutput(other)
     try {
       const { pid } = other
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { noneOpenSince, openDescriptors } from '../../testing/descriptors.test.helper.ts'
+import { firstOutput } from '../../testing/processes.test.helper.ts'
 import { rounds } from '../../testing/rounds.test.helper.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
@@ -30,7 +31,7 @@ async function endProcess(): Promise<number> {
   const child = spawn(process.execPath, ['-e', END_WHEN_TOLD], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
-  await once(child.stdout, 'data')
+  await firstOutput(child)
   child.stdin.write('end')
   const start = performance.now()
   await once(child, 'close')
@@ -119,7 +120,7 @@ describe('a process that watches', { skip }, () => {
         child.stderr.on('data', (text) => {
           errors += text
         })
-        await once(child.stdout, 'data')
+        await firstOutput(child)
         const start = performance.now()
         if (signal !== null) child.kill(signal)
         assert.deepEqual(await once(child, 'close'), [code, signal], errors)

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { getuid } from 'node:process'
 import { describe, it } from 'node:test'
 import { Worker } from 'node:worker_threads'
+import { firstOutput } from '../../testing/processes.test.helper.ts'
 import { rounds } from '../../testing/rounds.test.helper.ts'
 import {
   addressOf,
@@ -255,7 +256,7 @@ describe('memory', { skip }, () => {
       '-c',
       'echo; read x',
     ])
-    await once(other.stdout, 'data')
+    await firstOutput(other)
     const before = interfaces()
     using home = open('/proc/thread-self/ns/net', O_RDONLY)
     using away = open(`/proc/${other.pid}/ns/net`, O_RDONLY)
