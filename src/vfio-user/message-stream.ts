@@ -18,10 +18,10 @@ import { VfioUserError } from './vfio-user-error.ts'
 /** Bytes of replies that are held. */
 const REPLY_BYTES = 64 * 1024
 /**
- * Bytes received in one step: 28 writes of a register. A guest that writes without a pause does not keep
+ * Bytes received in one step: 7 writes of a register. A guest that writes without a pause does not keep
  * the thread from other devices.
  */
-const STEP_BYTES = 1024
+const STEP_BYTES = 256
 
 /** Descriptors that have come, and the byte of the stream behind those received with them. */
 interface Received {
