@@ -59,8 +59,6 @@ export interface GuestOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Default 2048. */
   readonly memoryMiB?: number
-  /** Default 2. */
-  readonly processors?: number
   /** From power on to power off; default 300,000. */
   readonly timeoutMs?: number
   /** Called with new output while the script runs. */
@@ -105,8 +103,7 @@ export class GuestError extends Error {
  *   oopsed or is tainted.
  */
 export async function runInGuest(script: string, options: GuestOptions = {}): Promise<GuestRun> {
-  const { memoryMiB = 2048, processors = 2, timeoutMs = 300_000 } = options
-  const { network = [], modules = [] } = options
+  const { memoryMiB = 2048, timeoutMs = 300_000, network = [], modules = [] } = options
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'netmem-guest-'))
   const share = join(folder, 'run')
   try {
@@ -118,12 +115,9 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
     for (const [at, card] of network.entries()) devices.push(...cardOptions(card, at))
     devices.push(...(options.devices ?? []))
     const watch = watchOutput(join(share, 'output'), options.onOutput)
-    const end = await runMachine(parts, accelerated, {
-      devices,
-      memoryMiB,
-      processors,
-      timeoutMs,
-    }).finally(watch.stop)
+    const end = await runMachine(parts, accelerated, { devices, memoryMiB, timeoutMs }).finally(
+      watch.stop,
+    )
     return { ...resultOf(share, end, timeoutMs), accelerator: accelerated, bootMs: watch.bootMs() }
   } finally {
     rmSync(folder, { recursive: true, force: true })

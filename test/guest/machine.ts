@@ -17,6 +17,7 @@ const INIT = fileURLToPath(new URL('../../../test/guest/init.sh', import.meta.ur
 const FIRST_MODULES = ['9pnet_virtio', '9p']
 /** A guest under KVM is at its first program long before. */
 const PROBE_MS = 2000
+const PROCESSORS = 2
 
 export type Accelerator = 'kvm' | 'tcg'
 
@@ -64,13 +65,11 @@ export async function runMachine(
     devices,
     memoryMiB,
     timeoutMs,
-    processors = 2,
     kernelOptions = '',
   }: {
     readonly devices: readonly string[]
     readonly memoryMiB: number
     readonly timeoutMs: number
-    readonly processors?: number
     readonly kernelOptions?: string
   },
 ): Promise<MachineEnd> {
@@ -89,7 +88,7 @@ export async function runMachine(
       ...['-machine', `q35,accel=${accelerator},memory-backend=mem`, '-cpu', 'max'],
       // Shared, so that a process beside QEMU can be the guest's network card.
       ...['-object', `memory-backend-memfd,id=mem,size=${memoryMiB}M,share=on`],
-      ...['-smp', String(processors), '-kernel', kernel.image, '-initrd', initramfs],
+      ...['-smp', String(PROCESSORS), '-kernel', kernel.image, '-initrd', initramfs],
       ...['-append', `console=ttyS0 loglevel=5 panic=-1 ${options} ${kernelOptions}`],
       ...['-chardev', 'stdio,id=console', '-serial', 'chardev:console', ...devices],
     ],
