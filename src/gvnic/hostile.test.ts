@@ -1,6 +1,9 @@
 // Drivers that mean harm: no card throws, nothing outside the guest's memory is read or written, and a
 // good driver finds the card as it was.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
 import { createLinkPair } from '../stack/link/link-pair.ts'
@@ -8,6 +11,8 @@ import { rounds } from '../testing/rounds.test.helper.ts'
 import type { AccessBytes, PciBus, PciDevice } from '../vfio-user/index.ts'
 import { MAC } from './gvnic.test.helper.ts'
 import { Gvnic } from './gvnic.ts'
+import { openWiredCards } from './open-wired-cards.ts'
+import { connectServedCard } from './served-card.test.helper.ts'
 import { HostileDriver } from './testing/hostile-driver.ts'
 
 const MEMORY_BYTES = 2 ** 21
@@ -140,3 +145,34 @@ for (let seed = 1; seed <= rounds(4); seed++) {
     assert.deepEqual(Uint8Array.of(...packet.headers, ...packet.payload), sent)
   })
 }
+
+const skip = process.platform === 'linux' ? false : 'needs Linux'
+
+test('hostile drivers in machines of their own leave their cards to good ones', {
+  skip,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'netmem-hostile-'))
+  try {
+    const sockets = [join(folder, 'a.sock'), join(folder, 'b.sock')]
+    await using cards = await openWiredCards({ sockets, queues: 2 })
+    {
+      const ends = sockets.map((path, index) => {
+        const { card, machine } = connectServedCard(path, 2 * MEMORY_BYTES)
+        const memory = machine.memory.subarray(MEMORY_BYTES)
+        const ram = { base: MEMORY_BYTES, memory }
+        return {
+          machine,
+          driver: new HostileDriver(card, { seed: 90 + index, ram, strays, frames }),
+        }
+      })
+      for (let act = 0; act < 300; act++) for (const { driver } of ends) driver.act()
+      for (const { driver } of ends) driver.restart()
+      for (const { machine } of ends) machine.close()
+    }
+    const looks = await cards.look()
+    assert.ok(looks.every(({ state }) => state.commands.refused > 0))
+    assert.ok(looks.every(({ stats }) => stats.device.tx_packets > 0))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})

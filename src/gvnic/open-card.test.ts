@@ -140,6 +140,7 @@ describe('a card on a TAP interface', { skip: skipTap }, () => {
           mtu: 1500,
           offloadRefusal: undefined,
         })
+        assert.match(look.mac, /^02:6e:6d:(?!00:00:0[12])/)
         assert.deepEqual([look.connected, look.mtu, look.state.rxQueues.length], [true, 1500, 1])
         const { tx_hw_gso_packets, tx_dma_faults, rx_csum_bad } = look.stats.device
         assert.deepEqual([tx_hw_gso_packets, tx_dma_faults, rx_csum_bad], [1, 0, 0])

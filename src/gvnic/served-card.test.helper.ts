@@ -40,9 +40,18 @@ export interface ServedDriver extends Disposable {
 }
 
 /** Connects a machine with `memoryBytes` of memory to the card at `path`. */
-export function connectDriver(path: string, memoryBytes: number = 2 ** 26): ServedDriver {
+export function connectServedCard(
+  path: string,
+  memoryBytes: number,
+): { readonly card: PciDevice; readonly machine: TestMachine } {
   const machine = connectTestMachine(path, { memoryBytes })
-  const driver = new DriverModel(new ServedCard(machine), { base: 0, memory: machine.memory })
+  return { card: new ServedCard(machine), machine }
+}
+
+/** Connects a machine with `memoryBytes` of memory to the card at `path`, with the driver model in it. */
+export function connectDriver(path: string, memoryBytes: number = 2 ** 26): ServedDriver {
+  const { card, machine } = connectServedCard(path, memoryBytes)
+  const driver = new DriverModel(card, { base: 0, memory: machine.memory })
   // Address 0 stands for no memory in places.
   driver.memory.allocate(1)
   return { machine, driver, [Symbol.dispose]: () => machine.close() }

@@ -1,5 +1,6 @@
 /** Thread of the cards: it makes them, serves them, and answers messages. */
 
+import { createHash } from 'node:crypto'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { ArgumentRangeError, ArgumentTypeError } from '../../errors.ts'
 import { type Fd, isFd } from '../../linux/sys/index.ts'
@@ -11,8 +12,8 @@ import { CardLinks, type OpenedLink } from './card-links.ts'
 import { runCards, type ServedCard } from './card-loop.ts'
 import type { CardLook, CardThreadData, FromCards, ToCards } from './messages.ts'
 
-/** Beginning of the hardware addresses, which no maker has. The number of the card follows. */
-const MAC = [0x02, 0x6e, 0x6d, 0, 0] as const
+/** Beginning of the hardware addresses, which no maker has. */
+const MAC = [0x02, 0x6e, 0x6d] as const
 
 /** A card with what is shown of it. */
 interface ShownCard extends ServedCard {
@@ -73,21 +74,27 @@ function serve(
   })
 }
 
-function makeCards({ links }: CardLinks, { sockets, queues }: CardThreadData): ShownCard[] {
+function makeCards({ links }: CardLinks, { sockets, queues, link }: CardThreadData): ShownCard[] {
   const made: ShownCard[] = []
   try {
     for (const [index, opened] of links.entries()) {
-      const { link, mtu, pause = false } = opened
-      const mac = Uint8Array.of(...MAC, index + 1)
-      const card = new Gvnic({ link, mac, queues, mtu, pause })
-      const server = new DeviceServer(card, { path: sockets[index] ?? '' })
-      made.push({ card, link, mac, opened, server })
+      const path = sockets[index] ?? ''
+      const mac = Uint8Array.of(...MAC, ...(link.kind === 'pair' ? [0, 0, index + 1] : place(path)))
+      const { mtu, pause = false } = opened
+      const card = new Gvnic({ link: opened.link, mac, queues, mtu, pause })
+      const server = new DeviceServer(card, { path })
+      made.push({ card, link: opened.link, mac, opened, server })
     }
   } catch (error) {
     for (const { server } of made) server.close()
     throw error
   }
   return made
+}
+
+/** Returns the end of a hardware address. Cards of several processes may meet on a bridge. */
+function place(socket: string): Uint8Array {
+  return createHash('sha256').update(socket).digest().subarray(0, 3)
 }
 
 function lookAt({ card, server, mac, opened }: ShownCard): CardLook {

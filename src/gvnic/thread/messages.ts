@@ -64,7 +64,7 @@ export type LinkLook =
 export interface CardLook {
   /** Place of the card's socket. */
   readonly socket: string
-  /** Hardware address, such as `02:6e:6d:00:00:01`. */
+  /** Hardware address, such as `02:6e:6d:00:00:01`. That of a card by itself follows from its socket. */
   readonly mac: string
   /** MTU that the guest's interface starts with. */
   readonly mtu: number
