@@ -96,6 +96,7 @@ export class CardKernel implements NetlinkTransport {
   }
 
   join(): void {}
+  unref(): void {}
 
   close(): void {
     this.#wake()

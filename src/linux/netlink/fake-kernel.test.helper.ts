@@ -112,6 +112,8 @@ export class FakeKernel implements NetlinkTransport {
     this.joined.push(group)
   }
 
+  unref(): void {}
+
   /** The kernel sends something without a request. */
   push(...received: readonly Received[]): void {
     this.#queue.push(...received)
@@ -134,6 +136,7 @@ export function wrapTransport(
     receive: () => transport.receive(),
     readable: (signal) => transport.readable(signal),
     join: (group) => transport.join(group),
+    unref: () => transport.unref(),
     close: () => transport.close(),
     ...replaced,
   }

@@ -57,6 +57,7 @@ class SocketTransport implements NetlinkTransport {
   readonly #incoming = new sys.Message({ nameBytes: 12 })
   readonly #outgoing = new sys.Message()
   #watch: sys.Watch | undefined
+  #referenced = true
 
   constructor(socket: OwnedFd, roomBytes: number) {
     this.#socket = socket
@@ -92,6 +93,7 @@ class SocketTransport implements NetlinkTransport {
   async readable(signal: AbortSignal | undefined): Promise<void> {
     this.#watch ??= sys.watch(this.#socket.fd, sys.POLLIN)
     const watch = this.#watch
+    if (!this.#referenced) watch.unref()
     // Resolves the promise below. The next call watches again.
     const cancel = () => {
       watch.close()
@@ -104,6 +106,11 @@ class SocketTransport implements NetlinkTransport {
 
   join(group: number): void {
     sys.setsockoptInt(this.#socket.fd, sys.SOL_NETLINK, sys.NETLINK_ADD_MEMBERSHIP, group)
+  }
+
+  unref(): void {
+    this.#referenced = false
+    this.#watch?.unref()
   }
 
   close(): void {

@@ -99,6 +99,12 @@ export class NetlinkSubscription<Events>
     return true
   }
 
+  /** Lets the process end while a loop waits for notifications. */
+  unref(): this {
+    this.#transport.unref()
+    return this
+  }
+
   /** Leaves the group and closes the socket. A second call does nothing. */
   close(): void {
     if (this.#isClosed) return

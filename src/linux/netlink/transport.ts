@@ -22,6 +22,8 @@ export interface NetlinkTransport {
   readable(signal: AbortSignal | undefined): Promise<void>
   /** Joins a multicast group. */
   join(group: number): void
+  /** Lets the process end while a receive is waited for. */
+  unref(): void
   /** Closes the socket. A second call does nothing. */
   close(): void
 }

@@ -128,6 +128,7 @@ export const SO_PROTOCOL = 38
 export const SO_INCOMING_NAPI_ID = 56
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
+export const SO_NETNS_COOKIE = 71
 export const SO_DEVMEM_LINEAR = 78
 export const SO_DEVMEM_DMABUF = 79
 export const SO_DEVMEM_DONTNEED = 80

@@ -3,22 +3,28 @@
 import { checkInteger, type OptionNames, ownOptions } from '../../../errors.ts'
 import { aborted, invalid } from '../../../net/internal.ts'
 import {
+  AF_INET,
   F_GETFL,
   F_SETFL,
   type Fd,
   fcntl,
   getpeername,
+  getsockopt,
   getsockoptInt,
+  type Ifindex,
   isFd,
   LinuxError,
   O_NONBLOCK,
   OwnedFd,
   SO_DEVMEM_DONTNEED,
+  SO_NETNS_COOKIE,
   SO_PROTOCOL,
+  SOCK_STREAM,
   SOL_SOCKET,
   SOL_TCP,
   setsockopt,
   setsockoptInt,
+  socket,
   TCP_NODELAY,
 } from '../../sys/index.ts'
 import type { DevmemConnection } from './devmem-connection.ts'
@@ -68,7 +74,7 @@ const NAMES: OptionNames<AdoptDevmemOptions> = { ...DEVMEM_CONNECTION_OPTIONS, f
  */
 export function adoptDevmem(options: AdoptDevmemOptions): DevmemConnection {
   const own = ownOptions('adoptDevmem()', options, NAMES)
-  checkDevmemOptions(own)
+  const ifindex = checkDevmemOptions(own)
   if (typeof own.fd !== 'number') {
     throw invalid('fd is the number of a descriptor. A net.Socket has read from its own already.')
   }
@@ -76,20 +82,28 @@ export function adoptDevmem(options: AdoptDevmemOptions): DevmemConnection {
   if (own.signal?.aborted) throw aborted(own.signal.reason)
   if (!isFd(fd)) throw notTcp(fd, 'is no descriptor')
   checkSocket(fd)
-  return connectionOf(new OwnedFd(fd, 'devmem socket'), own)
+  const descriptor = new OwnedFd(fd, 'devmem socket')
+  return connectionOf(descriptor, own, isOfThisNamespace(descriptor.fd) ? ifindex : undefined)
 }
 
-/** Makes a connection of a connected socket that this module opened, and closes it if that fails. */
+/**
+ * Makes a connection of a connected socket, and closes the socket if that fails.
+ *
+ * @param ifindex the interface with which the connection ends, in this network namespace.
+ */
 export function connectionOf(
   descriptor: OwnedFd,
   options: DevmemConnectionOptions,
+  ifindex: Ifindex | undefined,
 ): DevmemConnection {
   try {
     const { fd } = descriptor
     checkKernel(fd)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
     if (options.noDelay !== false) setsockoptInt(fd, SOL_TCP, TCP_NODELAY, 1)
-    return new OpenDevmemConnection(new KernelIo(descriptor), options)
+    const connection = new OpenDevmemConnection(new KernelIo(descriptor), options)
+    if (ifindex !== undefined) connection.endWith(ifindex)
+    return connection
   } catch (error) {
     descriptor.close()
     throw error
@@ -110,6 +124,18 @@ function checkSocket(fd: Fd): void {
     throw notTcp(fd, 'is not connected')
   }
   checkKernel(fd)
+}
+
+/** True of a socket of this thread's network namespace: interfaces of another one have numbers of their own. */
+function isOfThisNamespace(fd: Fd): boolean {
+  using here = socket(AF_INET, SOCK_STREAM)
+  return namespaceOf(fd) === namespaceOf(here.fd)
+}
+
+function namespaceOf(fd: Fd): bigint {
+  const cookie = new BigUint64Array(1)
+  getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie)
+  return cookie[0] ?? 0n
 }
 
 /** Gives back no token, which every kernel with devmem TCP takes. */

@@ -6,6 +6,7 @@ import {
   connect,
   failureOfNumber,
   getsockoptInt,
+  type Ifindex,
   LinuxError,
   type OwnedFd,
   POLLOUT,
@@ -20,6 +21,7 @@ import {
   DEVMEM_CONNECTION_OPTIONS,
   type DevmemConnectionOptions,
 } from './devmem-options.ts'
+import { watchInterface } from './interface-watch.ts'
 import { addressOfHost, openError, openSocket } from './open-socket.ts'
 import { checkRoute } from './route.ts'
 
@@ -47,7 +49,7 @@ const NAMES: OptionNames<ConnectDevmemOptions> = {
  * bound to the interface. A route by another one is refused first: the kernel drops unreadable packets
  * there in silence.
  *
- * @throws NETMEM_DEVMEM_ROUTE, NETMEM_CONNECT_FAILED, NETMEM_TIMEOUT, NETMEM_ABORTED,
+ * @throws NETMEM_DEVMEM_ROUTE, NETMEM_DEVMEM_NO_INTERFACE, NETMEM_CONNECT_FAILED, NETMEM_TIMEOUT, NETMEM_ABORTED,
  *   NETMEM_DEVMEM_KERNEL or NETMEM_LINUX_UNAVAILABLE, as a rejection.
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, NETMEM_WRONG_KIND or NETMEM_POOL_DESTROYED for
  *   options that no connection can have.
@@ -82,21 +84,29 @@ export async function connectDevmem(options: ConnectDevmemOptions): Promise<Devm
   try {
     const opened = openSocket(address, port, ifindex)
     descriptor = opened.descriptor
-    await dial(descriptor, opened.sockaddr, where, signal, connectTimeoutMs)
+    await dial(descriptor, opened.sockaddr, { where, ifindex, signal, connectTimeoutMs })
   } catch (error) {
     descriptor?.close()
     return rejectedAtCaller(openError(CODE, where, error))
   }
-  return connectionOf(descriptor, own)
+  return connectionOf(descriptor, own, ifindex)
 }
 
 /** Connects a socket that does not block. */
 async function dial(
   descriptor: OwnedFd,
   sockaddr: Uint8Array,
-  where: string,
-  signal: AbortSignal | undefined,
-  timeoutMs: number | undefined,
+  {
+    where,
+    ifindex,
+    signal,
+    connectTimeoutMs,
+  }: {
+    readonly where: string
+    readonly ifindex: Ifindex
+    readonly signal: AbortSignal | undefined
+    readonly connectTimeoutMs: number | undefined
+  },
 ): Promise<void> {
   try {
     connect(descriptor.fd, sockaddr)
@@ -105,8 +115,13 @@ async function dial(
     if (!(error instanceof LinuxError) || error.errno !== 'EINPROGRESS') throw error
   }
   using connected = watch(descriptor.fd, POLLOUT)
+  let gone: Error | undefined
   const giveUp = (): void => connected.cancel()
-  const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs)
+  const unwatch = watchInterface(ifindex, (error) => {
+    gone = error
+    giveUp()
+  })
+  const timer = connectTimeoutMs === undefined ? undefined : setTimeout(giveUp, connectTimeoutMs)
   signal?.addEventListener('abort', giveUp, { once: true })
   try {
     if (!signal?.aborted && (await connected.ready()) !== 0) {
@@ -115,12 +130,14 @@ async function dial(
       return
     }
   } finally {
+    unwatch()
     clearTimeout(timer)
     signal?.removeEventListener('abort', giveUp)
   }
   if (signal?.aborted) throw aborted(signal.reason)
+  if (gone !== undefined) throw gone
   throw new ConnectionError(
     'NETMEM_TIMEOUT',
-    `Connecting to ${where} took longer than ${timeoutMs} ms. Check host, port and route.`,
+    `Connecting to ${where} took longer than ${connectTimeoutMs} ms. Check host, port and route.`,
   )
 }

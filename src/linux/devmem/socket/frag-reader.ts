@@ -8,6 +8,7 @@ import { LinuxError } from '../../sys/index.ts'
 import { BindingUse } from './binding-use.ts'
 import type { DevmemIo } from './devmem-io.ts'
 import { TokenFrag } from './token-frag.ts'
+import { TokenGroup } from './token-leaks.ts'
 import type { TokenReturns } from './token-returns.ts'
 
 export interface FragReaderOptions {
@@ -17,6 +18,8 @@ export interface FragReaderOptions {
   readonly uses: readonly BindingUse[]
   /** Refuses payload in host memory. */
   readonly strict: boolean
+  /** Label of the peer in leak reports. */
+  readonly label: string
 }
 
 export class FragReader {
@@ -34,11 +37,18 @@ export class FragReader {
   /** Entries of the queue that are bytes. */
   #withoutPage = 0
   #discards = false
+  /** Group of the frags that this receive has brought. */
+  #group: TokenGroup | undefined
 
   constructor(io: DevmemIo, tokens: TokenReturns, options: FragReaderOptions) {
     this.#io = io
     this.#tokens = tokens
     this.#options = options
+  }
+
+  /** Label of the peer in leak reports. */
+  get label(): string {
+    return this.#options.label
   }
 
   /** True if bytes wait for a page. Read no more until they have one. */
@@ -76,6 +86,7 @@ export class FragReader {
     if (rest > 0) this.#addBytes(memory.bytes.subarray(linear, linear + rest))
     this.linearBytes += linear + Math.max(0, rest)
     this.deviceBytes += device
+    this.#group = undefined
     if (unknown !== undefined) throw otherBinding(unknown)
     if (this.#options.strict && received > device) throw readable(received - device)
     return 'frags'
@@ -129,12 +140,21 @@ export class FragReader {
       fragSize,
       fragToken,
       this.#tokens,
+      this.#groupOf(dmabufId),
     )
     this.#tokens.arrived(frag.use)
     this.deviceFrags++
     if (use === undefined || this.#discards) frag.release()
     else this.#queue.push(frag)
     return use !== undefined
+  }
+
+  /** Returns the group of the next frag: one for each receive and binding, and with `traceLeaks` for each frag. */
+  #groupOf(binding: number): TokenGroup {
+    const group = this.#group
+    if (group?.record.binding === binding && !this.#options.pool.copies.tracing) return group
+    this.#group = new TokenGroup(binding, this.#options.label)
+    return this.#group
   }
 
   #useOf(id: number): BindingUse | undefined {

@@ -8,6 +8,7 @@ import {
   accept4,
   bind,
   getsockname,
+  type Ifindex,
   listen,
   type OwnedFd,
   POLLIN,
@@ -26,6 +27,7 @@ import {
   DEVMEM_CONNECTION_OPTIONS,
   type DevmemConnectionOptions,
 } from './devmem-options.ts'
+import { watchInterface } from './interface-watch.ts'
 import { addressOfHost, openError, openSocket } from './open-socket.ts'
 import { checkInterface } from './route.ts'
 import { isGone } from './socket-error.ts'
@@ -59,20 +61,29 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
   /** Ends when the last call of accept() so far has its connection. */
   #last: Promise<unknown> = Promise.resolve()
   readonly #abort = (): void => void this.close()
+  readonly #ifindex: Ifindex
+  readonly #unwatch: () => void
+  /** Error of the interface's end. */
+  #gone: Error | undefined
 
   /** @internal */
-  constructor(descriptor: OwnedFd, options: DevmemConnectionOptions) {
+  constructor(descriptor: OwnedFd, options: DevmemConnectionOptions, ifindex: Ifindex) {
     this.#descriptor = descriptor
     this.#options = options
     this.#readable = watch(descriptor.fd, POLLIN)
     this.address = parseInetAddress(getsockname(descriptor.fd)) ?? { host: '', port: 0 }
     options.signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#ifindex = ifindex
+    this.#unwatch = watchInterface(ifindex, (error) => {
+      this.#gone = error
+      this.#readable.cancel()
+    })
   }
 
   /**
    * Accepts the next connection. Resolves with `undefined` once the listener is closed.
    *
-   * @throws NETMEM_POOL_DESTROYED after the pool was destroyed, and NETMEM_SYSCALL_FAILED if no
+   * @throws NETMEM_DEVMEM_NO_INTERFACE after the interface has gone, NETMEM_POOL_DESTROYED after the pool was destroyed, and NETMEM_SYSCALL_FAILED if no
    *   descriptor is left, as a rejection. The connection waits then.
    */
   accept(): Promise<DevmemConnection | undefined> {
@@ -89,6 +100,7 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
   /** Stops listening, and resolves at once. Connections that were not accepted are reset. */
   close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#unwatch()
     this.#descriptor.close()
     return Promise.resolve()
   }
@@ -111,6 +123,7 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
 
   async #accept(): Promise<DevmemConnection | undefined> {
     while (this.#descriptor.open) {
+      if (this.#gone !== undefined) throw this.#gone
       checkDevmemOptions(this.#options)
       const descriptor = accept4(this.#descriptor.fd, SOCK_NONBLOCK)
       if (descriptor === undefined) {
@@ -118,7 +131,7 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
         continue
       }
       try {
-        return connectionOf(descriptor, this.#options)
+        return connectionOf(descriptor, this.#options, this.#ifindex)
       } catch (error) {
         // The peer may have left before it was accepted.
         if (!isGone(error)) throw error
@@ -176,7 +189,7 @@ export async function listenDevmem(options: ListenDevmemOptions): Promise<Devmem
     setsockoptInt(descriptor.fd, SOL_SOCKET, SO_REUSEADDR, 1)
     bind(descriptor.fd, opened.sockaddr)
     listen(descriptor.fd, backlog)
-    return new DevmemListener(descriptor, own)
+    return new DevmemListener(descriptor, own, ifindex)
   } catch (error) {
     descriptor?.close()
     return rejectedAtCaller(openError(CODE, where, error))

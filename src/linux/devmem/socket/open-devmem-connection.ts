@@ -16,13 +16,14 @@ import { aborted, errorOf, invalid, isSendable, rejectedAtCaller } from '../../.
 import type { Page } from '../../../netmem.ts'
 import type { Frag } from '../../../pool/frag.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
-import { POLLHUP } from '../../sys/index.ts'
+import { type Ifindex, POLLHUP } from '../../sys/index.ts'
 import { type BoundMemory, useOf } from './binding-use.ts'
 import type { DevmemConnection, DevmemStats } from './devmem-connection.ts'
 import type { DevmemIo } from './devmem-io.ts'
 import type { DevmemConnectionOptions } from './devmem-options.ts'
 import { FragReader } from './frag-reader.ts'
 import { hostFragsOf } from './host-frags.ts'
+import { watchInterface } from './interface-watch.ts'
 import { queueOf } from './queue-of.ts'
 import { ReceivedFrags } from './received-frags.ts'
 import { SendQueue } from './send-queue.ts'
@@ -72,6 +73,7 @@ export class OpenDevmemConnection implements DevmemConnection {
       pool: options.pool,
       uses: this.#bindings.map(useOf),
       strict: options.strict === true,
+      label: `tcp ${io.remoteAddress.host}:${io.remoteAddress.port}`,
     })
     this.#sends = new SendQueue(io, {
       fail: (error) => this.#fail(error),
@@ -135,6 +137,17 @@ export class OpenDevmemConnection implements DevmemConnection {
       .filter((piece) => piece.byteLength > 0)
     for (const piece of pieces) this.#bytesWritten += piece.byteLength
     return this.#sends.write(pieces)
+  }
+
+  /** Ends with an interface of this network namespace. Frags that arrived can still be received. */
+  endWith(ifindex: Ifindex): void {
+    if (this.#isDone) return
+    const unwatch = watchInterface(ifindex, (error) => this.#fail(error))
+    const forget = this.#forget
+    this.#forget = () => {
+      forget()
+      unwatch()
+    }
   }
 
   /** @internal */

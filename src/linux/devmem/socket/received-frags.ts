@@ -10,6 +10,7 @@ import { POLLERR } from '../../sys/index.ts'
 import type { DevmemIo } from './devmem-io.ts'
 import type { FragReader } from './frag-reader.ts'
 import { busy, poolDestroyed, socketError } from './socket-error.ts'
+import { tracedDelivery } from './token-frag.ts'
 
 /** Reads that may follow each other before other connections and timers get a turn. */
 const READS_PER_TURN = 16
@@ -104,12 +105,13 @@ export class ReceivedFrags {
       fail(rejectedAtCaller(busy()))
       return
     }
+    const answer = this.#pool.copies.tracing ? tracedDelivery(resolve, this.#reader.label) : resolve
     const frag = this.#reader.take()
     if (frag !== undefined) {
-      resolve(frag)
+      answer(frag)
       return
     }
-    this.#waiter = { resolve, fail, caller }
+    this.#waiter = { resolve: answer, fail, caller }
     this.serve()
   }
 

@@ -1,0 +1,55 @@
+/**
+ * Leak reports of frags in device memory. The frags of one receive share a `TokenGroup`. When the
+ * collector finds it, none of them is left, and those that were not released keep their memory from the
+ * card. One registry entry for each frag would cost as much as the frag.
+ */
+
+import { publish } from '../../../pool/leaks.ts'
+
+/** Frags in device memory were collected without `release()`. Their memory stays out of the binding. */
+export interface DeviceLeakReport {
+  /** Tells it from the reports of pages and descriptors. */
+  readonly kind: 'device frag'
+  /** Number of frags that were dropped. */
+  readonly frags: number
+  /** The kernel's number of the binding. */
+  readonly binding: number
+  /** Label of the peer, such as `tcp 192.0.2.7:40000`. */
+  readonly label: string
+  /** The application's frames that received the frag, if the connection's pool has `traceLeaks`. */
+  readonly stack: string | undefined
+}
+
+/** What is left of a group once it is collected. */
+interface GroupRecord {
+  /** Frags that were not released. */
+  out: number
+  readonly binding: number
+  readonly label: string
+  stack: string | undefined
+}
+
+const collected = new FinalizationRegistry<GroupRecord>(({ out, binding, label, stack }) => {
+  if (out === 0) return
+  const report: DeviceLeakReport = { kind: 'device frag', frags: out, binding, label, stack }
+  const what = out === 1 ? 'A frag in device memory was' : `${out} frags in device memory were`
+  const origin =
+    stack === undefined
+      ? ' Make the pool of the connection with { traceLeaks: true } to learn where.'
+      : ` at\n${stack}`
+  publish(
+    'netmem:leak',
+    report,
+    `${what} dropped without release(): the memory stays out of binding ${binding}. Received from ${label}${stack === undefined ? '.' : ''}${origin}`,
+  )
+})
+
+/** Held by the frags of one receive, or by a single frag with `traceLeaks`, and by nothing else. */
+export class TokenGroup {
+  readonly record: GroupRecord
+
+  constructor(binding: number, label: string) {
+    this.record = { out: 0, binding, label, stack: undefined }
+    collected.register(this, this.record)
+  }
+}
