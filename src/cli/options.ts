@@ -36,8 +36,16 @@ export function withJson(command: Command): Command {
   return command.option('--json', 'lines of JSON on stdout, as things end, and nothing else there')
 }
 
-/** Adds --host, --port, --pool, --page-size, --memory, --once (which serves one `unit`) and --json. */
-export function withListenOptions(command: Command, unit: string): Command {
+/**
+ * Adds --host, --port, --pool, --page-size, --memory, --once (which serves one `unit`) and --json.
+ *
+ * @param more kinds of memory besides those of pools.
+ */
+export function withListenOptions(
+  command: Command,
+  unit: string,
+  more: readonly string[] = [],
+): Command {
   command
     .option('--host <address>', 'address of this machine; 0.0.0.0 or :: for all', '127.0.0.1')
     .option(
@@ -46,12 +54,12 @@ export function withListenOptions(command: Command, unit: string): Command {
       argument(parseListenPort),
       DEFAULT_PORT,
     )
-  withPoolOptions(command).option('--once', `end after the first ${unit}`)
+  withPoolOptions(command, more).option('--once', `end after the first ${unit}`)
   return withJson(command)
 }
 
 /** Adds --pool, --page-size and --memory. */
-export function withPoolOptions(command: Command): Command {
+export function withPoolOptions(command: Command, more: readonly string[] = []): Command {
   return command
     .addOption(sizeOption('--pool <size>', 'memory to receive into', 16 * 2 ** 20))
     .addOption(sizeOption('--page-size <size>', 'a power of two from 4KiB', 256 * 2 ** 10))
@@ -60,7 +68,7 @@ export function withPoolOptions(command: Command): Command {
         '--memory <kind>',
         'memory of this thread, memory that threads can share, or a dma-buf',
       )
-        .choices(['host', 'shared', 'udmabuf'])
+        .choices(['host', 'shared', 'udmabuf', ...more])
         .default('host'),
     )
 }

@@ -12,7 +12,8 @@ import type { Output } from '../output.ts'
 import { type Outcome, run } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
-import { makeDmaBuf, parseDmaBuf, parseList } from './memory.ts'
+import { makeDmaBuf } from './memory.ts'
+import { parseDmaBuf, parseList } from './parse.ts'
 import { uidOf } from './user.ts'
 
 interface PrepareOptions {

@@ -18,7 +18,8 @@ import { Tally } from '../recv/tally.ts'
 import { type Outcome, run } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
-import { makeDmaBuf, parseDmaBuf, parseList } from './memory.ts'
+import { makeDmaBuf } from './memory.ts'
+import { parseDmaBuf, parseList } from './parse.ts'
 
 interface RecvOptions {
   readonly queues: readonly number[]

@@ -17,7 +17,8 @@ import { type Outcome, run } from '../run.ts'
 import { sendSource } from '../send/send-source.ts'
 import { type Source, sourceOf } from '../send/source.ts'
 import { ifindexOf } from './interface.ts'
-import { makeDmaBuf, parseDmaBuf } from './memory.ts'
+import { makeDmaBuf } from './memory.ts'
+import { parseDmaBuf } from './parse.ts'
 
 interface SendOptions {
   readonly bytes?: number

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { inspect } from 'node:util'
 
 import { turns } from '../../testing/waiting.test.helper.ts'
 import { State } from './protocol.ts'
+import { MessageReader } from './reader.ts'
 import { ask, COOKIE, OTHER, outcome, Peer } from './scripted-client.test.helper.ts'
 import { serveIperf3 } from './server.ts'
 
@@ -23,6 +25,30 @@ describe('an iperf3 server, busy and at its end', () => {
       },
       { timeouts: { idle: 5_000 } },
     )
+  })
+
+  it('steers data connections before their client may send, and says if it cannot', async () => {
+    const summary = await outcome(async (bench) => {
+      const control = bench.connect(COOKIE, ask({ parallel: 2 }))
+      assert.deepEqual(await control.heard(2), [State.paramExchange, State.createStreams])
+      bench.connect(COOKIE)
+      const data = bench.connect()
+      data.onDataFollows = () => Promise.reject(new Error('the table is full'))
+      data.say(COOKIE)
+      assert.deepEqual(await control.heard(1), [State.serverError])
+    })
+    assert.equal(summary.kind, 'failed')
+    assert.match(inspect(summary), /a stream cannot begin: the table is full/)
+  })
+
+  it('takes no message of a client from device memory', async () => {
+    const peer = new Peer()
+    let released = 0
+    peer.receive = async () => ({ length: 1, release: () => void released++ })
+    const reader = new MessageReader(peer)
+    await assert.rejects(reader.read(1), /came in device memory/)
+    assert.equal(reader.takeRest(), 1)
+    assert.equal(released, 1)
   })
 
   it('ends a test whose client never does', async () => {

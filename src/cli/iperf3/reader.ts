@@ -56,8 +56,10 @@ export class MessageReader {
     while (filled < length) {
       this.#frag ??= await this.#connection.receive()
       if (this.#frag === undefined) return undefined
+      const { bytes } = this.#frag
+      if (bytes === undefined) throw new Error('a message came in device memory')
       const end = Math.min(this.#frag.length, this.#offset + length - filled)
-      message.set(this.#frag.bytes.subarray(this.#offset, end), filled)
+      message.set(bytes.subarray(this.#offset, end), filled)
       filled += end - this.#offset
       this.#offset = end
       if (this.#offset === this.#frag.length) this.#release()

@@ -18,6 +18,8 @@ export class Peer implements Connection {
   static held = 0
   readonly remoteAddress = { host: '192.0.2.1', port: 49_152 }
   closed = false
+  /** Answer to {@link dataFollows}. */
+  onDataFollows: () => Promise<void> = () => Promise.resolve()
   readonly #incoming: (Uint8Array | Error | 'fin')[] = []
   readonly #written: number[] = []
   #wake: () => void = () => undefined
@@ -63,6 +65,10 @@ export class Peer implements Connection {
   }
 
   async end(): Promise<void> {}
+
+  dataFollows(): Promise<void> {
+    return this.onDataFollows()
+  }
 
   destroy(): void {
     this.closed = true

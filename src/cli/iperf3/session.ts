@@ -128,6 +128,7 @@ export class TestSession {
     await this.#step(Promise.race([this.#allJoined.promise, toldToEnd]), incomplete)
     if (this.#missing > 0) throw incomplete()
     this.#streams.sort((a, b) => a.order - b.order)
+    await this.#step(this.#prepareStreams())
 
     const meter = new Meter(this.#streams, parameters.omitSeconds, (sample) =>
       this.#onInterval(sample),
@@ -145,6 +146,14 @@ export class TestSession {
     this.#measurement = meter.stop(at)
     await this.#closeStreams()
     return await this.#exchangeResults(parameters)
+  }
+
+  async #prepareStreams(): Promise<void> {
+    try {
+      await Promise.all(this.#streams.map((stream) => stream.prepare()))
+    } catch (error) {
+      throw failure(`a stream cannot begin: ${messageOf(error)}`, ClientError.acceptStream)
+    }
   }
 
   async #exchangeResults(parameters: Parameters): Promise<SenderResults> {

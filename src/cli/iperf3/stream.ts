@@ -22,6 +22,11 @@ export class DataStream {
     this.bytes = early
   }
 
+  /** Has the connection take note that data follows. */
+  async prepare(): Promise<void> {
+    await this.#connection.dataFollows?.()
+  }
+
   start(): void {
     this.#loop = this.#receive()
   }

@@ -103,7 +103,7 @@ describe('EthtoolCard', { skip }, () => {
       const kernel = new CardKernel(card, IFINDEX)
       const ethtool = kernel.open()
       const journal = UndoJournal.create(folder, IFINDEX)
-      const setup = await setUpQueues(ethtool, journal, queues, FLOWS)
+      const { setup } = await setUpQueues(ethtool, journal, queues, FLOWS)
       assert.deepEqual(kernel.exchange.splice(0), set)
       assert.deepEqual(
         setup.rules.map(({ location, match }) => [location, match]),

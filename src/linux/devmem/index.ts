@@ -15,5 +15,6 @@ export {
   type UndoQueuesOptions,
   undoQueues,
 } from './prepare-queues.ts'
-export type { PreparedQueue, PreparedRule, QueueSetup } from './queue-setup.ts'
+export type { PreparedQueue, QueueSetup } from './queue-setup.ts'
 export * from './socket/index.ts'
+export type { PreparedRule, SteeredFlow } from './steering.ts'

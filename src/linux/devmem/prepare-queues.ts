@@ -1,15 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Prepares RX queues of a card for devmem, and undoes that: the face of `queue-setup.ts` and `undo.ts`. */
 
-import { type OptionNames, ownOptions } from '../../errors.ts'
-import type { FlowMatch } from '../../wire/flow-rules.ts'
+import { ArgumentRangeError, type OptionNames, ownOptions } from '../../errors.ts'
 import { rtLink } from '../netlink/generated/rt-link.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
 import { openFlowRules } from '../open-flow-rules.ts'
 import { checkIfindex, type Ifindex, LinuxError } from '../sys/index.ts'
 import { checkQueues } from './bind.ts'
 import { EthtoolCard } from './ethtool-card.ts'
-import { type QueueSetup, setUpQueues } from './queue-setup.ts'
+import { type QueueSetup, setUpQueues, turnRulesOn } from './queue-setup.ts'
+import type { PreparedRule, SteeredFlow, Steering } from './steering.ts'
 import { isGone, undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
 
@@ -20,7 +20,7 @@ export interface PrepareQueuesOptions {
   /** RX queues to prepare, each once. At least one queue of the interface has to be left. */
   readonly queues: readonly number[]
   /** Flows that are to reach the queues, such as `{ type: 'tcp4', destinationPort: 5201 }`. None by default. */
-  readonly flows?: readonly FlowMatch[]
+  readonly flows?: readonly SteeredFlow[]
   /** Folder of the journal that undoes the changes after a crash. `/run/netmem` by default. */
   readonly stateFolder?: string
 }
@@ -49,6 +49,20 @@ export interface PreparedQueues extends QueueSetup, AsyncDisposable {
   /** Number of the interface. */
   readonly ifindex: number
   /**
+   * Adds a rule for one more flow, such as that of a connection that was just accepted: five fields of a
+   * rule with addresses and ports. `undo()` deletes it.
+   *
+   * @throws NETMEM_DEVMEM_NO_STEERING, NETMEM_FLOW_RULES_FULL, NETMEM_SYSCALL_FAILED,
+   *   NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, as a rejection.
+   */
+  steer(flow: SteeredFlow): Promise<PreparedRule>
+  /**
+   * Deletes a rule of {@link steer}. A second call does nothing.
+   *
+   * @throws NETMEM_SYSCALL_FAILED, as a rejection.
+   */
+  unsteer(rule: PreparedRule): Promise<void>
+  /**
    * Restores the settings of the card. Unbind first: header split stays on while memory is bound. A
    * second call does nothing.
    *
@@ -61,8 +75,8 @@ export interface PreparedQueues extends QueueSetup, AsyncDisposable {
 /**
  * Sets a network card up for devmem: header split on (with hardware GRO where the driver wants it),
  * threshold 0, flow rules on, the queues taken out of the default RSS table, and rules that steer the
- * flows to them: to one RSS context over several queues where the card has contexts, else to the queues
- * in turn. Undoes everything if a step is refused. Each step is in a journal before it is made: after a
+ * flows to them: to the queue that a flow names, else to one RSS context over several queues where the
+ * card has contexts, else to the queues in turn. Undoes everything if a step is refused. Each step is in a journal before it is made: after a
  * crash `undoQueues`, or `netmem devmem undo`, restores the card.
  *
  * Takes CAP_NET_ADMIN in the user namespace that owns the network namespace of the card.
@@ -90,12 +104,13 @@ export async function prepareQueues(options: PrepareQueuesOptions): Promise<Prep
   const { queues, flows = [], stateFolder = STATE_FOLDER } = own
   const ifindex = checkIfindex(own.ifindex)
   checkQueues(queues)
+  for (const flow of flows) checkFlow(flow, queues)
   const card = await openCard(ifindex)
   let journal: UndoJournal | undefined
   try {
     journal = UndoJournal.create(stateFolder, ifindex)
-    const setup = await setUpQueues(card, journal, queues, flows)
-    return prepared(card, journal, ifindex, setup)
+    const { setup, steering } = await setUpQueues(card, journal, queues, flows)
+    return prepared(card, journal, ifindex, setup, steering)
   } catch (error) {
     card[Symbol.dispose]()
     throw error
@@ -157,13 +172,30 @@ function prepared(
   journal: UndoJournal,
   ifindex: Ifindex,
   setup: QueueSetup,
+  steering: Steering,
 ): PreparedQueues {
   let undone = false
   const undo = async (): Promise<void> => {
     if (undone) return
+    await steering.settled()
     await undoAll(card, journal)
     undone = true
     card[Symbol.dispose]()
   }
-  return { ...setup, ifindex, undo, [Symbol.asyncDispose]: undo }
+  const steer = async (flow: SteeredFlow): Promise<PreparedRule> => {
+    const queues = setup.queues.map(({ queue }) => queue)
+    checkFlow(flow, queues)
+    await turnRulesOn(card, journal)
+    return steering.add(flow)
+  }
+  const unsteer = (rule: PreparedRule): Promise<void> => steering.delete(rule)
+  return { ...setup, ifindex, steer, unsteer, undo, [Symbol.asyncDispose]: undo }
+}
+
+function checkFlow({ queue }: SteeredFlow, queues: readonly number[]): void {
+  if (queue === undefined || queues.includes(queue)) return
+  throw new ArgumentRangeError(
+    'NETMEM_OUT_OF_RANGE',
+    `The flow is to reach queue ${queue}, which is none of the prepared queues ${queues.join()}.`,
+  )
 }

@@ -15,10 +15,10 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import { firstOutput } from '../../testing/processes.test.helper.ts'
-import type { FlowMatch } from '../../wire/flow-rules.ts'
 import { checkIfindex } from '../sys/index.ts'
 import { BNXT, type CardExchange, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
 import { type QueueSetup, setUpQueues } from './queue-setup.ts'
+import type { SteeredFlow, Steering } from './steering.ts'
 import { undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
 
@@ -27,7 +27,7 @@ const folder = mkdtempSync(join(tmpdir(), 'netmem-journal-'))
 after(() => rmSync(folder, { recursive: true }))
 
 const IFINDEX = checkIfindex(3)
-const FLOWS: readonly FlowMatch[] = [
+const FLOWS: readonly SteeredFlow[] = [
   { type: 'tcp4', destinationPort: 5201 },
   { type: 'tcp4', destinationPort: 5202 },
   { type: 'tcp4', destinationPort: 5203 },
@@ -37,8 +37,14 @@ const FLOWS: readonly FlowMatch[] = [
 const name = `devmem-${/\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0]}-${IFINDEX}.json`
 
 /** Prepares a card; the journal is left as a process leaves it that does not undo anything. */
-function prepare(card: ModelCard, queues: readonly number[], flows = FLOWS): Promise<QueueSetup> {
-  return setUpQueues(card, UndoJournal.create(folder, IFINDEX), queues, flows)
+async function prepare(
+  card: ModelCard,
+  queues: readonly number[],
+  flows = FLOWS,
+): Promise<QueueSetup & { readonly steering: Steering }> {
+  const journal = UndoJournal.create(folder, IFINDEX)
+  const { setup, steering } = await setUpQueues(card, journal, queues, flows)
+  return { ...setup, steering }
 }
 
 /** Undoes in the way of `netmem devmem undo`, after the process that prepared has gone. */

@@ -3,10 +3,9 @@
  * them (Linux, Documentation/networking/devmem.rst).
  */
 
-import type { FlowMatch } from '../../wire/flow-rules.ts'
-import type { FlowTarget } from '../flow-rules.ts'
 import { LinuxError } from '../sys/index.ts'
-import type { CardControl, QueueInterrupt, RingSettings, SteeringRule } from './card-control.ts'
+import type { CardControl, QueueInterrupt, RingSettings } from './card-control.ts'
+import { type PreparedRule, type SteeredFlow, Steering } from './steering.ts'
 import { undoAll } from './undo.ts'
 import type { UndoJournal, UndoStep } from './undo-journal.ts'
 
@@ -29,12 +28,6 @@ export interface PreparedQueue extends QueueInterrupt {
   readonly queue: number
 }
 
-/** Rule that is set up, with its location in the card. */
-export interface PreparedRule extends SteeringRule {
-  /** Place in the card's table. */
-  readonly location: number
-}
-
 /** Result of the set-up. */
 export interface QueueSetup {
   /** Queues in the order in which they were named. */
@@ -54,18 +47,21 @@ export async function setUpQueues(
   card: CardControl,
   journal: UndoJournal,
   queues: readonly number[],
-  flows: readonly FlowMatch[],
-): Promise<QueueSetup> {
+  flows: readonly SteeredFlow[],
+): Promise<{ readonly setup: QueueSetup; readonly steering: Steering }> {
   try {
     await checkQueues(card, queues)
     await turnSplitOn(card, journal)
     if (flows.length > 0) await turnRulesOn(card, journal)
     const exclusive = await leaveQueues(card, journal, queues)
     const context = await makeContext(card, journal, queues, flows)
-    const rules = await steer(card, journal, queues, flows, context)
+    const steering = new Steering(card, journal, queues, context)
+    const rules: PreparedRule[] = []
+    for (const flow of flows) rules.push(await steering.add(flow))
     const prepared: PreparedQueue[] = []
     for (const queue of queues) prepared.push({ queue, ...(await card.interrupt(queue)) })
-    return { queues: prepared, numaNode: await card.numaNode(), context, rules, exclusive }
+    const numaNode = await card.numaNode()
+    return { setup: { queues: prepared, numaNode, context, rules, exclusive }, steering }
   } catch (error) {
     // The refusal is the error to tell. What cannot be undone stays in the journal.
     await undoAll(card, journal).catch(() => undefined)
@@ -123,7 +119,8 @@ async function turnSplitOn(card: CardControl, journal: UndoJournal): Promise<voi
   }
 }
 
-async function turnRulesOn(card: CardControl, journal: UndoJournal): Promise<void> {
+/** Turns flow rules on. */
+export async function turnRulesOn(card: CardControl, journal: UndoJournal): Promise<void> {
   const on = await card.feature(NTUPLE)
   if (on === true) return
   if (on === undefined) {
@@ -160,15 +157,16 @@ async function leaveQueues(
   return true
 }
 
-/** Makes one RSS context over several queues. A single queue needs none, and some cards have none. */
+/** Makes one RSS context over several queues, for flows that name none. Some cards have no contexts. */
 async function makeContext(
   card: CardControl,
   journal: UndoJournal,
   queues: readonly number[],
-  flows: readonly FlowMatch[],
+  flows: readonly SteeredFlow[],
 ): Promise<number | undefined> {
   const size = (await card.table())?.length
-  if (queues.length === 1 || flows.length === 0 || size === undefined) return undefined
+  const needsOne = flows.some(({ queue }) => queue === undefined)
+  if (queues.length === 1 || !needsOne || size === undefined) return undefined
   const table = spread(queues, size)
   const before = [...(await card.contexts()).keys()]
   journal.add({ kind: 'context', table, before })
@@ -176,30 +174,6 @@ async function makeContext(
   if (context === undefined) journal.dropLast()
   else journal.replaceLast({ kind: 'context', context, table, before })
   return context
-}
-
-/** Adds a rule for each flow: to the context, or to the queues in turn. */
-async function steer(
-  card: CardControl,
-  journal: UndoJournal,
-  queues: readonly number[],
-  flows: readonly FlowMatch[],
-  context: number | undefined,
-): Promise<PreparedRule[]> {
-  const rules: PreparedRule[] = []
-  for (const [index, flow] of flows.entries()) {
-    const target: FlowTarget =
-      context === undefined
-        ? { queue: queues[index % queues.length] ?? 0 }
-        : { rssContext: context }
-    const rule = { match: flow, target }
-    const before = (await card.rules()).map(({ location }) => location)
-    journal.add({ kind: 'rule', rule, before })
-    const location = await card.insertRule(rule)
-    journal.replaceLast({ kind: 'rule', location, rule, before })
-    rules.push({ ...rule, location })
-  }
-  return rules
 }
 
 /** A table of `size` entries that names `queues` in turn. */

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { test } from 'node:test'
+import { netmem } from '../cli.test.helper.ts'
+import { flowOf } from './devmem.ts'
+
+test('a rule for a connection has its five fields', () => {
+  const localAddress = { host: '192.0.2.1', port: 5201 }
+  const remoteAddress = { host: '192.0.2.2', port: 40_000 }
+  const flow = {
+    type: 'tcp4',
+    sourceAddress: '192.0.2.2',
+    sourcePort: 40_000,
+    destinationAddress: '192.0.2.1',
+    destinationPort: 5201,
+  }
+  assert.deepEqual(flowOf({ localAddress, remoteAddress }), flow)
+  // Of a listener on ::, IPv4 too.
+  const mapped = {
+    localAddress: { host: '::ffff:c000:201', port: 5201 },
+    remoteAddress: { host: '::ffff:c000:202', port: 40_000 },
+  }
+  assert.deepEqual(flowOf(mapped), flow)
+  const six = { host: '2001:db8::1', port: 1 }
+  assert.equal(flowOf({ localAddress: six, remoteAddress: six }).type, 'tcp6')
+})
+
+const skip = existsSync('/proc/self/ns/net') ? false : 'needs Linux'
+
+test('netmem iperf3 --memory devmem says which options it needs', { skip }, async () => {
+  for (const [args, error] of [
+    [['--memory', 'devmem'], /--memory devmem needs --interface and --queues/],
+    [['--interface', 'lo', '--queues', '0'], /are for --memory devmem/],
+    [
+      ['--memory', 'devmem', '--interface', 'no-such', '--queues', '0'],
+      /There is no interface no-such/,
+    ],
+  ] as const) {
+    const { code, err } = await netmem('iperf3', '--once', ...args).ended
+    assert.notEqual(code, 0)
+    assert.match(err, error)
+  }
+})

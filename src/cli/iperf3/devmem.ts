@@ -1,0 +1,136 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Device memory for the iperf3 server: control connections stay in pages, on the queues that are not
+ * bound, and each data connection gets a rule that steers it to a bound one.
+ */
+
+import type { Page, PagePool } from '../../index.ts'
+import {
+  bindRx,
+  type DevmemConnection,
+  type DevmemStats,
+  listenDevmem,
+  type PreparedQueues,
+  prepareQueues,
+  type SteeredFlow,
+} from '../../linux/index.ts'
+import { ifindexOf } from '../devmem/interface.ts'
+import { makeDmaBuf } from '../devmem/memory.ts'
+import type { Address, Connection, Frag } from './transport.ts'
+
+export interface DevmemServerOptions {
+  /** Pool of the pages for control messages. */
+  readonly pool: PagePool<Page>
+  readonly host: string
+  readonly port: number
+  /** Name of the interface. */
+  readonly name: string
+  readonly queues: readonly number[]
+  /** Kind of `--dmabuf`, and its bytes. */
+  readonly dmabuf: string
+  readonly bytes: number
+}
+
+/** Payload of the data connections that have closed. */
+interface DevmemTotals {
+  deviceBytes: number
+  deviceFrags: number
+  /** Payload that came in pages, cookies of iperf3 included. */
+  linearBytes: number
+}
+
+/** Connections of a bound interface. */
+export interface DevmemServer {
+  readonly address: Address
+  readonly binding: number
+  readonly totals: DevmemTotals
+  readonly connections: AsyncIterable<Connection>
+}
+
+/** Prepares the card, binds memory, listens and calls `serve`. Undoes all of it when that is done. */
+export async function overDevmem<T>(
+  options: DevmemServerOptions,
+  serve: (server: DevmemServer) => Promise<T>,
+): Promise<T> {
+  const { pool, host, port, name, queues } = options
+  const ifindex = await ifindexOf(name)
+  using dmabuf = makeDmaBuf(options.dmabuf, options.bytes)
+  // In this order, since they end in the reverse: the card is restored when nothing is bound to it.
+  await using prepared = await prepareQueues({ ifindex, queues })
+  using binding = await bindRx({ ifindex, queues, dmabuf })
+  await using listener = await listenDevmem({ pool, binding, host, port })
+  const totals: DevmemTotals = { deviceBytes: 0, deviceFrags: 0, linearBytes: 0 }
+  async function* connections(): AsyncGenerator<Connection, void, void> {
+    for await (const one of listener) yield new SteeredConnection(one, prepared, totals)
+  }
+  const { address } = listener
+  return await serve({ address, binding: binding.id, totals, connections: connections() })
+}
+
+class SteeredConnection implements Connection {
+  readonly remoteAddress: Address
+  readonly #connection: DevmemConnection
+  readonly #prepared: PreparedQueues
+  readonly #totals: DevmemTotals
+
+  constructor(connection: DevmemConnection, prepared: PreparedQueues, totals: DevmemTotals) {
+    this.remoteAddress = connection.remoteAddress
+    this.#connection = connection
+    this.#prepared = prepared
+    this.#totals = totals
+  }
+
+  receive(): Promise<Frag | undefined> {
+    return this.#connection.receive()
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    return this.#connection.write(data)
+  }
+
+  end(): Promise<void> {
+    return this.#connection.end()
+  }
+
+  destroy(): void {
+    this.#connection.destroy()
+  }
+
+  async dataFollows(): Promise<void> {
+    const rule = await this.#prepared.steer(flowOf(this.#connection))
+    void this.#connection.closed.then(() => {
+      this.#count(this.#connection.stats())
+      // What is left of rules is undone at the end.
+      return this.#prepared.unsteer(rule).catch(() => undefined)
+    })
+  }
+
+  #count({ deviceBytes, deviceFrags, linearBytes }: DevmemStats): void {
+    this.#totals.deviceBytes += deviceBytes
+    this.#totals.deviceFrags += deviceFrags
+    this.#totals.linearBytes += linearBytes
+  }
+}
+
+/** Returns the IPv4 address of a client that came to `::`, as a rule has it. */
+function plainHost(host: string): string {
+  const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(host)
+  if (mapped === null) return host
+  const words = mapped.slice(1).map((word) => Number.parseInt(word, 16))
+  return words.flatMap((word) => [word >>> 8, word & 255]).join('.')
+}
+
+/** Returns the five fields that tell a connection from all others. */
+export function flowOf({
+  localAddress,
+  remoteAddress,
+}: Pick<DevmemConnection, 'localAddress' | 'remoteAddress'>): SteeredFlow {
+  const sourceAddress = plainHost(remoteAddress.host)
+  return {
+    type: sourceAddress.includes(':') ? 'tcp6' : 'tcp4',
+    sourceAddress,
+    sourcePort: remoteAddress.port,
+    destinationAddress: plainHost(localAddress.host),
+    destinationPort: localAddress.port,
+  }
+}
