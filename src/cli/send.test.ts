@@ -93,6 +93,25 @@ describe('netmem send', () => {
     })
   }
 
+  it("sends what the kernel's ncdevmem checks", async () => {
+    const recv = netmem(
+      'recv',
+      '--port',
+      '0',
+      '--once',
+      '--pattern',
+      'ncdevmem',
+      '--sha256',
+      '--json',
+    )
+    const bytes = ['--bytes', '14B', '--pattern', 'ncdevmem']
+    const sent = await run(['send', `127.0.0.1:${await recv.port()}`, ...bytes])
+    const received = await recv.ended
+    assert.deepEqual([sent.code, received.code], [0, 0], sent.err)
+    const lines = createHash('sha256').update('\x01\x02\x03\x04\x05\x06\n'.repeat(2)).digest('hex')
+    assert.equal(inside(jsonOf(received), 'transfers')['sha256'], lines)
+  })
+
   it('sends nothing, if that is what there is', async () => {
     const recv = netmem('recv', '--port', '0', '--once', '--json')
     const sent = await run(['send', `localhost:${await recv.port()}`, file('empty'), '--json'])
