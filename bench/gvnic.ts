@@ -22,7 +22,7 @@ export const gvnic: Figure = {
 }
 
 /** Turns of two processes that are warm, as those of the drivers' figure, and for the same reason. */
-const TURNS = 21
+const TURNS = 11
 
 async function turns<T>(
   context: Context,
@@ -64,7 +64,7 @@ async function frames(context: Context): Promise<readonly Measure[]> {
     'gvnic-frame',
     ['card', 'rings'],
     (end: FrameRequest['end'], rounds): FrameRequest => ({ end, rounds }),
-    [3000, 100],
+    [600, 40],
   )
   return [
     measure(samples, 'ns', {
@@ -86,7 +86,7 @@ async function wired(context: Context): Promise<readonly Measure[]> {
     'gvnic-wired',
     ['cards', 'copy'],
     (way: WiredRequest['way'], rounds): WiredRequest => ({ way, rounds }),
-    [300, 60],
+    [300, 40],
   )
   return [
     measure(samples, 'cpuPerGb', {
@@ -108,7 +108,7 @@ async function machine(context: Context): Promise<readonly Measure[]> {
     await using child = new Child('gvnic-machine')
     const request: MachineRequest = context.quick
       ? { reads: 20, binds: 5 }
-      : { reads: 3000, binds: 200 }
+      : { reads: 1000, binds: 100 }
     const sample = await child.ask<Sample>(request)
     samples.push({ ours: sample, peer: sample })
     context.log(`  run ${run} of ${context.pairs}: ${JSON.stringify(sample)}`)
