@@ -8,7 +8,7 @@ import { openFlowRules } from '../open-flow-rules.ts'
 import { checkIfindex, type Ifindex, LinuxError } from '../sys/index.ts'
 import { checkQueues } from './bind.ts'
 import { EthtoolCard } from './ethtool-card.ts'
-import { type QueueSetup, setUpQueues, turnRulesOn } from './queue-setup.ts'
+import { type QueueSetup, setUpQueues } from './queue-setup.ts'
 import type { PreparedRule, SteeredFlow, Steering } from './steering.ts'
 import { isGone, undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
@@ -185,7 +185,6 @@ function prepared(
   const steer = async (flow: SteeredFlow): Promise<PreparedRule> => {
     const queues = setup.queues.map(({ queue }) => queue)
     checkFlow(flow, queues)
-    await turnRulesOn(card, journal)
     return steering.add(flow)
   }
   const unsteer = (rule: PreparedRule): Promise<void> => steering.delete(rule)

@@ -5,20 +5,23 @@
 
 import { LinuxError } from '../sys/index.ts'
 import type { CardControl, QueueInterrupt, RingSettings } from './card-control.ts'
-import { type PreparedRule, type SteeredFlow, Steering } from './steering.ts'
+import {
+  type PreparedRule,
+  type SteeredFlow,
+  Steering,
+  turnFeatureOn,
+  turnRulesOn,
+} from './steering.ts'
 import { undoAll } from './undo.ts'
 import type { UndoJournal, UndoStep } from './undo-journal.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
     NETMEM_DEVMEM_NO_SPLIT: 'LinuxError'
-    NETMEM_DEVMEM_NO_STEERING: 'LinuxError'
     NETMEM_DEVMEM_NO_QUEUE_LEFT: 'LinuxError'
   }
 }
 
-/** Feature of ethtool that turns flow rules on. */
-const NTUPLE = 'rx-ntuple-filter'
 /** Feature that mlx5 wants before header split. K: mellanox/mlx5/core/en_ethtool.c. */
 const HARDWARE_GRO = 'rx-gro-hw'
 
@@ -117,24 +120,6 @@ async function turnSplitOn(card: CardControl, journal: UndoJournal): Promise<voi
     journal.add(undo)
     await card.setRings(wanted)
   }
-}
-
-/** Turns flow rules on. */
-export async function turnRulesOn(card: CardControl, journal: UndoJournal): Promise<void> {
-  const on = await card.feature(NTUPLE)
-  if (on === true) return
-  if (on === undefined) {
-    throw new LinuxError(
-      'NETMEM_DEVMEM_NO_STEERING',
-      'The driver has no flow rules (ntuple filters), so it cannot steer flows to chosen queues. Leave out `flows`.',
-    )
-  }
-  await turnFeatureOn(card, journal, NTUPLE)
-}
-
-async function turnFeatureOn(card: CardControl, journal: UndoJournal, name: string): Promise<void> {
-  journal.add({ kind: 'feature', name, on: false })
-  await card.setFeature(name, true)
 }
 
 /** Takes the queues out of the default table. Resolves to false for a card without one. */

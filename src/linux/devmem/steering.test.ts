@@ -64,6 +64,23 @@ it('rules of later connections are made one after the other, deleted once, and u
   assert.deepEqual(readdirSync(folder), [])
 })
 
+it('rules turn the feature on that a card without flows was left without, once', {
+  skip,
+}, async () => {
+  const card = new ModelCard(GVE)
+  const before = card.state
+  const journal = UndoJournal.create(folder, IFINDEX)
+  const { steering } = await setUpQueues(card, journal, [2, 3], [])
+  await Promise.all([1, 2].map((sourcePort) => steering.add({ ...port(5201), sourcePort })))
+  assert.equal(card.changes.filter((change) => change === 'rx-ntuple-filter on').length, 1)
+  assert.deepEqual(
+    journal.steps.map(({ kind }) => kind),
+    ['rings', 'table', 'feature', 'rule', 'rule'],
+  )
+  await undoAll(card, journal)
+  assert.deepEqual(card.state, before)
+})
+
 it('a rule that is refused leaves the others, and no trace', { skip }, async () => {
   const card = new ModelCard(GVE)
   const before = card.state

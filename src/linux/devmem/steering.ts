@@ -2,8 +2,18 @@
 
 import type { FlowMatch } from '../../wire/flow-rules.ts'
 import type { FlowTarget } from '../flow-rules.ts'
+import { LinuxError } from '../sys/index.ts'
 import type { CardControl, SteeringRule } from './card-control.ts'
 import type { UndoJournal } from './undo-journal.ts'
+
+declare module '../../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_DEVMEM_NO_STEERING: 'LinuxError'
+  }
+}
+
+/** Feature of ethtool that turns flow rules on. */
+const NTUPLE = 'rx-ntuple-filter'
 
 /** Flow that is to reach the queues. */
 export type SteeredFlow = FlowMatch & {
@@ -45,6 +55,7 @@ export class Steering {
   add({ queue, ...match }: SteeredFlow): Promise<PreparedRule> {
     const rule = { match, target: this.#targetOf(queue) }
     return this.#inTurn(async () => {
+      await turnRulesOn(this.#card, this.#journal)
       const before = (await this.#card.rules()).map(({ location }) => location)
       this.#journal.add({ kind: 'rule', rule, before })
       try {
@@ -85,4 +96,27 @@ export class Steering {
     this.#last = changed.catch(() => undefined)
     return changed
   }
+}
+
+/** Turns flow rules on. */
+export async function turnRulesOn(card: CardControl, journal: UndoJournal): Promise<void> {
+  const on = await card.feature(NTUPLE)
+  if (on === true) return
+  if (on === undefined) {
+    throw new LinuxError(
+      'NETMEM_DEVMEM_NO_STEERING',
+      'The driver has no flow rules (ntuple filters), so it cannot steer flows to chosen queues. Leave out `flows`.',
+    )
+  }
+  await turnFeatureOn(card, journal, NTUPLE)
+}
+
+/** Turns a feature on. */
+export async function turnFeatureOn(
+  card: CardControl,
+  journal: UndoJournal,
+  name: string,
+): Promise<void> {
+  journal.add({ kind: 'feature', name, on: false })
+  await card.setFeature(name, true)
 }
