@@ -1,15 +1,19 @@
 // The kernel's own tests of network cards, unmodified, over two cards of netmem that are wired to each
-// other: `devmem.py` with the kernel's `ncdevmem`, and `csum.py`. Then netmem sends
-// to ncdevmem out of device memory.
+// other: `devmem.py` with the kernel's `ncdevmem`, and `csum.py`. Then ncdevmem and netmem to each other,
+// and a client of io_uring's zero-copy receive.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { openWiredCards } from 'netmem/gvnic'
 import { debianClosure, debianPackage } from './debian.ts'
 import { runInGuest } from './guest.ts'
-import { kernelTests } from './kernel-tests.ts'
+import { compile, kernelTests } from './kernel-tests.ts'
+
+/** Client of ours; this file runs in build/test/guest. */
+const ZCRX_SOURCE = fileURLToPath(new URL('../../../test/guest/zcrx-receive.c', import.meta.url))
 
 const PASSED = 'ok'
 
@@ -22,9 +26,12 @@ describe("the kernel's tests over two wired cards", () => {
     const { folder: tests, python } = await kernelTests()
     const folder = mkdtempSync(join(tmpdir(), 'netmem-judges-'))
     try {
+      const zcrx = join(folder, 'zcrx-receive')
+      await compile(ZCRX_SOURCE, zcrx)
       const sockets = [join(folder, 'a.sock'), join(folder, 'b.sock')]
       await using cards = await openWiredCards({ sockets, queues: 4, mtu: 4148 })
       const { exitCode, output } = await runInGuest('. "$CHECKOUT/test/guest/judges.sh"', {
+        files: { 'zcrx-receive': readFileSync(zcrx) },
         environment: {
           BUSYBOX: join(await debianPackage('busybox-static'), 'usr/bin/busybox'),
           ETHTOOL: await debianClosure('ethtool'),
@@ -36,7 +43,10 @@ describe("the kernel's tests over two wired cards", () => {
       })
       assert.equal(exitCode, 0, output)
       assert.doesNotMatch(output, WRONG_DATA)
-      assert.match(output, /^ncdevmem validated 16777216$/m)
+      assert.match(
+        output,
+        /^ncdevmem validated 16777216\nnetmem received 8388608\nio_uring received 16777216$/m,
+      )
       const results = resultsOf(output)
       assert.deepEqual(
         results,

@@ -48,7 +48,7 @@ export async function kernelTests(): Promise<KernelTests> {
 }
 
 /** Compiles a program for the guest: static, and by the headers of its kernel, which the host's lack. */
-async function compile(
+export async function compile(
   source: string,
   file: string,
   folders: readonly string[] = [],
