@@ -1,0 +1,47 @@
+// Devmem sockets over two cards of netmem, wired to each other: the guest kernel's own gve, devmem TCP
+// and netlink. The steps are in devmem/main.mjs, which runs in the guest.
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { openWiredCards } from 'netmem/gvnic'
+import { runInGuest } from './guest.ts'
+
+/** Programs of the guest; this file runs in build/test/guest. */
+const PROGRAMS = fileURLToPath(new URL('../../../test/guest/devmem', import.meta.url))
+
+const STEPS = [
+  'double bind',
+  'receive',
+  'send',
+  'closes in every order',
+  'worker terminated in mid-transfer',
+  'process killed in mid-transfer',
+  'a thread for each of two queues of four',
+  'driver unbound in mid-transfer',
+  'end',
+]
+
+it('devmem sockets receive, send and end over two wired cards', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'netmem-devmem-'))
+  try {
+    const sockets = [join(folder, 'a.sock'), join(folder, 'b.sock')]
+    await using _cards = await openWiredCards({ sockets, mtu: 4148 })
+    const programs = readdirSync(PROGRAMS)
+    const { exitCode, output } = await runInGuest('node main.mjs', {
+      files: Object.fromEntries(programs.map((name) => [name, readFileSync(join(PROGRAMS, name))])),
+      network: sockets.map((socket) => ({ kind: 'gvnic', socket })),
+      timeoutMs: 240_000,
+    })
+    assert.equal(exitCode, 0, output)
+    const steps = output.trim().split('\n')
+    assert.deepEqual(
+      steps.map((line) => line.replace(/ \([0-9.]+ s\)$/, '')),
+      STEPS,
+    )
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})

@@ -1,0 +1,312 @@
+// Devmem sockets over two wired cards, judged from inside of the guest. Each step prints its name.
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { basename } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { hashOf, MIB, payload, shortHash } from './payload.mjs'
+
+const checkout = process.env.CHECKOUT
+const { createPool, hostProvider } = await import(`${checkout}/dist/index.js`)
+const linux = await import(`${checkout}/dist/linux/index.js`)
+const { bindRx, bindTx, connectDevmem, createUdmabuf, listenDevmem } = linux
+const { netdev, openNetlink, prepareQueues } = linux
+
+const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+const device = (name) => `/sys/class/net/${name}/device`
+const isCard = (name) => {
+  try {
+    return readlinkSync(`${device(name)}/driver`).endsWith('/gve')
+  } catch {
+    return false
+  }
+}
+const [card, other] = readdirSync('/sys/class/net').filter(isCard).sort()
+const HERE = '192.0.2.1'
+const THERE = '192.0.2.2'
+const ifindex = Number(readFileSync(`/sys/class/net/${card}/ifindex`, 'utf8'))
+ip('netns', 'add', 'peer')
+ip('link', 'set', other, 'netns', 'peer')
+ip('-n', 'peer', 'addr', 'add', `${THERE}/24`, 'dev', other)
+ip('-n', 'peer', 'link', 'set', other, 'up')
+ip('addr', 'add', `${HERE}/24`, 'dev', card)
+ip('link', 'set', card, 'up')
+
+const started = performance.now()
+const seconds = () => ((performance.now() - started) / 1000).toFixed(1)
+async function step(name, action) {
+  try {
+    await action()
+    console.log(`${name} (${seconds()} s)`)
+  } catch (error) {
+    process.exitCode = 1
+    console.log(`FAILED ${name} (${seconds()} s)`, error)
+  }
+}
+/** Bounds a hang, never an event: a slow guest takes a small part of it. */
+const HANG_MS = 60_000
+/** Waits for a promise, and names what hangs. */
+function within(ms, what, promise) {
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it hangs: ${what}`)), ms)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+const codeOf = (promise) =>
+  within(HANG_MS, 'a refusal', promise).then(
+    () => 'done',
+    (error) => error.code ?? String(error),
+  )
+
+// The other end of the wire.
+const peer = spawn('ip', ['netns', 'exec', 'peer', process.execPath, 'peer.mjs'], {
+  stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+})
+const answers = new Map()
+peer.on('message', ({ id, answer }) => {
+  answers.get(id)?.(answer)
+  answers.delete(id)
+})
+let orders = 0
+function order(name, parts = {}) {
+  const id = ++orders
+  const answered = new Promise((resolve) => answers.set(id, resolve))
+  peer.send({ id, order: name, ...parts })
+  const inTime = within(HANG_MS, `the peer's ${name}`, answered)
+  // A step that fails before it awaits the answer has told enough.
+  inTime.catch(() => {})
+  return inTime
+}
+const listening = (port) => new Promise((resolve) => answers.set(`listening ${port}`, resolve))
+
+const netlink = await openNetlink()
+/** Waits until no page pool and no queue of the card knows a binding. */
+async function unbound() {
+  for (;;) {
+    const pools = await netlink.dump(netdev, 'page-pool-get')
+    const queues = await netlink.dump(netdev, 'queue-get')
+    const all = [...pools.replies, ...queues.replies]
+    if (all.every((each) => each.dmabuf === undefined)) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+const flows = [5201, 5202, 5203].map((destinationPort) => ({ type: 'tcp4', destinationPort }))
+const dmabuf = createUdmabuf({ bytes: 8 * MIB })
+const mapping = dmabuf.map()
+const memory = mapping.bytes
+const openPool = () => createPool(hostProvider({ pages: 16 }))
+const pool = openPool()
+const prepared = await prepareQueues({ ifindex, queues: [2, 3], flows })
+assert.equal(
+  (await netlink.dump(netdev, 'queue-get', { ifindex })).replies.filter(({ type }) => type === 'rx')
+    .length,
+  4,
+)
+
+await step('double bind', async () => {
+  const binding = await bindRx({ ifindex, queues: [2, 3], dmabuf })
+  // EEXIST, "designated queue already memory provider bound", for one queue of several too.
+  for (const queues of [[2], [3, 1]]) {
+    assert.equal(await codeOf(bindRx({ ifindex, queues, dmabuf })), 'NETMEM_DEVMEM_BOUND')
+  }
+  const another = await bindRx({ ifindex, queues: [1], dmabuf })
+  assert.notEqual(another.id, binding.id)
+  another.close()
+  binding.close()
+  await bindRx({ ifindex, queues: [3, 2], dmabuf }).then((again) => again.close())
+})
+
+await step('receive', async () => {
+  const binding = await bindRx({ ifindex, queues: [2, 3], dmabuf })
+  const listener = await listenDevmem({ pool, binding, port: 5201, strict: true })
+  const sent = order('send', { host: HERE, port: 5201, bytes: payload.length })
+  const connection = await within(HANG_MS, 'accept', listener.accept())
+  const hash = createHash('sha256')
+  for await (const frag of connection) {
+    assert.equal(frag.kind, 'net_iov')
+    assert.equal(frag.binding, binding)
+    hash.update(memory.subarray(frag.offset, frag.offset + frag.length))
+    frag.release()
+  }
+  assert.equal(shortHash(hash), hashOf(payload))
+  assert.equal(await connection.queue(), 2)
+  const { deviceBytes, linearBytes } = connection.stats()
+  assert.deepEqual([deviceBytes, linearBytes], [payload.length, 0])
+  await connection.close()
+  assert.equal(connection.stats().tokensOut, 0)
+  assert.equal(await sent, 'closed')
+  await listener.close()
+  binding.close()
+})
+
+await step('send', async () => {
+  const binding = await bindTx({ ifindex, dmabuf })
+  memory.set(payload, MIB)
+  const ready = listening(5300)
+  const received = order('receive', { port: 5300 })
+  await ready
+  const connection = await connectDevmem({ pool, binding, host: THERE, port: 5300 })
+  await within(
+    HANG_MS,
+    'sendDevice',
+    Promise.all([
+      connection.sendDevice(binding, MIB, MIB),
+      connection.sendDevice(binding, 2 * MIB, 3 * MIB),
+      connection.write('end'),
+    ]),
+  )
+  const { completions, copied } = connection.stats()
+  assert.ok(completions >= 4)
+  assert.equal(copied, 0)
+  await connection.close()
+  binding.close()
+  const all = Buffer.concat([payload, Buffer.from('end')])
+  assert.equal(await received, `${all.length} ${hashOf(all)}`)
+})
+
+await step('closes in every order', async () => {
+  const before = readdirSync('/proc/self/fd').length
+  for (const ends of [
+    ['binding', 'connection', 'frags', 'listener', 'pool'],
+    ['connection', 'listener', 'frags', 'pool', 'binding'],
+    ['pool', 'frags', 'listener', 'binding', 'connection'],
+    ['listener', 'binding', 'pool', 'connection', 'frags'],
+    ['frags', 'pool', 'connection', 'binding', 'listener'],
+  ]) {
+    const own = openPool()
+    const binding = await bindRx({ ifindex, queues: [3], dmabuf })
+    const listener = await listenDevmem({ pool: own, binding, port: 5202 })
+    const sent = order('send', { host: HERE, port: 5202, bytes: 256 * 1024 })
+    const connection = await within(HANG_MS, 'accept', listener.accept())
+    const frags = []
+    while (frags.length < 8) frags.push(await within(HANG_MS, 'receive', connection.receive()))
+    assert.ok(frags.every(({ kind }) => kind === 'net_iov'))
+    const waits = []
+    const end = {
+      binding: () => binding.close(),
+      connection: () => waits.push(connection.close()),
+      frags: () => frags.map((frag) => frag.release()),
+      listener: () => waits.push(listener.close()),
+      pool: () => waits.push(own.destroy()),
+    }
+    for (const name of ends) end[name]()
+    await within(
+      HANG_MS,
+      `ends: ${ends}`,
+      Promise.all([...waits, connection.closed, binding.closed]),
+    )
+    await sent
+    assert.equal(connection.stats().tokensOut, 0, ends.join())
+  }
+  await within(HANG_MS, 'the kernel unbinds', unbound())
+  assert.equal(readdirSync('/proc/self/fd').length, before)
+})
+
+const facts = { checkout, ifindex, queue: 3, port: 5202 }
+/** Runs `end` while a receiver is in the middle of a transfer, and awaits that the kernel is clean. */
+async function inMidTransfer(receiver, end) {
+  const word = async () => (await within(HANG_MS, 'the receiver', once(receiver, 'message')))[0]
+  assert.equal((await word()).kind, 'bound')
+  assert.equal(await codeOf(bindRx({ ifindex, queues: [3], dmabuf })), 'NETMEM_DEVMEM_BOUND')
+  await order('flood', { host: HERE, port: 5202 })
+  const { kind, device } = await word()
+  assert.equal(kind, 'receiving')
+  assert.ok(device > 0)
+  const exited = once(receiver, 'exit')
+  await end()
+  await within(HANG_MS, 'the receiver ends', exited)
+  await order('stop')
+  await within(HANG_MS, 'the kernel unbinds', unbound())
+  // The queue is free at once.
+  await bindRx({ ifindex, queues: [3], dmabuf }).then((binding) => binding.close())
+}
+
+await step('worker terminated in mid-transfer', async () => {
+  const before = readdirSync('/proc/self/fd').length
+  const worker = new Worker(new URL('./receiver.mjs', import.meta.url), { workerData: facts })
+  await inMidTransfer(worker, () => worker.terminate())
+  assert.equal(readdirSync('/proc/self/fd').length, before)
+})
+
+await step('process killed in mid-transfer', async () => {
+  const child = spawn(process.execPath, ['receiver.mjs', JSON.stringify(facts)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  await inMidTransfer(child, () => child.kill('SIGKILL'))
+})
+
+/** Runs a program to its end, and returns what it prints. */
+async function output(program, ...args) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let text = ''
+  let errors = ''
+  child.stdout.setEncoding('utf8').on('data', (more) => {
+    text += more
+  })
+  child.stderr.setEncoding('utf8').on('data', (more) => {
+    errors += more
+  })
+  const [code] = await within(HANG_MS, args.join(' '), once(child, 'close'))
+  assert.equal(code, 0, `${text}\n${errors}`)
+  return text
+}
+
+// The example prepares the card itself.
+await prepared.undo()
+
+await step('a thread for each of two queues of four', async () => {
+  const sends = [5201, 5201, 5202, 5202].map((port) =>
+    order('send', { host: HERE, port, bytes: MIB }),
+  )
+  const ordinary = net.createServer((socket) => socket.resume()).listen(5400, HERE)
+  sends.push(order('send', { host: HERE, port: 5400, bytes: MIB }))
+  const example = `${checkout}/build/examples/devmem-queues.js`
+  const text = await output(process.execPath, example, `${ifindex}`, '2', '2', '3')
+  assert.deepEqual(await Promise.all(sends), Array(5).fill('closed'))
+  ordinary.close()
+  const lines = text.trim().split('\n').sort()
+  assert.deepEqual(
+    lines,
+    [2, 2, 3, 3].map((queue) => `queue ${queue}: ${MIB} bytes, 0 in pages`),
+  )
+})
+
+await step('driver unbound in mid-transfer', async () => {
+  const prepared = await prepareQueues({ ifindex, queues: [2, 3], flows })
+  const binding = await bindRx({ ifindex, queues: [2, 3], dmabuf })
+  const listener = await listenDevmem({ pool, binding, port: 5202 })
+  await order('flood', { host: HERE, port: 5202 })
+  const connection = await within(HANG_MS, 'accept', listener.accept())
+  const held = []
+  while (held.length < 50) held.push(await within(HANG_MS, 'receive', connection.receive()))
+  const drained = (async () => {
+    for await (const frag of connection) frag.release()
+  })()
+  const accepting = listener.accept()
+  writeFileSync('/sys/bus/pci/drivers/gve/unbind', basename(readlinkSync(device(card))))
+  assert.equal(await codeOf(drained), 'NETMEM_DEVMEM_NO_INTERFACE')
+  assert.equal(await codeOf(accepting), 'NETMEM_DEVMEM_NO_INTERFACE')
+  assert.equal(connection.state.kind, 'failed')
+  for (const frag of held) frag.release()
+  await within(HANG_MS, 'closed', connection.closed)
+  connection.flush()
+  assert.equal(connection.stats().tokensOut, 0)
+  binding.close()
+  await listener.close()
+  await prepared.undo()
+  await within(HANG_MS, 'the kernel unbinds', unbound())
+})
+
+mapping.unmap()
+dmabuf.close()
+netlink.close()
+await pool.destroy()
+peer.disconnect()
+console.log('end')
+// What a step that failed has left does not keep the guest running.
+process.exit()
