@@ -31,6 +31,8 @@ const CHECKOUT = realpathSync(fileURLToPath(new URL('../../..', import.meta.url)
 const HIDDEN = ['/tmp', '/run', '/var/tmp']
 /** Milliseconds between two looks of the host for new output. */
 const GLANCE_MS = 100
+/** More than a line of output that is waited for. */
+const LINE_BYTES = 1000
 /** Lines of the console that a failure shows. */
 const LAST_LINES = 30
 
@@ -63,6 +65,11 @@ export interface GuestOptions {
   readonly timeoutMs?: number
   /** Called with new output while the script runs. */
   readonly onOutput?: (bytes: Buffer) => void
+  /**
+   * Line of output after which QEMU is killed. The script has left its exit code in `../exit` before,
+   * the kernel's messages in `../kernel`, and its taint in `../tainted`.
+   */
+  readonly killAfter?: string
 }
 
 /** Result of a run. */
@@ -114,10 +121,16 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
     const devices = [...folderDevices('host', '/', true), ...folderDevices('run', share, false)]
     for (const [at, card] of network.entries()) devices.push(...cardOptions(card, at))
     devices.push(...(options.devices ?? []))
-    const watch = watchOutput(join(share, 'output'), options.onOutput)
-    const end = await runMachine(parts, accelerated, { devices, memoryMiB, timeoutMs }).finally(
-      watch.stop,
-    )
+    const { onOutput, killAfter } = options
+    const kill = new AbortController()
+    let last = ''
+    const watch = watchOutput(join(share, 'output'), (bytes) => {
+      onOutput?.(bytes)
+      last = last.slice(-LINE_BYTES) + bytes.toString()
+      if (killAfter !== undefined && last.includes(`${killAfter}\n`)) kill.abort()
+    })
+    const limits = { memoryMiB, timeoutMs, kill: kill.signal }
+    const end = await runMachine(parts, accelerated, { devices, ...limits }).finally(watch.stop)
     return { ...resultOf(share, end, timeoutMs), accelerator: accelerated, bootMs: watch.bootMs() }
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -181,7 +194,7 @@ function folderDevices(tag: string, path: string, readonly: boolean): readonly s
 /** Follows a file that the guest writes: no event of the host tells of it. */
 function watchOutput(
   file: string,
-  onOutput: ((bytes: Buffer) => void) | undefined,
+  onOutput: (bytes: Buffer) => void,
 ): { readonly stop: () => void; readonly bootMs: () => number } {
   const start = performance.now()
   let bootMs = Number.NaN
@@ -189,7 +202,7 @@ function watchOutput(
   const look = (): void => {
     if (!existsSync(file)) return
     if (Number.isNaN(bootMs)) bootMs = performance.now() - start
-    if (onOutput === undefined || statSync(file).size === shown) return
+    if (statSync(file).size === shown) return
     const bytes = readFileSync(file).subarray(shown)
     shown += bytes.length
     onOutput(bytes)

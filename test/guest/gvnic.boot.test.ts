@@ -1,23 +1,39 @@
-// Two cards of netmem, wired to each other, driven by the guest kernel's own gve. One of them is in a
-// network namespace of the guest.
+// Cards of netmem, driven by the guest kernel's own gve: two of them wired to each other, one in a network
+// namespace of the guest, and one on a TAP interface in a network namespace of the host.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { openWiredCards } from 'netmem/gvnic'
-import { debianPackage } from './debian.ts'
+import { debianClosure, debianPackage } from './debian.ts'
 import { runInGuest } from './guest.ts'
 
-const BYTES = 8 << 20
+const BYTES = 4 << 20
+const HOST = '192.0.9.1'
+const GUEST = '192.0.9.2'
+const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))
+const SCRIPT = fileURLToPath(new URL('../../../test/guest/gvnic.sh', import.meta.url))
 
-/** Sends or receives `BYTES` bytes over TCP, and prints their digest. */
+/** Sends or receives `BYTES` bytes over TCP, or has them echoed, and prints their digest. */
 const TRANSFER = `
 import { createHash } from 'node:crypto'
+import dgram from 'node:dgram'
 import net from 'node:net'
 const [role, host] = process.argv.slice(2)
 const hash = createHash('sha256')
-const told = (bytes) => console.log(role, bytes, hash.digest('hex').slice(0, 16))
+const told = (bytes, ...more) => console.log(role, bytes, hash.digest('hex').slice(0, 16), ...more)
+const chunk = Buffer.alloc(${BYTES}).map((_, at) => at * 7 + (at >> 8))
 if (role === 'receiver') {
   let bytes = 0
   const server = net.createServer((socket) => {
@@ -25,84 +41,128 @@ if (role === 'receiver') {
     socket.on('end', () => { told(bytes); socket.end(); server.close() })
   })
   server.listen(5201, host, () => console.log('listening'))
-} else {
-  const chunk = Buffer.alloc(${BYTES}).map((_, at) => at * 7 + (at >> 8))
+} else if (role === 'echo') {
+  const udp = dgram.createSocket('udp4')
+  net.createServer((socket) => {
+    socket.pipe(socket)
+    for (let sent = 0; sent < 3; sent++) udp.send(chunk.subarray(0, 1900), 9, socket.remoteAddress)
+  }).listen(5201, host, () => console.log('listening'))
+} else if (role === 'sender') {
   hash.update(chunk)
   net.connect(5201, host).end(chunk).on('close', () => told(chunk.length))
+} else {
+  const socket = net.connect(5201, host)
+  let bytes = 0
+  let isRight = true
+  socket.end(chunk)
+  socket.on('data', (part) => {
+    isRight &&= part.equals(chunk.subarray(bytes, bytes + part.length))
+    bytes += part.length
+    hash.update(part)
+  })
+  socket.on('end', () => told(bytes, isRight ? 'right' : 'wrong'))
 }
 `
 
-/** Script of the guest. Each line of its output is checked, so it prints nothing else. */
-const script = (busybox: string): string => `
-set -e
-cards=$(for card in /sys/class/net/*; do
-  case "$(readlink "$card/device/driver")" in *gve) echo "\${card##*/}";; esac
-done)
-set -- $cards
-ip netns add peer
-ip link set "$2" netns peer
-connect() {
-  ip addr replace 192.0.2.1/24 dev "$1" && ip link set "$1" up
-  ip addr replace fd00::1/64 dev "$1" nodad
-}
-connect "$1"
-ip -n peer addr add 192.0.2.2/24 dev "$2"
-ip -n peer link set "$2" up
-ip -n peer addr add fd00::2/64 dev "$2" nodad
-ping() { ${busybox} ping -c 3 -i 0.2 "$@" | grep -o '[0-9]* packets received'; }
-until ${busybox} ping -c 1 -W 1 192.0.2.2 >/dev/null; do :; done
-ping 192.0.2.2
-ping -s 1400 192.0.2.2
-ping fd00::2
-transfer() {
-  ip netns exec peer node transfer.mjs receiver "$1" >receiver &
-  until grep -q listening receiver 2>/dev/null; do sleep 0.1; done
-  node transfer.mjs sender "$1"
-  wait
-  tail -1 receiver
-}
-transfer 192.0.2.2
-transfer fd00::2
-for round in 1 2 3 4 5 6 7 8 9 10; do ip link set "$1" down; ip link set "$1" up; done
-connect "$1"
-until ${busybox} ping -c 1 -W 1 192.0.2.2 >/dev/null; do :; done
-echo down and up
-pci=$(basename "$(readlink "/sys/class/net/$1/device")")
-echo "$pci" >/sys/bus/pci/drivers/gve/unbind
-echo "$pci" >/sys/bus/pci/drivers/gve/bind
-connect "$1"
-until ${busybox} ping -c 1 -W 1 192.0.2.2 >/dev/null; do :; done
-echo bound anew
-`
-
-describe('two wired cards', () => {
-  it('carry pings and TCP between two network namespaces of a guest', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'netmem-gvnic-'))
+/** Returns what this process has of a guest's memory: open descriptors, and mappings. */
+function guestMemory(): string[] {
+  const opened = readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
-      const sockets = [join(folder, 'a.sock'), join(folder, 'b.sock')]
-      await using cards = await openWiredCards({ sockets, queues: 2 })
-      const busybox = join(await debianPackage('busybox-static'), 'usr/bin/busybox')
-      const { exitCode, output } = await runInGuest(script(busybox), {
+      return [readlinkSync(`/proc/self/fd/${fd}`)]
+    } catch {
+      return []
+    }
+  })
+  const mapped = readFileSync('/proc/self/maps', 'utf8').split('\n')
+  return [...opened, ...mapped].filter((line) => line.includes('memory-backend-memfd'))
+}
+
+/** Waits for a line of a program. */
+async function says(child: ChildProcess, line: RegExp): Promise<void> {
+  let said = ''
+  assert.ok(child.stdout !== null)
+  for await (const chunk of child.stdout) {
+    said += String(chunk)
+    if (line.test(said)) break
+  }
+  assert.match(said, line)
+}
+
+describe('cards in a guest', () => {
+  it('carry pings and TCP, and outlive harm and deaths', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'netmem-gvnic-'))
+    const namespace = `netmem-gvnic-${process.pid}`
+    const ip = (...args: string[]): unknown => execFileSync('ip', args)
+    const inNamespace = (...args: string[]): ChildProcess =>
+      spawn('ip', ['netns', 'exec', namespace, process.execPath, ...args], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+    const children: ChildProcess[] = []
+    ip('netns', 'add', namespace)
+    try {
+      const sockets = ['a', 'b', 'c'].map((name) => join(folder, `${name}.sock`))
+      const [first = '', second = '', third = ''] = sockets
+      await using cards = await openWiredCards({ sockets: [first, second], queues: 2, mtu: 9000 })
+
+      const card = inNamespace(MAIN, 'gvnic', '--socket', third, '--link', 'tap:tap0')
+      children.push(card)
+      await says(card, /no machine\n/)
+      // The kernel sends more than the card takes, which has the MTU that the interface had.
+      ip('-n', namespace, 'link', 'set', 'tap0', 'mtu', '2000')
+      ip('-n', namespace, 'addr', 'add', `${HOST}/24`, 'dev', 'tap0')
+      ip('-n', namespace, 'link', 'set', 'tap0', 'up')
+      const transfer = join(folder, 'transfer.mjs')
+      writeFileSync(transfer, TRANSFER)
+      const echo = inNamespace(transfer, 'echo', HOST)
+      children.push(echo)
+      await says(echo, /listening/)
+
+      const { exitCode, output } = await runInGuest(readFileSync(SCRIPT, 'utf8'), {
         files: { 'transfer.mjs': TRANSFER },
+        modules: ['8021q'],
         network: sockets.map((socket) => ({ kind: 'gvnic', socket })),
-        timeoutMs: 150_000,
+        environment: {
+          BUSYBOX: join(await debianPackage('busybox-static'), 'usr/bin/busybox'),
+          ETHTOOL: await debianClosure('ethtool'),
+          ...{ HOST, GUEST },
+        },
+        timeoutMs: 170_000,
+        killAfter: 'kill QEMU',
       })
       assert.equal(exitCode, 0, output)
       const lines = output.trim().split('\n')
-      assert.deepEqual(lines.slice(0, 3), new Array(3).fill('3 packets received'))
-      for (const at of [3, 5]) {
-        assert.match(lines[at] ?? '', new RegExp(`^sender ${BYTES} `))
-        assert.equal(lines[at]?.slice(7), lines[at + 1]?.slice(9))
+      t.diagnostic(output)
+      const pings = new Array(3).fill('3 packets received')
+      const digest = /^sender (.*)$/.exec(lines[3] ?? '')?.[1] ?? ''
+      assert.ok(digest.startsWith(`${BYTES} `), output)
+      const transferred = [`sender ${digest}`, `receiver ${digest}`]
+      assert.deepEqual(lines, [
+        ...pings,
+        ...transferred,
+        ...transferred,
+        'tagged',
+        ...transferred,
+        ...['down and up', 'reset', 'driver inserted anew', 'harm done', 'bound anew'],
+        `mirror ${digest} right`,
+        ...['beyond the MRU', 'kill QEMU'],
+      ])
+      let looks = await cards.look()
+      while (looks.some(({ connected }) => connected)) looks = await cards.look()
+      for (const { state, stats } of looks) {
+        assert.ok(stats.device.rx_packets > 20)
+        t.diagnostic(JSON.stringify({ state, device: stats.device }))
       }
-      assert.deepEqual(lines.slice(7), ['down and up', 'bound anew'])
-      for (const { connected, state, stats } of await cards.look()) {
-        assert.equal(connected, false)
-        assert.deepEqual([state.commands.refused, state.commands.faults], [0, 0])
-        const { rx_dma_faults, tx_dma_faults, rx_csum_bad, rx_packets } = stats.device
-        assert.deepEqual([rx_dma_faults, tx_dma_faults, rx_csum_bad], [0, 0, 0])
-        assert.ok(rx_packets > 20)
-      }
+      // The other card saw a good driver alone.
+      const [, good] = looks
+      assert.deepEqual([good?.state.commands.refused, good?.state.commands.faults], [0, 0])
+      assert.deepEqual([good?.stats.device.rx_dma_faults, good?.stats.device.tx_dma_faults], [0, 0])
+      assert.deepEqual(guestMemory(), [])
     } finally {
+      for (const child of children) child.kill('SIGKILL')
+      await Promise.all(
+        children.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')),
+      )
+      ip('netns', 'delete', namespace)
       rmSync(folder, { recursive: true, force: true })
     }
   })

@@ -65,11 +65,14 @@ export async function runMachine(
     devices,
     memoryMiB,
     timeoutMs,
+    kill,
     kernelOptions = '',
   }: {
     readonly devices: readonly string[]
     readonly memoryMiB: number
     readonly timeoutMs: number
+    /** Ends the machine at once, as if QEMU were killed. */
+    readonly kill?: AbortSignal
     readonly kernelOptions?: string
   },
 ): Promise<MachineEnd> {
@@ -99,6 +102,8 @@ export async function runMachine(
     timedOut = true
     child.kill('SIGKILL')
   }, timeoutMs)
+  const killNow = (): unknown => child.kill('SIGKILL')
+  kill?.addEventListener('abort', killNow, { once: true })
   try {
     const [shown, errors] = await Promise.all([
       text(child.stdout),
@@ -108,6 +113,7 @@ export async function runMachine(
     return { console: shown + errors, timedOut }
   } finally {
     clearTimeout(timer)
+    kill?.removeEventListener('abort', killNow)
   }
 }
 

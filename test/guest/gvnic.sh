@@ -1,0 +1,113 @@
+# Script of the guest in gvnic.boot.test.ts: two wired cards, the second of them in a network namespace,
+# and a third one on a TAP interface of the host. Each line of its output is checked, so it prints
+# nothing else. BUSYBOX and ETHTOOL name programs, HOST the host's address behind the third card.
+set -e
+# Tries a command until it succeeds.
+eventually() {
+  tries=0
+  until "$@"; do
+    tries=$((tries + 1))
+    [ $tries -lt 50 ] || { echo "in vain: $*" >&2; exit 1; }
+    sleep 0.1
+  done
+}
+pinged() { eventually $BUSYBOX ping -c 1 -W 1 "$1" >/dev/null; }
+ping() { $BUSYBOX ping -c 3 -i 0.2 "$@" | grep -o '[0-9]* packets received'; }
+ethtool() {
+  "$ETHTOOL/usr/lib64/ld-linux-x86-64.so.2" --library-path "$ETHTOOL/usr/lib/x86_64-linux-gnu" \
+    "$ETHTOOL/usr/sbin/ethtool" "$@"
+}
+cards() {
+  for card in /sys/class/net/*; do
+    case "$(readlink "$card/device/driver")" in *gve) echo "${card##*/}" ;; esac
+  done
+}
+connect() {
+  ip addr replace 192.0.2.1/24 dev "$1" && ip link set "$1" up
+  ip addr replace fd00::1/64 dev "$1" nodad
+}
+connect_peer() {
+  ip link set "$1" netns peer
+  ip -n peer addr add 192.0.2.2/24 dev "$1"
+  ip -n peer link set "$1" up
+  ip -n peer addr add fd00::2/64 dev "$1" nodad
+}
+transfer() {
+  ip netns exec peer node transfer.mjs receiver "$1" >receiver &
+  until grep -q listening receiver 2>/dev/null; do sleep 0.1; done
+  node transfer.mjs sender "$1"
+  wait
+  tail -1 receiver
+}
+
+ip netns add peer
+set -- $(cards)
+connect_peer "$2"
+connect "$1"
+pinged 192.0.2.2
+ping 192.0.2.2
+ping -s 8900 192.0.2.2
+ping fd00::2
+transfer 192.0.2.2
+
+# BIG TCP: packets of more than 64 KiB between the kernel and its card.
+ip link set "$1" gso_max_size 200000 gro_max_size 200000
+ip -n peer link set "$2" gso_max_size 200000 gro_max_size 200000
+transfer fd00::2
+
+ip link add link "$1" name tagged type vlan id 7
+ip addr add 192.0.7.1/24 dev tagged && ip link set tagged up
+ip -n peer link add link "$2" name tagged type vlan id 7
+ip -n peer addr add 192.0.7.2/24 dev tagged
+ip -n peer link set tagged up
+pinged 192.0.7.2
+echo tagged
+transfer 192.0.7.2
+ip link delete tagged
+
+for round in 1 2 3 4 5; do ip link set "$1" down; ip link set "$1" up; done
+connect "$1"
+pinged 192.0.2.2
+echo down and up
+
+ethtool --reset "$1" all >/dev/null
+connect "$1"
+pinged 192.0.2.2
+echo reset
+
+$BUSYBOX rmmod gve
+$BUSYBOX insmod "$(grep '/gve\.ko$' /run/netmem/modules)"
+set -- $(cards)
+connect_peer "$2"
+connect "$1"
+pinged 192.0.2.2
+echo driver inserted anew
+
+# A driver that means harm has the first card, which is as it was when gve has it back.
+pci=$(basename "$(readlink "/sys/class/net/$1/device")")
+echo "$pci" >/sys/bus/pci/drivers/gve/unbind
+echo 4 >/proc/sys/vm/nr_hugepages
+node "$CHECKOUT/test/guest/hostile-driver.mjs" "$pci"
+echo "$pci" >/sys/bus/pci/drivers/gve/bind
+connect "$1"
+pinged 192.0.2.2
+echo bound anew
+
+# The host's kernel behind the third card. It sends packets that are too large, besides what it echoes.
+ip addr add "$GUEST/24" dev "$3" && ip link set "$3" up
+pinged "$HOST"
+node transfer.mjs mirror "$HOST"
+over_mru() { ethtool -S "$1" | grep -q 'rx_drops_packet_over_mru.*: [1-9]'; }
+eventually over_mru "$3"
+echo beyond the MRU
+
+# QEMU is killed while the guest sends. What its first program would have left is left before.
+$BUSYBOX dmesg -r >../kernel
+cat /proc/sys/kernel/tainted >../tainted
+ip netns exec peer $BUSYBOX nc -l -p 5202 </dev/zero >/dev/null &
+(until $BUSYBOX nc 192.0.2.2 5202 </dev/zero >/dev/null 2>&1; do sleep 0.1; done) &
+sending() { [ "$(cat "/sys/class/net/$1/statistics/tx_bytes")" -gt 10000000 ]; }
+eventually sending "$1"
+echo 0 >../exit
+echo kill QEMU
+wait
