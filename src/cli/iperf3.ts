@@ -90,11 +90,12 @@ async function iperf3(
     const outcome = await overDevmem(where, async ({ address, binding, totals, connections }) => {
       const what = `binding ${binding} of ${exactSize(bytes)}, queues ${queues.join()} of ${name}`
       const served = await serve({ address, what, connections }, options, output, signal)
-      const { deviceBytes, deviceFrags, linearBytes } = totals
+      const devmem = totals()
+      const { deviceBytes, deviceFrags, linearBytes } = devmem
       output.result(
         `device memory: ${deviceBytes} bytes in ${deviceFrags} frags, ${linearBytes} bytes in pages`,
       )
-      return { ...served, devmem: totals }
+      return { ...served, devmem }
     })
     await pool.destroy()
     const { failed, failure, devmem } = outcome

@@ -31,7 +31,7 @@ export interface DevmemServerOptions {
   readonly bytes: number
 }
 
-/** Payload of the data connections that have closed. */
+/** Payload of data connections. */
 interface DevmemTotals {
   deviceBytes: number
   deviceFrags: number
@@ -39,11 +39,37 @@ interface DevmemTotals {
   linearBytes: number
 }
 
+/** Counts the payload of data connections, open and closed. */
+class DataTotals {
+  readonly #open = new Set<DevmemConnection>()
+  readonly #closed: DevmemTotals = { deviceBytes: 0, deviceFrags: 0, linearBytes: 0 }
+
+  add(connection: DevmemConnection): void {
+    this.#open.add(connection)
+    void connection.closed.then(() => {
+      this.#open.delete(connection)
+      sum(this.#closed, connection.stats())
+    })
+  }
+
+  now(): DevmemTotals {
+    const totals = { ...this.#closed }
+    for (const connection of this.#open) sum(totals, connection.stats())
+    return totals
+  }
+}
+
+function sum(totals: DevmemTotals, { deviceBytes, deviceFrags, linearBytes }: DevmemStats): void {
+  totals.deviceBytes += deviceBytes
+  totals.deviceFrags += deviceFrags
+  totals.linearBytes += linearBytes
+}
+
 /** Connections of a bound interface. */
 export interface DevmemServer {
   readonly address: Address
   readonly binding: number
-  readonly totals: DevmemTotals
+  readonly totals: () => DevmemTotals
   readonly connections: AsyncIterable<Connection>
 }
 
@@ -59,21 +85,26 @@ export async function overDevmem<T>(
   await using prepared = await prepareQueues({ ifindex, queues })
   using binding = await bindRx({ ifindex, queues, dmabuf })
   await using listener = await listenDevmem({ pool, binding, host, port })
-  const totals: DevmemTotals = { deviceBytes: 0, deviceFrags: 0, linearBytes: 0 }
+  const totals = new DataTotals()
   async function* connections(): AsyncGenerator<Connection, void, void> {
     for await (const one of listener) yield new SteeredConnection(one, prepared, totals)
   }
   const { address } = listener
-  return await serve({ address, binding: binding.id, totals, connections: connections() })
+  return await serve({
+    address,
+    binding: binding.id,
+    totals: () => totals.now(),
+    connections: connections(),
+  })
 }
 
 class SteeredConnection implements Connection {
   readonly remoteAddress: Address
   readonly #connection: DevmemConnection
   readonly #prepared: PreparedQueues
-  readonly #totals: DevmemTotals
+  readonly #totals: DataTotals
 
-  constructor(connection: DevmemConnection, prepared: PreparedQueues, totals: DevmemTotals) {
+  constructor(connection: DevmemConnection, prepared: PreparedQueues, totals: DataTotals) {
     this.remoteAddress = connection.remoteAddress
     this.#connection = connection
     this.#prepared = prepared
@@ -97,18 +128,10 @@ class SteeredConnection implements Connection {
   }
 
   async dataFollows(): Promise<void> {
+    this.#totals.add(this.#connection)
     const rule = await this.#prepared.steer(flowOf(this.#connection))
-    void this.#connection.closed.then(() => {
-      this.#count(this.#connection.stats())
-      // What is left of rules is undone at the end.
-      return this.#prepared.unsteer(rule).catch(() => undefined)
-    })
-  }
-
-  #count({ deviceBytes, deviceFrags, linearBytes }: DevmemStats): void {
-    this.#totals.deviceBytes += deviceBytes
-    this.#totals.deviceFrags += deviceFrags
-    this.#totals.linearBytes += linearBytes
+    // What is left of rules is undone at the end.
+    void this.#connection.closed.then(() => this.#prepared.unsteer(rule).catch(() => undefined))
   }
 }
 
