@@ -47,17 +47,17 @@ async function serve({ ifindex, queue, port, connections }: Share): Promise<void
   await using listener = await listenDevmem({ pool, binding, port })
   const served: Promise<void>[] = []
   for await (const connection of listener) {
-    served.push(receive(connection))
+    served.push(receive(connection, queue))
     if (served.length === connections) break
   }
   await Promise.all(served)
   await pool.destroy()
 }
 
-async function receive(connection: DevmemConnection): Promise<void> {
+async function receive(connection: DevmemConnection, queue: number): Promise<void> {
   // A GPU would take binding, offset and length of each frag, and release it when it is done.
   for await (const frag of connection) frag.release()
   const { deviceBytes, linearBytes } = connection.stats()
-  console.log(`queue ${await connection.queue()}: ${deviceBytes} bytes, ${linearBytes} in pages`)
+  console.log(`queue ${queue}: ${deviceBytes} bytes, ${linearBytes} in pages`)
   await connection.close()
 }

@@ -100,6 +100,14 @@ const CAUSES: readonly Cause[] = [
     remedy: 'The queue is leased between interfaces: bind it where the lease ends.',
   },
   {
+    // What Linux 7.3 says of a leased queue on the card (K: net/core/devmem.c).
+    errno: 'EOPNOTSUPP',
+    words: /support DMA/,
+    code: 'NETMEM_DEVMEM_LEASED',
+    remedy:
+      'The queue has no DMA of its own here: it is leased to a virtual interface, or belongs to one and has no lease. Bind it where the lease ends.',
+  },
+  {
     errno: 'EOPNOTSUPP',
     code: 'NETMEM_DEVMEM_UNSUPPORTED',
     remedy:

@@ -45,6 +45,7 @@ describe('Errors of bindings', { skip }, () => {
       'NETMEM_DEVMEM_MIXED_DEVICES',
     ],
     ['EOPNOTSUPP', 'rx queue belongs to a virtual netdev', 'NETMEM_DEVMEM_LEASED'],
+    ['EOPNOTSUPP', "Device doesn't support DMA", 'NETMEM_DEVMEM_LEASED'],
     ['EOPNOTSUPP', 'Driver does not support netmem TX', 'NETMEM_DEVMEM_UNSUPPORTED'],
     ['EOPNOTSUPP', undefined, 'NETMEM_DEVMEM_UNSUPPORTED'],
     [
