@@ -19,7 +19,9 @@ const STEPS = [
   'closes in every order',
   'worker terminated in mid-transfer',
   'process killed in mid-transfer',
+  'netmem iperf3 --memory devmem',
   'a thread for each of two queues of four',
+  'a leased queue in a container without rights',
   'driver unbound in mid-transfer',
   'end',
 ]

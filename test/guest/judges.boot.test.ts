@@ -21,8 +21,15 @@ const PASSED = 'ok'
 const WRONG_DATA =
   /bad csum|good csum, while|should be 0xFFFF|Failed validation|steering error|LINEAR/
 
+/**
+ * What csum.py says of a packet that it means to be wrong, once in 65,536: it inverts the checksum, and
+ * 0xffff is as right as 0 is (K: selftests/net/lib/csum.c). The case is run again.
+ */
+const RIGHT_AFTER_ALL =
+  /csum=0xffff verify=0x0\n.*pkt: good csum, while bad expected\n.*cmsg: expected bad csum.*$/gm
+
 describe("the kernel's tests over two wired cards", () => {
-  it('pass', async () => {
+  it('pass', async (t) => {
     const { folder: tests, python } = await kernelTests()
     const folder = mkdtempSync(join(tmpdir(), 'netmem-judges-'))
     try {
@@ -42,12 +49,13 @@ describe("the kernel's tests over two wired cards", () => {
         timeoutMs: 400_000,
       })
       assert.equal(exitCode, 0, output)
-      assert.doesNotMatch(output, WRONG_DATA)
+      assert.doesNotMatch(output.replaceAll(RIGHT_AFTER_ALL, ''), WRONG_DATA)
       assert.match(
         output,
         /^ncdevmem validated 16777216\nnetmem received 8388608\nio_uring received 16777216$/m,
       )
       const results = resultsOf(output)
+      for (const [name, result] of Object.entries(results)) t.diagnostic(`${name}: ${result}`)
       assert.deepEqual(
         results,
         {

@@ -1,9 +1,9 @@
 // Devmem sockets over two wired cards, judged from inside of the guest. Each step prints its name.
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { basename } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -13,7 +13,7 @@ const checkout = process.env.CHECKOUT
 const { createPool, hostProvider } = await import(`${checkout}/dist/index.js`)
 const linux = await import(`${checkout}/dist/linux/index.js`)
 const { bindRx, bindTx, connectDevmem, createUdmabuf, listenDevmem } = linux
-const { netdev, openNetlink, prepareQueues } = linux
+const { netdev, openNetlink, prepareQueues, rtLink } = linux
 
 const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] })
 const device = (name) => `/sys/class/net/${name}/device`
@@ -255,9 +255,31 @@ async function output(program, ...args) {
   assert.equal(code, 0, `${text}\n${errors}`)
   return text
 }
+const cli = (...args) => output(process.execPath, `${checkout}/dist/cli/main.js`, ...args)
 
-// The example prepares the card itself.
+// Programs prepare the card themselves.
 await prepared.undo()
+
+await step('netmem iperf3 --memory devmem', async () => {
+  const device = ['--memory', 'devmem', '--interface', card, '--queues', '2,3']
+  const served = cli('iperf3', '--host', HERE, '--once', '--json', ...device)
+  const client = ['netns', 'exec', 'peer', 'iperf3', '-c', HERE, '-n', '4M', '-P', '2', '-l', '64K']
+  for (;;) {
+    const { status } = spawnSync('ip', client)
+    if (status === 0) break
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
+  const lines = (await served)
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const { devmem } = lines.at(-1)
+  const { deviceBytes, linearBytes } = devmem
+  if (deviceBytes !== 4 * MIB) console.log(JSON.stringify(lines))
+  assert.equal(deviceBytes, 4 * MIB)
+  // Cookies of both streams.
+  assert.equal(linearBytes, 2 * 37)
+})
 
 await step('a thread for each of two queues of four', async () => {
   const sends = [5201, 5201, 5202, 5202].map((port) =>
@@ -274,6 +296,81 @@ await step('a thread for each of two queues of four', async () => {
     lines,
     [2, 2, 3, 3].map((queue) => `queue ${queue}: ${MIB} bytes, 0 in pages`),
   )
+})
+
+/**
+ * Runs a program as nobody in user and network namespaces of its own. The guest's root directory is that
+ * of a chroot(2), in which the kernel makes no user namespace (K: kernel/user_namespace.c, create_user_ns).
+ */
+const CONTAINED = [
+  ...['--target', '1', '--root', '/bin/busybox', 'unshare', '--mount', '/bin/busybox', 'sh', '-c'],
+  'cd /host && /bin/busybox mount -o move . / && exec /bin/busybox chroot . "$@"',
+  // The host's programs, and not those of busybox.
+  ...['sh', '/usr/bin/env', 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+  ...['unshare', '--user', '--map-root-user', '--net'],
+]
+
+async function gone(name) {
+  while (readdirSync('/sys/class/net').includes(name)) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+await step('a leased queue in a container without rights', async () => {
+  chmodSync('/dev/udmabuf', 0o666)
+  const port = 5220
+  const child = spawn(
+    'nsenter',
+    [...CONTAINED, process.execPath, '/run/netmem/files/contained.mjs'],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  )
+  const word = async () => {
+    const ended = once(child, 'exit').then(([code]) => [`exit ${code}`])
+    return (
+      await within(HANG_MS, 'the container', Promise.race([once(child, 'message'), ended]))
+    )[0]
+  }
+  assert.equal(await word(), 'here')
+  const isIn = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+  assert.match(isIn, /^Uid:\s+65534\s/m)
+  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
+  const prepared = await prepareQueues({
+    ifindex,
+    queues: [3],
+    flows: [{ type: 'tcp4', destinationPort: port }],
+  })
+  const before = readdirSync('/sys/class/net')
+  const netkit = { kind: 'netkit', data: { mode: 'l3' } }
+  const link = { ifname: 'nkhost', 'num-rx-queues': 2, linkinfo: netkit }
+  await netlink.do(rtLink, 'newlink', link, { create: true })
+  const lent = readdirSync('/sys/class/net').find((n) => n !== 'nkhost' && !before.includes(n))
+  const lentIndex = Number(readFileSync(`/sys/class/net/${lent}/ifindex`, 'utf8'))
+  const lease = { ifindex, queue: { id: 3, type: 'rx' } }
+  const { id } = await netlink.do(netdev, 'queue-create', { ifindex: lentIndex, type: 'rx', lease })
+  assert.equal(id, 1)
+  ip('link', 'set', lent, 'netns', `${child.pid}`)
+  ip('addr', 'add', '198.51.100.1/24', 'dev', 'nkhost')
+  ip('link', 'set', 'nkhost', 'mtu', '4148', 'up')
+  ip('-n', 'peer', 'route', 'add', '198.51.100.0/24', 'via', HERE)
+  child.send({ checkout, address: '198.51.100.2', port })
+  assert.equal(await word(), 'listening')
+  // The queue is lent: it cannot be bound here meanwhile.
+  assert.equal(await codeOf(bindRx({ ifindex, queues: [3], dmabuf })), 'NETMEM_DEVMEM_LEASED')
+  const sent = order('send', { host: '198.51.100.2', port, bytes: payload.length })
+  assert.deepEqual(await word(), {
+    bound: 1,
+    interfaces: false,
+    hash: hashOf(payload),
+    deviceBytes: payload.length,
+    linearBytes: 0,
+    uid: '0',
+  })
+  assert.equal(await sent, 'closed')
+  await within(HANG_MS, 'the container ends', once(child, 'exit'))
+  // The pair goes with the namespace of one end.
+  await within(HANG_MS, 'the pair goes', gone('nkhost'))
+  await prepared.undo()
+  await within(HANG_MS, 'the kernel unbinds', unbound())
 })
 
 await step('driver unbound in mid-transfer', async () => {
