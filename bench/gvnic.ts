@@ -1,9 +1,10 @@
 /**
- * The card of `netmem/gvnic`: what a driver model measures of it, which needs no guest. Peers are the
- * rings of `netmem/stack`, and a bare copy.
+ * The card of `netmem/gvnic`: what a driver model measures of it, with the rings of `netmem/stack` and a
+ * bare copy as peers, and what a guest does with it.
  */
 
 import type { FrameRequest } from './gvnic-frame.child.ts'
+import { guestFigures } from './gvnic-guest.ts'
 import type { MachineRequest } from './gvnic-machine.child.ts'
 import type { WiredRequest } from './gvnic-wired.child.ts'
 import { type Context, type Figure, type Measure, measure, type Sample } from './measure.ts'
@@ -11,13 +12,18 @@ import { Child, SteadyChild } from './processes.ts'
 
 export const gvnic: Figure = {
   name: 'gvnic',
-  about: 'the network card for guests: frames, wired cards, registers',
+  about: 'the network card for guests: frames, wired cards, registers, a guest',
   run: async (context) => {
     if (process.platform !== 'linux') {
       context.log('  not measured: the card needs Linux')
       return []
     }
-    return [...(await frames(context)), ...(await wired(context)), ...(await machine(context))]
+    return [
+      ...(await frames(context)),
+      ...(await wired(context)),
+      ...(await machine(context)),
+      ...(context.quick ? [] : await guestFigures(context)),
+    ]
   },
 }
 
