@@ -3,13 +3,10 @@
  * and the NIC without a thread. They are found where the build puts them.
  */
 
-// Named as they will be: a type of another project must not be rewritten.
-// biome-ignore lint/correctness/useImportExtensions: see above
-import type { DriverModel as Model } from '../src/gvnic/testing/driver-model.js'
-// biome-ignore lint/correctness/useImportExtensions: see above
-import type { DmaSpace as Space } from '../src/stack/device/dma/dma-space.js'
-// biome-ignore lint/correctness/useImportExtensions: see above
-import type { NetworkCard as Card } from '../src/stack/device/nic/network-card.js'
+// Types of the build, since the compiler must not rewrite the names of another project's files.
+import type { DriverModel as Model } from '../dist/gvnic/testing/driver-model.js'
+import type { DmaSpace as Space } from '../dist/stack/device/dma/dma-space.js'
+import type { NetworkCard as Card } from '../dist/stack/device/nic/network-card.js'
 
 async function internal<T>(path: string): Promise<T> {
   return await import(new URL(`../../dist/${path}`, import.meta.url).href)

@@ -8,11 +8,9 @@ import type net from 'node:net'
 import { createPool, hostProvider } from 'netmem'
 import { wakeBatching } from 'netmem/linux'
 import { type Connection, listen } from 'netmem/net'
-// Named as they will be: a type of another project must not be rewritten.
-// biome-ignore lint/correctness/useImportExtensions: see above
-import type { serveIperf3 as Serve } from '../src/cli/iperf3/server.js'
-// biome-ignore lint/correctness/useImportExtensions: see above
-import type { Frag, Connection as Transport } from '../src/cli/iperf3/transport.js'
+// Types of the build, since the compiler must not rewrite the names of another project's files.
+import type { serveIperf3 as Serve } from '../dist/cli/iperf3/server.js'
+import type { Frag, Connection as Transport } from '../dist/cli/iperf3/transport.js'
 import { PeerServer } from './peer-server.ts'
 
 // Not part of the package's interface, so it is found where the build puts it.

@@ -245,7 +245,7 @@ test('a card shows a finished reset before its first machine, and nothing of the
   )
 })
 
-test('text of the driver cannot reach a terminal as anything but letters', () => {
+test('a name of the driver with escape sequences is shown as its letters alone', () => {
   const { card, driver } = testCard()
   driver.probe()
   for (const byte of [0x1b, 0x5d, 0x07, 0x80, 0xff, 0x7a, 10]) card.write(0, 0x1f, 1, byte)

@@ -22,8 +22,9 @@ const WRONG_DATA =
   /bad csum|good csum, while|should be 0xFFFF|Failed validation|steering error|LINEAR/
 
 /**
- * What csum.py says of a packet that it means to be wrong, once in 65,536: it inverts the checksum, and
- * 0xffff is as right as 0 is (K: selftests/net/lib/csum.c). The case is run again.
+ * Lines of csum.py about a packet whose checksum it could not make wrong. It inverts the right one, and
+ * 0xffff is as right as 0: that happens to one packet in 65,536 (K: selftests/net/lib/csum.c). The case is
+ * run again.
  */
 const RIGHT_AFTER_ALL =
   /csum=0xffff verify=0x0\n.*pkt: good csum, while bad expected\n.*cmsg: expected bad csum.*$/gm

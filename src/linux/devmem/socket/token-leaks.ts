@@ -20,7 +20,7 @@ export interface DeviceLeakReport {
   readonly stack: string | undefined
 }
 
-/** What is left of a group once it is collected. */
+/** Facts of a group that the report of its leak has, when the group itself has been collected. */
 interface GroupRecord {
   /** Frags that were not released. */
   out: number
