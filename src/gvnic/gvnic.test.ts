@@ -261,6 +261,17 @@ test('a name of the driver with escape sequences is shown as its letters alone',
   assert.equal(card.state.driverName, '?[2J')
 })
 
+test('a turn that sends nothing of what it looked at is not the last', () => {
+  const { card, driver, link } = openCard({ entries: 256 })
+  const unmapped = 2 ** 40
+  let posted = 0
+  while (driver.sendPieces(0, [{ address: unmapped, bytes: 2 ** 14 }]) !== -1) posted++
+  assert.ok(posted * 2 ** 14 > 2 * 2 ** 18, 'it takes more than two turns')
+  while (card.poll(0) > 0);
+  driver.poll()
+  assert.deepEqual([driver.tx[0]?.pending, link.sent.length], [0, 0])
+})
+
 test('a turn sends 256 KiB at the most, of all queues in turn', () => {
   const { card, driver, link } = openCard({ entries: 256 }, { queues: 3 })
   const bytes = 2 ** 16

@@ -129,3 +129,40 @@ test('a card whose link is down, or without queues, gets nothing', () => {
   right.card.poll(0)
   assert.equal(right.driver.poll().length, 1, 'it lay on the wire')
 })
+
+test('one beyond the MTU of its receiver is dropped, and counted', () => {
+  const [left, right] = wired({}, { mtu: 1000 })
+  assert.ok(left !== undefined && right !== undefined)
+  left.driver.send(0, large(4000), TSO)
+  left.card.poll(0)
+  right.card.poll(0)
+  assert.deepEqual(right.driver.poll(), [])
+  assert.ok(right.card.stats.device.rx_over_mru > 0)
+})
+
+test('it does not overtake a frame that waits for buffers', () => {
+  const [left, right] = wired({}, { pause: true })
+  assert.ok(left !== undefined && right !== undefined)
+  let sent = 0
+  const send = (payloadBytes: number, offloads: Parameters<DriverModel['send']>[2]): void => {
+    left.driver.send(0, large(payloadBytes, sent++), offloads)
+    left.card.poll(0)
+    left.driver.poll()
+  }
+  while (!right.card.paused) {
+    send(100, { checksum: true })
+    right.card.poll(0)
+  }
+  const received: Uint8Array[] = []
+  const take = (): void => void received.push(...right.driver.poll().map(({ payload }) => payload))
+  take()
+  send(3000, TSO)
+  for (let turn = 0; received.length < sent && turn < 4; turn++) {
+    right.card.poll(0)
+    take()
+  }
+  const expected = Array.from({ length: sent }, (_, at) =>
+    pattern(at === sent - 1 ? 3000 : 100, at),
+  )
+  assert.deepEqual(received, expected)
+})

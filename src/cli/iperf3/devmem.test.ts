@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { netmem } from '../cli.test.helper.ts'
-import { flowOf } from './devmem.ts'
+import { DataTotals, flowOf } from './devmem.ts'
 
 test('a rule for a connection has its five fields', () => {
   const localAddress = { host: '192.0.2.1', port: 5201 }
@@ -23,6 +23,30 @@ test('a rule for a connection has its five fields', () => {
   assert.deepEqual(flowOf(mapped), flow)
   const six = { host: '2001:db8::1', port: 1 }
   assert.equal(flowOf({ localAddress: six, remoteAddress: six }).type, 'tcp6')
+})
+
+test('payload counts once, before its connection has closed and after', async () => {
+  const totals = new DataTotals()
+  const connection = (deviceBytes: number, closed: Promise<void>) => ({
+    closed,
+    stats: () => ({
+      deviceBytes,
+      linearBytes: 37,
+      deviceFrags: 1,
+      ...{ tokensOut: 0, tokensReturned: 1, returnCalls: 1, completions: 0, copied: 0 },
+    }),
+  })
+  let close = (): void => {}
+  const closed = new Promise<void>((resolve) => {
+    close = resolve
+  })
+  totals.add(connection(1000, closed))
+  totals.add(connection(500, new Promise(() => {})))
+  const expected = { deviceBytes: 1500, deviceFrags: 2, linearBytes: 74 }
+  assert.deepEqual(totals.now(), expected)
+  close()
+  await closed
+  assert.deepEqual(totals.now(), expected)
 })
 
 const skip = existsSync('/proc/self/ns/net') ? false : 'needs Linux'

@@ -39,12 +39,14 @@ interface DevmemTotals {
   linearBytes: number
 }
 
+type Counted = Pick<DevmemConnection, 'closed' | 'stats'>
+
 /** Counts the payload of data connections, open and closed. */
-class DataTotals {
-  readonly #open = new Set<DevmemConnection>()
+export class DataTotals {
+  readonly #open = new Set<Counted>()
   readonly #closed: DevmemTotals = { deviceBytes: 0, deviceFrags: 0, linearBytes: 0 }
 
-  add(connection: DevmemConnection): void {
+  add(connection: Counted): void {
     this.#open.add(connection)
     void connection.closed.then(() => {
       this.#open.delete(connection)
