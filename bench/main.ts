@@ -21,7 +21,7 @@ import { describeMachine, loadAverage } from './machine.ts'
 import type { Context, Figure, Measure } from './measure.ts'
 import { pageSize } from './page-size.ts'
 import { poolCost } from './pool-cost.ts'
-import { merged, resultsJson, table, withFigures } from './report.ts'
+import { merged, type Results, resultsJson, table, withFigures } from './report.ts'
 import { runtimes } from './runtimes.ts'
 import { slowConsumer } from './slow-consumer.ts'
 import { stack } from './stack.ts'
@@ -74,13 +74,17 @@ console.log(`\n${table(measures)}`)
 if (quick)
   console.log('\nA quick run: everything runs and the data is right; the times mean nothing.')
 if (values.write === true || (!quick && positionals.length === 0)) {
-  const machine = describeMachine()
   const folder = new URL('../../bench/', import.meta.url)
-  const results = new URL('results.json', folder)
-  const dated = measures.map((measured) => ({ ...measured, date: startedAt.toISOString() }))
-  const all = positionals.length === 0 ? dated : merged(readFileSync(results, 'utf8'), dated)
-  writeFileSync(results, resultsJson(all, machine, startedAt, quick))
-  writeFileSync(new URL('chart.svg', folder), chart(all, machine, startedAt))
+  const file = new URL('results.json', folder)
+  const machine = describeMachine()
+  const date = startedAt.toISOString()
+  const dated = measures.map((measured) => ({ ...measured, date, node: machine.node }))
+  const earlier: Results | undefined =
+    positionals.length === 0 ? undefined : JSON.parse(readFileSync(file, 'utf8'))
+  const all = earlier === undefined ? dated : merged(earlier, dated)
+  const run = earlier ?? { date, machine }
+  writeFileSync(file, resultsJson(all, run, quick))
+  writeFileSync(new URL('chart.svg', folder), chart(all, run.machine, new Date(run.date)))
   const page = new URL('../docs/benchmarks.md', folder)
   writeFileSync(page, withFigures(readFileSync(page, 'utf8'), all))
   console.log('\nWritten: bench/results.json, bench/chart.svg and docs/benchmarks.md')

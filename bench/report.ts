@@ -69,20 +69,26 @@ function targetText({ target, unit }: Measure): string {
   return `${sign} ${what.trim()}`
 }
 
-/** A measure with the time of the run that it is from. */
-export type DatedMeasure = Measure & { readonly date: string }
+/** A measure with the time of the run that it is from, and the version of Node.js. */
+export type DatedMeasure = Measure & { readonly date: string; readonly node: string }
+
+/** Figures as they are written. Time and machine are those of the last run of all figures. */
+export interface Results {
+  readonly date: string
+  readonly machine: Machine
+  readonly measures: readonly DatedMeasure[]
+}
 
 /** Measures of an earlier run as they were written, those again that this run has. */
 export function merged(
-  earlierJson: string,
+  earlier: Results,
   measures: readonly DatedMeasure[],
 ): readonly DatedMeasure[] {
-  const earlier: { date: string; measures: readonly DatedMeasure[] } = JSON.parse(earlierJson)
   const fresh = new Map(measures.map((measured) => [measured.id, measured]))
   const kept = earlier.measures.map((old) => {
     const measured = fresh.get(old.id)
     fresh.delete(old.id)
-    return measured ?? { ...old, date: old.date ?? earlier.date }
+    return measured ?? old
   })
   return [...kept, ...fresh.values()]
 }
@@ -90,12 +96,11 @@ export function merged(
 /** Laid out as the project's formatter has it. */
 export function resultsJson(
   measures: readonly DatedMeasure[],
-  machine: Machine,
-  date: Date,
+  { date, machine }: Pick<Results, 'date' | 'machine'>,
   quick: boolean,
 ): string {
   const results = {
-    date: date.toISOString(),
+    date,
     quick,
     machine,
     measures: measures.map((measured) => ({
