@@ -3,7 +3,7 @@
 // Without options it runs what belongs to every version of Node. The rest are suites of their own:
 // `--boot` runs tests that boot guests, one after the other, and `--guest` those that are run within
 // one (test/guest/README.md). `--soak` runs long loops: `*.soak.test.*`, and with NETMEM_SOAK, which
-// makes loops longer, every test that asks for its rounds.
+// makes loops longer, every test that asks for its rounds or draws cases at random.
 //
 // The list of files is explicit: `node --test <folder>` finds other things on every version of
 // Node, and is content with nothing. It is made from the sources, so what an earlier build left in
@@ -25,7 +25,8 @@ const longer = Number(process.env.NETMEM_SOAK ?? 1)
 
 /** Returns the suite that a file belongs to by its name, such as `guest` of `x.guest.test.js`. */
 const suiteOf = (path) => /\.(boot|guest|soak)\.test\.\w+$/.exec(path)?.[1]
-const hasRounds = (path) => readFileSync(path, 'utf8').includes('/rounds.test.helper.js')
+const hasRounds = (path) =>
+  /\/(rounds|fast-check)\.test\.helper\.js/.test(readFileSync(path, 'utf8'))
 // The guest's kernel is new: what is said of Linux is tested again there.
 // `x.host.test.js` starts threads and processes, which takes minutes there and asks no kernel.
 const isOfGuest = (path) =>

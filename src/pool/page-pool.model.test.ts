@@ -3,10 +3,10 @@
 // log; everything else the model knows by itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import type { Exactly, NetIov, Netmem, Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { PoolModel } from '../testing/pool-model.test.helper.ts'
 import { assertCode, logged, type ProviderLog } from '../testing/pools.test.helper.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import { assertCode } from '../testing/pools.test.helper.ts'
 import { ChunkAllocator } from './chunk-allocator.ts'
 import type { DmaSegment } from './dma-address.ts'

@@ -1,8 +1,8 @@
 // The guest's memory: what is mapped is found, and nothing else.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { ftruncate, memfdCreate, type OwnedFd } from '../linux/sys/index.ts'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import { DmaMaps, REGION_BYTES } from './dma-maps.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import {
   ControlReader,
   DEVMEM_CMSG_SPACE,

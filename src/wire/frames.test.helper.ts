@@ -1,6 +1,6 @@
 /** Frames of all shapes, as options to build them from: for the property tests of this folder. */
 
-import fc from 'fast-check'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import type {
   Extension,
   IpOptions,

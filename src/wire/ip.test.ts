@@ -1,7 +1,7 @@
 // Both versions of IP. What frame-layout.test.ts says of whole frames holds of these headers too.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../testing/fast-check.test.helper.ts'
 
 import { hex } from './frames.test.helper.ts'
 import { IpHeader, isFragment } from './ip.ts'

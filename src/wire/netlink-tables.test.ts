@@ -1,8 +1,8 @@
 // Encoding and decoding by tables, with a family that has every type.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { isNetmemError } from '../errors.ts'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import { AttributeWriter, parseAttributes } from './netlink-attributes.ts'
 import { decodeAttributes, decodeStruct, structBytes } from './netlink-decode.ts'
 import { attributePath, encodeAttributes, encodeStruct } from './netlink-encode.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { isNetmemError } from '../errors.ts'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import {
   buildMessage,
   genericHeader,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../testing/fast-check.test.helper.ts'
 
 import { buildIpFrame, buildTcpFrame, buildUdpFrame } from './build-frame.test.helper.ts'
 import { FrameLayout, parseFrame } from './frame-layout.ts'

@@ -1,7 +1,7 @@
 // Messages cut out of streams that arrive in any pieces, and streams that are none.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../testing/fast-check.test.helper.ts'
 import {
   MAX_MESSAGE_BYTES,
   readUint64,

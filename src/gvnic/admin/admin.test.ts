@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { frame, pattern } from '../../stack/device/nic/frames.test.helper.ts'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { openCard, testCard } from '../gvnic.test.helper.ts'
 import { setAddress } from '../testing/admin-client.ts'
 import type { DriverModel } from '../testing/driver-model.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { isNetmemError } from '../../errors.ts'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { assertCode } from '../../testing/pools.test.helper.ts'
 import { ChunkParser } from './chunk-parser.ts'
 

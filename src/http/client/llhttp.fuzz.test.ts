@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { isNetmemError } from '../../errors.ts'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { ChunkParser } from './chunk-parser.ts'
 import { framingOf } from './framing.ts'
 import { type Parsed, parseWithLlhttp } from './llhttp.test.helper.ts'

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { type Piece, RangeSchedule } from './range-schedule.ts'
 
 type Range = readonly [from: number, to: number]

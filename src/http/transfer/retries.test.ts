@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { getInto } from '../get-into.ts'
 import { codeOf, serve, transferring } from '../http.test.helper.ts'
 import { parseContentRange, unsatisfiedLength } from './content-range.ts'

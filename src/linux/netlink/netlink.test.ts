@@ -1,7 +1,7 @@
 // The client against a kernel that is played: faults that the real one shows rarely.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { turns } from '../../testing/waiting.test.helper.ts'
 import { parseMessages } from '../../wire/netlink.ts'
 import { AttributeWriter } from '../../wire/netlink-attributes.ts'

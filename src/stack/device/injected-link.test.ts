@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { frameOf } from '../host/device/device.test.helper.ts'
 import { InjectedLink } from './injected-link.ts'
 

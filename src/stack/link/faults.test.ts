@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { assertCode } from '../../testing/pools.test.helper.ts'
 import type { FaultOptions } from './fate.ts'
 import { faultyLink } from './faults.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../testing/fast-check.test.helper.ts'
 import { DueQueue } from './due-queue.ts'
 import { FrameStore } from './frame-store.ts'
 import { bytesOf, frameOf, numbered, numberOf } from './frames.test.helper.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { copiedFrag } from '../../../pool/frag.ts'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { withPool } from '../../http.test.helper.ts'
 import { WriteBehind } from './write-behind.ts'
 

@@ -1,11 +1,11 @@
 // Connections over a kernel that is played: device memory, tokens and completions, in every order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { isNetmemError } from '../../../errors.ts'
 import { createPool } from '../../../pool/create-pool.ts'
 import type { Frag } from '../../../pool/frag.ts'
 import { hostProvider } from '../../../providers/host.ts'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { some } from '../../../testing/pools.test.helper.ts'
 import { turns } from '../../../testing/waiting.test.helper.ts'
 import { ERRNO } from '../../sys/errno.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { assertCode } from '../../../testing/pools.test.helper.ts'
 import { DmaEngine } from './dma-engine.ts'
 import { DmaSpace } from './dma-space.ts'

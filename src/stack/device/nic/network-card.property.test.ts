@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { FrameKind } from '../../../wire/frame-layout.ts'
 import { ACK, PSH } from '../../../wire/tcp.ts'
 import type { HeaderSplit, RxQueueConfig } from '../../rings/nic-types.ts'

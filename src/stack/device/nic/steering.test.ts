@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { createToeplitzTable, DEFAULT_RSS_KEY, toeplitzHash } from '../../../wire/toeplitz.ts'
 import type { RxQueueConfig, SteeringRule } from '../../rings/nic-types.ts'
 import { address, arp, type FrameSpec, frame, layoutOf, pattern } from './frames.test.helper.ts'

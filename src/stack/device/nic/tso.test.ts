@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { setUint16 } from '../../../wire/bytes.ts'
 import { hasPartialChecksum } from '../../../wire/frame-checksums.ts'
 import { ACK, CWR, FIN, PSH } from '../../../wire/tcp.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { createDoorbell } from '../../rings/doorbell.ts'
 import type { NicStats } from '../../rings/nic-types.ts'
 import { createTxRing, DriverTxRing, NicTxRing } from '../../rings/shared-tx-rings.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { assertCode, end } from '../../../testing/pools.test.helper.ts'
 import { FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { iovSource, pageSource, pattern, payload } from '../skb/skbs.test.helper.ts'

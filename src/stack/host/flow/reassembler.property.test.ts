@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { end } from '../../../testing/pools.test.helper.ts'
 import { ACK, FIN, SYN } from '../../../wire/tcp.ts'
 import { makings, PAGE_BYTES, pageSource, pattern } from '../skb/skbs.test.helper.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { type Netmem, type Page, release } from '../../../netmem.ts'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
 import { DeviceError } from '../../device-error.ts'
 import { coalesce } from './coalesce.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { some } from '../../../testing/pools.test.helper.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { AnySkb } from '../skb/skb.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { end } from '../../../testing/pools.test.helper.ts'
 import { iovSource } from '../skb/skbs.test.helper.ts'
 import { LowestFree } from './lowest-free.ts'
