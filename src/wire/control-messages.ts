@@ -113,26 +113,31 @@ export class ControlReader {
   /** Flags of a `dmabuf` message. The kernel defines none. */
   flags = 0
   #control: Uint8Array = NOTHING
+  #view: DataView = new DataView(NOTHING.buffer)
   #at = 0
   #end = 0
 
   /** Begins with the messages in the first `controlBytes` of `control`. */
   start(control: Uint8Array, controlBytes: number): void {
-    this.#control = control
+    // One buffer serves many calls of its socket, so its view does too. Reads stay below #end.
+    if (control !== this.#control) {
+      this.#control = control
+      this.#view = new DataView(control.buffer, control.byteOffset)
+    }
     this.#at = 0
     this.#end = Math.min(controlBytes, control.length)
   }
 
   /** Reads the next message. Returns false if there is none. */
   next(): boolean {
-    const control = this.#control
+    const view = this.#view
     const at = this.#at
     if (at + HEADER_BYTES > this.#end) return false
-    const bytes = get64(control, at + CMSG_LEN)
+    const bytes = get64(view, at + CMSG_LEN)
     if (bytes < HEADER_BYTES || bytes > this.#end - at) return false
     this.#at = at + Math.ceil(bytes / ALIGN) * ALIGN
-    this.level = get32(control, at + CMSG_LEVEL) | 0
-    this.type = get32(control, at + CMSG_TYPE) | 0
+    this.level = view.getInt32(at + CMSG_LEVEL, true)
+    this.type = view.getInt32(at + CMSG_TYPE, true)
     const data = at + HEADER_BYTES
     this.dataAt = data
     this.dataBytes = bytes - HEADER_BYTES
@@ -142,29 +147,30 @@ export class ControlReader {
     this.fragToken = 0
     this.dmabufId = 0
     this.flags = 0
-    if (this.level === SOL_SOCKET && this.dataBytes === DATA_BYTES) this.#readDevmem(control, data)
+    if (this.level === SOL_SOCKET && this.dataBytes === DATA_BYTES) this.#readDevmem(view, data)
     return true
   }
 
   /** Reads 32 bits at byte `at` of the present message's data. */
   data32(at: number): number {
-    return get32(this.#control, this.dataAt + at)
+    const from = this.dataAt + at
+    return from + 4 <= this.#end ? this.#view.getUint32(from, true) : 0
   }
 
-  #readDevmem(control: Uint8Array, data: number): void {
+  #readDevmem(view: DataView, data: number): void {
     if (this.type === SCM_DEVMEM_LINEAR) {
       this.kind = 'linear'
-      this.fragSize = get32(control, data + FRAG_SIZE)
+      this.fragSize = view.getUint32(data + FRAG_SIZE, true)
       return
     }
-    const fragOffset = get64(control, data + FRAG_OFFSET)
+    const fragOffset = get64(view, data + FRAG_OFFSET)
     if (this.type !== SCM_DEVMEM_DMABUF || !Number.isSafeInteger(fragOffset)) return
     this.kind = 'dmabuf'
     this.fragOffset = fragOffset
-    this.fragSize = get32(control, data + FRAG_SIZE)
-    this.fragToken = get32(control, data + FRAG_TOKEN)
-    this.dmabufId = get32(control, data + DMABUF_ID)
-    this.flags = get32(control, data + FLAGS)
+    this.fragSize = view.getUint32(data + FRAG_SIZE, true)
+    this.fragToken = view.getUint32(data + FRAG_TOKEN, true)
+    this.dmabufId = view.getUint32(data + DMABUF_ID, true)
+    this.flags = view.getUint32(data + FLAGS, true)
   }
 }
 
@@ -225,11 +231,6 @@ function set64(bytes: Uint8Array, at: number, value: number): void {
   set32(bytes, at + 4, Math.floor(value / 2 ** 32))
 }
 
-function get32(bytes: Uint8Array, at: number): number {
-  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
-  return (low | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
-}
-
-function get64(bytes: Uint8Array, at: number): number {
-  return get32(bytes, at + 4) * 2 ** 32 + get32(bytes, at)
+function get64(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
 }
