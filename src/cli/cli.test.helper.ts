@@ -93,6 +93,24 @@ export function run(args: readonly string[], input: Uint8Array | string = ''): P
   return running.ended
 }
 
+/** Code that runs before the program and hides koffi from it. */
+const HIDING = `
+  import Module from 'node:module'
+  const resolve = Module._resolveFilename
+  Module._resolveFilename = (name, ...rest) => {
+    if (name === 'koffi') throw Object.assign(new Error('not here'), { code: 'MODULE_NOT_FOUND' })
+    return resolve(name, ...rest)
+  }`
+
+/** Runs Node.js with these arguments to its end, as on a machine without koffi. */
+export function runWithoutKoffi(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const hiding = `data:text/javascript,${encodeURIComponent(HIDING)}`
+  return new Running(process.execPath, ['--import', hiding, ...args], env).ended
+}
+
 /** The lines of JSON that stdout carries, and nothing else. */
 export function jsonLines(text: string): Fields[] {
   const lines = text.split('\n')

@@ -85,8 +85,6 @@ async function demo(
   output: Output,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  // Bad pool options fail here, before any process starts.
-  await (await makePool(settings.pool)).destroy()
   const largest = concat ? settings.bytes : settings.destination
   const { corrupt } = settings
   if (corrupt !== undefined && corrupt >= settings.bytes) {
@@ -97,6 +95,8 @@ async function demo(
   if (largest > constants.MAX_LENGTH) {
     throw usage(`One destination has at most ${exactSize(constants.MAX_LENGTH)} here.`)
   }
+  // Bad pool options fail here, before any process starts.
+  await (await makePool(settings.pool)).destroy()
   const names: ReceiverName[] = ['data', 'pool', 'into']
   if (concat) names.push('concat', 'whole')
   const how = [

@@ -11,58 +11,13 @@ const skip = existsSync('/proc/self/ns/net') ? false : 'needs Linux'
 
 describe('netmem devmem', { skip }, () => {
   const refused: readonly [string, readonly string[], number, RegExp][] = [
-    ['no queues', ['prepare', 'lo', '--socket', 'x'], 2, /USAGE: .*--queues/],
-    ['no socket', ['prepare', 'lo', '--queues', '0'], 2, /USAGE: .*--socket/],
-    [
-      'queues that are none',
-      ['prepare', 'lo', '--queues', '1,b', '--socket', 'x'],
-      2,
-      /USAGE: .*a list such as 2,3.*netmem devmem prepare --help/,
-    ],
-    [
-      'a dma-buf of nobody',
-      ['prepare', 'lo', '--queues', '1', '--socket', 'x', '--dmabuf', 'gpu'],
-      2,
-      /USAGE: .*heap:/,
-    ],
     [
       'an interface that is not there',
       ['prepare', 'none-such', '--queues', '1', '--socket', 'x'],
       2,
       /USAGE: There is no interface none-such/,
     ],
-    [
-      'a user who is not there',
-      ['prepare', 'lo', '--queues', '1', '--socket', 'x', '--user', 'none-such'],
-      2,
-      /USAGE: There is no user none-such/,
-    ],
-    ['a receiver without queues', ['recv', 'lo'], 2, /USAGE: .*--queues/],
-    [
-      'payload that is neither taken nor refused',
-      ['recv', 'lo', '--queues', '1', '--linear', 'drop'],
-      2,
-      /USAGE: .*take, refuse/,
-    ],
     ['a receiver on no interface', ['recv', 'none-such', '--queues', '1'], 2, /USAGE: There is no/],
-    [
-      'a pattern without an end',
-      ['send', 'lo', '127.0.0.1:1', '--pattern', '7'],
-      2,
-      /USAGE: --pattern/,
-    ],
-    [
-      'two things to send',
-      ['send', 'lo', '127.0.0.1:1', 'file', '--bytes', '1'],
-      2,
-      /USAGE: Either a file/,
-    ],
-    [
-      'memory of less than a piece',
-      ['send', 'lo', '127.0.0.1:1', '--bytes', '1', '--size', '4KiB'],
-      2,
-      /USAGE: --size is 1MiB/,
-    ],
     ['another word', ['dance'], 2, /USAGE: unknown command 'dance'/],
     ['an undo of nothing', ['undo', 'lo'], 1, /NETMEM_DEVMEM_NOT_PREPARED: /],
   ]

@@ -4,20 +4,14 @@ import { Command } from 'commander'
 
 import { createPool, hostProvider } from '../index.ts'
 import { type Address, listen } from '../net/index.ts'
-import { parseDmaBuf, parseList } from './devmem/parse.ts'
+import { checkBoundPool, parseDmaBuf, parseQueues } from './devmem/parse.ts'
 import { formatEndpoint } from './endpoint.ts'
 import { CliError, type Described, describeError, EXIT_CODES, SIZES, usage } from './exit.ts'
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './iperf3/report.ts'
 import { serveIperf3 } from './iperf3/server.ts'
 import type { Iperf3Summary } from './iperf3/summary.ts'
 import type { Connection } from './iperf3/transport.ts'
-import {
-  argument,
-  describePool,
-  type ListenOptions,
-  makePool,
-  withListenOptions,
-} from './options.ts'
+import { describePool, type ListenOptions, makePool, withListenOptions } from './options.ts'
 import type { Output } from './output.ts'
 import { type Outcome, run } from './run.ts'
 import { exactSize } from './size.ts'
@@ -55,15 +49,11 @@ export function iperf3Command(): Command {
     .addHelpText('after', HELP)
   withListenOptions(command, 'test', ['devmem'])
     .option('--interface <name>', 'network interface, for --memory devmem')
-    .option(
-      '--queues <list>',
-      'RX queues, such as 2,3, for --memory devmem',
-      argument(parseList(65_535)),
-    )
+    .option('--queues <list>', 'RX queues, such as 2,3, for --memory devmem', parseQueues)
     .option(
       '--dmabuf <kind>',
       'udmabuf (the default), or heap:NAME, for --memory devmem',
-      argument(parseDmaBuf),
+      parseDmaBuf,
     )
   return command.action((options: Iperf3CliOptions) =>
     run('iperf3', { json: options.json === true }, (output, signal) =>
@@ -82,6 +72,7 @@ async function iperf3(
     if (name === undefined || queues === undefined) {
       throw usage('--memory devmem needs --interface and --queues.')
     }
+    checkBoundPool(options.pool)
     // Loaded here alone, as netmem/linux is for other memory.
     const { overDevmem } = await import('./iperf3/devmem.ts')
     const pool = createPool(hostProvider(CONTROL_POOL))

@@ -16,7 +16,7 @@ import {
 import type { Output } from './output.ts'
 import { Pattern, type PatternName } from './pattern.ts'
 import { Reception, type ReceptionOptions } from './recv/reception.ts'
-import { Sink } from './recv/sink.ts'
+import { checkOut, Sink } from './recv/sink.ts'
 import { Tally } from './recv/tally.ts'
 import { type Outcome, run } from './run.ts'
 import { wakeBatchingIfAny } from './wake-batching.ts'
@@ -72,6 +72,7 @@ async function recv(options: RecvOptions, output: Output, signal: AbortSignal): 
   if (options.out !== undefined && options.once !== true) {
     throw usage('--out takes one connection, since there is one destination: add --once.')
   }
+  if (options.out !== undefined) await checkOut(options.out)
   const pool = await makePool(options)
   await using listener = await listen({
     pool,

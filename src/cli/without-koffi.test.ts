@@ -1,23 +1,21 @@
 // A machine without koffi: each command says what is missing, and does the rest.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Ended, inside, jsonOf, MAIN, Running, temporaryFolder } from './cli.test.helper.ts'
+import {
+  type Ended,
+  inside,
+  jsonOf,
+  MAIN,
+  runWithoutKoffi,
+  temporaryFolder,
+} from './cli.test.helper.ts'
 import { isFields } from './iperf3/fields.ts'
 
-/** Code that runs before the program and hides koffi from it. */
-const HIDING = `
-  import Module from 'node:module'
-  const resolve = Module._resolveFilename
-  Module._resolveFilename = (name, ...rest) => {
-    if (name === 'koffi') throw Object.assign(new Error('not here'), { code: 'MODULE_NOT_FOUND' })
-    return resolve(name, ...rest)
-  }`
 const runtime = temporaryFolder()('.')
 const env = { XDG_RUNTIME_DIR: runtime }
 
 function program(...args: string[]): Promise<Ended> {
-  const hiding = `data:text/javascript,${encodeURIComponent(HIDING)}`
-  return new Running(process.execPath, ['--import', hiding, ...args], env).ended
+  return runWithoutKoffi(args, env)
 }
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
@@ -62,7 +60,7 @@ describe('without koffi', { skip }, () => {
         () => linux.udmabufProvider({ pages: 1, pageSize: 4096 }),
         () => linux.createDmaHeapBuffer({ bytes: 4096 }),
         () => linux.receiveDmaBuf('/nowhere'),
-        () => linux.prepareQueues({ ifindex: 1, queues: [1], flows: [{ localPort: 5201 }] }),
+        () => linux.prepareQueues({ ifindex: 1, queues: [1], flows: [{ type: 'tcp4', destinationPort: 5201 }] }),
       ]
       for (const call of calls) {
         try { await call(); console.log('it worked') } catch (error) { console.log(error.code) }

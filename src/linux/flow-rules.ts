@@ -152,7 +152,8 @@ export class FlowRules implements Disposable {
   }
 }
 
-function checkMatch(match: FlowMatch): void {
+/** Throws NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE for fields that no rule can have. */
+export function checkMatch(match: FlowMatch): void {
   if (!['tcp4', 'udp4', 'tcp6', 'udp6'].includes(match.type)) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',
@@ -162,6 +163,8 @@ function checkMatch(match: FlowMatch): void {
   const { sourcePort, destinationPort } = match
   if (sourcePort !== undefined) checkInteger('sourcePort', sourcePort, 0, 65535)
   if (destinationPort !== undefined) checkInteger('destinationPort', destinationPort, 0, 65535)
+  // Laying a rule out finds wrong addresses.
+  insertion(match, { queue: 0 }, 0)
 }
 
 function checkTarget(target: FlowTarget): void {

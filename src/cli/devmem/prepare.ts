@@ -7,13 +7,13 @@ import { once } from 'node:events'
 import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import { bindRx, offerDmaBuf, type PreparedQueues, prepareQueues } from '../../linux/index.ts'
-import { argument, sizeOption, withJson } from '../options.ts'
+import { withJson } from '../options.ts'
 import type { Output } from '../output.ts'
 import { type Outcome, run } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
-import { parseDmaBuf, parseList } from './parse.ts'
+import { dmaBufSizeOption, parseDmaBuf, parsePorts, parseQueues, parseSocketPath } from './parse.ts'
 import { uidOf } from './user.ts'
 
 interface PrepareOptions {
@@ -39,15 +39,15 @@ export function prepareCommand(): Command {
   const command = new Command('prepare')
     .description('set a card up, bind memory to it, and offer both to other processes')
     .argument('<interface>', 'name of the network interface')
-    .requiredOption('--queues <list>', 'RX queues, such as 2,3', argument(parseList(65_535)))
-    .option(
-      '--port <list>',
-      'TCP ports whose flows are to reach them (default: none)',
-      argument(parseList(65_535)),
+    .requiredOption('--queues <list>', 'RX queues, such as 2,3', parseQueues)
+    .option('--port <list>', 'TCP ports whose flows are to reach them (default: none)', parsePorts)
+    .requiredOption(
+      '--socket <path>',
+      'Unix socket at which the memory is offered',
+      parseSocketPath,
     )
-    .requiredOption('--socket <path>', 'Unix socket at which the memory is offered')
-    .addOption(sizeOption('--size <size>', 'memory to bind', 16 * 2 ** 20))
-    .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', argument(parseDmaBuf), 'udmabuf')
+    .addOption(dmaBufSizeOption('memory to bind'))
+    .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', parseDmaBuf, 'udmabuf')
     .option('--user <name>', 'user that may take the memory (default: the one who runs this)')
     .addHelpText('after', HELP)
   return withJson(command).action((name: string, options: PrepareOptions) =>

@@ -19,7 +19,7 @@ import { type Outcome, run } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
-import { parseDmaBuf, parseList } from './parse.ts'
+import { dmaBufSizeOption, parseDmaBuf, parseQueues } from './parse.ts'
 
 interface RecvOptions {
   readonly queues: readonly number[]
@@ -56,7 +56,7 @@ export function recvCommand(): Command {
   const command = new Command('recv')
     .description('receive into device memory; verify or count the bytes')
     .argument('<interface>', 'name of the network interface')
-    .requiredOption('--queues <list>', 'RX queues, such as 2,3', argument(parseList(65_535)))
+    .requiredOption('--queues <list>', 'RX queues, such as 2,3', parseQueues)
     .option(
       '--port <number>',
       'TCP port',
@@ -64,8 +64,8 @@ export function recvCommand(): Command {
       DEFAULT_PORT,
     )
     .option('--host <address>', 'address of this machine', '0.0.0.0')
-    .addOption(sizeOption('--size <size>', 'memory to bind', 16 * 2 ** 20))
-    .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', argument(parseDmaBuf), 'udmabuf')
+    .addOption(dmaBufSizeOption('memory to bind'))
+    .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', parseDmaBuf, 'udmabuf')
     .addOption(
       new Option('--linear <how>', 'payload that comes in host memory: take it, or refuse it')
         .choices(['take', 'refuse'])

@@ -10,15 +10,15 @@ import {
 } from '../../linux/index.ts'
 import { parseEndpoint } from '../endpoint.ts'
 import { EXIT_CODES, SIZES, usage } from '../exit.ts'
-import { argument, patternOption, sizeOption, withJson } from '../options.ts'
+import { patternOption, sizeOption, withJson } from '../options.ts'
 import type { Output } from '../output.ts'
 import type { PatternName } from '../pattern.ts'
 import { type Outcome, run } from '../run.ts'
 import { sendSource } from '../send/send-source.ts'
-import { type Source, sourceOf } from '../send/source.ts'
+import { checkSource, type Source, sourceOf } from '../send/source.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
-import { parseDmaBuf } from './parse.ts'
+import { dmaBufSizeOption, parseDmaBuf } from './parse.ts'
 
 interface SendOptions {
   readonly bytes?: number
@@ -54,8 +54,8 @@ export function sendCommand(): Command {
     .argument('[file]', 'what; - or nothing is stdin')
     .addOption(sizeOption('--bytes <size>', 'send as many bytes of a pattern'))
     .addOption(patternOption('the seed of that pattern, 1 by default'))
-    .addOption(sizeOption('--size <size>', 'memory to send from', 16 * 2 ** 20))
-    .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', argument(parseDmaBuf), 'udmabuf')
+    .addOption(dmaBufSizeOption('memory to send from'))
+    .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', parseDmaBuf, 'udmabuf')
     .addHelpText('after', HELP)
   return withJson(command).action(
     (name: string, where: string, file: string | undefined, options: SendOptions) =>
@@ -79,6 +79,7 @@ async function send(
 ): Promise<Outcome> {
   const { host, port } = parseEndpoint(where)
   if (options.size < SLOT_BYTES) throw usage('--size is 1MiB at least.')
+  checkSource(file, options)
   const ifindex = await ifindexOf(name)
   const source = await sourceOf(file, options)
   using dmabuf = makeDmaBuf(options.dmabuf, options.size)

@@ -17,6 +17,13 @@ const STDOUT = 1
 /** Wait before another write to a full, non-blocking pipe. */
 const RETRY_MS = 1
 
+/** Throws USAGE for an `--out` that is no file. Opens nothing. */
+export async function checkOut(path: string): Promise<void> {
+  if (path !== '-' && (await isFolder(path))) {
+    throw usage(`--out ${path} is a folder; name a file in it.`)
+  }
+}
+
 export class Sink implements AsyncDisposable {
   /** `undefined` for stdout, and once it has ended. */
   #part: PartFile | undefined
@@ -30,8 +37,8 @@ export class Sink implements AsyncDisposable {
    * renames. Makes the folders of `path`.
    */
   static async open(path: string): Promise<Sink> {
+    await checkOut(path)
     if (path === '-') return new Sink(undefined)
-    if (await isFolder(path)) throw usage(`--out ${path} is a folder; name a file in it.`)
     await makeFolderOf(path)
     return new Sink(await PartFile.create(await resolveTarget(path)))
   }

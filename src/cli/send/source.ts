@@ -17,20 +17,28 @@ export interface Source {
 /** Large enough that calls cost nothing beside copying, small enough for a core's cache. */
 const VIEW_BYTES = 1024 * 1024
 
+/** What a command line names as its source. */
+interface Named {
+  readonly bytes?: number
+  readonly pattern?: PatternName
+}
+
+/** Throws USAGE for arguments that name no source. Opens nothing. */
+export function checkSource(file: string | undefined, { bytes, pattern }: Named): void {
+  if (bytes === undefined && pattern === undefined) return
+  if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')
+  if (bytes === undefined) throw usage('--pattern has no end: say how much with --bytes.')
+}
+
 /**
  * Opens the source that a command line names.
  *
  * @param file `-` or nothing is stdin.
  */
-export async function sourceOf(
-  file: string | undefined,
-  { bytes, pattern }: { readonly bytes?: number; readonly pattern?: PatternName },
-): Promise<Source> {
-  if (bytes !== undefined || pattern !== undefined) {
-    if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')
-    if (bytes === undefined) throw usage('--pattern has no end: say how much with --bytes.')
-    return patternSource(new Pattern(pattern ?? 1), bytes)
-  }
+export async function sourceOf(file: string | undefined, named: Named): Promise<Source> {
+  checkSource(file, named)
+  const { bytes, pattern = 1 } = named
+  if (bytes !== undefined) return patternSource(new Pattern(pattern), bytes)
   return file === undefined || file === '-' ? stdinSource() : fileSource(file)
 }
 

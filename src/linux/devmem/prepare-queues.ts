@@ -2,6 +2,7 @@
 /** Prepares RX queues of a card for devmem, and undoes that: the face of `queue-setup.ts` and `undo.ts`. */
 
 import { ArgumentRangeError, type OptionNames, ownOptions } from '../../errors.ts'
+import { checkMatch } from '../flow-rules.ts'
 import { rtLink } from '../netlink/generated/rt-link.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
 import { openFlowRules } from '../open-flow-rules.ts'
@@ -191,7 +192,19 @@ function prepared(
   return { ...setup, ifindex, steer, unsteer, undo, [Symbol.asyncDispose]: undo }
 }
 
-function checkFlow({ queue }: SteeredFlow, queues: readonly number[]): void {
+const FLOW_NAMES: OptionNames<SteeredFlow> = {
+  type: true,
+  sourceAddress: true,
+  destinationAddress: true,
+  sourcePort: true,
+  destinationPort: true,
+  queue: true,
+}
+
+/** Throws for a flow that no rule can steer, before the card is touched. */
+function checkFlow(flow: SteeredFlow, queues: readonly number[]): void {
+  const { queue, ...match } = ownOptions('A flow of prepareQueues()', flow, FLOW_NAMES)
+  checkMatch(match)
   if (queue === undefined || queues.includes(queue)) return
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',

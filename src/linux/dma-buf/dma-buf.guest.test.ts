@@ -21,7 +21,6 @@ import {
 
 const PAGE = 4096
 const MIB = 2 ** 20
-const NR_HUGEPAGES = '/proc/sys/vm/nr_hugepages'
 const SIZE_LIMIT = '/sys/module/udmabuf/parameters/size_limit_mb'
 
 /** Descriptors of dma-bufs and memfds that this process has open. */
@@ -179,35 +178,6 @@ describe('createUdmabuf', () => {
       () => createUdmabuf({ bytes: MIB, numaNode: 9 }),
       failsWith('NETMEM_NUMA_NODE', /node 9/),
     )
-  })
-
-  it('takes huge pages that are reserved, and says how many are missing', async () => {
-    const options = { pages: 2, pageSize: MIB, hugePages: true } as const
-    try {
-      writeFileSync(NR_HUGEPAGES, '0')
-      assert.throws(
-        () => udmabufProvider({ ...options, pages: 4 }),
-        failsWith('NETMEM_HUGE_PAGES_SHORT', /2 huge pages.*0 of the 0.*vm\.nr_hugepages=2/),
-      )
-      writeFileSync(NR_HUGEPAGES, '2')
-      createUdmabuf({ bytes: 4 * MIB, hugePages: true, numaNode: 0 }).close()
-      using provider = udmabufProvider(options)
-      const pool = createPool(provider)
-      const page = pool.alloc()
-      assert.ok(page !== undefined)
-      pool.bytes(page).fill(7)
-      pool.put(page)
-      await pool.destroy()
-      provider.close()
-      using second = udmabufProvider(options)
-      assert.equal(second.capacity, 2)
-      assert.throws(
-        () => createUdmabuf({ bytes: 4 * MIB, hugePages: true }),
-        failsWith('NETMEM_HUGE_PAGES_SHORT', /1 of the 2/),
-      )
-    } finally {
-      writeFileSync(NR_HUGEPAGES, '0')
-    }
   })
 })
 

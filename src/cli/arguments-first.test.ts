@@ -1,0 +1,55 @@
+// Wrong arguments are told before anything that the machine lacks: koffi, an interface, dma-bufs.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MAIN, runWithoutKoffi, temporaryFolder } from './cli.test.helper.ts'
+
+const folder = temporaryFolder()('.')
+const prepare = ['devmem', 'prepare', 'none-such', '--socket', 'x', '--queues']
+const recv = ['devmem', 'recv', 'none-such', '--queues']
+const send = ['devmem', 'send', 'none-such']
+const card = ['--interface', 'none-such', '--queues']
+
+/** Command lines, and the words of their refusal. */
+const WRONG: readonly (readonly [readonly string[], RegExp])[] = [
+  [['devmem', 'prepare', 'none-such', '--socket', 'x'], /--queues/],
+  [['devmem', 'prepare', 'none-such', '--queues', '0'], /--socket/],
+  [[...prepare, '1,b'], /a list such as 2,3.*netmem devmem prepare --help/],
+  [[...prepare, '1,1'], /--queues.*has 1 twice/],
+  [[...prepare, '1', '--port', '0'], /--port.*1 to 65535/],
+  [[...prepare, '1', '--port', '80,80'], /--port.*has 80 twice/],
+  [[...prepare, '1', '--size', '5000'], /--size.*whole memory pages of 4KiB/],
+  [[...prepare, '1', '--dmabuf', 'gpu'], /--dmabuf.*heap:/],
+  [[...prepare, '1', '--user', 'none-such'], /There is no user none-such/],
+  [[...prepare, '1', '--socket', 'x'.repeat(108)], /--socket.*1 to 107 bytes, not of 108/],
+  [[...recv, '1,1'], /--queues.*has 1 twice/],
+  [[...recv, '1', '--port', '0'], /no port: 1 to 65535/],
+  [[...recv, '1', '--size', '5000'], /whole memory pages/],
+  [[...send, '127.0.0.1', '--bytes', '1'], /not HOST:PORT/],
+  [[...send, '127.0.0.1:1', '--pattern', '7'], /--pattern has no end/],
+  [[...send, '127.0.0.1:1', 'file', '--bytes', '1'], /Either a file/],
+  [[...send, '127.0.0.1:1', '--bytes', '1', '--size', '4KiB'], /--size is 1MiB/],
+  [['iperf3', '--memory', 'devmem'], /needs --interface and --queues/],
+  [['iperf3', '--memory', 'devmem', ...card, '1,1'], /--queues.*has 1 twice/],
+  [['iperf3', '--memory', 'devmem', ...card, '1', '--pool', '5000'], /--pool 5000B.*whole memory/],
+  [['iperf3', '--memory', 'udmabuf', ...card, '1'], /are for --memory devmem/],
+  [['recv', '--memory', 'udmabuf', '--out', 'file'], /add --once/],
+  [['recv', '--memory', 'udmabuf', '--once', '--out', folder], /is a folder/],
+  [['recv', '--memory', 'udmabuf', '--page-size', '5000'], /power of two/],
+  [['demo', '--memory', 'udmabuf', '--bytes', '1', '--corrupt', '1'], /--corrupt 1B is beyond/],
+  [['demo', '--memory', 'udmabuf', '--destination', '1TiB'], /destination has at most/],
+  [['gvnic', '--socket', 'a.sock'], /give --socket twice/],
+  [['gvnic', '--socket', 'a.sock', '--socket', './a.sock'], /give --socket twice/],
+  [['replay', 'none-such.pcap', '--memory', 'device', '--header-split', 'off'], /headers split/],
+]
+
+describe('wrong arguments', { concurrency: 2 }, () => {
+  for (const [args, words] of WRONG) {
+    const shown = args.map((word) => (word.length > 100 ? `${word.length} bytes` : word))
+    it(`are told first: netmem ${shown.join(' ')}`, async () => {
+      const { code, err } = await runWithoutKoffi([MAIN, ...args])
+      assert.match(err, /^netmem: USAGE: /)
+      assert.match(err, words)
+      assert.equal(code, 2)
+    })
+  }
+})
