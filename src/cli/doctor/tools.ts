@@ -1,9 +1,12 @@
-/** Programs to try netmem against. */
+/** Programs to try netmem with. */
 
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 import { Feature, type Finding, finder } from './finding.ts'
+
+const { ok, warn, missing } = finder(Feature.tools)
 
 const TOOLS = [
   { name: 'iperf3', use: 'measures `netmem iperf3`' },
@@ -11,24 +14,55 @@ const TOOLS = [
   { name: 'socat', use: 'sends to `netmem recv`' },
 ] as const
 
-export function toolFindings(): Finding[] {
-  const { ok, missing } = finder(Feature.tools)
-  return TOOLS.map(({ name, use }) => {
-    const path = find(name)
-    if (path !== undefined) return ok(name, use)
+/** @param path Folders of programs, as PATH has them. */
+export function toolFindings(path: string = process.env['PATH'] ?? ''): Finding[] {
+  const tools = TOOLS.map(({ name, use }) => {
+    if (find(name, path) !== undefined) return ok(name, use)
     const remedy = `apt-get install ${name === 'nc' ? 'netcat-openbsd' : name}, or brew install ${name === 'nc' ? 'netcat' : name}`
     return missing(name, `not in the PATH; it ${use}`, remedy)
   })
+  return process.platform === 'linux' ? [...tools, qemu(path)] : tools
 }
 
-function find(name: string): string | undefined {
+const QEMU = `qemu-system-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}`
+const QEMU_USE = 'runs guests with the cards of `netmem gvnic`: devmem TCP without hardware'
+const NEWER_QEMU =
+  'Install QEMU 10.1 or newer: apt-get install qemu-system (Debian 13 has it in trixie-backports)'
+/** A QEMU that says nothing is broken. */
+const QEMU_MS = 10_000
+
+/** QEMU connects to cards by vfio-user, which it can be built without, so it is asked for the device. */
+function qemu(path: string): Finding {
+  const program = find(QEMU, path)
+  if (program === undefined) {
+    return missing(QEMU, `not in the PATH; it ${QEMU_USE}`, NEWER_QEMU)
+  }
+  const version =
+    /version (\d+\.\d+\S*)/.exec(output(program, '--version'))?.[1] ?? 'an unknown version'
+  // Without the device the answer is an error, and its exit code 0 all the same.
+  const options = output(program, '-machine', 'none', '-device', 'vfio-user-pci,help')
+  return options.includes('socket=')
+    ? ok(QEMU, `${version}; it ${QEMU_USE}`)
+    : warn(QEMU, `${version}, without vfio-user-pci; a newer one ${QEMU_USE}`, NEWER_QEMU)
+}
+
+/** Returns what a program prints; nothing if it cannot be run. */
+function output(program: string, ...args: string[]): string {
+  const { stdout } = spawnSync(program, args, {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: QEMU_MS,
+  })
+  return stdout === null ? '' : stdout.toString()
+}
+
+function find(name: string, path: string): string | undefined {
   const suffix = process.platform === 'win32' ? '.exe' : ''
-  return (process.env['PATH'] ?? '')
+  return path
     .split(delimiter)
     .map((folder) => join(folder, name + suffix))
-    .find((path) => {
+    .find((file) => {
       try {
-        accessSync(path, constants.X_OK)
+        accessSync(file, constants.X_OK)
         return true
       } catch {
         return false
