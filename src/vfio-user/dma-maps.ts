@@ -60,7 +60,8 @@ export class DmaMaps implements GuestMemory, Disposable {
     // Rings and buffers of a guest are mostly in one region.
     const found = key === this.#lastKey ? this.#last : this.#find(key)
     if (found === undefined) return 0
-    const offset = address - key * REGION_BYTES
+    // A small integer for the engine, as the bytes of a region are.
+    const offset = (address - key * REGION_BYTES) | 0
     const { starts, ends } = found
     for (let piece = 0; piece < ends.length; piece++) {
       const end = ends[piece] ?? 0

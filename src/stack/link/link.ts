@@ -130,16 +130,16 @@ export class FramePieces {
     return this.#viewsOf(memory).view((this.offsets[index] ?? 0) + at, length)
   }
 
-  /** Drops the pieces. */
+  /** Drops the pieces. References to their memories stay. */
   clear(): void {
     this.count = 0
     this.bytes = 0
-    this.memories.length = 0
   }
 
   /** Drops the pieces, and all references to memories. */
   forget(): void {
     this.clear()
+    this.memories.length = 0
     this.#views.clear()
     this.#lastMemory = this.#lastViews = undefined
   }
