@@ -75,8 +75,8 @@ each(
     // Takes frags until none comes for a while with nothing released.
     for (let quiet = false; !quiet; ) {
       const frag = await Promise.race([next, turns(200).then(() => 'none')])
-      quiet = frag === 'none'
-      if (!quiet) {
+      quiet = frag === 'none' && held.length > 0
+      if (frag !== 'none') {
         held.push(frag)
         next = connection.receive()
       }

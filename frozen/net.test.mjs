@@ -15,6 +15,7 @@ import {
   rejected,
   same,
   turns,
+  until,
   ways,
   withEnds,
   withPool,
@@ -239,12 +240,15 @@ test('receiveBody: a client that breaks off', () =>
     const failure = new Promise((resolve) => {
       failed = resolve
     })
+    let asked = false
     const handler = (request) => {
+      asked = true
       receiveAll(receiveBody(request, pool)).catch(failed)
     }
     await withServer(handler, async (url) => {
       const socket = net.connect(new URL(url).port, '127.0.0.1').on('error', () => {})
       socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf')
+      await until(() => asked)
       await turns(20)
       socket.destroy()
       assert.equal((await failure).code, 'NETMEM_ENDED_EARLY')

@@ -2,14 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import type net from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-import { until } from '../testing/waiting.test.helper.ts'
 import { type Fields, isFields, parseFields } from './iperf3/fields.ts'
 
 /** The built program. */
@@ -162,23 +160,4 @@ export function unlessInstalled(program: string, args: readonly string[]): false
     : `${program} is not installed: \`apt-get install ${PACKAGES[program] ?? program}\``
 }
 
-const TCP_TABLE = '/proc/net/tcp'
-
-/** False, or why a test with {@link readByPeer} is to be skipped. */
-export const noTcpTable: false | string =
-  !existsSync(TCP_TABLE) && `what another process has read is in ${TCP_TABLE} (Linux)`
-
-/** Waits until the process at the other end of an IPv4 connection has read all that was written. */
-export async function readByPeer(socket: net.Socket): Promise<void> {
-  const port = (number = 0): string => number.toString(16).toUpperCase().padStart(4, '0')
-  const [local, remote] = [port(socket.localPort), port(socket.remotePort)]
-  // proc(5): the addresses of both ends, the state, and what waits to be sent and to be read.
-  const row = (from: string, to: string): RegExp =>
-    new RegExp(`:${from} \\w+:${to} \\w+ (\\w+):(\\w+)`)
-  await until(() => {
-    const table = readFileSync(TCP_TABLE, 'utf8')
-    const unsent = row(local, remote).exec(table)?.[1]
-    const unread = row(remote, local).exec(table)?.[2]
-    return socket.writableLength === 0 && Number(unsent) === 0 && Number(unread) === 0
-  }, 'the other end has read all')
-}
+export { noTcpTable, readByPeer } from '../testing/read-by-peer.test.helper.ts'

@@ -18,7 +18,7 @@ describe('netmem iperf3', { skip }, () => {
     assert.equal(code, 0, err)
     assert.match(out.toString(), /^Test of 127\.0\.0\.1:\d+, streams: 2$/m)
     assert.match(out.toString(), /^\[ ID\] Interval +Transfer +Bitrate$/m)
-    assert.match(out.toString(), /^\[SUM\] +0\.00-.* 64\.0 MBytes .*bits\/sec +receiver$/m)
+    assert.match(out.toString(), /^\[SUM\] +0\.00-.* 64\.[0-3] MBytes .*bits\/sec +receiver$/m)
     assert.match(out.toString(), /^pool: \d+ pages taken, \d+ times empty, 0 out; /m)
   })
 

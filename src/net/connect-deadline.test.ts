@@ -88,7 +88,8 @@ test('a server that answers late is waited for, though its name has another addr
     (_host: string, _options: object, done: (error: null, addresses: object[]) => void) => {
       done(null, [
         { address: '::1', family: 6 },
-        { address: '127.0.0.1', family: 4 },
+        // On 127.0.0.1 somebody else may have the port.
+        { address: '127.0.0.2', family: 4 },
       ])
     },
   )

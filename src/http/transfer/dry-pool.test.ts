@@ -4,20 +4,28 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import type { DryReport } from '../../pool/dry-report.ts'
 import type { HostFrag } from '../../pool/frag.ts'
-import { settled, VirtualClock } from '../../testing/waiting.test.helper.ts'
+import { settled, turns, until, VirtualClock } from '../../testing/waiting.test.helper.ts'
 import { getInto } from '../get-into.ts'
 import { content, failure, ranged, serve, withPool } from '../http.test.helper.ts'
 
 for (const decompress of [false, true]) {
   const by = decompress ? 'undici' : 'a connection of our own'
 
-  test(`getInto into a pool whose onFrag keeps everything obeys stallTimeoutMs, by ${by}`, async () => {
+  test(`getInto into a pool whose onFrag keeps everything obeys stallTimeoutMs, by ${by}`, async (t) => {
     await using server = await serve((request, response) => ranged(request, response))
     await withPool(async (pool) => {
+      const clock = new VirtualClock(t)
       const held: HostFrag[] = []
       const onFrag = (frag: HostFrag): void => void held.push(frag)
       const options = { decompress, keepAlive: false, stallTimeoutMs: 50, retryDelayMs: 1 }
-      const error = await failure(getInto(server.url, { pool, onFrag }, options))
+      let ended = false
+      const failed = failure(getInto(server.url, { pool, onFrag }, options)).finally(() => {
+        ended = true
+      })
+      // Before that a machine that is busy would look like a server that is silent.
+      await until(() => pool.available === 0, 'the pool is dry')
+      for (; !ended; clock.advance(50)) await turns()
+      const error = await failed
       assert.equal(error.code, 'NETMEM_POOL_DRY')
       assert.match(error.message, /pool.*onFrag/)
       for (const frag of held) frag.release()

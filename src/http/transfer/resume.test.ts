@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import type net from 'node:net'
 import { describe, it } from 'node:test'
+import { noTcpTable, readByPeer } from '../../testing/read-by-peer.test.helper.ts'
 import { turns } from '../../testing/waiting.test.helper.ts'
 import { getInto } from '../get-into.ts'
 import {
@@ -33,7 +34,11 @@ function breaks(end: (socket: net.Socket) => void) {
 const ends: Record<string, (socket: net.Socket) => void> = {
   closes: (socket) => void socket.end(),
   // When all that was sent has been read: a reset that closely follows data may pass for an end.
-  resets: (socket) => void turns().then(() => socket.resetAndDestroy()),
+  resets: async (socket) => {
+    if (noTcpTable === false) await readByPeer(socket)
+    else await turns()
+    socket.resetAndDestroy()
+  },
   stalls: () => {},
 }
 

@@ -27,7 +27,8 @@ async function run(
     hears(message, program)
   })
   program.send({ port: place.port, how } satisfies DryJob)
-  const [code] = await once(program, 'exit')
+  // After all that it has said, which its exit may overtake.
+  const [code] = await once(program, 'close')
   server.close()
   for (const socket of sockets) socket.destroy()
   return { said, code }
