@@ -208,6 +208,37 @@ describe('numbers and structures of Linux are those of C', { skip }, () => {
     for (const name of seen) found.add(name)
   })
 
+  // Alpine Linux has this library. Its structures have padding where those of glibc have wider fields.
+  const musl = skip === false ? packageInCache('musl-dev') : undefined
+  describe('by musl', { skip: musl === undefined && 'needs musl-dev: npm run guest:fetch' }, () => {
+    it('in its headers', () => {
+      const include = join(musl, 'usr/include/x86_64-linux-musl')
+      const flags = ['-D_GNU_SOURCE', '-nostdinc', '-isystem', include]
+      const layouts = [...OF_LIBRARY, 'IOVEC', 'POLLFD', 'EPOLL_EVENT', 'SOCKADDR_IN']
+      const seen = compare('x64', printed(flags, LIBRARY_HEADERS, names, layouts))
+      assert.ok(seen.length > 100, `${seen.length}`)
+    })
+
+    it('in the names of its functions', () => {
+      const library = join(musl, 'usr/lib/x86_64-linux-musl/libc.a')
+      const listed = execFileSync('nm', ['--defined-only', library], {
+        encoding: 'utf8',
+        maxBuffer: 2 ** 26,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      const has = new Set(listed.split('\n').map((line) => line.split(' ')[2]))
+      const text = readFileSync(new URL('../dist/linux/sys/libc.js', import.meta.url), 'utf8')
+      // The library of the process itself, which has another name in each system.
+      assert.match(text, /koffi\.load\(null\)/)
+      const ours = [...text.matchAll(/ f\('[^(]*?(\w+)\(/g)].map(([, name]) => name)
+      assert.ok(ours.length > 35, `${ours.length}`)
+      assert.deepEqual(
+        ours.filter((name) => !has.has(name)),
+        [],
+      )
+    })
+  })
+
   // Debian's package has the headers of every machine. Its cross packages are links to them.
   const place = skip === false ? packageInCache('linux-libc-dev') : undefined
   const missing =

@@ -1,7 +1,11 @@
 /** Packages and sources that tests compare this project with. `npm run guest:fetch` fetches what is listed. */
 
-/** Headers of the kernel's interfaces: the host's may be older. */
-export const COMPARED_PACKAGES: readonly string[] = ['linux-libc-dev', 'linux-libc-dev-arm64-cross']
+/** Headers of the kernel's interfaces, since the host's may be older, and the C library of Alpine Linux. */
+export const COMPARED_PACKAGES: readonly string[] = [
+  'linux-libc-dev',
+  'linux-libc-dev-arm64-cross',
+  'musl-dev',
+]
 
 /**
  * Parts of the kernel's source: specifications of netlink families, the tools that read them, and the

@@ -43,9 +43,12 @@ export interface Bell {
   close(): void
 }
 
-/** Makes the best bell that this kernel has, unreferenced. */
+/** Bun 1.4 never reads an eventfd that stands in a socket's place. */
+const READS_EVENTFDS = !('bun' in process.versions)
+
+/** Makes the best bell that this kernel and this engine have, unreferenced. */
 export function createBell(epoll: Fd, onRing: () => void): Bell {
-  if (aioContext() === 0) return createTimerBell(onRing)
+  if (!READS_EVENTFDS || aioContext() === 0) return createTimerBell(onRing)
   const bell = createAioBell(epoll, onRing)
   try {
     bell.arm()
@@ -140,7 +143,7 @@ function openEventStream(onEvent: () => void): { readonly socket: Socket; readon
 /** Milliseconds between two looks where the kernel has no asynchronous I/O. */
 const LOOK_MS = 10
 
-/** Makes a bell that rings every 10 ms while it is armed, event or none: for kernels without AIO. */
+/** Makes a bell that rings every 10 ms while it is armed, event or none: for kernels without AIO, and Bun. */
 export function createTimerBell(onRing: () => void): Bell {
   let timer: NodeJS.Timeout | undefined
   let referenced = false
