@@ -130,6 +130,15 @@ export function ownOptions<T extends object>(call: string, options: T, names: Op
   return own
 }
 
+/** Throws NETMEM_INVALID_ARGUMENT unless `value` is a string that is not empty; `meaning` says of what. */
+export function checkString(name: string, value: unknown, meaning: string): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    `${name} must be ${meaning}, not ${JSON.stringify(value) ?? typeof value}.`,
+  )
+}
+
 /** Throws unless `value` is an integer of `min` to `max`; `name` says which in the message. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number') {

@@ -53,3 +53,54 @@ describe('wrong arguments', { concurrency: 2 }, () => {
     })
   }
 })
+
+/** Calls with an argument that is wrong, and all else right as far as it can be here. */
+const CALLS = `
+  import { adoptDevmem, adoptDmaBuf, bindRx, bindTx, connectDevmem, createDmaHeapBuffer } from 'LINUX'
+  import { createUdmabuf, dmaHeapProvider, hugeMemory, listenDevmem, offerDmaBuf } from 'LINUX'
+  import { openFlowRules, openNetlink, prepareQueues, receiveDmaBuf, udmabufProvider } from 'LINUX'
+  import { undoQueues } from 'LINUX'
+  import { openCard, openWiredCards } from 'GVNIC'
+  const long = 'x'.repeat(108)
+  const calls = [
+    () => createUdmabuf({ bytes: 5000 }),
+    () => udmabufProvider({ pages: 1, pageSize: 5000 }),
+    () => createDmaHeapBuffer({ bytes: 4096, heap: '../x' }),
+    () => dmaHeapProvider({ pages: 0 }),
+    () => adoptDmaBuf(-1),
+    () => offerDmaBuf({ path: 'x', dmabuf: {} }),
+    () => receiveDmaBuf(long),
+    () => bindRx({ ifindex: 1, queues: [0], dmabuf: {} }),
+    () => bindTx({ ifindex: 1, dmabuf: {} }),
+    () => prepareQueues({ ifindex: 1, queues: [1, 1] }),
+    () => prepareQueues({ ifindex: 1, queues: [1], flows: [{ type: 'tcp4', port: 80 }] }),
+    () => prepareQueues({ ifindex: 1, queues: [1], stateFolder: 5 }),
+    () => undoQueues({ ifindex: 1, stateFolder: 5 }),
+    () => listenDevmem({ port: 1 }),
+    () => connectDevmem({ host: 'x', port: 1 }),
+    () => adoptDevmem({}),
+    () => openNetlink({ netns: 5 }),
+    () => openNetlink({ receiveBufferBytes: -1 }),
+    () => openFlowRules({ ifindex: 1, netns: '' }),
+    () => hugeMemory(-1),
+    () => openCard({ socket: long, link: { kind: 'tap', name: 'tap0' } }),
+    () => openWiredCards({ sockets: ['x', long] }),
+  ]
+  for (const call of calls) {
+    try { await call(); console.log('it worked') } catch ({ code }) { console.log(code, String(call)) }
+  }`
+
+it('wrong arguments of functions are told first', async () => {
+  const place = (path: string): string => new URL(path, import.meta.url).href
+  const script = CALLS.replaceAll("'LINUX'", `'${place('../linux/index.js')}'`)
+  const { out, err } = await runWithoutKoffi([
+    ...['--input-type=module', '--eval'],
+    script.replace("'GVNIC'", `'${place('../gvnic/index.js')}'`),
+  ])
+  assert.equal(err, '')
+  const lines = out.toString().trim().split('\n')
+  assert.equal(lines.length, 22)
+  for (const line of lines) {
+    assert.match(line, /^NETMEM_(INVALID_ARGUMENT|OUT_OF_RANGE|DMABUF_UNALIGNED) /)
+  }
+})

@@ -1,6 +1,6 @@
 /** Options that all cards have, and their checks. */
 
-import { ArgumentTypeError, checkInteger } from '../errors.ts'
+import { checkInteger, checkString } from '../errors.ts'
 import { checkFraction } from '../stack/link/fate.ts'
 import type { OnFault } from './card-thread.ts'
 import { DEFAULT_QUEUES, MAX_MTU, MAX_QUEUES, MIN_MTU } from './gvnic.ts'
@@ -45,13 +45,4 @@ export function checkCards({
     faults: part > 0 ? { seed: checkedSeed, loss: part } : undefined,
     capture,
   }
-}
-
-/** @throws NETMEM_INVALID_ARGUMENT unless it is a string that is not empty. */
-export function checkString(name: string, value: unknown, meaning: string): string {
-  if (typeof value === 'string' && value !== '') return value
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    `${name} must be ${meaning}, not ${JSON.stringify(value) ?? typeof value}.`,
-  )
 }

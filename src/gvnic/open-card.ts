@@ -1,8 +1,9 @@
 /** One card on a TAP interface or a capture, in a thread of its own. */
 
 import { resolve } from 'node:path'
-import { ArgumentTypeError, type OptionNames, ownOptions } from '../errors.ts'
-import { type CardServerOptions, checkCards, checkString } from './card-options.ts'
+import { ArgumentTypeError, checkString, type OptionNames, ownOptions } from '../errors.ts'
+import { unixAddressOf } from '../linux/sys/index.ts'
+import { type CardServerOptions, checkCards } from './card-options.ts'
 import { type CardServer, startCards } from './card-thread.ts'
 import type { CardLink } from './thread/messages.ts'
 
@@ -47,6 +48,7 @@ const NAMES: OptionNames<CardOptions> = {
 export async function openCard(options: CardOptions): Promise<CardServer> {
   const own = ownOptions('openCard()', options, NAMES)
   const socket = checkString('socket', own.socket, 'the place of a socket')
+  unixAddressOf(socket)
   const link = checkLink(own.link)
   const checked = checkCards(own)
   const { capture } = checked

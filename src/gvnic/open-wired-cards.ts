@@ -1,6 +1,7 @@
 /** Two cards that are wired to each other, in a thread of their own. */
 
 import { ArgumentTypeError, type OptionNames, ownOptions } from '../errors.ts'
+import { unixAddressOf } from '../linux/sys/index.ts'
 import { type CardServerOptions, checkCards } from './card-options.ts'
 import { type CardServer, startCards } from './card-thread.ts'
 
@@ -43,5 +44,6 @@ export async function openWiredCards(options: WiredCardsOptions): Promise<CardSe
       'openWiredCards() takes the places of two sockets: one for each card.',
     )
   }
+  for (const path of sockets) unixAddressOf(path)
   return startCards({ ...checkCards(own), sockets, link: { kind: 'pair' } }, own.onFault)
 }

@@ -2,7 +2,7 @@
 
 import { ownOptions } from '../errors.ts'
 import { FlowRules } from './flow-rules.ts'
-import { inNamespace, openNamespace } from './netlink/namespace.ts'
+import { checkNetns, inNamespace, openNamespace } from './netlink/namespace.ts'
 import * as sys from './sys/index.ts'
 
 // struct ifreq. K: include/uapi/linux/if.h
@@ -45,6 +45,7 @@ export interface FlowRulesOptions {
 export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRules> {
   const { ifindex, netns } = ownOptions('openFlowRules()', options, { ifindex: true, netns: true })
   const checked = sys.checkIfindex(ifindex)
+  if (netns !== undefined) checkNetns(netns)
   const socket = netns === undefined ? openSocket() : inside(netns)
   try {
     const request = new sys.Pinned(IFREQ_BYTES)

@@ -14,6 +14,7 @@ import {
 import type { Binding } from '../../netmem.ts'
 import { DmaBuf } from '../dma-buf/dma-buf.ts'
 import { netdev } from '../netlink/generated/netdev.ts'
+import { checkNetns } from '../netlink/namespace.ts'
 import type { Netlink } from '../netlink/netlink.ts'
 import { NetlinkError } from '../netlink/netlink-error.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
@@ -203,13 +204,14 @@ class OpenBinding implements DevmemBinding {
   }
 }
 
-function checkTarget(call: string, { ifindex, dmabuf }: BindTxOptions): Ifindex {
+function checkTarget(call: string, { ifindex, dmabuf, netns }: BindTxOptions): Ifindex {
   if (!(dmabuf instanceof DmaBuf)) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',
       `${call} takes a DmaBuf as dmabuf: createUdmabuf() makes one, and adoptDmaBuf() makes one of a descriptor.`,
     )
   }
+  if (netns !== undefined) checkNetns(netns)
   return checkIfindex(ifindex)
 }
 

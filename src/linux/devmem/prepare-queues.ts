@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Prepares RX queues of a card for devmem, and undoes that: the face of `queue-setup.ts` and `undo.ts`. */
 
-import { ArgumentRangeError, type OptionNames, ownOptions } from '../../errors.ts'
+import { ArgumentRangeError, checkString, type OptionNames, ownOptions } from '../../errors.ts'
 import { checkMatch } from '../flow-rules.ts'
 import { rtLink } from '../netlink/generated/rt-link.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
@@ -105,6 +105,7 @@ export async function prepareQueues(options: PrepareQueuesOptions): Promise<Prep
   const { queues, flows = [], stateFolder = STATE_FOLDER } = own
   const ifindex = checkIfindex(own.ifindex)
   checkQueues(queues)
+  checkFolder(stateFolder)
   for (const flow of flows) checkFlow(flow, queues)
   const card = await openCard(ifindex)
   let journal: UndoJournal | undefined
@@ -135,8 +136,10 @@ export async function prepareQueues(options: PrepareQueuesOptions): Promise<Prep
  */
 export async function undoQueues(options: UndoQueuesOptions): Promise<void> {
   const own = ownOptions('undoQueues()', options, UNDO_NAMES)
+  const { stateFolder = STATE_FOLDER } = own
   const ifindex = checkIfindex(own.ifindex)
-  const journal = UndoJournal.open(own.stateFolder ?? STATE_FOLDER, ifindex)
+  checkFolder(stateFolder)
+  const journal = UndoJournal.open(stateFolder, ifindex)
   let card: EthtoolCard
   try {
     card = await openCard(ifindex)
@@ -190,6 +193,10 @@ function prepared(
   }
   const unsteer = (rule: PreparedRule): Promise<void> => steering.delete(rule)
   return { ...setup, ifindex, steer, unsteer, undo, [Symbol.asyncDispose]: undo }
+}
+
+function checkFolder(path: string): void {
+  checkString('stateFolder', path, 'the path of a folder')
 }
 
 const FLOW_NAMES: OptionNames<SteeredFlow> = {

@@ -2,7 +2,7 @@
 /** Passes a dma-buf to other processes: its descriptors, over a Unix socket (SCM_RIGHTS). */
 
 import { chmodSync, chownSync, rmSync } from 'node:fs'
-import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import {
   accept4,
   boundUnixSocket,
@@ -17,7 +17,7 @@ import {
   SOCK_SEQPACKET,
   watch,
 } from '../sys/index.ts'
-import type { DmaBuf } from './dma-buf.ts'
+import { DmaBuf } from './dma-buf.ts'
 
 /** Binding of a dma-buf to a network card, as another process needs to know it. */
 export interface OfferedBinding {
@@ -85,6 +85,12 @@ const BACKLOG = 64
  */
 export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOffer> {
   const { path, dmabuf, binding, mode = 0o600, uid } = ownOptions('offerDmaBuf()', options, NAMES)
+  if (!(dmabuf instanceof DmaBuf)) {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      'offerDmaBuf() takes a DmaBuf as dmabuf: createUdmabuf() makes one.',
+    )
+  }
   checkInteger('mode', mode, 0, 0o777)
   if (uid !== undefined) checkInteger('uid', uid, 0, 2 ** 32 - 2)
   const listener = boundUnixSocket(path, SOCK_SEQPACKET)

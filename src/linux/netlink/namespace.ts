@@ -1,7 +1,13 @@
 /** Calls in another network namespace. A socket belongs to the namespace that it was made in. */
 
+import { checkString } from '../../errors.ts'
 import type { ErrnoName, Fd, OwnedFd } from '../sys/index.ts'
 import * as sys from '../sys/index.ts'
+
+/** Throws NETMEM_INVALID_ARGUMENT for what is no path. */
+export function checkNetns(netns: string): void {
+  checkString('netns', netns, 'the file of a network namespace, such as /run/netns/blue')
+}
 
 /** Opens a network namespace by its file, such as `/run/netns/blue` or `/proc/1/ns/net`. */
 export function openNamespace(path: string): OwnedFd {

@@ -2,7 +2,7 @@
 
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { loadLibc, type OwnedFd } from '../sys/index.ts'
-import { inNamespace, openNamespace } from './namespace.ts'
+import { checkNetns, inNamespace, openNamespace } from './namespace.ts'
 import { Netlink } from './netlink.ts'
 import { MAX_RECEIVE_BUFFER_BYTES, openSocket } from './socket.ts'
 
@@ -42,6 +42,7 @@ export async function openNetlink(options: NetlinkOptions = {}): Promise<Netlink
     netns: true,
     receiveBufferBytes: true,
   })
+  if (netns !== undefined) checkNetns(netns)
   checkBuffer(receiveBufferBytes)
   loadLibc()
   const namespace: OwnedFd | undefined = netns === undefined ? undefined : openNamespace(netns)
