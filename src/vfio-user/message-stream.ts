@@ -10,6 +10,9 @@ import {
   type OwnedFd,
   POLLIN,
   POLLOUT,
+  read,
+  SHUT_RDWR,
+  shutdown,
 } from '../linux/sys/index.ts'
 import { VFIO_USER_FLAGS, VFIO_USER_HEADER, VfioUserFramer } from '../wire/vfio-user.ts'
 import { MAX_DESCRIPTORS } from './version.ts'
@@ -124,7 +127,17 @@ export class MessageStream {
   close(): void {
     for (const { descriptors } of this.#received) for (const one of descriptors) one.close()
     this.#received = []
+    this.#discardRequests()
     this.#socket.close()
+  }
+
+  /**
+   * Reads requests that nobody will answer. Otherwise the client meets an error (ECONNRESET) where the
+   * connection ends, for which QEMU 11.1 aborts. Descriptors beside them are closed by the kernel.
+   */
+  #discardRequests(): void {
+    shutdown(this.fd, SHUT_RDWR)
+    while ((read(this.fd, this.replies) ?? 0) > 0);
   }
 
   #keepDescriptors(): void {

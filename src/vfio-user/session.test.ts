@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import {
+  AF_UNIX,
   eventfd,
   ftruncate,
   MAP_PRIVATE,
@@ -12,10 +13,15 @@ import {
   munmap,
   PROT_READ,
   read,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  socketpair,
+  write,
 } from '../linux/sys/index.ts'
 import { openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { VFIO_USER } from '../wire/vfio-user.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
+import { VfioUserSession } from './session.ts'
 import { createTestMachine, messageOf } from './testing/test-machine.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
@@ -48,6 +54,16 @@ describe('VfioUserSession', { skip }, () => {
     assert.deepEqual(irq(2), [16, 9, 2, 5])
     assert.deepEqual(irq(0), [16, 0, 0, 0])
     assert.deepEqual(irq(5), [-EINVAL])
+  })
+
+  it('ends a connection without an error, whatever it has not read', () => {
+    const [near, far] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
+    const session = new VfioUserSession(far, new RecordingDevice())
+    write(near.fd, new Uint8Array(200_000))
+    session.close()
+    // A reset connection fails here with ECONNRESET.
+    assert.equal(read(near.fd, new Uint8Array(16)), 0)
+    near.close()
   })
 
   it('has a configuration space, whose writable bits alone are written', () => {
