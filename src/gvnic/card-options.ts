@@ -24,7 +24,10 @@ export interface CardServerOptions {
    * older file is replaced. While it is written, sent frames are copied once more.
    */
   readonly capture?: string
-  /** Called when a machine could not have a card, or the link of a card has failed, with the reason. */
+  /**
+   * Called when a machine could not have a card, or has to wait for it, or the link of a card has failed,
+   * with the reason.
+   */
   readonly onFault?: OnFault
 }
 

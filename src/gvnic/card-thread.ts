@@ -9,7 +9,10 @@ import type { CardLook, CardThreadData, FromCards, ToCards } from './thread/mess
 
 const SCRIPT = new URL('./thread/card.worker.js', import.meta.url)
 
-/** Called when a machine could not have a card, or the link of a card has failed, with the reason. */
+/**
+ * Called when a machine could not have a card, or has to wait for it, or the link of a card has failed,
+ * with the reason.
+ */
 export type OnFault = (socket: string, code: string, message: string) => void
 
 /** Cards that machines can connect to. */

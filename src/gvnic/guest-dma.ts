@@ -40,14 +40,25 @@ export class GuestDma {
    */
   locate(address: number, bytes: number, write: boolean): number {
     const memory = this.#memory
-    const found = memory === undefined ? 0 : memory.locate(address, bytes, write)
-    if (memory === undefined || found === 0) {
+    if (memory === undefined) return 0
+    return this.#found(memory, memory.locate(address, bytes, write))
+  }
+
+  /** Looks an address up as {@link locate} does, in two words, which make no garbage. */
+  locateWords(high: number, low: number, bytes: number, write: boolean): number {
+    const memory = this.#memory
+    if (memory === undefined) return 0
+    return this.#found(memory, memory.locateWords(high, low, bytes, write))
+  }
+
+  #found(memory: GuestMemory, bytes: number): number {
+    if (bytes === 0) {
       this.region = -1
       return 0
     }
     this.region = this.#regions[memory.region] ?? this.#mapUpTo(memory, memory.region)
     this.offset = memory.offset
-    return found
+    return bytes
   }
 
   /** Returns the little-endian words of a ring. `undefined` unless all are in one piece, and aligned. */
@@ -90,9 +101,9 @@ export class GuestDma {
   }
 }
 
-/** Makes an address of its two words. One of 2^53 or more is rounded, and is in no map. */
+/** Makes an address of its two words, signed or not. One of 2^53 or more is rounded, and is in no map. */
 export function addressOf(high: number, low: number): number {
-  return high * HIGH_WORD + low
+  return (high >>> 0) * HIGH_WORD + (low >>> 0)
 }
 
 /** Reads a big-endian address of a command. */

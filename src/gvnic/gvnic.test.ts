@@ -224,6 +224,9 @@ test('a machine that goes takes its memory along, and another may come', () => {
   driver.probe()
   driver.open()
   card.poll(0)
+  assert.deepEqual(driver.poll(), [], 'the next one gets nothing of its frames')
+  link.put(frame({ payload: pattern(100) }))
+  card.poll(0)
   assert.equal(driver.poll().length, 1)
 })
 

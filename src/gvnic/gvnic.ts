@@ -109,6 +109,9 @@ export class Gvnic implements PciDevice {
   readonly msix: PciMsix
   readonly #guest = new GuestDma()
   readonly #nic: NetworkCard
+  readonly #link: Link
+  /** True if frames wait on the link for buffers, and for queues. */
+  readonly #waits: boolean
   readonly #doorbells: DoorbellMap
   readonly #interrupts: Interrupts
   readonly #registers: Registers
@@ -136,7 +139,11 @@ export class Gvnic implements PciDevice {
       largestPacket: mtu,
     })
     this.#nic = nic
-    link.receiver = (head, pieces) => this.receives && nic.receivePieces(head, pieces)
+    this.#link = link
+    this.#waits = pause
+    // A large frame for a card that does not receive is lost before it is copied.
+    link.receiver = (head, pieces) =>
+      this.receives ? nic.receivePieces(head, pieces) : !this.#waits
     this.#doorbells = new DoorbellMap(queues)
     const blocks = this.#doorbells.blocks
     this.#interrupts = new Interrupts(blocks, (vector) => this.#bus?.interrupt(vector))
@@ -224,15 +231,16 @@ export class Gvnic implements PciDevice {
   }
 
   /**
-   * Receives and sends what is due at `nowNs` of the link's clock. Returns the number of frames: call
-   * it again at once unless that is 0.
+   * Receives and sends what is due at `nowNs` of the link's clock. Frames for a card whose link is down,
+   * or whose interface is, are lost, as on a cable, unless frames wait on its link for buffers. Returns
+   * the number of frames: call it again at once unless that is 0.
    */
   poll(nowNs: number): number {
     const { rx, tx, stats } = this.#commands
     const nic = this.#nic
     let frames = 0
-    // Without queues frames stay on the link.
     if (this.receives) frames += nic.receive(nowNs, BUDGET, BUDGET_BYTES)
+    else if (!this.#waits) frames += this.#drop(nowNs)
     if (tx.size > 0 && this.linkUp) frames += nic.transmit(nowNs, BUDGET_BYTES)
     const nowMs = nowNs / 1e6
     if (stats.isDue(nowMs)) {
@@ -242,6 +250,13 @@ export class Gvnic implements PciDevice {
       stats.write(nowMs, started)
     }
     return frames
+  }
+
+  /** Loses frames of the link. Returns their number. */
+  #drop(nowNs: number): number {
+    let dropped = 0
+    while (dropped < BUDGET && this.#link.receive(nowNs) !== undefined) dropped++
+    return dropped
   }
 
   #resetCard(): void {

@@ -117,19 +117,6 @@ test('frames of one flow arrive in the order of sending, however they travel', (
   }
 })
 
-test('a card whose link is down, or without queues, gets nothing', () => {
-  const [left, right] = wired()
-  assert.ok(left !== undefined && right !== undefined)
-  right.card.linkUp = false
-  left.driver.send(0, large(3000), TSO)
-  left.card.poll(0)
-  right.card.poll(0)
-  assert.deepEqual(right.driver.poll(), [])
-  right.card.linkUp = true
-  right.card.poll(0)
-  assert.equal(right.driver.poll().length, 1, 'it lay on the wire')
-})
-
 test('one beyond the MTU of its receiver is dropped, and counted', () => {
   const [left, right] = wired({}, { mtu: 1000 })
   assert.ok(left !== undefined && right !== undefined)
@@ -165,4 +152,35 @@ test('it does not overtake a frame that waits for buffers', () => {
     pattern(at === sent - 1 ? 3000 : 100, at),
   )
   assert.deepEqual(received, expected)
+})
+
+test('what is sent to a card whose interface is down, or whose link is, is lost as on a cable', () => {
+  const [left, right] = wired()
+  assert.ok(left !== undefined && right !== undefined)
+  const poll = (): void => {
+    while (left.card.poll(0) + right.card.poll(0) > 0);
+  }
+  const small = frame({ payload: pattern(100) })
+  const send = (): void => {
+    left.driver.send(0, large(60_000), TSO)
+    left.driver.send(0, small)
+    poll()
+    left.driver.poll()
+  }
+  const open = right.driver.rx.length
+  right.driver.close()
+  send()
+  assert.equal(left.driver.tx[0]?.completed, 2, 'their sender does not wait')
+  assert.equal(right.link.nextAtNs(), Number.POSITIVE_INFINITY, 'nothing is kept')
+  right.driver.open({ split: true, coalesce: true, bufferBytes: 4096 })
+  assert.equal(right.driver.rx.length, open)
+  poll()
+  assert.deepEqual(right.driver.poll(), [], 'nothing old arrives')
+  right.card.linkUp = false
+  send()
+  right.card.linkUp = true
+  poll()
+  assert.deepEqual(right.driver.poll(), [])
+  send()
+  assert.equal(right.driver.poll().length, 2)
 })

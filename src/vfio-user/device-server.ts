@@ -8,6 +8,7 @@ import {
   accept4,
   boundUnixSocket,
   type Fd,
+  LinuxError,
   listen,
   type OwnedFd,
   POLLIN,
@@ -17,12 +18,18 @@ import {
 import { ConfigSpace } from './config-space.ts'
 import type { PciDevice } from './pci-device.ts'
 import { VfioUserSession } from './session.ts'
+import { VfioUserError } from './vfio-user-error.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
     NETMEM_VFIO_USER_CLOSED: 'LifetimeError'
   }
 }
+
+/** Errors of running out, after which a later attempt may succeed: accept(2). */
+const RUN_OUT: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
+/** Time between two attempts. The listener is readable all the time meanwhile. */
+const RETRY_MS = 1000
 
 /** Options of a {@link DeviceServer}. */
 export interface DeviceServerOptions {
@@ -42,6 +49,10 @@ export class DeviceServer implements Disposable {
   readonly #device: PciDevice
   readonly #listener: OwnedFd
   #session: VfioUserSession | undefined
+  /** Time of performance.now() before which no machine is taken. */
+  #retryAtMs = 0
+  /** True if the last attempt to take a machine failed, and the caller knows. */
+  #isRunOut = false
 
   /**
    * Listens.
@@ -78,9 +89,14 @@ export class DeviceServer implements Disposable {
     return this.#session?.fd ?? this.#listener.fd
   }
 
-  /** Events (POLL*) to call `step()` for. */
+  /** Events (POLL*) to call `step()` for. 0 while {@link retryMs} is more than 0. */
   get events(): number {
-    return this.#session?.events ?? POLLIN
+    return this.#session?.events ?? (this.retryMs > 0 ? 0 : POLLIN)
+  }
+
+  /** Ms until a machine is taken that could not be taken before: look at `events` again then. */
+  get retryMs(): number {
+    return this.#isRunOut ? Math.max(this.#retryAtMs - performance.now(), 0) : 0
   }
 
   /** True until `close()`. */
@@ -98,13 +114,13 @@ export class DeviceServer implements Disposable {
    *
    * @returns how many requests were answered.
    * @throws NETMEM_VFIO_USER_* if the machine cannot have the device, and what the device throws. The
-   *   machine is disconnected then, and the server waits for the next.
+   *   machine is disconnected then, and the server waits for the next. NETMEM_VFIO_USER_ACCEPT if this
+   *   process cannot take the machine now: it waits, and is taken later. Thrown once until then.
    */
   step(): number {
     if (!this.#listener.open) return 0
     if (this.#session === undefined) {
-      const socket = accept4(this.#listener.fd, SOCK_NONBLOCK)
-      if (socket !== undefined) this.#session = new VfioUserSession(socket, this.#device)
+      if (this.retryMs === 0) this.#accept()
       return 0
     }
     const session = this.#session
@@ -113,6 +129,30 @@ export class DeviceServer implements Disposable {
     } finally {
       if (!session.open && this.#session === session) this.#session = undefined
     }
+  }
+
+  #accept(): void {
+    let socket: OwnedFd | undefined
+    try {
+      socket = accept4(this.#listener.fd, SOCK_NONBLOCK)
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error
+      // A machine that is gone before it is taken.
+      if (error.errno === 'ECONNABORTED') return
+      if (!RUN_OUT.has(error.errno ?? '')) throw error
+      const isKnown = this.#isRunOut
+      this.#isRunOut = true
+      this.#retryAtMs = performance.now() + RETRY_MS
+      if (isKnown) return
+      throw new VfioUserError(
+        'NETMEM_VFIO_USER_ACCEPT',
+        `A machine waits for its device, and is taken once there is room. ${error.message}`,
+        { cause: error },
+      )
+    }
+    if (socket === undefined) return
+    this.#isRunOut = false
+    this.#session = new VfioUserSession(socket, this.#device)
   }
 
   /** Disconnects the machine, and removes the socket. A second call does nothing. */

@@ -16,6 +16,8 @@ export const REGION_BYTES: number = 2 ** 30
 /** Most regions, each of which takes 10 GiB of this process's addresses. */
 const MAX_REGIONS = 4096
 const PAGE_BYTES = 4096
+/** High word of the last address that a number holds exactly. */
+const MAX_HIGH_WORD = 2 ** 21 - 1
 
 /** A range of the guest's memory, as QEMU named it. */
 interface DmaMap {
@@ -57,11 +59,20 @@ export class DmaMaps implements GuestMemory, Disposable {
 
   locate(address: number, bytes: number, write: boolean): number {
     const key = Math.floor(address / REGION_BYTES)
+    // A small integer for the engine, as the bytes of a region are.
+    return this.#locateIn(key, (address - key * REGION_BYTES) | 0, bytes, write)
+  }
+
+  locateWords(high: number, low: number, bytes: number, write: boolean): number {
+    // No map lies there, and the number of the region stays a small integer.
+    if ((high & ~MAX_HIGH_WORD) !== 0) return 0
+    return this.#locateIn((high << 2) | (low >>> 30), low & (REGION_BYTES - 1), bytes, write)
+  }
+
+  #locateIn(key: number, offset: number, bytes: number, write: boolean): number {
     // Rings and buffers of a guest are mostly in one region.
     const found = key === this.#lastKey ? this.#last : this.#find(key)
     if (found === undefined) return 0
-    // A small integer for the engine, as the bytes of a region are.
-    const offset = (address - key * REGION_BYTES) | 0
     const { starts, ends } = found
     for (let piece = 0; piece < ends.length; piece++) {
       const end = ends[piece] ?? 0

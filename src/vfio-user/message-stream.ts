@@ -146,6 +146,12 @@ export class MessageStream {
     this.#received.push({ at: this.framer.streamBytes, descriptors })
     const held = this.#received.reduce((sum, each) => sum + each.descriptors.length, 0)
     if (!lost && held <= MAX_DESCRIPTORS) return
+    if (lost && held <= MAX_DESCRIPTORS) {
+      throw new VfioUserError(
+        'NETMEM_VFIO_USER_PROTOCOL',
+        `Descriptors of the client are lost: they are more than ${MAX_DESCRIPTORS}, or this process has none left (raise \`ulimit -n\`).`,
+      )
+    }
     throw new VfioUserError(
       'NETMEM_VFIO_USER_PROTOCOL',
       `A message of the client has more than ${MAX_DESCRIPTORS} descriptors. Use QEMU 10.1 or newer.`,

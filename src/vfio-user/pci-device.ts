@@ -103,6 +103,14 @@ export interface GuestMemory {
    *   than `bytes` are the first piece: look up the rest.
    */
   locate(address: number, bytes: number, write: boolean): number
+  /**
+   * Looks an address up as `locate()` does, in two words: the engine makes garbage of numbers beyond 31
+   * bits, and a descriptor has words. For each descriptor of a ring.
+   *
+   * @param high high word of the guest address, signed or not.
+   * @param low low word of the guest address, signed or not.
+   */
+  locateWords(high: number, low: number, bytes: number, write: boolean): number
   /** Copies from the guest. Returns false, and may have copied a part, if its memory ends before. */
   read(address: number, target: Uint8Array): boolean
   /** Copies to the guest. Returns false, and may have copied a part, if its memory ends before. */

@@ -14,7 +14,10 @@ export interface ServeDeviceOptions {
   readonly mode?: number
   /** Called when a machine connects. */
   readonly onConnect?: () => void
-  /** Called when a machine is gone: with the reason if it could not have the device. */
+  /**
+   * Called when a machine is gone: with the reason if it could not have the device. Called with
+   * NETMEM_VFIO_USER_ACCEPT, once, if one cannot be taken now, and waits.
+   */
   readonly onDisconnect?: (reason: VfioUserError | undefined) => void
 }
 
@@ -74,6 +77,7 @@ class EventLoopServer implements ServedDevice {
   readonly closed: Promise<void>
   readonly #server: DeviceServer
   readonly #events: ServeDeviceOptions
+  #endPause = (): void => undefined
 
   constructor(server: DeviceServer, events: ServeDeviceOptions) {
     this.#server = server
@@ -92,6 +96,7 @@ class EventLoopServer implements ServedDevice {
   close(): Promise<void> {
     const { connected } = this
     this.#server.close()
+    this.#endPause()
     if (connected) this.#events.onDisconnect?.(undefined)
     return this.closed
   }
@@ -105,7 +110,11 @@ class EventLoopServer implements ServedDevice {
     let watched = 0
     try {
       while (this.#server.open) {
-        const { fd, events } = this.#server
+        const { fd, events, retryMs } = this.#server
+        if (retryMs > 0) {
+          await this.#pause(retryMs)
+          continue
+        }
         if (watching === undefined || watching.fd !== fd || watched !== events) {
           watching?.close()
           watched = events
@@ -121,6 +130,17 @@ class EventLoopServer implements ServedDevice {
     }
   }
 
+  /** Waits, `close()` at most. */
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#endPause = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
   #step(): void {
     const { connected } = this
     let reason: VfioUserError | undefined
@@ -130,6 +150,7 @@ class EventLoopServer implements ServedDevice {
       if (!(error instanceof VfioUserError)) throw error
       reason = error
     }
+    if (reason !== undefined && !connected) this.#events.onDisconnect?.(reason)
     // A server that its device has closed has told of that.
     if (connected === this.connected || !this.#server.open) return
     if (connected) this.#events.onDisconnect?.(reason)

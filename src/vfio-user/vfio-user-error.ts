@@ -8,10 +8,11 @@ declare module '../errors.ts' {
     NETMEM_VFIO_USER_VERSION: 'VfioUserError'
     NETMEM_VFIO_USER_MEMORY: 'VfioUserError'
     NETMEM_VFIO_USER_IOMMU: 'VfioUserError'
+    NETMEM_VFIO_USER_ACCEPT: 'VfioUserError'
   }
 }
 
-/** A machine that cannot have the device, or that breaks the vfio-user protocol. */
+/** A machine that cannot have the device, or not yet, or that breaks the vfio-user protocol. */
 export class VfioUserError extends NetmemError {
   declare readonly code: CodeOf<'VfioUserError'>
 

@@ -71,7 +71,7 @@ test('a transmit descriptor is read by its type', () => {
   const into = new TxDescriptor()
   readTxDescriptor(words, 4, into)
   assert.equal(into.type, TxDescriptorType.packet)
-  assert.deepEqual([into.high, into.low], [0x12_3456, 0xf89a_bcde])
+  assert.deepEqual([into.high, into.low >>> 0], [0x12_3456, 0xf89a_bcde])
   assert.deepEqual([into.endOfPacket, into.checksum, into.report], [true, false, true])
   assert.deepEqual([into.tag, into.bytes], [0xfffe, 9000])
   view.setUint32(16, 0xff01_0203, true)

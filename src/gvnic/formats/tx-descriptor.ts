@@ -24,9 +24,9 @@ export class TxDescriptor {
   /** A value of {@link TxDescriptorType}, or another of 5 bits. */
   type = 0
   // Of a packet's data:
-  /** High word of the address. */
+  /** High word of the address, signed: a small integer for the engine. */
   high = 0
-  /** Low word of the address. */
+  /** Low word of the address, signed. */
   low = 0
   /** Bytes: 14 bits. */
   bytes = 0
@@ -50,12 +50,12 @@ export class TxDescriptor {
  * another type keep their values.
  */
 export function readTxDescriptor(words: Uint32Array, at: number, into: TxDescriptor): void {
-  const flags = words[at + 2] ?? 0
-  const first = words[at] ?? 0
-  const second = words[at + 1] ?? 0
+  const flags = (words[at + 2] ?? 0) | 0
+  const first = (words[at] ?? 0) | 0
+  const second = (words[at + 1] ?? 0) | 0
   into.type = flags & TYPE_MASK
   if (into.type === TxDescriptorType.packet) {
-    const last = words[at + 3] ?? 0
+    const last = (words[at + 3] ?? 0) | 0
     into.low = first
     into.high = second
     into.endOfPacket = (flags & END_OF_PACKET) !== 0

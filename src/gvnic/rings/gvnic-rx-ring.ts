@@ -30,7 +30,7 @@ import {
   readHeaderAddress,
   readRxDescriptor,
 } from '../formats/rx-descriptor.ts'
-import { addressOf, type GuestDma } from '../guest-dma.ts'
+import type { GuestDma } from '../guest-dma.ts'
 import type { Interrupts } from '../interrupts.ts'
 import { Publication } from './publication.ts'
 
@@ -161,7 +161,7 @@ export class GvnicRxRing implements RxFrontEnd {
     const guest = this.#guest
     const { high, low } = this.#descriptor
     into.bytes = bytes
-    into.region = guest.locate(addressOf(high, low), bytes, true) < bytes ? -1 : guest.region
+    into.region = guest.locateWords(high, low, bytes, true) < bytes ? -1 : guest.region
     into.offset = guest.offset
   }
 }

@@ -53,8 +53,6 @@ const BEHIND = 7
 const PIECE_WORDS = 8
 
 export class GvnicTxRing implements TxFrontEnd {
-  /** The ring keeps one descriptor free, so this is all of it. */
-  readonly entries: number
   readonly #guest: GuestDma
   readonly #interrupts: Interrupts
   readonly #parts: TxRingParts
@@ -84,7 +82,6 @@ export class GvnicTxRing implements TxFrontEnd {
   constructor(guest: GuestDma, interrupts: Interrupts, parts: TxRingParts) {
     const { descriptors, completions } = parts
     const entries = descriptors.length / TX_DESCRIPTOR_WORDS
-    this.entries = entries - 1
     this.#guest = guest
     this.#interrupts = interrupts
     this.#parts = parts
@@ -102,6 +99,11 @@ export class GvnicTxRing implements TxFrontEnd {
     if (tail > this.#mask) return false
     this.#tail = tail
     return true
+  }
+
+  get full(): boolean {
+    // A descriptor stays free. Contexts count as well, though they are no pieces.
+    return ((this.#tail - this.#head) & this.#mask) === this.#mask || !this.#hasRoom()
   }
 
   posted(): number {
@@ -179,11 +181,13 @@ export class GvnicTxRing implements TxFrontEnd {
     if (endOfPacket) flags |= TX_END_OF_PACKET
     if (checksum) flags |= TX_CHECKSUM
     if (report) flags |= TX_REPORT
-    const address = addressOf(high, low)
-    const room = guest.locate(address, bytes, false)
+    const room = guest.locateWords(high, low, bytes, false)
     const { region, offset } = guest
     if (room >= bytes) this.#addPiece(region, offset, bytes, flags, behind)
-    else if (room > 0 && guest.locate(address + room, bytes - room, false) === bytes - room) {
+    else if (
+      room > 0 &&
+      guest.locate(addressOf(high, low) + room, bytes - room, false) === bytes - room
+    ) {
       this.#addPiece(region, offset, room, flags & ~(TX_END_OF_PACKET | TX_REPORT), behind)
       this.#addPiece(guest.region, guest.offset, bytes - room, flags, behind)
     } else this.#addPiece(-1, 0, bytes, flags, behind)

@@ -47,6 +47,10 @@ export class GuestRam implements GuestMemory {
     return address
   }
 
+  locateWords(high: number, low: number, bytes: number, write: boolean): number {
+    return this.locate((high >>> 0) * 2 ** 32 + (low >>> 0), bytes, write)
+  }
+
   locate(address: number, bytes: number, _write: boolean): number {
     const at = address - this.base
     // Written so that NaN is outside.

@@ -11,8 +11,6 @@ import type { Gvnic } from '../gvnic.ts'
 
 /** Ms of a sleep at most: the statistics that guests read are not older. */
 const MAX_SLEEP_MS = 250
-/** Frames that a card without queues drops in one turn. */
-const DROP_BUDGET = 64
 
 /** A card, its link, and the server that machines connect to. */
 export interface ServedCard {
@@ -25,7 +23,7 @@ export interface ServedCard {
 export interface CardLoopEvents {
   /** The eventfd was written: there are messages. Returns false to end the loop. */
   wake(): boolean
-  /** A machine could not have a card, or the link of a card has failed and is down. */
+  /** A machine could not have a card, or has to wait for it, or the link of a card has failed and is down. */
   fault(card: ServedCard, error: VfioUserError | DeviceError): void
 }
 
@@ -41,12 +39,17 @@ export function runCards(cards: readonly ServedCard[], wake: Fd, events: CardLoo
       read(wake, count)
       if (!events.wake()) return
     }
-    for (const [index, served] of cards.entries()) {
-      if (polls.asks(index)) answer(served, events)
+    // By index: iterators would be garbage of each turn, and its collection delays answers.
+    for (let at = 0; at < cards.length; at++) {
+      const served = cards[at]
+      if (served !== undefined && polls.asks(at)) answer(served, events)
     }
     isBusy = false
     const nowNs = (performance.now() - beganMs) * 1e6
-    for (const served of cards) if (turn(served, nowNs, events) > 0) isBusy = true
+    for (let at = 0; at < cards.length; at++) {
+      const served = cards[at]
+      if (served !== undefined && turn(served, nowNs, events) > 0) isBusy = true
+    }
   }
 }
 
@@ -81,10 +84,13 @@ class CardPolls {
   wait(timeoutMs: number): void {
     const set = this.#set
     let place = this.#linksAt
-    for (const [index, { server, link }] of this.#cards.entries()) {
-      set.set(1 + index, server.fd, server.events)
-      for (const fd of link.descriptors ?? [])
-        if (place < this.#places) set.set(place++, fd, POLLIN)
+    for (let at = 0; at < this.#cards.length; at++) {
+      const served = this.#cards[at]
+      if (served === undefined) continue
+      set.set(1 + at, served.server.fd, served.server.events)
+      const { descriptors } = served.link
+      if (descriptors === undefined) continue
+      for (const fd of descriptors) if (place < this.#places) set.set(place++, fd, POLLIN)
     }
     while (place < this.#places) set.clear(place++)
     set.wait(timeoutMs)
@@ -102,22 +108,15 @@ function answer(served: ServedCard, events: CardLoopEvents): void {
 
 /** Gives a card its turn. Returns the number of frames. */
 function turn(served: ServedCard, nowNs: number, events: CardLoopEvents): number {
-  const { card, link } = served
+  const { card } = served
   try {
-    const frames = card.poll(nowNs)
-    // What the kernel sends to an interface that is down is lost, as on a cable.
-    if (link.descriptors !== undefined && !card.receives) drop(link, nowNs)
-    return frames
+    return card.poll(nowNs)
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error
     card.linkUp = false
     events.fault(served, error)
     return 0
   }
-}
-
-function drop(link: Link, nowNs: number): void {
-  for (let left = DROP_BUDGET; left > 0 && link.receive(nowNs) !== undefined; left--);
 }
 
 /** Returns the ms until the next frame of a link is due, rounded up. */

@@ -54,7 +54,10 @@ export function wireBytesOf({ originalLength, segmentBytes, layout }: LinkFrame)
 
 /** Returns the number of TCP segments in `payloadLength` bytes. 1 for an ordinary frame. */
 export function segmentsOf(payloadLength: number, segmentBytes: number): number {
-  return segmentBytes === 0 ? 1 : Math.max(1, Math.ceil(payloadLength / segmentBytes))
+  if (segmentBytes === 0) return 1
+  // An integer for the engine, which would make garbage of all that is computed from it.
+  const segments = Math.ceil(payloadLength / segmentBytes) | 0
+  return segments < 1 ? 1 : segments
 }
 
 /** Returns a frame without bytes, for a link to hand out over and over. */

@@ -112,7 +112,6 @@ export class DriverTxRing {
 
 /** NIC's end of the ring of a transmit queue. */
 export class NicTxRing implements TxFrontEnd {
-  readonly entries: number
   readonly #words: Int32Array
   readonly #mask: number
   #taken: number
@@ -120,9 +119,12 @@ export class NicTxRing implements TxFrontEnd {
 
   constructor(ring: TxRing) {
     this.#words = new Int32Array(ring.memory)
-    this.entries = ring.entries
     this.#mask = ring.entries - 1
     this.#taken = this.#posted = this.#words[FIRST] ?? 0
+  }
+
+  get full(): boolean {
+    return this.posted() > this.#mask
   }
 
   posted(): number {

@@ -38,8 +38,11 @@ export class TxPiece {
 
 /** End of a TX queue that the NIC uses: pieces in, finished packets out. */
 export interface TxFrontEnd {
-  /** Pieces that can be posted at most: a packet of as many without an end is dropped. */
-  readonly entries: number
+  /**
+   * True while the driver has no room for another descriptor. A posted packet without an end can then
+   * have none any more, and is dropped.
+   */
+  readonly full: boolean
   /** Number of pieces that are posted and not taken. */
   posted(): number
   /** Reads the posted piece `ahead` places behind the next one. Returns false if there is none. */

@@ -122,7 +122,7 @@ test('between two cards: sent as one packet, received as one', () => {
   const region = dma.map(packet)
   let left0 = 1
   sender.startTxQueue(0, {
-    entries: 8,
+    full: false,
     posted: () => left0,
     peek: (ahead, into) => {
       Object.assign(into, { region, offset: 0, bytes: packet.length, flags: 1 })

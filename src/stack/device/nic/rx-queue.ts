@@ -168,7 +168,8 @@ export class RxQueue {
     const ring = this.#ring
     const buffers = this.#buffers
     const { headerLength, payloadLength } = layout
-    const length = head.originalLength
+    // A link may keep lengths as floating-point numbers, and the engine makes garbage of those.
+    const length = head.originalLength | 0
     // Where copies are to be aligned, pieces would have to be cut.
     if (ring === undefined || !ring.noOffset || !this.#coalesce) return false
     if (headerLength + payloadLength !== length) return false

@@ -27,7 +27,7 @@ import { type TestLink, testNic } from './nic.test.helper.ts'
 
 /** A ring end whose descriptors say all that a piece has, as an array. */
 class TestTxEnd implements TxFrontEnd {
-  readonly entries = 512
+  readonly full = false
   readonly pieces: TxPiece[] = []
   /** Events: pieces taken, head completions, and tags. */
   readonly events: string[] = []

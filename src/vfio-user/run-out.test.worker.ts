@@ -1,0 +1,95 @@
+// A process with few descriptors, which takes a machine once it has some again.
+import assert from 'node:assert/strict'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  AF_UNIX,
+  connect,
+  type OwnedFd,
+  SOCK_STREAM,
+  socket,
+  unixAddress,
+} from '../linux/sys/index.ts'
+import { until } from '../testing/waiting.test.helper.ts'
+import { DeviceServer, serveDevice } from './index.ts'
+import { RecordingDevice } from './recording-device.test.helper.ts'
+
+const [, , folder = ''] = process.argv
+
+function connected(path: string): OwnedFd {
+  const made = socket(AF_UNIX, SOCK_STREAM)
+  const address = unixAddress(path)
+  assert.ok(address !== undefined)
+  connect(made.fd, address)
+  return made
+}
+
+/** Opens all descriptors that this process may have. Returns what closes them. */
+function runOut(): () => void {
+  const held: number[] = []
+  try {
+    for (;;) held.push(openSync('/dev/null', 'r'))
+  } catch {
+    assert.ok(held.length > 0)
+  }
+  return () => {
+    for (const fd of held) closeSync(fd)
+  }
+}
+
+/** In a thread that polls. */
+async function inThread(path: string): Promise<void> {
+  using server = new DeviceServer(new RecordingDevice(), { path })
+  using _machine = connected(path)
+  const end = runOut()
+  let message = ''
+  try {
+    server.step()
+  } catch (error) {
+    assert.ok(error instanceof Error && 'code' in error)
+    assert.equal(error.code, 'NETMEM_VFIO_USER_ACCEPT')
+    message = error.message
+  }
+  // It says so once.
+  for (let again = 0; again < 3; again++) assert.equal(server.step(), 0)
+  assert.equal(server.connected, false)
+  end()
+  assert.match(message, /ulimit -n/)
+  await until(() => {
+    if (server.events !== 0) server.step()
+    return server.connected
+  })
+}
+
+/** In an event loop. */
+async function inLoop(path: string): Promise<void> {
+  const events: string[] = []
+  await using served = await serveDevice(path, new RecordingDevice(), {
+    onConnect: () => events.push('connect'),
+    onDisconnect: (reason) => events.push(`${reason?.code}`),
+  })
+  using _machine = connected(path)
+  const end = runOut()
+  await until(() => events.length > 0)
+  end()
+  await until(() => served.connected)
+  assert.deepEqual(events, ['NETMEM_VFIO_USER_ACCEPT', 'connect'])
+}
+
+/** Closed while it waits. */
+async function closed(path: string): Promise<void> {
+  const events: string[] = []
+  const served = await serveDevice(path, new RecordingDevice(), {
+    onDisconnect: (reason) => events.push(`${reason?.code}`),
+  })
+  using _machine = connected(path)
+  const end = runOut()
+  await until(() => events.length > 0)
+  end()
+  await served.close()
+}
+
+await inThread(join(folder, 'thread.sock'))
+await inLoop(join(folder, 'loop.sock'))
+await closed(join(folder, 'closed.sock'))
+console.log('taken')
