@@ -2,7 +2,16 @@
 
 import { readdirSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
-import { ioctlOwned, LinuxError, loadLibc, O_CLOEXEC, O_RDWR, open, Pinned } from '../sys/index.ts'
+import {
+  ioctlOwned,
+  LinuxError,
+  loadLibc,
+  memoryPageBytes,
+  O_CLOEXEC,
+  O_RDWR,
+  open,
+  Pinned,
+} from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
 
 declare module '../../errors.ts' {
@@ -25,8 +34,6 @@ const FOLDER = '/dev/dma_heap'
 /** K: include/uapi/linux/dma-heap.h. */
 const DMA_HEAP_IOCTL_ALLOC = 0xc0184800
 const ALLOC = { BYTES: 24, LENGTH: 0, FD: 8, FD_FLAGS: 12 } as const
-/** Largest page of x86-64 and arm64 kernels. */
-const PAGE_BYTES = 4096
 
 /** Default heap: memory of any place, in pages. */
 export const SYSTEM_HEAP = 'system'
@@ -59,9 +66,11 @@ export function dmaHeaps(): string[] {
  */
 export function createDmaHeapBuffer(options: DmaHeapOptions): DmaBuf {
   const { bytes, heap = SYSTEM_HEAP } = ownOptions('createDmaHeapBuffer()', options, NAMES)
-  const size = Math.ceil(checkInteger('bytes', bytes, 1, 2 ** 52) / PAGE_BYTES) * PAGE_BYTES
+  checkInteger('bytes', bytes, 1, 2 ** 52)
   checkHeapName(heap)
   loadLibc()
+  const pageBytes = memoryPageBytes()
+  const size = Math.ceil(bytes / pageBytes) * pageBytes
   using device = openHeap(heap)
   const argument = new Pinned(ALLOC.BYTES)
   argument.setUint64(ALLOC.LENGTH, size)

@@ -20,6 +20,7 @@ import {
   map,
   mbind,
   memfdCreate,
+  memoryPageBytes,
   O_RDWR,
   type OwnedFd,
   open,
@@ -54,8 +55,8 @@ const SIZE_LIMIT = '/sys/module/udmabuf/parameters/size_limit_mb'
 const UDMABUF_CREATE = 0x40187542
 const UDMABUF_FLAGS_CLOEXEC = 1
 const CREATE = { BYTES: 24, MEMFD: 0, FLAGS: 4, OFFSET: 8, SIZE: 16 } as const
-/** Smallest page of x86-64 and arm64. */
-const PAGE_BYTES = 4096
+/** Smallest page of memory, which is the only one of x86-64. Kernels for arm64 may have 16 or 64 KiB. */
+const LEAST_PAGE_BYTES = 4096
 /** Bytes whose NUMA node is set through one mapping. */
 const POLICY_BYTES = 2 ** 30
 /** Largest size that a number holds and a file may have. */
@@ -84,9 +85,10 @@ const MAX_BYTES = 2 ** 52
  */
 export function createUdmabuf(options: UdmabufOptions): DmaBuf {
   const { bytes, hugePages = false, numaNode } = ownOptions('createUdmabuf()', options, NAMES)
-  checkSize(bytes, hugePages ? HUGE_PAGE_BYTES : PAGE_BYTES)
+  checkSize(bytes, hugePages ? HUGE_PAGE_BYTES : LEAST_PAGE_BYTES)
   if (numaNode !== undefined) checkInteger('numaNode', numaNode, 0, 1023)
   loadLibc()
+  checkSize(bytes, memoryPageBytes())
   using device = openDevice()
   checkSizeLimit(bytes)
   if (hugePages) checkHugePages(bytes)
