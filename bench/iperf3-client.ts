@@ -1,9 +1,11 @@
 /** The sender of the TCP figures: one `iperf3 -c`, whose server may be anybody's. */
 
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { Child, freePort, has, outputOf, Program } from './processes.ts'
 
 const HOST = '127.0.0.1'
+const TCP_TABLE = '/proc/net/tcp'
 
 /** Part of the client's report of a test. */
 interface Report {
@@ -31,8 +33,20 @@ export async function iperf3Server(preload?: string): Promise<Target> {
   const port = await freePort()
   const env = preload === undefined ? {} : { LD_PRELOAD: preload }
   const program = new Program('iperf3', ['-s', '-B', HOST, '-p', String(port)], { env })
-  await setTimeout(300)
+  await listens(port)
   return { port, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
+}
+
+/** Waits until a server listens, where Linux tells, or a while. A connection would be a test to it. */
+async function listens(port: number): Promise<void> {
+  if (!existsSync(TCP_TABLE)) return await setTimeout(300)
+  const number = port.toString(16).toUpperCase().padStart(4, '0')
+  // proc(5): the local address, the remote one, and the state, of which 0A is LISTEN.
+  const row = new RegExp(`:${number} \\w+:0000 0A `)
+  for (let waited = 0; waited < 500; waited++) {
+    if (row.test(readFileSync(TCP_TABLE, 'utf8'))) return
+    await setTimeout(20)
+  }
 }
 
 /**
@@ -48,8 +62,8 @@ export async function netmemServer(
   return { port, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() }
 }
 
-/** Upper bound of both sockets' buffers: net.ipv4.tcp_rmem and tcp_wmem have 10 MB together. */
-const IN_FLIGHT_BYTES = 16 * 1024 * 1024
+/** Upper bound of both sockets' buffers: net.ipv4.tcp_rmem and tcp_wmem have 36 MiB together (Linux 6.18). */
+const IN_FLIGHT_BYTES = 40 * 1024 * 1024
 
 /**
  * Ways that the client sends: `-c` alone copies what it sends, which on loopback takes as much of a core
