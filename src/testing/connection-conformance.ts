@@ -102,6 +102,8 @@ async function testOrder({ connection, peer }: ConnectionEnds): Promise<void> {
 
 async function testBackpressure({ connection, peer }: ConnectionEnds): Promise<void> {
   const total = 48 * 1024 * 1024
+  // Linux 6.18 buffers up to 36 MiB of a TCP connection: net.ipv4.tcp_rmem and tcp_wmem together.
+  const ahead = 40 * 1024 * 1024
   let sent = 0
   const sending = (async () => {
     for (; sent < total; sent += CHUNK) await peer.write(pattern(sent, CHUNK))
@@ -114,7 +116,7 @@ async function testBackpressure({ connection, peer }: ConnectionEnds): Promise<v
     same(frag.bytes, at)
     at += frag.length
     frag.release()
-    assert.ok(sent - at < total / 2, `${sent - at} bytes were written ahead of the receiver`)
+    assert.ok(sent - at < ahead, `${sent - at} bytes were written ahead of the receiver`)
     const { bytesOut } = pool.stats().copied
     assert.ok(bytesOut <= limit, `copies of ${bytesOut} bytes beside a pool of ${limit}`)
     await turn()
