@@ -1,26 +1,11 @@
 /** `netmem get`: downloads, into files or to stdout. */
 
 import { Command, Option } from 'commander'
-import { EXIT_CODES, SIZES, usage } from './exit.ts'
-import {
-  parseHeader,
-  parseRate,
-  parseSeconds,
-  parseSha256,
-  parseUrlArgument,
-  parseUser,
-} from './get/arguments.ts'
-import { destinationOf } from './get/destination.ts'
-import { type DownloadOptions, Downloads } from './get/downloads.ts'
+import { EXIT_CODES, SIZES } from './exit.ts'
+import { parseHeader, parseRate, parseSeconds, parseSha256, parseUser } from './get/arguments.ts'
+import type { GetOptions } from './get/get-all.ts'
 import { argument, parseCount, sizeOption, withJson } from './options.ts'
-import type { Output } from './output.ts'
-import { type Outcome, run } from './run.ts'
-
-interface GetOptions extends DownloadOptions {
-  readonly out?: string
-  readonly remoteName?: true
-  readonly json?: true
-}
+import { run } from './run.ts'
 
 /** HTTP errors and wrong digests are failures. A file that exists is complete. */
 const HELP = `
@@ -125,39 +110,12 @@ export function getCommand(): Command {
         jsonUnlessTerminal: true,
         quiet: options.quiet === true,
       },
-      (output, signal) => get(urls, options, output, signal),
+      async (output, signal) => {
+        const { getAll } = await import('./get/get-all.ts')
+        return getAll(urls, options, output, signal)
+      },
     ),
   )
-}
-
-async function get(
-  texts: readonly string[],
-  options: GetOptions,
-  output: Output,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  if (options.sha256 !== undefined && texts.length > 1) {
-    throw usage('--sha256 is that of one URL; give one.')
-  }
-  if (options.out === '-' && options.resume === true) {
-    throw usage('--resume takes a file; nothing can be gone on with on stdout.')
-  }
-  const urls = texts.map(parseUrlArgument)
-  const destinations = await Promise.all(
-    urls.map((url) => destinationOf(url, options.out, urls.length)),
-  )
-  const paths = destinations.flatMap((destination) =>
-    destination.kind === 'file' ? [destination.path] : [],
-  )
-  const twice = paths.find((path, at) => paths.indexOf(path) !== at)
-  if (twice !== undefined) throw usage(`Two of the URLs would be written to ${twice}.`)
-  const downloads = await Downloads.open(options, output, signal)
-  for (const [at, url] of urls.entries()) {
-    const destination = destinations[at]
-    if (destination === undefined || downloads.over) break
-    await downloads.get(url, destination)
-  }
-  return downloads.close()
 }
 
 function collectHeaders(

@@ -1,19 +1,12 @@
 /** `netmem gvnic`: network cards for guests in QEMU, which need no hardware. */
 
 import { resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import {
-  type CardLink,
-  type CardLook,
-  type CardServer,
-  openCard,
-  openWiredCards,
-} from '../gvnic/index.ts'
-import { EXIT_CODES, usage } from './exit.ts'
+import type { CardLink } from '../gvnic/index.ts'
+import { EXIT_CODES } from './exit.ts'
+import type { GvnicCommandOptions } from './gvnic/serve.ts'
 import { argument, parseCount, withJson } from './options.ts'
-import type { Output } from './output.ts'
-import { type Outcome, run } from './run.ts'
+import { run } from './run.ts'
 
 const HELP = `
 Each card listens on a socket, and QEMU 10.1 or newer connects to it when it starts. The command prints
@@ -35,20 +28,6 @@ Examples:
 ${EXIT_CODES}
 It serves until a signal ends it.`
 
-interface GvnicCommandOptions {
-  readonly socket: readonly string[]
-  readonly link: CardLink | 'pair'
-  readonly queues: number
-  readonly mtu?: number
-  readonly loss?: number
-  readonly seed: number
-  readonly capture?: string
-  readonly json?: true
-}
-
-/** Ms between two looks at the cards. */
-const LOOK_MS = 1000
-
 export function gvnicCommand(): Command {
   const command = new Command('gvnic')
     .description('network cards for guests in QEMU, on which devmem TCP works without hardware')
@@ -61,107 +40,11 @@ export function gvnicCommand(): Command {
     .option('--capture <file>', 'write the frames of the first card to a pcapng file')
     .addHelpText('after', HELP)
   return withJson(command).action((options: GvnicCommandOptions) =>
-    run('gvnic', { json: options.json === true }, (output, signal) =>
-      serve(output, options, signal),
-    ),
+    run('gvnic', { json: options.json === true }, async (output, signal) => {
+      const { serve } = await import('./gvnic/serve.ts')
+      return serve(output, options, signal)
+    }),
   )
-}
-
-async function serve(
-  output: Output,
-  options: GvnicCommandOptions,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const sockets = options.socket.map((path) => resolve(path))
-  await using cards = await open(sockets, options, output)
-  for (const line of qemuOptions(sockets)) output.result(line)
-  output.report({ command: 'gvnic', event: 'listening', qemu: qemuOptions(sockets) })
-  let before = ''
-  let looks: readonly CardLook[] = []
-  const end = new Promise<void>((ended) => signal.addEventListener('abort', () => ended()))
-  while (!signal.aborted) {
-    looks = await cards.look()
-    const now = JSON.stringify(looks)
-    if (now !== before) {
-      for (const line of looks.flatMap(describe)) output.result(line)
-      output.report({ command: 'gvnic', event: 'look', cards: looks })
-      before = now
-    }
-    await Promise.race([
-      sleep(LOOK_MS, undefined, { signal }).catch(() => undefined),
-      end,
-      cards.closed,
-    ])
-  }
-  return { report: { cards: looks } }
-}
-
-/** Opens two wired cards, or one on another link. */
-function open(
-  sockets: readonly string[],
-  { link, queues, mtu, loss = 0, seed, capture }: GvnicCommandOptions,
-  output: Output,
-): Promise<CardServer> {
-  const common = {
-    ...{ queues, loss, seed },
-    ...(mtu === undefined ? {} : { mtu }),
-    ...(capture === undefined ? {} : { capture }),
-    onFault: (socket: string, code: string, message: string) =>
-      output.complain({ code, message: `${socket}: ${message}` }),
-  }
-  const [socket = '', other] = sockets
-  if (link === 'pair') {
-    if (sockets.length === 2 && socket !== other) return openWiredCards({ ...common, sockets })
-    throw usage('Two cards are wired to each other: give --socket twice.')
-  }
-  if (sockets.length === 1) return openCard({ ...common, socket, link })
-  throw usage(`There is one card on a link of the kind ${link.kind}: give --socket once.`)
-}
-
-/** Returns the options of QEMU for a guest with all cards. */
-function qemuOptions(sockets: readonly string[]): string[] {
-  const memory = [
-    '-object memory-backend-memfd,id=mem,size=2G,share=on',
-    '-machine q35,memory-backend=mem',
-  ]
-  const devices = sockets.map((path) => {
-    const device = { driver: 'vfio-user-pci', socket: { path, type: 'unix' } }
-    return `-device '${JSON.stringify(device)}'`
-  })
-  return [...memory, ...devices]
-}
-
-/** Returns lines about a card, the first one of all of it, and one for each queue that is used. */
-function describe({ socket, mtu, link, connected, state, stats }: CardLook): string[] {
-  const on = `${socket}, ${describeLink(link)}, MTU ${mtu}`
-  if (!connected) return [`${on}: no machine`]
-  const { rxQueues, txQueues, flowRules, interrupts } = state
-  const { rx_hw_drops, rx_hw_drop_overruns, rx_csum_bad, tx_hw_drops } = stats.device
-  const driver = state.running ? `driver ${state.driverVersion}` : 'no driver'
-  const lines = [
-    `${on}: ${driver}, ${rxQueues.length} RX and ${txQueues.length} TX queues, ${flowRules} rules, ${interrupts} interrupts`,
-    `  dropped ${rx_hw_drops} received, ${rx_hw_drop_overruns} of them without a buffer, and ${tx_hw_drops} sent; ${rx_csum_bad} wrong checksums`,
-  ]
-  for (const { queue, split } of rxQueues) {
-    const { rx_packets = 0, rx_bytes = 0 } = stats.rxQueues[queue] ?? {}
-    const { tx_packets = 0, tx_bytes = 0 } = stats.txQueues[queue] ?? {}
-    if (rx_packets + tx_packets === 0) continue
-    lines.push(
-      `  queue ${queue}: received ${rx_packets} packets, ${rx_bytes} bytes${split ? ', headers split' : ''}; sent ${tx_packets} packets, ${tx_bytes} bytes`,
-    )
-  }
-  return lines
-}
-
-function describeLink(link: CardLook['link']): string {
-  switch (link.kind) {
-    case 'pair':
-      return 'wired'
-    case 'tap':
-      return `on ${link.name}${link.offloadRefusal === undefined ? '' : ' without offloads'}`
-    case 'capture':
-      return link.ended ? `${link.path} played` : `playing ${link.path}`
-  }
 }
 
 function parseLink(text: string): CardLink | 'pair' {

@@ -2,16 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
-import {
-  ArgumentRangeError,
-  createPool,
-  hostProvider,
-  type Page,
-  type PagePool,
-  sharedProvider,
-} from '../index.ts'
 import { parsePort } from './endpoint.ts'
-import { describeError, usage } from './exit.ts'
 import { MAX_SEED, type PatternName } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
@@ -103,38 +94,6 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
       throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
     }
   }
-}
-
-/** Makes a pool of as many whole pages as `--pool` holds. */
-export async function makePool({ pool, pageSize, memory }: PoolOptions): Promise<PagePool<Page>> {
-  const pages = Math.floor(pool / pageSize)
-  if (pages === 0) {
-    throw usage(
-      `--pool ${exactSize(pool)} holds no page of ${exactSize(pageSize)}; make it larger.`,
-    )
-  }
-  try {
-    if (memory === 'udmabuf') return await udmabufPool(pages, pageSize)
-    return createPool((memory === 'shared' ? sharedProvider : hostProvider)({ pages, pageSize }))
-  } catch (error) {
-    if (error instanceof ArgumentRangeError) throw usage(describeError(error).message)
-    throw error
-  }
-}
-
-/** netmem/linux is loaded here alone: it would double the time that a command takes to start. */
-async function udmabufPool(pages: number, pageSize: number): Promise<PagePool<Page>> {
-  const { udmabufProvider } = await import('../linux/index.ts')
-  const provider = udmabufProvider({ pages, pageSize })
-  const pool = createPool(provider)
-  // The dma-buf ends with the pool.
-  provider.close()
-  return pool
-}
-
-/** Returns a text such as `64 pages of 256KiB, host memory`. */
-export function describePool(pool: PagePool<Page>, { memory }: PoolOptions): string {
-  return `${pool.capacity} pages of ${exactSize(pool.pageSize)}, ${memory} memory`
 }
 
 function parseListenPort(text: string): number {

@@ -2,31 +2,10 @@
 
 import { Command } from 'commander'
 
-import { listen } from '../net/index.ts'
-import { formatEndpoint } from './endpoint.ts'
-import { EXIT_CODES, SIZES, usage } from './exit.ts'
-import {
-  describePool,
-  type ListenOptions,
-  makePool,
-  patternOption,
-  sizeOption,
-  withListenOptions,
-} from './options.ts'
-import type { Output } from './output.ts'
-import { Pattern, type PatternName } from './pattern.ts'
-import { Reception, type ReceptionOptions } from './recv/reception.ts'
-import { checkOut, Sink } from './recv/sink.ts'
-import { Tally } from './recv/tally.ts'
-import { type Outcome, run } from './run.ts'
-import { wakeBatchingIfAny } from './wake-batching.ts'
-
-interface RecvOptions extends ListenOptions {
-  readonly out?: string
-  readonly pattern?: PatternName
-  readonly bytes?: number
-  readonly sha256?: true
-}
+import { EXIT_CODES, SIZES } from './exit.ts'
+import { patternOption, sizeOption, withListenOptions } from './options.ts'
+import type { RecvOptions } from './recv/receive.ts'
+import { run } from './run.ts'
 
 const HELP = `
 Each connection gets a summary: bytes, seconds, rate, how it ended, the pool's counters. One that
@@ -63,51 +42,10 @@ export function recvCommand(): Command {
     run(
       'recv',
       { json: options.json === true, dataOnStdout: options.out === '-' },
-      (output, signal) => recv(options, output, signal),
+      async (output, signal) => {
+        const { receive } = await import('./recv/receive.ts')
+        return receive(options, output, signal)
+      },
     ),
   )
-}
-
-async function recv(options: RecvOptions, output: Output, signal: AbortSignal): Promise<Outcome> {
-  if (options.out !== undefined && options.once !== true) {
-    throw usage('--out takes one connection, since there is one destination: add --once.')
-  }
-  if (options.out !== undefined) await checkOut(options.out)
-  const pool = await makePool(options)
-  await using listener = await listen({
-    pool,
-    host: options.host,
-    port: options.port,
-    signal,
-    ...(await wakeBatchingIfAny()),
-  })
-  await using sink = options.out === undefined ? undefined : await Sink.open(options.out)
-  const reception: ReceptionOptions = {
-    sink,
-    pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
-    sha256: options.sha256 === true,
-    bytes: options.bytes,
-  }
-  output.note(
-    `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
-  )
-
-  const tally = new Tally('recv', output)
-  const stop = output.progress({
-    label: 'received',
-    totalBytes: options.bytes,
-    bytes: () => tally.bytes,
-  })
-  for await (const connection of listener) {
-    tally.add(new Reception(connection, reception), signal)
-    if (options.once === true) break
-  }
-  await listener.close()
-  await tally.settled()
-  stop()
-  if (tally.connections === 0) output.note('netmem: stopped before any connection came')
-  const report = { ...tally.report(), pool: pool.stats() }
-  // A write that a signal interrupted may hold its page until the process ends.
-  if (!signal.aborted) await pool.destroy()
-  return { report, failure: tally.error }
 }

@@ -1,24 +1,11 @@
 /** `netmem replay`: runs a capture through the user-space stack and hashes its flows. */
 
-import { statSync } from 'node:fs'
-
 import { Command, Option } from 'commander'
 
-import { type ReplayReport, replay } from '../stack/index.ts'
-import { EXIT_CODES, usage } from './exit.ts'
+import { EXIT_CODES } from './exit.ts'
 import { argument, parseCount, withJson } from './options.ts'
-import type { Output } from './output.ts'
-import { flowLines, summaryLines } from './replay/table.ts'
-import { type Outcome, run } from './run.ts'
-
-interface ReplayCommandOptions {
-  readonly memory: 'page' | 'device'
-  readonly queues: number
-  readonly headerSplit: 'on' | 'off'
-  readonly checksums: 'verify' | 'ignore'
-  readonly out?: string
-  readonly json?: true
-}
+import type { ReplayCommandOptions } from './replay/show.ts'
+import { run } from './run.ts'
 
 const MAX_QUEUES = 64
 
@@ -62,46 +49,9 @@ export function replayCommand(): Command {
     .option('--out <file>', 'write what the host sees there, as pcapng (default: nowhere)')
     .addHelpText('after', HELP)
   return withJson(command).action((path: string, options: ReplayCommandOptions) =>
-    run('replay', { json: options.json === true }, (output, signal) =>
-      show(path, options, output, signal),
-    ),
+    run('replay', { json: options.json === true }, async (output, signal) => {
+      const { show } = await import('./replay/show.ts')
+      return show(path, options, output, signal)
+    }),
   )
-}
-
-async function show(
-  path: string,
-  { memory, queues, headerSplit, checksums, out }: ReplayCommandOptions,
-  output: Output,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  if (memory === 'device' && headerSplit === 'off') {
-    throw usage(
-      '--memory device needs headers split off: the host has to read them. Leave --header-split on.',
-    )
-  }
-  let bytes = 0
-  const stop = output.progress({
-    label: 'replayed',
-    totalBytes: statSync(path, { throwIfNoEntry: false })?.size,
-    bytes: () => bytes,
-  })
-  let report: ReplayReport
-  try {
-    report = await replay(path, {
-      memory,
-      queues,
-      headerSplit: headerSplit === 'on',
-      verifyChecksums: checksums === 'verify',
-      signal,
-      onProgress: (received) => {
-        bytes = received
-      },
-      ...(out === undefined ? {} : { out }),
-    })
-  } finally {
-    stop()
-  }
-  for (const line of flowLines(report)) output.result(line)
-  for (const line of summaryLines(report)) output.result(line)
-  return { report: { memory, queues, headerSplit: headerSplit === 'on', ...report } }
 }

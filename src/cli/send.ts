@@ -2,22 +2,10 @@
 
 import { Command } from 'commander'
 
-import { createPool, hostProvider } from '../index.ts'
-import { connect } from '../net/index.ts'
-import { parseEndpoint } from './endpoint.ts'
 import { EXIT_CODES, SIZES } from './exit.ts'
 import { patternOption, sizeOption, withJson } from './options.ts'
-import type { Output } from './output.ts'
-import type { PatternName } from './pattern.ts'
-import { type Outcome, run } from './run.ts'
-import { sendSource } from './send/send-source.ts'
-import { sourceOf } from './send/source.ts'
-
-interface SendOptions {
-  readonly bytes?: number
-  readonly pattern?: PatternName
-  readonly json?: true
-}
+import { run } from './run.ts'
+import type { SendOptions } from './send/send.ts'
 
 const HELP = `
 It ends when the peer has closed its side, as receivers do that have got everything. When the source
@@ -41,34 +29,9 @@ export function sendCommand(): Command {
     .addOption(patternOption('the seed of that pattern, 1 by default'))
     .addHelpText('after', HELP)
   return withJson(command).action((where: string, file: string | undefined, options: SendOptions) =>
-    run('send', { json: options.json === true }, (output, signal) =>
-      send(where, file, options, output, signal),
-    ),
+    run('send', { json: options.json === true }, async (output, signal) => {
+      const { send } = await import('./send/send.ts')
+      return send(where, file, options, output, signal)
+    }),
   )
-}
-
-/** A small pool, for replies that are discarded. */
-const POOL = { pages: 2, pageSize: 16 * 1024 }
-
-async function send(
-  where: string,
-  file: string | undefined,
-  options: SendOptions,
-  output: Output,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const { host, port } = parseEndpoint(where)
-  const source = await sourceOf(file, options)
-  const pool = createPool(hostProvider(POOL))
-  const connection = await connect({ pool, host, port, signal })
-  let bytes = 0
-  const send = async (): Promise<void> => {
-    for await (const view of source.views) {
-      await connection.write(view)
-      bytes += view.byteLength
-    }
-  }
-  const sent = await sendSource({ connection, source, send, bytes: () => bytes }, output, signal)
-  await pool.destroy()
-  return sent
 }

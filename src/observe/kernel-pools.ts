@@ -1,14 +1,14 @@
 /** The kernel's page pools: netlink's pools, counters, queues and interfaces, put together. */
 
 import { uptime } from 'node:os'
-import {
-  type NetdevPagePool,
-  type NetdevPagePoolStats,
-  type Netlink,
-  NetlinkError,
-  netdev,
-  rtLink,
-} from '../linux/index.ts'
+import { netdev } from '../linux/netlink/generated/netdev.ts'
+import type {
+  NetdevPagePool,
+  NetdevPagePoolStats,
+} from '../linux/netlink/generated/netdev-types.ts'
+import { rtLink } from '../linux/netlink/generated/rt-link.ts'
+import type { Netlink } from '../linux/netlink/netlink.ts'
+import { NetlinkError } from '../linux/netlink/netlink-error.ts'
 import type { PagePoolStats } from '../pool/stats.ts'
 
 /** The eleven counters of a pool, under the kernel's names. */

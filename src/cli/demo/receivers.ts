@@ -2,10 +2,11 @@
 
 import { once } from 'node:events'
 import net from 'node:net'
-
+import type { Connection } from '../../connection.ts'
 import type { PagePoolStats } from '../../index.ts'
-import { type Connection, connect, receiveInto } from '../../net/index.ts'
-import { makePool } from '../options.ts'
+import { connect } from '../../net/connect.ts'
+import { receiveInto } from '../../net/receivers/receive-into.ts'
+import { makePool } from '../make-pool.ts'
 import { exactSize } from '../size.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
 import type { Receive, ReceiverJob, ReceiverName } from './job.ts'

@@ -1,6 +1,8 @@
 /** Network interfaces by name. */
 
-import { NetlinkError, openNetlink, rtLink } from '../../linux/index.ts'
+import { rtLink } from '../../linux/netlink/generated/rt-link.ts'
+import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
+import { openNetlink } from '../../linux/netlink/open-netlink.ts'
 import { usage } from '../exit.ts'
 
 /** Resolves to the number of an interface. */

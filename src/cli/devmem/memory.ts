@@ -1,6 +1,8 @@
 /** Memory that is bound. */
 
-import { createDmaHeapBuffer, createUdmabuf, type DmaBuf } from '../../linux/index.ts'
+import type { DmaBuf } from '../../linux/dma-buf/dma-buf.ts'
+import { createDmaHeapBuffer } from '../../linux/dma-buf/dma-heap.ts'
+import { createUdmabuf } from '../../linux/dma-buf/udmabuf.ts'
 
 /** Makes the memory that `--dmabuf` names. */
 export function makeDmaBuf(kind: string, bytes: number): DmaBuf {

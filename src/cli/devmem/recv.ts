@@ -1,42 +1,13 @@
 /** `netmem devmem recv`: receives into device memory, and checks what came. */
 
 import { Command, Option } from 'commander'
-import { createPool, hostProvider } from '../../index.ts'
-import { bindRx, type DevmemConnection, listenDevmem, prepareQueues } from '../../linux/index.ts'
-import { formatEndpoint, parsePort } from '../endpoint.ts'
+import { parsePort } from '../endpoint.ts'
 import { EXIT_CODES, SIZES } from '../exit.ts'
 import { argument, patternOption, sizeOption, withJson } from '../options.ts'
-import type { Output } from '../output.ts'
-import { Pattern, type PatternName } from '../pattern.ts'
-import {
-  type ReceivedBytes,
-  Reception,
-  type ReceptionOptions,
-  type ReceptionSource,
-} from '../recv/reception.ts'
-import { Tally } from '../recv/tally.ts'
-import { type Outcome, run } from '../run.ts'
-import { exactSize } from '../size.ts'
-import { ifindexOf } from './interface.ts'
-import { makeDmaBuf } from './memory.ts'
+import { run } from '../run.ts'
 import { dmaBufSizeOption, parseDmaBuf, parseQueues } from './parse.ts'
+import type { RecvOptions } from './receive.ts'
 
-interface RecvOptions {
-  readonly queues: readonly number[]
-  readonly port: number
-  readonly host: string
-  readonly size: number
-  readonly dmabuf: string
-  readonly linear: 'take' | 'refuse'
-  readonly pattern?: PatternName
-  readonly bytes?: number
-  readonly sha256?: true
-  readonly once?: true
-  readonly json?: true
-}
-
-/** Pages for payload that comes in host memory. */
-const POOL = { pages: 64, pageSize: 64 * 1024 }
 const DEFAULT_PORT = 5201
 
 const HELP = `
@@ -82,83 +53,9 @@ export function recvCommand(): Command {
     .option('--once', 'end after the first connection')
     .addHelpText('after', HELP)
   return withJson(command).action((name: string, options: RecvOptions) =>
-    run('devmem recv', { json: options.json === true }, (output, signal) =>
-      recv(name, options, output, signal),
-    ),
+    run('devmem recv', { json: options.json === true }, async (output, signal) => {
+      const { receive } = await import('./receive.ts')
+      return receive(name, options, output, signal)
+    }),
   )
 }
-
-async function recv(
-  name: string,
-  options: RecvOptions,
-  output: Output,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const { queues, port, host, sha256 = false } = options
-  const ifindex = await ifindexOf(name)
-  using dmabuf = makeDmaBuf(options.dmabuf, options.size)
-  const looks = sha256 || options.pattern !== undefined
-  using mapping = looks ? dmabuf.map() : undefined
-  const flows = (['tcp4', 'tcp6'] as const).map((type) => ({ type, destinationPort: port }))
-  // In this order, since they end in the reverse: the card is restored when nothing is bound to it.
-  await using _prepared = await prepareQueues({ ifindex, queues, flows })
-  using binding = await bindRx({ ifindex, queues, dmabuf })
-  const pool = createPool(hostProvider(POOL))
-  const strict = options.linear === 'refuse'
-  await using listener = await listenDevmem({ pool, binding, host, port, strict, signal })
-  output.note(
-    `netmem: listening on ${formatEndpoint(listener.address)} of ${name}, queues ${queues.join(',')}, binding ${binding.id} of ${exactSize(dmabuf.bytes)}`,
-  )
-  const reception: ReceptionOptions = {
-    sink: undefined,
-    pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
-    sha256,
-    bytes: options.bytes,
-  }
-  const tally = new Tally('devmem recv', output)
-  const stop = output.progress({
-    label: 'received',
-    totalBytes: options.bytes,
-    bytes: () => tally.bytes,
-  })
-  for await (const connection of listener) {
-    tally.add(new Reception(mapped(connection, mapping?.bytes), reception), signal)
-    if (options.once === true) break
-  }
-  await listener.close()
-  await tally.settled()
-  stop()
-  if (tally.connections === 0) output.note('netmem: stopped before any connection came')
-  await pool.destroy()
-  return { report: tally.report(), failure: tally.error }
-}
-
-/** Makes a connection whose frags have bytes: those of the mapped memory, or zeros that only count. */
-function mapped(connection: DevmemConnection, memory: Uint8Array | undefined): ReceptionSource {
-  async function* frags(): AsyncGenerator<ReceivedBytes, void, void> {
-    for await (const frag of connection) {
-      if (frag.kind === 'page') {
-        yield frag
-        continue
-      }
-      const { offset, length } = frag
-      const bytes =
-        memory === undefined ? UNSEEN.subarray(0, length) : memory.subarray(offset, offset + length)
-      yield { bytes, release: () => frag.release() }
-    }
-  }
-  return {
-    remoteAddress: connection.remoteAddress,
-    pool: connection.pool ?? createPool(hostProvider(POOL)),
-    devmem: () => {
-      connection.flush()
-      return connection.stats()
-    },
-    close: () => connection.close(),
-    destroy: (reason) => connection.destroy(reason),
-    [Symbol.asyncIterator]: frags,
-  }
-}
-
-/** Stands for bytes that the host does not see. No net_iov is larger. */
-const UNSEEN = new Uint8Array(2 ** 21)

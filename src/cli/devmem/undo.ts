@@ -1,10 +1,8 @@
 /** `netmem devmem undo`: restores a card that a killed `netmem devmem prepare` has left. */
 
 import { Command } from 'commander'
-import { undoQueues } from '../../linux/index.ts'
 import { withJson } from '../options.ts'
 import { run } from '../run.ts'
-import { ifindexOf } from './interface.ts'
 
 const HELP = `
 A prepare that ends by a signal undoes its changes by itself. This is for one that was killed. It
@@ -20,6 +18,8 @@ export function undoCommand(): Command {
     .addHelpText('after', HELP)
   return withJson(command).action((name: string, options: { readonly json?: true }) =>
     run('devmem undo', { json: options.json === true }, async (output) => {
+      const { ifindexOf } = await import('./interface.ts')
+      const { undoQueues } = await import('../../linux/devmem/prepare-queues.ts')
       await undoQueues({ ifindex: await ifindexOf(name) })
       output.result(`${name}: settings restored`)
       return { report: { interface: name } }

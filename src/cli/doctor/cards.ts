@@ -2,18 +2,17 @@
 
 import { existsSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
-
-import {
-  type EthtoolBitset,
-  type EthtoolFeatures,
-  type EthtoolRings,
-  ethtool,
-  type NetdevQueue,
-  type Netlink,
-  NetlinkError,
-  netdev,
-  rtLink,
-} from '../../linux/index.ts'
+import { ethtool } from '../../linux/netlink/generated/ethtool.ts'
+import type {
+  EthtoolBitset,
+  EthtoolFeatures,
+  EthtoolRings,
+} from '../../linux/netlink/generated/ethtool-types.ts'
+import { netdev } from '../../linux/netlink/generated/netdev.ts'
+import type { NetdevQueue } from '../../linux/netlink/generated/netdev-types.ts'
+import { rtLink } from '../../linux/netlink/generated/rt-link.ts'
+import type { Netlink } from '../../linux/netlink/netlink.ts'
+import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
 import { Feature, type Finding, finder } from './finding.ts'
 import { askToBind } from './rights.ts'
 

@@ -2,7 +2,10 @@
 
 import os from 'node:os'
 
-import { type Netlink, NetlinkError, netdev, openNetlink } from '../../linux/index.ts'
+import { netdev } from '../../linux/netlink/generated/netdev.ts'
+import type { Netlink } from '../../linux/netlink/netlink.ts'
+import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
+import { openNetlink } from '../../linux/netlink/open-netlink.ts'
 import { describeError } from '../exit.ts'
 import { cardFindings } from './cards.ts'
 import { Feature, type Finding, finder } from './finding.ts'

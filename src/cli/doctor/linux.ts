@@ -1,6 +1,6 @@
 /** Findings about netmem/linux. */
 
-import { wakeBatching } from '../../linux/index.ts'
+import { wakeBatching } from '../../linux/wake-batching.ts'
 import { describeError } from '../exit.ts'
 import { Feature, type Finding, finder } from './finding.ts'
 

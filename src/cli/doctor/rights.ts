@@ -1,6 +1,8 @@
 /** Rights for devmem: the kernel is asked with a request that changes nothing. */
 
-import { type Netlink, NetlinkError, netdev } from '../../linux/index.ts'
+import { netdev } from '../../linux/netlink/generated/netdev.ts'
+import type { Netlink } from '../../linux/netlink/netlink.ts'
+import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
 import { exactSize } from '../size.ts'
 import { Feature, type Finding, finder, processLimit, readText } from './finding.ts'
 

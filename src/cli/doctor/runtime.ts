@@ -1,14 +1,12 @@
 /** Features of this Node.js: its version, reads into posted memory, the kinds of memory. */
 
 import type { PageProvider } from '../../index.ts'
-import {
-  createPool,
-  externalProvider,
-  hostProvider,
-  type Page,
-  sharedProvider,
-} from '../../index.ts'
 import { canPost } from '../../net/driver/posted-reads.ts'
+import type { Page } from '../../netmem.ts'
+import { createPool } from '../../pool/create-pool.ts'
+import { externalProvider } from '../../providers/external.ts'
+import { hostProvider } from '../../providers/host.ts'
+import { sharedProvider } from '../../providers/shared.ts'
 import { describeError } from '../exit.ts'
 import { Feature, type Finding, finder } from './finding.ts'
 

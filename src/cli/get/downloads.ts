@@ -1,18 +1,15 @@
 /** The downloads of one `netmem get`, one after the other: their pool, their progress, their summary. */
 
-import {
-  type Authorization,
-  type GetDestination,
-  type GetEvent,
-  type GetOptions,
-  type GetResult,
-  getInto,
-} from '../../http/index.ts'
+import type { Authorization } from '../../http/client/request.ts'
+import { type GetDestination, getInto } from '../../http/get-into.ts'
+import type { GetEvent } from '../../http/transfer/events.ts'
+import type { GetOptions } from '../../http/transfer/options.ts'
+import type { GetResult } from '../../http/transfer/result.ts'
 import type { Page, PagePool } from '../../index.ts'
 import { unlessAborted } from '../../net/interruption.ts'
 import { type Described, describeError } from '../exit.ts'
 import { makeFolderOf } from '../folder.ts'
-import { makePool } from '../options.ts'
+import { makePool } from '../make-pool.ts'
 import type { Output } from '../output.ts'
 import { Sink } from '../recv/sink.ts'
 import type { Outcome } from '../run.ts'

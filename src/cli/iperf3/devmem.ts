@@ -5,15 +5,11 @@
  */
 
 import type { Page, PagePool } from '../../index.ts'
-import {
-  bindRx,
-  type DevmemConnection,
-  type DevmemStats,
-  listenDevmem,
-  type PreparedQueues,
-  prepareQueues,
-  type SteeredFlow,
-} from '../../linux/index.ts'
+import { bindRx } from '../../linux/devmem/bind.ts'
+import { type PreparedQueues, prepareQueues } from '../../linux/devmem/prepare-queues.ts'
+import type { DevmemConnection, DevmemStats } from '../../linux/devmem/socket/devmem-connection.ts'
+import { listenDevmem } from '../../linux/devmem/socket/listen-devmem.ts'
+import type { SteeredFlow } from '../../linux/devmem/steering.ts'
 import { ifindexOf } from '../devmem/interface.ts'
 import { makeDmaBuf } from '../devmem/memory.ts'
 import type { Address, Connection, Frag } from './transport.ts'

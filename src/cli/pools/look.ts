@@ -1,13 +1,10 @@
 /** One look at all pools: those of the kernel, and those that processes offer. */
 
 import { isNetmemError } from '../../errors.ts'
-import { NetlinkError, openNetlink } from '../../linux/index.ts'
-import {
-  type KernelPools,
-  kernelPools,
-  type OfferedPools,
-  offeredPools,
-} from '../../observe/index.ts'
+import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
+import { openNetlink } from '../../linux/netlink/open-netlink.ts'
+import { type KernelPools, kernelPools } from '../../observe/kernel-pools.ts'
+import { type OfferedPools, offeredPools } from '../../observe/offered-pools.ts'
 import { type Described, describeError } from '../exit.ts'
 
 /** The kernel's pools, or the reason for which this machine shows none. */

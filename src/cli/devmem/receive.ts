@@ -1,0 +1,114 @@
+/** What `netmem devmem recv` does: prepares the card, binds memory, and takes what each connection brings. */
+
+import { bindRx } from '../../linux/devmem/bind.ts'
+import { prepareQueues } from '../../linux/devmem/prepare-queues.ts'
+import type { DevmemConnection } from '../../linux/devmem/socket/devmem-connection.ts'
+import { listenDevmem } from '../../linux/devmem/socket/listen-devmem.ts'
+import { createPool } from '../../pool/create-pool.ts'
+import { hostProvider } from '../../providers/host.ts'
+import { formatEndpoint } from '../endpoint.ts'
+import type { Output } from '../output.ts'
+import { Pattern, type PatternName } from '../pattern.ts'
+import {
+  type ReceivedBytes,
+  Reception,
+  type ReceptionOptions,
+  type ReceptionSource,
+} from '../recv/reception.ts'
+import { Tally } from '../recv/tally.ts'
+import type { Outcome } from '../run.ts'
+import { exactSize } from '../size.ts'
+import { ifindexOf } from './interface.ts'
+import { makeDmaBuf } from './memory.ts'
+
+export interface RecvOptions {
+  readonly queues: readonly number[]
+  readonly port: number
+  readonly host: string
+  readonly size: number
+  readonly dmabuf: string
+  readonly linear: 'take' | 'refuse'
+  readonly pattern?: PatternName
+  readonly bytes?: number
+  readonly sha256?: true
+  readonly once?: true
+  readonly json?: true
+}
+
+/** Pages for payload that comes in host memory. */
+const POOL = { pages: 64, pageSize: 64 * 1024 }
+
+export async function receive(
+  name: string,
+  options: RecvOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { queues, port, host, sha256 = false } = options
+  const ifindex = await ifindexOf(name)
+  using dmabuf = makeDmaBuf(options.dmabuf, options.size)
+  const looks = sha256 || options.pattern !== undefined
+  using mapping = looks ? dmabuf.map() : undefined
+  const flows = (['tcp4', 'tcp6'] as const).map((type) => ({ type, destinationPort: port }))
+  // In this order, since they end in the reverse: the card is restored when nothing is bound to it.
+  await using _prepared = await prepareQueues({ ifindex, queues, flows })
+  using binding = await bindRx({ ifindex, queues, dmabuf })
+  const pool = createPool(hostProvider(POOL))
+  const strict = options.linear === 'refuse'
+  await using listener = await listenDevmem({ pool, binding, host, port, strict, signal })
+  output.note(
+    `netmem: listening on ${formatEndpoint(listener.address)} of ${name}, queues ${queues.join(',')}, binding ${binding.id} of ${exactSize(dmabuf.bytes)}`,
+  )
+  const reception: ReceptionOptions = {
+    sink: undefined,
+    pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
+    sha256,
+    bytes: options.bytes,
+  }
+  const tally = new Tally('devmem recv', output)
+  const stop = output.progress({
+    label: 'received',
+    totalBytes: options.bytes,
+    bytes: () => tally.bytes,
+  })
+  for await (const connection of listener) {
+    tally.add(new Reception(mapped(connection, mapping?.bytes), reception), signal)
+    if (options.once === true) break
+  }
+  await listener.close()
+  await tally.settled()
+  stop()
+  if (tally.connections === 0) output.note('netmem: stopped before any connection came')
+  await pool.destroy()
+  return { report: tally.report(), failure: tally.error }
+}
+
+/** Makes a connection whose frags have bytes: those of the mapped memory, or zeros that only count. */
+function mapped(connection: DevmemConnection, memory: Uint8Array | undefined): ReceptionSource {
+  async function* frags(): AsyncGenerator<ReceivedBytes, void, void> {
+    for await (const frag of connection) {
+      if (frag.kind === 'page') {
+        yield frag
+        continue
+      }
+      const { offset, length } = frag
+      const bytes =
+        memory === undefined ? UNSEEN.subarray(0, length) : memory.subarray(offset, offset + length)
+      yield { bytes, release: () => frag.release() }
+    }
+  }
+  return {
+    remoteAddress: connection.remoteAddress,
+    pool: connection.pool ?? createPool(hostProvider(POOL)),
+    devmem: () => {
+      connection.flush()
+      return connection.stats()
+    },
+    close: () => connection.close(),
+    destroy: (reason) => connection.destroy(reason),
+    [Symbol.asyncIterator]: frags,
+  }
+}
+
+/** Stands for bytes that the host does not see. No net_iov is larger. */
+const UNSEEN = new Uint8Array(2 ** 21)

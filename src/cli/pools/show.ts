@@ -1,0 +1,61 @@
+/** What `netmem pools` does: shows one look at all pools, or one after the other. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import type { Output } from '../output.ts'
+import type { Outcome } from '../run.ts'
+import { type Look, look } from './look.ts'
+import { COUNTERS, type CountedPool, ratesBetween } from './rates.ts'
+import { StalledPools } from './stalled.ts'
+import { poolLines } from './tables.ts'
+
+export interface PoolsOptions {
+  readonly json?: true
+  readonly watch?: true
+  readonly interval: number
+  readonly netns?: string
+}
+
+/** Shows one look. */
+export async function once(output: Output, { netns }: PoolsOptions): Promise<Outcome> {
+  const now = await look(netns)
+  for (const line of poolLines(now, undefined)) output.result(line)
+  for (const line of new StalledPools().describe(now)) output.result(`\n${line}`)
+  return { report: fields(now, undefined) }
+}
+
+/** Shows a look every interval, until the signal aborts. */
+export async function watch(
+  output: Output,
+  { netns, interval }: PoolsOptions,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const stalled = new StalledPools()
+  let looks = 0
+  let before: Look | undefined
+  while (!signal.aborted) {
+    const now = await look(netns)
+    const rates = before === undefined ? undefined : ratesBetween(before, now)
+    output.clear()
+    for (const line of [...poolLines(now, rates), ...stalled.describe(now), '']) output.result(line)
+    output.report({ command: 'pools', event: 'look', ...fields(now, rates) })
+    before = now
+    looks++
+    await sleep(interval * 1000, undefined, { signal }).catch(() => undefined)
+  }
+  return { report: { looks } }
+}
+
+/** Fields of a look in JSON. */
+function fields({ kernel, processes }: Look, rates: readonly CountedPool[] | undefined): object {
+  return {
+    kernel,
+    processes,
+    ...(rates !== undefined && {
+      rates: rates.map(({ label, values }) => ({
+        pool: label,
+        ...Object.fromEntries(COUNTERS.map((name, at) => [name, values[at]])),
+      })),
+    }),
+  }
+}

@@ -1,0 +1,69 @@
+/** What `netmem recv` does: listens, and takes what each connection brings. */
+
+import { listen } from '../../net/listen.ts'
+import { formatEndpoint } from '../endpoint.ts'
+import { usage } from '../exit.ts'
+import { describePool, makePool } from '../make-pool.ts'
+import type { ListenOptions } from '../options.ts'
+import type { Output } from '../output.ts'
+import { Pattern, type PatternName } from '../pattern.ts'
+import type { Outcome } from '../run.ts'
+import { wakeBatchingIfAny } from '../wake-batching.ts'
+import { Reception, type ReceptionOptions } from './reception.ts'
+import { checkOut, Sink } from './sink.ts'
+import { Tally } from './tally.ts'
+
+export interface RecvOptions extends ListenOptions {
+  readonly out?: string
+  readonly pattern?: PatternName
+  readonly bytes?: number
+  readonly sha256?: true
+}
+
+export async function receive(
+  options: RecvOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (options.out !== undefined && options.once !== true) {
+    throw usage('--out takes one connection, since there is one destination: add --once.')
+  }
+  if (options.out !== undefined) await checkOut(options.out)
+  const pool = await makePool(options)
+  await using listener = await listen({
+    pool,
+    host: options.host,
+    port: options.port,
+    signal,
+    ...(await wakeBatchingIfAny()),
+  })
+  await using sink = options.out === undefined ? undefined : await Sink.open(options.out)
+  const reception: ReceptionOptions = {
+    sink,
+    pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
+    sha256: options.sha256 === true,
+    bytes: options.bytes,
+  }
+  output.note(
+    `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
+  )
+
+  const tally = new Tally('recv', output)
+  const stop = output.progress({
+    label: 'received',
+    totalBytes: options.bytes,
+    bytes: () => tally.bytes,
+  })
+  for await (const connection of listener) {
+    tally.add(new Reception(connection, reception), signal)
+    if (options.once === true) break
+  }
+  await listener.close()
+  await tally.settled()
+  stop()
+  if (tally.connections === 0) output.note('netmem: stopped before any connection came')
+  const report = { ...tally.report(), pool: pool.stats() }
+  // A write that a signal interrupted may hold its page until the process ends.
+  if (!signal.aborted) await pool.destroy()
+  return { report, failure: tally.error }
+}

@@ -1,0 +1,43 @@
+/** What `netmem send` does: connects, and sends the source. */
+
+import { connect } from '../../net/connect.ts'
+import { createPool } from '../../pool/create-pool.ts'
+import { hostProvider } from '../../providers/host.ts'
+import { parseEndpoint } from '../endpoint.ts'
+import type { Output } from '../output.ts'
+import type { PatternName } from '../pattern.ts'
+import type { Outcome } from '../run.ts'
+import { sendSource } from './send-source.ts'
+import { sourceOf } from './source.ts'
+
+export interface SendOptions {
+  readonly bytes?: number
+  readonly pattern?: PatternName
+  readonly json?: true
+}
+
+/** A small pool, for replies that are discarded. */
+const POOL = { pages: 2, pageSize: 16 * 1024 }
+
+export async function send(
+  where: string,
+  file: string | undefined,
+  options: SendOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { host, port } = parseEndpoint(where)
+  const source = await sourceOf(file, options)
+  const pool = createPool(hostProvider(POOL))
+  const connection = await connect({ pool, host, port, signal })
+  let bytes = 0
+  const send = async (): Promise<void> => {
+    for await (const view of source.views) {
+      await connection.write(view)
+      bytes += view.byteLength
+    }
+  }
+  const sent = await sendSource({ connection, source, send, bytes: () => bytes }, output, signal)
+  await pool.destroy()
+  return sent
+}
