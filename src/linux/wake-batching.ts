@@ -1,6 +1,10 @@
 /** SO_RCVLOWAT: how much a socket must have before anybody is woken for it. */
 
-import { isFd, LinuxError, loadLibc, SO_RCVLOWAT, SOL_SOCKET, setsockoptInt } from './sys/index.ts'
+import { SO_RCVLOWAT, SOL_SOCKET } from './sys/constants.ts'
+import { loadLibc } from './sys/libc.ts'
+import { LinuxError } from './sys/linux-error.ts'
+import { isFd } from './sys/owned-fd.ts'
+import { setsockoptInt } from './sys/sockets.ts'
 
 /**
  * Makes the value of the `wakeBatching` option of `netmem/net` and `netmem/http`: a function that sets

@@ -11,6 +11,8 @@
  * - `tun.ts` attaches to TUN and TAP interfaces.
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
+ *
+ * This index loads all of them. What starts often, as the device's thread does, imports single files.
  */
 
 export {

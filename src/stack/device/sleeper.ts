@@ -1,6 +1,8 @@
 /** Sleep of the device's thread: until the doorbell rings, a frame is due, or the kernel has one. */
 
-import { type Fd, POLLIN, PollSet } from '../../linux/sys/index.ts'
+import { POLLIN } from '../../linux/sys/constants.ts'
+import type { Fd } from '../../linux/sys/owned-fd.ts'
+import { PollSet } from '../../linux/sys/poll.ts'
 import { eventfdOf, pollUntilWork, sleepUntilWork } from '../rings/doorbell.ts'
 
 /** Knows the descriptors that a frame may come from. */

@@ -9,16 +9,10 @@
  * writes the eventfd first.
  */
 
-import {
-  EFD_NONBLOCK,
-  eventfd,
-  type Fd,
-  isFd,
-  type OwnedFd,
-  type PollSet,
-  read,
-  write,
-} from '../../linux/sys/index.ts'
+import { EFD_NONBLOCK } from '../../linux/sys/constants.ts'
+import { eventfd, read, write } from '../../linux/sys/files.ts'
+import { type Fd, isFd, type OwnedFd } from '../../linux/sys/owned-fd.ts'
+import type { PollSet } from '../../linux/sys/poll.ts'
 
 /** Counts rings. */
 const WORK = 0

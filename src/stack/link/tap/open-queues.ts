@@ -1,22 +1,19 @@
 /** Opens the queues of a TAP interface, and says why that fails. */
 
 import {
-  type ErrnoName,
   IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TAP,
   IFF_VNET_HDR,
-  interfaceMtu,
-  LinuxError,
-  type OwnedFd,
-  openTun,
-  setInterfaceMtu,
-  setTunOffload,
   TUN_F_CSUM,
   TUN_F_TSO_ECN,
   TUN_F_TSO4,
   TUN_F_TSO6,
-} from '../../../linux/sys/index.ts'
+} from '../../../linux/sys/constants.ts'
+import type { ErrnoName } from '../../../linux/sys/errno.ts'
+import { LinuxError } from '../../../linux/sys/linux-error.ts'
+import type { OwnedFd } from '../../../linux/sys/owned-fd.ts'
+import { interfaceMtu, openTun, setInterfaceMtu, setTunOffload } from '../../../linux/sys/tun.ts'
 import { DeviceError } from '../../device-error.ts'
 
 /** Queues of one interface. */

@@ -11,14 +11,11 @@ import {
   type OptionNames,
   ownOptions,
 } from '../../../errors.ts'
-import {
-  type Fd,
-  IFNAMSIZ,
-  interfaceMtu,
-  LinuxError,
-  Message,
-  type OwnedFd,
-} from '../../../linux/sys/index.ts'
+import { IFNAMSIZ } from '../../../linux/sys/constants.ts'
+import { LinuxError } from '../../../linux/sys/linux-error.ts'
+import { Message } from '../../../linux/sys/messages.ts'
+import type { Fd, OwnedFd } from '../../../linux/sys/owned-fd.ts'
+import { interfaceMtu } from '../../../linux/sys/tun.ts'
 import { foldSum } from '../../../wire/checksum.ts'
 import { ETHERNET_HEADER_BYTES } from '../../../wire/ethernet.ts'
 import { checksumOffset } from '../../../wire/frame-checksums.ts'

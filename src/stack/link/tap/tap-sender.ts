@@ -1,6 +1,9 @@
 /** Sends frames to a TAP interface: by writev(2), from where their pieces lie. */
 
-import { addressOf, type Fd, LinuxError, Message } from '../../../linux/sys/index.ts'
+import { addressOf } from '../../../linux/sys/libc.ts'
+import { LinuxError } from '../../../linux/sys/linux-error.ts'
+import { Message } from '../../../linux/sys/messages.ts'
+import type { Fd } from '../../../linux/sys/owned-fd.ts'
 import { checksumOffset } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { CWR } from '../../../wire/tcp.ts'
