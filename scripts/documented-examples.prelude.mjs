@@ -1,10 +1,7 @@
 // Surroundings of a documented example: the names that it takes for granted, and a peer.
 // The process ends well a moment after everything was set up, badly when anything throws.
-import http from 'node:http'
-import net from 'node:net'
+// It loads what the example needs and no more.
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import { createFrag, createPool, sharedProvider } from 'netmem'
-import { connect } from 'netmem/net'
 
 const code = process.env.EXAMPLE ?? ''
 // Free ports in place of 5201 and 5202.
@@ -25,11 +22,15 @@ if (code.includes("from 'netmem/linux'")) {
   })
 }
 
-globalThis.pool = createPool(sharedProvider({ pages: 64 }))
+if (/\b(pool|connection|workerData)\b/.test(code)) {
+  const { createPool, sharedProvider } = await import('netmem')
+  globalThis.pool = createPool(sharedProvider({ pages: 64 }))
+}
 
 if (!isMainThread) {
   // A worker of an example: nothing more to prepare.
 } else if (/workerData/.test(code)) {
+  const { createFrag } = await import('netmem')
   const share = pool.share()
   const worker = new Worker(process.argv[1], { workerData: share })
   const lent = createFrag(pool, pool.alloc()).lend(worker)
@@ -42,13 +43,15 @@ if (!isMainThread) {
 } else if (/\bgetInto\(/.test(code)) {
   // The origin is on this machine, so no proxy.
   process.env.no_proxy = '*'
+  const http = await import('node:http')
   const origin = http.createServer((_request, response) => response.end(plenty))
   await new Promise((resolve) => origin.listen(originPort, '127.0.0.1', resolve))
 } else if (/\blisten\(/.test(code)) {
-  connectOnceItListens()
+  connectOnceItListens(await import('node:net'))
 } else if (/\bconnect\(/.test(code)) {
   await listenOn(rawPort, (socket) => socket.end(plenty))
 } else if (/\bserver\.on\('upgrade'/.test(code)) {
+  const http = await import('node:http')
   globalThis.server = http.createServer()
   server.listen(0, '127.0.0.1', () => {
     const { port } = server.address()
@@ -58,20 +61,22 @@ if (!isMainThread) {
       .on('upgrade', (_answer, socket) => socket.end(stream))
       .end()
   })
-} else {
+} else if (/\bconnection\b/.test(code)) {
+  const { connect } = await import('netmem/net')
   const port = await listenOn(0, (socket) => socket.end(stream))
   globalThis.connection = await connect({ pool, host: '127.0.0.1', port })
 }
 if (parentPort === null) setTimeout(() => process.exit(0), 500)
 
-function connectOnceItListens() {
+function connectOnceItListens(net) {
   net
     .connect(rawPort, '127.0.0.1')
-    .on('error', () => setTimeout(connectOnceItListens, 5))
+    .on('error', () => setTimeout(() => connectOnceItListens(net), 5))
     .end(plenty)
 }
 
-function listenOn(port, serve) {
+async function listenOn(port, serve) {
+  const net = await import('node:net')
   return new Promise((resolve) => {
     const peer = net.createServer(serve)
     peer.listen(port, '127.0.0.1', () => resolve(peer.address().port))

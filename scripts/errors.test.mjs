@@ -16,7 +16,9 @@ function declared() {
     (path) => path.endsWith('.ts') && !path.includes('.test.'),
   )
   return sources
-    .map((path) => project.addSourceFileAtPath(join(root, 'src', path)))
+    .map((path) => join(root, 'src', path))
+    .filter((path) => /\binterface\s+ErrorCodes\b/.test(readFileSync(path, 'utf8')))
+    .map((path) => project.addSourceFileAtPath(path))
     .flatMap((source) => [source, ...source.getModules()])
     .flatMap((scope) => scope.getInterface('ErrorCodes')?.getProperties() ?? [])
     .map((code) => `${code.getName()} ${code.getTypeNodeOrThrow().getText().slice(1, -1)}`)

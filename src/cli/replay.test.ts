@@ -10,6 +10,9 @@ const fixture = (name: string): string => join('src', 'stack', 'link', 'capture'
 
 const SHA256 = 'c5285ab391cc8c24dfc02f302d030e6ddd40b15ed42b9de6aea6f5f86a16237b'
 
+/** Line about a capture that was cut off. */
+const CUT = /^the capture ends in the middle of a record/m
+
 describe('netmem replay', () => {
   const file = temporaryFolder()
 
@@ -24,6 +27,7 @@ describe('netmem replay', () => {
     )
     assert.match(lines[3] ?? '', /^58 frames, .*; flows: 2, 40000 bytes of streams$/)
     assert.match(lines[4] ?? '', /^checksums: 58 right, 0 wrong, 0 not looked at$/)
+    assert.doesNotMatch(out.toString(), CUT)
   })
 
   it('tells what was dropped and why', async () => {
@@ -70,7 +74,8 @@ describe('netmem replay', () => {
       assert.deepEqual([flow['bytes'], flow['sha256']], [40_000, SHA256])
       const landed = inside(flow, 'landed')
       assert.equal(Number(landed['netIovs']) >= 40_000, memory === 'device')
-      assert.equal(inside(report, 'capture')['frames'], 58)
+      const { frames, truncated } = inside(report, 'capture')
+      assert.deepEqual([frames, truncated], [58, false])
     }
   })
 
@@ -100,16 +105,10 @@ describe('netmem replay', () => {
   it('says that a capture was cut off', async () => {
     const cut = file('cut')
     writeFileSync(cut, readFileSync(fixture('tcp-sack.pcap')).subarray(0, 20_000))
-    for (const [path, truncated] of [
-      [cut, true],
-      [fixture('tcp-sack.pcap'), false],
-    ] as const) {
-      const text = await run(['replay', path])
-      assert.equal(text.code, 0)
-      assert.equal(/^the capture ends in the middle of a record/m.test(`${text.out}`), truncated)
-      const json = jsonOf(await run(['replay', path, '--json']))
-      assert.equal(inside(json, 'capture')['truncated'], truncated)
-    }
+    const text = await run(['replay', cut])
+    assert.equal(text.code, 0)
+    assert.match(text.out.toString(), CUT)
+    assert.equal(inside(jsonOf(await run(['replay', cut, '--json'])), 'capture')['truncated'], true)
   })
 
   it('fails where there is no capture', async () => {

@@ -61,6 +61,10 @@ const receivers: { readonly [name: string]: (connection: Connection) => Promise<
   },
 }
 
+/** Reads after which the memory is taken. Sockets without TLS take larger pieces, so they never come to the later ones. */
+const FIRST_READS = [1, 2, 3]
+const LATER_READS = [31, 32, 33]
+
 for (const way of ways(['tcp4', 'unix', 'tls'])) {
   for (const [name, gone] of Object.entries(pools)) {
     test(`a pool's memory that is ${name} meanwhile (${way.name})`, {
@@ -68,7 +72,7 @@ for (const way of ways(['tcp4', 'unix', 'tls'])) {
     }, async () => {
       for (const [what, receive] of Object.entries(receivers)) {
         for (const [when, moment] of Object.entries(moments)) {
-          for (const read of [1, 2, 3, 31, 32, 33]) {
+          for (const read of way.kind === 'tls' ? [...FIRST_READS, ...LATER_READS] : FIRST_READS) {
             const { pool, take } = gone()
             await withEnds(
               way,
