@@ -15,6 +15,7 @@ const PROGRAMS = fileURLToPath(new URL('../../../test/guest/devmem', import.meta
 const STEPS = [
   'double bind',
   'receive',
+  'receive into huge pages',
   'send',
   'closes in every order',
   'worker terminated in mid-transfer',
