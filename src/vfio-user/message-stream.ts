@@ -13,6 +13,7 @@ import {
   read,
   SHUT_RDWR,
   shutdown,
+  yieldProcessor,
 } from '../linux/sys/index.ts'
 import { VFIO_USER_FLAGS, VFIO_USER_HEADER, VfioUserFramer } from '../wire/vfio-user.ts'
 import { MAX_DESCRIPTORS } from './version.ts'
@@ -113,6 +114,7 @@ export class MessageStream {
 
   /** Sends replies. Returns true if all are gone. */
   flush(): boolean {
+    if (this.#sent === this.#end) return true
     while (this.#sent < this.#end) {
       this.#outgoing.setVector(0, this.#repliesAddress + this.#sent, this.#end - this.#sent)
       const bytes = this.#outgoing.send(this.fd, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -121,6 +123,8 @@ export class MessageStream {
     }
     this.#sent = 0
     this.#end = 0
+    // The machine that waits may have been woken on this processor.
+    yieldProcessor()
     return true
   }
 

@@ -45,7 +45,7 @@ export { type MapOptions, type Mapping, map } from './mapping.ts'
 export { madvise, mbind, memoryPageBytes, mmap, munmap } from './memory.ts'
 export { controlSpace, Message, type MessageOptions } from './messages.ts'
 export { type Fd, type FdLeakReport, isFd, OwnedFd } from './owned-fd.ts'
-export { PollSet } from './poll.ts'
+export { PollSet, yieldProcessor } from './poll.ts'
 export {
   accept4,
   bind,

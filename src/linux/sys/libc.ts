@@ -68,6 +68,7 @@ export interface Libc {
   readonly epollCtl: (epoll: number, operation: number, fd: number, event: number) => number
   readonly epollWait: (epoll: number, events: number, count: number, timeoutMs: number) => number
   readonly poll: (entries: number, count: number, timeoutMs: number) => number
+  readonly schedYield: () => number
   /** Returns an address. A failure is -1, read as a signed number. */
   readonly mmap: (
     address: number,
@@ -159,6 +160,7 @@ function load(): Libc {
     epollCtl: f('int epoll_ctl(int, int, int, uint64_t)'),
     epollWait: f('int epoll_wait(int, uint64_t, int, int)'),
     poll: f('int poll(uint64_t, unsigned long, int)'),
+    schedYield: f('int sched_yield(void)'),
     mmap: f('int64_t mmap(uint64_t, size_t, int, int, int, int64_t)'),
     getpagesize: f('int getpagesize()'),
     munmap: f('int munmap(uint64_t, size_t)'),

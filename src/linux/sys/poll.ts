@@ -5,6 +5,14 @@ import { POLLFD } from './layouts.ts'
 import { libc, Pinned } from './libc.ts'
 import type { Fd } from './owned-fd.ts'
 
+/**
+ * Lets other threads that are ready on this processor run first: sched_yield(2). A thread that never
+ * waits would else keep the one that it has just woken from running, for a slice of some ms.
+ */
+export function yieldProcessor(): void {
+  libc().schedYield()
+}
+
 /** Descriptors to wait for, laid out once. */
 export class PollSet {
   readonly #entries: Pinned
