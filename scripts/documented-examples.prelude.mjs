@@ -22,6 +22,9 @@ if (code.includes("from 'netmem/linux'")) {
   })
 }
 
+// Loaded before its moment begins, however long that takes.
+for (const [, name] of code.matchAll(/from '(netmem[^']*)'/g)) await import(name)
+
 if (/\b(pool|connection|workerData)\b/.test(code)) {
   const { createPool, sharedProvider } = await import('netmem')
   globalThis.pool = createPool(sharedProvider({ pages: 64 }))
