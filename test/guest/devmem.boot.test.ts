@@ -22,6 +22,8 @@ const STEPS = [
   'process killed in mid-transfer',
   'netmem iperf3 --memory devmem',
   'a thread for each of two queues of four',
+  'one queue restarted while others receive',
+  'rules and RSS changed in mid-flow, over a wire that loses and damages',
   'a leased queue in a container without rights',
   'driver unbound in mid-transfer',
   'end',
@@ -36,6 +38,7 @@ it('devmem sockets receive, send and end over two wired cards', async () => {
     const { exitCode, output } = await runInGuest('node main.mjs', {
       files: Object.fromEntries(programs.map((name) => [name, readFileSync(join(PROGRAMS, name))])),
       network: sockets.map((socket) => ({ kind: 'gvnic', socket })),
+      modules: ['sch_netem'],
       timeoutMs: 240_000,
     })
     assert.equal(exitCode, 0, output)

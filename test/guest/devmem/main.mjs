@@ -7,6 +7,7 @@ import { chmodSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fro
 import net from 'node:net'
 import { basename } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { receiveMovedFlows, restartBesideFlows } from './moved-flows.mjs'
 import { hashOf, MIB, payload, shortHash } from './payload.mjs'
 
 const checkout = process.env.CHECKOUT
@@ -335,6 +336,17 @@ await step('a thread for each of two queues of four', async () => {
     [2, 2, 3, 3].map((queue) => `queue ${queue}: ${MIB} bytes, 0 in pages`),
   )
 })
+
+const wire = { ifindex, here: HERE, other, dmabuf, memory, order, netlink }
+for (const [name, action] of [
+  ['one queue restarted while others receive', restartBesideFlows],
+  ['rules and RSS changed in mid-flow, over a wire that loses and damages', receiveMovedFlows],
+]) {
+  await step(name, async () => {
+    await within(HANG_MS, name, action(wire))
+    await within(HANG_MS, 'the kernel unbinds', unbound())
+  })
+}
 
 /**
  * Runs a program as nobody in user and network namespaces of its own. The guest's root directory is that
