@@ -23,7 +23,7 @@ const STEPS = [
   'netmem iperf3 --memory devmem',
   'a thread for each of two queues of four',
   'one queue restarted while others receive',
-  'rules and RSS changed in mid-flow, over a wire that loses and damages',
+  'rules and RSS changed in mid-flow, over a lossy wire',
   'a leased queue in a container without rights',
   'driver unbound in mid-transfer',
   'end',

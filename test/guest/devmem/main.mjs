@@ -340,7 +340,7 @@ await step('a thread for each of two queues of four', async () => {
 const wire = { ifindex, here: HERE, other, dmabuf, memory, order, netlink }
 for (const [name, action] of [
   ['one queue restarted while others receive', restartBesideFlows],
-  ['rules and RSS changed in mid-flow, over a wire that loses and damages', receiveMovedFlows],
+  ['rules and RSS changed in mid-flow, over a lossy wire', receiveMovedFlows],
 ]) {
   await step(name, async () => {
     await within(HANG_MS, name, action(wire))
