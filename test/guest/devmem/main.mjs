@@ -343,7 +343,7 @@ for (const [name, action] of [
   ['rules and RSS changed in mid-flow, over a lossy wire', receiveMovedFlows],
 ]) {
   await step(name, async () => {
-    await within(HANG_MS, name, action(wire))
+    await within(2 * HANG_MS, name, action(wire))
     await within(HANG_MS, 'the kernel unbinds', unbound())
   })
 }
