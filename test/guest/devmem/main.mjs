@@ -1,40 +1,23 @@
 // Devmem sockets over two wired cards, judged from inside of the guest. Each step prints its name.
 import assert from 'node:assert/strict'
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { basename } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { receiveInContainer } from './leased-queue.mjs'
 import { receiveMovedFlows, restartBesideFlows } from './moved-flows.mjs'
 import { hashOf, MIB, payload, shortHash } from './payload.mjs'
+import { codeOf, HANG_MS, within } from './waiting.mjs'
+import { card, device, HERE, ifindex, listening, order, other, peer, THERE } from './wire.mjs'
 
 const checkout = process.env.CHECKOUT
 const { createPool, hostProvider } = await import(`${checkout}/dist/index.js`)
 const linux = await import(`${checkout}/dist/linux/index.js`)
 const { bindRx, bindTx, connectDevmem, createUdmabuf, listenDevmem } = linux
-const { netdev, openNetlink, prepareQueues, rtLink } = linux
-
-const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] })
-const device = (name) => `/sys/class/net/${name}/device`
-const isCard = (name) => {
-  try {
-    return readlinkSync(`${device(name)}/driver`).endsWith('/gve')
-  } catch {
-    return false
-  }
-}
-const [card, other] = readdirSync('/sys/class/net').filter(isCard).sort()
-const HERE = '192.0.2.1'
-const THERE = '192.0.2.2'
-const ifindex = Number(readFileSync(`/sys/class/net/${card}/ifindex`, 'utf8'))
-ip('netns', 'add', 'peer')
-ip('link', 'set', other, 'netns', 'peer')
-ip('-n', 'peer', 'addr', 'add', `${THERE}/24`, 'dev', other)
-ip('-n', 'peer', 'link', 'set', other, 'up')
-ip('addr', 'add', `${HERE}/24`, 'dev', card)
-ip('link', 'set', card, 'up')
+const { netdev, openNetlink, prepareQueues } = linux
 
 const started = performance.now()
 const seconds = () => ((performance.now() - started) / 1000).toFixed(1)
@@ -47,42 +30,6 @@ async function step(name, action) {
     console.log(`FAILED ${name} (${seconds()} s)`, error)
   }
 }
-/** Bounds a hang, never an event: a slow guest takes a small part of it. */
-const HANG_MS = 60_000
-/** Waits for a promise, and names what hangs. */
-function within(ms, what, promise) {
-  let timer
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it hangs: ${what}`)), ms)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
-const codeOf = (promise) =>
-  within(HANG_MS, 'a refusal', promise).then(
-    () => 'done',
-    (error) => error.code ?? String(error),
-  )
-
-// The other end of the wire.
-const peer = spawn('ip', ['netns', 'exec', 'peer', process.execPath, 'peer.mjs'], {
-  stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-})
-const answers = new Map()
-peer.on('message', ({ id, answer }) => {
-  answers.get(id)?.(answer)
-  answers.delete(id)
-})
-let orders = 0
-function order(name, parts = {}) {
-  const id = ++orders
-  const answered = new Promise((resolve) => answers.set(id, resolve))
-  peer.send({ id, order: name, ...parts })
-  const inTime = within(HANG_MS, `the peer's ${name}`, answered)
-  // A step that fails before it awaits the answer has told enough.
-  inTime.catch(() => {})
-  return inTime
-}
-const listening = (port) => new Promise((resolve) => answers.set(`listening ${port}`, resolve))
 
 const netlink = await openNetlink()
 /** Waits until no page pool and no queue of the card knows a binding. */
@@ -341,87 +288,13 @@ const wire = { ifindex, here: HERE, other, dmabuf, memory, order, netlink }
 for (const [name, action] of [
   ['one queue restarted while others receive', restartBesideFlows],
   ['rules and RSS changed in mid-flow, over a lossy wire', receiveMovedFlows],
+  ['a leased queue in a container without rights', receiveInContainer],
 ]) {
   await step(name, async () => {
     await within(2 * HANG_MS, name, action(wire))
     await within(HANG_MS, 'the kernel unbinds', unbound())
   })
 }
-
-/**
- * Runs a program as nobody in user and network namespaces of its own. The guest's root directory is that
- * of a chroot(2), in which the kernel makes no user namespace (K: kernel/user_namespace.c, create_user_ns).
- */
-const CONTAINED = [
-  ...['--target', '1', '--root', '/bin/busybox', 'unshare', '--mount', '/bin/busybox', 'sh', '-c'],
-  'cd /host && /bin/busybox mount -o move . / && exec /bin/busybox chroot . "$@"',
-  // The host's programs, and not those of busybox.
-  ...['sh', '/usr/bin/env', 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
-  ...['unshare', '--user', '--map-root-user', '--net'],
-]
-
-async function gone(name) {
-  while (readdirSync('/sys/class/net').includes(name)) {
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
-await step('a leased queue in a container without rights', async () => {
-  chmodSync('/dev/udmabuf', 0o666)
-  const port = 5220
-  const child = spawn(
-    'nsenter',
-    [...CONTAINED, process.execPath, '/run/netmem/files/contained.mjs'],
-    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
-  )
-  const word = async () => {
-    const ended = once(child, 'exit').then(([code]) => [`exit ${code}`])
-    return (
-      await within(HANG_MS, 'the container', Promise.race([once(child, 'message'), ended]))
-    )[0]
-  }
-  assert.equal(await word(), 'here')
-  const isIn = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-  assert.match(isIn, /^Uid:\s+65534\s/m)
-  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
-  const prepared = await prepareQueues({
-    ifindex,
-    queues: [3],
-    flows: [{ type: 'tcp4', destinationPort: port }],
-  })
-  const before = readdirSync('/sys/class/net')
-  const netkit = { kind: 'netkit', data: { mode: 'l3' } }
-  const link = { ifname: 'nkhost', 'num-rx-queues': 2, linkinfo: netkit }
-  await netlink.do(rtLink, 'newlink', link, { create: true })
-  const lent = readdirSync('/sys/class/net').find((n) => n !== 'nkhost' && !before.includes(n))
-  const lentIndex = Number(readFileSync(`/sys/class/net/${lent}/ifindex`, 'utf8'))
-  const lease = { ifindex, queue: { id: 3, type: 'rx' } }
-  const { id } = await netlink.do(netdev, 'queue-create', { ifindex: lentIndex, type: 'rx', lease })
-  assert.equal(id, 1)
-  ip('link', 'set', lent, 'netns', `${child.pid}`)
-  ip('addr', 'add', '198.51.100.1/24', 'dev', 'nkhost')
-  ip('link', 'set', 'nkhost', 'mtu', '4148', 'up')
-  ip('-n', 'peer', 'route', 'add', '198.51.100.0/24', 'via', HERE)
-  child.send({ checkout, address: '198.51.100.2', port })
-  assert.equal(await word(), 'listening')
-  // The queue is lent: it cannot be bound here meanwhile.
-  assert.equal(await codeOf(bindRx({ ifindex, queues: [3], dmabuf })), 'NETMEM_DEVMEM_LEASED')
-  const sent = order('send', { host: '198.51.100.2', port, bytes: payload.length })
-  assert.deepEqual(await word(), {
-    bound: 1,
-    interfaces: false,
-    hash: hashOf(payload),
-    deviceBytes: payload.length,
-    linearBytes: 0,
-    uid: '0',
-  })
-  assert.equal(await sent, 'closed')
-  await within(HANG_MS, 'the container ends', once(child, 'exit'))
-  // The pair goes with the namespace of one end.
-  await within(HANG_MS, 'the pair goes', gone('nkhost'))
-  await prepared.undo()
-  await within(HANG_MS, 'the kernel unbinds', unbound())
-})
 
 await step('driver unbound in mid-transfer', async () => {
   const prepared = await prepareQueues({ ifindex, queues: [2, 3], flows })
