@@ -2,27 +2,12 @@
 import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  AF_UNIX,
-  connect,
-  type OwnedFd,
-  SOCK_STREAM,
-  socket,
-  unixAddress,
-} from '../linux/sys/index.ts'
 import { until } from '../testing/waiting.test.helper.ts'
+import { connected } from './connected.test.helper.ts'
 import { DeviceServer, serveDevice } from './index.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
 
 const [, , folder = ''] = process.argv
-
-function connected(path: string): OwnedFd {
-  const made = socket(AF_UNIX, SOCK_STREAM)
-  const address = unixAddress(path)
-  assert.ok(address !== undefined)
-  connect(made.fd, address)
-  return made
-}
 
 /** Opens all descriptors that this process may have. Returns what closes them. */
 function runOut(): () => void {

@@ -4,17 +4,10 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import {
-  AF_UNIX,
-  connect,
-  type OwnedFd,
-  PollSet,
-  SOCK_STREAM,
-  socket,
-  unixAddress,
-} from '../linux/sys/index.ts'
+import { PollSet } from '../linux/sys/index.ts'
 import { noneOpenSince, openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { turns, until } from '../testing/waiting.test.helper.ts'
+import { connected } from './connected.test.helper.ts'
 import { DeviceServer, serveDevice, type VfioUserError } from './index.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
 import { messageOf, TestMachine } from './testing/index.ts'
@@ -33,14 +26,6 @@ async function withPath(run: (path: string) => Promise<void>): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true })
   }
-}
-
-function connected(path: string): OwnedFd {
-  const made = socket(AF_UNIX, SOCK_STREAM)
-  const address = unixAddress(path)
-  assert.ok(address !== undefined)
-  connect(made.fd, address)
-  return made
 }
 
 const version = messageOf(0, 1, 0, new Uint8Array(4))

@@ -1,4 +1,4 @@
-/** What `netmem demo` does: measures the receivers in rounds, and shows their medians. */
+/** Measures the receivers of `netmem demo` in rounds, and shows their medians. */
 
 import { constants } from 'node:buffer'
 

@@ -1,4 +1,4 @@
-/** What `netmem devmem prepare` does: sets the card up, and offers the memory until a signal comes. */
+/** Sets the card up for `netmem devmem prepare`, and offers the memory until a signal comes. */
 
 import { once } from 'node:events'
 import { userInfo } from 'node:os'

@@ -1,4 +1,4 @@
-/** What `netmem devmem recv` does: prepares the card, binds memory, and takes what each connection brings. */
+/** Prepares the card for `netmem devmem recv`, binds memory, and takes what each connection brings. */
 
 import { bindRx } from '../../linux/devmem/bind.ts'
 import { prepareQueues } from '../../linux/devmem/prepare-queues.ts'

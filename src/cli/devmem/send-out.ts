@@ -1,4 +1,4 @@
-/** What `netmem devmem send` does: fills memory with the source, piece by piece, and sends it. */
+/** Fills memory with the source of `netmem devmem send`, piece by piece, and sends it. */
 
 import { bindTx, type DevmemBinding } from '../../linux/devmem/bind.ts'
 import { connectDevmem } from '../../linux/devmem/socket/connect-devmem.ts'

@@ -1,4 +1,4 @@
-/** What `netmem doctor` does: collects the findings, and shows them by feature. */
+/** Collects the findings of `netmem doctor`, and shows them by feature. */
 
 import type { Output } from '../output.ts'
 import type { Outcome } from '../run.ts'

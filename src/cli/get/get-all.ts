@@ -1,4 +1,4 @@
-/** What `netmem get` does: checks the destinations, and downloads one URL after the other. */
+/** Checks the destinations of `netmem get`, and downloads one URL after the other. */
 
 import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'

@@ -1,4 +1,4 @@
-/** What `netmem gvnic` does: serves the cards, and shows what changes. */
+/** Serves the cards of `netmem gvnic`, and shows what changes. */
 
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

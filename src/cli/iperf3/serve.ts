@@ -1,4 +1,4 @@
-/** What `netmem iperf3` does: serves tests, from pages or from device memory, and shows each. */
+/** Serves the tests of `netmem iperf3`, from pages or from device memory, and shows each. */
 
 import { listen } from '../../net/listen.ts'
 import { createPool } from '../../pool/create-pool.ts'

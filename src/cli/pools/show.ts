@@ -1,4 +1,4 @@
-/** What `netmem pools` does: shows one look at all pools, or one after the other. */
+/** Shows all pools for `netmem pools`, once or again and again. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 

@@ -1,4 +1,4 @@
-/** What `netmem recv` does: listens, and takes what each connection brings. */
+/** Listens for `netmem recv`, and takes what each connection brings. */
 
 import { listen } from '../../net/listen.ts'
 import { formatEndpoint } from '../endpoint.ts'

@@ -1,4 +1,4 @@
-/** What `netmem replay` does: replays the capture, and shows its flows. */
+/** Replays the capture of `netmem replay`, and shows its flows. */
 
 import { statSync } from 'node:fs'
 

@@ -1,4 +1,4 @@
-/** What `netmem send` does: connects, and sends the source. */
+/** Connects for `netmem send`, and sends the source. */
 
 import { connect } from '../../net/connect.ts'
 import { createPool } from '../../pool/create-pool.ts'
