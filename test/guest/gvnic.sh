@@ -104,7 +104,8 @@ echo beyond the MRU
 # QEMU is killed while the guest sends. What its first program would have left is left before.
 $BUSYBOX dmesg -r >../kernel
 cat /proc/sys/kernel/tainted >../tainted
-ip netns exec peer $BUSYBOX nc -l -p 5202 </dev/zero >/dev/null &
+# The peer sends nothing: two nc that both send would each wait for the other to read.
+$BUSYBOX tail -f /dev/null | ip netns exec peer $BUSYBOX nc -l -p 5202 >/dev/null &
 (until $BUSYBOX nc 192.0.2.2 5202 </dev/zero >/dev/null 2>&1; do sleep 0.1; done) &
 sending() { [ "$(cat "/sys/class/net/$1/statistics/tx_bytes")" -gt 10000000 ]; }
 eventually sending "$1"
