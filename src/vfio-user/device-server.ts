@@ -26,9 +26,9 @@ declare module '../errors.ts' {
   }
 }
 
-/** Errors of running out, after which a later attempt may succeed: accept(2). */
+/** Errors of accept(2) for want of descriptors or memory: a later attempt may succeed. */
 const RUN_OUT: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
-/** Time between two attempts. The listener is readable all the time meanwhile. */
+/** Ms between two attempts. The listener is readable all that time, so its events are not waited for. */
 const RETRY_MS = 1000
 
 /** Options of a {@link DeviceServer}. */
@@ -94,7 +94,10 @@ export class DeviceServer implements Disposable {
     return this.#session?.events ?? (this.retryMs > 0 ? 0 : POLLIN)
   }
 
-  /** Ms until a machine is taken that could not be taken before: look at `events` again then. */
+  /**
+   * Ms until the next attempt to take a machine that could not be taken: look at `events` again then. 0
+   * if none waits.
+   */
   get retryMs(): number {
     return this.#isRunOut ? Math.max(this.#retryAtMs - performance.now(), 0) : 0
   }
@@ -120,7 +123,7 @@ export class DeviceServer implements Disposable {
   step(): number {
     if (!this.#listener.open) return 0
     if (this.#session === undefined) {
-      if (this.retryMs === 0) this.#accept()
+      this.#accept()
       return 0
     }
     const session = this.#session
@@ -137,8 +140,6 @@ export class DeviceServer implements Disposable {
       socket = accept4(this.#listener.fd, SOCK_NONBLOCK)
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error
-      // A machine that is gone before it is taken.
-      if (error.errno === 'ECONNABORTED') return
       if (!RUN_OUT.has(error.errno ?? '')) throw error
       const isKnown = this.#isRunOut
       this.#isRunOut = true

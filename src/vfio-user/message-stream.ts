@@ -4,6 +4,7 @@ import {
   addressOf,
   controlSpace,
   type Fd,
+  LinuxError,
   Message,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -136,12 +137,17 @@ export class MessageStream {
   }
 
   /**
-   * Reads requests that nobody will answer. Otherwise the client meets an error (ECONNRESET) where the
-   * connection ends, for which QEMU 11.1 aborts. Descriptors beside them are closed by the kernel.
+   * Reads requests that are left without an answer. Otherwise the client meets an error (ECONNRESET)
+   * where the connection ends, for which QEMU 11.1 aborts. The kernel closes descriptors beside them.
    */
   #discardRequests(): void {
-    shutdown(this.fd, SHUT_RDWR)
-    while ((read(this.fd, this.replies) ?? 0) > 0);
+    try {
+      shutdown(this.fd, SHUT_RDWR)
+      while ((read(this.fd, this.replies) ?? 0) > 0);
+    } catch (error) {
+      // A client that is gone, and has not read all replies, ends the connection by an error.
+      if (!(error instanceof LinuxError)) throw error
+    }
   }
 
   #keepDescriptors(): void {
@@ -149,16 +155,16 @@ export class MessageStream {
     const descriptors = this.#incoming.takeDescriptors()
     this.#received.push({ at: this.framer.streamBytes, descriptors })
     const held = this.#received.reduce((sum, each) => sum + each.descriptors.length, 0)
-    if (!lost && held <= MAX_DESCRIPTORS) return
-    if (lost && held <= MAX_DESCRIPTORS) {
+    if (held > MAX_DESCRIPTORS) {
       throw new VfioUserError(
         'NETMEM_VFIO_USER_PROTOCOL',
-        `Descriptors of the client are lost: they are more than ${MAX_DESCRIPTORS}, or this process has none left (raise \`ulimit -n\`).`,
+        `A message of the client has more than ${MAX_DESCRIPTORS} descriptors. Use QEMU 10.1 or newer.`,
       )
     }
+    if (!lost) return
     throw new VfioUserError(
       'NETMEM_VFIO_USER_PROTOCOL',
-      `A message of the client has more than ${MAX_DESCRIPTORS} descriptors. Use QEMU 10.1 or newer.`,
+      `Descriptors of the client are lost: they are more than ${MAX_DESCRIPTORS}, or this process has none left (raise \`ulimit -n\`).`,
     )
   }
 }

@@ -2,23 +2,23 @@
 import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { until } from '../testing/waiting.test.helper.ts'
+import { turns, until } from '../testing/waiting.test.helper.ts'
 import { connected } from './connected.test.helper.ts'
 import { DeviceServer, serveDevice } from './index.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
 
 const [, , folder = ''] = process.argv
 
-/** Opens all descriptors that this process may have. Returns what closes them. */
-function runOut(): () => void {
+/** Opens all descriptors that this process may have. The result closes them, or some of them. */
+function runOut(): (count?: number) => void {
   const held: number[] = []
   try {
     for (;;) held.push(openSync('/dev/null', 'r'))
   } catch {
     assert.ok(held.length > 0)
   }
-  return () => {
-    for (const fd of held) closeSync(fd)
+  return (count = held.length) => {
+    for (const fd of held.splice(0, count)) closeSync(fd)
   }
 }
 
@@ -56,8 +56,12 @@ async function inLoop(path: string): Promise<void> {
   using _machine = connected(path)
   const end = runOut()
   await until(() => events.length > 0)
-  end()
+  // It needs the descriptor of the machine, and no other.
+  end(1)
   await until(() => served.connected)
+  await turns()
+  assert.equal(served.connected, true)
+  end()
   assert.deepEqual(events, ['NETMEM_VFIO_USER_ACCEPT', 'connect'])
 }
 

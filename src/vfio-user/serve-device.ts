@@ -15,8 +15,8 @@ export interface ServeDeviceOptions {
   /** Called when a machine connects. */
   readonly onConnect?: () => void
   /**
-   * Called when a machine is gone: with the reason if it could not have the device. Called with
-   * NETMEM_VFIO_USER_ACCEPT, once, if one cannot be taken now, and waits.
+   * Called when a machine is gone: with the reason if it could not have the device. Called once with
+   * NETMEM_VFIO_USER_ACCEPT when a machine has to wait, because this process has no descriptor for it.
    */
   readonly onDisconnect?: (reason: VfioUserError | undefined) => void
 }
@@ -106,6 +106,8 @@ class EventLoopServer implements ServedDevice {
   }
 
   async #serve(): Promise<void> {
+    // The first watch of a thread takes descriptors, of which there may be none when a machine comes.
+    using _first = watch(this.#server.fd, 0)
     let watching: Watch | undefined
     let watched = 0
     try {
@@ -130,7 +132,7 @@ class EventLoopServer implements ServedDevice {
     }
   }
 
-  /** Waits, `close()` at most. */
+  /** Resolves after `ms`, or when the server closes. */
   async #pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms)

@@ -66,6 +66,27 @@ describe('VfioUserSession', { skip }, () => {
     near.close()
   })
 
+  it('ends with a client that is gone, and has left replies unread', () => {
+    const version = messageOf(0, 1, 0, new Uint8Array(4))
+    const reset = messageOf(1, VFIO_USER.DEVICE_RESET, 0, new Uint8Array())
+    for (const unanswered of [[], [reset]]) {
+      for (const end of ['step', 'close'] as const) {
+        const before = openDescriptors()
+        const [near, far] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
+        const device = new RecordingDevice()
+        const session = new VfioUserSession(far, device)
+        write(near.fd, version)
+        session.step()
+        for (const request of unanswered) write(near.fd, request)
+        near.close()
+        session[end]()
+        assert.equal(session.open, false)
+        assert.equal(device.calls.at(-1), 'detach')
+        assert.deepEqual(openDescriptors(), before)
+      }
+    }
+  })
+
   it('has a configuration space, whose writable bits alone are written', () => {
     using machine = createTestMachine(new RecordingDevice())
     const word = (at: number) => machine.readRegister(CONFIG, at, 4)

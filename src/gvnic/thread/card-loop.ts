@@ -123,7 +123,7 @@ function turn(served: ServedCard, nowNs: number, events: CardLoopEvents): number
 function sleepMs(cards: readonly ServedCard[], nowNs: number): number {
   let sleepNs = MAX_SLEEP_MS * 1e6
   for (const { card, link } of cards) {
-    // A card without queues or buffers leaves its frames on the link, and a machine's doorbell ends that.
+    // Frames that wait for queues or buffers need a doorbell of their machine first.
     if (card.receives && !card.paused)
       sleepNs = Math.min(sleepNs, Math.max(link.nextAtNs() - nowNs, 0))
   }

@@ -124,7 +124,8 @@ export class NicTxRing implements TxFrontEnd {
   }
 
   get full(): boolean {
-    return this.posted() > this.#mask
+    // Of the count that the NIC has looked at: the driver may have posted the end since.
+    return ((this.#posted - this.#taken) | 0) > this.#mask
   }
 
   posted(): number {

@@ -39,8 +39,8 @@ export class TxPiece {
 /** End of a TX queue that the NIC uses: pieces in, finished packets out. */
 export interface TxFrontEnd {
   /**
-   * True while the driver has no room for another descriptor. A posted packet without an end can then
-   * have none any more, and is dropped.
+   * True if the driver had no room for another descriptor when {@link posted} last counted. A packet
+   * without an end among those can have none any more, and is dropped.
    */
   readonly full: boolean
   /** Number of pieces that are posted and not taken. */

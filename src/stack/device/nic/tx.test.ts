@@ -148,6 +148,20 @@ test('a packet may fill the ring; one without an end then is dropped whole, howe
   )
 })
 
+test('a ring that fills while the NIC looks may have the end of a packet', () => {
+  const rings = createTxRing(32, createDoorbell())
+  const driver = new DriverTxRing(rings)
+  const frontEnd = new NicTxRing(rings)
+  for (let piece = 1; piece <= 31; piece++) driver.post(0, 0, 20, 0)
+  driver.flush()
+  assert.equal(frontEnd.posted(), 31)
+  driver.post(0, 0, 20, LAST)
+  driver.flush()
+  assert.equal(frontEnd.full, false)
+  assert.equal(frontEnd.posted(), 32)
+  assert.equal(frontEnd.full, true)
+})
+
 test('a stopped queue sends nothing; starting twice is refused', () => {
   const { nic, ring, region } = sender()
   const frontEnd = new NicTxRing(createTxRing(32, createDoorbell()))
