@@ -9,8 +9,8 @@
 // Node, and is content with nothing. It is made from the sources, so what an earlier build left in
 // dist/ does not run.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -64,6 +64,24 @@ if (files.length === 0) {
   process.exit(1)
 }
 
+// Tests of these folders compute and share nothing of their process, so each folder has one: most of
+// the time of such a file is the start of Node.js.
+const ONE_PROCESS = ['dist/wire', 'dist/stack/device/nic']
+
+/** Writes a file that imports the tests of `folder`, and returns its path. */
+function inOneProcess(folder, tests) {
+  const together = join('build', 'one-process', `${basename(folder)}.test.mjs`)
+  mkdirSync(dirname(together), { recursive: true })
+  writeFileSync(together, tests.map((test) => `import '../../${test}'\n`).join(''))
+  return together
+}
+
+const processes = files.filter((file) => !ONE_PROCESS.includes(dirname(file)))
+for (const folder of ONE_PROCESS) {
+  const tests = files.filter((file) => dirname(file) === folder)
+  if (tests.length > 0) processes.push(inOneProcess(folder, tests))
+}
+
 const { status, error } = spawnSync(
   process.execPath,
   [
@@ -76,7 +94,7 @@ const { status, error } = spawnSync(
     // guest has the machine alone and 600 s for all, and names what hangs only while it runs.
     `--test-timeout=${(guest ? 240_000 : 600_000) * longer}`,
     '--test-reporter=./scripts/reporter.mjs',
-    ...files,
+    ...processes,
   ],
   { stdio: 'inherit' },
 )

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, statSync, utimesSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Random } from '../../../random.ts'
+import { rounds } from '../../../testing/rounds.test.helper.ts'
 import { freshFolder } from '../../http.test.helper.ts'
 import { resolveTarget } from './file-path.ts'
 import { body, type Command, type Report, resumable, WHOLE_BYTES } from './part-file.test.worker.ts'
@@ -113,7 +114,7 @@ describe('parts of several processes', () => {
 
   it('never share a file, whatever the order of their calls, and whichever is killed at each', async () => {
     let actors = await Promise.all([1, 2, 3].map(() => Actor.start('--steps')))
-    for (let seed = 1; seed <= 30; seed++) {
+    for (let seed = 1; seed <= rounds(20); seed++) {
       const { at, names } = freshFolder()
       const target = at('f')
       // One that all of them may go on with.
