@@ -12,6 +12,16 @@ const VALUE = 16
 const SIOCGIFNAME = 0x8910
 const SIOCETHTOOL = 0x8946
 
+/** What to do about each refusal. K: net/ethtool/ioctl.c. */
+const REMEDIES: { readonly [Name in sys.ErrnoName]?: string } = {
+  ENODEV:
+    'There is no such interface in this network namespace: `ip link` lists them with their numbers.',
+  EOPNOTSUPP:
+    'Its driver has no flow rules, or they are off: `ethtool -K INTERFACE ntuple on`. RSS can steer without rules.',
+  EPERM:
+    'To change rules takes CAP_NET_ADMIN in the user namespace that owns the network namespace: run it as root.',
+}
+
 /** Interface whose flow rules {@link openFlowRules} opens. */
 export interface FlowRulesOptions {
   /** Index of the interface, 1 to 2,147,483,647. */
@@ -22,7 +32,7 @@ export interface FlowRulesOptions {
 
 /**
  * Opens the table of flow rules of a network card. To list needs no rights, to change CAP_NET_ADMIN in
- * the initial user namespace. Most cards want the feature `ntuple` on.
+ * the user namespace that owns the network namespace. Most cards want the feature `ntuple` on.
  *
  * @throws NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED (ENODEV: there is no such interface),
  *   NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, as a rejection.
@@ -50,16 +60,33 @@ export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRule
   try {
     const request = new sys.Pinned(IFREQ_BYTES)
     request.view.setInt32(VALUE, checked, true)
-    sys.ioctl(socket.fd, SIOCGIFNAME, request.address)
-    const run = (bytes: Uint8Array) => {
+    const call = (command: number): void => {
+      try {
+        sys.ioctl(socket.fd, command, request.address)
+      } catch (error) {
+        throw explained(error, checked)
+      }
+    }
+    call(SIOCGIFNAME)
+    const run = (bytes: Uint8Array): void => {
       request.setUint64(VALUE, sys.addressOf(bytes))
-      sys.ioctl(socket.fd, SIOCETHTOOL, request.address)
+      call(SIOCETHTOOL)
     }
     return new FlowRules(run, () => socket.close())
   } catch (error) {
     socket.close()
     throw error
   }
+}
+
+/** Returns the error with the remedy that fits, if there is one. */
+function explained(cause: unknown, ifindex: sys.Ifindex): unknown {
+  if (!(cause instanceof sys.LinuxError) || cause.errno === undefined) return cause
+  const { errno, syscall } = cause
+  const remedy = REMEDIES[errno]
+  if (remedy === undefined) return cause
+  const message = `The kernel refuses flow rules of interface ${ifindex} (${syscall}: ${errno}). ${remedy}`
+  return new sys.LinuxError('NETMEM_SYSCALL_FAILED', message, { cause, errno, syscall })
 }
 
 function openSocket(): sys.OwnedFd {

@@ -69,6 +69,14 @@ const CAUSES: readonly Cause[] = [
       'The dma-buf has pieces that are not whole net_iovs: leave out rxPageSize, or make the dma-buf of huge pages or whole pages.',
   },
   {
+    // "Unknown attribute type", of a kernel before 7.3.
+    errno: 'EINVAL',
+    attribute: /(^|\.)rx-page-size$/,
+    code: 'NETMEM_DEVMEM_PAGE_SIZE',
+    remedy:
+      'This kernel has no rxPageSize, which is new in Linux 7.3: leave it out. The dma-buf is then cut into memory pages.',
+  },
+  {
     errno: 'EINVAL',
     attribute: /(^|\.)id$/,
     code: 'NETMEM_DEVMEM_QUEUE',
@@ -111,7 +119,7 @@ const CAUSES: readonly Cause[] = [
     errno: 'EOPNOTSUPP',
     code: 'NETMEM_DEVMEM_UNSUPPORTED',
     remedy:
-      'The driver has no device memory. Those of gve, bnxt, mlx5 and fbnic have, and netkit on a queue that is leased from them.',
+      'The driver has no device memory. Those of gve, bnxt, mlx5 and fbnic have, and netkit on a queue that is leased from them. `netmem doctor` says if the kernel was built without it.',
   },
   {
     errno: 'EEXIST',
@@ -192,4 +200,18 @@ export function bindError(call: string, ifindex: Ifindex, cause: NetlinkError): 
     cause,
     errno,
   })
+}
+
+/** Makes the error of a binding of which the kernel has never heard. */
+export function noSuchBinding(call: 'bindRx()' | 'bindTx()', cause: NetlinkError): LinuxError {
+  const needs =
+    call === 'bindRx()'
+      ? 'Linux 6.12 and later bind memory to receive with, if they are built with CONFIG_NET_DEVMEM'
+      : 'Linux 6.16 and later bind memory to send with'
+  const words = cause.kernelMessage ?? 'it has no such operation'
+  return new LinuxError(
+    'NETMEM_DEVMEM_KERNEL',
+    `${call} is refused by this kernel: ${words} (${cause.errno}). ${needs}.`,
+    { cause, errno: cause.errno },
+  )
 }

@@ -11,7 +11,9 @@ import {
   fakeNetlink,
   reply,
 } from '../netlink/fake-kernel.test.helper.ts'
+import { netdev } from '../netlink/generated/netdev.ts'
 import { NetlinkError } from '../netlink/netlink-error.ts'
+import { openNetlink } from '../netlink/open-netlink.ts'
 import { checkIfindex, type ErrnoName } from '../sys/index.ts'
 import { anyDmaBuf } from './any-dma-buf.test.helper.ts'
 import { type BindRxOptions, bindRx, bindRxOver, bindTx } from './bind.ts'
@@ -37,6 +39,7 @@ describe('Errors of bindings', { skip }, () => {
     ],
     ['EINVAL', 'TX dma-buf size must be a multiple of PAGE_SIZE', 'NETMEM_DEVMEM_UNALIGNED'],
     ['EINVAL', undefined, 'NETMEM_DEVMEM_QUEUE', 'queues.id'],
+    ['EINVAL', 'Unknown attribute type', 'NETMEM_DEVMEM_PAGE_SIZE', 'rx-page-size'],
     ['ERANGE', 'rx queue index out of range', 'NETMEM_DEVMEM_QUEUE'],
     ['EOPNOTSUPP', 'device does not support: rx_page_size', 'NETMEM_DEVMEM_PAGE_SIZE'],
     [
@@ -135,6 +138,18 @@ describe('bindRx', { skip }, () => {
     dmabuf.claim('page')()
   })
 
+  it('says of a kernel that binds nothing that it is the kernel', async () => {
+    // This kernel has other operations of the family alone.
+    const { netlink, kernels } = kernel((sequence) => [acknowledge(sequence, 95)])
+    using dmabuf = anyDmaBuf()
+    await assert.rejects(
+      bindRxOver(async () => netlink, { ifindex: 2, queues: [0], dmabuf }),
+      failsWith('NETMEM_DEVMEM_KERNEL', /no such operation \(EOPNOTSUPP\)\. Linux 6\.12/),
+    )
+    assert.ok(!kernels.some(isOpen))
+    dmabuf.claim('page')()
+  })
+
   it('takes no memory that the host has as pages, or that is closed', async () => {
     const dmabuf = anyDmaBuf()
     const release = dmabuf.claim('page')
@@ -183,6 +198,16 @@ describe('The kernel', { skip: rootSkip }, () => {
       dmabuf.claim('page')()
     })
   }
+
+  it('that has no rxPageSize says so, and one that has it asks the driver', async () => {
+    using dmabuf = anyDmaBuf()
+    using netlink = await openNetlink()
+    const has = await netlink.supports(netdev, 'bind-rx', 'rx-page-size')
+    await assert.rejects(
+      bindRx({ ifindex: ifindexOf('lo'), queues: [0], dmabuf, rxPageSize: 16_384 }),
+      failsWith(has ? 'NETMEM_DEVMEM_UNSUPPORTED' : 'NETMEM_DEVMEM_PAGE_SIZE', /leave it out|gve/),
+    )
+  })
 
   it('lets processes without rights bind to send, and not to receive', async () => {
     using dmabuf = anyDmaBuf()

@@ -19,7 +19,7 @@ import type { Netlink } from '../netlink/netlink.ts'
 import { NetlinkError } from '../netlink/netlink-error.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
 import { checkIfindex, type Ifindex } from '../sys/index.ts'
-import { bindError } from './bind-error.ts'
+import { bindError, noSuchBinding } from './bind-error.ts'
 
 /** Options of {@link bindTx}. */
 export interface BindTxOptions {
@@ -44,6 +44,10 @@ export interface BindRxOptions extends BindTxOptions {
 
 const TX_NAMES: OptionNames<BindTxOptions> = { ifindex: true, dmabuf: true, netns: true }
 const RX_NAMES: OptionNames<BindRxOptions> = { ...TX_NAMES, queues: true, rxPageSize: true }
+
+/** The two kinds of bindings, and the kernel's operations that make them. */
+const RX = { call: 'bindRx()', operation: 'bind-rx' } as const
+const TX = { call: 'bindTx()', operation: 'bind-tx' } as const
 
 /** A dma-buf's attachment to a network card. */
 export interface DevmemBinding extends Binding, Disposable {
@@ -74,7 +78,7 @@ export interface DevmemBinding extends Binding, Disposable {
  *   NETMEM_DEVMEM_SPLIT_THRESHOLD, NETMEM_DEVMEM_UNALIGNED, NETMEM_DEVMEM_PAGE_SIZE,
  *   NETMEM_DEVMEM_UNSUPPORTED, NETMEM_DEVMEM_MIXED_DEVICES, NETMEM_DEVMEM_BOUND, NETMEM_DEVMEM_XDP,
  *   NETMEM_DEVMEM_LEASED, NETMEM_DEVMEM_IGNORED, NETMEM_DEVMEM_ORDER, NETMEM_DEVMEM_FORBIDDEN,
- *   NETMEM_DEVMEM_DOWN, NETMEM_DEVMEM_FAILED when the kernel refuses, as a rejection.
+ *   NETMEM_DEVMEM_DOWN, NETMEM_DEVMEM_KERNEL, NETMEM_DEVMEM_FAILED when the kernel refuses, as a rejection.
  * @throws NETMEM_DMABUF_IN_USE for memory that serves the host as pages, NETMEM_DMABUF_CLOSED,
  *   NETMEM_NOT_A_DMABUF, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE or NETMEM_LINUX_UNAVAILABLE, as a
  *   rejection.
@@ -104,7 +108,7 @@ export async function bindRxOver(
   const ifindex = checkTarget('bindRx()', own)
   checkQueues(queues)
   if (rxPageSize !== undefined) checkRxPageSize(rxPageSize)
-  return bind(open, 'bindRx()', own, ifindex, queues, (netlink, fd) =>
+  return bind(open, RX, own, ifindex, queues, (netlink, fd) =>
     netlink.do(netdev, 'bind-rx', {
       ifindex,
       fd,
@@ -119,7 +123,7 @@ export async function bindRxOver(
  *
  * @param options interface and memory.
  * @throws NETMEM_DEVMEM_NO_INTERFACE, NETMEM_DEVMEM_UNSUPPORTED, NETMEM_DEVMEM_UNALIGNED,
- *   NETMEM_DEVMEM_FAILED when the kernel refuses, as a rejection.
+ *   NETMEM_DEVMEM_KERNEL, NETMEM_DEVMEM_FAILED when the kernel refuses, as a rejection.
  * @throws NETMEM_DMABUF_IN_USE for memory that serves the host as pages, NETMEM_DMABUF_CLOSED,
  *   NETMEM_NOT_A_DMABUF, NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE or NETMEM_LINUX_UNAVAILABLE, as a
  *   rejection.
@@ -138,14 +142,14 @@ export async function bindRxOver(
 export async function bindTx(options: BindTxOptions): Promise<DevmemBinding> {
   const own = ownOptions('bindTx()', options, TX_NAMES)
   const ifindex = checkTarget('bindTx()', own)
-  return bind(openNetlink, 'bindTx()', own, ifindex, [], (netlink, fd) =>
+  return bind(openNetlink, TX, own, ifindex, [], (netlink, fd) =>
     netlink.do(netdev, 'bind-tx', { ifindex, fd }),
   )
 }
 
 async function bind(
   open: typeof openNetlink,
-  call: string,
+  kind: typeof RX | typeof TX,
   { dmabuf, netns }: BindTxOptions,
   ifindex: Ifindex,
   queues: readonly number[],
@@ -159,12 +163,27 @@ async function bind(
     const { id } = await request(netlink, dmabuf.fd)
     return new OpenBinding(netlink, release, { id, ifindex, queues: [...queues], dmabuf })
   } catch (error) {
-    netlink?.close()
     release()
-    throw error instanceof NetlinkError && error.code === 'NETMEM_NETLINK_REFUSED'
-      ? bindError(call, ifindex, error)
-      : error
+    if (netlink === undefined) throw error
+    using refusing = netlink
+    throw await explained(refusing, kind, ifindex, error)
   }
+}
+
+/** Returns the error of a binding that failed. The kernel is asked whether it knows bindings at all. */
+async function explained(
+  netlink: Netlink,
+  { call, operation }: typeof RX | typeof TX,
+  ifindex: Ifindex,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof NetlinkError)) return error
+  if (error.code === 'NETMEM_NETLINK_NO_FAMILY') return noSuchBinding(call, error)
+  if (error.code !== 'NETMEM_NETLINK_REFUSED') return error
+  if (error.errno === 'EOPNOTSUPP' && !(await netlink.supports(netdev, operation))) {
+    return noSuchBinding(call, error)
+  }
+  return bindError(call, ifindex, error)
 }
 
 class OpenBinding implements DevmemBinding {

@@ -281,6 +281,7 @@ describe('The journal of prepareQueues', { skip }, () => {
     const card = new ModelCard(GVE)
     await prepare(card, [3])
     assert.throws(() => UndoJournal.create(folder, IFINDEX), failsWith('NETMEM_DEVMEM_PREPARED'))
+    assert.deepEqual(readdirSync(folder), [name])
     await undo(card)
     assert.throws(() => UndoJournal.open(folder, IFINDEX), failsWith('NETMEM_DEVMEM_NOT_PREPARED'))
   })

@@ -4,7 +4,15 @@
  * empties as it resets the card.
  */
 
-import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type Ifindex, LinuxError } from '../sys/index.ts'
 import type { RingSettings, SteeringRule } from './card-control.ts'
@@ -69,7 +77,7 @@ export class UndoJournal {
     const journal = new UndoJournal(path, ifindex, [])
     try {
       mkdirSync(folder, { recursive: true, mode: 0o755 })
-      writeFileSync(path, journal.#text(), { flag: 'wx', mode: 0o600 })
+      journal.#begin()
     } catch (cause) {
       const errno: unknown = cause instanceof Error ? Reflect.get(cause, 'code') : undefined
       if (errno === 'EACCES' || errno === 'EPERM') throw forbidden(path, errno, cause)
@@ -127,6 +135,17 @@ export class UndoJournal {
     }
     this.#steps = []
     rmSync(this.#path, { force: true })
+  }
+
+  /** Makes the file with its contents at once: a crash leaves none that is empty. */
+  #begin(): void {
+    const first = `${this.#path}.${process.pid}`
+    writeFileSync(first, this.#text(), { mode: 0o600 })
+    try {
+      linkSync(first, this.#path)
+    } finally {
+      rmSync(first)
+    }
   }
 
   #write(steps: readonly UndoStep[]): void {

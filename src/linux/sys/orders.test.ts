@@ -32,10 +32,11 @@ function ordersOf<T>(items: readonly T[]): T[][] {
 it('descriptors are closed in every order, and nothing is left', { skip }, async () => {
   await turns()
   const before = openDescriptors()
-  const orders = ordersOf([0, 1, 2, 3, 4, 5])
-  assert.equal(orders.length, 720)
-  // Every seventh: 103 orders, in which each comes first, and last.
-  for (const order of orders.filter((_, index) => index % 7 === 0)) {
+  const orders = ordersOf([0, 1, 2, 3, 4])
+  assert.equal(orders.length, 120)
+  for (const [index, five] of orders.entries()) {
+    // The copy of a descriptor takes each place among the five in turn.
+    const order = five.toSpliced(index % 6, 0, 5)
     const [near, far] = socketpair(AF_UNIX, SOCK_STREAM)
     const file = memfdCreate('netmem-orders', 0)
     ftruncate(file.fd, 4096)
