@@ -1,9 +1,10 @@
-// Runs the tests of the last build: node scripts/test.mjs [--boot] [--guest] [--soak] [part of a file's path]...
+// Runs the tests of the last build: node scripts/test.mjs [--tap] [--boot] [--guest] [--soak] [part of a file's path]...
 //
 // Without options it runs what belongs to every version of Node. The rest are suites of their own:
-// `--boot` runs tests that boot guests, one after the other, and `--guest` those that are run within
-// one (test/guest/README.md). `--soak` runs long loops: `*.soak.test.*`, and with NETMEM_SOAK, which
-// makes loops longer, every test that asks for its rounds or draws cases at random.
+// `--tap` runs tests on TAP interfaces, whose peer is the kernel. `--boot` runs tests that boot guests,
+// one after the other, and `--guest` those that are run within one (test/guest/README.md). `--soak` runs
+// long loops: `*.soak.test.*`, and with NETMEM_SOAK, which makes loops longer, every test that asks for
+// its rounds or draws cases at random.
 //
 // The list of files is explicit: `node --test <folder>` finds other things on every version of
 // Node, and is content with nothing. It is made from the sources, so what an earlier build left in
@@ -18,13 +19,18 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
 const { values, positionals: filters } = parseArgs({
   allowPositionals: true,
-  options: { boot: { type: 'boolean' }, guest: { type: 'boolean' }, soak: { type: 'boolean' } },
+  options: {
+    tap: { type: 'boolean' },
+    boot: { type: 'boolean' },
+    guest: { type: 'boolean' },
+    soak: { type: 'boolean' },
+  },
 })
-const { boot = false, guest = false, soak = false } = values
+const { tap = false, boot = false, guest = false, soak = false } = values
 const longer = Number(process.env.NETMEM_SOAK ?? 1)
 
 /** Returns the suite that a file belongs to by its name, such as `guest` of `x.guest.test.js`. */
-const suiteOf = (path) => /\.(boot|guest|soak)\.test\.\w+$/.exec(path)?.[1]
+const suiteOf = (path) => /\.(boot|guest|soak|tap)\.test\.\w+$/.exec(path)?.[1]
 const hasRounds = (path) =>
   /\/(rounds|fast-check)\.test\.helper\.js/.test(readFileSync(path, 'utf8'))
 // The guest's kernel is new: what is said of Linux is tested again there.
@@ -32,6 +38,7 @@ const hasRounds = (path) =>
 const isOfGuest = (path) =>
   suiteOf(path) === 'guest' || (path.startsWith('dist/linux/') && !path.includes('.host.test.'))
 function isChosen(path) {
+  if (tap) return suiteOf(path) === 'tap'
   if (boot) return suiteOf(path) === 'boot'
   if (guest) return isOfGuest(path) && (soak ? hasRounds(path) : suiteOf(path) !== 'soak')
   if (!soak) return suiteOf(path) === undefined
@@ -89,7 +96,7 @@ const { status, error } = spawnSync(
     '--test',
     // Many tests wait for a timer or a child process, so three files at once keep two cores busy. The
     // guest's kernel is one for all of its tests, some of which count what it has left.
-    `--test-concurrency=${boot || guest || soak ? 1 : 3}`,
+    `--test-concurrency=${tap || boot || guest || soak ? 1 : 3}`,
     // ms for each test, suite and file. It ends what hangs: a busy machine never needs as long. A
     // guest has the machine alone and 600 s for all, and names what hangs only while it runs.
     `--test-timeout=${(guest ? 240_000 : 600_000) * longer}`,

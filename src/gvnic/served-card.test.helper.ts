@@ -1,8 +1,10 @@
 /** The driver model on a card that another thread or process serves. */
 
+import { turns } from '../testing/waiting.test.helper.ts'
 import type { AccessBytes, PciBar, PciDevice, PciIdentity, PciMsix } from '../vfio-user/index.ts'
 import { connectTestMachine, type TestMachine } from '../vfio-user/testing/index.ts'
 import { DriverModel } from './testing/driver-model.ts'
+import type { ReceivedPacket } from './testing/driver-rx.ts'
 
 /** A card behind a socket, as a device of this thread. */
 class ServedCard implements PciDevice {
@@ -55,4 +57,22 @@ export function connectDriver(path: string, memoryBytes: number = 2 ** 26): Serv
   // Address 0 stands for no memory in places.
   driver.memory.allocate(1)
   return { machine, driver, [Symbol.dispose]: () => machine.close() }
+}
+
+/** Calls `pump` between turns of the event loop until `done`. */
+export async function pumping(pump: () => void, done: () => boolean): Promise<void> {
+  while (!done()) {
+    pump()
+    await turns(1)
+  }
+}
+
+/** Collects packets until there are `count`. */
+export async function received(driver: DriverModel, count: number): Promise<ReceivedPacket[]> {
+  const packets: ReceivedPacket[] = []
+  await pumping(
+    () => packets.push(...driver.poll()),
+    () => packets.length >= count,
+  )
+  return packets
 }
