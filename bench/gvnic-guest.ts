@@ -26,7 +26,7 @@ const GUEST = '198.51.100.2'
 const PORTS = { socat: 5301, netmem: 5302, c: 5303, send: 5304 } as const
 const RECEIVE_BYTES = 96 * MIB
 const SEND_BYTES = 96 * MIB
-/** From power on to power off. */
+/** From the script's begin to power off. */
 const TIMEOUT_MS = 150_000
 const BENCH = fileURLToPath(new URL('../../bench/', import.meta.url))
 

@@ -5,6 +5,8 @@ import type { Socket } from 'node:net'
 import { until } from './waiting.test.helper.ts'
 
 const TCP_TABLE = '/proc/net/tcp'
+/** Bytes are told in hexadecimal: as a decimal number 000000E1 would be 0. */
+const NONE = '00000000'
 
 /** False, or why a test with {@link readByPeer} is to be skipped. */
 export const noTcpTable: false | string =
@@ -19,8 +21,8 @@ export async function readByPeer(socket: Socket): Promise<void> {
     new RegExp(`:${from} \\w+:${to} \\w+ (\\w+):(\\w+)`)
   await until(() => {
     const table = readFileSync(TCP_TABLE, 'utf8')
-    const unsent = row(local, remote).exec(table)?.[1] ?? 0
-    const unread = row(remote, local).exec(table)?.[2] ?? 0
-    return socket.writableLength === 0 && Number(unsent) === 0 && Number(unread) === 0
+    const unsent = row(local, remote).exec(table)?.[1] ?? NONE
+    const unread = row(remote, local).exec(table)?.[2] ?? NONE
+    return socket.writableLength === 0 && unsent === NONE && unread === NONE
   }, 'the other end has read all')
 }

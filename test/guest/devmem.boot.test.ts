@@ -39,7 +39,6 @@ it('devmem sockets receive, send and end over two wired cards', async () => {
       files: Object.fromEntries(programs.map((name) => [name, readFileSync(join(PROGRAMS, name))])),
       network: sockets.map((socket) => ({ kind: 'gvnic', socket })),
       modules: ['sch_netem'],
-      timeoutMs: 300_000,
     })
     assert.equal(exitCode, 0, output)
     const steps = output.trim().split('\n')

@@ -16,13 +16,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from './cache.ts'
 import { judge } from './kernel-log.ts'
-import {
-  type Accelerator,
-  accelerator,
-  type MachineEnd,
-  machineParts,
-  runMachine,
-} from './machine.ts'
+import { type Accelerator, accelerator, machineParts, runMachine } from './machine.ts'
 import { unpackedModules } from './modules.ts'
 
 /** The checkout; this file runs in build/test/guest. */
@@ -31,6 +25,8 @@ const CHECKOUT = realpathSync(fileURLToPath(new URL('../../..', import.meta.url)
 const HIDDEN = ['/tmp', '/run', '/var/tmp']
 /** Milliseconds between two looks of the host for new output. */
 const GLANCE_MS = 100
+/** Bounds a boot that hangs. On a busy host one takes a minute. */
+const BOOT_MS = 300_000
 /** More than a line of output that is waited for. */
 const LINE_BYTES = 1000
 /** Lines of the console that a failure shows. */
@@ -61,7 +57,7 @@ export interface GuestOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Default 2048. */
   readonly memoryMiB?: number
-  /** From power on to power off; default 300,000. */
+  /** From the script's begin to power off; default 300,000. What comes before depends on the host alone. */
   readonly timeoutMs?: number
   /** Called with new output while the script runs. */
   readonly onOutput?: (bytes: Buffer) => void
@@ -123,17 +119,55 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
     devices.push(...(options.devices ?? []))
     const { onOutput, killAfter } = options
     const kill = new AbortController()
+    const limit = new Limit(BOOT_MS, kill)
     let last = ''
-    const watch = watchOutput(join(share, 'output'), (bytes) => {
-      onOutput?.(bytes)
-      last = last.slice(-LINE_BYTES) + bytes.toString()
-      if (killAfter !== undefined && last.includes(`${killAfter}\n`)) kill.abort()
+    const watch = watchOutput(
+      join(share, 'output'),
+      () => limit.renew(timeoutMs),
+      (bytes) => {
+        onOutput?.(bytes)
+        last = last.slice(-LINE_BYTES) + bytes.toString()
+        if (killAfter !== undefined && last.includes(`${killAfter}\n`)) kill.abort()
+      },
+    )
+    const machine = { devices, memoryMiB, kill: kill.signal }
+    const shown = await runMachine(parts, accelerated, machine).finally(() => {
+      watch.stop()
+      limit.stop()
     })
-    const limits = { memoryMiB, timeoutMs, kill: kill.signal }
-    const end = await runMachine(parts, accelerated, { devices, ...limits }).finally(watch.stop)
-    return { ...resultOf(share, end, timeoutMs), accelerator: accelerated, bootMs: watch.bootMs() }
+    return {
+      ...resultOf(share, shown, limit.passedMs),
+      accelerator: accelerated,
+      bootMs: watch.bootMs(),
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Time after which a machine is killed. */
+class Limit {
+  /** Limit that has passed, or `undefined`. */
+  passedMs: number | undefined
+  readonly #kill: AbortController
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(ms: number, kill: AbortController) {
+    this.#kill = kill
+    this.renew(ms)
+  }
+
+  /** Begins anew, with another limit. */
+  renew(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.passedMs = ms
+      this.#kill.abort()
+    }, ms)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
   }
 }
 
@@ -194,6 +228,7 @@ function folderDevices(tag: string, path: string, readonly: boolean): readonly s
 /** Follows a file that the guest writes: no event of the host tells of it. */
 function watchOutput(
   file: string,
+  onBegin: () => void,
   onOutput: (bytes: Buffer) => void,
 ): { readonly stop: () => void; readonly bootMs: () => number } {
   const start = performance.now()
@@ -201,7 +236,10 @@ function watchOutput(
   let shown = 0
   const look = (): void => {
     if (!existsSync(file)) return
-    if (Number.isNaN(bootMs)) bootMs = performance.now() - start
+    if (Number.isNaN(bootMs)) {
+      bootMs = performance.now() - start
+      onBegin()
+    }
     if (statSync(file).size === shown) return
     const bytes = readFileSync(file).subarray(shown)
     shown += bytes.length
@@ -220,8 +258,8 @@ function watchOutput(
 /** Reads what the guest has left, and throws what is no result. */
 function resultOf(
   share: string,
-  { console: shown, timedOut }: MachineEnd,
-  timeoutMs: number,
+  shown: string,
+  passedMs: number | undefined,
 ): Pick<GuestRun, 'exitCode' | 'output' | 'files' | 'starved'> {
   const left = (name: string): string | undefined => {
     const file = join(share, name)
@@ -239,7 +277,8 @@ function resultOf(
     throw new GuestError('kernel', `The guest's kernel says:\n${faults.join('\n')}${busy}`, output)
   }
   if (exit === undefined) {
-    const what = timedOut ? `did not end within ${timeoutMs} ms` : 'ended without a result'
+    const what =
+      passedMs === undefined ? 'ended without a result' : `did not end within ${passedMs} ms`
     const last = shown.trimEnd().split('\n').slice(-LAST_LINES).join('\n')
     throw new GuestError(
       left('output') === undefined ? 'no boot' : 'no end',

@@ -126,7 +126,6 @@ describe('cards in a guest', () => {
           ETHTOOL: await debianClosure('ethtool'),
           ...{ HOST, GUEST },
         },
-        timeoutMs: 170_000,
         killAfter: 'kill QEMU',
       })
       assert.equal(exitCode, 0, output)

@@ -8,16 +8,15 @@ $bb mount -t proc proc /proc
 $bb mount -t sysfs sys /sys
 $bb mount -t devtmpfs dev /dev
 
-# A probe wants to know whether the machine runs at all.
-if $bb grep -q netmem.probe /proc/cmdline; then
-  $bb echo 'netmem: the guest runs'
-  $bb poweroff -f
-fi
-
+# Says something on the console, and powers off when it has been sent: stty sets by TCSADRAIN.
 stop() {
   $bb echo "netmem: $1"
+  $bb stty sane
   $bb poweroff -f
 }
+
+# A probe wants to know whether the machine runs at all.
+$bb grep -q netmem.probe /proc/cmdline && stop 'the guest runs'
 
 options=trans=virtio,version=9p2000.L,msize=1048576
 while read -r module; do

@@ -28,13 +28,6 @@ export interface Parts {
   readonly initramfs: string
 }
 
-/** The end of a machine. */
-export interface MachineEnd {
-  /** Output of the serial console: warnings of the guest, and messages of QEMU. */
-  readonly console: string
-  readonly timedOut: boolean
-}
-
 /** Fetches QEMU and the kernel if need be, and packs the initial RAM disk into `folder`. */
 export async function machineParts(folder: string): Promise<Parts> {
   const kernel = await newestKernel()
@@ -57,25 +50,27 @@ export async function machineParts(folder: string): Promise<Parts> {
   return { kernel, qemu, initramfs }
 }
 
-/** Powers a machine on, and waits for its end, `timeoutMs` at most. */
+/**
+ * Powers a machine on, and waits for its end.
+ *
+ * @returns Output of the serial console: warnings of the guest, and messages of QEMU.
+ */
 export async function runMachine(
   { kernel, qemu, initramfs }: Parts,
   accelerator: Accelerator,
   {
     devices,
     memoryMiB,
-    timeoutMs,
     kill,
     kernelOptions = '',
   }: {
     readonly devices: readonly string[]
     readonly memoryMiB: number
-    readonly timeoutMs: number
     /** Ends the machine at once, as if QEMU were killed. */
-    readonly kill?: AbortSignal
+    readonly kill: AbortSignal
     readonly kernelOptions?: string
   },
-): Promise<MachineEnd> {
+): Promise<string> {
   // A busy host would look like a fault of the kernel's clocks or of its timer interrupt, which it tests
   // at boot (K: arch/x86/kernel/apic/io_apic.c, `timer_irq_works`); see the verdict for what is left.
   const options = 'nowatchdog tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120'
@@ -97,23 +92,17 @@ export async function runMachine(
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   )
-  let timedOut = false
-  const timer = setTimeout(() => {
-    timedOut = true
-    child.kill('SIGKILL')
-  }, timeoutMs)
   const killNow = (): unknown => child.kill('SIGKILL')
-  kill?.addEventListener('abort', killNow, { once: true })
+  kill.addEventListener('abort', killNow, { once: true })
   try {
     const [shown, errors] = await Promise.all([
       text(child.stdout),
       text(child.stderr),
       once(child, 'close'),
     ])
-    return { console: shown + errors, timedOut }
+    return shown + errors
   } finally {
-    clearTimeout(timer)
-    kill?.removeEventListener('abort', killNow)
+    kill.removeEventListener('abort', killNow)
   }
 }
 
@@ -133,13 +122,14 @@ async function probe(): Promise<Accelerator> {
   }
   const folder = mkdtempSync(join(tmpdir(), 'netmem-probe-'))
   try {
-    const end = await runMachine(await machineParts(folder), 'kvm', {
+    const parts = await machineParts(folder)
+    const shown = await runMachine(parts, 'kvm', {
       devices: [],
       memoryMiB: 512,
-      timeoutMs: PROBE_MS,
+      kill: AbortSignal.timeout(PROBE_MS),
       kernelOptions: 'netmem.probe',
     })
-    return end.console.includes('netmem: the guest runs') ? 'kvm' : 'tcg'
+    return shown.includes('netmem: the guest runs') ? 'kvm' : 'tcg'
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -25,7 +25,6 @@ it('a program in the guest drives a device by registers, memory and interrupts',
     const device = { driver: 'vfio-user-pci', socket: { path, type: 'unix' } }
     const { exitCode, output } = await runInGuest('node "$CHECKOUT/test/guest/pci-driver.mjs"', {
       devices: ['-device', JSON.stringify(device)],
-      timeoutMs: 150_000,
     })
     t.diagnostic(output)
     assert.equal(exitCode, 0, output)

@@ -37,8 +37,9 @@ export async function receiveInContainer({ dmabuf, netlink }) {
     [...CONTAINED, process.execPath, '/run/netmem/files/contained.mjs'],
     { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
   )
+  const exited = once(child, 'exit')
   const word = async () => {
-    const ended = once(child, 'exit').then(([code]) => [`exit ${code}`])
+    const ended = exited.then(([code]) => [`exit ${code}`])
     return (
       await within(HANG_MS, 'the container', Promise.race([once(child, 'message'), ended]))
     )[0]
@@ -79,7 +80,7 @@ export async function receiveInContainer({ dmabuf, netlink }) {
     uid: '0',
   })
   assert.equal(await sent, 'closed')
-  await within(HANG_MS, 'the container ends', once(child, 'exit'))
+  await within(HANG_MS, 'the container ends', exited)
   // The pair goes with the namespace of one end.
   await within(HANG_MS, 'the pair goes', gone('nkhost'))
   await prepared.undo()

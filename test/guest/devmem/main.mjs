@@ -1,6 +1,6 @@
 // Devmem sockets over two wired cards, judged from inside of the guest. Each step prints its name.
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
@@ -197,8 +197,8 @@ async function inMidTransfer(receiver, end) {
   const word = async () => (await within(HANG_MS, 'the receiver', once(receiver, 'message')))[0]
   assert.equal((await word()).kind, 'bound')
   assert.equal(await codeOf(bindRx({ ifindex, queues: [3], dmabuf })), 'NETMEM_DEVMEM_BOUND')
-  await order('flood', { host: HERE, port: 5202 })
-  const { kind, device } = await word()
+  // Its word may overtake the peer's answer.
+  const [{ kind, device }] = await Promise.all([word(), order('flood', { host: HERE, port: 5202 })])
   assert.equal(kind, 'receiving')
   assert.ok(device > 0)
   const exited = once(receiver, 'exit')
@@ -246,14 +246,21 @@ await prepared.undo()
 
 await step('netmem iperf3 --memory devmem', async () => {
   const device = ['--memory', 'devmem', '--interface', card, '--queues', '2,3']
-  const served = cli('iperf3', '--host', HERE, '--once', '--json', ...device)
+  let isOver = false
+  const served = cli('iperf3', '--host', HERE, '--once', '--json', ...device).finally(() => {
+    isOver = true
+  })
   const client = ['netns', 'exec', 'peer', 'iperf3', '-c', HERE, '-n', '4M', '-P', '2', '-l', '64K']
-  for (;;) {
-    const { status } = spawnSync('ip', client)
-    if (status === 0) break
-    await new Promise((resolve) => setTimeout(resolve, 300))
+  const connected = async () => {
+    for (;;) {
+      const [code] = await once(spawn('ip', client, { stdio: 'ignore' }), 'exit')
+      if (code === 0) return
+      assert.ok(!isOver, 'the server ended, and no client has succeeded')
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
   }
-  const lines = (await served)
+  const [text] = await Promise.all([served, connected()])
+  const lines = text
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))

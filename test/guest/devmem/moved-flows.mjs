@@ -22,7 +22,7 @@ const ORDINARY_FLOWS = [6005, 6006, 6007, 6008]
 /** Bytes of a flow, and bytes of all flows after which the next change is made. */
 const FLOW_BYTES = MIB
 const CHANGE_BYTES = MIB / 4
-/** Binds of one queue while others receive. */
+/** Binds of one queue while others receive, at least. */
 const RESTARTS = 10
 
 /**
@@ -148,8 +148,9 @@ export async function restartBesideFlows({ ifindex, here, dmabuf, order, netlink
     while (moved(before, await packets()).some((count) => count < 50)) await pause(20)
   }
   await flowing()
+  // Until each of the others has received within a bind, which one that stands still never would.
   const during = [0, 0, 0]
-  for (let round = 0; round < RESTARTS; round++) {
+  for (let round = 0; round < RESTARTS || during.includes(0); round++) {
     const before = await packets()
     const binding = await bindRx({ ifindex, queues: [3], dmabuf })
     binding.close()
@@ -158,10 +159,6 @@ export async function restartBesideFlows({ ifindex, here, dmabuf, order, netlink
       during[queue] += count
     }
   }
-  assert.ok(
-    during.every((count) => count > 0),
-    `${during} packets arrived meanwhile`,
-  )
   await flowing()
 
   await order('stop')
