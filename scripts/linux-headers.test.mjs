@@ -11,20 +11,25 @@ import { packageInCache } from '../build/test/guest/debian.js'
 import * as constants from '../dist/linux/sys/constants.js'
 import { ERRNO } from '../dist/linux/sys/errno.js'
 import * as layouts from '../dist/linux/sys/layouts.js'
+import { DMABUF_CMSG } from '../dist/wire/control-messages.js'
 import * as flowRules from '../dist/wire/flow-rules.js'
 import * as netlink from '../dist/wire/netlink.js'
+import { ERROR_QUEUE, SOCK_EXTENDED_ERR } from '../dist/wire/queued-errors.js'
 import * as virtioNet from '../dist/wire/virtio-net.js'
 
 const { BY_MACHINE, ...calls } = constants
 const { EPOLL_EVENTS, ...structuresOfCalls } = layouts
 /** Numbers of the codecs that have C's names. */
-const codecs = Object.entries({ ...netlink, ...flowRules, ...virtioNet }).filter(([name]) =>
-  /^(NLM|ETHTOOL_|RX_CLS_|VIRTIO_NET_HDR_)/.test(name),
+const codecs = Object.entries({ ...netlink, ...flowRules, ...virtioNet, ...ERROR_QUEUE }).filter(
+  ([name]) => /^(NLM|ETHTOOL_|RX_CLS_|VIRTIO_NET_HDR_|SO_EE_|IP)/.test(name),
 )
 const common = { ...calls, ...Object.fromEntries(codecs) }
 const { RXNFC, TCPIP4_SPEC, TCPIP6_SPEC } = flowRules
 const { VIRTIO_NET_HDR } = virtioNet
-const structures = { ...structuresOfCalls, RXNFC, TCPIP4_SPEC, TCPIP6_SPEC, VIRTIO_NET_HDR }
+const structures = {
+  ...structuresOfCalls,
+  ...{ RXNFC, TCPIP4_SPEC, TCPIP6_SPEC, VIRTIO_NET_HDR, DMABUF_CMSG, SOCK_EXTENDED_ERR },
+}
 
 /** Headers of the C library, which has what the kernel keeps out of its own. */
 const LIBRARY_HEADERS = [
@@ -42,7 +47,8 @@ const KERNEL_HEADERS = [
   ...['linux/fcntl.h', 'linux/errno.h', 'linux/memfd.h', 'linux/mempolicy.h', 'linux/mman.h'],
   ...['linux/netlink.h', 'linux/poll.h', 'linux/sched.h', 'linux/un.h', 'linux/uio.h'],
   ...['linux/in.h', 'linux/in6.h', 'linux/ethtool.h', 'linux/if_tun.h'],
-  ...['linux/sockios.h', 'linux/virtio_net.h'],
+  ...['linux/sockios.h', 'linux/virtio_net.h', 'linux/time.h', 'linux/errqueue.h'],
+  ...['linux/dma-buf.h', 'linux/dma-heap.h', 'linux/udmabuf.h'],
   ...['linux/aio_abi.h', 'linux/eventpoll.h', 'linux/eventfd.h', 'asm/socket.h', 'asm/unistd.h'],
 ]
 /** Kernel-internal numbers that no header of programs has. K: include/linux/errno.h, include/linux/socket.h. */
@@ -117,7 +123,33 @@ const STRUCTURES = {
   TCPIP4_SPEC: { name: 'struct ethtool_tcpip4_spec', fields: flowFields('ip4', 'tos') },
   TCPIP6_SPEC: { name: 'struct ethtool_tcpip6_spec', fields: flowFields('ip6', 'tclass') },
   IO_EVENT: { name: 'struct io_event', fields: {} },
-  IFREQ: { name: 'struct ifreq', fields: { FLAGS: 'ifr_flags', MTU: 'ifr_mtu' } },
+  IFREQ: {
+    name: 'struct ifreq',
+    fields: { FLAGS: 'ifr_flags', MTU: 'ifr_mtu', IFINDEX: 'ifr_ifindex', DATA: 'ifr_data' },
+  },
+  UDMABUF: {
+    name: 'struct udmabuf_create',
+    fields: { MEMFD: 'memfd', FLAGS: 'flags', OFFSET: 'offset', SIZE: 'size' },
+  },
+  DMA_HEAP_ALLOCATION: {
+    name: 'struct dma_heap_allocation_data',
+    fields: { LENGTH: 'len', FD: 'fd', FD_FLAGS: 'fd_flags' },
+  },
+  DMA_BUF_SYNC: { name: 'struct dma_buf_sync', fields: { FLAGS: 'flags' } },
+  DMABUF_CMSG: {
+    name: 'struct dmabuf_cmsg',
+    fields: {
+      FRAG_OFFSET: 'frag_offset',
+      FRAG_SIZE: 'frag_size',
+      FRAG_TOKEN: 'frag_token',
+      DMABUF_ID: 'dmabuf_id',
+      FLAGS: 'flags',
+    },
+  },
+  SOCK_EXTENDED_ERR: {
+    name: 'struct sock_extended_err',
+    fields: { ERRNO: 'ee_errno', ORIGIN: 'ee_origin', INFO: 'ee_info', DATA: 'ee_data' },
+  },
   VIRTIO_NET_HDR: {
     name: 'struct virtio_net_hdr',
     fields: {

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { sourceInCache } from '../build/test/guest/debian.js'
 import { COMPARED_SOURCE } from '../build/test/guest/needs.js'
-import { ethtool, netdev, nlctrl, openNetlink, rtLink } from '../dist/linux/index.js'
+import { ethtool, netdev, nlctrl, openNetlink, rtLink, rtRoute } from '../dist/linux/index.js'
 
 // The guest is told where it is.
 const source = process.env.NETMEM_KERNEL_SOURCE ?? sourceInCache(COMPARED_SOURCE)
@@ -16,7 +16,7 @@ const skip =
   source === undefined
     ? 'needs the source of the kernel: npm run guest:fetch'
     : spawnSync('python3', ['-c', 'import yaml']).status !== 0 && 'needs python3-yaml'
-const families = { netdev, ethtool, nlctrl, 'rt-link': rtLink }
+const families = { netdev, ethtool, nlctrl, 'rt-link': rtLink, 'rt-route': rtRoute }
 
 /** Values as pyynl.py prints them. Attributes that one of the two does not know are left out. */
 function plain(value) {
@@ -83,10 +83,14 @@ describe('netmem and pyynl', { skip }, () => {
     }
   }
 
-  /** Compares one query, and returns what both say. */
-  async function same(family, mode, operation, attributes = {}) {
+  /**
+   * Compares one query, and returns what both say. `asText` has the attributes as pyynl takes them: where a
+   * specification has bytes for an address, it wants text.
+   */
+  async function same(family, mode, operation, attributes = {}, asText = {}) {
     const mine = await ours(family, mode, operation, attributes)
-    const their = await theirs(family, mode, operation, { attributes })
+    const text = { attributes: { ...attributes, ...asText } }
+    const their = await theirs(family, mode, operation, text)
     const again = await ours(family, mode, operation, attributes)
     if (mine instanceof Error) {
       const { errno, kernelMessage = null, attribute } = mine
@@ -158,6 +162,13 @@ describe('netmem and pyynl', { skip }, () => {
     for (const { id } of pools) {
       const pool = await theirs('netdev', 'do', 'page-pool-get', { attributes: { id } })
       assert.equal(pool.id, String(id))
+    }
+    for (const [bits, family, text, dst] of [
+      [32, 2, '127.0.0.1', Uint8Array.of(127, 0, 0, 1)],
+      [128, 10, '::1', new Uint8Array(16).fill(1, 15)],
+    ]) {
+      const request = { 'rtm-family': family, 'rtm-dst-len': bits, dst }
+      await same('rt-route', 'do', 'getroute', request, { dst: text })
     }
     await same('nlctrl', 'do', 'getfamily', { 'family-name': 'netdev' })
   })

@@ -5,13 +5,6 @@ import { FlowRules } from './flow-rules.ts'
 import { checkNetns, inNamespace, openNamespace } from './netlink/namespace.ts'
 import * as sys from './sys/index.ts'
 
-// struct ifreq. K: include/uapi/linux/if.h
-const IFREQ_BYTES = 40
-const VALUE = 16
-/** K: include/uapi/linux/sockios.h */
-const SIOCGIFNAME = 0x8910
-const SIOCETHTOOL = 0x8946
-
 /** What to do about each refusal. K: net/ethtool/ioctl.c. */
 const REMEDIES: { readonly [Name in sys.ErrnoName]?: string } = {
   ENODEV:
@@ -58,8 +51,8 @@ export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRule
   if (netns !== undefined) checkNetns(netns)
   const socket = netns === undefined ? openSocket() : inside(netns)
   try {
-    const request = new sys.Pinned(IFREQ_BYTES)
-    request.view.setInt32(VALUE, checked, true)
+    const request = new sys.Pinned(sys.IFREQ.BYTES)
+    request.view.setInt32(sys.IFREQ.IFINDEX, checked, true)
     const call = (command: number): void => {
       try {
         sys.ioctl(socket.fd, command, request.address)
@@ -67,10 +60,10 @@ export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRule
         throw explained(error, checked)
       }
     }
-    call(SIOCGIFNAME)
+    call(sys.SIOCGIFNAME)
     const run = (bytes: Uint8Array): void => {
-      request.setUint64(VALUE, sys.addressOf(bytes))
-      call(SIOCETHTOOL)
+      request.setUint64(sys.IFREQ.DATA, sys.addressOf(bytes))
+      call(sys.SIOCETHTOOL)
     }
     return new FlowRules(run, () => socket.close())
   } catch (error) {

@@ -15,13 +15,16 @@ const CMSG_LEN = 0
 const CMSG_LEVEL = 8
 const CMSG_TYPE = 12
 const HEADER_BYTES = 16
-// struct dmabuf_cmsg
-const FRAG_OFFSET = 0
-const FRAG_SIZE = 8
-const FRAG_TOKEN = 12
-const DMABUF_ID = 16
-const FLAGS = 20
-const DATA_BYTES = 24
+/** struct dmabuf_cmsg. */
+export const DMABUF_CMSG = {
+  BYTES: 24,
+  FRAG_OFFSET: 0,
+  FRAG_SIZE: 8,
+  FRAG_TOKEN: 12,
+  DMABUF_ID: 16,
+  FLAGS: 20,
+} as const
+const { FRAG_OFFSET, FRAG_SIZE, FRAG_TOKEN, DMABUF_ID, FLAGS, BYTES: DATA_BYTES } = DMABUF_CMSG
 const ALIGN = 8
 const NOTHING = new Uint8Array(0)
 

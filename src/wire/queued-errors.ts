@@ -7,18 +7,19 @@ import type { ControlReader } from './control-messages.ts'
 
 const SOL_IP = 0
 const SOL_IPV6 = 41
-const IP_RECVERR = 11
-const IPV6_RECVERR = 25
 
-// struct sock_extended_err
-const ERRNO = 0
-/** Origin u8, type u8, code u8, in one word with the padding behind them. */
-const ORIGIN_TYPE_CODE = 4
-const INFO = 8
-const DATA = 12
-const BYTES = 16
-const SO_EE_ORIGIN_ZEROCOPY = 5
-const SO_EE_CODE_ZEROCOPY_COPIED = 1
+/** Numbers of the error queue (Linux, include/uapi/linux/errqueue.h, in.h, in6.h). */
+export const ERROR_QUEUE = {
+  IP_RECVERR: 11,
+  IPV6_RECVERR: 25,
+  SO_EE_ORIGIN_ZEROCOPY: 5,
+  SO_EE_CODE_ZEROCOPY_COPIED: 1,
+} as const
+const { IP_RECVERR, IPV6_RECVERR, SO_EE_ORIGIN_ZEROCOPY, SO_EE_CODE_ZEROCOPY_COPIED } = ERROR_QUEUE
+
+/** struct sock_extended_err. `ORIGIN` begins a word: origin u8, type u8, code u8, and padding. */
+export const SOCK_EXTENDED_ERR = { BYTES: 16, ERRNO: 0, ORIGIN: 4, INFO: 8, DATA: 12 } as const
+const { BYTES, ERRNO, ORIGIN: ORIGIN_TYPE_CODE, INFO, DATA } = SOCK_EXTENDED_ERR
 
 /** A message of the error queue. */
 export type QueuedError =

@@ -5,7 +5,18 @@
  */
 
 import { ArgumentTypeError, LifetimeError } from '../../errors.ts'
-import { addressOf, type Fd, ioctl, map, type OwnedFd } from '../sys/index.ts'
+import {
+  DMA_BUF_IOCTL_SYNC,
+  DMA_BUF_SYNC,
+  DMA_BUF_SYNC_END,
+  DMA_BUF_SYNC_READ,
+  DMA_BUF_SYNC_WRITE,
+  type Fd,
+  ioctl,
+  map,
+  type OwnedFd,
+  Pinned,
+} from '../sys/index.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -14,13 +25,14 @@ declare module '../../errors.ts' {
   }
 }
 
-/** K: include/uapi/linux/dma-buf.h, DMA_BUF_IOCTL_SYNC and its flags. */
-const DMA_BUF_IOCTL_SYNC = 0x40086200
-const SYNC_END = 4
-const SYNC_ACCESS = { read: 1, write: 2, 'read-write': 3 } as const
+const SYNC_ACCESS: Readonly<Record<DmaBufAccess, number>> = {
+  read: DMA_BUF_SYNC_READ,
+  write: DMA_BUF_SYNC_WRITE,
+  'read-write': DMA_BUF_SYNC_READ | DMA_BUF_SYNC_WRITE,
+}
 
 /** Direction of the host's access to a dma-buf. */
-export type DmaBufAccess = keyof typeof SYNC_ACCESS
+export type DmaBufAccess = 'read' | 'write' | 'read-write'
 
 /** Uses of a dma-buf that exclude each other: pages of the host, or net_iovs of a device. */
 export type DmaBufUse = 'page' | 'net_iov'
@@ -49,8 +61,6 @@ export interface DmaBufMapping extends Disposable {
   /** Takes the dma-buf's memory out of the view. A second call does nothing. */
   unmap(): void
 }
-
-const flags = new BigUint64Array(1)
 
 /**
  * A dma-buf: made by `createUdmabuf`, `createDmaHeapBuffer` or `receiveDmaBuf`. It serves pages of the
@@ -133,7 +143,7 @@ export class DmaBuf implements Disposable {
       if (ended) return
       ended = true
       // A dma-buf that was closed during the access has no descriptor for the ioctl.
-      if (this.open) this.#sync(wanted | SYNC_END)
+      if (this.open) this.#sync(wanted | DMA_BUF_SYNC_END)
     }
     return { end, [Symbol.dispose]: end }
   }
@@ -194,8 +204,9 @@ export class DmaBuf implements Disposable {
   }
 
   #sync(value: number): void {
-    flags[0] = BigInt(value)
-    ioctl(this.fd, DMA_BUF_IOCTL_SYNC, addressOf(flags))
+    const argument = new Pinned(DMA_BUF_SYNC.BYTES)
+    argument.setUint64(DMA_BUF_SYNC.FLAGS, value)
+    ioctl(this.fd, DMA_BUF_IOCTL_SYNC, argument.address)
   }
 
   #checkOpen(): void {

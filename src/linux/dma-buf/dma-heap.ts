@@ -3,6 +3,8 @@
 import { readdirSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
 import {
+  DMA_HEAP_ALLOCATION,
+  DMA_HEAP_IOCTL_ALLOC,
   ioctlOwned,
   LinuxError,
   loadLibc,
@@ -31,10 +33,6 @@ export interface DmaHeapOptions {
 const NAMES: OptionNames<DmaHeapOptions> = { bytes: true, heap: true }
 
 const FOLDER = '/dev/dma_heap'
-/** K: include/uapi/linux/dma-heap.h. */
-const DMA_HEAP_IOCTL_ALLOC = 0xc0184800
-const ALLOC = { BYTES: 24, LENGTH: 0, FD: 8, FD_FLAGS: 12 } as const
-
 /** Default heap: memory of any place, in pages. */
 export const SYSTEM_HEAP = 'system'
 
@@ -72,11 +70,17 @@ export function createDmaHeapBuffer(options: DmaHeapOptions): DmaBuf {
   const pageBytes = memoryPageBytes()
   const size = Math.ceil(bytes / pageBytes) * pageBytes
   using device = openHeap(heap)
-  const argument = new Pinned(ALLOC.BYTES)
-  argument.setUint64(ALLOC.LENGTH, size)
-  argument.view.setUint32(ALLOC.FD_FLAGS, O_RDWR | O_CLOEXEC, true)
+  const argument = new Pinned(DMA_HEAP_ALLOCATION.BYTES)
+  argument.setUint64(DMA_HEAP_ALLOCATION.LENGTH, size)
+  argument.view.setUint32(DMA_HEAP_ALLOCATION.FD_FLAGS, O_RDWR | O_CLOEXEC, true)
   const label = `buffer of the heap ${heap}`
-  const descriptor = ioctlOwned(device.fd, DMA_HEAP_IOCTL_ALLOC, argument, label, ALLOC.FD)
+  const descriptor = ioctlOwned(
+    device.fd,
+    DMA_HEAP_IOCTL_ALLOC,
+    argument,
+    label,
+    DMA_HEAP_ALLOCATION.FD,
+  )
   return new DmaBuf({ exporter: heap, bytes: size, descriptor })
 }
 

@@ -25,6 +25,9 @@ import {
   type OwnedFd,
   open,
   Pinned,
+  UDMABUF,
+  UDMABUF_CREATE,
+  UDMABUF_FLAGS_CLOEXEC,
 } from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
 import { checkHugePages, HUGE_PAGE_BYTES } from './huge-pages.ts'
@@ -51,10 +54,6 @@ const NAMES: OptionNames<UdmabufOptions> = { bytes: true, hugePages: true, numaN
 
 const DEVICE = '/dev/udmabuf'
 const SIZE_LIMIT = '/sys/module/udmabuf/parameters/size_limit_mb'
-/** K: include/uapi/linux/udmabuf.h. */
-const UDMABUF_CREATE = 0x40187542
-const UDMABUF_FLAGS_CLOEXEC = 1
-const CREATE = { BYTES: 24, MEMFD: 0, FLAGS: 4, OFFSET: 8, SIZE: 16 } as const
 /** Smallest page of memory, which is the only one of x86-64. Kernels for arm64 may have 16 or 64 KiB. */
 const LEAST_PAGE_BYTES = 4096
 /** Bytes whose NUMA node is set through one mapping. */
@@ -184,9 +183,9 @@ function placeOn(memfd: Fd, bytes: number, hugePages: boolean, node: number): vo
 }
 
 function exportUdmabuf(device: Fd, memfd: Fd, bytes: number): OwnedFd {
-  const argument = new Pinned(CREATE.BYTES)
-  argument.view.setUint32(CREATE.MEMFD, memfd, true)
-  argument.view.setUint32(CREATE.FLAGS, UDMABUF_FLAGS_CLOEXEC, true)
-  argument.setUint64(CREATE.SIZE, bytes)
+  const argument = new Pinned(UDMABUF.BYTES)
+  argument.view.setUint32(UDMABUF.MEMFD, memfd, true)
+  argument.view.setUint32(UDMABUF.FLAGS, UDMABUF_FLAGS_CLOEXEC, true)
+  argument.setUint64(UDMABUF.SIZE, bytes)
   return ioctlOwned(device, UDMABUF_CREATE, argument, 'udmabuf')
 }

@@ -187,8 +187,23 @@ export const CLONE_NEWUSER = 0x10000000
 export const IFNAMSIZ = 16
 
 // K: include/uapi/linux/sockios.h
+export const SIOCGIFNAME = 0x8910
 export const SIOCGIFMTU = 0x8921
 export const SIOCSIFMTU = 0x8922
+export const SIOCETHTOOL = 0x8946
+
+// K: include/uapi/linux/udmabuf.h
+export const UDMABUF_CREATE = 0x40187542
+export const UDMABUF_FLAGS_CLOEXEC = 1
+
+// K: include/uapi/linux/dma-heap.h
+export const DMA_HEAP_IOCTL_ALLOC = 0xc0184800
+
+// K: include/uapi/linux/dma-buf.h
+export const DMA_BUF_IOCTL_SYNC = 0x40086200
+export const DMA_BUF_SYNC_READ = 1
+export const DMA_BUF_SYNC_WRITE = 2
+export const DMA_BUF_SYNC_END = 4
 
 // K: include/uapi/linux/if_tun.h
 export const TUNSETIFF = 0x400454ca

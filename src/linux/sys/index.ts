@@ -39,6 +39,7 @@ export {
   write,
 } from './files.ts'
 export { checkIfindex, type Ifindex } from './ifindex.ts'
+export { DMA_BUF_SYNC, DMA_HEAP_ALLOCATION, IFREQ, UDMABUF } from './layouts.ts'
 export { addressOf, type Bytes, loadLibc, Pinned } from './libc.ts'
 export { LinuxError } from './linux-error.ts'
 export { type MapOptions, type Mapping, map } from './mapping.ts'

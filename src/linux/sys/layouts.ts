@@ -60,4 +60,13 @@ export const IOCB = {
 export const IO_EVENT = { BYTES: 32 } as const
 
 /** struct ifreq: a name, and a union of which these are members. K: include/uapi/linux/if.h. */
-export const IFREQ = { BYTES: 40, FLAGS: 16, MTU: 16 } as const
+export const IFREQ = { BYTES: 40, FLAGS: 16, MTU: 16, IFINDEX: 16, DATA: 16 } as const
+
+/** struct udmabuf_create. K: include/uapi/linux/udmabuf.h. */
+export const UDMABUF = { BYTES: 24, MEMFD: 0, FLAGS: 4, OFFSET: 8, SIZE: 16 } as const
+
+/** struct dma_heap_allocation_data. K: include/uapi/linux/dma-heap.h. */
+export const DMA_HEAP_ALLOCATION = { BYTES: 24, LENGTH: 0, FD: 8, FD_FLAGS: 12 } as const
+
+/** struct dma_buf_sync. K: include/uapi/linux/dma-buf.h. */
+export const DMA_BUF_SYNC = { BYTES: 8, FLAGS: 0 } as const
