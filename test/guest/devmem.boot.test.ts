@@ -13,6 +13,7 @@ import { runInGuest } from './guest.ts'
 const PROGRAMS = fileURLToPath(new URL('../../../test/guest/devmem', import.meta.url))
 
 const STEPS = [
+  'refusals',
   'double bind',
   'receive',
   'receive into huge pages',
@@ -22,6 +23,7 @@ const STEPS = [
   'process killed in mid-transfer',
   'netmem iperf3 --memory devmem',
   'a thread for each of two queues of four',
+  'a prepared card, a process without rights, a kill, and undo',
   'one queue restarted while others receive',
   'rules and RSS changed in mid-flow, over a lossy wire',
   'a leased queue in a container without rights',

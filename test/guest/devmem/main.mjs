@@ -10,13 +10,15 @@ import { Worker } from 'node:worker_threads'
 import { receiveInContainer } from './leased-queue.mjs'
 import { receiveMovedFlows, restartBesideFlows } from './moved-flows.mjs'
 import { hashOf, MIB, payload, shortHash } from './payload.mjs'
+import { receiveWithoutRights } from './prepared-card.mjs'
 import { codeOf, HANG_MS, within } from './waiting.mjs'
 import { card, device, HERE, ifindex, listening, order, other, peer, THERE } from './wire.mjs'
 
 const checkout = process.env.CHECKOUT
 const { createPool, hostProvider } = await import(`${checkout}/dist/index.js`)
 const linux = await import(`${checkout}/dist/linux/index.js`)
-const { bindRx, bindTx, connectDevmem, createUdmabuf, listenDevmem } = linux
+const { bindRx, bindTx, connectDevmem, createUdmabuf, DmaBuf, listenDevmem } = linux
+const { sealedMemfd } = await import(`${checkout}/dist/linux/dma-buf/udmabuf.js`)
 const { netdev, openNetlink, prepareQueues } = linux
 
 const started = performance.now()
@@ -49,6 +51,14 @@ const mapping = dmabuf.map()
 const memory = mapping.bytes
 const openPool = () => createPool(hostProvider({ pages: 16 }))
 const pool = openPool()
+
+await step('refusals', async () => {
+  const refused = (parts) => codeOf(bindRx({ ifindex, queues: [2], dmabuf, ...parts }))
+  assert.equal(await refused({}), 'NETMEM_DEVMEM_SPLIT_OFF')
+  assert.equal(await refused({ queues: [4] }), 'NETMEM_DEVMEM_QUEUE')
+  assert.equal(await refused({ ifindex: 7777 }), 'NETMEM_DEVMEM_NO_INTERFACE')
+})
+
 const prepared = await prepareQueues({ ifindex, queues: [2, 3], flows })
 assert.equal(
   (await netlink.dump(netdev, 'queue-get', { ifindex })).replies.filter(({ type }) => type === 'rx')
@@ -62,6 +72,12 @@ await step('double bind', async () => {
   for (const queues of [[2], [3, 1]]) {
     assert.equal(await codeOf(bindRx({ ifindex, queues, dmabuf })), 'NETMEM_DEVMEM_BOUND')
   }
+  // A descriptor of something else.
+  const file = new DmaBuf({ exporter: 'none', bytes: MIB, descriptor: sealedMemfd(MIB, false) })
+  const foreign = bindRx({ ifindex, queues: [1], dmabuf: file })
+  assert.equal(await codeOf(foreign), 'NETMEM_NOT_A_DMABUF')
+  assert.equal(await codeOf(bindTx({ ifindex, dmabuf: file })), 'NETMEM_NOT_A_DMABUF')
+  file.close()
   const another = await bindRx({ ifindex, queues: [1], dmabuf })
   assert.notEqual(another.id, binding.id)
   another.close()
@@ -291,8 +307,9 @@ await step('a thread for each of two queues of four', async () => {
   )
 })
 
-const wire = { ifindex, here: HERE, other, dmabuf, memory, order, netlink }
+const wire = { ifindex, here: HERE, other, dmabuf, memory, order, netlink, cli, unbound }
 for (const [name, action] of [
+  ['a prepared card, a process without rights, a kill, and undo', receiveWithoutRights],
   ['one queue restarted while others receive', restartBesideFlows],
   ['rules and RSS changed in mid-flow, over a lossy wire', receiveMovedFlows],
   ['a leased queue in a container without rights', receiveInContainer],
