@@ -17,6 +17,7 @@ describe('netmem doctor in the guest', () => {
       'netlink',
       'page pools',
       'udmabuf',
+      'udmabuf size_limit_mb',
       'dma heap system',
       'bind-rx',
       'bind-tx',

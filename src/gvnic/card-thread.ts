@@ -69,7 +69,11 @@ class CardThread implements CardServer {
     })
     // Whoever does not wait for the end still learns of a failure by the calls.
     this.closed.catch(() => undefined)
+    if (running.size === 0) process.on('exit', endAll)
+    running.add(this)
     this.#worker.once('exit', () => {
+      running.delete(this)
+      if (running.size === 0) process.off('exit', endAll)
       wake.close()
       for (const look of this.#looks.splice(0)) look([])
       resolve()
@@ -89,8 +93,13 @@ class CardThread implements CardServer {
   }
 
   async close(): Promise<void> {
-    this.#send({ kind: 'close' })
+    this.end()
     await this.closed
+  }
+
+  /** Ends the thread's sleep in poll(2), and the thread. */
+  end(): void {
+    this.#send({ kind: 'close' })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,6 +111,13 @@ class CardThread implements CardServer {
     this.#worker.postMessage(message)
     write(this.#wake.fd, ONE)
   }
+}
+
+/** Threads that run. The end of the process would wait for each until its sleep ends by itself. */
+const running = new Set<CardThread>()
+
+function endAll(): void {
+  for (const thread of running) thread.end()
 }
 
 const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)

@@ -28,9 +28,12 @@ function udmabuf(): Finding {
       )
 }
 
-/** A kernel without these parameters has no such limits. */
-function udmabufLimits(): Finding[] {
-  const folder = '/sys/module/udmabuf/parameters'
+/**
+ * Findings of the module's parameters. A kernel without them has no such limits.
+ *
+ * @param folder Folder of the parameters.
+ */
+export function udmabufLimits(folder = '/sys/module/udmabuf/parameters'): Finding[] {
   const size = readText(`${folder}/size_limit_mb`)
   const list = readText(`${folder}/list_limit`)
   const findings: Finding[] = []

@@ -32,8 +32,17 @@ export async function receiveWithoutRights({ netlink, cli, unbound }) {
   const queues = ['--queues', '2,3', '--port', `${PORT}`, '--size', '8MiB']
   const offer = ['--socket', SOCKET, '--user', `${NOBODY}`, '--json']
   const program = [`${checkout}/dist/cli/main.js`, 'devmem', 'prepare', card, ...queues, ...offer]
-  const root = spawn(process.execPath, program, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [line] = await within(HANG_MS, 'devmem prepare', once(root.stdout, 'data'))
+  const root = spawn(process.execPath, program, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let notes = ''
+  root.stderr.setEncoding('utf8').on('data', (text) => {
+    notes += text
+  })
+  const killed = once(root, 'close')
+  const early = killed.then(() => assert.fail(notes))
+  // It is killed in the end.
+  early.catch(() => {})
+  const ready = Promise.race([once(root.stdout, 'data'), early])
+  const [line] = await within(HANG_MS, 'devmem prepare', ready)
   const { event, binding, rules } = JSON.parse(line)
   assert.deepEqual([event, rules.length], ['ready', 2])
 
@@ -59,7 +68,7 @@ export async function receiveWithoutRights({ netlink, cli, unbound }) {
   assert.equal(await sent, 'closed')
   await within(HANG_MS, 'nobody ends', ended)
 
-  const killed = once(root, 'exit')
+  assert.match(notes, /eth\d+ prepared, 2 rules\n {2}queue 2: interrupt \d+ on processors \d/)
   root.kill('SIGKILL')
   await killed
   await within(HANG_MS, 'the kernel unbinds', unbound())
