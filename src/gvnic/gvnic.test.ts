@@ -5,6 +5,7 @@ import { createLinkPair } from '../stack/link/link-pair.ts'
 import { MAC, openCard, testCard } from './gvnic.test.helper.ts'
 import { Gvnic } from './gvnic.ts'
 import { DriverModel } from './testing/driver-model.ts'
+import { setAddressLe } from './testing/driver-rx.ts'
 
 test('a driver probes the card and learns what it is', () => {
   const { card, driver } = testCard({ queues: 3, mtu: 4000 })
@@ -172,6 +173,59 @@ test('a packet in memory that the guest has not is dropped and completed, and th
   driver.poll()
   assert.equal(driver.tx[0]?.completed, 2)
   assert.equal(card.stats.device.tx_dma_faults, 1)
+})
+
+test('a piece in two places is sent, and one in three is dropped', () => {
+  const bytes = frame({ payload: pattern(64) })
+  for (const [room, sent] of [
+    [bytes.length / 2, 1],
+    [bytes.length / 2 - 1, 0],
+  ] as const) {
+    const { card, driver, link } = openCard({}, { queues: 1 })
+    driver.send(0, bytes)
+    const { memory } = driver
+    const find = memory.locate.bind(memory)
+    memory.locate = (address, length, write) => find(address, Math.min(length, room), write)
+    card.poll(0)
+    assert.deepEqual([link.sent.length, card.stats.device.tx_dma_faults], [sent, 1 - sent])
+  }
+})
+
+test('a buffer that the card may not write, or not all of, comes back with an error', () => {
+  const bytes = frame({ payload: pattern(100) })
+  for (const writable of [0, 2047]) {
+    const { card, driver, link } = openCard({}, { queues: 1 })
+    driver.send(0, bytes)
+    const { memory } = driver
+    const find = memory.locate.bind(memory)
+    memory.locate = (address, length, write) =>
+      write && writable === 0 ? 0 : find(address, Math.min(length, writable || length), write)
+    link.put(bytes)
+    card.poll(0)
+    memory.locate = find
+    driver.poll()
+    assert.deepEqual([driver.rx[0]?.errors, link.sent.length], [1, 1])
+  }
+})
+
+test('frames for a card whose link is down are lost, 64 in a turn, and it sends none', () => {
+  const { card, driver, link } = openCard()
+  const bytes = frame({ payload: pattern(100) })
+  card.linkUp = false
+  for (let at = 0; at < 65; at++) link.put(bytes)
+  driver.send(0, bytes)
+  assert.deepEqual([card.poll(0), card.poll(0), card.poll(0)], [64, 1, 0])
+  assert.deepEqual([link.sent.length, driver.poll().length], [0, 0])
+})
+
+test('frames that wait for buffers wait for queues, too', () => {
+  const { card, driver, link } = testCard({ pause: true })
+  driver.probe()
+  link.put(frame({ payload: pattern(100) }))
+  assert.deepEqual([card.poll(0), link.left], [0, 1])
+  driver.open()
+  card.poll(0)
+  assert.equal(driver.poll().length, 1)
 })
 
 test('one receive queue is restarted alone', () => {
@@ -365,13 +419,16 @@ test('buffers outside the guest’s memory come back with an error, and the queu
   const [rx] = driver.rx
   assert.ok(rx !== undefined)
   const bytes = frame({ payload: pattern(100) })
+  const { memory } = driver
   for (const descriptor of [0, 1, 2]) {
-    driver.memory.view(rx.buffers + 32 * descriptor, 32).setUint32(12, 0xffff_ffff, true)
+    memory.view(rx.buffers + 32 * descriptor, 32).setUint32(12, 0xffff_ffff, true)
   }
-  for (let at = 0; at < 5; at++) link.put(bytes)
+  // A buffer whose last byte is outside.
+  setAddressLe(memory.view(rx.buffers + 32 * 3, 32), 8, memory.base + memory.bytes - 2047)
+  for (let at = 0; at < 6; at++) link.put(bytes)
   card.poll(0)
   const packets = driver.poll()
-  assert.equal(rx.errors, 3)
+  assert.equal(rx.errors, 4)
   assert.deepEqual(packets.at(-1)?.payload, bytes)
   link.put(bytes)
   card.poll(0)

@@ -141,9 +141,7 @@ export class Gvnic implements PciDevice {
     this.#nic = nic
     this.#link = link
     this.#waits = pause
-    // A large frame for a card that does not receive is lost before it is copied.
-    link.receiver = (head, pieces) =>
-      this.receives ? nic.receivePieces(head, pieces) : !this.#waits
+    link.receiver = (head, pieces) => this.receives && nic.receivePieces(head, pieces)
     this.#doorbells = new DoorbellMap(queues)
     const blocks = this.#doorbells.blocks
     this.#interrupts = new Interrupts(blocks, (vector) => this.#bus?.interrupt(vector))
@@ -252,7 +250,7 @@ export class Gvnic implements PciDevice {
     return frames
   }
 
-  /** Loses frames of the link. Returns their number. */
+  /** Drops frames of the link, as many as it receives in one turn. Returns their number. */
   #drop(nowNs: number): number {
     let dropped = 0
     while (dropped < BUDGET && this.#link.receive(nowNs) !== undefined) dropped++

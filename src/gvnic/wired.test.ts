@@ -7,6 +7,7 @@ import { MAC } from './gvnic.test.helper.ts'
 import { Gvnic, type GvnicOptions } from './gvnic.ts'
 import { DriverModel, type OpenOptions } from './testing/driver-model.ts'
 import type { ReceivedPacket } from './testing/driver-rx.ts'
+import { sleepMs } from './thread/card-loop.ts'
 
 interface WiredCard {
   readonly card: Gvnic
@@ -152,6 +153,31 @@ test('it does not overtake a frame that waits for buffers', () => {
     pattern(at === sent - 1 ? 3000 : 100, at),
   )
   assert.deepEqual(received, expected)
+})
+
+test('a thread sleeps until a frame is due that a card can receive', () => {
+  const [left, right] = wired({}, { pause: true })
+  assert.ok(left !== undefined && right !== undefined)
+  const send = (): void => {
+    left.driver.send(0, frame({ payload: pattern(100) }))
+    left.card.poll(0)
+    left.driver.poll()
+  }
+  assert.equal(sleepMs([left, right], 0), 250)
+  send()
+  assert.deepEqual(
+    [-2e6, 0, 5e6].map((nowNs) => sleepMs([left, right], nowNs)),
+    [2, 0, 0],
+  )
+  right.card.linkUp = false
+  assert.equal(sleepMs([left, right], 0), 250, 'it waits for the link')
+  right.card.linkUp = true
+  while (!right.card.paused) {
+    send()
+    right.card.poll(0)
+  }
+  send()
+  assert.equal(sleepMs([left, right], 0), 250, 'it waits for buffers')
 })
 
 test('what is sent to a card whose interface is down, or whose link is, is lost as on a cable', () => {

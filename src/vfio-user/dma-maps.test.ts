@@ -14,6 +14,17 @@ function fileOf(bytes: number): OwnedFd {
   return file
 }
 
+/** Looks an address up as a number and as two words, which find the same. Returns the bytes. */
+function bytesAt(maps: DmaMaps, address: number, bytes: number, write: boolean): number {
+  const found = maps.locate(address, bytes, write)
+  const place = [maps.region, maps.offset]
+  const [high, low] = [Math.floor(address / 2 ** 32), address % 2 ** 32]
+  assert.equal(maps.locateWords(high, low, bytes, write), found)
+  assert.equal(maps.locateWords(high | 0, low | 0, bytes, write), found)
+  if (found > 0) assert.deepEqual([maps.region, maps.offset], place)
+  return found
+}
+
 describe('DmaMaps', { skip }, () => {
   it('finds memory in one piece across maps that touch, and cuts it between regions', () => {
     using file = fileOf(64 * PAGE)
@@ -36,6 +47,21 @@ describe('DmaMaps', { skip }, () => {
     assert.deepEqual(back, bytes)
     assert.equal(maps.read(top + 1, back), false)
     assert.equal(maps.regions.length, 2)
+  })
+
+  it('finds memory by both words of its address', () => {
+    using file = fileOf(PAGE)
+    using maps = new DmaMaps()
+    const addresses = [1, 2, 3, 4, 7, 2 ** 23 - 1].map((at) => at * REGION_BYTES)
+    for (const address of addresses) maps.map(file.fd, address, PAGE, 0, true)
+    for (const [index, address] of addresses.entries()) {
+      assert.equal(bytesAt(maps, address + 8, PAGE, true), PAGE - 8)
+      assert.deepEqual([maps.region, maps.offset], [index, 8])
+      assert.equal(bytesAt(maps, address + PAGE, 1, true), 0)
+    }
+    for (const high of [2 ** 21, 2 ** 30, 2 ** 31, -1]) {
+      assert.equal(maps.locateWords(high, REGION_BYTES, 1, true), 0)
+    }
   })
 
   it('keeps a view valid while the firmware moves memory', () => {
@@ -134,9 +160,9 @@ describe('DmaMaps', { skip }, () => {
         for (let page = 0; page < PAGES; page++) {
           const address = base + page * PAGE
           const right = owner[page]?.right
-          assert.equal(maps.locate(address + 9, 5, true), right === 'map' ? 5 : 0)
+          assert.equal(bytesAt(maps, address + 9, 5, true), right === 'map' ? 5 : 0)
           const visible = right === 'map' || right === 'read-only'
-          assert.equal(maps.locate(address + 9, 5, false), visible ? 5 : 0)
+          assert.equal(bytesAt(maps, address + 9, 5, false), visible ? 5 : 0)
           if (right === 'map') assert.equal(maps.write(address, Uint8Array.of(page + 1)), true)
         }
         for (let page = 0; page < PAGES; page++) {

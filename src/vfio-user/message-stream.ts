@@ -78,7 +78,8 @@ export class MessageStream {
     const bytes = this.#incoming.receive(this.fd, MSG_DONTWAIT)
     if (bytes === undefined) return true
     framer.received(bytes)
-    if (this.#incoming.controlLength > 0) this.#keepDescriptors()
+    const { controlLength, controlTruncated } = this.#incoming
+    if (controlLength > 0 || controlTruncated) this.#keepDescriptors()
     return bytes > 0
   }
 

@@ -3,9 +3,12 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { turns, until } from '../testing/waiting.test.helper.ts'
+import { VFIO_USER } from '../wire/vfio-user.ts'
 import { connected } from './connected.test.helper.ts'
 import { DeviceServer, serveDevice } from './index.ts'
 import { RecordingDevice } from './recording-device.test.helper.ts'
+import { createTestMachine, messageOf } from './testing/index.ts'
+import { VfioUserError } from './vfio-user-error.ts'
 
 const [, , folder = ''] = process.argv
 
@@ -25,25 +28,54 @@ function runOut(): (count?: number) => void {
 /** In a thread that polls. */
 async function inThread(path: string): Promise<void> {
   using server = new DeviceServer(new RecordingDevice(), { path })
-  using _machine = connected(path)
+  using machine = connected(path)
   const end = runOut()
   let message = ''
   try {
     server.step()
   } catch (error) {
-    assert.ok(error instanceof Error && 'code' in error)
+    assert.ok(error instanceof VfioUserError)
     assert.equal(error.code, 'NETMEM_VFIO_USER_ACCEPT')
     message = error.message
   }
-  // It says so once.
-  for (let again = 0; again < 3; again++) assert.equal(server.step(), 0)
+  // It says so once, and is not called while the machine waits.
+  assert.equal(server.step(), 0)
   assert.equal(server.connected, false)
+  assert.ok(server.events === 0 && server.retryMs > 0)
   end()
   assert.match(message, /ulimit -n/)
   await until(() => {
     if (server.events !== 0) server.step()
     return server.connected
   })
+  machine.close()
+  while (server.connected) server.step()
+  using _next = connected(path)
+  const endAgain = runOut()
+  let code: unknown
+  try {
+    server.step()
+  } catch (error) {
+    code = error instanceof VfioUserError && error.code
+  }
+  endAgain()
+  assert.equal(code, 'NETMEM_VFIO_USER_ACCEPT', 'it says so of the next machine')
+}
+
+/** With a message whose descriptor finds no room. */
+function lost(): void {
+  using machine = createTestMachine(new RecordingDevice())
+  const end = runOut()
+  machine.send(messageOf(1, VFIO_USER.DEVICE_SET_IRQS, 0, new Uint8Array(20)), [machine.file.fd])
+  let message = ''
+  try {
+    machine.session?.step()
+  } catch (error) {
+    message = error instanceof VfioUserError ? error.message : ''
+  }
+  end()
+  assert.match(message, /ulimit -n/)
+  assert.equal(machine.session?.open, false)
 }
 
 /** In an event loop. */
@@ -75,9 +107,15 @@ async function closed(path: string): Promise<void> {
   const end = runOut()
   await until(() => events.length > 0)
   end()
-  await served.close()
+  const ends = served.close().then(() => true)
+  assert.ok(await Promise.race([ends, turns().then(() => false)]), 'at once')
+  assert.deepEqual(
+    process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout'),
+    [],
+  )
 }
 
+lost()
 await inThread(join(folder, 'thread.sock'))
 await inLoop(join(folder, 'loop.sock'))
 await closed(join(folder, 'closed.sock'))

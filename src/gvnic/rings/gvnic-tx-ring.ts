@@ -103,7 +103,7 @@ export class GvnicTxRing implements TxFrontEnd {
 
   get full(): boolean {
     // A descriptor stays free. Contexts count as well, though they are no pieces.
-    return ((this.#tail - this.#head) & this.#mask) === this.#mask || !this.#hasRoom()
+    return ((this.#tail - this.#head) & this.#mask) === this.#mask
   }
 
   posted(): number {

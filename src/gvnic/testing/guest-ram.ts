@@ -4,7 +4,7 @@ import type { GuestMemory } from '../../vfio-user/index.ts'
 
 /** Options of a {@link GuestRam}. */
 export interface GuestRamOptions {
-  /** Guest address of the first byte. 4 GiB by default, so that all 64 bits of addresses count. */
+  /** Guest address of the first byte. 6 GiB by default: the low word has its highest bit, as a sign. */
   readonly base?: number
   /** Bytes of each region. 16 MiB by default. */
   readonly regionBytes?: number
@@ -28,7 +28,7 @@ export class GuestRam implements GuestMemory {
   #allocated = 0
 
   constructor(options: GuestRamOptions = {}) {
-    const { base = 2 ** 32, regionBytes = 2 ** 24, regions = 1, memory } = options
+    const { base = 6 * 2 ** 30, regionBytes = 2 ** 24, regions = 1, memory } = options
     this.base = base
     this.#regionBytes = memory?.length ?? regionBytes
     this.regions =

@@ -90,7 +90,7 @@ class CardPolls {
       set.set(1 + at, served.server.fd, served.server.events)
       const { descriptors } = served.link
       if (descriptors === undefined) continue
-      for (const fd of descriptors) if (place < this.#places) set.set(place++, fd, POLLIN)
+      for (const fd of descriptors) set.set(place++, fd, POLLIN)
     }
     while (place < this.#places) set.clear(place++)
     set.wait(timeoutMs)
@@ -119,8 +119,11 @@ function turn(served: ServedCard, nowNs: number, events: CardLoopEvents): number
   }
 }
 
-/** Returns the ms until the next frame of a link is due, rounded up. */
-function sleepMs(cards: readonly ServedCard[], nowNs: number): number {
+/** Returns the ms until the next frame that a card can receive is due, rounded up: 250 at the most. */
+export function sleepMs(
+  cards: readonly Pick<ServedCard, 'card' | 'link'>[],
+  nowNs: number,
+): number {
   let sleepNs = MAX_SLEEP_MS * 1e6
   for (const { card, link } of cards) {
     // Frames that wait for queues or buffers need a doorbell of their machine first.

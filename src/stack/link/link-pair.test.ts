@@ -157,4 +157,6 @@ test('a frame in pieces arrives whole, with its segment size, and takes the time
   const [small] = createLinkPair({ queueBytes: 4096 })
   for (let at = 0; at < 6; at++) small.transmitPieces(head, pieces, 0)
   assert.deepEqual([small.transmitted, small.dropped], [4, 2])
+  pieces.forget()
+  assert.deepEqual([pieces.count, pieces.memories], [0, []])
 })

@@ -109,7 +109,7 @@ export class TxGather {
       }
     }
     // A packet that has filled the ring can have no end: all of its pieces are dropped.
-    if (!this.discarding && !frontEnd.full) return 0
+    if (!frontEnd.full) return 0
     this.discarding = true
     this.fault = PACKET_ERROR
     return posted

@@ -87,7 +87,7 @@ export class TxQueue {
     packet.forgetUnmapped()
     let left = frontEnd.posted()
     if (left <= 0) return 0
-    if (left <= this.#withoutEnd && !frontEnd.full) return 0
+    if (left <= this.#withoutEnd) return 0
     this.#withoutEnd = 0
     const inPieces = piecesFor(link)
     let sent = 0
