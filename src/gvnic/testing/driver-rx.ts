@@ -45,7 +45,10 @@ export class DriverRx {
   readonly #ring: (tail: number) => void
   /** True for each buffer that the card has. */
   readonly #posted: boolean[]
-  #free: number[]
+  /** Numbers of the buffers that the card does not have, as a ring: the one that is free longest is next. */
+  readonly #free: Uint16Array
+  #nextFree = 0
+  #freeCount = 0
   #tail = 0
   #head = 0
   #generation = 1
@@ -63,7 +66,8 @@ export class DriverRx {
     this.#pages = ram.allocate(entries * bufferBytes)
     this.#headers = headerBytes === 0 ? 0 : ram.allocate(entries * headerBytes)
     this.#posted = new Array(entries).fill(false)
-    this.#free = Array.from({ length: entries }, (_, id) => id)
+    this.#free = new Uint16Array(entries)
+    this.#freeAll()
   }
 
   /** Number of the doorbell that the card has told. */
@@ -77,7 +81,7 @@ export class DriverRx {
     this.#ram.memory(this.completions, entries * DESCRIPTOR_BYTES).fill(0)
     this.#ram.memory(this.buffers, entries * DESCRIPTOR_BYTES).fill(0)
     this.#posted.fill(false)
-    this.#free = Array.from({ length: entries }, (_, id) => id)
+    this.#freeAll()
     this.#tail = this.#head = 0
     this.#generation = 1
     this.#parts = []
@@ -86,15 +90,16 @@ export class DriverRx {
   /** Posts free buffers, at most `limit`, and rings at multiples of 32. */
   post(limit: number = Number.MAX_SAFE_INTEGER): void {
     const { entries, bufferBytes, headerBytes } = this.options
-    let posted = entries - this.#free.length
+    const ram = this.#ram
+    let posted = entries - this.#freeCount
     for (let left = limit; left > 0 && posted < entries - 1; left--, posted++) {
-      const id = this.#free.pop()
-      if (id === undefined) return
+      const id = this.#takeFree()
       this.#posted[id] = true
-      const view = this.#ram.view(this.buffers + this.#tail * DESCRIPTOR_BYTES, DESCRIPTOR_BYTES)
-      view.setUint16(0, id, true)
-      setAddressLe(view, 8, this.#pages + id * bufferBytes)
-      if (headerBytes > 0) setAddressLe(view, 16, this.#headers + id * headerBytes)
+      const view = ram.viewAround(this.buffers + this.#tail * DESCRIPTOR_BYTES, DESCRIPTOR_BYTES)
+      const at = ram.offset
+      view.setUint16(at, id, true)
+      setAddressLe(view, at + 8, this.#pages + id * bufferBytes)
+      if (headerBytes > 0) setAddressLe(view, at + 16, this.#headers + id * headerBytes)
       this.#tail = (this.#tail + 1) % entries
       if (this.#tail % RING_AT === 0) this.#ring(this.#tail)
     }
@@ -105,10 +110,10 @@ export class DriverRx {
     const { entries } = this.options
     const packets: ReceivedPacket[] = []
     for (;;) {
-      const at = this.completions + this.#head * DESCRIPTOR_BYTES
-      const view = this.#ram.view(at, DESCRIPTOR_BYTES)
-      if (((view.getUint16(4, true) >> 14) & 1) !== this.#generation) return packets
-      const packet = this.#read(view)
+      const view = this.#completion()
+      const at = this.#ram.offset
+      if (((view.getUint16(at + 4, true) >> 14) & 1) !== this.#generation) return packets
+      const packet = this.#read(view, at)
       if (packet !== undefined) packets.push(packet)
       this.#advance(entries)
     }
@@ -119,14 +124,32 @@ export class DriverRx {
     const { entries } = this.options
     let packets = 0
     for (;;) {
-      const at = this.completions + this.#head * DESCRIPTOR_BYTES
-      const view = this.#ram.view(at, DESCRIPTOR_BYTES)
-      if (((view.getUint16(4, true) >> 14) & 1) !== this.#generation) return packets
-      this.#takeBack(view)
-      if ((view.getUint8(1) & 4) !== 0) this.errors++
-      else if ((view.getUint8(8) & 2) !== 0) packets++
+      const view = this.#completion()
+      const at = this.#ram.offset
+      if (((view.getUint16(at + 4, true) >> 14) & 1) !== this.#generation) return packets
+      this.#takeBack(view, at)
+      if ((view.getUint8(at + 1) & 4) !== 0) this.errors++
+      else if ((view.getUint8(at + 8) & 2) !== 0) packets++
       this.#advance(entries)
     }
+  }
+
+  /** Returns the view that has the next completion, at the offset of the memory. */
+  #completion(): DataView {
+    return this.#ram.viewAround(this.completions + this.#head * DESCRIPTOR_BYTES, DESCRIPTOR_BYTES)
+  }
+
+  #freeAll(): void {
+    for (let id = 0; id < this.#free.length; id++) this.#free[id] = id
+    this.#nextFree = 0
+    this.#freeCount = this.#free.length
+  }
+
+  #takeFree(): number {
+    const id = this.#free[this.#nextFree] ?? 0
+    this.#nextFree = (this.#nextFree + 1) % this.#free.length
+    this.#freeCount--
+    return id
   }
 
   #advance(entries: number): void {
@@ -135,24 +158,24 @@ export class DriverRx {
   }
 
   /** Takes the buffer of a completion back. Returns its number. */
-  #takeBack(view: DataView): number {
-    const id = view.getUint16(12, true)
-    if (view.getUint8(0) !== 1 || (view.getUint8(8) & 1) === 0) {
+  #takeBack(view: DataView, at: number): number {
+    const id = view.getUint16(at + 12, true)
+    if (view.getUint8(at) !== 1 || (view.getUint8(at + 8) & 1) === 0) {
       throw new Error('This is no completion.')
     }
     if (this.#posted[id] !== true) throw new Error(`Buffer ${id} is not posted.`)
     this.#posted[id] = false
-    this.#free.unshift(id)
+    this.#free[(this.#nextFree + this.#freeCount++) % this.#free.length] = id
     return id
   }
 
-  #read(view: DataView): ReceivedPacket | undefined {
+  #read(view: DataView, at: number): ReceivedPacket | undefined {
     const { bufferBytes, headerBytes } = this.options
-    const id = this.#takeBack(view)
-    const status = view.getUint8(8)
-    const lengths = view.getUint16(6, true)
-    const bytes = view.getUint16(4, true) & 0x3fff
-    if ((view.getUint8(1) & 4) !== 0) {
+    const id = this.#takeBack(view, at)
+    const status = view.getUint8(at + 8)
+    const lengths = view.getUint16(at + 6, true)
+    const bytes = view.getUint16(at + 4, true) & 0x3fff
+    if ((view.getUint8(at + 1) & 4) !== 0) {
       this.errors++
       this.#parts = []
       return undefined
@@ -174,13 +197,13 @@ export class DriverRx {
       headers: concat(parts.map((part) => part.headers)),
       payload: concat(parts.map((part) => part.payload)),
       buffers: parts.length,
-      packetType: view.getUint16(2, true) & 0x3ff,
+      packetType: view.getUint16(at + 2, true) & 0x3ff,
       verified: isProcessed && wrong === 0,
       ipError: (wrong & 0x10) !== 0,
       l4Error: (wrong & 0x20) !== 0,
       headerOverflow: (status & 4) !== 0,
-      segmentBytes: (lengths & 0x400) !== 0 ? view.getUint16(14, true) : 0,
-      hash: view.getUint32(16, true),
+      segmentBytes: (lengths & 0x400) !== 0 ? view.getUint16(at + 14, true) : 0,
+      hash: view.getUint32(at + 16, true),
     }
   }
 }

@@ -68,34 +68,39 @@ export class DriverTx {
   /** Posts a packet and rings. Returns its tag, or −1 if there is no room. */
   send(pieces: readonly SentPiece[], options: SendOptions = {}): number {
     const { checksum = false, segmentBytes = 0, headerBytes = 0 } = options
-    const parts = pieces.flatMap(cutPiece)
+    const parts = pieces.every(fitsDescriptor) ? pieces : pieces.flatMap(cutPiece)
     const free = (this.#hardwareHead - this.#tail - 1 + this.entries) % this.entries
     if (parts.length + 2 > free || this.#pending.size >= this.entries / 2) return -1
     const tag = this.#nextTag()
-    const total = parts.reduce((sum, { bytes }) => sum + bytes, 0)
+    const ram = this.#ram
     if (segmentBytes > 0) {
+      let total = 0
+      for (const { bytes } of parts) total += bytes
       const context = this.#next()
-      context.setUint32(0, total - headerBytes, true)
-      context.setUint16(4, segmentBytes, true)
-      context.setUint8(6, headerBytes)
-      context.setUint8(8, 0x5 | 0x20)
+      const at = ram.offset
+      context.setUint32(at, total - headerBytes, true)
+      context.setUint16(at + 4, segmentBytes, true)
+      context.setUint8(at + 6, headerBytes)
+      context.setUint8(at + 8, 0x5 | 0x20)
     }
-    this.#next().setUint8(8, 0x4)
-    for (const [index, { address, bytes }] of parts.entries()) {
-      const isLast = index === parts.length - 1
-      const at = this.#tail
+    this.#next().setUint8(ram.offset + 8, 0x4)
+    let left = parts.length
+    for (const { address, bytes } of parts) {
+      const isLast = --left === 0
+      const index = this.#tail
       const descriptor = this.#next()
+      const at = ram.offset
       let flags = 0xc
       if (isLast) flags |= 0x20
       if (checksum) flags |= 0x40
-      if (isLast && (at - this.#reported + this.entries) % this.entries >= REPORT_EVERY) {
-        this.#reported = at
+      if (isLast && (index - this.#reported + this.entries) % this.entries >= REPORT_EVERY) {
+        this.#reported = index
         flags |= 0x80
       }
-      setAddressLe(descriptor, 0, address)
-      descriptor.setUint8(8, flags)
-      descriptor.setUint16(12, tag, true)
-      descriptor.setUint16(14, bytes, true)
+      setAddressLe(descriptor, at, address)
+      descriptor.setUint8(at + 8, flags)
+      descriptor.setUint16(at + 12, tag, true)
+      descriptor.setUint16(at + 14, bytes, true)
     }
     this.#ring(this.#tail)
     return tag
@@ -104,10 +109,11 @@ export class DriverTx {
   /** Reads completions. Throws where `gve` would complain. */
   poll(): void {
     for (;;) {
-      const view = this.#ram.view(this.completions + this.#head * COMPLETION_BYTES, 4)
-      const word = view.getUint16(0, true)
+      const view = this.#ram.viewAround(this.completions + this.#head * COMPLETION_BYTES, 4)
+      const at = this.#ram.offset
+      const word = view.getUint16(at, true)
       if (word >> 15 !== this.#generation) return
-      const value = view.getUint16(2, true)
+      const value = view.getUint16(at + 2, true)
       if ((word & 0x7ff) !== this.queue) throw new Error('This completion is of another queue.')
       const type = (word >> 11) & 7
       if (type === 2) {
@@ -122,9 +128,12 @@ export class DriverTx {
     }
   }
 
+  /** Clears the next descriptor. It lies in the view that is returned, at the offset of the memory. */
   #next(): DataView {
-    const view = this.#ram.view(this.descriptors + this.#tail * DESCRIPTOR_BYTES, DESCRIPTOR_BYTES)
-    for (let at = 0; at < DESCRIPTOR_BYTES; at++) view.setUint8(at, 0)
+    const ram = this.#ram
+    const address = this.descriptors + this.#tail * DESCRIPTOR_BYTES
+    const view = ram.viewAround(address, DESCRIPTOR_BYTES)
+    for (let at = 0; at < DESCRIPTOR_BYTES; at += 4) view.setUint32(ram.offset + at, 0)
     this.#tail = (this.#tail + 1) % this.entries
     return view
   }
@@ -135,6 +144,10 @@ export class DriverTx {
     this.#pending.add(this.#tag)
     return this.#tag
   }
+}
+
+function fitsDescriptor({ bytes }: SentPiece): boolean {
+  return bytes > 0 && bytes <= MAX_PIECE_BYTES
 }
 
 /** Cuts a piece as its descriptors' 14 bits of length want it. */

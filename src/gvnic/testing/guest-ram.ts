@@ -82,6 +82,17 @@ export class GuestRam implements GuestMemory {
     return new DataView(memory.buffer, memory.byteOffset, memory.length)
   }
 
+  /**
+   * Returns the view of the region that has `bytes` bytes at an address, from {@link offset} on. For
+   * entries of rings: a view of each would be garbage, and that evicts what the card has in its caches.
+   */
+  viewAround(address: number, bytes: number): DataView<ArrayBuffer> {
+    const found = this.locate(address, bytes, true)
+    const view = this.views[this.region]
+    if (found < bytes || view === undefined) throw new Error(`No ${bytes} bytes at ${address}.`)
+    return view
+  }
+
   /** Returns memory that lies in one region. */
   memory(address: number, bytes: number): Uint8Array<ArrayBuffer> {
     const found = this.locate(address, bytes, true)
