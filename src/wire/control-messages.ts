@@ -136,9 +136,11 @@ export class ControlReader {
     const view = this.#view
     const at = this.#at
     if (at + HEADER_BYTES > this.#end) return false
-    const bytes = get64(view, at + CMSG_LEN)
+    // No buffer is as long as the high word counts. Without it all that follows stays an integer.
+    if (view.getInt32(at + CMSG_LEN + 4, true) !== 0) return false
+    const bytes = view.getUint32(at + CMSG_LEN, true)
     if (bytes < HEADER_BYTES || bytes > this.#end - at) return false
-    this.#at = at + Math.ceil(bytes / ALIGN) * ALIGN
+    this.#at = at + bytes + (-bytes & (ALIGN - 1))
     this.level = view.getInt32(at + CMSG_LEVEL, true)
     this.type = view.getInt32(at + CMSG_TYPE, true)
     const data = at + HEADER_BYTES
@@ -166,7 +168,7 @@ export class ControlReader {
       this.fragSize = view.getUint32(data + FRAG_SIZE, true)
       return
     }
-    const fragOffset = get64(view, data + FRAG_OFFSET)
+    const fragOffset = getOffset(view, data + FRAG_OFFSET)
     if (this.type !== SCM_DEVMEM_DMABUF || !Number.isSafeInteger(fragOffset)) return
     this.kind = 'dmabuf'
     this.fragOffset = fragOffset
@@ -234,6 +236,9 @@ function set64(bytes: Uint8Array, at: number, value: number): void {
   set32(bytes, at + 4, Math.floor(value / 2 ** 32))
 }
 
-function get64(view: DataView, at: number): number {
-  return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true)
+/** Reads 64 bits. Those of a dma-buf below 4 GiB stay an integer: a floating-point number is garbage in each frag. */
+function getOffset(view: DataView, at: number): number {
+  const low = view.getUint32(at, true)
+  const high = view.getUint32(at + 4, true)
+  return high === 0 ? low : high * 2 ** 32 + low
 }
