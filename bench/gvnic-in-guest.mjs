@@ -40,7 +40,7 @@ run(loader, ...ethtool, '-K', card, 'ntuple', 'on', 'rx-gro-hw', 'on')
 /** Receives as many connections as there are rounds. Resolves with the bytes that came in host memory. */
 async function receive(listener) {
   let linear = 0
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds.receive; round++) {
     const connection = await listener.accept()
     for await (const frag of connection) {
       if (frag.kind === 'page') linear += frag.length
@@ -63,7 +63,7 @@ async function received() {
   const socat = spawn('socat', [
     ...['-u', '-b', '262144', `TCP-LISTEN:${ports.socat},fork,reuseaddr`, 'OPEN:/dev/null'],
   ])
-  const c = spawn(`${process.cwd()}/receiver`, [String(ports.c), String(rounds)], {
+  const c = spawn(`${process.cwd()}/receiver`, [String(ports.c), String(rounds.receive)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   console.error('ready')
@@ -95,7 +95,7 @@ async function sent() {
   truncateSync('/tmp/zeros', sendBytes)
   // Its pages exist from here on.
   readFileSync('/tmp/zeros')
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds.send; round++) {
     await sendDevice(binding)
     const where = `TCP:${host}:${ports.send}`
     await once(spawn('socat', ['-u', '-b', '262144', 'OPEN:/tmp/zeros', where]), 'exit')
