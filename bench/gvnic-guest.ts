@@ -4,7 +4,7 @@
  */
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -120,6 +120,8 @@ async function transferAll(
   sink: Server,
   signal: AbortSignal,
 ): Promise<Transfers> {
+  // A connection may come before the end of the last one has been read: none is missed.
+  const connections = on(sink, 'connection', { signal })
   const socat: Sample[] = []
   const netmem: Sample[] = []
   const c: Sample[] = []
@@ -133,8 +135,8 @@ async function transferAll(
   const sent: Sample[] = []
   const sentBySocat: Sample[] = []
   for (let round = 1 - SEND_WARM_UP_ROUNDS; round <= ROUNDS; round++) {
-    sent.push(await receive(sink, signal))
-    sentBySocat.push(await receive(sink, signal))
+    sent.push(await receive(connections, signal))
+    sentBySocat.push(await receive(connections, signal))
     const now = [sent, sentBySocat].map((samples) => samples.at(-1)?.['mbPerS']?.toFixed(1))
     context.log(`  sent ${round} of ${ROUNDS}: netmem ${now[0]}, socat ${now[1]}`)
   }
@@ -175,8 +177,9 @@ async function connected(port: number, signal: AbortSignal): Promise<Socket> {
   }
 }
 
-async function receive(sink: Server, signal: AbortSignal): Promise<Sample> {
-  const [socket]: Socket[] = await once(sink, 'connection', { signal })
+async function receive(connections: AsyncIterator<Socket[]>, signal: AbortSignal): Promise<Sample> {
+  const { value } = await connections.next()
+  const [socket]: Socket[] = value ?? []
   if (socket === undefined) throw new Error('no connection')
   const beganMs = performance.now()
   let bytes = 0

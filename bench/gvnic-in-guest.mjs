@@ -97,8 +97,11 @@ async function sent() {
   readFileSync('/tmp/zeros')
   for (let round = 0; round < rounds.send; round++) {
     await sendDevice(binding)
+    // It reads too, so it ends when the host has received all: with -u it would leave a part in its
+    // socket, which would arrive during the next turn.
+    const file = 'OPEN:/tmp/zeros,rdonly!!OPEN:/dev/null,wronly'
     const where = `TCP:${host}:${ports.send}`
-    await once(spawn('socat', ['-u', '-b', '262144', 'OPEN:/tmp/zeros', where]), 'exit')
+    await once(spawn('socat', ['-b', '262144', '-t', '60', file, where]), 'exit')
   }
   binding[Symbol.dispose]()
   dmabuf.close()

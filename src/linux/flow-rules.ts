@@ -5,7 +5,13 @@
  * of netlink does not have them: they go by ioctl.
  */
 
-import { ArgumentTypeError, type CodeOf, checkInteger, NetmemError } from '../errors.ts'
+import {
+  ArgumentTypeError,
+  type CodeOf,
+  checkInteger,
+  checkString,
+  NetmemError,
+} from '../errors.ts'
 import {
   ETHTOOL_GRXCLSRLALL,
   ETHTOOL_GRXCLSRLCNT,
@@ -160,7 +166,10 @@ export function checkMatch(match: FlowMatch): void {
       `The type of a flow rule is tcp4, udp4, tcp6 or udp6, not ${String(match.type)}.`,
     )
   }
-  const { sourcePort, destinationPort } = match
+  const { sourceAddress, destinationAddress, sourcePort, destinationPort } = match
+  for (const address of [sourceAddress, destinationAddress]) {
+    if (address !== undefined) checkString('An address of a flow rule', address, 'text')
+  }
   if (sourcePort !== undefined) checkInteger('sourcePort', sourcePort, 0, 65535)
   if (destinationPort !== undefined) checkInteger('destinationPort', destinationPort, 0, 65535)
   // Laying a rule out finds wrong addresses.

@@ -1,4 +1,4 @@
-/** SO_RCVLOWAT: how much a socket must have before anybody is woken for it. */
+/** SO_RCVLOWAT: bytes that a socket must have before the kernel wakes its reader. */
 
 import { SO_RCVLOWAT, SOL_SOCKET } from './sys/constants.ts'
 import { loadLibc } from './sys/libc.ts'

@@ -112,24 +112,44 @@ test('no bytes make it throw, loop or read outside', () => {
   )
 })
 
-test('a reader finds the same messages in any bytes, and stays inside them', () => {
+test('a header alone is a message, whose numbers are signed', () => {
+  const control = new Uint8Array(new Int32Array([16, 0, -1, -2, 20, 0, 1, 2, -3]).buffer)
   const reader = new ControlReader()
+  reader.start(control, 16)
+  assert.ok(reader.next())
+  assert.deepEqual([reader.kind, reader.level, reader.type, reader.dataBytes], ['other', -1, -2, 0])
+  assert.equal(reader.next(), false)
+  // Data up to the end of the buffer.
+  reader.start(control, control.length)
+  assert.ok(reader.next() && reader.next())
+  assert.deepEqual([reader.dataBytes, reader.data32(0), reader.data32(1)], [4, 2 ** 32 - 3, 0])
+})
+
+test('one reader finds messages in one buffer after the other, and stays inside them', () => {
+  const reader = new ControlReader()
+  let met = 0
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat({ max: 220 }), (bytes, claimed) => {
-      // Half of them begin with a plausible header.
-      if (bytes.length > 40 && bytes[40] !== 0) writeDmaBuf(bytes, 0, 4096, 7, 8, 9)
-      const parsed = parseControl(bytes, claimed)
-      reader.start(bytes, claimed)
+      // Each is a part of more memory.
+      const control = new Uint8Array(bytes.length + 14).fill(0xff).subarray(7, 7 + bytes.length)
+      control.set(bytes)
+      // Most of them begin with a plausible header.
+      if (bytes.length > 40 && bytes[40] !== 0) writeDmaBuf(control, 0, 4096, 7, met, 9)
+      const parsed = parseControl(control, claimed)
+      reader.start(control, claimed)
       for (const message of parsed) {
         assert.ok(reader.next())
         assert.equal(reader.kind, message.kind)
         assert.ok(reader.dataAt + reader.dataBytes <= Math.min(bytes.length, claimed))
-        if (message.kind === 'dmabuf') assert.equal(reader.fragToken, message.fragToken)
+        if (message.kind === 'dmabuf') assert.equal(reader.fragToken, met++)
         queuedErrorOf(reader)
+        // All that is behind the end reads as 0.
+        assert.equal(reader.data32(Math.min(bytes.length, claimed) - reader.dataAt - 3), 0)
       }
       assert.equal(reader.next(), false)
     }),
   )
+  assert.ok(met > 20, `${met} messages`)
 })
 
 test('completions of zero-copy sends are read from the error queue', () => {

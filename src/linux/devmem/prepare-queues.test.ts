@@ -11,6 +11,7 @@ describe('prepareQueues', () => {
   const refused: readonly [string, object, string, RegExp?][] = [
     ['no queues', { queues: [] }, 'NETMEM_INVALID_ARGUMENT'],
     ['a queue twice', { queues: [1, 1] }, 'NETMEM_OUT_OF_RANGE', /1 twice/],
+    ['flows that are no array', { flows: tcp4 }, 'NETMEM_INVALID_ARGUMENT', /array/],
     ['a flow of no type', { flows: [{}] }, 'NETMEM_INVALID_ARGUMENT', /tcp4, udp4/],
     [
       'a misspelt field, which would steer every flow',
@@ -31,6 +32,13 @@ describe('prepareQueues', () => {
       { flows: [{ ...tcp4, destinationAddress: '300.0.0.1' }] },
       'NETMEM_OUT_OF_RANGE',
     ],
+    [
+      'an address as a number',
+      { flows: [{ ...tcp4, destinationAddress: 1 }] },
+      'NETMEM_INVALID_ARGUMENT',
+      /text, not 1/,
+    ],
+    ['a queue as text', { flows: [{ ...tcp4, queue: '1' }] }, 'NETMEM_INVALID_ARGUMENT'],
     ['another queue', { flows: [{ ...tcp4, queue: 2 }] }, 'NETMEM_OUT_OF_RANGE', /none of the/],
     ['an unknown option', { queue: 1 }, 'NETMEM_INVALID_ARGUMENT'],
   ]

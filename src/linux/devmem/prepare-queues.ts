@@ -1,7 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Prepares RX queues of a card for devmem, and undoes that: the face of `queue-setup.ts` and `undo.ts`. */
 
-import { ArgumentRangeError, checkString, type OptionNames, ownOptions } from '../../errors.ts'
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  checkInteger,
+  checkString,
+  type OptionNames,
+  ownOptions,
+} from '../../errors.ts'
 import { checkMatch } from '../flow-rules.ts'
 import { rtLink } from '../netlink/generated/rt-link.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
@@ -106,7 +113,7 @@ export async function prepareQueues(options: PrepareQueuesOptions): Promise<Prep
   const ifindex = checkIfindex(own.ifindex)
   checkQueues(queues)
   checkFolder(stateFolder)
-  for (const flow of flows) checkFlow(flow, queues)
+  checkFlows(flows, queues)
   const card = await openCard(ifindex)
   let journal: UndoJournal | undefined
   try {
@@ -208,11 +215,20 @@ const FLOW_NAMES: OptionNames<SteeredFlow> = {
   queue: true,
 }
 
+function checkFlows(flows: readonly SteeredFlow[], queues: readonly number[]): void {
+  if (!Array.isArray(flows)) {
+    throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', 'flows is an array of flows to steer.')
+  }
+  for (const flow of flows) checkFlow(flow, queues)
+}
+
 /** Throws for a flow that no rule can steer, before the card is touched. */
 function checkFlow(flow: SteeredFlow, queues: readonly number[]): void {
   const { queue, ...match } = ownOptions('A flow of prepareQueues()', flow, FLOW_NAMES)
   checkMatch(match)
-  if (queue === undefined || queues.includes(queue)) return
+  if (queue === undefined) return
+  checkInteger('queue', queue, 0, 2 ** 16 - 1)
+  if (queues.includes(queue)) return
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
     `The flow is to reach queue ${queue}, which is none of the prepared queues ${queues.join()}.`,

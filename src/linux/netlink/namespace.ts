@@ -4,7 +4,7 @@ import { checkString } from '../../errors.ts'
 import type { ErrnoName, Fd, OwnedFd } from '../sys/index.ts'
 import * as sys from '../sys/index.ts'
 
-/** Throws NETMEM_INVALID_ARGUMENT for what is no path. */
+/** Throws NETMEM_INVALID_ARGUMENT unless `netns` is text. */
 export function checkNetns(netns: string): void {
   checkString('netns', netns, 'the file of a network namespace, such as /run/netns/blue')
 }

@@ -143,7 +143,10 @@ function openEventStream(onEvent: () => void): { readonly socket: Socket; readon
 /** Milliseconds between two looks where the kernel has no asynchronous I/O. */
 const LOOK_MS = 10
 
-/** Makes a bell that rings every 10 ms while it is armed, event or none: for kernels without AIO, and Bun. */
+/**
+ * Makes a bell that rings every 10 ms while it is armed, with events and without, for kernels that lack
+ * asynchronous I/O and for Bun.
+ */
 export function createTimerBell(onRing: () => void): Bell {
   let timer: NodeJS.Timeout | undefined
   let referenced = false

@@ -80,7 +80,7 @@ export class ReceivedFrags {
     }
   }
 
-  /** Returns a frag that nobody waits for, or `undefined` without one, or where its receiver is traced. */
+  /** Returns a frag that has been read, or `undefined` without one, while a receiver waits, or is traced. */
   #arrived(): Frag | undefined {
     if (this.#waiter !== undefined || this.#pool.copies.tracing) return undefined
     return this.#reader.take()

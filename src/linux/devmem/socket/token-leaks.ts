@@ -20,7 +20,7 @@ export interface DeviceLeakReport {
   readonly stack: string | undefined
 }
 
-/** Facts of a group that the report of its leak has, when the group itself has been collected. */
+/** Record of a group that outlives it, for the report of its leak. */
 interface GroupRecord {
   /** Frags that were not released. */
   out: number
