@@ -54,12 +54,21 @@ describe('without koffi', { skip }, () => {
   it('each function of netmem/linux that needs it says so at once', async () => {
     const script = `
       import * as linux from '${new URL('../linux/index.js', import.meta.url).href}'
+      import { createPool, hostProvider } from '${new URL('../index.js', import.meta.url).href}'
+      const pool = createPool(hostProvider({ pages: 1 }))
+      const binding = { id: 1, ifindex: 1, queues: [0] }
       const calls = [
         () => linux.openNetlink(),
         () => linux.createUdmabuf({ bytes: 4096 }),
         () => linux.udmabufProvider({ pages: 1, pageSize: 4096 }),
         () => linux.createDmaHeapBuffer({ bytes: 4096 }),
+        () => linux.dmaHeapProvider({ pages: 1, pageSize: 4096 }),
         () => linux.receiveDmaBuf('/nowhere'),
+        () => linux.openFlowRules({ ifindex: 1 }),
+        () => linux.listenDevmem({ pool, binding, port: 5201 }),
+        () => linux.connectDevmem({ pool, binding, host: '127.0.0.1', port: 5201 }),
+        () => linux.hugeMemory(1),
+        () => linux.wakeBatching(),
         () => linux.prepareQueues({ ifindex: 1, queues: [1], flows: [{ type: 'tcp4', destinationPort: 5201 }] }),
       ]
       for (const call of calls) {
@@ -67,6 +76,6 @@ describe('without koffi', { skip }, () => {
       }`
     const { out, err } = await program('--input-type=module', '--eval', script)
     assert.equal(err, '')
-    assert.deepEqual(out.toString().trim().split('\n'), Array(6).fill('NETMEM_LINUX_UNAVAILABLE'))
+    assert.deepEqual(out.toString().trim().split('\n'), Array(12).fill('NETMEM_LINUX_UNAVAILABLE'))
   })
 })

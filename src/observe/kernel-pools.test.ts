@@ -23,7 +23,7 @@ interface Kernel {
   readonly stats?: readonly object[]
   readonly queues?: readonly object[]
   /** List that changes while it is told. */
-  readonly interrupted?: 'page-pool' | 'queue'
+  readonly interrupted?: 'page-pool' | 'page-pool-stats' | 'queue'
 }
 
 const NEWLINK = 16
@@ -126,8 +126,9 @@ describe('kernelPools', () => {
   })
 
   it('says when pools came and went meanwhile', async () => {
-    for (const list of ['page-pool', 'queue'] as const) {
-      const { pools, interrupted } = await poolsOf({ pools: [{ id: 7 }], interrupted: list })
+    for (const list of ['page-pool', 'page-pool-stats', 'queue'] as const) {
+      const kernel = { pools: [{ id: 7 }], stats: [{ info: { id: 7 } }] }
+      const { pools, interrupted } = await poolsOf({ ...kernel, interrupted: list })
       assert.deepEqual([pools.length, interrupted], [1, true], list)
     }
     assert.equal((await poolsOf({ pools: [{ id: 7 }] })).interrupted, false)

@@ -113,20 +113,23 @@ export async function kernelPools(netlink: Netlink): Promise<KernelPools> {
       inflightBytes: Number(pool['inflight-mem'] ?? 0),
       detachedSeconds: secondsSince(pool['detach-time']),
       memory: memoryOf(pool),
-      counters: countersOf(stats?.get(pool.id)),
+      counters: countersOf(stats?.byPool.get(pool.id)),
     })),
     counts: stats !== undefined,
-    interrupted: pools.interrupted || queues.interrupted,
+    interrupted: pools.interrupted || queues.interrupted || stats?.interrupted === true,
   }
 }
 
-/** Returns the counters by pool, or undefined if this kernel has none. */
-async function statsOf(
-  netlink: Netlink,
-): Promise<ReadonlyMap<number | undefined, NetdevPagePoolStats> | undefined> {
+interface Stats {
+  readonly byPool: ReadonlyMap<number | undefined, NetdevPagePoolStats>
+  readonly interrupted: boolean
+}
+
+/** Returns the counters, or undefined if this kernel has none. */
+async function statsOf(netlink: Netlink): Promise<Stats | undefined> {
   try {
-    const { replies } = await netlink.dump(netdev, 'page-pool-stats-get')
-    return new Map(replies.map((stats) => [stats.info.id, stats]))
+    const { replies, interrupted } = await netlink.dump(netdev, 'page-pool-stats-get')
+    return { byPool: new Map(replies.map((stats) => [stats.info.id, stats])), interrupted }
   } catch (error) {
     if (error instanceof NetlinkError && error.errno === 'EOPNOTSUPP') return undefined
     throw error
