@@ -166,7 +166,7 @@ test('a thread sleeps until a frame is due that a card can receive', () => {
   assert.equal(sleepMs([left, right], 0), 250)
   send()
   assert.deepEqual(
-    [-2e6, 0, 5e6].map((nowNs) => sleepMs([left, right], nowNs)),
+    [-1.5e6, 0, 5e6].map((nowNs) => sleepMs([left, right], nowNs)),
     [2, 0, 0],
   )
   right.card.linkUp = false
