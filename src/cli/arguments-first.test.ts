@@ -36,8 +36,9 @@ const WRONG: readonly (readonly [readonly string[], RegExp])[] = [
   [['recv', '--memory', 'udmabuf', '--once', '--out', folder], /is a folder/],
   [['recv', '--memory', 'udmabuf', '--page-size', '5000'], /power of two/],
   [['demo', '--memory', 'udmabuf', '--bytes', '1', '--corrupt', '1'], /--corrupt 1B is beyond/],
-  [['gvnic', '--socket', 'a.sock'], /give --socket twice/],
-  [['gvnic', '--socket', 'a.sock', '--socket', './a.sock'], /give --socket twice/],
+  [['gvnic', '--socket', 'a.sock', '--socket', './a.sock'], /twice, with different paths/],
+  [['gvnic', '--socket', '', '--socket', 'a.sock'], /--socket.*1 to 107 bytes, not of 0/],
+  [['gvnic', '--socket', 'a.sock', '--link', 'tap:a-name-far-too-long'], /name has 1 to 15 bytes/],
   [['replay', 'none-such.pcap', '--memory', 'device', '--header-split', 'off'], /headers split/],
 ]
 

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { CardLink } from '../gvnic/index.ts'
+import { parseSocketPath } from './devmem/parse.ts'
 import { EXIT_CODES } from './exit.ts'
 import type { GvnicCommandOptions } from './gvnic/serve.ts'
 import { argument, parseCount, withJson } from './options.ts'
@@ -49,7 +50,9 @@ export function gvnicCommand(): Command {
 
 function parseLink(text: string): CardLink | 'pair' {
   const [, kind, rest = ''] = /^(tap|capture):(.+)$/s.exec(text) ?? []
-  if (kind === 'tap') return { kind, name: rest }
+  if (kind === 'tap' && /^[^/:\s]{1,15}$/.test(rest)) return { kind, name: rest }
+  if (kind === 'tap')
+    throw new RangeError("the interface's name has 1 to 15 bytes, without '/', ':' and space")
   if (kind === 'capture') return { kind, path: resolve(rest) }
   if (text === 'pair') return text
   throw new RangeError('it is pair, tap:<name> or capture:<file>')
@@ -61,6 +64,7 @@ function parseFraction(text: string): number {
   return part
 }
 
+/** Checks the place of a card's socket, and adds it. */
 function collect(path: string, before: readonly string[]): readonly string[] {
-  return [...before, path]
+  return [...before, parseSocketPath(path)]
 }

@@ -30,15 +30,15 @@ const FAMILIES: ReadonlyMap<string, readonly string[]> = new Map([
 export interface KernelTests {
   /** Folder `tools/testing/selftests` of the source, with the programs beside their sources. */
   readonly folder: string
-  /** Python with PyYAML, which runs the tests. */
+  /** Python with PyYAML and jsonschema, which runs the tests. */
   readonly python: string
 }
 
-/** Builds the tests if need be. They need a C compiler, and Python with PyYAML. */
+/** Builds the tests if need be. They need a C compiler, and Python with PyYAML and jsonschema. */
 export async function kernelTests(): Promise<KernelTests> {
   const source = await kernelSource(COMPARED_SOURCE)
   // The program itself: a version manager's launcher takes seconds in the guest.
-  const find = 'import sys, yaml; print(sys.executable)'
+  const find = 'import sys, yaml, jsonschema; print(sys.executable)'
   const python = (await outputOf('python3', ['-c', find])).trim()
   const tree = await cached(`${basename(source)}_tests`, async (draft) => {
     cpSync(source, draft, { recursive: true })

@@ -72,7 +72,7 @@ function open(
   const [socket = '', other] = sockets
   if (link === 'pair') {
     if (sockets.length === 2 && socket !== other) return openWiredCards({ ...common, sockets })
-    throw usage('Two cards are wired to each other: give --socket twice.')
+    throw usage('Two cards are wired to each other: give --socket twice, with different paths.')
   }
   if (sockets.length === 1) return openCard({ ...common, socket, link })
   throw usage(`There is one card on a link of the kind ${link.kind}: give --socket once.`)
@@ -99,7 +99,7 @@ function describe({ socket, mtu, link, connected, state, stats }: CardLook): str
   const { rx_hw_drops, rx_hw_drop_overruns, rx_csum_bad, tx_hw_drops } = stats.device
   const driver = state.running ? `driver ${state.driverVersion}` : 'no driver'
   const lines = [
-    `${on}: ${driver}, ${rxQueues.length} RX and ${txQueues.length} TX queues, ${flowRules} rules, ${interrupts} interrupts`,
+    `${on}: ${driver}, ${rxQueues.length} RX and ${txQueues.length} TX queues, flow rules: ${flowRules}, interrupts: ${interrupts}`,
     `  dropped ${rx_hw_drops} received, ${rx_hw_drop_overruns} of them without a buffer, and ${tx_hw_drops} sent; ${rx_csum_bad} wrong checksums`,
   ]
   for (const { queue, split } of rxQueues) {

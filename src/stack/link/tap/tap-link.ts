@@ -294,6 +294,6 @@ function checkName(name: unknown): string {
   if (isValid && length < IFNAMSIZ) return name
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
-    `name must be a name of 1 to ${IFNAMSIZ - 1} bytes without space, '/' and ':', not ${JSON.stringify(name)}.`,
+    `name must have 1 to ${IFNAMSIZ - 1} bytes, without space, '/' and ':', and is ${JSON.stringify(name)}.`,
   )
 }
