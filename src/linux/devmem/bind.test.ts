@@ -156,6 +156,8 @@ describe('bindRx', { skip }, () => {
     const options = { ifindex: 1, queues: [0], dmabuf }
     await assert.rejects(bindRx(options), failsWith('NETMEM_DMABUF_IN_USE'))
     await assert.rejects(bindTx({ ifindex: 1, dmabuf }), failsWith('NETMEM_DMABUF_IN_USE'))
+    const wrong = { ifindex: 1, dmabuf, netns: '' }
+    await assert.rejects(bindTx(wrong), failsWith('NETMEM_INVALID_ARGUMENT', /netns/))
     release()
     dmabuf.close()
     await assert.rejects(bindRx(options), failsWith('NETMEM_DMABUF_CLOSED'))

@@ -193,3 +193,16 @@ it('without asynchronous I/O the bell rings while it is armed', async () => {
   })
   assert.equal(rings, 3)
 })
+
+it('such a bell keeps the process alive when it is told to, and not once it is closed', () => {
+  const timers = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const bell = createTimerBell(() => assert.fail('it was closed'))
+  bell.arm()
+  assert.equal(timers(), before)
+  bell.ref()
+  assert.equal(timers(), before + 1)
+  bell.close()
+  assert.equal(timers(), before)
+})
