@@ -163,7 +163,7 @@ test('no bytes in front of an skb make it lose its bounds', async () => {
         skb.free()
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 300 },
   )
   pages.forget()
   await end(pages.pool)

@@ -86,7 +86,7 @@ test('random bytes, with and without the beginning of a file', () => {
     fc.property(fc.constantFrom(...magics), fc.uint8Array({ maxLength: 3000 }), (magic, bytes) => {
       read(Uint8Array.of(...magic, ...bytes))
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   )
 })
 
