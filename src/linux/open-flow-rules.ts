@@ -5,7 +5,7 @@ import { FlowRules } from './flow-rules.ts'
 import { checkNetns, inNamespace, openNamespace } from './netlink/namespace.ts'
 import * as sys from './sys/index.ts'
 
-/** What to do about each refusal. K: net/ethtool/ioctl.c. */
+/** Remedies of the kernel's refusals, by errno. K: net/ethtool/ioctl.c. */
 const REMEDIES: { readonly [Name in sys.ErrnoName]?: string } = {
   ENODEV:
     'There is no such interface in this network namespace: `ip link` lists them with their numbers.',

@@ -1,10 +1,9 @@
 // A process in namespaces of its own, without rights outside of them. It binds the queue that its
 // interface was leased, and receives there.
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { shortHash } from './payload.mjs'
+import { hashReceived } from './payload.mjs'
 
 process.send('here')
 const [{ checkout, address, port }] = await once(process, 'message')
@@ -28,17 +27,13 @@ const pool = createPool(hostProvider({ pages: 16 }))
 const listener = await listenDevmem({ pool, binding, host: address, port, strict: true })
 process.send('listening')
 const connection = await listener.accept()
-const hash = createHash('sha256')
-for await (const frag of connection) {
-  hash.update(memory.subarray(frag.offset, frag.offset + frag.length))
-  frag.release()
-}
+const hash = await hashReceived(connection, memory)
 const { deviceBytes, linearBytes } = connection.stats()
 const [uid] = /^Uid:.*$/m.exec(readFileSync('/proc/self/status', 'utf8'))
 process.send({
   bound: queues.filter((queue) => queue.dmabuf !== undefined).length,
   interfaces: readdirSync('/proc/sys/net/ipv4/conf').includes('eth0'),
-  hash: shortHash(hash),
+  hash,
   deviceBytes,
   linearBytes,
   uid: uid.split(/\s+/)[1],

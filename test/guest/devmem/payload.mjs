@@ -19,3 +19,13 @@ export function shortHash(hash) {
 export function hashOf(bytes) {
   return shortHash(createHash('sha256').update(bytes))
 }
+
+/** Receives all frags of a connection out of `memory`, the mapping of its dma-buf, and returns their hash. */
+export async function hashReceived(connection, memory) {
+  const hash = createHash('sha256')
+  for await (const frag of connection) {
+    hash.update(memory.subarray(frag.offset, frag.offset + frag.length))
+    frag.release()
+  }
+  return shortHash(hash)
+}

@@ -1,7 +1,6 @@
 // A process of nobody that takes dma-buf and binding from one of root's, and receives into it.
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { shortHash } from './payload.mjs'
+import { hashReceived } from './payload.mjs'
 import { codeOf } from './waiting.mjs'
 
 const { checkout, path, host, port } = JSON.parse(process.argv[2])
@@ -18,14 +17,10 @@ const pool = createPool(hostProvider({ pages: 16 }))
 const listener = await listenDevmem({ pool, binding, host, port, strict: true })
 process.send('listening')
 const connection = await listener.accept()
-const hash = createHash('sha256')
-for await (const frag of connection) {
-  hash.update(memory.subarray(frag.offset, frag.offset + frag.length))
-  frag.release()
-}
+const hash = await hashReceived(connection, memory)
 const { deviceBytes, linearBytes } = connection.stats()
 const rights = /^CapEff:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
-process.send({ binding, bind, prepare, rights, hash: shortHash(hash), deviceBytes, linearBytes })
+process.send({ binding, bind, prepare, rights, hash, deviceBytes, linearBytes })
 await connection.close()
 await listener.close()
 dmabuf.close()
