@@ -9,7 +9,7 @@ import { basename } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { receiveInContainer } from './leased-queue.mjs'
 import { receiveMovedFlows, restartBesideFlows } from './moved-flows.mjs'
-import { hashOf, MIB, payload, shortHash } from './payload.mjs'
+import { hashOf, hashReceived, MIB, payload, shortHash } from './payload.mjs'
 import { receiveWithoutRights } from './prepared-card.mjs'
 import { codeOf, HANG_MS, within } from './waiting.mjs'
 import { card, device, HERE, ifindex, listening, order, other, peer, THERE } from './wire.mjs'
@@ -124,12 +124,7 @@ await step('receive into huge pages', async () => {
   const listener = await listenDevmem({ pool, binding, port: 5202, strict: true })
   const sent = order('send', { host: HERE, port: 5202, bytes: payload.length })
   const connection = await within(HANG_MS, 'accept', listener.accept())
-  const hash = createHash('sha256')
-  for await (const frag of connection) {
-    hash.update(view.bytes.subarray(frag.offset, frag.offset + frag.length))
-    frag.release()
-  }
-  assert.equal(shortHash(hash), hashOf(payload))
+  assert.equal(await hashReceived(connection, view.bytes), hashOf(payload))
   assert.equal(connection.stats().deviceBytes, payload.length)
   await connection.close()
   assert.equal(await sent, 'closed')
