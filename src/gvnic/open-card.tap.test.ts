@@ -3,18 +3,18 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { isNetmemError } from '../errors.ts'
-import { pattern } from '../stack/device/nic/frames.test.helper.ts'
 import { Fate } from '../stack/link/fate.ts'
 import { emptyFrame, type Link } from '../stack/link/link.ts'
 import {
   configure,
+  exchangeTcp,
   ip,
   KERNEL,
+  MSS,
   macOf,
   namespaced,
   PEER,
@@ -24,12 +24,12 @@ import {
 } from '../stack/link/tap/tap.test.helper.ts'
 import { tapDevice } from '../stack/link/tap/tap-link.ts'
 import { noneOpenSince, openDescriptors } from '../testing/descriptors.test.helper.ts'
-import { until } from '../testing/waiting.test.helper.ts'
+import { pumping, until } from '../testing/waiting.test.helper.ts'
 import { buildUdpFrame } from '../wire/build-frame.test.helper.ts'
 import { FrameLayout, parseFrame } from '../wire/frame-layout.ts'
 import { createFrameMemory } from '../wire/frame-memory.ts'
 import { openCard } from './open-card.ts'
-import { connectDriver, pumping, received } from './served-card.test.helper.ts'
+import { connectDriver, received } from './served-card.test.helper.ts'
 import type { DriverModel } from './testing/driver-model.ts'
 import type { ReceivedPacket } from './testing/driver-rx.ts'
 
@@ -87,30 +87,8 @@ describe('a card on a TAP interface', { skip }, () => {
         driver.probe()
         driver.open({ queues: 1, split: true, coalesce: true })
         const peer = new TcpPeer(linkOf(driver), macOf('tap0'))
-        const pump = (): void => peer.pump()
-        const client = connect(5001, PEER)
-        let opened = false
-        client.once('connect', () => {
-          opened = true
-        })
-        await pumping(pump, () => opened)
-        const data = pattern(200_000)
-        const chunks: Uint8Array[] = []
-        client.on('data', (chunk) => void chunks.push(chunk))
-        client.write(data)
-        const bytesOf = (some: readonly Uint8Array[]): number =>
-          some.reduce((sum, { length }) => sum + length, 0)
-        await pumping(pump, () => bytesOf(peer.received) === data.length)
-        assert.deepEqual(new Uint8Array(Buffer.concat(peer.received)), data)
-        assert.ok(peer.arrived.some(({ segmentBytes }) => segmentBytes === 1460))
-        const back = pattern(20 * 1460, 1)
-        peer.send(back, 1460)
-        await pumping(pump, () => bytesOf(chunks) === back.length)
-        assert.deepEqual(new Uint8Array(Buffer.concat(chunks)), back)
-        client.end()
-        await pumping(pump, () => peer.finished)
-        client.destroy()
-        await once(client, 'close')
+        await exchangeTcp(peer, 200_000, true)
+        assert.ok(peer.arrived.some(({ segmentBytes }) => segmentBytes === MSS))
         const [look] = await card.look()
         assert.ok(look !== undefined)
         assert.deepEqual(look.link, {

@@ -10,10 +10,11 @@ import { openCapture } from '../stack/link/capture/open-capture.ts'
 import { writePcapng } from '../stack/link/capture/pcapng-writer.ts'
 import { Fate } from '../stack/link/fate.ts'
 import { emptyFrame, ORDINARY_FRAMES } from '../stack/link/link.ts'
+import { pumping } from '../testing/waiting.test.helper.ts'
 import { createFrameMemory } from '../wire/frame-memory.ts'
 import { openCard } from './open-card.ts'
 import { openWiredCards } from './open-wired-cards.ts'
-import { connectDriver, pumping, received } from './served-card.test.helper.ts'
+import { connectDriver, received } from './served-card.test.helper.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netmem-card-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -1,6 +1,6 @@
 /** The driver model on a card that another thread or process serves. */
 
-import { turns } from '../testing/waiting.test.helper.ts'
+import { pumping } from '../testing/waiting.test.helper.ts'
 import type { AccessBytes, PciBar, PciDevice, PciIdentity, PciMsix } from '../vfio-user/index.ts'
 import { connectTestMachine, type TestMachine } from '../vfio-user/testing/index.ts'
 import { DriverModel } from './testing/driver-model.ts'
@@ -57,14 +57,6 @@ export function connectDriver(path: string, memoryBytes: number = 2 ** 26): Serv
   // Address 0 stands for no memory in places.
   driver.memory.allocate(1)
   return { machine, driver, [Symbol.dispose]: () => machine.close() }
-}
-
-/** Calls `pump` between turns of the event loop until `done`. */
-export async function pumping(pump: () => void, done: () => boolean): Promise<void> {
-  while (!done()) {
-    pump()
-    await turns(1)
-  }
 }
 
 /** Collects packets until there are `count`. */

@@ -1,14 +1,12 @@
 /** Helpers of the tests of transfers: servers with scripted responses; not published. */
 
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isNetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
@@ -17,16 +15,15 @@ import { ConnectionCache } from './client/connection-cache.ts'
 import { headPool } from './transfer/head-pool.ts'
 import type { GetOptions } from './transfer/options.ts'
 
+export { codeOf, failure } from '../testing/fails-with.test.helper.ts'
+export { sha256 } from '../testing/sha256.test.helper.ts'
+
 /** A body whose bytes do not repeat in any way that would hide a mistake. */
 export const content: Buffer = Buffer.allocUnsafe(3_000_017)
 let state = 7
 for (let at = 0; at < content.length; at++) {
   state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
   content[at] = state >>> 24
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }
 
 /** Fails unless memory begins with `expected`. */
@@ -169,23 +166,4 @@ export function freshFolder(): {
 } {
   const path = mkdtempSync(join(folder, `${++paths}-`))
   return { at: (name) => join(path, name), names: () => readdirSync(path).sort() }
-}
-
-/** The error that `promise` rejects with, which has a code and says what to do. */
-export async function failure(
-  promise: Promise<unknown>,
-): Promise<Error & { readonly code: string }> {
-  try {
-    await promise
-  } catch (error) {
-    assert.ok(isNetmemError(error), `an error with a code, not ${error}`)
-    assert.match(error.message, /\.$/)
-    return error
-  }
-  return assert.fail('it does not reject')
-}
-
-/** The code that it rejects with. */
-export async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return (await failure(promise)).code
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { test } from 'node:test'
 import type { Connection } from '../connection.ts'
+import { permutations } from '../testing/permutations.test.helper.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { settled, turns } from '../testing/waiting.test.helper.ts'
 import {
@@ -320,10 +321,3 @@ test('an unreferenced connection does not keep the process alive', async () => {
     assert.equal(code, expected, argument)
   }
 })
-
-function permutations<T>(of: readonly T[]): T[][] {
-  if (of.length < 2) return [[...of]]
-  return of.flatMap((first, at) =>
-    permutations(of.toSpliced(at, 1)).map((others) => [first, ...others]),
-  )
-}

@@ -8,7 +8,6 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import type { Connection } from '../connection.ts'
-import { type ErrorCode, isNetmemError } from '../errors.ts'
 import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { ReadableFrag } from '../pool/frag.ts'
@@ -21,6 +20,8 @@ import { connect } from './connect.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 import { SocketDriver } from './driver/socket-driver.ts'
 import { type Listener, listen } from './listen.ts'
+
+export { codeOf as rejection } from '../testing/fails-with.test.helper.ts'
 
 export type Kind = 'tcp4' | 'tcp6' | 'unix' | 'tls'
 type Side = 'connect' | 'listen'
@@ -233,18 +234,6 @@ export async function dry(pool: PagePool<Page>, next: Promise<unknown>): Promise
     dryTurns = pool.available === 0 ? dryTurns + 1 : 0
   }
   return 'dry'
-}
-
-/** The code that `promise` rejects with; fails when it does not, or without one of netmem's. */
-export async function rejection(promise: Promise<unknown>): Promise<ErrorCode> {
-  try {
-    await promise
-  } catch (error) {
-    assert.ok(isNetmemError(error), `an error with a code, not ${error}`)
-    assert.match(error.message, /\.$/)
-    return error.code
-  }
-  return assert.fail('it does not reject')
 }
 
 const PERIOD = 1_000_003

@@ -6,6 +6,7 @@ import { createFrag } from '../pool/create-frag.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { assertCode, end, some } from '../testing/pools.test.helper.ts'
+import { resizable } from '../testing/resizable.test.helper.ts'
 import { externalProvider } from './external.ts'
 
 // Node has it; these types of Node's do not.
@@ -16,16 +17,6 @@ declare const WebAssembly: {
 }
 
 const pageSize = 4096
-
-/** A buffer that can shrink, which the compiler's library does not know. */
-function resizable(bytes: number): ArrayBuffer & { resize(bytes: number): void } {
-  return new (
-    ArrayBuffer as unknown as new (
-      bytes: number,
-      options: { maxByteLength: number },
-    ) => ArrayBuffer & { resize(bytes: number): void }
-  )(bytes, { maxByteLength: bytes })
-}
 
 function poolOver(memory: Parameters<typeof externalProvider>[0]): PagePool<Page> {
   return createPool(externalProvider(memory, { pageSize }))

@@ -10,6 +10,7 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { release } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
 import { sharedProvider } from '../providers/shared.ts'
+import { permutations } from '../testing/permutations.test.helper.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../wire/control-messages.ts'
 import { DeviceError } from './device-error.ts'
@@ -106,13 +107,6 @@ test('3. the provider gone before its queue stopped', async () => {
 })
 
 const ENDS = ['socket', 'pools', 'binding', 'device'] as const
-
-function permutations<T>(list: readonly T[]): T[][] {
-  if (list.length === 0) return [[]]
-  return list.flatMap((first, at) =>
-    permutations(list.toSpliced(at, 1)).map((rest) => [first, ...rest]),
-  )
-}
 
 // Beneath one driver; `socket/orders.test.ts` has all orders of the socket's own.
 test('4. socket close, pool destroy, unbind and device removal in all legal orders', async () => {

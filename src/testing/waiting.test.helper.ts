@@ -28,6 +28,14 @@ export async function turns(count = 20): Promise<void> {
   for (let taken = 0; taken < count; taken++) await turn()
 }
 
+/** Calls `pump` between turns of the event loop until `done`. */
+export async function pumping(pump: () => void, done: () => boolean): Promise<void> {
+  while (!done()) {
+    pump()
+    await turns(1)
+  }
+}
+
 /** Waits until `value` stays the same over `count` turns of the event loop, and returns it. */
 export async function settled<T>(value: () => T, count = 50): Promise<T> {
   let last = value()

@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { after, describe, it } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { connect } from '../../net/index.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import { failsWith } from '../../testing/fails-with.test.helper.ts'
+import { permutations } from '../../testing/permutations.test.helper.ts'
 import { providerConformance } from '../../testing/provider-conformance.ts'
 import { dup } from '../sys/index.ts'
 import {
@@ -18,6 +17,7 @@ import {
   dmaHeaps,
   udmabufProvider,
 } from './index.ts'
+import { receivesPayload } from './receives-payload.test.helper.ts'
 
 const PAGE = 4096
 const MIB = 2 ** 20
@@ -213,25 +213,7 @@ describe('Providers', () => {
 
   it('fill a pool that receives on ordinary sockets', async () => {
     using provider = udmabufProvider({ pages: 8, pageSize: 64 * 1024 })
-    const pool = createPool(provider)
-    using mapping = provider.dmabuf.map()
-    const server = net.createServer((socket) => socket.end(Buffer.alloc(256 * 1024, 5)))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    assert.ok(address !== null && typeof address === 'object')
-    const connection = await connect({ pool, port: address.port, host: '127.0.0.1' })
-    let bytes = 0
-    for await (const frag of connection) {
-      bytes += frag.bytes.length
-      assert.ok(frag.bytes.every((byte) => byte === 5))
-      frag.release()
-    }
-    await connection.close()
-    server.close()
-    assert.equal(bytes, 256 * 1024)
-    assert.ok(mapping.bytes.includes(5), 'the payload is in the dma-buf')
-    await pool.destroy()
+    await receivesPayload(provider)
   })
 })
 
@@ -271,10 +253,3 @@ describe('dmaHeaps', () => {
     )
   })
 })
-
-function permutations<T>(of: readonly T[]): T[][] {
-  if (of.length < 2) return [[...of]]
-  return of.flatMap((first) =>
-    permutations(of.filter((each) => each !== first)).map((rest) => [first, ...rest]),
-  )
-}

@@ -1,16 +1,13 @@
 // Memory of real huge pages, which this file reserves in the guest and gives back.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { after, describe, it } from 'node:test'
-import { connect } from '../../net/index.ts'
-import { createPool } from '../../pool/create-pool.ts'
 import { failsWith } from '../../testing/fails-with.test.helper.ts'
 import { providerConformance } from '../../testing/provider-conformance.ts'
 import { bindRx } from '../devmem/index.ts'
 import { addressOf } from '../sys/index.ts'
 import { createUdmabuf, udmabufProvider } from './index.ts'
+import { receivesPayload } from './receives-payload.test.helper.ts'
 
 const MIB = 2 ** 20
 const HUGE_PAGE_BYTES = 2 * MIB
@@ -92,27 +89,7 @@ describe('Huge pages', () => {
     const provider = udmabufProvider({ pages: 16, pageSize: 256 * 1024, hugePages: true })
     const taken = counters()
     assert.equal(taken.free - taken.promised, before.free - 2)
-    const pool = createPool(provider)
-    const mapping = provider.dmabuf.map()
-    const payload = Buffer.alloc(3 * MIB, 'netmem')
-    const server = net.createServer((socket) => socket.end(payload))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    assert.ok(address !== null && typeof address === 'object')
-    const connection = await connect({ pool, port: address.port, host: '127.0.0.1' })
-    let bytes = 0
-    for await (const frag of connection) {
-      assert.ok(payload.subarray(bytes, bytes + frag.bytes.length).equals(frag.bytes))
-      bytes += frag.bytes.length
-      frag.release()
-    }
-    await connection.close()
-    server.close()
-    assert.equal(bytes, payload.length)
-    assert.ok(Buffer.from(mapping.bytes).includes('netmemnetmem'), 'the payload is in the dma-buf')
-    mapping.unmap()
-    await pool.destroy()
+    await receivesPayload(provider)
     provider.close()
     assert.deepEqual(counters(), before)
   })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import { type Resizable, resizable } from '../../testing/resizable.test.helper.ts'
 import {
   driverOf,
   type Kind,
@@ -13,12 +14,6 @@ import {
   withEnds,
 } from '../harness.test.helper.ts'
 import { receiveInto } from '../receivers/receive-into.ts'
-
-type Resizable = ArrayBuffer & { resize(bytes: number): void }
-const ResizableBuffer = ArrayBuffer as unknown as new (
-  bytes: number,
-  options: { maxByteLength: number },
-) => Resizable
 
 /** One way to take memory from its owner. */
 interface Move {
@@ -54,7 +49,7 @@ const allMoves: readonly Move[] = [
   },
   {
     name: 'resize',
-    make: (bytes) => new ResizableBuffer(bytes, { maxByteLength: bytes }),
+    make: (bytes) => resizable(bytes),
     move: (memory) => {
       ;(memory as Resizable).resize(0)
       return undefined

@@ -6,14 +6,9 @@ import type { Page } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { externalProvider } from '../../providers/external.ts'
+import { resizable } from '../../testing/resizable.test.helper.ts'
 import { driverOf, pattern, rejection, send, ways, withEnds } from '../harness.test.helper.ts'
 import { receiveInto } from '../receivers/receive-into.ts'
-
-type Resizable = ArrayBuffer & { resize(bytes: number): void }
-const ResizableBuffer = ArrayBuffer as unknown as new (
-  bytes: number,
-  options: { maxByteLength: number },
-) => Resizable
 
 const pageSize = 65_536
 const bytes = 16 * pageSize
@@ -23,7 +18,7 @@ type Gone = () => { pool: PagePool<Page>; take: () => ArrayBuffer | undefined }
 
 const pools: { readonly [name: string]: Gone } = {
   shrunk: () => {
-    const memory = new ResizableBuffer(bytes, { maxByteLength: bytes })
+    const memory = resizable(bytes)
     const take = (): undefined => memory.resize(0) as undefined
     return { pool: createPool(externalProvider(memory, { pageSize })), take }
   },

@@ -8,6 +8,7 @@ import { createPool } from '../../pool/create-pool.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { externalProvider } from '../../providers/external.ts'
 import { some } from '../../testing/pools.test.helper.ts'
+import { resizable } from '../../testing/resizable.test.helper.ts'
 import { PageSupply } from '../driver/page-supply.ts'
 import { dry, rejection, send, ways, withEnds } from '../harness.test.helper.ts'
 import { ChunkFrags } from './chunk-frags.ts'
@@ -92,9 +93,9 @@ const [tcp] = ways(['tcp4'], ['posted'])
 
 test('memory that grows while it is written is not memory that is gone', () =>
   withEnds(some(tcp), async ({ connection, peer }) => {
-    const memory = Reflect.construct(ArrayBuffer, [20_000_000, { maxByteLength: 20_000_001 }])
+    const memory = resizable(20_000_000, 20_000_001)
     const written = connection.write(new Uint8Array(memory))
-    Reflect.apply(Reflect.get(memory, 'resize'), memory, [20_000_001])
+    memory.resize(20_000_001)
     peer.resume()
     await written
     assert.equal(connection.state.kind, 'open')

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Connection } from '../../connection.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { some } from '../../testing/pools.test.helper.ts'
+import { resizable } from '../../testing/resizable.test.helper.ts'
 import {
   certificate,
   dry,
@@ -22,13 +23,6 @@ import { type ReceiveIntoOptions, receiveInto } from './receive-into.ts'
 declare const WebAssembly: {
   Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer }
 }
-const resizable = (bytes: number): ArrayBuffer & { resize(bytes: number): void } =>
-  new (
-    ArrayBuffer as unknown as new (
-      bytes: number,
-      options: { maxByteLength: number },
-    ) => ArrayBuffer & { resize(bytes: number): void }
-  )(bytes, { maxByteLength: 2 * bytes })
 
 const total = 1_500_000
 
@@ -69,7 +63,7 @@ for (const way of ways()) {
         new Uint8Array(new ArrayBuffer(bytes + 10), 7, bytes),
         new Uint8Array(new SharedArrayBuffer(bytes + 10), 7, bytes),
         Buffer.allocUnsafe(bytes),
-        resizable(bytes),
+        resizable(bytes, 2 * bytes),
       ]
       void send(peer, 0, memories.length * bytes)
       let at = 0
@@ -201,7 +195,7 @@ for (const way of ways(['tcp4', 'tls'])) {
           const refused = receiveInto(connection, what as unknown as Uint8Array)
           assert.equal(await rejection(refused), 'NETMEM_INVALID_ARGUMENT')
         }
-        const shrunk = resizable(100)
+        const shrunk = resizable(100, 200)
         const beyond = new Uint8Array(shrunk, 50, 20)
         shrunk.resize(10)
         const transferred = new Uint8Array(8)
@@ -244,13 +238,13 @@ for (const way of ways(['tcp4', 'tls'])) {
   )
   takeAway(
     'that was shrunk',
-    () => resizable(600_000),
+    () => resizable(600_000, 1_200_000),
     (memory) => (memory as ReturnType<typeof resizable>).resize(0),
   )
 
   test(`a destination that grows meanwhile stays as long (${way.name})`, { skip: way.skip }, () =>
     withEnds(way, async ({ connection, peer }) => {
-      const memory = resizable(600_000)
+      const memory = resizable(600_000, 1_200_000)
       const received = receiveInto(connection, memory)
       await send(peer, 0, 300_000)
       memory.resize(700_000)

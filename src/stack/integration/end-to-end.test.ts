@@ -1,22 +1,16 @@
 // From the link to the application, in a real worker: what goes in comes out, and nothing stays.
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Frag } from '../../pool/frag.ts'
 import { some } from '../../testing/pools.test.helper.ts'
+import { sha256 } from '../../testing/sha256.test.helper.ts'
 import { buildIpFrame } from '../../wire/build-frame.test.helper.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../../wire/control-messages.ts'
 import { createFrameMemory } from '../../wire/frame-memory.ts'
 import { MSG_SOCK_DEVMEM } from '../host/socket/messages.ts'
 import { streamPattern } from '../link/generator-frames.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
-
-function sha256(...parts: readonly Uint8Array[]): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest('hex')
-}
 
 /** Returns the payload of a generator's flow. */
 function streamOf(flow: number, mss: number, framesPerFlow: number, bytes: number): Uint8Array {

@@ -2,9 +2,9 @@
 // while anything is out.
 
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { sha256 } from '../../testing/sha256.test.helper.ts'
 import { FIN, SYN } from '../../wire/tcp.ts'
 import { DeviceError } from '../device-error.ts'
 import { encodePcap, type PcapPacket, writePcap } from '../link/capture/pcap-writer.test.helper.ts'
@@ -27,12 +27,6 @@ function capture(name: string, packets: readonly PcapPacket[]): string {
   const path = file(name)
   writePcap(path, packets)
   return path
-}
-
-function sha256(...parts: Uint8Array[]): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest('hex')
 }
 
 const ways: ReplayOptions[] = [

@@ -1,8 +1,8 @@
 // Captures in which checksums are wrong: of damaged segments, and of hosts that leave them to hardware.
 
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { sha256 } from '../../testing/sha256.test.helper.ts'
 import { buildUdpFrame } from '../../wire/build-frame.test.helper.ts'
 import { createFrameMemory } from '../../wire/frame-memory.ts'
 import { ACK, FIN, RST, SYN } from '../../wire/tcp.ts'
@@ -38,12 +38,6 @@ function run(packets: readonly PcapPacket[], options: ReplayOptions): Promise<Re
 
 function stream(report: ReplayReport): FlowReport {
   return flowOf(report, { to: 5201 }) ?? assert.fail()
-}
-
-function sha256(...parts: Uint8Array[]): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest('hex')
 }
 
 const good = payloadOf(1, 100)

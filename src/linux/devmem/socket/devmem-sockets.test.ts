@@ -16,6 +16,7 @@ import {
   connectionConformance,
 } from '../../../testing/connection-conformance.ts'
 import { noneOpenSince, openDescriptors } from '../../../testing/descriptors.test.helper.ts'
+import { codeOf } from '../../../testing/fails-with.test.helper.ts'
 import { some } from '../../../testing/pools.test.helper.ts'
 import { AF_INET, loadLibc, SOCK_DGRAM, SOCK_STREAM, socket } from '../../sys/index.ts'
 import { adoptDevmem, connectDevmem, type DevmemConnection, listenDevmem } from './index.ts'
@@ -85,16 +86,6 @@ for (const [name, host] of [
       test: (title, body) => test(title, { skip }, body),
     })
   }
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise
-  } catch (error) {
-    assert.ok(isNetmemError(error), String(error))
-    return error.code
-  }
-  return 'resolved'
 }
 
 describe('devmem sockets on loopback', { skip }, () => {

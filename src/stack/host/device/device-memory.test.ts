@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { some } from '../../../testing/pools.test.helper.ts'
+import { sha256 } from '../../../testing/sha256.test.helper.ts'
 import { frameOf, onDevices, rejects } from './device.test.helper.ts'
 
 const PAGE = 4096
 const injected = { kind: 'injected' } as const
-
-function sha256(...parts: Uint8Array[]): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest('hex')
-}
 
 onDevices(
   'what is written to a dma-buf is read back, over scattered segments too',

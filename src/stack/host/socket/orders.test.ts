@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { type Netmem, release } from '../../../netmem.ts'
 import type { Frag } from '../../../pool/frag.ts'
+import { permutations } from '../../../testing/permutations.test.helper.ts'
 import { assertCode, end } from '../../../testing/pools.test.helper.ts'
 import { DEVMEM_CMSG_SPACE, parseControl } from '../../../wire/control-messages.ts'
 import {
@@ -29,13 +30,6 @@ const states = ['queued', 'partly read', 'tokens', 'frags', 'tokens, frags and q
 type State = (typeof states)[number]
 
 const orders: readonly (readonly Action[])[] = permutations(actions)
-
-function permutations<T>(list: readonly T[]): T[][] {
-  if (list.length === 0) return [[]]
-  return list.flatMap((first, at) =>
-    permutations(list.toSpliced(at, 1)).map((rest) => [first, ...rest]),
-  )
-}
 
 /** One socket with memory in flight everywhere. */
 class Scene {

@@ -2,12 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { CLONE_NEWNET, O_RDONLY, open, setns } from '../../../linux/sys/index.ts'
+import { pumping } from '../../../testing/waiting.test.helper.ts'
 import { buildTcpFrame } from '../../../wire/build-frame.test.helper.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import { ACK, FIN, PSH, SYN } from '../../../wire/tcp.ts'
+import { pattern } from '../../device/nic/frames.test.helper.ts'
 import { emptyFrame, type Link, type LinkFrame } from '../link.ts'
 
 export const skip: string | false =
@@ -21,6 +25,8 @@ export const skip: string | false =
 export const KERNEL = '10.9.0.1'
 export const PEER = '10.9.0.2'
 export const PEER_MAC = '02:00:00:00:00:02'
+/** Payload of a segment on a link whose MTU is 1500. */
+export const MSS = 1460
 
 /** Runs `ip` with arguments. */
 export function ip(...options: string[]): string {
@@ -95,9 +101,9 @@ export class TcpPeer {
     }
   }
 
-  /** Sends a frame of payload: a large one if it has more than `mss` bytes. */
-  send(payload: Uint8Array, mss: number): void {
-    this.#send(ACK | PSH, payload, payload.length > mss ? mss : 0)
+  /** Sends a frame of payload: a large one if it has more than {@link MSS} bytes. */
+  send(payload: Uint8Array): void {
+    this.#send(ACK | PSH, payload, payload.length > MSS ? MSS : 0)
     this.#seq += payload.length
   }
 
@@ -147,7 +153,7 @@ export class TcpPeer {
       flags,
       payload,
       checksum: isPartial ? 'partial' : 'complete',
-      ...((flags & SYN) === 0 ? {} : { maximumSegmentSize: 1460 }),
+      ...((flags & SYN) === 0 ? {} : { maximumSegmentSize: MSS }),
     } as const
     const frame = this.#frame
     frame.length = buildTcpFrame(options, this.#memory, 0)
@@ -156,4 +162,37 @@ export class TcpPeer {
     frame.segmentBytes = segmentBytes
     this.#link.transmit(frame, 0)
   }
+}
+
+/**
+ * Connects a socket of the kernel to `peer`, and carries payload both ways: `bytes` bytes to the peer,
+ * then 20 segments from it, as one large frame if `large`.
+ */
+export async function exchangeTcp(peer: TcpPeer, bytes: number, large: boolean): Promise<void> {
+  const pump = (): void => peer.pump()
+  const socket = connect(5001, PEER)
+  let opened = false
+  socket.once('connect', () => {
+    opened = true
+  })
+  await pumping(pump, () => opened)
+  const data = pattern(bytes)
+  socket.write(data)
+  await pumping(pump, () => bytesOf(peer.received) === bytes)
+  assert.deepEqual(new Uint8Array(Buffer.concat(peer.received)), data)
+  const chunks: Uint8Array[] = []
+  socket.on('data', (chunk) => void chunks.push(chunk))
+  const back = pattern(20 * MSS, 1)
+  const frameBytes = large ? back.length : MSS
+  for (let at = 0; at < back.length; at += frameBytes) peer.send(back.slice(at, at + frameBytes))
+  await pumping(pump, () => bytesOf(chunks) === back.length)
+  assert.deepEqual(new Uint8Array(Buffer.concat(chunks)), back)
+  socket.end()
+  await pumping(pump, () => peer.finished)
+  socket.destroy()
+  await once(socket, 'close')
+}
+
+function bytesOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0)
 }
