@@ -34,42 +34,29 @@ const MACHINE = BY_MACHINE[arch === 'arm64' ? 'arm64' : 'x64']
 
 // K: include/uapi/asm-generic/fcntl.h
 export const O_RDONLY = 0
-export const O_WRONLY = 1
 export const O_RDWR = 2
-export const O_CREAT = 0o100
-export const O_EXCL = 0o200
-export const O_TRUNC = 0o1000
 export const O_NONBLOCK = 0o4000
 export const O_CLOEXEC = 0o2000000
 export const O_DIRECT: number = MACHINE.O_DIRECT
 export const O_DIRECTORY: number = MACHINE.O_DIRECTORY
 export const O_NOFOLLOW: number = MACHINE.O_NOFOLLOW
-export const F_GETFD = 1
-export const F_SETFD = 2
 export const F_GETFL = 3
 export const F_SETFL = 4
-export const FD_CLOEXEC = 1
 
 // K: include/uapi/linux/fcntl.h
 export const F_DUPFD_CLOEXEC = 1030
-export const F_SETPIPE_SZ = 1031
-export const F_GETPIPE_SZ = 1032
 export const F_ADD_SEALS = 1033
 export const F_GET_SEALS = 1034
-export const F_SEAL_SEAL = 1
 export const F_SEAL_SHRINK = 2
 export const F_SEAL_GROW = 4
-export const F_SEAL_WRITE = 8
 
 // K: include/uapi/linux/memfd.h
 export const MFD_CLOEXEC = 1
 export const MFD_ALLOW_SEALING = 2
 export const MFD_HUGETLB = 4
 export const MFD_HUGE_2MB: number = 21 << 26
-export const MFD_HUGE_1GB: number = 30 << 26
 
 // K: include/uapi/linux/eventfd.h
-export const EFD_SEMAPHORE = 1
 export const EFD_NONBLOCK = 0o4000
 
 // K: include/linux/socket.h
@@ -78,27 +65,21 @@ export const AF_UNIX = 1
 export const AF_INET = 2
 export const AF_INET6 = 10
 export const AF_NETLINK = 16
-export const AF_PACKET = 17
 export const SOL_IP = 0
 export const SOL_TCP = 6
 export const SOL_UDP = 17
 export const SOL_IPV6 = 41
 export const SOL_NETLINK = 270
-export const MSG_OOB = 1
 export const MSG_PEEK = 2
 export const MSG_CTRUNC = 8
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
-export const MSG_WAITALL = 0x100
 export const MSG_ERRQUEUE = 0x2000
 export const MSG_NOSIGNAL = 0x4000
-export const MSG_MORE = 0x8000
 export const MSG_SOCK_DEVMEM = 0x2000000
 export const MSG_ZEROCOPY = 0x4000000
 export const MSG_CMSG_CLOEXEC = 0x40000000
 export const SCM_RIGHTS = 1
-export const SCM_CREDENTIALS = 2
-export const SHUT_RD = 0
 export const SHUT_WR = 1
 export const SHUT_RDWR = 2
 
@@ -112,25 +93,16 @@ export const SOCK_NONBLOCK = 0o4000
 // K: include/uapi/asm-generic/socket.h
 export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
-export const SO_TYPE = 3
 export const SO_ERROR = 4
-export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
-export const SO_LINGER = 13
-export const SO_REUSEPORT = 15
-export const SO_PASSCRED = 16
 export const SO_PEERCRED = 17
 export const SO_RCVLOWAT = 18
-export const SO_BINDTODEVICE = 25
-export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 export const SO_PROTOCOL = 38
 export const SO_INCOMING_NAPI_ID = 56
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
 export const SO_NETNS_COOKIE = 71
-export const SO_DEVMEM_LINEAR = 78
-export const SO_DEVMEM_DMABUF = 79
 export const SO_DEVMEM_DONTNEED = 80
 
 // K: include/uapi/linux/tcp.h
@@ -142,7 +114,6 @@ export const POLLPRI = 2
 export const POLLOUT = 4
 export const POLLERR = 8
 export const POLLHUP = 0x10
-export const POLLNVAL = 0x20
 export const POLLRDHUP = 0x2000
 
 // K: include/uapi/linux/eventpoll.h
@@ -156,7 +127,6 @@ export const IOCB_CMD_POLL = 5
 export const IOCB_FLAG_RESFD = 1
 
 // K: include/uapi/asm-generic/mman-common.h, include/uapi/linux/mman.h
-export const PROT_NONE = 0
 export const PROT_READ = 1
 export const PROT_WRITE = 2
 export const MAP_SHARED = 1
@@ -164,24 +134,15 @@ export const MAP_PRIVATE = 2
 export const MAP_FIXED = 0x10
 export const MAP_ANONYMOUS = 0x20
 export const MAP_NORESERVE = 0x4000
-export const MAP_POPULATE = 0x8000
 export const MADV_DONTNEED = 4
-export const MADV_REMOVE = 9
-export const MADV_DONTFORK = 10
 export const MADV_HUGEPAGE = 14
-export const MADV_DONTDUMP = 16
-export const MADV_POPULATE_READ = 22
-export const MADV_POPULATE_WRITE = 23
 
 // K: include/uapi/linux/mempolicy.h
-export const MPOL_DEFAULT = 0
 export const MPOL_PREFERRED = 1
 export const MPOL_BIND = 2
-export const MPOL_INTERLEAVE = 3
 
 // K: include/uapi/linux/sched.h
 export const CLONE_NEWNET = 0x40000000
-export const CLONE_NEWUSER = 0x10000000
 
 // K: include/uapi/linux/if.h
 export const IFNAMSIZ = 16
@@ -218,13 +179,8 @@ export const TUN_F_TSO6 = 4
 export const TUN_F_TSO_ECN = 8
 
 // K: include/uapi/linux/netlink.h
-export const NETLINK_ROUTE = 0
 export const NETLINK_GENERIC = 16
 export const NETLINK_ADD_MEMBERSHIP = 1
-export const NETLINK_DROP_MEMBERSHIP = 2
-export const NETLINK_PKTINFO = 3
-export const NETLINK_BROADCAST_ERROR = 4
-export const NETLINK_NO_ENOBUFS = 5
 export const NETLINK_CAP_ACK = 10
 export const NETLINK_EXT_ACK = 11
 export const NETLINK_GET_STRICT_CHK = 12
