@@ -11,8 +11,9 @@
 // dist/ does not run.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -33,10 +34,11 @@ const longer = Number(process.env.NETMEM_SOAK ?? 1)
 const suiteOf = (path) => /\.(boot|guest|soak|tap)\.test\.\w+$/.exec(path)?.[1]
 const hasRounds = (path) =>
   /\/(rounds|fast-check)\.test\.helper\.js/.test(readFileSync(path, 'utf8'))
-// The guest's kernel is new: what is said of Linux is tested again there.
-// `x.host.test.js` starts threads and processes, which takes minutes there and asks no kernel.
+// The guest's kernel is new: what is said of Linux is tested again there. `x.host.test.js` and
+// `x.types.test.js` ask no kernel.
 const isOfGuest = (path) =>
-  suiteOf(path) === 'guest' || (path.startsWith('dist/linux/') && !path.includes('.host.test.'))
+  suiteOf(path) === 'guest' ||
+  (path.startsWith('dist/linux/') && !/\.(host|types)\.test\./.test(path))
 function isChosen(path) {
   if (tap) return suiteOf(path) === 'tap'
   if (boot) return suiteOf(path) === 'boot'
@@ -74,19 +76,27 @@ if (files.length === 0) {
 // Tests of these folders compute and share nothing of their process, so each folder has one: most of
 // the time of such a file is the start of Node.js.
 const ONE_PROCESS = ['dist/wire', 'dist/stack/device/nic']
+// A guest takes seconds for such a start, so one process has all but the one that takes memory from the
+// kernel as long as it runs.
+const ALONE_IN_GUEST = /huge-pages/
+const togetherIn = (file) => {
+  if (guest) return soak || ALONE_IN_GUEST.test(file) ? undefined : 'guest'
+  return ONE_PROCESS.find((folder) => dirname(file) === folder)
+}
 
-/** Writes a file that imports the tests of `folder`, and returns its path. */
-function inOneProcess(folder, tests) {
-  const together = join('build', 'one-process', `${basename(folder)}.test.mjs`)
+/** Writes a file that imports tests, and returns its path. A guest has no folder but its own for temporary files. */
+function inOneProcess(name, tests) {
+  const together = join(guest ? tmpdir() : 'build/one-process', `${basename(name)}.test.mjs`)
   mkdirSync(dirname(together), { recursive: true })
-  writeFileSync(together, tests.map((test) => `import '../../${test}'\n`).join(''))
+  const lines = tests.map((test) => `import ${JSON.stringify(String(pathToFileURL(test)))}\n`)
+  writeFileSync(together, lines.join(''))
   return together
 }
 
-const processes = files.filter((file) => !ONE_PROCESS.includes(dirname(file)))
-for (const folder of ONE_PROCESS) {
-  const tests = files.filter((file) => dirname(file) === folder)
-  if (tests.length > 0) processes.push(inOneProcess(folder, tests))
+const processes = files.filter((file) => togetherIn(file) === undefined)
+for (const name of new Set(files.map(togetherIn))) {
+  const tests = files.filter((file) => togetherIn(file) === name)
+  if (name !== undefined) processes.push(inOneProcess(name, tests))
 }
 
 const { status, error } = spawnSync(
@@ -99,7 +109,7 @@ const { status, error } = spawnSync(
     `--test-concurrency=${tap || boot || guest || soak ? 1 : 3}`,
     // ms for each test, suite and file. It ends what hangs: a busy machine never needs as long. A
     // guest has the machine alone and 600 s for all, and names what hangs only while it runs.
-    `--test-timeout=${(guest ? 240_000 : 600_000) * longer}`,
+    `--test-timeout=${(guest ? 480_000 : 600_000) * longer}`,
     '--test-reporter=./scripts/reporter.mjs',
     ...processes,
   ],

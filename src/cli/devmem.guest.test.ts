@@ -48,6 +48,8 @@ it('netmem devmem prepare says what an interface lacks, and leaves nothing', () 
       assert.equal(status, 1, stderr)
       assert.match(stderr, new RegExp(`^netmem: ${code}: `))
       assert.equal(existsSync(SOCKET), false)
+    }
+    for (const name of ['lo', 'nm4']) {
       const undo = spawnSync(process.execPath, [MAIN, 'devmem', 'undo', name], { encoding: 'utf8' })
       assert.match(undo.stderr, /^netmem: NETMEM_DEVMEM_NOT_PREPARED: /)
     }

@@ -192,7 +192,7 @@ describe('The kernel', { skip: rootSkip }, () => {
     it(`binds nothing to ${what}, and keeps nothing of the attempts`, async () => {
       using dmabuf = anyDmaBuf()
       const before = openDescriptors()
-      for (let nth = 0; nth < rounds(100); nth++) {
+      for (let nth = 0; nth < rounds(50); nth++) {
         await assert.rejects(bindRx({ ifindex, queues: [0], dmabuf }), failsWith(wanted))
         await assert.rejects(bindTx({ ifindex, dmabuf }), failsWith(wanted))
       }
