@@ -76,7 +76,7 @@ function oneLine(text: string): string {
 /** The signals that end a command cleanly. */
 export interface Interruption {
   readonly signal: AbortSignal
-  /** Exit code of the signal; undefined before one comes. */
+  /** Exit code of the signal, or undefined before one comes. */
   readonly exitCode: number | undefined
   /** Stops listening. */
   forget(): void

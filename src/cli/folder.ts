@@ -3,14 +3,14 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Makes the folders that `path` lacks. Never rejects: opening the file tells what is wrong with them. */
+/** Makes the folders that `path` lacks. Never rejects: opening the file fails with the reason. */
 export async function makeFolderOf(path: string): Promise<void> {
   await makeFolder(path.endsWith('/') ? path : dirname(path)).catch(() => {})
 }
 
 /**
- * Makes a folder and those above it. Node's own recursive `mkdir` never ends where a folder is there
- * and cannot have others, such as /proc: it takes ENOENT for a missing folder above.
+ * Makes a folder and its parents. Node's own recursive `mkdir` never ends in a folder that takes no
+ * folders, such as /proc: it takes ENOENT for a missing parent.
  */
 async function makeFolder(folder: string): Promise<void> {
   try {

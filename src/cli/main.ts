@@ -22,7 +22,7 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
 ])
 
-/** Returns the loader of the command that the first argument names; all loaders for help. */
+/** Returns the loader of the command that the first argument names. Returns all loaders for help. */
 function wantedCommands(): (() => Promise<Command>)[] {
   const named = COMMANDS.get(process.argv[2])
   return named === undefined ? [...COMMANDS.values()] : [named]
@@ -79,7 +79,7 @@ function asksForJson(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).includes('--json')
 }
 
-/** Returns the name of a command, of a subcommand with that of its command: `devmem prepare`. */
+/** Returns the name of a command. A subcommand's name includes its command, as in `devmem prepare`. */
 function nameOf(command: Command): string {
   const { parent } = command
   const above = parent === null || parent === program ? '' : `${parent.name()} `

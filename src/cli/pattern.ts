@@ -86,7 +86,7 @@ export class Verifier {
     return this.#firstWrong
   }
 
-  /** Checks the next bytes; returns false after the first wrong one. */
+  /** Checks the next bytes. Returns false after the first wrong byte. */
   check(chunk: Uint8Array): boolean {
     const pattern = this.#pattern
     for (let at = 0; at < chunk.byteLength; ) {

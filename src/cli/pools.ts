@@ -1,4 +1,4 @@
-/** `netmem pools`: the kernel's page pools, and those of netmem processes that offer them. */
+/** `netmem pools`: the kernel's page pools, and the pools that netmem processes offer. */
 
 import { Command } from 'commander'
 

@@ -23,9 +23,11 @@ declare module '../errors.ts' {
 /** An error of a transfer: the server's response, or the use of its body, made it fail. */
 export class HttpError extends NetmemError {
   declare readonly code: CodeOf<'HttpError'>
-  /** Status of the response that caused the error; `undefined` if there was none. */
+  /** Status of the response that caused the error, or `undefined` if there was none. */
   readonly status: number | undefined
-  /** Milliseconds that the server asks to wait before the next attempt; `undefined` if it does not ask. */
+  /**
+   * Milliseconds that the server asks to wait before the next attempt, or `undefined` if it does not ask.
+   */
   readonly retryAfterMs: number | undefined
 
   constructor(
@@ -42,7 +44,7 @@ export class HttpError extends NetmemError {
   }
 }
 
-/** Returns the error of a response that breaks the rules of HTTP; `what` is a sentence that says how. */
+/** Returns the error of a response that breaks the rules of HTTP. `what` is a sentence that says how. */
 export function protocolError(what: string): HttpError {
   return new HttpError(
     'NETMEM_HTTP_PROTOCOL',

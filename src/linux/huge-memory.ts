@@ -54,7 +54,7 @@ export async function hugeMemory(
   if (bytes < HUGE_PAGE_BYTES) {
     return new Uint8Array(shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
   }
-  // Engines choose where memory begins; a huge page more leaves room for a start of our own.
+  // Engines choose the start of the memory. One more huge page leaves room to begin at a huge page.
   const size = bytes + HUGE_PAGE_BYTES
   const buffer = shared ? new SharedArrayBuffer(size) : alignedBuffer(size)
   const start = addressOf(new Uint8Array(buffer))

@@ -64,7 +64,7 @@ export function checkOptionalText(name: string, value: unknown): void {
 export function checkPath(path: string | undefined): void {
   checkOptionalText('path', path)
   const bytes = path === undefined ? 0 : Buffer.byteLength(path)
-  // An abstract name begins with a NUL, and needs none at its end.
+  // An abstract name begins with a NUL and does not end with one.
   const most = path?.startsWith('\0') === true ? MAX_PATH_BYTES + 1 : MAX_PATH_BYTES
   if (process.platform === 'win32' || bytes <= most) return
   throw new ArgumentRangeError(

@@ -1,8 +1,7 @@
 /**
- * Time limit of connecting. Node.js tries the addresses of a name one after the other and gives
- * each but the last 250 ms. A server behind a slow path is then passed over for an address where
- * nothing listens. So all addresses are tried again with more time, until the time limit of the
- * caller.
+ * Time limit of connecting. Node.js tries the addresses of a name one after the other and gives each but
+ * the last 250 ms. So a server behind a slow path loses to an address without a listener. All addresses
+ * are therefore tried again with more time, until the time limit of the caller.
  */
 
 import { ConnectionError } from '../errors.ts'

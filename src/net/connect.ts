@@ -26,7 +26,7 @@ export type ConnectOptions = OptionsOfConnect & PortOrPath
 interface OptionsOfConnect extends ConnectionOptions {
   /** Name or address of the server, `localhost` by default. */
   readonly host?: string
-  /** TLS with these options of `tls.connect`, `true` for none. */
+  /** TLS with these options of `tls.connect`, or `true` for TLS without options. */
   readonly tls?: tls.ConnectionOptions | true
   /**
    * Milliseconds until {@link connect} gives up, TLS included: 1 to 2^31 − 1. No limit by default.
@@ -120,8 +120,8 @@ function attempt(
 }
 
 /**
- * Returns the TLS options, or `undefined` without TLS. A server with several names is told which
- * one is meant.
+ * Returns the TLS options, or `undefined` without TLS. They name the server, since it may have several
+ * names.
  */
 function securityOf({ tls: security, host }: ConnectOptions): tls.ConnectionOptions | undefined {
   if (security === undefined) return undefined

@@ -10,7 +10,7 @@ import { aborted, setUpError } from './connection-error.ts'
 import { CONNECTION_OPTIONS, type ConnectionOptions, checkOptions } from './connection-options.ts'
 import { rejectedAtCaller } from './rejected-at-caller.ts'
 
-/** Options of {@link listen}. Each accepted connection gets those of connections. */
+/** Options of {@link listen}. Each accepted connection gets the options of connections. */
 export type ListenOptions = OptionsOfListen & PortOrPath
 
 interface OptionsOfListen extends ConnectionOptions {
@@ -93,7 +93,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     return this
   }
 
-  /** Lets the process end although it is listening. */
+  /** Stops keeping the process alive while it listens. */
   unref(): this {
     this.#server.unref()
     return this

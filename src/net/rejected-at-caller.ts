@@ -1,6 +1,6 @@
 /**
- * Adds the caller's stack to errors that are made in events of a socket, while no caller is on the
- * stack. Costs nothing until a call fails.
+ * Adds the caller's stack to errors that are made in events of a socket, while no caller is on the stack.
+ * Only failing calls have a cost.
  */
 
 import { isNetmemError } from '../errors.ts'

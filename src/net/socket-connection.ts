@@ -129,7 +129,7 @@ export class SocketConnection implements Connection {
   }
 
   receive(options?: ReceiveOptions): Promise<HostFrag | undefined> {
-    // Nothing to check is the hot path.
+    // Hot path: a call without options needs no check.
     return options === undefined ? this.#driver.frags.receive() : this.#receive(options)
   }
 
@@ -177,7 +177,7 @@ export class SocketConnection implements Connection {
 
   /** @internal */
   send(text: string): void {
-    // A destroyed socket has told the receiver, and an ended one has nothing to receive.
+    // A destroyed socket has notified the receiver, and an ended one has no more bytes.
     if (this.#socket.destroyed || this.#socket.writableEnded) return
     this.#hasSent = true
     this.#bytesWritten += text.length
@@ -186,7 +186,7 @@ export class SocketConnection implements Connection {
 
   end(): Promise<void> {
     const socket = this.#socket
-    // Node.js calls nothing back for a socket that was destroyed before.
+    // Node.js does not call back for a socket that was destroyed before.
     this.#ending ??= socket.destroyed
       ? Promise.reject(this.#reason())
       : this.#sent((done) => socket.end(done))
@@ -243,7 +243,7 @@ export class SocketConnection implements Connection {
     this.#state = next(this.#state, { kind: 'failed', error: reason })
   }
 
-  /** Notices a failure of the socket that its event has not told yet. */
+  /** Notices a failure of the socket before its event. */
   #notice(): void {
     const { errored } = this.#socket
     if (errored !== null) this.#failed(errored)

@@ -1,6 +1,6 @@
 /**
- * Page pools seen from outside: the kernel's, and those of netmem processes that offer them. What
- * `netmem pools` shows is made of this.
+ * Page pools seen from outside: the kernel's pools, and the pools that netmem processes offer. `netmem
+ * pools` shows them.
  */
 
 export {

@@ -42,7 +42,10 @@ export interface KernelPool {
   readonly interface: KernelPoolInterface | undefined
   /** RX queues that it serves, by its NAPI instance or its binding. Empty where the kernel does not say. */
   readonly queues: readonly number[]
-  /** Netmem that are not the kernel's allocator's: in rings, sockets and applications, and ready in the pool. */
+  /**
+   * Netmem that the pool has taken from the kernel's allocator: in rings, sockets and applications, and
+   * ready in the pool.
+   */
   readonly inflight: number
   /** Bytes of these. */
   readonly inflightBytes: number
@@ -68,8 +71,8 @@ export interface KernelPools {
 }
 
 /**
- * Lists the page pools of the kernel. Only pools that a driver has tied to an interface of the client's
- * network namespace are told.
+ * Lists the page pools of the kernel. The kernel lists only pools that a driver has tied to an interface
+ * of the client's network namespace.
  *
  * @param netlink client of `openNetlink()`.
  * @returns The pools, of which there may be none.
@@ -125,7 +128,7 @@ interface Stats {
   readonly interrupted: boolean
 }
 
-/** Returns the counters, or undefined if this kernel has none. */
+/** Returns the counters, or undefined if this kernel has no counters. */
 async function statsOf(netlink: Netlink): Promise<Stats | undefined> {
   try {
     const { replies, interrupted } = await netlink.dump(netdev, 'page-pool-stats-get')

@@ -23,7 +23,7 @@ export function offerFolder(): string {
   return isFolder(own) ? join(own, 'netmem') : join(tmpdir(), `netmem-${uid}`)
 }
 
-/** Returns the folders that this user may look into: for root those of all users. */
+/** Returns the folders that this user may look into. Root may look into the folders of all users. */
 export function readableFolders(): string[] {
   const folders = new Set([offerFolder()])
   if (process.getuid?.() === 0 && isFolder(RUN_USER)) {

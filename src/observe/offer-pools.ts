@@ -17,7 +17,7 @@ export interface PoolOffer extends Disposable {
   readonly path: string
   /** Resolves when the offer has ended. */
   readonly closed: Promise<void>
-  /** Ends the offer and removes the socket. A second call does nothing. */
+  /** Ends the offer and removes the socket. A second call has no effect. */
   close(): void
 }
 

@@ -2,11 +2,11 @@
 
 import type { PoolReport } from '../pool/pools.ts'
 
-/** A pool as another process tells of it. */
+/** A pool as another process describes it. */
 export interface OfferedPool extends PoolReport {
   /**
-   * Milliseconds since the oldest memory that is out went out, at least. Exact for a pool with
-   * `traceLeaks`. Undefined if nothing is out.
+   * Milliseconds for which the oldest memory has been out, at least. Exact for a pool with `traceLeaks`.
+   * Undefined if no memory is out.
    */
   readonly oldestMs?: number
 }
@@ -67,7 +67,7 @@ function isReport(value: unknown): value is PoolOfferReport {
   )
 }
 
-/** Parses what another process told. Returns undefined for everything else. */
+/** Parses the description of another process. Returns undefined for other text. */
 export function parseOffer(text: string): PoolOfferReport | undefined {
   try {
     const value: unknown = JSON.parse(text)

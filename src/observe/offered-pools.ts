@@ -23,8 +23,8 @@ const ANSWER_MS = 2000
 const MAX_ANSWER_CHARACTERS = 8 * 2 ** 20
 
 /**
- * Lists the pools that processes of this user offer with {@link offerPools}; for root those of all
- * users. Offers that processes have left behind are removed.
+ * Lists the pools that processes of this user offer with {@link offerPools}. For root it lists the pools
+ * of all users. Offers that processes have left behind are removed.
  *
  * @returns One entry for each thread that offers, by process. Empty if none does.
  *

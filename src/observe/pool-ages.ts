@@ -1,6 +1,6 @@
 /**
  * Ages of the memory that pools have out. Exact with `traceLeaks`. Otherwise the slots are looked at
- * every second, so that allocating costs nothing: an age is then what was seen, at least.
+ * every second, so that allocating has no extra cost. The true age is then at least the reported one.
  */
 
 import { poolCores } from '../pool/pools.ts'

@@ -11,7 +11,7 @@ const DMA_END = 2 ** 31
 
 export class ChunkAllocator {
   readonly chunkBytes: number
-  /** Chunks it has in all; they are numbered in the order of the list. */
+  /** Number of all chunks. They are numbered in the order of the list. */
   readonly chunks: number
   // The last chunk that came back goes out first: its memory is the likeliest to be in a cache.
   readonly #free: Int32Array
@@ -21,11 +21,11 @@ export class ChunkAllocator {
   readonly #offsets: Int32Array
 
   /**
-   * Cuts `segments` into chunks of `chunkBytes`. Throws NETMEM_DMABUF_UNALIGNED unless the length
-   * of each segment is a multiple of it: a chunk that began in a segment's odd rest would reach
-   * over its end, into another owner's memory (CVE-2026-64124 in the kernel).
-   * Throws NETMEM_DMABUF_SEGMENTS for a list that is empty or has a place twice, and
-   * NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE for what is no DMA address.
+   * Cuts `segments` into chunks of `chunkBytes`. Throws NETMEM_DMABUF_UNALIGNED unless the length of each
+   * segment is a multiple of it. Otherwise a chunk at a segment's end would reach into another owner's
+   * memory (CVE-2026-64124 in the kernel). Throws NETMEM_DMABUF_SEGMENTS for a list that is empty or has
+   * a place twice, and NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE for numbers that are no DMA
+   * address.
    */
   constructor(segments: readonly DmaSegment[], chunkBytes: number) {
     checkSegments(segments, chunkBytes)
@@ -54,7 +54,10 @@ export class ChunkAllocator {
     return this.#freeChunks
   }
 
-  /** Takes a chunk, the lowest first as long as none came back; −1 when none is free. */
+  /**
+   * Takes a chunk, or returns −1 when no chunk is free. Before the first return, the lowest chunk comes
+   * first.
+   */
   alloc(): number {
     if (this.#freeChunks === 0) return -1
     const chunk = this.#free[--this.#freeChunks] ?? -1
@@ -62,7 +65,7 @@ export class ChunkAllocator {
     return chunk
   }
 
-  /** Takes a chunk back. Throws NETMEM_DOUBLE_PUT for one that is not out. */
+  /** Takes a chunk back. Throws NETMEM_DOUBLE_PUT unless the chunk is out. */
   free(chunk: number): void {
     if (this.#out[chunk] !== 1) {
       throw new HandleError(
@@ -74,12 +77,12 @@ export class ChunkAllocator {
     this.#free[this.#freeChunks++] = chunk
   }
 
-  /** The region a chunk lies in; −1 for a number without a chunk. */
+  /** The region a chunk lies in, or −1 for a number without a chunk. */
   region(chunk: number): number {
     return this.#regions[chunk] ?? -1
   }
 
-  /** Offset of a chunk in its region, in bytes; −1 for a number without a chunk. */
+  /** Offset of a chunk in its region, in bytes, or −1 for a number without a chunk. */
   offset(chunk: number): number {
     return this.#offsets[chunk] ?? -1
   }

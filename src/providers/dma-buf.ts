@@ -54,9 +54,9 @@ export interface DmaBufProvider extends NetIovProvider {
   /** Returns the present numbers of the binding. */
   readonly report: () => DmaBufReport
   /**
-   * The device goes away. From now on nothing is given; what is out may still come back, so that
-   * its pool's `inflight` reaches 0. Memory in the pool's cache is not called back: stop the queues
-   * before the device is removed.
+   * The device goes away. The provider gives no memory from now on. Memory that is out may still come
+   * back, so that its pool's `inflight` reaches 0. Memory in the pool's cache is not called back: stop
+   * the queues before the device is removed.
    */
   readonly uninstall: () => void
 }
@@ -117,7 +117,7 @@ export function dmaBufProvider(
       }
     },
     release: (iov) => chunks.free(opened().slot(iov)),
-    // Nothing is reset: everything has been released, and what has not may still be written to.
+    // No reset is needed: released chunks are free, and the device may still write to the others.
     destroy: () => {
       slots = undefined
     },

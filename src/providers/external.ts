@@ -5,7 +5,7 @@ import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { isWebAssemblyMemory } from './aligned-memory.ts'
 import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
 
-/** Something whose `buffer` is its memory at this moment, such as a `WebAssembly.Memory`. */
+/** An object whose `buffer` is its present memory, such as a `WebAssembly.Memory`. */
 export interface BufferSource {
   /** The memory now. It may be another buffer later. */
   readonly buffer: ArrayBufferLike
@@ -13,22 +13,22 @@ export interface BufferSource {
 
 /** Options of {@link externalProvider}. */
 export interface ExternalOptions {
-  /** Bytes of each page: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
+  /** Bytes of each page: a power of two, 4 KiB to 1 GiB. Default: 256 KiB. */
   readonly pageSize?: number
 }
 
 const NAMES: OptionNames<ExternalOptions> = { pageSize: true }
 
 /**
- * Provides pages of the caller's memory, from its first byte to the last whole page: any
- * ArrayBuffer, SharedArrayBuffer, view, or `WebAssembly.Memory` (which may grow).
- * The memory stays the caller's, who may unmap, transfer or shrink it at any time. From then on
- * `pool.bytes()` and `frag.bytes` throw NETMEM_DESTINATION_DETACHED, and connections of the pool
- * fail with it. Close them and destroy the pool first.
+ * Provides pages of the caller's memory, from its first byte to the last whole page: any ArrayBuffer,
+ * SharedArrayBuffer, view, or `WebAssembly.Memory` (which may grow). The caller keeps the memory, and may
+ * unmap, transfer or shrink it at any time. From then on `pool.bytes()` and `frag.bytes` throw
+ * NETMEM_DESTINATION_DETACHED, and connections of the pool fail with it. Close them and destroy the pool
+ * first.
  *
  * @param memory Not marked untransferable, since that cannot be undone: a GPU buffer's mapped range
  *   that was marked could not be unmapped.
- * @param options `pageSize`: a power of two, 4 KiB to 1 GiB; 256 KiB by default.
+ * @param options `pageSize`: a power of two, 4 KiB to 1 GiB. Default: 256 KiB.
  * @throws NETMEM_INVALID_ARGUMENT for what is no memory.
  * @throws NETMEM_OUT_OF_RANGE for an invalid `pageSize`.
  * @throws NETMEM_DESTINATION_TOO_SMALL when not even one page fits.

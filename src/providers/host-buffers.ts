@@ -8,9 +8,9 @@ import { markUntransferable } from './untransferable.ts'
 const MIN_PAGE_BYTES = 64 * 1024
 const MAX_PAGES = 1024
 /**
- * Buffers that this thread keeps at once. Engines reserve 8 to 10 GiB of addresses for each
- * WebAssembly memory and have 128 TiB for all threads, so the process can make some 13,000
- * (measured with Node 20, 16,000 with 24 and 26). The rest is left to other threads and modules.
+ * Buffers that this thread keeps at once. Engines reserve 8 to 10 GiB of addresses for each WebAssembly
+ * memory, of 128 TiB for all threads. So a process can make 13,000 buffers with Node 20, and 16,000 with
+ * Node 24 and 26 (measured). The rest is left to other threads and modules.
  */
 const MAX_BUFFERS = 2048
 
@@ -25,7 +25,9 @@ export interface HostBuffers {
   readonly mayMove: boolean
 }
 
-/** Returns zeroed buffers for a layout; throws NETMEM_OUT_OF_RANGE when the process has no room for them. */
+/**
+ * Returns zeroed buffers for a layout. Throws NETMEM_OUT_OF_RANGE when the process has no room for them.
+ */
 export function hostBuffers(layout: Required<PageLayout>): HostBuffers {
   const mapped = bufferPerPage(layout) ?? oneBuffer(layout)
   const buffers = mapped ?? [allocate(layout, (bytes) => new ArrayBuffer(bytes))]

@@ -6,10 +6,10 @@ import { checkLayout, type PageLayout, pagesOver } from './page-layout.ts'
 
 /**
  * Provides pages of plain host memory, for one pool at a time. A page of 64 KiB or more is a separate
- * ArrayBuffer, up to 1,024 pages a provider and 2,048 pages a thread, so that a clone of
- * a frag's bytes carries one page and not the pool. Larger and smaller pages share one buffer.
- * The buffers cannot be transferred: the kernel writes to posted memory, also after a transfer.
- * Give `frag.copy()` away instead.
+ * ArrayBuffer, so that a clone of a frag's bytes carries one page instead of the pool. The limits are
+ * 1,024 such pages a provider and 2,048 a thread. Larger and smaller pages share one buffer. The buffers
+ * cannot be transferred: the kernel writes to posted memory, also after a transfer. Give `frag.copy()`
+ * away instead.
  *
  * @param layout How many pages, and of which size.
  * @throws NETMEM_OUT_OF_RANGE, also for more memory than the process can have.

@@ -9,7 +9,7 @@ import { createSlotAllocator } from './slot-allocator.ts'
 export interface PageLayout {
   /** Number of pages: 1 to 131,008, which all pools of a thread have together. */
   readonly pages: number
-  /** Bytes of each: a power of two, 4 KiB to 1 GiB; 256 KiB by default. */
+  /** Bytes of each: a power of two, 4 KiB to 1 GiB. Default: 256 KiB. */
   readonly pageSize?: number
 }
 
@@ -19,7 +19,7 @@ export const DEFAULT_PAGE_SIZE: number = 256 * 1024
 const NAMES: OptionNames<PageLayout> = { pages: true, pageSize: true }
 
 /**
- * The layout with its defaults; throws NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT.
+ * Returns the layout with its defaults. Throws NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT.
  *
  * @param call names the provider in messages.
  */
@@ -31,7 +31,7 @@ export function checkLayout(call: string, layout: PageLayout): Required<PageLayo
   }
 }
 
-/** Memory for a layout; throws NETMEM_OUT_OF_RANGE when the process has no room for it. */
+/** Returns memory for a layout. Throws NETMEM_OUT_OF_RANGE when the process has no room for it. */
 export function allocate<B>(
   { pages, pageSize }: Required<PageLayout>,
   make: (bytes: number) => B,

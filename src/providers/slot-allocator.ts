@@ -5,9 +5,9 @@ import type { Exactly, Netmem } from '../netmem.ts'
 import type { MemoryProvider, Slots } from '../pool/memory-provider.ts'
 
 /**
- * The operations of a memory provider over `capacity` equal pieces, lowest first, last returned
- * next: a provider of your own needs `bytes` besides. Its `init` throws NETMEM_PROVIDER_BUSY while
- * a pool has it open.
+ * Makes the operations of a memory provider over `capacity` equal pieces. The lowest piece goes first,
+ * then the last returned one. A provider adds `bytes` to them. `init` throws NETMEM_PROVIDER_BUSY while a
+ * pool has it open.
  *
  * @example
  * ```ts

@@ -22,7 +22,7 @@ export interface ConnectionEnds {
 
 type Body = (ends: ConnectionEnds) => Promise<void>
 
-/** Tests by name. After each, nothing of the pools may be in flight. */
+/** Tests by name. After each, the pools may have no memory in flight. */
 const TESTS: { readonly [what: string]: Body } = {
   'delivers all bytes in their order': testOrder,
   'holds back a sender that is faster than its receiver': testBackpressure,

@@ -1,7 +1,6 @@
 /**
- * Tests for memory providers and connections, your own included, and a device provider to test
- * against.
- * Needs Node.js; nothing of `netmem` itself depends on it.
+ * Tests for memory providers and connections, your own included, and a device provider to test against.
+ * Needs Node.js. `netmem` itself does not depend on it.
  *
  * @module
  */

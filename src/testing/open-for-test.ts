@@ -11,7 +11,7 @@ export interface OpenedForTest<M extends Netmem> {
   readonly out: ReadonlySet<number>
   /** The handle of a slot that is out. */
   readonly handle: (slot: number) => M
-  /** Asks for `want`; the slots it gave. */
+  /** Asks for `want` slots. Returns the slots that it gave. */
   readonly alloc: (want: number) => number[]
   /** {@link alloc} that waits, where the provider is dry for a while, until it gives something. */
   readonly allocSome: (want: number) => Promise<number[]>

@@ -12,15 +12,17 @@ import { openForTest } from './open-for-test.ts'
 
 /** Options of {@link providerConformance}. */
 export interface ConformanceOptions {
-  /** Registers one test: `test` of `node:test` by default; those of other runners do as well. */
+  /**
+   * Registers one test, like `test` of `node:test` and of other runners. Default: `test` of `node:test`.
+   */
   readonly test?: (name: string, body: () => void | Promise<void>) => unknown
 }
 
 const RANDOM_STEPS = 10_000
 
 /**
- * Registers the tests that every memory provider passes. `makeProvider` is called for each of
- * them and returns a provider that no pool has open; a capacity of 2 to 1000 keeps them quick.
+ * Registers the tests that every memory provider passes. `makeProvider` is called for each of them and
+ * returns a provider that no pool has open. A capacity of 2 to 1000 keeps them quick.
  *
  * @example
  * ```ts
@@ -118,7 +120,7 @@ async function testOneAtATime<M extends Netmem>(provider: MemoryProvider<M>): Pr
     (error) => isNetmemError(error) && error.code === 'NETMEM_PROVIDER_BUSY',
     'init throws NETMEM_PROVIDER_BUSY while another pool has the provider open',
   )
-  // The refusal has not disturbed the pool that has it.
+  // The refusal has not disturbed the pool that has the provider.
   opened.release(slot)
   await opened.allocAll()
   assert.equal(opened.out.size, provider.capacity)

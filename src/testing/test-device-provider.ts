@@ -1,6 +1,6 @@
 /**
- * Device memory for tests: net_iovs of a dma-buf that does not exist. Nobody can look inside, and
- * nothing ever arrives there; pools, drivers and frags cannot tell.
+ * Device memory for tests: net_iovs of a dma-buf that does not exist. It has no readable bytes, and no
+ * data arrives in it. Pools, drivers and frags treat it as device memory.
  */
 
 import { checkInteger } from '../errors.ts'
@@ -12,9 +12,9 @@ import { createSlotAllocator } from '../providers/slot-allocator.ts'
 export interface DeviceLayout {
   /** Number of net_iovs: 1 to 131,008, which all pools of a thread have together. */
   readonly netIovs: number
-  /** Bytes of each: a power of two, 4 KiB to 1 GiB; 4 KiB by default. */
+  /** Bytes of each: a power of two, 4 KiB to 1 GiB. Default: 4 KiB. */
   readonly pageSize?: number
-  /** The binding they belong to; 1 by default. */
+  /** The binding they belong to. Default: 1. */
   readonly bindingId?: number
 }
 

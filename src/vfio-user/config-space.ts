@@ -52,9 +52,9 @@ export function msixLayout(vectors: number): MsixLayout {
 }
 
 /**
- * Returns the size of each BAR, 0 where there is none.
+ * Returns the size of each BAR, 0 for absent ones.
  *
- * @throws NETMEM_OUT_OF_RANGE for a device that cannot be, such as one with two BARs of a number.
+ * @throws NETMEM_OUT_OF_RANGE for an impossible device, such as one with two BARs of the same number.
  */
 export function barSizes({ bars, msix }: PciDevice): number[] {
   const sizes = new Array<number>(PCI_BARS).fill(0)

@@ -95,8 +95,8 @@ export class DeviceServer implements Disposable {
   }
 
   /**
-   * Ms until the next attempt to take a machine that could not be taken: look at `events` again then. 0
-   * if none waits.
+   * Milliseconds until the next attempt to take a machine that could not be taken. Look at `events` again
+   * then. 0 if no machine waits.
    */
   get retryMs(): number {
     return this.#isRunOut ? Math.max(this.#retryAtMs - performance.now(), 0) : 0

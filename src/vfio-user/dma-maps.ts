@@ -1,9 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 /**
- * The guest's memory as QEMU maps it. Each GiB of its address space that has memory is one region, a
- * window into which the files are mapped at their addresses: so maps that touch are one piece, and the
- * firmware may map and unmap parts without a view becoming invalid.
+ * The guest's memory as QEMU maps it. Each GiB of its address space that has memory is one region. A
+ * region is a window into which the files are mapped at their addresses. So adjacent maps are one piece.
+ * The firmware may map and unmap parts while views stay valid.
  */
 
 import type { Fd, MemoryWindow } from '../linux/sys/index.ts'

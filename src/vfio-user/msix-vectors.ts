@@ -27,7 +27,7 @@ export class MsixVectors {
     else write(eventfd.fd, ONE)
   }
 
-  /** Gives a vector an eventfd, or none, and closes the one that it had. */
+  /** Sets or removes the eventfd of a vector. Closes the eventfd of before. */
   connect(vector: number, eventfd: OwnedFd | undefined): void {
     this.#eventfds[vector]?.close()
     this.#eventfds[vector] = eventfd
@@ -37,7 +37,7 @@ export class MsixVectors {
     this.raise(vector)
   }
 
-  /** Turns interrupts off: all eventfds are closed, and nothing is pending. */
+  /** Turns interrupts off: closes all eventfds and drops pending interrupts. */
   disable(): void {
     this.#enabled = false
     this.#pending.fill(0)

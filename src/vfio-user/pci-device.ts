@@ -44,7 +44,7 @@ export type AccessBytes = 1 | 2 | 4
 export interface PciDevice {
   /** Numbers by which the guest's kernel finds a driver. */
   readonly identity: PciIdentity
-  /** BARs of the device, without that of `msix`. */
+  /** BARs of the device, without the BAR of `msix`. */
   readonly bars: readonly PciBar[]
   /** Interrupts of the device. */
   readonly msix: PciMsix
@@ -61,7 +61,7 @@ export interface PciDevice {
   read(bar: number, offset: number, bytes: AccessBytes): number
   /** Writes a register. `value` is a number without sign, of `bytes` in little-endian order. */
   write(bar: number, offset: number, bytes: AccessBytes, value: number): void
-  /** The guest resets the device: it drops all that it was told, addresses above all. */
+  /** The guest resets the device. The device forgets all settings, above all addresses. */
   reset(): void
 }
 
@@ -70,8 +70,8 @@ export interface PciBus {
   /** The guest's memory. */
   readonly memory: GuestMemory
   /**
-   * Interrupts the guest. A masked vector remembers one interrupt. While the guest has interrupts
-   * turned off, and for a vector that the device has not, nothing happens.
+   * Interrupts the guest. A masked vector remembers one interrupt. Has no effect while the guest has
+   * interrupts turned off, and for unknown vectors.
    */
   interrupt(vector: number): void
 }
@@ -80,13 +80,13 @@ export interface PciBus {
  * Memory of a guest, at the addresses that its driver hands out. It consists of regions: parts of the
  * address space of 1 GiB, mapped where the guest has memory. Maps that touch are one piece.
  *
- * A region stays where it is as long as the machine. Where the guest has no memory, reads see zeros
- * and writes are lost, so a view of a region is always safe; `locate()` says where there is memory.
+ * A region stays where it is as long as the machine. Where the guest has no memory, reads see zeros and
+ * writes are lost, so a view of a region is always safe. `locate()` says where there is memory.
  *
  * Other processors of the guest write at the same time: read each word once, check it, then use it.
  */
 export interface GuestMemory {
-  /** Bytes of each region, 1 GiB, by region. Regions are added, and none is removed. */
+  /** Bytes of each region, 1 GiB, by region. Regions are added, and stay. */
   readonly regions: readonly Uint8Array<ArrayBuffer>[]
   /** A view of each region, by region. */
   readonly views: readonly DataView<ArrayBuffer>[]

@@ -27,7 +27,7 @@ export class Regions {
     this.#pendingAt = msixLayout(device.msix.vectors).pendingAt
   }
 
-  /** Returns the size of a region, 0 if there is none. */
+  /** Returns the size of a region, 0 for an absent one. */
   bytes(region: number): number {
     if (region === PCI_CONFIG_REGION) return CONFIG_BYTES
     return region < PCI_BARS ? (this.#bars[region] ?? 0) : 0

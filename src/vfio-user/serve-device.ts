@@ -31,7 +31,7 @@ export interface ServedDevice extends AsyncDisposable {
   readonly connected: boolean
   /** Disconnects the machine, and removes the socket. */
   close(): Promise<void>
-  /** Resolves after `close()`. Rejects with what the device threw, after which nothing is served. */
+  /** Resolves after `close()`. Rejects with an error that the device threw, which ends the service. */
   readonly closed: Promise<void>
 }
 
@@ -106,7 +106,8 @@ class EventLoopServer implements ServedDevice {
   }
 
   async #serve(): Promise<void> {
-    // The first watch of a thread takes descriptors, of which there may be none when a machine comes.
+    // Opens the thread's first watch now: it takes descriptors, and the process may have none left when a
+    // machine comes.
     using _first = watch(this.#server.fd, 0)
     let watching: Watch | undefined
     let watched = 0
@@ -153,7 +154,7 @@ class EventLoopServer implements ServedDevice {
       reason = error
     }
     if (reason !== undefined && !connected) this.#events.onDisconnect?.(reason)
-    // A server that its device has closed has told of that.
+    // A server that its device has closed has reported it.
     if (connected === this.connected || !this.#server.open) return
     if (connected) this.#events.onDisconnect?.(reason)
     else this.#events.onConnect?.()

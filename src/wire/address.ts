@@ -6,7 +6,7 @@ import { getUint16 } from './bytes.ts'
 /**
  * Returns the 4 bytes of an IPv4 address or the 16 bytes of an IPv6 address without zone.
  *
- * @throws NETMEM_OUT_OF_RANGE for text that is neither.
+ * @throws NETMEM_OUT_OF_RANGE for other text.
  */
 export function parseAddress(text: string): Uint8Array {
   const bytes = text.includes(':') ? ipv6(text) : ipv4(text)

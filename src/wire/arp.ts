@@ -1,4 +1,6 @@
-/** ARP between Ethernet and IPv4 (RFC 826): who has an address, and who says so. */
+/**
+ * ARP between Ethernet and IPv4 (RFC 826): requests for the MAC address of an IPv4 address, and replies.
+ */
 
 import { copyBytes, getUint8, getUint16, setUint16 } from './bytes.ts'
 import { ETHERTYPE_IPV4, MAC_BYTES } from './ethernet.ts'
@@ -26,7 +28,7 @@ const HARDWARE_ETHERNET = 1
 
 /** ARP packet, read or to be written. One object serves all packets. */
 export class ArpPacket {
-  /** {@link ARP_REQUEST} or {@link ARP_REPLY}; other numbers are for other protocols. */
+  /** {@link ARP_REQUEST} or {@link ARP_REPLY}. Other numbers are for other protocols. */
   operation = 0
   /** MAC address of the sender, 6 bytes. */
   readonly senderMac: Uint8Array = new Uint8Array(MAC_BYTES)

@@ -37,7 +37,7 @@ const WASM_PAGE_BYTES = 64 * 1024
 
 let compiled: object | undefined
 
-/** Returns an instance with at least `bytes` of memory; `undefined` without WebAssembly or SIMD. */
+/** Returns an instance with at least `bytes` of memory, or `undefined` without WebAssembly or SIMD. */
 export function createChecksumInstance(bytes: number): ChecksumInstance | undefined {
   if (typeof WebAssembly !== 'object') return undefined
   try {

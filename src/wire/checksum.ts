@@ -1,4 +1,4 @@
-/** The Internet checksum (RFC 1071), and the pseudo-header that TCP and UDP add to theirs. */
+/** The Internet checksum (RFC 1071), and the pseudo-header that checksums of TCP and UDP include. */
 
 import { getUint8, getUint16 } from './bytes.ts'
 

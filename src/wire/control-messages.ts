@@ -48,7 +48,7 @@ export type ControlMessage =
       readonly fragToken: number
       /** Number of the binding. */
       readonly dmabufId: number
-      /** 0: the kernel defines none. */
+      /** 0, since the kernel defines no flags. */
       readonly flags: number
     }
   /** A message of another protocol, or an invalid one of devmem TCP. */
@@ -95,7 +95,7 @@ export function writeDmaBuf(
  * ```
  */
 export class ControlReader {
-  /** Kind of the present message, as {@link ControlMessage} has them. */
+  /** Kind of the present message, one of the kinds of {@link ControlMessage}. */
   kind: ControlMessage['kind'] = 'other'
   /** Protocol of the message, such as {@link SOL_SOCKET}. */
   level = 0
@@ -236,7 +236,10 @@ function set64(bytes: Uint8Array, at: number, value: number): void {
   set32(bytes, at + 4, Math.floor(value / 2 ** 32))
 }
 
-/** Reads 64 bits. Those of a dma-buf below 4 GiB stay an integer: a floating-point number is garbage in each frag. */
+/**
+ * Reads 64 bits. An offset below 4 GiB stays an integer, since a floating-point number would be garbage
+ * in each frag.
+ */
 function getOffset(view: DataView, at: number): number {
   const low = view.getUint32(at, true)
   const high = view.getUint32(at + 4, true)

@@ -39,15 +39,15 @@ export interface VlanTag {
   readonly id: number
   /** Priority, 0 to 7. 0 by default. */
   readonly priority?: number
-  /** EtherType of the tag. 0x8100 by default; 0x88a8 is an 802.1ad service tag. */
+  /** EtherType of the tag, such as 0x88a8 for an 802.1ad service tag. Default: 0x8100. */
   readonly etherType?: number
 }
 
 /**
  * Reads the Ethernet header of the frame from byte `at` to `end`.
  *
- * @returns bytes of the header with its tags; 0 if the frame ends before, and then `etherType` is
- * left as it was.
+ * @returns bytes of the header with its tags, or 0 if the frame ends before, and then `etherType` is left
+ * as it was.
  */
 export function parseEthernet(
   bytes: Uint8Array,

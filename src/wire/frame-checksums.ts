@@ -1,6 +1,6 @@
 /**
- * Checksums of whole frames: those of the IPv4 header, TCP and UDP (RFC 791, 9293, 768, 8200 8.1).
- * Runs for every packet: takes and returns numbers, and allocates nothing.
+ * Checksums of whole frames: IPv4 header, TCP and UDP (RFC 791, 9293, 768, 8200 8.1). Runs for every
+ * packet: takes and returns numbers, and allocates nothing.
  */
 
 import { getUint16, setUint16 } from './bytes.ts'
@@ -13,11 +13,14 @@ import { UDP_CHECKSUM } from './udp.ts'
 
 /** Results of {@link verifyChecksums}. Integers, since one is compared for every frame. */
 export const ChecksumResult = {
-  /** No checksum is wrong, but none covers the payload: no TCP or UDP, UDP without checksum, a fragment, a cut frame. */
+  /**
+   * No checksum is wrong, and no checksum covers the payload: other protocols than TCP and UDP, UDP
+   * without checksum, fragments, cut frames.
+   */
   none: 0,
   /** All checksums are right (CHECKSUM_UNNECESSARY). */
   ok: 1,
-  /** The checksum of the IPv4 header is wrong, and that of TCP or UDP was not verified. */
+  /** The checksum of the IPv4 header is wrong. The checksum of TCP or UDP was not verified. */
   badIp: 2,
   /** The checksum of TCP or UDP is wrong. */
   badL4: 3,
@@ -44,7 +47,7 @@ export function verifyChecksums(
   }
   if (kind < FrameKind.tcp || isCut(layout)) return ChecksumResult.none
   const l4At = frameOffset + layout.l4Offset
-  // The sender made none, which tunnels may do over IPv6 too (RFC 6935).
+  // The sender made no checksum. Tunnels may do so over IPv6, too (RFC 6935).
   if (kind === FrameKind.udp && getUint16(memory.bytes, l4At + UDP_CHECKSUM) === 0) {
     return ChecksumResult.none
   }
@@ -72,12 +75,12 @@ export function fillChecksums(
   const checksumAt = l4At + checksumOffset(layout)
   setUint16(bytes, checksumAt, 0)
   const sum = l4Sum(memory, frameOffset, layout)
-  // A UDP checksum that comes out as 0 would mean that there is none (RFC 768).
+  // A UDP checksum of 0 would mean that there is no checksum (RFC 768).
   setUint16(bytes, checksumAt, kind === FrameKind.udp && sum === ALL_ONES ? ALL_ONES : ~sum)
   return true
 }
 
-/** Writes the checksum of the IPv4 header. Does nothing unless the frame is of IPv4. */
+/** Writes the checksum of the IPv4 header. Leaves other frames as they are. */
 export function fillIpChecksum(
   memory: FrameMemory,
   frameOffset: number,
@@ -92,7 +95,7 @@ export function fillIpChecksum(
 }
 
 /**
- * Writes the sum of the pseudo-header in the place of the TCP or UDP checksum, as a host does that
+ * Writes the sum of the pseudo-header in the place of the TCP or UDP checksum. A host does so when it
  * leaves the rest to its hardware (CHECKSUM_PARTIAL).
  *
  * @returns false if the frame has no such checksum.
@@ -110,9 +113,9 @@ export function fillPartialChecksum(
 }
 
 /**
- * Returns true if the frame has a partial checksum (CHECKSUM_PARTIAL): its TCP or UDP checksum field
- * holds the sum of the pseudo-header, where the sender's hardware would have continued. Capture files
- * say it in no other way.
+ * Returns true if the frame has a partial checksum (CHECKSUM_PARTIAL). Its TCP or UDP checksum field then
+ * holds the sum of the pseudo-header, and the sender's hardware would add the rest. Capture files have no
+ * other mark of it.
  *
  * This is a rule for frames as an offloading host sends or loops them. One complete checksum in
  * 65,536 equals that sum too, where the sum of the segment is 0xffff. Such a frame counts as verified.

@@ -11,7 +11,7 @@ import { parseUdp, UDP_HEADER_BYTES, type UdpHeader } from './udp.ts'
 export const FrameKind = {
   /** The headers are cut, or a length contradicts another. */
   malformed: 0,
-  /** Neither IPv4 nor IPv6: ARP and everything else. */
+  /** Frames without IP: ARP and everything else. */
   other: 1,
   /** A fragment of an IP packet, the first one included. */
   fragment: 2,
@@ -81,9 +81,9 @@ const ip = new IpHeader()
  * Reads the headers of the frame of `length` bytes at `offset`. Never throws, and never reads outside
  * the frame.
  *
- * A length of 0 in the IP header stands for all of the wire length. Captures show it in packets that
- * hardware was to cut (TSO), and in all packets of more than 64 KiB: BIG TCP, also inside a tunnel of
- * UDP. A jumbo payload option (RFC 2675) tells the length where there is one.
+ * A length of 0 in the IP header means all of the wire length. Captures show it in packets that hardware
+ * was to cut (TSO), and in packets of more than 64 KiB (BIG TCP), also inside a tunnel of UDP. A jumbo
+ * payload option (RFC 2675) tells the length where there is one.
  *
  * @param wireLength length on the wire, more than `length` if a capture was cut.
  * @returns `into`.
@@ -160,7 +160,7 @@ function readUdp(bytes: Uint8Array, ipAt: number, end: number, into: FrameLayout
   into.payloadLength = datagramBytes - UDP_HEADER_BYTES
 }
 
-/** Makes `into` that of a malformed frame of `length` bytes, of which nothing is known. */
+/** Makes `into` the layout of a malformed frame of `length` bytes. */
 function reset(into: FrameLayout, length: number): void {
   into.kind = FrameKind.malformed
   into.length = length

@@ -1,6 +1,5 @@
 /**
- * Memory of frames, with the Internet checksum (RFC 1071) over it: in WebAssembly with SIMD where the
- * engine has it.
+ * Memory of frames, with the Internet checksum (RFC 1071) over it: in WebAssembly if the engine has SIMD.
  */
 
 import { ArgumentRangeError, checkInteger } from '../errors.ts'
@@ -12,8 +11,8 @@ export interface FrameMemory {
   /** All bytes of the memory, always the same view. */
   readonly bytes: Uint8Array
   /**
-   * Returns the one's complement sum of `length` bytes from `offset` as big-endian words, folded to 16
-   * bits and not inverted: 0 only if all bytes are 0. A last odd byte is padded with zero.
+   * Returns the one's complement sum of `length` bytes from `offset` as big-endian words. It is folded to
+   * 16 bits and not inverted, and 0 only if all bytes are 0. A last odd byte is padded with zero.
    *
    * @param initial sum to continue with: 0 to 2^32 − 1, 0 by default.
    * @throws NETMEM_OUT_OF_RANGE outside the memory.
@@ -45,7 +44,7 @@ export function createFrameMemory(bytes: number): FrameMemory {
   return createSimdFrameMemory(bytes) ?? createPlainFrameMemory(bytes)
 }
 
-/** @internal As {@link createFrameMemory}; `undefined` without WebAssembly with SIMD. */
+/** @internal As {@link createFrameMemory}, or `undefined` without WebAssembly with SIMD. */
 export function createSimdFrameMemory(bytes: number): FrameMemory | undefined {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const instance = createChecksumInstance(bytes)

@@ -22,7 +22,7 @@ export class IpHeader {
   moreFragments = false
   /** Place of a fragment's payload in its packet: bytes, a multiple of 8. */
   fragmentOffset = 0
-  // Read by `readIpv4Details` and `readIpv6Details`, since most receivers need none of them:
+  // `readIpv4Details` and `readIpv6Details` read these fields, since most receivers do not need them:
   /** Type of service or traffic class: DSCP and ECN (RFC 2474, RFC 3168). */
   trafficClass = 0
   /** IPv4's time to live, IPv6's hop limit: 0 to 255. */

@@ -26,7 +26,7 @@ const FRAGMENT = 6
 const TIME_TO_LIVE = 8
 const PROTOCOL = 9
 
-// Bits of the word at FRAGMENT; the offset counts units of 8 bytes.
+// Bits of the word at FRAGMENT. The offset counts units of 8 bytes.
 const DONT_FRAGMENT = 0x4000
 const MORE_FRAGMENTS = 0x2000
 const OFFSET = 0x1fff
@@ -34,8 +34,8 @@ const OFFSET = 0x1fff
 /**
  * Reads the IPv4 header of the packet at byte `at`.
  *
- * A total length of 0 stands for all bytes up to `wireEnd`: hosts show it in packets that their
- * hardware cuts (TSO), and in packets of more than 64 KiB (BIG TCP).
+ * A total length of 0 means all bytes up to `wireEnd`. Hosts show it in packets that their hardware cuts
+ * (TSO), and in packets of more than 64 KiB (BIG TCP).
  *
  * @param end end of the bytes that are there.
  * @param wireEnd end of the frame on the wire, behind `end` where a capture was cut.

@@ -19,7 +19,7 @@ const NEXT_HEADER = 6
 const HOP_LIMIT = 7
 
 // Names of extension headers as in Linux, include/uapi/linux/in6.h.
-/** IPv6 extension header of options for each hop, only ever the first (RFC 8200, 4.3). */
+/** IPv6 extension header of options for each hop, allowed as the first one only (RFC 8200, 4.3). */
 export const IPPROTO_HOPOPTS = 0
 /** IPv6 extension header of a fragment, always 8 bytes (RFC 8200, 4.5). */
 export const IPPROTO_FRAGMENT = 44
@@ -34,7 +34,7 @@ const FRAGMENT_ID = 4
 /** Unit of lengths, and the least length of an extension header. */
 const UNIT_BYTES = 8
 
-// Bits of the word at FRAGMENT_OFFSET; the offset counts units of 8 bytes from bit 3 on.
+// Bits of the word at FRAGMENT_OFFSET. The offset counts units of 8 bytes from bit 3 on.
 const MORE_FRAGMENTS = 1
 const OFFSET = 0xfff8
 
@@ -43,12 +43,12 @@ const PAD1 = 0
 const JUMBO_PAYLOAD = 0xc2
 
 /**
- * Reads the IPv6 header of the packet at byte `at`, and its extension headers up to those of a fragment or
- * of a source route that continues. The protocol of the latter is {@link IPPROTO_ROUTING}: its destination
- * and checksum are those of another host.
+ * Reads the IPv6 header of the packet at byte `at`, and its extension headers. Stops at a fragment, and
+ * at a source route that continues. The protocol of such a route is {@link IPPROTO_ROUTING}, since its
+ * destination and checksum belong to another host.
  *
- * A payload length of 0 stands for all bytes up to `wireEnd`, unless a jumbo payload option tells the
- * length (RFC 2675): hosts show both in packets that their hardware cuts (TSO, BIG TCP).
+ * A payload length of 0 means all bytes up to `wireEnd`, unless a jumbo payload option has the length
+ * (RFC 2675). Hosts show both in packets that their hardware cuts (TSO, BIG TCP).
  *
  * @param end end of the bytes that are there.
  * @param wireEnd end of the frame on the wire, behind `end` where a capture was cut.
@@ -88,7 +88,7 @@ function parseExtensions(
     const next = into.protocol
     const at = packetAt + into.headerBytes
     if (at + UNIT_BYTES > end || at + UNIT_BYTES > packetEnd) return false
-    // Only ever the first (RFC 8200, 4.1).
+    // Allowed as the first header only (RFC 8200, 4.1).
     if (next === IPPROTO_HOPOPTS && into.headerBytes !== IPV6_HEADER_BYTES) return false
     if (next === IPPROTO_ROUTING && getUint8(bytes, at + SEGMENTS_LEFT) !== 0) return true
     const units = next === IPPROTO_FRAGMENT ? 0 : getUint8(bytes, at + LENGTH)
@@ -124,7 +124,7 @@ function isExtension(protocol: number): boolean {
   )
 }
 
-/** Returns the length in a jumbo payload option among the options from `at` to `end`; −1 without one. */
+/** Returns the length in a jumbo payload option among the options from `at` to `end`, or −1 without one. */
 function jumboPayloadBytes(bytes: Uint8Array, at: number, end: number): number {
   for (let option = at; option + 6 <= end; ) {
     const type = getUint8(bytes, option)
@@ -144,8 +144,8 @@ export function readIpv6Details(bytes: Uint8Array, at: number, into: IpHeader): 
 }
 
 /**
- * Writes an IPv6 header without extension headers at byte `at`. A packet longer than 16 bits can tell gets
- * the length 0. `header.protocol` is that of the next header: an extension header or the payload.
+ * Writes an IPv6 header without extension headers at byte `at`. A packet longer than 16 bits can tell
+ * gets the length 0. `header.protocol` names the next header: an extension header or the payload.
  *
  * @param source address of 16 bytes, as `destination`.
  * @returns bytes of the header.

@@ -22,7 +22,7 @@ export interface Acknowledgement {
   readonly offset?: number
   /** Type of the attribute that the request lacks. */
   readonly missingType?: number
-  /** Place of the nest that lacks it; the request itself lacks it if there is none. */
+  /** Place of the nest that lacks it. Absent if the request itself lacks it. */
   readonly missingNest?: number
   /** Attributes of the policy that the refused attribute broke, as a view. */
   readonly policy?: Uint8Array
@@ -36,9 +36,9 @@ const ACK_MISSING_TYPE = 5
 const ACK_MISSING_NEST = 6
 
 /**
- * Reads the acknowledgement in a message of type NLMSG_ERROR or NLMSG_DONE. In the former the
- * attributes stand behind the request's header, or behind the whole request where the socket did not
- * ask for NETLINK_CAP_ACK. In the latter, which ends a dump, they stand behind the errno.
+ * Reads the acknowledgement in a message of type NLMSG_ERROR or NLMSG_DONE. In NLMSG_ERROR the attributes
+ * follow the request's header, or the whole request if the socket did not ask for NETLINK_CAP_ACK. In
+ * NLMSG_DONE, which ends a dump, they follow the errno.
  *
  * @throws NETMEM_NETLINK_MALFORMED
  */

@@ -130,7 +130,7 @@ export class AttributeWriter {
 
 const decoder = new TextDecoder()
 
-/** Decodes UTF-8 up to the first NUL, or to the end where there is none. */
+/** Decodes UTF-8 up to the first NUL, or to the end without a NUL. */
 export function cString(bytes: Uint8Array): string {
   const nul = bytes.indexOf(0)
   return decoder.decode(nul < 0 ? bytes : bytes.subarray(0, nul))

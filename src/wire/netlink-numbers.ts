@@ -6,7 +6,7 @@ import type { ScalarType } from './netlink-tables.ts'
 /** A number of up to 32 bits, or a bigint of 64. */
 export type Scalar = number | bigint
 
-/** Bytes of a number; `uint` and `sint` have 4 unless their value needs 8. */
+/** Bytes of a number. `uint` and `sint` have 4 unless their value needs 8. */
 export function scalarBytes(type: ScalarType): 1 | 2 | 4 | 8 {
   switch (type) {
     case 'u8':

@@ -33,7 +33,7 @@ export interface AttributeRow {
   readonly enum?: string
   /** Names of a number's bits, from the lowest. */
   readonly flags?: string
-  /** True for a `uint` whose values fit 32 bits: its value is a number, and no bigint. */
+  /** True for a `uint` of at most 32 bits: its value is a number instead of a bigint. */
   readonly small?: true
   /** True for numbers in network byte order. */
   readonly bigEndian?: true
@@ -82,7 +82,10 @@ export interface UnknownAttribute {
   readonly value: Uint8Array
 }
 
-/** Name under which decoded values keep unknown attributes. No specification has it. */
+/**
+ * Name under which decoded values keep unknown attributes. No specification has an attribute of this
+ * name.
+ */
 export const UNKNOWN_ATTRIBUTES = 'unknown-attributes'
 
 interface SetIndex {

@@ -40,7 +40,7 @@ export const NLM_F_ACK_TLVS = 0x200
 export interface NetlinkMessage {
   readonly type: number
   readonly flags: number
-  /** Number that the request chose; 0 in notifications. */
+  /** Number that the request chose, or 0 in notifications. */
   readonly sequence: number
   readonly portId: number
   /** A view of the datagram: everything behind the header. */

@@ -27,9 +27,9 @@ const TIMESTAMPS_BYTES = 10
 
 /** Options of a TCP segment, read or to be written. One object serves all segments. */
 export class TcpOptions {
-  /** Bytes, 1 to 65,535 (RFC 9293, 3.7.1); 0 without the option. */
+  /** Bytes, 1 to 65,535 (RFC 9293, 3.7.1), or 0 without the option. */
   maximumSegmentSize = 0
-  /** Shift count, 0 to 14 (RFC 7323, 2); −1 without the option. */
+  /** Shift count, 0 to 14 (RFC 7323, 2), or −1 without the option. */
   windowScale = -1
   /** True if the sender takes selective acknowledgments (RFC 2018, 2). */
   sackPermitted = false
@@ -85,7 +85,7 @@ export function parseTcpOptions(
   return true
 }
 
-/** Reads one option of `length` bytes, whose data begins at byte `at`; false if its length is wrong. */
+/** Reads one option of `length` bytes, whose data begins at byte `at`, or false if its length is wrong. */
 function parseOption(
   bytes: Uint8Array,
   at: number,
@@ -132,8 +132,8 @@ function parseSack(bytes: Uint8Array, at: number, length: number, into: TcpOptio
  * Writes TCP options at byte `at`, padded to a multiple of 4 bytes.
  *
  * @returns bytes written.
- * @throws NETMEM_OUT_OF_RANGE when they take more than {@link MAX_TCP_OPTION_BYTES}; nothing is
- * written then.
+ * @throws NETMEM_OUT_OF_RANGE when they take more than {@link MAX_TCP_OPTION_BYTES}. Then no byte is
+ * written.
  */
 export function writeTcpOptions(bytes: Uint8Array, at: number, options: TcpOptions): number {
   checkRoom(options)
@@ -166,7 +166,7 @@ export function writeTcpOptions(bytes: Uint8Array, at: number, options: TcpOptio
   return end - at
 }
 
-/** Writes the first two bytes of an option; returns where the option ends. */
+/** Writes the first two bytes of an option. Returns the offset of the option's end. */
 function writeKind(bytes: Uint8Array, at: number, kind: number, length: number): number {
   bytes[at] = kind
   bytes[at + 1] = length

@@ -2,7 +2,7 @@
 
 import { getInt32, getUint8, getUint16, setInt32, setUint16 } from './bytes.ts'
 
-// Flags, as their byte in the header has them (RFC 9293, 3.1; RFC 3168, 6.1).
+// Flags, as bits of their byte in the header (RFC 9293, 3.1 and RFC 3168, 6.1).
 /** TCP flag: the sender has no more data. */
 export const FIN = 1
 /** TCP flag: synchronizes sequence numbers, in the first segment of each side. */

@@ -52,8 +52,8 @@ export function createToeplitzTable(key: Readonly<Uint8Array>): ToeplitzTable {
 }
 
 /**
- * Returns the hash of the flow of a frame, as a signed 32-bit integer: over addresses and ports of TCP
- * and UDP, over the addresses of other IP packets and of fragments, 0 without IP.
+ * Returns the hash of the flow of a frame, as a signed 32-bit integer. It covers addresses and ports of
+ * TCP and UDP, or the addresses of other IP packets and of fragments. It is 0 without IP.
  *
  * @param layout parsed headers of the frame at `frameOffset` of `bytes`.
  * @param ports false leaves out the ports.

@@ -1,7 +1,7 @@
 /**
- * Messages of the vfio-user protocol, version 0.0, little-endian: their layouts, and a framer that cuts
- * a stream into them. The layouts of bodies are those of the kernel's VFIO calls (K:
- * include/uapi/linux/vfio.h), after the header of QEMU's docs/interop/vfio-user.rst.
+ * Messages of the vfio-user protocol, version 0.0, little-endian: their layouts, and a framer that cuts a
+ * stream into them. Bodies have the layouts of the kernel's VFIO calls (K: include/uapi/linux/vfio.h).
+ * They follow the header of QEMU's docs/interop/vfio-user.rst.
  */
 
 /** Header of every message. `SIZE` counts the header too. */
@@ -94,8 +94,8 @@ const FRAMER_BYTES = 64 * 1024
 export type Framed = 'message' | 'incomplete' | 'malformed'
 
 /**
- * Cuts a stream into messages. Bytes are received into `bytes` from `end` on, `room` of them at most,
- * and told with `received()`. Then `next()` finds one message after the other. Allocates nothing.
+ * Cuts a stream into messages. The caller receives at most `room` bytes into `bytes` from `end` on, and
+ * reports them with `received()`. Then `next()` finds one message after the other. Does not allocate.
  */
 export class VfioUserFramer {
   readonly bytes: Uint8Array<ArrayBuffer>
@@ -142,7 +142,7 @@ export class VfioUserFramer {
     this.#end += bytes
   }
 
-  /** Finds the next message. A stream that is malformed has none any more. */
+  /** Finds the next message. A malformed stream has no further messages. */
   next(): Framed {
     const left = this.#end - this.#start
     if (left < VFIO_USER_HEADER.BYTES) return this.#incomplete()

@@ -1,7 +1,7 @@
 /**
- * The header that a virtio-net device has before each frame, as TAP interfaces give and take it too
- * (virtio 1.3, 5.1.6; K: include/uapi/linux/virtio_net.h). It says which checksum is left to the
- * receiver, and that a large TCP packet stands for its segments.
+ * The header that a virtio-net device has before each frame, also on TAP interfaces (virtio 1.3, 5.1.6,
+ * and K: include/uapi/linux/virtio_net.h). It says which checksum is left to the receiver, and into which
+ * segments a large TCP packet is to be cut.
  */
 
 import { getUint8 } from './bytes.ts'

@@ -1,4 +1,7 @@
-/** A process of the demo: the sender, or one receiver. Started by `processes.ts`, told what to do by its argument. */
+/**
+ * A process of the demo: the sender, or one receiver. Started by `processes.ts` with its job as the
+ * argument.
+ */
 
 import { describeError } from '../exit.ts'
 import { type Job, type Message, measure } from './job.ts'
@@ -9,7 +12,7 @@ const job: Job = JSON.parse(process.argv[2] ?? '')
 
 // The parent has ended.
 process.once('disconnect', () => process.exit(1))
-// Ctrl-C reaches the whole group; the parent ends this process when it has heard it.
+// Ctrl-C reaches the whole group. The parent ends this process afterwards.
 process.on('SIGINT', () => undefined)
 
 function tell(message: Message): Promise<void> {

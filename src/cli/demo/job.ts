@@ -9,7 +9,7 @@ import type { Described } from '../exit.ts'
 import type { PoolOptions } from '../options.ts'
 import { Pattern, Verifier } from '../pattern.ts'
 
-/** Receivers to compare; `concat` and `whole` only with --concat. */
+/** Receivers to compare. `concat` and `whole` only with --concat. */
 export type ReceiverName = 'data' | 'pool' | 'into' | 'concat' | 'whole'
 
 export interface SenderJob {
@@ -57,8 +57,8 @@ export interface Measurement {
 }
 
 /**
- * Receives and verifies; returns the counters of its pool if it has one. The clock runs from
- * `begin()` on, which it calls when it has its memory and before it connects.
+ * Receives and verifies. Returns the counters of its pool if it has one. Calls `begin()`, which starts
+ * the clock, after it has got its memory and before it connects.
  */
 export type Receive = (
   job: ReceiverJob,

@@ -9,7 +9,7 @@ import type { SenderJob } from './job.ts'
 /** Large, so that the sender is not the bottleneck. */
 const VIEW_BYTES = 1024 * 1024
 
-/** Serves without end; resolves with the port. */
+/** Serves without end. Resolves with the port. */
 export async function serve(job: SenderJob): Promise<number> {
   const pattern = new Pattern(job.seed)
   const server = net.createServer((socket) => {

@@ -27,7 +27,7 @@ export function medians(rounds: readonly Measurement[]): Figures {
   }
 }
 
-/** The middle value, or the mean of the two in the middle; NaN of none. */
+/** Median, or the mean of the two values in the middle. NaN without values. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = (sorted.length - 1) / 2

@@ -35,7 +35,7 @@ export async function prepareCard(
   const flows = port.flatMap((destinationPort) =>
     (['tcp4', 'tcp6'] as const).map((type) => ({ type, destinationPort })),
   )
-  // In this order, since they end in the reverse: the card is restored when nothing is bound to it.
+  // The order matters: the last one ends first, so that the card is restored after the binding has ended.
   await using prepared = await prepareQueues({ ifindex, queues, flows })
   using binding = await bindRx({ ifindex, queues, dmabuf })
   await using offer = await offerDmaBuf({ path: socket, dmabuf, binding: partsOf(binding), uid })

@@ -50,7 +50,7 @@ export async function receive(
   const looks = sha256 || options.pattern !== undefined
   using mapping = looks ? dmabuf.map() : undefined
   const flows = (['tcp4', 'tcp6'] as const).map((type) => ({ type, destinationPort: port }))
-  // In this order, since they end in the reverse: the card is restored when nothing is bound to it.
+  // The order matters: the last one ends first, so that the card is restored after the binding has ended.
   await using _prepared = await prepareQueues({ ifindex, queues, flows })
   using binding = await bindRx({ ifindex, queues, dmabuf })
   const pool = createPool(hostProvider(POOL))
@@ -83,7 +83,7 @@ export async function receive(
   return { report: tally.report(), failure: tally.error }
 }
 
-/** Makes a connection whose frags have bytes: those of the mapped memory, or zeros that only count. */
+/** Makes a connection whose frags have bytes: bytes of the mapped memory, or zeros that only count. */
 function mapped(connection: DevmemConnection, memory: Uint8Array | undefined): ReceptionSource {
   async function* frags(): AsyncGenerator<ReceivedBytes, void, void> {
     for await (const frag of connection) {
@@ -110,5 +110,5 @@ function mapped(connection: DevmemConnection, memory: Uint8Array | undefined): R
   }
 }
 
-/** Stands for bytes that the host does not see. No net_iov is larger. */
+/** Zeros in place of bytes that the host does not see. As large as the largest net_iov. */
 const UNSEEN = new Uint8Array(2 ** 21)

@@ -64,7 +64,7 @@ export async function sendOut(
   return { ...sent, report: { ...sent.report, devmem: connection.stats() } }
 }
 
-/** Sends a source through the memory, slot by slot. A slot is filled again when the peer has it. */
+/** Sends a source through the memory, slot by slot. A slot is filled again when the peer has its bytes. */
 async function sendAll(
   connection: DevmemConnection,
   binding: DevmemBinding,

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { usage } from '../exit.ts'
 
-/** Returns the number of a user: its own, or that of passwd(5). */
+/** Returns the number of a user who is named by number, or by a name in passwd(5). */
 export function uidOf(user: string): number {
   if (/^\d+$/.test(user)) return Number(user)
   for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {

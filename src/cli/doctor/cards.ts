@@ -19,8 +19,8 @@ import { askToBind } from './rights.ts'
 const { ok, warn, missing } = finder(Feature.devmem)
 
 /**
- * Drivers whose page pools take device memory in Linux 7.3 (PP_FLAG_ALLOW_UNREADABLE_NETMEM). A
- * kernel cannot be asked: it answers when a dma-buf is bound.
+ * Drivers whose page pools take device memory in Linux 7.3 (PP_FLAG_ALLOW_UNREADABLE_NETMEM). The kernel
+ * has no query for it: only a binding of a dma-buf shows it.
  */
 const DEVMEM_DRIVERS: readonly string[] = ['gve', 'bnxt_en', 'bnge', 'mlx5_core', 'fbnic']
 
@@ -66,7 +66,7 @@ async function findingsOf(
     const text = bound.map(({ id, dmabuf }) => `queue ${id} to binding ${dmabuf}`).join(', ')
     findings.push(ok(`${card.name}: bound`, text))
   }
-  // What cannot be bound needs no settings.
+  // Cards without a binding need no settings.
   if (binding.status === 'missing') return findings
   const header = { 'dev-index': card.ifindex }
   const rings = await asked(netlink.do(ethtool, 'rings-get', { header }))

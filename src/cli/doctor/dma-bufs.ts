@@ -63,7 +63,7 @@ function dmaHeaps(): Finding[] {
   try {
     names = readdirSync(folder).sort()
   } catch {
-    // There are none.
+    // Without this folder there are no heaps.
   }
   if (names.length === 0) {
     const remedy =

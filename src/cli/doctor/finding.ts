@@ -43,7 +43,7 @@ export function finder(feature: Feature): Finder {
   }
 }
 
-/** Returns the trimmed text of a small file; `undefined` if it cannot be read. */
+/** Returns the trimmed text of a small file, or `undefined` if it cannot be read. */
 export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim()
@@ -52,7 +52,7 @@ export function readText(path: string): string | undefined {
   }
 }
 
-/** Soft limit of this process. Node.js raises that of files to the hard limit where it can. */
+/** Soft limit of this process. Node.js raises the limit of files to the hard limit where it can. */
 export function processLimit(name: string): number | undefined {
   const line = readText('/proc/self/limits')
     ?.split('\n')

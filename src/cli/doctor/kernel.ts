@@ -52,7 +52,7 @@ export async function askedFindings(netlink: Netlink, build: Finding): Promise<F
     build,
     ...(await operationFindings(netlink)),
   ]
-  // A kernel that binds nothing needs no rights and no card.
+  // Without bindings in the kernel, rights and cards do not matter.
   if (!(await netlink.supports(netdev, 'bind-rx'))) return findings
   return [...findings, ...(await rightFindings(netlink)), ...(await cardFindings(netlink))]
 }

@@ -1,4 +1,4 @@
-/** Rights for devmem: the kernel is asked with a request that changes nothing. */
+/** Rights for devmem, found with a request to the kernel that has no effect. */
 
 import { netdev } from '../../linux/netlink/generated/netdev.ts'
 import type { Netlink } from '../../linux/netlink/netlink.ts'
@@ -17,7 +17,7 @@ export async function rightFindings(netlink: Netlink): Promise<Finding[]> {
 }
 
 /**
- * Asks for a binding of a dma-buf that is not there. Answers: `EPERM` without the right, `EOPNOTSUPP`
+ * Asks for a binding of a dma-buf that does not exist. Answers: `EPERM` without the right, `EOPNOTSUPP`
  * from a driver without queue operations or DMA, and `EBADF` from one that looks for the dma-buf.
  */
 export async function askToBind(netlink: Netlink, ifindex: number): Promise<string> {

@@ -28,7 +28,7 @@ const QEMU = `qemu-system-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}`
 const QEMU_USE = 'runs guests with the cards of `netmem gvnic`: devmem TCP without hardware'
 const NEWER_QEMU =
   'Install QEMU 10.1 or newer: apt-get install qemu-system (Debian 13 has it in trixie-backports)'
-/** A QEMU that says nothing is broken. */
+/** A QEMU without output is broken. */
 const QEMU_MS = 10_000
 
 /** QEMU connects to cards by vfio-user, which it can be built without, so it is asked for the device. */
@@ -46,7 +46,7 @@ function qemu(path: string): Finding {
     : warn(QEMU, `${version}, without vfio-user-pci; a newer one ${QEMU_USE}`, NEWER_QEMU)
 }
 
-/** Returns what a program prints; nothing if it cannot be run. */
+/** Returns the output of a program, or an empty text if it cannot be run. */
 function output(program: string, ...args: string[]): string {
   const { stdout } = spawnSync(program, args, {
     stdio: ['ignore', 'pipe', 'ignore'],

@@ -10,7 +10,7 @@ import { parseSize } from '../size.ts'
 /** Lowest rate that getInto can keep. */
 const LEAST_RATE = 1024
 
-/** A URL; without a scheme it is http:. */
+/** A URL. Default scheme: http:. */
 export function parseUrlArgument(text: string): URL {
   let url: URL
   try {
@@ -60,14 +60,14 @@ export function parseSha256(text: string): string {
 /** A day. */
 const MAX_SECONDS = 86_400
 
-/** Seconds, perhaps with a fraction; returned in milliseconds. */
+/** Parses seconds, with or without a fraction. Returns milliseconds. */
 export function parseSeconds(text: string): number {
   const ms = /^\d+(\.\d+)?s?$/.test(text) ? Math.ceil(Number.parseFloat(text) * 1_000) : 0
   if (ms >= 1 && ms <= MAX_SECONDS * 1_000) return ms
   throw new RangeError(`it is in seconds, as 10 or 0.5, up to ${MAX_SECONDS}`)
 }
 
-/** `NAME:PASSWORD`; the password may have colons in it. */
+/** `NAME:PASSWORD`. The password may have colons in it. */
 export function parseUser(text: string): Authorization {
   const colon = text.indexOf(':')
   if (colon < 1) throw new RangeError('write NAME:PASSWORD')

@@ -1,4 +1,4 @@
-/** Time limits of one download of `netmem get`, besides those of the library. */
+/** Time limits of one download of `netmem get`, in addition to the library's limits. */
 
 import { ConnectionError } from '../../errors.ts'
 import type { GetEvent } from '../../http/index.ts'
@@ -36,7 +36,7 @@ export class Deadline {
     )
   }
 
-  /** The limit that aborted the download; undefined if the command did. */
+  /** The limit that aborted the download, or undefined if the command did. */
   get reason(): unknown {
     return this.#reason
   }

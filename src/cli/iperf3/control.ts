@@ -1,7 +1,4 @@
-/**
- * The control connection of one test: states and JSON in, messages out, and a close that loses
- * nothing.
- */
+/** The control connection of one test: states and JSON in, messages out, and a close without loss. */
 
 import { concatenate } from './protocol.ts'
 import type { MessageReader } from './reader.ts'
@@ -20,7 +17,7 @@ export class ControlChannel {
   }
 
   /**
-   * The client's next state, any number from -128 to 127; `undefined` when it has closed the
+   * The client's next state, any number from -128 to 127, or `undefined` when it has closed the
    * connection.
    */
   async readState(): Promise<number | undefined> {
@@ -47,9 +44,9 @@ export class ControlChannel {
   }
 
   /**
-   * Closes, and settles when nothing is held any more. Never rejects. It closes so that the last
-   * message arrives: closing with unread bytes would send a reset, which makes the client's system
-   * drop what the client has not read yet.
+   * Closes, and settles when all memory is released. Never rejects. Reads all bytes first, so that the
+   * last message arrives. A close with unread bytes would send a reset, and the client's system would
+   * drop the message.
    */
   async close(lingerMilliseconds: number): Promise<void> {
     const drained = this.#reader.drain()

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Device memory for the iperf3 server: control connections stay in pages, on the queues that are not
- * bound, and each data connection gets a rule that steers it to a bound one.
+ * Device memory for the iperf3 server: control connections stay in pages, on queues without a binding.
+ * Each data connection gets a rule that steers it to a bound queue.
  */
 
 import type { Page, PagePool } from '../../index.ts'
@@ -79,7 +79,7 @@ export async function overDevmem<T>(
   const { pool, host, port, name, queues } = options
   const ifindex = await ifindexOf(name)
   using dmabuf = makeDmaBuf(options.dmabuf, options.bytes)
-  // In this order, since they end in the reverse: the card is restored when nothing is bound to it.
+  // The order matters: the last one ends first, so that the card is restored after the binding has ended.
   await using prepared = await prepareQueues({ ifindex, queues })
   using binding = await bindRx({ ifindex, queues, dmabuf })
   await using listener = await listenDevmem({ pool, binding, host, port })
@@ -128,12 +128,15 @@ class SteeredConnection implements Connection {
   async dataFollows(): Promise<void> {
     this.#totals.add(this.#connection)
     const rule = await this.#prepared.steer(flowOf(this.#connection))
-    // What is left of rules is undone at the end.
+    // Remaining rules are undone at the end.
     void this.#connection.closed.then(() => this.#prepared.unsteer(rule).catch(() => undefined))
   }
 }
 
-/** Returns the IPv4 address of a client that came to `::`, as a rule has it. */
+/**
+ * Returns the address of a client in the form of rules. An IPv4 client that came to `::` has its IPv4
+ * address.
+ */
 function plainHost(host: string): string {
   const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(host)
   if (mapped === null) return host

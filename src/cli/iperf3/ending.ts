@@ -7,7 +7,7 @@ import { type ClientError, Errno, encodeError, encodeState, State } from './prot
 
 export class Ending extends Error {
   readonly kind: 'terminated' | 'refused' | 'failed'
-  /** The message for the client; undefined if it has gone or knows. */
+  /** The message for the client, or undefined if it has gone or knows. */
   readonly farewell: Uint8Array | undefined
 
   constructor(kind: Ending['kind'], reason: string, farewell?: Uint8Array) {

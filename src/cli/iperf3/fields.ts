@@ -2,7 +2,7 @@
  * Reads JSON of an untrusted peer: every field is checked before use.
  */
 
-/** A JSON object whose fields that are not checked yet. */
+/** A JSON object with unchecked fields. */
 export type Fields = Readonly<Record<string, unknown>>
 
 /**

@@ -9,7 +9,7 @@ import type { DataStream } from './stream.ts'
 
 /** Bytes of about one second. */
 export interface IntervalSample {
-  /** Seconds since the start; counted anew when the omitted seconds are over. */
+  /** Seconds since the start, or since the end of the omitted seconds. */
   readonly startSeconds: number
   readonly endSeconds: number
   readonly bytes: number

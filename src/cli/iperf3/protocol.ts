@@ -2,8 +2,8 @@
  * The control protocol of iperf3 as a server sees it: states, error numbers, framing.
  * Pure functions over bytes. `parameters.ts` and `results.ts` read the JSON.
  *
- * iperf3 has no specification. The numbers are those of `iperf_api.h` (github.com/esnet/iperf,
- * 3.12); all integers are sent in network order.
+ * iperf3 has no specification. The numbers are from `iperf_api.h` (github.com/esnet/iperf, 3.12). All
+ * integers are sent in network order.
  */
 
 /** Up to 36 printable characters, filled up with NULs, sent first on every connection of a test. */
@@ -51,8 +51,8 @@ export const ClientError = {
 export type ClientError = (typeof ClientError)[keyof typeof ClientError]
 
 /**
- * Linux's errno values. A client appends the text of its own system to some messages; 0 appends
- * none.
+ * Linux's errno values. A client appends its system's text for the number to some messages, and no text
+ * for 0.
  */
 export const Errno = { none: 0, invalid: 22, notSupported: 38, timedOut: 110 } as const
 export type Errno = (typeof Errno)[keyof typeof Errno]
@@ -66,7 +66,7 @@ export function streamId(index: number): number {
 }
 
 /**
- * Returns the cookie's text; `undefined` for bytes no client sends. The text ends at the first NUL,
+ * Returns the cookie's text, or `undefined` for bytes no client sends. The text ends at the first NUL,
  * which pads a shorter one.
  */
 export function parseCookie(bytes: Uint8Array): string | undefined {

@@ -1,6 +1,6 @@
 /**
- * Reads messages of a known length from a connection, and keeps what follows for the next one.
- * For the few small messages of the control protocol; payload is never read this way.
+ * Reads messages of a known length from a connection, and keeps the bytes that follow for the next
+ * message. It serves the few small messages of the control protocol, not payload.
  */
 
 import type { Connection, Frag } from './transport.ts'
@@ -18,8 +18,8 @@ export class MessageReader {
   }
 
   /**
-   * Reads exactly `length` bytes; resolves with `undefined` if the peer's FIN comes first. Rejects
-   * when the connection breaks.
+   * Reads exactly `length` bytes. Resolves with `undefined` if the peer's FIN comes first. Rejects when
+   * the connection breaks.
    */
   read(length: number): Promise<Uint8Array | undefined> {
     const reading = this.#read(length)
@@ -42,7 +42,7 @@ export class MessageReader {
     }
   }
 
-  /** Releases data received beyond the last message; returns its bytes. */
+  /** Releases data received beyond the last message. Returns its bytes. */
   takeRest(): number {
     if (this.#frag === undefined) return 0
     const rest = this.#frag.length - this.#offset

@@ -46,7 +46,7 @@ export function resultsJson(results: Results): string {
   })
 }
 
-/** Figures that the client reports for a stream; `undefined` where it reports none. */
+/** Figures that the client reports for a stream, or `undefined` where it reports none. */
 export interface SenderResults {
   readonly bytes: number | undefined
   readonly retransmits: number | undefined
@@ -54,7 +54,7 @@ export interface SenderResults {
 }
 
 /**
- * Reads the client's results; `undefined` if they are no JSON object. They do not affect the test,
+ * Reads the client's results, or `undefined` if they are no JSON object. They do not affect the test,
  * which this side has measured: invalid figures are left out.
  */
 export function parseResults(text: string): SenderResults | undefined {
@@ -70,7 +70,7 @@ export function parseResults(text: string): SenderResults | undefined {
   }
 }
 
-/** Returns the sum of a figure over all streams; `undefined` if a stream lacks it. */
+/** Returns the sum of a figure over all streams, or `undefined` if a stream lacks it. */
 function sum(streams: readonly Fields[], name: string): number | undefined {
   const figures = streams.map((stream) => integer(stream, name) ?? Number.NaN)
   const total = figures.reduce((all, figure) => all + figure, 0)

@@ -119,7 +119,7 @@ async function serveClients(
   return { failed, failure }
 }
 
-/** Prints a test's end; returns its failure, if any. */
+/** Prints a test's end. Returns its failure, if any. */
 function show(test: Iperf3Summary, output: Output): Described | undefined {
   if (test.streams.length > 0) {
     for (const line of describeMeasurement(test)) output.result(line)

@@ -12,7 +12,10 @@ import { DEFAULT_TIMEOUTS, type Timeouts, within } from './timing.ts'
 import type { Connection } from './transport.ts'
 
 export interface Iperf3Options extends SessionEvents {
-  /** Ends the server. The client of a running test is told, and its summary is still yielded. */
+  /**
+   * Ends the server. The client of a running test gets a message, and the test's summary is still
+   * yielded.
+   */
   readonly signal?: AbortSignal | undefined
   readonly timeouts?: Partial<Timeouts> | undefined
 }

@@ -1,5 +1,5 @@
 /**
- * One test, from the client's cookie to the results: iperf3's sequence of states, with a limit on
+ * One test, from the client's cookie to the results. Follows iperf3's sequence of states, with a limit on
  * every wait.
  *
  *   paramExchange → createStreams → testStart → testRunning → (client) testEnd
@@ -30,7 +30,7 @@ import { deferred, type Timeouts, within } from './timing.ts'
 import type { Address, Connection } from './transport.ts'
 
 export interface SessionEvents {
-  /** Called when all streams are open and the client is told to send. */
+  /** Called when all streams are open and the client may send. */
   readonly onStart?: ((client: Address, parameters: Parameters) => void) | undefined
   /** Called about once a second while a test runs. */
   readonly onInterval?: ((sample: IntervalSample) => void) | undefined
@@ -45,7 +45,7 @@ export class TestSession {
   /** Rejects when the test must end. */
   readonly #stopped = deferred<never>()
   readonly #allJoined = deferred<void>()
-  /** Streams still to come; 0 unless they are being created. */
+  /** Streams still to come, or 0 unless they are being created. */
   #missing = 0
   /** The client's message after the streams were created, or the end of its connection. */
   #lastWord: Promise<void> | undefined
@@ -73,14 +73,14 @@ export class TestSession {
     return true
   }
 
-  /** Ends the test; the client hears that the server has terminated. */
+  /** Ends the test with the message that the server has terminated. */
   stop(reason: string): void {
     this.#stopped.reject(terminated(reason))
   }
 
   /**
-   * Runs the test. Never rejects; when it settles, its streams are closed. The control connection
-   * stays open.
+   * Runs the test. Never rejects. When it settles, its streams are closed. The control connection stays
+   * open.
    */
   async run(): Promise<Iperf3Summary> {
     try {
@@ -204,8 +204,8 @@ export class TestSession {
   async #tell({ farewell }: Ending): Promise<void> {
     if (farewell === undefined) return
     try {
-      // Streams are received until the client leaves. If one were closed while the client writes, it
-      // would report that instead of the error it is told.
+      // Streams are received until the client leaves. A client that writes to a closed stream would
+      // report that, and not this error.
       const told = this.#control.send(farewell).then(() => this.#lastWord)
       await within(this.#timeouts.linger, told, () => new Error('the client does not read'))
     } catch {

@@ -31,7 +31,7 @@ export class DataStream {
     this.#loop = this.#receive()
   }
 
-  /** Closes the connection; settles when all its memory is given back. Harmless twice. */
+  /** Closes the connection. Settles when all its memory is given back. A second call is harmless. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#connection.destroy()
@@ -50,7 +50,7 @@ export class DataStream {
     } catch (error) {
       if (!this.#stopping) this.failure = error instanceof Error ? error.message : String(error)
     }
-    // A client whose stream ends here would write to it until the end of the test.
+    // Without a reset the client would write to its stream until the end of the test.
     connection.destroy()
   }
 }

@@ -13,7 +13,7 @@ export type Iperf3Summary = Measured &
     | { readonly kind: 'completed'; readonly sender: SenderResults }
     /** The client's ctrl-C, or this server's end. */
     | { readonly kind: 'terminated'; readonly reason: string }
-    /** The client asked for something this server does not do, and was told so. */
+    /** The client asked for a feature that this server lacks, and got a refusal. */
     | { readonly kind: 'refused'; readonly reason: string }
     | { readonly kind: 'failed'; readonly reason: string }
   )

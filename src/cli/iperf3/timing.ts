@@ -45,7 +45,7 @@ export interface Deferred<T> {
   readonly reject: (reason: Error) => void
 }
 
-/** A promise and its two ends; it may reject without a listener. */
+/** A promise and its two ends. It may reject without a listener. */
 export function deferred<T>(): Deferred<T> {
   let resolve: (value: T) => void = unset
   let reject: (reason: Error) => void = unset

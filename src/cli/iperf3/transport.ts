@@ -1,6 +1,6 @@
 /**
- * The part of a connection that the iperf3 server uses. A `Connection` of `netmem/net` has it, and
- * so has the one in memory that tests use.
+ * The part of a connection that the iperf3 server uses. A `Connection` of `netmem/net` implements it, and
+ * so does the in-memory connection of the tests.
  *
  * Connections must come with TCP_NODELAY. Without it `testStart` waits for the client's delayed ACK
  * of `createStreams`, 40 ms on Linux, in which the clock of this side already runs.
@@ -17,6 +17,6 @@ export type Frag = Pick<ReadableFrag, 'length' | 'release'> & Partial<Pick<Reada
 export interface Connection
   extends Pick<AnyConnection, 'write' | 'end' | 'destroy' | 'remoteAddress'> {
   receive(): Promise<Frag | undefined>
-  /** Called on a data connection before its client is told to send. */
+  /** Called on a data connection before its client may send. */
   dataFollows?(): Promise<void>
 }

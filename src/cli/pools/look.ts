@@ -1,4 +1,4 @@
-/** One look at all pools: those of the kernel, and those that processes offer. */
+/** One look at all pools: the kernel's pools, and the pools that processes offer. */
 
 import { isNetmemError } from '../../errors.ts'
 import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
@@ -7,7 +7,7 @@ import { type KernelPools, kernelPools } from '../../observe/kernel-pools.ts'
 import { type OfferedPools, offeredPools } from '../../observe/offered-pools.ts'
 import { type Described, describeError } from '../exit.ts'
 
-/** The kernel's pools, or the reason for which this machine shows none. */
+/** The kernel's pools, or the reason why this machine shows none. */
 export type KernelLook =
   | ({ readonly kind: 'listed' } & KernelPools)
   | ({ readonly kind: 'unavailable' } & Described)

@@ -15,7 +15,7 @@ import type { Sink } from './sink.ts'
 /** Bytes that arrived, wherever they lie. */
 export type ReceivedBytes = Pick<ReadableFrag, 'bytes' | 'release'>
 
-/** A connection to receive from. Those of devmem have their counters. */
+/** A connection to receive from. Devmem connections also have counters. */
 export interface ReceptionSource
   extends Pick<Connection, 'remoteAddress' | 'close' | 'destroy'>,
     AsyncIterable<ReceivedBytes> {
@@ -40,11 +40,11 @@ export interface ReceptionSummary {
   readonly seconds: number
   readonly bytesPerSecond: number
   readonly ended: 'finished' | 'failed' | 'interrupted'
-  /** Code and message of the failure; undefined after a good end. */
+  /** Code and message of the failure, or undefined after a good end. */
   readonly error: Described | undefined
   readonly verified: boolean | undefined
   readonly sha256: string | undefined
-  /** The pool's counters at that moment; connections share them. */
+  /** The pool's counters at that moment. Connections share them. */
   readonly pool: PagePoolStats
   /** Counters of a devmem connection. */
   readonly devmem: DevmemStats | undefined
@@ -70,7 +70,7 @@ export class Reception {
     return this.#bytes
   }
 
-  /** Receives to the end. Never rejects; when it resolves, the connection is closed. */
+  /** Receives to the end. Never rejects. When it resolves, the connection is closed. */
   async finish(signal: AbortSignal): Promise<ReceptionSummary> {
     const connection = this.#connection
     let broken: unknown

@@ -17,7 +17,7 @@ const STDOUT = 1
 /** Wait before another write to a full, non-blocking pipe. */
 const RETRY_MS = 1
 
-/** Throws USAGE for an `--out` that is no file. Opens nothing. */
+/** Throws USAGE for an `--out` that is no file. Does not open it. */
 export async function checkOut(path: string): Promise<void> {
   if (path !== '-' && (await isFolder(path))) {
     throw usage(`--out ${path} is a folder; name a file in it.`)

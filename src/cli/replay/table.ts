@@ -19,10 +19,10 @@ const HEADINGS = [
 ]
 /** Text columns, aligned left. */
 const TEXT = new Set([0, 8, 9])
-/** Digits of a hash in the table; --json has them all. */
+/** Digits of a hash in the table. --json shows all digits. */
 const DIGITS = 16
 
-/** Returns the table's lines; none without flows. */
+/** Returns the table's lines, or an empty list without flows. */
 export function flowLines({ flows }: ReplayReport): string[] {
   if (flows.length === 0) return []
   return columns([HEADINGS, ...flows.map(cells)], TEXT)

@@ -17,13 +17,13 @@ export interface Source {
 /** Large enough that calls cost nothing beside copying, small enough for a core's cache. */
 const VIEW_BYTES = 1024 * 1024
 
-/** What a command line names as its source. */
+/** Source of the bytes, as a command line names it. */
 interface Named {
   readonly bytes?: number
   readonly pattern?: PatternName
 }
 
-/** Throws USAGE for arguments that name no source. Opens nothing. */
+/** Throws USAGE for arguments that name no source. Does not open it. */
 export function checkSource(file: string | undefined, { bytes, pattern }: Named): void {
   if (bytes === undefined && pattern === undefined) return
   if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')

@@ -22,7 +22,7 @@ export interface AdminHandlers {
 }
 
 export class AdminQueue {
-  /** Commands carried out, whatever their status. */
+  /** Commands carried out, successful or not. */
   done = 0
   /** Commands refused. */
   refused = 0

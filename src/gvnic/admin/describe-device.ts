@@ -28,8 +28,8 @@ const DESCRIPTOR_BYTES = 40
 const OPTION_HEADER_BYTES = 8
 
 /**
- * Ids of options. That of RSS is missing on purpose: without it the driver keeps key and table itself,
- * sends both, and adapts them when the number of queues changes (K: gve_main.c, gve_init_rss_config).
+ * Ids of options. RSS is missing on purpose. Without it the driver keeps key and table itself, sends
+ * both, and adapts them when the number of queues changes (K: gve_main.c, gve_init_rss_config).
  */
 const Option = {
   dqoRda: 0x4,

@@ -53,7 +53,7 @@ export interface GvnicFlowRule {
 
 /** Part of the NIC that has the rules, by their locations. */
 export interface RulesTarget {
-  /** Returns false, and changes nothing, if another location has a rule for the same packets. */
+  /** Returns false without any change if another location has a rule for the same packets. */
   setRule(location: number, rule: GvnicFlowRule): boolean
   removeRule(location: number): void
 }

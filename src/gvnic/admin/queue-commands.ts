@@ -15,7 +15,7 @@ import {
   MIN_RING_ENTRIES,
 } from './describe-device.ts'
 
-/** Id of a page list that stands for addresses in the descriptors themselves. */
+/** Id in place of a page list: the descriptors have addresses. */
 const RAW_ADDRESSING = 0xffff_ffff
 /** Bytes of the page in which the card leaves the numbers of a queue's doorbell and counter. */
 const RESOURCE_BYTES = 64

@@ -6,7 +6,7 @@ import { RSS_KEY_BYTES, RSS_TABLE_ENTRIES } from './describe-device.ts'
 
 /** Toeplitz, as the kernel numbers hash functions (K: include/linux/ethtool.h, ETH_RSS_HASH_TOP). */
 const TOEPLITZ = 1
-/** Types of packets that are hashed: IPv4 and IPv6 with TCP, UDP or neither. */
+/** Types of packets that are hashed: IPv4 and IPv6 with TCP, with UDP, or with another protocol. */
 const HASH_TYPES = 0x0d7
 const DESCRIPTOR_BYTES = 8
 const TOTAL_BYTES = DESCRIPTOR_BYTES + RSS_KEY_BYTES + 4 * RSS_TABLE_ENTRIES
@@ -19,7 +19,10 @@ export interface RssTarget {
   setRssTable(table: readonly number[]): void
 }
 
-/** Sets key, table or both. What has length 0 stays as it is, and nothing changes unless all is right. */
+/**
+ * Sets key, table or both. An argument of length 0 keeps the present value. An invalid argument leaves
+ * both as they are.
+ */
 export function configureRss(guest: GuestDma, target: RssTarget, queues: number): Handler {
   return (command) => {
     const algorithm = command.getUint8(2)

@@ -23,7 +23,7 @@ const LENGTH_MASK = 0x3fff
 export class TxDescriptor {
   /** A value of {@link TxDescriptorType}, or another of 5 bits. */
   type = 0
-  // Of a packet's data:
+  // Fields of a packet's data:
   /** High word of the address, signed: a small integer for the engine. */
   high = 0
   /** Low word of the address, signed. */
@@ -36,7 +36,7 @@ export class TxDescriptor {
   checksum = false
   /** True if the driver wants a completion of this descriptor. */
   report = false
-  // Of a segmentation context:
+  // Fields of a segmentation context:
   /** Payload bytes of each segment: 14 bits. */
   segmentBytes = 0
   /** Bytes of the headers that each segment begins with. */

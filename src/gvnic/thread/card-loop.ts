@@ -53,7 +53,7 @@ export function runCards(cards: readonly ServedCard[], wake: Fd, events: CardLoo
   }
 }
 
-/** Descriptors of the loop: the eventfd, the machines' sockets, and those of the links. */
+/** Descriptors of the loop: the eventfd, the machines' sockets, and the links' descriptors. */
 class CardPolls {
   readonly #cards: readonly ServedCard[]
   readonly #set: PollSet

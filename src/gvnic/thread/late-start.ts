@@ -1,6 +1,6 @@
 /**
- * A link around a link whose clock starts when a frame is first asked for: a capture is played from the
- * moment at which the guest's interface comes up.
+ * A link around a link. Its clock starts with the first call for a frame, so that a capture is played
+ * from the moment at which the guest's interface comes up.
  */
 
 import type { Link } from '../../stack/link/link.ts'

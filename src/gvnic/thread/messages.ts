@@ -27,7 +27,7 @@ export interface CardThreadData {
   readonly sockets: readonly string[]
   readonly link: CardLink | { readonly kind: 'pair' }
   readonly queues: number
-  /** `undefined` for that of the link. */
+  /** `undefined` for the link's MTU. */
   readonly mtu: number | undefined
   /** Faults of each direction. `undefined` without any. */
   readonly faults: { readonly seed: number; readonly loss: number } | undefined

@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events'
 import type { HttpConnection } from './http-connection.ts'
 
 export class AbortScope {
-  /** Made on demand: most transfers of small bodies need none, and it is not cheap. */
+  /** Created on demand, since it is not cheap and most transfers of small bodies do without it. */
   #controller: AbortController | undefined
   /** The only connection of most transfers, so that they make no set. */
   #connection: HttpConnection | undefined

@@ -9,20 +9,20 @@ import type { HttpConnection } from './http-connection.ts'
 
 /** Source of a body: a connection of netmem/net, undici, or a decoder. */
 export interface Body {
-  /** Bytes of the body; `undefined` where the head does not say it. */
+  /** Bytes of the body, or `undefined` where the head does not say it. */
   readonly length: number | undefined
-  /** Bytes that are left; `undefined` where that is not known yet. */
+  /** Bytes that are left, or `undefined` where that is not known yet. */
   readonly left: number | undefined
   /**
    * Fills `view`, or as much of it as the body has, and resolves with the number of bytes.
    * `onProgress` gets the number so far, which also holds if the call rejects.
    */
   readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number>
-  /** Resolves with the next frag, which the caller releases; `undefined` at the end of the body. */
+  /** Resolves with the next frag, or `undefined` at the end of the body. The caller releases the frag. */
   next(): Promise<HostFrag | undefined>
   /** Drops the bytes that were read already. Of a redirect's body these are mostly all. */
   dropPresent(): void
-  /** Resolves with true if nothing is left. Reads on where only the next bytes tell. */
+  /** Resolves with true at the end of the body. Reads more if the end depends on the next bytes. */
   atEnd(): Promise<boolean>
 }
 
@@ -46,7 +46,7 @@ interface Edges {
   edge(bytes: Uint8Array): number
 }
 
-/** Edges of a body whose length is known: there are none but its end. */
+/** Framing of a body of known length. It has no edge but its end. */
 class Rest implements Edges {
   left: number
 
@@ -113,7 +113,7 @@ class FramedBody implements Body {
     return filled
   }
 
-  /** Lets the socket fill `rest`, in front of which `before` bytes have been filled. */
+  /** Posts `rest` for the socket to fill. The `before` bytes in front of it are filled already. */
   async #fill(
     rest: Uint8Array,
     before: number,

@@ -10,11 +10,11 @@ import type { HttpConnection } from './http-connection.ts'
 
 /** Limits of a {@link ConnectionCache}. */
 export interface ConnectionCacheOptions {
-  /** Resting connections to one origin: 0 to 1024; 8 by default. */
+  /** Resting connections to one origin: 0 to 1024. Default: 8. */
   readonly maxIdlePerOrigin?: number
-  /** Resting connections to all origins: 0 to 65536; 64 by default. */
+  /** Resting connections to all origins: 0 to 65536. Default: 64. */
   readonly maxIdle?: number
-  /** Milliseconds of rest: 1 to 2^31 − 1; 4000 by default, since Node.js's servers close after 5 seconds. */
+  /** Milliseconds of rest: 1 to 2^31 − 1. Default: 4000, since Node.js's servers close after 5 seconds. */
   readonly idleTimeoutMs?: number
 }
 
@@ -80,7 +80,10 @@ export class ConnectionCache {
     for (const idle of this.#idle) this.#drop(idle)
   }
 
-  /** @internal Takes the connection that has rested for the shortest time; `undefined` if there is none. */
+  /**
+   * @internal Takes the connection that has rested for the shortest time, or `undefined` if there is
+   *   none.
+   */
   take(pool: PagePool<Page>, key: string): HttpConnection | undefined {
     const same = this.#byKey.get(key)
     if (same === undefined) return undefined

@@ -15,8 +15,8 @@ import type { ResponseHead } from './response-head.ts'
 export const DECODED = 'gzip, deflate, br'
 
 /**
- * Values that servers send and that name no coding: words for none, character sets, and how a body
- * was uploaded to an object store.
+ * Values of `Content-Encoding` that name no coding: words for no coding, character sets, and marks that
+ * an object store keeps of an upload.
  */
 const NO_CODING =
   /^(identity|none|binary|aws-chunked|(charset=.*)|utf-?8|(us-)?ascii|iso-8859-\d\d?|windows-125\d)?$/
@@ -56,7 +56,10 @@ export function isIdentity(head: ResponseHead): boolean {
   return codingsOf(head).length === 0
 }
 
-/** Returns the error NETMEM_HTTP_CONTENT_CODING of a coded body; `undefined` for a body that is not coded. */
+/**
+ * Returns the error NETMEM_HTTP_CONTENT_CODING of a coded body, or `undefined` for a body that is not
+ * coded.
+ */
 export function codingError(head: ResponseHead): HttpError | undefined {
   const codings = codingsOf(head)
   if (codings.length === 0) return undefined

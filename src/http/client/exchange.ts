@@ -29,8 +29,8 @@ export interface Exchange {
 }
 
 /**
- * Takes a body that came whole with its head, where it was received, or returns false. Called within
- * the read, so it may neither throw nor call a function of the user's.
+ * Takes a complete body from the buffer in which its head arrived. Returns false to receive it in the
+ * usual way. Called within the read, so it must not throw and must not call functions of the user.
  */
 export type TakeWhole = (head: ResponseHead, body: Uint8Array) => boolean
 
@@ -50,7 +50,7 @@ export interface ExchangeContext {
   readonly settings: ExchangeSettings
   /** Pool that its connections receive into. */
   readonly pool: PagePool<Page>
-  /** Pool that decoded bytes are copied to; {@link pool} where bodies are not decoded. */
+  /** Pool that decoded bytes are copied to. The same as {@link pool} if bodies are not decoded. */
   readonly decodedPool: PagePool<Page>
   readonly abort: AbortScope
 }

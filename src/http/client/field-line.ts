@@ -13,7 +13,7 @@ const KINDS: Uint8Array = kinds()
 
 function kinds(): Uint8Array {
   const table = new Uint8Array(256)
-  // Neither NUL nor a bare CR or LF, nor any other control but tab (RFC 9110, 5.5).
+  // Excludes NUL, CR, LF and all other control characters but tab (RFC 9110, 5.5).
   for (let byte = 0x20; byte < 256; byte++) table[byte] = byte === 0x7f ? 0 : TEXT
   table[0x09] = TEXT
   // RFC 9110, 5.6.2.
@@ -25,7 +25,10 @@ function kinds(): Uint8Array {
   return table
 }
 
-/** Returns the first place in `text`, from `from` to `to`, that is not of `kind`; `to` if there is none. */
+/**
+ * Returns the index of the first character from `from` to `to` that is outside of `kind`, or `to` without
+ * one.
+ */
 function endOf(kind: number, text: string, from: number, to: number): number {
   let at = from
   while (at < to && ((KINDS[text.charCodeAt(at)] ?? 0) & kind) !== 0) at++

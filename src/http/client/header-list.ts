@@ -1,4 +1,4 @@
-/** The fields of a head in their order; names are compared without case (RFC 9110, 5.1). */
+/** Header fields in the order of the head. Names are compared without case (RFC 9110, 5.1). */
 
 /** Header fields as the peer sent them. Iterating yields name, in lower case, and value. */
 export class HeaderList implements Iterable<readonly [string, string]> {
@@ -16,7 +16,9 @@ export class HeaderList implements Iterable<readonly [string, string]> {
     return this.#names.length
   }
 
-  /** The value; of a repeated field all of them, separated by `, `; `undefined` where there is none. */
+  /**
+   * Value of a field, or `undefined` without the field. Values of a repeated field are joined with `, `.
+   */
   get(name: string): string | undefined {
     const wanted = name.toLowerCase()
     const first = this.#names.indexOf(wanted)
@@ -26,8 +28,8 @@ export class HeaderList implements Iterable<readonly [string, string]> {
   }
 
   /**
-   * @internal The value of a field that may come only once; of repeated ones that agree, theirs. `undefined`
-   * where there is none, or where they differ. `name` in lower case.
+   * @internal Value of a field that may come only once. A repeated field has a value if all of its values
+   * are equal. Otherwise, and without the field, the value is `undefined`. `name` is in lower case.
    */
   single(name: string): string | undefined {
     const first = this.#names.indexOf(name)

@@ -12,9 +12,9 @@ export class HttpConnection implements Viewer {
   readonly transport: Connection
   /** The connection's only timer. */
   readonly timer: StallTimer = new StallTimer()
-  /** Milliseconds of connecting, TLS included; 0 after the first exchange. */
+  /** Milliseconds of connecting, TLS included, or 0 after the first exchange. */
   connectMs: number
-  /** Milliseconds of the TLS handshake; 0 after the first exchange. */
+  /** Milliseconds of the TLS handshake, or 0 after the first exchange. */
   tlsMs: number
   /** True if it has carried an exchange before. */
   reused = false
@@ -28,7 +28,7 @@ export class HttpConnection implements Viewer {
     this.tlsMs = tlsMs
   }
 
-  /** Bytes that were read and not taken; `undefined` if there are none. */
+  /** Bytes that were read and not taken, or `undefined` if there are none. */
   get present(): Uint8Array | undefined {
     if (this.#frag === undefined) {
       this.#frag = this.transport.receivers.takeArrived()

@@ -9,7 +9,7 @@ const FORMS = [
   /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
 ] as const
 
-/** Returns milliseconds since 1970; `undefined` for text that is not an HTTP date. */
+/** Returns milliseconds since 1970, or `undefined` for text that is not an HTTP date. */
 export function httpDateMs(text: string): number | undefined {
   const form = FORMS.findIndex((pattern) => pattern.test(text))
   if (form < 0) return undefined

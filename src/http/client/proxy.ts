@@ -4,7 +4,7 @@
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Returns the proxy for `url`; `undefined` where there is none. Names in lower case come first. In a
+ * Returns the proxy for `url`, or `undefined` where there is none. Names in lower case come first. In a
  * CGI program HTTP_PROXY may be the `Proxy` field of a request, so it is ignored there.
  */
 export function proxyFor(url: URL, environment: Environment): string | undefined {

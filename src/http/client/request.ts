@@ -112,7 +112,7 @@ function isBearer(authorization: Authorization): authorization is { readonly bea
 /** Contents of one request besides its URL. */
 export interface RequestFields {
   readonly headers: HeaderFields
-  /** Names, in lower case, of the `headers` that go to any origin; `true` for all. */
+  /** Names, in lower case, of the `headers` that go to any origin, or `true` for all. */
   readonly crossOriginHeaders: ReadonlySet<string> | true
   readonly authorization: string | undefined
   /** True if it goes to the origin that headers and authorization were given for. */

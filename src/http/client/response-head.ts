@@ -13,7 +13,7 @@ export interface ResponseHead {
   readonly version: '1.0' | '1.1'
   /** 100 to 999. Those from 600 on are errors of the server, as 5xx are (RFC 9110, 15). */
   readonly status: number
-  /** Reason phrase; often empty, and never to be relied on. */
+  /** Reason phrase. It is often empty and has no fixed meaning: use the status. */
   readonly reason: string
   /** Fields of the head. */
   readonly headers: HeaderList

@@ -228,7 +228,7 @@ function tooEarly(): never {
   throw new Error('The response has not come yet.')
 }
 
-/** Drops the present bytes of an unwanted body. Invalid chunks end the connection and nothing else. */
+/** Drops the present bytes of an unwanted body. Invalid chunks only end the connection. */
 function dropPresent(body: Body): void {
   try {
     body.dropPresent()

@@ -28,7 +28,7 @@ export class StallTimer {
     this.resume(limitMs)
   }
 
-  /** Begins a rest. Calls `idle` after `limitMs`, and lets the process end before. */
+  /** Begins a rest. Calls `idle` after `limitMs`. A rest does not keep the process alive. */
   rest(limitMs: number, idle: () => void): void {
     this.#owner = undefined
     this.#idle = idle

@@ -28,8 +28,8 @@ export class TlsSettings {
   }
 
   /**
-   * Options for an origin that only a redirect has named: the certificates to trust, but no client
-   * certificate, and no name that the server has to have.
+   * Options for an origin that only a redirect has named. They keep the certificates to trust. They drop
+   * the client certificate and the name that the server has to have.
    */
   get elsewhere(): TlsChoice {
     if (this.#elsewhere === undefined) {

@@ -122,7 +122,7 @@ function headOf({ statusCode, headers }: Undici.Dispatcher.ResponseData): Respon
   return { version: '1.1', status: statusCode, reason: '', headers: new HeaderList(names, values) }
 }
 
-/** Returns the error that an error of undici stands for. */
+/** Translates an error of undici. */
 function translated(
   url: URL,
   cause: unknown,

@@ -1,6 +1,6 @@
 /**
- * The meaning of a response for a transfer. Pure: it reads the response's head and what the transfer
- * asked for, and changes neither. `transfer.ts` and `range-fetch.ts` act on what it returns.
+ * Classification of responses. Pure functions of a response's head and of the request. `transfer.ts` and
+ * `range-fetch.ts` act on what it returns.
  */
 
 import { codingError } from '../client/content-coding.ts'
@@ -28,7 +28,7 @@ export type Meaning =
   | { readonly kind: 'complete'; readonly length: number }
   /** The file that is there is not the body: ask for the whole. */
   | { readonly kind: 'discard' }
-  /** The body is another one by now; `how` is a clause that says so. */
+  /** The body has changed since the last response. `how` is a clause that says so. */
   | { readonly kind: 'changed'; readonly how: string }
   /** The server's ranges are of no use: ask for the whole body, once. */
   | { readonly kind: 'unranged'; readonly error: HttpError }
@@ -40,10 +40,10 @@ export interface Failure {
   readonly error: unknown
 }
 
-/** Most bytes in front of a piece that are received for nothing: caches answer from the start of a block. */
+/** Limit of unwanted bytes in front of a piece. Caches answer from the start of a block. */
 const MOST_DROPPED_BYTES = 1024 * 1024
 
-/** Returns the meaning of a response to the request of `plan`; `raw` takes coded bodies as they are. */
+/** Classifies a response to the request of `plan`. `raw` takes coded bodies as they are. */
 export function classify(answer: Answer, plan: Plan, raw: boolean): Meaning {
   switch (plan.kind) {
     case 'whole':
@@ -148,7 +148,7 @@ function answerToPiece(answer: Answer, plan: PiecePlan, raw: boolean): Meaning {
   return { kind: 'continue', part, entity, from }
 }
 
-/** Returns the failure of a response without the wanted body; `undefined` if it has one. */
+/** Returns the failure of a response without the wanted body, or `undefined` if it has one. */
 function failureOf({ url, head }: Answer, raw: boolean): Failure | undefined {
   if (head.status >= 300) {
     return { kind: isTransient(head.status) ? 'retry' : 'fail', error: statusError(url, head) }

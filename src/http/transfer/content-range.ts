@@ -1,6 +1,6 @@
 /** Strict parser of `Content-Range` (RFC 9110, 14.4), which says where bytes belong. */
 
-/** Bytes `first` to `last`, both included, of `total`; `undefined` where the server does not know. */
+/** Bytes `first` to `last`, both included, of `total`, or `undefined` where the server does not know. */
 export interface ContentRange {
   readonly first: number
   readonly last: number
@@ -19,7 +19,7 @@ export function parseContentRange(text: string): ContentRange | undefined {
   return { first, last, total }
 }
 
-/** Returns the length that a 416 names, as in `bytes *\/1234`; `undefined` if it names none. */
+/** Returns the length that a 416 names, as in `bytes *\/1234`, or `undefined` if it names none. */
 export function unsatisfiedLength(text: string | undefined): number | undefined {
   const match = /^bytes \*\/(\d{1,15})$/i.exec(text ?? '')
   return match === null ? undefined : Number(match[1])

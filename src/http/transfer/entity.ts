@@ -6,15 +6,15 @@ import type { ResponseHead } from '../client/response-head.ts'
 
 /** A version of a body, as its first response describes it. */
 export interface Entity {
-  /** Bytes of the whole body; `undefined` where that is not known. */
+  /** Bytes of the whole body, or `undefined` where that is not known. */
   readonly length: number | undefined
   readonly etag: string | undefined
   readonly lastModified: string | undefined
-  /** Strong ETag or strong date, for `If-Range`; `undefined` where there is neither. */
+  /** Strong ETag or strong date, for `If-Range`, or `undefined` where there is neither. */
   readonly validator: string | undefined
 }
 
-/** Returns the entity of a head; `length` is that of the whole body. */
+/** Returns the entity of a head. `length` counts the bytes of the whole body. */
 export function entityOf(head: ResponseHead, length: number | undefined): Entity {
   const { headers } = head
   const etag = headers.single('etag')

@@ -22,7 +22,7 @@ export type GetEvent =
       readonly url: URL
       /** Status line and fields. */
       readonly head: ResponseHead
-      /** Milliseconds of connecting, TLS included; 0 for a connection that was used before. */
+      /** Milliseconds of connecting, TLS included, or 0 for a connection that was used before. */
       readonly connectMs: number
       /** Milliseconds of the TLS handshake within that. */
       readonly tlsMs: number
@@ -43,12 +43,12 @@ interface Told {
   readonly onEvent: ((event: GetEvent) => void) | undefined
 }
 
-/** Tells `onEvent` of a request. */
+/** Reports a request to `onEvent`. */
 export function tellRequest({ onEvent }: Told, url: URL, fields: RequestFields): void {
   onEvent?.({ kind: 'request', url: new URL(url), fields: requestFields(url, fields) })
 }
 
-/** Tells `onEvent` of a response's head. */
+/** Reports a response's head to `onEvent`. */
 export function tellResponse({ onEvent }: Told, response: Exchange): void {
   if (onEvent === undefined) return
   const { url, head, connectMs, tlsMs } = response

@@ -104,7 +104,7 @@ function isDowngrade(from: URL, to: URL): boolean {
   return from.protocol === 'https:' && to.protocol === 'http:'
 }
 
-/** Returns the location that a response redirects to, in ASCII; `undefined` if it does not redirect. */
+/** Returns the location that a response redirects to, in ASCII, or `undefined` if it does not redirect. */
 function redirection(response: Exchange): string | undefined {
   const { head, url } = response
   if (!REDIRECTS.has(head.status) || head.headers.all('location').length === 0) return undefined

@@ -19,8 +19,8 @@ import { readTouched } from './touch-ahead.ts'
 export type Memory = Uint8Array | ArrayBufferLike
 
 /**
- * Returns memory for a body. `length` is that of the body, if the server says it. Called again when the
- * body begins anew; the memory that it returned before is not used then.
+ * Returns memory for a body. `length` counts the body's bytes, if the server says it. Called again when
+ * the body begins anew. The memory of the call before is then out of use.
  */
 export type MakeMemory = (
   head: ResponseHead,
@@ -146,7 +146,7 @@ export class MemoryTarget implements Target, RangeTarget {
     this.#digest?.drop()
   }
 
-  /** True if neither a function of the caller's nor a digest has to see the body. */
+  /** True unless a function of the caller or a digest has to see the body. */
   get #needsNoCall(): boolean {
     const { onHead, onProgress, sha256 } = this.#settings
     const isTold = onHead !== undefined || onProgress !== undefined

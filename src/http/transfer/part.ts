@@ -8,7 +8,7 @@ import { parseContentRange } from './content-range.ts'
 /** A run of bytes of the whole body. */
 export interface Part {
   readonly first: number
-  /** The byte behind the last one; `undefined` where only the end of the response tells. */
+  /** The byte behind the last one, or `undefined` where only the end of the response tells. */
   readonly end: number | undefined
   /** Bytes of the whole body, where the response says it. */
   readonly total: number | undefined
@@ -18,13 +18,13 @@ export interface Part {
 export interface Answer {
   readonly url: URL
   readonly head: ResponseHead
-  /** `length` is that of the response's body, where its framing says it. */
+  /** `length` counts the bytes of the response's body, if its framing says it. */
   readonly body: { readonly length: number | undefined }
 }
 
 /**
- * Returns the part that a response with a body brings, or a sentence's end that says how its status,
- * its `Content-Range` and its length contradict each other.
+ * Returns the part that a response with a body brings. If its status, its `Content-Range` and its length
+ * contradict each other, returns the end of a sentence that says how.
  */
 export function partOf({ head, body }: Answer, raw: boolean): Part | string {
   const { length } = body

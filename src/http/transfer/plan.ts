@@ -6,7 +6,7 @@ import { FIRST_PIECE_BYTES } from './range-schedule.ts'
 /** A request of a transfer, and what the transfer has of the body. */
 export type Plan = WholePlan | RestPlan | PresentPlan | PiecePlan
 
-/** The transfer has nothing. It asked for the whole body, or if `ranged` for its first bytes. */
+/** No byte has arrived. The request asks for the whole body, or if `ranged` for its first bytes. */
 interface WholePlan {
   readonly kind: 'whole'
   readonly ranged: boolean

@@ -3,7 +3,9 @@
 import { displayUrl } from '../client/request.ts'
 import { HttpError } from '../http-error.ts'
 
-/** Returns the error of a response that contradicts itself or the request; `what` names what it did. */
+/**
+ * Returns the error of a response that contradicts itself or the request. `what` names the contradiction.
+ */
 export function rangeError(url: URL, what: string): HttpError {
   return new HttpError(
     'NETMEM_HTTP_RANGE',

@@ -168,8 +168,8 @@ export class RangeFetch {
 }
 
 /**
- * True if a server takes fewer connections of one client than it is asked for (nginx's `limit_conn`
- * answers 503): no reason to fail as long as there is another one.
+ * True if a server limits the connections of one client (nginx's `limit_conn` answers 503). The transfer
+ * continues while it has another connection.
  */
 function isBusy({ error }: Failure): boolean {
   const status = error instanceof HttpError ? error.status : undefined

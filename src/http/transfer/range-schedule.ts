@@ -1,7 +1,7 @@
 /**
- * Schedule of ranges: the bytes that each connection asks for next. The body is cut into pieces, and a
- * connection that has finished one takes the next, so that a slow one does not hold up the others.
- * Pure: `range-fetch.ts` does the work.
+ * Schedule of ranges: the bytes that each connection asks for next. The body is cut into pieces. A
+ * connection that has finished a piece takes the next one, so that a slow connection does not hold up the
+ * others. Pure: `range-fetch.ts` does the work.
  */
 
 /** A range of the body, from byte `from` up to byte `to`. */
@@ -63,7 +63,9 @@ export class RangeSchedule {
     return piece === undefined ? (this.#pieces.at(-1)?.to ?? 0) : piece.from + piece.done
   }
 
-  /** Returns the next piece to ask for; `undefined` if none is left, which ends the connection's work. */
+  /**
+   * Returns the next piece to ask for, or `undefined` if none is left, which ends the connection's work.
+   */
   next(): Piece | undefined {
     const piece = this.#returned.pop() ?? this.#pieces[this.#next++]
     if (piece === undefined) this.#working--
@@ -80,8 +82,8 @@ export class RangeSchedule {
   }
 
   /**
-   * Ends one connection's work and leaves its piece to the others. Returns false, and changes nothing,
-   * if it is the last one.
+   * Ends one connection's work and leaves its piece to the others. Returns false without any change if it
+   * is the last connection.
    */
   retire(piece: Piece): boolean {
     if (this.#working === 1) return false

@@ -6,7 +6,10 @@ import type { ResponseHead } from '../client/response-head.ts'
 
 /** Durations of a transfer, in milliseconds. */
 export interface GetTiming {
-  /** Duration of connecting, TLS included; 0 for a connection that was used before, or that undici made. */
+  /**
+   * Duration of connecting, TLS included, or 0 for a connection that was used before, or that undici
+   * made.
+   */
   readonly connectMs: number
   /** Duration of the TLS handshake within that. */
   readonly tlsMs: number
@@ -22,14 +25,14 @@ export interface GetResult {
   readonly head: ResponseHead
   /** URL of the response after redirects, without user and password. */
   readonly url: string
-  /** Bytes of the whole body, with those of an earlier transfer. */
+  /** Bytes of the whole body, including the bytes of an earlier transfer. */
   readonly bytes: number
   /**
    * False if the body ended with its connection and had no declared length. A cut looks the same then,
    * also over TLS (RFC 9112, 9.8): compare its SHA-256.
    */
   readonly endKnown: boolean
-  /** Digest in hexadecimal; `undefined` unless the options ask for it. */
+  /** Digest in hexadecimal, or `undefined` unless the options ask for it. */
   readonly sha256: string | undefined
   /** Attempts made after the first. */
   readonly retries: number

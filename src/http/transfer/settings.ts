@@ -19,7 +19,7 @@ import type { GetOptions, OnHead } from './options.ts'
 export interface Settings {
   readonly signal: AbortSignal | undefined
   readonly headers: HeaderFields
-  /** Names in lower case; `true` for all. */
+  /** Names in lower case, or `true` for all. */
   readonly crossOriginHeaders: ReadonlySet<string> | true
   readonly allowDowngrade: boolean
   readonly authorization: string | undefined

@@ -21,7 +21,7 @@ export function isTransient(status: number): boolean {
   return TRANSIENT.has(status)
 }
 
-/** Returns the error of a response whose status says that it has not the wanted body. */
+/** Returns the error of a response whose status excludes the wanted body. */
 export function statusError(url: URL, head: ResponseHead): HttpError {
   const { status, reason } = head
   const asked = retryAfterMs(head.headers.single('retry-after'), Date.now())
@@ -34,7 +34,10 @@ export function statusError(url: URL, head: ResponseHead): HttpError {
   )
 }
 
-/** Returns the milliseconds that `Retry-After` asks for (RFC 9110, 10.2.3); `undefined` for invalid text. */
+/**
+ * Returns the milliseconds that `Retry-After` asks for (RFC 9110, 10.2.3), or `undefined` for invalid
+ * text.
+ */
 export function retryAfterMs(text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000

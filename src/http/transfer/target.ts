@@ -12,7 +12,7 @@ export interface Target {
   readonly pool: PagePool<Page>
   /** True if it holds frags of {@link pool} while more of the body arrives. */
   readonly holdsFrags: boolean
-  /** Takes ranges in any order; `undefined` where bytes must arrive in theirs. */
+  /** Takes ranges in any order. `undefined` if the target takes bytes in order only. */
   readonly ranges: RangeTarget | undefined
   /**
    * Takes a whole body within the read that brings it, and returns false where {@link open} and
@@ -23,7 +23,7 @@ export interface Target {
   readonly position: number
   /** True if it can forget what arrived, which it cannot once that has been handed out. */
   readonly canRestart: boolean
-  /** Looks once for what an earlier transfer has left; `undefined` where nothing can be left. */
+  /** Looks once for the bytes of an earlier transfer. `undefined` if the target keeps no bytes. */
   readonly claim: (() => Promise<Claim>) | undefined
   /** Begins a body of which `head` is the first. */
   open(head: ResponseHead, entity: Entity): Promise<void>
@@ -31,17 +31,20 @@ export interface Target {
   receive(body: Body): Promise<void>
   /** Forgets what arrived. Called only where {@link canRestart} is true. */
   restart(): Promise<void>
-  /** Returns the digest of the complete body; `undefined` where none was asked for. */
+  /** Returns the digest of the complete body, or `undefined` if the options ask for no digest. */
   digest(): Promise<string | undefined>
   /** Keeps the body, which is complete and the right one. */
   commit(): Promise<void>
-  /** Ends a failed transfer; `keep` is true if what arrived may be of use to another one. */
+  /** Ends a failed transfer. `keep` is true if a later transfer may use the bytes that arrived. */
   fail(keep: boolean): Promise<void>
 }
 
 /** Receives ranges of one body in any order. */
 export interface RangeTarget {
-  /** Takes all `length` bytes of `body`, the first of which belongs at `at`; `onBytes` is told how many have arrived. */
+  /**
+   * Takes all `length` bytes of `body`, which belong at byte `at` and after it. Reports to `onBytes` how
+   * many have arrived.
+   */
   receiveAt(body: Body, at: number, length: number, onBytes: (bytes: number) => void): Promise<void>
   /** Notes that all bytes before `position` have arrived. */
   reached(position: number): void

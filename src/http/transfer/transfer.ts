@@ -162,7 +162,7 @@ export class Transfer {
     return hasNothing || this.#isPresent || this.#entity?.validator !== undefined
   }
 
-  /** Drops the bytes that have arrived; throws `error` if they were handed out. */
+  /** Drops the bytes that have arrived. Throws `error` if they were handed out. */
   async #restart(error: unknown): Promise<void> {
     if (!this.#target.canRestart) throw error
     await this.#target.restart()
@@ -235,7 +235,7 @@ export class Transfer {
     }
   }
 
-  /** Tells `onHead` of a body that an earlier transfer had begun. */
+  /** Reports to `onHead` a body that an earlier transfer had begun. */
   #tellFirst(head: ResponseHead, length: number | undefined, from: number): void {
     if (this.#last === undefined) this.#settings.onHead?.(head, length, from)
   }

@@ -110,7 +110,7 @@ export function netIovsOf(dmabuf: DmaBuf, pageSize: number): DmaBufNetIovProvide
 
 type Operations<M extends Netmem> = Pick<MemoryProvider<M>, 'init' | 'destroy'>
 
-/** Ends a provider when it has been closed and no pool has it, whichever comes last. */
+/** Ends a provider once it is closed and no pool uses it. */
 function endOf<M extends Netmem>(
   dmabuf: DmaBuf,
   operations: Operations<M>,

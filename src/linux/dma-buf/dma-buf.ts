@@ -56,7 +56,7 @@ export interface DmaBufSync extends Disposable {
 
 /** Mapping of a dma-buf's memory, made by {@link DmaBuf.map}. */
 export interface DmaBufMapping extends Disposable {
-  /** The memory. After `unmap()` the view is valid and sees nothing of the dma-buf. */
+  /** The memory. After `unmap()` the view stays valid, and shows other memory than the dma-buf's. */
   readonly bytes: Uint8Array
   /** Takes the dma-buf's memory out of the view. A second call does nothing. */
   unmap(): void

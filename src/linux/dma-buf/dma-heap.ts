@@ -36,7 +36,7 @@ const FOLDER = '/dev/dma_heap'
 /** Default heap: memory of any place, in pages. */
 export const SYSTEM_HEAP = 'system'
 
-/** Names of this machine's dma heaps. Empty where there are none. */
+/** Names of this machine's dma heaps. Empty without heaps. */
 export function dmaHeaps(): string[] {
   try {
     return readdirSync(FOLDER).sort()

@@ -20,7 +20,7 @@ export interface HugePages {
   readonly free: number
 }
 
-/** Reads how many huge pages there are. Zeros where the kernel has none. */
+/** Reads the number of huge pages. Zeros if the kernel has no huge pages. */
 export function hugePages(folder: string = FOLDER): HugePages {
   const read = (file: string): number => {
     try {
@@ -29,7 +29,7 @@ export function hugePages(folder: string = FOLDER): HugePages {
       return 0
     }
   }
-  // What is promised to a mapping counts as free until it is touched.
+  // Pages that are promised to a mapping count as free until they are touched.
   return { reserved: read('nr_hugepages'), free: read('free_hugepages') - read('resv_hugepages') }
 }
 

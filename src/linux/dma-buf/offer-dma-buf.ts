@@ -64,9 +64,9 @@ export interface DmaBufOffer extends AsyncDisposable {
 const BACKLOG = 64
 
 /**
- * Offers a dma-buf to other processes of this machine, which take it with `receiveDmaBuf`. They need no
- * right but to write to the socket: so a process with rights binds memory to a card, and one without
- * receives into it. The offer keeps this process running.
+ * Offers a dma-buf to other processes of this machine, which take it with `receiveDmaBuf`. They only need
+ * the right to write to the socket. So a process with rights binds memory to a card, and a process
+ * without rights receives into it. The offer keeps this process running.
  *
  * @param options socket, memory and binding.
  * @throws NETMEM_SYSCALL_FAILED where there cannot be such a socket, NETMEM_DMABUF_CLOSED,
@@ -169,7 +169,7 @@ class Offer implements DmaBufOffer {
       this.#message.send(peer.fd, MSG_NOSIGNAL)
       this.#taken++
     } catch {
-      // A peer that has gone takes nothing.
+      // A peer that has gone takes no message.
     } finally {
       peer.close()
     }

@@ -108,7 +108,7 @@ function notOffered(path: string, cause: LinuxError): LinuxError {
   )
 }
 
-/** Returns the binding of a message, or undefined if it has none that makes sense. */
+/** Returns the binding of a message, or undefined without a valid binding. */
 function parseBinding(text: string): OfferedBinding | undefined {
   let message: unknown
   try {

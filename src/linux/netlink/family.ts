@@ -40,9 +40,9 @@ export type Operations<All> = {
 export interface OperationRow {
   /** Set of the attributes that it takes and returns. */
   readonly set: string
-  /** Number of the request. Events have none. */
+  /** Number of the request. Absent for events. */
   readonly request?: number
-  /** Number of the reply. Operations that are only acknowledged may have none. */
+  /** Number of the reply. Absent for operations that are only acknowledged. */
   readonly reply?: number
   /** Struct in front of the attributes. */
   readonly header?: string
@@ -54,7 +54,7 @@ export interface OperationRow {
 export interface FamilyTables extends Tables {
   /** Name of the specification, and of the family in generic netlink. */
   readonly name: string
-  /** Version in the header of generic netlink. Other protocols have none. */
+  /** Version in the header of generic netlink. Absent for other protocols. */
   readonly version?: number
   /** Number of a protocol other than generic netlink, such as 0 for rtnetlink. */
   readonly protocol?: number
@@ -79,7 +79,7 @@ interface FamilyTypes<All, Events> {
  * first argument of each call. `All` and `Events` are the types of its operations and events by name.
  */
 export interface Family<All extends Operations<All>, Events extends object> extends FamilyTables {
-  /** Never set: it tells the compiler the types. */
+  /** Never set. It carries types for the compiler. */
   readonly types?: FamilyTypes<All, Events>
 }
 

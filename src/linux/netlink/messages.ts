@@ -20,7 +20,7 @@ export function protocolOf(family: FamilyTables): number {
   return family.protocol ?? NETLINK_GENERIC
 }
 
-/** Returns the row of an operation. Throws NETMEM_INVALID_ARGUMENT if the family has none. */
+/** Returns the row of an operation. Throws NETMEM_INVALID_ARGUMENT if the family lacks the operation. */
 export function operationOf(family: FamilyTables, operation: string): OperationRow {
   const { operations } = family
   const row = Object.hasOwn(operations, operation) ? operations[operation] : undefined

@@ -43,7 +43,7 @@ function explained(cause: unknown, what: string): unknown {
  *   process's own.
  */
 export function inNamespace<T>(namespace: Fd, make: () => T): T {
-  // Not /proc/self: that is the main thread, and each thread has a namespace of its own.
+  // Each thread has its own namespace, and /proc/self is the main thread.
   using home = openNamespace('/proc/thread-self/ns/net')
   try {
     sys.setns(namespace, sys.CLONE_NEWNET)

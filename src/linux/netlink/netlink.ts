@@ -42,7 +42,7 @@ export interface NetlinkDump<Reply> {
   readonly interrupted: boolean
 }
 
-/** A family as the kernel that runs has it. */
+/** A family of the running kernel. */
 export interface NetlinkFamilyInfo {
   /** Number of the family, which is the type of its messages. */
   readonly id: number
@@ -77,7 +77,7 @@ export class Netlink implements Disposable {
   /** @internal */
   constructor(sockets: NetlinkSockets) {
     this.#sockets = sockets
-    // What cannot be opened is found out now.
+    // Opens the socket now, so that errors come from here.
     this.#requestsOf(NETLINK_GENERIC)
   }
 
@@ -137,8 +137,8 @@ export class Netlink implements Disposable {
   }
 
   /**
-   * Subscribes to a multicast group, such as `mgmt` or `page-pool` of {@link netdev}. The
-   * subscription has a socket of its own, and all notifications from the moment that this resolves.
+   * Subscribes to a multicast group, such as `mgmt` or `page-pool` of {@link netdev}. The subscription
+   * has a separate socket. It gets all notifications from the moment that this resolves.
    *
    * @param receiveBufferBytes room for notifications that the caller has not taken. By default that of the
    *   client.
@@ -241,7 +241,10 @@ export class Netlink implements Disposable {
     return info
   }
 
-  /** Closes all sockets: unbinds dma-bufs, ends subscriptions, rejects requests. Again: nothing. */
+  /**
+   * Closes all sockets. This unbinds dma-bufs, ends subscriptions and rejects requests. A second call has
+   * no effect.
+   */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true

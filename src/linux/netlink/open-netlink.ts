@@ -9,8 +9,8 @@ import { MAX_RECEIVE_BUFFER_BYTES, openSocket } from './socket.ts'
 /** Options of {@link openNetlink}. */
 export interface NetlinkOptions {
   /**
-   * File of the network namespace to work in, such as `/run/netns/blue` or `/proc/1234/ns/net`. By
-   * default that of this thread. Another one takes CAP_SYS_ADMIN.
+   * File of the network namespace to work in, such as `/run/netns/blue` or `/proc/1234/ns/net`. Default:
+   * the namespace of this thread. Other namespaces need CAP_SYS_ADMIN.
    */
   readonly netns?: string
   /**

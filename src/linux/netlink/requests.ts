@@ -1,6 +1,6 @@
 /**
- * Requests and their replies on one socket, one request at a time: the kernel runs at most one dump on
- * a socket, and answers a request before the call that sends it returns.
+ * Requests and their replies on one socket, one request at a time. The kernel runs at most one dump on a
+ * socket. It answers a request before the sending call returns.
  */
 
 import {

@@ -6,10 +6,10 @@ import type { NetlinkTransport, Received } from './transport.ts'
 
 /**
  * Room for one datagram. The kernel's dumps come in pieces of up to 32 KiB (K: net/netlink/af_netlink.c,
- * netlink_dump), and an attribute ends at 64 KiB: a reply with one of the largest fits.
+ * netlink_dump), and an attribute has at most 64 KiB. So a reply with the largest attribute fits.
  */
 const RECEIVE_BYTES = 128 * 1024
-/** The kernel takes half of what getsockopt shows; SO_RCVBUF is a signed int. */
+/** The kernel takes half of the number that getsockopt shows. SO_RCVBUF is a signed int. */
 export const MAX_RECEIVE_BUFFER_BYTES = 0x3fffffff
 
 /**
@@ -82,7 +82,7 @@ class SocketTransport implements NetlinkTransport {
         throw error
       }
       if (bytes === undefined) return undefined
-      // Any process may send to this socket; the kernel's port is 0.
+      // Any process may send to this socket. The kernel's port is 0.
       if (sys.netlinkPort(this.#incoming.name) !== 0) continue
       const room = this.#memory.length
       if (bytes > room) return { kind: 'truncated', bytes, room }

@@ -34,9 +34,9 @@ export type NetlinkEvent<Events> =
 type Decode<Events> = (type: number, payload: Uint8Array) => NetlinkEvent<Events>
 
 /**
- * Notifications of a multicast group, from the moment `subscribe()` has resolved. The kernel keeps those
- * that the caller has not taken in the socket's receive buffer. One loop at a time iterates; it ends at
- * `close()`. Disposable.
+ * Notifications of a multicast group, from the moment `subscribe()` has resolved. The kernel keeps
+ * notifications in the socket's receive buffer until the caller takes them. One loop at a time iterates.
+ * It ends at `close()`. Disposable.
  */
 export class NetlinkSubscription<Events>
   implements AsyncIterable<NetlinkEvent<Events>>, Disposable
@@ -88,9 +88,9 @@ export class NetlinkSubscription<Events>
       }
       return true
     }
-    // The kernel tells of further losses only after the buffer has been empty (K:
-    // net/netlink/af_netlink.c, netlink_overrun). So the overrun stands behind what the buffer holds,
-    // and state that is asked for then misses nothing that is not told.
+    // The kernel reports further losses only after the buffer has been empty (K:
+    // net/netlink/af_netlink.c, netlink_overrun). So the overrun comes after the notifications in the
+    // buffer. A caller that then asks for the state gets the effect of every lost notification.
     try {
       while (this.#take());
     } finally {

@@ -54,7 +54,7 @@ export function createBell(epoll: Fd, onRing: () => void): Bell {
     bell.arm()
     return bell
   } catch {
-    // Some kernels have asynchronous I/O, and none that polls.
+    // Some kernels have asynchronous I/O without polling.
     bell.close()
     return createTimerBell(onRing)
   }
@@ -66,8 +66,9 @@ const COMPLETIONS = 8
 let context: number | undefined
 
 /**
- * Returns this thread's context of asynchronous I/O, or 0 if the kernel has none to give. It is made
- * once: io_destroy(2) waits for milliseconds. A thread that ends leaves it, a few KiB, to the process.
+ * Returns this thread's context of asynchronous I/O, or 0 if the kernel refuses one. It is made once,
+ * since io_destroy(2) waits for milliseconds. After the end of its thread it stays in the process, with a
+ * few KiB.
  */
 function aioContext(): number {
   if (context === undefined) {

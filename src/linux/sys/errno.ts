@@ -177,7 +177,7 @@ function isErrnoName(name: string): name is ErrnoName {
   return Object.hasOwn(NUMBERS, name)
 }
 
-/** Returns the name of an error number, or undefined if it has none. */
+/** Returns the name of an error number, or undefined for an unknown number. */
 export function errnoName(number: number): ErrnoName | undefined {
   return names.get(number)
 }

@@ -11,7 +11,7 @@ export function open(path: string, flags: number, mode = 0): OwnedFd {
 }
 
 /**
- * Reads into `bytes`, as many bytes as there are and at most its length.
+ * Reads the available bytes into `bytes`, at most its length.
  *
  * @returns the bytes that were read, 0 at the end, or undefined if there is nothing to read yet.
  */

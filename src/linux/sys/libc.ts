@@ -171,7 +171,7 @@ function load(): Libc {
 
 function requireKoffi(): typeof Koffi {
   try {
-    // A CommonJS bundle has no URL of its own.
+    // A CommonJS bundle does not know its URL.
     return createRequire(import.meta.url ?? `${process.cwd()}/`)('koffi')
   } catch (cause) {
     const isThere = !(cause instanceof Error && Reflect.get(cause, 'code') === 'MODULE_NOT_FOUND')

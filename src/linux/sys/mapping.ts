@@ -3,10 +3,10 @@
 /**
  * Mappings of files whose views stay valid when the mapping ends.
  *
- * An ArrayBuffer over foreign memory cannot be detached on Node.js 20, one of 6 GiB aborts it, and a
- * view of memory that is unmapped ends the process. So a mapping lies over the memory of a WebAssembly
+ * An ArrayBuffer over foreign memory cannot be detached on Node.js 20, one of 6 GiB aborts it, and a view
+ * of memory that is unmapped ends the process. So a mapping lies over the memory of a WebAssembly
  * instance (MAP_FIXED), which the engine owns and never moves. Unmapping puts anonymous memory in its
- * place: old views see zeros, and what they write goes nowhere.
+ * place. Old views see zeros, and their writes are lost.
  */
 
 import { fstatSync } from 'node:fs'

@@ -48,7 +48,7 @@ export function mbind(
     const at = Math.floor(node / 8)
     mask.view.setUint8(at, mask.view.getUint8(at) | (1 << (node % 8)))
   }
-  // The kernel reads one bit less than it is told of (K: mm/mempolicy.c, get_nodes).
+  // The kernel reads one bit less than the given number (K: mm/mempolicy.c, get_nodes).
   const bits = words * 64 + 1
   checked(libc().syscall(SYS_mbind, address, bytes, policy, mask.address, bits, 0), 'mbind')
 }

@@ -102,7 +102,7 @@ export class Message {
     this.#memory.setUint64(VECTORS_AT + index * IOVEC.BYTES + IOVEC.LENGTH, length)
   }
 
-  /** Sends it; returns the bytes that went, or undefined if there is no room yet. */
+  /** Sends the message. Returns the bytes that were sent, or undefined if there is no room yet. */
   send(fd: Fd, flags = 0): number | undefined {
     let result: number
     do result = libc().sendmsg(fd, this.#memory.address, flags)

@@ -134,7 +134,7 @@ export class OwnedFd implements Disposable {
 
   #close(fd: Fd): void {
     this.#forget(fd)
-    // The kernel has taken the number back whatever close(2) returns, but for EBADF.
+    // The kernel takes the number back for every result of close(2) but EBADF.
     if (this.#adopted) closeSlot(fd)
     else if (libc().close(fd) === -1) throw failure('close')
   }
@@ -147,10 +147,10 @@ export class OwnedFd implements Disposable {
 }
 
 /**
- * Opens a descriptor that Node.js closes when this worker ends, even by `terminate()`, which runs no
- * code of the worker. Node.js does so for what `openSync()` opens (`trackUnmanagedFds`, an option of
- * workers that is on by default), so other descriptors are moved over one of those. Returns undefined
- * in the main thread, and if there is none to be had.
+ * Opens a descriptor that Node.js closes when this worker ends, even by `terminate()`, which runs no code
+ * of the worker. Node.js does so for descriptors of `openSync()` (`trackUnmanagedFds`, an option of
+ * workers that is on by default). So other descriptors are moved over such a descriptor. Returns
+ * undefined in the main thread, and if none can be opened.
  */
 function openSlot(): Fd | undefined {
   if (isMainThread) return undefined
@@ -190,7 +190,7 @@ export function own(syscall: string, label: string, call: () => number): OwnedFd
   return opened
 }
 
-/** As {@link own}, or undefined if the call would have had to wait. */
+/** Same as {@link own}, or undefined if the call would have to wait. */
 export function ownOrWait(syscall: string, label: string, call: () => number): OwnedFd | undefined {
   const { dup3, close, errno } = libc()
   const slot = openSlot()
@@ -207,7 +207,7 @@ export function ownOrWait(syscall: string, label: string, call: () => number): O
   throw failureOf(number, syscall, label)
 }
 
-/** As {@link own}, for a call that writes two descriptors to `fds`. */
+/** Same as {@link own}, for a call that writes two descriptors to `fds`. */
 export function ownPair(syscall: string, fds: Pinned, call: () => number): [OwnedFd, OwnedFd] {
   const { dup3, close, errno } = libc()
   const first = openSlot()

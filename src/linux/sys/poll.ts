@@ -31,7 +31,7 @@ export class PollSet {
     this.#entries.view.setInt16(index * POLLFD.BYTES + POLLFD.EVENTS, events, true)
   }
 
-  /** Waits for nothing at `index`. */
+  /** Stops waiting for the descriptor at `index`. */
   clear(index: number): void {
     this.#entries.view.setInt32(index * POLLFD.BYTES, -1, true)
     this.#entries.view.setInt32(index * POLLFD.BYTES + POLLFD.EVENTS, 0, true)
@@ -43,8 +43,8 @@ export class PollSet {
   }
 
   /**
-   * Waits until an event, or `timeoutMs`: -1 waits for ever, 0 not at all. The thread
-   * cannot even end before: let one of the descriptors be an eventfd that other threads write.
+   * Waits until an event, or `timeoutMs`: -1 waits without limit, 0 does not wait. The thread cannot end
+   * before. So let one of the descriptors be an eventfd that other threads write.
    *
    * @returns how many descriptors have events.
    */

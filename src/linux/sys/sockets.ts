@@ -40,7 +40,7 @@ export function listen(fd: Fd, backlog: number): void {
   checked(libc().listen(fd, backlog), 'listen')
 }
 
-/** Takes a connection, or returns undefined if none waits. */
+/** Takes a connection, or returns undefined if no connection waits. */
 export function accept4(fd: Fd, flags: number): OwnedFd | undefined {
   return ownOrWait('accept4', 'accepted socket', () =>
     libc().accept4(fd, null, null, flags | O_CLOEXEC),

@@ -25,8 +25,8 @@ export interface Tun {
 }
 
 /**
- * Attaches a queue to a TUN or TAP interface, which is made if there is none of that name. It lies in
- * the network namespace of this thread. Its calls never wait.
+ * Attaches a queue to a TUN or TAP interface in the network namespace of this thread. Makes the interface
+ * if there is none of that name. Calls on the queue never wait.
  *
  * @param name at most 15 bytes.
  * @param flags IFF_TAP and others.

@@ -24,9 +24,10 @@ import { beforeClose, type Fd, type OwnedFd, own } from './owned-fd.ts'
 export interface Watch extends Disposable {
   readonly fd: Fd
   /**
-   * Resolves when the descriptor has one of the events, with those it has (POLL*; POLLERR and POLLHUP
-   * need not be asked for), or with 0 if it is cancelled or the watch is closed. Nothing is watched between two calls, so
-   * a slow caller is not called again. A call while another is pending settles with it.
+   * Resolves when the descriptor has one of the events, with its present events (POLL*). POLLERR and
+   * POLLHUP come without asking. Resolves with 0 if it is cancelled or the watch is closed. The
+   * descriptor is not watched between two calls, so a slow caller is not called again. A call while
+   * another is pending settles with it.
    *
    * @throws NETMEM_SYSCALL_FAILED, as a rejection, if the descriptor is closed.
    */
@@ -134,7 +135,7 @@ class WatchLoop {
     watched.watches.splice(watched.watches.indexOf(closed), 1)
     if (watched.watches.length > 0) return
     if (watched.state === 'known') {
-      // It fails if the descriptor is closed already, and then there is nothing to take out.
+      // It fails if the descriptor is closed already, which has ended the watch.
       libc().epollCtl(this.#epoll.fd, EPOLL_CTL_DEL, watched.fd, this.#event.address)
     }
     beforeClose(watched.fd, undefined)

@@ -42,7 +42,7 @@ export interface MemoryWindow extends Disposable {
 }
 
 /**
- * Opens a window of `bytes`, in which nothing is shown. It takes no memory, but 10 GiB of addresses.
+ * Opens an empty window of `bytes`. It takes 10 GiB of addresses, and no memory.
  *
  * @throws NETMEM_SYSCALL_FAILED if this process has no addresses left.
  */

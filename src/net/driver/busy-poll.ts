@@ -1,9 +1,9 @@
 /**
- * Busy polling, as the kernel has it for sockets (Documentation/networking/napi.rst). After a large
- * read the event loop looks for more a few times before it sleeps. Otherwise a receiver that is
- * faster than its sender sleeps after every read, and the sender pays for waking it. With `iperf3
- * -c` over loopback this raised 2.4 GB/s to 3.1, for a tenth more CPU per GB (medians of nine).
- * More rounds raised it further, and made more garbage.
+ * Busy polling, like the kernel's for sockets (Documentation/networking/napi.rst). After a large read the
+ * event loop looks for more a few times before it sleeps. Otherwise a receiver that is faster than its
+ * sender sleeps after every read, and the sender pays for waking it. With `iperf3 -c` over loopback this
+ * raised 2.4 GB/s to 3.1, for a tenth more CPU per GB (medians of nine). More rounds raised it further,
+ * and made more garbage.
  */
 
 /** Rounds of the event loop, of 1 to 3 µs each. */

@@ -31,7 +31,7 @@ export class FullReads {
       this.#turn = turn
       this.#count = 0
     }
-    // Pausing may or may not leave the loop of libuv. Only the end of the turn tells.
+    // A pause leaves the loop of libuv or does not. The end of the turn shows it.
     if (++this.#count >= READS_PER_TURN) countTurn()
   }
 

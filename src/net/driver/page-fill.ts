@@ -74,7 +74,10 @@ export class PageFill implements PageConsumer {
     return this.cut(bytes.byteLength, full && this.#driver.postsPages)
   }
 
-  /** Makes a frag of a copy of `bytes`: in a page if one is free, otherwise in memory of its own. */
+  /**
+   * Copies `bytes` and makes a frag of the copy. It lies in a page if one is free, otherwise in separate
+   * memory.
+   */
   fragOf(bytes: Uint8Array): HostFrag {
     const reserved = this.#supply.reserve(bytes.byteLength)
     if (reserved === undefined) return copiedFrag(this.#pool, bytes, this.account)

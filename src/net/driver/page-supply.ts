@@ -1,6 +1,6 @@
 /**
- * Shares the pages of one pool among its connections: partly filled pages first, and in turn when
- * the pool has fewer pages than connections that want one.
+ * Shares the pages of one pool among its connections. Partly filled pages go first. Connections take
+ * turns when more of them want a page than the pool has.
  */
 
 import type { Page } from '../../netmem.ts'

@@ -1,6 +1,6 @@
 /**
- * Takes posted pages back from connections that have gone idle. Nothing tells that the read before
- * was the last one for now, so each connection with a posted page is asked every few milliseconds.
+ * Takes posted pages back from connections that have gone idle. No event follows the last read of a
+ * burst, so each connection with a posted page is asked every few milliseconds.
  */
 
 /** A round of the event loop would do, but asking for one keeps the loop from sleeping between reads. */

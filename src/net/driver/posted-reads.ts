@@ -17,7 +17,7 @@ import net from 'node:net'
 import { constants } from 'node:os'
 import tls from 'node:tls'
 
-/** Provides the memory for reads, and is told what arrived in it. */
+/** Provides the memory for reads, and takes the bytes that arrived in it. */
 export interface Reader {
   /** Returns the memory for the next read, at least one byte. Must not throw: nothing catches it. */
   post(): Uint8Array
@@ -112,8 +112,8 @@ function isGone(handle: Handle): boolean {
 }
 
 /**
- * True if the peer of a socket that is not being read has reset it, as far as Linux tells. After
- * the end of this side the end of the peer looks the same.
+ * True if the peer has reset a socket that is not being read, as far as Linux reports it. After the end
+ * of this side the end of the peer looks the same.
  */
 export function isReset(socket: net.Socket): boolean {
   const handle: unknown = Reflect.get(socket, '_handle')
@@ -186,8 +186,7 @@ export function dial(
   socket.pause()
   if (copying) return copied(socket, reader)
   let movable: MovablePosts = 'never'
-  // A socket tries several handles in turn, so wait for `connect`. TLS never reports that it has
-  // nothing.
+  // A socket tries several handles in turn, so wait for `connect`. TLS does not report empty reads.
   if (security === undefined) {
     socket.once('connect', () => {
       const handle: unknown = Reflect.get(socket, '_handle')
@@ -227,7 +226,7 @@ export function takeOver(
   if (socket instanceof tls.TLSSocket) takeOverTls(socket, handle, fresh)
   else {
     movable = noticeDrained(fresh, handle, reader)
-    // Otherwise the server that accepted it counts it for ever, and never closes.
+    // Otherwise the accepting server counts the socket as open, and its `close` never completes.
     socket.destroy()
   }
   // TLS reports the end once only.
@@ -261,9 +260,9 @@ function takeOverTls(socket: tls.TLSSocket, handle: Handle, fresh: net.Socket): 
 }
 
 /**
- * Tells `reader` when a read into posted memory finds nothing. That is the one moment besides after
- * a read at which another buffer can be posted for free. Returns what may be posted after it:
- * Windows reads while JavaScript runs, and the order of other handles is not known.
+ * Notifies `reader` when a read into posted memory finds no bytes. Another buffer can be posted for free
+ * only then and after a read. Returns the kinds of memory that may be posted after it: Windows reads
+ * while JavaScript runs, and the order of other handles is not known.
  */
 function noticeDrained(socket: net.Socket, handle: Handle, reader: Reader): MovablePosts {
   const { onread } = handle

@@ -1,7 +1,6 @@
 /**
- * Detects resets of connections that are not being read. libuv does not wait for events of such a
- * socket, not even for a hang-up, so each is asked once a second. Only Linux tells, for TCP and
- * TLS.
+ * Detects resets of connections that are not being read. libuv does not wait for events of such a socket,
+ * not even for a hang-up. So each socket is asked once a second. This needs Linux, and TCP or TLS.
  */
 
 import type net from 'node:net'

@@ -1,8 +1,8 @@
 /**
- * The driver: posts memory to one socket, and tells its receiver what arrived. An idle, paused or
- * dry connection holds no page: the driver posts a small buffer of its own. A read that fits that
- * buffer is copied out (rx-copybreak). A read that fills it continues in a page. The driver owns the
- * memory that the socket may write next before it passes on what was filled.
+ * The driver: posts memory to one socket, and passes arrived bytes to its receiver. An idle, paused or
+ * dry connection holds no page: the driver posts a small buffer of its own. A read that fits that buffer
+ * is copied out (rx-copybreak). A read that fills it continues in a page. The driver owns the memory that
+ * the socket may write next before it passes on what was filled.
  *
  * Memory that JavaScript can move is posted only where the next read comes before JavaScript runs
  * again, and taken back when that read finds nothing. Elsewhere the small buffer is posted and
@@ -91,7 +91,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     return this.#bytesRead[0] ?? 0
   }
 
-  /** Tells the receivers that the stream has ended. Data that was not received still can be. */
+  /** Notifies the receivers of the end of the stream. Data that has arrived can still be received. */
   end(error: Error | undefined): void {
     if (this.frags.ended !== undefined) return
     const receiver = this.#current
@@ -127,7 +127,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   fill(view: Uint8Array, { mayEnd = false, onProgress }: FillOptions = {}): Promise<number> {
     return new Promise((resolve) => {
       this.checkFree()
-      // Copied data is posted where it belongs at once, also that of TLS.
+      // Copied data goes straight to its destination, and so does data of TLS.
       const inRecords = this.#secure && this.#reads?.movable !== 'always'
       if (view.byteLength === 0) {
         this.frags.pause()
@@ -198,7 +198,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   readToEnd(): void {
     this.frags.readsToEnd = true
     const socket = this.#reads?.socket
-    // The peer had finished sending before it reset: there is nothing to read that would tell.
+    // The peer had finished sending before it reset, so a read cannot show the reset.
     if (this.frags.ended !== undefined && socket?.writableEnded === false) {
       socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
     } else {
@@ -228,7 +228,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     this.#readCount++
     this.#bytesRead[0] = this.bytesRead + bytes
     this.#fullReads.arrived(bytes)
-    // The receiver may be another one after it was told.
+    // The calls below may replace the receiver.
     const receiver = this.#current
     const owner = this.#owner
     if (receiver === this.frags || owner === this.frags) {
@@ -241,7 +241,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
       }
       this.#finish(receiver, taken < bytes)
     }
-    // Once stopped, only resuming starts again: TLS has more to deliver after it was told to stop.
+    // Only `resume` ends a stop. TLS delivers more bytes after a stop.
     if (this.#wants !== 'nothing') this.#wants = this.#current.wants()
     if (owner !== undefined) this.#mark?.arrived(bytes, receiver.left)
     if (this.#wants === 'nothing') this.frags.fill.drop()
@@ -302,7 +302,10 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     return movable === 'always' || (movable === 'afterFullRead' && this.#fullReads.readsOn)
   }
 
-  /** The part of the small buffer to post: no more than the receiver lacks, so that nothing is read past its end. */
+  /**
+   * The part of the small buffer to post. It has at most the bytes that the receiver lacks, so that no
+   * read passes the receiver's end.
+   */
   get #smallPart(): Uint8Array {
     const { left } = this.#current
     const limited = left > 0 && left < this.#small.byteLength
@@ -318,7 +321,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     return bytes
   }
 
-  /** Posts the small buffer in place of a receiver's memory, into which nothing has arrived. */
+  /** Posts the small buffer in place of a receiver's memory, which is still empty. */
   #takeBack(): void {
     if (this.#reads?.repost(this.#smallPart) !== true) return
     this.#repostsLeft--

@@ -24,7 +24,7 @@ const BULK_BYTES = MARK_BYTES
 
 export class LowWaterMark {
   readonly #set: WakeBatching
-  /** Returns -1 once the socket is closed: its number may be that of another socket. */
+  /** Returns -1 once the socket is closed, since another socket may get its number. */
   readonly #fd: () => number
   #raised = false
   #available = true

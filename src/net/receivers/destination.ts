@@ -1,6 +1,6 @@
 /**
- * The receiver of one `receiveInto`: the next bytes of the stream go to memory of the caller,
- * whatever the pool has.
+ * The receiver of one `receiveInto`: the next bytes of the stream go to memory of the caller and need no
+ * page.
  */
 
 import { ConnectionError } from '../../errors.ts'
@@ -22,7 +22,7 @@ export class Destination implements Receiver {
   #records: RecordMemory | undefined
   #record: Uint8Array | undefined
   #filled = 0
-  /** Failure of `onProgress`, which the caller has been told. */
+  /** Failure of `onProgress`, which has been passed to the caller. */
   #threw = false
 
   /** @param mayEnd - resolves with 0 if the stream ends before the first byte. */

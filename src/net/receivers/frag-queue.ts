@@ -25,7 +25,7 @@ export class FragQueue implements MemoryUser {
     this.#bytes += frag.length
   }
 
-  /** Removes the first frag, or what is left of it, or `undefined` when there is none. */
+  /** Removes the first frag, or the rest of it. Returns `undefined` if the queue is empty. */
   shift(): HostFrag | undefined {
     const taken = this.#taken
     const frag = this.#first()

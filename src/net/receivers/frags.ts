@@ -121,7 +121,7 @@ export class Frags implements Receiver, MemoryUser {
     else waiter?.fail(rejectedAtCaller(error))
   }
 
-  /** Removes a frag that has arrived from the queue, or `undefined` when there is none. */
+  /** Removes a frag that has arrived from the queue. Returns `undefined` if the queue is empty. */
   takeArrived(): HostFrag | undefined {
     const frag = this.#queue.shift()
     if (frag !== undefined && this.#streaming) this.#driver.readOn()

@@ -44,9 +44,9 @@ const NAMES: OptionNames<MessageFraming> = {
 }
 
 /**
- * Yields the messages of a connection. Each header is a frag of its own, which the application
- * releases. Each payload lies in the memory that `destination` returns, read straight into it
- * except for bytes that arrived with the header. Ends when the peer finishes between two messages.
+ * Yields the messages of a connection. Each header is a separate frag, which the application releases.
+ * Each payload lies in the memory that `destination` returns, read straight into it except for bytes that
+ * arrived with the header. Ends when the peer finishes between two messages.
  *
  * @throws NETMEM_ENDED_EARLY if the peer finishes within a message.
  * @throws NETMEM_OUT_OF_RANGE for a payload length that is negative, fractional or too large.

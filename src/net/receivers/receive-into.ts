@@ -50,7 +50,7 @@ export async function receiveInto(
   destination: Uint8Array | ArrayBufferLike,
   options?: ReceiveIntoOptions,
 ): Promise<number> {
-  // Without options there is nothing to read: small destinations come 100,000 times a second.
+  // Skips the options if there are none: small destinations come 100,000 times a second.
   const own = options === undefined ? NONE : ownOptions('receiveInto()', options, NAMES)
   checkOptionalFunction('onProgress', own.onProgress)
   const view = destinationView(destination, own.length)

@@ -15,7 +15,7 @@ export interface Receiver {
   readonly left: number
   /** Says whether the driver is to read, and which memory it may post. */
   wants(): Wants
-  /** Memory of its own for the next read. Without it the driver posts its small buffer. */
+  /** Memory of the receiver for the next read. Without it the driver posts its small buffer. */
   memory(): Uint8Array | undefined
   /**
    * Takes `bytes` bytes from `buffer`, or from its own memory if there is no `buffer`. Returns how

@@ -89,7 +89,7 @@ export class DeviceHashing {
 
 class DeviceStreamHash implements StreamHash {
   readonly #all: DeviceHashing
-  /** Opened for the first bytes: most acknowledging directions have none. */
+  /** Opened for the first bytes, since most acknowledging directions have no bytes. */
   #hash: Promise<DeviceHash> | undefined
   #ranges: Float64Array | undefined
   #count = 0

@@ -10,7 +10,7 @@ import type { StreamHash } from './stream-hash.ts'
 
 /** Bytes of packets by where they landed, headers included. Repeated bytes count each time. */
 export interface FlowBytes {
-  /** Headers in header pages. Segments that the NIC merged into one packet have them once. */
+  /** Bytes of headers in header pages. The headers of a merged packet count once. */
   headerPages: number
   /** Bytes in pages of host memory. */
   pages: number

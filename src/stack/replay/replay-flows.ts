@@ -143,9 +143,7 @@ export class ReplayFlows {
     slot.flow.receive(skb, layout)
   }
 
-  /**
-   * Delivers a packet whose wrong checksum means nothing. The table's layout and key are its own.
-   */
+  /** Delivers a packet although its checksum is wrong. The table's layout and key are its own. */
   #takeUnchecked(skb: AnySkb): void {
     this.#uncheckedPackets++
     const slot = this.#table.findOrMake(this.#table.key)

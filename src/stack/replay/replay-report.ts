@@ -19,7 +19,7 @@ export interface ReplayDrops {
   readonly unsplit: number
   /** Dropped by the driver: more pieces than an skb has frags. */
   readonly tooManyFrags: number
-  /** Packets that are neither TCP nor UDP, and fragments. */
+  /** Packets other than TCP and UDP, and fragments. */
   readonly other: number
   /** Headers that contradict themselves. */
   readonly malformed: number

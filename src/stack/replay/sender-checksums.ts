@@ -16,7 +16,7 @@ const LONGEST_FRAME = 1522
 const SENDER_HELD = 8
 /** Packets held of all senders. They are few, since each keeps a buffer. */
 const MAX_HELD = 16
-/** Limit of senders that are told apart. */
+/** Limit of known senders. */
 const MAX_SENDERS = 2 ** 17
 
 /** State of one source address. */
@@ -27,7 +27,7 @@ export class Sender {
   rightLong = false
   /** Packets with wrong checksums. A right checksum would prove them damaged. */
   readonly held: AnySkb[] = []
-  /** True after many wrong checksums and no right one: they mean nothing then. */
+  /** True after many wrong checksums and no right one, as hosts with checksum offload show them. */
   offloads = false
 }
 
@@ -98,7 +98,7 @@ export class SenderChecksums {
     if (oldest !== undefined) this.#takeHeld(oldest)
   }
 
-  /** Takes all held packets: nothing proves them damaged. */
+  /** Takes all held packets, since no evidence shows that they are damaged. */
   settle(): void {
     for (const sender of this.#holding) this.#takeHeld(sender)
   }

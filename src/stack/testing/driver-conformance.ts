@@ -113,7 +113,7 @@ function frame(length: number, seed: number): Uint8Array {
   return Uint8Array.from([...HEADER, ...payload(length, seed)])
 }
 
-/** Compares bytes, whatever kind of view they are. */
+/** Compares bytes of any kinds of views. */
 function assertFrame(actual: Uint8Array | undefined, expected: Uint8Array, message?: string): void {
   assert.ok(actual !== undefined, 'a packet is delivered')
   assert.deepEqual(new Uint8Array(actual), expected, message)

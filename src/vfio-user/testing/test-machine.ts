@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 /**
- * A machine for tests of devices: it speaks to the server as QEMU does, with a memfd for the guest's
- * memory and eventfds for its interrupts, and needs neither QEMU nor a guest.
+ * A machine for tests of devices: it speaks to the server as QEMU does, without QEMU and without a guest.
+ * It has a memfd for the guest's memory and eventfds for interrupts.
  */
 
 import {
@@ -59,7 +59,7 @@ export interface TestMachineOptions {
 
 /** Answer to a request. */
 export interface Reply {
-  /** Error number, 0 for none. */
+  /** Error number, 0 for success. */
   readonly errno: number
   /** Bytes behind the header. */
   readonly body: Uint8Array<ArrayBuffer>
@@ -309,7 +309,7 @@ export class TestMachine implements Disposable {
   }
 }
 
-/** Returns a message. `size` is the length that its header tells. */
+/** Returns a message. `size` is the length in its header. */
 export function messageOf(
   id: number,
   command: number,

@@ -30,8 +30,9 @@ export interface SharedDigest {
 }
 
 /**
- * Returns the URL of the thread's script; `undefined` where a bundler has left it out, or a bundle does
- * not know its own URL. Some bundlers rewrite URLs inside `new Worker()` for browsers, so it is here.
+ * Returns the URL of the thread's script, or `undefined` where a bundler has left it out, or a bundle
+ * does not know its own URL. Some bundlers rewrite URLs inside `new Worker()` for browsers, so it is
+ * here.
  */
 function findScript(): URL | undefined {
   try {
@@ -59,7 +60,10 @@ export class HashThread {
   /** True if {@link threads} does not count it any more. */
   #left = false
 
-  /** Returns an idle thread or a new one; `undefined` if no core can be spared, or the script is missing. */
+  /**
+   * Returns an idle thread or a new one, or `undefined` if no core can be spared, or the script is
+   * missing.
+   */
   static take(): HashThread | undefined {
     const thread = idle.pop()
     if (thread !== undefined) {

@@ -9,7 +9,7 @@ export interface Destination {
   readonly path: string
   /** True for a file, present or not. False for a device or a pipe, which is written to directly. */
   readonly regular: boolean
-  /** Permissions of the present file, for its successor; absent if there is no file. */
+  /** Permissions of the present file, which its successor gets. Absent without a file. */
   readonly mode?: number
 }
 

@@ -1,6 +1,7 @@
 /**
- * Pools for the bodies of files, where the caller has none. The last one is kept for two seconds, with
- * the connections that receive into it: to map 16 MiB and to connect take longer than a small body.
+ * Pools for the bodies of files, for callers that pass no pool. The last pool is kept for two seconds,
+ * with the connections that receive into it. Mapping 16 MiB and connecting take longer than receiving a
+ * small body.
  */
 
 import type { Page } from '../../../netmem.ts'

@@ -26,7 +26,7 @@ import { WriteBehind, writeAll } from './write-behind.ts'
 export interface FileDestination {
   /** Path of the complete file. */
   readonly path: string
-  /** Keeps the bytes of a failed transfer, and continues from there the next time; `false` by default. */
+  /** Keeps the bytes of a failed transfer, and continues from there the next time. Default: `false`. */
   readonly resume?: boolean
   /** Pool that the body passes through. By default 16 MiB in pages of 256 KiB, kept for two seconds for the next file. */
   readonly pool?: PagePool<Page>
@@ -252,7 +252,7 @@ export class FileTarget implements Target, RangeTarget {
     return { url: displayUrl(this.#url), entity: { ...entity, validator }, modifiedMs, sequential }
   }
 
-  /** Writes a body at `at`; calls `written` for each piece. */
+  /** Writes a body from byte `at` on. Calls `written` for each piece. */
   async #write(body: Body, at: number, written: (bytes: number) => void): Promise<void> {
     const write = (views: Uint8Array[], position: number): Promise<void> =>
       this.#orFail(() => this.#writeAll(views, position))

@@ -11,7 +11,7 @@ import { FREE, ownerOf, type PartPaths, partPaths } from './part-name.ts'
 import { openOwn, type Resumable, writeNote } from './part-note.ts'
 import { PartOwner, placeOf } from './part-owner.ts'
 
-/** Opens files; tests replace it. */
+/** Opens files. Tests replace it. */
 export type OpenFile = (path: string, flags: string | number, mode?: number) => Promise<FileHandle>
 
 /** A part of an earlier transfer. */
@@ -101,7 +101,7 @@ export class PartFile {
     return new PartFile(handle, target, { paths, owner, note, inode, resumable }, others)
   }
 
-  /** Claims a part of an earlier transfer of `url`; `undefined` if there is none of use. */
+  /** Claims a part of an earlier transfer of `url`, or `undefined` if there is none of use. */
   static async claim(target: Destination, url: string): Promise<FoundPart | undefined> {
     if (!target.regular) return undefined
     const others = await leftoversOf(target.path, 'always')
@@ -118,7 +118,7 @@ export class PartFile {
     return undefined
   }
 
-  /** Continues a claimed part; `undefined` if it is not what its note says. */
+  /** Continues a claimed part, or `undefined` if it is not what its note says. */
   static async #goOnWith(
     target: Destination,
     claimed: ClaimedPart,
@@ -229,7 +229,7 @@ export async function takePermissions(file: FileHandle, target: Destination): Pr
   await file.chmod(mode & 0o777).catch(() => {})
 }
 
-/** Copies all of a file; returns its length. */
+/** Copies a file. Returns its length. */
 async function copy(from: FileHandle, to: FileHandle): Promise<number> {
   const step = Buffer.allocUnsafeSlow(COPY_BYTES)
   for (let at = 0; ; ) {

@@ -81,7 +81,7 @@ class NotedPart implements Leftover {
   }
 }
 
-/** Age of a whole file whose process must have ended, since it writes in one call. */
+/** Age from which the process of a whole file must have ended, since it writes in one call. */
 const WHOLE_STALE_MS = 60 * 60 * 1000
 
 /** A file that was written in one call and not renamed. */

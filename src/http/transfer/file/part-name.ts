@@ -30,7 +30,7 @@ export interface PartPaths {
   note(owner: string): string
 }
 
-/** Returns the paths of a part of `target`; of a new part by default. */
+/** Returns the paths of a part of `target`. Default: a new part. */
 export function partPaths(
   target: string,
   id: string = randomBytes(PART_BYTES).toString('hex'),
@@ -45,13 +45,16 @@ export function wholePath(target: string): string {
   return `${partPaths(target).part.slice(0, -'.part'.length)}.whole.part`
 }
 
-/** True if `name` beside `target` is that of a {@link wholePath}. */
+/** True if `name` beside `target` can be of {@link wholePath}. */
 export function isWholeName(target: string, name: string): boolean {
   const stem = stemOf(basename(target))
   return name.startsWith(`${stem}.`) && WHOLE_ENDING.test(name.slice(stem.length))
 }
 
-/** Parses the name of a file beside `target`; `undefined` if it is not the note of a part of it. */
+/**
+ * Parses the name of a file beside `target`. Returns `undefined` unless it is the note of a part of
+ * `target`.
+ */
 export function parseNoteName(
   target: string,
   name: string,

@@ -21,7 +21,7 @@ export interface Resumable {
 export interface Note {
   /** Inode of the part. */
   readonly inode: string
-  /** Body of the part; `undefined` if no transfer can continue it. */
+  /** Body of the part, or `undefined` if no transfer can continue it. */
   readonly resumable: Resumable | undefined
 }
 
@@ -45,7 +45,7 @@ export async function openOwn(
   return undefined
 }
 
-/** Writes a note. All notes of one part have the same length, so that no half is ever read. */
+/** Writes a note. All notes of one part have the same length, so that a reader never gets half of one. */
 export async function writeNote(file: FileHandle, { inode, resumable }: Note): Promise<void> {
   let noted: object | null = null
   if (resumable !== undefined) {

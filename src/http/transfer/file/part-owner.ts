@@ -21,7 +21,7 @@ const STALE_MS = 60_000
 const LONGEST_ADDRESS_BYTES = 103
 const PLACE_DIGITS = 12
 
-/** State of an owner; `unknown` for one of another machine, or without a socket. */
+/** State of an owner. `unknown` if the owner is on another machine or has no socket. */
 export type OwnerState = 'free' | 'dead' | 'alive' | 'unknown'
 
 let boot: Promise<string> | undefined
@@ -71,7 +71,7 @@ export class PartOwner {
   }
 }
 
-/** Returns the state of an owner; `place` is that of the caller. */
+/** Returns the state of an owner. `place` is the caller's place. */
 export async function stateOf(folder: string, owner: string, place: string): Promise<OwnerState> {
   if (owner === FREE) return 'free'
   const answer = await knock(folder, socketName(owner))
@@ -80,8 +80,8 @@ export async function stateOf(folder: string, owner: string, place: string): Pro
 }
 
 /**
- * Returns true if an owner of unknown state has not written to its note for a minute, by the file
- * system's clock, since clocks of machines differ. The note is fresh afterwards.
+ * Returns true if an owner of unknown state has not written to its note for a minute. The file system's
+ * clock decides, since clocks of machines differ. The note is fresh afterwards.
  */
 export async function isStale(note: FileHandle): Promise<boolean> {
   const { atime, mtime, mtimeMs } = await note.stat()

@@ -23,7 +23,7 @@ export class WriteBehind {
   #writing: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
-  /** Begins at `position`; calls `written` with the number of bytes of each finished write. */
+  /** Begins at `position`. Calls `written` with the number of bytes of each finished write. */
   constructor(position: number, writeAll: WriteAll, written: (bytes: number) => void) {
     this.#position = position
     this.#writeAll = writeAll

@@ -133,8 +133,7 @@ export class AttachedDmaBuf implements AsyncDisposable {
   }
 
   /**
-   * Unmaps the dma-buf. Call it when no buffer by its addresses is posted. Calling it again does
-   * nothing.
+   * Unmaps the dma-buf. Call it when no buffer by its addresses is posted. A second call has no effect.
    */
   detach(): Promise<void> {
     this.#detached ??= this.#detach()

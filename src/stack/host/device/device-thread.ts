@@ -29,11 +29,9 @@ export interface DeviceThreadOptions {
 const NAMES: OptionNames<DeviceThreadOptions> = { stepped: true, script: true }
 
 /**
- * Starts a device: it resolves when the worker runs. An idle device does not keep the process
- * alive, unless asked to by `ref()`; a call that is not answered and a reader of transmitted
- * frames do.
- * Rejects with NETMEM_DEVICE_CLOSED when the worker does not start, as in a bundle that lacks its
- * script.
+ * Starts a device. Resolves when the worker runs. An idle device does not keep the process alive, unless
+ * asked to by `ref()`. Pending calls and readers of transmitted frames keep it alive. Rejects with
+ * NETMEM_DEVICE_CLOSED when the worker does not start, as in a bundle that lacks its script.
  *
  * ```ts
  * import { openDeviceThread } from 'netmem/stack'
@@ -64,7 +62,7 @@ function scriptOf({ script }: DeviceThreadOptions): URL {
 
 function scriptBesideThis(): URL {
   try {
-    // In the package; a bundle has it beside itself.
+    // In the package. A bundle has it beside itself.
     const inPackage = new URL('../../device/device.worker.js', import.meta.url)
     return existsSync(inPackage) ? inPackage : new URL('device.worker.js', import.meta.url)
   } catch {
@@ -129,7 +127,9 @@ export class DeviceThread implements AsyncDisposable {
     return mapped
   }
 
-  /** Unmaps what {@link mapHost} mapped; the device must not have it posted. Rejects with NETMEM_DMA_FAULT. */
+  /**
+   * Unmaps memory of {@link mapHost}. The device must not have it posted. Rejects with NETMEM_DMA_FAULT.
+   */
   async unmap(region: number): Promise<void> {
     const memory = this.#mapped.get(region)
     this.#mapped.delete(region)
@@ -142,7 +142,7 @@ export class DeviceThread implements AsyncDisposable {
     return this.transport.call({ kind: 'dmabuf-read', dmabuf: dmabuf.id, offset, bytes: length })
   }
 
-  /** Writes to a dma-buf; `bytes` is the caller's again at once. Rejects with NETMEM_DMA_FAULT. */
+  /** Writes to a dma-buf. The caller may use `bytes` again at once. Rejects with NETMEM_DMA_FAULT. */
   async write(dmabuf: DmaBuf, offset: number, bytes: Uint8Array): Promise<void> {
     const data = new Uint8Array(bytes)
     await this.transport.call({ kind: 'dmabuf-write', dmabuf: dmabuf.id, offset, data }, [
@@ -173,17 +173,17 @@ export class DeviceThread implements AsyncDisposable {
   }
 
   /**
-   * Lets time pass on a stepped device until `untilNs`, receives exactly the frames that are due
-   * by then, and resolves with how many; stops at `frames` frames, early, if there are so many.
-   * Rejects with NETMEM_NIC_CONFIG unless it is stepped.
+   * Lets time pass on a stepped device until `untilNs`, and receives exactly the frames that are due by
+   * then. Resolves with their number. Stops early after `frames` frames. Rejects with NETMEM_NIC_CONFIG
+   * unless it is stepped.
    */
   run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): Promise<number> {
     return this.transport.call({ kind: 'run', untilNs, frames })
   }
 
   /**
-   * Keeps the process alive until {@link unref} or the device's end. Whoever waits for an
-   * interrupt of its rings asks for it: that wait alone keeps no process alive.
+   * Keeps the process alive until {@link unref} or the device's end. Call it before waiting for an
+   * interrupt of its rings, since the wait alone does not keep the process alive.
    */
   ref(): void {
     if (!this.#held) this.transport.hold()
@@ -196,7 +196,7 @@ export class DeviceThread implements AsyncDisposable {
     this.#held = false
   }
 
-  /** Ends it, after what was asked before; everything on it is gone. Harmless twice. */
+  /** Ends the device after all earlier calls, and frees all that it has. A second call is harmless. */
   close(): Promise<void> {
     return this.transport.close()
   }

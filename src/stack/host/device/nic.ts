@@ -179,7 +179,7 @@ export class Nic implements DriverNic, AsyncDisposable {
     await this.transport.call({ kind: 'nic-start-queue', nic: this.id, queue, rings, config })
   }
 
-  /** Stops a queue. The NIC writes to none of its buffers afterwards. */
+  /** Stops a queue. The NIC does not write to its buffers afterwards. */
   async stopQueue(queue: number): Promise<void> {
     await this.transport.call({ kind: 'nic-stop-queue', nic: this.id, queue })
   }

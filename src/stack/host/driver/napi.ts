@@ -1,6 +1,6 @@
 /**
- * Polling as NAPI does it: queues are polled 64 packets at a time while packets arrive, and wait for
- * one interrupt when none do (Linux, Documentation/networking/napi.rst).
+ * Polling as NAPI does it. Queues are polled 64 packets at a time while packets arrive. Otherwise they
+ * wait for one interrupt (Linux, Documentation/networking/napi.rst).
  */
 
 import { nap } from '../../rings/doorbell.ts'

@@ -22,11 +22,11 @@ export interface DriverTxQueueOptions {
   readonly queue: number
   /** Entries of its ring: a power of two, 32 to 65536. */
   readonly ringSize: number
-  /** Pages that linear bytes are copied to: those of an skb are not mapped. */
+  /** Pages that linear bytes are copied to, since an skb's linear bytes are not mapped. */
   readonly headerPool: PagePool<Page>
   /** Largest number of linear bytes of an skb. */
   readonly headerBytes: number
-  /** Region of each memory that is mapped: the header pool's and that of frags. */
+  /** Region of each mapped memory: the header pool's memory and the memory of frags. */
   readonly regions: ReadonlyMap<ArrayBufferLike, number>
 }
 
@@ -179,7 +179,7 @@ export class DriverTxQueue implements Pollable {
     )
   }
 
-  /** Returns a place for linear bytes, or −1 while there is none. */
+  /** Returns a place for linear bytes, or −1 while no place is free. */
   #takePlace(): number {
     if (this.#freeHeads.length === 0) this.#reap()
     if (this.#freeHeads.length === 0) this.#addPage()

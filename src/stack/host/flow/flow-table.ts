@@ -19,7 +19,7 @@ const FIRST_FLOWS = 64
 export interface FlowTableStats {
   /** Packets of a flow. */
   readonly matched: number
-  /** Packets that are neither TCP nor UDP, such as ARP and IP fragments. */
+  /** Packets other than TCP and UDP, such as ARP and IP fragments. */
   readonly otherPackets: number
   /** Packets with contradictory or truncated headers. */
   readonly malformed: number

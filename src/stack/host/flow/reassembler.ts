@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Puts one direction of a TCP connection in order, as an observer (RFC 9293, 3.4): it sends no
- * acknowledgements and keeps no window, so its own limits bound what waits. Of bytes that arrive twice
- * the first copy counts. Urgent data stays in line.
+ * Puts one direction of a TCP connection in order, as an observer (RFC 9293, 3.4). It sends no
+ * acknowledgements and keeps no window, so it has its own limits for waiting data. Of bytes that arrive
+ * twice the first copy counts. Urgent data stays in line.
  */
 
 import { checkInteger, ownOptions } from '../../../errors.ts'
@@ -195,7 +195,7 @@ export class Reassembler implements Disposable {
     return first === Number.POSITIVE_INFINITY ? this.#resetAt : first
   }
 
-  /** True if a SYN whose first byte is at `position` can be that of the data that waits. */
+  /** True if a SYN whose first byte is at `position` can belong to the waiting data. */
   #maySettle(position: number): boolean {
     const lateBytes = this.#firstHeld - position
     return lateBytes >= 0 && lateBytes <= this.#maxLateBytes

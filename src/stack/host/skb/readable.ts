@@ -57,7 +57,10 @@ export function copyPayload(
   return copied
 }
 
-/** The part of each page that was copied last: a NIC writes to the same places again and again, and a view is the only garbage of a copy. */
+/**
+ * The part of each page that was copied last. A NIC writes to the same places again and again, and a kept
+ * view saves the only garbage of a copy.
+ */
 const parts = new WeakMap<Uint8Array, Uint8Array>()
 
 function part(page: Uint8Array, from: number, length: number): Uint8Array {
@@ -94,7 +97,7 @@ export function pull(skb: Skb<Page>, bytes: number): boolean {
 
 /**
  * Returns the one's complement sum of `length` bytes from the skb's byte `offset` on, headers included
- * (RFC 1071): of big-endian words, folded to 16 bits, not inverted. The sum ends with the skb.
+ * (RFC 1071). It is a sum of big-endian words, folded to 16 bits and not inverted, and ends with the skb.
  *
  * @param initial Sum to continue, such as that of the pseudo-header.
  * @throws NETMEM_UNREADABLE (EFAULT), NETMEM_SKB_FREED and NETMEM_OUT_OF_RANGE.

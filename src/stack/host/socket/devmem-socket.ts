@@ -112,8 +112,8 @@ export class DevmemSocket implements Disposable {
 
   /**
    * Reads queued data of one kind: readable or unreadable. Reads skbs, frags and linear bytes in part
-   * where the iovec or `control` is too small. Each part of a frag has a token and a reference of its
-   * own. A peek returns readable data alone and mints no tokens.
+   * where the iovec or `control` is too small. Each part of a frag has its own token and its own
+   * reference. A peek only returns readable data and mints no tokens.
    *
    * @returns Bytes read: 0 once the stream has ended. A call that has read data returns it and leaves
    *   the error to the next call.
@@ -175,7 +175,7 @@ export class DevmemSocket implements Disposable {
     return freed
   }
 
-  /** Gives back all tokens and all data that is not read. A second call does nothing. */
+  /** Gives back all tokens and all unread data. A second call does nothing. */
   close(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'

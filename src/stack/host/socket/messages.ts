@@ -14,7 +14,7 @@ export const MAX_DONTNEED_TOKENS = 1024
 
 /** Options of `DevmemSocket`. */
 export interface DevmemSocketOptions {
-  /** Id of the binding whose net_iovs the socket takes. By default it takes those of every binding. */
+  /** Id of the binding whose net_iovs the socket takes. Default: every binding. */
   readonly bindingId?: number
   /** Largest number of tokens at once: 0 to 2^31 − 1, the default. */
   readonly tokenLimit?: number

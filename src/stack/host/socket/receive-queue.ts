@@ -4,7 +4,7 @@ import { addMemoryUser, type MemoryUser, type MemoryVisitor } from '../../../poo
 import { coalesce, continues } from '../skb/coalesce.ts'
 import type { AnySkb } from '../skb/skb.ts'
 
-/** True if the host may read an skb. An skb without frags has linear bytes alone, whatever its kind. */
+/** True if the host may read an skb. An skb of either kind without frags has only linear bytes. */
 export function isReadable(skb: AnySkb): boolean {
   return skb.kind === 'page' || skb.fragCount === 0
 }

@@ -49,7 +49,7 @@ export function readUnreadable(
   while (target.room > 0) {
     const skb = reader.queue.first
     if (skb === undefined || skb.kind !== 'net_iov' || isReadable(skb)) break
-    // The usual end of a call, so nothing is thrown for it.
+    // The usual end of a call, so it is no exception.
     if (controlBytes + DEVMEM_CMSG_SPACE > control.length) {
       if (bytes === 0) throw controlSpace()
       break

@@ -1,6 +1,6 @@
 /**
- * Tokens of a socket: each stands for one reference to a net_iov. Numbers as the kernel gives them:
- * the lowest that is free, from 1, of 31 bits.
+ * Tokens of a socket. Each holds one reference to a net_iov. As in the kernel, a token is the lowest free
+ * number from 1, of 31 bits.
  */
 
 import { type NetIov, release } from '../../../netmem.ts'
@@ -12,7 +12,7 @@ export const MAX_TOKENS: number = 2 ** 31 - 1
 export class TokenTable {
   readonly #limit: number
   readonly #free: LowestFree
-  // By token. Columns instead of objects, so that minting makes none.
+  // Columns by token, so that minting allocates no objects.
   readonly #iovs: (NetIov | undefined)[] = []
   readonly #serials: number[] = []
   #size = 0
@@ -36,7 +36,7 @@ export class TokenTable {
   /** Returns the lowest free token, which takes over a reference. The table must not be {@link full}. */
   mint(iov: NetIov): number {
     const token = this.#free.take() + 1
-    // Without holes, from token 0 on, which stands for no memory.
+    // Without holes, from token 0 on, which has no memory.
     for (let at = this.#serials.length; at <= token; at++) {
       this.#iovs[at] = undefined
       this.#serials[at] = 0
@@ -46,7 +46,7 @@ export class TokenTable {
     return token
   }
 
-  /** Returns a number that changes when the token is freed: it tells one use of a token from the next. */
+  /** Returns a number that changes when the token is freed. It distinguishes the uses of a token. */
   serial(token: number): number {
     return this.#serials[token] ?? -1
   }
