@@ -57,7 +57,7 @@ export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRule
       try {
         sys.ioctl(socket.fd, command, request.address)
       } catch (error) {
-        throw explained(error, checked)
+        throw sys.explained(error, `flow rules of interface ${checked}`, REMEDIES)
       }
     }
     call(sys.SIOCGIFNAME)
@@ -70,16 +70,6 @@ export async function openFlowRules(options: FlowRulesOptions): Promise<FlowRule
     socket.close()
     throw error
   }
-}
-
-/** Returns the error with the remedy that fits, if there is one. */
-function explained(cause: unknown, ifindex: sys.Ifindex): unknown {
-  if (!(cause instanceof sys.LinuxError) || cause.errno === undefined) return cause
-  const { errno, syscall } = cause
-  const remedy = REMEDIES[errno]
-  if (remedy === undefined) return cause
-  const message = `The kernel refuses flow rules of interface ${ifindex} (${syscall}: ${errno}). ${remedy}`
-  return new sys.LinuxError('NETMEM_SYSCALL_FAILED', message, { cause, errno, syscall })
 }
 
 function openSocket(): sys.OwnedFd {

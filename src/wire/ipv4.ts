@@ -21,7 +21,6 @@ export const IPV4_SOURCE = 12
 
 const VERSION = 0
 const TRAFFIC_CLASS = 1
-const IDENTIFICATION = 4
 const FRAGMENT = 6
 const TIME_TO_LIVE = 8
 const PROTOCOL = 9
@@ -70,7 +69,7 @@ export function readIpv4Details(bytes: Uint8Array, at: number, into: IpHeader): 
   into.trafficClass = getUint8(bytes, at + TRAFFIC_CLASS)
   into.timeToLive = getUint8(bytes, at + TIME_TO_LIVE)
   into.flowLabel = 0
-  into.identification = getUint16(bytes, at + IDENTIFICATION)
+  into.identification = getUint16(bytes, at + IPV4_ID)
   into.dontFragment = (getUint16(bytes, at + FRAGMENT) & DONT_FRAGMENT) !== 0
 }
 
@@ -97,7 +96,7 @@ export function writeIpv4(
   bytes[at + VERSION] = 0x40 | (headerBytes >> 2)
   bytes[at + TRAFFIC_CLASS] = header.trafficClass
   setUint16(bytes, at + IPV4_TOTAL_BYTES, packetBytes > MAX_IP_BYTES ? 0 : packetBytes)
-  setUint16(bytes, at + IDENTIFICATION, header.identification)
+  setUint16(bytes, at + IPV4_ID, header.identification)
   setUint16(bytes, at + FRAGMENT, flags | (header.fragmentOffset >> 3))
   bytes[at + TIME_TO_LIVE] = header.timeToLive
   bytes[at + PROTOCOL] = header.protocol

@@ -38,7 +38,8 @@ export async function prepareCard(
   // The order matters: the last one ends first, so that the card is restored after the binding has ended.
   await using prepared = await prepareQueues({ ifindex, queues, flows })
   using binding = await bindRx({ ifindex, queues, dmabuf })
-  await using offer = await offerDmaBuf({ path: socket, dmabuf, binding: partsOf(binding), uid })
+  const bound = { id: binding.id, ifindex: binding.ifindex, queues: binding.queues }
+  await using offer = await offerDmaBuf({ path: socket, dmabuf, binding: bound, uid })
   for (const line of describe(name, prepared)) output.note(line)
   output.note(
     `netmem: binding ${binding.id}, ${exactSize(dmabuf.bytes)} of ${dmabuf.exporter}, offered at ${socket}`,
@@ -58,18 +59,6 @@ export async function prepareCard(
   })
   if (!signal.aborted) await once(signal, 'abort')
   return { report: { taken: offer.taken } }
-}
-
-function partsOf({
-  id,
-  ifindex,
-  queues,
-}: {
-  id: number
-  ifindex: number
-  queues: readonly number[]
-}): { id: number; ifindex: number; queues: readonly number[] } {
-  return { id, ifindex, queues }
 }
 
 function describe(name: string, prepared: PreparedQueues): string[] {

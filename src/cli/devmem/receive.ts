@@ -66,19 +66,9 @@ export async function receive(
     bytes: options.bytes,
   }
   const tally = new Tally('devmem recv', output)
-  const stop = output.progress({
-    label: 'received',
-    totalBytes: options.bytes,
-    bytes: () => tally.bytes,
-  })
-  for await (const connection of listener) {
-    tally.add(new Reception(mapped(connection, mapping?.bytes), reception), signal)
-    if (options.once === true) break
-  }
-  await listener.close()
-  await tally.settled()
-  stop()
-  if (tally.connections === 0) output.note('netmem: stopped before any connection came')
+  const start = (connection: DevmemConnection): Reception =>
+    new Reception(mapped(connection, mapping?.bytes), reception)
+  await tally.receiveAll(listener, start, options, signal)
   await pool.destroy()
   return { report: tally.report(), failure: tally.error }
 }

@@ -1,5 +1,6 @@
 /** Listens for `netmem recv`, and takes what each connection brings. */
 
+import type { Connection } from '../../net/index.ts'
 import { listen } from '../../net/listen.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { usage } from '../exit.ts'
@@ -49,19 +50,8 @@ export async function receive(
   )
 
   const tally = new Tally('recv', output)
-  const stop = output.progress({
-    label: 'received',
-    totalBytes: options.bytes,
-    bytes: () => tally.bytes,
-  })
-  for await (const connection of listener) {
-    tally.add(new Reception(connection, reception), signal)
-    if (options.once === true) break
-  }
-  await listener.close()
-  await tally.settled()
-  stop()
-  if (tally.connections === 0) output.note('netmem: stopped before any connection came')
+  const start = (connection: Connection): Reception => new Reception(connection, reception)
+  await tally.receiveAll(listener, start, options, signal)
   const report = { ...tally.report(), pool: pool.stats() }
   // A write that a signal interrupted may hold its page until the process ends.
   if (!signal.aborted) await pool.destroy()

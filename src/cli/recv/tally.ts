@@ -1,5 +1,6 @@
 /** Sums over all connections of one `netmem recv`, each reported as it ends. */
 
+import type { Listener } from '../../net/index.ts'
 import type { Described } from '../exit.ts'
 import type { Output } from '../output.ts'
 import { describeReception, type Reception, type ReceptionSummary } from './reception.ts'
@@ -24,25 +25,30 @@ export class Tally {
     return [...this.#running.keys()].reduce((sum, { bytes }) => sum + bytes, this.#bytes)
   }
 
-  /** Connections that have ended. */
-  get connections(): number {
-    return this.#connections
-  }
-
-  /** Starts a reception and counts it when it ends. */
-  add(reception: Reception, signal: AbortSignal): void {
-    this.#running.set(
-      reception,
-      reception.finish(signal).then((summary) => {
-        this.#running.delete(reception)
-        this.#ended(summary)
-      }),
-    )
-  }
-
-  /** Resolves when all receptions have ended. */
-  async settled(): Promise<void> {
+  /**
+   * Receives from the connections of `listener`, from the first one only if `once`. Closes the listener,
+   * and resolves when all receptions have ended.
+   *
+   * @param start makes the reception of a connection.
+   */
+  async receiveAll<C>(
+    listener: AsyncIterable<C> & Pick<Listener, 'close'>,
+    start: (connection: C) => Reception,
+    { once, bytes }: { readonly once?: true; readonly bytes?: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const progress = { label: 'received', totalBytes: bytes, bytes: () => this.bytes }
+    const stop = this.#output.progress(progress)
+    for await (const connection of listener) {
+      this.#add(start(connection), signal)
+      if (once === true) break
+    }
+    await listener.close()
     await Promise.all(this.#running.values())
+    stop()
+    if (this.#connections === 0) {
+      this.#output.note('netmem: stopped before any connection came')
+    }
   }
 
   /** The fields of the last JSON line. */
@@ -57,6 +63,16 @@ export class Tally {
   /** The error of the last reception that failed. */
   get error(): Described | undefined {
     return this.#error
+  }
+
+  #add(reception: Reception, signal: AbortSignal): void {
+    this.#running.set(
+      reception,
+      reception.finish(signal).then((summary) => {
+        this.#running.delete(reception)
+        this.#ended(summary)
+      }),
+    )
   }
 
   #ended(summary: ReceptionSummary): void {

@@ -14,7 +14,7 @@ export function openNamespace(path: string): OwnedFd {
   try {
     return sys.open(path, sys.O_RDONLY)
   } catch (error) {
-    throw explained(error, `the network namespace ${path}`)
+    throw sys.explained(error, `the network namespace ${path}`, REMEDIES)
   }
 }
 
@@ -23,16 +23,6 @@ const REMEDIES: { readonly [Name in ErrnoName]?: string } = {
   ENOENT: '`ip netns list` shows those with names, which are in /run/netns.',
   EINVAL: 'The file is no network namespace: pass one of /run/netns, or /proc/PID/ns/net.',
   EPERM: 'Another network namespace takes CAP_SYS_ADMIN, there and here: run it as root.',
-}
-
-/** Returns the error with the remedy that fits, if there is one. */
-function explained(cause: unknown, what: string): unknown {
-  if (!(cause instanceof sys.LinuxError) || cause.errno === undefined) return cause
-  const { errno, syscall } = cause
-  const remedy = REMEDIES[errno]
-  if (remedy === undefined) return cause
-  const message = `The kernel refuses ${what} (${syscall}: ${errno}). ${remedy}`
-  return new sys.LinuxError('NETMEM_SYSCALL_FAILED', message, { cause, errno, syscall })
 }
 
 /**
@@ -48,7 +38,7 @@ export function inNamespace<T>(namespace: Fd, make: () => T): T {
   try {
     sys.setns(namespace, sys.CLONE_NEWNET)
   } catch (error) {
-    throw explained(error, 'another network namespace')
+    throw sys.explained(error, 'another network namespace', REMEDIES)
   }
   try {
     return make()

@@ -55,6 +55,24 @@ export function failureOf(
   })
 }
 
+/**
+ * Returns the error with a remedy that fits what was asked for. Without one it returns `cause` itself.
+ *
+ * @param what object of the refused request, such as a network namespace.
+ */
+export function explained(
+  cause: unknown,
+  what: string,
+  remedies: { readonly [Name in ErrnoName]?: string },
+): unknown {
+  if (!(cause instanceof LinuxError) || cause.errno === undefined) return cause
+  const { errno, syscall } = cause
+  const remedy = remedies[errno]
+  if (remedy === undefined) return cause
+  const message = `The kernel refuses ${what} (${syscall}: ${errno}). ${remedy}`
+  return new LinuxError('NETMEM_SYSCALL_FAILED', message, { cause, errno, syscall })
+}
+
 /** Makes the error of a socket's SO_ERROR. */
 export function failureOfNumber(number: number, syscall: string): LinuxError {
   return failureOf(isErrno(number) ? number : ERRNO.EIO, syscall)

@@ -24,7 +24,7 @@ export {
 } from './addresses.ts'
 export * from './constants.ts'
 export { type Errno, type ErrnoName, errnoName } from './errno.ts'
-export { failureOfNumber } from './failure.ts'
+export { explained, failureOfNumber } from './failure.ts'
 export {
   dup,
   eventfd,

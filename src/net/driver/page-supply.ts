@@ -33,7 +33,6 @@ export class PageSupply {
   /** Connections that were woken and have not taken their page yet. */
   readonly #turns = new Set<PageConsumer>()
   #pumping = false
-  #returns = 0
   readonly #dryWatch: DryWatch
   /** Connections that may not read because of too many copies. */
   readonly #copyWaiters = new Set<PageConsumer>()
@@ -137,14 +136,8 @@ export class PageSupply {
     this.#queueChanged()
   }
 
-  /** Counter that grows whenever memory comes back that connections wait for. */
-  get returns(): number {
-    return this.#returns
-  }
-
   /** Wakes as many connections as may make a copy now. Each asks again afterwards. */
   readonly #copyDropped = (): void => {
-    this.#returns++
     this.#dryWatch.cameBack()
     let room = this.#pool.copies.copyRoom
     for (const consumer of this.#copyWaiters) {
@@ -194,7 +187,6 @@ export class PageSupply {
    * that was not taken goes to the next connection.
    */
   #pump(): void {
-    this.#returns++
     this.#dryWatch.cameBack()
     const unclaimed = Math.max(0, this.#pool.available - this.#turns.size)
     const consumers = this.#dequeue(this.#pool.destroyed ? Infinity : unclaimed)

@@ -25,11 +25,6 @@ export class HostView {
     this.#writer = writePcapng(path, { startNs: BigInt(Date.now()) * 1_000_000n })
   }
 
-  /** Packets written. */
-  get packets(): number {
-    return this.#writer.packets
-  }
-
   /**
    * Appends a packet with its layout, stamped with the present time. {@link check} throws its
    * errors.
