@@ -12,23 +12,27 @@ import type { Gvnic } from '../gvnic.ts'
 /** Ms of a sleep at most: the statistics that guests read are not older. */
 const MAX_SLEEP_MS = 250
 
-/** A card, its link, and the server that machines connect to. */
+/** A card, its link, and the server that machines connect to, as the loop needs them. */
 export interface ServedCard {
-  readonly card: Gvnic
-  readonly link: Link
-  readonly server: DeviceServer
+  readonly card: Pick<Gvnic, 'poll' | 'linkUp' | 'receives' | 'paused'>
+  readonly link: Pick<Link, 'nextAtNs' | 'descriptors'>
+  readonly server: Pick<DeviceServer, 'fd' | 'events' | 'step'>
 }
 
 /** Events of the loop. */
-export interface CardLoopEvents {
+interface CardLoopEvents<Card extends ServedCard> {
   /** The eventfd was written: there are messages. Returns false to end the loop. */
   wake(): boolean
   /** A machine could not have a card, or has to wait for it, or the link of a card has failed and is down. */
-  fault(card: ServedCard, error: VfioUserError | DeviceError): void
+  fault(card: Card, error: VfioUserError | DeviceError): void
 }
 
 /** Runs until `events.wake()` returns false. */
-export function runCards(cards: readonly ServedCard[], wake: Fd, events: CardLoopEvents): void {
+export function runCards<Card extends ServedCard>(
+  cards: readonly Card[],
+  wake: Fd,
+  events: CardLoopEvents<Card>,
+): void {
   const polls = new CardPolls(cards, wake)
   const count = new Uint8Array(8)
   const beganMs = performance.now()
@@ -97,7 +101,7 @@ class CardPolls {
   }
 }
 
-function answer(served: ServedCard, events: CardLoopEvents): void {
+function answer<Card extends ServedCard>(served: Card, events: CardLoopEvents<Card>): void {
   try {
     served.server.step()
   } catch (error) {
@@ -107,7 +111,11 @@ function answer(served: ServedCard, events: CardLoopEvents): void {
 }
 
 /** Gives a card its turn. Returns the number of frames. */
-function turn(served: ServedCard, nowNs: number, events: CardLoopEvents): number {
+function turn<Card extends ServedCard>(
+  served: Card,
+  nowNs: number,
+  events: CardLoopEvents<Card>,
+): number {
   const { card } = served
   try {
     return card.poll(nowNs)

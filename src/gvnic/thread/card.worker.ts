@@ -17,6 +17,8 @@ const MAC = [0x02, 0x6e, 0x6d] as const
 
 /** A card with what is shown of it. */
 interface ShownCard extends ServedCard {
+  readonly card: Gvnic
+  readonly server: DeviceServer
   readonly mac: Uint8Array
   readonly opened: OpenedLink
 }

@@ -144,6 +144,59 @@ test('memory of another binding goes back, and fails the connection', async () =
   assert.ok(io.closed)
 })
 
+test('a receiver that waits gets its own frag of a failing read, and later ones the rest', async () => {
+  const { io, connection } = setUp()
+  const waiting = connection.receive()
+  io.arrive(device(1), device(2), device(3, PAGE, 8))
+  const first = some(await waiting)
+  const [second] = await take(connection, 1)
+  assert.equal(await codeOf(connection.receive()), 'NETMEM_DEVMEM_OTHER_BINDING')
+  const offsets = [first, second].map((frag) => frag?.kind === 'net_iov' && frag.offset)
+  assert.deepEqual(offsets, [PAGE, 2 * PAGE])
+  first.release()
+  second?.release()
+  await turns()
+  assert.ok(io.closed)
+})
+
+test('a receiver that has given up gets no payload read for it', async () => {
+  const { io, connection } = setUp()
+  const controller = new AbortController()
+  const given = codeOf(connection.receive({ signal: controller.signal }))
+  controller.abort()
+  assert.equal(await given, 'NETMEM_ABORTED')
+  io.arrive(device(1))
+  await turns()
+  assert.equal(connection.stats().deviceFrags, 0)
+  connection.destroy()
+})
+
+test('a connection that fails while its pool is dry delivers what arrived, and then the error', async () => {
+  const { pool, io, connection } = setUp()
+  const held = Array.from({ length: pool.capacity }, () => some(pool.alloc()))
+  const linear = (byte: number): Piece => ({ kind: 'linear', bytes: Uint8Array.of(byte) })
+  io.arrive(linear(1))
+  io.arrive(linear(2))
+  io.finish(ERRNO.ECONNRESET)
+  await turns()
+  assert.equal(connection.state.kind, 'open', 'bytes in front of the reset wait for a page')
+  const waiting = connection.receive()
+  await turns()
+  pool.put(some(held.pop()))
+  const first = some(await waiting)
+  assert.ok(first.kind === 'page')
+  assert.deepEqual([...first.bytes], [1])
+  first.release()
+  const [second] = await take(connection, 1)
+  assert.ok(second?.kind === 'page')
+  assert.deepEqual([...second.bytes], [2])
+  second.release()
+  assert.equal(await codeOf(connection.receive()), 'NETMEM_CONNECTION_RESET')
+  for (const page of held) pool.put(page)
+  await connection.closed
+  await pool.destroy()
+})
+
 test('every refusal of recvmsg has its code', async () => {
   for (const [errno, code] of [
     [ERRNO.ENODEV, 'NETMEM_DEVMEM_OTHER_BINDING'],

@@ -5,7 +5,10 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { isNetmemError } from '../../../errors.ts'
+import { TUNSETOFFLOAD } from '../../../linux/sys/constants.ts'
+import { ERRNO } from '../../../linux/sys/errno.ts'
 import { POLLIN, PollSet } from '../../../linux/sys/index.ts'
+import { libc } from '../../../linux/sys/libc.ts'
 import { noneOpenSince, openDescriptors } from '../../../testing/descriptors.test.helper.ts'
 import { turns } from '../../../testing/waiting.test.helper.ts'
 import { buildUdpFrame } from '../../../wire/build-frame.test.helper.ts'
@@ -109,6 +112,31 @@ describe('tapDevice', { skip }, () => {
       })
     })
   }
+
+  it('goes on without offloads that the kernel refuses, and says why', async (t) => {
+    await namespaced(async () => {
+      const calls = libc()
+      const { ioctl } = calls
+      let isRefused = false
+      t.mock.method(calls, 'ioctl', (fd: number, request: number, argument: number) => {
+        isRefused = request === TUNSETOFFLOAD
+        return isRefused ? -1 : ioctl(fd, request, argument)
+      })
+      const { errno } = calls
+      t.mock.method(calls, 'errno', () => (isRefused ? ERRNO.EINVAL : errno()))
+      using link = tapDevice({ name: 'tap0', mtu: 1500 })
+      t.mock.restoreAll()
+      assert.match(link.offloadRefusal ?? '', /ioctl .*\(EINVAL\)/)
+      assert.deepEqual(link.features, { largeFrames: true, partialChecksums: true })
+      configure(link.name)
+      const peer = new TcpPeer(link, macOf(link.name))
+      // The link may send large frames and partial checksums. The kernel sends neither.
+      await exchangeTcp(peer, 400_000, true)
+      const received = new Set(peer.arrived.map(({ checksum }) => checksum))
+      assert.deepEqual([...received], ['complete'])
+      assert.ok(peer.received.every(({ length }) => length <= MSS))
+    })
+  })
 
   it('has a flow arrive on the queue on which its packets were written', async () => {
     await namespaced(async () => {
