@@ -6,7 +6,7 @@ import type { HttpConnection } from './http-connection.ts'
 export class AbortScope {
   /** Created on demand, since it is not cheap and most transfers of small bodies do without it. */
   #controller: AbortController | undefined
-  /** The only connection of most transfers, so that they make no set. */
+  /** The only connection of most transfers, which then need no set. */
   #connection: HttpConnection | undefined
   #others: Set<HttpConnection> | undefined
   #closing: Promise<void>[] = []
@@ -27,7 +27,7 @@ export class AbortScope {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      // Connection attempts and waits listen, several of them with ranges.
+      // Connection attempts and waits listen. With ranges there are several of them.
       setMaxListeners(0, this.#controller.signal)
       if (this.#reason !== undefined) this.#controller.abort(this.#reason)
     }

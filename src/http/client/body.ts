@@ -20,7 +20,7 @@ export interface Body {
   readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number>
   /** Resolves with the next frag, or `undefined` at the end of the body. The caller releases the frag. */
   next(): Promise<HostFrag | undefined>
-  /** Drops the bytes that were read already. Of a redirect's body these are mostly all. */
+  /** Drops the bytes that were read already, mostly all bytes of a redirect's body. */
   dropPresent(): void
   /** Resolves with true at the end of the body. Reads more if the end depends on the next bytes. */
   atEnd(): Promise<boolean>

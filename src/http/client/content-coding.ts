@@ -75,8 +75,8 @@ export function codingError(head: ResponseHead): HttpError | undefined {
 }
 
 /**
- * Returns `response` with its body decoded, if it is a whole one in known codings. In any case its frags
- * come from the pool for decoded bytes.
+ * Returns `response` with its body decoded, if it is a whole body in known codings. Its frags come from
+ * the pool for decoded bytes, also if it is not decoded.
  */
 export function decoded(response: Exchange, context: ExchangeContext): Exchange {
   const { pool, decodedPool } = context

@@ -23,7 +23,7 @@ export class CopiedBody implements Body {
   #dropped = false
   #stopWaiting: ((error: Error) => void) | undefined
 
-  /** @param translated Makes of what `chunks` rejects with what the body rejects with. */
+  /** @param translated Makes the body's error of an error of `chunks`. */
   constructor(
     chunks: AsyncIterator<unknown>,
     length: number | undefined,

@@ -1,4 +1,4 @@
-/** One request and its response, as the transfer sees them, whichever client does the work. */
+/** One request and its response, as the transfer sees them, through either client. */
 
 import { isNetmemError } from '../../errors.ts'
 import type { WakeBatching } from '../../net/index.ts'
@@ -24,7 +24,7 @@ export interface Exchange {
   readonly endKnown: boolean
   /** True if a {@link TakeWhole} has taken the body. */
   readonly taken: boolean
-  /** Ends it: the connection rests where all of the body was read, and is closed otherwise. */
+  /** Ends the exchange. The connection rests if all of the body was read. Otherwise it is closed. */
   end(): void
 }
 

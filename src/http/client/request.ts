@@ -115,7 +115,7 @@ export interface RequestFields {
   /** Names, in lower case, of the `headers` that go to any origin, or `true` for all. */
   readonly crossOriginHeaders: ReadonlySet<string> | true
   readonly authorization: string | undefined
-  /** True if it goes to the origin that headers and authorization were given for. */
+  /** True if the request goes to the origin that headers and authorization were given for. */
   readonly trusted: boolean
   readonly range: string | undefined
   readonly ifRange: string | undefined

@@ -14,7 +14,7 @@ const MAX_DELAY_MS = 30_000
 export class Retries {
   readonly #settings: Settings
   readonly #abort: AbortScope
-  /** True once the server has answered. One that never did is probably the wrong server. */
+  /** True once the server has answered. A server without any answer is probably the wrong one. */
   #reached = false
   #used = 0
 

@@ -15,13 +15,13 @@ export interface Target {
   /** Takes ranges in any order. `undefined` if the target takes bytes in order only. */
   readonly ranges: RangeTarget | undefined
   /**
-   * Takes a whole body within the read that brings it, and returns false where {@link open} and
-   * {@link receive} have something to say. `undefined` where every body goes through those.
+   * Takes a whole body within the read that brings it. Returns false if {@link open} and {@link receive}
+   * have to take it. `undefined` if they take every body.
    */
   readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
-  /** Bytes that have arrived for good: the next one belongs there. */
+  /** Bytes that have arrived for good, and the place of the next one. */
   readonly position: number
-  /** True if it can forget what arrived, which it cannot once that has been handed out. */
+  /** True if the target can drop the bytes that arrived. It cannot drop bytes that were handed out. */
   readonly canRestart: boolean
   /** Looks once for the bytes of an earlier transfer. `undefined` if the target keeps no bytes. */
   readonly claim: (() => Promise<Claim>) | undefined
@@ -29,7 +29,7 @@ export interface Target {
   open(head: ResponseHead, entity: Entity): Promise<void>
   /** Takes all of `body`, which continues at {@link position}. */
   receive(body: Body): Promise<void>
-  /** Forgets what arrived. Called only where {@link canRestart} is true. */
+  /** Drops the bytes that arrived. Called only if {@link canRestart} is true. */
   restart(): Promise<void>
   /** Returns the digest of the complete body, or `undefined` if the options ask for no digest. */
   digest(): Promise<string | undefined>

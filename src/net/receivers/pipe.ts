@@ -12,9 +12,9 @@ import { type PipeTarget, pipeTargetOf } from './pipe-target.ts'
 const NAMES: OptionNames<PipeOptions> = { borrow: true, preventClose: true, signal: true }
 
 /**
- * Writes all that `source` yields to a Node.js stream, a web stream or a connection, one frag at a
- * time. Each frag is released when its write has completed. Resolves with the number of bytes when
- * the destination has finished. A connection has when `end()` has told its peer.
+ * Writes all that `source` yields to a Node.js stream, a web stream or a connection, one frag at a time.
+ * Each frag is released when its write has completed. Resolves with the number of bytes when the
+ * destination has finished. A connection has finished when `end()` has told its peer.
  *
  * A Node.js stream with a readable side (`PassThrough`, `zlib`) may hold memory after its write has
  * completed, and so may a web stream. Both get copies unless `borrow` is set. On an error the

@@ -14,7 +14,7 @@ export const STEP_BYTES: number = 256 * 1024
 /** Smallest body for a thread, which takes about 40 ms to start. */
 const THREAD_BYTES = 16 * 1024 * 1024
 
-/** Returns the digest of a stream of `length` bytes, if that is known. */
+/** Returns the digest of a stream. `length` is `undefined` if it is not known. */
 export function streamDigest(length: number | undefined): StreamDigest {
   return ofThread(length)?.stream() ?? new InlineDigest()
 }

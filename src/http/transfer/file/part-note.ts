@@ -28,7 +28,10 @@ export interface Note {
 const FORMAT = 1
 const MAX_NOTE_BYTES = 256 * 1024
 
-/** Opens a file of this user, and follows no link. Resolves with `undefined` for other users' files, and for other things. */
+/**
+ * Opens a file of this user, and follows no link. Resolves with `undefined` for other users' files, and
+ * for other kinds of files.
+ */
 export async function openOwn(
   path: string,
 ): Promise<{ handle: FileHandle; status: Stats } | undefined> {

@@ -15,8 +15,8 @@ export interface PresentFile {
 }
 
 /**
- * Returns the file that is there if it has the expected digest, or where none is expected the date of
- * a version. Otherwise returns `undefined`.
+ * Returns the present file if it has the expected digest. Without an expected digest, it must have the
+ * date of a version. Otherwise returns `undefined`.
  */
 export async function presentFile(
   { path, mode }: Destination,
