@@ -88,7 +88,7 @@ export class CopiedBody implements Body {
 
   dropPresent(): void {}
 
-  /** Waits for memory no more, also where another range has ended this one. */
+  /** Drops the body, and ends a wait for memory. Another range may have ended this one. */
   drop(): void {
     this.#dropped = true
     this.#frags.end()
