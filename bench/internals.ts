@@ -4,7 +4,7 @@
  */
 
 // Types of the build, since the compiler must not rewrite the names of another project's files.
-import type { DriverModel as Model } from '../dist/gvnic/testing/driver-model.js'
+import type { DriverModel as Model } from '../dist/gvnic/testing/driver-model.test.helper.js'
 import type { DmaSpace as Space } from '../dist/stack/device/dma/dma-space.js'
 import type { NetworkCard as Card } from '../dist/stack/device/nic/network-card.js'
 
@@ -14,7 +14,9 @@ async function internal<T>(path: string): Promise<T> {
 
 export type DriverModel = Model
 export const DriverModel: typeof Model = (
-  await internal<{ readonly DriverModel: typeof Model }>('gvnic/testing/driver-model.js')
+  await internal<{ readonly DriverModel: typeof Model }>(
+    'gvnic/testing/driver-model.test.helper.js',
+  )
 ).DriverModel
 export const DmaSpace: typeof Space = (
   await internal<{ readonly DmaSpace: typeof Space }>('stack/device/dma/dma-space.js')

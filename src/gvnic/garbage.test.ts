@@ -4,7 +4,7 @@ import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
 import { createLinkPair } from '../stack/link/link-pair.ts'
 import { MAC } from './gvnic.test.helper.ts'
 import { Gvnic } from './gvnic.ts'
-import { DriverModel } from './testing/driver-model.ts'
+import { DriverModel } from './testing/driver-model.test.helper.ts'
 
 const PIECE_BYTES = 4096
 const PIECES = 15

@@ -2,8 +2,8 @@
 
 import { TestLink } from '../stack/device/nic/nic.test.helper.ts'
 import { Gvnic, type GvnicOptions } from './gvnic.ts'
-import { DriverModel, type OpenOptions } from './testing/driver-model.ts'
-import type { GuestRamOptions } from './testing/guest-ram.ts'
+import { DriverModel, type OpenOptions } from './testing/driver-model.test.helper.ts'
+import type { GuestRamOptions } from './testing/guest-ram.test.helper.ts'
 
 export const MAC: Uint8Array = Uint8Array.of(0x42, 1, 10, 0, 0, 2)
 

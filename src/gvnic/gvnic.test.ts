@@ -4,8 +4,8 @@ import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
 import { createLinkPair } from '../stack/link/link-pair.ts'
 import { MAC, openCard, testCard } from './gvnic.test.helper.ts'
 import { Gvnic } from './gvnic.ts'
-import { DriverModel } from './testing/driver-model.ts'
-import { setAddressLe } from './testing/driver-rx.ts'
+import { DriverModel } from './testing/driver-model.test.helper.ts'
+import { setAddressLe } from './testing/driver-rx.test.helper.ts'
 
 test('a driver probes the card and learns what it is', () => {
   const { card, driver } = testCard({ queues: 3, mtu: 4000 })

@@ -13,7 +13,7 @@ import { MAC } from './gvnic.test.helper.ts'
 import { Gvnic } from './gvnic.ts'
 import { openWiredCards } from './open-wired-cards.ts'
 import { connectServedCard } from './served-card.test.helper.ts'
-import { HostileDriver } from './testing/hostile-driver.ts'
+import { HostileDriver } from './testing/hostile-driver.test.helper.ts'
 
 const MEMORY_BYTES = 2 ** 21
 const OUTSIDE_BYTES = 2 ** 18

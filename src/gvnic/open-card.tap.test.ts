@@ -30,8 +30,8 @@ import { FrameLayout, parseFrame } from '../wire/frame-layout.ts'
 import { createFrameMemory } from '../wire/frame-memory.ts'
 import { openCard } from './open-card.ts'
 import { connectDriver, received } from './served-card.test.helper.ts'
-import type { DriverModel } from './testing/driver-model.ts'
-import type { ReceivedPacket } from './testing/driver-rx.ts'
+import type { DriverModel } from './testing/driver-model.test.helper.ts'
+import type { ReceivedPacket } from './testing/driver-rx.test.helper.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netmem-card-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -3,8 +3,8 @@
 import { pumping } from '../testing/waiting.test.helper.ts'
 import type { AccessBytes, PciBar, PciDevice, PciIdentity, PciMsix } from '../vfio-user/index.ts'
 import { connectTestMachine, type TestMachine } from '../vfio-user/testing/index.ts'
-import { DriverModel } from './testing/driver-model.ts'
-import type { ReceivedPacket } from './testing/driver-rx.ts'
+import { DriverModel } from './testing/driver-model.test.helper.ts'
+import type { ReceivedPacket } from './testing/driver-rx.test.helper.ts'
 
 /** A card behind a socket, as a device of this thread. */
 class ServedCard implements PciDevice {

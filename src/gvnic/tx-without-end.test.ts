@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
 import { openCard } from './gvnic.test.helper.ts'
-import { setAddressLe } from './testing/driver-rx.ts'
+import { setAddressLe } from './testing/driver-rx.test.helper.ts'
 
 const ENTRIES = 256
 const DOORBELLS = 2

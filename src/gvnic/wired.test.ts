@@ -5,8 +5,8 @@ import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
 import { createLinkPair, type PairedLink } from '../stack/link/link-pair.ts'
 import { MAC } from './gvnic.test.helper.ts'
 import { Gvnic, type GvnicOptions } from './gvnic.ts'
-import { DriverModel, type OpenOptions } from './testing/driver-model.ts'
-import type { ReceivedPacket } from './testing/driver-rx.ts'
+import { DriverModel, type OpenOptions } from './testing/driver-model.test.helper.ts'
+import type { ReceivedPacket } from './testing/driver-rx.test.helper.ts'
 import { sleepMs } from './thread/card-loop.ts'
 
 interface WiredCard {

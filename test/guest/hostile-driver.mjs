@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import koffi from 'koffi'
-import { HostileDriver } from '../../dist/gvnic/testing/hostile-driver.js'
+import { HostileDriver } from '../../dist/gvnic/testing/hostile-driver.test.helper.js'
 import { frame, pattern } from '../../dist/stack/device/nic/frames.test.helper.js'
 
 const ACTS = 500

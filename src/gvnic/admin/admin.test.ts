@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { frame, pattern } from '../../stack/device/nic/frames.test.helper.ts'
 import { fc } from '../../testing/fast-check.test.helper.ts'
 import { openCard, testCard } from '../gvnic.test.helper.ts'
-import { setAddress } from '../testing/admin-client.ts'
-import type { DriverModel } from '../testing/driver-model.ts'
+import { setAddress } from '../testing/admin-client.test.helper.ts'
+import type { DriverModel } from '../testing/driver-model.test.helper.ts'
 import { Opcode, Status } from './admin-layout.ts'
 
 const NO_MEMORY = 0x10

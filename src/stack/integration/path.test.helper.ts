@@ -27,7 +27,7 @@ import type { AnySkb } from '../host/skb/skb.ts'
 import { DevmemSocket } from '../host/socket/devmem-socket.ts'
 import { type FragReceiver, receiveFrags } from '../host/socket/frags.ts'
 import type { DevmemSocketOptions } from '../host/socket/messages.ts'
-import { createInlineDevice } from '../testing/inline-device.ts'
+import { createInlineDevice } from '../testing/inline-device.test.helper.ts'
 
 export const PAGE = 4096
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, isNetmemError } from '../../../errors.ts'
 import { DeviceError, type Errno } from '../../device-error.ts'
-import { createInlineDevice } from '../../testing/inline-device.ts'
+import { createInlineDevice } from '../../testing/inline-device.test.helper.ts'
 import { type DeviceThread, openDeviceThread } from './device-thread.ts'
 import { stubParts } from './stub-nic.test.helper.ts'
 

@@ -30,6 +30,6 @@ test("the stack's thread loads none of the device's modules, even while a device
   assert.ok([...loadedScripts()].some((url) => url.endsWith('/host/device/device-thread.js')))
   assert.deepEqual(deviceScripts(), [])
   // An inline device is the exception, and shows that this test would see them.
-  await import('../../testing/inline-device.ts')
+  await import('../../testing/inline-device.test.helper.ts')
   assert.notDeepEqual(deviceScripts(), [])
 })

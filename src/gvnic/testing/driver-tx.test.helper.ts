@@ -1,7 +1,7 @@
 /** Driver's end of a transmit queue: descriptors and completions, with the checks that `gve` makes. */
 
-import { setAddressLe } from './driver-rx.ts'
-import type { GuestRam } from './guest-ram.ts'
+import { setAddressLe } from './driver-rx.test.helper.ts'
+import type { GuestRam } from './guest-ram.test.helper.ts'
 
 const DESCRIPTOR_BYTES = 16
 const COMPLETION_BYTES = 8

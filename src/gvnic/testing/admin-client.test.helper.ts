@@ -4,7 +4,7 @@
  */
 
 import type { PciDevice } from '../../vfio-user/index.ts'
-import type { GuestRam } from './guest-ram.ts'
+import type { GuestRam } from './guest-ram.test.helper.ts'
 
 const QUEUE_BYTES = 4096
 const COMMANDS = 64

@@ -5,10 +5,10 @@
 
 import { Random } from '../../random.ts'
 import type { AccessBytes, PciDevice } from '../../vfio-user/index.ts'
-import { setAddress } from './admin-client.ts'
-import { DriverModel } from './driver-model.ts'
-import { setAddressLe } from './driver-rx.ts'
-import type { GuestRamOptions } from './guest-ram.ts'
+import { setAddress } from './admin-client.test.helper.ts'
+import { DriverModel } from './driver-model.test.helper.ts'
+import { setAddressLe } from './driver-rx.test.helper.ts'
+import type { GuestRamOptions } from './guest-ram.test.helper.ts'
 
 const REGISTERS = 0
 const DOORBELLS = 2

@@ -5,10 +5,10 @@
  */
 
 import type { PciBus, PciDevice } from '../../vfio-user/index.ts'
-import { AdminClient, type CardFacts, setAddress } from './admin-client.ts'
-import { DriverRx, type ReceivedPacket } from './driver-rx.ts'
-import { DriverTx, type SendOptions, type SentPiece } from './driver-tx.ts'
-import { GuestRam, type GuestRamOptions } from './guest-ram.ts'
+import { AdminClient, type CardFacts, setAddress } from './admin-client.test.helper.ts'
+import { DriverRx, type ReceivedPacket } from './driver-rx.test.helper.ts'
+import { DriverTx, type SendOptions, type SentPiece } from './driver-tx.test.helper.ts'
+import { GuestRam, type GuestRamOptions } from './guest-ram.test.helper.ts'
 
 const RAW_ADDRESSING = 0xffff_ffff
 const DQO_RDA = 3

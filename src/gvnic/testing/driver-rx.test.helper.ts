@@ -1,6 +1,6 @@
 /** Driver's end of a receive queue: posts buffers and reads completions, with the checks that `gve` makes. */
 
-import type { GuestRam } from './guest-ram.ts'
+import type { GuestRam } from './guest-ram.test.helper.ts'
 
 const DESCRIPTOR_BYTES = 32
 /** The driver rings at multiples of this alone. */
