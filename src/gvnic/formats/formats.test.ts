@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  GvnicRxCompletion,
-  RX_GENERATION_WORD,
-  STATUS_END_OF_PACKET,
-  STATUS_L4_ERROR,
-  STATUS_PROCESSED,
-  writeRxCompletion,
-} from './rx-completion.ts'
+  packetTypeOf,
+  RX_END_OF_PACKET,
+  RX_FAULT,
+  RX_L4_CHECKSUM_BAD,
+  RX_SPLIT,
+  RxCompletion,
+} from '../../stack/rings/rx-front-end.ts'
+import { TX_CHECKSUM, TX_END_OF_PACKET, TX_REPORT } from '../../stack/rings/tx-front-end.ts'
+import { FrameKind } from '../../wire/frame-layout.ts'
+import { packetTypeIndex } from '../admin/packet-types.ts'
+import { RX_GENERATION_WORD, writeRxCompletion } from './rx-completion.ts'
 import { readHeaderAddress, readRxDescriptor } from './rx-descriptor.ts'
 import {
   TX_DESCRIPTOR_COMPLETION,
@@ -33,19 +37,19 @@ test('a receive descriptor tells the buffer’s number and the addresses of buff
 test('a receive completion has its fields where the driver looks for them', () => {
   const bytes = new Uint8Array(64)
   const words = new Uint32Array(bytes.buffer)
-  const completion = new GvnicRxCompletion()
+  const completion = new RxCompletion()
   completion.id = 0x1234
   completion.bytes = 0x3ffe
   completion.headerBytes = 0x3fd
-  completion.packetType = 0x155
-  completion.status = STATUS_END_OF_PACKET | STATUS_PROCESSED | STATUS_L4_ERROR
+  completion.packetType = packetTypeOf(FrameKind.tcp, 6)
+  completion.flags = RX_SPLIT | RX_END_OF_PACKET | RX_L4_CHECKSUM_BAD
   completion.segmentBytes = 1448
   completion.hash = -2
   words[8 + RX_GENERATION_WORD] = writeRxCompletion(words, 8, completion, 1)
   const view = new DataView(bytes.buffer, 32)
   assert.equal(view.getUint8(0), 1)
   assert.equal(view.getUint8(1), 0)
-  assert.equal(view.getUint16(2, true), 0x155)
+  assert.equal(view.getUint16(2, true), packetTypeIndex(FrameKind.tcp, 6))
   assert.equal(view.getUint16(4, true), 0x3ffe | 0x4000)
   assert.equal(view.getUint16(6, true), 0x3fd | (1 << 10) | (1 << 11))
   assert.equal(view.getUint8(8), 0b10_1011)
@@ -53,7 +57,7 @@ test('a receive completion has its fields where the driver looks for them', () =
   assert.equal(view.getUint16(14, true), 1448)
   assert.equal(view.getUint32(16, true), 0xffff_fffe)
   assert.deepEqual(bytes.subarray(0, 32), new Uint8Array(32))
-  Object.assign(completion, { error: true, segmentBytes: 0, headerBytes: 0 })
+  Object.assign(completion, { flags: RX_FAULT | RX_END_OF_PACKET, segmentBytes: 0, headerBytes: 0 })
   words[8 + RX_GENERATION_WORD] = writeRxCompletion(words, 8, completion, 0)
   assert.equal(view.getUint8(1), 4)
   assert.equal(view.getUint16(4, true), 0x3ffe)
@@ -72,8 +76,11 @@ test('a transmit descriptor is read by its type', () => {
   readTxDescriptor(words, 4, into)
   assert.equal(into.type, TxDescriptorType.packet)
   assert.deepEqual([into.high, into.low >>> 0], [0x12_3456, 0xf89a_bcde])
-  assert.deepEqual([into.endOfPacket, into.checksum, into.report], [true, false, true])
+  assert.equal(into.flags, TX_END_OF_PACKET | TX_REPORT)
   assert.deepEqual([into.tag, into.bytes], [0xfffe, 9000])
+  view.setUint8(24, 0xc | 0x40)
+  readTxDescriptor(words, 4, into)
+  assert.equal(into.flags, TX_CHECKSUM)
   view.setUint32(16, 0xff01_0203, true)
   view.setUint16(20, 0xc000 | 1448, true)
   view.setUint8(22, 66)

@@ -1,5 +1,18 @@
 /** Completion of a buffer: 32 bytes, little-endian (K: gve_desc_dqo.h, struct gve_rx_compl_desc_dqo). */
 
+import {
+  ipVersionOfPacketType,
+  kindOfPacketType,
+  RX_CHECKSUM_OK,
+  RX_END_OF_PACKET,
+  RX_FAULT,
+  RX_HEADER_OVERFLOW,
+  RX_IP_CHECKSUM_BAD,
+  RX_L4_CHECKSUM_BAD,
+  type RxCompletion,
+} from '../../stack/rings/rx-front-end.ts'
+import { packetTypeIndex } from '../admin/packet-types.ts'
+
 /** Words of a completion. */
 export const RX_COMPLETION_WORDS = 8
 
@@ -15,35 +28,15 @@ const SPLIT_HEADER = 1 << 27
 // Word 2.
 const DONE = 1 << 0
 /** Status: last buffer of the packet. */
-export const STATUS_END_OF_PACKET: number = 1 << 1
+const STATUS_END_OF_PACKET: number = 1 << 1
 /** Status: the headers did not fit in the header buffer. */
-export const STATUS_HEADER_OVERFLOW: number = 1 << 2
+const STATUS_HEADER_OVERFLOW: number = 1 << 2
 /** Status: the card has verified the checksums. */
-export const STATUS_PROCESSED: number = 1 << 3
+const STATUS_PROCESSED: number = 1 << 3
 /** Status: the checksum of the IPv4 header is wrong. */
-export const STATUS_IP_ERROR: number = 1 << 4
+const STATUS_IP_ERROR: number = 1 << 4
 /** Status: the checksum of TCP or UDP is wrong. */
-export const STATUS_L4_ERROR: number = 1 << 5
-
-/** Fields of a completion. One object is used again and again. */
-export class GvnicRxCompletion {
-  /** Number of the buffer. */
-  id = 0
-  /** Bytes in the buffer: 14 bits. */
-  bytes = 0
-  /** Bytes in the header buffer: 10 bits. 0 unless the headers are split off. */
-  headerBytes = 0
-  /** Index in the packet type map: 10 bits. */
-  packetType = 0
-  /** Status bits, such as {@link STATUS_END_OF_PACKET}. */
-  status = 0
-  /** Payload bytes of each segment of a coalesced packet. 0 for others. */
-  segmentBytes = 0
-  /** RSS hash. */
-  hash = 0
-  /** True if the buffer could not be filled: the driver drops the packet. */
-  error = false
-}
+const STATUS_L4_ERROR: number = 1 << 5
 
 /** Place of the word with the generation bit, by which a driver sees a completion. */
 export const RX_GENERATION_WORD = 1
@@ -56,17 +49,34 @@ export const RX_GENERATION_WORD = 1
 export function writeRxCompletion(
   words: Uint32Array,
   at: number,
-  completion: GvnicRxCompletion,
+  { id, bytes, headerBytes, flags, packetType, hash, segmentBytes }: RxCompletion,
   generation: number,
 ): number {
-  const { bytes, headerBytes, segmentBytes } = completion
-  words[at] =
-    DESCRIPTOR_ID | (completion.packetType << PACKET_TYPE_SHIFT) | (completion.error ? RX_ERROR : 0)
-  words[at + 2] = DONE | completion.status
-  words[at + 3] = completion.id | (segmentBytes << 16)
-  words[at + 4] = completion.hash
+  const error = (flags & RX_FAULT) === 0 ? 0 : RX_ERROR
+  words[at] = DESCRIPTOR_ID | ((PACKET_TYPES[packetType] ?? 0) << PACKET_TYPE_SHIFT) | error
+  words[at + 2] = DONE | (STATUS[flags] ?? 0)
+  words[at + 3] = id | (segmentBytes << 16)
+  words[at + 4] = hash
   let word = bytes | (generation << GENERATION_SHIFT)
   if (headerBytes > 0) word |= SPLIT_HEADER | (headerBytes << HEADER_LENGTH_SHIFT)
   if (segmentBytes > 0) word |= RSC
   return word
+}
+
+/** Indices of packet types, by those of the NIC. */
+const PACKET_TYPES = Uint8Array.from({ length: 64 }, (_, type) =>
+  packetTypeIndex(kindOfPacketType(type), ipVersionOfPacketType(type)),
+)
+
+/** Status bits, by the flags of the NIC. */
+const STATUS = Uint8Array.from({ length: 256 }, (_, flags) => statusOf(flags))
+
+function statusOf(flags: number): number {
+  let status = 0
+  if ((flags & RX_END_OF_PACKET) !== 0) status |= STATUS_END_OF_PACKET
+  if ((flags & RX_HEADER_OVERFLOW) !== 0) status |= STATUS_HEADER_OVERFLOW
+  if ((flags & RX_CHECKSUM_OK) !== 0) status |= STATUS_PROCESSED
+  if ((flags & RX_IP_CHECKSUM_BAD) !== 0) status |= STATUS_PROCESSED | STATUS_IP_ERROR
+  if ((flags & RX_L4_CHECKSUM_BAD) !== 0) status |= STATUS_PROCESSED | STATUS_L4_ERROR
+  return status
 }

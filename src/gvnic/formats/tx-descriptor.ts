@@ -3,6 +3,8 @@
  * context of its metadata, and one for segmentation (TSO) if it is large. Its data follows.
  */
 
+import { TX_CHECKSUM, TX_END_OF_PACKET, TX_REPORT } from '../../stack/rings/tx-front-end.ts'
+
 /** Words of a descriptor. */
 export const TX_DESCRIPTOR_WORDS = 4
 
@@ -14,9 +16,9 @@ export const TxDescriptorType = {
 } as const
 
 const TYPE_MASK = 0x1f
-const END_OF_PACKET = 1 << 5
-const CHECKSUM = 1 << 6
-const REPORT = 1 << 7
+/** End of packet, checksum and report: the order of {@link TX_END_OF_PACKET} and so on. */
+const FLAGS_SHIFT = 5
+const FLAGS_MASK = TX_END_OF_PACKET | TX_CHECKSUM | TX_REPORT
 const LENGTH_MASK = 0x3fff
 
 /** Fields of a descriptor. One object is used again and again. */
@@ -32,10 +34,8 @@ export class TxDescriptor {
   bytes = 0
   /** Tag of the packet's completion: 16 bits. */
   tag = 0
-  endOfPacket = false
-  checksum = false
-  /** True if the driver wants a completion of this descriptor. */
-  report = false
+  /** {@link TX_END_OF_PACKET} and so on, combined by or. */
+  flags = 0
   // Fields of a segmentation context:
   /** Payload bytes of each segment: 14 bits. */
   segmentBytes = 0
@@ -58,9 +58,7 @@ export function readTxDescriptor(words: Uint32Array, at: number, into: TxDescrip
     const last = (words[at + 3] ?? 0) | 0
     into.low = first
     into.high = second
-    into.endOfPacket = (flags & END_OF_PACKET) !== 0
-    into.checksum = (flags & CHECKSUM) !== 0
-    into.report = (flags & REPORT) !== 0
+    into.flags = (flags >>> FLAGS_SHIFT) & FLAGS_MASK
     into.tag = last & 0xffff
     into.bytes = (last >>> 16) & LENGTH_MASK
   } else if (into.type === TxDescriptorType.segmentation) {

@@ -1,28 +1,9 @@
 /** NIC's end of a receive queue in gVNIC's format: a ring of posted buffers and one of completions. */
 
+import type { PostedBuffer, RxCompletion, RxFrontEnd } from '../../stack/rings/rx-front-end.ts'
 import {
-  ipVersionOfPacketType,
-  kindOfPacketType,
-  type PostedBuffer,
-  RX_CHECKSUM_OK,
-  RX_END_OF_PACKET,
-  RX_FAULT,
-  RX_HEADER_OVERFLOW,
-  RX_IP_CHECKSUM_BAD,
-  RX_L4_CHECKSUM_BAD,
-  type RxCompletion,
-  type RxFrontEnd,
-} from '../../stack/rings/rx-front-end.ts'
-import { packetTypeIndex } from '../admin/packet-types.ts'
-import {
-  GvnicRxCompletion,
   RX_COMPLETION_WORDS,
   RX_GENERATION_WORD,
-  STATUS_END_OF_PACKET,
-  STATUS_HEADER_OVERFLOW,
-  STATUS_IP_ERROR,
-  STATUS_L4_ERROR,
-  STATUS_PROCESSED,
   writeRxCompletion,
 } from '../formats/rx-completion.ts'
 import {
@@ -61,7 +42,6 @@ export class GvnicRxRing implements RxFrontEnd {
   readonly #bufferMask: number
   readonly #completionMask: number
   readonly #descriptor = { id: 0, high: 0, low: 0 }
-  readonly #completion = new GvnicRxCompletion()
   #head = 0
   #tail = 0
   #completed = 0
@@ -131,19 +111,9 @@ export class GvnicRxRing implements RxFrontEnd {
     this.#locate(headerBytes, into)
   }
 
-  complete(from: RxCompletion): void {
-    const { flags, packetType } = from
-    const into = this.#completion
-    into.id = from.id
-    into.bytes = from.bytes
-    into.headerBytes = from.headerBytes
-    into.packetType = PACKET_TYPES[packetType] ?? 0
-    into.segmentBytes = from.segmentBytes
-    into.hash = from.hash
-    into.error = (flags & RX_FAULT) !== 0
-    into.status = statusOf(flags)
+  complete(completion: RxCompletion): void {
     const at = this.#completed * RX_COMPLETION_WORDS
-    const word = writeRxCompletion(this.#completions, at, into, this.#generation)
+    const word = writeRxCompletion(this.#completions, at, completion, this.#generation)
     this.#publication.add(at + RX_GENERATION_WORD, word)
     this.#completed = (this.#completed + 1) & this.#completionMask
     if (this.#completed === 0) this.#generation ^= 1
@@ -164,19 +134,4 @@ export class GvnicRxRing implements RxFrontEnd {
     into.region = guest.locateWords(high, low, bytes, true) < bytes ? -1 : guest.region
     into.offset = guest.offset
   }
-}
-
-/** Indices of packet types, by those of the NIC. */
-const PACKET_TYPES = Uint8Array.from({ length: 64 }, (_, type) =>
-  packetTypeIndex(kindOfPacketType(type), ipVersionOfPacketType(type)),
-)
-
-function statusOf(flags: number): number {
-  let status = 0
-  if ((flags & RX_END_OF_PACKET) !== 0) status |= STATUS_END_OF_PACKET
-  if ((flags & RX_HEADER_OVERFLOW) !== 0) status |= STATUS_HEADER_OVERFLOW
-  if ((flags & RX_CHECKSUM_OK) !== 0) status |= STATUS_PROCESSED
-  if ((flags & RX_IP_CHECKSUM_BAD) !== 0) status |= STATUS_PROCESSED | STATUS_IP_ERROR
-  if ((flags & RX_L4_CHECKSUM_BAD) !== 0) status |= STATUS_PROCESSED | STATUS_L4_ERROR
-  return status
 }

@@ -1,12 +1,11 @@
 /**
  * NIC's end of a transmit queue in gVNIC's format: a ring of descriptors and one of completions.
  *
- * Descriptors are read once, when the NIC looks what is posted, into a ring of pieces. So the guest
- * cannot change what has been checked, and contexts become fields of their packet's first piece.
+ * A descriptor is read into an object of ours, and checked and used there, so the guest cannot change
+ * what has been checked. Contexts become fields of the piece behind them.
  */
 
 import {
-  TX_CHECKSUM,
   TX_END_OF_PACKET,
   TX_REPORT,
   type TxFrontEnd,
@@ -40,18 +39,6 @@ export interface TxRingParts {
   readonly block: number
 }
 
-// Words of a piece.
-const REGION = 0
-const OFFSET = 1
-const BYTES = 2
-const FLAGS = 3
-const MSS = 4
-const HEADER = 5
-const TAG = 6
-/** Index of the descriptor behind the piece. */
-const BEHIND = 7
-const PIECE_WORDS = 8
-
 export class GvnicTxRing implements TxFrontEnd {
   readonly #guest: GuestDma
   readonly #interrupts: Interrupts
@@ -62,18 +49,14 @@ export class GvnicTxRing implements TxFrontEnd {
   readonly #mask: number
   readonly #completionMask: number
   readonly #descriptor = new TxDescriptor()
-  /** Two pieces for each descriptor: one that crosses the border of two maps is cut in two. */
-  readonly #pieces: Int32Array
-  readonly #pieceMask: number
-  #pieceHead = 0
-  #pieceTail = 0
+  #tail = 0
   /** Next descriptor to read. */
   #read = 0
-  #tail = 0
   /** Descriptors up to here are taken. */
   #head = 0
-  /** True if the next piece is the first of its packet. */
-  #first = true
+  /** Bytes of {@link #descriptor} that are not read yet: a piece may cross the border of two maps. */
+  #restBytes = 0
+  // Of the last context for segmentation.
   #segmentBytes = 0
   #headerBytes = 0
   #completed = 0
@@ -90,8 +73,6 @@ export class GvnicTxRing implements TxFrontEnd {
     this.#publication = new Publication(completions)
     this.#mask = entries - 1
     this.#completionMask = completions.length / TX_COMPLETION_WORDS - 1
-    this.#pieces = new Int32Array(2 * entries * PIECE_WORDS)
-    this.#pieceMask = 2 * entries - 1
   }
 
   /** Takes the tail that the driver has written to the doorbell. Returns false if it is no index. */
@@ -107,29 +88,39 @@ export class GvnicTxRing implements TxFrontEnd {
   }
 
   posted(): number {
-    if (this.#read !== this.#tail) this.#readDescriptors()
-    return (this.#pieceTail - this.#pieceHead) & this.#pieceMask
+    return (this.#tail - this.#head) & this.#mask
   }
 
-  peek(ahead: number, into: TxPiece): boolean {
-    if (ahead >= ((this.#pieceTail - this.#pieceHead) & this.#pieceMask)) return false
-    const pieces = this.#pieces
-    const at = ((this.#pieceHead + ahead) & this.#pieceMask) * PIECE_WORDS
-    into.region = pieces[at + REGION] ?? -1
-    into.offset = pieces[at + OFFSET] ?? 0
-    into.bytes = pieces[at + BYTES] ?? 0
-    into.flags = pieces[at + FLAGS] ?? 0
-    into.mssBytes = pieces[at + MSS] ?? 0
-    into.headerBytes = pieces[at + HEADER] ?? 0
-    into.tag = pieces[at + TAG] ?? 0
-    return true
+  next(into: TxPiece): boolean {
+    const descriptor = this.#descriptor
+    if (this.#restBytes > 0) {
+      this.#readRest(descriptor, into)
+      return true
+    }
+    while (this.#read !== this.#tail) {
+      readTxDescriptor(this.#descriptors, this.#read * TX_DESCRIPTOR_WORDS, descriptor)
+      this.#read = (this.#read + 1) & this.#mask
+      if (descriptor.type === TxDescriptorType.packet) {
+        this.#readPiece(descriptor, into)
+        return true
+      }
+      if (descriptor.type === TxDescriptorType.segmentation) {
+        this.#segmentBytes = descriptor.segmentBytes
+        this.#headerBytes = descriptor.headerBytes
+      }
+    }
+    return false
   }
 
-  take(count: number): void {
-    if (count <= 0) return
-    const last = (this.#pieceHead + count - 1) & this.#pieceMask
-    this.#head = this.#pieces[last * PIECE_WORDS + BEHIND] ?? 0
-    this.#pieceHead = (last + 1) & this.#pieceMask
+  take(): number {
+    const count = (this.#read - this.#head) & this.#mask
+    this.#head = this.#read
+    return count
+  }
+
+  rewind(): void {
+    this.#read = this.#head
+    this.#restBytes = this.#segmentBytes = this.#headerBytes = 0
   }
 
   completeHead(): void {
@@ -153,59 +144,33 @@ export class GvnicTxRing implements TxFrontEnd {
     if (this.#completed === 0) this.#generation ^= 1
   }
 
-  #readDescriptors(): void {
-    const words = this.#descriptors
-    const descriptor = this.#descriptor
-    let read = this.#read
-    while (read !== this.#tail && this.#hasRoom()) {
-      readTxDescriptor(words, read * TX_DESCRIPTOR_WORDS, descriptor)
-      read = (read + 1) & this.#mask
-      if (descriptor.type === TxDescriptorType.packet) this.#addPacket(read)
-      else if (descriptor.type === TxDescriptorType.segmentation) {
-        this.#segmentBytes = descriptor.segmentBytes
-        this.#headerBytes = descriptor.headerBytes
-      }
-    }
-    this.#read = read
-  }
-
-  /** Returns true if both pieces of a descriptor have room. */
-  #hasRoom(): boolean {
-    return ((this.#pieceTail - this.#pieceHead) & this.#pieceMask) < this.#pieceMask - 1
-  }
-
-  #addPacket(behind: number): void {
+  #readPiece({ high, low, bytes, flags, tag }: TxDescriptor, into: TxPiece): void {
     const guest = this.#guest
-    const { high, low, bytes, endOfPacket, checksum, report } = this.#descriptor
-    let flags = 0
-    if (endOfPacket) flags |= TX_END_OF_PACKET
-    if (checksum) flags |= TX_CHECKSUM
-    if (report) flags |= TX_REPORT
     const room = guest.locateWords(high, low, bytes, false)
-    const { region, offset } = guest
-    if (room >= bytes) this.#addPiece(region, offset, bytes, flags, behind)
-    else if (
-      room > 0 &&
-      guest.locate(addressOf(high, low) + room, bytes - room, false) === bytes - room
-    ) {
-      this.#addPiece(region, offset, room, flags & ~(TX_END_OF_PACKET | TX_REPORT), behind)
-      this.#addPiece(guest.region, guest.offset, bytes - room, flags, behind)
-    } else this.#addPiece(-1, 0, bytes, flags, behind)
+    into.region = guest.region
+    into.offset = guest.offset
+    into.bytes = bytes
+    into.flags = flags
+    into.mssBytes = this.#segmentBytes
+    into.headerBytes = this.#headerBytes
+    into.tag = tag
+    if (room > 0 && room < bytes) {
+      into.bytes = room
+      into.flags = flags & ~(TX_END_OF_PACKET | TX_REPORT)
+      this.#restBytes = bytes - room
+    } else if ((flags & TX_END_OF_PACKET) !== 0) this.#segmentBytes = this.#headerBytes = 0
   }
 
-  #addPiece(region: number, offset: number, bytes: number, flags: number, behind: number): void {
-    const pieces = this.#pieces
-    const at = this.#pieceTail * PIECE_WORDS
-    pieces[at + REGION] = region
-    pieces[at + OFFSET] = offset
-    pieces[at + BYTES] = bytes
-    pieces[at + FLAGS] = flags
-    pieces[at + MSS] = this.#first ? this.#segmentBytes : 0
-    pieces[at + HEADER] = this.#first ? this.#headerBytes : 0
-    pieces[at + TAG] = this.#descriptor.tag
-    pieces[at + BEHIND] = behind
-    this.#pieceTail = (this.#pieceTail + 1) & this.#pieceMask
-    this.#first = (flags & TX_END_OF_PACKET) !== 0
-    if (this.#first) this.#segmentBytes = this.#headerBytes = 0
+  /** Reads the part of a piece that lies behind the border of two maps. */
+  #readRest({ high, low, bytes, flags }: TxDescriptor, into: TxPiece): void {
+    const guest = this.#guest
+    const rest = this.#restBytes
+    this.#restBytes = 0
+    const isWhole = guest.locate(addressOf(high, low) + bytes - rest, rest, false) === rest
+    into.region = isWhole ? guest.region : -1
+    into.offset = guest.offset
+    into.bytes = rest
+    into.flags = flags
+    if ((flags & TX_END_OF_PACKET) !== 0) this.#segmentBytes = this.#headerBytes = 0
   }
 }

@@ -122,7 +122,7 @@ export class FramePieces {
       const memory = this.memories[index]
       const length = this.lengths[index] ?? 0
       if (memory === undefined) return
-      target.set(this.#viewsOf(memory).view(this.offsets[index] ?? 0, length), to)
+      target.set(this.viewOf(memory, this.offsets[index] ?? 0, length), to)
       to += length
     }
   }
@@ -130,7 +130,19 @@ export class FramePieces {
   /** Returns a view of `length` bytes at `at` of a piece. */
   view(index: number, at: number, length: number): Uint8Array {
     const memory = this.memories[index] ?? NOTHING
-    return this.#viewsOf(memory).view((this.offsets[index] ?? 0) + at, length)
+    return this.viewOf(memory, (this.offsets[index] ?? 0) + at, length)
+  }
+
+  /** Returns a view of a part of a memory, which keeps the memory alive until {@link forget}. */
+  viewOf(memory: Uint8Array, offset: number, length: number): Uint8Array {
+    let views = this.#lastViews
+    if (memory !== this.#lastMemory || views === undefined) {
+      views = this.#views.get(memory) ?? new KeptViews(memory)
+      this.#views.set(memory, views)
+      this.#lastMemory = memory
+      this.#lastViews = views
+    }
+    return views.view(offset, length)
   }
 
   /** Drops the pieces. References to their memories stay. */
@@ -145,18 +157,6 @@ export class FramePieces {
     this.memories.length = 0
     this.#views.clear()
     this.#lastMemory = this.#lastViews = undefined
-  }
-
-  #viewsOf(memory: Uint8Array): KeptViews {
-    if (memory === this.#lastMemory && this.#lastViews !== undefined) return this.#lastViews
-    let views = this.#views.get(memory)
-    if (views === undefined) {
-      views = new KeptViews(memory)
-      this.#views.set(memory, views)
-    }
-    this.#lastMemory = memory
-    this.#lastViews = views
-    return views
   }
 }
 

@@ -8,6 +8,7 @@ import { type PostedBuffer, RxCompletion } from './rx-front-end.ts'
 import type { RingJob, RingReport } from './shared-rings.test.worker.ts'
 import { createRxRings, DriverRxRing, NicRxRing } from './shared-rings.ts'
 import { createTxRing, DriverTxRing, NicTxRing } from './shared-tx-rings.ts'
+import { TxPiece } from './tx-front-end.ts'
 
 /** First counts near the places where counts wrap, signed and unsigned. */
 const FIRST_COUNTS = [0, -3, 0x7fff_fffd, -0x8000_0000]
@@ -136,7 +137,41 @@ test('a driver that writes anything to its counts gets no more than the ring has
     new Int32Array(rings.memory)[32] = count
     assert.ok(nic.posted() >= 0 && nic.posted() <= 8)
     assert.ok(nic.room() <= 8)
-    assert.ok(sender.posted() >= 0 && sender.posted() <= 32)
+    const posted = sender.posted()
+    assert.ok(posted >= 0 && posted <= 32)
+    for (let left = posted; left > 0; left--) assert.ok(sender.next(new TxPiece()))
+    assert.equal(sender.next(new TxPiece()), false)
+    sender.rewind()
+  }
+})
+
+test('pieces are read up to the count that was looked at, and anew after a rewind', () => {
+  for (const first of FIRST_COUNTS) {
+    const rings = createTxRing(32, createDoorbell(), first)
+    const driver = new DriverTxRing(rings)
+    const nic = new NicTxRing(rings)
+    const piece = new TxPiece()
+    const read = (): number[] => {
+      const offsets = []
+      while (nic.next(piece)) offsets.push(piece.offset)
+      return offsets
+    }
+    const post = (...offsets: readonly number[]): void => {
+      for (const offset of offsets) driver.post(1, offset, 60, 0)
+      driver.flush()
+    }
+    post(0, 1, 2)
+    assert.deepEqual([read(), nic.posted(), read()], [[], 3, [0, 1, 2]])
+    post(3)
+    assert.deepEqual(read(), [], 'it was posted since')
+    nic.rewind()
+    assert.ok(nic.next(piece))
+    assert.deepEqual([piece.offset, nic.take(), nic.posted()], [0, 1, 3])
+    assert.deepEqual([read(), nic.take(), nic.take(), nic.posted()], [[1, 2, 3], 3, 0, 0])
+    nic.rewind()
+    assert.deepEqual(read(), [])
+    nic.flush()
+    assert.equal(driver.reap(), 4)
   }
 })
 

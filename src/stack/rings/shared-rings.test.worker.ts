@@ -65,12 +65,12 @@ function receive(): boolean {
 function transmit(): boolean {
   const batch = txRing.posted()
   for (let at = 0; at < batch; at++, taken++) {
-    if (!txRing.peek(at, piece)) wrong.push(`no piece ${taken}`)
+    if (!txRing.next(piece)) wrong.push(`no piece ${taken}`)
     if (piece.offset !== taken || piece.region !== taken * 2 || piece.bytes !== -taken) {
       wrong.push(`piece ${taken} is ${piece.offset}`)
     }
   }
-  txRing.take(batch)
+  txRing.take()
   if (batch > 0) txRing.flush()
   return batch > 0
 }

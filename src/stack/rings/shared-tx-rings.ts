@@ -115,12 +115,15 @@ export class NicTxRing implements TxFrontEnd {
   readonly #words: Int32Array
   readonly #mask: number
   #taken: number
+  /** Count of the next piece to read. */
+  #read: number
+  /** Count that {@link posted} has found. */
   #posted: number
 
   constructor(ring: TxRing) {
     this.#words = new Int32Array(ring.memory)
     this.#mask = ring.entries - 1
-    this.#taken = this.#posted = this.#words[FIRST] ?? 0
+    this.#taken = this.#read = this.#posted = this.#words[FIRST] ?? 0
   }
 
   get full(): boolean {
@@ -129,16 +132,18 @@ export class NicTxRing implements TxFrontEnd {
   }
 
   posted(): number {
-    this.#posted = Atomics.load(this.#words, POSTED)
     // A driver may have written any number.
-    const posted = (this.#posted - this.#taken) | 0
-    return Math.max(0, Math.min(posted, this.#mask + 1))
+    const posted = (Atomics.load(this.#words, POSTED) - this.#taken) | 0
+    const count = Math.max(0, Math.min(posted, this.#mask + 1))
+    this.#posted = (this.#taken + count) | 0
+    return count
   }
 
-  peek(ahead: number, into: TxPiece): boolean {
-    if (((this.#posted - this.#taken) | 0) <= ahead && this.posted() <= ahead) return false
+  next(into: TxPiece): boolean {
+    if (this.#read === this.#posted) return false
     const words = this.#words
-    const at = PIECES + ((this.#taken + ahead) & this.#mask) * PIECE_WORDS
+    const at = PIECES + (this.#read & this.#mask) * PIECE_WORDS
+    this.#read = (this.#read + 1) | 0
     into.region = words[at] ?? -1
     into.offset = words[at + 1] ?? 0
     into.bytes = words[at + 2] ?? 0
@@ -146,8 +151,14 @@ export class NicTxRing implements TxFrontEnd {
     return true
   }
 
-  take(count: number): void {
-    this.#taken = (this.#taken + count) | 0
+  take(): number {
+    const count = (this.#read - this.#taken) | 0
+    this.#taken = this.#read
+    return count
+  }
+
+  rewind(): void {
+    this.#read = this.#taken
   }
 
   /** The driver sees the number of taken pieces at each flush. */

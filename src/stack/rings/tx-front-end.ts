@@ -36,19 +36,27 @@ export class TxPiece {
   tag = 0
 }
 
-/** End of a TX queue that the NIC uses: pieces in, finished packets out. */
+/**
+ * End of a TX queue that the NIC uses: pieces in, finished packets out. The NIC reads the pieces of a
+ * packet one after the other, and takes them once it has its end.
+ */
 export interface TxFrontEnd {
   /**
    * True if the driver had no room for another descriptor when {@link posted} last counted. A packet
    * without an end among those can have none any more, and is dropped.
    */
   readonly full: boolean
-  /** Number of pieces that are posted and not taken. */
+  /** Counts the descriptors that are posted and not taken. {@link next} reads no more than these. */
   posted(): number
-  /** Reads the posted piece `ahead` places behind the next one. Returns false if there is none. */
-  peek(ahead: number, into: TxPiece): boolean
-  /** Takes the next `count` pieces: the NIC has read their memory, or will never read it. */
-  take(count: number): void
+  /** Reads the next piece. Returns false behind the last one. */
+  next(into: TxPiece): boolean
+  /**
+   * Takes what was read: the NIC has read its memory, or will never read it. Returns the number of
+   * descriptors.
+   */
+  take(): number
+  /** Puts what was read and not taken back: it is read anew. */
+  rewind(): void
   /** Tells the driver that all taken pieces are finished, because one had {@link TX_REPORT}. */
   completeHead(): void
   /** Finishes the packet of that tag, sent or dropped. All of its pieces are taken. */

@@ -89,10 +89,11 @@ export class HandNic implements DriverNic {
     const sent: Uint8Array[] = []
     const piece = new TxPiece()
     let frame: number[] = []
-    while (sent.length < frames && ring.peek(0, piece)) {
+    ring.posted()
+    while (sent.length < frames && ring.next(piece)) {
       const { offset, bytes } = piece
       frame.push(...this.#memory(piece.region).subarray(offset, offset + bytes))
-      ring.take(1)
+      ring.take()
       if ((piece.flags & TX_END_OF_PACKET) === 0) continue
       sent.push(Uint8Array.from(frame))
       frame = []

@@ -110,36 +110,103 @@ test('what calls itself large and is no TCP segment is delivered as it is', () =
   assert.deepEqual(receiveAll(nic, link, driver).map(wholeOf), [udp, new Uint8Array(60)])
 })
 
-test('between two cards: sent as one packet, received as one', () => {
+/** A card that sends one large packet of 50,000 bytes at each `send()`, and the one wired to it. */
+function wired() {
   const dma = new DmaSpace()
   const [left, right] = createLinkPair()
   const sender = new NetworkCard({ dma, link: left, queues: 1 })
   const receiver = new NetworkCard({ dma, link: right, queues: 1 })
+  right.receiver = (head, pieces) => receiver.receivePieces(head, pieces)
   const driver = new TestDriver(dma, { needy: true })
-  driver.post(...new Array<number>(16).fill(4096))
   receiver.startQueue(0, driver.frontEnd, { ...SPLIT, coalesce: true })
-  const packet = frame({ payload: pattern(50_000), badChecksum: true })
+  const payload = pattern(50_000)
+  const packet = frame({ payload, badChecksum: true })
   const region = dma.map(packet)
-  let left0 = 1
+  let unread = 0
+  let untaken = 0
   sender.startTxQueue(0, {
     full: false,
-    posted: () => left0,
-    peek: (ahead, into) => {
+    posted: () => untaken,
+    next: (into) => {
       Object.assign(into, { region, offset: 0, bytes: packet.length, flags: 1 })
       Object.assign(into, { mssBytes: 4096, headerBytes: 54, tag: 0 })
-      return ahead < left0
+      return --unread >= 0
     },
-    take: (count) => {
-      left0 -= count
+    take: () => {
+      untaken--
+      return 1
+    },
+    rewind: () => {
+      unread = untaken
     },
     completeHead: () => {},
     complete: () => {},
     flush: () => {},
   })
-  assert.equal(sender.transmit(0), 1)
-  assert.equal(receiver.receive(0, 9), 1)
-  const [received, ...others] = driver.read()
-  assert.equal(others.length, 0)
-  assert.deepEqual([received?.segments, received?.segmentBytes], [13, 4096])
-  assert.deepEqual(join(...(received?.pieces ?? [])), pattern(50_000))
+  const send = (): void => {
+    unread = ++untaken
+    assert.equal(sender.transmit(0), 1)
+  }
+  /** Reads what has arrived: the lengths of the pieces of each packet. */
+  const read = (): number[][] => {
+    receiver.receive(0, 9)
+    return driver.read().map(({ pieces, segments, segmentBytes }) => {
+      assert.deepEqual([segments, segmentBytes], [13, 4096])
+      assert.deepEqual(join(...pieces), payload)
+      return pieces.map(({ length }) => length)
+    })
+  }
+  return { dma, right, receiver, driver, send, read }
+}
+
+test('between two cards: sent as one packet, received as one', () => {
+  const { right, driver, send, read } = wired()
+  for (const buffers of [new Array<number>(13).fill(4096), [20_000, 29_999, 2], [4096, 45_904]]) {
+    driver.post(...buffers)
+    send()
+    assert.equal(right.nextAtNs(), Number.POSITIVE_INFINITY, 'it did not lie on the wire')
+    const [lengths] = read()
+    assert.equal(lengths?.length, buffers.length)
+    assert.deepEqual(lengths?.slice(0, -1), buffers.slice(0, -1))
+  }
+  assert.ok(driver.untouched)
+})
+
+test('between two cards: a packet that finds too few buffers takes none', () => {
+  const { right, receiver, driver, send, read } = wired()
+  driver.post(50_000 / 2, 50_000 / 2 - 1)
+  send()
+  assert.equal(right.nextAtNs(), 0, 'it lies on the wire')
+  assert.deepEqual(read(), [])
+  assert.equal(receiver.counters.stats().device.rx_hw_drop_overruns, 1)
+  driver.post(1)
+  send()
+  assert.deepEqual(read(), [[25_000, 24_999, 1]])
+})
+
+test('between two cards: a packet that finds a buffer outside of memory gives it back', () => {
+  for (const [region, bytes] of [
+    [99, 25_000],
+    [undefined, 0],
+  ] as const) {
+    const { receiver, driver, send, read } = wired()
+    driver.post(25_000)
+    driver.ring.post(1000, region ?? driver.region, 0, bytes)
+    driver.post(25_000, 25_000)
+    send()
+    assert.deepEqual(read(), [])
+    assert.equal(driver.faults, 2, 'with the one before it')
+    assert.equal(receiver.counters.stats().device.rx_dma_faults, 1)
+    send()
+    assert.deepEqual(read(), [[25_000, 25_000]])
+  }
+})
+
+test('between two cards: a packet whose header buffer is outside of memory is dropped', () => {
+  const { dma, receiver, driver, send, read } = wired()
+  driver.post(25_000, 25_000)
+  dma.unmap(driver.region + 1)
+  send()
+  assert.deepEqual(read(), [])
+  assert.equal(receiver.counters.stats().device.rx_dma_faults, 1)
 })

@@ -13,7 +13,7 @@ import type { DmaSpace } from '../dma/dma-space.ts'
 import { MappedRegion } from './mapped-region.ts'
 
 /** Results of {@link RxBuffers.find}. Integers, since one is compared for every frame. */
-export const FOUND = 0
+const FOUND = 0
 /** Too few buffers are posted, or too few completions are free: waiting helps. */
 export const OUT_OF_BUFFER = 1
 /**
@@ -80,15 +80,13 @@ export class RxBuffers {
     let count = 0
     let left = rest
     while (left > 0 || count < this.#leastBuffers) {
-      const buffer = this.#buffers[count] ?? this.#addBuffer()
-      if (!ring.peek(count, buffer)) {
+      const buffer = this.#peek(ring, count)
+      if (buffer === undefined) {
         if (isFault && this.#leastBuffers === 0) break
         if (left <= 0 || !this.#fitsUnpadded(left)) return OUT_OF_BUFFER
         break
       }
-      buffer.memory = this.#payloadRegion.memory(buffer.region, buffer.offset, buffer.bytes)
-      buffer.pad = 0
-      if (buffer.memory === undefined || buffer.bytes === 0) isFault = true
+      if (buffer.memory === undefined) isFault = true
       if (isFault || buffer.memory === undefined) {
         count++
         break
@@ -114,11 +112,8 @@ export class RxBuffers {
     let count = 0
     for (let left = bytes; left > 0; count++) {
       if (held + count === most) return false
-      const buffer = this.#buffers[count] ?? this.#addBuffer()
-      if (!ring.peek(count, buffer)) return false
-      buffer.memory = this.#payloadRegion.memory(buffer.region, buffer.offset, buffer.bytes)
-      if (buffer.memory === undefined || buffer.bytes === 0) return false
-      buffer.pad = 0
+      const buffer = this.#peek(ring, count)
+      if (buffer?.memory === undefined) return false
       // However short: the segments behind it go on as it lies.
       if (this.#pads && buffer.bytes > ALIGNED_BYTES) {
         const from = frame.offset + frame.length - left
@@ -162,39 +157,51 @@ export class RxBuffers {
   }
 
   /**
-   * Copies the last `rest` bytes of a frame in pieces to the posted buffers.
+   * Copies the last `rest` bytes of a frame in pieces to posted buffers, as it finds them. They are not
+   * padded. Returns false, with no buffer found, if one is missing or not mapped.
    *
-   * @param linear bytes of `head` that are not among them.
+   * @param linear bytes of `head` that are not among them. They go to the header buffer.
    */
-  writePieces(head: LinkFrame, pieces: FramePieces, linear: number, rest: number): void {
-    let index = 0
-    let buffer = this.#buffers[index]
-    let room = buffer?.bytes ?? 0
-    let left = rest
+  fill(
+    ring: RxFrontEnd,
+    head: LinkFrame,
+    pieces: FramePieces,
+    linear: number,
+    rest: number,
+  ): boolean {
+    const { header } = this
+    header.memory = this.#headerRegion.memory(header.region, header.offset, header.bytes)
+    if (linear > 0 && header.memory === undefined) return false
+    let count = 0
+    let buffer: RxBuffer | undefined
+    let room = 0
     // The first source is what was copied of the frame, and −1 stands for it.
     let piece = -1
     let at = linear
     let length = head.length - linear
-    while (left > 0 && buffer?.memory !== undefined) {
-      const bytes = Math.min(length, room)
-      if (bytes > 0) {
-        const source =
-          piece < 0 ? head.memory.view(head.offset + at, bytes) : pieces.view(piece, at, bytes)
-        buffer.memory.set(source, buffer.offset + buffer.bytes - room)
+    for (let left = rest; left > 0; ) {
+      if (length === 0) {
+        if (++piece >= pieces.count) return false
+        at = 0
+        length = pieces.lengths[piece] ?? 0
       }
+      if (room === 0) {
+        buffer = this.#peek(ring, count++)
+        room = buffer?.bytes ?? 0
+      }
+      if (buffer?.memory === undefined) return false
+      const bytes = length < room ? length : room
+      const source =
+        piece < 0 ? head.memory.view(head.offset + at, bytes) : pieces.view(piece, at, bytes)
+      buffer.memory.set(source, buffer.offset + buffer.bytes - room)
       left -= bytes
       at += bytes
       length -= bytes
       room -= bytes
-      if (room === 0) {
-        buffer = this.#buffers[++index]
-        room = buffer?.bytes ?? 0
-      }
-      if (length > 0) continue
-      if (++piece >= pieces.count) return
-      at = 0
-      length = pieces.lengths[piece] ?? 0
     }
+    if (ring.room() < count) return false
+    this.count = count
+    return true
   }
 
   /** Drops cached regions: call it before a batch, since memory may have been unmapped. */
@@ -209,6 +216,16 @@ export class RxBuffers {
     for (const buffer of this.#buffers) buffer.memory = undefined
     this.header.memory = undefined
     this.#shortCopy.forget()
+  }
+
+  /** Returns a posted buffer, without memory if it is not mapped. `undefined` if it is not posted. */
+  #peek(ring: RxFrontEnd, ahead: number): RxBuffer | undefined {
+    const buffer = this.#buffers[ahead] ?? this.#addBuffer()
+    if (!ring.peek(ahead, buffer)) return undefined
+    const { region, offset, bytes } = buffer
+    buffer.memory = bytes === 0 ? undefined : this.#payloadRegion.memory(region, offset, bytes)
+    buffer.pad = 0
+    return buffer
   }
 
   #addBuffer(): RxBuffer {

@@ -25,7 +25,7 @@ import {
 } from '../../rings/rx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { isMergeable, MAX_COALESCED_BUFFERS, RxAggregate } from './rx-aggregate.ts'
-import { copyBytes, DMA_FAULT, FOUND, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
+import { copyBytes, DMA_FAULT, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
 import { RxCounts } from './rx-counts.ts'
 
 export class RxQueue {
@@ -162,7 +162,7 @@ export class RxQueue {
   /**
    * Delivers a large frame that its sender has left in pieces, if it becomes one packet.
    *
-   * @returns false, with nothing done, if it does not, or finds no buffers.
+   * @returns false, with nothing taken, if it does not, or finds no buffers.
    */
   deliverPieces(head: LinkFrame, pieces: FramePieces, layout: FrameLayout, hash: number): boolean {
     const ring = this.#ring
@@ -183,9 +183,8 @@ export class RxQueue {
       linear = headerLength
     }
     const rest = length - linear
-    if (buffers.find(ring, head, linear, rest) !== FOUND) return false
+    if (!buffers.fill(ring, head, pieces, linear, rest)) return false
     if (linear > 0) buffers.writeHeaders(head, linear)
-    buffers.writePieces(head, pieces, linear, rest)
     const checksum = ChecksumResult.ok
     this.#complete(ring, head, layout, linear, rest, 0, checksum, hash, false)
     this.#counts.add(length, head.segmentBytes, layout, checksum, linear)

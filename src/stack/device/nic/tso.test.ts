@@ -31,21 +31,30 @@ class TestTxEnd implements TxFrontEnd {
   readonly pieces: TxPiece[] = []
   /** Events: pieces taken, head completions, and tags. */
   readonly events: string[] = []
+  #read = 0
 
   posted(): number {
     return this.pieces.length
   }
 
-  peek(ahead: number, into: TxPiece): boolean {
-    const piece = this.pieces[ahead]
+  next(into: TxPiece): boolean {
+    const piece = this.pieces[this.#read]
     if (piece === undefined) return false
+    this.#read++
     Object.assign(into, piece)
     return true
   }
 
-  take(count: number): void {
+  take(): number {
+    const count = this.#read
     this.pieces.splice(0, count)
     this.events.push(`take ${count}`)
+    this.#read = 0
+    return count
+  }
+
+  rewind(): void {
+    this.#read = 0
   }
 
   completeHead(): void {

@@ -3,7 +3,7 @@
  * them all headers, and the rest is left where it lies.
  */
 
-import { createFrameMemory, type FrameMemory, KeptViews } from '../../../wire/frame-memory.ts'
+import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import { FramePieces } from '../../link/link.ts'
 import { TX_END_OF_PACKET, type TxFrontEnd, TxPiece } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
@@ -52,13 +52,8 @@ export class TxGather {
   readonly #region: MappedRegion
   readonly #piece = new TxPiece()
   readonly #maxBytes: number
-  /** Number of unmapped regions when {@link #views} were known to be of mapped memory alone. */
+  /** Number of unmapped regions when {@link pieces} were known to be of mapped memory alone. */
   #unmapped = 0
-  /** Views of the memory that packets are sent from. They keep it alive, until a region is unmapped. */
-  readonly #views = new Map<Uint8Array, KeptViews>()
-  /** Views that were used last: most pieces lie in the memory of the piece before. */
-  #lastMemory: Uint8Array | undefined
-  #lastViews: KeptViews | undefined
 
   constructor(dma: DmaSpace, maxFrameBytes: number) {
     this.#dma = dma
@@ -78,24 +73,22 @@ export class TxGather {
   /** Drops all references to memory. */
   forget(): void {
     this.#region.forget()
-    this.#views.clear()
-    this.#lastMemory = this.#lastViews = undefined
     this.pieces.forget()
   }
 
   /**
-   * Gathers the next packet. Returns the number of its pieces, 0 while its end is not posted.
+   * Gathers the next packet. Returns the number of its pieces, for the caller to take, and 0 while its
+   * end is not posted.
    *
-   * @param posted number of pieces to look at.
    * @param inPieces the packets of which only the first bytes are to be copied: {@link WHOLE} and so
    * on.
    */
-  gather(frontEnd: TxFrontEnd, posted: number, inPieces: number): number {
+  gather(frontEnd: TxFrontEnd, inPieces: number): number {
     const piece = this.#piece
     let copyBytes = this.#maxBytes
-    for (let ahead = 0; ahead < posted; ahead++) {
-      if (!frontEnd.peek(ahead, piece)) return 0
-      if (ahead === 0 && !this.discarding) {
+    let count = 0
+    while (frontEnd.next(piece)) {
+      if (count++ === 0 && !this.discarding) {
         this.#begin(piece)
         const stays = piece.mssBytes > 0 ? inPieces !== WHOLE : inPieces === ALL_IN_PIECES
         if (stays && HEAD_BYTES < copyBytes) copyBytes = headBytes(piece.headerBytes)
@@ -105,14 +98,17 @@ export class TxGather {
       if ((piece.flags & TX_END_OF_PACKET) !== 0) {
         this.discarding = false
         if (this.bytes < ETHERNET_BYTES && this.fault === NO_FAULT) this.fault = PACKET_ERROR
-        return ahead + 1
+        return count
       }
     }
+    if (!frontEnd.full || count === 0) {
+      frontEnd.rewind()
+      return 0
+    }
     // A packet that has filled the ring can have no end: all of its pieces are dropped.
-    if (!frontEnd.full) return 0
     this.discarding = true
     this.fault = PACKET_ERROR
-    return posted
+    return count
   }
 
   /** Copies the rest of a packet that was left in pieces. */
@@ -146,21 +142,9 @@ export class TxGather {
     const room = copyBytes - this.copied
     const copied = bytes < room ? bytes : room
     if (copied > 0) {
-      this.memory.bytes.set(this.#viewsOf(source).view(offset, copied), this.copied)
+      this.memory.bytes.set(this.pieces.viewOf(source, offset, copied), this.copied)
       this.copied += copied
     }
     if (copied < bytes) this.pieces.add(source, offset + copied, bytes - copied)
-  }
-
-  #viewsOf(source: Uint8Array): KeptViews {
-    if (source === this.#lastMemory && this.#lastViews !== undefined) return this.#lastViews
-    let views = this.#views.get(source)
-    if (views === undefined) {
-      views = new KeptViews(source)
-      this.#views.set(source, views)
-    }
-    this.#lastMemory = source
-    this.#lastViews = views
-    return views
   }
 }

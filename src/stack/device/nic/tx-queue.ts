@@ -48,7 +48,7 @@ export class TxQueue {
   readonly #layout = new FrameLayout()
   readonly #segmenter: Segmenter
   #frontEnd: TxFrontEnd | undefined
-  /** Posted pieces among which there is no end of a packet: less than one more is not looked at. */
+  /** Posted descriptors among which there is no end of a packet: less than one more is not looked at. */
   #withoutEnd = 0
 
   constructor(dma: DmaSpace, maxFrameBytes: number, counters: Counters) {
@@ -86,20 +86,18 @@ export class TxQueue {
     const packet = this.#packet
     packet.forgetUnmapped()
     let left = frontEnd.posted()
-    if (left <= 0) return 0
     if (left <= this.#withoutEnd) return 0
     this.#withoutEnd = 0
     const inPieces = piecesFor(link)
     let sent = 0
     try {
       while (left > 0 && this.usedBytes < budgetBytes) {
-        const count = packet.gather(frontEnd, left, inPieces)
+        const count = packet.gather(frontEnd, inPieces)
         if (count === 0) {
           this.#withoutEnd = left
           break
         }
-        frontEnd.take(count)
-        left -= count
+        left -= frontEnd.take()
         const leastBytes = count * LEAST_COST_BYTES
         this.usedBytes += packet.bytes > leastBytes ? packet.bytes : leastBytes
         if (!packet.discarding) {
