@@ -26,6 +26,8 @@ export const DMABUF_CMSG = {
 } as const
 const { FRAG_OFFSET, FRAG_SIZE, FRAG_TOKEN, DMABUF_ID, FLAGS, BYTES: DATA_BYTES } = DMABUF_CMSG
 const ALIGN = 8
+/** High word of the largest number that is exact. */
+const MAX_HIGH_WORD = 2 ** 21 - 1
 const NOTHING = new Uint8Array(0)
 
 /** Bytes of either message (CMSG_SPACE): a shorter control buffer has no room for any. */
@@ -168,14 +170,22 @@ export class ControlReader {
       this.fragSize = view.getUint32(data + FRAG_SIZE, true)
       return
     }
-    const fragOffset = getOffset(view, data + FRAG_OFFSET)
-    if (this.type !== SCM_DEVMEM_DMABUF || !Number.isSafeInteger(fragOffset)) return
+    if (this.type !== SCM_DEVMEM_DMABUF || !this.#readOffset(view, data + FRAG_OFFSET)) return
     this.kind = 'dmabuf'
-    this.fragOffset = fragOffset
     this.fragSize = view.getUint32(data + FRAG_SIZE, true)
     this.fragToken = view.getUint32(data + FRAG_TOKEN, true)
     this.dmabufId = view.getUint32(data + DMABUF_ID, true)
     this.flags = view.getUint32(data + FLAGS, true)
+  }
+
+  /** Reads 64 bits. Returns false if no number holds them exactly. */
+  #readOffset(view: DataView, at: number): boolean {
+    const low = view.getUint32(at, true)
+    const high = view.getUint32(at + 4, true)
+    // An offset below 4 GiB stays an integer: the engine makes garbage of floating-point numbers.
+    if (high === 0) this.fragOffset = low
+    else if (high <= MAX_HIGH_WORD) this.fragOffset = high * 2 ** 32 + low
+    return high <= MAX_HIGH_WORD
   }
 }
 
@@ -234,14 +244,4 @@ function set32(bytes: Uint8Array, at: number, value: number): void {
 function set64(bytes: Uint8Array, at: number, value: number): void {
   set32(bytes, at, value | 0)
   set32(bytes, at + 4, Math.floor(value / 2 ** 32))
-}
-
-/**
- * Reads 64 bits. An offset below 4 GiB stays an integer, since a floating-point number would be garbage
- * in each frag.
- */
-function getOffset(view: DataView, at: number): number {
-  const low = view.getUint32(at, true)
-  const high = view.getUint32(at + 4, true)
-  return high === 0 ? low : high * 2 ** 32 + low
 }

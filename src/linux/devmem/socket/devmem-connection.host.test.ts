@@ -116,6 +116,30 @@ test('tokens go back at once while a quarter of the binding is held, over all co
   second.destroy()
 })
 
+test('tokens of two bindings are counted apart, and go back by the binding', async () => {
+  const other = { id: 8, ifindex: 2, queues: [4], dmabuf: { bytes: 2 ** 24 } }
+  const { pool, binding, connection } = setUp()
+  const io = new FakeIo()
+  const both = new OpenDevmemConnection(io, { pool, binding: [binding, other] })
+  io.arrive(device(0), device(1), device(2, PAGE, 8), device(3, PAGE, 8), device(4))
+  const frags = await take(both, 5)
+  const bindings = frags.map((frag) => frag.kind === 'net_iov' && frag.binding)
+  assert.deepEqual(bindings, [binding, binding, other, other, binding])
+  const tokens = () => [useOf(binding).tokens, useOf(other).tokens]
+  assert.deepEqual(tokens(), [3, 2])
+  for (const frag of frags) frag.release()
+  assert.deepEqual(tokens(), [1, 0], 'the last one waits for the end of the turn')
+  both.flush()
+  assert.deepEqual([tokens(), both.stats().tokensOut], [[0, 0], 0])
+  assert.deepEqual(io.returns, [
+    [1, 2],
+    [3, 2],
+    [5, 1],
+  ])
+  both.destroy()
+  connection.destroy()
+})
+
 test('strict refuses payload in host memory, and keeps what came before', async () => {
   const { io, connection, pool } = setUp({ strict: true })
   io.arrive(device(1))

@@ -31,14 +31,19 @@ export class FragReader {
   readonly #tokens: TokenReturns
   readonly #options: FragReaderOptions
   readonly #control = new ControlReader()
-  /** Frags, and bytes for which the pool had no page. */
-  #queue: (Frag | Uint8Array)[] = []
+  /**
+   * Frags, and bytes for which the pool had no page, from {@link #first} to {@link #last}. Its places are
+   * used again: an array that is emptied grows anew with each receive.
+   */
+  readonly #queue: (Frag | Uint8Array | undefined)[] = []
   #first = 0
+  #last = 0
   /** Entries of the queue that are bytes. */
   #withoutPage = 0
   #discards = false
-  /** Group of the frags that this receive has brought. */
+  /** Group of the frags that this receive has brought, of a binding that is this connection's or not. */
   #group: TokenGroup | undefined
+  #isForeign = false
 
   constructor(io: DevmemIo, tokens: TokenReturns, options: FragReaderOptions) {
     this.#io = io
@@ -72,13 +77,17 @@ export class FragReader {
     let device = 0
     let linear = 0
     let unknown: number | undefined
+    const { tracing } = this.#options.pool.copies
     while (control.next()) {
-      if (control.kind === 'linear') {
+      if (control.kind === 'dmabuf') {
+        device += control.fragSize
+        this.#addFrag(control)
+        if (this.#isForeign) unknown = control.dmabufId
+        // A traced frag is reported with the stack of its own receiver.
+        if (tracing) this.#group = undefined
+      } else if (control.kind === 'linear') {
         this.#addBytes(memory.bytes.subarray(linear, linear + control.fragSize))
         linear += control.fragSize
-      } else if (control.kind === 'dmabuf') {
-        device += control.fragSize
-        unknown = this.#addFrag(control) ? unknown : control.dmabufId
       }
     }
     // Ordinary payload comes without a message.
@@ -94,9 +103,10 @@ export class FragReader {
 
   /** Takes the first frag, or `undefined` without one, or if there is no page for its bytes. */
   take(): Frag | undefined {
+    if (this.#first === this.#last) return undefined
     const entry = this.#queue[this.#first]
     if (entry === undefined) return undefined
-    if (!(entry instanceof Uint8Array)) {
+    if (entry instanceof TokenFrag || !(entry instanceof Uint8Array)) {
       this.#drop()
       return entry
     }
@@ -116,45 +126,40 @@ export class FragReader {
   /** Gives back what was not taken, and what still arrives. */
   discard(): void {
     this.#discards = true
-    const left = this.#queue.slice(this.#first)
-    this.#queue = []
-    this.#first = 0
     this.#withoutPage = 0
-    for (const entry of left) if (!(entry instanceof Uint8Array)) entry.release()
+    while (this.#first < this.#last) {
+      const entry = this.#queue[this.#first]
+      this.#drop()
+      if (entry !== undefined && !(entry instanceof Uint8Array)) entry.release()
+    }
+  }
+
+  #add(entry: Frag | Uint8Array): void {
+    this.#queue[this.#last++] = entry
   }
 
   #drop(): void {
-    this.#first++
-    if (this.#first < this.#queue.length) return
-    this.#queue.length = 0
-    this.#first = 0
+    this.#queue[this.#first++] = undefined
+    if (this.#first === this.#last) this.#first = this.#last = 0
   }
 
-  /** Returns false for a frag of a binding that is not this connection's. */
-  #addFrag(message: ControlReader): boolean {
-    const { fragOffset, fragSize, fragToken, dmabufId } = message
-    const use = this.#useOf(dmabufId)
-    const frag = new TokenFrag(
-      use ?? foreign(dmabufId),
-      fragOffset,
-      fragSize,
-      fragToken,
-      this.#tokens,
-      this.#groupOf(dmabufId),
-    )
-    this.#tokens.arrived(frag.use)
+  #addFrag({ fragOffset, fragSize, fragToken, dmabufId }: ControlReader): void {
+    const present = this.#group
+    const group = present?.record.binding === dmabufId ? present : this.#beginGroup(dmabufId)
+    const frag = new TokenFrag(fragOffset, fragSize, fragToken, group)
+    this.#tokens.arrived(group.use)
     this.deviceFrags++
-    if (use === undefined || this.#discards) frag.release()
-    else this.#queue.push(frag)
-    return use !== undefined
+    if (this.#isForeign || this.#discards) frag.release()
+    else this.#add(frag)
   }
 
-  /** Returns the group of the next frag: one for each receive and binding, and with `traceLeaks` for each frag. */
-  #groupOf(binding: number): TokenGroup {
-    const group = this.#group
-    if (group?.record.binding === binding && !this.#options.pool.copies.tracing) return group
-    this.#group = new TokenGroup(binding, this.#options.label)
-    return this.#group
+  /** Begins a group of frags: one for each receive and binding, and with `traceLeaks` for each frag. */
+  #beginGroup(binding: number): TokenGroup {
+    const use = this.#useOf(binding)
+    const group = new TokenGroup(use ?? foreign(binding), this.#tokens, this.#options.label)
+    this.#isForeign = use === undefined
+    this.#group = group
+    return group
   }
 
   #useOf(id: number): BindingUse | undefined {
@@ -174,10 +179,10 @@ export class FragReader {
       if (frag === undefined) break
       frag.bytes.set(bytes.subarray(at, at + frag.length))
       at += frag.length
-      this.#queue.push(frag)
+      this.#add(frag)
     }
     if (at === bytes.byteLength) return
-    this.#queue.push(new Uint8Array(bytes.subarray(at)))
+    this.#add(new Uint8Array(bytes.subarray(at)))
     this.#withoutPage++
   }
 }

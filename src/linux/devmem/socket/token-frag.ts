@@ -1,47 +1,41 @@
 import { applicationStack } from '../../../pool/application-stack.ts'
 import { type DeviceFrag, type Frag, traceFrag } from '../../../pool/frag.ts'
-import type { BindingUse, BoundMemory } from './binding-use.ts'
+import type { BoundMemory } from './binding-use.ts'
 import type { TokenGroup } from './token-leaks.ts'
-import type { TokenReturns } from './token-returns.ts'
 
 /** A frag of device memory that a socket received: its token gives the memory back. */
 export class TokenFrag implements DeviceFrag {
-  // Declared: fields that the class made would be stored twice. A frag is made for each packet.
-  declare readonly kind: 'net_iov'
-  declare readonly binding: BoundMemory
+  // Declared: fields that the class made would be stored twice. A frag is made for each packet, so what
+  // frags of one receive share is in their group.
   declare readonly offset: number
   declare readonly length: number
   declare readonly token: number
-  declare readonly use: BindingUse
   declare readonly group: TokenGroup
-  /** Undefined once released. */
-  declare returns: TokenReturns | undefined
+  declare isReleased: boolean
 
-  constructor(
-    use: BindingUse,
-    offset: number,
-    length: number,
-    token: number,
-    returns: TokenReturns,
-    group: TokenGroup,
-  ) {
-    this.kind = 'net_iov'
-    this.binding = use.binding
+  constructor(offset: number, length: number, token: number, group: TokenGroup) {
     this.offset = offset
     this.length = length
     this.token = token
-    this.use = use
-    this.returns = returns
     this.group = group
+    this.isReleased = false
     group.record.out++
   }
 
+  get kind(): 'net_iov' {
+    return 'net_iov'
+  }
+
+  get binding(): BoundMemory {
+    return this.group.use.binding
+  }
+
   release(): void {
-    const { returns } = this
-    if (returns === undefined) return
-    this.returns = undefined
-    this.group.record.out--
-    returns.release(this.token, this.use)
+    if (this.isReleased) return
+    this.isReleased = true
+    const { record, returns, use } = this.group
+    record.out--
+    returns.release(this.token, use)
   }
 
   [Symbol.dispose](): void {

@@ -5,6 +5,8 @@
  */
 
 import { publish } from '../../../pool/leaks.ts'
+import type { BindingUse } from './binding-use.ts'
+import type { TokenReturns } from './token-returns.ts'
 
 /** Frags in device memory were collected without `release()`. Their memory stays out of the binding. */
 export interface DeviceLeakReport {
@@ -46,10 +48,14 @@ const collected = new FinalizationRegistry<GroupRecord>(({ out, binding, label, 
 
 /** Held by the frags of one receive, or by a single frag with `traceLeaks`, and by nothing else. */
 export class TokenGroup {
+  readonly use: BindingUse
+  readonly returns: TokenReturns
   readonly record: GroupRecord
 
-  constructor(binding: number, label: string) {
-    this.record = { out: 0, binding, label, stack: undefined }
+  constructor(use: BindingUse, returns: TokenReturns, label: string) {
+    this.use = use
+    this.returns = returns
+    this.record = { out: 0, binding: use.binding.id, label, stack: undefined }
     collected.register(this, this.record)
   }
 }

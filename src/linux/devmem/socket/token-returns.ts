@@ -30,7 +30,8 @@ export class TokenReturns {
   calls = 0
   readonly #sink: TokenSink
   readonly #ranges = new Uint32Array(2 * MAX_RANGES)
-  readonly #uses: BindingUse[] = []
+  /** Use of the binding that the tokens in {@link #ranges} are of. */
+  #use: BindingUse | undefined
   #length = 0
   #tokens = 0
   #scheduled = false
@@ -52,14 +53,18 @@ export class TokenReturns {
 
   /** Takes a token whose frag was released. It goes back with others, in this turn of the event loop. */
   release(token: number, use: BindingUse): void {
+    // A connection comes by one queue, and hardly ever by another with a binding of its own.
+    if (use !== this.#use) {
+      this.flush()
+      this.#use = use
+    }
     const at = this.#length - 2
     const start = this.#ranges[at] ?? 0
     const count = this.#ranges[at + 1] ?? 0
     // Numbers are handed out in ascending order, and mostly released so.
     if (at >= 0 && token === start + count) this.#ranges[at + 1] = count + 1
     else this.#begin(token)
-    this.#uses[this.#tokens++] = use
-    if (this.#tokens === MAX_TOKENS || use.pressed) this.flush()
+    if (++this.#tokens === MAX_TOKENS || use.pressed) this.flush()
     // Not a microtask, which in a loop with `await` would run after every frag.
     else if (!this.#scheduled) this.#schedule()
   }
@@ -71,10 +76,7 @@ export class TokenReturns {
     const length = this.#length
     this.#tokens = 0
     this.#length = 0
-    for (let at = 0; at < tokens; at++) {
-      const use = this.#uses[at]
-      if (use !== undefined) use.tokens--
-    }
+    if (this.#use !== undefined) this.#use.tokens -= tokens
     this.out -= tokens
     this.returned += tokens
     this.calls++
