@@ -24,7 +24,7 @@ import { GvnicTxRing } from './rings/gvnic-tx-ring.ts'
 
 /** Format of queues with raw addresses and completions out of order (K: gve.h, GVE_DQO_RDA_FORMAT). */
 const DQO_RDA = 3
-/** Bit of the driver's abilities that stands for that format. */
+/** Bit of the driver's abilities for that format. */
 const DQO_RDA_ABILITY = 1 << 3
 const ABILITIES_AT = 16
 const DRIVER_NAME_AT = 48
@@ -46,7 +46,7 @@ export interface CommandParts {
 }
 
 export class CardCommands implements AdminHandlers {
-  /** Name of the driver's system. Empty before the driver has told it. */
+  /** Name of the driver's system. Empty until the driver has sent it. */
   driverName = ''
   /** Started receive queues by number. */
   readonly rx: Map<number, GvnicRxRing> = new Map()
@@ -88,7 +88,7 @@ export class CardCommands implements AdminHandlers {
     this.extended = new Map([[ExtendedOpcode.configureFlowRule, configureRule]])
   }
 
-  /** Forgets all that the driver has told. */
+  /** Forgets all settings of the driver. */
   reset(): void {
     this.#deconfigure()
     this.rules.clear()

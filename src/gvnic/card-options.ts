@@ -11,7 +11,7 @@ export interface CardServerOptions {
   /** Queues of each card, each way: 1 to 16. 4 by default. */
   readonly queues?: number
   /**
-   * MTU that the guests' interfaces start with, and the largest they take: 68 to 9000. By default that
+   * MTU that the guests' interfaces start with, and the largest they take: 68 to 9000. Default: the MTU
    * of the TAP interface, 9000 at most, or 1500.
    */
   readonly mtu?: number
@@ -25,13 +25,13 @@ export interface CardServerOptions {
    */
   readonly capture?: string
   /**
-   * Called when a machine could not have a card, or has to wait for it, or the link of a card has failed,
-   * with the reason.
+   * Called with the reason when a machine cannot have a card or has to wait for it, and when the link of
+   * a card has failed.
    */
   readonly onFault?: OnFault
 }
 
-/** Returns what the cards' thread is told of the options. */
+/** Returns the options that the cards' thread gets. */
 export function checkCards({
   queues = DEFAULT_QUEUES,
   mtu,

@@ -10,8 +10,8 @@ import type { CardLook, CardThreadData, FromCards, ToCards } from './thread/mess
 const SCRIPT = new URL('./thread/card.worker.js', import.meta.url)
 
 /**
- * Called when a machine could not have a card, or has to wait for it, or the link of a card has failed,
- * with the reason.
+ * Called with the reason when a machine cannot have a card or has to wait for it, and when the link of a
+ * card has failed.
  */
 export type OnFault = (socket: string, code: string, message: string) => void
 

@@ -1,6 +1,6 @@
 /**
- * Doorbells in BAR 2, little-endian words: those of the interrupts, of the transmit queues and of the
- * receive queues, one behind the other. The driver learns their numbers from the card.
+ * Doorbells in BAR 2, little-endian words: first of the interrupts, then of the transmit queues, then of
+ * the receive queues. The driver learns their numbers from the card.
  */
 
 export const DOORBELL_BYTES = 4096

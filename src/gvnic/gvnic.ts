@@ -33,9 +33,9 @@ export const MAX_MTU = 9000
 export const DEFAULT_MTU = 1500
 /** Ethernet header and VLAN tag in front of the longest packet: 256 KiB of payload and its headers. */
 const MAX_FRAME_BYTES = 2 ** 18 + 512
-/** Frames received in one turn: those of a NAPI poll. */
+/** Frames received in one turn, as in a NAPI poll. */
 const BUDGET = 64
-/** Bytes of one turn, each way: QEMU's requests wait until it ends, those of other machines too. */
+/** Bytes of one turn, each way. Requests of all machines wait until it ends. */
 const BUDGET_BYTES = 2 ** 18
 
 const REGISTERS = 0
@@ -70,9 +70,9 @@ export interface RxQueueState {
 
 /** State of a card, to show. */
 export interface GvnicState {
-  /** Version that the driver has told. Empty before that. */
+  /** Version of the driver. Empty until the driver has sent it. */
   readonly driverVersion: string
-  /** Name of the driver's system. Empty before the driver has told it. */
+  /** Name of the driver's system. Empty until the driver has sent it. */
   readonly driverName: string
   /** True while the driver runs. */
   readonly running: boolean
@@ -229,9 +229,9 @@ export class Gvnic implements PciDevice {
   }
 
   /**
-   * Receives and sends what is due at `nowNs` of the link's clock. Frames for a card whose link is down,
-   * or whose interface is, are lost, as on a cable, unless frames wait on its link for buffers. Returns
-   * the number of frames: call it again at once unless that is 0.
+   * Receives and sends what is due at `nowNs` of the link's clock. While the card's link or interface is
+   * down, its frames are lost, as on a cable, unless frames wait on its link for buffers. Returns the
+   * number of frames. Call it again at once unless that is 0.
    */
   poll(nowNs: number): number {
     const { rx, tx, stats } = this.#commands

@@ -1,4 +1,4 @@
-/** One card on a TAP interface or a capture, in a thread of its own. */
+/** One card on a TAP interface or a capture, in a separate thread. */
 
 import { resolve } from 'node:path'
 import { ArgumentTypeError, checkString, type OptionNames, ownOptions } from '../errors.ts'

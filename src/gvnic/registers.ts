@@ -1,6 +1,6 @@
 /**
  * Registers in BAR 0, big-endian (K: drivers/net/ethernet/google/gve/gve_register.h). A write takes
- * effect if it is exactly one register that the driver may write; others are ignored.
+ * effect if it is exactly one register that the driver may write. Other writes are ignored.
  */
 
 import { letterOf } from './guest-text.ts'

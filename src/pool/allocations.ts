@@ -5,7 +5,7 @@ import type { Tokens } from './tokens.ts'
 
 /** Memory that is out, as the reports of a pool list it. */
 export interface Holder {
-  /** `handle`: in no frag, as an application, a driver or an skb has it. */
+  /** `handle`: memory outside of frags, held by an application, a driver or an skb. */
   readonly kind: 'frag' | 'handle'
   /** Label of the peer, such as `tcp 127.0.0.1:5201`. */
   readonly label: string | undefined

@@ -1,15 +1,18 @@
 /** Stacks for leak reports: the frames of the application, without this package's and the runtime's. */
 
-/** Frames to look at, since those of the application come last, and frames to keep. */
+/** Frames to look at, since the application's frames come last, and frames to keep. */
 const FRAMES = 50
 const KEPT = 8
 
-/** Compiled: dist/pool/application-stack.js. In a bundle the name is another, and nothing is known of the frames. */
+/**
+ * Compiled: dist/pool/application-stack.js. In a bundle it has another name, and frames cannot be told
+ * apart.
+ */
 const OWN_NAME = /^(?:file:\/\/)?(.*\/)dist\/pool\/application-stack\.js$/
 const root: string | undefined = OWN_NAME.exec(import.meta.url ?? '')?.[1]
 
 /**
- * Returns where the application is, innermost frame first, through awaits too; `undefined` where
+ * Returns where the application is, innermost frame first, also through awaits. Returns `undefined` if
  * only the package and the runtime are on the stack, as in the callback of a socket.
  */
 export function applicationStack(): string | undefined {

@@ -7,13 +7,16 @@ import { type Lent, type PoolShare, Returner } from './lender.ts'
 
 /** A shared pool as seen from another thread. Nothing has to be closed. */
 export interface AttachedPool {
-  /** Takes what `frag.lend()` made and `postMessage` brought; throws NETMEM_STALE_HANDLE if it has been received before or is not lent any more. */
+  /**
+   * Takes a lent frag, which `frag.lend()` made and `postMessage` brought. Throws NETMEM_STALE_HANDLE if
+   * it was received before or is no longer lent.
+   */
   receive(lent: Lent): BorrowedFrag
 }
 
 /**
- * Opens a pool's description in the thread it was posted to.
- * Throws NETMEM_INVALID_ARGUMENT when `share` is none.
+ * Opens a pool's description in the thread it was posted to. Throws NETMEM_INVALID_ARGUMENT for other
+ * values of `share`.
  *
  * @example
  * ```ts

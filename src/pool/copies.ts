@@ -43,7 +43,10 @@ export class Copies {
     this.onCopyDropped?.()
   }
 
-  /** Bytes of copies that may be made before the limit; each needs {@link COPY_OVERHEAD} besides its payload. */
+  /**
+   * Bytes of copies that may be made before the limit. Each copy needs {@link COPY_OVERHEAD} besides its
+   * payload.
+   */
   get copyRoom(): number {
     return this.#limit - this.#bytesOut - this.#fragsOut * COPY_OVERHEAD
   }

@@ -27,8 +27,8 @@ export function createPool(
 }
 
 /**
- * Makes the payload pool of a driver that handles both kinds of memory, from a provider of either:
- * its handles have to be narrowed before use. Throws as {@link createPool} does.
+ * Makes the payload pool of a driver that handles both kinds of memory, from a provider of either kind.
+ * Its handles have to be narrowed before use. Throws as {@link createPool} does.
  *
  * @example
  * ```ts

@@ -17,15 +17,18 @@ export interface DryReport {
   readonly handles: number
   /** Bytes of copied frags that the application holds. */
   readonly copiedBytes: number
-  /** Since when nothing has come back. */
+  /** Time since which no memory has come back. */
   readonly since: Date
   /** Connections that wait for memory. */
   readonly waiting: number
-  /** Holders of the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
+  /** Holders of the memory, the longest first. Empty unless the pool was made with `traceLeaks`. */
   readonly holders: readonly Holder[]
 }
 
-/** Reports that `waiting` connections have waited since `since`; `warns` where no channel has subscribers. */
+/**
+ * Reports that `waiting` connections have waited since `since`. `warns` is true if the channel has no
+ * subscribers.
+ */
 export function reportDry(
   pool: PagePool<Page>,
   waiting: number,

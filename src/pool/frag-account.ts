@@ -8,7 +8,7 @@ export class FragAccount {
   /** Called after each release while set. */
   onRelease: (() => void) | undefined
 
-  /** Bytes held; each copy counts `COPY_OVERHEAD` more. */
+  /** Bytes held. Each copy counts `COPY_OVERHEAD` more. */
   get held(): number {
     return this.#held
   }

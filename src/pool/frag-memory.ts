@@ -18,7 +18,7 @@ export interface Rest {
 interface PoolOfFrags {
   put(handle: number, allowDirect: boolean): void
   retain(handle: number, count: number): void
-  /** Returns the slot of a handle that is out; throws for every other value. */
+  /** Returns the slot of a handle that is out. Throws for every other value. */
   check(handle: number): number
   readonly pageSize: number
   readonly destroyed: boolean

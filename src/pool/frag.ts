@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Fragments: byte ranges of received payload, each with exactly one holder, who gives it back
- * with `release()` or `using`. Releasing twice is harmless; anything else after it throws.
+ * Fragments: byte ranges of received payload. Each has exactly one holder, which gives it back with
+ * `release()` or `using`. A second release is harmless. Every other use after a release throws.
  */
 
 import { checkInteger, LifetimeError } from '../errors.ts'
@@ -100,7 +100,7 @@ export interface DeviceFrag extends Disposable {
   release(): void
 }
 
-/** A frag of either kind; `kind` tells which. */
+/** A frag of the kind that `kind` names. */
 export type Frag = HostFrag | DeviceFrag
 
 /**
@@ -116,7 +116,7 @@ export function fragOf(
   return heldFrag(page, offset, length, coreOf(page).frags.hold(bits(page)), account)
 }
 
-/** @internal Page of a frag; `undefined` for a copy, and after its release. */
+/** @internal Page of a frag, or `undefined` for a copy and after its release. */
 export function pageOf(frag: HostFrag): Page | undefined {
   return frag instanceof HeldFrag ? frag.page : undefined
 }

@@ -3,7 +3,7 @@ import { TAG, unknownHandle } from '../netmem.ts'
 
 /**
  * Says what is wrong with a handle that its pool does not have out. `state` is the slot's state,
- * `undefined` outside the pool's range; `putAlready` when the slot rests since this handle, or the
+ * `undefined` outside the pool's range. `putAlready` is true if the slot rests since this handle, or the
  * pool is gone.
  */
 export function handleError(

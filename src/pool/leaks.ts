@@ -6,7 +6,7 @@
 
 import type { Holder } from './allocations.ts'
 
-/** A frag or an skb was collected without having been given back; its memory stays out. */
+/** A frag or an skb was collected without having been given back. Its memory stays out. */
 export interface LeakReport {
   /** Object that was collected. */
   readonly kind: 'frag' | 'skb'
@@ -26,7 +26,7 @@ export interface DestroyReport {
   readonly handles: number
   /** Seconds since `destroy()`. */
   readonly seconds: number
-  /** Holders of the memory, the longest first; empty unless the pool was made with `traceLeaks`. */
+  /** Holders of the memory, the longest first. Empty unless the pool was made with `traceLeaks`. */
   readonly holders: readonly Holder[]
 }
 
@@ -51,7 +51,7 @@ export function reportLeak(report: LeakReport): void {
   publish('netmem:leak', report, `A frag was dropped without release(); ${stays} ${origin}`)
 }
 
-/** Describes netmem that are out and in no frag; empty if there are none. */
+/** Describes netmem that are out and in no frag. Empty without any. */
 export function describeHandles(handles: number): string {
   return handles === 0 ? '' : ` Among them in no frag, of alloc(), drivers or skbs: ${handles}.`
 }
@@ -81,7 +81,7 @@ interface DestroyedPool {
   holders(): readonly Holder[]
 }
 
-/** Repeats a report of `pool` until `done` settles; does not keep the process alive. */
+/** Repeats a report of `pool` until `done` settles. Does not keep the process alive. */
 export function remindOfDestroy(done: Promise<void>, pool: DestroyedPool): void {
   if (typeof setInterval !== 'function') return
   const started = Date.now()

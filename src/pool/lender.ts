@@ -18,7 +18,7 @@ declare module '../errors.ts' {
   }
 }
 
-/** Describes a pool's memory to another thread; crosses `postMessage`. */
+/** Describes a pool's memory to another thread. Crosses `postMessage`. */
 export interface PoolShare {
   /** Memory of the pool. */
   readonly buffer: SharedArrayBuffer
@@ -26,7 +26,7 @@ export interface PoolShare {
   readonly table: SharedArrayBuffer
 }
 
-/** A frag on its way to another thread; crosses `postMessage`, and may be received once. */
+/** A frag on its way to another thread. Crosses `postMessage`, and may be received once. */
 export type Lent =
   | {
       readonly kind: 'page'
@@ -125,7 +125,10 @@ export class Lender {
     if (this.#free.length === 0 && this.#loans.length === this.#lends) this.collect()
   }
 
-  /** Moves one reference to `borrower`; `undefined` when all entries are lent. `at` counts bytes from the pool's first. */
+  /**
+   * Moves one reference to `borrower`. Returns `undefined` when all entries are lent. `at` counts bytes
+   * from the pool's first.
+   */
   lend(
     handle: number,
     token: Token,
@@ -157,7 +160,7 @@ export class Lender {
     return { kind: 'page', entry, stamp: this.#stamp, offset: this.#memoryOffset + at, length }
   }
 
-  /** Listens for the end of a thread; true if it has ended already. */
+  /** Listens for the end of a thread. Returns true if it has ended already. */
   #meet(borrower: Borrower): boolean {
     if (!this.#known.has(borrower)) {
       borrower.once('exit', () => this.#abandon(borrower))
@@ -168,7 +171,7 @@ export class Lender {
     return ended
   }
 
-  /** Takes in all that was returned since; one load where there is nothing. */
+  /** Takes in all memory that was returned since. Costs one load without any. */
   collect(): void {
     if (Atomics.load(this.#words, HEAD) <= NOTHING) return
     // The thread that was to notify may have been terminated before it did.
@@ -272,11 +275,11 @@ export class Returner {
     }
   }
 
-  /** Gives back an entry that was received; once. */
+  /** Gives back an entry that was received, once. */
   giveBack(entry: number, stamp: number): void {
     const words = this.#words
     if (words[stateOf(entry)] !== -stamp) throw notLent()
-    // Nobody else has it since it was received; pushing it orders the store.
+    // The receiver alone has the entry, and pushing it orders the store.
     words[stateOf(entry)] = RETURNED
     // One atomic operation in all: a head that was read too early fails the exchange.
     let head = words[HEAD] ?? NOTHING

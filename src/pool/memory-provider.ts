@@ -1,7 +1,7 @@
 /**
- * Source of a pool's memory, which takes it back: the kernel's memory provider
- * (Linux, include/net/page_pool/memory_provider.h). The pool keeps the fast path, the accounting
- * and the lifetime; a provider hands out what is free and takes it back.
+ * Source of a pool's memory, which takes it back: the kernel's memory provider (Linux,
+ * include/net/page_pool/memory_provider.h). The pool keeps the fast path, the accounting and the
+ * lifetime. A provider hands out free memory and takes it back.
  *
  * Operations are properties holding functions, not methods, so that TypeScript checks their
  * parameters strictly.
@@ -26,29 +26,29 @@ export interface Slots<in out M extends Netmem> {
   readonly slot: (m: Exactly<M>) => number
 }
 
-/** The operations every provider has, whatever its memory is. */
+/** Operations of all providers. */
 export interface MemoryProvider<in out M extends Netmem> {
   readonly kind: KindOf<M>
   /** Bytes of each piece of memory: a power of two, 4 KiB to 1 GiB. */
   readonly pageSize: number
   /** Pieces it has in all. */
   readonly capacity: number
-  /** A pool opens it: once; throws NETMEM_PROVIDER_BUSY while another pool has it. */
+  /** Called once by the pool that opens it. Throws NETMEM_PROVIDER_BUSY while another pool has it open. */
   readonly init: (slots: Slots<M>) => void
-  /** Gives at most `want` free handles; none when it has none left. */
+  /** Gives at most `want` free handles, or an empty list when no memory is left. */
   readonly alloc: (want: number, give: (m: M) => void) => void
   /**
-   * Set by a provider that may be dry for a while though memory of it is free, such as staging
-   * memory of a GPU that is mapped again later: its `alloc` then gives less, or nothing. The pool
-   * that opened it passes one `listener` after `init`. The provider calls it as soon as it has
-   * memory again after an `alloc` that gave none. Without it, `alloc` gives whatever is free.
+   * Set by a provider that may be dry for a while though memory of it is free, such as staging memory of
+   * a GPU that is mapped again later. Its `alloc` then gives less than asked for. The pool that opened it
+   * passes one `listener` after `init`. The provider calls it as soon as it has memory again after an
+   * `alloc` that gave none. Without it, `alloc` gives all free memory.
    */
   readonly onAvailable?: (listener: () => void) => void
   /** Takes a handle back. */
   readonly release: (m: Exactly<M>) => void
-  /** The pool is gone; everything has been released. */
+  /** The pool is gone, and all memory has been released. */
   readonly destroy: () => void
-  /** Counters only the provider can know; 0 without it. */
+  /** Counters that only the provider knows. 0 without it. */
   readonly counters?: {
     /** Pages that were not recycled, as the kernel counts them. */
     readonly waive: number
@@ -99,7 +99,7 @@ export function checkProvider(provider: unknown): void {
   )
 }
 
-/** Returns a page size that is a power of two of 4 KiB to 1 GiB; throws for every other value. */
+/** Returns a page size that is a power of two of 4 KiB to 1 GiB. Throws for every other value. */
 export function checkPageSize(pageSize: unknown): number {
   if (typeof pageSize !== 'number') {
     throw new ArgumentTypeError(

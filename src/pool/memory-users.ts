@@ -1,6 +1,6 @@
 /**
- * Users of memory below the application: drivers, which post it, and sockets, which queue it. They
- * are asked what they hold when a report is made, so holding costs nothing.
+ * Users of memory below the application: drivers, which post it, and sockets, which queue it. They are
+ * asked for their memory when a report is made, so that holding memory has no cost.
  */
 
 import { bits, type Netmem } from '../netmem.ts'

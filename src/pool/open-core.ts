@@ -6,13 +6,13 @@ import { PoolCore } from './pool-core.ts'
 
 /** Options of `createPool` and `dualPool`. */
 export interface PagePoolOptions {
-  /** Name of the pool in the list of `pools()`; `pool 1` and so on by default. */
+  /** Name of the pool in the list of `pools()`. Default: `pool 1` and so on. */
   readonly name?: string
-  /** Slots of the recycle ring: 1 to 16384, rounded up to a power of two; 1024 by default. */
+  /** Slots of the recycle ring: 1 to 16384, rounded up to a power of two. Default: 1024. */
   readonly ringSize?: number
   /**
-   * Keeps, for reports, where the application received each frag and allocated each handle, and
-   * from which peer. Costs tens of microseconds per frag; off by default.
+   * Keeps, for reports, where the application received each frag and allocated each handle, and from
+   * which peer. Costs tens of microseconds per frag. Default: off.
    */
   readonly traceLeaks?: boolean
 }
@@ -36,7 +36,7 @@ export function openCore(provider: AnyProvider, options: PagePoolOptions): PoolC
   return new Core(provider, name ?? `pool ${++made}`, ringSize, traceLeaks)
 }
 
-/** A pool with `traceLeaks`: a separate class, so that other pools pay nothing for it. */
+/** A pool with `traceLeaks`: a separate class, so that other pools have no cost for it. */
 class TracedCore extends PoolCore {
   override alloc(): number | undefined {
     const handle = super.alloc()

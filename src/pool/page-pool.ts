@@ -1,6 +1,6 @@
 /**
- * The page pool: hands out netmem on the receive path and takes it back. This is its typed face,
- * where handles are made of integers and integers of handles; `pool-core.ts` has what it does.
+ * The page pool: hands out netmem on the receive path and takes it back. This is its typed face, which
+ * converts handles and integers. `pool-core.ts` does the work.
  */
 
 import { checkInteger, ownOptions } from '../errors.ts'
@@ -18,8 +18,8 @@ import type { PagePoolStats } from './stats.ts'
 const { bits, mint } = netmem
 
 /**
- * The descriptor table keeps a pool's core: once the application has dropped the pool, nothing can
- * be allocated any more, so it ends as soon as nothing is out.
+ * The descriptor table keeps a pool's core: once the application has dropped the pool, no memory can be
+ * allocated any more. So the pool ends as soon as all memory is back.
  */
 const dropped = new FinalizationRegistry<PoolCore>((core) => void core.destroy(false))
 
@@ -62,12 +62,12 @@ export class PagePool<in out M extends Netmem> {
     dropped.register(this, core)
   }
 
-  /** Name of the pool, as `createPool` was given it; otherwise `pool 1` and so on. */
+  /** Name of the pool, as given to `createPool`. Default: `pool 1` and so on. */
   get name(): string {
     return this.#name
   }
 
-  /** Kind of its memory; of a dual pool, what its provider turned out to have. */
+  /** Kind of its memory. For a dual pool, the kind of its provider. */
   get kind(): 'page' | 'net_iov' {
     return this.core.kind
   }
@@ -83,8 +83,8 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * Takes one netmem with one reference; `undefined` when the pool is dry: stop reading until
-   * {@link notify} or {@link whenAvailable} says that memory came back.
+   * Takes one netmem with one reference, or returns `undefined` when the pool is dry. Then stop reading
+   * until {@link notify} or {@link whenAvailable} says that memory came back.
    *
    * @throws NETMEM_POOL_DESTROYED after `destroy()`.
    */
@@ -94,9 +94,9 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * Gives one reference back; the last one recycles the memory, into the cache or, with
-   * `allowDirect: false`, through the ring as callers outside the owner's context do in the kernel.
-   * `release` of this package does the same without knowing the pool, and into the cache.
+   * Gives one reference back. The last one recycles the memory into the cache. With `allowDirect: false`
+   * it goes through the ring, as for callers outside the owner's context in the kernel. `release` of this
+   * package does the same without knowing the pool, and into the cache.
    *
    * @throws NETMEM_WRONG_KIND, NETMEM_STALE_HANDLE, NETMEM_DOUBLE_PUT, or NETMEM_FOREIGN_HANDLE for
    *   a handle of another pool, all before anything is changed.
@@ -106,7 +106,7 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * Adds references, so that one netmem can carry several frags; each is given back by `put`.
+   * Adds references, so that one netmem can carry several frags. `put` gives back each.
    *
    * @param count 1 to 2^20; a netmem has at most 2^31 − 1 references. 1 by default.
    * @throws NETMEM_OUT_OF_RANGE, and what {@link put} throws.
@@ -121,16 +121,16 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * All bytes of a page that is out: the same view each time. Of a net_iov there are none, and
-   * asking does not compile. Throws as {@link put} does.
+   * All bytes of a page that is out: the same view each time. A net_iov has no bytes, and asking does not
+   * compile. Throws as {@link put} does.
    */
   bytes(page: Exactly<M & Page>): Uint8Array {
     return this.core.bytes(bits(page))
   }
 
   /**
-   * Place of a net_iov that is out: its dma-buf's binding, and its offset there. The same object
-   * each time. A page has none, and asking does not compile. Throws as {@link put} does.
+   * Place of a net_iov that is out: its dma-buf's binding, and its offset there. The same object each
+   * time. A page has no place, and asking does not compile. Throws as {@link put} does.
    *
    * @example
    * ```ts
@@ -167,7 +167,9 @@ export class PagePool<in out M extends Netmem> {
       : new Reservation<M>(this.core.frags, this.pageSize, bits(m), 0)
   }
 
-  /** @internal {@link reserve} of a partly filled page only; `undefined` if none has the room. */
+  /**
+   * @internal {@link reserve} of a partly filled page only, or `undefined` if no such page has the room.
+   */
   reserveRest(minBytes: number): Reservation<M> | undefined {
     checkInteger('minBytes', minBytes, 1, this.pageSize)
     const rest = this.core.frags.takeRest(minBytes)
@@ -200,8 +202,8 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * Netmem that `alloc` can still hand out: without what a provider that is dry for a while has not
-   * given yet; 0 once destroyed.
+   * Netmem that `alloc` can still hand out, 0 once destroyed. Memory that a dry provider has not given
+   * yet does not count.
    */
   get available(): number {
     return this.core.available
@@ -236,10 +238,10 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * Lets other threads read this pool's pages: post the result to a worker and `attachPool()` it
-   * there, then post frags as `frag.lend(worker)` gives them. `lends` is how many may be lent at
-   * once: 1 to 2^20; by default one for each 8 KiB, which sockets make no more frags of, and four per
-   * page at least. It is settled by the first call.
+   * Lets other threads read this pool's pages: post the result to a worker and `attachPool()` it there,
+   * then post frags as `frag.lend(worker)` gives them. `lends` limits frags that are lent at once: 1 to
+   * 2^20. Default: one for each 8 KiB, since frags of sockets are not smaller, and at least four per
+   * page. The first call settles it.
    *
    * @throws NETMEM_NOT_SHARED unless the provider's memory is a SharedArrayBuffer.
    */
@@ -247,7 +249,7 @@ export class PagePool<in out M extends Netmem> {
     return this.core.sharePool(ownOptions('share()', options, { lends: true }).lends)
   }
 
-  /** @internal Lists who holds its memory, the longest first; empty without `traceLeaks`. */
+  /** @internal Lists the holders of its memory, the longest first. Empty without `traceLeaks`. */
   holders(): Holder[] {
     return this.core.holders()
   }
@@ -258,10 +260,9 @@ export class PagePool<in out M extends Netmem> {
   }
 
   /**
-   * Ends the pool. What is out may come back at any time later; the promise resolves when the
-   * last of it has, and the provider is free for another pool then. Waiting long is reported once
-   * a minute as `netmem:destroy` on diagnostics_channel, or as a warning. A second call returns
-   * the same promise.
+   * Ends the pool. Memory that is out may come back at any later time. The promise resolves when all of
+   * it is back. Then the provider is free for another pool. Waiting long is reported once a minute as
+   * `netmem:destroy` on diagnostics_channel, or as a warning. A second call returns the same promise.
    */
   destroy(): Promise<void> {
     return this.core.destroy(true)

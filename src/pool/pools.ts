@@ -11,7 +11,7 @@ export interface PoolHolders {
   readonly cache: number
   /** Ready in the ring. */
   readonly ring: number
-  /** Posted by drivers to sockets or NICs, and nothing else. */
+  /** Memory that drivers have posted to sockets or NICs. */
   readonly posted: number
   /** Received, and queued in sockets until the application takes it. */
   readonly sockets: number
@@ -21,7 +21,7 @@ export interface PoolHolders {
 
 /** A pool as {@link pools} lists it. */
 export interface PoolReport {
-  /** Name that `createPool` was given; otherwise `pool 1` and so on. */
+  /** Name that `createPool` was given. Default: `pool 1` and so on. */
   readonly name: string
   readonly kind: 'page' | 'net_iov'
   /** Bytes of each netmem. */

@@ -1,6 +1,4 @@
-/**
- * The pool's view of a provider: integers instead of handles, and nothing believed unchecked.
- */
+/** The pool's view of a provider: integers instead of handles, and checks of all results. */
 
 import { HandleError, LifetimeError } from '../errors.ts'
 import { bits, INDEX_MASK, INDEX_SHIFT, mint, type Netmem, type Place } from '../netmem.ts'

@@ -1,13 +1,14 @@
 /**
- * The ring between the alloc cache and the provider: first in, first out, so that memory rests
- * before it is used again. Holds the integers of handles and belongs to one thread; what other
- * threads give back arrives through a `ReturnList` and is moved here.
+ * The ring between the alloc cache and the provider: first in, first out, so that memory rests before it
+ * is used again. Holds the integers of handles and belongs to one thread. Memory that other threads give
+ * back arrives through a `ReturnList` and is moved here.
  */
 export class RecycleRing {
   // Placeholders: a field that begins with a value of its type is not checked at each use.
   readonly #slots: Int32Array = new Int32Array(0)
   readonly #mask: number = 0
-  // Both run on without wrapping to the ring's size, so that full and empty differ; 2^32 wraps harmlessly.
+  // Both run on without wrapping to the ring's size, so that full and empty differ. 2^32 wraps
+  // harmlessly.
   #head = 0
   #tail = 0
 
@@ -39,7 +40,7 @@ export class RecycleRing {
     return this.#slots[head & this.#mask] ?? -1
   }
 
-  /** Moves up to `limit` of the oldest handles to `cache`, from index `start` on; returns how many. */
+  /** Moves up to `limit` of the oldest handles to `cache`, from index `start` on. Returns their number. */
   moveTo(cache: Int32Array, start: number, limit: number): number {
     const slots = this.#slots
     const mask = this.#mask

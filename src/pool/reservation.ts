@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Reservations: the rest of a partly filled page, or a fresh one, while one filler has it. The
- * pool cuts its memory into fragments here, for sockets, request bodies, drivers and decoders
- * alike (Linux, page_pool_alloc_frag_netmem).
+ * Reservations: the rest of a partly filled page, or a fresh page, for one filler at a time. The pool
+ * cuts its memory into fragments here, for sockets, request bodies, drivers and decoders alike (Linux,
+ * page_pool_alloc_frag_netmem).
  */
 
 import { checkInteger, HandleError } from '../errors.ts'
@@ -56,15 +56,15 @@ export class Reservation<in out M extends Netmem> implements Disposable {
     return this.#offset
   }
 
-  /** Bytes that may be filled, up to the page's end; 0 once committed or cancelled. */
+  /** Bytes that may be filled, up to the page's end. 0 once committed or cancelled. */
   get room(): number {
     return this.#memory === undefined ? 0 : this.#pageSize - this.#offset
   }
 
   /**
-   * The first `bytes` of the room are filled: returns the page with one reference, for a frag of
-   * that range to take over, and ends the reservation. What is left of the page goes to the
-   * pool's next reservation.
+   * The first `bytes` of the room are filled: returns the page with one reference, for a frag of that
+   * range to take over, and ends the reservation. The rest of the page goes to the pool's next
+   * reservation.
    *
    * @param bytes 0 to {@link room}.
    * @param more True to go on: the reservation moves behind these bytes and keeps a reference
@@ -86,7 +86,7 @@ export class Reservation<in out M extends Netmem> implements Disposable {
     return this.page
   }
 
-  /** Gives the room back unused. Does nothing once the reservation has ended. */
+  /** Gives the room back unused. Has no effect once the reservation has ended. */
   cancel(): void {
     const memory = this.#memory
     if (memory === undefined) return

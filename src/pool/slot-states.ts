@@ -17,7 +17,7 @@ export class SlotStates {
   declare readonly base: number
   declare state: Int32Array
   readonly #capacity: number
-  // Made when the first slot is shared: most pools share none.
+  // Made when the first slot is shared, since most pools share no slots.
   #counts: Int32Array | undefined
   #handles: Int32Array | undefined
 
@@ -27,12 +27,12 @@ export class SlotStates {
     this.#capacity = state.length
   }
 
-  /** Slot of a handle; outside 0 to capacity − 1 for one of another pool. */
+  /** Slot of a handle. Outside of 0 to capacity − 1 for a handle of another pool. */
   slot(handle: number): number {
     return ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.base
   }
 
-  /** True for a handle that is out; one that was put names an earlier use of its slot. */
+  /** True for a handle that is out. A handle that was put names an earlier use of its slot. */
   isOut(handle: number): boolean {
     const slot = this.slot(handle)
     // NaN: beyond the slots, where `undefined` would equal an undefined handle.

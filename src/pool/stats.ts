@@ -7,26 +7,29 @@ export interface PagePoolStats {
   readonly alloc: {
     /** Allocations served from the cache. */
     readonly fast: number
-    /** Allocations for which a page provider gave up to 64 pages; a net_iov provider counts none, as a memory provider in the kernel. */
+    /**
+     * Allocations for which a page provider gave up to 64 pages. 0 for a net_iov provider, as for a
+     * memory provider in the kernel.
+     */
     readonly slow: number
-    /** Number that the provider reports; otherwise 0. */
+    /** Number that the provider reports, or 0. */
     readonly slow_high_order: number
     /** Misses of the cache that found the ring empty as well. */
     readonly empty: number
     /** Misses that were filled up from the ring. */
     readonly refill: number
-    /** Number that the provider reports; otherwise 0. */
+    /** Number that the provider reports, or 0. */
     readonly waive: number
   }
   /** Returned memory, by where it went. */
   readonly recycle: {
     /** Put straight into the cache. */
     readonly cached: number
-    /** The cache had no room; the ring was tried. */
+    /** The cache had no room, and the ring was tried. */
     readonly cache_full: number
     /** Put into the ring, by whichever thread. */
     readonly ring: number
-    /** The ring had no room; released to the provider. */
+    /** The ring had no room, and the provider got the memory. */
     readonly ring_full: number
     /** Released to the provider: a thread that ended had borrowed it and not given it back. */
     readonly released_refcnt: number

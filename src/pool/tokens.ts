@@ -34,7 +34,9 @@ export interface TokenOwner {
   drop(handle: number, token: Token): void
   /** Adds a bare reference to memory that a frag has. */
   share(handle: number, token: Token): void
-  /** Takes in what other threads have returned, if nothing can be lent otherwise. May wake callers. */
+  /**
+   * Takes in memory that other threads have returned, if no frag can be lent otherwise. May wake callers.
+   */
   makeRoom(): void
   /** Moves a frag's reference to another thread. */
   lend(
@@ -47,7 +49,7 @@ export interface TokenOwner {
   ): Lent | undefined
 }
 
-/** Held by the frags of its memory, and outlives none of them. */
+/** Held by the frags of its memory, and collected after the last of them. */
 export class Token {
   // Declared: fields that the class made would be `undefined` first, and be checked at each use.
   declare readonly owner: TokenOwner

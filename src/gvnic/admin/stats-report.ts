@@ -1,6 +1,6 @@
 /**
- * Statistics report: an array in the guest's memory that the driver and the card fill. `ethtool -S`
- * shows the card's counters from its end (K: gve_adminq.h, struct stats; gve_ethtool.c).
+ * Statistics report: an array in the guest's memory that the driver and the card fill. `ethtool -S` shows
+ * the card's counters from its end (K: gve_adminq.h, struct stats, and gve_ethtool.c).
  */
 
 import { type Counters, RxCounter } from '../../stack/rings/nic-counters.ts'

@@ -31,7 +31,10 @@ declare module '../../errors.ts' {
 /** One cause. The first of the list that fits is taken. */
 interface Cause {
   readonly errno: ErrnoName
-  /** Words of the kernel's acknowledgement. Any, also none, where there is no pattern. */
+  /**
+   * Pattern of the words in the kernel's acknowledgement. Without a pattern every text fits, also an
+   * empty one.
+   */
   readonly words?: RegExp
   /** Attribute that the kernel pointed at. */
   readonly attribute?: RegExp
@@ -108,7 +111,7 @@ const CAUSES: readonly Cause[] = [
     remedy: 'The queue is leased between interfaces: bind it where the lease ends.',
   },
   {
-    // What Linux 7.3 says of a leased queue on the card (K: net/core/devmem.c).
+    // Words of Linux 7.3 for a leased queue on the card (K: net/core/devmem.c).
     errno: 'EOPNOTSUPP',
     words: /support DMA/,
     code: 'NETMEM_DEVMEM_LEASED',
@@ -183,7 +186,7 @@ export function bindError(call: string, ifindex: Ifindex, cause: NetlinkError): 
       (each.attribute === undefined || each.attribute.test(attribute ?? '')),
   )
   const words = kernelMessage === undefined ? (errno ?? 'no errno') : `${kernelMessage} (${errno})`
-  // dma_buf_get() refuses a descriptor of something else, and says nothing.
+  // dma_buf_get() refuses other descriptors without words.
   const silent = kernelMessage === undefined && attribute === undefined && missing === undefined
   const { code, remedy } =
     found ??

@@ -58,8 +58,8 @@ export interface DevmemBinding extends Binding, Disposable {
   /** The dma-buf, which may be closed while it is bound. */
   readonly dmabuf: DmaBuf
   /**
-   * Unbinds. Queues go on with memory of the host. The memory stays the device's until the last net_iov
-   * of it has come back. A second call does nothing.
+   * Unbinds. Queues continue with memory of the host. The device keeps the memory until its last net_iov
+   * has come back. A second call has no effect.
    */
   close(): void
   /** Resolves when the binding has been closed. */

@@ -57,8 +57,8 @@ export interface PreparedQueues extends QueueSetup, AsyncDisposable {
   /** Number of the interface. */
   readonly ifindex: number
   /**
-   * Adds a rule for one more flow, such as that of a connection that was just accepted: five fields of a
-   * rule with addresses and ports. `undo()` deletes it.
+   * Adds a rule for one more flow, such as a connection that was just accepted. The rule has five fields:
+   * protocol, addresses and ports. `undo()` deletes it.
    *
    * @throws NETMEM_DEVMEM_NO_STEERING, NETMEM_FLOW_RULES_FULL, NETMEM_SYSCALL_FAILED,
    *   NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, as a rejection.

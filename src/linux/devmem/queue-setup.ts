@@ -102,8 +102,8 @@ async function turnSplitOn(card: CardControl, journal: UndoJournal): Promise<voi
       'The driver has no tcp-data-split, which device memory needs. Take a card that does devmem TCP, such as gve, bnxt, mlx5 or fbnic.',
     )
   }
-  // Set in any case: bnxt reports `enabled` when it splits for other reasons, and bind-rx
-  // looks at the configuration (K: net/core/netdev_rx_queue.c). The kernel ignores what changes nothing.
+  // Set in any case: bnxt reports `enabled` when it splits for other reasons, and bind-rx looks at the
+  // configuration (K: net/core/netdev_rx_queue.c). The kernel ignores settings without a change.
   const wanted: RingSettings = {
     tcpDataSplit: 'enabled',
     ...(before.hdsThresh === undefined || before.hdsThresh === 0 ? {} : { hdsThresh: 0 }),
@@ -142,7 +142,7 @@ async function leaveQueues(
   return true
 }
 
-/** Makes one RSS context over several queues, for flows that name none. Some cards have no contexts. */
+/** Makes one RSS context over several queues, for flows without a queue. Some cards have no contexts. */
 async function makeContext(
   card: CardControl,
   journal: UndoJournal,

@@ -1,7 +1,7 @@
 /**
- * Journal of prepareQueues(): a file that says how to undo each change, written before the change is
- * made, so that a process that was killed leaves enough behind. It lies in /run, which a reboot
- * empties as it resets the card.
+ * Journal of prepareQueues(): a file that says how to undo each change. Each entry is written before its
+ * change, so that a killed process leaves enough behind. It lies in /run, which a reboot empties as it
+ * resets the card.
  */
 
 import {
@@ -25,8 +25,8 @@ declare module '../../errors.ts' {
 }
 
 /**
- * One change, as what undoes it. A number that the kernel chooses is absent until it has: then what
- * was there before tells which one is new.
+ * One change, as the step that undoes it. A number that the kernel chooses is absent until the kernel has
+ * chosen it. Then the earlier settings show which one is new.
  */
 export type UndoStep =
   | { readonly kind: 'rings'; readonly settings: RingSettings }
@@ -90,7 +90,7 @@ export class UndoJournal {
   /**
    * Opens the journal that a process left behind.
    *
-   * @throws NETMEM_DEVMEM_NOT_PREPARED if the interface has none.
+   * @throws NETMEM_DEVMEM_NOT_PREPARED without a journal of the interface.
    * @throws NETMEM_DEVMEM_PREPARED if another process that wrote it is running.
    */
   static open(folder: string, ifindex: Ifindex): UndoJournal {
@@ -137,7 +137,7 @@ export class UndoJournal {
     rmSync(this.#path, { force: true })
   }
 
-  /** Makes the file with its contents at once: a crash leaves none that is empty. */
+  /** Makes the file with its contents at once, so that a crash leaves no empty file. */
   #begin(): void {
     const first = `${this.#path}.${process.pid}`
     writeFileSync(first, this.#text(), { mode: 0o600 })
@@ -184,7 +184,7 @@ function forbidden(path: string, errno: 'EACCES' | 'EPERM', cause: unknown): Lin
   )
 }
 
-/** Numbers of interfaces are those of a network namespace, so its number is in the name. */
+/** Interfaces are numbered in a network namespace, so the namespace's number is in the name. */
 function pathOf(folder: string, ifindex: Ifindex): string {
   const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0] ?? '0'
   return join(folder, `devmem-${namespace}-${ifindex}.json`)
@@ -205,7 +205,7 @@ function readJournal(path: string): JournalFile | undefined {
   }
 }
 
-/** Start of a process (proc_pid_stat(5), field 22), or undefined if there is none. */
+/** Start of a process (proc_pid_stat(5), field 22), or undefined without the process. */
 function startOf(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')

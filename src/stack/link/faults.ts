@@ -162,7 +162,7 @@ export class FaultyLink implements Link {
     this.#link.close()
   }
 
-  /** Applies the fate of a frame; true if it can be handed out at once, as `#frame`. */
+  /** Applies the fate of a frame. Returns true if it can be handed out at once, as `#frame`. */
   #passes(frame: LinkFrame, nowNs: number): boolean {
     const { counts } = this
     const fate = this.#fate
@@ -237,7 +237,7 @@ export class FaultyLink implements Link {
     return frame
   }
 
-  /** Ends the waits that last until `nowNs` at most; all of them once the link has ended. */
+  /** Ends the waits that last until `nowNs` at most, or all of them once the link has ended. */
   #endWaits(nowNs: number): void {
     if (this.#overtaken.length === 0) return
     const { ended } = this.#link
@@ -257,7 +257,7 @@ export class FaultyLink implements Link {
     if (waiting !== last) this.#overtaken[at] = last
   }
 
-  /** Time before which the link brings nothing. */
+  /** Time before which the link brings no frame. */
   #earliestOfLink(): number {
     return this.#isFull() ? NEVER : Math.max(this.#linkNs, this.#link.nextAtNs())
   }

@@ -3,7 +3,7 @@
  * prepared when it is made. For each frame handed out, a sequence number and a checksum are
  * written, and nothing is allocated.
  *
- * It is no TCP: it neither reads transmitted frames nor waits for them.
+ * It is no TCP: it does not read transmitted frames and does not wait for them.
  */
 
 import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
@@ -193,9 +193,9 @@ export class TcpGenerator implements Link {
     const sent = this.#sentBytes[flow] ?? 0
     const payload = this.#payloads[at] ?? 0
     const offset = this.#offsets[at] ?? 0
-    // A SYN takes the sequence number before that of the first byte.
+    // A SYN takes the sequence number before the first byte's number.
     const seq = (this.#firstSeq[flow] ?? 0) + (stage === OPENING ? -1 : sent)
-    // As a 32-bit integer, which the engine passes without allocating a number.
+    // A 32-bit integer, which the engine passes without allocating a number.
     this.#writeSeq(offset + this.#l4Offset, seq | 0, this.#sums[at] ?? 0)
 
     this.#sentBytes[flow] = sent + payload

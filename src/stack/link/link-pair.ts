@@ -133,7 +133,7 @@ export class PairedLink implements Link {
     return this.#cut && this.nextAtNs() === Number.POSITIVE_INFINITY
   }
 
-  /** Closes both ends: neither takes another frame. Frames on their way to the other end still arrive. */
+  /** Closes both ends, which take no more frames. Frames on their way to the other end still arrive. */
   close(): void {
     this.#cut = true
     this.#arriving = undefined

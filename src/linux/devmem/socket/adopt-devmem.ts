@@ -40,8 +40,8 @@ import { socketError } from './socket-error.ts'
 /** Options of {@link adoptDevmem}. */
 export interface AdoptDevmemOptions extends DevmemConnectionOptions {
   /**
-   * Descriptor of a connected TCP socket that Node.js has never read: not that of a `net.Socket`, which
-   * takes what arrives into its own buffers.
+   * Descriptor of a connected TCP socket that Node.js has never read. A `net.Socket` does not fit, since
+   * it reads into its own buffers.
    */
   readonly fd: number
 }

@@ -41,8 +41,8 @@ export interface DevmemConnection extends Connection<Frag> {
   sendDevice(binding: BoundMemory, offset: number, length: number): Promise<void>
   /**
    * Number of the RX queue that the last packet came by (SO_INCOMING_NAPI_ID). Resolves with `undefined`
-   * before the first packet, where the interface does not say, and where the driver has begun its queues
-   * again since: gve does so for all of them when memory is bound to one.
+   * before the first packet and for interfaces without the number. Also after the driver has restarted
+   * its queues: gve restarts all of them when memory is bound to one.
    */
   queue(): Promise<number | undefined>
   /** Gives the tokens of released frags back now instead of at the end of the turn. */

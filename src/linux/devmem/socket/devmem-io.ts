@@ -1,6 +1,6 @@
 /**
  * System calls of one devmem socket, as a connection makes them. The kernel is one implementation
- * (`kernel-io.ts`); tests have another.
+ * (`kernel-io.ts`). Tests have another.
  */
 
 import type { Address } from '../../../connection.ts'
@@ -47,7 +47,7 @@ export interface DevmemIo {
   shutDown(): void
   /** Ends the connection with a reset. The socket stays open. */
   reset(): void
-  /** Number of the NAPI instance that the last packet came by, or 0 if none has come. */
+  /** Number of the NAPI instance that the last packet came by, or 0 before the first packet. */
   napiId(): number
   /** Resolves pending waits with 0, and later ones. */
   stopWaiting(): void

@@ -1,6 +1,6 @@
 /**
- * Tells connections and listeners that their interface has gone. The kernel says nothing to a socket that
- * is bound to it: no packet comes any more, and a receiver would wait for ever.
+ * Notifies connections and listeners when their interface has gone. The kernel does not notify a socket
+ * that is bound to it. No packet comes any more, and a receiver would wait without end.
  */
 
 import { netdev } from '../../netlink/generated/netdev.ts'
@@ -12,7 +12,7 @@ import { type Ifindex, LinuxError } from '../../sys/index.ts'
 /** Called once, when the interface has gone. */
 type Gone = (error: LinuxError) => void
 
-/** Interfaces that this thread watches, of its own network namespace. */
+/** Interfaces that this thread watches, in its network namespace. */
 const watched = new Map<Ifindex, Set<Gone>>()
 /** Notifications of the kernel, while an interface is watched. */
 let notifications: Notifications | undefined
@@ -25,7 +25,7 @@ let notifications: Notifications | undefined
  */
 export function watchInterface(ifindex: Ifindex, gone: Gone): () => void {
   const callbacks = watched.get(ifindex) ?? new Set()
-  // A function of its own: the same may be passed twice.
+  // A new function, since the same one may be passed twice.
   const call: Gone = (error) => gone(error)
   callbacks.add(call)
   if (callbacks.size === 1) {
@@ -43,7 +43,7 @@ export function watchInterface(ifindex: Ifindex, gone: Gone): () => void {
   }
 }
 
-/** The group `mgmt` of the family netdev, with a socket of its own. */
+/** The group `mgmt` of the family netdev, with a separate socket. */
 class Notifications {
   #netlink: Netlink | undefined
   #closed = false

@@ -34,7 +34,7 @@ import { isGone } from './socket-error.ts'
 
 const CODE = 'NETMEM_LISTEN_FAILED'
 
-/** Options of {@link listenDevmem}. Each accepted connection gets those of connections. */
+/** Options of {@link listenDevmem}. Each accepted connection gets the options of connections. */
 export interface ListenDevmemOptions extends DevmemConnectionOptions {
   /** TCP port. 0 takes a free one, which no flow rule knows yet. */
   readonly port: number

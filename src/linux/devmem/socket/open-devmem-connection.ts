@@ -246,7 +246,7 @@ export class OpenDevmemConnection implements DevmemConnection {
     return new LifetimeError('NETMEM_CONNECTION_CLOSED', words)
   }
 
-  /** Watches for completions, and for the end of the connection while nothing is received. */
+  /** Watches for completions, and for the end of the connection while no call receives. */
   async #watchForFailure(): Promise<void> {
     while (!this.#isDone) {
       const events = await this.#io.wait('failed').catch(() => 0)
@@ -315,7 +315,7 @@ export class OpenDevmemConnection implements DevmemConnection {
 
   async #close(): Promise<void> {
     if (!this.#isDone) await this.end().catch(() => undefined)
-    // The end of the stream is nothing that was received if it comes from here on.
+    // An end of the stream that comes from here on counts as not received.
     this.#received.end(errorOf({ kind: 'closed' }))
     this.#discard()
     this.#received.serve()

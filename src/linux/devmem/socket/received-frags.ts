@@ -37,7 +37,7 @@ export class ReceivedFrags {
   readonly #reader: FragReader
   readonly #pool: PagePool<Page>
   readonly #owner: ReceiveOwner
-  /** End of the stream, once it is known: an error, or none if the peer has finished. */
+  /** End of the stream, once it is known. The error is `undefined` if the peer has finished. */
   #over: { readonly error: Error | undefined } | undefined
   #waiter: Waiter | undefined
   #readsThisTurn = 0

@@ -11,7 +11,7 @@ const PLACES = { 32: 4, 128: 8 } as const
 
 /**
  * Throws unless the route to `host` leaves by interface `ifindex`. A connection that leaves by another
- * one would hang: the kernel drops unreadable packets there, and says nothing.
+ * interface would hang, since the kernel drops unreadable packets there without an error.
  *
  * @param host IPv4 or IPv6 address.
  * @throws NETMEM_DEVMEM_ROUTE, as a rejection.
@@ -31,8 +31,8 @@ export async function checkRoute(host: string, ifindex: Ifindex): Promise<void> 
 }
 
 /**
- * Throws unless this network namespace has interface `ifindex`. A socket may be bound to one that is not
- * there, and hears nothing.
+ * Throws unless this network namespace has interface `ifindex`. A socket may be bound to an absent
+ * interface, and gets no packets.
  *
  * @throws NETMEM_DEVMEM_NO_INTERFACE, as a rejection.
  */

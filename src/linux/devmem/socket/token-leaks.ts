@@ -1,7 +1,7 @@
 /**
  * Leak reports of frags in device memory. The frags of one receive share a `TokenGroup`. When the
- * collector finds it, none of them is left, and those that were not released keep their memory from the
- * card. One registry entry for each frag would cost as much as the frag.
+ * collector finds the group, all of its frags are gone. Frags that were not released keep their memory
+ * from the card. One registry entry for each frag would cost as much as the frag.
  */
 
 import { publish } from '../../../pool/leaks.ts'
@@ -46,7 +46,7 @@ const collected = new FinalizationRegistry<GroupRecord>(({ out, binding, label, 
   )
 })
 
-/** Held by the frags of one receive, or by a single frag with `traceLeaks`, and by nothing else. */
+/** Held only by the frags of one receive, or by a single frag with `traceLeaks`. */
 export class TokenGroup {
   readonly use: BindingUse
   readonly returns: TokenReturns

@@ -1,7 +1,6 @@
 /**
- * Gives tokens back to the kernel, many with one call (SO_DEVMEM_DONTNEED). It never counts on a kernel
- * that releases tokens by itself when their socket closes: a connection keeps its socket until the last
- * token is back.
+ * Gives tokens back to the kernel, many with one call (SO_DEVMEM_DONTNEED). A kernel may release tokens
+ * by itself when their socket closes. So a connection keeps its socket until the last token is back.
  */
 
 import type { BindingUse } from './binding-use.ts'

@@ -125,9 +125,7 @@ export class CaptureLink implements Link, Disposable {
     return this.#reader.truncated
   }
 
-  /**
-   * Blocks of a pcapng file that are neither packets nor descriptions of sections or interfaces.
-   */
+  /** Blocks of a pcapng file other than packets, sections and interfaces. */
   get skippedBlocks(): number {
     return this.#reader.skippedBlocks
   }

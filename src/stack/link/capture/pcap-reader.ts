@@ -67,7 +67,7 @@ export class PcapReader implements PacketReader {
       )
     }
     if (!window.has(RECORD_HEADER_BYTES + length)) return this.#end()
-    // What was asked for may have moved it.
+    // The reads above may have moved it.
     const { at } = window
     const seconds = read32(bytes, at, little)
     const fraction = read32(bytes, at + 4, little)

@@ -122,7 +122,7 @@ export class PcapngReader implements PacketReader {
     return 'packet'
   }
 
-  /** Has no time: that of the packet before it. */
+  /** Has no time, so the packet before it gives the time. */
   #readSimplePacket(into: CapturedPacket): Found {
     const window = this.#window
     this.#checkLength(0, SIMPLE_HEADER)

@@ -158,7 +158,7 @@ export class PcapngWriter implements Disposable {
     this.#at = 0
   }
 
-  /** Writes the buffered bytes and closes the file. Closing it again does nothing. */
+  /** Writes the buffered bytes and closes the file. A second call has no effect. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -207,7 +207,7 @@ export class PcapngWriter implements Disposable {
     view.setUint32(0, SECTION_HEADER, true)
     view.setUint32(8, BYTE_ORDER_MAGIC, true)
     view.setUint16(12, 1, true)
-    // Of unknown length: −1.
+    // Unknown length: −1.
     view.setUint32(16, 0xffff_ffff, true)
     view.setUint32(20, 0xffff_ffff, true)
     this.#at = 24
@@ -230,7 +230,7 @@ export class PcapngWriter implements Disposable {
     this.#at += 4
   }
 
-  /** Blocks and options begin at multiples of 4; so does the buffer. */
+  /** Blocks and options begin at multiples of 4, and so does the buffer. */
   #pad(): void {
     while (this.#at % 4 !== 0) this.#buffer[this.#at++] = 0
   }

@@ -56,7 +56,7 @@ const HEADER_AT: number = FRAME_AT - VIRTIO_NET_HDR.BYTES
 /** More than a large frame: the kernel's have 64 KiB and their headers at most. */
 const MEMORY_BYTES = 2 ** 17
 
-/** Frames that are read from one queue before the next one's turn: those of a NAPI poll. */
+/** Frames that are read from one queue before the next one's turn, as many as a NAPI poll handles. */
 const QUEUE_BUDGET = 64
 
 const OFFLOADED_FRAMES: LinkFeatures = { largeFrames: true, partialChecksums: true }
@@ -141,7 +141,7 @@ export class TapLink implements Link, Disposable {
     const opened = openQueues(name, count, mtu, offload)
     this.name = opened.name
     this.offloadRefusal = opened.refusal
-    // Frames that are sent may have both whatever the kernel hands over.
+    // Sent frames may have both, even if the kernel does not hand them over.
     this.features = offload ? OFFLOADED_FRAMES : ORDINARY_FRAMES
     this.#queues = opened.queues
     this.#descriptors = opened.queues.map(({ fd }) => fd)
