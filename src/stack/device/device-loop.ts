@@ -2,7 +2,7 @@
  * The loop of the device's thread. It handles requests, gives the NICs their turns, and sleeps on
  * the doorbell until the next frame is due.
  *
- * The thread never returns to its event loop before it ends, so nothing asynchronous happens in it.
+ * The thread does not return to its event loop before it ends, so its code is synchronous.
  */
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'

@@ -101,7 +101,7 @@ export class LinkedNic {
     return this.nic.paused ? beganNs : beganNs + this.link.nextAtNs()
   }
 
-  /** Adds the descriptors to wait for: none while the NIC takes no frames. */
+  /** Adds the descriptors to wait for. Adds no descriptor while the NIC takes no frames. */
   addDescriptors(into: Fd[]): void {
     if (!this.#up || this.nic.paused) return
     const { descriptors } = this.link
@@ -157,7 +157,7 @@ export class LinkedNic {
    * Takes the link down for good. A capture may turn out to be broken in its middle, and the other
    * NICs continue.
    *
-   * @returns 0, since nothing was received.
+   * @returns 0, since no frame was received.
    */
   #fail(error: unknown): number {
     this.#up = false

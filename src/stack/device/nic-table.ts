@@ -20,7 +20,7 @@ export interface DeviceParts {
   readonly linkKinds: LinkKinds
 }
 
-/** Frames that a NIC receives before the next NIC's turn: those of a NAPI poll. */
+/** Frames that a NIC receives before the next NIC's turn, as many as a NAPI poll handles. */
 const BUDGET = 64
 const MAX_QUEUES = 1024
 

@@ -1,7 +1,6 @@
 /**
- * A device: its memories and dma-bufs, address space, DMA engine and NICs. It answers control
- * requests in order, and knows nothing of threads: it runs in a worker, or in tests beside the
- * stack.
+ * A device: its memories and dma-bufs, address space, DMA engine and NICs. It answers control requests in
+ * order. It does not depend on threads, and runs in a worker, or in tests beside the stack.
  */
 
 import type { Fd } from '../../linux/sys/index.ts'

@@ -56,8 +56,8 @@ const NAMES: OptionNames<ReplayOptions> = {
 const IDLE_ROUNDS = 64
 const IDLE_MS = 1
 /**
- * Ms after which a queue without buffers will get none: packets that wait for missing segments have
- * them.
+ * Milliseconds after which a queue without buffers gets no more: packets that wait for missing segments
+ * hold them.
  */
 const DRY_MS = 100
 /** Limit of a pause of the link, in ms. A replay can wait, and a dropped frame leaves a gap. */

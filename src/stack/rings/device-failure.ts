@@ -41,7 +41,7 @@ export function failureError(failure: DeviceFailure): Error {
   return deviceError(failure)
 }
 
-/** Makes the error of a device that ended: a `DeviceError` whatever its cause. */
+/** Makes the error of a device that ended, a `DeviceError` for every cause. */
 export function deviceError(failure: DeviceFailure): DeviceError {
   const { code, errno, message } = failure.kind === 'device' ? failure : failed(failure.message)
   return new DeviceError(code, errno, message)

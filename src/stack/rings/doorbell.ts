@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * The doorbell of a device's thread, which sleeps in one of two ways: on a word of the doorbell, or,
- * while it has descriptors of the kernel to wait for, in poll(2). Then an eventfd among them wakes it,
- * which is written only while it sleeps.
+ * The doorbell of a device's thread, which sleeps in one of two ways. It sleeps on a word of the
+ * doorbell. While it has descriptors of the kernel to wait for, it sleeps in poll(2). Then an eventfd
+ * among them wakes it, which is written only while it sleeps.
  *
  * The stack's thread opens the eventfd and closes it, so that its number is never another file's while
  * that thread rings. Nothing but an event ends poll(2), not even the end of its thread: so every end
@@ -30,7 +30,7 @@ const AWAKE = 0
 const WAITS = 1
 const POLLS = 2
 
-/** Bound of a sleep in poll(2), for ends that run no code that could wake it: those of a worker's own worker. */
+/** Bound of a sleep in poll(2). A worker of a worker may end without running code that could wake it. */
 const POLL_LIMIT_MS = 1000
 
 const ONE = new BigUint64Array([1n])

@@ -21,7 +21,7 @@ export interface RxRingFaults {
 }
 
 /**
- * Wraps a NIC's ring end. The driver's end notices nothing.
+ * Wraps a NIC's ring end. The driver's end stays as it is.
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for a seed or part outside its range.
  */

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * `netmem/stack/rings`: what a driver and a NIC share, for authors of either: receive and transmit
- * rings in shared memory, their completions, and the operations of a NIC.
+ * `netmem/stack/rings`: the parts that a driver and a NIC share, for authors of either. They are receive
+ * and transmit rings in shared memory, their completions, and the operations of a NIC.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Interrupts of a ring: one notification, when the NIC completes something that the driver has not seen.
  *
- * The driver waits first, then arms, then looks again. The NIC disarms first, then notifies. So whoever
- * is armed waits already: a notification meets it, also one that the NIC owed to an earlier wait.
+ * The driver waits first, then arms, then looks again. The NIC disarms first, then notifies. So an armed
+ * driver waits already. Every notification meets it, also one that the NIC owed to an earlier wait.
  */
 
 /**

@@ -59,7 +59,7 @@ const DEVICE_BLOCK = 8
 const RX_BLOCK = 24
 const TX_BLOCK = 16
 
-/** One block of counters: those of a queue, or of the device. */
+/** One block of counters, of a queue or of the device. */
 export class Counters {
   readonly #counts: Float64Array
 
@@ -89,7 +89,7 @@ export class NicCounters {
   readonly rx: readonly Counters[]
   readonly tx: readonly Counters[]
 
-  /** Lays the counters out in `memory`; in new memory, all 0, by default. */
+  /** Lays the counters out in `memory`. Default: new memory, all 0. */
   constructor(
     rxQueues: number,
     txQueues: number,

@@ -9,7 +9,7 @@ export const MAX_STEERING_RULES = 1024
 /**
  * Places of headers:
  * - `off`: the posted buffer, before the payload.
- * - `headers`: the header buffer, which holds all of the headers and nothing else.
+ * - `headers`: the header buffer, which holds all of the headers and no payload.
  * - `fill`: the header buffer, filled up with the first bytes of payload.
  */
 export type HeaderSplit = 'off' | 'headers' | 'fill'
@@ -36,7 +36,7 @@ export interface RxQueueConfig {
 export interface SteeringRule {
   /** Protocol above IP. */
   readonly protocol: 'tcp' | 'udp'
-  /** Version of IP. By default that of the addresses, and both without addresses. */
+  /** Version of IP. Default: the version of the addresses, and both versions without addresses. */
   readonly ipVersion?: 4 | 6
   /** Address of 4 or 16 bytes in network order. Any address by default. */
   readonly destinationAddress?: Uint8Array
@@ -171,8 +171,8 @@ export interface TxQueueStats {
   /** Packets dropped because a piece is not mapped for the device. */
   readonly tx_dma_faults: number
   /**
-   * Packets dropped because they are too long or too short, have no end although the ring is full,
-   * or are to be cut and are not TCP with the headers that the driver states.
+   * Packets dropped because they are too long or too short, or have no end although the ring is full.
+   * Also packets to be cut that are not TCP with the headers that the driver states.
    */
   readonly tx_hw_drop_errors: number
   /** Packets whose checksum the NIC completed. */

@@ -23,7 +23,7 @@ export interface PostedBuffer {
 // Flags of a completion. A packet of several buffers has one completion for each, in order.
 
 /**
- * Headers are in the header buffer, and none of them in the posted buffers. Ethernet padding is not
+ * All headers are in the header buffer, and the posted buffers have no headers. Ethernet padding is not
  * delivered then.
  *
  * Without this flag the whole frame is in the posted buffers, padding included.
@@ -35,9 +35,9 @@ export const RX_CHECKSUM_OK = 2
 export const RX_END_OF_PACKET = 4
 /** Set for each further buffer of a packet that did not fit in one. */
 export const RX_CONTINUES = 8
-/** The NIC has verified the checksums, and that of the IPv4 header is wrong. */
+/** The NIC has verified the checksums. The IPv4 header's checksum is wrong. */
 export const RX_IP_CHECKSUM_BAD = 16
-/** The NIC has verified the checksums, and that of TCP or UDP is wrong. */
+/** The NIC has verified the checksums. The checksum of TCP or UDP is wrong. */
 export const RX_L4_CHECKSUM_BAD = 32
 /** One of the two checksums is wrong. */
 export const RX_CHECKSUM_BAD: number = RX_IP_CHECKSUM_BAD | RX_L4_CHECKSUM_BAD
@@ -77,7 +77,7 @@ export class RxCompletion {
   offset = 0
   /** Bytes in the buffer. */
   bytes = 0
-  /** Bytes in this completion's header buffer. 0 when nothing is there. */
+  /** Bytes in this completion's header buffer. 0 when it is empty. */
   headerBytes = 0
   /** {@link RX_SPLIT} and so on, combined by or. */
   flags = 0
@@ -88,9 +88,8 @@ export class RxCompletion {
   /**
    * Number of TCP segments coalesced into the packet: 1 for an ordinary frame.
    *
-   * The headers of a coalesced packet are those of its first segment, with the length of all
-   * segments. Acknowledgement number, window and PSH are those of the last one. The TCP checksum in
-   * them means nothing.
+   * A coalesced packet has the headers of its first segment, with the length of all segments.
+   * Acknowledgement number, window and PSH come from the last segment. The TCP checksum is not valid.
    */
   segments = 1
   /**

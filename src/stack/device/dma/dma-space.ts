@@ -2,7 +2,7 @@
 
 export class DmaSpace {
   readonly #regions: (Uint8Array | undefined)[] = []
-  /** Number of regions unmapped so far: whoever keeps views of memory compares it. */
+  /** Number of regions unmapped so far. Code that keeps views of memory compares it. */
   unmapped = 0
   /** Numbers of regions that were unmapped. */
   readonly #free: number[] = []
@@ -26,7 +26,7 @@ export class DmaSpace {
     this.#free.push(region)
   }
 
-  /** Returns the memory of a region; `undefined` unless it is mapped. Hardware does not throw. */
+  /** Returns the memory of a region, or `undefined` unless it is mapped. Hardware does not throw. */
   memory(region: number): Uint8Array | undefined {
     return this.#regions[region]
   }

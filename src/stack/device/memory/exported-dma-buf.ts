@@ -53,7 +53,7 @@ export class ExportedDmaBuf {
 
   /**
    * Maps the dma-buf for a device. Each segment becomes a separate region, as an IOMMU maps it. The
-   * device reaches no byte beside the segments, and nothing at all after the detach.
+   * device reaches no byte outside of the segments, and no byte at all after the detach.
    */
   attach(): MappedDmaBuf {
     this.#attachments++
@@ -112,7 +112,7 @@ export class ExportedDmaBuf {
   }
 
   /**
-   * Returns its memory to the device. Closing it again does nothing.
+   * Returns its memory to the device. A second call has no effect.
    *
    * @throws NETMEM_DMABUF_BUSY while it is attached.
    */
@@ -158,7 +158,7 @@ export class MappedDmaBuf {
     this.#unmap = unmap
   }
 
-  /** Unmaps it. Detaching it again does nothing. */
+  /** Unmaps it. A second call has no effect. */
   detach(): void {
     this.#unmap?.()
     this.#unmap = undefined

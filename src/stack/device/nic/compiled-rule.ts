@@ -87,7 +87,7 @@ export function threeTupleKey(
   return mix((protocol << 16) | port, bytes, offset, addressBytes)
 }
 
-/** Returns the hash of a 5-tuple, of that of its 3-tuple and its source. */
+/** Returns the hash of a 5-tuple, made of the hash of its 3-tuple and of its source. */
 export function fiveTupleKey(
   key: number,
   port: number,

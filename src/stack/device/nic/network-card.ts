@@ -3,8 +3,8 @@
  * payload. It writes both by DMA to where the queue's driver wants them. In the other direction it
  * gathers packets from memory and sends them.
  *
- * It knows DMA addresses and ring ends, and nothing of drivers, pools or pages. The path of a
- * frame: `receive` → `#classify` (parse, verify, hash, steer) → `RxQueue.deliver`.
+ * It knows DMA addresses and ring ends. It does not know drivers, pools and pages. The path of a frame:
+ * `receive` → `#classify` (parse, verify, hash, steer) → `RxQueue.deliver`.
  */
 
 import { checkInteger } from '../../../errors.ts'
@@ -130,7 +130,8 @@ export class NetworkCard {
     let received = 0
     let left = budgetBytes
     try {
-      // The segments of a large frame are not left for later: their link might have nothing else.
+      // The segments of a large frame are not left for later, since their link might have no other
+      // frames.
       while ((received < budget && left > 0) || this.#isCutting) {
         let frame = this.#waiting
         if (frame === undefined && this.#isCutting) frame = this.#nextSegment()
@@ -157,8 +158,8 @@ export class NetworkCard {
    * Receives a large frame that its sender has left in pieces, and that arrives now. Its driver sees it
    * after the next {@link receive}.
    *
-   * @returns false, with nothing done, if the frame has to arrive by its link in one piece: its queue
-   * does not take it whole, has too few buffers, or earlier frames wait.
+   * @returns false without any effect if the frame has to arrive by its link in one piece. Its queue does
+   * not take it whole, has too few buffers, or earlier frames wait.
    */
   receivePieces(head: LinkFrame, pieces: FramePieces): boolean {
     const { layout } = head
@@ -174,7 +175,7 @@ export class NetworkCard {
   }
 
   /**
-   * Sends the packets posted on all queues; returns their number, which is 1 or more if some wait.
+   * Sends the packets posted on all queues. Returns their number, which is 1 or more if some wait.
    *
    * @param budgetBytes bytes of packets after which the others wait for the next call: no limit by
    * default. A piece counts as 2 KiB at least.
@@ -224,7 +225,7 @@ export class NetworkCard {
     return segmenter.frame
   }
 
-  /** Parses, verifies, hashes and steers a frame; false if it is too short to be one, or too long. */
+  /** Parses, verifies, hashes and steers a frame. Returns false if its length is not that of a frame. */
   #classify(frame: LinkFrame): boolean {
     const { memory, offset, length } = frame
     if (length < ETHERNET_BYTES || offset < 0 || offset + length > memory.bytes.length) {
@@ -248,7 +249,7 @@ export class NetworkCard {
   }
 
   #verify(frame: LinkFrame, layout: FrameLayout): number {
-    // Nothing left the sender's memory, so nothing can have damaged it.
+    // The frame has not left the sender's memory, so it cannot be damaged.
     if (layout.kind >= FrameKind.tcp && frame.checksum === 'partial') return ChecksumResult.ok
     if (!this.features.verifiesChecksums || frame.length < frame.originalLength) {
       return ChecksumResult.none
@@ -300,8 +301,8 @@ export class NetworkCard {
   }
 
   /**
-   * Stops a receive queue. The other queues continue. The NIC writes to none of its buffers
-   * afterwards, and drops its frames. Stopping a stopped queue changes nothing.
+   * Stops a receive queue. The other queues continue. The NIC does not write to its buffers afterwards,
+   * and drops its frames. A second call has no effect.
    *
    * @throws NETMEM_NIC_CONFIG for an unknown queue.
    */

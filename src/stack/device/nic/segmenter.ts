@@ -1,6 +1,6 @@
 /**
- * Cuts a large frame into shorter ones where it lies. The headers of each are written in front of its
- * payload, over the payload of the one before, so that no payload is copied (Linux,
+ * Cuts a large frame into shorter ones where it lies. The headers of each segment are written in front of
+ * its payload, over the payload of the segment before. So no payload is copied (Linux,
  * Documentation/networking/segmentation-offloads.rst, TSO).
  */
 

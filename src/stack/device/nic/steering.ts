@@ -2,8 +2,8 @@
  * Steering of frames to queues. Exact rules of five values come first, then exact rules of three, then
  * rules with masks, then RSS: a table of queues that the flow's hash indexes.
  *
- * Table, key and rules are the host's alone. Binding a queue to device memory changes none of them, as
- * in Linux, which leaves all of it to ethtool (Documentation/networking/devmem.rst).
+ * Table, key and rules are the host's alone. Binding a queue to device memory does not change them, as in
+ * Linux, which leaves them to ethtool (Documentation/networking/devmem.rst).
  */
 
 import { FrameKind, type FrameLayout } from '../../../wire/frame-layout.ts'
@@ -52,7 +52,7 @@ export class Steering {
     this.#table.set(spreadRss(Array.from({ length: queues }, (_, queue) => queue)))
   }
 
-  /** Returns the queue of the first rule that matches; −1 without a match. */
+  /** Returns the queue of the first rule that matches, or −1 without a match. */
   match(bytes: Uint8Array, frameOffset: number, layout: FrameLayout): number {
     if (this.#byLocation.length === 0) return -1
     if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) return -1

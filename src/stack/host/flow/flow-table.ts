@@ -80,8 +80,8 @@ export class FlowTable<F> {
    * Returns the flow of a packet, made if it is new. Sets `payloadOffset` of the skb and cuts padding
    * off. The skb stays the caller's.
    *
-   * @returns `undefined` for a packet without a flow, counted by reason. A packet with a wrong
-   *   checksum has none, but its layout and key are set.
+   * @returns `undefined` for a packet without a flow, counted by reason. A packet with a wrong checksum
+   *   has no flow, but its layout and key are set.
    */
   demux(skb: AnySkb): F | undefined {
     const { layout } = this
@@ -148,7 +148,7 @@ export class FlowTable<F> {
     return { ...this.#counters }
   }
 
-  /** Returns a hash that is not 0, which stands for a free slot. */
+  /** Returns a hash other than 0, since 0 is a free slot. */
   #hashOf(key: FlowKey): number {
     return flowHash(key, this.#secret) || 1
   }

@@ -175,7 +175,7 @@ export class DevmemSocket implements Disposable {
     return freed
   }
 
-  /** Gives back all tokens and all unread data. A second call does nothing. */
+  /** Gives back all tokens and all unread data. A second call has no effect. */
   close(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
