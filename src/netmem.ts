@@ -125,23 +125,44 @@ export function retain(m: Exactly<Netmem>, count = 1): void {
  */
 export function release(m: Exactly<Netmem>): void {
   const handle = bits(m)
-  const owner = owners[(handle >> RANGE_SHIFT) & RANGE_MASK]
-  if (owner === undefined) throw unknownHandle(handle)
-  owner.put(handle, true)
+  const index = (handle >> SHIFT) & MASK
+  // `PoolCore.put` with constant arrays: the owner and its fields would be loaded one after the other.
+  const at = cacheAt[index >> RANGE_SHIFT] ?? 0
+  const cached = (caches[at] ?? 0) >>> 0
+  if (cached < CACHE_HANDLES && (states[index] ?? NaN) === handle) {
+    const next = (handle + STEP) | 0
+    states[index] = next
+    caches[at + cached + 1] = next
+    caches[at] = cached + 1
+    return
+  }
+  ownerOf(m).put(handle, true)
 }
 
 // The rest is for the pool and the layers above it. index.ts does not export it.
 
-export const TAG: number = NET_IOV
-export const INDEX_SHIFT = 1
+// Private copies for `release`, as of TAG.
+const SHIFT = 1
 const INDEX_BITS = 17
-export const INDEX_MASK: number = (1 << INDEX_BITS) - 1
+const MASK = (1 << INDEX_BITS) - 1
+const STEP = 1 << (SHIFT + INDEX_BITS)
+const CACHE_HANDLES = 128
+
+export const TAG: number = NET_IOV
+export const INDEX_SHIFT: number = SHIFT
+export const INDEX_MASK: number = MASK
 /** Adding it to a handle makes the next generation of it, once cut to 32 bits. */
-export const GENERATION_STEP: number = 1 << (INDEX_SHIFT + INDEX_BITS)
+export const GENERATION_STEP: number = STEP
 /** Slots of a range, of which a pool claims whole ones: up to 63 indices of it stay unused. */
 const RANGE_SLOTS = 64
-const RANGE_SHIFT = 7
-const RANGE_MASK = (1 << (INDEX_BITS - 6)) - 1
+const RANGE_SHIFT = 6
+const RANGE_MASK = (1 << (INDEX_BITS - RANGE_SHIFT)) - 1
+/** Handles that a pool's alloc cache holds, as in the kernel. */
+export const CACHE_SIZE: number = CACHE_HANDLES
+/** Integers of an alloc cache: the count, and the handles. */
+const CACHE_INTS = 1 + CACHE_HANDLES
+/** Count of a cache that takes nothing. */
+const CLOSED = -1
 /** Slots that all pools of a thread may have together. The last range stays unused, so that no handle is −1. */
 export const MAX_SLOTS: number = RANGE_MASK * RANGE_SLOTS
 
@@ -196,10 +217,24 @@ function handleSpace(): HandleSpace {
 /** Descriptor table: the owner of each range, in this copy of the package. */
 const owners: (HandleOwner | undefined)[] = Array.from(claimed, () => undefined)
 
+/**
+ * Alloc caches, as `alloc-cache.ts` has them: one that stays closed, then one for each range, of
+ * which a pool uses that of its first range. Not touched, they cost address space only.
+ */
+const caches = new Int32Array(CACHE_INTS * (1 + RANGE_MASK)).fill(CLOSED, 0, 1)
+
+/** Start of the owner's cache in {@link caches} for each range; 0 without an owner. */
+const cacheAt = new Int32Array(RANGE_MASK + 1)
+
+/** Index of a handle's range. */
+function rangeOf(handle: number): number {
+  return (handle >> (SHIFT + RANGE_SHIFT)) & RANGE_MASK
+}
+
 /** The pool that a handle is from. Throws for what is no handle, and for an index that no pool has. */
 export function ownerOf(m: Exactly<Netmem>): HandleOwner {
   const handle = bits(m)
-  const owner = owners[(handle >> RANGE_SHIFT) & RANGE_MASK]
+  const owner = owners[rangeOf(handle)]
   if (owner === undefined) throw unknownHandle(handle)
   return owner
 }
@@ -222,7 +257,7 @@ export function unknownHandle(handle: unknown): HandleError {
       `Not a handle but ${typeof handle === 'number' ? handle : typeof handle}. Pass what alloc() returned.`,
     )
   }
-  const known = claimed[(handle >> RANGE_SHIFT) & RANGE_MASK] === 1
+  const known = claimed[rangeOf(handle)] === 1
   return new HandleError(
     'NETMEM_FOREIGN_HANDLE',
     `The handle belongs to ${known ? 'another pool' : 'no pool of this thread'}. Give memory back to the pool that handed it out.`,
@@ -235,14 +270,15 @@ export function allOwners(): Set<HandleOwner> {
 }
 
 /**
- * Claims neighbouring ranges for `slots` slots: the first index, and the states of the slots, each
- * of which is the slot's first handle. Throws NETMEM_OUT_OF_RANGE when none are left.
+ * Claims neighbouring ranges for `slots` slots: the first index, the states of the slots, each of
+ * which is the slot's first handle, and a cache, closed. Throws NETMEM_OUT_OF_RANGE when none are
+ * left.
  */
 export function claimHandles(
   ofKind: 'page' | 'net_iov',
   slots: number,
   owner: HandleOwner,
-): { readonly base: number; readonly handles: Int32Array } {
+): { readonly base: number; readonly handles: Int32Array; readonly cache: Int32Array } {
   const ranges = Math.ceil(slots / RANGE_SLOTS)
   let first = 0
   for (let at = 0; at < RANGE_MASK && at - first < ranges; at++) {
@@ -263,7 +299,11 @@ export function claimHandles(
     const before = state === 0 ? GENERATION_STEP | ((base + slot) << INDEX_SHIFT) : state
     handles[slot] = (before & ~TAG) | tag
   }
-  return { base, handles }
+  const at = (1 + first) * CACHE_INTS
+  cacheAt.fill(at, first, first + ranges)
+  const cache = caches.subarray(at, at + CACHE_INTS)
+  cache[0] = CLOSED
+  return { base, handles, cache }
 }
 
 /** Gives back what {@link claimHandles} claimed for `owner`. The states stay, as the handles that come next. */
@@ -272,5 +312,6 @@ export function releaseHandles(owner: HandleOwner): void {
     if (present !== owner) continue
     owners[range] = undefined
     claimed[range] = 0
+    cacheAt[range] = 0
   }
 }

@@ -9,6 +9,7 @@
 
 import { checkInteger, LifetimeError } from '../errors.ts'
 import * as netmem from '../netmem.ts'
+import * as allocCache from './alloc-cache.ts'
 import { Allocations, type Holder } from './allocations.ts'
 import { Copies } from './copies.ts'
 import { FragMemory } from './frag-memory.ts'
@@ -32,13 +33,10 @@ declare module '../errors.ts' {
 
 // An engine folds a module's own constants and inlines through them, but not those it imports:
 // with the imported ones the fast path took twice the time.
-const { GENERATION_STEP, INDEX_MASK, INDEX_SHIFT } = netmem
+const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT } = netmem
+const { CACHED } = allocCache
 
-/** Handles the cache holds; 128 and 64 as in the kernel, where a NAPI poll handles 64 packets. */
-const CACHE_SIZE = 128
-/** Index of the cache's count in it. */
-const CACHED = 0
-/** Handles taken at once from ring or provider. */
+/** Handles taken at once from ring or provider; 64 as in the kernel, where a NAPI poll handles 64 packets. */
 const CACHE_REFILL = 64
 const RING_SIZE = 1024
 const RING_SIZE_MAX = 16384
@@ -54,10 +52,8 @@ export class PoolCore implements netmem.HandleOwner {
   // The fast path. Fields that begin with a value of their type, here a placeholder, are not checked
   // at each use; a count in an array is 32 bits wide for load and store alike, which a processor
   // passes on sooner than an engine's tagged integer. Together: a fifth of alloc and put.
-  /** Number of handles that are ready, then their integers from index 1 on, last in first out. */
-  readonly #cache = new Int32Array(1 + CACHE_SIZE)
-  /** CACHE_SIZE; 0 while every put must take the slow path, because a caller waits or the pool is destroyed. */
-  #cacheLimit = CACHE_SIZE
+  /** Alloc cache; closed while every put must take the slow path, because a caller waits or the pool is destroyed. */
+  #cache: Int32Array = new Int32Array(0)
   #state: Int32Array = new Int32Array(0)
   readonly #base: number = 0
   #fast = 0
@@ -92,7 +88,7 @@ export class PoolCore implements netmem.HandleOwner {
     this.copies = new Copies(this.capacity * this.pageSize, traceLeaks)
     this.#tokens = new Tokens(this.pageSize, traceLeaks)
     this.#ring = new RecycleRing(checkInteger('ringSize', ringSize, 1, RING_SIZE_MAX))
-    const { base, handles } = netmem.claimHandles(provider.kind, this.capacity, this)
+    const { base, handles, cache } = netmem.claimHandles(provider.kind, this.capacity, this)
     this.#base = base
     this.#state = handles
     this.#slots = new SlotStates(base, handles)
@@ -104,6 +100,8 @@ export class PoolCore implements netmem.HandleOwner {
       throw error
     }
     this.#source.onAvailable(() => this.#providerBack())
+    this.#cache = cache
+    allocCache.open(cache)
   }
 
   get kind(): 'page' | 'net_iov' {
@@ -131,9 +129,9 @@ export class PoolCore implements netmem.HandleOwner {
   put(handle: number, allowDirect: boolean): void {
     const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
     const cache = this.#cache
-    const cached = cache[CACHED] ?? 0
+    const cached = (cache[CACHED] ?? 0) >>> 0
     // NaN: beyond the slots, where `undefined` would equal an undefined handle.
-    if ((this.#state[slot] ?? NaN) === handle && allowDirect && cached < this.#cacheLimit) {
+    if (cached < CACHE_SIZE && allowDirect && (this.#state[slot] ?? NaN) === handle) {
       const next = (handle + GENERATION_STEP) | 0
       this.#state[slot] = next
       cache[cached + 1] = next
@@ -188,7 +186,7 @@ export class PoolCore implements netmem.HandleOwner {
       return
     }
     this.#waiters.add(callback)
-    this.#cacheLimit = 0
+    allocCache.close(this.#cache)
     this.#lender?.wakeOwner()
   }
 
@@ -212,8 +210,7 @@ export class PoolCore implements netmem.HandleOwner {
 
   /** Lists the handles that are out. Looks at every slot. */
   outHandles(): number[] {
-    const cached = this.#cache.subarray(1, 1 + this.#cached)
-    const resting = new Set([...cached, ...this.#ring.handles()])
+    const resting = new Set([...allocCache.handles(this.#cache), ...this.#ring.handles()])
     return this.#slots.givenHandles(this.#source.has).filter((handle) => !resting.has(handle))
   }
 
@@ -244,11 +241,11 @@ export class PoolCore implements netmem.HandleOwner {
     if (this.#destroyed !== undefined) return this.#destroyed.promise
     this.#destroyed = deferred()
     const { promise } = this.#destroyed
-    this.#cacheLimit = 0
+    allocCache.close(this.#cache)
     this.frags.forgetRest()
     while (this.#cached > 0) {
       this.#drained++
-      this.#release(this.#pop())
+      this.#release(allocCache.pop(this.#cache))
     }
     while (this.#ring.length > 0) this.#release(this.#ring.shift())
     this.#wake()
@@ -265,12 +262,14 @@ export class PoolCore implements netmem.HandleOwner {
     if (this.#destroyed !== undefined) {
       throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
     }
-    if (this.#cached > 0) return this.alloc()
+    // What came in while the cache was closed.
+    if (this.#cached > 0) {
+      this.#fast++
+      return allocCache.pop(this.#cache)
+    }
     const fromRing = this.#ring.length > 0
     if (fromRing) {
-      const moved = this.#ring.moveTo(this.#cache, 1, CACHE_REFILL)
-      this.#cache[CACHED] = moved
-      this.#filled += moved
+      this.#filled += allocCache.refill(this.#cache, this.#ring, CACHE_REFILL)
     } else {
       this.#counts.empty++
       this.#source.alloc(CACHE_REFILL, this.#take)
@@ -282,23 +281,11 @@ export class PoolCore implements netmem.HandleOwner {
     if (fromRing) this.#counts.refill++
     else if (this.#source.kind === 'page') this.#counts.slow++
     this.#filled--
-    return this.#pop()
+    return allocCache.pop(this.#cache)
   }
 
   get #cached(): number {
-    return this.#cache[CACHED] ?? 0
-  }
-
-  #push(handle: number): void {
-    const cached = this.#cached + 1
-    this.#cache[cached] = handle
-    this.#cache[CACHED] = cached
-  }
-
-  #pop(): number {
-    const cached = this.#cached
-    this.#cache[CACHED] = cached - 1
-    return this.#cache[cached] ?? -1
+    return allocCache.count(this.#cache)
   }
 
   #providerBack(): void {
@@ -309,7 +296,7 @@ export class PoolCore implements netmem.HandleOwner {
   /** Takes what the provider gives. One function for all times: a dry pool asks often. */
   readonly #take = (handle: number): void => {
     this.#held = (this.#held + 1) | 0
-    this.#push(handle)
+    allocCache.push(this.#cache, handle)
     this.#filled++
   }
 
@@ -326,7 +313,7 @@ export class PoolCore implements netmem.HandleOwner {
       return
     }
     if (allowDirect && this.#cached < CACHE_SIZE) {
-      this.#push(next)
+      allocCache.push(this.#cache, next)
     } else {
       if (allowDirect) this.#counts.cacheFull++
       this.#putRing(next)
@@ -366,7 +353,7 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   #wake(): void {
-    if (this.#destroyed === undefined) this.#cacheLimit = CACHE_SIZE
+    if (this.#destroyed === undefined) allocCache.open(this.#cache)
     this.#waiters.wake()
   }
 
@@ -374,8 +361,9 @@ export class PoolCore implements netmem.HandleOwner {
     if (this.#destroyed === undefined || this.#finished || this.inflight !== 0) return
     this.#finished = true
     this.#source.destroy()
-    // Its slots may be another pool's from here on.
+    // Its slots and its cache may be another pool's from here on.
     this.#state = new Int32Array(0)
+    this.#cache = new Int32Array(0)
     this.#slots.close()
     netmem.releaseHandles(this)
     this.#destroyed.resolve()
