@@ -131,9 +131,13 @@ export class PoolCore implements netmem.HandleOwner {
     const cache = this.#cache
     const cached = (cache[CACHED] ?? 0) >>> 0
     // NaN: beyond the slots, where `undefined` would equal an undefined handle.
-    if (cached < CACHE_SIZE && allowDirect && (this.#state[slot] ?? NaN) === handle) {
+    if (cached < CACHE_SIZE && (this.#state[slot] ?? NaN) === handle) {
       const next = (handle + GENERATION_STEP) | 0
       this.#state[slot] = next
+      if (!allowDirect) {
+        this.#putRing(next)
+        return
+      }
       cache[cached + 1] = next
       cache[CACHED] = cached + 1
       return
