@@ -12,7 +12,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -73,30 +73,68 @@ if (files.length === 0) {
   process.exit(1)
 }
 
-// Tests of these folders compute and share nothing of their process, so each folder has one: most of
-// the time of such a file is the start of Node.js.
-const ONE_PROCESS = ['dist/wire', 'dist/stack/device/nic']
+// Most of the time of a small file is the start of Node.js and the loading of modules. So the files of
+// these folders share a process with those of the folders beside them, one file after the other.
+const TOGETHER = {
+  memory: ['dist/pool', 'dist/providers', 'dist/observe'],
+  packets: ['dist/wire', 'dist/stack/device', 'dist/stack/link'],
+  host: ['dist/stack/host', 'dist/stack/rings', 'dist/stack/integration'],
+  cards: ['dist/gvnic', 'dist/vfio-user'],
+  linux: ['dist/linux'],
+  net: ['dist/net'],
+  http: ['dist/http'],
+  cli: ['dist/cli'],
+  examples: ['build/examples', 'build/test', 'scripts'],
+  frozen: ['frozen'],
+}
+const NEEDS_A_PROCESS = [
+  // Garbage of other files would be reported as a leak here, and their warnings as the expected one.
+  /\/(leaks|token-leaks|destroy|dry-watch|listen)\.test\.js$/,
+  // Counts the memory that its code takes. Code that other files have run as well takes more.
+  /\/(gvnic\/garbage|sys\/sys|link\/generator|socket\/frags|linux\/linux)\.test\.js$/,
+  // Looks at what the process has loaded, or at the handles that keep it alive.
+  /\/(rooms|busy-poll)\.test\.js$/,
+  // Takes all handles of a thread, or sets the environment's proxies.
+  /\/(broken-providers|undici)\.test\.js$/,
+  // Helpers declare its tests, so in a shared process they would not be told from another file's.
+  /\/(device-memory|shared-rings\.conformance)\.test\.js$/,
+  // Waits for a peer or another process for seconds, in which others can run.
+  /\/(connection|reset-watch|linger|net\/faults|without-aio\.host|ends\.host|part-file\.race)\.test\.js$/,
+  /^dist\/cli\/(get|get\.options|send|recv|replay|demo|gvnic|iperf3\/server)\.test\.js$/,
+  // Computes for seconds, which another process does at the same time.
+  /\/(load|moved-\w+|wake-batching|connection-conformance|touch-ahead|\w+\.fuzz)\.test\.js$/,
+  /(cli\/arguments-first|scripts\/(documented-examples|netlink-tables|api-reference))\.test\.m?js$/,
+]
+
 // A guest takes seconds for such a start, so one process has all but the one that takes memory from the
 // kernel as long as it runs.
 const ALONE_IN_GUEST = /huge-pages/
-const togetherIn = (file) => {
-  if (guest) return soak || ALONE_IN_GUEST.test(file) ? undefined : 'guest'
-  return ONE_PROCESS.find((folder) => dirname(file) === folder)
+
+/** Returns the name of the process that a file shares with others; undefined if it has its own. */
+function processOf(file) {
+  // Each of these files counts what it leaves behind, or makes the kernel's things under fixed names.
+  if (tap || boot || soak) return undefined
+  if (guest) return ALONE_IN_GUEST.test(file) ? undefined : 'guest'
+  if (NEEDS_A_PROCESS.some((pattern) => pattern.test(file))) return undefined
+  return Object.keys(TOGETHER).find((name) =>
+    TOGETHER[name].some((folder) => file.startsWith(`${folder}/`)),
+  )
 }
 
 /** Writes a file that imports tests, and returns its path. A guest has no folder but its own for temporary files. */
 function inOneProcess(name, tests) {
-  const together = join(guest ? tmpdir() : 'build/one-process', `${basename(name)}.test.mjs`)
+  const together = join(guest ? tmpdir() : 'build/one-process', `${name}.test.mjs`)
   mkdirSync(dirname(together), { recursive: true })
   const lines = tests.map((test) => `import ${JSON.stringify(String(pathToFileURL(test)))}\n`)
   writeFileSync(together, lines.join(''))
   return together
 }
 
-const processes = files.filter((file) => togetherIn(file) === undefined)
-for (const name of new Set(files.map(togetherIn))) {
-  const tests = files.filter((file) => togetherIn(file) === name)
-  if (name !== undefined) processes.push(inOneProcess(name, tests))
+const shared = files.filter((file) => processOf(file) !== undefined)
+const processes = files.filter((file) => !shared.includes(file))
+for (const name of new Set(shared.map(processOf))) {
+  const tests = shared.filter((file) => processOf(file) === name)
+  processes.push(inOneProcess(name, tests))
 }
 
 const { status, error } = spawnSync(
@@ -113,7 +151,8 @@ const { status, error } = spawnSync(
     '--test-reporter=./scripts/reporter.mjs',
     ...processes,
   ],
-  { stdio: 'inherit' },
+  // The reporter looks for each of these files among those of the tests.
+  { stdio: 'inherit', env: { ...process.env, NETMEM_SHARED_FILES: shared.join('\n') } },
 )
 if (error) throw error
 process.exit(status ?? 1)
