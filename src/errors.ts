@@ -130,7 +130,15 @@ export function ownOptions<T extends object>(call: string, options: T, names: Op
   return own
 }
 
-/** Throws NETMEM_INVALID_ARGUMENT unless `value` is a string that is not empty; `meaning` says of what. */
+/** Fields of parsed JSON, before they are checked. */
+export type Fields = Readonly<Record<string, unknown>>
+
+/** True for an object with fields. False for an array and for null. */
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Throws NETMEM_INVALID_ARGUMENT unless `value` is a string that is not empty. `meaning` names its meaning. */
 export function checkString(name: string, value: unknown, meaning: string): string {
   if (typeof value === 'string' && value !== '') return value
   throw new ArgumentTypeError(
@@ -139,7 +147,7 @@ export function checkString(name: string, value: unknown, meaning: string): stri
   )
 }
 
-/** Throws unless `value` is an integer of `min` to `max`; `name` says which in the message. */
+/** Throws unless `value` is an integer of `min` to `max`. `name` is its name in the message. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number') {
     throw new ArgumentTypeError(

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-import { type Fields, isFields, parseFields } from './iperf3/fields.ts'
+import { type Fields, isFields } from '../errors.ts'
+import { parseFields } from './iperf3/fields.ts'
 
 /** The built program. */
 export const MAIN: string = fileURLToPath(new URL('./main.js', import.meta.url))

@@ -1,8 +1,8 @@
 // A kernel that has all of it, and a card that has nothing of it.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { isFields } from '../errors.ts'
 import { jsonOf, run } from './cli.test.helper.ts'
-import { isFields } from './iperf3/fields.ts'
 
 describe('netmem doctor in the guest', () => {
   it('finds exporters, operations and rights, and no card', async () => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-
+import { isFields } from '../errors.ts'
 import { jsonOf, run } from './cli.test.helper.ts'
-import { isFields } from './iperf3/fields.ts'
 
 describe('netmem doctor', () => {
   it('has a status and a value for everything, and a remedy for what is not ok', async () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-
+import { isFields } from '../errors.ts'
 import { inside, jsonOf, MAIN, netmem, Running, run } from './cli.test.helper.ts'
-import { isFields } from './iperf3/fields.ts'
 
 const noFull = existsSync('/dev/full') ? false : 'there is no /dev/full'
 

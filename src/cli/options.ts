@@ -7,7 +7,7 @@ import { MAX_SEED, type PatternName } from './pattern.ts'
 import { exactSize, parseSize } from './size.ts'
 
 /** Default port of iperf3. */
-const DEFAULT_PORT = 5201
+export const DEFAULT_PORT = 5201
 
 export interface PoolOptions {
   readonly pool: number

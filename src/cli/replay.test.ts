@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-
+import { isFields } from '../errors.ts'
 import { inside, jsonOf, run, temporaryFolder } from './cli.test.helper.ts'
-import { isFields } from './iperf3/fields.ts'
 
 const fixture = (name: string): string => join('src', 'stack', 'link', 'capture', 'fixtures', name)
 

@@ -1,6 +1,7 @@
 // A machine without koffi: each command says what is missing, and does the rest.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { isFields } from '../errors.ts'
 import {
   type Ended,
   inside,
@@ -9,7 +10,6 @@ import {
   runWithoutKoffi,
   temporaryFolder,
 } from './cli.test.helper.ts'
-import { isFields } from './iperf3/fields.ts'
 
 const runtime = temporaryFolder()('.')
 const env = { XDG_RUNTIME_DIR: runtime }

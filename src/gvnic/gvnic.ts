@@ -18,6 +18,7 @@ import type {
   PciIdentity,
   PciMsix,
 } from '../vfio-user/index.ts'
+import { MAC_BYTES } from '../wire/ethernet.ts'
 import { AdminQueue } from './admin/admin-queue.ts'
 import { CardCommands } from './card-commands.ts'
 import { DOORBELL_BYTES, DoorbellMap } from './doorbells.ts'
@@ -25,7 +26,6 @@ import { GuestDma } from './guest-dma.ts'
 import { Interrupts } from './interrupts.ts'
 import { REGISTER_BYTES, Registers } from './registers.ts'
 
-const MAC_BYTES = 6
 export const MAX_QUEUES = 16
 export const DEFAULT_QUEUES = 4
 export const MIN_MTU = 68

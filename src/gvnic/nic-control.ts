@@ -2,8 +2,8 @@
 
 import { isNetmemError } from '../errors.ts'
 import type { NetworkCard } from '../stack/device/nic/network-card.ts'
+import { RSS_TABLE_ENTRIES } from '../stack/rings/nic-types.ts'
 import { DEFAULT_RSS_KEY } from '../wire/toeplitz.ts'
-import { RSS_TABLE_ENTRIES } from './admin/describe-device.ts'
 import type { GvnicFlowRule, RulesTarget } from './admin/flow-rules.ts'
 import type { RssTarget } from './admin/rss.ts'
 

@@ -1,5 +1,6 @@
 /** Reports of a process about its pools, as one line of JSON, and the check of another process's reports. */
 
+import { type Fields, isFields } from '../errors.ts'
 import type { PoolReport } from '../pool/pools.ts'
 
 /** A pool as another process describes it. */
@@ -21,12 +22,6 @@ export interface PoolOfferReport {
   readonly program: string
   /** Pools in the order of `pools()`. */
   readonly pools: readonly OfferedPool[]
-}
-
-type Fields = Readonly<Record<string, unknown>>
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const NUMBERS = {

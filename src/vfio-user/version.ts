@@ -1,5 +1,6 @@
 /** Negotiation of the protocol's version: two numbers and a JSON text. Pure. */
 
+import { isFields } from '../errors.ts'
 import { MAX_MESSAGE_BYTES } from '../wire/vfio-user.ts'
 import { VfioUserError } from './vfio-user-error.ts'
 
@@ -57,15 +58,11 @@ function checkText(bytes: Uint8Array): void {
   } catch {
     throw refusal('The client describes itself in a text that is no JSON')
   }
-  if (end !== -1 && isObject(value)) {
-    const capabilities: unknown = Reflect.get(value, 'capabilities')
-    if (capabilities === undefined || isObject(capabilities)) return
+  if (end !== -1 && isFields(value)) {
+    const capabilities = value['capabilities']
+    if (capabilities === undefined || isFields(capabilities)) return
   }
   throw refusal('The client does not describe itself by a JSON object')
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function refusal(what: string): VfioUserError {

@@ -3,12 +3,10 @@
 import { Command, Option } from 'commander'
 import { parsePort } from '../endpoint.ts'
 import { EXIT_CODES, SIZES } from '../exit.ts'
-import { argument, patternOption, sizeOption, withJson } from '../options.ts'
+import { argument, DEFAULT_PORT, patternOption, sizeOption, withJson } from '../options.ts'
 import { run } from '../run.ts'
 import { dmaBufSizeOption, parseDmaBuf, parseQueues } from './parse.ts'
 import type { RecvOptions } from './receive.ts'
-
-const DEFAULT_PORT = 5201
 
 const HELP = `
 Prepares the card, binds memory to the queues, and receives into it. --pattern and --sha256 map the

@@ -2,8 +2,7 @@
  * Reads JSON of an untrusted peer: every field is checked before use.
  */
 
-/** A JSON object with unchecked fields. */
-export type Fields = Readonly<Record<string, unknown>>
+import { type Fields, isFields } from '../../errors.ts'
 
 /**
  * The object a text holds, or `undefined` for any other text. It ends at the first NUL, as a text
@@ -16,10 +15,6 @@ export function parseFields(text: string): Fields | undefined {
   } catch {
     return undefined
   }
-}
-
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /**

@@ -2,7 +2,8 @@
  * The client's parameters: its first JSON, parsed into parameters or a refusal. Pure. A refusal carries the numbers that make the client print the fitting message.
  */
 
-import { type Fields, integer, parseFields, string } from './fields.ts'
+import type { Fields } from '../../errors.ts'
+import { integer, parseFields, string } from './fields.ts'
 import { ClientError, Errno } from './protocol.ts'
 
 export interface Refusal {

@@ -2,7 +2,8 @@
  * Results that both sides exchange after a test. Pure.
  */
 
-import { type Fields, integer, isFields, parseFields } from './fields.ts'
+import { type Fields, isFields } from '../../errors.ts'
+import { integer, parseFields } from './fields.ts'
 
 /** CPU use of this process, in percent of one CPU. */
 export interface CpuUse {

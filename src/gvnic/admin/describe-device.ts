@@ -22,7 +22,6 @@ export const MIN_RING_ENTRIES = 256
 export const MAX_RING_ENTRIES = 2048
 export const MAX_FLOW_RULES = 64
 export const RSS_KEY_BYTES = 40
-export const RSS_TABLE_ENTRIES = 128
 
 const DESCRIPTOR_BYTES = 40
 const OPTION_HEADER_BYTES = 8

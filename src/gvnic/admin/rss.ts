@@ -1,8 +1,9 @@
 /** Commands that set and tell the RSS key and table (K: gve_adminq.h, struct gve_adminq_configure_rss). */
 
+import { RSS_TABLE_ENTRIES } from '../../stack/rings/nic-types.ts'
 import { addressAt, type GuestDma } from '../guest-dma.ts'
 import { type Handler, Status } from './admin-layout.ts'
-import { RSS_KEY_BYTES, RSS_TABLE_ENTRIES } from './describe-device.ts'
+import { RSS_KEY_BYTES } from './describe-device.ts'
 
 /** Toeplitz, as the kernel numbers hash functions (K: include/linux/ethtool.h, ETH_RSS_HASH_TOP). */
 const TOEPLITZ = 1
