@@ -103,7 +103,7 @@ const NEEDS_A_PROCESS = [
   /^dist\/cli\/(get|get\.options|send|recv|replay|demo|gvnic|iperf3\/server)\.test\.js$/,
   // Computes for seconds, which another process does at the same time.
   /\/(load|moved-\w+|wake-batching|connection-conformance|touch-ahead|\w+\.fuzz)\.test\.js$/,
-  /(cli\/arguments-first|scripts\/(documented-examples|netlink-tables|api-reference))\.test\.m?js$/,
+  /scripts\/(documented-examples|netlink-tables|api-reference)\.test\.mjs$/,
 ]
 
 // A guest takes seconds for such a start, so one process has all but the one that takes memory from the

@@ -1,7 +1,8 @@
 // Wrong arguments are told before anything that the machine lacks: koffi, an interface, dma-bufs.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MAIN, runWithoutKoffi, temporaryFolder } from './cli.test.helper.ts'
+import { some } from '../testing/pools.test.helper.ts'
+import { runInTurn, runWithoutKoffi, temporaryFolder } from './cli.test.helper.ts'
 
 const folder = temporaryFolder()('.')
 const prepare = ['devmem', 'prepare', 'none-such', '--socket', 'x', '--queues']
@@ -42,11 +43,12 @@ const WRONG: readonly (readonly [readonly string[], RegExp])[] = [
   [['replay', 'none-such.pcap', '--memory', 'device', '--header-split', 'off'], /headers split/],
 ]
 
-describe('wrong arguments', { concurrency: 2 }, () => {
-  for (const [args, words] of WRONG) {
+describe('wrong arguments', async () => {
+  const ends = await runInTurn(WRONG.map(([args]) => args))
+  for (const [at, [args, words]] of WRONG.entries()) {
     const shown = args.map((word) => (word.length > 100 ? `${word.length} bytes` : word))
-    it(`are told first: netmem ${shown.join(' ')}`, async () => {
-      const { code, err } = await runWithoutKoffi([MAIN, ...args])
+    it(`are told first: netmem ${shown.join(' ')}`, () => {
+      const { code, err } = some(ends[at])
       assert.match(err, /^netmem: USAGE: /)
       assert.match(err, words)
       assert.equal(code, 2)

@@ -110,6 +110,48 @@ export function runWithoutKoffi(
   return new Running(process.execPath, ['--import', hiding, ...args], env).ended
 }
 
+/** Program that runs the main module once for each command line, and prints how each ended. */
+const IN_TURN = `
+  const print = process.stdout.write.bind(process.stdout)
+  const [main, lines] = process.argv.slice(1)
+  const said = { stdout: '', stderr: '' }
+  // By --eval commander would know that no script's name comes before the arguments.
+  process.execArgv = []
+  for (const name of ['stdout', 'stderr']) {
+    // The main module adds a listener each time.
+    process[name].setMaxListeners(0)
+    process[name].write = (text) => { said[name] += text; return true }
+  }
+  const ends = []
+  for (const [at, args] of JSON.parse(lines).entries()) {
+    process.argv = [process.execPath, main, ...args]
+    process.exitCode = undefined
+    Object.assign(said, { stdout: '', stderr: '' })
+    await import('file://' + main + '?' + at)
+    ends.push({ code: process.exitCode ?? 0, out: said.stdout, err: said.stderr })
+  }
+  process.exitCode = 0
+  print(JSON.stringify(ends))`
+
+/**
+ * Runs command lines one after the other in one process, as on a machine without koffi, and returns
+ * how each ended. A process for each would take most of its time to start. The first has one as well,
+ * which has to end alike.
+ */
+export async function runInTurn(lines: readonly (readonly string[])[]): Promise<Ended[]> {
+  const program = ['--input-type=module', '--eval', IN_TURN, '--', MAIN, JSON.stringify(lines)]
+  const [{ code, out, err }, alone] = await Promise.all([
+    runWithoutKoffi(program),
+    runWithoutKoffi([MAIN, ...(lines[0] ?? [])]),
+  ])
+  assert.deepEqual([code, err], [0, ''])
+  const told: { code: number; out: string; err: string }[] = JSON.parse(out.toString())
+  const ends = told.map((end) => ({ ...end, out: Buffer.from(end.out) }))
+  assert.equal(ends.length, lines.length)
+  assert.deepEqual(ends[0], alone)
+  return ends
+}
+
 /** The lines of JSON that stdout carries, and nothing else. */
 export function jsonLines(text: string): Fields[] {
   const lines = text.split('\n')

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 
 import { until } from '../testing/waiting.test.helper.ts'
-import { inside, jsonOf, netmem, run } from './cli.test.helper.ts'
+import { inside, jsonOf, netmem, run, runInTurn } from './cli.test.helper.ts'
 import { median, table } from './demo/table.ts'
 
 describe('netmem demo', () => {
@@ -78,10 +78,10 @@ describe('netmem demo', () => {
       ],
       [['--corrupt', '-1'], /USAGE: .*'-1' is no size/],
     ] as const
-    for (const [args, message] of wrong) {
-      const { code, err } = await run(['demo', ...args])
+    const ends = await runInTurn(wrong.map(([args]) => ['demo', ...args]))
+    for (const [at, { code, err }] of ends.entries()) {
       assert.equal(code, 2)
-      assert.match(err, message)
+      assert.match(err, wrong[at]?.[1] ?? /^$/)
     }
   })
 })

@@ -15,6 +15,7 @@ import {
   netmem,
   Running,
   run,
+  runInTurn,
   temporaryFolder,
 } from './cli.test.helper.ts'
 
@@ -234,10 +235,11 @@ describe('netmem get, as asked', () => {
 
   it('answers wrong usage with JSON where it was asked for, and nowhere else', async () => {
     for (const args of [['ftp://x/y'], ['http://x/y', '--retries', '-1'], ['http://x/', '-O']]) {
-      const [plain, asked] = await Promise.all([
-        run(['get', ...args]),
-        run(['get', '--json', ...args]),
+      const [plain, asked] = await runInTurn([
+        ['get', ...args],
+        ['get', '--json', ...args],
       ])
+      assert.ok(plain !== undefined && asked !== undefined)
       assert.deepEqual([plain.code, plain.out.length], [2, 0], plain.err)
       assert.match(plain.err, /^netmem: USAGE: [^\n]+\n$/)
       assert.equal(asked.code, 2)
@@ -262,9 +264,7 @@ describe('netmem get, as asked', () => {
       [['--on-change', 'guess'], /fail, restart/],
       [['--limit', '1m'], /1MiB .* or 1MB/],
     ] as const
-    const ends = await Promise.all(
-      wrong.map(([args]) => run(['get', 'http://127.0.0.1:1/a', ...args])),
-    )
+    const ends = await runInTurn(wrong.map(([args]) => ['get', 'http://127.0.0.1:1/a', ...args]))
     for (const [i, { code, err }] of ends.entries()) {
       assert.equal(code, 2, err)
       assert.match(err, /^netmem: USAGE: [^\n]+\n$/)

@@ -13,6 +13,7 @@ import {
   netmem,
   Running,
   run,
+  runInTurn,
   temporaryFolder,
   unlessInstalled,
 } from './cli.test.helper.ts'
@@ -259,7 +260,7 @@ describe('netmem get', () => {
       [[`${url}/a`, '--connections', '65'], /1 to 64/],
       [[`${url}/a`, '--out', '-', '--resume'], /--resume takes a file/],
     ] as const
-    const ends = await Promise.all(wrong.map(([args]) => run(['get', ...args])))
+    const ends = await runInTurn(wrong.map(([args]) => ['get', ...args]))
     for (const [i, { code, err }] of ends.entries()) {
       assert.equal(code, 2, err)
       assert.match(err, /^netmem: USAGE: .+\n/)

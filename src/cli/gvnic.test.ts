@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { openCapture } from '../stack/link/capture/open-capture.ts'
 import { writePcapng } from '../stack/link/capture/pcapng-writer.ts'
-import { jsonOf, netmem, run, temporaryFolder } from './cli.test.helper.ts'
+import { jsonOf, netmem, run, runInTurn, temporaryFolder } from './cli.test.helper.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 const path = temporaryFolder()
@@ -45,7 +45,7 @@ describe('netmem gvnic', { skip }, () => {
   })
 
   it('takes two sockets, and numbers in their ranges', async () => {
-    for (const wrong of [
+    const wrong = [
       ['--socket', path('c.sock')],
       [...args, '--socket', path('c.sock')],
       [...args, '--queues', '17'],
@@ -54,9 +54,10 @@ describe('netmem gvnic', { skip }, () => {
       [...args, '--link', 'wire'],
       [...args, '--link', 'tap:'],
       [...args, '--link', 'tap:tap0'],
-    ]) {
-      const { code, err } = await run(['gvnic', ...wrong])
-      assert.equal(code, 2, wrong.join(' '))
+    ]
+    const ends = await runInTurn(wrong.map((words) => ['gvnic', ...words]))
+    for (const [at, { code, err }] of ends.entries()) {
+      assert.equal(code, 2, wrong[at]?.join(' '))
       assert.match(err, /^netmem: USAGE: /)
     }
   })

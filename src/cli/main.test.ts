@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { isFields } from '../errors.ts'
-import { inside, jsonOf, MAIN, netmem, Running, run } from './cli.test.helper.ts'
+import { inside, jsonOf, MAIN, netmem, Running, run, runInTurn } from './cli.test.helper.ts'
 
 const noFull = existsSync('/dev/full') ? false : 'there is no /dev/full'
 
@@ -10,9 +10,8 @@ const COMMANDS = ['demo', 'get', 'recv', 'send', 'iperf3', 'replay', 'doctor']
 
 describe('netmem', () => {
   it('has help with examples and exit codes everywhere', async () => {
-    const helps = await Promise.all(
-      [[], ...COMMANDS.map((command) => [command])].map((path) => run([...path, '--help'])),
-    )
+    const paths = [[], ...COMMANDS.map((command) => [command])]
+    const helps = await runInTurn(paths.map((path) => [...path, '--help']))
     for (const { code, out, err } of helps) {
       assert.deepEqual([code, err], [0, ''])
       assert.match(out.toString(), /^Examples?:\n {2}\$ /m)
@@ -33,7 +32,7 @@ describe('netmem', () => {
 
   it('answers wrong usage with one line and exit code 2', async () => {
     const wrong = [['recive'], ['recv', '--fast'], ['recv', 'file'], ['demo', '--rounds', '0']]
-    for (const { code, out, err } of await Promise.all(wrong.map((args) => run(args)))) {
+    for (const { code, out, err } of await runInTurn(wrong)) {
       assert.deepEqual([code, out.length], [2, 0])
       assert.match(err, /^netmem: USAGE: .+; see netmem.* --help\n$/)
     }

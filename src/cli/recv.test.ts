@@ -14,6 +14,7 @@ import {
   Running,
   readByPeer,
   run,
+  runInTurn,
   temporaryFolder,
   unlessInstalled,
 } from './cli.test.helper.ts'
@@ -259,7 +260,7 @@ describe('netmem recv', () => {
       [['--pattern', '-1'], /seed/],
       [['--out', file('refused')], /--once/],
     ] as const
-    const ends = await Promise.all(wrong.map(([args]) => run(['recv', '--port', '0', ...args])))
+    const ends = await runInTurn(wrong.map(([args]) => ['recv', '--port', '0', ...args]))
     for (const [i, { code, err }] of ends.entries()) {
       assert.equal(code, 2, err)
       assert.match(err, /^netmem: USAGE: .+\n$/)

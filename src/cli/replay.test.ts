@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { isFields } from '../errors.ts'
-import { inside, jsonOf, run, temporaryFolder } from './cli.test.helper.ts'
+import { inside, jsonOf, run, runInTurn, temporaryFolder } from './cli.test.helper.ts'
 
 const fixture = (name: string): string => join('src', 'stack', 'link', 'capture', 'fixtures', name)
 
@@ -137,7 +137,7 @@ describe('netmem replay', () => {
       [['x', '--header-split', 'maybe'], /on, off/],
       [['x', '--memory', 'device', '--header-split', 'off'], /headers/],
     ] as const
-    const ends = await Promise.all(wrong.map(([args]) => run(['replay', ...args])))
+    const ends = await runInTurn(wrong.map(([args]) => ['replay', ...args]))
     for (const [i, { code, err }] of ends.entries()) {
       assert.equal(code, 2, err)
       assert.match(err, /^netmem: USAGE: .+\n$/)

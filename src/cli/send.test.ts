@@ -9,7 +9,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createPool, hostProvider } from '../index.ts'
 import { type Connection, type Listener, listen } from '../net/index.ts'
 import { until } from '../testing/waiting.test.helper.ts'
-import { inside, jsonOf, MAIN, netmem, Running, run, temporaryFolder } from './cli.test.helper.ts'
+import {
+  inside,
+  jsonOf,
+  MAIN,
+  netmem,
+  Running,
+  run,
+  runInTurn,
+  temporaryFolder,
+} from './cli.test.helper.ts'
 import { Pattern } from './pattern.ts'
 
 const data = Buffer.concat([...new Pattern(1).views(5_000_011, 2 ** 20)])
@@ -241,7 +250,7 @@ describe('netmem send', () => {
       [2, ['127.0.0.1:5201', '--bytes', '10M'], /^netmem: USAGE: .*10MiB/],
       [2, [], /^netmem: USAGE: /],
     ] as const
-    const ends = await Promise.all(wrong.map(([, args]) => run(['send', ...args])))
+    const ends = await runInTurn(wrong.map(([, args]) => ['send', ...args]))
     for (const [i, { code, err, out }] of ends.entries()) {
       assert.match(err, wrong[i]?.[2] ?? /^$/)
       assert.match(err, /^[^\n]+\n$/)
