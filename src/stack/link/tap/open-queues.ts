@@ -56,12 +56,8 @@ export function openQueues(
   }
 }
 
-/**
- * Asks for large frames and partial checksums. All queues have the setting of the last request.
- *
- * @returns The kernel's reason not to hand them over, or `undefined` if it does.
- */
-export function refusalOf(queues: readonly OwnedFd[]): string | undefined {
+/** Asks for large frames and partial checksums. All queues have the setting of the last request. */
+function refusalOf(queues: readonly OwnedFd[]): string | undefined {
   try {
     for (const { fd } of queues) setTunOffload(fd, OFFLOADS)
     return undefined
