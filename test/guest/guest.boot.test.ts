@@ -63,23 +63,22 @@ describe('runInGuest', () => {
   })
 
   it('ends a guest that goes on for ever', async () => {
-    await assert.rejects(runInGuest('echo begun; sleep 1000', { timeoutMs: 10_000 }), (error) => {
+    await assert.rejects(runInGuest('echo begun; sleep 1000', { timeoutMs: 1000 }), (error) => {
       assert.ok(error instanceof GuestError)
       assert.equal(error.reason, 'no end')
-      assert.match(error.message, /did not end within 10000 ms/)
+      assert.match(error.message, /did not end within 1000 ms/)
       assert.equal(error.output, 'begun\n')
       return true
     })
   })
 
-  it('takes a kernel that crashes or is tainted for a failure', async () => {
+  it('takes a kernel that crashes for a failure', async () => {
     await assert.rejects(runInGuest('echo c >/proc/sysrq-trigger'), (error) => {
       assert.ok(error instanceof GuestError)
       assert.equal(error.reason, 'kernel')
       assert.match(error.message, /sysrq triggered crash/)
       return true
     })
-    await assert.rejects(runInGuest('echo 512 >/proc/sys/kernel/tainted'), /is tainted: 512/)
   })
 
   it('names a module that is not there', async () => {

@@ -57,6 +57,8 @@ export interface GuestOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Default 2048. */
   readonly memoryMiB?: number
+  /** Default 2. */
+  readonly processors?: number
   /** From the script's begin to power off; default 300,000. What comes before depends on the host alone. */
   readonly timeoutMs?: number
   /** Called with new output while the script runs. */
@@ -66,6 +68,11 @@ export interface GuestOptions {
    * the kernel's messages in `../kernel`, and its taint in `../tainted`.
    */
   readonly killAfter?: string
+  /**
+   * Warning that the guest's kernel has to give between two lines that the script writes to /dev/kmsg,
+   * `netmem: a warning is expected` and `netmem: no further warning is expected`. Each other one is a fault.
+   */
+  readonly expectedWarning?: RegExp
 }
 
 /** Result of a run. */
@@ -106,7 +113,8 @@ export class GuestError extends Error {
  *   oopsed or is tainted.
  */
 export async function runInGuest(script: string, options: GuestOptions = {}): Promise<GuestRun> {
-  const { memoryMiB = 2048, timeoutMs = 300_000, network = [], modules = [] } = options
+  const { memoryMiB = 2048, processors = 2, timeoutMs = 300_000 } = options
+  const { network = [], modules = [] } = options
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'netmem-guest-'))
   const share = join(folder, 'run')
   try {
@@ -130,13 +138,13 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
         if (killAfter !== undefined && last.includes(`${killAfter}\n`)) kill.abort()
       },
     )
-    const machine = { devices, memoryMiB, kill: kill.signal }
+    const machine = { devices, memoryMiB, processors, kill: kill.signal }
     const shown = await runMachine(parts, accelerated, machine).finally(() => {
       watch.stop()
       limit.stop()
     })
     return {
-      ...resultOf(share, shown, limit.passedMs),
+      ...resultOf(share, shown, limit.passedMs, options.expectedWarning),
       accelerator: accelerated,
       bootMs: watch.bootMs(),
     }
@@ -260,6 +268,7 @@ function resultOf(
   share: string,
   shown: string,
   passedMs: number | undefined,
+  expectedWarning: RegExp | undefined,
 ): Pick<GuestRun, 'exitCode' | 'output' | 'files' | 'starved'> {
   const left = (name: string): string | undefined => {
     const file = join(share, name)
@@ -268,7 +277,9 @@ function resultOf(
   const output = left('output') ?? ''
   const exit = left('exit')
   const { faults, starved } =
-    exit === undefined ? judge(shown) : judge(left('kernel') ?? '', Number(left('tainted')))
+    exit === undefined
+      ? judge(shown)
+      : judge(left('kernel') ?? '', Number(left('tainted')), expectedWarning)
   const busy =
     starved.length > 0
       ? `\nThe host was too busy for a guest (load ${loadavg()[0]?.toFixed(1)}): ${starved.join('\n')}`

@@ -3,6 +3,15 @@
 /** Line that the guest's first program writes to the kernel's log before the script. */
 const BEGINNING = 'netmem: the script begins'
 
+/** Lines that a script writes to the log around a warning that the kernel has to give. */
+const EXPECTING = 'netmem: a warning is expected'
+const EXPECTED = 'netmem: no further warning is expected'
+/** First and last line of a warning's report. */
+const REPORT_BEGIN = '[ cut here ]'
+const REPORT_END = '[ end trace '
+/** Taint of a kernel that has warned (K: Documentation/admin-guide/tainted-kernels.rst). */
+const TAINT_WARN = 512
+
 /** Levels of printk (K: include/linux/kern_levels.h): warnings, and all that is worse. */
 const WARNING = 4
 
@@ -31,13 +40,16 @@ export interface Verdict {
  *
  * @param log - As `dmesg -r` prints it, or as the console shows it: without levels, and only warnings.
  * @param tainted - From /proc/sys/kernel/tainted.
+ * @param expected - A warning that the kernel has to give where the script says so, and nowhere else.
  */
-export function judge(log: string, tainted = 0): Verdict {
+export function judge(log: string, tainted = 0, expected?: RegExp): Verdict {
   const faults: string[] = []
   const starved: string[] = []
   let during = false
   let withinStall = false
-  for (const line of log.split(/\r?\n/)) {
+  const { kept, warnings, reports } = withoutWarning(log.split(/\r?\n/), expected)
+  if (expected !== undefined && warnings === 0) faults.push(`The kernel did not warn: ${expected}`)
+  for (const line of kept) {
     const { level, text } = parsed(line)
     if (text.includes(BEGINNING)) during = true
     if (level !== undefined && level > WARNING && !FAULT.test(text)) continue
@@ -52,9 +64,37 @@ export function judge(log: string, tainted = 0): Verdict {
       if (during && level !== undefined) faults.push(text)
     }
   }
-  // K: Documentation/admin-guide/tainted-kernels.rst
-  if (tainted !== 0) faults.push(`The kernel is tainted: ${tainted}`)
+  const taint = reports > 0 ? tainted & ~TAINT_WARN : tainted
+  if (taint !== 0) faults.push(`The kernel is tainted: ${taint}`)
   return { faults, starved }
+}
+
+/** Returns the lines without an expected warning, be it a line or a report, where it is expected. */
+function withoutWarning(
+  lines: readonly string[],
+  expected: RegExp | undefined,
+): { readonly kept: readonly string[]; readonly warnings: number; readonly reports: number } {
+  const kept: string[] = []
+  let warnings = 0
+  let reports = 0
+  let isExpected = false
+  let report: string[] | undefined
+  for (const line of lines) {
+    if (line.includes(EXPECTING)) isExpected = true
+    if (line.includes(EXPECTED)) isExpected = false
+    if (isExpected && line.includes(REPORT_BEGIN)) report = []
+    if (report === undefined) {
+      if (isExpected && expected?.test(line) === true) warnings++
+      else kept.push(line)
+      continue
+    }
+    report.push(line)
+    if (!line.includes(REPORT_END)) continue
+    if (report.some((each) => expected?.test(each) === true)) reports++
+    else kept.push(...report)
+    report = undefined
+  }
+  return { kept: [...kept, ...(report ?? [])], warnings: warnings + reports, reports }
 }
 
 /** A line's level, where it has one of the kernel's own, and its text without the time. */

@@ -100,6 +100,34 @@ describe('judge', () => {
     assert.equal(judge(log.join('\n')).faults.length, 1)
   })
 
+  it('takes a warning that is expected for none, there alone', () => {
+    const warning = (where: string) => [
+      '<4>[    8.0] ------------[ cut here ]------------',
+      `<4>[    8.0] WARNING: ${where} at f+0x1/0x2, CPU#0: node/3`,
+      '<4>[    8.0] Call Trace:',
+      '<4>[    8.0] ---[ end trace 0000000000000000 ]---',
+    ]
+    const expecting = '<12>[    7.0] netmem: a warning is expected'
+    const expected = '<12>[    9.0] netmem: no further warning is expected'
+    const faults = (lines: readonly string[], tainted = 512) =>
+      judge([begun, ...lines].join('\n'), tainted, /a\.c:1/).faults
+    assert.deepEqual(faults([expecting, ...warning('a.c:1'), expected]), [])
+    assert.deepEqual(faults([expecting, ...warning('a.c:1'), expected], 513), [
+      'The kernel is tainted: 1',
+    ])
+    assert.equal(faults([expecting, expected], 0).length, 1)
+    const line = '<3>[    8.0] driver: a.c:1 is out of range'
+    assert.deepEqual(faults([expecting, line, line, expected], 0), [])
+    assert.equal(faults([expecting, line, expected, line], 0).length, 1)
+    for (const other of [
+      [expecting, ...warning('a.c:1'), ...warning('b.c:1'), expected],
+      [...warning('a.c:1'), expecting, ...warning('a.c:1'), expected],
+      [expecting, ...warning('a.c:1'), expected, ...warning('a.c:1')],
+    ]) {
+      assert.equal(faults(other).length, 4)
+    }
+  })
+
   it('takes a taint for a fault', () => {
     assert.deepEqual(judge(begun, 512).faults, ['The kernel is tainted: 512'])
   })
