@@ -306,8 +306,11 @@ const wire = { ifindex, here: HERE, other, dmabuf, memory, order, netlink, cli, 
 for (const [name, action] of [
   ['a prepared card, a process without rights, a kill, and undo', receiveWithoutRights],
   ['one queue restarted while others receive', restartBesideFlows],
-  ['rules and RSS changed in mid-flow, over a lossy wire', receiveMovedFlows],
   ['a leased queue in a container without rights', receiveInContainer],
+  [
+    'rules and RSS changed in mid-flow, over a wire that loses and damages frames',
+    receiveMovedFlows,
+  ],
 ]) {
   await step(name, async () => {
     await within(2 * HANG_MS, name, action(wire))
