@@ -21,5 +21,8 @@ export const COMPARED_SOURCE: readonly string[] = [
   'tools/testing/selftests/net/lib',
 ]
 
-/** Programs that the kernel's tests of network cards call, in versions that know the kernel's features. */
-export const JUDGES_PACKAGES: readonly string[] = ['ethtool']
+/**
+ * Programs that the kernel's tests of network cards call, in versions that know the kernel's features, and
+ * those that everybody has.
+ */
+export const JUDGES_PACKAGES: readonly string[] = ['ethtool', 'iputils-ping', 'tcpdump']
