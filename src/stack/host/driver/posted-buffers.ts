@@ -41,6 +41,11 @@ export class PostedBuffers<in out M extends Netmem> {
     this.#freeCount = ringSize
   }
 
+  /** Number of buffers that are not posted. */
+  get free(): number {
+    return this.#freeCount
+  }
+
   /** Posts as many buffers as the ring has room for. Returns false if the pool ran dry before. */
   fill(): boolean {
     const pool = this.#pool

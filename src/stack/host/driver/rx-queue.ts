@@ -53,6 +53,9 @@ export interface DriverQueueStats {
   rx_alloc_fail: number
 }
 
+/** Part of a ring's buffers that is posted again at once. */
+const REFILL_PART = 1 / 4
+
 /** Bytes of a frame that was not split in which headers are looked for. */
 const PULL_BYTES = 128
 
@@ -71,6 +74,8 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
   readonly #headers: HeaderBuffers
   readonly #ring: DriverRxRing
   readonly #buffers: PostedBuffers<M>
+  /** Free buffers at which the ring is filled while packets are still polled. */
+  readonly #refillBuffers: number
   readonly #completion = new RxCompletion()
   /** The packet whose pieces are arriving. */
   #packet: S | undefined
@@ -95,6 +100,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
       this.rings = createRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
       this.#ring = new DriverRxRing(this.rings)
       this.#buffers = new PostedBuffers(pool, map, this.#ring, ringSize, bufferBytes)
+      this.#refillBuffers = Math.ceil(ringSize * REFILL_PART)
     } catch (error) {
       this.#headers.close()
       throw error
@@ -127,6 +133,8 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
       if ((completion.flags & RX_END_OF_PACKET) !== 0) {
         packets++
         this.#finish()
+        // Merged packets have many buffers: the NIC needs some before all of them are handled.
+        if (this.#buffers.free >= this.#refillBuffers && !this.#awaitsMemory) this.refill()
       }
     }
     if (packets > 0) this.refill()
