@@ -34,10 +34,11 @@ const longer = Number(process.env.NETMEM_SOAK ?? 1)
 const suiteOf = (path) => /\.(boot|guest|soak|tap)\.test\.\w+$/.exec(path)?.[1]
 const hasRounds = (path) =>
   /\/(rounds|fast-check)\.test\.helper\.js/.test(readFileSync(path, 'utf8'))
-// The guest's kernel is new: what is said of Linux is tested again there. `x.host.test.js` and
-// `x.types.test.js` ask no kernel.
+// The guest's kernel is new: what is said of Linux is tested again there, and compared with the kernel's
+// own tool. `x.host.test.js` and `x.types.test.js` ask no kernel.
 const isOfGuest = (path) =>
   suiteOf(path) === 'guest' ||
+  path === 'scripts/pyynl.test.mjs' ||
   (path.startsWith('dist/linux/') && !/\.(host|types)\.test\./.test(path))
 function isChosen(path) {
   if (tap) return suiteOf(path) === 'tap'

@@ -1,2 +1,0 @@
-// The same in the guest, whose kernel is newer.
-import './pyynl.test.mjs'
