@@ -1,4 +1,4 @@
-// What the compiler makes of handles. Each error expected here is one that it reports.
+// Uses of handles that the compiler takes or refuses. It reports each error that is expected here.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { expectTypeOf } from 'expect-type'

@@ -94,7 +94,7 @@ describe('netmem replay', () => {
     const out = file('seen.pcapng')
     const first = await run(['replay', fixture('tcp-offload.pcap'), '--out', out])
     assert.equal(first.code, 0, first.err)
-    // Which is a capture, of the same streams.
+    // The output is a capture of the same streams.
     const second = await run(['replay', out])
     const hashes = (text: string): string[] => text.match(/[0-9a-f]{16}$/gm) ?? []
     assert.equal(hashes(first.out.toString()).length, 2)

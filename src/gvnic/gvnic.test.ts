@@ -403,7 +403,7 @@ test('a TSO packet is cut into segments with checksums on a link that takes no l
   )
   driver.poll()
   assert.equal(driver.tx[0]?.completed, 1)
-  // What was sent arrives with right checksums.
+  // The frames arrive with right checksums.
   link.put(...link.sent)
   card.poll(0)
   const packets = driver.poll()

@@ -134,7 +134,7 @@ for (let seed = 1; seed <= rounds(4); seed++) {
       )
     }
     const [sender, receiver] = ends.map(({ hostile }) => hostile.restart())
-    // What is still on the wire arrives first.
+    // Frames that are still on the wire arrive first.
     while (right.card.poll(nowNs) + left.card.poll(nowNs) > 0) receiver?.poll()
     const sent = frame({ payload: pattern(333), sourcePort: 4711 })
     assert.notEqual(sender?.send(0, sent), -1)

@@ -51,7 +51,7 @@ describe('a card on a capture', {
       packets.map(({ payload }) => payload),
       frames,
     )
-    // What is sent goes nowhere, and completes.
+    // A sent frame goes nowhere, and completes.
     driver.send(0, frames[0] ?? new Uint8Array())
     await pumping(
       () => driver.poll(),

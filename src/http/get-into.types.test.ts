@@ -1,4 +1,4 @@
-// Which destinations and options the compiler takes.
+// Destinations and options that the compiler takes.
 import { test } from 'node:test'
 import { expectTypeOf } from 'expect-type'
 import type { NetIov, Netmem, Page, PagePool } from '../index.ts'

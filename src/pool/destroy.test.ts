@@ -54,7 +54,7 @@ test('destroy waits for what is out, whichever way it comes back', async () => {
   assert.deepEqual([pool.out, pool.inflight], [4, 4])
   assertCode('NETMEM_POOL_DESTROYED', () => pool.alloc())
   assertCode('NETMEM_PROVIDER_BUSY', () => createPool(provider))
-  // What is out can be used until it is put.
+  // Pages that are out can be used until they are put.
   pool.bytes(some(a)).fill(1)
   pool.put(some(a))
   pool.put(some(b), false)

@@ -1,4 +1,4 @@
-// What becomes of a JavaScript caller's mistakes: an error with a code, and nothing else.
+// Mistakes of JavaScript callers end in an error with a code, and change nothing.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode } from '../errors.ts'

@@ -1,4 +1,4 @@
-// What threads leave behind when they end.
+// Things that threads leave behind when they end.
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Which provider the compiler takes for which.
+// Providers that the compiler takes for others.
 import { test } from 'node:test'
 import type {
   MemoryProvider,

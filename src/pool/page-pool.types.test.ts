@@ -1,4 +1,4 @@
-// Which pool the compiler takes for which.
+// Pools that the compiler takes for others.
 import { test } from 'node:test'
 import { expectTypeOf } from 'expect-type'
 import type {

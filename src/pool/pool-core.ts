@@ -261,12 +261,12 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   #allocSlow(): number | undefined {
-    // What other threads have returned. First: a waiter that it wakes may do anything to this pool.
+    // Memory from other threads comes first: a waiter that it wakes may do anything to this pool.
     this.#lender?.collect()
     if (this.#destroyed !== undefined) {
       throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
     }
-    // What came in while the cache was closed.
+    // Handles that came in while the cache was closed.
     if (this.#cached > 0) {
       this.#fast++
       return allocCache.pop(this.#cache)

@@ -73,7 +73,7 @@ for (const [what, replace] of Object.entries(breakAlloc)) {
     })
     assert.equal(failed, 'NETMEM_PROVIDER_BROKEN')
     assert.equal(new Set(taken).size, taken.length)
-    // What it gave before is the pool's, and its accounts are in order.
+    // The pool keeps the pages that it got before, and its accounts are in order.
     assert.equal(pool.out, taken.length)
     for (const page of taken) pool.put(page)
     assert.equal(pool.stats().recycle.cached, taken.length)

@@ -76,7 +76,7 @@ test('after uninstall nothing is given, and everything is still taken', async ()
   provider.uninstall()
   assert.equal(provider.report().installed, false)
   for (let iov = pool.alloc(); iov !== undefined; iov = pool.alloc()) iovs.push(iov)
-  // What the pool had fetched before is all there is.
+  // The pool has only those that it had fetched before.
   assert.equal(iovs.length, 64)
   const destroyed = pool.destroy()
   assert.equal(pool.inflight, 64)

@@ -169,7 +169,7 @@ test('6. a frag list counted twice', async () => {
     { netmem: 0, offset: 0, length: 100 },
     { netmem: 1, offset: 0, length: 100 },
   ])
-  // What is merged counts once, in the skb that has it.
+  // Merged payload counts once, in the skb that has it.
   const more = pages.skb([{ netmem: 1, offset: 100, length: 50 }])
   assert.ok(coalesce(skb, more))
   assert.deepEqual([skb.dataLength, skb.payloadLength], [250, 250])

@@ -85,7 +85,7 @@ describe('checksums', () => {
           assert.equal(checksumAt(offset), none ? 0xffff : checksum)
 
           const built = memory.bytes.slice(offset, offset + length)
-          // What was partial before, or wrong, becomes the same.
+          // Partial and wrong checksums become the same.
           build({ ...frame, checksum: 'partial' }, memory, offset)
           assert.ok(fillChecksums(memory, offset, layout))
           assert.deepEqual(memory.bytes.slice(offset, offset + length), built)

@@ -75,10 +75,10 @@ const RESULTS: Readonly<Record<string, string>> = {
   'ring_reconfig.reconfig_tx_stall': 'SKIP device does not support combined channels',
 }
 
-/** What the driver says where `ring_reconfig.py` looks for its least. */
+/** The driver's warning about rings below its least, which `ring_reconfig.py` asks for. */
 const RING_TOO_SMALL = /gve .*[Rr]equested descriptor count/
 
-/** What the other programs say. */
+/** Output of the other programs. */
 const SAID = [
   'ncdevmem validated 67108864',
   'netmem received 33554432',

@@ -181,7 +181,7 @@ export class HostileDriver {
   }
 
   #ring(doorbell: number, tail: number): void {
-    // What the card had told may be overwritten.
+    // The guest may have overwritten the number that the card had told.
     if (doorbell < 1024) this.#write(DOORBELLS, 4 * doorbell, 4, tail)
   }
 

@@ -95,7 +95,7 @@ test('machines that ask are answered, each card has its turns, and a message end
     const asking = cards[wake - 1]
     if (asking !== undefined) ring(asking.machine)
   })
-  // What a machine asks during a message is answered in the next turn.
+  // The card answers in its next turn what a machine asks during a message.
   const [first, second] = cards.map(({ events }) => events.join(' '))
   assert.equal(first, 'sleep turn sleep answer turn sleep')
   assert.equal(second, 'sleep turn sleep turn sleep')

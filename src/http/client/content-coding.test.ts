@@ -164,7 +164,7 @@ describe('a coded body', () => {
         })
         const memory = new Uint8Array(coded.length)
         const wish = { ...options, raw: true, retries: 1 }
-        // What was under way when the connection broke may have arrived or not.
+        // Bytes that were under way when the connection broke may have arrived or not.
         const { bytes } = await getInto(server.url, memory, wish)
         assert.equal(bytes, coded.length)
         begins(gunzipSync(memory), content)

@@ -33,7 +33,7 @@ function breaks(end: (socket: net.Socket) => void) {
 
 const ends: Record<string, (socket: net.Socket) => void> = {
   closes: (socket) => void socket.end(),
-  // When all that was sent has been read: a reset that closely follows data may pass for an end.
+  // It resets when the peer has read everything: a reset that closely follows data may pass for an end.
   resets: async (socket) => {
     if (noTcpTable === false) await readByPeer(socket)
     else await turns()

@@ -79,7 +79,7 @@ describe('Errors of bindings', { skip }, () => {
       assert.equal(error.code, wanted)
       assert.equal(error.errno, errno)
       assert.equal(error.cause, cause)
-      // What was tried, the kernel's words, and what to do.
+      // The message has the call, the kernel's words and a remedy.
       assert.match(error.message, /^bindRx\(\) on interface 2: \S.*\. \S.*\.$/s)
       assert.ok(error.message.includes(kernelMessage ?? errno), error.message)
     })

@@ -141,7 +141,7 @@ describe('prepareQueues on models of cards', { skip }, () => {
           const card = new ModelCard(model)
           const before = card.state
           card.failAt = { change, how }
-          // What runs here after the kill would not run: the journal is as it was at that moment.
+          // A killed process would run nothing more, so the journal of that moment counts.
           let journal = ''
           card.onKilled = () => {
             journal = readFileSync(join(folder, name), 'utf8')

@@ -1,4 +1,4 @@
-// What a newer kernel has: page pools that come and go, netkit, and queues that are leased.
+// Parts of a newer kernel: page pools that come and go, netkit, and queues that are leased.
 import assert from 'node:assert/strict'
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'

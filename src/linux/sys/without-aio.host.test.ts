@@ -36,7 +36,7 @@ int main(int count, char **words) {
 }
 `
 
-/** What kernels and containers answer. */
+/** Answers of kernels and containers. */
 const REFUSALS = [
   { where: 'a kernel without CONFIG_AIO', call: 'io_setup', errno: 38 },
   { where: 'a container that filters it', call: 'io_setup', errno: 1 },

@@ -1,4 +1,4 @@
-// What connections may hold: copies have a limit as pages do.
+// Limits on the pages and copies that connections hold.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostFrag } from '../../pool/frag.ts'

@@ -1,4 +1,4 @@
-// Which reads are followed by another before JavaScript runs.
+// Reads that another one follows before JavaScript runs.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'

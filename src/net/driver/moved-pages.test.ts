@@ -88,7 +88,7 @@ for (const way of ways(['tcp4', 'unix', 'tls'])) {
                   return on
                 }
                 const sent = send(peer, 0, 600_000).then(() => peer.end())
-                // Where copies are enough for all that is received, it may end well.
+                // It may end well if copies are enough for everything that arrives.
                 const code = await receive(connection).then(() => 'none', codeOf)
                 const expected = ['NETMEM_DESTINATION_DETACHED', 'NETMEM_ENDED_EARLY', 'none']
                 assert.ok(expected.includes(code), `${code}: ${what}, ${when}, read ${read}`)

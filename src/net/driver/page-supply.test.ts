@@ -142,7 +142,7 @@ test('all are woken when the pool is destroyed', async () => {
     takers.map(({ woken }) => woken),
     [1, 1, 1, 1, 1],
   )
-  // Who comes later is told, too.
+  // A consumer that comes later is woken, too.
   const late = new Noting()
   assert.equal(supply.take(late, room), undefined)
   await until(() => late.woken === 1, 'it is woken')

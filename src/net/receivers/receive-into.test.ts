@@ -39,7 +39,7 @@ for (const way of ways()) {
         const exact = way.reads === 'posted' && way.kind !== 'tls'
         if (exact) assert.equal(pool.out, 0, 'a destination needs no page')
       }
-      // What follows is still there, and an end in the middle is told from one at its place.
+      // The rest is still there, and an early end of the stream is an error.
       const rest = total - at
       assert.equal(
         await rejection(receiveInto(connection, new Uint8Array(rest + 1))),

@@ -13,7 +13,7 @@ for (const what of ['device', 'nic'] as const) {
         driver: driver === 'page' ? 'page' : 'netmem',
         bound: driver === 'bound' ? [1] : [],
         nic: { link: injected, queues: 2 },
-        // What is received on pages goes back out.
+        // Packets received on pages go back out.
         seen: (skb) => skb.kind === 'page' && path.driver.transmit(skb),
       })
       await path.through(tcp(1, pattern(1000, 1)), tcp(1001, pattern(1000, 2)))

@@ -131,7 +131,7 @@ for (const [name, options] of kinds) {
         sum((stats) => stats.rx_packets),
         path.packets,
       )
-      // What can't be split has no rule, and reaches a bound queue only where all are bound.
+      // A frame that can't be split has no rule, and reaches a bound queue only if all are bound.
       const allBound = options.bound?.length === 2
       assert.equal(dropped > 0, allBound)
       const table = path.table.stats()

@@ -1,4 +1,4 @@
-// What a driver is given to send arrives at the far end of the link, with right checksums.
+// Packets that a driver sends arrive at the far end of the link, with right checksums.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { some } from '../../testing/pools.test.helper.ts'

@@ -68,7 +68,7 @@ test('a full queue drops and counts, and what is too large for it', () => {
     numbers,
     Array.from({ length: 64 }, (_, at) => at + 1),
   )
-  // What was dropped took no time.
+  // The dropped frames took no time.
   left.transmit(numbered(200, 64), 0)
   assert.equal(right.nextAtNs(), 65 * 64 + 10)
 })

@@ -1,4 +1,4 @@
-// What the host sees, as a capture file.
+// Capture file of the host's view.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -48,7 +48,7 @@ for (const { file: name, frames, others } of fixtures) {
         }
       }
       link.close()
-      // What was not split is not in it where its memory cannot be read.
+      // Frames that were not split are missing if their memory cannot be read.
       assert.equal(count, way.memory === 'page' ? frames : frames - others)
       assert.equal(report.capture.frames, frames)
       written.push(out)

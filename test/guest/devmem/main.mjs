@@ -350,5 +350,5 @@ netlink.close()
 await pool.destroy()
 peer.disconnect()
 console.log('end')
-// What a step that failed has left does not keep the guest running.
+// A failed step may have left things that would keep the guest running.
 process.exit()

@@ -254,7 +254,7 @@ describe('a part', () => {
     const elsewhere = `000000000000${owner.slice(12)}`
     renameSync(note, note.replace(owner, elsewhere))
     unlinkSync(socket)
-    // What is no socket refuses, too.
+    // A file that is no socket refuses, too.
     writeFileSync(socket.replace(owner, elsewhere), '')
     assert.equal(await from.claim(), undefined)
     age(from.note(), -70)

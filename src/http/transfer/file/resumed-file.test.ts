@@ -81,7 +81,7 @@ describe('a file that is gone on with', () => {
         await getInto(`${server.url}whole`, { path: at('f'), resume: true }, options)
         assert.deepEqual(firsts, [0])
         begins(readFileSync(at('f')), content)
-        // What carries no note of its own is left alone.
+        // A part file without a note stays as it is.
         if (isOurs) assert.ok(!names().includes(part), `${part} is swept`)
         else assert.equal(readFileSync(at(part)).length, 1_000_000)
         for (const name of names()) unlinkSync(at(name))

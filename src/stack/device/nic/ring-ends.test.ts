@@ -1,4 +1,4 @@
-// What a ring end asks for, and what completions say of a frame.
+// Needs of a ring end, and completions of a frame.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

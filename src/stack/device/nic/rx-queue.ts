@@ -170,7 +170,7 @@ export class RxQueue {
     const { headerLength, payloadLength } = layout
     // A link may keep lengths as floating-point numbers, and the engine makes garbage of those.
     const length = head.originalLength | 0
-    // Where copies are to be aligned, pieces would have to be cut.
+    // Aligned copies would need pieces to be cut.
     if (ring === undefined || !ring.noOffset || !this.#coalesce) return false
     if (headerLength + payloadLength !== length) return false
     this.beginBatch()

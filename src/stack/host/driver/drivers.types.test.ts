@@ -1,4 +1,4 @@
-// Which driver the compiler lets have which memory.
+// Memory that the compiler lets each driver have.
 import { test } from 'node:test'
 import { expectTypeOf } from 'expect-type'
 import type { NetIov, Netmem, Page } from '../../../netmem.ts'

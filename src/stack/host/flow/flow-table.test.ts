@@ -116,7 +116,7 @@ test('an skb is told its flow, where its payload begins, and loses its padding',
   arp.headLength = 10
   assert.equal(table.demux(arp), undefined)
   arp.free()
-  // What the NIC has found a wrong checksum in has no flow, but a key.
+  // A packet with a wrong checksum has no flow, but a key.
   const damaged = writeHeaders(pages.of(bytes, 20), { sourcePort: 7 })
   damaged.payloadOffset = 0
   damaged.checksumBad = true

@@ -32,7 +32,7 @@ test('with awaitSyn, a SYN and first data that were overtaken lose nothing', asy
   send(-1, '', SYN)
   assert.deepEqual([text(), stream.state], ['hello world', 'finished'])
   assert.deepEqual([stream.stats().gaps, stream.stats().duplicateBytes], [0, 0])
-  // What lies between the SYN and what has come is missing, like any other gap.
+  // The bytes between the SYN and the first data are missing, like any other gap.
   const late = watch(source, { awaitSyn: true })
   late.send(6, 'world')
   late.send(-1, '', SYN)
@@ -93,7 +93,7 @@ test('a SYN behind what waits for one, or far before it, is of another connectio
     assert.ok(!stream.startsAnew(layoutOf(0, SYN)))
     assert.ok(!stream.startsAnew(layoutOf(-100, SYN)))
     assert.ok(stream.startsAnew(layoutOf(seq, SYN)))
-    // Who takes it for the same all the same has what follows it, or what came first.
+    // A caller that still sends it to this stream gets the bytes behind it, or those that came first.
     send(seq, 'x', SYN)
     assert.equal(text(), seq === 99 ? 'x' : 'bc')
     stream.close()

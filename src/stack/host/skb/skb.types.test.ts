@@ -1,4 +1,4 @@
-// What the compiler lets anybody do with an skb.
+// Uses of an skb that the compiler takes.
 import { test } from 'node:test'
 import { expectTypeOf } from 'expect-type'
 import type { NetIov, Netmem, Page } from '../../../netmem.ts'
