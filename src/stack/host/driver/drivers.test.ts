@@ -93,6 +93,26 @@ function outOf(pools: readonly { readonly out: number }[]): number {
   return pools.reduce((sum, { out }) => sum + out, 0)
 }
 
+test('the NIC finds new buffers before a poll of large packets is over', async () => {
+  const nic = new HandNic(1)
+  const pool = createPool(sharedProvider({ pages: 16, pageSize: 4096 }))
+  const headerPool = headers()
+  const large = new Uint8Array(2 * 4096)
+  const found: boolean[] = []
+  const options = { pools: [pool], headerPool, bufferBytes: 4096, ringSize: 8 }
+  const deliver = (skb: Skb<Page>): void => {
+    if (found.length < 4) found.push(nic.receive(0, HEADER, large))
+    skb.free()
+  }
+  const driver = await openPageDriver(nic, { ...options, deliver })
+  while (nic.receive(0, HEADER, large));
+  driver.poll()
+  // Behind the first packet, a quarter of the ring is free.
+  assert.deepEqual(found, [false, true, true, true])
+  await driver.close()
+  await Promise.all([pool.destroy(), headerPool.destroy()])
+})
+
 test('several packets share a page, each with a reference of its own', async () => {
   const nic = new HandNic()
   const pool = createPool(sharedProvider(LAYOUT))
