@@ -90,13 +90,13 @@ const TOGETHER = {
 }
 const NEEDS_A_PROCESS = [
   // Garbage of other files would be reported as a leak here, and their warnings as the expected one.
-  /\/(leaks|token-leaks|destroy|dry-watch|listen)\.test\.js$/,
+  /\/(leaks|token-leaks\.host|destroy|dry-watch|listen)\.test\.js$/,
   // Counts the memory that its code takes. Code that other files have run as well takes more.
   /\/(gvnic\/garbage|sys\/sys|link\/generator|socket\/frags|linux\/linux)\.test\.js$/,
   // Looks at what the process has loaded, or at the handles that keep it alive.
   /\/(rooms|busy-poll)\.test\.js$/,
-  // Takes all handles of a thread, or sets the environment's proxies.
-  /\/(broken-providers|undici)\.test\.js$/,
+  // Takes all handles of a thread, or sets the environment for all of its file.
+  /\/(broken-providers|undici|offer-pools)\.test\.js$/,
   // Helpers declare its tests, so in a shared process they would not be told from another file's.
   /\/(device-memory|shared-rings\.conformance)\.test\.js$/,
   // Waits for a peer or another process for seconds, in which others can run.

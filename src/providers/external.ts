@@ -20,9 +20,9 @@ export interface ExternalOptions {
 const NAMES: OptionNames<ExternalOptions> = { pageSize: true }
 
 /**
- * Provides pages of the caller's memory, from its first byte to the last whole page: any ArrayBuffer,
- * SharedArrayBuffer, view, or `WebAssembly.Memory` (which may grow). The caller keeps the memory, and may
- * unmap, transfer or shrink it at any time. From then on `pool.bytes()` and `frag.bytes` throw
+ * Provides pages of the caller's memory, from its first byte to the last whole page. The memory is an
+ * ArrayBuffer, a SharedArrayBuffer, a view, or a `WebAssembly.Memory`, which may grow. The caller keeps it,
+ * and may unmap, transfer or shrink it at any time. From then on `pool.bytes()` and `frag.bytes` throw
  * NETMEM_DESTINATION_DETACHED, and connections of the pool fail with it. Close them and destroy the pool
  * first.
  *
