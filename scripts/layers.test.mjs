@@ -2,7 +2,7 @@
 // is allowed is not. It lints made-up files in a temporary folder under this project's biome.json.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -57,8 +57,10 @@ function specifier(from, to) {
 function lint(rule, sources) {
   const tree = mkdtempSync(join(tmpdir(), 'netmem-layers-'))
   try {
-    for (const file of ['biome.json', 'no-casts.grit', 'no-import-types.grit']) {
-      copyFileSync(join(root, file), join(tree, file))
+    for (const file of readdirSync(root)) {
+      if (file === 'biome.json' || file.endsWith('.grit')) {
+        copyFileSync(join(root, file), join(tree, file))
+      }
     }
     for (const [path, source] of Object.entries(sources)) {
       mkdirSync(join(tree, dirname(path)), { recursive: true })
@@ -135,6 +137,26 @@ test("the stack's folders hold the wall between its two threads", () => {
   }
 })
 
+test('the wall stands at every depth of its folders', () => {
+  const illegal = {
+    'src/stack/host/it.ts': '../device/it.ts',
+    'src/stack/host/driver/deeper/it.ts': '../../../device/nic/it.ts',
+    'src/stack/replay/deeper/it.ts': '../../device/it.ts',
+    'src/stack/device/it.ts': '../host/it.ts',
+    'src/stack/device/nic/deeper/it.ts': '../../../host/device/it.ts',
+  }
+  const legal = {
+    'src/stack/host/other.ts': './device/it.ts',
+    'src/stack/replay/deeper/other.ts': '../../host/device/it.ts',
+  }
+  const sources = Object.entries({ ...illegal, ...legal })
+  const { complaints } = lint(
+    'noRestrictedImports',
+    Object.fromEntries(sources.map(([path, to]) => [path, `import '${to}'\n`])),
+  )
+  assert.deepEqual(complaints, new Set(Object.keys(illegal).map((path) => `${path}:1`)))
+})
+
 test('system calls are in linux/sys/, which knows nothing above it, and koffi is there alone', () => {
   const above = ['../netlink/it.ts', '../index.ts', '../../wire/it.ts', '../../connection.ts']
   const below = ['./it.ts', '../../errors.ts', '../../pool/it.ts', '../../providers/it.ts', 'koffi']
@@ -175,6 +197,19 @@ test('every way to write an import is held to the layers', () => {
   assert.equal(complaints.size, source.length)
   const type = "export type D = import('../net/index.ts').D"
   assert.equal(lint('plugin', { 'src/pool/a.ts': type }).complaints.size, 1)
+  const hidden = [
+    'export const e = await import(`../net/index.ts`)',
+    "export const f = createRequire(import.meta.url)('../net/index.ts')",
+  ]
+  assert.equal(lint('plugin', { 'src/pool/a.ts': hidden.join('\n') }).complaints.size, 2)
+})
+
+test('circles of imports are errors, those of types too', () => {
+  const { complaints } = lint('noImportCycles', {
+    'src/pool/a.ts': "import type { B } from './b.ts'\nexport interface A {\n  readonly b: B\n}\n",
+    'src/pool/b.ts': "import type { A } from './a.ts'\nexport interface B {\n  readonly a: A\n}\n",
+  })
+  assert.deepEqual(complaints, new Set(['src/pool/a.ts:1', 'src/pool/b.ts:1']))
 })
 
 test('tests may use node, packages and testing/, and reach no higher than their layer', () => {

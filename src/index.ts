@@ -44,7 +44,7 @@ export type {
   ReadableFrag,
 } from './pool/frag.ts'
 export type { DestroyReport, LeakReport } from './pool/leaks.ts'
-export type { Borrower, Lent, PoolShare } from './pool/lender.ts'
+export type { Borrower, Lent, PoolShare } from './pool/lent.ts'
 export type {
   MemoryProvider,
   NetIovProvider,

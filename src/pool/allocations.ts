@@ -1,19 +1,8 @@
 /** Holders of a pool's memory, as its reports list them: known with `traceLeaks` only. */
 
 import { applicationStack } from './application-stack.ts'
+import type { Holder } from './leaks.ts'
 import type { Tokens } from './tokens.ts'
-
-/** Memory that is out, as the reports of a pool list it. */
-export interface Holder {
-  /** `handle`: memory outside of frags, held by an application, a driver or an skb. */
-  readonly kind: 'frag' | 'handle'
-  /** Label of the peer, such as `tcp 127.0.0.1:5201`. */
-  readonly label: string | undefined
-  /** Frames of the application that received or allocated it. */
-  readonly stack: string | undefined
-  /** Milliseconds since 1970 at which it went out. */
-  readonly sinceMs: number
-}
 
 /** A handle that `alloc()` returned. */
 interface Allocation {

@@ -3,7 +3,8 @@
 
 import { ArgumentTypeError, LifetimeError } from '../errors.ts'
 import type { BorrowedFrag } from './frag.ts'
-import { type Lent, type PoolShare, Returner } from './lender.ts'
+import { Returner } from './lender.ts'
+import type { Lent, PoolShare } from './lent.ts'
 
 /** A shared pool as seen from another thread. Nothing has to be closed. */
 export interface AttachedPool {

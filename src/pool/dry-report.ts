@@ -1,8 +1,7 @@
 /** The report of a pool that stays dry: `netmem:dry` on `node:diagnostics_channel`, or one warning. */
 
 import type { Page } from '../netmem.ts'
-import type { Holder } from './allocations.ts'
-import { describeHandles, describeHolders, publish } from './leaks.ts'
+import { describeHandles, describeHolders, type Holder, publish } from './leaks.ts'
 import type { PagePool } from './page-pool.ts'
 
 /** No memory came back to a pool for a second or more, and connections waited for it all the time. */

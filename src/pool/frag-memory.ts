@@ -4,7 +4,8 @@
  */
 
 import type { FragAccount } from './frag-account.ts'
-import { type Borrower, type Lender, type Lent, notShared } from './lender.ts'
+import { type Lender, notShared } from './lender.ts'
+import type { Borrower, Lent } from './lent.ts'
 import type { SlotStates } from './slot-states.ts'
 import { heldReferences, type Token, type TokenOwner, type Tokens } from './tokens.ts'
 

@@ -10,7 +10,8 @@ import { applicationStack } from './application-stack.ts'
 import { COPY_OVERHEAD, type Copies, RX_COPYBREAK } from './copies.ts'
 import { coreOf } from './core-of.ts'
 import type { FragAccount } from './frag-account.ts'
-import { type Borrower, type Lent, notShared } from './lender.ts'
+import { notShared } from './lender.ts'
+import type { Borrower, Lent } from './lent.ts'
 import type { Token } from './tokens.ts'
 
 declare module '../errors.ts' {

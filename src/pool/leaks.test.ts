@@ -13,7 +13,7 @@ import { createFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
 import type { HostFrag } from './frag.ts'
 import type { LeakReport } from './leaks.ts'
-import type { Lent } from './lender.ts'
+import type { Lent } from './lent.ts'
 import type { PagePool } from './page-pool.ts'
 
 const pageSize = 64 * 1024

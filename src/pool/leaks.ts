@@ -4,7 +4,17 @@
  * modules get a line on the console.
  */
 
-import type { Holder } from './allocations.ts'
+/** Memory that is out, as the reports of a pool list it. */
+export interface Holder {
+  /** `handle`: memory outside of frags, held by an application, a driver or an skb. */
+  readonly kind: 'frag' | 'handle'
+  /** Label of the peer, such as `tcp 127.0.0.1:5201`. */
+  readonly label: string | undefined
+  /** Frames of the application that received or allocated it. */
+  readonly stack: string | undefined
+  /** Milliseconds since 1970 at which it went out. */
+  readonly sinceMs: number
+}
 
 /** A frag or an skb was collected without having been given back. Its memory stays out. */
 export interface LeakReport {

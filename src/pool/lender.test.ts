@@ -16,7 +16,7 @@ import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
 import { attachPool } from './attached-pool.ts'
 import { createFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
-import type { Borrower, Lent } from './lender.ts'
+import type { Borrower, Lent } from './lent.ts'
 
 /** A borrower in this thread that never ends. */
 const nobody: Borrower = { once: () => undefined }

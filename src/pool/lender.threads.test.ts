@@ -10,7 +10,7 @@ import { Random } from '../random.ts'
 import type { Receipt } from '../testing/borrower.test.worker.ts'
 import { lendingPool, startBorrower, until, writtenFrag } from '../testing/lending.test.helper.ts'
 import { end } from '../testing/pools.test.helper.ts'
-import type { Lent } from './lender.ts'
+import type { Lent } from './lent.ts'
 import type { PagePool } from './page-pool.ts'
 
 const LENDS = 120_000

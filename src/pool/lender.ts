@@ -9,6 +9,7 @@
 import { checkInteger, HandleError, LifetimeError } from '../errors.ts'
 import { RX_COPYBREAK } from './copies.ts'
 import type { FragAccount } from './frag-account.ts'
+import type { Borrower, Lent, PoolShare } from './lent.ts'
 import type { PageProvider } from './memory-provider.ts'
 import type { Token } from './tokens.ts'
 
@@ -16,41 +17,6 @@ declare module '../errors.ts' {
   interface ErrorCodes {
     NETMEM_NOT_SHARED: 'LifetimeError'
   }
-}
-
-/** Describes a pool's memory to another thread. Crosses `postMessage`. */
-export interface PoolShare {
-  /** Memory of the pool. */
-  readonly buffer: SharedArrayBuffer
-  /** Table of the frags that are lent. */
-  readonly table: SharedArrayBuffer
-}
-
-/** A frag on its way to another thread. Crosses `postMessage`, and may be received once. */
-export type Lent =
-  | {
-      readonly kind: 'page'
-      /** Number of its entry in the table. */
-      readonly entry: number
-      /** Number of this use of the entry. */
-      readonly stamp: number
-      /** Bytes from the start of the shared buffer. */
-      readonly offset: number
-      /** Bytes of payload. */
-      readonly length: number
-    }
-  | {
-      readonly kind: 'copy'
-      /** The payload itself, which was a copy already. */
-      readonly bytes: Uint8Array
-    }
-
-/** The thread that borrows: a Node.js `Worker`, or whatever says `exit` once it has ended. */
-export interface Borrower {
-  /** −1 once the thread has ended, as a `Worker` has it. */
-  readonly threadId?: number
-  /** Calls `listener` when the thread has ended. */
-  once(event: 'exit', listener: () => void): unknown
 }
 
 // Words of the table: the head of the list, on a separate cache line, then each entry's state and

@@ -11,7 +11,7 @@
 import { applicationStack } from './application-stack.ts'
 import type { FragAccount } from './frag-account.ts'
 import { reportLeak } from './leaks.ts'
-import type { Borrower, Lent } from './lender.ts'
+import type { Borrower, Lent } from './lent.ts'
 
 /** Record of one use of a slot. Holds no frag and no token, so that both can be collected. */
 export interface UseRecord {

@@ -9,7 +9,7 @@ import { attachPool } from './attached-pool.ts'
 import { createFrag } from './create-frag.ts'
 import { createPool } from './create-pool.ts'
 import type { BorrowedFrag, HostFrag } from './frag.ts'
-import type { Borrower } from './lender.ts'
+import type { Borrower } from './lent.ts'
 import type { PagePool } from './page-pool.ts'
 
 const pageSize = 4096

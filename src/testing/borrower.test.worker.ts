@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { isNetmemError } from '../errors.ts'
 import { attachPool } from '../pool/attached-pool.ts'
 import type { ReadableFrag } from '../pool/frag.ts'
-import type { Lent, PoolShare } from '../pool/lender.ts'
+import type { Lent, PoolShare } from '../pool/lent.ts'
 
 /** Data that a worker is started with. */
 export interface Job {
