@@ -10,7 +10,7 @@ import { wakeBatching } from 'netmem/linux'
 import { type Connection, listen } from 'netmem/net'
 // Types of the build, since the compiler must not rewrite the names of another project's files.
 import type { serveIperf3 as Serve } from '../dist/cli/iperf3/server.js'
-import type { Frag, Connection as Transport } from '../dist/cli/iperf3/transport.js'
+import type { StreamFrag, Transport } from '../dist/cli/iperf3/transport.js'
 import { PeerServer } from './peer-server.ts'
 
 // Not part of the package's interface, so it is found where the build puts it.
@@ -69,8 +69,8 @@ async function* accepted(server: PeerServer): AsyncGenerator<Transport> {
 class DataEvents implements Transport {
   readonly remoteAddress: { readonly host: string; readonly port: number }
   readonly #socket: net.Socket
-  readonly #queue: Frag[] = []
-  #waiter: ((frag: Frag | undefined) => void) | undefined
+  readonly #queue: StreamFrag[] = []
+  #waiter: ((frag: StreamFrag | undefined) => void) | undefined
   #ended = false
 
   constructor(socket: net.Socket) {
@@ -96,7 +96,7 @@ class DataEvents implements Transport {
     socket.on('error', nothing)
   }
 
-  receive(): Promise<Frag | undefined> {
+  receive(): Promise<StreamFrag | undefined> {
     const frag = this.#queue.shift()
     if (frag !== undefined || this.#ended) return Promise.resolve(frag)
     return new Promise((resolve) => {

@@ -2,8 +2,8 @@
 
 import { Command } from 'commander'
 import { prepareCommand } from './devmem/prepare.ts'
-import { recvCommand } from './devmem/recv.ts'
-import { sendCommand } from './devmem/send.ts'
+import { devmemRecvCommand } from './devmem/recv.ts'
+import { devmemSendCommand } from './devmem/send.ts'
 import { undoCommand } from './devmem/undo.ts'
 import { EXIT_CODES } from './exit.ts'
 
@@ -20,8 +20,8 @@ export function devmemCommand(): Command {
   return new Command('devmem')
     .description("the kernel's Device Memory TCP: receive, send, prepare a card, or undo that")
     .addCommand(prepareCommand())
-    .addCommand(recvCommand())
-    .addCommand(sendCommand())
+    .addCommand(devmemRecvCommand())
+    .addCommand(devmemSendCommand())
     .addCommand(undoCommand())
     .addHelpText('after', HELP)
 }

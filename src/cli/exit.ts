@@ -74,7 +74,7 @@ function oneLine(text: string): string {
 }
 
 /** The signals that end a command cleanly. */
-export interface Interruption {
+export interface EndSignals {
   readonly signal: AbortSignal
   /** Exit code of the signal, or undefined before one comes. */
   readonly exitCode: number | undefined
@@ -83,7 +83,7 @@ export interface Interruption {
 }
 
 /** Waits for SIGINT and SIGTERM. Only the first one is caught: the next ends the process. */
-export function onInterruption(): Interruption {
+export function onInterruption(): EndSignals {
   const abort = new AbortController()
   let exitCode: number | undefined
   const interrupt = (code: number) => (): void => {

@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander'
 import { EXIT_CODES, SIZES } from './exit.ts'
 import { parseHeader, parseRate, parseSeconds, parseSha256, parseUser } from './get/arguments.ts'
-import type { GetOptions } from './get/get-all.ts'
+import type { GetSettings } from './get/get-all.ts'
 import { argument, parseCount, sizeOption, withJson } from './options.ts'
 import { run } from './run.ts'
 
@@ -101,7 +101,7 @@ export function getCommand(): Command {
       ),
     )
     .addHelpText('after', HELP)
-  return withJson(command).action((urls: string[], options: GetOptions) =>
+  return withJson(command).action((urls: string[], options: GetSettings) =>
     run(
       'get',
       {

@@ -42,8 +42,8 @@ export function gvnicCommand(): Command {
     .addHelpText('after', HELP)
   return withJson(command).action((options: GvnicCommandOptions) =>
     run('gvnic', { json: options.json === true }, async (output, signal) => {
-      const { serve } = await import('./gvnic/serve.ts')
-      return serve(output, options, signal)
+      const { serveCards } = await import('./gvnic/serve.ts')
+      return serveCards(output, options, signal)
     }),
   )
 }

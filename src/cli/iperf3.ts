@@ -38,8 +38,8 @@ export function iperf3Command(): Command {
     )
   return command.action((options: Iperf3CliOptions) =>
     run('iperf3', { json: options.json === true }, async (output, signal) => {
-      const { serve } = await import('./iperf3/serve.ts')
-      return serve(options, output, signal)
+      const { serveTests } = await import('./iperf3/serve.ts')
+      return serveTests(options, output, signal)
     }),
   )
 }

@@ -15,7 +15,7 @@ export interface PoolOptions {
   readonly memory: 'host' | 'shared' | 'udmabuf'
 }
 
-export interface ListenOptions extends PoolOptions {
+export interface ListenFlags extends PoolOptions {
   readonly host: string
   readonly port: number
   readonly once?: true

@@ -36,8 +36,10 @@ export function poolsCommand(): Command {
     .addHelpText('after', HELP)
   return withJson(command).action((options: PoolsOptions) =>
     run('pools', { json: options.json === true }, async (output, signal) => {
-      const { once, watch } = await import('./pools/show.ts')
-      return options.watch === true ? watch(output, options, signal) : once(output, options)
+      const { showOnce, showRepeatedly } = await import('./pools/show.ts')
+      return options.watch === true
+        ? showRepeatedly(output, options, signal)
+        : showOnce(output, options)
     }),
   )
 }

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 
 import { EXIT_CODES, SIZES } from './exit.ts'
 import { patternOption, sizeOption, withListenOptions } from './options.ts'
-import type { RecvOptions } from './recv/receive.ts'
+import type { RecvFlags } from './recv/receive.ts'
 import { run } from './run.ts'
 
 const HELP = `
@@ -38,7 +38,7 @@ export function recvCommand(): Command {
     )
     .option('--sha256', 'print their SHA-256')
     .addHelpText('after', HELP)
-  return withListenOptions(command, 'connection').action((options: RecvOptions) =>
+  return withListenOptions(command, 'connection').action((options: RecvFlags) =>
     run(
       'recv',
       { json: options.json === true, dataOnStdout: options.out === '-' },

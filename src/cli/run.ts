@@ -4,7 +4,7 @@ import { CliError, type Described, describeError, Exit, onInterruption } from '.
 import { Output, type OutputOptions } from './output.ts'
 
 /** The end of a command. */
-export interface Outcome {
+export interface CommandOutcome {
   /** The fields of the last JSON line. */
   readonly report: object
   /** The error, which the command has shown already. */
@@ -18,7 +18,7 @@ export interface Outcome {
 export async function run(
   command: string,
   options: OutputOptions,
-  work: (output: Output, signal: AbortSignal) => Promise<Outcome>,
+  work: (output: Output, signal: AbortSignal) => Promise<CommandOutcome>,
 ): Promise<void> {
   const output = new Output(options)
   const interruption = onInterruption()

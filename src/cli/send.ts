@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { EXIT_CODES, SIZES } from './exit.ts'
 import { patternOption, sizeOption, withJson } from './options.ts'
 import { run } from './run.ts'
-import type { SendOptions } from './send/send.ts'
+import type { SendFlags } from './send/send.ts'
 
 const HELP = `
 It ends when the peer has closed its side, as receivers do that have got everything. When the source
@@ -28,7 +28,7 @@ export function sendCommand(): Command {
     .addOption(sizeOption('--bytes <size>', 'send as many bytes of a pattern'))
     .addOption(patternOption('the seed of that pattern, 1 by default'))
     .addHelpText('after', HELP)
-  return withJson(command).action((where: string, file: string | undefined, options: SendOptions) =>
+  return withJson(command).action((where: string, file: string | undefined, options: SendFlags) =>
     run('send', { json: options.json === true }, async (output, signal) => {
       const { send } = await import('./send/send.ts')
       return send(where, file, options, output, signal)

@@ -9,7 +9,7 @@ import {
   describeDevice,
   eventCounters,
 } from './admin/describe-device.ts'
-import { CONFIGURE_RULE_BYTES, FlowRules } from './admin/flow-rules.ts'
+import { CardFlowRules, CONFIGURE_RULE_BYTES } from './admin/flow-rules.ts'
 import { packetTypeMap } from './admin/packet-types.ts'
 import { readCreateRx, readCreateTx, writeResources } from './admin/queue-commands.ts'
 import { configureRss, queryRss } from './admin/rss.ts'
@@ -53,7 +53,7 @@ export class CardCommands implements AdminHandlers {
   /** Started transmit queues by number. */
   readonly tx: Map<number, GvnicTxRing> = new Map()
   readonly stats: StatsReport
-  readonly rules: FlowRules
+  readonly rules: CardFlowRules
   readonly commands: ReadonlyMap<number, Handler>
   readonly extended: AdminHandlers['extended']
   readonly #parts: CommandParts
@@ -66,7 +66,7 @@ export class CardCommands implements AdminHandlers {
     this.#parts = parts
     this.#control = new NicControl(nic)
     this.stats = new StatsReport(guest)
-    this.rules = new FlowRules(guest, this.#control, card.queues)
+    this.rules = new CardFlowRules(guest, this.#control, card.queues)
     this.commands = new Map<number, Handler>([
       [Opcode.verifyCompatibility, (command) => this.#verify(command)],
       [Opcode.describeDevice, (command) => this.#describe(command)],

@@ -102,11 +102,11 @@ export class GuestDma {
 }
 
 /** Makes an address of its two words, signed or not. One of 2^53 or more is rounded, and is in no map. */
-export function addressOf(high: number, low: number): number {
+export function guestAddressOf(high: number, low: number): number {
   return (high >>> 0) * HIGH_WORD + (low >>> 0)
 }
 
 /** Reads a big-endian address of a command. */
 export function addressAt(view: DataView, at: number): number {
-  return addressOf(view.getUint32(at), view.getUint32(at + 4))
+  return guestAddressOf(view.getUint32(at), view.getUint32(at + 4))
 }

@@ -11,7 +11,6 @@ import {
   dup,
   eventfd,
   ftruncate,
-  Message,
   MFD_CLOEXEC,
   map,
   memfdCreate,
@@ -19,6 +18,7 @@ import {
   open,
   POLLIN,
   SOCK_STREAM,
+  SocketMessage,
   socketpair,
   watch,
   write,
@@ -82,8 +82,8 @@ describe('over and over', { skip }, () => {
     using one = left
     using other = right
     using event = eventfd(0, 0)
-    const sent = new Message({ controlBytes: controlSpace(4) })
-    const received = new Message({ controlBytes: controlSpace(4) })
+    const sent = new SocketMessage({ controlBytes: controlSpace(4) })
+    const received = new SocketMessage({ controlBytes: controlSpace(4) })
     sent.setBytes(0, new Uint8Array([1]))
     received.setBytes(0, new Uint8Array(1))
     const step = () => {

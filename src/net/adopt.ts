@@ -6,7 +6,7 @@ import tls from 'node:tls'
 import type { Connection } from '../connection.ts'
 import { LifetimeError, type OptionNames, ownOptions } from '../errors.ts'
 import { invalid } from './arguments.ts'
-import { closed } from './connection-error.ts'
+import { connectionClosed } from './connection-error.ts'
 import {
   CONNECTION_OPTIONS,
   type ConnectionOptions,
@@ -64,13 +64,13 @@ export function adoptAt(
   if (head !== undefined && !(head instanceof Uint8Array)) {
     throw invalid('head must be a Uint8Array, such as the head of an HTTP upgrade.')
   }
-  if (socket.destroyed) throw closed()
+  if (socket.destroyed) throw connectionClosed()
   if (socket.pending || isInHandshake(socket)) {
     throw invalid(
       "The socket is not connected yet. Adopt it after its 'connect' event, a client's TLSSocket after 'secureConnect'.",
     )
   }
-  if (!socket.readable) throw closed()
+  if (!socket.readable) throw connectionClosed()
   if (socket.readableEncoding !== null) {
     throw invalid('The socket decodes what it receives. Adopt it before setEncoding() is called.')
   }

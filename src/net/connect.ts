@@ -15,7 +15,7 @@ import {
   MAX_TIMER_MS,
   makeDriver,
 } from './connection-options.ts'
-import { dial, type PostedReads } from './driver/posted-reads.ts'
+import { openPostedReads, type PostedReads } from './driver/posted-reads.ts'
 import { rejectedAtCaller } from './rejected-at-caller.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
@@ -97,7 +97,7 @@ function attempt(
   const driver = makeDriver(options, security !== undefined)
   let reads: PostedReads
   try {
-    reads = dial(target, security, driver, copies(options))
+    reads = openPostedReads(target, security, driver, copies(options))
   } catch (error) {
     // Malformed certificates throw here.
     throw setUpError('NETMEM_CONNECT_FAILED', where, error)

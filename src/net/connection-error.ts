@@ -18,7 +18,7 @@ export function aborted(reason: unknown): ConnectionError {
 }
 
 /** Error of a connection that this side has closed. */
-export function closed(): LifetimeError {
+export function connectionClosed(): LifetimeError {
   return new LifetimeError('NETMEM_CONNECTION_CLOSED', 'The connection was closed on this side.')
 }
 

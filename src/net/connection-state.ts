@@ -1,7 +1,7 @@
 /** State of a connection over a kernel socket: one value, changed by one pure function. */
 
 import type { ConnectionState } from '../connection.ts'
-import { closed } from './connection-error.ts'
+import { connectionClosed } from './connection-error.ts'
 
 /**
  * A {@link ConnectionState}, or `ending`: the peer's end has been read, and a reset may still stand
@@ -55,5 +55,5 @@ export function endOf(state: SocketState): Error | undefined {
 
 /** Error of calls on a connection whose socket is destroyed. */
 export function errorOf(state: SocketState): Error {
-  return state.kind === 'failed' ? state.error : closed()
+  return state.kind === 'failed' ? state.error : connectionClosed()
 }

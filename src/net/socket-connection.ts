@@ -19,7 +19,7 @@ import type { Page } from '../netmem.ts'
 import type { HostFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { checkSignal, invalid } from './arguments.ts'
-import { aborted, closed, connectionError } from './connection-error.ts'
+import { aborted, connectionClosed, connectionError } from './connection-error.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 import {
   endOf,
@@ -312,7 +312,7 @@ export class SocketConnection implements Connection {
       }
       const timer = setTimeout(done, LINGER_MS)
       this.#socket.once('end', done).once('close', done)
-      this.#driver.drain(closed(), LINGER_BYTES, done)
+      this.#driver.drain(connectionClosed(), LINGER_BYTES, done)
     })
   }
 }

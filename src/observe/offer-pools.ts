@@ -56,7 +56,7 @@ export async function offerPools(): Promise<PoolOffer> {
   makeOfferFolder(offerFolder())
   // A process of the same number may have left it.
   rmSync(path, { force: true })
-  const offer = new Offer(path)
+  const offer = new ThreadPoolOffer(path)
   present = offer
   try {
     await offer.listening
@@ -68,9 +68,9 @@ export async function offerPools(): Promise<PoolOffer> {
 }
 
 /** Offer of this thread. */
-let present: Offer | undefined
+let present: ThreadPoolOffer | undefined
 
-class Offer implements PoolOffer {
+class ThreadPoolOffer implements PoolOffer {
   readonly path: string
   readonly closed: Promise<void>
   readonly listening: Promise<void>

@@ -3,7 +3,7 @@
 import { type CodeOf, NetmemError } from '../errors.ts'
 
 /** The kernel's errno for the same mistake. */
-export type Errno =
+export type DeviceErrno =
   | 'EBADF'
   | 'EBUSY'
   | 'E2BIG'
@@ -61,9 +61,9 @@ declare module '../errors.ts' {
 export class DeviceError extends NetmemError {
   declare readonly code: CodeOf<'DeviceError'>
   /** Name of the kernel's errno for the same mistake. */
-  readonly errno: Errno
+  readonly errno: DeviceErrno
 
-  constructor(code: CodeOf<'DeviceError'>, errno: Errno, message: string) {
+  constructor(code: CodeOf<'DeviceError'>, errno: DeviceErrno, message: string) {
     super(code, message)
     this.errno = errno
   }

@@ -22,7 +22,7 @@ export {
   SCM_DEVMEM_LINEAR,
   SOL_SOCKET,
 } from '../wire/control-messages.ts'
-export { DeviceError, type Errno } from './device-error.ts'
+export { type DeviceErrno, DeviceError } from './device-error.ts'
 export type {
   DeviceHash,
   DeviceMemory,

@@ -20,10 +20,10 @@ export interface ConnectionEnds {
   readonly close?: () => void | Promise<void>
 }
 
-type Body = (ends: ConnectionEnds) => Promise<void>
+type TestBody = (ends: ConnectionEnds) => Promise<void>
 
 /** Tests by name. After each, the pools may have no memory in flight. */
-const TESTS: { readonly [what: string]: Body } = {
+const TESTS: { readonly [what: string]: TestBody } = {
   'delivers all bytes in their order': testOrder,
   'holds back a sender that is faster than its receiver': testBackpressure,
   'stays open for writing when the peer has finished': testHalfClose,

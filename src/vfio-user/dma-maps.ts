@@ -20,7 +20,7 @@ const PAGE_BYTES = 4096
 const MAX_HIGH_WORD = 2 ** 21 - 1
 
 /** A range of the guest's memory, as QEMU named it. */
-interface DmaMap {
+interface GuestRange {
   readonly address: number
   readonly end: number
   readonly writable: boolean
@@ -47,7 +47,7 @@ export class DmaMaps implements GuestMemory, Disposable {
   region = 0
   offset = 0
   /** Sorted by address. */
-  #maps: DmaMap[] = []
+  #maps: GuestRange[] = []
   readonly #byKey = new Map<number, Region>()
   #lastKey = -1
   #last: Region | undefined
@@ -158,7 +158,7 @@ export class DmaMaps implements GuestMemory, Disposable {
     this.unmapAll()
   }
 
-  #hide({ address, end }: DmaMap): void {
+  #hide({ address, end }: GuestRange): void {
     for (const { key, at, length } of piecesOf(address, end)) {
       this.#byKey.get(key)?.window.hide(at, length)
     }
@@ -224,15 +224,15 @@ export class DmaMaps implements GuestMemory, Disposable {
 }
 
 /** A part of a range that lies in one region. */
-interface Piece {
+interface RegionPart {
   readonly key: number
   readonly at: number
   readonly length: number
 }
 
 /** Cuts a range at the borders of regions. */
-function piecesOf(address: number, end: number): Piece[] {
-  const pieces: Piece[] = []
+function piecesOf(address: number, end: number): RegionPart[] {
+  const pieces: RegionPart[] = []
   for (let start = address; start < end; ) {
     const key = Math.floor(start / REGION_BYTES)
     const stop = Math.min(end, (key + 1) * REGION_BYTES)

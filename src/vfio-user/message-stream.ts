@@ -5,7 +5,6 @@ import {
   controlSpace,
   type Fd,
   LinuxError,
-  Message,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   type OwnedFd,
@@ -13,6 +12,7 @@ import {
   POLLOUT,
   read,
   SHUT_RDWR,
+  SocketMessage,
   shutdown,
   yieldProcessor,
 } from '../linux/sys/index.ts'
@@ -29,7 +29,7 @@ const REPLY_BYTES = 64 * 1024
 const STEP_BYTES = 256
 
 /** Descriptors that have come, and the byte of the stream behind those received with them. */
-interface Received {
+interface ReceivedFds {
   readonly at: number
   readonly descriptors: OwnedFd[]
 }
@@ -40,11 +40,11 @@ export class MessageStream {
   readonly replies: Uint8Array<ArrayBuffer> = new Uint8Array(new ArrayBuffer(REPLY_BYTES))
   readonly replyView: DataView<ArrayBuffer> = new DataView(this.replies.buffer)
   readonly #socket: OwnedFd
-  readonly #incoming = new Message({ controlBytes: controlSpace(4 * MAX_DESCRIPTORS) })
-  readonly #outgoing = new Message()
+  readonly #incoming = new SocketMessage({ controlBytes: controlSpace(4 * MAX_DESCRIPTORS) })
+  readonly #outgoing = new SocketMessage()
   readonly #framerAddress = addressOf(this.framer.bytes)
   readonly #repliesAddress = addressOf(this.replies)
-  #received: Received[] = []
+  #received: ReceivedFds[] = []
   #sent = 0
   #end = 0
 

@@ -5,6 +5,8 @@
 
 /** Level of devmem TCP's control messages. */
 export const SOL_SOCKET = 1
+/** Flag of `recvmsg`: takes device memory, as control messages. */
+export const MSG_SOCK_DEVMEM = 0x2000000
 /** Payload that is in the iovec, because it arrived with the headers. */
 export const SCM_DEVMEM_LINEAR = 78
 /** Payload that is in device memory. The message has its place and its token. */

@@ -4,9 +4,9 @@
  */
 
 import { describeError } from '../exit.ts'
-import { type Job, type Message, measure } from './job.ts'
+import { type Job, type JobMessage, measure } from './job.ts'
 import { receivers } from './receivers.ts'
-import { serve } from './sender.ts'
+import { serveReceiver } from './sender.ts'
 
 const job: Job = JSON.parse(process.argv[2] ?? '')
 
@@ -15,7 +15,7 @@ process.once('disconnect', () => process.exit(1))
 // Ctrl-C reaches the whole group. The parent ends this process afterwards.
 process.on('SIGINT', () => undefined)
 
-function tell(message: Message): Promise<void> {
+function tell(message: JobMessage): Promise<void> {
   return new Promise((resolve) => {
     process.send?.(message, () => resolve())
   })
@@ -23,7 +23,7 @@ function tell(message: Message): Promise<void> {
 
 try {
   if (job.role === 'sender') {
-    await tell({ kind: 'listening', port: await serve(job) })
+    await tell({ kind: 'listening', port: await serveReceiver(job) })
   } else {
     const measurement = await measure(job, receivers[job.role].receive, (bytes) => {
       void tell({ kind: 'progress', bytes })

@@ -5,7 +5,7 @@ import { constants } from 'node:buffer'
 import { usage } from '../exit.ts'
 import { makePool } from '../make-pool.ts'
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
 import type { ReceiverName } from './job.ts'
@@ -18,7 +18,7 @@ export async function compare(
   concat: boolean,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const largest = concat ? settings.bytes : settings.destination
   const { corrupt } = settings
   if (corrupt !== undefined && corrupt >= settings.bytes) {

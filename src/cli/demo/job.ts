@@ -33,13 +33,13 @@ export interface ReceiverJob {
 
 export type Job = SenderJob | ReceiverJob
 
-export type Message =
+export type JobMessage =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'progress'; readonly bytes: number }
-  | { readonly kind: 'done'; readonly measurement: Measurement }
+  | { readonly kind: 'done'; readonly measurement: RunMeasurement }
   | { readonly kind: 'failed'; readonly error: Described }
 
-export interface Measurement {
+export interface RunMeasurement {
   /** Bytes that were received and verified. */
   readonly bytes: number
   readonly firstWrong: number | undefined
@@ -74,7 +74,7 @@ export async function measure(
   job: ReceiverJob,
   receive: Receive,
   onProgress: (bytes: number) => void,
-): Promise<Measurement> {
+): Promise<RunMeasurement> {
   const verifier = new Verifier(new Pattern(job.seed))
   const collections: { readonly kind: unknown; readonly at: number }[] = []
   const observer = new PerformanceObserver((list) => {

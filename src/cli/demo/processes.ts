@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 
 import { CliError } from '../exit.ts'
-import type { Job, Message } from './job.ts'
+import type { Job, JobMessage } from './job.ts'
 
 const CHILD = new URL('./child.js', import.meta.url)
 
@@ -14,7 +14,7 @@ const CHILD = new URL('./child.js', import.meta.url)
 export function start<T>(
   job: Job,
   signal: AbortSignal,
-  wanted: (message: Message) => T | undefined,
+  wanted: (message: JobMessage) => T | undefined,
 ): Promise<{ readonly child: ChildProcess; readonly answer: T }> {
   const child = fork(CHILD, [JSON.stringify(job)], { execArgv: [] })
   const kill = (): void => void child.kill('SIGKILL')
@@ -23,7 +23,7 @@ export function start<T>(
   return new Promise((resolve, reject) => {
     const fail = (reason: string): void =>
       reject(new CliError('CHILD_FAILED', `The ${job.role} process ${reason}`))
-    child.on('message', (message: Message) => {
+    child.on('message', (message: JobMessage) => {
       const answer = wanted(message)
       if (answer !== undefined) resolve({ child, answer })
       if (message.kind === 'failed') {

@@ -13,13 +13,13 @@ import type { Receive, ReceiverJob, ReceiverName } from './job.ts'
 
 const HOST = '127.0.0.1'
 
-interface Receiver {
+interface DemoReceiver {
   /** Title in the table. */
   readonly title: (job: Pick<ReceiverJob, 'bytes' | 'destinationBytes'>) => string
   readonly receive: Receive
 }
 
-export const receivers: { readonly [name in ReceiverName]: Receiver } = {
+export const receivers: { readonly [name in ReceiverName]: DemoReceiver } = {
   data: {
     title: () => 'Node `data` events',
     receive: async ({ port }, verifier, begin) => {

@@ -3,7 +3,7 @@
 import { CliError } from '../exit.ts'
 import type { PoolOptions } from '../options.ts'
 import type { Output } from '../output.ts'
-import type { Measurement, ReceiverJob, ReceiverName, SenderJob } from './job.ts'
+import type { ReceiverJob, ReceiverName, RunMeasurement, SenderJob } from './job.ts'
 import { start } from './processes.ts'
 
 /** Settings of a demo. */
@@ -18,7 +18,7 @@ export interface DemoSettings {
 }
 
 /** Measurements of each receiver, by round. */
-export type Measurements = ReadonlyMap<ReceiverName, readonly Measurement[]>
+export type Measurements = ReadonlyMap<ReceiverName, readonly RunMeasurement[]>
 
 /**
  * Measures the named receivers, one at a time. After an abort it resolves with the measurements so
@@ -32,7 +32,7 @@ export async function measureRounds(
 ): Promise<Measurements> {
   const { bytes, pattern: seed, corrupt, destination } = settings
   const senderJob: SenderJob = { role: 'sender', bytes, seed, corrupt }
-  const measured = new Map<ReceiverName, Measurement[]>(names.map((name) => [name, []]))
+  const measured = new Map<ReceiverName, RunMeasurement[]>(names.map((name) => [name, []]))
   try {
     const sender = await start(senderJob, signal, (message) =>
       message.kind === 'listening' ? message.port : undefined,
@@ -68,7 +68,7 @@ async function receive(
   job: ReceiverJob,
   output: Output,
   signal: AbortSignal,
-): Promise<Measurement> {
+): Promise<RunMeasurement> {
   let received = 0
   const stop = output.progress({ label, totalBytes: job.bytes, bytes: () => received })
   try {

@@ -10,7 +10,7 @@ import type { SenderJob } from './job.ts'
 const VIEW_BYTES = 1024 * 1024
 
 /** Serves without end. Resolves with the port. */
-export async function serve(job: SenderJob): Promise<number> {
+export async function serveReceiver(job: SenderJob): Promise<number> {
   const pattern = new Pattern(job.seed)
   const server = net.createServer((socket) => {
     // The receiver's process reports its own errors.

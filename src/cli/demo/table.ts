@@ -1,6 +1,6 @@
 /** The demo's figures: medians over the rounds, ratios to the first receiver, and a table of both. */
 
-import type { Measurement } from './job.ts'
+import type { RunMeasurement } from './job.ts'
 
 /** Figures of a receiver. */
 export interface Figures {
@@ -15,8 +15,8 @@ export interface Figures {
 }
 
 /** Returns the median of each figure. */
-export function medians(rounds: readonly Measurement[]): Figures {
-  const of = (figure: (round: Measurement) => number): number => median(rounds.map(figure))
+export function medians(rounds: readonly RunMeasurement[]): Figures {
+  const of = (figure: (round: RunMeasurement) => number): number => median(rounds.map(figure))
   return {
     gigabytesPerSecond: of(({ bytes, seconds }) => bytes / 1e9 / seconds),
     cpuSecondsPerGigabyte: of(({ bytes, cpuSeconds }) => cpuSeconds / (bytes / 1e9)),

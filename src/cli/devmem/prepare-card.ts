@@ -6,7 +6,7 @@ import { bindRx } from '../../linux/devmem/bind.ts'
 import { type PreparedQueues, prepareQueues } from '../../linux/devmem/prepare-queues.ts'
 import { offerDmaBuf } from '../../linux/dma-buf/offer-dma-buf.ts'
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
@@ -27,7 +27,7 @@ export async function prepareCard(
   options: PrepareOptions,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const { queues, port = [], socket, size, user } = options
   const uid = user === undefined ? userInfo().uid : uidOf(user)
   const ifindex = await ifindexOf(name)

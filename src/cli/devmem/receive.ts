@@ -16,12 +16,12 @@ import {
   type ReceptionSource,
 } from '../recv/reception.ts'
 import { Tally } from '../recv/tally.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
 
-export interface RecvOptions {
+export interface DevmemRecvFlags {
   readonly queues: readonly number[]
   readonly port: number
   readonly host: string
@@ -38,12 +38,12 @@ export interface RecvOptions {
 /** Pages for payload that comes in host memory. */
 const POOL = { pages: 64, pageSize: 64 * 1024 }
 
-export async function receive(
+export async function receiveDevmem(
   name: string,
-  options: RecvOptions,
+  options: DevmemRecvFlags,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const { queues, port, host, sha256 = false } = options
   const ifindex = await ifindexOf(name)
   using dmabuf = makeDmaBuf(options.dmabuf, options.size)

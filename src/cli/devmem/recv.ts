@@ -6,7 +6,7 @@ import { EXIT_CODES, SIZES } from '../exit.ts'
 import { argument, DEFAULT_PORT, patternOption, sizeOption, withJson } from '../options.ts'
 import { run } from '../run.ts'
 import { dmaBufSizeOption, parseDmaBuf, parseQueues } from './parse.ts'
-import type { RecvOptions } from './receive.ts'
+import type { DevmemRecvFlags } from './receive.ts'
 
 const HELP = `
 Prepares the card, binds memory to the queues, and receives into it. --pattern and --sha256 map the
@@ -21,7 +21,7 @@ ${SIZES}
 ${EXIT_CODES}
 Without --once it serves until a signal ends it.`
 
-export function recvCommand(): Command {
+export function devmemRecvCommand(): Command {
   const command = new Command('recv')
     .description('receive into device memory; verify or count the bytes')
     .argument('<interface>', 'name of the network interface')
@@ -50,10 +50,10 @@ export function recvCommand(): Command {
     .option('--sha256', 'print their SHA-256')
     .option('--once', 'end after the first connection')
     .addHelpText('after', HELP)
-  return withJson(command).action((name: string, options: RecvOptions) =>
+  return withJson(command).action((name: string, options: DevmemRecvFlags) =>
     run('devmem recv', { json: options.json === true }, async (output, signal) => {
-      const { receive } = await import('./receive.ts')
-      return receive(name, options, output, signal)
+      const { receiveDevmem } = await import('./receive.ts')
+      return receiveDevmem(name, options, output, signal)
     }),
   )
 }

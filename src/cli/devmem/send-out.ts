@@ -9,13 +9,13 @@ import { parseEndpoint } from '../endpoint.ts'
 import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'
 import type { PatternName } from '../pattern.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { sendSource } from '../send/send-source.ts'
-import { checkSource, type Source, sourceOf } from '../send/source.ts'
+import { checkSource, type SendSource, sourceOf } from '../send/source.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
 
-export interface SendOptions {
+export interface DevmemSendFlags {
   readonly bytes?: number
   readonly pattern?: PatternName
   readonly size: number
@@ -28,18 +28,18 @@ const SLOT_BYTES: number = 2 ** 20
 /** Pages for replies, which are discarded. */
 const POOL = { pages: 4, pageSize: 64 * 1024 }
 
-interface Target {
+interface SendTarget {
   readonly name: string
   readonly where: string
   readonly file: string | undefined
 }
 
 export async function sendOut(
-  { name, where, file }: Target,
-  options: SendOptions,
+  { name, where, file }: SendTarget,
+  options: DevmemSendFlags,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const { host, port } = parseEndpoint(where)
   if (options.size < SLOT_BYTES) throw usage('--size is 1MiB at least.')
   checkSource(file, options)
@@ -68,7 +68,7 @@ export async function sendOut(
 async function sendAll(
   connection: DevmemConnection,
   binding: DevmemBinding,
-  source: Source,
+  source: SendSource,
   memory: Uint8Array,
 ): Promise<void> {
   const slots = Math.floor(memory.length / SLOT_BYTES)

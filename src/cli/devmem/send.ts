@@ -5,7 +5,7 @@ import { EXIT_CODES, SIZES } from '../exit.ts'
 import { patternOption, sizeOption, withJson } from '../options.ts'
 import { run } from '../run.ts'
 import { dmaBufSizeOption, parseDmaBuf } from './parse.ts'
-import type { SendOptions } from './send-out.ts'
+import type { DevmemSendFlags } from './send-out.ts'
 
 const HELP = `
 Fills the memory with a file, stdin or a pattern and sends it by the interface, as much at a time as fits. It
@@ -20,7 +20,7 @@ ${SIZES}
 
 ${EXIT_CODES}`
 
-export function sendCommand(): Command {
+export function devmemSendCommand(): Command {
   const command = new Command('send')
     .description('send a file, stdin or a pattern out of device memory')
     .argument('<interface>', 'name of the network interface')
@@ -32,7 +32,7 @@ export function sendCommand(): Command {
     .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', parseDmaBuf, 'udmabuf')
     .addHelpText('after', HELP)
   return withJson(command).action(
-    (name: string, where: string, file: string | undefined, options: SendOptions) =>
+    (name: string, where: string, file: string | undefined, options: DevmemSendFlags) =>
       run('devmem send', { json: options.json === true }, async (output, signal) => {
         const { sendOut } = await import('./send-out.ts')
         return sendOut({ name, where, file }, options, output, signal)

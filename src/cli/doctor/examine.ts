@@ -1,7 +1,7 @@
 /** Collects the findings of `netmem doctor`, and shows them by feature. */
 
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { dmaBufFindings } from './dma-bufs.ts'
 import { Feature, type Finding } from './finding.ts'
 import { httpFindings } from './http.ts'
@@ -11,7 +11,7 @@ import { linuxFindings } from './linux.ts'
 import { runtimeFindings } from './runtime.ts'
 import { toolFindings } from './tools.ts'
 
-export async function examine(output: Output): Promise<Outcome> {
+export async function examine(output: Output): Promise<CommandOutcome> {
   const findings = [
     ...runtimeFindings(),
     ...limitFindings(),

@@ -5,7 +5,7 @@ import { usage } from '../exit.ts'
 import { isFolder } from '../folder.ts'
 
 /** A file, or stdout. */
-export type Destination =
+export type OutputPlace =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'stdout' }
 
@@ -14,7 +14,7 @@ export async function destinationOf(
   url: URL,
   out: string | undefined,
   count: number,
-): Promise<Destination> {
+): Promise<OutputPlace> {
   if (out === '-') return { kind: 'stdout' }
   if (out === '') throw usage('--out names nothing; name a file, a folder, or -.')
   if (out === undefined) return { kind: 'file', path: nameOf(url) }

@@ -12,12 +12,12 @@ import { makeFolderOf } from '../folder.ts'
 import { makePool } from '../make-pool.ts'
 import type { Output } from '../output.ts'
 import { Sink } from '../recv/sink.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { roughRate, roughSize } from '../size.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
 import { headersOf, readCertificates } from './arguments.ts'
 import { Deadline } from './deadline.ts'
-import type { Destination } from './destination.ts'
+import type { OutputPlace } from './destination.ts'
 import { logEvent, logTiming } from './log.ts'
 
 /** Options of all downloads. */
@@ -136,7 +136,7 @@ export class Downloads {
   }
 
   /** Gets one URL. Never rejects: the summary has the error. */
-  async get(url: URL, destination: Destination): Promise<void> {
+  async get(url: URL, destination: OutputPlace): Promise<void> {
     const deadline = new Deadline(this.#signal, this.#options.maxTime)
     const began = performance.now()
     let attempt = 1
@@ -201,12 +201,12 @@ export class Downloads {
     })
   }
 
-  async close(): Promise<Outcome> {
+  async close(): Promise<CommandOutcome> {
     if (!this.#signal.aborted) await this.#pool.destroy()
     return { report: { failed: this.#failed, bytes: this.#bytes }, failure: this.#failure }
   }
 
-  async #into(destination: Destination, signal: AbortSignal): Promise<GetDestination> {
+  async #into(destination: OutputPlace, signal: AbortSignal): Promise<GetDestination> {
     const pool = this.#pool
     if (destination.kind === 'file') {
       await makeFolderOf(destination.path)
@@ -241,7 +241,7 @@ export class Downloads {
 
   #add(
     url: URL,
-    destination: Destination,
+    destination: OutputPlace,
     {
       result,
       error,

@@ -2,12 +2,12 @@
 
 import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { parseUrlArgument } from './arguments.ts'
 import { destinationOf } from './destination.ts'
 import { type DownloadOptions, Downloads } from './downloads.ts'
 
-export interface GetOptions extends DownloadOptions {
+export interface GetSettings extends DownloadOptions {
   readonly out?: string
   readonly remoteName?: true
   readonly json?: true
@@ -15,10 +15,10 @@ export interface GetOptions extends DownloadOptions {
 
 export async function getAll(
   texts: readonly string[],
-  options: GetOptions,
+  options: GetSettings,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   if (options.sha256 !== undefined && texts.length > 1) {
     throw usage('--sha256 is that of one URL; give one.')
   }

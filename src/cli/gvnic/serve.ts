@@ -11,7 +11,7 @@ import {
 } from '../../gvnic/index.ts'
 import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 
 export interface GvnicCommandOptions {
   readonly socket: readonly string[]
@@ -27,11 +27,11 @@ export interface GvnicCommandOptions {
 /** Ms between two looks at the cards. */
 const LOOK_MS = 1000
 
-export async function serve(
+export async function serveCards(
   output: Output,
   options: GvnicCommandOptions,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const sockets = options.socket.map((path) => resolve(path))
   await using cards = await open(sockets, options, output)
   for (const line of qemuOptions(sockets)) output.result(line)

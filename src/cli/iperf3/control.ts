@@ -3,14 +3,14 @@
 import { concatenate } from './protocol.ts'
 import type { MessageReader } from './reader.ts'
 import { within } from './timing.ts'
-import type { Address, Connection } from './transport.ts'
+import type { Address, Transport } from './transport.ts'
 
 export class ControlChannel {
   readonly peer: Address
-  readonly #connection: Connection
+  readonly #connection: Transport
   readonly #reader: MessageReader
 
-  constructor(connection: Connection, reader: MessageReader) {
+  constructor(connection: Transport, reader: MessageReader) {
     this.peer = connection.remoteAddress
     this.#connection = connection
     this.#reader = reader

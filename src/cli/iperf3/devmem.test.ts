@@ -17,8 +17,8 @@ test('a rule for a connection has its five fields', () => {
   assert.deepEqual(flowOf({ localAddress, remoteAddress }), flow)
   // Of a listener on ::, IPv4 too.
   const mapped = {
-    localAddress: { host: '::ffff:c000:201', port: 5201 },
-    remoteAddress: { host: '::ffff:c000:202', port: 40_000 },
+    localAddress: { host: '::ffff:192.0.2.1', port: 5201 },
+    remoteAddress: { host: '::ffff:192.0.2.2', port: 40_000 },
   }
   assert.deepEqual(flowOf(mapped), flow)
   const six = { host: '2001:db8::1', port: 1 }

@@ -12,7 +12,7 @@ import { listenDevmem } from '../../linux/devmem/socket/listen-devmem.ts'
 import type { SteeredFlow } from '../../linux/devmem/steering.ts'
 import { ifindexOf } from '../devmem/interface.ts'
 import { makeDmaBuf } from '../devmem/memory.ts'
-import type { Address, Connection, Frag } from './transport.ts'
+import type { Address, StreamFrag, Transport } from './transport.ts'
 
 export interface DevmemServerOptions {
   /** Pool of the pages for control messages. */
@@ -68,7 +68,7 @@ export interface DevmemServer {
   readonly address: Address
   readonly binding: number
   readonly totals: () => DevmemTotals
-  readonly connections: AsyncIterable<Connection>
+  readonly connections: AsyncIterable<Transport>
 }
 
 /** Prepares the card, binds memory, listens and calls `serve`. Undoes all of it when that is done. */
@@ -84,7 +84,7 @@ export async function overDevmem<T>(
   using binding = await bindRx({ ifindex, queues, dmabuf })
   await using listener = await listenDevmem({ pool, binding, host, port })
   const totals = new DataTotals()
-  async function* connections(): AsyncGenerator<Connection, void, void> {
+  async function* connections(): AsyncGenerator<Transport, void, void> {
     for await (const one of listener) yield new SteeredConnection(one, prepared, totals)
   }
   const { address } = listener
@@ -96,7 +96,7 @@ export async function overDevmem<T>(
   })
 }
 
-class SteeredConnection implements Connection {
+class SteeredConnection implements Transport {
   readonly remoteAddress: Address
   readonly #connection: DevmemConnection
   readonly #prepared: PreparedQueues
@@ -109,7 +109,7 @@ class SteeredConnection implements Connection {
     this.#totals = totals
   }
 
-  receive(): Promise<Frag | undefined> {
+  receive(): Promise<StreamFrag | undefined> {
     return this.#connection.receive()
   }
 
@@ -138,10 +138,7 @@ class SteeredConnection implements Connection {
  * address.
  */
 function plainHost(host: string): string {
-  const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(host)
-  if (mapped === null) return host
-  const words = mapped.slice(1).map((word) => Number.parseInt(word, 16))
-  return words.flatMap((word) => [word >>> 8, word & 255]).join('.')
+  return host.startsWith('::ffff:') && host.includes('.') ? host.slice('::ffff:'.length) : host
 }
 
 /** Returns the five fields that tell a connection from all others. */

@@ -3,7 +3,7 @@
  */
 
 import type { Refusal } from './parameters.ts'
-import { type ClientError, Errno, encodeError, encodeState, State } from './protocol.ts'
+import { type ClientError, encodeError, encodeState, SentErrno, State } from './protocol.ts'
 
 export class Ending extends Error {
   readonly kind: 'terminated' | 'refused' | 'failed'
@@ -18,15 +18,19 @@ export class Ending extends Error {
 }
 
 /** The client prints its own text for these numbers. */
-export function failure(reason: string, error: ClientError, errno: Errno = Errno.none): Ending {
+export function failureEnding(
+  reason: string,
+  error: ClientError,
+  errno: SentErrno = SentErrno.none,
+): Ending {
   return new Ending('failed', reason, encodeError(error, errno))
 }
 
-export function refused({ reason, error, errno }: Refusal): Ending {
+export function refusedEnding({ reason, error, errno }: Refusal): Ending {
   return new Ending('refused', reason, encodeError(error, errno))
 }
 
 /** The client shows what it measured, and says that the server has terminated. */
-export function terminated(reason: string): Ending {
+export function terminatedEnding(reason: string): Ending {
   return new Ending('terminated', reason, encodeState(State.serverTerminate))
 }

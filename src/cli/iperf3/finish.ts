@@ -5,7 +5,7 @@
 
 import { setTimeout } from 'node:timers/promises'
 
-import { type Ending, failure, terminated } from './ending.ts'
+import { type Ending, failureEnding, terminatedEnding } from './ending.ts'
 import type { Meter } from './meter.ts'
 import type { Parameters } from './parameters.ts'
 import { ClientError } from './protocol.ts'
@@ -15,7 +15,7 @@ import type { Timeouts } from './timing.ts'
  * Calls `stop` when no data has come for too long, or when the test is long over. Returns a function
  * that ends the watch.
  */
-export function watch(
+export function watchTest(
   meter: Meter,
   { end, omitSeconds }: Parameters,
   { idle, grace }: Timeouts,
@@ -29,8 +29,8 @@ export function watch(
     const now = performance.now()
     if (meter.bytes !== bytes) grewAt = now
     bytes = meter.bytes
-    if (now - grewAt > idle) stop(failure(`no data for ${idle / 1_000} s`, ClientError.idle))
-    if (now > over) stop(terminated('the client does not end the test'))
+    if (now - grewAt > idle) stop(failureEnding(`no data for ${idle / 1_000} s`, ClientError.idle))
+    if (now > over) stop(terminatedEnding('the client does not end the test'))
   }
   const timer = setInterval(look, Math.min(1_000, idle / 2, grace / 2))
   return () => clearInterval(timer)

@@ -4,11 +4,11 @@
 
 import type { Fields } from '../../errors.ts'
 import { integer, parseFields, string } from './fields.ts'
-import { ClientError, Errno } from './protocol.ts'
+import { ClientError, SentErrno } from './protocol.ts'
 
 export interface Refusal {
   readonly error: ClientError
-  readonly errno: Errno
+  readonly errno: SentErrno
   /** Title in this side's report. */
   readonly reason: string
 }
@@ -54,7 +54,7 @@ const UNSUPPORTED: Readonly<Record<string, Refusal>> = {
   server_affinity: refusal(
     ClientError.affinity,
     '-A n,m is not supported: give one number',
-    Errno.notSupported,
+    SentErrno.notSupported,
   ),
 }
 
@@ -129,7 +129,7 @@ function shown(fields: Fields, name: string): string | undefined {
     .slice(0, 120)
 }
 
-function refusal(error: ClientError, reason: string, errno: Errno = Errno.none): Refusal {
+function refusal(error: ClientError, reason: string, errno: SentErrno = SentErrno.none): Refusal {
   return { error, errno, reason }
 }
 
@@ -138,5 +138,8 @@ function refuse(error: ClientError, reason: string): ParsedParameters {
 }
 
 function malformed(reason: string): ParsedParameters {
-  return { kind: 'refused', refusal: refusal(ClientError.receiveParameters, reason, Errno.invalid) }
+  return {
+    kind: 'refused',
+    refusal: refusal(ClientError.receiveParameters, reason, SentErrno.invalid),
+  }
 }

@@ -5,11 +5,11 @@ import { parseParameters } from './parameters.ts'
 import {
   ClientError,
   COOKIE_BYTES,
-  Errno,
   encodeError,
   encodeJson,
   encodeState,
   parseCookie,
+  SentErrno,
   State,
   streamId,
 } from './protocol.ts'
@@ -79,20 +79,20 @@ describe('parameters', () => {
   }
 
   const refused = [
-    ['-u', { tcp: undefined, udp: true }, ClientError.protocol, Errno.none],
-    ['--sctp', { tcp: undefined, sctp: true }, ClientError.noSctp, Errno.none],
-    ['-R', { reverse: true }, ClientError.notImplemented, Errno.none],
-    ['--bidir', { bidirectional: true }, ClientError.notImplemented, Errno.none],
-    ['--skip-rx-copy', { skip_rx_copy: 1 }, ClientError.notImplemented, Errno.none],
-    ['--username', { authtoken: 'x' }, ClientError.authorization, Errno.none],
-    ['-A 1,1', { server_affinity: 1 }, ClientError.affinity, Errno.notSupported],
-    ['-A 1,0', { server_affinity: 0 }, ClientError.affinity, Errno.notSupported],
-    ['129 streams', { parallel: 129 }, ClientError.streamCount, Errno.none],
-    ['no stream', { parallel: 0 }, ClientError.streamCount, Errno.none],
-    ['a day and a second', { time: 86_401 }, ClientError.duration, Errno.none],
-    ['a long warm-up', { omit: 601 }, ClientError.omit, Errno.none],
-    ['large blocks', { len: 1_048_577 }, ClientError.blockSize, Errno.none],
-    ['-n and -k', { num: 1, blockcount: 1 }, ClientError.endConditions, Errno.none],
+    ['-u', { tcp: undefined, udp: true }, ClientError.protocol, SentErrno.none],
+    ['--sctp', { tcp: undefined, sctp: true }, ClientError.noSctp, SentErrno.none],
+    ['-R', { reverse: true }, ClientError.notImplemented, SentErrno.none],
+    ['--bidir', { bidirectional: true }, ClientError.notImplemented, SentErrno.none],
+    ['--skip-rx-copy', { skip_rx_copy: 1 }, ClientError.notImplemented, SentErrno.none],
+    ['--username', { authtoken: 'x' }, ClientError.authorization, SentErrno.none],
+    ['-A 1,1', { server_affinity: 1 }, ClientError.affinity, SentErrno.notSupported],
+    ['-A 1,0', { server_affinity: 0 }, ClientError.affinity, SentErrno.notSupported],
+    ['129 streams', { parallel: 129 }, ClientError.streamCount, SentErrno.none],
+    ['no stream', { parallel: 0 }, ClientError.streamCount, SentErrno.none],
+    ['a day and a second', { time: 86_401 }, ClientError.duration, SentErrno.none],
+    ['a long warm-up', { omit: 601 }, ClientError.omit, SentErrno.none],
+    ['large blocks', { len: 1_048_577 }, ClientError.blockSize, SentErrno.none],
+    ['-n and -k', { num: 1, blockcount: 1 }, ClientError.endConditions, SentErrno.none],
   ] as const
   for (const [name, fields, error, errno] of refused) {
     it(`refuses ${name}`, () => {
@@ -198,7 +198,7 @@ describe('framing', () => {
     assert.deepEqual([...encodeState(State.createStreams)], [10])
     assert.deepEqual([...encodeState(State.accessDenied)], [0xff])
     assert.deepEqual(
-      [...encodeError(ClientError.acceptStream, Errno.timedOut)],
+      [...encodeError(ClientError.acceptStream, SentErrno.timedOut)],
       [0xfe, 0, 0, 0, 204, 0, 0, 0, 110],
     )
   })

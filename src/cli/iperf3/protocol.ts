@@ -54,8 +54,8 @@ export type ClientError = (typeof ClientError)[keyof typeof ClientError]
  * Linux's errno values. A client appends its system's text for the number to some messages, and no text
  * for 0.
  */
-export const Errno = { none: 0, invalid: 22, notSupported: 38, timedOut: 110 } as const
-export type Errno = (typeof Errno)[keyof typeof Errno]
+export const SentErrno = { none: 0, invalid: 22, notSupported: 38, timedOut: 110 } as const
+export type SentErrno = (typeof SentErrno)[keyof typeof SentErrno]
 
 /**
  * Returns the id that both sides give to the stream opened as the `index`-th: 1, 3, 4, 5, … (there
@@ -84,7 +84,7 @@ export function encodeState(state: State): Uint8Array {
 }
 
 /** Encodes `serverError` and the two numbers that select the client's message. */
-export function encodeError(error: ClientError, errno: Errno): Uint8Array {
+export function encodeError(error: ClientError, errno: SentErrno): Uint8Array {
   const bytes = new Uint8Array(9)
   const view = new DataView(bytes.buffer)
   view.setInt8(0, State.serverError)

@@ -3,17 +3,17 @@
  * message. It serves the few small messages of the control protocol, not payload.
  */
 
-import type { Connection, Frag } from './transport.ts'
+import type { StreamFrag, Transport } from './transport.ts'
 
 export class MessageReader {
-  readonly #connection: Connection
-  #frag: Frag | undefined
+  readonly #connection: Transport
+  #frag: StreamFrag | undefined
   /** Bytes of `#frag` already read. */
   #offset = 0
   /** The read in progress: a connection has one `receive()` at a time. */
   #pending: Promise<unknown> = Promise.resolve()
 
-  constructor(connection: Connection) {
+  constructor(connection: Transport) {
     this.#connection = connection
   }
 

@@ -11,10 +11,10 @@ import { turns, VirtualClock } from '../../testing/waiting.test.helper.ts'
 import { encodeJson, State } from './protocol.ts'
 import { type Iperf3Options, serveIperf3 } from './server.ts'
 import type { Iperf3Summary } from './summary.ts'
-import type { Connection, Frag } from './transport.ts'
+import type { StreamFrag, Transport } from './transport.ts'
 
 /** A connection without a network: the test is the client. */
-export class Peer implements Connection {
+export class Peer implements Transport {
   static held = 0
   readonly remoteAddress = { host: '192.0.2.1', port: 49_152 }
   closed = false
@@ -46,7 +46,7 @@ export class Peer implements Connection {
     while (!this.closed) await sleep(1)
   }
 
-  async receive(): Promise<Frag | undefined> {
+  async receive(): Promise<StreamFrag | undefined> {
     for (;;) {
       if (this.closed) return undefined
       if (this.#incoming[0] === 'fin') return undefined
@@ -76,7 +76,7 @@ export class Peer implements Connection {
   }
 }
 
-function frag(bytes: Uint8Array): Frag {
+function frag(bytes: Uint8Array): StreamFrag {
   let released = false
   Peer.held += 1
   return {
@@ -164,7 +164,7 @@ export class Bench {
     for await (const summary of serveIperf3(this.#arrivals(), options)) this.summaries.push(summary)
   }
 
-  async *#arrivals(): AsyncGenerator<Connection> {
+  async *#arrivals(): AsyncGenerator<Transport> {
     for (let next = 0; !this.#over || next < this.#peers.length; ) {
       const peer = this.#peers[next]
       if (peer === undefined) await sleep(1)

@@ -7,31 +7,31 @@ import { checkBoundPool } from '../devmem/parse.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { CliError, type Described, describeError, usage } from '../exit.ts'
 import { describePool, makePool } from '../make-pool.ts'
-import type { ListenOptions } from '../options.ts'
+import type { ListenFlags } from '../options.ts'
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './report.ts'
 import { serveIperf3 } from './server.ts'
 import type { Iperf3Summary } from './summary.ts'
-import type { Address, Connection } from './transport.ts'
+import type { Address, Transport } from './transport.ts'
 
 /** Pages for control messages, and for what clients send before they are steered. */
 const CONTROL_POOL = { pages: 64, pageSize: 16 * 1024 }
 
-export interface Iperf3CliOptions extends Omit<ListenOptions, 'memory'> {
-  readonly memory: ListenOptions['memory'] | 'devmem'
+export interface Iperf3CliOptions extends Omit<ListenFlags, 'memory'> {
+  readonly memory: ListenFlags['memory'] | 'devmem'
   readonly interface?: string
   readonly queues?: readonly number[]
   readonly dmabuf?: string
 }
 
-export async function serve(
+export async function serveTests(
   options: Iperf3CliOptions,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const { memory, host, port, interface: name, queues, dmabuf = 'udmabuf' } = options
   if (memory === 'devmem') {
     if (name === undefined || queues === undefined) {
@@ -84,7 +84,7 @@ interface Clients {
   readonly address: Address
   /** Description of the memory. */
   readonly what: string
-  readonly connections: AsyncIterable<Connection>
+  readonly connections: AsyncIterable<Transport>
 }
 
 /** Serves tests until the first one is over, or a signal comes. */

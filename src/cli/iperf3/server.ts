@@ -9,7 +9,7 @@ import { MessageReader } from './reader.ts'
 import { type SessionEvents, TestSession } from './session.ts'
 import type { Iperf3Summary } from './summary.ts'
 import { DEFAULT_TIMEOUTS, type Timeouts, within } from './timing.ts'
-import type { Connection } from './transport.ts'
+import type { Transport } from './transport.ts'
 
 export interface Iperf3Options extends SessionEvents {
   /**
@@ -28,7 +28,7 @@ export interface Iperf3Options extends SessionEvents {
  * Throws only a failure of `connections` itself. A test's summary has the client's mistakes.
  */
 export async function* serveIperf3(
-  connections: AsyncIterable<Connection>,
+  connections: AsyncIterable<Transport>,
   options: Iperf3Options = {},
 ): AsyncGenerator<Iperf3Summary, void, void> {
   const server = new Server(options)
@@ -56,7 +56,7 @@ class Server {
   readonly #ready: Iperf3Summary[] = []
   /** Tasks that still own a connection. */
   readonly #tasks = new Set<Promise<void>>()
-  readonly #unnamed = new Set<Connection>()
+  readonly #unnamed = new Set<Transport>()
   #session: TestSession | undefined
   /** Cookies of past tests: a late stream is not a new client. */
   #lastCookie: string | undefined
@@ -71,7 +71,7 @@ class Server {
   }
 
   /** Accepts connections until the listener ends. Not a task: an open listener never ends. */
-  accept(connections: AsyncIterable<Connection>): void {
+  accept(connections: AsyncIterable<Transport>): void {
     const accepting = async () => {
       for await (const connection of connections) {
         if (this.#stopped || this.#tasks.size >= MAX_STRANGERS) connection.destroy()
@@ -126,7 +126,7 @@ class Server {
    * Reads the cookie, then starts a new test, adds a stream to the running one, or refuses. Never
    * rejects.
    */
-  async #greet(connection: Connection, order: number): Promise<void> {
+  async #greet(connection: Transport, order: number): Promise<void> {
     const reader = new MessageReader(connection)
     const cookie = await this.#readCookie(connection, reader)
     if (cookie === undefined || (this.#stopped && this.#session === undefined)) {
@@ -139,7 +139,7 @@ class Server {
     }
   }
 
-  async #readCookie(connection: Connection, reader: MessageReader): Promise<string | undefined> {
+  async #readCookie(connection: Transport, reader: MessageReader): Promise<string | undefined> {
     this.#unnamed.add(connection)
     try {
       const cookie = await within(

@@ -7,17 +7,17 @@
  */
 
 import type { ControlChannel } from './control.ts'
-import { Ending, failure, refused, terminated } from './ending.ts'
-import { drain, watch } from './finish.ts'
+import { Ending, failureEnding, refusedEnding, terminatedEnding } from './ending.ts'
+import { drain, watchTest } from './finish.ts'
 import { type IntervalSample, type Measurement, Meter, NOTHING_MEASURED } from './meter.ts'
 import { type Parameters, parseParameters } from './parameters.ts'
 import {
   ClientError,
-  Errno,
   encodeJson,
   encodeState,
   PARAMETERS_LIMIT_BYTES,
   RESULTS_LIMIT_BYTES,
+  SentErrno,
   State,
   streamId,
 } from './protocol.ts'
@@ -26,8 +26,8 @@ import { Report } from './report.ts'
 import { parseResults, resultsJson, type SenderResults } from './results.ts'
 import { DataStream } from './stream.ts'
 import type { Iperf3Summary, Measured } from './summary.ts'
-import { deferred, type Timeouts, within } from './timing.ts'
-import type { Address, Connection } from './transport.ts'
+import { settleable, type Timeouts, within } from './timing.ts'
+import type { Address, Transport } from './transport.ts'
 
 export interface SessionEvents {
   /** Called when all streams are open and the client may send. */
@@ -43,8 +43,8 @@ export class TestSession {
   readonly #events: SessionEvents
   readonly #streams: DataStream[] = []
   /** Rejects when the test must end. */
-  readonly #stopped = deferred<never>()
-  readonly #allJoined = deferred<void>()
+  readonly #stopped = settleable<never>()
+  readonly #allJoined = settleable<void>()
   /** Streams still to come, or 0 unless they are being created. */
   #missing = 0
   /** The client's message after the streams were created, or the end of its connection. */
@@ -65,7 +65,7 @@ export class TestSession {
    * Takes a data connection with this test's cookie. Returns false if none is expected. The caller
    * then keeps it.
    */
-  join(connection: Connection, order: number, reader: MessageReader): boolean {
+  join(connection: Transport, order: number, reader: MessageReader): boolean {
     if (this.#missing === 0) return false
     this.#streams.push(new DataStream(connection, order, reader.takeRest()))
     this.#missing -= 1
@@ -75,7 +75,7 @@ export class TestSession {
 
   /** Ends the test with the message that the server has terminated. */
   stop(reason: string): void {
-    this.#stopped.reject(terminated(reason))
+    this.#stopped.reject(terminatedEnding(reason))
   }
 
   /**
@@ -109,7 +109,7 @@ export class TestSession {
     const parsed = parseParameters(
       await this.#text(PARAMETERS_LIMIT_BYTES, ClientError.receiveParameters),
     )
-    if (parsed.kind === 'refused') throw refused(parsed.refusal)
+    if (parsed.kind === 'refused') throw refusedEnding(parsed.refusal)
     const { parameters } = parsed
     this.#parameters = parameters
 
@@ -120,10 +120,10 @@ export class TestSession {
     toldToEnd.catch(() => undefined)
     this.#lastWord = toldToEnd
     const incomplete = () =>
-      failure(
+      failureEnding(
         `${this.#missing} of ${parameters.streams} streams did not come`,
         ClientError.acceptStream,
-        Errno.timedOut,
+        SentErrno.timedOut,
       )
     await this.#step(Promise.race([this.#allJoined.promise, toldToEnd]), incomplete)
     if (this.#missing > 0) throw incomplete()
@@ -139,7 +139,7 @@ export class TestSession {
     await this.#step(
       this.#control.send(encodeState(State.testStart), encodeState(State.testRunning)),
     )
-    const unwatch = watch(meter, parameters, this.#timeouts, this.#stopped.reject)
+    const unwatch = watchTest(meter, parameters, this.#timeouts, this.#stopped.reject)
     await Promise.race([toldToEnd, this.#stopped.promise]).finally(unwatch)
     const at = await drain(meter, parameters, this.#timeouts.step)
     this.#meter = undefined
@@ -152,7 +152,7 @@ export class TestSession {
     try {
       await Promise.all(this.#streams.map((stream) => stream.prepare()))
     } catch (error) {
-      throw failure(`a stream cannot begin: ${messageOf(error)}`, ClientError.acceptStream)
+      throw failureEnding(`a stream cannot begin: ${messageOf(error)}`, ClientError.acceptStream)
     }
   }
 
@@ -160,10 +160,10 @@ export class TestSession {
     await this.#step(this.#control.send(encodeState(State.exchangeResults)))
     const sender = parseResults(await this.#text(RESULTS_LIMIT_BYTES, ClientError.receiveResults))
     if (sender === undefined) {
-      throw failure(
+      throw failureEnding(
         "the client's results are not those of a test",
         ClientError.receiveResults,
-        Errno.invalid,
+        SentErrno.invalid,
       )
     }
     const serverOutput = parameters.serverOutput ? this.#report.text(this.#measurement) : undefined
@@ -178,13 +178,16 @@ export class TestSession {
     if (state === State.testEnd) return
     if (state === undefined) throw new Ending('failed', 'the client closed the control connection')
     if (state === State.clientTerminate) throw new Ending('terminated', 'the client has terminated')
-    throw failure(`the client sent state ${state} during the test`, ClientError.unknownMessage)
+    throw failureEnding(
+      `the client sent state ${state} during the test`,
+      ClientError.unknownMessage,
+    )
   }
 
   /** Reads one message of the client, within its time limit and unless the test is stopped. */
   #step<T>(
     answer: Promise<T>,
-    late: () => Error = () => failure('the client does not answer', ClientError.idle),
+    late: () => Error = () => failureEnding('the client does not answer', ClientError.idle),
   ): Promise<T> {
     return within(this.#timeouts.step, Promise.race([answer, this.#stopped.promise]), late)
   }
@@ -193,10 +196,10 @@ export class TestSession {
   async #text(limitBytes: number, error: ClientError): Promise<string> {
     const text = await this.#step(this.#control.readJson(limitBytes))
     if (text === undefined)
-      throw failure(
+      throw failureEnding(
         `the client closed the connection, or announced over ${limitBytes} bytes`,
         error,
-        Errno.invalid,
+        SentErrno.invalid,
       )
     return text
   }

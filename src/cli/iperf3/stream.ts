@@ -2,7 +2,7 @@
  * One data connection of a test: received, counted, released.
  */
 
-import type { Connection } from './transport.ts'
+import type { Transport } from './transport.ts'
 
 export class DataStream {
   /** Bytes since the start, or since the omitted seconds were over. */
@@ -12,11 +12,11 @@ export class DataStream {
   /** Position in the order of accepting, which gives its id. */
   readonly order: number
   #stopping = false
-  readonly #connection: Connection
+  readonly #connection: Transport
   #loop: Promise<void> = Promise.resolve()
 
   /** `early` counts the bytes that came in the same read as the cookie. */
-  constructor(connection: Connection, order: number, early: number) {
+  constructor(connection: Transport, order: number, early: number) {
     this.#connection = connection
     this.order = order
     this.bytes = early

@@ -30,7 +30,7 @@ export async function within<T>(
   promise: Promise<T>,
   late: () => Error,
 ): Promise<T> {
-  const clock = deferred<never>()
+  const clock = settleable<never>()
   const timer = setTimeout(() => clock.reject(late()), milliseconds)
   try {
     return await Promise.race([promise, clock.promise])
@@ -39,14 +39,14 @@ export async function within<T>(
   }
 }
 
-export interface Deferred<T> {
+export interface Settleable<T> {
   readonly promise: Promise<T>
   readonly resolve: (value: T) => void
   readonly reject: (reason: Error) => void
 }
 
 /** A promise and its two ends. It may reject without a listener. */
-export function deferred<T>(): Deferred<T> {
+export function settleable<T>(): Settleable<T> {
   let resolve: (value: T) => void = unset
   let reject: (reason: Error) => void = unset
   const promise = new Promise<T>((yes, no) => {

@@ -12,11 +12,12 @@ import type { Connection as AnyConnection } from '../../net/index.ts'
 export type { Address } from '../../net/index.ts'
 
 /** A received byte range, for the receiver to release. Without bytes it is one in device memory. */
-export type Frag = Pick<ReadableFrag, 'length' | 'release'> & Partial<Pick<ReadableFrag, 'bytes'>>
+export type StreamFrag = Pick<ReadableFrag, 'length' | 'release'> &
+  Partial<Pick<ReadableFrag, 'bytes'>>
 
-export interface Connection
+export interface Transport
   extends Pick<AnyConnection, 'write' | 'end' | 'destroy' | 'remoteAddress'> {
-  receive(): Promise<Frag | undefined>
+  receive(): Promise<StreamFrag | undefined>
   /** Called on a data connection before its client may send. */
   dataFollows?(): Promise<void>
 }

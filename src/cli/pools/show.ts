@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { type Look, look } from './look.ts'
 import { COUNTERS, type CountedPool, ratesBetween } from './rates.ts'
 import { StalledPools } from './stalled.ts'
@@ -17,7 +17,7 @@ export interface PoolsOptions {
 }
 
 /** Shows one look. */
-export async function once(output: Output, { netns }: PoolsOptions): Promise<Outcome> {
+export async function showOnce(output: Output, { netns }: PoolsOptions): Promise<CommandOutcome> {
   const now = await look(netns)
   for (const line of poolLines(now, undefined)) output.result(line)
   for (const line of new StalledPools().describe(now)) output.result(`\n${line}`)
@@ -25,11 +25,11 @@ export async function once(output: Output, { netns }: PoolsOptions): Promise<Out
 }
 
 /** Shows a look every interval, until the signal aborts. */
-export async function watch(
+export async function showRepeatedly(
   output: Output,
   { netns, interval }: PoolsOptions,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const stalled = new StalledPools()
   let looks = 0
   let before: Look | undefined

@@ -5,16 +5,16 @@ import { listen } from '../../net/listen.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { usage } from '../exit.ts'
 import { describePool, makePool } from '../make-pool.ts'
-import type { ListenOptions } from '../options.ts'
+import type { ListenFlags } from '../options.ts'
 import type { Output } from '../output.ts'
 import { Pattern, type PatternName } from '../pattern.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
 import { Reception, type ReceptionOptions } from './reception.ts'
 import { checkOut, Sink } from './sink.ts'
 import { Tally } from './tally.ts'
 
-export interface RecvOptions extends ListenOptions {
+export interface RecvFlags extends ListenFlags {
   readonly out?: string
   readonly pattern?: PatternName
   readonly bytes?: number
@@ -22,10 +22,10 @@ export interface RecvOptions extends ListenOptions {
 }
 
 export async function receive(
-  options: RecvOptions,
+  options: RecvFlags,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   if (options.out !== undefined && options.once !== true) {
     throw usage('--out takes one connection, since there is one destination: add --once.')
   }

@@ -6,7 +6,7 @@ import { replay } from '../../stack/replay/replay.ts'
 import type { ReplayReport } from '../../stack/replay/replay-report.ts'
 import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { flowLines, summaryLines } from './table.ts'
 
 export interface ReplayCommandOptions {
@@ -23,7 +23,7 @@ export async function show(
   { memory, queues, headerSplit, checksums, out }: ReplayCommandOptions,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   if (memory === 'device' && headerSplit === 'off') {
     throw usage(
       '--memory device needs headers split off: the host has to read them. Leave --header-split on.',

@@ -6,12 +6,12 @@ import { formatEndpoint } from '../endpoint.ts'
 import { CliError, type Described, describeError } from '../exit.ts'
 import type { Output } from '../output.ts'
 import { roughRate, roughSize } from '../size.ts'
-import type { Source } from './source.ts'
+import type { SendSource } from './source.ts'
 
 /** A source on its way to a peer. */
 export interface Sending {
   readonly connection: Connection | DevmemConnection
-  readonly source: Source
+  readonly source: SendSource
   /** Sends all of the source. */
   readonly send: () => Promise<void>
   /** Returns the number of bytes sent so far. */
@@ -68,7 +68,7 @@ export async function sendSource(
 }
 
 /** Throws WRONG_LENGTH if the source had fewer bytes than announced, as a file that shrinks. */
-function checkComplete({ totalBytes }: Source, bytes: number): void {
+function checkComplete({ totalBytes }: SendSource, bytes: number): void {
   if (totalBytes === undefined || bytes >= totalBytes) return
   throw new CliError(
     'WRONG_LENGTH',

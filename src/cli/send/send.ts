@@ -6,11 +6,11 @@ import { hostProvider } from '../../providers/host.ts'
 import { parseEndpoint } from '../endpoint.ts'
 import type { Output } from '../output.ts'
 import type { PatternName } from '../pattern.ts'
-import type { Outcome } from '../run.ts'
+import type { CommandOutcome } from '../run.ts'
 import { sendSource } from './send-source.ts'
 import { sourceOf } from './source.ts'
 
-export interface SendOptions {
+export interface SendFlags {
   readonly bytes?: number
   readonly pattern?: PatternName
   readonly json?: true
@@ -22,10 +22,10 @@ const POOL = { pages: 2, pageSize: 16 * 1024 }
 export async function send(
   where: string,
   file: string | undefined,
-  options: SendOptions,
+  options: SendFlags,
   output: Output,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<CommandOutcome> {
   const { host, port } = parseEndpoint(where)
   const source = await sourceOf(file, options)
   const pool = createPool(hostProvider(POOL))

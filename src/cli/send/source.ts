@@ -6,7 +6,7 @@ import { usage } from '../exit.ts'
 import { Pattern, type PatternName } from '../pattern.ts'
 
 /** Bytes to send. Each view stays as it is until the next is asked for. */
-export interface Source {
+export interface SendSource {
   readonly views: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   /** Total number of bytes, if known. */
   readonly totalBytes: number | undefined
@@ -35,18 +35,18 @@ export function checkSource(file: string | undefined, { bytes, pattern }: Named)
  *
  * @param file `-` or nothing is stdin.
  */
-export async function sourceOf(file: string | undefined, named: Named): Promise<Source> {
+export async function sourceOf(file: string | undefined, named: Named): Promise<SendSource> {
   checkSource(file, named)
   const { bytes, pattern = 1 } = named
   if (bytes !== undefined) return patternSource(new Pattern(pattern), bytes)
   return file === undefined || file === '-' ? stdinSource() : fileSource(file)
 }
 
-function patternSource(pattern: Pattern, bytes: number): Source {
+function patternSource(pattern: Pattern, bytes: number): SendSource {
   return { views: pattern.views(bytes, VIEW_BYTES), totalBytes: bytes, stop: () => undefined }
 }
 
-function stdinSource(): Source {
+function stdinSource(): SendSource {
   // Node.js treats a folder on stdin as an ended stream.
   if (fstatSync(process.stdin.fd).isDirectory()) {
     throw usage('stdin is a folder; send a file, or pack it: tar c FOLDER | netmem send …')
@@ -54,7 +54,7 @@ function stdinSource(): Source {
   return { views: process.stdin, totalBytes: undefined, stop: () => void process.stdin.destroy() }
 }
 
-async function fileSource(path: string): Promise<Source> {
+async function fileSource(path: string): Promise<SendSource> {
   const file = await open(path)
   try {
     const stat = await file.stat()

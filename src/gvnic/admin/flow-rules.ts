@@ -66,7 +66,7 @@ const TYPES: ReadonlyMap<number, Pick<GvnicFlowRule, 'protocol' | 'ipVersion'>> 
   [6, { protocol: 'udp', ipVersion: 6 }],
 ])
 
-export class FlowRules {
+export class CardFlowRules {
   readonly #guest: GuestDma
   readonly #target: RulesTarget
   readonly #queues: number

@@ -23,7 +23,7 @@ import {
   TxDescriptor,
   TxDescriptorType,
 } from '../formats/tx-descriptor.ts'
-import { addressOf, type GuestDma } from '../guest-dma.ts'
+import { type GuestDma, guestAddressOf } from '../guest-dma.ts'
 import type { Interrupts } from '../interrupts.ts'
 import { Publication } from './publication.ts'
 
@@ -166,7 +166,7 @@ export class GvnicTxRing implements TxFrontEnd {
     const guest = this.#guest
     const rest = this.#restBytes
     this.#restBytes = 0
-    const isWhole = guest.locate(addressOf(high, low) + bytes - rest, rest, false) === rest
+    const isWhole = guest.locate(guestAddressOf(high, low) + bytes - rest, rest, false) === rest
     into.region = isWhole ? guest.region : -1
     into.offset = guest.offset
     into.bytes = rest

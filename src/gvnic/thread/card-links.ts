@@ -17,7 +17,7 @@ import type { CardThreadData, LinkLook } from './messages.ts'
 const QUEUE_BYTES = 2 ** 24
 
 /** Link of a card. */
-export interface OpenedLink {
+export interface OpenedCardLink {
   readonly link: Link
   /** MTU of the card. */
   readonly mtu: number
@@ -28,7 +28,7 @@ export interface OpenedLink {
 
 export class CardLinks implements Disposable {
   /** The links, in the order of the cards. */
-  readonly links: readonly OpenedLink[]
+  readonly links: readonly OpenedCardLink[]
   readonly #writer: PcapngWriter | undefined
 
   /**
@@ -69,7 +69,7 @@ function openWriter(path: string): PcapngWriter {
   return writePcapng(path, { startNs: BigInt(Math.round(nowMs * 1e6)) })
 }
 
-function openLinks({ link, mtu, faults }: CardThreadData): readonly OpenedLink[] {
+function openLinks({ link, mtu, faults }: CardThreadData): readonly OpenedCardLink[] {
   switch (link.kind) {
     case 'pair':
       return createLinkPair({ queueBytes: QUEUE_BYTES }).map((plain) => ({
@@ -89,7 +89,7 @@ function openTap(
   name: string,
   mtu: number | undefined,
   faults: FaultOptions | undefined,
-): OpenedLink {
+): OpenedCardLink {
   const offload = faults === undefined
   const tap = tapDevice({ name, offload, ...(mtu === undefined ? {} : { mtu }) })
   const { offloadRefusal } = tap
@@ -105,7 +105,7 @@ function openPlayed(
   path: string,
   mtu: number | undefined,
   faults: FaultOptions | undefined,
-): OpenedLink {
+): OpenedCardLink {
   const capture = openCapture(path, { timing: 'kept' })
   const played = lateStart(capture)
   return {

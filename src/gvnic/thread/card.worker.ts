@@ -7,8 +7,9 @@ import { type Fd, isFd } from '../../linux/sys/index.ts'
 import { DeviceError } from '../../stack/device-error.ts'
 import { describeFailure } from '../../stack/rings/device-failure.ts'
 import { DeviceServer } from '../../vfio-user/index.ts'
+import { formatMac } from '../../wire/address.ts'
 import { Gvnic } from '../gvnic.ts'
-import { CardLinks, type OpenedLink } from './card-links.ts'
+import { CardLinks, type OpenedCardLink } from './card-links.ts'
 import { runCards, type ServedCard } from './card-loop.ts'
 import type { CardLook, CardThreadData, FromCards, ToCards } from './messages.ts'
 
@@ -20,7 +21,7 @@ interface ShownCard extends ServedCard {
   readonly card: Gvnic
   readonly server: DeviceServer
   readonly mac: Uint8Array
-  readonly opened: OpenedLink
+  readonly opened: OpenedCardLink
 }
 
 function main(port: MessagePort): void {
@@ -102,7 +103,7 @@ function place(socket: string): Uint8Array {
 function lookAt({ card, server, mac, opened }: ShownCard): CardLook {
   return {
     socket: server.path,
-    mac: Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':'),
+    mac: formatMac(mac),
     mtu: opened.mtu,
     link: opened.look(),
     connected: server.connected,

@@ -29,7 +29,7 @@ export interface Body {
 /** Returns the body that `framing` delimits on `connection`. */
 export function bodyOf(connection: HttpConnection, framing: BodyFraming): Body {
   if (framing.kind === 'length')
-    return new FramedBody(connection, new Rest(framing.bytes), framing.bytes)
+    return new FramedBody(connection, new WholeRest(framing.bytes), framing.bytes)
   if (framing.kind === 'chunked') return new FramedBody(connection, new ChunkParser(), undefined)
   return new OpenBody(connection)
 }
@@ -47,7 +47,7 @@ interface Edges {
 }
 
 /** Framing of a body of known length. It has no edge but its end. */
-class Rest implements Edges {
+class WholeRest implements Edges {
   left: number
 
   constructor(length: number) {

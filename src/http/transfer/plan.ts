@@ -46,11 +46,11 @@ export interface RangeFields {
 }
 
 /** Fields of a request for the whole body. */
-export const WHOLE: RangeFields = { range: undefined, ifRange: undefined }
+export const WHOLE_BODY: RangeFields = { range: undefined, ifRange: undefined }
 
 /** Returns the fields of the request that `plan` makes. */
 export function fieldsOf(plan: Plan): RangeFields {
-  if (!plan.ranged) return WHOLE
+  if (!plan.ranged) return WHOLE_BODY
   if (plan.kind === 'whole') return rangeFields(0, FIRST_PIECE_BYTES, undefined)
   const to = plan.kind === 'piece' ? plan.to : undefined
   return rangeFields(plan.from, to, plan.entity)

@@ -17,7 +17,7 @@ import type { Entity } from './entity.ts'
 import { type FollowContext, follow } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
-import { fieldsOf, type Plan, WHOLE } from './plan.ts'
+import { fieldsOf, type Plan, WHOLE_BODY } from './plan.ts'
 import { isRangeError, rangeError } from './range-error.ts'
 import { RangeFetch } from './range-fetch.ts'
 import { type GetResult, resultOf } from './result.ts'
@@ -186,7 +186,7 @@ export class Transfer {
   async #attempt(plan: Plan): Promise<Outcome> {
     try {
       const asked = fieldsOf(plan)
-      const takeWhole = asked === WHOLE ? this.#takeWhole : undefined
+      const takeWhole = asked === WHOLE_BODY ? this.#takeWhole : undefined
       const response = await follow(this.#context, this.#url, asked, takeWhole)
       if (response.taken) {
         this.#last = response

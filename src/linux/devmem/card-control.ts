@@ -7,7 +7,7 @@ import type { FlowMatch } from '../../wire/flow-rules.ts'
 import type { FlowTarget } from '../flow-rules.ts'
 
 /** Flow rule: which packets, and where they go. */
-export interface SteeringRule {
+export interface CardRule {
   /** Packets that the rule is for. */
   readonly match: FlowMatch
   /** Queue or RSS context that takes them. */
@@ -17,7 +17,7 @@ export interface SteeringRule {
 /** Rule that a card has. `rule` is undefined for rules of a kind that prepareQueues() never makes. */
 export interface InstalledRule {
   readonly location: number
-  readonly rule: SteeringRule | undefined
+  readonly rule: CardRule | undefined
 }
 
 /** State of TCP header split: `unknown` where the driver decides. */
@@ -58,7 +58,7 @@ export interface CardControl {
   deleteContext(context: number): Promise<void>
   rules(): Promise<readonly InstalledRule[]>
   /** Adds a rule, and resolves to the location that it has. */
-  insertRule(rule: SteeringRule): Promise<number>
+  insertRule(rule: CardRule): Promise<number>
   deleteRule(location: number): Promise<void>
   interrupt(queue: number): Promise<QueueInterrupt>
   /** NUMA node of the card, or undefined where there is but one. */
@@ -66,7 +66,7 @@ export interface CardControl {
 }
 
 /** True if two rules steer the same packets to the same place. */
-export function sameRule(a: SteeringRule, b: SteeringRule): boolean {
+export function sameRule(a: CardRule, b: CardRule): boolean {
   return (
     a.match.type === b.match.type &&
     a.match.sourceAddress === b.match.sourceAddress &&

@@ -22,7 +22,7 @@ import { nlctrl } from '../netlink/generated/nlctrl.ts'
 import { Netlink } from '../netlink/netlink.ts'
 import type { NetlinkTransport, Received } from '../netlink/transport.ts'
 import { type ErrnoName, type Ifindex, LinuxError } from '../sys/index.ts'
-import type { SteeringRule } from './card-control.ts'
+import type { CardRule } from './card-control.ts'
 import type { ModelCard } from './card-models.test.helper.ts'
 import { EthtoolCard } from './ethtool-card.ts'
 
@@ -273,7 +273,7 @@ export class CardKernel implements NetlinkTransport {
   }
 }
 
-function steeringRule(bytes: Uint8Array): SteeringRule {
+function steeringRule(bytes: Uint8Array): CardRule {
   const read = ruleOf(bytes)
   if (read === undefined) throw new Error('a rule that cannot be read')
   const { location: _, queue, rssContext, ...match } = read

@@ -4,10 +4,10 @@
 import { LinuxError } from '../sys/index.ts'
 import type {
   CardControl,
+  CardRule,
   InstalledRule,
   QueueInterrupt,
   RingSettings,
-  SteeringRule,
 } from './card-control.ts'
 
 /** Properties of a driver. */
@@ -94,7 +94,7 @@ export class ModelCard implements CardControl {
   readonly #features: Map<string, boolean>
   #table: number[] | undefined
   readonly #contexts = new Map<number, number[]>()
-  readonly #rules = new Map<number, SteeringRule>()
+  readonly #rules = new Map<number, CardRule>()
   #nextContext = 1
 
   constructor(model: CardModel) {
@@ -209,7 +209,7 @@ export class ModelCard implements CardControl {
     return [...this.#rules].map(([location, rule]) => ({ location, rule }))
   }
 
-  async insertRule(rule: SteeringRule): Promise<number> {
+  async insertRule(rule: CardRule): Promise<number> {
     let location = 63
     while (this.#rules.has(location)) location--
     this.insertNow(rule, location)
@@ -217,7 +217,7 @@ export class ModelCard implements CardControl {
   }
 
   /** The same without a promise, for the ioctl. */
-  insertNow(rule: SteeringRule, location: number): void {
+  insertNow(rule: CardRule, location: number): void {
     const { target } = rule
     const to = 'queue' in target ? `queue ${target.queue}` : `context ${target.rssContext}`
     this.#change(`rule for ${rule.match.destinationPort} to ${to}`, () => {
@@ -233,7 +233,7 @@ export class ModelCard implements CardControl {
   }
 
   /** Rules by location. */
-  get rulesNow(): ReadonlyMap<number, SteeringRule> {
+  get rulesNow(): ReadonlyMap<number, CardRule> {
     return this.#rules
   }
 

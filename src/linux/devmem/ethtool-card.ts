@@ -11,10 +11,10 @@ import { NetlinkError } from '../netlink/netlink-error.ts'
 import { type Ifindex, LinuxError } from '../sys/index.ts'
 import type {
   CardControl,
+  CardRule,
   InstalledRule,
   QueueInterrupt,
   RingSettings,
-  SteeringRule,
 } from './card-control.ts'
 
 declare module '../../errors.ts' {
@@ -136,7 +136,7 @@ export class EthtoolCard implements CardControl, Disposable {
     })
   }
 
-  async insertRule({ match, target }: SteeringRule): Promise<number> {
+  async insertRule({ match, target }: CardRule): Promise<number> {
     return this.#rules.add(match, target)
   }
 

@@ -17,8 +17,8 @@ import { checkIfindex, type Ifindex, LinuxError } from '../sys/index.ts'
 import { checkQueues } from './bind.ts'
 import { EthtoolCard } from './ethtool-card.ts'
 import { type QueueSetup, setUpQueues } from './queue-setup.ts'
-import type { PreparedRule, SteeredFlow, Steering } from './steering.ts'
-import { isGone, undoAll } from './undo.ts'
+import type { FlowSteering, PreparedRule, SteeredFlow } from './steering.ts'
+import { isInterfaceGone, undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
 
 /** Options of {@link prepareQueues}. */
@@ -152,7 +152,7 @@ export async function undoQueues(options: UndoQueuesOptions): Promise<void> {
     card = await openCard(ifindex)
   } catch (error) {
     // An interface that is gone has no settings, and one that comes back has another number.
-    if (isGone(error)) return journal.keep([])
+    if (isInterfaceGone(error)) return journal.keep([])
     throw error
   }
   try {
@@ -169,7 +169,7 @@ async function openCard(ifindex: Ifindex): Promise<EthtoolCard> {
     return new EthtoolCard(netlink, await openFlowRules({ ifindex }), ifindex, ifname)
   } catch (cause) {
     netlink.close()
-    if (!isGone(cause)) throw cause
+    if (!isInterfaceGone(cause)) throw cause
     throw new LinuxError(
       'NETMEM_DEVMEM_NO_INTERFACE',
       `There is no interface ${ifindex} in this network namespace: \`ip link\` lists them with their numbers.`,
@@ -183,7 +183,7 @@ function prepared(
   journal: UndoJournal,
   ifindex: Ifindex,
   setup: QueueSetup,
-  steering: Steering,
+  steering: FlowSteering,
 ): PreparedQueues {
   let undone = false
   const undo = async (): Promise<void> => {

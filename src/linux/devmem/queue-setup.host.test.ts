@@ -18,7 +18,7 @@ import { firstOutput } from '../../testing/processes.test.helper.ts'
 import { checkIfindex } from '../sys/index.ts'
 import { BNXT, type CardExchange, GVE, Killed, MLX5, ModelCard } from './card-models.test.helper.ts'
 import { type QueueSetup, setUpQueues } from './queue-setup.ts'
-import type { SteeredFlow, Steering } from './steering.ts'
+import type { FlowSteering, SteeredFlow } from './steering.ts'
 import { undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
 
@@ -41,7 +41,7 @@ async function prepare(
   card: ModelCard,
   queues: readonly number[],
   flows = FLOWS,
-): Promise<QueueSetup & { readonly steering: Steering }> {
+): Promise<QueueSetup & { readonly steering: FlowSteering }> {
   const journal = UndoJournal.create(folder, IFINDEX)
   const { setup, steering } = await setUpQueues(card, journal, queues, flows)
   return { ...setup, steering }

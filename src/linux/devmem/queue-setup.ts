@@ -6,9 +6,9 @@
 import { LinuxError } from '../sys/index.ts'
 import type { CardControl, QueueInterrupt, RingSettings } from './card-control.ts'
 import {
+  FlowSteering,
   type PreparedRule,
   type SteeredFlow,
-  Steering,
   turnFeatureOn,
   turnRulesOn,
 } from './steering.ts'
@@ -51,14 +51,14 @@ export async function setUpQueues(
   journal: UndoJournal,
   queues: readonly number[],
   flows: readonly SteeredFlow[],
-): Promise<{ readonly setup: QueueSetup; readonly steering: Steering }> {
+): Promise<{ readonly setup: QueueSetup; readonly steering: FlowSteering }> {
   try {
     await checkQueues(card, queues)
     await turnSplitOn(card, journal)
     if (flows.length > 0) await turnRulesOn(card, journal)
     const exclusive = await leaveQueues(card, journal, queues)
     const context = await makeContext(card, journal, queues, flows)
-    const steering = new Steering(card, journal, queues, context)
+    const steering = new FlowSteering(card, journal, queues, context)
     const rules: PreparedRule[] = []
     for (const flow of flows) rules.push(await steering.add(flow))
     const prepared: PreparedQueue[] = []

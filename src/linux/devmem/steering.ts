@@ -3,7 +3,7 @@
 import type { FlowMatch } from '../../wire/flow-rules.ts'
 import type { FlowTarget } from '../flow-rules.ts'
 import { LinuxError } from '../sys/index.ts'
-import type { CardControl, SteeringRule } from './card-control.ts'
+import type { CardControl, CardRule } from './card-control.ts'
 import type { UndoJournal } from './undo-journal.ts'
 
 declare module '../../errors.ts' {
@@ -25,12 +25,12 @@ export type SteeredFlow = FlowMatch & {
 }
 
 /** Rule that is set up, with its location in the card. */
-export interface PreparedRule extends SteeringRule {
+export interface PreparedRule extends CardRule {
   /** Place in the card's table. */
   readonly location: number
 }
 
-export class Steering {
+export class FlowSteering {
   readonly #card: CardControl
   readonly #journal: UndoJournal
   readonly #queues: readonly number[]

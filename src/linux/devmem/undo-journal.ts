@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type Ifindex, LinuxError } from '../sys/index.ts'
-import type { RingSettings, SteeringRule } from './card-control.ts'
+import type { CardRule, RingSettings } from './card-control.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -41,7 +41,7 @@ export type UndoStep =
   | {
       readonly kind: 'rule'
       readonly location?: number
-      readonly rule: SteeringRule
+      readonly rule: CardRule
       readonly before: readonly number[]
     }
 

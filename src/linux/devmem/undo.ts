@@ -25,7 +25,7 @@ export async function undoAll(card: CardControl, journal: UndoJournal): Promise<
     try {
       await undo(card, step)
     } catch (error) {
-      if (isGone(error)) continue
+      if (isInterfaceGone(error)) continue
       left.unshift(step)
       refusals.push(error instanceof Error ? error.message : String(error))
     }
@@ -39,7 +39,7 @@ export async function undoAll(card: CardControl, journal: UndoJournal): Promise<
 }
 
 /** True for the kernel's answer about an interface that is not there. */
-export function isGone(error: unknown): boolean {
+export function isInterfaceGone(error: unknown): boolean {
   return (error instanceof LinuxError || error instanceof NetlinkError) && error.errno === 'ENODEV'
 }
 

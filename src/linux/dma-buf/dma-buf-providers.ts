@@ -108,14 +108,14 @@ export function netIovsOf(dmabuf: DmaBuf, pageSize: number): DmaBufNetIovProvide
   })
 }
 
-type Operations<M extends Netmem> = Pick<MemoryProvider<M>, 'init' | 'destroy'>
+type ProviderOperations<M extends Netmem> = Pick<MemoryProvider<M>, 'init' | 'destroy'>
 
 /** Ends a provider once it is closed and no pool uses it. */
 function endOf<M extends Netmem>(
   dmabuf: DmaBuf,
-  operations: Operations<M>,
+  operations: ProviderOperations<M>,
   release: () => void,
-): Operations<M> & OwnsDmaBuf {
+): ProviderOperations<M> & OwnsDmaBuf {
   let inUse = false
   let closing = false
   const end = (): void => {

@@ -17,9 +17,9 @@ export interface DmaHeapProviderOptions extends DmaBufLayout {
   readonly heap?: string
 }
 
-type Options = DmaHeapProviderOptions & { readonly kind?: DmaBufUse }
+type AnyDmaHeapOptions = DmaHeapProviderOptions & { readonly kind?: DmaBufUse }
 
-const NAMES: OptionNames<Options> = {
+const NAMES: OptionNames<AnyDmaHeapOptions> = {
   pages: true,
   pageSize: true,
   kind: true,
@@ -54,7 +54,9 @@ export function dmaHeapProvider(
 export function dmaHeapProvider(
   options: DmaHeapProviderOptions & { readonly kind: 'net_iov' },
 ): DmaBufNetIovProvider
-export function dmaHeapProvider(options: Options): DmaBufPageProvider | DmaBufNetIovProvider {
+export function dmaHeapProvider(
+  options: AnyDmaHeapOptions,
+): DmaBufPageProvider | DmaBufNetIovProvider {
   const own = ownOptions('dmaHeapProvider()', options, NAMES)
   const { kind = 'page', shared = false, heap = SYSTEM_HEAP } = own
   const { pageSize, bytes } = checkDmaBufLayout(own, kind)

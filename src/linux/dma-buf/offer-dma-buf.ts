@@ -9,12 +9,12 @@ import {
   controlSpace,
   dup,
   listen,
-  Message,
   MSG_NOSIGNAL,
   type OwnedFd,
   POLLIN,
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
+  SocketMessage,
   watch,
 } from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
@@ -102,10 +102,10 @@ export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOf
     chmodSync(path, mode)
     if (uid !== undefined) chownSync(path, uid, -1)
     listen(listener.fd, BACKLOG)
-    const message = new Message({ controlBytes: controlSpace(4 * copies.length) })
+    const message = new SocketMessage({ controlBytes: controlSpace(4 * copies.length) })
     message.setBytes(0, new TextEncoder().encode(JSON.stringify({ binding: binding ?? null })))
     message.setDescriptors(copies.map(({ fd }) => fd))
-    return new Offer(listener, path, copies, message)
+    return new ThreadDmaBufOffer(listener, path, copies, message)
   } catch (error) {
     listener.close()
     for (const copy of copies) copy.close()
@@ -114,15 +114,15 @@ export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOf
   }
 }
 
-class Offer implements DmaBufOffer {
+class ThreadDmaBufOffer implements DmaBufOffer {
   readonly closed: Promise<void>
   readonly #listener: OwnedFd
   readonly #path: string
   readonly #copies: readonly OwnedFd[]
-  readonly #message: Message
+  readonly #message: SocketMessage
   #taken = 0
 
-  constructor(listener: OwnedFd, path: string, copies: readonly OwnedFd[], message: Message) {
+  constructor(listener: OwnedFd, path: string, copies: readonly OwnedFd[], message: SocketMessage) {
     this.#listener = listener
     this.#path = path
     this.#copies = copies

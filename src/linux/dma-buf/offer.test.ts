@@ -21,10 +21,10 @@ import {
   bind,
   controlSpace,
   listen,
-  Message,
   memfdCreate,
   type OwnedFd,
   SOCK_SEQPACKET,
+  SocketMessage,
   socket,
   unixAddressOf,
 } from '../sys/index.ts'
@@ -154,7 +154,9 @@ describe('receiveDmaBuf', { skip }, () => {
       assert.ok(peer !== undefined)
       const given = make()
       if (text !== '') {
-        const message = new Message({ controlBytes: controlSpace(4 * Math.max(1, given.length)) })
+        const message = new SocketMessage({
+          controlBytes: controlSpace(4 * Math.max(1, given.length)),
+        })
         message.setBytes(0, new TextEncoder().encode(text))
         if (given.length > 0) message.setDescriptors(given.map(({ fd }) => fd))
         else message.controlLength = 0

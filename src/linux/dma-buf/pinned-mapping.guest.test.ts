@@ -14,13 +14,13 @@ import {
   getsockname,
   inetAddress,
   listen,
-  Message,
   MSG_ZEROCOPY,
   Pinned,
   read,
   SO_ZEROCOPY,
   SOCK_STREAM,
   SOL_SOCKET,
+  SocketMessage,
   setsockoptInt,
   socket,
 } from '../sys/index.ts'
@@ -62,7 +62,7 @@ describe('The host sends from a mapping without a copy', () => {
     connectSocket(sender.fd, getsockname(listener.fd))
     using receiver = accept4(listener.fd, 0) ?? assert.fail('connected')
     setsockoptInt(sender.fd, SOL_SOCKET, SO_ZEROCOPY, 1)
-    const message = new Message()
+    const message = new SocketMessage()
     message.setBytes(0, bytes.subarray(0, PAGE))
     assert.equal(message.send(sender.fd, MSG_ZEROCOPY), PAGE)
     const received = new Uint8Array(PAGE)

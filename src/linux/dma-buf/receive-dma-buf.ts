@@ -6,11 +6,11 @@ import {
   connect,
   controlSpace,
   LinuxError,
-  Message,
   type OwnedFd,
   POLLIN,
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
+  SocketMessage,
   socket,
   unixAddressOf,
   watch,
@@ -76,7 +76,7 @@ async function receive(
   path: string,
 ): Promise<{ readonly text: string; readonly descriptors: OwnedFd[] }> {
   const bytes = new Uint8Array(MESSAGE_BYTES)
-  const message = new Message({ controlBytes: controlSpace(4 * DESCRIPTORS) })
+  const message = new SocketMessage({ controlBytes: controlSpace(4 * DESCRIPTORS) })
   message.setBytes(0, bytes)
   const readable = watch(connection.fd, POLLIN)
   for (;;) {

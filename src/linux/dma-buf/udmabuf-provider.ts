@@ -28,9 +28,9 @@ export interface UdmabufProviderOptions extends DmaBufLayout {
   readonly numaNode?: number
 }
 
-type Options = UdmabufProviderOptions & { readonly kind?: DmaBufUse }
+type AnyUdmabufOptions = UdmabufProviderOptions & { readonly kind?: DmaBufUse }
 
-const NAMES: OptionNames<Options> = {
+const NAMES: OptionNames<AnyUdmabufOptions> = {
   pages: true,
   pageSize: true,
   kind: true,
@@ -87,7 +87,9 @@ export function udmabufProvider(
 export function udmabufProvider(
   options: UdmabufProviderOptions & { readonly kind: 'net_iov' },
 ): DmaBufNetIovProvider
-export function udmabufProvider(options: Options): DmaBufPageProvider | DmaBufNetIovProvider {
+export function udmabufProvider(
+  options: AnyUdmabufOptions,
+): DmaBufPageProvider | DmaBufNetIovProvider {
   const own = ownOptions('udmabufProvider()', options, NAMES)
   const { kind = 'page', shared = false, hugePages = false, numaNode } = own
   const { pageSize, bytes } = checkDmaBufLayout(own, kind)

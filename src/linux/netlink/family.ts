@@ -12,7 +12,7 @@ export interface UnknownAttributes {
 export type Having<Set, Name extends keyof Set> = Set & { readonly [Key in Name]-?: Set[Key] }
 
 /** Attributes of a request and of its reply, for one mode of an operation. */
-interface Exchange<Request, Reply> {
+interface RequestAndReply<Request, Reply> {
   /** Attributes that it takes. */
   readonly request: Request
   /** Attributes that it returns, or undefined if the kernel only acknowledges it. */
@@ -22,13 +22,13 @@ interface Exchange<Request, Reply> {
 /** An operation that asks for one object, or changes it. */
 export interface Do<Request, Reply> {
   /** Attributes for `netlink.do()`. */
-  readonly do: Exchange<Request, Reply>
+  readonly do: RequestAndReply<Request, Reply>
 }
 
 /** An operation that lists objects. */
 export interface Dump<Request, Reply> {
   /** Attributes for `netlink.dump()`. Its reply has them for each object. */
-  readonly dump: Exchange<Request, Reply>
+  readonly dump: RequestAndReply<Request, Reply>
 }
 
 /** Operations of a family by name: those that ask for one object, those that list all, or both. */
@@ -91,14 +91,14 @@ export type NamesWith<All extends Operations<All>, Mode extends 'do' | 'dump'> =
 
 /** Attributes that an operation takes. */
 export type RequestOf<All, Name extends keyof All, Mode extends 'do' | 'dump'> = All[Name] extends {
-  readonly [Key in Mode]: Exchange<infer Request extends object, unknown>
+  readonly [Key in Mode]: RequestAndReply<infer Request extends object, unknown>
 }
   ? Request
   : never
 
 /** Attributes that an operation returns, once for `do` and once an object for `dump`. */
 export type ReplyOf<All, Name extends keyof All, Mode extends 'do' | 'dump'> = All[Name] extends {
-  readonly [Key in Mode]: Exchange<unknown, infer Reply>
+  readonly [Key in Mode]: RequestAndReply<unknown, infer Reply>
 }
   ? Reply
   : never

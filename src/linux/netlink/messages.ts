@@ -10,9 +10,9 @@ import { errnoName, NETLINK_GENERIC } from '../sys/index.ts'
 import type { FamilyTables, OperationRow } from './family.ts'
 import { nlctrl } from './generated/nlctrl.ts'
 import type { NlctrlPolicyAttrs } from './generated/nlctrl-types.ts'
-import { type NetlinkError, refused } from './netlink-error.ts'
+import { kernelRefused, type NetlinkError } from './netlink-error.ts'
 import { attributePolicy } from './policy.ts'
-import type { Answer } from './requests.ts'
+import type { KernelAnswer } from './requests.ts'
 import type { NetlinkEvent } from './subscription.ts'
 
 /** The netlink protocol that a family is part of. */
@@ -99,14 +99,14 @@ export function refusal(
   family: FamilyTables,
   what: string,
   row: OperationRow,
-  { acknowledgement, sent }: Answer,
+  { acknowledgement, sent }: KernelAnswer,
 ): NetlinkError {
   const { errno, message, offset, missingType, missingNest, policy } = acknowledgement
   const start = MESSAGE_HEADER_BYTES + headBytes(family, row)
   const path = (at: number) => attributePath(family, row.set, sent.subarray(start), at - start)
   const attribute = offset === undefined ? undefined : path(offset)
   const nest = missingNest === undefined ? undefined : path(missingNest)
-  return refused(what, errno, {
+  return kernelRefused(what, errno, {
     errno: errnoName(errno),
     kernelMessage: message,
     attribute,

@@ -1,7 +1,7 @@
 /** Errors of netlink: refusals of the kernel, and failures on the way to it. */
 
 import { getSystemErrorMap } from 'node:util'
-import { type CodeOf, ConnectionError, LifetimeError, NetmemError } from '../../errors.ts'
+import { type CodeOf, LifetimeError, NetmemError } from '../../errors.ts'
 import { type ErrnoName, errnoName } from '../sys/index.ts'
 import type { AttributePolicy } from './policy.ts'
 
@@ -72,7 +72,11 @@ function errnoWords(number: number): string {
 }
 
 /** Makes the error of a request that the kernel refused. `what` names the request. */
-export function refused(what: string, number: number, details: NetlinkErrorDetails): NetlinkError {
+export function kernelRefused(
+  what: string,
+  number: number,
+  details: NetlinkErrorDetails,
+): NetlinkError {
   const { errno, kernelMessage, attribute, missing } = details
   const words = kernelMessage ?? errnoWords(number)
   const place = attribute === undefined ? '' : `, at the attribute ${attribute}`
@@ -107,18 +111,9 @@ export function truncated(what: string, bytes: number, room: number): NetlinkErr
 }
 
 /** Error of a client that was closed. */
-export function closed(): LifetimeError {
+export function clientClosed(): LifetimeError {
   return new LifetimeError(
     'NETMEM_NETLINK_CLOSED',
     'This netlink client is closed: open another with openNetlink().',
   )
-}
-
-/** Error of a request that its signal aborted. */
-export function aborted(signal: AbortSignal): ConnectionError {
-  const error = new ConnectionError('NETMEM_ABORTED', 'The operation was aborted by its signal.', {
-    cause: signal.reason,
-  })
-  error.name = 'AbortError'
-  return error
 }

@@ -17,9 +17,9 @@ import type { Family, FamilyTables, NamesWith, Operations, ReplyOf, RequestOf } 
 import { nlctrl } from './generated/nlctrl.ts'
 import type { NlctrlCtrlAttrs } from './generated/nlctrl-types.ts'
 import { decodeEvent, decodeReply, headOf, operationOf, protocolOf, refusal } from './messages.ts'
-import { closed, NetlinkError } from './netlink-error.ts'
+import { clientClosed, NetlinkError } from './netlink-error.ts'
 import { type OperationPolicy, operationPolicy } from './policy.ts'
-import { type Answer, Requests } from './requests.ts'
+import { type KernelAnswer, Requests } from './requests.ts'
 import { NetlinkSubscription } from './subscription.ts'
 import type { NetlinkTransport } from './transport.ts'
 
@@ -158,7 +158,7 @@ export class Netlink implements Disposable {
         `The family ${family.name} has no group ${JSON.stringify(group)}; it has ${[...info.groups.keys()].join(', ')}.`,
       )
     }
-    if (this.#isClosed) throw closed()
+    if (this.#isClosed) throw clientClosed()
     const transport = this.#sockets.open(protocolOf(family), receiveBufferBytes)
     try {
       transport.join(number)
@@ -285,7 +285,7 @@ export class Netlink implements Disposable {
     values: object,
     isDump: boolean,
     { signal, create = false }: NetlinkRequestOptions,
-  ): Promise<Answer> {
+  ): Promise<KernelAnswer> {
     const row = operationOf(family, operation)
     const head = headOf(family, row, values)
     const attributes = encodeAttributes(family, row.set, head.attributes)
@@ -305,7 +305,7 @@ export class Netlink implements Disposable {
   }
 
   #requestsOf(protocol: number): Requests {
-    if (this.#isClosed) throw closed()
+    if (this.#isClosed) throw clientClosed()
     let requests = this.#requests.get(protocol)
     if (requests === undefined) {
       requests = new Requests(this.#sockets.open(protocol, undefined))

@@ -4,7 +4,7 @@ import { checkInteger, ownOptions } from '../../errors.ts'
 import { loadLibc, type OwnedFd } from '../sys/index.ts'
 import { checkNetns, inNamespace, openNamespace } from './namespace.ts'
 import { Netlink } from './netlink.ts'
-import { MAX_RECEIVE_BUFFER_BYTES, openSocket } from './socket.ts'
+import { MAX_RECEIVE_BUFFER_BYTES, openNetlinkSocket } from './socket.ts'
 
 /** Options of {@link openNetlink}. */
 export interface NetlinkOptions {
@@ -48,8 +48,8 @@ export async function openNetlink(options: NetlinkOptions = {}): Promise<Netlink
   const namespace: OwnedFd | undefined = netns === undefined ? undefined : openNamespace(netns)
   const open = (protocol: number, bytes: number | undefined = receiveBufferBytes) => {
     checkBuffer(bytes)
-    if (namespace === undefined) return openSocket(protocol, bytes)
-    return inNamespace(namespace.fd, () => openSocket(protocol, bytes))
+    if (namespace === undefined) return openNetlinkSocket(protocol, bytes)
+    return inNamespace(namespace.fd, () => openNetlinkSocket(protocol, bytes))
   }
   try {
     return new Netlink({ open, close: () => namespace?.close() })

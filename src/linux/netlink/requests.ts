@@ -3,6 +3,8 @@
  * socket. It answers a request before the sending call returns.
  */
 
+import { aborted } from '../../net/internal.ts'
+import { deferred } from '../../pool/waiters.ts'
 import {
   type NetlinkMessage,
   NLM_F_DUMP_INTR,
@@ -13,7 +15,7 @@ import {
   parseMessages,
 } from '../../wire/netlink.ts'
 import { type Acknowledgement, parseAcknowledgement } from '../../wire/netlink-acknowledgement.ts'
-import { aborted, closed, overrun, truncated } from './netlink-error.ts'
+import { clientClosed, overrun, truncated } from './netlink-error.ts'
 import type { NetlinkTransport } from './transport.ts'
 
 /** A dump whose data changed is repeated at most so often. Busy hosts may never give a clean one. */
@@ -33,7 +35,7 @@ export interface Request {
 }
 
 /** Answer to a request. */
-export interface Answer {
+export interface KernelAnswer {
   /** Copies of the payloads of the replies, in their order. */
   readonly payloads: readonly Uint8Array[]
   /** The message that was sent, for the offsets in the acknowledgement. */
@@ -67,7 +69,7 @@ export class Requests {
    * @throws NETMEM_NETLINK_TRUNCATED, NETMEM_NETLINK_OVERRUN, NETMEM_NETLINK_MALFORMED,
    *   NETMEM_NETLINK_CLOSED or NETMEM_ABORTED, as a rejection. What the kernel refuses is in the answer.
    */
-  async request(request: Request): Promise<Answer> {
+  async request(request: Request): Promise<KernelAnswer> {
     const before = this.#turn
     const { promise, resolve } = deferred()
     this.#turn = promise
@@ -82,7 +84,7 @@ export class Requests {
     }
   }
 
-  async #once(request: Request): Promise<Answer> {
+  async #once(request: Request): Promise<KernelAnswer> {
     this.#check(request.signal)
     if (this.#isLeftOver) this.#discard()
     // 0 is the number of notifications.
@@ -105,7 +107,7 @@ export class Requests {
     this.#isLeftOver = false
   }
 
-  async #collect(sequence: number, sent: Uint8Array, request: Request): Promise<Answer> {
+  async #collect(sequence: number, sent: Uint8Array, request: Request): Promise<KernelAnswer> {
     const payloads: Uint8Array[] = []
     let interrupted = false
     for (let datagrams = 0; ; datagrams += 1) {
@@ -135,8 +137,8 @@ export class Requests {
   }
 
   #check(signal: AbortSignal | undefined): void {
-    if (this.#isClosed) throw closed()
-    if (signal?.aborted === true) throw aborted(signal)
+    if (this.#isClosed) throw clientClosed()
+    if (signal?.aborted === true) throw aborted(signal.reason)
   }
 }
 
@@ -146,12 +148,4 @@ function isEnd({ type }: NetlinkMessage): boolean {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
-}
-
-function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve = () => {}
-  const promise = new Promise<void>((done) => {
-    resolve = done
-  })
-  return { promise, resolve }
 }

@@ -9,15 +9,15 @@ import { buildMessage, genericHeader } from '../../wire/netlink.ts'
 import { netdev, nlctrl } from '../index.ts'
 import {
   AF_NETLINK,
-  Message,
   NETLINK_GENERIC,
   netlinkAddress,
   SOCK_RAW,
+  SocketMessage,
   socket,
 } from '../sys/index.ts'
 import { wrapTransport } from './fake-kernel.test.helper.ts'
 import { Netlink } from './netlink.ts'
-import { openSocket } from './socket.ts'
+import { openNetlinkSocket } from './socket.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 const rootSkip = skip === false && process.getuid?.() !== 0 ? 'needs root: run it with sudo' : skip
@@ -33,7 +33,7 @@ const ports = () =>
 describe('the socket', { skip }, () => {
   it('tells of a datagram that was cut, and the next request works', async () => {
     // The kernel's answer about a family has hundreds of bytes, a refusal less than 128.
-    const open = (protocol: number) => openSocket(protocol, undefined, 128)
+    const open = (protocol: number) => openNetlinkSocket(protocol, undefined, 128)
     using netlink = new Netlink({ open, close: () => {} })
     await assert.rejects(netlink.do(netdev, 'dev-get', { ifindex: 1 }), {
       code: 'NETMEM_NETLINK_TRUNCATED',
@@ -48,7 +48,7 @@ describe('the socket', { skip }, () => {
     const given = new AbortController()
     let datagrams = 0
     const open = (protocol: number) => {
-      const transport = openSocket(protocol, undefined)
+      const transport = openNetlinkSocket(protocol, undefined)
       return wrapTransport(transport, {
         receive: () => {
           datagrams += 1
@@ -71,7 +71,7 @@ describe('the socket', { skip }, () => {
     const isRoot = process.geteuid?.() === 0
     if (isRoot) process.seteuid?.('nobody')
     try {
-      openSocket(NETLINK_GENERIC, 4096).close()
+      openNetlinkSocket(NETLINK_GENERIC, 4096).close()
     } finally {
       if (isRoot) process.seteuid?.(0)
     }
@@ -79,10 +79,10 @@ describe('the socket', { skip }, () => {
 
   it('drops what other processes send', { skip: rootSkip }, () => {
     const before = ports()
-    const ours = openSocket(NETLINK_GENERIC, undefined)
+    const ours = openNetlinkSocket(NETLINK_GENERIC, undefined)
     const [port = 0] = ports().filter((one) => !before.includes(one))
     using theirs = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC)
-    const forged = new Message({ nameBytes: 12 })
+    const forged = new SocketMessage({ nameBytes: 12 })
     forged.name.set(netlinkAddress(port))
     forged.setBytes(0, buildMessage(20, 0, 1, genericHeader(1, 1)))
     assert.equal(forged.send(theirs.fd), 20)

@@ -17,7 +17,7 @@ export const MAX_RECEIVE_BUFFER_BYTES = 0x3fffffff
  *
  * @param roomBytes memory for one datagram.
  */
-export function openSocket(
+export function openNetlinkSocket(
   protocol: number,
   receiveBufferBytes: number | undefined,
   roomBytes: number = RECEIVE_BYTES,
@@ -54,8 +54,8 @@ function setReceiveBuffer(fd: Fd, bytes: number): void {
 class SocketTransport implements NetlinkTransport {
   readonly #socket: OwnedFd
   readonly #memory: Uint8Array
-  readonly #incoming = new sys.Message({ nameBytes: 12 })
-  readonly #outgoing = new sys.Message()
+  readonly #incoming = new sys.SocketMessage({ nameBytes: 12 })
+  readonly #outgoing = new sys.SocketMessage()
   #watch: sys.Watch | undefined
   #referenced = true
 

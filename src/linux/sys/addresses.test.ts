@@ -43,7 +43,7 @@ describe('addresses', () => {
       ['2001:DB8:0:0:1:0:0:1', '2001:db8::1:0:0:1'],
       ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8'],
       ['fe80::', 'fe80::'],
-      ['::ffff:192.0.2.1', '::ffff:c000:201'],
+      ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
     ] as const) {
       const address = some(inetAddress(host, 5201))
       assert.deepEqual(parseInetAddress(address), { host: written, port: 5201 })

@@ -1,6 +1,7 @@
 /** Addresses of sockets as the kernel lays them out. */
 
 import { isIP } from 'node:net'
+import { formatAddress, parseAddress } from '../../wire/address.ts'
 import { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX } from './constants.ts'
 import { SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_NL, SOCKADDR_UN } from './layouts.ts'
 
@@ -51,7 +52,7 @@ export function inetAddress(host: string, port: number): Uint8Array | undefined 
   const view = new DataView(address.buffer)
   view.setUint16(FAMILY, version === 4 ? AF_INET : AF_INET6, true)
   view.setUint16(PORT, port)
-  address.set(version === 4 ? host.split('.').map(Number) : ipv6Bytes(host), ADDRESS)
+  address.set(parseAddress(host), ADDRESS)
   return address
 }
 
@@ -62,25 +63,10 @@ export function parseInetAddress(
   const view = new DataView(address.buffer, address.byteOffset, address.byteLength)
   const family = address.byteLength < 2 ? 0 : view.getUint16(SOCKADDR_IN.FAMILY, true)
   if (family === AF_INET && address.byteLength >= SOCKADDR_IN.BYTES) {
-    const bytes = address.subarray(SOCKADDR_IN.ADDRESS, SOCKADDR_IN.ADDRESS + 4)
-    return { host: bytes.join('.'), port: view.getUint16(SOCKADDR_IN.PORT) }
+    const host = formatAddress(address, SOCKADDR_IN.ADDRESS, 4)
+    return { host, port: view.getUint16(SOCKADDR_IN.PORT) }
   }
   if (family !== AF_INET6 || address.byteLength < SOCKADDR_IN6.BYTES) return undefined
-  const words = Array.from({ length: 8 }, (_, index) =>
-    view.getUint16(SOCKADDR_IN6.ADDRESS + 2 * index).toString(16),
-  )
-  // The URL parser writes an address as RFC 5952 asks for.
-  const host = new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1)
+  const host = formatAddress(address, SOCKADDR_IN6.ADDRESS, 16)
   return { host, port: view.getUint16(SOCKADDR_IN6.PORT) }
-}
-
-/** Returns the 16 bytes of an address that is known to be IPv6. */
-function ipv6Bytes(host: string): number[] {
-  // The URL parser turns a dotted end into hexadecimal, and leaves :: to fill.
-  const [head = '', tail = ''] = new URL(`http://[${host}]`).hostname.slice(1, -1).split('::')
-  const words = (text: string): number[] =>
-    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16))
-  const [before, after] = [words(head), words(tail)]
-  const zeros = new Array<number>(8 - before.length - after.length).fill(0)
-  return [...before, ...zeros, ...after].flatMap((word) => [word >>> 8, word & 255])
 }

@@ -6,10 +6,10 @@ import {
   AF_UNIX,
   EFD_NONBLOCK,
   eventfd,
-  Message,
   type OwnedFd,
   POLLIN,
   SOCK_STREAM,
+  SocketMessage,
   socketpair,
   watch,
   write,
@@ -38,7 +38,7 @@ function watchIdly(): void {
 /** Opens, watches, uses and closes descriptors for ever, through the event loop. */
 async function work(): Promise<never> {
   watchIdly()
-  const message = new Message()
+  const message = new SocketMessage()
   message.setBytes(0, new Uint8Array(8))
   for (let round = 0; ; round++) {
     using counter = eventfd(0, EFD_NONBLOCK)

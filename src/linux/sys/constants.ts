@@ -5,6 +5,8 @@
 
 import { arch } from 'node:process'
 
+export { MSG_SOCK_DEVMEM, SOL_SOCKET } from '../../wire/control-messages.ts'
+
 /** Constants in which the two machines differ. */
 export const BY_MACHINE = {
   // K: include/uapi/asm-generic/fcntl.h, arch/x86/entry/syscalls/syscall_64.tbl
@@ -73,7 +75,6 @@ export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
 export const MSG_ERRQUEUE = 0x2000
 export const MSG_NOSIGNAL = 0x4000
-export const MSG_SOCK_DEVMEM = 0x2000000
 export const MSG_ZEROCOPY = 0x4000000
 export const MSG_CMSG_CLOEXEC = 0x40000000
 export const SCM_RIGHTS = 1
@@ -88,7 +89,6 @@ export const SOCK_SEQPACKET = 5
 export const SOCK_NONBLOCK = 0o4000
 
 // K: include/uapi/asm-generic/socket.h
-export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
 export const SO_ERROR = 4
 export const SO_RCVBUF = 8

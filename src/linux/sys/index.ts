@@ -44,7 +44,7 @@ export { addressOf, type Bytes, loadLibc, Pinned } from './libc.ts'
 export { LinuxError } from './linux-error.ts'
 export { type MapOptions, type Mapping, map } from './mapping.ts'
 export { madvise, mbind, memoryPageBytes, mmap, munmap } from './memory.ts'
-export { controlSpace, Message, type MessageOptions } from './messages.ts'
+export { controlSpace, type MessageOptions, SocketMessage } from './messages.ts'
 export { type Fd, type FdLeakReport, isFd, OwnedFd } from './owned-fd.ts'
 export { PollSet, yieldProcessor } from './poll.ts'
 export {

@@ -15,7 +15,7 @@ export function controlSpace(bytes: number): number {
   return CMSGHDR.BYTES + ((bytes + 7) & ~7)
 }
 
-/** Sizes of a {@link Message}. */
+/** Sizes of a {@link SocketMessage}. */
 export interface MessageOptions {
   /** Pieces of memory that a message is gathered from or scattered to, 1 by default. */
   readonly vectors?: number
@@ -29,7 +29,7 @@ export interface MessageOptions {
  * A message to send or to receive into, for any number of calls. Its structures are allocated here
  * and lie still, so that a call makes no garbage.
  */
-export class Message {
+export class SocketMessage {
   /** The peer's address: `nameLength` bytes of it are valid. */
   readonly name: Uint8Array
   /** Control messages: `controlLength` bytes of them are valid. */

@@ -11,11 +11,11 @@ import {
   EFD_NONBLOCK,
   eventfd,
   ftruncate,
-  Message,
   map,
   memfdCreate,
   POLLIN,
   SOCK_STREAM,
+  SocketMessage,
   socketpair,
   watch,
 } from './index.ts'
@@ -44,7 +44,7 @@ it('descriptors are closed in every order, and nothing is left', { skip }, async
     const mapping = map(file.fd, 4096)
     const watches = [far, counter].map(({ fd }) => watch(fd, POLLIN))
     const events = watches.map((each) => each.ready())
-    const message = new Message({ controlBytes: controlSpace(8) })
+    const message = new SocketMessage({ controlBytes: controlSpace(8) })
     message.setBytes(0, new Uint8Array(1))
     message.setDescriptors([file.fd, counter.fd])
     message.send(near.fd)

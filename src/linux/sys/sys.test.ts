@@ -20,7 +20,6 @@ import {
   getsockoptInt,
   LinuxError,
   listen,
-  Message,
   MFD_ALLOW_SEALING,
   MSG_DONTWAIT,
   memfdCreate,
@@ -33,6 +32,7 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
+  SocketMessage,
   setsockoptInt,
   socket,
   socketpair,
@@ -125,11 +125,11 @@ describe('system calls', { skip }, () => {
     const [one, other] = socketpair(AF_UNIX, SOCK_STREAM)
     const file = memfdCreate('passed', 0)
     ftruncate(file.fd, 4096)
-    const sent = new Message({ vectors: 2, controlBytes: controlSpace(8) })
+    const sent = new SocketMessage({ vectors: 2, controlBytes: controlSpace(8) })
     sent.setBytes(0, new Uint8Array([1, 2, 3]))
     sent.setBytes(1, new Uint8Array([4, 5]))
     sent.setDescriptors([file.fd, one.fd])
-    const received = new Message({ vectors: 2, controlBytes: controlSpace(8) })
+    const received = new SocketMessage({ vectors: 2, controlBytes: controlSpace(8) })
     const [head, body] = [new Uint8Array(1), new Uint8Array(100)]
     received.setBytes(0, head)
     received.setBytes(1, body)
@@ -148,7 +148,7 @@ describe('system calls', { skip }, () => {
       write(b.fd, new Uint8Array([9]))
       assert.equal(read(other.fd, new Uint8Array(2)), 1)
     }
-    const small = new Message({ controlBytes: controlSpace(0) })
+    const small = new SocketMessage({ controlBytes: controlSpace(0) })
     small.setBytes(0, new Uint8Array(9))
     sent.send(one.fd)
     small.receive(other.fd)
@@ -164,7 +164,7 @@ describe('system calls', { skip }, () => {
 
   it('take the descriptors of each control message, and none of one that is cut', () => {
     const before = openDescriptors()
-    const message = new Message({ controlBytes: 2 * controlSpace(4) })
+    const message = new SocketMessage({ controlBytes: 2 * controlSpace(4) })
     const [first, second] = [open('/proc/self/stat', O_RDONLY), open('/proc/self/stat', O_RDONLY)]
     const fds = [first.release(), second.release()]
     message.setDescriptors(fds.slice(0, 1))
@@ -187,8 +187,8 @@ describe('system calls', { skip }, () => {
 
   it('send and receive without garbage', () => {
     const [near, far] = socketpair(AF_UNIX, SOCK_STREAM)
-    const sent = new Message()
-    const received = new Message({ nameBytes: 16, controlBytes: controlSpace(4) })
+    const sent = new SocketMessage()
+    const received = new SocketMessage({ nameBytes: 16, controlBytes: controlSpace(4) })
     const [out, into] = [new Uint8Array(8), new Uint8Array(8)]
     sent.setBytes(0, out)
     received.setBytes(0, into)

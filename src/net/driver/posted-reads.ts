@@ -168,7 +168,7 @@ export function canPost(): boolean {
 }
 
 /** Connects. The socket does not read before `resume`. */
-export function dial(
+export function openPostedReads(
   options: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
   security: tls.ConnectionOptions | undefined,
   reader: Reader,

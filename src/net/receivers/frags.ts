@@ -15,7 +15,7 @@ import { poolGone } from './destination-memory.ts'
 import { FragQueue } from './frag-queue.ts'
 import type { Receiver, ReceiverDriver, Wants } from './receiver.ts'
 
-interface Waiter {
+interface FragWaiter {
   /** Identifies the caller to {@link Frags.stopWaiting}: an iterator, or a signal. */
   readonly caller: object | undefined
   readonly resolve: (frag: HostFrag | undefined) => void
@@ -42,7 +42,7 @@ export class Frags implements Receiver, MemoryUser {
   readonly #burst: number
   readonly #readAheadBytes: number
   readonly #queue = new FragQueue()
-  #waiter: Waiter | undefined
+  #waiter: FragWaiter | undefined
   #streaming = false
   #discarded = false
   #ended: { readonly error: Error | undefined } | undefined
@@ -199,7 +199,11 @@ export class Frags implements Receiver, MemoryUser {
     }
   }
 
-  #take(answer: Waiter['resolve'], fail: Waiter['fail'], caller: Waiter['caller']): void {
+  #take(
+    answer: FragWaiter['resolve'],
+    fail: FragWaiter['fail'],
+    caller: FragWaiter['caller'],
+  ): void {
     this.#driver.checkFree()
     const resolve = this.#pool.copies.tracing ? traceDelivery(answer, this.label) : answer
     const frag = this.takeArrived()

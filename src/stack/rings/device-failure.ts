@@ -1,13 +1,13 @@
 /** Errors on their way from the device's thread: plain data that names the class. */
 
 import { ArgumentRangeError, ArgumentTypeError, type CodeOf } from '../../errors.ts'
-import { DeviceError, type Errno } from '../device-error.ts'
+import { type DeviceErrno, DeviceError } from '../device-error.ts'
 
 export type DeviceFailure =
   | {
       readonly kind: 'device'
       readonly code: CodeOf<'DeviceError'>
-      readonly errno: Errno
+      readonly errno: DeviceErrno
       readonly message: string
     }
   | { readonly kind: 'type'; readonly code: CodeOf<'ArgumentTypeError'>; readonly message: string }

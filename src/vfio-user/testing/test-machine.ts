@@ -14,7 +14,6 @@ import {
   type Fd,
   ftruncate,
   type Mapping,
-  Message,
   MFD_ALLOW_SEALING,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -26,6 +25,7 @@ import {
   read,
   SOCK_NONBLOCK,
   SOCK_STREAM,
+  SocketMessage,
   socket,
   socketpair,
   unixAddress,
@@ -272,7 +272,7 @@ export class TestMachine implements Disposable {
 
   /** Sends bytes that need not be a message. */
   send(bytes: Uint8Array, fds: readonly Fd[] = []): void {
-    const message = new Message({ controlBytes: controlSpace(4 * fds.length) })
+    const message = new SocketMessage({ controlBytes: controlSpace(4 * fds.length) })
     for (let sent = 0; sent < bytes.length; ) {
       message.setBytes(0, bytes.subarray(sent))
       message.setDescriptors(sent === 0 ? fds : [])
@@ -284,7 +284,7 @@ export class TestMachine implements Disposable {
 
   /** Receives bytes of the server, and waits for some. */
   receive(into: Uint8Array): number {
-    const message = new Message()
+    const message = new SocketMessage()
     message.setBytes(0, into)
     for (;;) {
       const bytes = message.receive(this.#socket.fd, MSG_DONTWAIT)

@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path'
 import { HttpError } from '../../http-error.ts'
 
 /** A path with its links followed. */
-export interface Destination {
+export interface ResolvedPath {
   readonly path: string
   /** True for a file, present or not. False for a device or a pipe, which is written to directly. */
   readonly regular: boolean
@@ -17,7 +17,10 @@ export interface Destination {
 const MAX_LINKS = 40
 
 /** Follows links, so that a transfer replaces their file and not the links. */
-export async function resolveTarget(path: string, links: number = MAX_LINKS): Promise<Destination> {
+export async function resolveTarget(
+  path: string,
+  links: number = MAX_LINKS,
+): Promise<ResolvedPath> {
   const status = await stat(path).catch((error: NodeJS.ErrnoException) => error)
   if (status instanceof Error) {
     const led = links === 0 ? undefined : await readlink(path).catch(() => undefined)

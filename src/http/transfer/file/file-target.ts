@@ -14,7 +14,7 @@ import { type Entity, strongDate } from '../entity.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import type { Settings } from '../settings.ts'
 import type { Claim, RangeTarget, Target } from '../target.ts'
-import { type Destination, fileError, resolveTarget } from './file-path.ts'
+import { fileError, type ResolvedPath, resolveTarget } from './file-path.ts'
 import { FilePool } from './file-pool.ts'
 import { type OpenFile, PartFile } from './part-file.ts'
 import type { Resumable } from './part-note.ts'
@@ -47,7 +47,7 @@ export class FileTarget implements Target, RangeTarget {
   readonly #settings: Settings
   readonly #abort: AbortScope
   readonly #limiter: RateLimiter
-  #resolved: Destination | undefined
+  #resolved: ResolvedPath | undefined
   #part: PartFile | undefined
   /** Memory of a small body. */
   #small: Uint8Array | undefined

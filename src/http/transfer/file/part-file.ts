@@ -5,11 +5,11 @@
  */
 
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
-import type { Destination } from './file-path.ts'
+import type { ResolvedPath } from './file-path.ts'
 import { type ClaimedPart, type Leftover, leftoversOf, removeClaimed } from './part-leftovers.ts'
-import { FREE, ownerOf, type PartPaths, partPaths } from './part-name.ts'
+import { FREE, ownerIn, type PartPaths, partPaths } from './part-name.ts'
 import { openOwn, type Resumable, writeNote } from './part-note.ts'
-import { PartOwner, placeOf } from './part-owner.ts'
+import { ownerPlace, PartOwner } from './part-owner.ts'
 
 /** Opens files. Tests replace it. */
 export type OpenFile = (path: string, flags: string | number, mode?: number) => Promise<FileHandle>
@@ -38,7 +38,7 @@ const PUBLIC = 0o666
 
 export class PartFile {
   readonly handle: FileHandle
-  readonly #target: Destination
+  readonly #target: ResolvedPath
   /** `undefined` for a device or a pipe. */
   readonly #files: PartFiles | undefined
   /** Parts of earlier transfers that may be of use if this one fails. */
@@ -46,7 +46,7 @@ export class PartFile {
 
   private constructor(
     handle: FileHandle,
-    target: Destination,
+    target: ResolvedPath,
     beside: PartFiles | undefined,
     others: readonly Leftover[],
   ) {
@@ -66,7 +66,7 @@ export class PartFile {
    * a later transfer can continue it.
    */
   static async create(
-    target: Destination,
+    target: ResolvedPath,
     resumable?: Resumable,
     openFile: OpenFile = open,
   ): Promise<PartFile> {
@@ -74,7 +74,7 @@ export class PartFile {
       return new PartFile(await openFile(target.path, 'w'), target, undefined, [])
     }
     const paths = partPaths(target.path)
-    const [others, place] = await Promise.all([leftoversOf(target.path), placeOf(paths.folder)])
+    const [others, place] = await Promise.all([leftoversOf(target.path), ownerPlace(paths.folder)])
     await Promise.all(
       others.map((other) =>
         other.sweep(
@@ -82,7 +82,7 @@ export class PartFile {
         ),
       ),
     )
-    const name = ownerOf(place)
+    const name = ownerIn(place)
     const note = await open(paths.note(name), 'wx+', PRIVATE)
     let handle: FileHandle | undefined
     let inode: string
@@ -102,7 +102,7 @@ export class PartFile {
   }
 
   /** Claims a part of an earlier transfer of `url`, or `undefined` if there is none of use. */
-  static async claim(target: Destination, url: string): Promise<FoundPart | undefined> {
+  static async claim(target: ResolvedPath, url: string): Promise<FoundPart | undefined> {
     if (!target.regular) return undefined
     const others = await leftoversOf(target.path, 'always')
     for (const other of others) {
@@ -120,7 +120,7 @@ export class PartFile {
 
   /** Continues a claimed part, or `undefined` if it is not what its note says. */
   static async #goOnWith(
-    target: Destination,
+    target: ResolvedPath,
     claimed: ClaimedPart,
     others: readonly Leftover[],
   ): Promise<FoundPart | undefined> {
@@ -207,12 +207,12 @@ export class PartFile {
 }
 
 /** Returns the mode of a new part: private if it is to replace a file. */
-export function partMode({ mode }: Destination): number {
+export function partMode({ mode }: ResolvedPath): number {
   return mode === undefined ? PUBLIC : PRIVATE
 }
 
 /** Gives `file` the permissions of the file that it is to replace, and never more. */
-export async function takePermissions(file: FileHandle, target: Destination): Promise<void> {
+export async function takePermissions(file: FileHandle, target: ResolvedPath): Promise<void> {
   const present = await stat(target.path).catch(() => undefined)
   let mode = present?.mode ?? target.mode
   if (mode === undefined) return

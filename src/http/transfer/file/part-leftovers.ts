@@ -5,9 +5,9 @@
 
 import { type FileHandle, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { isWholeName, ownerOf, type PartPaths, parseNoteName, partPaths } from './part-name.ts'
+import { isWholeName, ownerIn, type PartPaths, parseNoteName, partPaths } from './part-name.ts'
 import { type Note, openOwn, readNote } from './part-note.ts'
-import { isStale, placeOf, removeSocket, stateOf } from './part-owner.ts'
+import { isStale, ownerPlace, removeSocket, stateOf } from './part-owner.ts'
 
 /** A part that this process has claimed. No other process uses or claims it. */
 export interface ClaimedPart {
@@ -25,7 +25,7 @@ export interface ClaimedPart {
 }
 
 /** Decides about a part by its note. `wasKept` is true if its transfer gave it away. */
-type Wanted = (note: Note | 'empty', wasKept: boolean) => boolean
+type IsWanted = (note: Note | 'empty', wasKept: boolean) => boolean
 
 /** A file that a transfer has left beside its destination. */
 export interface Leftover {
@@ -33,9 +33,9 @@ export interface Leftover {
    * Claims it if its owner is gone and `wanted` returns true. The file system renames the note for one
    * of several claimants only.
    */
-  claim(wanted: Wanted): Promise<ClaimedPart | undefined>
+  claim(wanted: IsWanted): Promise<ClaimedPart | undefined>
   /** Removes it if its owner is gone and `wanted` returns true. */
-  sweep(wanted: Wanted): Promise<void>
+  sweep(wanted: IsWanted): Promise<void>
 }
 
 /** A part with its note. */
@@ -48,14 +48,14 @@ class NotedPart implements Leftover {
     this.#owner = owner
   }
 
-  async claim(wanted: Wanted): Promise<ClaimedPart | undefined> {
+  async claim(wanted: IsWanted): Promise<ClaimedPart | undefined> {
     const { folder, note: noteOf } = this.#paths
     const opened = await openOwn(noteOf(this.#owner))
     if (opened === undefined) return undefined
     const file = opened.handle
     try {
       const note = await readNote(file)
-      const place = await placeOf(folder)
+      const place = await ownerPlace(folder)
       const state = await stateOf(folder, this.#owner, place)
       if (
         note !== undefined &&
@@ -63,7 +63,7 @@ class NotedPart implements Leftover {
         wanted(note, state === 'free') &&
         (state !== 'unknown' || (await isStale(file)))
       ) {
-        const owner = ownerOf(place)
+        const owner = ownerIn(place)
         await rename(noteOf(this.#owner), noteOf(owner))
         await removeSocket(folder, this.#owner)
         return { paths: this.#paths, owner, file, note, certain: state !== 'unknown' }
@@ -75,7 +75,7 @@ class NotedPart implements Leftover {
     return undefined
   }
 
-  async sweep(wanted: Wanted): Promise<void> {
+  async sweep(wanted: IsWanted): Promise<void> {
     const claimed = await this.claim(wanted)
     if (claimed !== undefined) await removeClaimed(claimed)
   }

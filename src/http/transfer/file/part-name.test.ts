@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
-import { FREE, ownerOf, parseNoteName, partPaths, socketName } from './part-name.ts'
+import { FREE, ownerIn, parseNoteName, partPaths, socketName } from './part-name.ts'
 
 const PLACE = '0123456789ab'
 
@@ -19,7 +19,7 @@ describe('names of parts', () => {
       '🚀'.repeat(63),
     ]
     for (const name of names) {
-      const owner = ownerOf(PLACE)
+      const owner = ownerIn(PLACE)
       const paths = partPaths(join(folder, name))
       writeFileSync(join(folder, name), '')
       for (const path of [paths.part, paths.note(owner), paths.note(FREE)]) writeFileSync(path, '')
@@ -40,7 +40,7 @@ describe('names of parts', () => {
 
   it('cannot be foretold', () => {
     assert.notEqual(partPaths('f').part, partPaths('f').part)
-    assert.notEqual(ownerOf(PLACE), ownerOf(PLACE))
+    assert.notEqual(ownerIn(PLACE), ownerIn(PLACE))
   })
 
   it('of other programs are not ours', () => {
@@ -54,7 +54,7 @@ describe('names of parts', () => {
     for (const name of [
       ...names,
       'f.0123456789abcdef.FREE.part.json',
-      socketName(ownerOf(PLACE)),
+      socketName(ownerIn(PLACE)),
     ]) {
       assert.equal(parseNoteName('/folder/f', name), undefined, name)
     }

@@ -67,7 +67,7 @@ export function parseNoteName(
 }
 
 /** Returns a new owner that runs in `place`, which is of 12 hexadecimal digits. */
-export function ownerOf(place: string): string {
+export function ownerIn(place: string): string {
   return place + randomBytes(OWNER_BYTES).toString('hex')
 }
 

@@ -30,7 +30,7 @@ let boot: Promise<string> | undefined
  * Returns digits that name the running kernel and the mounted file system. Two owners of one place can
  * reach each other's sockets. Where the kernel has no id, each process is one place.
  */
-export async function placeOf(folder: string): Promise<string> {
+export async function ownerPlace(folder: string): Promise<string> {
   boot ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => randomUUID())
   const { dev } = await stat(folder)
   return createHash('sha256')

@@ -5,7 +5,7 @@ import { streamDigest } from '../digest/digest.ts'
 import { hashFile } from '../digest/hash-file.ts'
 import type { Entity } from '../entity.ts'
 import type { Settings } from '../settings.ts'
-import type { Destination } from './file-path.ts'
+import type { ResolvedPath } from './file-path.ts'
 
 /** A file that may be the whole body. */
 export interface PresentFile {
@@ -19,7 +19,7 @@ export interface PresentFile {
  * date of a version. Otherwise returns `undefined`.
  */
 export async function presentFile(
-  { path, mode }: Destination,
+  { path, mode }: ResolvedPath,
   settings: Settings,
 ): Promise<PresentFile | undefined> {
   if (mode === undefined) return undefined

@@ -4,7 +4,7 @@
  */
 
 import { open, rename, rm } from 'node:fs/promises'
-import type { Destination } from './file-path.ts'
+import type { ResolvedPath } from './file-path.ts'
 import { type OpenFile, partMode, takenAway, takePermissions } from './part-file.ts'
 import { leftoversOf } from './part-leftovers.ts'
 import { wholePath } from './part-name.ts'
@@ -12,7 +12,7 @@ import { writeAll } from './write-behind.ts'
 
 /** Replaces `target` by a file of `bytes`, and removes parts that earlier transfers have left. */
 export async function writeWhole(
-  target: Destination,
+  target: ResolvedPath,
   bytes: Uint8Array,
   openFile: OpenFile = open,
 ): Promise<void> {
@@ -20,7 +20,7 @@ export async function writeWhole(
   for (const leftover of leftovers) await leftover.sweep(() => true)
 }
 
-async function write(target: Destination, bytes: Uint8Array, openFile: OpenFile): Promise<void> {
+async function write(target: ResolvedPath, bytes: Uint8Array, openFile: OpenFile): Promise<void> {
   const path = wholePath(target.path)
   const file = await openFile(path, 'wx+', partMode(target))
   try {

@@ -22,7 +22,7 @@ import {
   type DevmemConnectionOptions,
 } from './devmem-options.ts'
 import { watchInterface } from './interface-watch.ts'
-import { addressOfHost, openError, openSocket } from './open-socket.ts'
+import { addressOfHost, openError, openTcpSocket } from './open-socket.ts'
 import { checkRoute } from './route.ts'
 
 const CODE = 'NETMEM_CONNECT_FAILED'
@@ -82,7 +82,7 @@ export async function connectDevmem(options: ConnectDevmemOptions): Promise<Devm
   await checkRoute(address, ifindex)
   let descriptor: OwnedFd | undefined
   try {
-    const opened = openSocket(address, port, ifindex)
+    const opened = openTcpSocket(address, port, ifindex)
     descriptor = opened.descriptor
     await dial(descriptor, opened.sockaddr, { where, ifindex, signal, connectTimeoutMs })
   } catch (error) {

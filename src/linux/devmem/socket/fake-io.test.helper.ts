@@ -11,7 +11,7 @@ import {
   type ReceiveMemory,
   type Wanted,
 } from './devmem-io.ts'
-import { MAX_RANGES, MAX_TOKENS } from './token-returns.ts'
+import { MAX_RETURNED_RANGES, MAX_RETURNED_TOKENS } from './token-returns.ts'
 
 /** Payload that a packet brings. */
 export type Piece =
@@ -149,12 +149,16 @@ export class FakeIo implements DevmemIo {
 
   giveBack(ranges: Uint32Array): number {
     if (this.closed) throw new Error('tokens go back to a closed socket')
-    if (ranges.length > 2 * MAX_RANGES) throw failureOf(ERRNO.EINVAL, 'setsockopt')
+    if (ranges.length > 2 * MAX_RETURNED_RANGES) throw failureOf(ERRNO.EINVAL, 'setsockopt')
     this.returns.push([...ranges])
     let walked = 0
     let known = 0
     for (let at = 0; at < ranges.length; at += 2) {
-      for (let each = 0; each < (ranges[at + 1] ?? 0) && walked < MAX_TOKENS; each++, walked++) {
+      for (
+        let each = 0;
+        each < (ranges[at + 1] ?? 0) && walked < MAX_RETURNED_TOKENS;
+        each++, walked++
+      ) {
         if (this.tokens.delete((ranges[at] ?? 0) + each)) known++
       }
     }

@@ -15,7 +15,6 @@ import {
   getpeername,
   getsockname,
   getsockoptInt,
-  Message,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_NOSIGNAL,
@@ -32,6 +31,7 @@ import {
   SO_INCOMING_NAPI_ID,
   SO_ZEROCOPY,
   SOL_SOCKET,
+  SocketMessage,
   setsockopt,
   setsockoptInt,
   shutdown,
@@ -53,28 +53,28 @@ const ERROR_CONTROL = controlSpace(16 + 28)
 
 /** Messages of a thread. A call fills one, and its caller empties it before the next. */
 interface Messages {
-  readonly receive: Message
+  readonly receive: SocketMessage
   readonly bytes: Uint8Array
-  readonly send: Message
-  readonly sendDevice: Message
+  readonly send: SocketMessage
+  readonly sendDevice: SocketMessage
   readonly device: DataView
-  readonly error: Message
+  readonly error: SocketMessage
 }
 
 let shared: Messages | undefined
 
 function makeMessages(): Messages {
   const bytes = new Uint8Array(RECEIVE_BYTES)
-  const receive = new Message({ controlBytes: RECEIVE_FRAGS * DEVMEM_CMSG_SPACE })
+  const receive = new SocketMessage({ controlBytes: RECEIVE_FRAGS * DEVMEM_CMSG_SPACE })
   receive.setBytes(0, bytes)
-  const sendDevice = new Message({ controlBytes: controlSpace(4) })
+  const sendDevice = new SocketMessage({ controlBytes: controlSpace(4) })
   const { buffer, byteOffset } = sendDevice.control
   const device = new DataView(buffer, byteOffset)
   device.setUint32(0, 20, true)
   device.setInt32(8, SOL_SOCKET, true)
   device.setInt32(12, SCM_DEVMEM_DMABUF, true)
-  const send = new Message({ vectors: PIECES })
-  const error = new Message({ vectors: 0, controlBytes: ERROR_CONTROL })
+  const send = new SocketMessage({ vectors: PIECES })
+  const error = new SocketMessage({ vectors: 0, controlBytes: ERROR_CONTROL })
   return { receive, bytes, send, sendDevice, device, error }
 }
 
@@ -211,7 +211,7 @@ const UNSPECIFIED = new Uint8Array(16).fill(AF_UNSPEC)
 class SharedMemory implements ReceiveMemory {
   readonly bytes: Uint8Array
   readonly control: Uint8Array
-  readonly #receive: Message
+  readonly #receive: SocketMessage
 
   constructor({ bytes, receive }: Messages) {
     this.bytes = bytes

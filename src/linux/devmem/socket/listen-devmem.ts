@@ -28,9 +28,9 @@ import {
   type DevmemConnectionOptions,
 } from './devmem-options.ts'
 import { watchInterface } from './interface-watch.ts'
-import { addressOfHost, openError, openSocket } from './open-socket.ts'
+import { addressOfHost, openError, openTcpSocket } from './open-socket.ts'
 import { checkInterface } from './route.ts'
-import { isGone } from './socket-error.ts'
+import { isDisconnected } from './socket-error.ts'
 
 const CODE = 'NETMEM_LISTEN_FAILED'
 
@@ -134,7 +134,7 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
         return connectionOf(descriptor, this.#options, this.#ifindex)
       } catch (error) {
         // The peer may have left before it was accepted.
-        if (!isGone(error)) throw error
+        if (!isDisconnected(error)) throw error
       }
     }
     return undefined
@@ -184,7 +184,7 @@ export async function listenDevmem(options: ListenDevmemOptions): Promise<Devmem
   if (signal?.aborted) throw aborted(signal.reason)
   let descriptor: OwnedFd | undefined
   try {
-    const opened = openSocket(address, port, ifindex)
+    const opened = openTcpSocket(address, port, ifindex)
     descriptor = opened.descriptor
     setsockoptInt(descriptor.fd, SOL_SOCKET, SO_REUSEADDR, 1)
     bind(descriptor.fd, opened.sockaddr)

@@ -32,7 +32,7 @@ export async function addressOfHost(code: SetUpCode, host: string, where: string
 }
 
 /** Opens a TCP socket whose packets come and go by one interface. */
-export function openSocket(
+export function openTcpSocket(
   host: string,
   port: number,
   ifindex: Ifindex,

@@ -9,7 +9,7 @@ import type { PagePool } from '../../../pool/page-pool.ts'
 import { POLLERR } from '../../sys/index.ts'
 import type { DevmemIo } from './devmem-io.ts'
 import type { FragReader } from './frag-reader.ts'
-import { busy, poolDestroyed, socketError } from './socket-error.ts'
+import { poolDestroyed, receiverBusy, socketError } from './socket-error.ts'
 import { tracedDelivery } from './token-frag.ts'
 
 /** Reads that may follow each other before other connections and timers get a turn. */
@@ -25,7 +25,7 @@ export interface ReceiveOwner {
   reap(): number
 }
 
-interface Waiter {
+interface DevmemWaiter {
   /** Iterator or signal of the caller. */
   readonly caller: object | undefined
   readonly resolve: (frag: Frag | undefined) => void
@@ -39,7 +39,7 @@ export class ReceivedFrags {
   readonly #owner: ReceiveOwner
   /** End of the stream, once it is known. The error is `undefined` if the peer has finished. */
   #over: { readonly error: Error | undefined } | undefined
-  #waiter: Waiter | undefined
+  #waiter: DevmemWaiter | undefined
   #readsThisTurn = 0
   #isWaiting = false
 
@@ -110,9 +110,13 @@ export class ReceivedFrags {
     }
   }
 
-  #take(resolve: Waiter['resolve'], fail: Waiter['fail'], caller: Waiter['caller']): void {
+  #take(
+    resolve: DevmemWaiter['resolve'],
+    fail: DevmemWaiter['fail'],
+    caller: DevmemWaiter['caller'],
+  ): void {
     if (this.#waiter !== undefined) {
-      fail(rejectedAtCaller(busy()))
+      fail(rejectedAtCaller(receiverBusy()))
       return
     }
     const answer = this.#pool.copies.tracing ? tracedDelivery(resolve, this.#reader.label) : resolve

@@ -26,10 +26,10 @@ declare module '../../../errors.ts' {
 /** Calls of a devmem socket that the kernel may refuse. */
 export type DevmemCall = 'receive' | 'send' | 'sendDevice' | 'giveBack'
 
-type Meaning = readonly [CodeOf<'LinuxError'>, string]
+type CodeAndWords = readonly [CodeOf<'LinuxError'>, string]
 
 const MEANINGS: {
-  readonly [call in DevmemCall]: { readonly [name in ErrnoName]?: Meaning }
+  readonly [call in DevmemCall]: { readonly [name in ErrnoName]?: CodeAndWords }
 } = {
   receive: {
     ENODEV: [
@@ -107,12 +107,12 @@ function firstSentence(message: string): string {
 }
 
 /** True of the error of a call on a socket whose peer has left. */
-export function isGone(error: unknown): boolean {
+export function isDisconnected(error: unknown): boolean {
   return error instanceof LinuxError && error.errno === 'ENOTCONN'
 }
 
 /** Error of a receiver while another one waits. */
-export function busy(): LifetimeError {
+export function receiverBusy(): LifetimeError {
   const words =
     'Another receiver waits for this connection. Await it first, or receive in one loop.'
   return new LifetimeError('NETMEM_BUSY', words)

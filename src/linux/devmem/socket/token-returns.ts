@@ -6,9 +6,9 @@
 import type { BindingUse } from './binding-use.ts'
 
 /** Ranges that the kernel takes in one call (Linux, net/core/sock.c, MAX_DONTNEED_TOKENS). */
-export const MAX_RANGES = 128
+export const MAX_RETURNED_RANGES = 128
 /** Tokens that the kernel looks at in one call. It ignores the rest (MAX_DONTNEED_FRAGS). */
-export const MAX_TOKENS = 1024
+export const MAX_RETURNED_TOKENS = 1024
 
 /** Call that gives tokens back. */
 export interface TokenSink {
@@ -28,7 +28,7 @@ export class TokenReturns {
   returned = 0
   calls = 0
   readonly #sink: TokenSink
-  readonly #ranges = new Uint32Array(2 * MAX_RANGES)
+  readonly #ranges = new Uint32Array(2 * MAX_RETURNED_RANGES)
   /** Use of the binding that the tokens in {@link #ranges} are of. */
   #use: BindingUse | undefined
   #length = 0
@@ -63,7 +63,7 @@ export class TokenReturns {
     // Numbers are handed out in ascending order, and mostly released so.
     if (at >= 0 && token === start + count) this.#ranges[at + 1] = count + 1
     else this.#begin(token)
-    if (++this.#tokens === MAX_TOKENS || use.pressed) this.flush()
+    if (++this.#tokens === MAX_RETURNED_TOKENS || use.pressed) this.flush()
     // Not a microtask, which in a loop with `await` would run after every frag.
     else if (!this.#scheduled) this.#schedule()
   }

@@ -24,7 +24,7 @@ import {
 import type { RxFrontEnd } from '../../rings/rx-front-end.ts'
 import type { TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
-import { busy, checkConfig, noQueue } from './queue-config.ts'
+import { checkConfig, noQueue, queueBusy } from './queue-config.ts'
 import { RxQueue } from './rx-queue.ts'
 import { isSegmentable, Segmenter } from './segmenter.ts'
 import { Steering } from './steering.ts'
@@ -295,7 +295,7 @@ export class NetworkCard {
    */
   startQueue(queue: number, ring: RxFrontEnd, config: RxQueueConfig): void {
     const rx = this.#rxQueue(queue)
-    if (rx.started) throw busy('receive', queue)
+    if (rx.started) throw queueBusy('receive', queue)
     checkConfig(ring, config)
     rx.start(ring, config)
   }
@@ -313,7 +313,7 @@ export class NetworkCard {
   /** @throws NETMEM_NIC_CONFIG for an unknown queue, NETMEM_NIC_BUSY if it is started. */
   startTxQueue(queue: number, ring: TxFrontEnd): void {
     const tx = this.#txQueue(queue)
-    if (tx.started) throw busy('transmit', queue)
+    if (tx.started) throw queueBusy('transmit', queue)
     tx.start(ring)
   }
 

@@ -45,7 +45,7 @@ export function noQueue(direction: string, queue: number, queues: number): Devic
   return configError(`There is no ${direction} queue ${queue}; this NIC has 0 to ${queues - 1}.`)
 }
 
-export function busy(direction: string, queue: number): DeviceError {
+export function queueBusy(direction: string, queue: number): DeviceError {
   return new DeviceError(
     'NETMEM_NIC_BUSY',
     'EBUSY',

@@ -20,7 +20,7 @@ export const OUT_OF_BUFFER = 1
  * A buffer is not in memory that is mapped for the device: the last one of those found. There is
  * none if the header buffer is at fault, and nothing is posted.
  */
-export const DMA_FAULT = 2
+export const BUFFER_FAULT = 2
 
 /** Smaller payloads copy in no time, however they are aligned. */
 const ALIGNED_BYTES = 512
@@ -100,7 +100,7 @@ export class RxBuffers {
     }
     if (ring.room() < (count === 0 ? 1 : count)) return OUT_OF_BUFFER
     this.count = count
-    return isFault ? DMA_FAULT : FOUND
+    return isFault ? BUFFER_FAULT : FOUND
   }
 
   /**
@@ -137,7 +137,7 @@ export class RxBuffers {
   writeHeaders(frame: LinkFrame, linear: number): void {
     const { memory, offset } = this.header
     if (memory === undefined) return
-    if (linear > SHORT_COPY_BYTES) copyBytes(frame, frame.offset, linear, memory, offset)
+    if (linear > SHORT_COPY_BYTES) copyFromFrame(frame, frame.offset, linear, memory, offset)
     else this.#shortCopy.copy(frame.memory.bytes, frame.offset, linear, memory, offset)
   }
 
@@ -150,7 +150,7 @@ export class RxBuffers {
       if (buffer?.memory === undefined) return
       const room = buffer.bytes - buffer.pad
       const bytes = left < room ? left : room
-      copyBytes(frame, at, bytes, buffer.memory, buffer.offset + buffer.pad)
+      copyFromFrame(frame, at, bytes, buffer.memory, buffer.offset + buffer.pad)
       at += bytes
       left -= bytes
     }
@@ -244,7 +244,7 @@ export class RxBuffers {
 }
 
 /** Copies bytes of a frame. Its memory keeps its views: a new view for each frame would be garbage. */
-export function copyBytes(
+export function copyFromFrame(
   { memory }: LinkFrame,
   from: number,
   bytes: number,

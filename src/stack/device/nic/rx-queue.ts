@@ -25,7 +25,7 @@ import {
 } from '../../rings/rx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
 import { isMergeable, MAX_COALESCED_BUFFERS, RxAggregate } from './rx-aggregate.ts'
-import { copyBytes, DMA_FAULT, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
+import { BUFFER_FAULT, copyFromFrame, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
 import { RxCounts } from './rx-counts.ts'
 
 export class RxQueue {
@@ -150,7 +150,7 @@ export class RxQueue {
     const rest = total - linear
     const found = buffers.find(ring, frame, linear, rest)
     if (found === OUT_OF_BUFFER) return false
-    if (found === DMA_FAULT) return this.#giveBack(ring)
+    if (found === BUFFER_FAULT) return this.#giveBack(ring)
     if (linear > 0) buffers.writeHeaders(frame, linear)
     buffers.writePayload(frame, frame.offset + linear, rest)
     this.#complete(ring, frame, layout, linear, rest, overflow, checksum, hash, mergeable)
@@ -344,7 +344,7 @@ export class RxQueue {
     }
     const from = frame.offset + layout.headerLength
     if (first > 0) {
-      copyBytes(frame, from, first, aggregate.memory, aggregate.end)
+      copyFromFrame(frame, from, first, aggregate.memory, aggregate.end)
       aggregate.extend(first)
     }
     if (more > 0) {

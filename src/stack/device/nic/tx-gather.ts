@@ -18,7 +18,7 @@ export const PACKET_ERROR = 2
 
 // Packets that stay in pieces. Integers, since one is compared for every packet.
 /** No packet does. */
-export const WHOLE = 0
+export const WHOLE_PACKET = 0
 /** Those that are to be cut (TSO). */
 export const LARGE_IN_PIECES = 1
 /** All packets. */
@@ -80,7 +80,7 @@ export class TxGather {
    * Gathers the next packet. Returns the number of its pieces, for the caller to take, and 0 while its
    * end is not posted.
    *
-   * @param inPieces the packets of which only the first bytes are to be copied: {@link WHOLE} and so
+   * @param inPieces the packets of which only the first bytes are to be copied: {@link WHOLE_PACKET} and so
    * on.
    */
   gather(frontEnd: TxFrontEnd, inPieces: number): number {
@@ -90,7 +90,7 @@ export class TxGather {
     while (frontEnd.next(piece)) {
       if (count++ === 0 && !this.discarding) {
         this.#begin(piece)
-        const stays = piece.mssBytes > 0 ? inPieces !== WHOLE : inPieces === ALL_IN_PIECES
+        const stays = piece.mssBytes > 0 ? inPieces !== WHOLE_PACKET : inPieces === ALL_IN_PIECES
         if (stays && HEAD_BYTES < copyBytes) copyBytes = headBytes(piece.headerBytes)
       }
       this.flags |= piece.flags

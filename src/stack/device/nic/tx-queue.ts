@@ -21,7 +21,7 @@ import {
   NO_FAULT,
   PACKET_ERROR,
   TxGather,
-  WHOLE,
+  WHOLE_PACKET,
 } from './tx-gather.ts'
 
 /**
@@ -35,7 +35,7 @@ const LEAST_COST_BYTES = 2048
 
 /** Returns which packets a link takes in pieces. */
 function piecesFor({ features, transmitPieces }: Link): number {
-  if (transmitPieces === undefined || !features.largeFrames) return WHOLE
+  if (transmitPieces === undefined || !features.largeFrames) return WHOLE_PACKET
   return features.partialChecksums ? ALL_IN_PIECES : LARGE_IN_PIECES
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ErrorCode, isNetmemError } from '../../../errors.ts'
-import { DeviceError, type Errno } from '../../device-error.ts'
+import { type DeviceErrno, DeviceError } from '../../device-error.ts'
 import { createInlineDevice } from '../../testing/inline-device.test.helper.ts'
 import { type DeviceThread, openDeviceThread } from './device-thread.ts'
 import { stubParts } from './stub-nic.test.helper.ts'
@@ -43,7 +43,7 @@ export function onDevices(
 export async function rejects(
   promise: Promise<unknown>,
   code: ErrorCode,
-  errno?: Errno,
+  errno?: DeviceErrno,
 ): Promise<void> {
   const error: unknown = await promise.then(
     () => assert.fail(`it does not reject with ${code}`),

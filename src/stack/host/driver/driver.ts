@@ -14,7 +14,7 @@ import type { DriverNic } from './driver-nic.ts'
 import { Napi } from './napi.ts'
 import { type DriverQueueStats, DriverRxQueue } from './rx-queue.ts'
 import type { Packet, SkbMaker } from './skb-maker.ts'
-import { closed, DriverTxQueue } from './tx-queue.ts'
+import { DriverTxQueue, queueClosed } from './tx-queue.ts'
 import { unlessGone } from './unless-gone.ts'
 
 /** Options of the queues of a driver. */
@@ -226,7 +226,7 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
   }
 
   #openSender(): DriverTxQueue {
-    if (this.isClosing) throw closed()
+    if (this.isClosing) throw queueClosed()
     const { headerPool, headerBytes = 256, txRingSize = 256 } = this.#options
     const sender = new DriverTxQueue({
       nic: this.nic,

@@ -120,7 +120,7 @@ export class DriverTxQueue implements Pollable {
   /** Stops the queue and gives all memory back. Packets that were not sent are lost. */
   async close(): Promise<void> {
     const failed = this.#failure !== undefined
-    this.#failure ??= closed()
+    this.#failure ??= queueClosed()
     try {
       await this.#starting
       if (!failed) await unlessGone(this.#options.nic.stopTxQueue(this.#options.queue))
@@ -199,6 +199,6 @@ export class DriverTxQueue implements Pollable {
   }
 }
 
-export function closed(): DeviceError {
+export function queueClosed(): DeviceError {
   return new DeviceError('NETMEM_DEVICE_CLOSED', 'ENODEV', 'The driver is closed; open it again.')
 }

@@ -7,7 +7,7 @@ import {
   DEVMEM_CMSG_SPACE,
   parseControl,
 } from '../../../wire/control-messages.ts'
-import { DeviceError, type Errno } from '../../device-error.ts'
+import { type DeviceErrno, DeviceError } from '../../device-error.ts'
 import type { IovSource, PageSource, Piece } from '../skb/skbs.test.helper.ts'
 import type { DevmemSocket } from './devmem-socket.ts'
 import { MSG_SOCK_DEVMEM } from './messages.ts'
@@ -34,7 +34,7 @@ export function recv(
   return { bytes: received.bytes, data, messages: parseControl(control, received.controlBytes) }
 }
 
-export function errnoOf(action: () => unknown): Errno {
+export function errnoOf(action: () => unknown): DeviceErrno {
   try {
     action()
   } catch (error) {

@@ -131,7 +131,7 @@ export class DevmemSocket implements Disposable {
     checkInteger('flags', flags, 0, 2 ** 31 - 1)
     const target = new Scatter(iov)
     if (!(control instanceof Uint8Array)) throw notBytes('control')
-    if (this.#state === 'closed') throw closed()
+    if (this.#state === 'closed') throw socketClosed()
     if (target.room === 0) return { bytes: 0, controlBytes: 0, flags: 0 }
     const { first } = this.reader.queue
     if (first === undefined) return this.#nothing()
@@ -153,7 +153,7 @@ export class DevmemSocket implements Disposable {
    *   NETMEM_SOCKET_CLOSED (EBADF), before anything is freed.
    */
   dontneed(ranges: readonly TokenRange[]): number {
-    if (this.#state === 'closed') throw closed()
+    if (this.#state === 'closed') throw socketClosed()
     if (ranges.length < 1 || ranges.length > MAX_DONTNEED_RANGES) {
       throw new DeviceError(
         'NETMEM_TOKEN_RANGE',
@@ -219,7 +219,7 @@ export class DevmemSocket implements Disposable {
 
   /** @internal True if data may still come, false at the end of the stream. Throws as {@link recvmsg} does. */
   waits(): boolean {
-    if (this.#state === 'closed') throw closed()
+    if (this.#state === 'closed') throw socketClosed()
     if (this.#state === 'open') return true
     if (this.#error !== undefined) throw this.#error
     return false
@@ -235,7 +235,7 @@ export class DevmemSocket implements Disposable {
   }
 }
 
-function closed(): DeviceError {
+function socketClosed(): DeviceError {
   return new DeviceError(
     'NETMEM_SOCKET_CLOSED',
     'EBADF',

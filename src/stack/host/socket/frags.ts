@@ -43,19 +43,19 @@ export interface FragReceiver extends AsyncIterable<Frag> {
  * - NETMEM_BUSY while another call waits.
  */
 export function receiveFrags(socket: DevmemSocket): FragReceiver {
-  return new Receiver(socket)
+  return new SocketFragReceiver(socket)
 }
 
-interface Waiter {
+interface MessageWaiter {
   readonly resolve: (result: IteratorResult<Frag, undefined>) => void
   readonly reject: (reason: unknown) => void
   readonly iterator: object
 }
 
-class Receiver implements FragReceiver {
+class SocketFragReceiver implements FragReceiver {
   readonly #socket: DevmemSocket
   readonly #batch: TokenBatch
-  #waiter: Waiter | undefined
+  #waiter: MessageWaiter | undefined
   readonly #onReadable = (): void => this.#answer()
 
   constructor(socket: DevmemSocket) {
@@ -153,11 +153,11 @@ class Receiver implements FragReceiver {
     const length = (skb.lengths[fragAt] ?? 0) - fragSkip
     const token = reader.mint(skb, length)
     const serial = reader.tokens.serial(token)
-    return new TokenFrag(place.binding, offset, length, token, serial, this.#batch)
+    return new IovFrag(place.binding, offset, length, token, serial, this.#batch)
   }
 }
 
-class TokenFrag implements DeviceFrag {
+class IovFrag implements DeviceFrag {
   readonly kind = 'net_iov'
   readonly binding: Binding
   readonly offset: number

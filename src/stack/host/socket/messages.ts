@@ -2,10 +2,10 @@
 
 import type { OptionNames } from '../../../errors.ts'
 
+export { MSG_SOCK_DEVMEM } from '../../../wire/control-messages.ts'
+
 /** Flag of `recvmsg`: leaves the data in the queue. */
 export const MSG_PEEK = 2
-/** Flag of `recvmsg`: takes device memory, as control messages. */
-export const MSG_SOCK_DEVMEM = 0x2000000
 
 /** Largest number of ranges of one `dontneed`. */
 export const MAX_DONTNEED_RANGES = 128

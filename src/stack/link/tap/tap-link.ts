@@ -13,7 +13,7 @@ import {
 } from '../../../errors.ts'
 import { IFNAMSIZ } from '../../../linux/sys/constants.ts'
 import { LinuxError } from '../../../linux/sys/linux-error.ts'
-import { Message } from '../../../linux/sys/messages.ts'
+import { SocketMessage } from '../../../linux/sys/messages.ts'
 import type { Fd, OwnedFd } from '../../../linux/sys/owned-fd.ts'
 import { interfaceMtu } from '../../../linux/sys/tun.ts'
 import { foldSum } from '../../../wire/checksum.ts'
@@ -122,7 +122,7 @@ export class TapLink implements Link, Disposable {
   readonly #sender: TapSender
   readonly #memory: FrameMemory
   readonly #frame: LinkFrame
-  readonly #read = new Message()
+  readonly #read = new SocketMessage()
   readonly #header = new VirtioNetHeader()
   readonly #layout = new FrameLayout()
   /** Index of the queue that is read, and frames that may still be read of it in its turn. */

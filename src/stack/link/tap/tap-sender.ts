@@ -2,7 +2,7 @@
 
 import { addressOf } from '../../../linux/sys/libc.ts'
 import { LinuxError } from '../../../linux/sys/linux-error.ts'
-import { Message } from '../../../linux/sys/messages.ts'
+import { SocketMessage } from '../../../linux/sys/messages.ts'
 import type { Fd } from '../../../linux/sys/owned-fd.ts'
 import { checksumOffset } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
@@ -26,7 +26,7 @@ const FRONT = 2
 
 export class TapSender {
   readonly #queues: readonly Fd[]
-  readonly #message = new Message({ vectors: MAX_VECTORS })
+  readonly #message = new SocketMessage({ vectors: MAX_VECTORS })
   readonly #headerBytes = new Uint8Array(VIRTIO_NET_HDR.BYTES)
   readonly #header = new VirtioNetHeader()
   readonly #layout = new FrameLayout()
