@@ -22,8 +22,9 @@ const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
 ])
 
-/** Returns the loader of the command that the first argument names. Returns all loaders for help. */
+/** Returns the loader of the command that the first argument names. Returns all loaders for help, and none for the version. */
 function wantedCommands(): (() => Promise<Command>)[] {
+  if (process.argv[2] === '-V' || process.argv[2] === '--version') return []
   const named = COMMANDS.get(process.argv[2])
   return named === undefined ? [...COMMANDS.values()] : [named]
 }

@@ -26,16 +26,16 @@ export type * from './netlink/generated/rt-link-types.ts'
 export { rtRoute } from './netlink/generated/rt-route.ts'
 export type * from './netlink/generated/rt-route-operations.ts'
 export type * from './netlink/generated/rt-route-types.ts'
-export {
+export type {
   Netlink,
-  type NetlinkDump,
-  type NetlinkFamilyInfo,
-  type NetlinkRequestOptions,
+  NetlinkDump,
+  NetlinkFamilyInfo,
+  NetlinkRequestOptions,
 } from './netlink/netlink.ts'
 export { NetlinkError } from './netlink/netlink-error.ts'
 export { type NetlinkOptions, openNetlink } from './netlink/open-netlink.ts'
 export type { AttributePolicies, AttributePolicy, OperationPolicy } from './netlink/policy.ts'
-export { type NetlinkEvent, NetlinkSubscription } from './netlink/subscription.ts'
+export type { NetlinkEvent, NetlinkSubscription } from './netlink/subscription.ts'
 export { type FlowRulesOptions, openFlowRules } from './open-flow-rules.ts'
 export { type ErrnoName, type FdLeakReport, LinuxError } from './sys/index.ts'
 export { wakeBatching } from './wake-batching.ts'

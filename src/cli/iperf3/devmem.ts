@@ -6,7 +6,8 @@
 
 import type { Page, PagePool } from '../../index.ts'
 import { bindRx } from '../../linux/devmem/bind.ts'
-import { type PreparedQueues, prepareQueues } from '../../linux/devmem/prepare-queues.ts'
+import { prepareQueues } from '../../linux/devmem/prepare-queues.ts'
+import type { PreparedQueues } from '../../linux/devmem/queue-setup.ts'
 import type { DevmemConnection, DevmemStats } from '../../linux/devmem/socket/devmem-connection.ts'
 import { listenDevmem } from '../../linux/devmem/socket/listen-devmem.ts'
 import type { SteeredFlow } from '../../linux/devmem/steering.ts'

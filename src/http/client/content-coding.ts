@@ -11,9 +11,6 @@ import { excerpt } from './field-line.ts'
 import { HeaderList } from './header-list.ts'
 import type { ResponseHead } from './response-head.ts'
 
-/** Value of `Accept-Encoding` that asks for every coding that {@link decoded} knows. */
-export const DECODED = 'gzip, deflate, br'
-
 /**
  * Values of `Content-Encoding` that name no coding: words for no coding, character sets, and marks that
  * an object store keeps of an upload.

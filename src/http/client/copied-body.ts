@@ -1,7 +1,8 @@
 /** A body of chunks that come in memory of other libraries, and are copied out of it. */
 
 import { LifetimeError } from '../../errors.ts'
-import { ChunkFrags, unlessAborted } from '../../net/internal.ts'
+import { unlessAborted } from '../../net/internal.ts'
+import { ChunkFrags } from '../../net/receivers/chunk-frags.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'

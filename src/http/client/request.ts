@@ -1,8 +1,10 @@
 /** Requests: one GET, in which no value can be mistaken for another field. */
 
 import { invalid } from '../../net/internal.ts'
-import { DECODED } from './content-coding.ts'
 import { excerpt, isFieldText, isToken } from './field-line.ts'
+
+/** Value of `Accept-Encoding` that asks for every coding that `decoded()` of `content-coding.ts` knows. */
+const DECODED = 'gzip, deflate, br'
 
 /** Header fields by name. */
 export type RequestHeaders = Readonly<Record<string, string>>

@@ -9,12 +9,11 @@ export {
 } from './bind.ts'
 export type { CardRule, QueueInterrupt } from './card-control.ts'
 export {
-  type PreparedQueues,
   type PrepareQueuesOptions,
   prepareQueues,
   type UndoQueuesOptions,
   undoQueues,
 } from './prepare-queues.ts'
-export type { PreparedQueue, QueueSetup } from './queue-setup.ts'
+export type { PreparedQueue, PreparedQueues, QueueSetup } from './queue-setup.ts'
 export * from './socket/index.ts'
 export type { PreparedRule, SteeredFlow } from './steering.ts'

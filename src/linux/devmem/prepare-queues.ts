@@ -1,25 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** Prepares RX queues of a card for devmem, and undoes that: the face of `queue-setup.ts` and `undo.ts`. */
+/** Prepares RX queues of a card for devmem, and undoes that: the face of `card-changes.ts`, which is loaded by the first call. */
 
-import {
-  ArgumentRangeError,
-  ArgumentTypeError,
-  checkInteger,
-  checkString,
-  type OptionNames,
-  ownOptions,
-} from '../../errors.ts'
-import { checkMatch } from '../flow-rules.ts'
-import { rtLink } from '../netlink/generated/rt-link.ts'
-import { openNetlink } from '../netlink/open-netlink.ts'
-import { openFlowRules } from '../open-flow-rules.ts'
-import { checkIfindex, type Ifindex, LinuxError } from '../sys/index.ts'
+import { checkString, type OptionNames, ownOptions } from '../../errors.ts'
+import { checkIfindex } from '../sys/index.ts'
 import { checkQueues } from './bind.ts'
-import { EthtoolCard } from './ethtool-card.ts'
-import { type QueueSetup, setUpQueues } from './queue-setup.ts'
-import type { FlowSteering, PreparedRule, SteeredFlow } from './steering.ts'
-import { isInterfaceGone, undoAll } from './undo.ts'
-import { UndoJournal } from './undo-journal.ts'
+import { checkFlows } from './check-flows.ts'
+import type { PreparedQueues } from './queue-setup.ts'
+import type { SteeredFlow } from './steering.ts'
 
 /** Options of {@link prepareQueues}. */
 export interface PrepareQueuesOptions {
@@ -51,34 +38,6 @@ const UNDO_NAMES: OptionNames<UndoQueuesOptions> = { ifindex: true, stateFolder:
 
 /** Emptied by a reboot, which resets the card as well. */
 const STATE_FOLDER = '/run/netmem'
-
-/** Queues that are prepared, until it is undone. */
-export interface PreparedQueues extends QueueSetup, AsyncDisposable {
-  /** Number of the interface. */
-  readonly ifindex: number
-  /**
-   * Adds a rule for one more flow, such as a connection that was just accepted. The rule has five fields:
-   * protocol, addresses and ports. `undo()` deletes it.
-   *
-   * @throws NETMEM_DEVMEM_NO_STEERING, NETMEM_FLOW_RULES_FULL, NETMEM_SYSCALL_FAILED,
-   *   NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, as a rejection.
-   */
-  steer(flow: SteeredFlow): Promise<PreparedRule>
-  /**
-   * Deletes a rule of {@link steer}. A second call does nothing.
-   *
-   * @throws NETMEM_SYSCALL_FAILED, as a rejection.
-   */
-  unsteer(rule: PreparedRule): Promise<void>
-  /**
-   * Restores the settings of the card. Unbind first: header split stays on while memory is bound. A
-   * second call does nothing.
-   *
-   * @throws NETMEM_DEVMEM_UNDO, as a rejection, if a setting could not be restored. It can be called
-   *   again then.
-   */
-  undo(): Promise<void>
-}
 
 /**
  * Sets a network card up for devmem: header split on (with hardware GRO where the driver wants it),
@@ -114,16 +73,8 @@ export async function prepareQueues(options: PrepareQueuesOptions): Promise<Prep
   checkQueues(queues)
   checkFolder(stateFolder)
   checkFlows(flows, queues)
-  const card = await openCard(ifindex)
-  let journal: UndoJournal | undefined
-  try {
-    journal = UndoJournal.create(stateFolder, ifindex)
-    const { setup, steering } = await setUpQueues(card, journal, queues, flows)
-    return prepared(card, journal, ifindex, setup, steering)
-  } catch (error) {
-    card[Symbol.dispose]()
-    throw error
-  }
+  const { changeCard } = await import('./card-changes.ts')
+  return changeCard(ifindex, queues, flows, stateFolder)
 }
 
 /**
@@ -146,91 +97,10 @@ export async function undoQueues(options: UndoQueuesOptions): Promise<void> {
   const { stateFolder = STATE_FOLDER } = own
   const ifindex = checkIfindex(own.ifindex)
   checkFolder(stateFolder)
-  const journal = UndoJournal.open(stateFolder, ifindex)
-  let card: EthtoolCard
-  try {
-    card = await openCard(ifindex)
-  } catch (error) {
-    // An interface that is gone has no settings, and one that comes back has another number.
-    if (isInterfaceGone(error)) return journal.keep([])
-    throw error
-  }
-  try {
-    await undoAll(card, journal)
-  } finally {
-    card[Symbol.dispose]()
-  }
-}
-
-async function openCard(ifindex: Ifindex): Promise<EthtoolCard> {
-  const netlink = await openNetlink()
-  try {
-    const { ifname = '' } = await netlink.do(rtLink, 'getlink', { 'ifi-index': ifindex })
-    return new EthtoolCard(netlink, await openFlowRules({ ifindex }), ifindex, ifname)
-  } catch (cause) {
-    netlink.close()
-    if (!isInterfaceGone(cause)) throw cause
-    throw new LinuxError(
-      'NETMEM_DEVMEM_NO_INTERFACE',
-      `There is no interface ${ifindex} in this network namespace: \`ip link\` lists them with their numbers.`,
-      { cause, errno: 'ENODEV' },
-    )
-  }
-}
-
-function prepared(
-  card: EthtoolCard,
-  journal: UndoJournal,
-  ifindex: Ifindex,
-  setup: QueueSetup,
-  steering: FlowSteering,
-): PreparedQueues {
-  let undone = false
-  const undo = async (): Promise<void> => {
-    if (undone) return
-    await steering.settled()
-    await undoAll(card, journal)
-    undone = true
-    card[Symbol.dispose]()
-  }
-  const steer = async (flow: SteeredFlow): Promise<PreparedRule> => {
-    const queues = setup.queues.map(({ queue }) => queue)
-    checkFlow(flow, queues)
-    return steering.add(flow)
-  }
-  const unsteer = (rule: PreparedRule): Promise<void> => steering.delete(rule)
-  return { ...setup, ifindex, steer, unsteer, undo, [Symbol.asyncDispose]: undo }
+  const { restoreCard } = await import('./card-changes.ts')
+  return restoreCard(ifindex, stateFolder)
 }
 
 function checkFolder(path: string): void {
   checkString('stateFolder', path, 'the path of a folder')
-}
-
-const FLOW_NAMES: OptionNames<SteeredFlow> = {
-  type: true,
-  sourceAddress: true,
-  destinationAddress: true,
-  sourcePort: true,
-  destinationPort: true,
-  queue: true,
-}
-
-function checkFlows(flows: readonly SteeredFlow[], queues: readonly number[]): void {
-  if (!Array.isArray(flows)) {
-    throw new ArgumentTypeError('NETMEM_INVALID_ARGUMENT', 'flows is an array of flows to steer.')
-  }
-  for (const flow of flows) checkFlow(flow, queues)
-}
-
-/** Throws for a flow that no rule can steer, before the card is touched. */
-function checkFlow(flow: SteeredFlow, queues: readonly number[]): void {
-  const { queue, ...match } = ownOptions('A flow of prepareQueues()', flow, FLOW_NAMES)
-  checkMatch(match)
-  if (queue === undefined) return
-  checkInteger('queue', queue, 0, 2 ** 16 - 1)
-  if (queues.includes(queue)) return
-  throw new ArgumentRangeError(
-    'NETMEM_OUT_OF_RANGE',
-    `The flow is to reach queue ${queue}, which is none of the prepared queues ${queues.join()}.`,
-  )
 }

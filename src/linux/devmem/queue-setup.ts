@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Sets a card up for devmem: header split on, flows steered to the queues, everything else kept off
  * them (Linux, Documentation/networking/devmem.rst).
@@ -43,6 +44,34 @@ export interface QueueSetup {
   readonly rules: readonly PreparedRule[]
   /** False if the card has no RSS table, so that other flows may reach the queues. */
   readonly exclusive: boolean
+}
+
+/** Queues that are prepared, until it is undone. */
+export interface PreparedQueues extends QueueSetup, AsyncDisposable {
+  /** Number of the interface. */
+  readonly ifindex: number
+  /**
+   * Adds a rule for one more flow, such as a connection that was just accepted. The rule has five fields:
+   * protocol, addresses and ports. `undo()` deletes it.
+   *
+   * @throws NETMEM_DEVMEM_NO_STEERING, NETMEM_FLOW_RULES_FULL, NETMEM_SYSCALL_FAILED,
+   *   NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE, as a rejection.
+   */
+  steer(flow: SteeredFlow): Promise<PreparedRule>
+  /**
+   * Deletes a rule of {@link steer}. A second call does nothing.
+   *
+   * @throws NETMEM_SYSCALL_FAILED, as a rejection.
+   */
+  unsteer(rule: PreparedRule): Promise<void>
+  /**
+   * Restores the settings of the card. Unbind first: header split stays on while memory is bound. A
+   * second call does nothing.
+   *
+   * @throws NETMEM_DEVMEM_UNDO, as a rejection, if a setting could not be restored. It can be called
+   *   again then.
+   */
+  undo(): Promise<void>
 }
 
 /** Makes the changes, each of them in the journal first. Undoes them if one is refused. */

@@ -1,10 +1,12 @@
-/** Opens the client of netlink on the kernel's sockets. */
+/** Opens the client of netlink on the kernel's sockets. The first call loads the client. */
 
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { loadLibc, type OwnedFd } from '../sys/index.ts'
 import { checkNetns, inNamespace, openNamespace } from './namespace.ts'
-import { Netlink } from './netlink.ts'
-import { MAX_RECEIVE_BUFFER_BYTES, openNetlinkSocket } from './socket.ts'
+import type { Netlink } from './netlink.ts'
+
+/** The kernel takes half of the number that getsockopt shows. SO_RCVBUF is a signed int. */
+const MAX_RECEIVE_BUFFER_BYTES = 0x3fffffff
 
 /** Options of {@link openNetlink}. */
 export interface NetlinkOptions {
@@ -45,6 +47,10 @@ export async function openNetlink(options: NetlinkOptions = {}): Promise<Netlink
   if (netns !== undefined) checkNetns(netns)
   checkBuffer(receiveBufferBytes)
   loadLibc()
+  const [{ Netlink }, { openNetlinkSocket }] = await Promise.all([
+    import('./netlink.ts'),
+    import('./socket.ts'),
+  ])
   const namespace: OwnedFd | undefined = netns === undefined ? undefined : openNamespace(netns)
   const open = (protocol: number, bytes: number | undefined = receiveBufferBytes) => {
     checkBuffer(bytes)

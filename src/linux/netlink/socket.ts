@@ -9,8 +9,6 @@ import type { NetlinkTransport, Received } from './transport.ts'
  * netlink_dump), and an attribute has at most 64 KiB. So a reply with the largest attribute fits.
  */
 const RECEIVE_BYTES = 128 * 1024
-/** The kernel takes half of the number that getsockopt shows. SO_RCVBUF is a signed int. */
-export const MAX_RECEIVE_BUFFER_BYTES = 0x3fffffff
 
 /**
  * Opens a socket of a netlink protocol (NETLINK_*) in the thread's network namespace.

@@ -11,8 +11,14 @@ import type {
   Sendable,
 } from '../../../connection.ts'
 import { checkInteger, LifetimeError } from '../../../errors.ts'
-import { pipeTo } from '../../../net/index.ts'
-import { aborted, errorOf, invalid, isSendable, rejectedAtCaller } from '../../../net/internal.ts'
+import {
+  aborted,
+  errorOf,
+  invalid,
+  isSendable,
+  pipeTo,
+  rejectedAtCaller,
+} from '../../../net/internal.ts'
 import type { Page } from '../../../netmem.ts'
 import type { Frag } from '../../../pool/frag.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
