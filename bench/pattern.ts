@@ -3,23 +3,21 @@
  * each begins at another place, so that bytes of another connection are wrong bytes too.
  */
 
+// Types of the build, since the compiler must not rewrite the names of another project's files.
+import type { randomBytes as Bytes } from '../dist/testing/random-bytes.test.helper.js'
+
+// Not by internals.ts: its parts would be loaded in each child, whose memory is measured.
+const { randomBytes }: { readonly randomBytes: typeof Bytes } = await import(
+  new URL('../../dist/testing/random-bytes.test.helper.js', import.meta.url).href
+)
+
 /** Prime, so that it fits no page: a byte in the wrong place is a wrong byte. */
 const PERIOD = 65_521
 const PHASE_STEP = 61
+const SEED = 1
 
 /** The period, repeated to about a megabyte. */
-export const pattern: Buffer = Buffer.alloc(16 * PERIOD, period())
-
-function period(): Buffer {
-  const bytes = Buffer.alloc(PERIOD)
-  let state = 1
-  for (let i = 0; i < PERIOD; i++) {
-    // From Numerical Recipes; its upper byte is random enough.
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
-    bytes[i] = state >>> 24
-  }
-  return bytes
-}
+export const pattern: Buffer = Buffer.alloc(16 * PERIOD, randomBytes(PERIOD, SEED))
 
 /** Position in the pattern of byte `at` of a connection. */
 export function phase(connection: number, at: number): number {

@@ -11,6 +11,7 @@ import type { Page } from '../netmem.ts'
 import { createPool } from '../pool/create-pool.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
+import { randomBytes } from '../testing/random-bytes.test.helper.ts'
 import { ConnectionCache } from './client/connection-cache.ts'
 import { headPool } from './transfer/head-pool.ts'
 import type { GetOptions } from './transfer/options.ts'
@@ -19,12 +20,7 @@ export { codeOf, failure } from '../testing/fails-with.test.helper.ts'
 export { sha256 } from '../testing/sha256.test.helper.ts'
 
 /** A body whose bytes do not repeat in any way that would hide a mistake. */
-export const content: Buffer = Buffer.allocUnsafe(3_000_017)
-let state = 7
-for (let at = 0; at < content.length; at++) {
-  state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
-  content[at] = state >>> 24
-}
+export const content: Buffer = randomBytes(3_000_017, 7)
 
 /** Fails unless memory begins with `expected`. */
 export function begins(memory: Uint8Array | ArrayBufferLike, expected: Uint8Array): void {

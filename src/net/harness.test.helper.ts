@@ -14,6 +14,7 @@ import type { ReadableFrag } from '../pool/frag.ts'
 import type { PagePool } from '../pool/page-pool.ts'
 import { hostProvider } from '../providers/host.ts'
 import { end, some } from '../testing/pools.test.helper.ts'
+import { randomBytes } from '../testing/random-bytes.test.helper.ts'
 import { turns } from '../testing/waiting.test.helper.ts'
 import type { PortOrPath } from './arguments.ts'
 import { connect } from './connect.ts'
@@ -243,13 +244,8 @@ const contents = new Map<number, Buffer>()
 export function pattern(offset: number, length: number, seed = 1): Buffer {
   let block = contents.get(seed)
   if (block === undefined) {
-    block = Buffer.allocUnsafeSlow(2 * PERIOD)
-    let state = seed
-    for (let at = 0; at < PERIOD; at++) {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
-      block[at] = state >>> 24
-    }
-    block.copyWithin(PERIOD, 0, PERIOD)
+    const period = randomBytes(PERIOD, seed)
+    block = Buffer.concat([period, period])
     contents.set(seed, block)
   }
   const from = offset % PERIOD

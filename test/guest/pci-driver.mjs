@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs'
 import koffi from 'koffi'
+import { Random } from '../../dist/random.js'
 
 const PAGE = 4096
 const libc = koffi.load(null)
@@ -99,16 +100,10 @@ assert.equal(invert(256, 4), 1)
 console.log('faults')
 
 // Anything, anywhere, and the same in each run: the device of the other process outlives it.
-let drawn = 7
-// Linear congruence: Numerical Recipes, the generator "ranqd1".
-const draw = () => {
-  drawn = (Math.imul(drawn, 1664525) + 1013904223) >>> 0
-  return drawn
-}
+const random = new Random(7)
 for (let round = 0; round < 2000; round++) {
-  // The lowest bits have short periods.
-  const at = (draw() >>> 22) * 4
-  const value = draw()
+  const at = random.below(1024) * 4
+  const value = random.next()
   if (round % 3 === 0) bar0.getUint32(at)
   else if (at > 12) bar0.setUint32(at, value)
 }
