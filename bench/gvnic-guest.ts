@@ -31,7 +31,7 @@ const GUEST = '198.51.100.2'
 const PORTS = { socat: 5301, netmem: 5302, c: 5303, send: 5304 } as const
 const RECEIVE_BYTES = 96 * MIB
 const SEND_BYTES = 96 * MIB
-/** From the script's begin to power off. */
+/** Limit from the script's begin to power off. */
 const TIMEOUT_MS = 150_000
 const BENCH = fileURLToPath(new URL('../../bench/', import.meta.url))
 

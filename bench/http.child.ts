@@ -101,7 +101,7 @@ async function prepared({
       return () => getInto(url, (_, length = 0) => hugeMemory(length), options)
     default:
       return () => {
-        // Nothing here moves that memory.
+        // This program does not move the memory.
         const fresh = { ...options, touchAhead: true }
         return getInto(url, (_, length) => new Uint8Array(length ?? 0), fresh)
       }

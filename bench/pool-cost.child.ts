@@ -70,11 +70,11 @@ async function unshared(
 
 /** Nanoseconds per page. */
 interface Lending {
-  /** In the owner's thread. */
+  /** Taking a page: in the owner's thread. */
   readonly alloc: number
   /** Making the frag and lending it: in the owner's thread. */
   readonly lend: number
-  /** In the borrower's. */
+  /** Receiving the frag: in the borrower's thread. */
   readonly receive: number
   /** The borrower's release and the owner's taking back. */
   readonly giveBack: number

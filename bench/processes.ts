@@ -100,7 +100,7 @@ function firstProcessor(): string | undefined {
   }
 }
 
-/** In a child: answers each request with what `handle` returns. */
+/** Answers each request of the parent process with what `handle` returns. */
 export function answer<T>(handle: (request: T) => Promise<unknown>): void {
   process.on('message', (request) => {
     handle(request as T).then(

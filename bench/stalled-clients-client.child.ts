@@ -18,7 +18,7 @@ export interface StalledRequest {
 
 /** Silence of the stalled clients after which all buffers on their way count as full. */
 const SETTLE_MS = 500
-/** More than all of them hold. */
+/** Bytes that are more than all servers hold. */
 const MAX_FLOOD = 64 * 1024 * 1024
 const PART = Buffer.alloc(256 * 1024, 2)
 

@@ -5,7 +5,7 @@
 
 import { createPool, LifetimeError, type Page, type PageProvider, type Slots } from 'netmem'
 
-/** At most `pages` pages of `pageSize` bytes. */
+/** Makes a provider of at most `pages` pages of `pageSize` bytes. */
 export function lazyProvider(pages: number, pageSize: number): PageProvider {
   const free = Array.from({ length: pages }, (_, slot) => pages - 1 - slot)
   const memory: Uint8Array[] = []

@@ -43,7 +43,7 @@ declare global {
 const run = promisify(execFile)
 
 test('every documented example compiles and runs', { concurrency: 4 }, async (t) => {
-  // Those of the examples may be taken on this machine.
+  // The ports in the examples may be taken on this machine.
   const free = await freePorts(2 * examples.length)
   assert.ok(examples.length >= 10, `only ${examples.length} examples found`)
   rmSync(folder, { recursive: true, force: true })

@@ -97,7 +97,7 @@ export interface TlsInfo {
   readonly authorizationError: string | undefined
   /** Milliseconds that the handshake took, at the end that connected, 0 at the other. */
   readonly handshakeMs: number
-  /** Without properties where the peer showed none. */
+  /** Certificate of the peer. An object without properties if the peer showed none. */
   readonly peerCertificate: tls.PeerCertificate
 }
 

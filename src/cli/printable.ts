@@ -17,7 +17,7 @@ export function printable(text: string): string {
 
 /** Returns a value as one line of JSON, with control characters escaped. */
 export function printableJson(value: unknown): string {
-  // Such characters are in strings alone, where each UTF-16 unit may be written as an escape.
+  // JSON has such characters in strings alone, where an escape may stand for each UTF-16 unit.
   return JSON.stringify(value).replaceAll(UNSAFE, (character) =>
     Array.from(
       { length: character.length },

@@ -67,7 +67,7 @@ class CardThread implements CardServer {
       })
       this.#worker.once('error', fail)
     })
-    // Whoever does not wait for the end still learns of a failure by the calls.
+    // A program that does not wait for the end learns of a failure by its calls.
     this.closed.catch(() => undefined)
     if (running.size === 0) process.on('exit', endAll)
     running.add(this)

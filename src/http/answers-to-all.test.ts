@@ -77,7 +77,7 @@ describe('an answer to a request for all', () => {
           (a, b) => part(a, b),
           () => reply,
         )
-        // Nothing is left to chance of a second attempt.
+        // One attempt: a second one would hide a wrong answer.
         const wish = { ...options, retries: 0 }
         const memory = new Uint8Array(SIZE + 9)
         const got = getInto(from.url, memory, wish)

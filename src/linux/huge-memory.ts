@@ -65,7 +65,7 @@ export async function hugeMemory(
   try {
     madvise(start + offset, huge, MADV_HUGEPAGE)
   } catch (error) {
-    // It is advice. A kernel without huge pages refuses it, which costs nothing but the speed.
+    // The call is advice. A kernel without huge pages refuses it, which costs nothing but the speed.
     if (!(error instanceof LinuxError)) throw error
   }
   return new Uint8Array(buffer, offset, bytes)

@@ -134,7 +134,7 @@ for (const reads of ['posted', 'data'] as const) {
         await until(() => sockets.length === 2, 'the server has accepted')
         controller.abort()
         assert.equal(await aborted, 'NETMEM_ABORTED')
-        // Nothing is left of either.
+        // Both sockets are closed, read to their end or not.
         for (const socket of sockets) socket.resume()
         await until(() => sockets.every(({ destroyed }) => destroyed), 'both are closed')
       },
@@ -210,7 +210,7 @@ for (const reads of ['posted', 'data'] as const) {
       const where = await listening(server, kind)
       const tls = kind === 'tls' ? { tls: { ca: some(certificate).cert } } : {}
       const connection = await connect({ pool, ...where, ...tls, reads })
-      // Nothing is read before somebody receives, TLS excepted.
+      // The driver reads only when a receiver waits, TLS excepted.
       if (kind !== 'tls') await until(() => sent, 'all is sent')
       await turns()
       assert.ok(kind === 'tls' || (pool.out === 0 && pool.stats().copied.bytes === 0))

@@ -105,7 +105,7 @@ function attempt(
   driver.start(reads)
   const { socket } = reads
   let reachedAt = 0
-  // With TLS, the handshake begins now.
+  // The TLS handshake begins now, if there is one.
   socket.once('connect', () => {
     reachedAt = performance.now()
   })

@@ -228,7 +228,7 @@ for (const reads of ['posted', 'data'] as const) {
         await receiveInto(connection, new Uint8Array(100))
         inject(Buffer.from('junk that is no record'))
         const rest = new Uint8Array(4900)
-        // Whether what was sent before comes first is up to how it was read.
+        // The receiver gets the data before the junk or not, as the reads were cut.
         const code = await receiveInto(connection, rest).then(() => rejection(connection.receive()))
         assert.equal(code, 'NETMEM_TLS')
       }),

@@ -130,7 +130,7 @@ export async function withEnds(
   if (!keepPool) await endAll(pool)
 }
 
-/** Nothing is out, copies included, and nothing in flight once destroyed. */
+/** Fails if memory is out, copies included. Destroys the pools. */
 export async function endAll(pool: PagePool<Page>): Promise<void> {
   assert.equal(pool.stats().copied.bytesOut, 0, 'no copy is out')
   await end(pool)

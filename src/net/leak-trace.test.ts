@@ -1,4 +1,4 @@
-// With traceLeaks, frags of sockets are known by who received them and from whom.
+// Reports of a pool with traceLeaks name who received a frag and from whom.
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { test } from 'node:test'

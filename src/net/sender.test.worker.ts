@@ -42,5 +42,5 @@ process.on('message', (job: SendJob) => {
     void sendOver(job, connection)
   }
 })
-// Whoever started it may be gone.
+// The process that started it may be gone.
 process.on('disconnect', () => process.exit())

@@ -75,7 +75,7 @@ function answerOf(path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(path)
     let text = ''
-    // For the whole answer: a peer may send a byte a second.
+    // The limit is for the whole answer: a peer may send a byte a second.
     const timer = setTimeout(() => {
       socket.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`))
     }, ANSWER_MS)

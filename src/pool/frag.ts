@@ -122,7 +122,7 @@ export function pageOf(frag: HostFrag): Page | undefined {
   return frag instanceof HeldFrag ? frag.page : undefined
 }
 
-/** @internal As {@link fragOf}, of a reference whose token counts it already. */
+/** @internal Makes a frag as {@link fragOf} does, of a reference whose token counts it already. */
 export function heldFrag(
   page: Page,
   offset: number,

@@ -170,7 +170,7 @@ test('references are as many as fit, and no more', async () => {
   assert.equal(pool.references(page), 2047 * 2 ** 20 + 1)
   assertCode('NETMEM_OUT_OF_RANGE', () => pool.ref(page, 2 ** 20))
   assert.equal(pool.references(page), 2047 * 2 ** 20 + 1)
-  // Nobody puts them all back: this pool ends as it is.
+  // The references stay: two billion puts would take minutes.
 })
 
 test('a handle of another pool, or of none, is refused', async () => {

@@ -138,7 +138,7 @@ test('as many are lent as the pool was shared for', async () => {
   const lents = frags.slice(0, 3).map((frag) => some(frag.lend(nobody)))
   const rest = frags.slice(3)
   for (const frag of rest) assert.equal(frag.lend(nobody), undefined)
-  // Nothing has changed: they are held as before.
+  // Refused frags are held as before.
   for (const frag of rest) assert.equal(frag.bytes.length, pool.pageSize)
   assert.equal(pool.out, 5)
   const received = lents.map((lent) => attached.receive(lent))

@@ -43,7 +43,7 @@ const dropped = new FinalizationRegistry<PoolCore>((core) => void core.destroy(f
  */
 export class PagePool<in out M extends Netmem> {
   /**
-   * @internal What the pool does. Declared, since a field that the class made would be `undefined`
+   * @internal Does the pool's work. Declared, since a field that the class made would be `undefined`
    * first, and its type be checked at each use: alloc and put took 1.8 times as long.
    */
   declare readonly core: PoolCore

@@ -185,7 +185,7 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   notify(callback: () => void): void {
-    // In this order: `available` may wake a waiter, which may destroy the pool.
+    // `available` comes first: it may wake a waiter, which may destroy the pool.
     if (this.available > 0 || this.#destroyed !== undefined) {
       queueMicrotask(callback)
       return

@@ -153,7 +153,7 @@ test('the last release of a page whose rest was left recycles it', async () => {
     frag.release()
     assert.equal(pool.out, 0)
   }
-  // Nobody has taken the rest meanwhile, and the slot has gone round.
+  // The rest was not taken, and the slot has gone round.
   const page = some(pool.alloc())
   assert.equal(pool.reserve(1), undefined)
   assert.equal(pool.references(page), 1)

@@ -21,7 +21,7 @@ export interface UseRecord {
   frags: number
   /** Another record of the same use, whose token frags alone held when this one was made. */
   other: UseRecord | undefined
-  /** With `traceLeaks`: from whom, and where the application received it. */
+  /** Peer, and place in the application that received it, if the pool traces leaks. */
   label: string | undefined
   stack: string | undefined
 }

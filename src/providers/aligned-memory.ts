@@ -56,7 +56,7 @@ export function mappedBuffer(bytes: number): ArrayBuffer | undefined {
   return fixedMemory(bytes)?.buffer
 }
 
-/** Same as {@link mappedBuffer}, with the `WebAssembly.Memory` itself. */
+/** Makes memory as {@link mappedBuffer} does, with the `WebAssembly.Memory` itself. */
 export function fixedMemory(bytes: number): FixedMemory<ArrayBuffer> | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {
@@ -81,7 +81,7 @@ export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
   return fixedSharedMemory(bytes)?.buffer ?? new SharedArrayBuffer(bytes)
 }
 
-/** Same as {@link fixedMemory}, for memory that threads share. */
+/** Makes memory as {@link fixedMemory} does, for threads to share. */
 export function fixedSharedMemory(bytes: number): FixedMemory<SharedArrayBuffer> | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {

@@ -22,7 +22,7 @@ function poolOver(memory: Parameters<typeof externalProvider>[0]): PagePool<Page
   return createPool(externalProvider(memory, { pageSize }))
 }
 
-/** Whatever `takeAway` does to the memory of a pool, those who look at it get an error with a code. */
+/** Fails unless pages and frags end in an error with a code after `takeAway` has taken the memory. */
 async function endsInError(pool: PagePool<Page>, takeAway: () => void): Promise<void> {
   const [seen, unseen] = [some(pool.alloc()), some(pool.alloc())]
   const frag = createFrag(pool, seen, 0, 100)

@@ -22,7 +22,7 @@ const pageSize = 4096
 const layout = { pages: 37, pageSize }
 const bytes = layout.pages * pageSize
 
-/** Nothing the library does, as a JavaScript caller may pass it. */
+/** Values that TypeScript refuses, as a JavaScript caller may pass them. */
 const notNumbers = ['4096', 4096n, null, {}, true, Symbol('n')]
 const outOfRange = [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]
 

@@ -57,7 +57,7 @@ test('1. sizes and scatter-list lengths that are not page-aligned', async () => 
     const dmabuf = await path.memory.exportDmaBuf({ bytes, segments })
     const binding = bindRx(path.netmemDriver, { dmabuf, queues: [0] })
     await assert.rejects(binding, { code: 'NETMEM_DMABUF_UNALIGNED' })
-    // Nothing is left of it: neither an attachment nor a bound queue.
+    // The refused bind leaves no attachment and no bound queue.
     await immediate()
     await dmabuf.close()
   }

@@ -79,7 +79,7 @@ export const ETHTOOL_GRXCLSRULE = 0x2f
 export const ETHTOOL_GRXCLSRLALL = 0x30
 export const ETHTOOL_SRXCLSRLDEL = 0x31
 const ETHTOOL_SRXCLSRLINS = 0x32
-/** In the size of a table: the card chooses locations by itself. */
+/** Flag in the size of a table: the card chooses locations by itself. */
 const RX_CLS_LOC_SPECIAL = 0x80000000
 /** Location that the card is to choose. */
 export const RX_CLS_LOC_ANY = 0xffffffff

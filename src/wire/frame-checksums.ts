@@ -141,7 +141,7 @@ function l4Sum(memory: FrameMemory, frameOffset: number, layout: FrameLayout): n
   const { l4Offset, destinationOffset, addressBytes } = layout
   const length = l4Bytes(layout)
   if (l4Offset === destinationOffset + addressBytes) {
-    // Without IP options the addresses are in front: one sum over all of it.
+    // One sum covers both where the addresses stand in front, without IP options.
     const addressesAt = frameOffset + layout.sourceOffset
     return memory.sum(addressesAt, 2 * addressBytes + length, layout.protocol + length)
   }

@@ -71,7 +71,7 @@ export class FrameLayout implements EthernetHeader, TcpHeader, UdpHeader {
   urgentPointer = 0
 }
 
-/** More than any packet: BIG TCP ends at 512 KiB (Linux, GSO_MAX_SIZE). */
+/** Bytes that no packet has: BIG TCP ends at 512 KiB (Linux, GSO_MAX_SIZE). */
 const MAX_JUMBO_BYTES = 2 ** 20
 
 /** Header of the packet that is being parsed. */

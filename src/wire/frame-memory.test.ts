@@ -131,7 +131,7 @@ for (const [name, make] of [
 describe('createFrameMemory', () => {
   it('takes WebAssembly where there is one', () => {
     const memory = createFrameMemory(70_000)
-    // Of a WebAssembly memory there are whole units of 64 KiB.
+    // WebAssembly memory comes in units of 64 KiB.
     assert.equal(memory.bytes.buffer.byteLength, 2 * 65_536)
     assert.equal(memory.bytes.length, 70_000)
   })

@@ -44,7 +44,7 @@ export function createFrameMemory(bytes: number): FrameMemory {
   return createSimdFrameMemory(bytes) ?? createPlainFrameMemory(bytes)
 }
 
-/** @internal As {@link createFrameMemory}, or `undefined` without WebAssembly with SIMD. */
+/** @internal Makes memory as {@link createFrameMemory} does, or `undefined` without WebAssembly with SIMD. */
 export function createSimdFrameMemory(bytes: number): FrameMemory | undefined {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const instance = createChecksumInstance(bytes)
@@ -52,7 +52,7 @@ export function createSimdFrameMemory(bytes: number): FrameMemory | undefined {
   return new SummedMemory(new Uint8Array(instance.buffer, 0, bytes), instance.sum)
 }
 
-/** @internal As {@link createFrameMemory}, in plain JavaScript. */
+/** @internal Makes memory as {@link createFrameMemory} does, in plain JavaScript. */
 export function createPlainFrameMemory(bytes: number): FrameMemory {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const memory = new Uint8Array(bytes)

@@ -20,7 +20,7 @@ export const VIRTIO_NET_HDR = {
 /** Flag: the receiver sums from `checksumStart` on, and writes the sum at `checksumOffset` from there. */
 export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1
 
-/** Not segmented: an ordinary frame. */
+/** Ordinary frame that is not segmented. */
 export const VIRTIO_NET_HDR_GSO_NONE = 0
 /** TCP over IPv4 that is to be segmented. */
 export const VIRTIO_NET_HDR_GSO_TCPV4 = 1

@@ -42,7 +42,7 @@ pinged() { until ping -c 1 -W 1 192.0.2.2 >/dev/null; do :; done; }
 pinged
 ethtool -K "$1" ntuple on
 
-# What the tests read (K: selftests/drivers/net/README.rst).
+# Variables that the tests read (K: selftests/drivers/net/README.rst).
 export NETIF="$1" REMOTE_TYPE=netns REMOTE_ARGS=peer
 export LOCAL_V4=192.0.2.1 LOCAL_V6=2001:db8::1 REMOTE_V4=192.0.2.2 REMOTE_V6=2001:db8::2
 took 'set-up'

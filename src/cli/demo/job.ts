@@ -43,7 +43,7 @@ export interface RunMeasurement {
   /** Bytes that were received and verified. */
   readonly bytes: number
   readonly firstWrong: number | undefined
-  /** From connecting to the last byte verified. */
+  /** Seconds from connecting to the last byte verified. */
   readonly seconds: number
   /** User and system time of the whole process in those seconds. */
   readonly cpuSeconds: number

@@ -63,7 +63,7 @@ function dmaHeaps(): Finding[] {
   try {
     names = readdirSync(folder).sort()
   } catch {
-    // Without this folder there are no heaps.
+    // A kernel without this folder has no heaps.
   }
   if (names.length === 0) {
     const remedy =

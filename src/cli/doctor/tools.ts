@@ -39,7 +39,7 @@ function qemu(path: string): Finding {
   }
   const version =
     /version (\d+\.\d+\S*)/.exec(output(program, '--version'))?.[1] ?? 'an unknown version'
-  // Without the device the answer is an error, and its exit code 0 all the same.
+  // QEMU without the device answers with an error, and exits with 0 all the same.
   const options = output(program, '-machine', 'none', '-device', 'vfio-user-pci,help')
   return options.includes('socket=')
     ? ok(QEMU, `${version}; it ${QEMU_USE}`)

@@ -15,7 +15,7 @@ test('a rule for a connection has its five fields', () => {
     destinationPort: 5201,
   }
   assert.deepEqual(flowOf({ localAddress, remoteAddress }), flow)
-  // Of a listener on ::, IPv4 too.
+  // Connections of a listener on ::, an IPv4 client's too.
   const mapped = {
     localAddress: { host: '::ffff:192.0.2.1', port: 5201 },
     remoteAddress: { host: '::ffff:192.0.2.2', port: 40_000 },

@@ -23,7 +23,7 @@ export interface Measurement {
   readonly bytes: number
   readonly seconds: number
   readonly bitsPerSecond: number
-  /** This process, over the whole test. */
+  /** CPU time of this process over the whole test. */
   readonly cpu: CpuUse
   readonly streams: readonly StreamResult[]
 }

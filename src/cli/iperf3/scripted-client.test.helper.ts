@@ -1,5 +1,5 @@
 /**
- * For tests: a server over connections in memory, where the test is the client and can misbehave as
+ * Runs a server over connections in memory, where the test is the client and can misbehave as
  * it likes.
  */
 

@@ -187,7 +187,7 @@ describe('an iperf3 server, to the iperf3 client', { skip }, () => {
 
   it('a second client hears that the server is busy, and disturbs nothing', async () => {
     const first = await running('-t', '2', ...PACED)
-    // However long the second one takes, the first one is not done before it.
+    // The first client must not end before the second, which may take long.
     first.process.kill('SIGSTOP')
     const { code, err } = await start(...SECOND).exit
     first.process.kill('SIGCONT')

@@ -4,15 +4,15 @@
 
 /** Time limits for the client, in milliseconds. */
 export interface Timeouts {
-  /** From connecting to the last byte of the cookie. */
+  /** Limit from connecting to the last byte of the cookie. */
   readonly cookie: number
-  /** For each answer of the client, and for opening all its streams. */
+  /** Limit for each answer of the client, and for opening all its streams. */
   readonly step: number
-  /** Without a byte on any stream: iperf3's own default (`--rcv-timeout`). */
+  /** Limit without a byte on any stream: iperf3's own default (`--rcv-timeout`). */
   readonly idle: number
   /** Past the announced duration: iperf3's own, ten steps of four seconds. */
   readonly grace: number
-  /** For the client to read the last message and close. */
+  /** Limit for the client to read the last message and close. */
   readonly linger: number
 }
 

@@ -36,7 +36,7 @@ export interface ReceptionOptions {
 export interface ReceptionSummary {
   readonly peer: string
   readonly bytes: number
-  /** From accepting the connection to its end. */
+  /** Seconds from accepting the connection to its end. */
   readonly seconds: number
   readonly bytesPerSecond: number
   readonly ended: 'finished' | 'failed' | 'interrupted'

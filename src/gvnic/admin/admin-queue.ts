@@ -17,7 +17,7 @@ const MAX_COMMANDS = 64
 /** Handlers of commands by their opcodes. */
 export interface AdminHandlers {
   readonly commands: ReadonlyMap<number, Handler>
-  /** Those of extended commands, each with the bytes of its arguments. */
+  /** Handlers of extended commands, each with the bytes of its arguments. */
   readonly extended: ReadonlyMap<number, { readonly bytes: number; readonly handler: Handler }>
 }
 

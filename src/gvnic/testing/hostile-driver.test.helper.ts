@@ -190,7 +190,7 @@ export class HostileDriver {
     try {
       call()
     } catch {
-      // They say nothing of the card.
+      // Errors of the driver itself say nothing of the card.
     }
   }
 

@@ -115,7 +115,7 @@ export class HttpConnection implements Viewer {
     return 0
   }
 
-  /** It ended while it rests. */
+  /** Notes that the connection ended at rest. */
   viewEnded(): void {
     this.#disturbed?.()
   }

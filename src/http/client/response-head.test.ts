@@ -107,7 +107,7 @@ describe('response heads', () => {
     const began = process.cpuUsage()
     const parsed = some(parseCut(Buffer.from(text), [1], 2 ** 20))
     assert.equal(parsed.end, text.length)
-    // Of the processor's time, of which there is as much however busy the machine is.
+    // Processor time, since a busy machine takes longer.
     assert.ok(process.cpuUsage(began).user < 5_000_000)
   })
 

@@ -24,7 +24,7 @@ export type Meaning =
       readonly entity: Entity
       readonly from: number
     }
-  /** Nothing is missing. */
+  /** The bytes that are there are all of the body. */
   | { readonly kind: 'complete'; readonly length: number }
   /** The file that is there is not the body: ask for the whole. */
   | { readonly kind: 'discard' }

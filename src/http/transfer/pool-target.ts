@@ -90,7 +90,7 @@ export class PoolTarget implements Target {
       throw error
     }
     const position = this.#position
-    // From here on the callee owns the frag, even if it throws.
+    // The callee owns the frag from this call on, even if it throws.
     this.#position = position + length
     const taken = this.#destination.onFrag(frag, position)
     if (taken !== undefined) await taken

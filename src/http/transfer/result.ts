@@ -13,9 +13,9 @@ export interface GetTiming {
   readonly connectMs: number
   /** Duration of the TLS handshake within that. */
   readonly tlsMs: number
-  /** From the call to the first byte of the last response. */
+  /** Milliseconds from the call to the first byte of the last response. */
   readonly firstByteMs: number
-  /** From the call to the end of the body. */
+  /** Milliseconds from the call to the end of the body. */
   readonly lastByteMs: number
 }
 

@@ -100,7 +100,7 @@ describe('readTouched', () => {
       /broken off/,
     )
     view.fill(5)
-    // Whatever libuv's threads were given to do before is done when all of these are.
+    // 64 calls that end after all earlier work of libuv's threads.
     await Promise.all(Array.from({ length: 64 }, () => stat('.')))
     assert.ok(view.every((byte) => byte === 5))
   })

@@ -71,7 +71,7 @@ export function pagesOf(dmabuf: DmaBuf, pageSize: number, shared: boolean): DmaB
       capacity,
       ...operations,
       ...lifetime,
-      // Nothing detaches the memory. After unmap() it is there, and is no longer the dma-buf's.
+      // The memory stays after unmap(), and is no longer the dma-buf's.
       mayMove: false,
       bytes: (page) => new Uint8Array(buffer, byteOffset + slot(page) * pageSize, pageSize),
       sync: (access) => dmabuf.sync(access),

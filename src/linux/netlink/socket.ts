@@ -65,7 +65,7 @@ class SocketTransport implements NetlinkTransport {
 
   send(message: Uint8Array): void {
     this.#outgoing.setBytes(0, message)
-    // Not connected, and without an address: netlink sends to the kernel.
+    // The kernel is the destination of a netlink socket without an address.
     this.#outgoing.send(this.#socket.fd, 0)
   }
 

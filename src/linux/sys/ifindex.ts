@@ -7,7 +7,7 @@ declare const ifindex: unique symbol
 /** Number of a network interface in its network namespace. K: include/linux/netdevice.h, ifindex. */
 export type Ifindex = number & { readonly [ifindex]: true }
 
-/** It is an int, and 0 is no interface. */
+/** Largest index: the kernel has it in an int, and 0 is no interface. */
 const MAX_IFINDEX = 2 ** 31 - 1
 
 /**

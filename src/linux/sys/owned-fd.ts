@@ -190,7 +190,7 @@ export function own(syscall: string, label: string, call: () => number): OwnedFd
   return opened
 }
 
-/** Same as {@link own}, or undefined if the call would have to wait. */
+/** Owns a descriptor as {@link own} does. Returns undefined if the call would have to wait. */
 export function ownOrWait(syscall: string, label: string, call: () => number): OwnedFd | undefined {
   const { dup3, close, errno } = libc()
   const slot = openSlot()
@@ -207,7 +207,7 @@ export function ownOrWait(syscall: string, label: string, call: () => number): O
   throw failureOf(number, syscall, label)
 }
 
-/** Same as {@link own}, for a call that writes two descriptors to `fds`. */
+/** Owns descriptors as {@link own} does, of a call that writes two of them to `fds`. */
 export function ownPair(syscall: string, fds: Pinned, call: () => number): [OwnedFd, OwnedFd] {
   const { dup3, close, errno } = libc()
   const first = openSlot()

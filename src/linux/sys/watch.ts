@@ -135,7 +135,7 @@ class WatchLoop {
     watched.watches.splice(watched.watches.indexOf(closed), 1)
     if (watched.watches.length > 0) return
     if (watched.state === 'known') {
-      // It fails if the descriptor is closed already, which has ended the watch.
+      // The call fails if the descriptor is closed already, which has ended the watch.
       libc().epollCtl(this.#epoll.fd, EPOLL_CTL_DEL, watched.fd, this.#event.address)
     }
     beforeClose(watched.fd, undefined)

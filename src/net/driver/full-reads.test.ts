@@ -24,7 +24,7 @@ test('32 full reads end a turn, and what follows in the next one counts anew', a
     reads.arrived(100)
     assert.ok(reads.readsOn, `read ${read}`)
   }
-  // However many there seem to be, as long as no other turn has been seen.
+  // Reads of one turn stay too many until another turn is seen.
   for (let read = 32; read < 70; read++) {
     reads.arrived(100)
     assert.ok(!reads.readsOn, `read ${read}`)

@@ -21,7 +21,7 @@ const STARTS = [16, 0] as const
 const TIMED = 8
 
 let shared: Uint8Array | undefined
-/** By buffer, since small transfers into the same buffer have too few records to time anew. */
+/** Choice for each buffer, since small transfers into it have too few records to time anew. */
 const ofBuffers = new WeakMap<ArrayBufferLike, RecordMemory>()
 
 /** Returns the memory for records on their way to `buffer`. */

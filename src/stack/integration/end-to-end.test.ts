@@ -1,4 +1,4 @@
-// From the link to the application, in a real worker: what goes in comes out, and nothing stays.
+// The whole path from link to application, in a real worker: bytes that go in come out, and none stay.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'

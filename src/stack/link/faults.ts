@@ -148,7 +148,7 @@ export class FaultyLink implements Link {
     return this.#overtaken.length === 0 && this.#store.nextNs === NEVER && this.#link.ended
   }
 
-  /** Those of the link, unless there is no room for what would be read. */
+  /** Descriptors of the link, or `undefined` while there is no room for another frame. */
   get descriptors(): Link['descriptors'] {
     return this.#closed || this.#isFull() ? undefined : this.#link.descriptors
   }
@@ -231,7 +231,7 @@ export class FaultyLink implements Link {
     for (let at = this.#overtaken.length - 1; at >= 0; at--) {
       const waiting = this.#overtaken[at]
       if (waiting === undefined || --waiting.left > 0) continue
-      // Not before its own time, which with a delay may be later.
+      // The frame's own time may be later, if it is delayed.
       this.#resume(at, Math.max(timeNs, waiting.dueNs))
     }
     return frame

@@ -62,7 +62,7 @@ const orders: readonly (readonly [string, readonly PcapPacket[]])[] = [
     'first SYN',
     [damaged(segment({ seq: 77, flags: SYN })), begin, segment({ seq: 1, payload: good })],
   ],
-  // Nothing is known of the sender yet.
+  // The table knows nothing of the sender yet.
   [
     'first data',
     [damaged(segment({ seq: 1, payload: evil })), begin, segment({ seq: 1, payload: good })],

@@ -107,7 +107,7 @@ export function pollUntilWork(
   Atomics.store(doorbell, ASLEEP, POLLS)
   const rang = Atomics.load(doorbell, WORK) !== seen
   if (!rang) set.wait(Math.min(Math.floor(timeoutMs), POLL_LIMIT_MS))
-  // Whoever took the thread for asleep has written the eventfd, or is about to.
+  // A thread that took this one for asleep has written the eventfd, or is about to.
   if (Atomics.exchange(doorbell, ASLEEP, AWAKE) !== POLLS) read(wake, counter)
 }
 

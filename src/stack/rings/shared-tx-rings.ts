@@ -127,7 +127,7 @@ export class NicTxRing implements TxFrontEnd {
   }
 
   get full(): boolean {
-    // Of the count that the NIC has looked at: the driver may have posted the end since.
+    // Against the count that the NIC has read: the driver may have posted the end since.
     return ((this.#posted - this.#taken) | 0) > this.#mask
   }
 

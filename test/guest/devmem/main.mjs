@@ -134,7 +134,7 @@ await step('receive into huge pages', async () => {
   view.unmap()
   huge.close()
   await within(HANG_MS, 'the kernel unbinds', unbound())
-  // They go back a moment after the queue has let go of them.
+  // Huge pages go back a moment after the queue has released them.
   await within(HANG_MS, 'the huge pages come back', back())
   reserve(0)
 })

@@ -125,7 +125,7 @@ describe('parts of several processes', () => {
       actors = await Promise.all(
         actors.map((actor) => (running.has(actor) ? actor : Actor.start('--steps'))),
       )
-      // Those killed before their sockets were there count as dead when their notes are old.
+      // Actors killed before they had sockets count as dead when their notes are old.
       const old = new Date(Date.now() - 120_000)
       for (const name of names()) if (name.endsWith('.json')) utimesSync(at(name), old, old)
       // One that nothing disturbs leaves nothing of the others.

@@ -37,7 +37,7 @@ it('an interface that goes ends what listens, connects and waits on it, and noth
     loopback.accept(),
   ])
   const accepting = assert.rejects(listener.accept(), gone)
-  // Nobody answers there.
+  // The address has no host.
   const connecting = assert.rejects(
     connectDevmem({ pool, binding, host: '192.0.2.9', port: 1 }),
     gone,

@@ -31,7 +31,7 @@ export function watchInterface(ifindex: Ifindex, gone: Gone): () => void {
   if (callbacks.size === 1) {
     watched.set(ifindex, callbacks)
     if (notifications === undefined) notifications = new Notifications()
-    // It may have gone before the watch began.
+    // The interface may have gone before the watch began.
     else void notifications.check(ifindex)
   }
   return () => {

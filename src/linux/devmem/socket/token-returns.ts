@@ -64,7 +64,7 @@ export class TokenReturns {
     if (at >= 0 && token === start + count) this.#ranges[at + 1] = count + 1
     else this.#begin(token)
     if (++this.#tokens === MAX_RETURNED_TOKENS || use.pressed) this.flush()
-    // Not a microtask, which in a loop with `await` would run after every frag.
+    // A microtask would run after every frag of a loop with `await`.
     else if (!this.#scheduled) this.#schedule()
   }
 

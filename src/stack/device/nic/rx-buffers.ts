@@ -114,7 +114,7 @@ export class RxBuffers {
       if (held + count === most) return false
       const buffer = this.#peek(ring, count)
       if (buffer?.memory === undefined) return false
-      // However short: the segments behind it go on as it lies.
+      // A short part is padded too: the segments behind it go on as it lies.
       if (this.#pads && buffer.bytes > ALIGNED_BYTES) {
         const from = frame.offset + frame.length - left
         buffer.pad = padding(buffer.memory, buffer.offset, frame.memory.bytes, from)

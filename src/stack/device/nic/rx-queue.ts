@@ -79,7 +79,7 @@ export class RxQueue {
     if (ring === undefined || !this.#coalesce) return segmentBytes
     const inBuffers =
       this.#buffers.roomOf(ring, MAX_COALESCED_BUFFERS) - (this.#split ? 0 : headerLength)
-    // Without its Ethernet header it is shorter than that, so this is on the safe side.
+    // The IP packet is shorter by the Ethernet header, so this limit is safe.
     const inPacket = MAX_IP_BYTES - headerLength
     const payload = inBuffers < inPacket ? inBuffers : inPacket
     return payload < segmentBytes ? segmentBytes : payload - (payload % segmentBytes)

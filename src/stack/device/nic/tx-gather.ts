@@ -17,11 +17,11 @@ export const DMA_FAULT = 1
 export const PACKET_ERROR = 2
 
 // Packets that stay in pieces. Integers, since one is compared for every packet.
-/** No packet does. */
+/** Mode: no packet goes in pieces. */
 export const WHOLE_PACKET = 0
-/** Those that are to be cut (TSO). */
+/** Mode: packets that are to be cut go in pieces (TSO). */
 export const LARGE_IN_PIECES = 1
-/** All packets. */
+/** Mode: all packets go in pieces. */
 export const ALL_IN_PIECES = 2
 
 const ETHERNET_BYTES = 14

@@ -62,7 +62,7 @@ function scriptOf({ script }: DeviceThreadOptions): URL {
 
 function scriptBesideThis(): URL {
   try {
-    // In the package. A bundle has it beside itself.
+    // The package has the script in this place, and a bundle beside itself.
     const inPackage = new URL('../../device/device.worker.js', import.meta.url)
     return existsSync(inPackage) ? inPackage : new URL('device.worker.js', import.meta.url)
   } catch {

@@ -46,7 +46,7 @@ export class WorkerTransport implements DeviceTransport {
 
   constructor(script: URL, data: DeviceThreadData) {
     this.#doorbell = new Int32Array(data.doorbell)
-    // None of the program's flags: modules that they preload have no place there. Some of them,
+    // The thread gets none of the program's flags. They may preload modules, and some of them,
     // such as --input-type, keep a worker from starting.
     this.#worker = new Worker(script, { workerData: data, name: 'netmem device', execArgv: [] })
     this.#worker.unref()

@@ -181,7 +181,7 @@ test('the queue is bounded by bytes and skbs; what gives way is chosen', async (
     const skipping = watch(source, { ...options, whenFull: 'skip' })
     skipping.send(0, '0')
     for (const seq of [4, 6, 2]) skipping.send(seq, `${seq}`)
-    // Nothing before 2 has come, and it is the first there is.
+    // The bytes before 2 are missing, and 2 is the first after them.
     assert.equal(skipping.text(), '02')
     skipping.send(8, '8')
     assert.equal(skipping.text(), '024')

@@ -87,7 +87,7 @@ export class Skb<in out M extends Netmem> {
   readonly cache: SkbOwner<M>
   #freed = true
 
-  /** @internal For the functions of `skb-cache.ts`, which make `Skb<Page>` and `Skb<NetIov>` alone. */
+  /** @internal Only `skb-cache.ts` calls it, which makes `Skb<Page>` and `Skb<NetIov>` alone. */
   constructor(kind: KindOf<M>, cache: SkbOwner<M>) {
     this.kind = kind
     this.head = new Uint8Array(cache.headBytes)

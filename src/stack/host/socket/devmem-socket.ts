@@ -71,7 +71,7 @@ export class DevmemSocket implements Disposable {
     })
   }
 
-  // For the stack.
+  // Calls of the stack.
 
   /**
    * Takes over the next skb of the stream.
@@ -108,7 +108,7 @@ export class DevmemSocket implements Disposable {
     this.fin()
   }
 
-  // For the application.
+  // Calls of the application.
 
   /**
    * Reads queued data of one kind: readable or unreadable. Reads skbs, frags and linear bytes in part

@@ -272,7 +272,7 @@ async function leastGarbage(bytes: number, count: () => Promise<number>): Promis
 
 test('for await makes little garbage beyond what the language does; recvmsg next to none', async () => {
   const FRAG = 9000
-  // So few that the young generation holds their garbage.
+  // The young generation holds the garbage of this many.
   const BATCH = 250
   const pool = createPool(hostProvider({ pages: BATCH, pageSize: 16 * 1024 }))
   const cache = createPageSkbCache(pool, 128)

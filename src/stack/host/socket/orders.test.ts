@@ -116,7 +116,7 @@ class Scene {
       : this.iovs.skb(pieces, pattern(10))
   }
 
-  /** So many bytes at a time, so many times, or until nothing is there. */
+  /** Reads `bytes` bytes up to `times` times, or until the queue is empty. */
   #read(bytes: number, times: number): void {
     const control = new Uint8Array(10 * DEVMEM_CMSG_SPACE)
     for (let count = 0; count < times && this.#socket.reader.queue.length > 0; count++) {

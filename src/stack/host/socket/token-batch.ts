@@ -53,7 +53,7 @@ export class TokenBatch {
     this.#socket.dontneed(this.#ranges)
   }
 
-  // Not a microtask, which in a loop with `await` would run after every frag.
+  // A microtask would run after every frag of a loop with `await`.
   #schedule(): void {
     this.#scheduled = true
     setImmediate(this.#flushLater)

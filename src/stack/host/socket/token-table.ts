@@ -36,7 +36,7 @@ export class TokenTable {
   /** Returns the lowest free token, which takes over a reference. The table must not be {@link full}. */
   mint(iov: NetIov): number {
     const token = this.#free.take() + 1
-    // Without holes, from token 0 on, which has no memory.
+    // The columns have no holes, and begin with token 0, which has no memory.
     for (let at = this.#serials.length; at <= token; at++) {
       this.#iovs[at] = undefined
       this.#serials[at] = 0

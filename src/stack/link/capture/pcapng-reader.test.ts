@@ -153,12 +153,12 @@ function u32(...values: number[]): Uint8Array {
 
 test('lengths that cannot be are refused', () => {
   const begin = () => new PcapngBuilder().section().interface()
-  // Of a block.
+  // Lengths of a block.
   for (const length of [0, 4, 11, 13, 0xffff_ffff]) {
     assertRefused(begin().raw(u32(77, length, 0, 0, 0)))
     assertRefused(new PcapngBuilder().raw(u32(0x0a0d0d0a, length, 0x1a2b3c4d, 1, 0, 0, 28)))
   }
-  // Of a packet: longer than its block, and longer than anything.
+  // Lengths of a packet: more than its block, and more than any.
   for (const length of [61, 262_145, 0xffff_ffff]) {
     assertRefused(begin().block(6, u32(0, 0, 0, length, length, ...new Array<number>(14).fill(0))))
     assertRefused(begin().block(3, u32(length, ...new Array<number>(14).fill(0))))
@@ -229,7 +229,7 @@ test('packets of interfaces that are not Ethernet are counted and skipped', () =
 
 test('a capture without an Ethernet interface is refused', () => {
   const wireless = new PcapngBuilder().section().interface({ linkType: 105 })
-  // Nothing in it is another link's.
+  // The capture has no packet of another link.
   assert.equal(seenOf(linkOf(wireless.bytes())).length, 0)
   const offset = wireless.bytes().length
   wireless.packet(filler(60, 1), 0n).packet(filler(60, 1), 0n)

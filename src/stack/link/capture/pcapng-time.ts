@@ -36,7 +36,7 @@ export class InterfaceClock {
     return this.#firstNs + Math.round(ticks * this.#nsPerTick)
   }
 
-  /** Once for each interface, so it may take its time to be exact. */
+  /** Begins an interface's clock. Once for each, so it may be slow and exact. */
   #begin(high: number, low: number, origin: TimeOrigin): void {
     this.#firstHigh = high
     this.#firstLow = low

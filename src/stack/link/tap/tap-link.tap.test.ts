@@ -167,7 +167,7 @@ describe('tapDevice', { skip }, () => {
         for (const [index, fd] of link.descriptors.entries()) set.set(index, fd, POLLIN)
         while (set.wait(0) === 0) await turns(1)
         const ready = [0, 1, 2, 3].filter((index) => set.events(index) !== 0)
-        // Of 40 flows each has one queue, that of its own packets.
+        // Each of 40 flows has one queue, that of its packets.
         assert.equal(ready.length, 1)
         queues.add(ready[0] ?? -1)
         await nextUdp(link)

@@ -53,7 +53,7 @@ const MAX_QUEUES = 256
 /** Place of frames in the memory, behind their virtio-net header. */
 const FRAME_AT = 16
 const HEADER_AT: number = FRAME_AT - VIRTIO_NET_HDR.BYTES
-/** More than a large frame: the kernel's have 64 KiB and their headers at most. */
+/** Bytes of the memory: a large frame of the kernel has 64 KiB and its headers at most. */
 const MEMORY_BYTES = 2 ** 17
 
 /** Frames that are read from one queue before the next one's turn, as many as a NAPI poll handles. */
