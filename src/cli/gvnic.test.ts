@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { openCapture } from '../stack/link/capture/open-capture.ts'
@@ -23,6 +24,18 @@ describe('netmem gvnic', { skip }, () => {
     const device = `{"driver":"vfio-user-pci","socket":{"path":"${sockets[0]}","type":"unix"}}`
     assert.equal(lines[2], `-device '${device}'`)
     assert.deepEqual(sockets.map(existsSync), [false, false])
+  })
+
+  it('quotes the options of QEMU for a shell', async () => {
+    const quoted = path("it's one.sock")
+    const running = netmem('gvnic', '--socket', quoted, '--socket', path('b.sock'))
+    await running.prints(/b\.sock, wired/)
+    running.child.kill('SIGTERM')
+    const [, , device = ''] = (await running.ended).out.toString().split('\n')
+    const words = execFileSync('sh', ['-c', `printf '%s\\n' ${device}`], { encoding: 'utf8' })
+    const [option, value = ''] = words.split('\n')
+    assert.equal(option, '-device')
+    assert.equal(JSON.parse(value).socket.path, quoted)
   })
 
   it('prints lines of JSON with what the cards are', async () => {

@@ -1,10 +1,11 @@
 /** The guest's machine: QEMU, with KVM where it works. */
 
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { cpio } from './cpio.ts'
@@ -50,6 +51,29 @@ export async function machineParts(folder: string): Promise<Parts> {
 }
 
 /**
+ * Starts QEMU without devices or display. It ends with this process.
+ *
+ * @param qemu Folder of its package with all that it needs.
+ */
+export function startQemu(
+  qemu: string,
+  options: readonly string[],
+): ChildProcessByStdio<null, Readable, Readable> {
+  const libraries = join(qemu, 'usr/lib/x86_64-linux-gnu')
+  const share = ['qemu', 'seabios'].flatMap((name) => ['-L', join(qemu, 'usr/share', name)])
+  return spawn(
+    // Its own loader takes QEMU's own libraries, whatever the host has.
+    join(qemu, 'usr/lib64/ld-linux-x86-64.so.2'),
+    [
+      ...['--library-path', libraries, join(qemu, 'usr/bin/qemu-system-x86_64'), ...share],
+      ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+      ...['-run-with', 'exit-with-parent=on', ...options],
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+}
+
+/**
  * Powers a machine on, and waits for its end.
  *
  * @returns Output of the serial console: warnings of the guest, and messages of QEMU.
@@ -75,24 +99,14 @@ export async function runMachine(
   // A busy host would look like a fault of the kernel's clocks or of its timer interrupt, which it tests
   // at boot (K: arch/x86/kernel/apic/io_apic.c, `timer_irq_works`); see the verdict for what is left.
   const options = `nowatchdog tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 ${counterOption()}`
-  const libraries = join(qemu, 'usr/lib/x86_64-linux-gnu')
-  const share = ['qemu', 'seabios'].flatMap((name) => ['-L', join(qemu, 'usr/share', name)])
-  const child = spawn(
-    // Its own loader takes QEMU's own libraries, whatever the host has.
-    join(qemu, 'usr/lib64/ld-linux-x86-64.so.2'),
-    [
-      ...['--library-path', libraries, join(qemu, 'usr/bin/qemu-system-x86_64'), ...share],
-      ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-      ...['-run-with', 'exit-with-parent=on'],
-      ...['-machine', `q35,accel=${accelerator},memory-backend=mem`, '-cpu', 'max'],
-      // Shared, so that a process beside QEMU can be the guest's network card.
-      ...['-object', `memory-backend-memfd,id=mem,size=${memoryMiB}M,share=on`],
-      ...['-smp', String(processors), '-kernel', kernel.image, '-initrd', initramfs],
-      ...['-append', `console=ttyS0 loglevel=5 panic=-1 ${options} ${kernelOptions}`],
-      ...['-chardev', 'stdio,id=console', '-serial', 'chardev:console', ...devices],
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const child = startQemu(qemu, [
+    ...['-machine', `q35,accel=${accelerator},memory-backend=mem`, '-cpu', 'max'],
+    // Shared, so that a process beside QEMU can be the guest's network card.
+    ...['-object', `memory-backend-memfd,id=mem,size=${memoryMiB}M,share=on`],
+    ...['-smp', String(processors), '-kernel', kernel.image, '-initrd', initramfs],
+    ...['-append', `console=ttyS0 loglevel=5 panic=-1 ${options} ${kernelOptions}`],
+    ...['-chardev', 'stdio,id=console', '-serial', 'chardev:console', ...devices],
+  ])
   const killNow = (): unknown => child.kill('SIGKILL')
   kill.addEventListener('abort', killNow, { once: true })
   try {

@@ -8,9 +8,25 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { isNetmemError } from 'netmem'
+import { type PciDevice, serveDevice } from 'netmem/vfio-user'
+import { debianClosure } from './debian.ts'
 import { runInGuest } from './guest.ts'
+import { startQemu } from './machine.ts'
 
 const DEVICE = fileURLToPath(new URL('../../examples/pci-device.js', import.meta.url))
+
+/** A device whose registers hold nothing. */
+const NO_DEVICE: PciDevice = {
+  identity: { vendorId: 0x1b36, deviceId: 0x10ff, classCode: 0xff_00_00 },
+  bars: [{ index: 0, bytes: 4096 }],
+  msix: { bar: 1, vectors: 1 },
+  attach: () => undefined,
+  detach: () => undefined,
+  reset: () => undefined,
+  read: () => 0,
+  write: () => undefined,
+}
 
 it('a program in the guest drives a device by registers, memory and interrupts', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'netmem-pci-'))
@@ -38,3 +54,39 @@ it('a program in the guest drives a device by registers, memory and interrupts',
     rmSync(folder, { recursive: true })
   }
 })
+
+for (const [what, backend, words] of [
+  ['of no file', 'memory-backend-ram,share=off', /passes no descriptor/],
+  ['of a private mapping', 'memory-backend-memfd,share=off', /maps it for itself alone/],
+] as const) {
+  it(`a machine with memory ${what} is refused, and learns why`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'netmem-pci-'))
+    const path = join(folder, 'device.sock')
+    const qemu = await debianClosure('qemu-system-x86')
+    let refuse = (_reason: Error | undefined): void => undefined
+    const refused = new Promise<Error | undefined>((resolve) => {
+      refuse = resolve
+    })
+    const served = await serveDevice(path, NO_DEVICE, { onDisconnect: refuse })
+    const machine = startQemu(qemu, [
+      ...['-S', '-machine', 'q35,accel=tcg,memory-backend=mem', '-m', '64M'],
+      ...['-object', `${backend},id=mem,size=64M`],
+      ...['-device', JSON.stringify({ driver: 'vfio-user-pci', socket: { path, type: 'unix' } })],
+    ])
+    try {
+      const ended = once(machine, 'exit').then(() => assert.fail('QEMU has ended'))
+      // It is killed in the end.
+      ended.catch(() => undefined)
+      const reason = await Promise.race([refused, ended])
+      assert.ok(isNetmemError(reason), String(reason))
+      assert.equal(reason.code, 'NETMEM_VFIO_USER_MEMORY')
+      assert.match(reason.message, words)
+      assert.match(reason.message, /share=on/)
+      assert.equal(served.connected, false)
+    } finally {
+      machine.kill('SIGKILL')
+      await served.close()
+      rmSync(folder, { recursive: true })
+    }
+  })
+}

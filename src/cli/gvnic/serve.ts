@@ -86,7 +86,8 @@ function qemuOptions(sockets: readonly string[]): string[] {
   ]
   const devices = sockets.map((path) => {
     const device = { driver: 'vfio-user-pci', socket: { path, type: 'unix' } }
-    return `-device '${JSON.stringify(device)}'`
+    // Quoted for a shell, in which a quote ends the word, adds itself and begins anew.
+    return `-device '${JSON.stringify(device).replaceAll("'", "'\\''")}'`
   })
   return [...memory, ...devices]
 }
