@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Page } from '../netmem.ts'
+import { type Page, release } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, codeOf, end, logged, some, take } from '../testing/pools.test.helper.ts'
@@ -23,6 +23,20 @@ async function settled(promise: Promise<void>): Promise<boolean> {
   await turn()
   return done
 }
+
+test('`await using` destroys a pool, and waits for its memory', async () => {
+  let page: Page | undefined
+  const scope = async (): Promise<PagePool<Page>> => {
+    await using pool = poolOf(1)
+    page = pool.alloc()
+    return pool
+  }
+  const left = scope()
+  assert.equal(await settled(left.then(() => undefined)), false)
+  release(some(page))
+  const pool = await left
+  assert.deepEqual([pool.destroyed, pool.inflight], [true, 0])
+})
 
 test('a pool with nothing out is destroyed at once, and its provider serves the next', async () => {
   const provider = hostProvider({ pages: 200, pageSize })

@@ -26,7 +26,10 @@ describe('the connection cache', () => {
       assert.equal(keepAlive.idle, 2)
       await getMany(b.url, 5, { ...options, keepAlive })
       assert.equal(keepAlive.idle, 3)
-      keepAlive.close()
+      {
+        using closed = keepAlive
+        assert.equal(closed.idle, 3)
+      }
       assert.equal(keepAlive.idle, 0)
       await getMany(a.url, 2, { ...options, keepAlive })
       assert.equal(keepAlive.idle, 0, 'it is closed')

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Connections that one exchange leaves open for the next. Each is read while it rests, so that its end,
  * and bytes that no request asked for, are noticed before it is used again.
@@ -47,7 +48,7 @@ interface Idle {
  * keepAlive.close()
  * ```
  */
-export class ConnectionCache {
+export class ConnectionCache implements Disposable {
   readonly #maxIdlePerOrigin: number
   readonly #maxIdle: number
   readonly #idleTimeoutMs: number
@@ -78,6 +79,10 @@ export class ConnectionCache {
   close(): void {
     this.#closed = true
     for (const idle of this.#idle) this.#drop(idle)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /**
