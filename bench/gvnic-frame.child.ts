@@ -68,6 +68,10 @@ class PlayedLink implements Link {
   transmit(): void {}
 
   close(): void {}
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
 }
 
 /** An end to measure. */

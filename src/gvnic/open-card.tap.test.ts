@@ -65,6 +65,7 @@ function linkOf(driver: DriverModel): Link {
       assert.notEqual(driver.send(0, sent, { checksum: true, ...large }), -1)
     },
     close() {},
+    [Symbol.dispose]() {},
   }
 }
 

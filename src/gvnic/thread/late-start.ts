@@ -22,5 +22,6 @@ export function lateStart(link: Link): Link {
     },
     transmit: (frame, nowNs) => link.transmit(frame, nowNs),
     close: () => link.close(),
+    [Symbol.dispose]: () => link.close(),
   }
 }

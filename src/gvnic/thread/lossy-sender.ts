@@ -21,5 +21,6 @@ export function lossySender(link: Link, options: FaultOptions): Link {
       if (!fate.lost) link.transmit(frame, nowNs)
     },
     close: () => link.close(),
+    [Symbol.dispose]: () => link.close(),
   }
 }

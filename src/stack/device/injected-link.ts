@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A link whose far end is in another thread: frames are injected into it, and sent ones are passed on. */
 
 import { FrameStore } from '../link/frame-store.ts'
@@ -38,6 +39,10 @@ export class InjectedLink implements Link {
   /** Refuses further frames, both ways. Frames that wait still arrive. */
   close(): void {
     this.#closed = true
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /**

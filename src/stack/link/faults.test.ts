@@ -8,6 +8,7 @@ import { bytesOf, numbered, numberOf, numbersBy } from './frames.test.helper.ts'
 import { createGenerator } from './generator.ts'
 import type { Link } from './link.ts'
 import { createLinkPair } from './link-pair.ts'
+import { tracedLink } from './traced-link.ts'
 
 const EVERYTHING = {
   loss: 0.1,
@@ -41,6 +42,15 @@ function drain(link: Link, stepNs: (nowNs: number) => number): { at: number; byt
   }
   return frames
 }
+
+test('`using` closes a link, and one within another', () => {
+  const [left, right] = createLinkPair()
+  {
+    using link = tracedLink(faultyLink(left, { seed: 1 }), () => {})
+    assert.equal(link.ended, false)
+  }
+  assert.equal(right.ended, true)
+})
 
 test('without faults it is as if it were not there', () => {
   const link = faultyLink(filled(100), { seed: 1 })

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A link around a link, which loses, doubles, reorders, corrupts and delays received frames. The
  * fate of a frame depends on the seed and on the frames before it. It does not depend on when the
@@ -160,6 +161,10 @@ export class FaultyLink implements Link {
   close(): void {
     this.#closed = true
     this.#link.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /** Applies the fate of a frame. Returns true if it can be handed out at once, as `#frame`. */

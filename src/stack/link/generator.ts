@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A link on which TCP flows arrive as fast as they are taken, for benchmarks. All frames are
  * prepared when it is made. For each frame handed out, a sequence number and a checksum are
@@ -228,6 +229,10 @@ export class TcpGenerator implements Link {
 
   close(): void {
     this.#active = 0
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 
   /**

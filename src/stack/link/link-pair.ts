@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Two connected links: a frame sent on one arrives on the other, after a delay and the time that
  * its bits take.
@@ -138,5 +139,9 @@ export class PairedLink implements Link {
     this.#cut = true
     this.#arriving = undefined
     if (this.#peer !== undefined) this.#peer.#cut = true
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
   }
 }

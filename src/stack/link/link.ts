@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Interface of links, which carry frames to and from a NIC: link pairs, capture files, generators,
  * TAP interfaces. Faults and traces are links around a link. A link lives in the thread of its
@@ -166,7 +167,7 @@ const NOTHING = new Uint8Array(0)
 export type PiecesReceiver = (head: LinkFrame, pieces: FramePieces) => boolean
 
 /** Carries frames to a NIC and from it. */
-export interface Link {
+export interface Link extends Disposable {
   /** Frames that the link takes besides ordinary ones. */
   readonly features: LinkFeatures
   /** Returns the next frame that has arrived by `nowNs`. `undefined` without one. */

@@ -39,5 +39,6 @@ export function tracedLink(link: Link, trace: TraceFrame): Link {
       link.transmit(frame, nowNs)
     },
     close: () => link.close(),
+    [Symbol.dispose]: () => link.close(),
   }
 }

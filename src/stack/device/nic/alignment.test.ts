@@ -49,6 +49,10 @@ class PlacedLink implements Link {
 
   transmit(): void {}
   close(): void {}
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
 }
 
 const UNTOUCHED = 0xcc

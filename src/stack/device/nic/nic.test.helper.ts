@@ -101,6 +101,10 @@ export class TestLink implements Link {
   }
 
   close(): void {}
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
 }
 
 /** A packet as a driver assembles it from completions. */

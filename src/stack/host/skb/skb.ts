@@ -51,7 +51,10 @@ export interface SkbOwner<in out M extends Netmem> {
   giveBack(skb: Skb<M>): void
 }
 
-/** One packet, or several coalesced into one. An `SkbCache` makes it, and its holder frees it. */
+/**
+ * One packet, or several coalesced into one. An `SkbCache` makes it, and its holder frees it. It has no
+ * `using`: a holder passes it on, and the object is another packet's after {@link free}.
+ */
 export class Skb<in out M extends Netmem> {
   /** Kind of the frags' memory. */
   readonly kind: KindOf<M>

@@ -76,7 +76,7 @@ export function openCapture(path: string, options: CaptureOptions = {}): Capture
 }
 
 /** Made by {@link openCapture}. */
-export class CaptureLink implements Link, Disposable {
+export class CaptureLink implements Link {
   readonly features: LinkFeatures = ORDINARY_FRAMES
   /** Frames handed out, their bytes, and the number of cut frames among them. */
   frames = 0

@@ -102,7 +102,7 @@ export function tapDevice(options: TapOptions): TapLink {
 }
 
 /** A TAP interface: see {@link tapDevice}. */
-export class TapLink implements Link, Disposable {
+export class TapLink implements Link {
   /** Name of the interface. */
   readonly name: string
   readonly features: LinkFeatures
