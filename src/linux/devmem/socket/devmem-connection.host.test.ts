@@ -221,6 +221,38 @@ test('a connection that fails while its pool is dry delivers what arrived, and t
   await pool.destroy()
 })
 
+test('a connection that broke while its pool was dry waits for a receiver without polling', async () => {
+  const { pool, io, connection } = setUp()
+  const held = Array.from({ length: pool.capacity }, () => some(pool.alloc()))
+  io.arrive({ kind: 'linear', bytes: Uint8Array.of(1) })
+  io.finish(ERRNO.ECONNRESET)
+  await turns()
+  // The pool has pages again, and no call receives.
+  for (const page of held) pool.put(page)
+  const { waits } = io
+  await turns()
+  assert.equal(io.waits, waits)
+  const [frag] = await take(connection, 1)
+  frag?.release()
+  await connection.closed
+  assert.equal(await codeOf(connection.receive()), 'NETMEM_CONNECTION_RESET')
+  await pool.destroy()
+})
+
+test('a connection that is destroyed while its pool is dry answers its receiver at once', async () => {
+  for (const error of [undefined, new Error('enough')]) {
+    const { pool, io, connection } = setUp()
+    const held = Array.from({ length: pool.capacity }, () => some(pool.alloc()))
+    const waiting = connection.receive()
+    io.arrive({ kind: 'linear', bytes: Uint8Array.of(1) })
+    await turns()
+    connection.destroy(error)
+    await assert.rejects(waiting, error ?? { code: 'NETMEM_CONNECTION_CLOSED' })
+    for (const page of held) pool.put(page)
+    await pool.destroy()
+  }
+})
+
 test('every refusal of recvmsg has its code', async () => {
   for (const [errno, code] of [
     [ERRNO.ENODEV, 'NETMEM_DEVMEM_OTHER_BINDING'],

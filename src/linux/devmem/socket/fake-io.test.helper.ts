@@ -50,6 +50,8 @@ export class FakeIo implements DevmemIo {
   /** Bytes that a send takes before it is full. */
   sendRoom: number = Number.POSITIVE_INFINITY
   closed = false
+  /** Number of calls of {@link wait}. */
+  waits = 0
   napi = 0
   #packets: Piece[][] = []
   #errors: QueuedError[][] = []
@@ -166,6 +168,7 @@ export class FakeIo implements DevmemIo {
   }
 
   wait(wanted: Wanted): Promise<number> {
+    this.waits++
     if (this.#stopped) return Promise.resolve(0)
     const waiting = this.#waits.get(wanted)
     if (waiting !== undefined) return waiting.promise

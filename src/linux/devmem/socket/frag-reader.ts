@@ -40,6 +40,7 @@ export class FragReader {
   #last = 0
   /** Entries of the queue that are bytes. */
   #withoutPage = 0
+  #onNotDry = (): void => undefined
   #discards = false
   /** Group of the frags that this receive has brought, of a binding that is this connection's or not. */
   #group: TokenGroup | undefined
@@ -59,6 +60,14 @@ export class FragReader {
   /** True if bytes wait for a page. Read no more until they have one. */
   get dry(): boolean {
     return this.#withoutPage > 0
+  }
+
+  /** Resolves when the bytes that the pool had no page for have been taken or discarded. */
+  whenNotDry(): Promise<void> {
+    if (!this.dry) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onNotDry = resolve
+    })
   }
 
   /**
@@ -117,8 +126,8 @@ export class FragReader {
     if (frag.length < entry.byteLength) {
       this.#queue[this.#first] = entry.subarray(frag.length)
     } else {
-      this.#withoutPage--
       this.#drop()
+      if (--this.#withoutPage === 0) this.#onNotDry()
     }
     return frag
   }
@@ -127,6 +136,7 @@ export class FragReader {
   discard(): void {
     this.#discards = true
     this.#withoutPage = 0
+    this.#onNotDry()
     while (this.#first < this.#last) {
       const entry = this.#queue[this.#first]
       this.#drop()

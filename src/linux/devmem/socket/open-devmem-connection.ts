@@ -257,13 +257,16 @@ export class OpenDevmemConnection implements DevmemConnection {
     while (!this.#isDone) {
       const events = await this.#io.wait('failed').catch(() => 0)
       if (events === 0 || this.#isDone) return
-      if (this.#sends.reap() > 0 && (events & POLLHUP) === 0) continue
+      const hungUp = (events & POLLHUP) !== 0
+      if (this.#sends.reap() > 0 && !hungUp) continue
       // Payload that arrived before the failure is read first.
       this.#received.readAll()
-      if (this.#reader.dry) await this.pool.whenAvailable()
+      if (this.#reader.dry) {
+        // A socket that hung up is always ready. Until a caller takes the bytes there is no more to do.
+        await (hungUp ? this.#reader.whenNotDry() : this.pool.whenAvailable())
+      }
       // With the peer's end behind it, only a reset hangs up a socket that still sends.
       else if (this.#state.kind === 'ended') this.#fail(resetAfterEnd())
-      this.#received.serve()
     }
   }
 
@@ -295,14 +298,15 @@ export class OpenDevmemConnection implements DevmemConnection {
     }
     this.#tokens.flush()
     this.#closeSocket()
-    this.#received.serve()
     // After the results of the calls that ended it, as a socket of Node.js closes.
     setImmediate(this.#resolveClosed)
   }
 
+  /** Gives back what was not received. A receiver that waited for a page of it is answered. */
   #discard(): void {
     this.#reader.discard()
     this.#tokens.flush()
+    this.#received.serve()
   }
 
   #giveBack(ranges: Uint32Array): number {
@@ -324,7 +328,6 @@ export class OpenDevmemConnection implements DevmemConnection {
     // An end of the stream that comes from here on counts as not received.
     this.#received.end(errorOf({ kind: 'closed' }))
     this.#discard()
-    this.#received.serve()
     if (this.#state.kind === 'open' && this.#bytesWritten > 0) await this.#linger()
     this.destroy()
     await this.closed
