@@ -125,7 +125,8 @@ export class MessageStream {
     }
     this.#sent = 0
     this.#end = 0
-    // The machine that waits may have been woken on this processor.
+    // The machine that waits may have been woken on this processor. A thread with a short slice or a high
+    // priority yields too little (docs/benchmarks.md).
     yieldProcessor()
     return true
   }
