@@ -9,9 +9,9 @@
 // The list of files is explicit: `node --test <folder>` finds other things on every version of
 // Node, and is content with nothing. It is made from the sources, so what an earlier build left in
 // dist/ does not run.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -55,7 +55,7 @@ const tests = (folder, suffix) =>
 const built = (from, to) =>
   tests(from, '.test.ts').map((path) => join(to, path.replace(/\.ts$/, '.js')))
 
-const files = [
+const all = [
   ...built('src', 'dist'),
   ...built('examples', 'build/examples'),
   ...built('test', 'build/test'),
@@ -63,6 +63,7 @@ const files = [
     tests(folder, '.test.mjs').map((path) => join(folder, path)),
   ),
 ]
+const files = all
   .filter(isChosen)
   .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
   .sort()
@@ -90,33 +91,51 @@ const TOGETHER = {
 }
 const NEEDS_A_PROCESS = [
   // Garbage of other files would be reported as a leak here, and their warnings as the expected one.
-  /\/(leaks|token-leaks\.host|destroy|dry-watch|listen)\.test\.js$/,
+  ...['leaks', 'token-leaks.host', 'destroy', 'dry-watch', 'listen'],
   // Counts the memory that its code takes. Code that other files have run as well takes more.
-  /\/(gvnic\/garbage|sys\/sys|link\/generator|socket\/frags|linux\/linux)\.test\.js$/,
+  ...['gvnic/garbage', 'sys/sys', 'link/generator', 'socket/frags', 'linux/linux'],
   // Looks at what the process has loaded, or at the handles that keep it alive.
-  /\/(rooms|busy-poll)\.test\.js$/,
+  ...['rooms', 'busy-poll'],
   // Takes all handles of a thread, or sets the environment for all of its file.
-  /\/(broken-providers|undici|offer-pools)\.test\.js$/,
+  ...['broken-providers', 'offer-pools'],
   // Helpers declare its tests, so in a shared process they would not be told from another file's.
-  /\/(device-memory|shared-rings\.conformance)\.test\.js$/,
+  ...['device-memory', 'shared-rings.conformance'],
   // Waits for a peer or another process for seconds, in which others can run.
-  /\/(connection|reset-watch|linger|net\/faults|without-aio\.host|ends\.host|part-file\.race)\.test\.js$/,
-  /^dist\/cli\/(get|get\.options|send|recv|replay|demo|gvnic|iperf3\/server)\.test\.js$/,
+  ...['connection', 'reset-watch', 'linger', 'net/faults', 'without-aio.host', 'ends.host'],
+  ...['part-file.race', 'cli/get', 'cli/get.options', 'cli/send', 'cli/recv', 'cli/replay'],
+  ...['cli/demo', 'cli/gvnic', 'cli/iperf3/server'],
   // Computes for seconds, which another process does at the same time.
-  /\/(load|moved-\w+|wake-batching|connection-conformance|touch-ahead|\w+\.fuzz)\.test\.js$/,
-  /scripts\/(documented-examples|netlink-tables|api-reference)\.test\.mjs$/,
+  ...['load', 'moved-*', 'wake-batching', 'connection-conformance', 'touch-ahead', '*.fuzz'],
+  ...['scripts/documented-examples', 'scripts/netlink-tables', 'scripts/api-reference'],
 ]
 
 // A guest takes seconds for such a start, so one process has all but those that count garbage and memory,
 // and one that takes memory from the kernel as long as it runs.
-const ALONE_IN_GUEST = /(huge-pages\.guest|\/(leaks|sys|linux))\.test\.js$/
+const ALONE_IN_GUEST = ['huge-pages.guest', 'leaks', 'sys', 'linux']
+
+/** True if `path` ends in one of `names`, without `.test.js`. A `*` stands for a part of a name. */
+const isNamed = (names, path) => names.some((name) => nameToPattern(name).test(path))
+function nameToPattern(name) {
+  const pattern = name.replaceAll('.', '\\.').replaceAll('*', '[^/]+')
+  return new RegExp(`(^|/)${pattern}\\.test\\.m?js$`)
+}
+
+const strayNames = [...NEEDS_A_PROCESS, ...ALONE_IN_GUEST].filter(
+  (name) => !all.some((path) => isNamed([name], path)),
+)
+if (strayNames.length > 0) {
+  console.error(
+    `No test file is named ${strayNames.join(', ')}. Correct NEEDS_A_PROCESS or ALONE_IN_GUEST in scripts/test.mjs, or the file would share a process.`,
+  )
+  process.exit(1)
+}
 
 /** Returns the name of the process that a file shares with others; undefined if it has its own. */
 function processOf(file) {
   // Each of these files counts what it leaves behind, or makes the kernel's things under fixed names.
   if (tap || boot || soak) return undefined
-  if (guest) return ALONE_IN_GUEST.test(file) ? undefined : 'guest'
-  if (NEEDS_A_PROCESS.some((pattern) => pattern.test(file))) return undefined
+  if (guest) return isNamed(ALONE_IN_GUEST, file) ? undefined : 'guest'
+  if (isNamed(NEEDS_A_PROCESS, file)) return undefined
   return Object.keys(TOGETHER).find((name) =>
     TOGETHER[name].some((folder) => file.startsWith(`${folder}/`)),
   )
@@ -138,7 +157,7 @@ for (const name of new Set(shared.map(processOf))) {
   processes.push(inOneProcess(name, tests))
 }
 
-const { status, error } = spawnSync(
+const runner = spawn(
   process.execPath,
   [
     '--expose-gc',
@@ -153,7 +172,19 @@ const { status, error } = spawnSync(
     ...processes,
   ],
   // The reporter looks for each of these files among those of the tests.
-  { stdio: 'inherit', env: { ...process.env, NETMEM_SHARED_FILES: shared.join('\n') } },
+  {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, NETMEM_SHARED_FILES: shared.join('\n') },
+    // A process group for the runner, the files and all that they start.
+    detached: true,
+  },
 )
-if (error) throw error
-process.exit(status ?? 1)
+runner.on('close', (status) => process.exit(status ?? 1))
+
+// The runner would leave the processes that its files have started.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    process.kill(-runner.pid, 'SIGKILL')
+    process.exit(128 + constants.signals[signal])
+  })
+}

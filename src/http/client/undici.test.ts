@@ -59,7 +59,10 @@ describe('what goes through undici', () => {
     for (const name of NAMES) delete process.env[name]
   })
   after(() => {
-    for (const [name, value] of before) if (value !== undefined) process.env[name] = value
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
   })
 
   it('is decoded, comes as it is, or fails, as without a proxy', () =>
