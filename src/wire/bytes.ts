@@ -7,13 +7,15 @@ export function getUint8(bytes: Uint8Array, at: number): number {
   return bytes[at] ?? 0
 }
 
+// The next two call no others: an engine inlines only so many calls into one function.
 export function getUint16(bytes: Uint8Array, at: number): number {
-  return (getUint8(bytes, at) << 8) | getUint8(bytes, at + 1)
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
 }
 
 /** Returns it signed: engines keep larger numbers in objects. */
 export function getInt32(bytes: Uint8Array, at: number): number {
-  return (getUint16(bytes, at) << 16) | getUint16(bytes, at + 2)
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16)
+  return high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
 }
 
 /** Writes the low 16 bits of `value`. */

@@ -17,9 +17,11 @@ export const ETHERNET_HEADER_BYTES = 14
 /** Bytes of a MAC address. */
 export const MAC_BYTES = 6
 
+/** Offset of the type in an Ethernet header without VLAN tags. */
+export const ETHERNET_TYPE = 12
+
 const DESTINATION = 0
 const SOURCE = 6
-const TYPE = 12
 const TAG_BYTES = 4
 /** Bits of a tag: 3 of priority, drop eligible, 12 of the id. */
 const PRIORITY_SHIFT = 13
@@ -57,7 +59,7 @@ export function parseEthernet(
 ): number {
   into.vlan = -1
   if (at + ETHERNET_HEADER_BYTES > end) return 0
-  const etherType = getUint16(bytes, at + TYPE)
+  const etherType = getUint16(bytes, at + ETHERNET_TYPE)
   // Almost every frame is IPv4 without a tag: one comparison.
   if (etherType !== ETHERTYPE_IPV4 && isVlanTag(etherType)) return parseTags(bytes, at, end, into)
   into.etherType = etherType
@@ -65,7 +67,7 @@ export function parseEthernet(
 }
 
 function parseTags(bytes: Uint8Array, at: number, end: number, into: EthernetHeader): number {
-  let typeAt = at + TYPE
+  let typeAt = at + ETHERNET_TYPE
   for (;;) {
     const etherType = getUint16(bytes, typeAt)
     if (!isVlanTag(etherType)) {
@@ -96,7 +98,7 @@ export function writeEthernet(
 ): number {
   copyBytes(destination, 0, MAC_BYTES, bytes, at + DESTINATION)
   copyBytes(source, 0, MAC_BYTES, bytes, at + SOURCE)
-  let typeAt = at + TYPE
+  let typeAt = at + ETHERNET_TYPE
   for (const { id, priority = 0, etherType: type = ETHERTYPE_VLAN } of tags) {
     setUint16(bytes, typeAt, type)
     setUint16(bytes, typeAt + 2, (priority << PRIORITY_SHIFT) | id)

@@ -95,6 +95,47 @@ describe('parseFrame and any frame', () => {
     )
   })
 
+  it('reads a frame with a VLAN tag as the same frame without, though another function does', () => {
+    const plain = new FrameLayout()
+    const tagged = new FrameLayout()
+    const damage = fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 2 })
+    const frames = fc.oneof(tcpFrames, udpFrames)
+    const wire = fc.oneof(fc.constant(0), fc.nat(2000))
+    fc.assert(
+      fc.property(
+        frames,
+        damage,
+        fc.integer({ min: 14, max: 500 }),
+        wire,
+        (any, damage, cut, more) => {
+          const frame = { ...any, vlans: [] }
+          const whole =
+            'seq' in frame ? buildTcpFrame(frame, memory, 0) : buildUdpFrame(frame, memory, 0)
+          for (const [at, value] of damage) memory.bytes[14 + at] = value
+          const bytes = memory.bytes.slice(0, Math.min(whole, cut))
+          const withTag = new Uint8Array(bytes.length + 4)
+          withTag.set(bytes.subarray(0, 12))
+          withTag.set([0x81, 0, 0, 7], 12)
+          withTag.set(bytes.subarray(12), 16)
+          parseFrame(bytes, 0, bytes.length, plain, bytes.length + more)
+          parseFrame(withTag, 0, withTag.length, tagged, withTag.length + more)
+          const moved = (offset: number) => (offset === 0 ? 0 : offset + 4)
+          has(tagged, {
+            ...plain,
+            vlan: 7,
+            length: plain.length + 4,
+            ipOffset: moved(plain.ipOffset),
+            sourceOffset: moved(plain.sourceOffset),
+            destinationOffset: moved(plain.destinationOffset),
+            l4Offset: moved(plain.l4Offset),
+            headerLength: moved(plain.headerLength),
+          })
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+
   it('reads nothing outside when told of more than there is', () => {
     const frame = hex(`${ETHERNET} ${ipv4('05 dc', '06')} ${TCP}`)
     const layout = parseFrame(guarded(frame, 0, frame.length), 0, 1514, new FrameLayout())

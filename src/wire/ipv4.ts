@@ -16,6 +16,8 @@ export const IPV4_TOTAL_BYTES = 2
 export const IPV4_CHECKSUM = 10
 /** Offset of the identification in the IPv4 header. */
 export const IPV4_ID = 4
+/** Offset of the protocol in an IPv4 header. */
+export const IPV4_PROTOCOL = 9
 /** Offset of the source address in an IPv4 header. The destination address follows it. */
 export const IPV4_SOURCE = 12
 
@@ -23,8 +25,9 @@ const VERSION = 0
 const TRAFFIC_CLASS = 1
 const FRAGMENT = 6
 const TIME_TO_LIVE = 8
-const PROTOCOL = 9
 
+/** Version 4, and a header of 5 words of 32 bits. */
+const PLAIN_VERSION = 0x45
 // Bits of the word at FRAGMENT. The offset counts units of 8 bytes.
 const DONT_FRAGMENT = 0x4000
 const MORE_FRAGMENTS = 0x2000
@@ -58,10 +61,18 @@ export function parseIpv4(
   if (at + headerBytes > end || at + packetBytes > wireEnd) return false
   into.headerBytes = headerBytes
   into.packetBytes = packetBytes
-  into.protocol = getUint8(bytes, at + PROTOCOL)
+  into.protocol = getUint8(bytes, at + IPV4_PROTOCOL)
   into.moreFragments = (fragment & MORE_FRAGMENTS) !== 0
   into.fragmentOffset = (fragment & OFFSET) << 3
   return true
+}
+
+/** True for an IPv4 header without options, of a whole packet. Its 20 bytes have to be there. */
+export function isPlainIpv4(bytes: Uint8Array, at: number): boolean {
+  return (
+    getUint8(bytes, at + VERSION) === PLAIN_VERSION &&
+    (getUint16(bytes, at + FRAGMENT) & (MORE_FRAGMENTS | OFFSET)) === 0
+  )
 }
 
 /** Reads the other fields of an IPv4 header at byte `at` that {@link parseIpv4} has taken. */
@@ -99,7 +110,7 @@ export function writeIpv4(
   setUint16(bytes, at + IPV4_ID, header.identification)
   setUint16(bytes, at + FRAGMENT, flags | (header.fragmentOffset >> 3))
   bytes[at + TIME_TO_LIVE] = header.timeToLive
-  bytes[at + PROTOCOL] = header.protocol
+  bytes[at + IPV4_PROTOCOL] = header.protocol
   setUint16(bytes, at + IPV4_CHECKSUM, 0)
   copyBytes(source, 0, IPV4_ADDRESS_BYTES, bytes, at + IPV4_SOURCE)
   copyBytes(destination, 0, IPV4_ADDRESS_BYTES, bytes, at + IPV4_SOURCE + IPV4_ADDRESS_BYTES)

@@ -11,11 +11,12 @@ export const IPV6_ADDRESS_BYTES = 16
 // Offsets that others need.
 /** Offset of the payload's length in an IPv6 header. */
 export const IPV6_PAYLOAD_BYTES = 4
+/** Offset of the next header's number in an IPv6 header. */
+export const IPV6_NEXT_HEADER = 6
 /** Offset of the source address in an IPv6 header. The destination address follows it. */
 export const IPV6_SOURCE = 8
 
 const VERSION = 0
-const NEXT_HEADER = 6
 const HOP_LIMIT = 7
 
 // Names of extension headers as in Linux, include/uapi/linux/in6.h.
@@ -61,17 +62,22 @@ export function parseIpv6(
   wireEnd: number,
   into: IpHeader,
 ): boolean {
-  if (at + IPV6_HEADER_BYTES > end || getUint8(bytes, at + VERSION) >> 4 !== 6) return false
+  if (at + IPV6_HEADER_BYTES > end || !isIpv6(bytes, at)) return false
   const payloadBytes = getUint16(bytes, at + IPV6_PAYLOAD_BYTES)
   const packetBytes = payloadBytes === 0 ? wireEnd - at : IPV6_HEADER_BYTES + payloadBytes
   if (at + packetBytes > wireEnd) return false
-  const protocol = getUint8(bytes, at + NEXT_HEADER)
+  const protocol = getUint8(bytes, at + IPV6_NEXT_HEADER)
   into.headerBytes = IPV6_HEADER_BYTES
   into.packetBytes = packetBytes
   into.protocol = protocol
   into.moreFragments = false
   into.fragmentOffset = 0
   return !isExtension(protocol) || parseExtensions(bytes, at, end, wireEnd, into)
+}
+
+/** True for version 6 in the first byte of a header. */
+export function isIpv6(bytes: Uint8Array, at: number): boolean {
+  return getUint8(bytes, at + VERSION) >> 4 === 6
 }
 
 /** Reads the extension headers of the packet at byte `packetAt`. */
@@ -160,7 +166,7 @@ export function writeIpv6(
   const payloadBytes = header.packetBytes - IPV6_HEADER_BYTES
   setInt32(bytes, at + VERSION, (6 << 28) | (header.trafficClass << 20) | header.flowLabel)
   setUint16(bytes, at + IPV6_PAYLOAD_BYTES, payloadBytes > MAX_IP_BYTES ? 0 : payloadBytes)
-  bytes[at + NEXT_HEADER] = header.protocol
+  bytes[at + IPV6_NEXT_HEADER] = header.protocol
   bytes[at + HOP_LIMIT] = header.timeToLive
   copyBytes(source, 0, IPV6_ADDRESS_BYTES, bytes, at + IPV6_SOURCE)
   copyBytes(destination, 0, IPV6_ADDRESS_BYTES, bytes, at + IPV6_SOURCE + IPV6_ADDRESS_BYTES)
