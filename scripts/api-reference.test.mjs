@@ -12,3 +12,7 @@ test('the API reference is up to date', () => {
 test('every export has a docstring, and so has every member of one', () => {
   assert.deepEqual(undocumented, [])
 })
+
+test('errors of an export are in @throws, where editors show them', () => {
+  for (const [name, page] of pages) assert.doesNotMatch(page, /\bThrows (NETMEM_|as )/, name)
+})

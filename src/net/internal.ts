@@ -1,4 +1,7 @@
-/** Parts of net/ that http/ and linux/ use besides the public face, `index.ts`. The linter keeps them out of all others. */
+/**
+ * Parts of net/ for http/ and linux/, besides the public face, `index.ts`. The linter lets those two import
+ * no other file of net/.
+ */
 
 export { checkOptionalBoolean, checkOptionalFunction, checkSignal, invalid } from './arguments.ts'
 export { aborted, setUpError } from './connection-error.ts'

@@ -9,15 +9,17 @@ import type { Lent, PoolShare } from './lent.ts'
 /** A shared pool as seen from another thread. Nothing has to be closed. */
 export interface AttachedPool {
   /**
-   * Takes a lent frag, which `frag.lend()` made and `postMessage` brought. Throws NETMEM_STALE_HANDLE if
-   * it was received before or is no longer lent.
+   * Takes a lent frag, which `frag.lend()` made and `postMessage` brought.
+   *
+   * @throws NETMEM_STALE_HANDLE if it was received before or is no longer lent.
    */
   receive(lent: Lent): BorrowedFrag
 }
 
 /**
- * Opens a pool's description in the thread it was posted to. Throws NETMEM_INVALID_ARGUMENT for other
- * values of `share`.
+ * Opens a pool's description in the thread it was posted to.
+ *
+ * @throws NETMEM_INVALID_ARGUMENT for other values of `share`.
  *
  * @example
  * ```ts

@@ -7,7 +7,10 @@ import { PagePool } from './page-pool.ts'
 
 /**
  * Makes a pool of what `provider` has: pages or net_iovs. A provider serves one pool at a time.
- * Throws NETMEM_PROVIDER_BUSY, NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT.
+ *
+ * @throws NETMEM_PROVIDER_BUSY while another pool has the provider.
+ * @throws NETMEM_OUT_OF_RANGE when the thread's other pools have left too few handles.
+ * @throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT for wrong options and wrong providers.
  *
  * @example
  * ```ts
@@ -28,7 +31,9 @@ export function createPool(
 
 /**
  * Makes the payload pool of a driver that handles both kinds of memory, from a provider of either kind.
- * Its handles have to be narrowed before use. Throws as {@link createPool} does.
+ * Its handles have to be narrowed before use.
+ *
+ * @throws as {@link createPool} does.
  *
  * @example
  * ```ts

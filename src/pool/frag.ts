@@ -36,7 +36,9 @@ export interface ReadableFrag extends Disposable {
   readonly bytes: Uint8Array
   /**
    * Copies the payload to an ArrayBuffer of exactly {@link length} bytes that
-   * may be cloned, transferred and kept. Throws as {@link bytes} does.
+   * may be cloned, transferred and kept.
+   *
+   * @throws as {@link bytes} does.
    *
    * @example
    * ```ts
@@ -73,7 +75,8 @@ export interface HostFrag extends ReadableFrag {
   /**
    * Makes another frag of bytes `start` to `end`, to keep when this one is released. Up to
    * {@link RX_COPYBREAK} bytes are copied, so that a small message does not pin its page.
-   * Throws NETMEM_OUT_OF_RANGE, NETMEM_FRAG_RELEASED.
+   *
+   * @throws NETMEM_OUT_OF_RANGE, NETMEM_FRAG_RELEASED.
    */
   slice(start?: number, end?: number): HostFrag
   /**
@@ -81,7 +84,8 @@ export interface HostFrag extends ReadableFrag {
    * attached pool. This frag is released by it. `undefined`, and nothing changed, when as many
    * are lent as the pool was shared for. What the thread still has when it ends goes back to the
    * pool and is filled again, so a borrower gives other threads a {@link copy}, never the bytes.
-   * Throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
+   *
+   * @throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
    */
   lend(borrower: Borrower): Lent | undefined
 }

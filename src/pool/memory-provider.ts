@@ -33,7 +33,11 @@ export interface MemoryProvider<in out M extends Netmem> {
   readonly pageSize: number
   /** Pieces it has in all. */
   readonly capacity: number
-  /** Called once by the pool that opens it. Throws NETMEM_PROVIDER_BUSY while another pool has it open. */
+  /**
+   * Called once by the pool that opens it.
+   *
+   * @throws NETMEM_PROVIDER_BUSY while another pool has it open.
+   */
   readonly init: (slots: Slots<M>) => void
   /** Gives at most `want` free handles, or an empty list when no memory is left. */
   readonly alloc: (want: number, give: (m: M) => void) => void

@@ -116,14 +116,20 @@ export class PagePool<in out M extends Netmem> implements AsyncDisposable {
     this.core.retain(bits(m), count)
   }
 
-  /** References of a netmem that is out: 1 or more. Throws as {@link put} does. */
+  /**
+   * References of a netmem that is out: 1 or more.
+   *
+   * @throws as {@link put} does.
+   */
   references(m: Exactly<M>): number {
     return this.core.references(bits(m))
   }
 
   /**
    * All bytes of a page that is out: the same view each time. A net_iov has no bytes, and asking does not
-   * compile. Throws as {@link put} does.
+   * compile.
+   *
+   * @throws as {@link put} does.
    */
   bytes(page: Exactly<M & Page>): Uint8Array {
     return this.core.bytes(bits(page))
@@ -131,7 +137,9 @@ export class PagePool<in out M extends Netmem> implements AsyncDisposable {
 
   /**
    * Place of a net_iov that is out: its dma-buf's binding, and its offset there. The same object each
-   * time. A page has no place, and asking does not compile. Throws as {@link put} does.
+   * time. A page has no place, and asking does not compile.
+   *
+   * @throws as {@link put} does.
    *
    * @example
    * ```ts

@@ -62,11 +62,12 @@ export interface DmaBufProvider extends NetIovProvider {
 }
 
 /**
- * Provides the memory of a dma-buf in net_iovs of `pageSize` bytes, a power of two of 4 KiB to
- * 2 MiB, 4 KiB by default. Throws NETMEM_DMABUF_UNALIGNED unless the dma-buf and each of its
- * segments are multiples of that, NETMEM_DMABUF_SEGMENTS when the segments are not the dma-buf, and
- * NETMEM_OUT_OF_RANGE or NETMEM_INVALID_ARGUMENT. Its `init` throws NETMEM_PROVIDER_BUSY while a
- * pool has it open and NETMEM_DMABUF_GONE after `uninstall`.
+ * Provides the memory of a dma-buf in net_iovs. Its `init` throws NETMEM_DMABUF_GONE after `uninstall`.
+ *
+ * @param options - `pageSize`: a power of two of 4 KiB to 2 MiB, 4 KiB by default.
+ * @throws NETMEM_DMABUF_UNALIGNED unless the dma-buf and each of its segments are multiples of `pageSize`.
+ * @throws NETMEM_DMABUF_SEGMENTS when the segments are not the dma-buf.
+ * @throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT for other page sizes.
  */
 export function dmaBufProvider(
   binding: DmaBufBinding,

@@ -6,7 +6,9 @@ import { allocate, checkLayout, type PageLayout, pagesOver } from './page-layout
 
 /**
  * Provides pages that threads can share: see `PagePool.share`. A pool that is not shared
- * costs what a host pool does. Throws as `hostProvider` does.
+ * costs what a host pool does.
+ *
+ * @throws as `hostProvider` does.
  *
  * @example
  * ```ts

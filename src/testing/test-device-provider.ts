@@ -20,7 +20,8 @@ export interface DeviceLayout {
 
 /**
  * Provides net_iovs of an imaginary dma-buf, one after the other from its start.
- * Throws NETMEM_OUT_OF_RANGE and NETMEM_INVALID_ARGUMENT.
+ *
+ * @throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT for other layouts.
  *
  * @example
  * ```ts

@@ -18,21 +18,22 @@ import type { Timeouts } from './timing.ts'
 export function watchTest(
   meter: Meter,
   { end, omitSeconds }: Parameters,
-  { idle, grace }: Timeouts,
+  { idleMs, graceMs }: Timeouts,
   stop: (ending: Ending) => void,
 ): () => void {
   let bytes = 0
   let grewAt = performance.now()
-  const limit = end.kind === 'time' ? (end.seconds + omitSeconds) * 1_000 + grace : Infinity
+  const limit = end.kind === 'time' ? (end.seconds + omitSeconds) * 1_000 + graceMs : Infinity
   const over = grewAt + limit
   const look = () => {
     const now = performance.now()
     if (meter.bytes !== bytes) grewAt = now
     bytes = meter.bytes
-    if (now - grewAt > idle) stop(failureEnding(`no data for ${idle / 1_000} s`, ClientError.idle))
+    if (now - grewAt > idleMs)
+      stop(failureEnding(`no data for ${idleMs / 1_000} s`, ClientError.idle))
     if (now > over) stop(terminatedEnding('the client does not end the test'))
   }
-  const timer = setInterval(look, Math.min(1_000, idle / 2, grace / 2))
+  const timer = setInterval(look, Math.min(1_000, idleMs / 2, graceMs / 2))
   return () => clearInterval(timer)
 }
 

@@ -23,7 +23,7 @@ describe('an iperf3 server, busy and at its end', () => {
         await control.gone()
         await denied(bench.connect(COOKIE))
       },
-      { timeouts: { idle: 5_000 } },
+      { timeouts: { idleMs: 5_000 } },
     )
   })
 
@@ -52,7 +52,7 @@ describe('an iperf3 server, busy and at its end', () => {
   })
 
   it('ends a test whose client never does', async () => {
-    const options = { timeouts: { idle: 5_000, grace: 30 } }
+    const options = { timeouts: { idleMs: 5_000, graceMs: 30 } }
     const summary = await outcome(async (bench) => {
       const { control } = await bench.running({ time: 1 })
       assert.deepEqual(await control.heard(1), [State.serverTerminate])
@@ -70,7 +70,7 @@ describe('an iperf3 server, busy and at its end', () => {
         abort.abort()
         assert.deepEqual(await control.heard(1), [State.serverTerminate])
       },
-      { signal: abort.signal, timeouts: { idle: 5_000 } },
+      { signal: abort.signal, timeouts: { idleMs: 5_000 } },
     )
     assert.deepEqual([summary.kind, summary.bytes], ['terminated', 3])
   })

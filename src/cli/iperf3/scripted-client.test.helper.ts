@@ -110,11 +110,11 @@ export class Bench {
 
   constructor(options: Iperf3Options = {}) {
     const timeouts = {
-      cookie: 400,
-      step: 400,
-      idle: 400,
-      grace: 400,
-      linger: 20,
+      cookieMs: 400,
+      stepMs: 400,
+      idleMs: 400,
+      graceMs: 400,
+      lingerMs: 20,
       ...options.timeouts,
     }
     const clock = new VirtualClock({ mock })

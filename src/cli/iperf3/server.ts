@@ -143,7 +143,7 @@ class Server {
     this.#unnamed.add(connection)
     try {
       const cookie = await within(
-        this.#timeouts.cookie,
+        this.#timeouts.cookieMs,
         reader.read(COOKIE_BYTES),
         () => new Error('no cookie came'),
       )
@@ -164,19 +164,19 @@ class Server {
     this.#session = undefined
     this.#ready.push(summary)
     this.#wake()
-    await control.close(this.#timeouts.linger)
+    await control.close(this.#timeouts.lingerMs)
   }
 
   async #deny(control: ControlChannel): Promise<void> {
     try {
       await within(
-        this.#timeouts.linger,
+        this.#timeouts.lingerMs,
         control.send(encodeState(State.accessDenied)),
         () => new Error('the client does not read'),
       )
     } catch {
       // The client has gone.
     }
-    await control.close(this.#timeouts.linger)
+    await control.close(this.#timeouts.lingerMs)
   }
 }

@@ -141,7 +141,7 @@ export class TestSession {
     )
     const unwatch = watchTest(meter, parameters, this.#timeouts, this.#stopped.reject)
     await Promise.race([toldToEnd, this.#stopped.promise]).finally(unwatch)
-    const at = await drain(meter, parameters, this.#timeouts.step)
+    const at = await drain(meter, parameters, this.#timeouts.stepMs)
     this.#meter = undefined
     this.#measurement = meter.stop(at)
     await this.#closeStreams()
@@ -189,7 +189,7 @@ export class TestSession {
     answer: Promise<T>,
     late: () => Error = () => failureEnding('the client does not answer', ClientError.idle),
   ): Promise<T> {
-    return within(this.#timeouts.step, Promise.race([answer, this.#stopped.promise]), late)
+    return within(this.#timeouts.stepMs, Promise.race([answer, this.#stopped.promise]), late)
   }
 
   /** Reads a JSON text of the client. */
@@ -210,7 +210,7 @@ export class TestSession {
       // Streams are received until the client leaves. A client that writes to a closed stream would
       // report that, and not this error.
       const told = this.#control.send(farewell).then(() => this.#lastWord)
-      await within(this.#timeouts.linger, told, () => new Error('the client does not read'))
+      await within(this.#timeouts.lingerMs, told, () => new Error('the client does not read'))
     } catch {
       // The client has gone, or does not read.
     }

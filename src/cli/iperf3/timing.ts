@@ -2,26 +2,26 @@
  * Waiting with an end to it: no step of a test may depend on the other side's goodwill.
  */
 
-/** Time limits for the client, in milliseconds. */
+/** Time limits for the client. */
 export interface Timeouts {
   /** Limit from connecting to the last byte of the cookie. */
-  readonly cookie: number
+  readonly cookieMs: number
   /** Limit for each answer of the client, and for opening all its streams. */
-  readonly step: number
+  readonly stepMs: number
   /** Limit without a byte on any stream: iperf3's own default (`--rcv-timeout`). */
-  readonly idle: number
-  /** Past the announced duration: iperf3's own, ten steps of four seconds. */
-  readonly grace: number
+  readonly idleMs: number
+  /** Time past the announced duration: iperf3's own, ten steps of four seconds. */
+  readonly graceMs: number
   /** Limit for the client to read the last message and close. */
-  readonly linger: number
+  readonly lingerMs: number
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
-  cookie: 10_000,
-  step: 30_000,
-  idle: 120_000,
-  grace: 40_000,
-  linger: 2_000,
+  cookieMs: 10_000,
+  stepMs: 30_000,
+  idleMs: 120_000,
+  graceMs: 40_000,
+  lingerMs: 2_000,
 }
 
 /** The promise's value, or a rejection with `late()` if it takes longer than that. */
