@@ -50,6 +50,10 @@ if (role === 'receiver') {
 } else if (role === 'sender') {
   hash.update(chunk)
   net.connect(5201, host).end(chunk).on('close', () => told(chunk.length))
+} else if (role === 'flood') {
+  const socket = net.connect(5201, host).resume().on('error', () => {})
+  const more = () => { while (socket.write(chunk)); }
+  socket.on('connect', more).on('drain', more)
 } else {
   const socket = net.connect(5201, host)
   let bytes = 0
@@ -63,6 +67,9 @@ if (role === 'receiver') {
   socket.on('end', () => told(bytes, isRight ? 'right' : 'wrong'))
 }
 `
+
+/** Words of the driver when its card is gone. */
+const GIVES_UP = /gve /
 
 /** Returns what this process has of a guest's memory: open descriptors, and mappings. */
 function guestMemory(): string[] {
@@ -106,6 +113,7 @@ describe('cards in a guest', () => {
 
       const card = inNamespace(MAIN, 'gvnic', '--socket', third, '--link', 'tap:tap0')
       children.push(card)
+      const ended = once(card, 'exit')
       await says(card, /no machine\n/)
       // The kernel sends more than the card takes, which has the MTU that the interface had.
       ip('-n', namespace, 'link', 'set', 'tap0', 'mtu', '2000')
@@ -117,6 +125,15 @@ describe('cards in a guest', () => {
       children.push(echo)
       await says(echo, /listening/)
 
+      let said = ''
+      /** Does what the guest's script has said. */
+      const act = (bytes: Buffer): void => {
+        const lines = `${said}${bytes}`.split('\n')
+        said = lines.pop() ?? ''
+        if (lines.includes('link down')) cards.setLink(false)
+        if (lines.includes('link up')) cards.setLink(true)
+        if (lines.includes('end the third card')) card.kill('SIGTERM')
+      }
       const { exitCode, output } = await runInGuest(readFileSync(SCRIPT, 'utf8'), {
         files: { 'transfer.mjs': TRANSFER },
         modules: ['8021q'],
@@ -124,8 +141,13 @@ describe('cards in a guest', () => {
         environment: {
           BUSYBOX: join(await debianPackage('busybox-static'), 'usr/bin/busybox'),
           ETHTOOL: await debianClosure('ethtool'),
+          TCPDUMP: await debianClosure('tcpdump'),
           ...{ HOST, GUEST },
         },
+        // A part of it lies beyond 4 GiB.
+        memoryMiB: 3072,
+        onOutput: act,
+        expectedWarning: GIVES_UP,
         killAfter: 'kill QEMU',
       })
       assert.equal(exitCode, 0, output)
@@ -139,12 +161,16 @@ describe('cards in a guest', () => {
         ...pings,
         ...transferred,
         ...transferred,
+        'BIG TCP',
         'tagged',
         ...transferred,
-        ...['down and up', 'reset', 'driver inserted anew', 'harm done', 'bound anew'],
+        ...['down and up', 'link down', 'link up'],
+        ...['driver: gve', '2 RX rings available', '16'],
+        ...['reset', 'driver inserted anew', 'harm done', 'bound anew'],
         `mirror ${digest} right`,
-        ...['beyond the MRU', 'kill QEMU'],
+        ...['beyond the MRU', 'end the third card', 'gave up', 'kill QEMU'],
       ])
+      assert.deepEqual(await ended, [143, null])
       let looks = await cards.look()
       while (looks.some(({ connected }) => connected)) looks = await cards.look()
       for (const { state, stats } of looks) {
