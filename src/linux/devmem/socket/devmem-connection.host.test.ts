@@ -1,38 +1,16 @@
 // Connections over a kernel that is played: device memory, tokens and completions, in every order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createPool } from '../../../pool/create-pool.ts'
 import type { Frag } from '../../../pool/frag.ts'
-import { hostProvider } from '../../../providers/host.ts'
 import { codeOf } from '../../../testing/fails-with.test.helper.ts'
 import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { some } from '../../../testing/pools.test.helper.ts'
 import { turns } from '../../../testing/waiting.test.helper.ts'
 import { ERRNO } from '../../sys/errno.ts'
 import { useOf } from './binding-use.ts'
-import type { DevmemConnectionOptions } from './devmem-options.ts'
 import { FakeIo, type Piece } from './fake-io.test.helper.ts'
 import { OpenDevmemConnection } from './open-devmem-connection.ts'
-
-const PAGE = 4096
-
-function setUp(more: Partial<DevmemConnectionOptions> = {}, bytes = 2 ** 24) {
-  const pool = createPool(hostProvider({ pages: 4 }))
-  const binding = { id: 7, ifindex: 2, queues: [3], dmabuf: { bytes } }
-  const io = new FakeIo()
-  const connection = new OpenDevmemConnection(io, { pool, binding, ...more })
-  return { pool, binding, io, connection }
-}
-
-function device(index: number, length = PAGE, binding = 7): Piece {
-  return { kind: 'device', binding, offset: index * PAGE, length }
-}
-
-async function take(connection: OpenDevmemConnection, count: number): Promise<Frag[]> {
-  const frags: Frag[] = []
-  while (frags.length < count) frags.push(some(await connection.receive()))
-  return frags
-}
+import { device, PAGE, setUp, take } from './played-connection.test.helper.ts'
 
 test('frags come in order, with the bytes that came with headers between them', async () => {
   const { pool, binding, io, connection } = setUp()
@@ -286,78 +264,6 @@ test('frags outlive the connection, and the socket is closed after the last', as
   frags[0]?.release()
   await turns()
   assert.ok(io.closed)
-})
-
-test('device sends keep their place, and resolve when the peer has confirmed them', async () => {
-  const { binding, io, connection } = setUp()
-  io.sendRoom = 5000
-  const done: string[] = []
-  const note = (what: string) => (): void => void done.push(what)
-  const all = [
-    connection.write('head').then(note('head')),
-    connection.sendDevice(binding, 100, 6000).then(note('device')),
-    connection.write('tail').then(note('tail')),
-    connection.end().then(note('end')),
-  ]
-  await turns()
-  assert.deepEqual(done, ['head'])
-  io.makeRoom(100_000)
-  await turns()
-  assert.deepEqual(io.events, ['send 4', 'device 100+4996', 'device 5096+1004', 'send 4', 'end'])
-  assert.deepEqual(done, ['head', 'tail', 'end'])
-  io.confirm(1)
-  await turns()
-  assert.equal(done.length, 3)
-  io.confirm(1)
-  await Promise.all(all)
-  assert.equal(done[3], 'device')
-  assert.equal(connection.stats().completions, 2)
-  assert.equal(connection.bytesWritten, 6008)
-  connection.destroy()
-})
-
-test('ENOBUFS waits for completions, and goes on', async () => {
-  const { binding, io, connection } = setUp()
-  io.sendLimit = 2
-  const sent = connection.sendDevice(binding, 0, 5 * 2 ** 20)
-  await turns()
-  assert.equal(io.sends.length, 2)
-  io.confirm(2)
-  await turns()
-  assert.equal(io.sends.length, 4)
-  io.confirm(1)
-  await turns()
-  assert.equal(io.sends.length, 5)
-  io.confirm(2)
-  await sent
-  io.sendLimit = 0
-  assert.equal(await codeOf(connection.sendDevice(binding, 0, 1)), 'NETMEM_DEVMEM_SEND_LIMIT')
-})
-
-test('every refusal of sendmsg has its code, and fails what waits behind it', async () => {
-  for (const [id, code] of [
-    [404, 'NETMEM_DEVMEM_NOT_SENDABLE'],
-    [19, 'NETMEM_DEVMEM_ROUTE'],
-  ] as const) {
-    const { io, connection } = setUp()
-    io.sendRoom = 0
-    const first = connection.write('x')
-    const refused = codeOf(connection.sendDevice({ id, ifindex: 2, queues: [] }, 0, 10))
-    const behind = codeOf(connection.end())
-    await turns()
-    io.makeRoom(1000)
-    await first
-    assert.deepEqual(await Promise.all([refused, behind]), [code, code])
-    assert.ok(io.closed && io.events.includes('reset'))
-  }
-})
-
-test('a connection that is destroyed fails its sends, confirmed or not', async () => {
-  const { binding, connection } = setUp()
-  const sent = codeOf(connection.sendDevice(binding, 0, PAGE))
-  connection.destroy()
-  assert.equal(await sent, 'NETMEM_CONNECTION_CLOSED')
-  assert.equal(await codeOf(connection.sendDevice(binding, 0, 1)), 'NETMEM_CONNECTION_CLOSED')
 })
 
 test('device memory cannot be piped', async () => {
