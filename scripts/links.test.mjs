@@ -1,4 +1,4 @@
-// Links between the pages of this repository lead somewhere: to a file, and to a heading in it.
+// Links between the pages of this repository lead to a file, and to a heading in it. Source files that they name are there.
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -38,4 +38,23 @@ test('links between pages lead to a file, and to a heading in it', () => {
     }
   }
   assert.deepEqual(broken, [])
+})
+
+test('source files that the pages name are there', () => {
+  const files = readdirSync(join(root, 'src'), { recursive: true }).concat(
+    ...['bench', 'examples', 'frozen', 'scripts', 'test'].map((folder) =>
+      readdirSync(join(root, folder), { recursive: true }).map((path) => join(folder, path)),
+    ),
+  )
+  const strays = []
+  for (const page of pages) {
+    const text = readFileSync(join(root, page), 'utf8')
+    for (const [, path] of text.matchAll(/`([\w./-]+\.(?:ts|mjs))`/g)) {
+      // `x.tap.test.ts` stands for any name.
+      if (/(^|\/)x\./.test(path)) continue
+      const name = path.replace(/^src\//, '')
+      if (!files.some((file) => `/${file}`.endsWith(`/${name}`))) strays.push(`${page}: ${path}`)
+    }
+  }
+  assert.deepEqual(strays, [])
 })

@@ -75,7 +75,7 @@ function meaning(code: string): readonly [CodeOf<'ConnectionError'>, string] {
   if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED') {
     return [
       'NETMEM_CONNECTION_RESET',
-      'The peer ended the connection without finishing. Data that arrived before is valid. Request the rest again.',
+      'The peer ended the connection without finishing. Data that arrived before is valid. The rest has to be sent again.',
     ]
   }
   if (isTls(code))

@@ -91,7 +91,7 @@ export function socketError(call: DevmemCall, cause: unknown): Error {
     return new LinuxError(code, `${words} ${remedy}`, { cause, errno, syscall })
   }
   if (errno === 'ECONNRESET' || errno === 'EPIPE' || errno === 'ECONNABORTED') {
-    const remedy = 'The peer ended the connection without finishing. Request the rest again.'
+    const remedy = 'The peer ended the connection without finishing. The rest has to be sent again.'
     return new ConnectionError('NETMEM_CONNECTION_RESET', `${words} ${remedy}`, { cause })
   }
   return new ConnectionError('NETMEM_CONNECTION_FAILED', `${words} Connect again.`, { cause })
