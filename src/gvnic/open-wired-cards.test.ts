@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -36,6 +36,18 @@ test('a socket that cannot be made refuses both cards', async () => {
     code: 'NETMEM_SYSCALL_FAILED',
   })
   assert.equal(existsSync(sockets[0] ?? ''), false)
+})
+
+test('cards whose sockets are taken leave the capture of those that have them', async () => {
+  const capture = join(folder, 'written.pcapng')
+  await using cards = await openWiredCards({ sockets, capture })
+  // A look writes what is buffered.
+  await cards.look()
+  const head = readFileSync(capture)
+  assert.ok(head.length > 0)
+  appendFileSync(capture, 'frames')
+  await assert.rejects(openWiredCards({ sockets, capture }), { code: 'NETMEM_SYSCALL_FAILED' })
+  assert.deepEqual(readFileSync(capture), Buffer.concat([head, Buffer.from('frames')]))
 })
 
 test('options outside their range are refused', async () => {

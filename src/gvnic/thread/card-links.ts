@@ -29,7 +29,8 @@ export interface OpenedCardLink {
 export class CardLinks implements Disposable {
   /** The links, in the order of the cards. */
   readonly links: readonly OpenedCardLink[]
-  readonly #writer: PcapngWriter | undefined
+  readonly #capture: string | undefined
+  #writer: PcapngWriter | undefined
 
   /**
    * Opens the links.
@@ -38,19 +39,22 @@ export class CardLinks implements Disposable {
    *   file.
    */
   constructor(data: CardThreadData) {
-    const links = openLinks(data)
-    try {
-      this.#writer = data.capture === undefined ? undefined : openWriter(data.capture)
-    } catch (error) {
-      for (const { link } of links) link.close()
-      throw error
-    }
-    const writer = this.#writer
-    this.links = links.map((opened, index) =>
-      writer === undefined || index > 0
+    this.#capture = data.capture
+    this.links = openLinks(data).map((opened, index) =>
+      data.capture === undefined || index > 0
         ? opened
-        : { ...opened, link: tracedLink(opened.link, (frame) => writer.write(frame)) },
+        : { ...opened, link: tracedLink(opened.link, (frame) => this.#writer?.write(frame)) },
     )
+  }
+
+  /**
+   * Makes the capture's file, or empties it. Call it when the sockets are there: a second start of the same
+   * command fails before, and leaves the capture of the first one whole.
+   *
+   * @throws the system's own error of the file.
+   */
+  startCapture(): void {
+    if (this.#capture !== undefined) this.#writer = openWriter(this.#capture)
   }
 
   /** Writes what is buffered of the capture. */

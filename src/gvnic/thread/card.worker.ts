@@ -33,6 +33,7 @@ function main(port: MessagePort): void {
     using links = new CardLinks(data)
     const cards = makeCards(links, data)
     try {
+      links.startCapture()
       say({ kind: 'open' })
       serve(cards, links, wake, port, say)
     } finally {
