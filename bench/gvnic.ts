@@ -117,7 +117,7 @@ async function wired(context: Context): Promise<readonly Measure[]> {
       ours: 'wired cards',
       peer: 'a bare copy in pieces of 4 KiB',
       target: { of: 'ratio', is: 'at least', value: 1 / 1.7, by: 'median' },
-      note: 'the cards’ thread alone',
+      note: 'the cards’ thread alone; pages lie in order, and the cards copy pieces that touch as one',
     }),
   ]
 }

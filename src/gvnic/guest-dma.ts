@@ -7,6 +7,8 @@ import { DmaSpace } from '../stack/device/dma/dma-space.ts'
 import type { GuestMemory } from '../vfio-user/index.ts'
 
 const HIGH_WORD = 2 ** 32
+/** More bytes than a piece of the guest's memory has, so that a look-up tells where it ends. */
+const WHOLE_PIECE = 2 ** 30
 
 export class GuestDma {
   /** Address space of the NIC, with the regions of the guest. */
@@ -42,6 +44,11 @@ export class GuestDma {
     const memory = this.#memory
     if (memory === undefined) return 0
     return this.#found(memory, memory.locate(address, bytes, write))
+  }
+
+  /** Number of changes of the guest's maps so far. −1 without a guest. */
+  get changes(): number {
+    return this.#memory === undefined ? -1 : this.#memory.changes
   }
 
   /** Looks an address up as {@link locate} does, in two words, which make no garbage. */
@@ -101,8 +108,66 @@ export class GuestDma {
   }
 }
 
+/**
+ * Piece of the guest's memory in which the addresses of a ring mostly lie. It is looked up once, and again
+ * for an address outside of it or when the guest's maps have changed.
+ */
+export class GuestPiece {
+  /** High word of the address of the piece's first byte, signed: a small integer for the engine. */
+  high = 0
+  /** Low word of the address of the piece's first byte, signed. */
+  low = 0
+  /** Bytes of the piece: 0 while it is not known. It ends at a multiple of 4 GiB at the latest. */
+  bytes = 0
+  /** Region of the NIC's address space that the piece lies in. */
+  region = -1
+  /** Offset of the piece's first byte in the region. */
+  offset = 0
+  readonly #guest: GuestDma
+  readonly #write: boolean
+  #changes = -1
+
+  /** @param write true for memory that the card is to write. */
+  constructor(guest: GuestDma, write: boolean) {
+    this.#guest = guest
+    this.#write = write
+  }
+
+  /** Forgets the piece if the guest's maps have changed: call it before {@link has}. */
+  refresh(): void {
+    if (this.#guest.changes !== this.#changes) this.bytes = 0
+  }
+
+  /**
+   * True if all of `bytes` bytes at an address lie in one piece, which is known then. The address is
+   * `(low - piece.low) | 0` bytes behind its first one.
+   */
+  has(high: number, low: number, bytes: number): boolean {
+    const ahead = (low - this.low) | 0
+    if (bytes > 0 && high === this.high && ahead >= 0 && ahead <= this.bytes - bytes) return true
+    return bytes > 0 && this.find(high, low, bytes) === bytes
+  }
+
+  /**
+   * Looks an address up as {@link GuestDma.locateWords} does. The piece begins there then, unless it is a
+   * miss, which returns 0.
+   */
+  find(high: number, low: number, bytes: number): number {
+    const guest = this.#guest
+    const found = bytes === 0 ? 0 : guest.locateWords(high, low, WHOLE_PIECE, this.#write)
+    if (found === 0) return 0
+    this.high = high
+    this.low = low
+    this.region = guest.region
+    this.offset = guest.offset
+    this.bytes = Math.min(found, HIGH_WORD - (low >>> 0))
+    this.#changes = guest.changes
+    return bytes < found ? bytes : found
+  }
+}
+
 /** Makes an address of its two words, signed or not. One of 2^53 or more is rounded, and is in no map. */
-export function guestAddressOf(high: number, low: number): number {
+function guestAddressOf(high: number, low: number): number {
   return (high >>> 0) * HIGH_WORD + (low >>> 0)
 }
 

@@ -7,6 +7,7 @@ import { MAC } from './gvnic.test.helper.ts'
 import { Gvnic, type GvnicOptions } from './gvnic.ts'
 import { DriverModel, type OpenOptions } from './testing/driver-model.test.helper.ts'
 import type { ReceivedPacket } from './testing/driver-rx.test.helper.ts'
+import type { SentPiece } from './testing/driver-tx.test.helper.ts'
 import { sleepMs } from './thread/card-loop.ts'
 
 interface WiredCard {
@@ -64,15 +65,21 @@ test('its pieces may begin and end anywhere', () => {
   const random = new Random(7)
   for (let round = 0; round < 100; round++) {
     const bytes = large(1449 + random.below(30_000), round)
-    const memory = left.driver.memory.allocate(bytes.length)
-    left.driver.memory.write(memory, bytes)
-    const pieces = []
+    const { memory } = left.driver
+    let address = memory.allocate(bytes.length + 200 * 9)
+    const pieces: SentPiece[] = []
+    const add = (at: number, length: number): void => {
+      memory.write(address, bytes.subarray(at, at + length))
+      pieces.push({ address, bytes: length })
+      // Some pieces touch.
+      address += length + Math.max(0, random.below(16) - 7)
+    }
     for (let at = 0; at < bytes.length; ) {
       const length = Math.min(1 + random.below(round % 2 === 0 ? 5000 : 60), bytes.length - at)
-      pieces.push({ address: memory + at, bytes: length })
+      add(at, length)
       at += length
       if (pieces.length < 200) continue
-      pieces.push({ address: memory + at, bytes: bytes.length - at })
+      add(at, bytes.length - at)
       break
     }
     const sent = pieces.filter(({ bytes: length }) => length > 0)

@@ -142,6 +142,7 @@ describe('DmaMaps', { skip }, () => {
           const range = owner.slice(at, end)
           const address = base + at * PAGE
           const bytes = (end - at) * PAGE
+          const { changes } = maps
           if (kind === 'unmap') {
             const ids = new Set(range.flatMap((each) => (each === undefined ? [] : [each.id])))
             const cut = owner.some(
@@ -149,12 +150,14 @@ describe('DmaMaps', { skip }, () => {
             )
             const expected = ids.size === 0 ? 'none' : cut ? 'invalid' : 'done'
             assert.equal(maps.unmap(address, bytes), expected)
+            assert.equal(maps.changes !== changes, expected === 'done')
             if (expected === 'done') owner.fill(undefined, at, end)
             continue
           }
           const expected = range.some((each) => each !== undefined) ? 'exists' : 'done'
           const fd = kind === 'hidden' ? undefined : file.fd
           assert.equal(maps.map(fd, address, bytes, at * PAGE, kind !== 'read-only'), expected)
+          assert.equal(maps.changes !== changes, expected === 'done')
           if (expected === 'done') owner.fill({ id, right: kind }, at, end)
         }
         for (let page = 0; page < PAGES; page++) {

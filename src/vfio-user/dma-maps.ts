@@ -46,6 +46,7 @@ export class DmaMaps implements GuestMemory, Disposable {
   readonly views: DataView<ArrayBuffer>[] = []
   region = 0
   offset = 0
+  changes = 0
   /** Sorted by address. */
   #maps: GuestRange[] = []
   readonly #byKey = new Map<number, Region>()
@@ -186,6 +187,7 @@ export class DmaMaps implements GuestMemory, Disposable {
 
   /** Makes the pieces of the regions of a range anew. */
   #lay(address: number, end: number): void {
+    this.changes++
     for (const { key } of piecesOf(address, end)) {
       const region = this.#byKey.get(key)
       if (region === undefined) continue

@@ -94,6 +94,8 @@ export interface GuestMemory {
   readonly region: number
   /** Byte of that region, below 2^30. */
   readonly offset: number
+  /** Number of changes of the maps so far. Code that keeps places compares it. */
+  readonly changes: number
   /**
    * Looks an address up, and sets `region` and `offset`. Allocates nothing.
    *

@@ -1,24 +1,37 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  PostedBuffers,
   packetTypeOf,
+  RX_CHECKSUM_OK,
   RX_END_OF_PACKET,
   RX_FAULT,
   RX_L4_CHECKSUM_BAD,
   RX_SPLIT,
   RxCompletion,
 } from '../../stack/rings/rx-front-end.ts'
-import { TX_CHECKSUM, TX_END_OF_PACKET, TX_REPORT } from '../../stack/rings/tx-front-end.ts'
+import {
+  TX_CHECKSUM,
+  TX_END_OF_PACKET,
+  TX_REPORT,
+  TxPieces,
+} from '../../stack/rings/tx-front-end.ts'
 import { FrameKind } from '../../wire/frame-layout.ts'
 import { packetTypeIndex } from '../admin/packet-types.ts'
-import { RX_GENERATION_WORD, writeRxCompletion } from './rx-completion.ts'
-import { readHeaderAddress, readRxDescriptor } from './rx-descriptor.ts'
+import { GuestDma, GuestPiece } from '../guest-dma.ts'
+import { Publication } from '../rings/publication.ts'
+import { GuestRam } from '../testing/guest-ram.test.helper.ts'
+import { RX_GENERATION_WORD, writeRxCompletion, writeRxCompletions } from './rx-completion.ts'
+import { readHeaderAddress, readRxDescriptor, readRxDescriptors } from './rx-descriptor.ts'
 import {
   TX_DESCRIPTOR_COMPLETION,
   TX_PACKET_COMPLETION,
   writeTxCompletion,
 } from './tx-completion.ts'
-import { readTxDescriptor, TxDescriptor, TxDescriptorType } from './tx-descriptor.ts'
+import { readTxPacket } from './tx-descriptor.ts'
+
+/** Address of a guest's memory, whose low word has its highest bit. */
+const BASE = 6 * 2 ** 30
 
 test('a receive descriptor tells the buffer’s number and the addresses of buffer and header buffer', () => {
   const bytes = new Uint8Array(64)
@@ -32,6 +45,53 @@ test('a receive descriptor tells the buffer’s number and the addresses of buff
   assert.deepEqual(descriptor, { id: 0xabcd, high: 0x12_3456, low: 0x789a_bcde })
   readHeaderAddress(words, 8, descriptor)
   assert.deepEqual(descriptor, { id: 0xabcd, high: 0x1_0000, low: 0x80_0000 })
+})
+
+test('receive descriptors are read for as many bytes as there are, around the ring’s end', () => {
+  const guest = new GuestDma()
+  guest.attach(new GuestRam({ base: BASE, regionBytes: 2 ** 16 }))
+  const words = new Uint32Array(4 * 8)
+  const view = new DataView(words.buffer)
+  const addresses = [BASE + 4096, BASE + 2 ** 16 - 100, BASE + 8192, BASE]
+  for (const [index, address] of addresses.entries()) {
+    view.setUint16(32 * index, 0xff00 + index, true)
+    view.setBigUint64(32 * index + 8, BigInt(address), true)
+  }
+  const into = new PostedBuffers()
+  readRxDescriptors(words, 2, 2048, 3 * 2048 + 1, new GuestPiece(guest, true), into)
+  assert.equal(into.count, 4)
+  assert.deepEqual([...into.ids.subarray(0, 4)], [0xff02, 0xff03, 0xff00, 0xff01])
+  assert.deepEqual([...into.regions.subarray(0, 4)], [0, 0, 0, -1])
+  assert.deepEqual([...into.offsets.subarray(0, 3)], [8192, 0, 4096])
+  assert.deepEqual([...into.lengths.subarray(0, 4)], [2048, 2048, 2048, 2048])
+})
+
+test('completions of a packet’s buffers are as those that are written one by one', () => {
+  const buffers = new PostedBuffers()
+  for (const id of [7, 0xffff, 3]) {
+    buffers.add(0, 0, 1000)
+    buffers.ids[buffers.count - 1] = id
+  }
+  const packet = { headerBytes: 54, segmentBytes: 1448, hash: -7, packetType: 33 }
+  for (const from of [0, 1, 2, 3]) {
+    const words = new Uint32Array(4 * 8)
+    const expected = new Uint32Array(4 * 8)
+    const completion = new RxCompletion()
+    Object.assign(completion, packet, { flags: RX_SPLIT | RX_CHECKSUM_OK })
+    const publication = new Publication(words)
+    writeRxCompletions(words, from, completion, buffers, 2500, 1, publication)
+    publication.publish()
+    for (const index of [0, 1, 2]) {
+      completion.id = buffers.ids[index] ?? assert.fail()
+      completion.bytes = index < 2 ? 1000 : 500
+      if (index > 0) Object.assign(completion, { headerBytes: 0 })
+      if (index === 2) completion.flags |= RX_END_OF_PACKET
+      const at = 8 * ((from + index) % 4)
+      const lap = from + index < 4 ? 1 : 0
+      expected[at + RX_GENERATION_WORD] = writeRxCompletion(expected, at, completion, lap)
+    }
+    assert.deepEqual(words, expected)
+  }
 })
 
 test('a receive completion has its fields where the driver looks for them', () => {
@@ -64,34 +124,55 @@ test('a receive completion has its fields where the driver looks for them', () =
   assert.equal(view.getUint16(6, true), 0)
 })
 
-test('a transmit descriptor is read by its type', () => {
-  const bytes = new Uint8Array(32)
+test('a packet’s descriptors are read up to its end, and in parts across the border of two maps', () => {
+  const ram = new GuestRam({ base: BASE, regionBytes: 2 ** 16, regions: 2 })
+  const guest = new GuestDma()
+  guest.attach(ram)
+  const memory = new GuestPiece(guest, false)
+  const bytes = new Uint8Array(8 * 16)
   const view = new DataView(bytes.buffer)
   const words = new Uint32Array(bytes.buffer)
-  view.setBigUint64(16, 0x0012_3456_f89a_bcden, true)
-  view.setUint8(24, 0xc | 0x20 | 0x80)
-  view.setUint16(28, 0xfffe, true)
-  view.setUint16(30, 0xc000 | 9000, true)
-  const into = new TxDescriptor()
-  readTxDescriptor(words, 4, into)
-  assert.equal(into.type, TxDescriptorType.packet)
-  assert.deepEqual([into.high, into.low >>> 0], [0x12_3456, 0xf89a_bcde])
-  assert.equal(into.flags, TX_END_OF_PACKET | TX_REPORT)
-  assert.deepEqual([into.tag, into.bytes], [0xfffe, 9000])
-  view.setUint8(24, 0xc | 0x40)
-  readTxDescriptor(words, 4, into)
-  assert.equal(into.flags, TX_CHECKSUM)
-  view.setUint32(16, 0xff01_0203, true)
-  view.setUint16(20, 0xc000 | 1448, true)
-  view.setUint8(22, 66)
-  view.setUint8(24, 0x5 | 0x20)
-  readTxDescriptor(words, 4, into)
-  assert.equal(into.type, TxDescriptorType.segmentation)
-  assert.deepEqual([into.totalBytes, into.segmentBytes, into.headerBytes], [0x1_0203, 1448, 66])
-  assert.equal(into.tag, 0xfffe, 'fields of packets are left as they are')
-  view.setUint8(24, 0x4)
-  readTxDescriptor(words, 4, into)
-  assert.equal(into.type, TxDescriptorType.metadata)
+  const data = (index: number, address: number, length: number, flags: number): void => {
+    view.setBigUint64(16 * index, BigInt(address), true)
+    view.setUint8(16 * index + 8, 0xc | flags)
+    view.setUint16(16 * index + 12, 0xfff0 + index, true)
+    view.setUint16(16 * index + 14, 0xc000 | length, true)
+  }
+  view.setUint32(16 * 6, 0xff01_0203, true)
+  view.setUint16(16 * 6 + 4, 0xc000 | 1448, true)
+  view.setUint8(16 * 6 + 6, 66)
+  view.setUint8(16 * 6 + 8, 0x5 | 0x20)
+  view.setUint8(16 * 7 + 8, 0x4 | 0x20)
+  data(0, BASE + 100, 66, 0x40)
+  data(1, BASE + 2 ** 16 - 1000, 9000, 0)
+  data(2, BASE + 2 ** 17 - 10, 20, 0)
+  data(3, BASE - 1, 20, 0)
+  data(4, BASE + 300, 1, 0x20 | 0x80)
+  data(5, BASE, 60, 0x20)
+  const into = new TxPieces()
+  const read = (from: number, tail: number): unknown[] => {
+    const next = readTxPacket(words, from, tail, memory, into)
+    const { count, regions, offsets, lengths, flags, tag, mssBytes, headerBytes } = into
+    const pieces = Array.from({ length: count }, (_, at) =>
+      regions[at] === -1 ? [-1, lengths[at]] : [regions[at], offsets[at], lengths[at]],
+    )
+    return [next, flags, tag, mssBytes, headerBytes, ...pieces]
+  }
+  const isGiven = [
+    [0, 100, 66],
+    [0, 2 ** 16 - 1000, 1000],
+    [1, 0, 8000],
+    [1, 2 ** 16 - 10, 10],
+    [-1, 10],
+    [-1, 20],
+    [0, 300, 1],
+  ]
+  const flags = TX_CHECKSUM | TX_END_OF_PACKET | TX_REPORT
+  assert.deepEqual(read(6, 6), [6, 0, 0, 0, 0])
+  assert.deepEqual(read(6, 1), [1, TX_CHECKSUM, 0xfff0, 1448, 66, [0, 100, 66]], 'no end')
+  assert.deepEqual(read(6, 6), [6, 0, 0, 0, 0])
+  assert.deepEqual(read(6, 5), [5, flags, 0xfff0, 1448, 66, ...isGiven])
+  assert.deepEqual(read(5, 6), [6, TX_END_OF_PACKET, 0xfff5, 0, 0, [0, 0, 60]])
 })
 
 test('a transmit completion tells queue, type, generation and its value', () => {

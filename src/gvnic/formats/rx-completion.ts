@@ -3,6 +3,7 @@
 import {
   ipVersionOfPacketType,
   kindOfPacketType,
+  type PostedBuffers,
   RX_CHECKSUM_OK,
   RX_END_OF_PACKET,
   RX_FAULT,
@@ -12,6 +13,7 @@ import {
   type RxCompletion,
 } from '../../stack/rings/rx-front-end.ts'
 import { packetTypeIndex } from '../admin/packet-types.ts'
+import type { Publication } from '../rings/publication.ts'
 
 /** Words of a completion. */
 export const RX_COMPLETION_WORDS = 8
@@ -28,7 +30,7 @@ const SPLIT_HEADER = 1 << 27
 // Word 2.
 const DONE = 1 << 0
 /** Status: last buffer of the packet. */
-const STATUS_END_OF_PACKET: number = 1 << 1
+const STATUS_END_OF_PACKET = 1 << 1
 /** Status: the headers did not fit in the header buffer. */
 const STATUS_HEADER_OVERFLOW: number = 1 << 2
 /** Status: the card has verified the checksums. */
@@ -61,6 +63,49 @@ export function writeRxCompletion(
   if (headerBytes > 0) word |= SPLIT_HEADER | (headerBytes << HEADER_LENGTH_SHIFT)
   if (segmentBytes > 0) word |= RSC
   return word
+}
+
+/**
+ * Writes the completions of a packet that fills `buffers` with `bytes` bytes, from index `from` on. The first
+ * one goes to `publication`, by which a driver sees the others, too.
+ *
+ * @param words ring of completions, whose entries are a power of two.
+ * @param completion what they say of the packet. Its headers are in the first one.
+ * @param generation 0 or 1: 1 on the first lap.
+ */
+export function writeRxCompletions(
+  words: Uint32Array,
+  from: number,
+  { headerBytes, flags, packetType, hash, segmentBytes }: RxCompletion,
+  { count, ids, lengths }: PostedBuffers,
+  bytes: number,
+  generation: number,
+  publication: Publication,
+): void {
+  const entryWords = RX_COMPLETION_WORDS
+  const generationWord = RX_GENERATION_WORD
+  const mask = words.length / entryWords - 1
+  const type = DESCRIPTOR_ID | ((PACKET_TYPES[packetType] ?? 0) << PACKET_TYPE_SHIFT)
+  const status = DONE | (STATUS[flags] ?? 0)
+  let lengthsWord = segmentBytes > 0 ? RSC : 0
+  if (headerBytes > 0) lengthsWord |= SPLIT_HEADER | (headerBytes << HEADER_LENGTH_SHIFT)
+  let left = bytes
+  for (let buffer = 0; buffer < count; buffer++) {
+    const index = from + buffer
+    const room = lengths[buffer] ?? 0
+    const filled = left < room ? left : room
+    left -= filled
+    const at = (index & mask) * entryWords
+    words[at] = type
+    words[at + 2] = buffer + 1 === count ? status | STATUS_END_OF_PACKET : status
+    words[at + 3] = (ids[buffer] ?? 0) | (segmentBytes << 16)
+    words[at + 4] = hash
+    const lap = index > mask ? generation ^ 1 : generation
+    const word = lengthsWord | filled | (lap << GENERATION_SHIFT)
+    if (buffer === 0) publication.add(at + generationWord, word)
+    else words[at + generationWord] = word
+    lengthsWord &= RSC
+  }
 }
 
 /** Indices of packet types, by those of the NIC. */

@@ -1,17 +1,25 @@
 /** NIC's end of a receive queue in gVNIC's format: a ring of posted buffers and one of completions. */
 
-import type { PostedBuffer, RxCompletion, RxFrontEnd } from '../../stack/rings/rx-front-end.ts'
+import type {
+  PostedBuffer,
+  PostedBuffers,
+  RxCompletion,
+  RxFrontEnd,
+} from '../../stack/rings/rx-front-end.ts'
 import {
   RX_COMPLETION_WORDS,
   RX_GENERATION_WORD,
   writeRxCompletion,
+  writeRxCompletions,
 } from '../formats/rx-completion.ts'
 import {
   RX_DESCRIPTOR_WORDS,
+  type RxDescriptor,
   readHeaderAddress,
   readRxDescriptor,
+  readRxDescriptors,
 } from '../formats/rx-descriptor.ts'
-import type { GuestDma } from '../guest-dma.ts'
+import { type GuestDma, GuestPiece } from '../guest-dma.ts'
 import type { Interrupts } from '../interrupts.ts'
 import { Publication } from './publication.ts'
 
@@ -33,7 +41,8 @@ export class GvnicRxRing implements RxFrontEnd {
   // The driver takes no completion without a valid buffer.
   readonly everyPacketTakesABuffer = true
   readonly noOffset = true
-  readonly #guest: GuestDma
+  readonly #memory: GuestPiece
+  readonly #headerMemory: GuestPiece
   readonly #interrupts: Interrupts
   readonly #parts: RxRingParts
   readonly #buffers: Uint32Array
@@ -49,7 +58,8 @@ export class GvnicRxRing implements RxFrontEnd {
 
   constructor(guest: GuestDma, interrupts: Interrupts, parts: RxRingParts) {
     const { buffers, completions } = parts
-    this.#guest = guest
+    this.#memory = new GuestPiece(guest, true)
+    this.#headerMemory = new GuestPiece(guest, true)
     this.#interrupts = interrupts
     this.#parts = parts
     this.#buffers = buffers
@@ -85,7 +95,14 @@ export class GvnicRxRing implements RxFrontEnd {
     const descriptor = this.#descriptor
     readRxDescriptor(this.#buffers, this.#at(ahead), descriptor)
     into.id = descriptor.id
-    this.#locate(this.#parts.bufferBytes, into)
+    locate(descriptor, this.#parts.bufferBytes, this.#memory, into)
+    return true
+  }
+
+  peekAll(bytes: number, into: PostedBuffers): boolean {
+    const { bufferBytes } = this.#parts
+    if (bytes > bufferBytes * this.posted()) return false
+    readRxDescriptors(this.#buffers, this.#head, bufferBytes, bytes, this.#memory, into)
     return true
   }
 
@@ -108,7 +125,7 @@ export class GvnicRxRing implements RxFrontEnd {
       return
     }
     readHeaderAddress(this.#buffers, this.#at(ahead), this.#descriptor)
-    this.#locate(headerBytes, into)
+    locate(this.#descriptor, headerBytes, this.#headerMemory, into)
   }
 
   complete(completion: RxCompletion): void {
@@ -119,6 +136,17 @@ export class GvnicRxRing implements RxFrontEnd {
     if (this.#completed === 0) this.#generation ^= 1
   }
 
+  completeAll(completion: RxCompletion, buffers: PostedBuffers, bytes: number): void {
+    const words = this.#completions
+    const from = this.#completed
+    const generation = this.#generation
+    const publication = this.#publication
+    writeRxCompletions(words, from, completion, buffers, bytes, generation, publication)
+    const next = from + buffers.count
+    if (next > this.#completionMask) this.#generation ^= 1
+    this.#completed = next & this.#completionMask
+  }
+
   flush(): void {
     if (this.#publication.publish()) this.#interrupts.raise(this.#parts.block)
   }
@@ -126,12 +154,17 @@ export class GvnicRxRing implements RxFrontEnd {
   #at(ahead: number): number {
     return ((this.#head + ahead) & this.#bufferMask) * RX_DESCRIPTOR_WORDS
   }
+}
 
-  #locate(bytes: number, into: PostedBuffer): void {
-    const guest = this.#guest
-    const { high, low } = this.#descriptor
-    into.bytes = bytes
-    into.region = guest.locateWords(high, low, bytes, true) < bytes ? -1 : guest.region
-    into.offset = guest.offset
-  }
+/** Finds the memory of a descriptor. */
+function locate(
+  { high, low }: RxDescriptor,
+  bytes: number,
+  memory: GuestPiece,
+  into: PostedBuffer,
+): void {
+  memory.refresh()
+  into.bytes = bytes
+  into.region = memory.has(high, low, bytes) ? memory.region : -1
+  into.offset = memory.offset + ((low - memory.low) | 0)
 }

@@ -2,28 +2,18 @@
  * NIC's end of a transmit queue in gVNIC's format: a ring of descriptors and one of completions.
  *
  * A descriptor is read into an object of ours, and checked and used there, so the guest cannot change
- * what has been checked. Contexts become fields of the piece behind them.
+ * what has been checked. Contexts become fields of the packet behind them.
  */
 
-import {
-  TX_END_OF_PACKET,
-  TX_REPORT,
-  type TxFrontEnd,
-  type TxPiece,
-} from '../../stack/rings/tx-front-end.ts'
+import { TX_END_OF_PACKET, type TxFrontEnd, type TxPieces } from '../../stack/rings/tx-front-end.ts'
 import {
   TX_COMPLETION_WORDS,
   TX_DESCRIPTOR_COMPLETION,
   TX_PACKET_COMPLETION,
   writeTxCompletion,
 } from '../formats/tx-completion.ts'
-import {
-  readTxDescriptor,
-  TX_DESCRIPTOR_WORDS,
-  TxDescriptor,
-  TxDescriptorType,
-} from '../formats/tx-descriptor.ts'
-import { type GuestDma, guestAddressOf } from '../guest-dma.ts'
+import { readTxPacket, TX_DESCRIPTOR_WORDS } from '../formats/tx-descriptor.ts'
+import { type GuestDma, GuestPiece } from '../guest-dma.ts'
 import type { Interrupts } from '../interrupts.ts'
 import { Publication } from './publication.ts'
 
@@ -40,7 +30,7 @@ export interface TxRingParts {
 }
 
 export class GvnicTxRing implements TxFrontEnd {
-  readonly #guest: GuestDma
+  readonly #memory: GuestPiece
   readonly #interrupts: Interrupts
   readonly #parts: TxRingParts
   readonly #descriptors: Uint32Array
@@ -48,24 +38,18 @@ export class GvnicTxRing implements TxFrontEnd {
   readonly #publication: Publication
   readonly #mask: number
   readonly #completionMask: number
-  readonly #descriptor = new TxDescriptor()
   #tail = 0
   /** Next descriptor to read. */
   #read = 0
   /** Descriptors up to here are taken. */
   #head = 0
-  /** Bytes of {@link #descriptor} that are not read yet: a piece may cross the border of two maps. */
-  #restBytes = 0
-  // Of the last context for segmentation.
-  #segmentBytes = 0
-  #headerBytes = 0
   #completed = 0
   #generation = 1
 
   constructor(guest: GuestDma, interrupts: Interrupts, parts: TxRingParts) {
     const { descriptors, completions } = parts
     const entries = descriptors.length / TX_DESCRIPTOR_WORDS
-    this.#guest = guest
+    this.#memory = new GuestPiece(guest, false)
     this.#interrupts = interrupts
     this.#parts = parts
     this.#descriptors = descriptors
@@ -91,25 +75,9 @@ export class GvnicTxRing implements TxFrontEnd {
     return (this.#tail - this.#head) & this.#mask
   }
 
-  next(into: TxPiece): boolean {
-    const descriptor = this.#descriptor
-    if (this.#restBytes > 0) {
-      this.#readRest(descriptor, into)
-      return true
-    }
-    while (this.#read !== this.#tail) {
-      readTxDescriptor(this.#descriptors, this.#read * TX_DESCRIPTOR_WORDS, descriptor)
-      this.#read = (this.#read + 1) & this.#mask
-      if (descriptor.type === TxDescriptorType.packet) {
-        this.#readPiece(descriptor, into)
-        return true
-      }
-      if (descriptor.type === TxDescriptorType.segmentation) {
-        this.#segmentBytes = descriptor.segmentBytes
-        this.#headerBytes = descriptor.headerBytes
-      }
-    }
-    return false
+  read(into: TxPieces): boolean {
+    this.#read = readTxPacket(this.#descriptors, this.#read, this.#tail, this.#memory, into)
+    return (into.flags & TX_END_OF_PACKET) !== 0
   }
 
   take(): number {
@@ -120,7 +88,6 @@ export class GvnicTxRing implements TxFrontEnd {
 
   rewind(): void {
     this.#read = this.#head
-    this.#restBytes = this.#segmentBytes = this.#headerBytes = 0
   }
 
   completeHead(): void {
@@ -142,35 +109,5 @@ export class GvnicTxRing implements TxFrontEnd {
     this.#publication.add(at, word)
     this.#completed = (this.#completed + 1) & this.#completionMask
     if (this.#completed === 0) this.#generation ^= 1
-  }
-
-  #readPiece({ high, low, bytes, flags, tag }: TxDescriptor, into: TxPiece): void {
-    const guest = this.#guest
-    const room = guest.locateWords(high, low, bytes, false)
-    into.region = guest.region
-    into.offset = guest.offset
-    into.bytes = bytes
-    into.flags = flags
-    into.mssBytes = this.#segmentBytes
-    into.headerBytes = this.#headerBytes
-    into.tag = tag
-    if (room > 0 && room < bytes) {
-      into.bytes = room
-      into.flags = flags & ~(TX_END_OF_PACKET | TX_REPORT)
-      this.#restBytes = bytes - room
-    } else if ((flags & TX_END_OF_PACKET) !== 0) this.#segmentBytes = this.#headerBytes = 0
-  }
-
-  /** Reads the part of a piece that lies behind the border of two maps. */
-  #readRest({ high, low, bytes, flags }: TxDescriptor, into: TxPiece): void {
-    const guest = this.#guest
-    const rest = this.#restBytes
-    this.#restBytes = 0
-    const isWhole = guest.locate(guestAddressOf(high, low) + bytes - rest, rest, false) === rest
-    into.region = isWhole ? guest.region : -1
-    into.offset = guest.offset
-    into.bytes = rest
-    into.flags = flags
-    if ((flags & TX_END_OF_PACKET) !== 0) this.#segmentBytes = this.#headerBytes = 0
   }
 }

@@ -22,6 +22,7 @@ export class GuestRam implements GuestMemory {
   readonly views: readonly DataView<ArrayBuffer>[]
   region = -1
   offset = 0
+  changes = 0
   /** Bytes of all regions. */
   readonly bytes: number
   readonly #regionBytes: number

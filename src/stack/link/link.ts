@@ -86,6 +86,9 @@ export interface LinkFeatures {
 /** Features of a link that takes ordinary frames alone. */
 export const ORDINARY_FRAMES: LinkFeatures = { largeFrames: false, partialChecksums: false }
 
+/** Pieces that there is room for at first: most packets have fewer. */
+const FIRST_PIECES = 64
+
 /**
  * Pieces of a frame that lie where its sender has them. One object is used again and again, and its
  * arrays never shrink: {@link count} of their places count.
@@ -97,19 +100,32 @@ export class FramePieces {
   bytes = 0
   /** Memory of each piece. */
   readonly memories: Uint8Array[] = []
-  /** Offset of each piece in its memory. */
-  readonly offsets: number[] = []
+  /** Offset of each piece in its memory: below 2^31. */
+  offsets: Int32Array = new Int32Array(FIRST_PIECES)
   /** Length of each piece in bytes. */
-  readonly lengths: number[] = []
+  lengths: Int32Array = new Int32Array(FIRST_PIECES)
   /** Views of the memories: a new one for each piece would be garbage. */
   readonly #views = new Map<Uint8Array, KeptViews>()
   /** Views that were used last: most pieces lie in the memory of the piece before. */
   #lastMemory: Uint8Array | undefined
   #lastViews: KeptViews | undefined
 
+  /** Makes room for `count` pieces. Those that there are stay. */
+  reserve(count: number): void {
+    if (count <= this.lengths.length) return
+    const places = Math.max(count, 2 * this.lengths.length)
+    const { offsets, lengths } = this
+    this.offsets = new Int32Array(places)
+    this.lengths = new Int32Array(places)
+    this.offsets.set(offsets)
+    this.lengths.set(lengths)
+  }
+
   /** Adds a piece behind the others. */
   add(memory: Uint8Array, offset: number, length: number): void {
-    const at = this.count++
+    const at = this.count
+    this.reserve(at + 1)
+    this.count = at + 1
     this.memories[at] = memory
     this.offsets[at] = offset
     this.lengths[at] = length

@@ -6,7 +6,13 @@
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { Random } from '../../random.ts'
 import { checkFraction } from '../link/fate.ts'
-import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
+import {
+  type PostedBuffer,
+  type PostedBuffers,
+  peekEach,
+  type RxCompletion,
+  type RxFrontEnd,
+} from './rx-front-end.ts'
 
 /** Faults of a receive queue. Each part is 0 to 1, and 0 by default. */
 export interface RxRingFaults {
@@ -64,6 +70,10 @@ export class FaultyRxRing implements RxFrontEnd {
     return found
   }
 
+  peekAll(bytes: number, into: PostedBuffers): boolean {
+    return peekEach(this, bytes, into)
+  }
+
   take(count: number): void {
     this.#ring.take(count)
   }
@@ -79,6 +89,10 @@ export class FaultyRxRing implements RxFrontEnd {
 
   complete(completion: RxCompletion): void {
     this.#ring.complete(completion)
+  }
+
+  completeAll(completion: RxCompletion, buffers: PostedBuffers, bytes: number): void {
+    this.#ring.completeAll(completion, buffers, bytes)
   }
 
   flush(): void {

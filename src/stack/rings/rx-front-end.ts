@@ -7,6 +7,7 @@
  */
 
 import type { FrameKind } from '../../wire/frame-layout.ts'
+import { DmaPlaces, longer } from './dma-places.ts'
 
 /** Posted buffer, by DMA address. One object is used again and again. */
 export interface PostedBuffer {
@@ -18,6 +19,17 @@ export interface PostedBuffer {
   offset: number
   /** Length in bytes. */
   bytes: number
+}
+
+/** Posted buffers that one packet fills. */
+export class PostedBuffers extends DmaPlaces {
+  /** Number that the driver has given it, by buffer. */
+  ids: Int32Array = new Int32Array(this.lengths.length)
+
+  override reserve(count: number): void {
+    super.reserve(count)
+    if (count > this.ids.length) this.ids = longer(this.ids, this.lengths.length)
+  }
 }
 
 // Flags of a completion. A packet of several buffers has one completion for each, in order.
@@ -114,6 +126,11 @@ export interface RxFrontEnd {
    * Reads the posted buffer `ahead` places behind the next one. Returns false if there is none.
    */
   peek(ahead: number, into: PostedBuffer): boolean
+  /**
+   * Reads as many of the next posted buffers as `bytes` bytes fill, in place of those in `into`. Returns
+   * false if they are not posted. For large packets: a call of {@link peek} for each takes longer.
+   */
+  peekAll(bytes: number, into: PostedBuffers): boolean
   /** Takes the next `count` posted buffers for good. */
   take(count: number): void
   /** Number of completions that there is room for. */
@@ -128,6 +145,43 @@ export interface RxFrontEnd {
   headerBuffer(ahead: number, into: PostedBuffer): void
   /** Leaves a completion for the driver, not yet visible to it. */
   complete(completion: RxCompletion): void
+  /**
+   * Leaves the completions of a packet that fills `buffers` with `bytes` bytes, in order.
+   *
+   * @param completion completion of the first one, of which the ring end sets what differs by buffer.
+   */
+  completeAll(completion: RxCompletion, buffers: PostedBuffers, bytes: number): void
   /** Makes all completions visible to the driver, and interrupts it if it asked for that. */
   flush(): void
+}
+
+/** Reads buffers as {@link RxFrontEnd.peekAll} does, by a call for each. */
+export function peekEach(ring: RxFrontEnd, bytes: number, into: PostedBuffers): boolean {
+  const buffer = { id: -1, region: -1, offset: 0, bytes: 0 }
+  into.count = 0
+  for (let left = bytes; left > 0; left -= buffer.bytes) {
+    if (!ring.peek(into.count, buffer) || buffer.bytes <= 0) return false
+    into.add(buffer.region, buffer.offset, buffer.bytes)
+    into.ids[into.count - 1] = buffer.id
+  }
+  return true
+}
+
+/** Completes a packet as {@link RxFrontEnd.completeAll} does, by a call for each buffer. */
+export function completeEach(
+  ring: RxFrontEnd,
+  completion: RxCompletion,
+  { count, ids, lengths }: PostedBuffers,
+  bytes: number,
+): void {
+  let left = bytes
+  for (let index = 0; index < count; index++) {
+    completion.id = ids[index] ?? -1
+    completion.bytes = Math.min(left, lengths[index] ?? 0)
+    left -= completion.bytes
+    if (index + 1 === count) completion.flags |= RX_END_OF_PACKET
+    ring.complete(completion)
+    completion.headerBytes = 0
+    completion.flags |= RX_CONTINUES
+  }
 }

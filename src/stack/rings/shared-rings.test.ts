@@ -8,7 +8,7 @@ import { type PostedBuffer, RxCompletion } from './rx-front-end.ts'
 import type { RingJob, RingReport } from './shared-rings.test.worker.ts'
 import { createRxRings, DriverRxRing, NicRxRing } from './shared-rings.ts'
 import { createTxRing, DriverTxRing, NicTxRing } from './shared-tx-rings.ts'
-import { TxPiece } from './tx-front-end.ts'
+import { TX_END_OF_PACKET, TxPieces } from './tx-front-end.ts'
 
 /** First counts near the places where counts wrap, signed and unsigned. */
 const FIRST_COUNTS = [0, -3, 0x7fff_fffd, -0x8000_0000]
@@ -139,8 +139,9 @@ test('a driver that writes anything to its counts gets no more than the ring has
     assert.ok(nic.room() <= 8)
     const posted = sender.posted()
     assert.ok(posted >= 0 && posted <= 32)
-    for (let left = posted; left > 0; left--) assert.ok(sender.next(new TxPiece()))
-    assert.equal(sender.next(new TxPiece()), false)
+    const pieces = new TxPieces()
+    assert.equal(sender.read(pieces), false)
+    assert.equal(pieces.count, posted)
     sender.rewind()
   }
 })
@@ -150,14 +151,14 @@ test('pieces are read up to the count that was looked at, and anew after a rewin
     const rings = createTxRing(32, createDoorbell(), first)
     const driver = new DriverTxRing(rings)
     const nic = new NicTxRing(rings)
-    const piece = new TxPiece()
+    const pieces = new TxPieces()
     const read = (): number[] => {
       const offsets = []
-      while (nic.next(piece)) offsets.push(piece.offset)
+      while (nic.read(pieces)) offsets.push(...pieces.offsets.subarray(0, pieces.count))
       return offsets
     }
     const post = (...offsets: readonly number[]): void => {
-      for (const offset of offsets) driver.post(1, offset, 60, 0)
+      for (const offset of offsets) driver.post(1, offset, 60, TX_END_OF_PACKET)
       driver.flush()
     }
     post(0, 1, 2)
@@ -165,8 +166,8 @@ test('pieces are read up to the count that was looked at, and anew after a rewin
     post(3)
     assert.deepEqual(read(), [], 'it was posted since')
     nic.rewind()
-    assert.ok(nic.next(piece))
-    assert.deepEqual([piece.offset, nic.take(), nic.posted()], [0, 1, 3])
+    assert.ok(nic.read(pieces))
+    assert.deepEqual([pieces.offsets[0], nic.take(), nic.posted()], [0, 1, 3])
     assert.deepEqual([read(), nic.take(), nic.take(), nic.posted()], [[1, 2, 3], 3, 0, 0])
     nic.rewind()
     assert.deepEqual(read(), [])
@@ -243,7 +244,8 @@ test('across two threads nothing is lost, doubled or torn, and both sides sleep 
         ring.post(posted & 0xffff, posted % 100, posted * 3, posted + 1)
         posted++
       }
-      for (; sent < count && sender.room() > 0; sent++) sender.post(sent * 2, sent, -sent, 0)
+      for (; sent < count && sender.room() > 0; sent++)
+        sender.post(sent * 2, sent, -sent, TX_END_OF_PACKET)
       ring.flush()
       sender.flush()
       let idle = true

@@ -10,7 +10,7 @@ import {
 } from './rx-front-end.ts'
 import { NicRxRing, type RxRings } from './shared-rings.ts'
 import { NicTxRing, type TxRing } from './shared-tx-rings.ts'
-import { TxPiece } from './tx-front-end.ts'
+import { TxPieces } from './tx-front-end.ts'
 
 export interface RingJob {
   readonly rx: RxRings
@@ -34,7 +34,7 @@ const doorbell = new Int32Array(rx.doorbell)
 const headerView = new DataView(headers)
 const buffer: PostedBuffer = { id: -1, region: -1, offset: 0, bytes: 0 }
 const header: PostedBuffer = { ...buffer }
-const piece = new TxPiece()
+const packet = new TxPieces()
 const completion = new RxCompletion()
 const wrong: string[] = []
 let slept = 0
@@ -65,9 +65,10 @@ function receive(): boolean {
 function transmit(): boolean {
   const batch = txRing.posted()
   for (let at = 0; at < batch; at++, taken++) {
-    if (!txRing.next(piece)) wrong.push(`no piece ${taken}`)
-    if (piece.offset !== taken || piece.region !== taken * 2 || piece.bytes !== -taken) {
-      wrong.push(`piece ${taken} is ${piece.offset}`)
+    if (!txRing.read(packet) || packet.count !== 1) wrong.push(`no piece ${taken}`)
+    const { regions, offsets, lengths } = packet
+    if (offsets[0] !== taken || regions[0] !== taken * 2 || lengths[0] !== -taken) {
+      wrong.push(`piece ${taken} is ${offsets[0]}`)
     }
   }
   txRing.take()

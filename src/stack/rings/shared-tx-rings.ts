@@ -6,7 +6,7 @@
 import { ringDoorbell } from './doorbell.ts'
 import { armInterrupt, raiseInterrupt } from './interrupts.ts'
 import { checkEntries } from './shared-rings.ts'
-import type { TxFrontEnd, TxPiece } from './tx-front-end.ts'
+import { TX_END_OF_PACKET, type TxFrontEnd, type TxPieces } from './tx-front-end.ts'
 
 /** Parts that both ends of a transmit queue's ring are made from. They cross `postMessage`. */
 export interface TxRing {
@@ -139,16 +139,18 @@ export class NicTxRing implements TxFrontEnd {
     return count
   }
 
-  next(into: TxPiece): boolean {
-    if (this.#read === this.#posted) return false
+  read(into: TxPieces): boolean {
     const words = this.#words
-    const at = PIECES + (this.#read & this.#mask) * PIECE_WORDS
-    this.#read = (this.#read + 1) | 0
-    into.region = words[at] ?? -1
-    into.offset = words[at + 1] ?? 0
-    into.bytes = words[at + 2] ?? 0
-    into.flags = words[at + 3] ?? 0
-    return true
+    into.clear()
+    while (this.#read !== this.#posted) {
+      const at = PIECES + (this.#read & this.#mask) * PIECE_WORDS
+      this.#read = (this.#read + 1) | 0
+      into.add(words[at] ?? -1, words[at + 1] ?? 0, words[at + 2] ?? 0)
+      const flags = words[at + 3] ?? 0
+      into.flags |= flags
+      if ((flags & TX_END_OF_PACKET) !== 0) return true
+    }
+    return false
   }
 
   take(): number {

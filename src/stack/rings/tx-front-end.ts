@@ -5,6 +5,8 @@
  * (the head of the ring), by the tag of each packet, or by both, as its descriptor format has it.
  */
 
+import { DmaPlaces } from './dma-places.ts'
+
 /** Last piece of its packet. */
 export const TX_END_OF_PACKET = 1
 /**
@@ -15,30 +17,29 @@ export const TX_CHECKSUM = 2
 /** The driver wants to be told that this piece is taken. The flag may stand on any piece. */
 export const TX_REPORT = 4
 
-/** Piece of a packet, by DMA address. One object is used again and again. */
-export class TxPiece {
-  /** Region of the device's address space. */
-  region = -1
-  /** Bytes from the start of the region. */
-  offset = 0
-  /** Length in bytes. */
-  bytes = 0
-  /** {@link TX_END_OF_PACKET} and so on, combined by or. */
+/** Pieces of one packet, and what its descriptors say of it. */
+export class TxPieces extends DmaPlaces {
+  /** {@link TX_END_OF_PACKET} and so on of all pieces, combined by or. */
   flags = 0
   /**
    * Payload bytes of each TCP segment that the NIC is to make of the packet (TSO): 8 or more. 0: the
-   * packet is one frame. The first piece of a packet states it.
+   * packet is one frame.
    */
   mssBytes = 0
-  /** Bytes of the headers of a packet with `mssBytes`. The first piece of a packet states it. */
+  /** Bytes of the headers of a packet with `mssBytes`. */
   headerBytes = 0
-  /** Number that the driver has given the packet. The first piece of a packet states it. */
+  /** Number that the driver has given the packet. */
   tag = 0
+
+  /** Drops all pieces. */
+  clear(): void {
+    this.count = this.flags = this.mssBytes = this.headerBytes = this.tag = 0
+  }
 }
 
 /**
  * End of a TX queue that the NIC uses: pieces in, finished packets out. The NIC reads the pieces of a
- * packet one after the other, and takes them once it has its end.
+ * packet, and takes them once it has its end.
  */
 export interface TxFrontEnd {
   /**
@@ -46,10 +47,13 @@ export interface TxFrontEnd {
    * without an end among those can have none any more, and is dropped.
    */
   readonly full: boolean
-  /** Counts the descriptors that are posted and not taken. {@link next} reads no more than these. */
+  /** Counts the descriptors that are posted and not taken. {@link read} reads no more than these. */
   posted(): number
-  /** Reads the next piece. Returns false behind the last one. */
-  next(into: TxPiece): boolean
+  /**
+   * Reads the pieces of the next packet in place of those in `into`. Returns false, with the pieces
+   * that there are, if its end is not posted.
+   */
+  read(into: TxPieces): boolean
   /**
    * Takes what was read: the NIC has read its memory, or will never read it. Returns the number of
    * descriptors.

@@ -15,7 +15,7 @@ import {
 } from '../rings/rx-front-end.ts'
 import { NicRxRing, type RxRings } from '../rings/shared-rings.ts'
 import { NicTxRing, type TxRing } from '../rings/shared-tx-rings.ts'
-import { TX_END_OF_PACKET, TxPiece } from '../rings/tx-front-end.ts'
+import { TxPieces } from '../rings/tx-front-end.ts'
 
 /**
  * NIC without hardware, link or thread. `receive` does what hardware would do with one frame that
@@ -87,17 +87,20 @@ export class HandNic implements DriverNic {
     const ring = this.#txRings.get(queue)
     assert.ok(ring !== undefined)
     const sent: Uint8Array[] = []
-    const piece = new TxPiece()
-    let frame: number[] = []
+    const packet = new TxPieces()
     ring.posted()
-    while (sent.length < frames && ring.next(piece)) {
-      const { offset, bytes } = piece
-      frame.push(...this.#memory(piece.region).subarray(offset, offset + bytes))
+    while (sent.length < frames && ring.read(packet)) {
+      const { count, regions, offsets, lengths } = packet
+      const frame: number[] = []
+      for (let index = 0; index < count; index++) {
+        const offset = offsets[index] ?? 0
+        const memory = this.#memory(regions[index] ?? -1)
+        frame.push(...memory.subarray(offset, offset + (lengths[index] ?? 0)))
+      }
       ring.take()
-      if ((piece.flags & TX_END_OF_PACKET) === 0) continue
       sent.push(Uint8Array.from(frame))
-      frame = []
     }
+    ring.rewind()
     ring.flush()
     return sent
   }

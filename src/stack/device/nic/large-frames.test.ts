@@ -127,9 +127,10 @@ function wired() {
   sender.startTxQueue(0, {
     full: false,
     posted: () => untaken,
-    next: (into) => {
-      Object.assign(into, { region, offset: 0, bytes: packet.length, flags: 1 })
-      Object.assign(into, { mssBytes: 4096, headerBytes: 54, tag: 0 })
+    read: (into) => {
+      into.clear()
+      into.add(region, 0, packet.length)
+      Object.assign(into, { flags: 1, mssBytes: 4096, headerBytes: 54 })
       return --unread >= 0
     },
     take: () => {
@@ -162,12 +163,17 @@ function wired() {
 test('between two cards: sent as one packet, received as one', () => {
   const { right, driver, send, read } = wired()
   for (const buffers of [new Array<number>(13).fill(4096), [20_000, 29_999, 2], [4096, 45_904]]) {
-    driver.post(...buffers)
-    send()
-    assert.equal(right.nextAtNs(), Number.POSITIVE_INFINITY, 'it did not lie on the wire')
-    const [lengths] = read()
-    assert.equal(lengths?.length, buffers.length)
-    assert.deepEqual(lengths?.slice(0, -1), buffers.slice(0, -1))
+    for (const skipped of [() => 0, () => 64, (index: number) => index % 3]) {
+      for (const [index, bytes] of buffers.entries()) {
+        driver.skip(skipped(index))
+        driver.post(bytes)
+      }
+      send()
+      assert.equal(right.nextAtNs(), Number.POSITIVE_INFINITY, 'it did not lie on the wire')
+      const [lengths] = read()
+      assert.equal(lengths?.length, buffers.length)
+      assert.deepEqual(lengths?.slice(0, -1), buffers.slice(0, -1))
+    }
   }
   assert.ok(driver.untouched)
 })

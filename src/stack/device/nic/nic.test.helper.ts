@@ -182,6 +182,11 @@ export class TestDriver {
     this.frontEnd = options.needy === true ? new NeedyRxRing(rings) : new NicRxRing(rings)
   }
 
+  /** Leaves bytes out between two buffers, which touch otherwise. */
+  skip(bytes: number): void {
+    this.#nextOffset += bytes
+  }
+
   /** Posts one buffer for each of the sizes. */
   post(...sizes: readonly number[]): void {
     for (const bytes of sizes) {

@@ -7,9 +7,10 @@
  */
 
 import type { FramePieces, LinkFrame } from '../../link/link.ts'
-import type { PostedBuffer, RxFrontEnd } from '../../rings/rx-front-end.ts'
+import { type PostedBuffer, PostedBuffers, type RxFrontEnd } from '../../rings/rx-front-end.ts'
 import { SHORT_COPY_BYTES, ShortCopy } from '../../rings/short-copy.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
+import { copyPieces } from './copy-pieces.ts'
 import { MappedRegion } from './mapped-region.ts'
 
 /** Results of {@link RxBuffers.find}. Integers, since one is compared for every frame. */
@@ -39,6 +40,8 @@ class RxBuffer implements PostedBuffer {
 
 export class RxBuffers {
   readonly header: RxBuffer = new RxBuffer()
+  /** Buffers that {@link fill} has filled. */
+  readonly posted: PostedBuffers = new PostedBuffers()
   /** Buffers that {@link find} found. */
   count = 0
   /**
@@ -141,6 +144,12 @@ export class RxBuffers {
     else this.#shortCopy.copy(frame.memory.bytes, frame.offset, linear, memory, offset)
   }
 
+  /** Copies the first `linear` bytes of a frame that lies where the one before it did, by the same view. */
+  writeKeptHeaders(frame: LinkFrame, linear: number): void {
+    const { memory, offset } = this.header
+    if (memory !== undefined) copyFromFrame(frame, frame.offset, linear, memory, offset)
+  }
+
   /** Copies `rest` bytes from `from` on to the posted buffers. */
   writePayload(frame: LinkFrame, from: number, rest: number): void {
     let at = from
@@ -157,8 +166,8 @@ export class RxBuffers {
   }
 
   /**
-   * Copies the last `rest` bytes of a frame in pieces to posted buffers, as it finds them. They are not
-   * padded. Returns false, with no buffer found, if one is missing or not mapped.
+   * Copies the last `rest` bytes of a frame in pieces to posted buffers, which are not padded. Returns
+   * false, with no buffer taken, if one is missing or not mapped.
    *
    * @param linear bytes of `head` that are not among them. They go to the header buffer.
    */
@@ -169,39 +178,11 @@ export class RxBuffers {
     linear: number,
     rest: number,
   ): boolean {
-    const { header } = this
+    const { header, posted } = this
     header.memory = this.#headerRegion.memory(header.region, header.offset, header.bytes)
     if (linear > 0 && header.memory === undefined) return false
-    let count = 0
-    let buffer: RxBuffer | undefined
-    let room = 0
-    // The first source is what was copied of the frame, and −1 stands for it.
-    let piece = -1
-    let at = linear
-    let length = head.length - linear
-    for (let left = rest; left > 0; ) {
-      if (length === 0) {
-        if (++piece >= pieces.count) return false
-        at = 0
-        length = pieces.lengths[piece] ?? 0
-      }
-      if (room === 0) {
-        buffer = this.#peek(ring, count++)
-        room = buffer?.bytes ?? 0
-      }
-      if (buffer?.memory === undefined) return false
-      const bytes = length < room ? length : room
-      const source =
-        piece < 0 ? head.memory.view(head.offset + at, bytes) : pieces.view(piece, at, bytes)
-      buffer.memory.set(source, buffer.offset + buffer.bytes - room)
-      left -= bytes
-      at += bytes
-      length -= bytes
-      room -= bytes
-    }
-    if (ring.room() < count) return false
-    this.count = count
-    return true
+    if (!ring.peekAll(rest, posted) || ring.room() < posted.count) return false
+    return copyPieces(head, pieces, linear, posted, this.#payloadRegion)
   }
 
   /** Drops cached regions: call it before a batch, since memory may have been unmapped. */

@@ -172,7 +172,7 @@ export class RxQueue {
     const length = head.originalLength | 0
     // Aligned copies would need pieces to be cut.
     if (ring === undefined || !ring.noOffset || !this.#coalesce) return false
-    if (headerLength + payloadLength !== length) return false
+    if (payloadLength === 0 || headerLength + payloadLength !== length) return false
     this.beginBatch()
     if (payloadLength > this.largestPayload(head, layout)) return false
     let linear = 0
@@ -184,10 +184,13 @@ export class RxQueue {
     }
     const rest = length - linear
     if (!buffers.fill(ring, head, pieces, linear, rest)) return false
-    if (linear > 0) buffers.writeHeaders(head, linear)
-    const checksum = ChecksumResult.ok
-    this.#complete(ring, head, layout, linear, rest, 0, checksum, hash, false)
-    this.#counts.add(length, head.segmentBytes, layout, checksum, linear)
+    if (linear > 0) buffers.writeKeptHeaders(head, linear)
+    ring.take(buffers.posted.count)
+    this.#unflushed = true
+    const flags = linear > 0 ? RX_SPLIT | RX_CHECKSUM_OK : RX_CHECKSUM_OK
+    this.#describe(head, layout, linear, flags, hash)
+    ring.completeAll(this.#completion, buffers.posted, rest)
+    this.#counts.add(length, head.segmentBytes, layout, ChecksumResult.ok, linear)
     return true
   }
 
@@ -260,14 +263,8 @@ export class RxQueue {
       this.#beginAggregate(frame, layout, linear, rest, flags, hash)
       return
     }
+    this.#describe(frame, layout, linear, flags, hash)
     const completion = this.#completion
-    completion.offset = 0
-    completion.headerBytes = linear
-    completion.hash = hash
-    const { segmentBytes } = frame
-    completion.segments = segmentBytes === 0 ? 1 : segmentsOf(layout.payloadLength, segmentBytes)
-    completion.segmentBytes = completion.segments > 1 ? segmentBytes : 0
-    completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
     if (count === 0) {
       completion.id = -1
       completion.bytes = 0
@@ -289,6 +286,24 @@ export class RxQueue {
       completion.headerBytes = 0
       if (index === 0) flags |= RX_CONTINUES
     }
+  }
+
+  /** Writes what a packet's completions say of it. */
+  #describe(
+    { segmentBytes }: LinkFrame,
+    layout: FrameLayout,
+    linear: number,
+    flags: number,
+    hash: number,
+  ): void {
+    const completion = this.#completion
+    completion.offset = 0
+    completion.headerBytes = linear
+    completion.flags = flags
+    completion.hash = hash
+    completion.segments = segmentBytes === 0 ? 1 : segmentsOf(layout.payloadLength, segmentBytes)
+    completion.segmentBytes = completion.segments > 1 ? segmentBytes : 0
+    completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
   }
 
   /** Keeps a packet open that its next segments may be merged with. */

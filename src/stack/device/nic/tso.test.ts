@@ -11,7 +11,7 @@ import {
   TX_END_OF_PACKET,
   TX_REPORT,
   type TxFrontEnd,
-  type TxPiece,
+  type TxPieces,
 } from '../../rings/tx-front-end.ts'
 import {
   arp,
@@ -25,10 +25,21 @@ import {
 import type { NetworkCard } from './network-card.ts'
 import { type TestLink, testNic } from './nic.test.helper.ts'
 
-/** A ring end whose descriptors say all that a piece has, as an array. */
+/** Descriptor of a piece. What it says of the packet counts in the first one. */
+interface TestPiece {
+  readonly region: number
+  readonly offset: number
+  readonly bytes: number
+  readonly flags: number
+  readonly mssBytes: number
+  readonly headerBytes: number
+  readonly tag: number
+}
+
+/** A ring end whose descriptors are an array. */
 class TestTxEnd implements TxFrontEnd {
   readonly full = false
-  readonly pieces: TxPiece[] = []
+  readonly pieces: TestPiece[] = []
   /** Events: pieces taken, head completions, and tags. */
   readonly events: string[] = []
   #read = 0
@@ -37,12 +48,16 @@ class TestTxEnd implements TxFrontEnd {
     return this.pieces.length
   }
 
-  next(into: TxPiece): boolean {
-    const piece = this.pieces[this.#read]
-    if (piece === undefined) return false
-    this.#read++
-    Object.assign(into, piece)
-    return true
+  read(into: TxPieces): boolean {
+    into.clear()
+    for (const { region, offset, bytes, flags, ...packet } of this.pieces.slice(this.#read)) {
+      if (into.count === 0) Object.assign(into, packet)
+      this.#read++
+      into.add(region, offset, bytes)
+      into.flags |= flags
+      if ((flags & TX_END_OF_PACKET) !== 0) return true
+    }
+    return false
   }
 
   take(): number {
@@ -74,7 +89,7 @@ interface Sender {
   readonly end: TestTxEnd
   readonly unmap: () => void
   /** Posts a packet in pieces of `bytes`. */
-  readonly post: (packet: Uint8Array, options?: Partial<TxPiece>, bytes?: number) => void
+  readonly post: (packet: Uint8Array, options?: Partial<TestPiece>, bytes?: number) => void
 }
 
 function sender(maxFrameBytes = 2 ** 18): Sender {
@@ -95,8 +110,8 @@ function sender(maxFrameBytes = 2 ** 18): Sender {
         const last = at + bytes >= packet.length ? TX_END_OF_PACKET : 0
         memory.set(part, next)
         const piece = { mssBytes: 0, headerBytes: 0, tag: 0, flags: TX_CHECKSUM, ...options }
-        piece.flags |= last
-        end.pieces.push({ ...piece, region, offset: next, bytes: part.length })
+        const flags = piece.flags | last
+        end.pieces.push({ ...piece, flags, region, offset: next, bytes: part.length })
         next += part.length
       }
     },

@@ -5,9 +5,8 @@
 
 import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import { FramePieces } from '../../link/link.ts'
-import { TX_END_OF_PACKET, type TxFrontEnd, TxPiece } from '../../rings/tx-front-end.ts'
+import { type TxFrontEnd, TxPieces } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma/dma-space.ts'
-import { MappedRegion } from './mapped-region.ts'
 
 /** Faults of a packet. Integers, since one is compared for every packet. */
 export const NO_FAULT = 0
@@ -49,15 +48,13 @@ export class TxGather {
   /** True while the rest of a packet without an end is still to come. */
   discarding = false
   readonly #dma: DmaSpace
-  readonly #region: MappedRegion
-  readonly #piece = new TxPiece()
+  readonly #read = new TxPieces()
   readonly #maxBytes: number
   /** Number of unmapped regions when {@link pieces} were known to be of mapped memory alone. */
   #unmapped = 0
 
   constructor(dma: DmaSpace, maxFrameBytes: number) {
     this.#dma = dma
-    this.#region = new MappedRegion(dma)
     this.#maxBytes = maxFrameBytes
     this.memory = createFrameMemory(maxFrameBytes)
   }
@@ -72,7 +69,6 @@ export class TxGather {
 
   /** Drops all references to memory. */
   forget(): void {
-    this.#region.forget()
     this.pieces.forget()
   }
 
@@ -84,30 +80,23 @@ export class TxGather {
    * on.
    */
   gather(frontEnd: TxFrontEnd, inPieces: number): number {
-    const piece = this.#piece
-    let copyBytes = this.#maxBytes
-    let count = 0
-    while (frontEnd.next(piece)) {
-      if (count++ === 0 && !this.discarding) {
-        this.#begin(piece)
-        const stays = piece.mssBytes > 0 ? inPieces !== WHOLE_PACKET : inPieces === ALL_IN_PIECES
-        if (stays && HEAD_BYTES < copyBytes) copyBytes = headBytes(piece.headerBytes)
-      }
-      this.flags |= piece.flags
-      if (this.fault === NO_FAULT) this.#add(piece, copyBytes)
-      if ((piece.flags & TX_END_OF_PACKET) !== 0) {
-        this.discarding = false
-        if (this.bytes < ETHERNET_BYTES && this.fault === NO_FAULT) this.fault = PACKET_ERROR
-        return count
-      }
-    }
-    if (!frontEnd.full || count === 0) {
+    const read = this.#read
+    const hasEnd = frontEnd.read(read)
+    const { count } = read
+    if (!hasEnd && (count === 0 || !frontEnd.full)) {
       frontEnd.rewind()
       return 0
     }
+    if (this.discarding) this.flags |= read.flags
+    else this.#begin(read)
     // A packet that has filled the ring can have no end: all of its pieces are dropped.
-    this.discarding = true
-    this.fault = PACKET_ERROR
+    this.discarding = !hasEnd
+    if (this.discarding) this.fault = PACKET_ERROR
+    if (this.fault === NO_FAULT) {
+      const stays = read.mssBytes > 0 ? inPieces !== WHOLE_PACKET : inPieces === ALL_IN_PIECES
+      const isCut = stays && HEAD_BYTES < this.#maxBytes
+      this.#addAll(read, isCut ? headBytes(read.headerBytes) : this.#maxBytes)
+    }
     return count
   }
 
@@ -118,33 +107,64 @@ export class TxGather {
     this.pieces.clear()
   }
 
-  #begin(piece: TxPiece): void {
-    this.bytes = this.copied = this.flags = 0
+  #begin(read: TxPieces): void {
+    this.bytes = this.copied = 0
     this.fault = NO_FAULT
-    this.mssBytes = piece.mssBytes
-    this.headerBytes = piece.headerBytes
-    this.tag = piece.tag
+    this.flags = read.flags
+    this.mssBytes = read.mssBytes
+    this.headerBytes = read.headerBytes
+    this.tag = read.tag
     if (this.pieces.count > 0) this.pieces.clear()
   }
 
-  #add(piece: TxPiece, copyBytes: number): void {
-    const { offset, bytes } = piece
-    const source = this.#region.memory(piece.region, offset, bytes)
-    if (source === undefined) {
-      this.fault = DMA_FAULT
-      return
+  /** Adds the pieces of a packet, as far as there is no fault. `copyBytes` of them are to be copied. */
+  #addAll({ count, regions, offsets, lengths }: TxPieces, copyBytes: number): void {
+    const { pieces } = this
+    pieces.reserve(count)
+    // All in variables: loads of fields took longer than the rest.
+    const { memories, offsets: keptOffsets, lengths: keptLengths } = pieces
+    const maxBytes = this.#maxBytes
+    let kept = 0
+    let total = 0
+    let region = -1
+    let memory: Uint8Array | undefined
+    let memoryBytes = 0
+    for (let index = 0; index < count; index++) {
+      if (memory === undefined || regions[index] !== region) {
+        region = regions[index] ?? -1
+        memory = this.#dma.memory(region)
+        memoryBytes = memory === undefined ? 0 : memory.length
+      }
+      const offset = offsets[index] ?? 0
+      const bytes = lengths[index] ?? 0
+      if (memory === undefined || offset < 0 || bytes < 0 || offset + bytes > memoryBytes) {
+        this.fault = DMA_FAULT
+        break
+      }
+      if (total + bytes > maxBytes) {
+        this.fault = PACKET_ERROR
+        break
+      }
+      const copied = total < copyBytes ? this.#copy(memory, offset, bytes, copyBytes - total) : 0
+      total += bytes
+      if (copied === bytes) continue
+      // Stores of references take longer than comparisons.
+      if (memories[kept] !== memory) memories[kept] = memory
+      keptOffsets[kept] = offset + copied
+      keptLengths[kept] = bytes - copied
+      kept++
     }
-    if (this.bytes + bytes > this.#maxBytes) {
-      this.fault = PACKET_ERROR
-      return
-    }
-    this.bytes += bytes
-    const room = copyBytes - this.copied
+    this.bytes = total
+    pieces.count = kept
+    pieces.bytes = total - this.copied
+    if (total < ETHERNET_BYTES && this.fault === NO_FAULT) this.fault = PACKET_ERROR
+  }
+
+  /** Copies the first `room` bytes of a piece, or all. Returns their number. */
+  #copy(source: Uint8Array, offset: number, bytes: number, room: number): number {
     const copied = bytes < room ? bytes : room
-    if (copied > 0) {
-      this.memory.bytes.set(this.pieces.viewOf(source, offset, copied), this.copied)
-      this.copied += copied
-    }
-    if (copied < bytes) this.pieces.add(source, offset + copied, bytes - copied)
+    this.memory.bytes.set(this.pieces.viewOf(source, offset, copied), this.copied)
+    this.copied += copied
+    return copied
   }
 }
