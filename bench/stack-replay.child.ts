@@ -1,7 +1,7 @@
 /** Makes a capture, and replays it through the whole stack. */
 
 import { replay } from 'netmem/stack'
-import { createGenerator, writePcapng } from 'netmem/stack/link'
+import { createGenerator, createPcapngWriter } from 'netmem/stack/link'
 import { answer } from './processes.ts'
 
 export interface ReplayRequest {
@@ -17,7 +17,7 @@ const FRAME_NS = 7200
 
 function make(path: string, bytes: number): void {
   const link = createGenerator({ mss: MSS, totalBytes: bytes, handshake: true })
-  const file = writePcapng(path)
+  const file = createPcapngWriter(path)
   for (let at = 0; ; at += FRAME_NS) {
     const frame = link.receive(at)
     if (frame === undefined) break

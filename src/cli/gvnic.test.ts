@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { openCapture } from '../stack/link/capture/open-capture.ts'
-import { writePcapng } from '../stack/link/capture/pcapng-writer.ts'
+import { createCaptureLink } from '../stack/link/capture/capture-link.ts'
+import { createPcapngWriter } from '../stack/link/capture/pcapng-writer.ts'
 import { jsonOf, netmem, run, runInTurn, temporaryFolder } from './cli.test.helper.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs Linux'
@@ -77,7 +77,7 @@ describe('netmem gvnic', { skip }, () => {
 
   it('plays a capture, and writes one', async () => {
     const played = path('played.pcapng')
-    writePcapng(played).close()
+    createPcapngWriter(played).close()
     const link = ['--socket', path('c.sock'), '--link', `capture:${played}`]
     const written = path('written.pcapng')
     const running = netmem('gvnic', ...link, '--capture', written)
@@ -86,7 +86,7 @@ describe('netmem gvnic', { skip }, () => {
     const { code, out, err } = await running.ended
     assert.deepEqual([code, err], [130, ''])
     assert.match(out.toString(), /-device '.*c\.sock/)
-    openCapture(written).close()
+    createCaptureLink(written).close()
   })
 
   it('names what a link is refused for', async () => {

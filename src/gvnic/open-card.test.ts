@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { frame, pattern } from '../stack/device/nic/frames.test.helper.ts'
-import { openCapture } from '../stack/link/capture/open-capture.ts'
-import { writePcapng } from '../stack/link/capture/pcapng-writer.ts'
+import { createCaptureLink } from '../stack/link/capture/capture-link.ts'
+import { createPcapngWriter } from '../stack/link/capture/pcapng-writer.ts'
 import { Fate } from '../stack/link/fate.ts'
 import { emptyFrame, ORDINARY_FRAMES } from '../stack/link/link.ts'
 import { pumping } from '../testing/waiting.test.helper.ts'
@@ -27,7 +27,7 @@ describe('a card on a capture', {
   const frames = [pattern(10), pattern(200), pattern(1400)].map((payload) => frame({ payload }))
 
   function record(file: string, gapNs: number): void {
-    using writer = writePcapng(file)
+    using writer = createPcapngWriter(file)
     const memory = createFrameMemory(2000)
     for (const [at, bytes] of frames.entries()) {
       memory.bytes.set(bytes)
@@ -126,7 +126,7 @@ describe('a card on a capture', {
       first.driver.send(0, three)
       await received(second.driver, 1)
     }
-    using capture = openCapture(written)
+    using capture = createCaptureLink(written)
     assert.deepEqual(capture.features, ORDINARY_FRAMES)
     const seen: Uint8Array[] = []
     for (let next = capture.receive(0); next !== undefined; next = capture.receive(0)) {

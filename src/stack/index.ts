@@ -85,7 +85,7 @@ export {
   type TokenRange,
 } from './host/socket/messages.ts'
 // Links that a NIC can have, by description.
-export type { CaptureOptions } from './link/capture/open-capture.ts'
+export type { CaptureOptions } from './link/capture/capture-link.ts'
 export type { FaultOptions } from './link/fate.ts'
 export type { GeneratorOptions } from './link/generator.ts'
 export type { LinkSpec, LinkSpecs, TapReport, WithFaults } from './link/link-spec.ts'

@@ -13,11 +13,11 @@ import {
   replay,
 } from './index.ts'
 import {
+  createCaptureLink,
   createGenerator,
   createLinkPair,
+  createPcapngWriter,
   faultyLink,
-  openCapture,
-  writePcapng,
 } from './link/index.ts'
 import { faultyRxRing } from './rings/index.ts'
 
@@ -35,8 +35,8 @@ test('makers refuse unknown options', () => {
     () => createGenerator(withTypo()),
     () => createLinkPair(withTypo()),
     () => faultyLink(createGenerator(), withTypo({ seed: 1 })),
-    () => openCapture('no file is opened', withTypo()),
-    () => writePcapng('no file is made', withTypo()),
+    () => createCaptureLink('no file is opened', withTypo()),
+    () => createPcapngWriter('no file is made', withTypo()),
     () => faultyRxRing(undefined as never, withTypo({ seed: 1 })),
   ]
   for (const call of calls) assert.throws(call, refusal)

@@ -1,12 +1,12 @@
 /** Links of the cards, with what is put around them: faults, and a capture of the first card's frames. */
 
-import { openCapture } from '../../stack/link/capture/open-capture.ts'
-import { type PcapngWriter, writePcapng } from '../../stack/link/capture/pcapng-writer.ts'
+import { createCaptureLink } from '../../stack/link/capture/capture-link.ts'
+import { createPcapngWriter, type PcapngWriter } from '../../stack/link/capture/pcapng-writer.ts'
 import type { FaultOptions } from '../../stack/link/fate.ts'
 import { faultyLink } from '../../stack/link/faults.ts'
 import type { Link } from '../../stack/link/link.ts'
 import { createLinkPair } from '../../stack/link/link-pair.ts'
-import { tapDevice } from '../../stack/link/tap/tap-link.ts'
+import { createTapLink } from '../../stack/link/tap/tap-link.ts'
 import { tracedLink } from '../../stack/link/traced-link.ts'
 import { DEFAULT_MTU, MAX_MTU } from '../gvnic.ts'
 import { lateStart } from './late-start.ts'
@@ -70,7 +70,7 @@ export class CardLinks implements Disposable {
 
 function openWriter(path: string): PcapngWriter {
   const nowMs = performance.timeOrigin + performance.now()
-  return writePcapng(path, { startNs: BigInt(Math.round(nowMs * 1e6)) })
+  return createPcapngWriter(path, { startNs: BigInt(Math.round(nowMs * 1e6)) })
 }
 
 function openLinks({ link, mtu, faults }: CardThreadData): readonly OpenedCardLink[] {
@@ -95,7 +95,7 @@ function openTap(
   faults: FaultOptions | undefined,
 ): OpenedCardLink {
   const offload = faults === undefined
-  const tap = tapDevice({ name, offload, ...(mtu === undefined ? {} : { mtu }) })
+  const tap = createTapLink({ name, offload, ...(mtu === undefined ? {} : { mtu }) })
   const { offloadRefusal } = tap
   const look = { kind: 'tap', name: tap.name, mtu: tap.mtu, offloadRefusal } as const
   return {
@@ -110,7 +110,7 @@ function openPlayed(
   mtu: number | undefined,
   faults: FaultOptions | undefined,
 ): OpenedCardLink {
-  const capture = openCapture(path, { timing: 'kept' })
+  const capture = createCaptureLink(path, { timing: 'kept' })
   const played = lateStart(capture)
   return {
     link: faults === undefined ? played : faultyLink(played, faults),

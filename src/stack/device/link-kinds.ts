@@ -4,11 +4,11 @@
  */
 
 import { checkInteger, ownOptions } from '../../errors.ts'
-import { openCapture } from '../link/capture/open-capture.ts'
+import { createCaptureLink } from '../link/capture/capture-link.ts'
 import { createGenerator } from '../link/generator.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
 import type { LinkKind, LinkSpec, ReadFile, TapReport } from '../link/link-spec.ts'
-import { tapDevice } from '../link/tap/tap-link.ts'
+import { createTapLink } from '../link/tap/tap-link.ts'
 import { InjectedLink } from './injected-link.ts'
 
 /** A link in the device's thread. */
@@ -42,7 +42,7 @@ export const linkKinds: LinkKinds = {
     return { link: injected, injected }
   },
   capture: ({ kind, faults, path, ...options }) => {
-    const link = openCapture(path, options)
+    const link = createCaptureLink(path, options)
     const readFile = (): ReadFile => {
       const { truncated, otherLinkPackets } = link
       return { truncated, otherLinkPackets }
@@ -51,7 +51,7 @@ export const linkKinds: LinkKinds = {
   },
   generator: ({ kind, faults, ...options }) => ({ link: createGenerator(options) }),
   tap: ({ kind, faults, ...options }) => {
-    const link = tapDevice(options)
+    const link = createTapLink(options)
     const { name, mtu, offloadRefusal } = link
     return { link, tap: { name, mtu, offloadRefusal } }
   },

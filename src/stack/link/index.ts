@@ -6,12 +6,12 @@
  * @module
  */
 
-export { type CaptureOptions, openCapture } from './capture/open-capture.ts'
+export { type CaptureOptions, createCaptureLink } from './capture/capture-link.ts'
 export {
+  createPcapngWriter,
   type PacketNotes,
   type PcapngOptions,
   type PcapngWriter,
-  writePcapng,
 } from './capture/pcapng-writer.ts'
 export { VirtualClock } from './clock.ts'
 export type { FaultOptions } from './fate.ts'
@@ -26,5 +26,5 @@ export {
   type PiecesReceiver,
 } from './link.ts'
 export { createLinkPair, type LinkPairOptions } from './link-pair.ts'
-export { type TapLink, type TapOptions, tapDevice } from './tap/tap-link.ts'
+export { createTapLink, type TapLink, type TapOptions } from './tap/tap-link.ts'
 export { type TraceFrame, tracedLink } from './traced-link.ts'

@@ -1,6 +1,6 @@
 /** Descriptions of links: plain data that the stack's thread sends and the device's thread opens. */
 
-import type { CaptureOptions } from './capture/open-capture.ts'
+import type { CaptureOptions } from './capture/capture-link.ts'
 import type { FaultOptions } from './fate.ts'
 import type { GeneratorOptions } from './generator.ts'
 import type { TapOptions } from './tap/tap-link.ts'
@@ -12,14 +12,14 @@ export interface LinkSpecs {
     /** Bytes of injected frames that may wait for the NIC: 4096 to 2^30. 4 MiB by default. */
     readonly queueBytes?: number
   }
-  /** A pcap or pcapng file, read in the device's thread: see `openCapture`. */
+  /** A pcap or pcapng file, read in the device's thread: see `createCaptureLink`. */
   readonly capture: CaptureOptions & {
     /** Path of the file. */
     readonly path: string
   }
   /** TCP flows made as fast as they are taken: see `createGenerator`. */
   readonly generator: GeneratorOptions
-  /** A TAP interface of the kernel, for a device that runs by itself: see `tapDevice`. */
+  /** A TAP interface of the kernel, for a device that runs by itself: see `createTapLink`. */
   readonly tap: TapOptions
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { type TcpFrameOptions, tcpFrame } from '../../wire/build-frame.test.helper.ts'
 import type { FlowReport, ReplayReport } from '../index.ts'
-import { openCapture } from '../link/capture/open-capture.ts'
+import { createCaptureLink } from '../link/capture/capture-link.ts'
 import type { PcapPacket } from '../link/capture/pcap-writer.test.helper.ts'
 
 const folder = join('src', 'stack', 'link', 'capture', 'fixtures')
@@ -117,7 +117,7 @@ export function payloadOf(offset: number, bytes: number): Uint8Array {
 
 /** All packets of a capture, each cut to `keptBytes`. */
 export function packetsOf(path: string, keptBytes: number): PcapPacket[] {
-  const link = openCapture(path)
+  const link = createCaptureLink(path)
   const packets: PcapPacket[] = []
   for (let frame = link.receive(0); frame !== undefined; frame = link.receive(0)) {
     const end = frame.offset + Math.min(frame.length, keptBytes)

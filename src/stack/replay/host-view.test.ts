@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { FrameKind, FrameLayout, parseFrame } from '../../wire/frame-layout.ts'
-import { openCapture } from '../link/capture/open-capture.ts'
+import { createCaptureLink } from '../link/capture/capture-link.ts'
 import { fixture, fixtures, temporaryFolder } from './captures.test.helper.ts'
 import { replay } from './replay.ts'
 
@@ -31,7 +31,7 @@ for (const { file: name, frames, others } of fixtures) {
     test(`what the host sees: ${name}, ${JSON.stringify(way)}`, async () => {
       const out = file(`${name}-${way.memory}-${way.headerSplit}.pcapng`)
       const report = await replay(fixture(name), { ...way, queues: 4, out })
-      const link = openCapture(out)
+      const link = createCaptureLink(out)
       const layout = new FrameLayout()
       let count = 0
       for (let frame = link.receive(0); frame !== undefined; frame = link.receive(0)) {

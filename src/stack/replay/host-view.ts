@@ -8,7 +8,7 @@ import type { FrameLayout } from '../../wire/frame-layout.ts'
 import { createFrameMemory } from '../../wire/frame-memory.ts'
 import { copyPayload } from '../host/skb/readable.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
-import { type PcapngWriter, writePcapng } from '../link/capture/pcapng-writer.ts'
+import { createPcapngWriter, type PcapngWriter } from '../link/capture/pcapng-writer.ts'
 import { emptyFrame } from '../link/link.ts'
 
 /** Limit of the bytes of an skb, linear ones and frags. */
@@ -22,7 +22,7 @@ export class HostView {
 
   /** @throws the system's own error if the file cannot be made. */
   constructor(path: string) {
-    this.#writer = writePcapng(path, { startNs: BigInt(Date.now()) * 1_000_000n })
+    this.#writer = createPcapngWriter(path, { startNs: BigInt(Date.now()) * 1_000_000n })
   }
 
   /**

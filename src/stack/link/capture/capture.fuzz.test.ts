@@ -9,7 +9,7 @@ import { isNetmemError } from '../../../errors.ts'
 import { Random } from '../../../random.ts'
 import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { filler, memoryOf, PcapngBuilder, sourceOf } from './capture.test.helper.ts'
-import { CaptureLink } from './open-capture.ts'
+import { CaptureLink } from './capture-link.ts'
 import { encodePcap } from './pcap-writer.test.helper.ts'
 
 const WINDOW = 4096

@@ -2,8 +2,8 @@
 
 import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import type { LinkFrame } from '../link.ts'
+import { CaptureLink } from './capture-link.ts'
 import type { CaptureSource } from './capture-window.ts'
-import { CaptureLink } from './open-capture.ts'
 
 /** A file of these bytes; at most `readBytes` are given at once. */
 export function sourceOf(bytes: Uint8Array, readBytes: number = Number.POSITIVE_INFINITY): Source {

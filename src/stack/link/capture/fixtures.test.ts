@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { SYN } from '../../../wire/tcp.ts'
 import type { LinkFrame } from '../link.ts'
-import { type CaptureOptions, openCapture } from './open-capture.ts'
+import { type CaptureOptions, createCaptureLink } from './capture-link.ts'
 
 const folder = join('src', 'stack', 'link', 'capture', 'fixtures')
 
@@ -63,7 +63,7 @@ function forEach(
   options: CaptureOptions,
   each: (frame: LinkFrame, layout: FrameLayout) => void,
 ): void {
-  const link = openCapture(join(folder, file), options)
+  const link = createCaptureLink(join(folder, file), options)
   const layout = new FrameLayout()
   while (!link.ended) {
     const frame = link.receive(link.nextAtNs())

@@ -7,7 +7,7 @@ import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { assertCode } from '../../../testing/pools.test.helper.ts'
 import { buildTcpFrame, buildUdpFrame } from '../../../wire/build-frame.test.helper.ts'
 import { filler, linkOf, memoryOf, seenOf, sourceOf } from './capture.test.helper.ts'
-import { CaptureLink, openCapture } from './open-capture.ts'
+import { CaptureLink, createCaptureLink } from './capture-link.ts'
 import { encodePcap, writePcap } from './pcap-writer.test.helper.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netmem-pcap-'))
@@ -126,7 +126,7 @@ test('frames of 256 KiB are accepted', () => {
     timeNs,
   }))
   writePcap(path, packets)
-  const link = openCapture(path, { windowBytes: 2 ** 20 })
+  const link = createCaptureLink(path, { windowBytes: 2 ** 20 })
   for (const [at, { bytes }] of seenOf(link).entries()) {
     assert.equal(Buffer.compare(bytes, packets[at]?.bytes ?? new Uint8Array(0)), 0)
   }
@@ -135,8 +135,8 @@ test('frames of 256 KiB are accepted', () => {
 })
 
 test('a folder is no capture', () => {
-  assertCode('NETMEM_CAPTURE_INVALID', () => openCapture('src'))
-  assert.throws(() => openCapture('src'), /src is a folder, not a capture\. Name a pcap/)
+  assertCode('NETMEM_CAPTURE_INVALID', () => createCaptureLink('src'))
+  assert.throws(() => createCaptureLink('src'), /src is a folder, not a capture\. Name a pcap/)
 })
 
 test('a frame that was cut without a word is as long as its packet says', () => {
@@ -192,7 +192,7 @@ test('wrong options, and files that are not there', () => {
   const path = join(folder, 'one.pcap')
   writeFileSync(path, encodePcap([{ bytes: filler(60, 1), timeNs: 0 }]))
   const odd: object = { timing: 'some' }
-  assertCode('NETMEM_INVALID_ARGUMENT', () => openCapture(path, odd))
-  assertCode('NETMEM_OUT_OF_RANGE', () => openCapture(path, { windowBytes: 1000 }))
-  assert.throws(() => openCapture(join(folder, 'none.pcap')), { code: 'ENOENT' })
+  assertCode('NETMEM_INVALID_ARGUMENT', () => createCaptureLink(path, odd))
+  assertCode('NETMEM_OUT_OF_RANGE', () => createCaptureLink(path, { windowBytes: 1000 }))
+  assert.throws(() => createCaptureLink(join(folder, 'none.pcap')), { code: 'ENOENT' })
 })

@@ -8,12 +8,12 @@ import { assertCode } from '../../../testing/pools.test.helper.ts'
 import { bytesOf, frameOf } from '../frames.test.helper.ts'
 import { createGenerator } from '../generator.ts'
 import { filler, linkOf, PcapngBuilder, seenOf } from './capture.test.helper.ts'
-import { openCapture } from './open-capture.ts'
+import { createCaptureLink } from './capture-link.ts'
 import {
+  createPcapngWriter,
   type PacketNotes,
   type PcapngOptions,
   type PcapngWriter,
-  writePcapng,
 } from './pcapng-writer.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netmem-pcapng-'))
@@ -22,7 +22,7 @@ after(() => rmSync(folder, { recursive: true }))
 /** The file that `write` makes. */
 function written(write: (writer: PcapngWriter) => void, options: PcapngOptions = {}): Uint8Array {
   const path = join(folder, 'written.pcapng')
-  const writer = writePcapng(path, options)
+  const writer = createPcapngWriter(path, options)
   write(writer)
   writer.close()
   return new Uint8Array(readFileSync(path))
@@ -153,13 +153,13 @@ test('partial checksums are left when that is asked for, or where payload is abs
 
 test('more than is buffered, and the largest frames', () => {
   const path = join(folder, 'large.pcapng')
-  const writer = writePcapng(path)
+  const writer = createPcapngWriter(path)
   for (let at = 0; at < 8; at++) {
     writer.write(frameOf(filler(262_144 + at, at), at), { queue: at, hash: at })
     writer.write(frameOf(filler(1500, at), at))
   }
   writer.close()
-  const link = openCapture(path)
+  const link = createCaptureLink(path)
   const lengths = seenOf(link).map(({ bytes, originalLength }) => [bytes.length, originalLength])
   for (let at = 0; at < 8; at++) {
     assert.deepEqual(lengths.slice(2 * at, 2 * at + 2), [
@@ -172,10 +172,10 @@ test('more than is buffered, and the largest frames', () => {
 
 test('what is wrong', () => {
   const path = join(folder, 'wrong.pcapng')
-  assertCode('NETMEM_OUT_OF_RANGE', () => writePcapng(path, { snapBytes: 13 }))
-  assertCode('NETMEM_OUT_OF_RANGE', () => writePcapng(path, { startNs: -1n }))
-  assert.throws(() => writePcapng(join(folder, 'no', 'such')), { code: 'ENOENT' })
-  const writer = writePcapng(path)
+  assertCode('NETMEM_OUT_OF_RANGE', () => createPcapngWriter(path, { snapBytes: 13 }))
+  assertCode('NETMEM_OUT_OF_RANGE', () => createPcapngWriter(path, { startNs: -1n }))
+  assert.throws(() => createPcapngWriter(join(folder, 'no', 'such')), { code: 'ENOENT' })
+  const writer = createPcapngWriter(path)
   writer.close()
   writer.close()
   assertCode('NETMEM_WRITER_CLOSED', () => writer.write(frameOf(filler(60, 1))))

@@ -20,7 +20,7 @@ import {
   SECTION_HEADER,
 } from './pcapng-blocks.ts'
 
-/** Options of {@link writePcapng}. */
+/** Options of {@link createPcapngWriter}. */
 export interface PcapngOptions {
   /**
    * True, the default, if partial checksums are completed in the file. Not possible where payload
@@ -60,13 +60,13 @@ const NO_NOTES: PacketNotes = {}
  * @throws the system's own error if it cannot be made, NETMEM_INVALID_ARGUMENT,
  * NETMEM_OUT_OF_RANGE.
  */
-export function writePcapng(path: string, options: PcapngOptions = {}): PcapngWriter {
+export function createPcapngWriter(path: string, options: PcapngOptions = {}): PcapngWriter {
   const names = { completeChecksums: true, startNs: true, snapBytes: true } as const
-  return new PcapngWriter(path, ownOptions('writePcapng()', options, names))
+  return new PcapngWriter(path, ownOptions('createPcapngWriter()', options, names))
 }
 
 /**
- * Writer of a pcapng file, made by {@link writePcapng}. Without a close the end of the file is
+ * Writer of a pcapng file, made by {@link createPcapngWriter}. Without a close the end of the file is
  * missing.
  */
 export class PcapngWriter implements Disposable {

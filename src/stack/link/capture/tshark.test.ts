@@ -16,7 +16,7 @@ import { readIpv4Details } from '../../../wire/ipv4.ts'
 import { readIpv6Details } from '../../../wire/ipv6.ts'
 import { TCP_HEADER_BYTES } from '../../../wire/tcp.ts'
 import { parseTcpOptions, TcpOptions } from '../../../wire/tcp-options.ts'
-import { openCapture } from './open-capture.ts'
+import { createCaptureLink } from './capture-link.ts'
 import { writePcap } from './pcap-writer.test.helper.ts'
 
 const TSHARK = 'tshark'
@@ -150,7 +150,7 @@ for (const file of readdirSync(fixtures).filter((name) => /\.pcap(ng)?$/.test(na
   test(`${file}: tshark reads the same fields`, { skip }, () => {
     const path = join(fixtures, file)
     const ours: Fields[] = []
-    const link = openCapture(path)
+    const link = createCaptureLink(path)
     for (let frame = link.receive(0); frame !== undefined; frame = link.receive(0)) {
       const fields = read(frame.memory.bytes, frame.offset, frame.length)
       if (fields !== undefined) ours.push(fields)

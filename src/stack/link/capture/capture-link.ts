@@ -24,7 +24,7 @@ import { isPcap, PcapReader } from './pcap-reader.ts'
 import { SECTION_HEADER } from './pcapng-blocks.ts'
 import { PcapngReader } from './pcapng-reader.ts'
 
-/** Options of {@link openCapture}. */
+/** Options of {@link createCaptureLink}. */
 export interface CaptureOptions {
   /**
    * `kept`: frames arrive at their captured times, the first one at 0. `none`, the default: each
@@ -55,9 +55,9 @@ export interface CaptureOptions {
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and the system's own error if the file
  * cannot be opened or read.
  */
-export function openCapture(path: string, options: CaptureOptions = {}): CaptureLink {
+export function createCaptureLink(path: string, options: CaptureOptions = {}): CaptureLink {
   const names = { timing: true, partialChecksums: true, windowBytes: true } as const
-  const own = ownOptions('openCapture()', options, names)
+  const own = ownOptions('createCaptureLink()', options, names)
   const timing = oneOf('timing', own.timing, ['none', 'kept'])
   const detect = oneOf('partialChecksums', own.partialChecksums, ['detect', 'never'])
   const windowBytes = checkInteger('windowBytes', own.windowBytes ?? 2 ** 21, 2 ** 20, 2 ** 30)
@@ -75,7 +75,7 @@ export function openCapture(path: string, options: CaptureOptions = {}): Capture
   return new CaptureLink(source, timing === 'kept', detect === 'detect', memory)
 }
 
-/** Made by {@link openCapture}. */
+/** Made by {@link createCaptureLink}. */
 export class CaptureLink implements Link {
   readonly features: LinkFeatures = ORDINARY_FRAMES
   /** Frames handed out, their bytes, and the number of cut frames among them. */
