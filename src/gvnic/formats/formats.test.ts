@@ -173,6 +173,16 @@ test('a packet’s descriptors are read up to its end, and in parts across the b
   assert.deepEqual(read(6, 6), [6, 0, 0, 0, 0])
   assert.deepEqual(read(6, 5), [5, flags, 0xfff0, 1448, 66, ...isGiven])
   assert.deepEqual(read(5, 6), [6, TX_END_OF_PACKET, 0xfff5, 0, 0, [0, 0, 60]])
+  data(0, BASE + 300, 16_000, 0)
+  data(1, BASE + 16_300, 5, 0)
+  data(2, BASE + 16_304, 1, 0)
+  data(3, BASE + 16_305, 7, 0x20)
+  const touching = [
+    [0, 300, 16_005],
+    [0, 16_304, 8],
+  ]
+  assert.deepEqual(read(0, 4), [4, TX_END_OF_PACKET, 0xfff0, 0, 0, ...touching])
+  assert.equal(into.descriptors, 4)
 })
 
 test('a transmit completion tells queue, type, generation and its value', () => {

@@ -26,7 +26,7 @@ const MAX_PIECES = 2
 
 /**
  * Reads the descriptors of a packet, from index `from` up to its end or to `tail`. Returns the index of the
- * next one. The packet's end is posted if its flags have {@link TX_END_OF_PACKET}.
+ * next one. Data that touch become one piece, so that they are copied, or written, by one call. The packet's end is posted if its flags have {@link TX_END_OF_PACKET}.
  *
  * Each word is read once, since the guest may write it at any time.
  *
@@ -52,6 +52,9 @@ export function readTxPacket(
   let known = memory.bytes
   let read = from
   let count = 0
+  let descriptors = 0
+  /** Offset of the last piece's end in the known memory. */
+  let end = -1
   let flags = 0
   // Of the last context for segmentation.
   let segmentBytes = 0
@@ -65,7 +68,7 @@ export function readTxPacket(
     if ((kind & TYPE_MASK) === PACKET) {
       const last = (words[at + 3] ?? 0) | 0
       const bytes = (last >>> 16) & LENGTH_MASK
-      if (count === 0) {
+      if (descriptors++ === 0) {
         into.mssBytes = segmentBytes
         into.headerBytes = headerBytes
         into.tag = last & 0xffff
@@ -73,12 +76,18 @@ export function readTxPacket(
       flags |= (kind >>> FLAGS_SHIFT) & flagsMask
       const ahead = (low - memory.low) | 0
       if (bytes > 0 && high === memory.high && ahead >= 0 && ahead <= known - bytes) {
-        regions[count] = memory.region
-        offsets[count] = memory.offset + ahead
-        lengths[count++] = bytes
+        const offset = memory.offset + ahead
+        if (offset === end) lengths[count - 1] = (lengths[count - 1] ?? 0) + bytes
+        else {
+          regions[count] = memory.region
+          offsets[count] = offset
+          lengths[count++] = bytes
+        }
+        end = offset + bytes
       } else {
         count = addElsewhere(into, count, memory, high, low, bytes)
         known = memory.bytes
+        end = -1
       }
     } else if ((kind & TYPE_MASK) === SEGMENTATION) {
       segmentBytes = high & LENGTH_MASK
@@ -86,6 +95,7 @@ export function readTxPacket(
     }
   }
   into.count = count
+  into.descriptors = descriptors
   into.flags = flags
   return read
 }

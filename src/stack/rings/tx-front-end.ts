@@ -19,6 +19,8 @@ export const TX_REPORT = 4
 
 /** Pieces of one packet, and what its descriptors say of it. */
 export class TxPieces extends DmaPlaces {
+  /** Number of descriptors with data. A ring end may make one piece of those whose data touch. */
+  descriptors = 0
   /** {@link TX_END_OF_PACKET} and so on of all pieces, combined by or. */
   flags = 0
   /**
@@ -31,9 +33,14 @@ export class TxPieces extends DmaPlaces {
   /** Number that the driver has given the packet. */
   tag = 0
 
+  override add(region: number, offset: number, bytes: number): void {
+    super.add(region, offset, bytes)
+    this.descriptors++
+  }
+
   /** Drops all pieces. */
   clear(): void {
-    this.count = this.flags = this.mssBytes = this.headerBytes = this.tag = 0
+    this.count = this.descriptors = this.flags = this.mssBytes = this.headerBytes = this.tag = 0
   }
 }
 

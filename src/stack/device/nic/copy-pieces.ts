@@ -8,7 +8,7 @@ import type { MappedRegion } from './mapped-region.ts'
  * Copies what follows the first `linear` bytes of a frame in pieces to posted buffers. Returns false, and may
  * have copied a part, if one of them is not mapped.
  *
- * Pieces that touch are copied as one, and so are buffers: a call takes as long as the copy of 300 bytes.
+ * Buffers that touch are filled as one: a call takes as long as the copy of 300 bytes.
  */
 export function copyPieces(
   head: LinkFrame,
@@ -20,7 +20,7 @@ export function copyPieces(
   // All in variables: loads of fields took longer than the rest.
   const { count: buffers, regions, offsets: toOffsets, lengths: toLengths } = posted
   const { count, memories, offsets, lengths } = pieces
-  // The first source is what was copied of the frame. The others are runs of pieces.
+  // The first source is what was copied of the frame. The others are the pieces.
   let memory = head.memory.bytes
   let from = head.offset + linear
   let fromEnd = head.offset + head.length
@@ -40,9 +40,7 @@ export function copyPieces(
         memory = memories[piece] ?? memory
         from = offsets[piece] ?? 0
         fromEnd = from + (lengths[piece] ?? 0)
-        while (++piece < count && memories[piece] === memory && offsets[piece] === fromEnd) {
-          fromEnd += lengths[piece] ?? 0
-        }
+        piece++
       }
       const bytes = fromEnd - from < toEnd - to ? fromEnd - from : toEnd - to
       target.set(pieces.viewOf(memory, from, bytes), to)

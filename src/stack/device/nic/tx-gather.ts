@@ -73,8 +73,8 @@ export class TxGather {
   }
 
   /**
-   * Gathers the next packet. Returns the number of its pieces, for the caller to take, and 0 while its
-   * end is not posted.
+   * Gathers the next packet. Returns the number of its descriptors with data, for the caller to take, and 0
+   * while its end is not posted.
    *
    * @param inPieces the packets of which only the first bytes are to be copied: {@link WHOLE_PACKET} and so
    * on.
@@ -82,8 +82,8 @@ export class TxGather {
   gather(frontEnd: TxFrontEnd, inPieces: number): number {
     const read = this.#read
     const hasEnd = frontEnd.read(read)
-    const { count } = read
-    if (!hasEnd && (count === 0 || !frontEnd.full)) {
+    const { descriptors } = read
+    if (!hasEnd && (descriptors === 0 || !frontEnd.full)) {
       frontEnd.rewind()
       return 0
     }
@@ -97,7 +97,7 @@ export class TxGather {
       const isCut = stays && HEAD_BYTES < this.#maxBytes
       this.#addAll(read, isCut ? headBytes(read.headerBytes) : this.#maxBytes)
     }
-    return count
+    return descriptors
   }
 
   /** Copies the rest of a packet that was left in pieces. */
