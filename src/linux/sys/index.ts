@@ -12,7 +12,7 @@
  * - `watch.ts` waits for events in an event loop, by the bell of `bell.ts`.
  * - `constants.ts` and `layouts.ts`: numbers and structures of the kernel's interface.
  *
- * This index loads all of them. What starts often, as the device's thread does, imports single files.
+ * This index loads all of them but `tun.ts`. What starts often, as the device's thread does, imports single files.
  */
 
 export {
@@ -62,13 +62,6 @@ export {
   socket,
   socketpair,
 } from './sockets.ts'
-export {
-  interfaceMtu,
-  openTun,
-  setInterfaceMtu,
-  setTunOffload,
-  type Tun,
-} from './tun.ts'
 export { boundUnixSocket, unixAddressOf } from './unix-place.ts'
 export { type Watch, watch } from './watch.ts'
 export { type MemoryWindow, openMemoryWindow } from './window.ts'

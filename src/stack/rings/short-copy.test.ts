@@ -26,3 +26,28 @@ test('copies exactly what it is told, from anywhere to anywhere, as `set` does',
   )
   shortCopy.forget()
 })
+
+test('two memories in turn, as of two queues, get a view each and no more', (t) => {
+  let made = 0
+  const original = DataView
+  t.after(() => {
+    globalThis.DataView = original
+  })
+  globalThis.DataView = new Proxy(original, {
+    construct(target, args, newTarget) {
+      made++
+      return Reflect.construct(target, args, newTarget)
+    },
+  })
+  const shortCopy = new ShortCopy()
+  const sources = [Uint8Array.of(1), Uint8Array.of(2)]
+  const targets = [new Uint8Array(1), new Uint8Array(1)]
+  for (let round = 0; round < 10; round++) {
+    for (const [at, source] of sources.entries()) {
+      const target = targets[at] ?? source
+      shortCopy.copy(source, 0, 1, target, 0)
+      assert.deepEqual(target, source)
+    }
+  }
+  assert.equal(made, 4)
+})

@@ -23,11 +23,8 @@ export function copyShort(
 }
 
 export class ShortCopy {
-  // Views of the memory copied from and to last, which is mostly the same again.
-  #from: Uint8Array = NOTHING
-  #to: Uint8Array = NOTHING
-  #source: DataView = viewOf(NOTHING)
-  #target: DataView = this.#source
+  readonly #sources = new RecentViews()
+  readonly #targets = new RecentViews()
 
   copy(
     from: Uint8Array,
@@ -36,25 +33,44 @@ export class ShortCopy {
     to: Uint8Array,
     toOffset: number,
   ): void {
-    if (from !== this.#from) {
-      this.#from = from
-      this.#source = viewOf(from)
-    }
-    if (to !== this.#to) {
-      this.#to = to
-      this.#target = viewOf(to)
-    }
-    copyShort(this.#source, fromOffset, bytes, this.#target, toOffset)
+    copyShort(this.#sources.of(from), fromOffset, bytes, this.#targets.of(to), toOffset)
   }
 
   forget(): void {
-    this.#from = this.#to = NOTHING
-    this.#source = this.#target = viewOf(NOTHING)
+    this.#sources.forget()
+    this.#targets.forget()
   }
 }
 
-const NOTHING = new Uint8Array(0)
+/** Views of the two memories used last: frames of two queues come in turn. */
+class RecentViews {
+  #bytes = NOTHING
+  #view = NO_VIEW
+  #bytesBefore = NOTHING
+  #viewBefore = NO_VIEW
+
+  of(bytes: Uint8Array): DataView {
+    if (bytes !== this.#bytes) this.#change(bytes)
+    return this.#view
+  }
+
+  forget(): void {
+    this.#bytes = this.#bytesBefore = NOTHING
+    this.#view = this.#viewBefore = NO_VIEW
+  }
+
+  #change(bytes: Uint8Array): void {
+    const view = bytes === this.#bytesBefore ? this.#viewBefore : viewOf(bytes)
+    this.#bytesBefore = this.#bytes
+    this.#viewBefore = this.#view
+    this.#bytes = bytes
+    this.#view = view
+  }
+}
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
+
+const NOTHING: Uint8Array = new Uint8Array(0)
+const NO_VIEW: DataView = viewOf(NOTHING)
