@@ -21,6 +21,11 @@ const STEPS = [
   'closes in every order',
   'worker terminated in mid-transfer',
   'process killed in mid-transfer',
+  'IPv6',
+  'little room for completions',
+  'memory of heaps, by the commands',
+  'examples/devmem-receiver.ts',
+  'sender killed in mid-transfer',
   'netmem iperf3 --memory devmem',
   'a thread for each of two queues of four',
   'a prepared card, a process without rights, a kill, and undo',
@@ -28,6 +33,8 @@ const STEPS = [
   'a leased queue in a container without rights',
   'rules and RSS changed in mid-flow, over a wire that loses and damages frames',
   'driver unbound in mid-transfer',
+  'the driver goes before, between and behind all ends',
+  'a thread goes before, between and behind all ends',
   'end',
 ]
 
@@ -47,7 +54,9 @@ it('devmem sockets receive, send and end over two wired cards', async (t) => {
       files: Object.fromEntries(programs.map((name) => [name, readFileSync(join(PROGRAMS, name))])),
       network: sockets.map((socket) => ({ kind: 'gvnic', socket })),
       modules: ['sch_netem'],
+      environment: { NETMEM_SOAK: process.env['NETMEM_SOAK'] ?? '1' },
       expectedWarning: UNREADABLE,
+      timeoutMs: 560_000,
     })
     t.diagnostic(output)
     assert.equal(exitCode, 0, output)

@@ -37,12 +37,24 @@ const orders = {
     for (const socket of flooding) socket.destroy()
     return 'stopped'
   },
+  /** Receives one connection, and resolves when it has ended in any way. */
+  async take({ port }) {
+    const server = net.createServer((socket) => {
+      server.close()
+      socket.resume().on('error', () => {})
+    })
+    const closed = new Promise((resolve) => server.on('close', resolve))
+    server.listen(port, () => process.send({ id: `listening ${port}` }))
+    await closed
+    return 'over'
+  },
   /** Receives one connection to its end. */
   async receive({ port }) {
     const hash = createHash('sha256')
     let bytes = 0
     const server = net.createServer((socket) => {
       server.close()
+      socket.on('error', () => {})
       socket.on('data', (chunk) => {
         bytes += chunk.length
         hash.update(chunk)

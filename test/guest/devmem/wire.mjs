@@ -17,12 +17,16 @@ const isCard = (name) => {
 export const [card, other] = readdirSync('/sys/class/net').filter(isCard).sort()
 export const HERE = '192.0.2.1'
 export const THERE = '192.0.2.2'
+export const HERE_IPV6 = 'fd00::1'
+export const THERE_IPV6 = 'fd00::2'
 export const ifindex = Number(readFileSync(`/sys/class/net/${card}/ifindex`, 'utf8'))
 ip('netns', 'add', 'peer')
 ip('link', 'set', other, 'netns', 'peer')
 ip('-n', 'peer', 'addr', 'add', `${THERE}/24`, 'dev', other)
+ip('-n', 'peer', 'addr', 'add', `${THERE_IPV6}/64`, 'dev', other, 'nodad')
 ip('-n', 'peer', 'link', 'set', other, 'up')
 ip('addr', 'add', `${HERE}/24`, 'dev', card)
+ip('addr', 'add', `${HERE_IPV6}/64`, 'dev', card, 'nodad')
 ip('link', 'set', card, 'up')
 
 // The other end of the wire.
