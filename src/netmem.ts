@@ -126,8 +126,8 @@ export function retain(m: Exactly<Netmem>, count = 1): void {
 export function release(m: Exactly<Netmem>): void {
   const handle = bits(m)
   const index = (handle >> SHIFT) & MASK
-  // `PoolCore.put` with constant arrays: the owner and its fields would be loaded one after the other.
-  const at = cacheAt[index >> RANGE_SHIFT] ?? 0
+  // `PoolCore.put` without the pool: the owner and its fields would be loaded one after the other.
+  const at = cacheAt[index >> RANGE_BITS] ?? 0
   const cached = (caches[at] ?? 0) >>> 0
   if (cached < CACHE_HANDLES && (states[index] ?? NaN) === handle) {
     const next = (handle + STEP) | 0
@@ -141,7 +141,7 @@ export function release(m: Exactly<Netmem>): void {
 
 // The rest is for the pool and the layers above it. index.ts does not export it.
 
-// Private copies for `release`, as of TAG.
+// Private copies, as of TAG.
 const SHIFT = 1
 const INDEX_BITS = 17
 const MASK = (1 << INDEX_BITS) - 1
@@ -155,8 +155,9 @@ export const INDEX_MASK: number = MASK
 export const GENERATION_STEP: number = STEP
 /** Slots of a range, of which a pool claims whole ones: up to 63 indices of it stay unused. */
 const RANGE_SLOTS = 64
-const RANGE_SHIFT = 6
-const RANGE_MASK = (1 << (INDEX_BITS - RANGE_SHIFT)) - 1
+const RANGE_BITS = 6
+export const RANGE_SHIFT: number = RANGE_BITS
+const RANGE_MASK = (1 << (INDEX_BITS - RANGE_BITS)) - 1
 /** Handles that a pool's alloc cache holds, as in the kernel. */
 export const CACHE_SIZE: number = CACHE_HANDLES
 /** Integers of an alloc cache: the count, and the handles. */
@@ -165,6 +166,11 @@ const CACHE_INTS = 1 + CACHE_HANDLES
 const CLOSED = -1
 /** Slots that all pools of a thread may have together. The last range stays unused, so that no handle is −1. */
 export const MAX_SLOTS: number = RANGE_MASK * RANGE_SLOTS
+
+/** Index of a handle's slot in the table. */
+export function indexOf(handle: number): number {
+  return (handle >> SHIFT) & MASK
+}
 
 /** The integer a handle is. */
 export function bits(m: Exactly<Netmem>): number {
@@ -226,9 +232,16 @@ const caches = new Int32Array(CACHE_INTS * (1 + RANGE_MASK)).fill(CLOSED, 0, 1)
 /** Start of the owner's cache in {@link caches} for each range; 0 without an owner. */
 const cacheAt = new Int32Array(RANGE_MASK + 1)
 
+/** Columns of the table, for the pool's fast paths. Not exported one by one, as of TAG. */
+export const columns: {
+  readonly states: Int32Array
+  readonly caches: Int32Array
+  readonly cacheAt: Int32Array
+} = { states, caches, cacheAt }
+
 /** Index of a handle's range. */
 function rangeOf(handle: number): number {
-  return (handle >> (SHIFT + RANGE_SHIFT)) & RANGE_MASK
+  return (handle >> (SHIFT + RANGE_BITS)) & RANGE_MASK
 }
 
 /** The pool that a handle is from. Throws for what is no handle, and for an index that no pool has. */
@@ -271,14 +284,19 @@ export function allOwners(): Set<HandleOwner> {
 
 /**
  * Claims neighbouring ranges for `slots` slots: the first index, the states of the slots, each of
- * which is the slot's first handle, and a cache, closed. Throws NETMEM_OUT_OF_RANGE when none are
+ * which is the slot's first handle, and a cache, closed, with its start in {@link caches}. Throws NETMEM_OUT_OF_RANGE when none are
  * left.
  */
 export function claimHandles(
   ofKind: 'page' | 'net_iov',
   slots: number,
   owner: HandleOwner,
-): { readonly base: number; readonly handles: Int32Array; readonly cache: Int32Array } {
+): {
+  readonly base: number
+  readonly handles: Int32Array
+  readonly at: number
+  readonly cache: Int32Array
+} {
   const ranges = Math.ceil(slots / RANGE_SLOTS)
   let first = 0
   for (let at = 0; at < RANGE_MASK && at - first < ranges; at++) {
@@ -303,7 +321,7 @@ export function claimHandles(
   cacheAt.fill(at, first, first + ranges)
   const cache = caches.subarray(at, at + CACHE_INTS)
   cache[0] = CLOSED
-  return { base, handles, cache }
+  return { base, handles, at, cache }
 }
 
 /** Gives back what {@link claimHandles} claimed for `owner`. The states stay, as the handles that come next. */

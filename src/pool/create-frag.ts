@@ -2,6 +2,7 @@ import { checkInteger } from '../errors.ts'
 import { bits, type Page } from '../netmem.ts'
 import { type HostFrag, heldFrag, traceFrag } from './frag.ts'
 import type { PagePool } from './page-pool.ts'
+import { holdToken } from './tokens.ts'
 
 /**
  * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
@@ -32,7 +33,9 @@ export function createFrag(
 ): HostFrag {
   checkInteger('offset', offset, 0, pool.pageSize)
   checkInteger('length', length, 0, pool.pageSize - offset)
-  const frag = heldFrag(page, offset, length, pool.core.frags.hold(bits(page)))
+  const { frags } = pool.core
+  const token = holdToken(bits(page), frags) ?? frags.hold(bits(page))
+  const frag = heldFrag(page, offset, length, token)
   if (label !== undefined) traceFrag(frag, label, undefined)
   return frag
 }

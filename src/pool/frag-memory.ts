@@ -3,11 +3,20 @@
  * from last.
  */
 
+import { indexOf } from '../netmem.ts'
 import type { FragAccount } from './frag-account.ts'
 import { type Lender, notShared } from './lender.ts'
 import type { Borrower, Lent } from './lent.ts'
 import type { SlotStates } from './slot-states.ts'
-import { heldReferences, type Token, type TokenOwner, type Tokens } from './tokens.ts'
+import {
+  closeTokens,
+  heldReferences,
+  openTokens,
+  restingTokens,
+  type Token,
+  type TokenOwner,
+  type Tokens,
+} from './tokens.ts'
 
 /** Rest of a partly filled page. */
 export interface Rest {
@@ -30,8 +39,6 @@ export class FragMemory implements TokenOwner {
   declare readonly pool: PoolOfFrags
   declare readonly slots: SlotStates
   declare readonly tokens: Tokens
-  /** Token of each slot that rests, or has references in no frag. */
-  declare readonly resting: (Token | undefined)[]
   /** Undefined before the pool is shared. */
   lender: Lender | undefined
   #rest: Rest | undefined
@@ -40,22 +47,21 @@ export class FragMemory implements TokenOwner {
     this.pool = pool
     this.slots = slots
     this.tokens = tokens
-    this.resting = []
+    openTokens(slots.base, slots.state.length)
   }
 
   hold(handle: number): Token {
-    const { slots, resting } = this
-    const slot = slots.slot(handle)
-    const token = resting[slot]
-    // The only reference of memory that has a token: the page of a received frag.
-    if (token !== undefined && slots.state[slot] === handle) {
-      resting[slot] = undefined
-      const { record } = token
-      if (record.handle !== handle) this.tokens.begin(slot, record, handle)
-      record.frags++
-      return token
+    const slot = this.pool.check(handle)
+    let token = restingTokens[indexOf(handle)]
+    if (token === undefined) {
+      token = this.tokens.make(slot, handle, this)
+      restingTokens[indexOf(handle)] = token
     }
-    return this.#holdSlow(handle)
+    const { record } = token
+    if (record.handle !== handle) this.tokens.begin(slot, record, handle)
+    record.frags++
+    this.#settle(slot, handle)
+    return token
   }
 
   drop(handle: number, token: Token): void {
@@ -65,7 +71,7 @@ export class FragMemory implements TokenOwner {
 
   share(handle: number, token: Token): void {
     this.pool.retain(handle, 1)
-    this.resting[this.slots.slot(handle)] ??= token
+    restingTokens[indexOf(handle)] ??= token
   }
 
   lend(
@@ -85,11 +91,15 @@ export class FragMemory implements TokenOwner {
     this.lender?.makeRoom()
   }
 
+  /** Forgets the tokens: another pool may claim the slots. */
+  close(): void {
+    closeTokens(this.slots.base, this.slots.state.length)
+  }
+
   /** A frag has ended, and its reference is bare again. */
   takeBack(handle: number, token: Token): void {
     token.record.frags--
-    const slot = this.slots.slot(handle)
-    if (this.slots.state[slot] === handle) this.resting[slot] = token
+    if (this.slots.state[this.slots.slot(handle)] === handle) restingTokens[indexOf(handle)] = token
     else this.#restsShared(handle, token)
   }
 
@@ -140,30 +150,16 @@ export class FragMemory implements TokenOwner {
     this.#settle(slot, rest.handle)
   }
 
-  #holdSlow(handle: number): Token {
-    const slot = this.pool.check(handle)
-    let token = this.resting[slot]
-    if (token === undefined) {
-      token = this.tokens.make(slot, handle, this)
-      this.resting[slot] = token
-    }
-    const { record } = token
-    if (record.handle !== handle) this.tokens.begin(slot, record, handle)
-    record.frags++
-    this.#settle(slot, handle)
-    return token
-  }
-
   /** Keeps the token of memory with several references, one of which is in no frag now. */
   #restsShared(handle: number, token: Token): void {
-    if (this.slots.isOut(handle)) this.resting[this.slots.slot(handle)] ??= token
+    if (this.slots.isOut(handle)) restingTokens[indexOf(handle)] ??= token
   }
 
   /** Leaves the token to frags alone once they have all references. */
   #settle(slot: number, handle: number): void {
-    const token = this.resting[slot]
+    const token = restingTokens[indexOf(handle)]
     if (token === undefined || this.#rest?.handle === handle) return
     const held = heldReferences(token.record, handle)
-    if (held === this.slots.references(slot)) this.resting[slot] = undefined
+    if (held === this.slots.references(slot)) restingTokens[indexOf(handle)] = undefined
   }
 }

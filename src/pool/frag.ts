@@ -12,7 +12,7 @@ import { coreOf } from './core-of.ts'
 import type { FragAccount } from './frag-account.ts'
 import { notShared } from './lender.ts'
 import type { Borrower, Lent } from './lent.ts'
-import type { Token } from './tokens.ts'
+import { dropToken, holdToken, type Token } from './tokens.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
@@ -118,7 +118,8 @@ export function fragOf(
   length: number,
   account?: FragAccount,
 ): HostFrag {
-  return heldFrag(page, offset, length, coreOf(page).frags.hold(bits(page)), account)
+  const token = holdToken(bits(page)) ?? coreOf(page).frags.hold(bits(page))
+  return heldFrag(page, offset, length, token, account)
 }
 
 /** @internal Page of a frag, or `undefined` for a copy and after its release. */
@@ -238,7 +239,7 @@ class HeldFrag implements HostFrag {
     const page = this.page
     if (page === undefined) return
     this.#forget()
-    this.token.owner.drop(bits(page), this.token)
+    dropToken(bits(page), this.token)
     this.account?.credit(this.length)
   }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import type { Page } from '../netmem.ts'
+import { bits, indexOf, type Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
 import { end, some, take } from '../testing/pools.test.helper.ts'
@@ -122,22 +122,41 @@ test('who holds what is listed, the longest first: frags, and handles of alloc()
   await end(pool)
 })
 
-test('of two frags that were made apart of one page either keeps it from being a bare handle', async () => {
-  const pool = poolOf(1, true)
-  for (const first of [0, 1]) {
-    const page = some(pool.alloc())
-    pool.ref(page, 2)
-    const frags = [createFrag(pool, page, 0, 100), createFrag(pool, page, 100, 100)]
-    frags[first]?.release()
-    assert.equal(pool.stats().handles, 0)
-    assert.equal(pool.holders()[0]?.kind, 'frag')
-    frags[1 - first]?.release()
-    assert.equal(pool.stats().handles, 1)
-    assert.equal(pool.holders()[0]?.kind, 'handle')
-    pool.put(page)
-  }
+test('a pool in the slots of a destroyed one counts frags of its own', async () => {
+  const options = { pages: 1, pageSize: 4096 }
+  const before = createPool(hostProvider(options))
+  const first = some(before.alloc())
+  createFrag(before, first).release()
+  await before.destroy()
+
+  const pool = createPool(hostProvider(options))
+  const page = some(pool.alloc())
+  assert.equal(indexOf(bits(page)), indexOf(bits(first)))
+  const frag = createFrag(pool, page)
+  assert.equal(pool.stats().handles, 0)
+  frag.release()
+  assert.equal(pool.stats().out, 0)
   await end(pool)
 })
+
+for (const tracing of [false, true]) {
+  test(`of two frags that were made apart of one page either keeps it from being a bare handle${tracing ? ', with traceLeaks' : ''}`, async () => {
+    const pool = poolOf(1, tracing)
+    for (const first of [0, 1, 0]) {
+      const page = some(pool.alloc())
+      pool.ref(page, 2)
+      const frags = [createFrag(pool, page, 0, 100), createFrag(pool, page, 100, 100)]
+      frags[first]?.release()
+      assert.equal(pool.stats().handles, 0)
+      if (tracing) assert.equal(pool.holders()[0]?.kind, 'frag')
+      frags[1 - first]?.release()
+      assert.equal(pool.stats().handles, 1)
+      if (tracing) assert.equal(pool.holders()[0]?.kind, 'handle')
+      pool.put(page)
+    }
+    await end(pool)
+  })
+}
 
 test('where nobody listens it is a warning of the process', async () => {
   const pool = poolOf(1)

@@ -34,8 +34,8 @@ declare module '../errors.ts' {
 
 // An engine folds a module's own constants and inlines through them, but not those it imports:
 // with the imported ones the fast path took twice the time.
-const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT } = netmem
-const { CACHED } = allocCache
+const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT, RANGE_SHIFT } = netmem
+const { cacheAt, caches, states } = netmem.columns
 
 /** Handles taken at once from ring or provider; 64 as in the kernel, where a NAPI poll handles 64 packets. */
 const CACHE_REFILL = 64
@@ -50,16 +50,17 @@ export class PoolCore implements netmem.HandleOwner {
   /** References in frags. Declared, as in `PagePool`. */
   declare readonly frags: FragMemory
 
-  // The fast path. Fields that begin with a value of their type, here a placeholder, are not checked
-  // at each use; a count in an array is 32 bits wide for load and store alike, which a processor
-  // passes on sooner than an engine's tagged integer. Together: a fifth of alloc and put.
-  /** Alloc cache; closed while every put must take the slow path, because a caller waits or the pool is destroyed. */
-  #cache: Int32Array = new Int32Array(0)
-  #state: Int32Array = new Int32Array(0)
-  readonly #base: number = 0
+  // The fast path. The caches and states of all pools are constant arrays: an array in a field would
+  // be loaded, and its bounds with it, at each use. A count in an array is 32 bits wide for load and
+  // store alike, which a processor passes on sooner than an engine's tagged integer.
+  /** Start of the alloc cache in `caches`. The cache that stays closed has 0. */
+  #at = 0
   #fast = 0
 
   // The slow path.
+  /** Alloc cache; closed while every put must take the slow path, because a caller waits or the pool is destroyed. */
+  #cache: Int32Array
+  #state: Int32Array
   readonly #source: Source
   readonly #slots: SlotStates
   readonly #ring: RecycleRing
@@ -89,9 +90,9 @@ export class PoolCore implements netmem.HandleOwner {
     this.copies = new Copies(this.capacity * this.pageSize, traceLeaks)
     this.#tokens = new Tokens(this.pageSize, traceLeaks)
     this.#ring = new RecycleRing(checkInteger('ringSize', ringSize, 1, RING_SIZE_MAX))
-    const { base, handles, cache } = netmem.claimHandles(provider.kind, this.capacity, this)
-    this.#base = base
+    const { base, handles, at, cache } = netmem.claimHandles(provider.kind, this.capacity, this)
     this.#state = handles
+    this.#cache = cache
     this.#slots = new SlotStates(base, handles)
     this.frags = new FragMemory(this, this.#slots, this.#tokens)
     try {
@@ -101,7 +102,7 @@ export class PoolCore implements netmem.HandleOwner {
       throw error
     }
     this.#source.onAvailable(() => this.#providerBack())
-    this.#cache = cache
+    this.#at = at
     allocCache.open(cache)
   }
 
@@ -114,12 +115,12 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   alloc(): number | undefined {
-    const cache = this.#cache
-    const cached = cache[CACHED] ?? 0
+    const at = this.#at
+    const cached = caches[at] ?? 0
     if (cached > 0) {
-      const handle = cache[cached]
+      const handle = caches[at + cached]
       if (handle !== undefined) {
-        cache[CACHED] = cached - 1
+        caches[at] = cached - 1
         this.#fast++
         return handle
       }
@@ -128,22 +129,22 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   put(handle: number, allowDirect: boolean): void {
-    const slot = ((handle >> INDEX_SHIFT) & INDEX_MASK) - this.#base
-    const cache = this.#cache
-    const cached = (cache[CACHED] ?? 0) >>> 0
-    // NaN: beyond the slots, where `undefined` would equal an undefined handle.
-    if (cached < CACHE_SIZE && (this.#state[slot] ?? NaN) === handle) {
+    const index = (handle >> INDEX_SHIFT) & INDEX_MASK
+    const at = this.#at
+    const cached = (caches[at] ?? 0) >>> 0
+    // Its range has this pool's cache, or the handle is of another pool.
+    if (cached < CACHE_SIZE && states[index] === handle && cacheAt[index >> RANGE_SHIFT] === at) {
       const next = (handle + GENERATION_STEP) | 0
-      this.#state[slot] = next
+      states[index] = next
       if (!allowDirect) {
         this.#putRing(next)
         return
       }
-      cache[cached + 1] = next
-      cache[CACHED] = cached + 1
+      caches[at + cached + 1] = next
+      caches[at] = cached + 1
       return
     }
-    this.#putSlow(handle, slot, allowDirect)
+    this.#putSlow(handle, allowDirect)
   }
 
   retain(handle: number, count: number): void {
@@ -305,7 +306,8 @@ export class PoolCore implements netmem.HandleOwner {
     this.#filled++
   }
 
-  #putSlow(handle: number, slot: number, allowDirect: boolean): void {
+  #putSlow(handle: number, allowDirect: boolean): void {
+    const slot = this.#slots.slot(handle)
     if ((this.#state[slot] ?? NaN) !== handle) {
       if (this.frags.unshare(this.check(handle), handle)) this.put(handle, allowDirect)
       return
@@ -367,8 +369,10 @@ export class PoolCore implements netmem.HandleOwner {
     this.#finished = true
     this.#source.destroy()
     // Its slots and its cache may be another pool's from here on.
+    this.#at = 0
     this.#state = new Int32Array(0)
     this.#cache = new Int32Array(0)
+    this.frags.close()
     this.#slots.close()
     netmem.releaseHandles(this)
     this.#destroyed.resolve()
