@@ -19,7 +19,7 @@ import { createRxRings, DriverRxRing, type RxRings } from '../../rings/shared-ri
 import { copyShort } from '../../rings/short-copy.ts'
 import type { DmaMap } from './dma-map.ts'
 import { HeaderBuffers } from './header-buffers.ts'
-import { PostedBuffers } from './posted-buffers.ts'
+import { QueueBuffers } from './queue-buffers.ts'
 import type { Packet, SkbMaker } from './skb-maker.ts'
 
 /** Memory of a queue, and its use. */
@@ -73,7 +73,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
   readonly #maker: SkbMaker<M, S>
   readonly #headers: HeaderBuffers
   readonly #ring: DriverRxRing
-  readonly #buffers: PostedBuffers<M>
+  readonly #buffers: QueueBuffers<M>
   /** Free buffers at which the ring is filled while packets are still polled. */
   readonly #refillBuffers: number
   readonly #completion = new RxCompletion()
@@ -99,7 +99,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
       const { pages } = this.#headers
       this.rings = createRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
       this.#ring = new DriverRxRing(this.rings)
-      this.#buffers = new PostedBuffers(pool, map, this.#ring, ringSize, bufferBytes)
+      this.#buffers = new QueueBuffers(pool, map, this.#ring, ringSize, bufferBytes)
       this.#refillBuffers = Math.ceil(ringSize * REFILL_PART)
     } catch (error) {
       this.#headers.close()

@@ -8,7 +8,7 @@ import type { Reservation } from '../../../pool/reservation.ts'
 import type { DriverRxRing } from '../../rings/shared-rings.ts'
 import type { DmaMap } from './dma-map.ts'
 
-export class PostedBuffers<in out M extends Netmem> {
+export class QueueBuffers<in out M extends Netmem> {
   readonly #pool: PagePool<M>
   readonly #map: DmaMap<M>
   readonly #ring: DriverRxRing
