@@ -5,7 +5,10 @@
  *
  * @param text Numbers of the columns that are aligned left. Numbers are aligned right.
  */
-export function columns(rows: readonly (readonly string[])[], text: ReadonlySet<number>): string[] {
+export function alignColumns(
+  rows: readonly (readonly string[])[],
+  text: ReadonlySet<number>,
+): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
   )

@@ -1,7 +1,7 @@
 /** A look at all pools, as lines for people. */
 
 import type { KernelPool, OfferedPools } from '../../observe/index.ts'
-import { columns } from '../columns.ts'
+import { alignColumns } from '../columns.ts'
 import { exactSize, roughSize } from '../size.ts'
 import type { KernelLook, Look } from './look.ts'
 import { COUNTERS, type CountedPool, countersOf, processLabel } from './rates.ts'
@@ -37,7 +37,7 @@ function kernelLines(kernel: KernelLook): string[] {
     roughSize(pool.inflightBytes),
     pool.detachedSeconds === undefined ? '' : `${pool.detachedSeconds} s ago`,
   ])
-  const lines = columns([headings, ...rows], new Set([1, 2, 3]))
+  const lines = alignColumns([headings, ...rows], new Set([1, 2, 3]))
   if (!counts) {
     lines.push(
       'The kernel does not count what they do: it was built without CONFIG_PAGE_POOL_STATS.',
@@ -77,7 +77,7 @@ function processLines(processes: readonly OfferedPools[]): string[] {
   const failed = processes.flatMap((offer) =>
     offer.kind === 'failed' ? [`${offer.path} cannot be read: ${offer.reason}.`] : [],
   )
-  const table = rows.length === 0 ? [] : columns([headings, ...rows], new Set([0, 1, 2, 3]))
+  const table = rows.length === 0 ? [] : alignColumns([headings, ...rows], new Set([0, 1, 2, 3]))
   return [...table, ...empty, ...failed]
 }
 
@@ -89,7 +89,7 @@ function counterLines(title: string, pools: readonly CountedPool[]): string[] {
     label,
     ...values.map((value) => String(Math.round(value))),
   ])
-  return ['', title, ...indented(columns([['pool', ...COUNTERS], ...rows], new Set([0])))]
+  return ['', title, ...indented(alignColumns([['pool', ...COUNTERS], ...rows], new Set([0])))]
 }
 
 function indented(lines: readonly string[]): string[] {

@@ -1,7 +1,7 @@
 /** The report of a replay for people: a row for each flow, then the other packets. */
 
 import type { FlowReport, ReplayDrops, ReplayReport } from '../../stack/index.ts'
-import { columns } from '../columns.ts'
+import { alignColumns } from '../columns.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { roughRate, roughSize } from '../size.ts'
 
@@ -25,7 +25,7 @@ const DIGITS = 16
 /** Returns the table's lines, or an empty list without flows. */
 export function flowLines({ flows }: ReplayReport): string[] {
   if (flows.length === 0) return []
-  return columns([HEADINGS, ...flows.map(cells)], TEXT)
+  return alignColumns([HEADINGS, ...flows.map(cells)], TEXT)
 }
 
 function cells(flow: FlowReport): string[] {
