@@ -29,7 +29,7 @@ const NAMES: OptionNames<CardOptions> = {
  * played once, from the moment at which that interface comes up.
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range,
- *   NETMEM_TAP_UNAVAILABLE, NETMEM_TAP_PERMISSION, NETMEM_TAP_NAME_TAKEN as `createTapLink()` does,
+ *   NETMEM_TAP_UNAVAILABLE, NETMEM_TAP_PERMISSION, NETMEM_TAP_NAME_TAKEN as `tapDevice()` does,
  *   NETMEM_CAPTURE_INVALID for a file that is no capture, NETMEM_SYSCALL_FAILED if there cannot be such a
  *   socket, NETMEM_LINUX_UNAVAILABLE without Linux or koffi, and the system's own error if a file cannot
  *   be opened, as a rejection.

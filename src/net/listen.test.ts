@@ -61,7 +61,7 @@ const refused: readonly [string, object, string][] = [
   ['a tiny buffer', { port: 0, smallBufferBytes: 1 }, 'NETMEM_OUT_OF_RANGE'],
   ['an aborted signal', { port: 0, signal: AbortSignal.abort() }, 'NETMEM_ABORTED'],
   ['a path that leads nowhere', { path: '/nowhere/at/all' }, 'NETMEM_LISTEN_FAILED'],
-  ['an address of others', { port: 0, host: '192.0.2.1' }, 'NETMEM_LISTEN_FAILED'],
+  ['an address of others', { port: 0, host: '240.0.0.1' }, 'NETMEM_LISTEN_FAILED'],
   ['TLS without a certificate', { port: 0, tls: {} }, 'NETMEM_INVALID_ARGUMENT'],
   ['a certificate that is none', { port: 0, tls: { cert: 'x', key: 'y' } }, 'NETMEM_TLS'],
 ]
