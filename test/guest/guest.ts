@@ -53,6 +53,8 @@ export interface GuestOptions {
   readonly devices?: readonly string[]
   /** Modules of the kernel that are inserted before the script, with what they depend on. */
   readonly modules?: readonly string[]
+  /** Words of the kernel's command line, such as `intel_iommu=on`. */
+  readonly kernelOptions?: string
   /** Variables for the script, besides the host's PATH and HOME. */
   readonly environment?: Readonly<Record<string, string>>
   /** Default 2048. */
@@ -125,7 +127,7 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
     const devices = [...folderDevices('host', '/', true), ...folderDevices('run', share, false)]
     for (const [at, card] of network.entries()) devices.push(...cardOptions(card, at))
     devices.push(...(options.devices ?? []))
-    const { onOutput, killAfter } = options
+    const { onOutput, killAfter, kernelOptions = '' } = options
     const kill = new AbortController()
     const limit = new Limit(BOOT_MS, kill)
     let last = ''
@@ -138,7 +140,7 @@ export async function runInGuest(script: string, options: GuestOptions = {}): Pr
         if (killAfter !== undefined && last.includes(`${killAfter}\n`)) kill.abort()
       },
     )
-    const machine = { devices, memoryMiB, processors, kill: kill.signal }
+    const machine = { devices, memoryMiB, processors, kernelOptions, kill: kill.signal }
     const shown = await runMachine(parts, accelerated, machine).finally(() => {
       watch.stop()
       limit.stop()

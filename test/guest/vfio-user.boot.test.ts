@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isNetmemError } from 'netmem'
+import { openWiredCards } from 'netmem/gvnic'
 import { type PciDevice, serveDevice } from 'netmem/vfio-user'
 import { debianClosure } from './debian.ts'
 import { runInGuest } from './guest.ts'
@@ -90,3 +91,36 @@ for (const [what, backend, words] of [
     }
   })
 }
+
+it('a virtual IOMMU is refused as soon as a driver maps memory by it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'netmem-pci-'))
+  const sockets = ['a', 'b'].map((name) => join(folder, name))
+  const faults: string[] = []
+  try {
+    await using _cards = await openWiredCards({
+      sockets,
+      onFault: (socket, code) => faults.push(`${socket} ${code}`),
+    })
+    const devices = sockets.map((path) => ({
+      driver: 'vfio-user-pci',
+      socket: { path, type: 'unix' },
+    }))
+    // QEMU itself refuses one without caching mode: it would not learn what the guest maps.
+    const { output } = await runInGuest('ls /sys/class/net', {
+      kernelOptions: 'intel_iommu=on',
+      devices: [
+        ...['-device', 'intel-iommu,caching-mode=on'],
+        ...devices.flatMap((device) => ['-device', JSON.stringify(device)]),
+      ],
+      modules: ['gve'],
+    })
+    // The driver has found no device: the guest has no interface besides its own.
+    assert.equal(output, 'lo\n')
+    assert.deepEqual(
+      faults.sort(),
+      sockets.map((socket) => `${socket} NETMEM_VFIO_USER_IOMMU`),
+    )
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
