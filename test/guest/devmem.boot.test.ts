@@ -22,6 +22,7 @@ const STEPS = [
   'worker terminated in mid-transfer',
   'process killed in mid-transfer',
   'IPv6',
+  'a descriptor that was accepted elsewhere',
   'little room for completions',
   'memory of heaps, by the commands',
   'examples/devmem-receiver.ts',

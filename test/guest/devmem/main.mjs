@@ -20,6 +20,7 @@ import { hashOf, hashReceived, MIB, payload, shortHash } from './payload.mjs'
 import { receiveWithoutRights } from './prepared-card.mjs'
 import {
   killSender,
+  receiveAdopted,
   receiveByExample,
   sendWithLittleRoom,
   transferInHeaps,
@@ -246,6 +247,7 @@ await prepared.undo()
 const transfers = { dmabuf, memory, cli, output }
 for (const [name, action] of [
   ['IPv6', transferOverIpv6],
+  ['a descriptor that was accepted elsewhere', receiveAdopted],
   ['little room for completions', sendWithLittleRoom],
   ['memory of heaps, by the commands', transferInHeaps],
   ['examples/devmem-receiver.ts', receiveByExample],

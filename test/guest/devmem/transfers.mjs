@@ -21,7 +21,8 @@ import {
 const checkout = process.env.CHECKOUT
 const { createPool, hostProvider } = await import(`${checkout}/dist/index.js`)
 const linux = await import(`${checkout}/dist/linux/index.js`)
-const { bindRx, bindTx, connectDevmem, listenDevmem, prepareQueues } = linux
+const sys = await import(`${checkout}/dist/linux/sys/index.js`)
+const { adoptDevmem, bindRx, bindTx, connectDevmem, listenDevmem, prepareQueues } = linux
 
 const OPTMEM = '/proc/sys/net/core/optmem_max'
 /** Room for a few notices of completed sends. */
@@ -44,6 +45,34 @@ export async function transferOverIpv6({ dmabuf, memory }) {
   binding.close()
   await prepared.undo()
   await sendAll({ dmabuf, memory, pool, host: THERE_IPV6 })
+  await pool.destroy()
+}
+
+/** Receives on a descriptor that other code has accepted. */
+export async function receiveAdopted({ dmabuf, memory }) {
+  const PORT = 5213
+  const pool = createPool(hostProvider({ pages: 16 }))
+  const flows = [{ type: 'tcp4', destinationPort: PORT }]
+  const prepared = await prepareQueues({ ifindex, queues: [3], flows })
+  const binding = await bindRx({ ifindex, queues: [3], dmabuf })
+  const listener = sys.socket(sys.AF_INET, sys.SOCK_STREAM | sys.SOCK_NONBLOCK)
+  sys.bind(listener.fd, sys.inetAddress(HERE, PORT))
+  sys.listen(listener.fd, 1)
+  const sent = order('send', { host: HERE, port: PORT, bytes: payload.length })
+  let accepted
+  while (accepted === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    accepted = sys.accept4(listener.fd, 0)
+  }
+  const connection = adoptDevmem({ fd: accepted.release(), pool, binding, strict: true })
+  assert.equal(await hashReceived(connection, memory), hashOf(payload))
+  const { deviceBytes, linearBytes } = connection.stats()
+  assert.deepEqual([deviceBytes, linearBytes], [payload.length, 0])
+  await connection.close()
+  assert.equal(await sent, 'closed')
+  listener.close()
+  binding.close()
+  await prepared.undo()
   await pool.destroy()
 }
 
