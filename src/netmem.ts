@@ -283,9 +283,9 @@ export function allOwners(): Set<HandleOwner> {
 }
 
 /**
- * Claims neighbouring ranges for `slots` slots: the first index, the states of the slots, each of
- * which is the slot's first handle, and a cache, closed, with its start in {@link caches}. Throws NETMEM_OUT_OF_RANGE when none are
- * left.
+ * Claims neighbouring ranges for `slots` slots: the first index, the states of the slots, each of which
+ * is the slot's first handle, and a cache, closed, with its start in {@link caches}. Throws
+ * NETMEM_OUT_OF_RANGE when none are left.
  */
 export function claimHandles(
   ofKind: 'page' | 'net_iov',

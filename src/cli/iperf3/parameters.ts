@@ -1,5 +1,6 @@
 /**
- * The client's parameters: its first JSON, parsed into parameters or a refusal. Pure. A refusal carries the numbers that make the client print the fitting message.
+ * The client's parameters: its first JSON, parsed into parameters or a refusal. Pure. A refusal carries
+ * the numbers that make the client print the fitting message.
  */
 
 import type { Fields } from '../../errors.ts'

@@ -26,7 +26,8 @@ const MAX_PIECES = 2
 
 /**
  * Reads the descriptors of a packet, from index `from` up to its end or to `tail`. Returns the index of the
- * next one. Data that touch become one piece, so that they are copied, or written, by one call. The packet's end is posted if its flags have {@link TX_END_OF_PACKET}.
+ * next one. Data that touch become one piece, so that they are copied, or written, by one call. The
+ * packet's end is posted if its flags have {@link TX_END_OF_PACKET}.
  *
  * Each word is read once, since the guest may write it at any time.
  *

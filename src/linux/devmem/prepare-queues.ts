@@ -43,13 +43,15 @@ const STATE_FOLDER = '/run/netmem'
  * Sets a network card up for devmem: header split on (with hardware GRO where the driver wants it),
  * threshold 0, flow rules on, the queues taken out of the default RSS table, and rules that steer the
  * flows to them: to the queue that a flow names, else to one RSS context over several queues where the
- * card has contexts, else to the queues in turn. Undoes everything if a step is refused. Each step is in a journal before it is made: after a
- * crash `undoQueues`, or `netmem devmem undo`, restores the card.
+ * card has contexts, else to the queues in turn. Undoes everything if a step is refused. Each step is
+ * in a journal before it is made: after a crash `undoQueues`, or `netmem devmem undo`, restores the
+ * card.
  *
  * Takes CAP_NET_ADMIN in the user namespace that owns the network namespace of the card.
  *
  * @param options interface, queues and flows.
- * @throws NETMEM_DEVMEM_NO_INTERFACE, NETMEM_DEVMEM_DOWN, NETMEM_DEVMEM_QUEUE, NETMEM_DEVMEM_NO_QUEUE_LEFT, NETMEM_DEVMEM_NO_SPLIT,
+ * @throws NETMEM_DEVMEM_NO_INTERFACE, NETMEM_DEVMEM_DOWN, NETMEM_DEVMEM_QUEUE,
+ *   NETMEM_DEVMEM_NO_QUEUE_LEFT, NETMEM_DEVMEM_NO_SPLIT,
  *   NETMEM_DEVMEM_NO_STEERING, NETMEM_DEVMEM_FEATURE, NETMEM_DEVMEM_PREPARED,
  *   NETMEM_FLOW_RULES_FULL, NETMEM_NETLINK_REFUSED, NETMEM_SYSCALL_FAILED, NETMEM_INVALID_ARGUMENT,
  *   NETMEM_OUT_OF_RANGE or NETMEM_LINUX_UNAVAILABLE, as a rejection.

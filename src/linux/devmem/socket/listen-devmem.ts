@@ -83,7 +83,8 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
   /**
    * Accepts the next connection. Resolves with `undefined` once the listener is closed.
    *
-   * @throws NETMEM_DEVMEM_NO_INTERFACE after the interface has gone, NETMEM_POOL_DESTROYED after the pool was destroyed, and NETMEM_SYSCALL_FAILED if no
+   * @throws NETMEM_DEVMEM_NO_INTERFACE after the interface has gone, NETMEM_POOL_DESTROYED after the
+   *   pool was destroyed, and NETMEM_SYSCALL_FAILED if no
    *   descriptor is left, as a rejection. The connection waits then.
    */
   accept(): Promise<DevmemConnection | undefined> {
@@ -146,7 +147,8 @@ export class DevmemListener implements AsyncIterable<DevmemConnection>, AsyncDis
  * closes the listener and every connection that it accepted. Flows to the port have to be steered to
  * the bound queues before: see `prepareQueues`.
  *
- * @throws NETMEM_LISTEN_FAILED, NETMEM_DEVMEM_NO_INTERFACE, NETMEM_ABORTED or NETMEM_LINUX_UNAVAILABLE, as a rejection.
+ * @throws NETMEM_LISTEN_FAILED, NETMEM_DEVMEM_NO_INTERFACE, NETMEM_ABORTED or NETMEM_LINUX_UNAVAILABLE,
+ *   as a rejection.
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, NETMEM_WRONG_KIND or NETMEM_POOL_DESTROYED for
  *   options that no listener can have.
  *
