@@ -122,6 +122,33 @@ test('who holds what is listed, the longest first: frags, and handles of alloc()
   await end(pool)
 })
 
+test('a page whose frags had two tokens is no bare handle when it is used again', async () => {
+  const pool = poolOf(1)
+  for (const last of [0, 1, 0]) {
+    const page = some(pool.alloc())
+    const frags = [createFrag(pool, page, 0, 100)]
+    pool.ref(page)
+    frags.push(createFrag(pool, page, 100, 100))
+    frags[1 - last]?.release()
+    assert.equal(pool.stats().handles, 0)
+    frags[last]?.release()
+    const again = createFrag(pool, some(pool.alloc()))
+    assert.equal(pool.stats().handles, 0)
+    again.release()
+  }
+  await end(pool)
+})
+
+test('with traceLeaks a new use of a page has no label of the one before', async () => {
+  const pool = poolOf(1, true)
+  createFrag(pool, some(pool.alloc()), 0, 100, 'tcp 192.0.2.1:5201').release()
+  const frag = createFrag(pool, some(pool.alloc()), 0, 100)
+  const [holder] = pool.holders()
+  assert.deepEqual([holder?.kind, holder?.label], ['frag', undefined])
+  frag.release()
+  await end(pool)
+})
+
 test('a pool in the slots of a destroyed one counts frags of its own', async () => {
   const options = { pages: 1, pageSize: 4096 }
   const before = createPool(hostProvider(options))

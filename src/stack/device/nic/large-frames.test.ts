@@ -163,9 +163,9 @@ function wired() {
 test('between two cards: sent as one packet, received as one', () => {
   const { right, driver, send, read } = wired()
   for (const buffers of [new Array<number>(13).fill(4096), [20_000, 29_999, 2], [4096, 45_904]]) {
-    for (const skipped of [() => 0, () => 64, (index: number) => index % 3]) {
+    for (const gapBytes of [() => 0, () => 64, (index: number) => index % 3]) {
       for (const [index, bytes] of buffers.entries()) {
-        driver.skip(skipped(index))
+        driver.leaveGap(gapBytes(index))
         driver.post(bytes)
       }
       send()

@@ -183,7 +183,7 @@ export class TestDriver {
   }
 
   /** Leaves bytes out between two buffers, which touch otherwise. */
-  skip(bytes: number): void {
+  leaveGap(bytes: number): void {
     this.#nextOffset += bytes
   }
 
