@@ -1,6 +1,7 @@
-// Compiles and runs every example of the README and of the docstrings, so that none goes stale. An
-// example of the README is a program by itself. documented-examples.prelude.mjs
-// brings what a docstring's example takes for granted (`pool`, `connection`, `server`), and a peer.
+// Compiles and runs every example of the README, of docs/ and of the docstrings, so that none goes stale.
+// An example of a page is a program by itself; "```ts fragment" begins one that is not.
+// documented-examples.prelude.mjs brings names that a docstring's example takes for granted (`pool`,
+// `connection`, `server`), and a peer.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -20,6 +21,9 @@ function examplesOf(file) {
     : text.matchAll(/^ +\* ```ts\n(.*?)^ +\* ```/gms)
   return [...fences].map(([, code], at) => ({
     name: `${file.replace(/\W+/g, '-')}-${at + 1}`,
+    alone: file.endsWith('.md'),
+    // These set up network cards, and make interfaces.
+    runs: file !== join('docs', 'linux.md'),
     code: file.endsWith('.md') ? code : code.replace(/^ +\* ?/gm, ''),
   }))
 }
@@ -27,7 +31,10 @@ function examplesOf(file) {
 const sources = readdirSync(join(root, 'src'), { recursive: true })
   .filter((path) => path.endsWith('.ts') && !path.includes('.test.'))
   .map((path) => join('src', path))
-const examples = ['README.md', ...sources.sort()].flatMap(examplesOf)
+const pages = readdirSync(join(root, 'docs'))
+  .filter((path) => path.endsWith('.md'))
+  .map((path) => join('docs', path))
+const examples = ['README.md', ...pages.sort(), ...sources.sort()].flatMap(examplesOf)
 
 const globals = `
 import type { Server } from 'node:http'
@@ -50,11 +57,11 @@ test('every documented example compiles and runs', { concurrency: 4 }, async (t)
   mkdirSync(join(folder, 'alone'), { recursive: true })
   writeFileSync(join(folder, 'globals.d.ts'), globals)
   const ports = new Map()
-  for (const { name, code } of examples) {
+  for (const { name, alone, code } of examples) {
     const [raw, origin] = free.splice(0, 2)
     ports.set(name, `${raw},${origin}`)
     const placed = code.replaceAll('5201', `${raw}`).replaceAll('5202', `${origin}`)
-    const place = name.startsWith('README') ? join(folder, 'alone') : folder
+    const place = alone ? join(folder, 'alone') : folder
     writeFileSync(join(place, `${name}.ts`), `${placed}\nexport {}\n`)
   }
   const options = {
@@ -88,7 +95,7 @@ test('every documented example compiles and runs', { concurrency: 4 }, async (t)
   }
 
   const prelude = new URL('documented-examples.prelude.mjs', import.meta.url).href
-  const queue = [...examples]
+  const queue = examples.filter(({ runs }) => runs)
   const next = async () => {
     for (let example = queue.shift(); example !== undefined; example = queue.shift()) {
       const file = join(folder, 'out', `${example.name}.js`)

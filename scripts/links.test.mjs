@@ -6,7 +6,13 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].concat(
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'examples/README.md',
+  'test/guest/README.md',
+].concat(
   readdirSync(join(root, 'docs'), { recursive: true })
     .filter((path) => path.endsWith('.md'))
     .map((path) => join('docs', path)),
