@@ -26,12 +26,14 @@ export type CodeOf<Class extends string> = {
 /**
  * Superclass of netmem's own classes of errors. Mistakes of the caller are
  * {@link ArgumentTypeError} and {@link ArgumentRangeError} instead; {@link isNetmemError} knows all.
+ *
+ * @typeParam Class Name of the class that an error is of: the key to its codes.
  */
-export abstract class NetmemError extends Error {
+export abstract class NetmemError<Class extends string = string> extends Error {
   /** Stable across versions; the message is not. */
-  readonly code: ErrorCode
+  readonly code: CodeOf<Class>
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: CodeOf<Class>, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
     this.name = new.target.name
@@ -39,31 +41,13 @@ export abstract class NetmemError extends Error {
 }
 
 /** A handle or a pool that cannot be taken: of the wrong kind, stale, put twice, or another pool's. */
-export class HandleError extends NetmemError {
-  declare readonly code: CodeOf<'HandleError'>
-
-  constructor(code: CodeOf<'HandleError'>, message: string) {
-    super(code, message)
-  }
-}
+export class HandleError extends NetmemError<'HandleError'> {}
 
 /** Something used after its end, before its turn, or while another user has it. */
-export class LifetimeError extends NetmemError {
-  declare readonly code: CodeOf<'LifetimeError'>
-
-  constructor(code: CodeOf<'LifetimeError'>, message: string) {
-    super(code, message)
-  }
-}
+export class LifetimeError extends NetmemError<'LifetimeError'> {}
 
 /** A connection that could not be made, broke, timed out, or was aborted. */
-export class ConnectionError extends NetmemError {
-  declare readonly code: CodeOf<'ConnectionError'>
-
-  constructor(code: CodeOf<'ConnectionError'>, message: string, options?: ErrorOptions) {
-    super(code, message, options)
-  }
-}
+export class ConnectionError extends NetmemError<'ConnectionError'> {}
 
 /** A value of the wrong type, with a code. */
 export class ArgumentTypeError extends TypeError {

@@ -21,8 +21,7 @@ declare module '../errors.ts' {
 }
 
 /** An error of a transfer: the server's response, or the use of its body, made it fail. */
-export class HttpError extends NetmemError {
-  declare readonly code: CodeOf<'HttpError'>
+export class HttpError extends NetmemError<'HttpError'> {
   /** Status of the response that caused the error, or `undefined` if there was none. */
   readonly status: number | undefined
   /**

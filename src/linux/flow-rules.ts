@@ -5,13 +5,7 @@
  * of netlink does not have them: they go by ioctl.
  */
 
-import {
-  ArgumentTypeError,
-  type CodeOf,
-  checkInteger,
-  checkString,
-  NetmemError,
-} from '../errors.ts'
+import { ArgumentTypeError, checkInteger, checkString, NetmemError } from '../errors.ts'
 import {
   ETHTOOL_GRXCLSRLALL,
   ETHTOOL_GRXCLSRLCNT,
@@ -35,13 +29,7 @@ declare module '../errors.ts' {
 }
 
 /** A rule that a card has no place for. */
-export class FlowRuleError extends NetmemError {
-  declare readonly code: CodeOf<'FlowRuleError'>
-
-  constructor(code: CodeOf<'FlowRuleError'>, message: string) {
-    super(code, message)
-  }
-}
+export class FlowRuleError extends NetmemError<'FlowRuleError'> {}
 
 /** Runs a command of ethtool on the interface: the bytes are a struct that the kernel reads and writes. */
 export type EthtoolIoctl = (bytes: Uint8Array) => void

@@ -58,8 +58,7 @@ declare module '../errors.ts' {
 }
 
 /** Error of a device, a driver, a binding or a socket of the stack, with the name that the kernel gives it. */
-export class DeviceError extends NetmemError {
-  declare readonly code: CodeOf<'DeviceError'>
+export class DeviceError extends NetmemError<'DeviceError'> {
   /** Name of the kernel's errno for the same mistake. */
   readonly errno: DeviceErrno
 

@@ -1,6 +1,6 @@
 /** Errors of a connection to QEMU. */
 
-import { type CodeOf, NetmemError } from '../errors.ts'
+import { NetmemError } from '../errors.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
@@ -13,10 +13,4 @@ declare module '../errors.ts' {
 }
 
 /** A machine that cannot have the device, or not yet, or that breaks the vfio-user protocol. */
-export class VfioUserError extends NetmemError {
-  declare readonly code: CodeOf<'VfioUserError'>
-
-  constructor(code: CodeOf<'VfioUserError'>, message: string, options?: ErrorOptions) {
-    super(code, message, options)
-  }
-}
+export class VfioUserError extends NetmemError<'VfioUserError'> {}

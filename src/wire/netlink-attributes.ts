@@ -3,7 +3,7 @@
  * (K: include/uapi/linux/netlink.h, struct nlattr). What types mean is in tables: netlink-tables.ts.
  */
 
-import { ArgumentRangeError, type CodeOf, NetmemError } from '../errors.ts'
+import { ArgumentRangeError, NetmemError } from '../errors.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
@@ -12,9 +12,7 @@ declare module '../errors.ts' {
 }
 
 /** A netlink message whose lengths do not fit together, or whose values do not fit their types. */
-export class NetlinkFormatError extends NetmemError {
-  declare readonly code: CodeOf<'NetlinkFormatError'>
-
+export class NetlinkFormatError extends NetmemError<'NetlinkFormatError'> {
   constructor(message: string) {
     super('NETMEM_NETLINK_MALFORMED', message)
   }

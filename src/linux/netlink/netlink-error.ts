@@ -30,8 +30,7 @@ export interface NetlinkErrorDetails extends ErrorOptions {
 }
 
 /** A request that the kernel refused, or whose reply was lost. */
-export class NetlinkError extends NetmemError {
-  declare readonly code: CodeOf<'NetlinkError'>
+export class NetlinkError extends NetmemError<'NetlinkError'> {
   /** Name of the kernel's error number, such as `EOPNOTSUPP`, or undefined if it sent none. */
   readonly errno: ErrnoName | undefined
   /** The kernel's own words, such as `tcp-data-split is disabled`, or undefined if it sent none. */

@@ -19,8 +19,7 @@ export interface LinuxErrorOptions extends ErrorOptions {
 }
 
 /** An operation that the kernel refused, that this system does not have, or that needs koffi. */
-export class LinuxError extends NetmemError {
-  declare readonly code: CodeOf<'LinuxError'>
+export class LinuxError extends NetmemError<'LinuxError'> {
   /** Name of the kernel's error number, such as `EPERM`, or undefined if no system call failed. */
   readonly errno: ErrnoName | undefined
   /** Name of the system call that failed, such as `bind`, or undefined if none did. */
