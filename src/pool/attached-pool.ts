@@ -12,6 +12,7 @@ export interface AttachedPool {
    * Takes a lent frag, which `frag.lend()` made and `postMessage` brought.
    *
    * @throws NETMEM_STALE_HANDLE if it was received before or is no longer lent.
+   * @throws NETMEM_INVALID_ARGUMENT for other values, such as the copy that `postMessage` makes of a frag.
    */
   receive(lent: Lent): BorrowedFrag
 }
@@ -45,7 +46,13 @@ export function attachPool(share: PoolShare): AttachedPool {
   const { buffer } = share
   return {
     receive: (lent) => {
-      if (lent.kind === 'copy') return new ReceivedFrag(lent.bytes, undefined)
+      if (lent?.kind === 'copy') return new ReceivedFrag(lent.bytes, undefined)
+      if (typeof lent?.entry !== 'number') {
+        throw new ArgumentTypeError(
+          'NETMEM_INVALID_ARGUMENT',
+          'receive() takes what frag.lend(worker) returned. Post that, not the frag.',
+        )
+      }
       const { entry, stamp, offset, length } = lent
       returner.receive(entry, stamp)
       const bytes = new Uint8Array(buffer, offset, length)

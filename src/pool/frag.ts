@@ -85,7 +85,7 @@ export interface HostFrag extends ReadableFrag {
    * are lent as the pool was shared for. What the thread still has when it ends goes back to the
    * pool and is filled again, so a borrower gives other threads a {@link copy}, never the bytes.
    *
-   * @throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED.
+   * @throws NETMEM_NOT_SHARED, NETMEM_FRAG_RELEASED, and NETMEM_INVALID_ARGUMENT unless it is a thread's Worker.
    */
   lend(borrower: Borrower): Lent | undefined
 }

@@ -105,15 +105,19 @@ test('a pool that is not shared lends nothing, not even copies', async () => {
   await end(host)
 })
 
-test('what is no thread borrows nothing, and what is no share attaches to nothing', async () => {
+test('what is no thread borrows nothing, and what is no share or loan is refused', async () => {
   const { pool, share } = lendingPool(1, 1)
   const frag = some(writtenFrag(pool, 1))
   for (const bad of [undefined, {}, 5]) {
-    assert.throws(() => frag.lend(bad as unknown as Borrower), TypeError)
+    assertCode('NETMEM_INVALID_ARGUMENT', () => frag.lend(bad as unknown as Borrower))
   }
   const attachAny = attachPool as (share?: unknown) => unknown
   for (const bad of [undefined, null, {}, { ...share, table: 1 }, new SharedArrayBuffer(8)]) {
     assertCode('NETMEM_INVALID_ARGUMENT', () => attachAny(bad))
+  }
+  for (const bad of [undefined, null, 5, {}, structuredClone({ ...frag })]) {
+    const lent = bad as unknown as Lent
+    assertCode('NETMEM_INVALID_ARGUMENT', () => attachPool(share).receive(lent))
   }
   for (const lends of [0, -1, 1.5, 2 ** 20 + 1]) {
     const other = lendingPool(1, 1).pool

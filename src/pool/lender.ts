@@ -6,7 +6,7 @@
  * ring; here it either has pushed or it has not, and the owner finds out from the table.
  */
 
-import { checkInteger, HandleError, LifetimeError } from '../errors.ts'
+import { ArgumentTypeError, checkInteger, HandleError, LifetimeError } from '../errors.ts'
 import { RX_COPYBREAK } from './copies.ts'
 import type { FragAccount } from './frag-account.ts'
 import type { Borrower, Lent, PoolShare } from './lent.ts'
@@ -129,6 +129,12 @@ export class Lender {
   /** Listens for the end of a thread. Returns true if it has ended already. */
   #meet(borrower: Borrower): boolean {
     if (!this.#known.has(borrower)) {
+      if (typeof borrower?.once !== 'function') {
+        throw new ArgumentTypeError(
+          'NETMEM_INVALID_ARGUMENT',
+          'lend() takes the Worker that the frag is for.',
+        )
+      }
       borrower.once('exit', () => this.#abandon(borrower))
       this.#known.add(borrower)
     }

@@ -92,14 +92,23 @@ export interface NetIovProvider extends MemoryProvider<NetIov> {
 /** A provider of one kind or the other. */
 export type AnyProvider = PageProvider | NetIovProvider
 
-/** Throws NETMEM_INVALID_ARGUMENT for what is no provider at all. */
+/** Throws NETMEM_INVALID_ARGUMENT for what is no provider, or lacks an operation. */
 export function checkProvider(provider: unknown): void {
-  const kind: unknown =
-    typeof provider === 'object' && provider !== null ? Reflect.get(provider, 'kind') : undefined
-  if (kind === 'page' || kind === 'net_iov') return
+  const part = (name: string): unknown =>
+    typeof provider === 'object' && provider !== null ? Reflect.get(provider, name) : undefined
+  const kind = part('kind')
+  if (kind !== 'page' && kind !== 'net_iov') {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      "A pool is made from a provider, such as hostProvider({ pages: 64 }) makes: an object with the kind 'page' or 'net_iov'.",
+    )
+  }
+  const operations = ['init', 'alloc', 'release', 'destroy', kind === 'page' ? 'bytes' : 'offset']
+  const missing = operations.find((name) => typeof part(name) !== 'function')
+  if (missing === undefined) return
   throw new ArgumentTypeError(
     'NETMEM_INVALID_ARGUMENT',
-    "A pool is made from a provider, such as hostProvider({ pages: 64 }) makes: an object with the kind 'page' or 'net_iov'.",
+    `The provider has no function ${missing}(). Run it through providerConformance() of netmem/testing.`,
   )
 }
 

@@ -1,6 +1,7 @@
 // A handle is enough: memory is retained, released, found and cut with nothing but its handle.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isNetmemError } from '../errors.ts'
 import { bytesOf, MAX_SLOTS, type Page, placeOf, release, retain } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
@@ -187,6 +188,15 @@ test('pools are listed with what they count', async () => {
   assertCode('NETMEM_INVALID_ARGUMENT', () =>
     createPool(hostProvider({ pages: 1 }), { name: 5 as never }),
   )
+})
+
+test('a provider without one of its operations makes no pool, and the error names it', () => {
+  for (const name of ['init', 'alloc', 'release', 'destroy', 'bytes'] as const) {
+    assert.throws(
+      () => createPool({ ...hostProvider({ pages: 1 }), [name]: undefined }),
+      (error: Error) => isNetmemError(error) && error.message.includes(`${name}()`),
+    )
+  }
 })
 
 test('a pool that is dropped without destroy() is collected, and its handles are free', async () => {
