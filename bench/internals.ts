@@ -5,7 +5,7 @@
 
 // Types of the build, since the compiler must not rewrite the names of another project's files.
 import type { DriverModel as Model } from '../dist/gvnic/testing/driver-model.test.helper.js'
-import type { DmaSpace as Space } from '../dist/stack/device/dma/dma-space.js'
+import type { DmaSpace as Space } from '../dist/stack/device/dma-space.js'
 import type { NetworkCard as Card } from '../dist/stack/device/nic/network-card.js'
 
 async function internal<T>(path: string): Promise<T> {
@@ -19,7 +19,7 @@ export const DriverModel: typeof Model = (
   )
 ).DriverModel
 export const DmaSpace: typeof Space = (
-  await internal<{ readonly DmaSpace: typeof Space }>('stack/device/dma/dma-space.js')
+  await internal<{ readonly DmaSpace: typeof Space }>('stack/device/dma-space.js')
 ).DmaSpace
 export const NetworkCard: typeof Card = (
   await internal<{ readonly NetworkCard: typeof Card }>('stack/device/nic/network-card.js')

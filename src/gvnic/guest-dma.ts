@@ -3,7 +3,7 @@
  * A miss is a value, since the addresses are the guest's.
  */
 
-import { DmaSpace } from '../stack/device/dma/dma-space.ts'
+import { DmaSpace } from '../stack/device/dma-space.ts'
 import type { GuestMemory } from '../vfio-user/index.ts'
 
 const HIGH_WORD = 2 ** 32

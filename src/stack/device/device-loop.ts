@@ -1,5 +1,5 @@
 /**
- * The loop of the device's thread. It handles requests, gives the NICs their turns, and sleeps on
+ * The loop of the device's thread. It answers calls, gives the NICs their turns, and sleeps on
  * the doorbell until the next frame is due.
  *
  * The thread does not return to its event loop before it ends, so its code is synchronous.
@@ -7,10 +7,10 @@
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { DeviceError } from '../device-error.ts'
-import type { DeviceMessage, DeviceThreadData, RequestMessage } from '../rings/control.ts'
+import type { CallMessage, DeviceMessage, DeviceThreadData } from '../rings/control.ts'
 import { describeFailure } from '../rings/device-failure.ts'
 import { sleepUntilWork, workSeen } from '../rings/doorbell.ts'
-import type { DeviceParts } from './nic-table.ts'
+import type { DeviceParts } from './device-parts.ts'
 import { Sleeper } from './sleeper.ts'
 import { VirtualDevice } from './virtual-device.ts'
 
@@ -50,15 +50,16 @@ function loop(
   stepped: boolean,
 ): void {
   const beganMs = performance.now()
-  const sleeper = new Sleeper(doorbell, host)
+  const { nics } = host
+  const sleeper = new Sleeper(doorbell)
   let handled: number | undefined
   while (!host.closed) {
     const seen = workSeen(doorbell)
     const nowNs = stepped ? 0 : Math.floor((performance.now() - beganMs) * 1e6)
-    // A caller rings after it has posted a request: without a ring there is no request.
+    // A caller rings after it has posted a call: without a ring there is no call.
     if (seen !== handled) {
       handled = seen
-      host.advanceTo(nowNs)
+      nics.advanceTo(nowNs)
       handleAll(port, host)
       if (host.closed) return
     }
@@ -66,17 +67,17 @@ function loop(
       sleepUntilWork(doorbell, seen, Number.POSITIVE_INFINITY)
       continue
     }
-    if (host.poll(nowNs) > 0) continue
-    const waitMs = (host.nextAtNs() - nowNs) / 1e6
-    sleeper.sleep(seen, waitMs > 0 ? waitMs : RETRY_MS)
+    if (nics.poll(nowNs) > 0) continue
+    const waitMs = (nics.nextAtNs() - nowNs) / 1e6
+    sleeper.sleep(seen, waitMs > 0 ? waitMs : RETRY_MS, nics.descriptors())
   }
 }
 
 function handleAll(port: MessagePort, host: VirtualDevice): void {
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
-    const { id, request }: RequestMessage = next.message
+    const { id, name, args }: CallMessage = next.message
     try {
-      const reply = host.handle(request)
+      const reply = host.handle(name, args)
       say(port, { kind: 'reply', id, reply }, reply instanceof Uint8Array ? [reply.buffer] : [])
     } catch (error) {
       say(port, { kind: 'failure', id, failure: describeFailure(error) })

@@ -1,14 +1,12 @@
 /** One NIC of a device with its link, and the frames that it sends to the stack's thread. */
 
 import type { Fd } from '../../linux/sys/index.ts'
-import type { Link, LinkFrame } from '../link/link.ts'
-import type { ReadFile } from '../link/link-spec.ts'
+import type { LinkFrame } from '../link/link.ts'
 import type { NicEvent } from '../rings/control.ts'
 import { type DeviceFailure, describeFailure, failureError } from '../rings/device-failure.ts'
-import { faultyRxRing, type RxRingFaults } from '../rings/faulty-rx-ring.ts'
-import type { RxFrontEnd } from '../rings/rx-front-end.ts'
-import type { InjectedLink } from './injected-link.ts'
-import type { NicModel } from './nic-model.ts'
+import type { RxRingFaults } from '../rings/faulty-rx-ring.ts'
+import type { NicModel } from './device-parts.ts'
+import type { OpenedLink } from './link-kinds.ts'
 
 /**
  * Sent frames that may wait for the stack's thread. Further frames are lost, as on a link without a
@@ -42,27 +40,14 @@ export class Outbox {
   }
 }
 
-/** Parts of a {@link LinkedNic}. */
-export interface LinkedNicParts {
-  readonly nic: NicModel
-  readonly link: Link
-  /** The link that injected frames go to, if it takes any. */
-  readonly injected?: InjectedLink
-  readonly outbox: Outbox
-  /** Result of reading the link's file, asked when the link has ended. */
-  readonly readFile?: () => ReadFile
-  readonly ringFaults: RxRingFaults | undefined
-}
-
 export class LinkedNic {
   readonly nic: NicModel
-  readonly link: Link
-  readonly injected: InjectedLink | undefined
+  readonly opened: OpenedLink
+  /** Faults of each receive ring that is started. */
+  readonly ringFaults: RxRingFaults | undefined
   /** True if it did not take the frame that is due when it had its turn. */
   stuck = false
   readonly #outbox: Outbox
-  readonly #readFile: (() => ReadFile) | undefined
-  readonly #ringFaults: RxRingFaults | undefined
   #up = false
   /** Time at which its link's clock began: when the link first came up. */
   #beganNs: number | undefined
@@ -70,13 +55,16 @@ export class LinkedNic {
   #toldEnd = false
   #failure: DeviceFailure | undefined
 
-  constructor(parts: LinkedNicParts) {
-    this.nic = parts.nic
-    this.link = parts.link
-    this.injected = parts.injected
-    this.#outbox = parts.outbox
-    this.#readFile = parts.readFile
-    this.#ringFaults = parts.ringFaults
+  constructor(
+    nic: NicModel,
+    opened: OpenedLink,
+    outbox: Outbox,
+    ringFaults: RxRingFaults | undefined,
+  ) {
+    this.nic = nic
+    this.opened = opened
+    this.ringFaults = ringFaults
+    this.#outbox = outbox
   }
 
   /** Sets the link up or down. Throws the failure of a NIC that has failed. */
@@ -98,18 +86,12 @@ export class LinkedNic {
   dueNs(): number {
     const beganNs = this.#beganNs
     if (!this.#up || beganNs === undefined) return Number.POSITIVE_INFINITY
-    return this.nic.paused ? beganNs : beganNs + this.link.nextAtNs()
+    return this.nic.paused ? beganNs : beganNs + this.opened.link.nextAtNs()
   }
 
-  /** Adds the descriptors to wait for. Adds no descriptor while the NIC takes no frames. */
-  addDescriptors(into: Fd[]): void {
-    if (!this.#up || this.nic.paused) return
-    const { descriptors } = this.link
-    if (descriptors === undefined) return
-    for (let at = 0; at < descriptors.length; at++) {
-      const fd = descriptors[at]
-      if (fd !== undefined) into.push(fd)
-    }
+  /** Returns the descriptors to wait for: none while the NIC takes no frames. */
+  descriptors(): readonly Fd[] {
+    return this.#up && !this.nic.paused ? (this.opened.link.descriptors ?? []) : []
   }
 
   /** Receives what has arrived, at most `budget` frames, and returns how many. */
@@ -132,25 +114,16 @@ export class LinkedNic {
     }
   }
 
-  /** Returns a ring end with the faults that the NIC was made with. */
-  withFaults(ring: RxFrontEnd): RxFrontEnd {
-    return this.#ringFaults === undefined ? ring : faultyRxRing(ring, this.#ringFaults)
-  }
-
   /** Calls `emit` with what has happened since the last call. */
   tell(nic: number, emit: (event: NicEvent) => void): void {
     const frames = this.#outbox.take()
     if (frames.length > 0) emit({ kind: 'transmitted', nic, frames })
     if (this.#toldEnd) return
     const failure = this.#failure
-    if (failure !== undefined) {
-      this.#toldEnd = true
-      emit({ kind: 'ended', nic, failure })
-    } else if (this.link.ended && !this.nic.paused) {
-      this.#toldEnd = true
-      const file = this.#readFile?.()
-      emit({ kind: 'ended', nic, ...(file === undefined ? {} : { file }) })
-    }
+    const { link, readFile } = this.opened
+    if (failure === undefined && (!link.ended || this.nic.paused)) return
+    this.#toldEnd = true
+    emit({ kind: 'ended', nic, failure, file: failure === undefined ? readFile?.() : undefined })
   }
 
   /**

@@ -6,34 +6,36 @@ import { DeviceError } from '../device-error.ts'
 import { faultyLink } from '../link/faults.ts'
 import type { LinkFrame } from '../link/link.ts'
 import type { LinkKind, LinkSpec } from '../link/link-spec.ts'
-import type { ControlHandlers, ControlKind, NicEvent } from '../rings/control.ts'
+import type { CallHandlers, CallName, NicEvent } from '../rings/control.ts'
+import { faultyRxRing } from '../rings/faulty-rx-ring.ts'
 import { checkRxRings, NicRxRing } from '../rings/shared-rings.ts'
 import { NicTxRing } from '../rings/shared-tx-rings.ts'
-import type { DmaSpace } from './dma/dma-space.ts'
+import type { DeviceParts } from './device-parts.ts'
+import type { DmaSpace } from './dma-space.ts'
 import type { LinkKinds, OpenedLink } from './link-kinds.ts'
 import { LinkedNic, Outbox } from './linked-nic.ts'
-import type { NicFactory } from './nic-model.ts'
-
-/** Parts that devices are made of. Only tests take others than `deviceParts`. */
-export interface DeviceParts {
-  readonly makeNic: NicFactory
-  readonly linkKinds: LinkKinds
-}
 
 /** Frames that a NIC receives before the next NIC's turn, as many as a NAPI poll handles. */
 const BUDGET = 64
-const MAX_QUEUES = 1024
 
 export class NicTable {
   readonly #parts: DeviceParts
   readonly #dma: DmaSpace
+  readonly #stepped: boolean
   readonly #emit: (event: NicEvent) => void
   readonly #nics = new Map<number, LinkedNic>()
   #nowNs = 0
 
-  constructor(parts: DeviceParts, dma: DmaSpace, emit: (event: NicEvent) => void) {
+  /** @param stepped true if only the call `run` advances the clock. */
+  constructor(
+    parts: DeviceParts,
+    dma: DmaSpace,
+    stepped: boolean,
+    emit: (event: NicEvent) => void,
+  ) {
     this.#parts = parts
     this.#dma = dma
+    this.#stepped = stepped
     this.#emit = emit
   }
 
@@ -42,8 +44,9 @@ export class NicTable {
     if (nowNs > this.#nowNs) this.#nowNs = nowNs
   }
 
-  /** Gives every NIC a turn. Returns the number of frames received and sent. */
-  poll(): number {
+  /** Sets the clock and gives every NIC a turn. Returns the number of frames received and sent. */
+  poll(nowNs: number): number {
+    this.advanceTo(nowNs)
     let frames = 0
     for (const hosted of this.#nics.values()) {
       frames += hosted.receive(this.#nowNs, BUDGET) + hosted.transmit(this.#nowNs)
@@ -61,9 +64,9 @@ export class NicTable {
     return next
   }
 
-  /** Adds the descriptors of all links of which frames are awaited. */
-  addDescriptors(into: Fd[]): void {
-    for (const hosted of this.#nics.values()) hosted.addDescriptors(into)
+  /** Returns the descriptors of all links of which frames are awaited. */
+  descriptors(): Fd[] {
+    return Array.from(this.#nics.values(), (hosted) => hosted.descriptors()).flat()
   }
 
   /**
@@ -73,7 +76,7 @@ export class NicTable {
    * @param frames limit, at which it stops early, at the time of the last frame.
    * @returns the number of frames received.
    */
-  run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): number {
+  #run(untilNs: number, frames: number): number {
     checkInteger('untilNs', untilNs, 0, Number.MAX_SAFE_INTEGER)
     let left = checkInteger('frames', frames, 0, Number.MAX_SAFE_INTEGER)
     // Packets that drivers have posted are sent before time passes.
@@ -96,7 +99,7 @@ export class NicTable {
   }
 
   close(): void {
-    for (const { link } of this.#nics.values()) link.close()
+    for (const { opened } of this.#nics.values()) opened.link.close()
     this.#nics.clear()
   }
 
@@ -107,55 +110,54 @@ export class NicTable {
     throw new DeviceError('NETMEM_NO_DEVICE', 'ENODEV', `NIC ${id} is closed, or never was.`)
   }
 
-  readonly handlers: ControlHandlers<Extract<ControlKind, `nic-${string}`>> = {
-    'nic-create': ({ nic: id, queues, link, settings, ringFaults, up, taken }) => {
-      checkInteger('queues', queues, 1, MAX_QUEUES)
+  readonly handlers: CallHandlers<Extract<CallName, `nic-${string}` | 'run'>> = {
+    'nic-create': (id, { queues, link, settings, ringFaults, up, taken }) => {
       const outbox = new Outbox(taken)
       const opened = this.#open(link, (frame) => outbox.put(frame))
       try {
         const parts = { queues, dma: this.#dma, link: opened.link, settings }
         const nic = this.#parts.makeNic(parts)
-        const hosted = new LinkedNic({ ...opened, nic, outbox, ringFaults })
+        const hosted = new LinkedNic(nic, opened, outbox, ringFaults)
         hosted.setUp(up, this.#nowNs)
         this.#nics.set(id, hosted)
-        const made = { features: nic.features, counters: nic.counters.memory }
-        return opened.tap === undefined ? made : { ...made, tap: opened.tap }
+        return { features: nic.features, counters: nic.counters.memory, tap: opened.tap }
       } catch (error) {
         opened.link.close()
         throw error
       }
     },
-    'nic-close': ({ nic }) => {
-      this.nic(nic).link.close()
+    'nic-close': (nic) => {
+      this.nic(nic).opened.link.close()
       this.#tell()
       this.#nics.delete(nic)
     },
-    'nic-link': ({ nic, up }) => void this.nic(nic).setUp(up, this.#nowNs),
-    'nic-start-queue': ({ nic, queue, rings, config }) => {
-      const hosted = this.nic(nic)
+    'nic-link': (nic, up) => this.nic(nic).setUp(up, this.#nowNs),
+    'nic-start-queue': (id, queue, rings, config) => {
+      const { nic, ringFaults } = this.nic(id)
       checkRxRings(rings)
-      hosted.nic.startQueue(queue, hosted.withFaults(new NicRxRing(rings)), config)
+      const ring = new NicRxRing(rings)
+      const withFaults = ringFaults === undefined ? ring : faultyRxRing(ring, ringFaults)
+      nic.startQueue(queue, withFaults, config)
     },
-    'nic-stop-queue': ({ nic, queue }) => void this.nic(nic).nic.stopQueue(queue),
-    'nic-start-tx-queue': ({ nic, queue, ring }) => {
-      this.nic(nic).nic.startTxQueue(queue, new NicTxRing(ring))
+    'nic-stop-queue': (nic, queue) => this.nic(nic).nic.stopQueue(queue),
+    'nic-start-tx-queue': (nic, queue, ring) =>
+      this.nic(nic).nic.startTxQueue(queue, new NicTxRing(ring)),
+    'nic-stop-tx-queue': (nic, queue) => this.nic(nic).nic.stopTxQueue(queue),
+    'nic-add-rule': (nic, rule) => this.nic(nic).nic.addRule(rule),
+    'nic-remove-rule': (nic, rule) => this.nic(nic).nic.removeRule(rule),
+    'nic-rss': (id, table) => {
+      const { nic } = this.nic(id)
+      if (table !== undefined) nic.setRssTable(table)
+      return nic.rssTable
     },
-    'nic-stop-tx-queue': ({ nic, queue }) => void this.nic(nic).nic.stopTxQueue(queue),
-    'nic-add-rule': ({ nic, rule }) => this.nic(nic).nic.addRule(rule),
-    'nic-remove-rule': ({ nic, rule }) => void this.nic(nic).nic.removeRule(rule),
-    'nic-rss': ({ nic, table }) => {
+    'nic-rss-key': (id, key) => {
+      const { nic } = this.nic(id)
+      if (key !== undefined) nic.setRssKey(key)
+      return nic.rssKey
+    },
+    'nic-inject': (nic, frames, checksum, atNs) => {
       const hosted = this.nic(nic)
-      if (table !== undefined) hosted.nic.setRssTable(table)
-      return Array.from(hosted.nic.rssTable)
-    },
-    'nic-rss-key': ({ nic, key }) => {
-      const hosted = this.nic(nic)
-      if (key !== undefined) hosted.nic.setRssKey(key)
-      return hosted.nic.rssKey
-    },
-    'nic-inject': ({ nic, frames, atNs, checksum }) => {
-      const hosted = this.nic(nic)
-      const { injected } = hosted
+      const { injected } = hosted.opened
       if (injected === undefined) {
         throw new DeviceError(
           'NETMEM_NIC_CONFIG',
@@ -168,6 +170,14 @@ export class NicTable {
       const refused = frames.findIndex((frame) => !injected.inject(frame, timeNs, checksum))
       return refused < 0 ? frames.length : refused
     },
+    run: (untilNs, frames = Number.MAX_SAFE_INTEGER) => {
+      if (this.#stepped) return this.#run(untilNs, frames)
+      throw new DeviceError(
+        'NETMEM_NIC_CONFIG',
+        'EINVAL',
+        'This device runs by itself. Open it with { stepped: true } to let time pass by run() alone.',
+      )
+    },
   }
 
   #open<K extends LinkKind>(
@@ -176,6 +186,13 @@ export class NicTable {
   ): OpenedLink {
     const kinds: LinkKinds = this.#parts.linkKinds
     const kind: K = spec.kind
+    if (this.#stepped && kind === 'tap') {
+      throw new DeviceError(
+        'NETMEM_NIC_CONFIG',
+        'EOPNOTSUPP',
+        "The kernel's frames do not wait for a stepped clock. Open the device without { stepped: true }.",
+      )
+    }
     // Own properties: what every object inherits is no kind of link.
     if (Object.hasOwn(kinds, kind)) {
       const opened = kinds[kind](spec, transmitted)

@@ -1,169 +1,113 @@
 /**
- * A device: its memories and dma-bufs, address space, DMA engine and NICs. It answers control requests in
- * order. It does not depend on threads, and runs in a worker, or in tests beside the stack.
+ * A device: its memories and dma-bufs, address space, hashes and NICs. It answers calls in order. It does
+ * not depend on threads, and runs in a worker, or in tests beside the stack.
  */
 
-import type { Fd } from '../../linux/sys/index.ts'
+import { createHash, type Hash } from 'node:crypto'
 import { DeviceError } from '../device-error.ts'
 import type {
-  ControlHandlers,
-  ControlKind,
-  ControlReply,
-  ControlRequest,
+  CallArguments,
+  CallHandlers,
+  CallName,
+  CallReply,
   NicEvent,
 } from '../rings/control.ts'
-import { DmaEngine, type RangeHash } from './dma/dma-engine.ts'
-import { DmaSpace } from './dma/dma-space.ts'
+import type { DeviceParts } from './device-parts.ts'
+import { DmaSpace } from './dma-space.ts'
 import type { ExportedDmaBuf, MappedDmaBuf } from './memory/exported-dma-buf.ts'
 import { MemoryBank } from './memory/memory-bank.ts'
-import { type DeviceParts, NicTable } from './nic-table.ts'
+import { NicTable } from './nic-table.ts'
 
 export class VirtualDevice {
-  /** True after the request that ends the device. */
+  /** True after the call that ends the device. */
   closed = false
+  readonly nics: NicTable
   readonly #space = new DmaSpace()
-  readonly #engine = new DmaEngine(this.#space)
   readonly #memories = new Numbered<MemoryBank>('device memory')
   readonly #dmaBufs = new Numbered<ExportedDmaBuf>('dma-buf')
   readonly #attachments = new Numbered<MappedDmaBuf>('attachment')
-  readonly #hashes = new Numbered<RangeHash>('hash')
+  readonly #hashes = new Numbered<Hash>('hash')
   readonly #hostRegions = new Set<number>()
-  readonly #memoryOf = new Map<number, number>()
-  readonly #nics: NicTable
-  readonly #stepped: boolean
-  readonly #handlers: ControlHandlers
+  readonly #handlers: CallHandlers
 
   /**
-   * @param stepped true if only `run` advances the clock.
+   * @param stepped true if only the call `run` advances the clock.
    * @param emit gets what happens at a NIC unasked.
    */
   constructor(parts: DeviceParts, stepped: boolean, emit: (event: NicEvent) => void) {
-    this.#nics = new NicTable(parts, this.#space, emit)
-    this.#stepped = stepped
+    this.nics = new NicTable(parts, this.#space, stepped, emit)
     this.#handlers = this.#makeHandlers()
   }
 
   /**
-   * Answers a request.
+   * Answers a call.
    *
-   * @throws the reason of a refused request, with nothing changed.
+   * @throws the reason of a refused call, with nothing changed.
    */
-  handle<K extends ControlKind>(request: ControlRequest<K>): ControlReply<K> {
-    const kind: K = request.kind
-    const handlers: ControlHandlers<K> = this.#handlers
-    return handlers[kind](request)
+  handle<K extends CallName>(name: K, args: CallArguments<K>): CallReply<K> {
+    const handlers: CallHandlers<K> = this.#handlers
+    return handlers[name](...args)
   }
 
-  /** Sets the clock and gives every NIC a turn. Returns the number of frames received and sent. */
-  poll(nowNs: number): number {
-    this.#nics.advanceTo(nowNs)
-    return this.#nics.poll()
-  }
-
-  /** Sets the clock in ns from 0. */
-  advanceTo(nowNs: number): void {
-    this.#nics.advanceTo(nowNs)
-  }
-
-  /**
-   * Returns the time of that clock at which the next frame is due, which may be past. `Infinity`
-   * without one.
-   */
-  nextAtNs(): number {
-    return this.#nics.nextAtNs()
-  }
-
-  /** Adds the descriptors of the kernel that say when a frame arrives. */
-  addDescriptors(into: Fd[]): void {
-    this.#nics.addDescriptors(into)
-  }
-
-  #makeHandlers(): ControlHandlers {
-    const { handlers } = this.#nics
+  #makeHandlers(): CallHandlers {
     return {
-      ...handlers,
-      'nic-create': (request) => {
-        if (!this.#stepped || request.link.kind !== 'tap') return handlers['nic-create'](request)
-        throw new DeviceError(
-          'NETMEM_NIC_CONFIG',
-          'EOPNOTSUPP',
-          "The kernel's frames do not wait for a stepped clock. Open the device without { stepped: true }.",
-        )
+      ...this.nics.handlers,
+      hello: () => {},
+      'memory-create': (bytes) => this.#memories.add(() => new MemoryBank(this.#space, bytes)),
+      'memory-free': (memory) => {
+        for (const { id } of this.#memories.get(memory).free()) this.#dmaBufs.take(id)
+        this.#memories.take(memory)
       },
-      hello: () => undefined,
-      'memory-create': ({ bytes }) => this.#memories.add(new MemoryBank(this.#space, bytes)),
-      'memory-free': ({ memory }) => {
-        this.#memories.get(memory).free()
-        this.#memories.delete(memory)
-        for (const [dmabuf, of] of this.#memoryOf) {
-          if (of === memory) this.#forget(dmabuf)
-        }
-      },
-      'dmabuf-export': ({ memory, ...options }) => {
-        const dmabuf = this.#memories.get(memory).exportDmaBuf(this.#dmaBufs.next, options)
-        this.#memoryOf.set(dmabuf.id, memory)
-        return this.#dmaBufs.add(dmabuf)
-      },
-      'dmabuf-close': ({ dmabuf }) => {
+      'dmabuf-export': (memory, options) =>
+        this.#dmaBufs.add((id) => this.#memories.get(memory).exportDmaBuf(id, options)),
+      'dmabuf-close': (dmabuf) => {
         this.#dmaBufs.get(dmabuf).close()
-        this.#forget(dmabuf)
+        this.#dmaBufs.take(dmabuf)
       },
-      'dmabuf-attach': ({ dmabuf, nic }) => {
-        this.#nics.nic(nic)
+      'dmabuf-attach': (dmabuf, nic) => {
+        this.nics.nic(nic)
         const attached = this.#dmaBufs.get(dmabuf).attach()
-        return { attachment: this.#attachments.add(attached), segments: attached.segments }
+        return { attachment: this.#attachments.add(() => attached), segments: attached.segments }
       },
-      'dmabuf-detach': ({ attachment }) => {
-        this.#attachments.get(attachment).detach()
-        this.#attachments.delete(attachment)
-      },
-      'dmabuf-read': ({ dmabuf, offset, bytes }) => {
-        const from = this.#dmaBufs.get(dmabuf)
-        from.checkRange(offset, bytes)
+      'dmabuf-detach': (attachment) => this.#attachments.take(attachment).detach(),
+      'dmabuf-read': (dmabuf, offset, bytes) => {
+        const pieces = this.#dmaBufs.get(dmabuf).pieces(offset, bytes)
         const read = new Uint8Array(bytes)
         let at = 0
-        from.eachPiece(offset, bytes, (region, start, length) => {
-          read.set(this.#engine.view(region, start, length), at)
-          at += length
-        })
+        for (const piece of pieces) {
+          read.set(piece, at)
+          at += piece.length
+        }
         return read
       },
-      'dmabuf-write': ({ dmabuf, offset, data }) => {
+      'dmabuf-write': (dmabuf, offset, data) => {
         let at = 0
-        this.#dmaBufs.get(dmabuf).eachPiece(offset, data.length, (region, start, length) => {
-          this.#engine.write(region, start, data.subarray(at, at + length))
-          at += length
-        })
+        for (const piece of this.#dmaBufs.get(dmabuf).pieces(offset, data.length)) {
+          piece.set(data.subarray(at, at + piece.length))
+          at += piece.length
+        }
       },
-      'hash-open': () => this.#hashes.add(this.#engine.startHash()),
-      'hash-update': ({ hash, dmabuf, ranges }) => {
+      'hash-open': () => this.#hashes.add(() => createHash('sha256')),
+      'hash-update': (hash, dmabuf, ranges) => {
         const into = this.#hashes.get(hash)
         const from = this.#dmaBufs.get(dmabuf)
-        const update = into.update.bind(into)
-        // All ranges are checked first, so that a refused update adds nothing to the hash.
+        const pieces: Uint8Array[] = []
         for (let at = 0; at < ranges.length; at += 2) {
-          from.checkRange(ranges[at] ?? -1, ranges[at + 1] ?? -1)
+          const range = from.pieces(ranges[at] ?? -1, ranges[at + 1] ?? -1)
+          for (const piece of range) pieces.push(piece)
         }
-        for (let at = 0; at < ranges.length; at += 2) {
-          from.eachPiece(ranges[at] ?? -1, ranges[at + 1] ?? -1, update)
-        }
+        // All ranges have been found, so a refused update adds nothing to the hash.
+        for (const piece of pieces) into.update(piece)
       },
-      'hash-bytes': ({ hash, data }) => void this.#hashes.get(hash).updateBytes(data),
-      'hash-digest': ({ hash }) => {
-        const digest = this.#hashes.get(hash).digest()
-        this.#hashes.delete(hash)
-        return digest
-      },
-      'hash-close': ({ hash }) => {
-        this.#hashes.get(hash)
-        this.#hashes.delete(hash)
-      },
-      'host-map': ({ memory }) => {
+      'hash-bytes': (hash, data) => void this.#hashes.get(hash).update(data),
+      'hash-digest': (hash) => this.#hashes.take(hash).digest('hex'),
+      'hash-close': (hash) => void this.#hashes.take(hash),
+      'host-map': (memory) => {
         const region = this.#space.map(new Uint8Array(memory))
         this.#hostRegions.add(region)
         return region
       },
-      'host-unmap': ({ region }) => {
+      'host-unmap': (region) => {
         if (!this.#hostRegions.delete(region)) {
           throw new DeviceError(
             'NETMEM_DMA_FAULT',
@@ -173,24 +117,11 @@ export class VirtualDevice {
         }
         this.#space.unmap(region)
       },
-      run: ({ untilNs, frames }) => {
-        if (this.#stepped) return this.#nics.run(untilNs, frames)
-        throw new DeviceError(
-          'NETMEM_NIC_CONFIG',
-          'EINVAL',
-          'This device runs by itself. Open it with { stepped: true } to let time pass by run() alone.',
-        )
-      },
       close: () => {
-        this.#nics.close()
+        this.nics.close()
         this.closed = true
       },
     }
-  }
-
-  #forget(dmabuf: number): void {
-    this.#dmaBufs.delete(dmabuf)
-    this.#memoryOf.delete(dmabuf)
   }
 }
 
@@ -204,16 +135,13 @@ class Numbered<T> {
     this.#what = what
   }
 
-  /** The number that {@link add} returns next. */
-  get next(): number {
-    return this.#last + 1
+  add(make: (id: number) => T): number {
+    const id = ++this.#last
+    this.#things.set(id, make(id))
+    return id
   }
 
-  add(thing: T): number {
-    this.#things.set(++this.#last, thing)
-    return this.#last
-  }
-
+  /** @throws NETMEM_DMABUF_INVALID if there is none of that number. */
   get(id: number): T {
     const thing = this.#things.get(id)
     if (thing !== undefined) return thing
@@ -224,7 +152,10 @@ class Numbered<T> {
     )
   }
 
-  delete(id: number): void {
+  /** Removes a thing and returns it, as {@link get} does. */
+  take(id: number): T {
+    const thing = this.get(id)
     this.#things.delete(id)
+    return thing
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Requests of the stack's thread to the device's: one reply each. All of it is plain data that can
+ * Calls of the stack's thread to the device's: one reply each. All of it is plain data that can
  * be cloned. Bytes of device memory cross only in the reply to `dmabuf-read`.
  */
 
@@ -25,133 +25,111 @@ export interface ExportOptions {
   readonly segments?: readonly number[]
 }
 
-/** Call with a request of `Request`, besides `kind`, and a reply of `Reply`. */
-interface Call<Request, Reply = undefined> {
-  readonly request: Request
-  readonly reply: Reply
+/** Parts that a NIC is made of. */
+interface NicParts {
+  readonly queues: number
+  readonly link: LinkSpec
+  readonly settings: NicSettings
+  readonly ringFaults: RxRingFaults | undefined
+  readonly up: boolean
+  /** One word: transmitted frames that the stack has taken. */
+  readonly taken: SharedArrayBuffer
 }
 
-interface OfNic {
-  readonly nic: number
+/** A NIC that was made. */
+interface MadeNic {
+  readonly features: NicFeatures
+  readonly counters: SharedArrayBuffer
+  readonly tap: TapReport | undefined
 }
 
-/** All calls by kind. Memories, dma-bufs, attachments, hashes and regions are called by number. */
-interface ControlCalls {
-  /** Replies as soon as the device runs. */
-  hello: Call<unknown>
-  'memory-create': Call<{ readonly bytes: number }, number>
-  'memory-free': Call<{ readonly memory: number }>
-  'dmabuf-export': Call<{ readonly memory: number } & ExportOptions, number>
-  'dmabuf-close': Call<{ readonly dmabuf: number }>
-  'dmabuf-attach': Call<
-    { readonly dmabuf: number } & OfNic,
-    { readonly attachment: number; readonly segments: readonly DmaSegment[] }
-  >
-  'dmabuf-detach': Call<{ readonly attachment: number }>
-  'dmabuf-read': Call<
-    { readonly dmabuf: number; readonly offset: number; readonly bytes: number },
-    Uint8Array
-  >
-  'dmabuf-write': Call<{
-    readonly dmabuf: number
-    readonly offset: number
-    readonly data: Uint8Array
-  }>
-  'hash-open': Call<unknown, number>
+/** A dma-buf that was attached. */
+interface MadeAttachment {
+  readonly attachment: number
+  readonly segments: readonly DmaSegment[]
+}
+
+/** All calls by name. NICs, memories, dma-bufs, attachments, hashes and regions are numbers. */
+interface DeviceCalls {
+  /** Returns as soon as the device runs. */
+  hello(): void
+  'memory-create'(bytes: number): number
+  'memory-free'(memory: number): void
+  'dmabuf-export'(memory: number, options: ExportOptions): number
+  'dmabuf-close'(dmabuf: number): void
+  'dmabuf-attach'(dmabuf: number, nic: number): MadeAttachment
+  'dmabuf-detach'(attachment: number): void
+  'dmabuf-read'(dmabuf: number, offset: number, bytes: number): Uint8Array
+  'dmabuf-write'(dmabuf: number, offset: number, data: Uint8Array): void
+  'hash-open'(): number
   /** `ranges` holds an offset and a length in turn. */
-  'hash-update': Call<{
-    readonly hash: number
-    readonly dmabuf: number
-    readonly ranges: Float64Array
-  }>
-  'hash-bytes': Call<{ readonly hash: number; readonly data: Uint8Array }>
-  'hash-digest': Call<{ readonly hash: number }, string>
-  'hash-close': Call<{ readonly hash: number }>
-  'host-map': Call<{ readonly memory: SharedArrayBuffer }, number>
-  'host-unmap': Call<{ readonly region: number }>
+  'hash-update'(hash: number, dmabuf: number, ranges: Float64Array): void
+  'hash-bytes'(hash: number, data: Uint8Array): void
+  'hash-digest'(hash: number): string
+  'hash-close'(hash: number): void
+  'host-map'(memory: SharedArrayBuffer): number
+  'host-unmap'(region: number): void
   /** The stack chooses the number, so that it can listen to the NIC before there is one. */
-  'nic-create': Call<
-    OfNic & {
-      readonly queues: number
-      readonly link: LinkSpec
-      readonly settings: NicSettings
-      readonly ringFaults?: RxRingFaults
-      readonly up: boolean
-      /** One word: transmitted frames that the stack has taken. */
-      readonly taken: SharedArrayBuffer
-    },
-    {
-      readonly features: NicFeatures
-      readonly counters: SharedArrayBuffer
-      readonly tap?: TapReport
-    }
-  >
-  'nic-close': Call<OfNic>
-  'nic-link': Call<OfNic & { readonly up: boolean }>
-  'nic-start-queue': Call<
-    OfNic & { readonly queue: number; readonly rings: RxRings; readonly config: RxQueueConfig }
-  >
-  'nic-stop-queue': Call<OfNic & { readonly queue: number }>
-  'nic-start-tx-queue': Call<OfNic & { readonly queue: number; readonly ring: TxRing }>
-  'nic-stop-tx-queue': Call<OfNic & { readonly queue: number }>
-  'nic-add-rule': Call<OfNic & { readonly rule: SteeringRule }, number>
-  'nic-remove-rule': Call<OfNic & { readonly rule: number }>
-  /** Sets the table if there is one. Replies with the table in effect. */
-  'nic-rss': Call<OfNic & { readonly table?: readonly number[] }, readonly number[]>
-  /** Sets the key if there is one. Replies with the key in effect. */
-  'nic-rss-key': Call<OfNic & { readonly key?: Uint8Array }, Uint8Array>
-  /** Replies with the number of frames that there was room for. */
-  'nic-inject': Call<
-    OfNic & {
-      readonly frames: readonly Uint8Array[]
-      readonly atNs?: number
-      readonly checksum: LinkFrame['checksum']
-    },
-    number
-  >
-  /**
-   * Receives the frames that are due by `untilNs`, at most `frames`. Replies with their number.
-   */
-  run: Call<{ readonly untilNs: number; readonly frames?: number }, number>
-  close: Call<unknown>
+  'nic-create'(nic: number, parts: NicParts): MadeNic
+  'nic-close'(nic: number): void
+  'nic-link'(nic: number, up: boolean): void
+  'nic-start-queue'(nic: number, queue: number, rings: RxRings, config: RxQueueConfig): void
+  'nic-stop-queue'(nic: number, queue: number): void
+  'nic-start-tx-queue'(nic: number, queue: number, ring: TxRing): void
+  'nic-stop-tx-queue'(nic: number, queue: number): void
+  'nic-add-rule'(nic: number, rule: SteeringRule): number
+  'nic-remove-rule'(nic: number, rule: number): void
+  /** Sets the table if there is one. Returns the table in effect. */
+  'nic-rss'(nic: number, table?: readonly number[]): readonly number[]
+  /** Sets the key if there is one. Returns the key in effect. */
+  'nic-rss-key'(nic: number, key?: Uint8Array): Uint8Array
+  /** Returns the number of frames that there was room for. Without `atNs` they arrive now. */
+  'nic-inject'(
+    nic: number,
+    frames: readonly Uint8Array[],
+    checksum: LinkFrame['checksum'],
+    atNs?: number,
+  ): number
+  /** Receives the frames that are due by `untilNs`, at most `frames`. Returns their number. */
+  run(untilNs: number, frames?: number): number
+  close(): void
 }
 
-export type ControlKind = keyof ControlCalls
+export type CallName = keyof DeviceCalls
 
-/** A request: a union by `kind`. */
-export type ControlRequest<K extends ControlKind = ControlKind> = {
-  readonly [P in K]: { readonly kind: P } & ControlCalls[P]['request']
-}[K]
+/** Arguments of the call `K`: plain data. */
+export type CallArguments<K extends CallName = CallName> = Parameters<DeviceCalls[K]>
 
-/** Reply to a request of kind `K`. */
-export type ControlReply<K extends ControlKind = ControlKind> = ControlCalls[K]['reply']
+/** Reply to the call `K`: plain data. */
+export type CallReply<K extends CallName = CallName> = ReturnType<DeviceCalls[K]>
 
-/** Handlers of requests of each kind. */
-export type ControlHandlers<K extends ControlKind = ControlKind> = {
-  readonly [P in K]: (request: ControlRequest<P>) => ControlReply<P>
+/** Handlers of calls. */
+export type CallHandlers<K extends CallName = CallName> = {
+  readonly [P in K]: (...args: CallArguments<P>) => CallReply<P>
 }
 
-/** A request on its way to the device. */
-export interface RequestMessage<K extends ControlKind = ControlKind> {
+/** A call on its way to the device. */
+export interface CallMessage<K extends CallName = CallName> {
   readonly id: number
-  readonly request: ControlRequest<K>
+  readonly name: K
+  readonly args: CallArguments<K>
 }
 
-/** Event at a NIC that no request asked for. */
+/** Event at a NIC that no call asked for. */
 export type NicEvent =
   | { readonly kind: 'transmitted'; readonly nic: number; readonly frames: readonly Uint8Array[] }
   /** No frame will arrive any more: the link has ended, or the link or its NIC has failed. */
   | {
       readonly kind: 'ended'
       readonly nic: number
-      readonly failure?: DeviceFailure
+      readonly failure: DeviceFailure | undefined
       /** Result of reading the link's file, if it has one. */
-      readonly file?: ReadFile
+      readonly file: ReadFile | undefined
     }
 
 /** Messages of the device's thread. */
 export type DeviceMessage =
-  | { readonly kind: 'reply'; readonly id: number; readonly reply: ControlReply }
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: CallReply }
   | { readonly kind: 'failure'; readonly id: number; readonly failure: DeviceFailure }
   | NicEvent
   /** The thread ends because of this failure, after its last message. */
@@ -159,7 +137,7 @@ export type DeviceMessage =
 
 /** Data that the device's thread is started with. */
 export interface DeviceThreadData {
-  /** Rung after every request, and by every driver. */
+  /** Rung after every call, and by every driver. */
   readonly doorbell: SharedArrayBuffer
   /** True if only `run` advances its clock. */
   readonly stepped: boolean

@@ -1,7 +1,7 @@
 /** A NIC for tests of drivers, moved by hand: one frame in, the completions of one packet out. */
 
 import assert from 'node:assert/strict'
-import { DmaSpace } from '../device/dma/dma-space.ts'
+import { DmaSpace } from '../device/dma-space.ts'
 import type { DriverNic } from '../host/driver/driver-nic.ts'
 import { createDoorbell } from '../rings/doorbell.ts'
 import type { RxQueueConfig } from '../rings/nic-types.ts'

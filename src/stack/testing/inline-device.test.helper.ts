@@ -1,16 +1,15 @@
 /**
- * A device in the thread of its caller: stepped, and each request is answered at once. The library
+ * A device in the thread of its caller: stepped, and each call is answered at once. The library
  * itself never loads the device's code into the stack's thread.
  */
 
-import { deviceParts } from '../device/device-parts.ts'
-import type { DeviceParts } from '../device/nic-table.ts'
+import { type DeviceParts, deviceParts } from '../device/device-parts.ts'
 import { VirtualDevice } from '../device/virtual-device.ts'
 import type { DeviceError } from '../device-error.ts'
 import { DeviceThread } from '../host/device/device-thread.ts'
 import type { DeviceTransport } from '../host/device/device-transport.ts'
 import { closedError } from '../host/device/worker-transport.ts'
-import type { ControlKind, ControlReply, ControlRequest, NicEvent } from '../rings/control.ts'
+import type { CallArguments, CallName, CallReply, NicEvent } from '../rings/control.ts'
 import { describeFailure, failureError } from '../rings/device-failure.ts'
 import { createDoorbell } from '../rings/doorbell.ts'
 
@@ -32,10 +31,10 @@ class InlineTransport implements DeviceTransport {
     })
   }
 
-  call<K extends ControlKind>(request: ControlRequest<K>): Promise<ControlReply<K>> {
+  call<K extends CallName>(name: K, args: CallArguments<K>): Promise<CallReply<K>> {
     if (this.#host.closed) return Promise.reject(closedError())
     try {
-      return Promise.resolve(this.#host.handle(request))
+      return Promise.resolve(this.#host.handle(name, args))
     } catch (error) {
       return Promise.reject(failureError(describeFailure(error)))
     }
@@ -53,7 +52,7 @@ class InlineTransport implements DeviceTransport {
   release(): void {}
 
   close(): Promise<void> {
-    if (!this.#host.closed) this.#host.handle({ kind: 'close' })
+    if (!this.#host.closed) this.#host.handle('close', [])
     this.#end()
     return Promise.resolve()
   }

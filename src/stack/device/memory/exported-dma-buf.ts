@@ -5,12 +5,14 @@
 
 import type { DmaSegment } from '../../../providers/dma-address.ts'
 import { DeviceError } from '../../device-error.ts'
-import type { DmaSpace } from '../dma/dma-space.ts'
+import type { DmaSpace } from '../dma-space.ts'
 
-/** Bytes of a memory, from `offset` on. */
-export interface MemoryRange {
-  readonly offset: number
-  readonly bytes: number
+/** A dma-buf as one device has mapped it. */
+export interface MappedDmaBuf {
+  /** The scatter list, in the dma-buf's order. */
+  readonly segments: readonly DmaSegment[]
+  /** Unmaps it. Call it once. */
+  detach(): void
 }
 
 /** Made by `MemoryBank.exportDmaBuf`. */
@@ -18,35 +20,23 @@ export class ExportedDmaBuf {
   readonly id: number
   readonly bytes: number
   readonly #space: DmaSpace
-  readonly #region: number
-  readonly #memory: Uint8Array
-  readonly #places: readonly MemoryRange[]
+  readonly #places: readonly Uint8Array[]
   /** Offset in the dma-buf of each place. */
   readonly #starts: Float64Array
   readonly #giveBack: () => void
   #attachments = 0
-  #closed = false
 
-  /** @internal `places` of `memory`, which is all of the region `region`. */
-  constructor(
-    space: DmaSpace,
-    id: number,
-    region: number,
-    memory: Uint8Array,
-    places: readonly MemoryRange[],
-    giveBack: () => void,
-  ) {
+  /** @internal `places` are its segments, in order. */
+  constructor(space: DmaSpace, id: number, places: readonly Uint8Array[], giveBack: () => void) {
     this.id = id
     this.#space = space
-    this.#region = region
-    this.#memory = memory
     this.#places = places
     this.#giveBack = giveBack
     this.#starts = new Float64Array(places.length)
     let start = 0
-    for (const [at, { bytes }] of places.entries()) {
+    for (const [at, { length }] of places.entries()) {
       this.#starts[at] = start
-      start += bytes
+      start += length
     }
     this.bytes = start
   }
@@ -57,58 +47,42 @@ export class ExportedDmaBuf {
    */
   attach(): MappedDmaBuf {
     this.#attachments++
-    const segments = this.#places.map(({ offset, bytes }) => ({
-      address: {
-        region: this.#space.map(this.#memory.subarray(offset, offset + bytes)),
-        offset: 0,
-      },
-      bytes,
+    const segments = this.#places.map((place) => ({
+      address: { region: this.#space.map(place), offset: 0 },
+      bytes: place.length,
     }))
-    return new MappedDmaBuf(segments, () => {
+    const detach = (): void => {
       for (const { address } of segments) this.#space.unmap(address.region)
       this.#attachments--
-    })
+    }
+    return { segments, detach }
   }
 
   /**
-   * Calls `visit` for each contiguous piece of a range, by the device's own addresses.
+   * Returns views of the contiguous pieces of a range, in order.
    *
-   * @throws NETMEM_DMA_FAULT, before the first call, unless all of the range is in the dma-buf.
+   * @throws NETMEM_DMA_FAULT unless all of the range is in the dma-buf.
    */
-  eachPiece(
-    offset: number,
-    bytes: number,
-    visit: (region: number, offset: number, bytes: number) => void,
-  ): void {
-    this.checkRange(offset, bytes)
+  pieces(offset: number, bytes: number): Uint8Array[] {
+    const isInside = offset >= 0 && bytes >= 0 && bytes <= this.bytes - offset
+    if (!isInside || !Number.isInteger(offset) || !Number.isInteger(bytes)) {
+      throw new DeviceError(
+        'NETMEM_DMA_FAULT',
+        'EFAULT',
+        `${bytes} bytes at offset ${offset} are not in dma-buf ${this.id}, which has ${this.bytes}. Stay within it.`,
+      )
+    }
+    const pieces: Uint8Array[] = []
     const end = offset + bytes
     let at = offset
     for (let index = this.#placeOf(offset); at < end; index++) {
-      const place = this.#places[index]
-      if (place === undefined) return
-      const within = at - (this.#starts[index] ?? 0)
-      const piece = Math.min(place.bytes - within, end - at)
-      visit(this.#region, place.offset + within, piece)
-      at += piece
+      const start = at - (this.#starts[index] ?? 0)
+      const piece = this.#places[index]?.subarray(start, start + end - at)
+      if (piece === undefined) break
+      pieces.push(piece)
+      at += piece.length
     }
-  }
-
-  /** @throws NETMEM_DMA_FAULT unless a range is in the dma-buf. */
-  checkRange(offset: number, bytes: number): void {
-    if (
-      Number.isInteger(offset) &&
-      Number.isInteger(bytes) &&
-      offset >= 0 &&
-      bytes >= 0 &&
-      bytes <= this.bytes - offset
-    ) {
-      return
-    }
-    throw new DeviceError(
-      'NETMEM_DMA_FAULT',
-      'EFAULT',
-      `${bytes} bytes at offset ${offset} are not in dma-buf ${this.id}, which has ${this.bytes}. Stay within it.`,
-    )
+    return pieces
   }
 
   /**
@@ -117,9 +91,7 @@ export class ExportedDmaBuf {
    * @throws NETMEM_DMABUF_BUSY while it is attached.
    */
   close(): void {
-    if (this.#closed) return
     this.checkUnused()
-    this.#closed = true
     this.#giveBack()
   }
 
@@ -143,24 +115,5 @@ export class ExportedDmaBuf {
       else high = middle - 1
     }
     return low
-  }
-}
-
-/** A dma-buf as one device has mapped it. */
-export class MappedDmaBuf {
-  /** The scatter list, in the dma-buf's order. */
-  readonly segments: readonly DmaSegment[]
-  #unmap: (() => void) | undefined
-
-  /** @internal */
-  constructor(segments: readonly DmaSegment[], unmap: () => void) {
-    this.segments = segments
-    this.#unmap = unmap
-  }
-
-  /** Unmaps it. A second call has no effect. */
-  detach(): void {
-    this.#unmap?.()
-    this.#unmap = undefined
   }
 }

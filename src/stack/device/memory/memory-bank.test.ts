@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fc } from '../../../testing/fast-check.test.helper.ts'
 import { assertCode } from '../../../testing/pools.test.helper.ts'
-import { DmaEngine } from '../dma/dma-engine.ts'
-import { DmaSpace } from '../dma/dma-space.ts'
+import { DmaSpace } from '../dma-space.ts'
 import type { ExportedDmaBuf } from './exported-dma-buf.ts'
 import { MemoryBank } from './memory-bank.ts'
 
@@ -11,9 +10,8 @@ const PAGE = 4096
 
 /** Places of a dma-buf's bytes in the memory, one piece after the other. */
 function placesOf(dmaBuf: ExportedDmaBuf): [offset: number, bytes: number][] {
-  const places: [number, number][] = []
-  dmaBuf.eachPiece(0, dmaBuf.bytes, (_region, offset, bytes) => places.push([offset, bytes]))
-  return places
+  // The memory begins with its buffer.
+  return dmaBuf.pieces(0, dmaBuf.bytes).map(({ byteOffset, length }) => [byteOffset, length])
 }
 
 test('a dma-buf of one segment is one piece of the memory', () => {
@@ -45,7 +43,6 @@ test('an attachment maps each segment by itself, and detach unmaps it', () => {
   const space = new DmaSpace()
   const memory = new MemoryBank(space, 8 * PAGE)
   const dmaBuf = memory.exportDmaBuf(1, { bytes: 3 * PAGE, segments: [2 * PAGE, PAGE] })
-  const engine = new DmaEngine(space)
   const one = dmaBuf.attach()
   const other = dmaBuf.attach()
   assert.deepEqual(
@@ -59,17 +56,14 @@ test('an attachment maps each segment by itself, and detach unmaps it', () => {
   const [again] = other.segments.map(({ address }) => address.region)
   assert.ok(first !== undefined && second !== undefined && again !== undefined)
   // Both see the same bytes; neither sees one more.
-  engine.write(second, PAGE - 1, Uint8Array.of(7))
-  dmaBuf.eachPiece(3 * PAGE - 1, 1, (region, offset) =>
-    assert.equal(engine.view(region, offset, 1)[0], 7),
-  )
-  engine.write(first, 5, Uint8Array.of(9))
-  assert.equal(engine.view(again, 5, 1)[0], 9)
-  assertCode('NETMEM_DMA_FAULT', () => engine.write(second, PAGE, Uint8Array.of(7)))
+  space.memory(second)?.set([7], PAGE - 1)
+  assert.deepEqual(dmaBuf.pieces(3 * PAGE - 1, 1), [Uint8Array.of(7)])
+  space.memory(first)?.set([9], 5)
+  assert.equal(space.memory(again)?.[5], 9)
+  assert.equal(space.memory(second)?.length, PAGE)
   one.detach()
-  one.detach()
-  assertCode('NETMEM_DMA_FAULT', () => engine.write(first, 0, Uint8Array.of(7)))
-  assert.equal(engine.view(again, 5, 1)[0], 9)
+  assert.equal(space.memory(first), undefined)
+  assert.equal(space.memory(again)?.[5], 9)
   other.detach()
   memory.free()
 })
@@ -88,7 +82,6 @@ test('memory with attachments is not freed, nor is the dma-buf that has them', (
   attachment.detach()
   idle.close()
   memory.free()
-  assert.equal(space.memory(memory.region), undefined)
 })
 
 test('a closed dma-buf gives its memory back, whole', () => {
@@ -152,14 +145,12 @@ test('the pieces of any range are that range', () => {
   )
   for (let offset = 0; offset <= 50; offset++) {
     for (let bytes = 0; offset + bytes <= 50; bytes++) {
-      const pieces: number[] = []
-      dmaBuf.eachPiece(offset, bytes, (_region, start, length) => {
-        for (let at = 0; at < length; at++) pieces.push(start + at)
-      })
+      const pieces = dmaBuf
+        .pieces(offset, bytes)
+        .flatMap(({ byteOffset, length }) => Array.from({ length }, (_, at) => byteOffset + at))
       assert.deepEqual(pieces, places.slice(offset, offset + bytes))
     }
   }
-  const visit = (): void => assert.fail('visited')
   const outside: [number, number][] = [
     [-1, 1],
     [50, 1],
@@ -169,7 +160,7 @@ test('the pieces of any range are that range', () => {
     [Number.NaN, 1],
   ]
   for (const [offset, bytes] of outside) {
-    assertCode('NETMEM_DMA_FAULT', () => dmaBuf.eachPiece(offset, bytes, visit))
+    assertCode('NETMEM_DMA_FAULT', () => dmaBuf.pieces(offset, bytes))
   }
   memory.free()
 })

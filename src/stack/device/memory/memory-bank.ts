@@ -8,17 +8,20 @@ import { alignedBuffer } from '../../../providers/aligned-memory.ts'
 import { markUntransferable } from '../../../providers/untransferable.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { ExportOptions } from '../../rings/control.ts'
-import type { DmaSpace } from '../dma/dma-space.ts'
-import { ExportedDmaBuf, type MemoryRange } from './exported-dma-buf.ts'
+import type { DmaSpace } from '../dma-space.ts'
+import { ExportedDmaBuf } from './exported-dma-buf.ts'
 
 /** DMA addresses have offsets of 31 bits. */
 const MAX_BYTES = 2 ** 31
 const MAX_SEGMENTS = 2 ** 16
 
-export class MemoryBank {
+/** Bytes of a memory, from `offset` on. */
+interface MemoryRange {
+  readonly offset: number
   readonly bytes: number
-  /** The device's own region for all of it. */
-  readonly region: number
+}
+
+export class MemoryBank {
   readonly #space: DmaSpace
   readonly #memory: Uint8Array
   readonly #dmaBufs = new Set<ExportedDmaBuf>()
@@ -30,10 +33,9 @@ export class MemoryBank {
    * @throws NETMEM_OUT_OF_RANGE, also when the process cannot allocate that much.
    */
   constructor(space: DmaSpace, bytes: number) {
-    this.bytes = checkInteger('bytes of device memory', bytes, 1, MAX_BYTES)
+    checkInteger('bytes of device memory', bytes, 1, MAX_BYTES)
     this.#space = space
     this.#memory = allocate(bytes)
-    this.region = space.map(this.#memory)
     this.#free = [{ offset: 0, bytes }]
   }
 
@@ -44,11 +46,11 @@ export class MemoryBank {
    * @throws NETMEM_OUT_OF_RANGE
    */
   exportDmaBuf(id: number, { bytes, segments = [bytes] }: ExportOptions): ExportedDmaBuf {
-    checkInteger('bytes of the dma-buf', bytes, 1, this.bytes)
+    checkInteger('bytes of the dma-buf', bytes, 1, this.#memory.length)
     checkInteger('segments of the dma-buf', segments.length, 1, MAX_SEGMENTS)
     let together = 0
     for (const length of segments) {
-      together += checkInteger('bytes of a segment', length, 1, this.bytes)
+      together += checkInteger('bytes of a segment', length, 1, this.#memory.length)
     }
     if (together !== bytes) {
       throw new DeviceError(
@@ -71,23 +73,26 @@ export class MemoryBank {
       }
       places.push(place)
     }
-    const dmaBuf = new ExportedDmaBuf(this.#space, id, this.region, this.#memory, places, () => {
-      this.#free = merge([...this.#free, ...places])
-      this.#dmaBufs.delete(dmaBuf)
+    const memories = places.map((place) =>
+      this.#memory.subarray(place.offset, place.offset + place.bytes),
+    )
+    const dmaBuf = new ExportedDmaBuf(this.#space, id, memories, () => {
+      if (this.#dmaBufs.delete(dmaBuf)) this.#free = merge([...this.#free, ...places])
     })
     this.#dmaBufs.add(dmaBuf)
     return dmaBuf
   }
 
   /**
-   * Frees the memory and closes its dma-bufs.
+   * Closes all of its dma-bufs. Returns them.
    *
-   * @throws NETMEM_DMABUF_BUSY, with nothing freed, while a dma-buf is attached.
+   * @throws NETMEM_DMABUF_BUSY, with none closed, while one of them is attached.
    */
-  free(): void {
-    for (const dmaBuf of this.#dmaBufs) dmaBuf.checkUnused()
-    for (const dmaBuf of this.#dmaBufs) dmaBuf.close()
-    this.#space.unmap(this.region)
+  free(): readonly ExportedDmaBuf[] {
+    const dmaBufs = [...this.#dmaBufs]
+    for (const dmaBuf of dmaBufs) dmaBuf.checkUnused()
+    for (const dmaBuf of dmaBufs) dmaBuf.close()
+    return dmaBufs
   }
 
   /**

@@ -13,7 +13,7 @@ import {
 import { createDoorbell } from '../../rings/doorbell.ts'
 import { RX_END_OF_PACKET, RxCompletion } from '../../rings/rx-front-end.ts'
 import { createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
-import { DmaSpace } from '../dma/dma-space.ts'
+import { DmaSpace } from '../dma-space.ts'
 import { frame, pattern } from './frames.test.helper.ts'
 import { NetworkCard } from './network-card.ts'
 import { SPLIT, UNSPLIT } from './nic.test.helper.ts'

@@ -7,7 +7,7 @@ import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import { ACK, PSH } from '../../../wire/tcp.ts'
 import { createLinkPair } from '../../link/link-pair.ts'
 import { RX_CHECKSUM_OK } from '../../rings/rx-front-end.ts'
-import { DmaSpace } from '../dma/dma-space.ts'
+import { DmaSpace } from '../dma-space.ts'
 import { checksumsAreRight, frame, layoutOf, pattern } from './frames.test.helper.ts'
 import { NetworkCard } from './network-card.ts'
 import {

@@ -3,7 +3,7 @@
  * plane may unmap memory between batches, so each batch forgets it first.
  */
 
-import type { DmaSpace } from '../dma/dma-space.ts'
+import type { DmaSpace } from '../dma-space.ts'
 
 export class MappedRegion {
   readonly #dma: DmaSpace

@@ -23,7 +23,7 @@ import {
 } from '../../rings/nic-types.ts'
 import type { RxFrontEnd } from '../../rings/rx-front-end.ts'
 import type { TxFrontEnd } from '../../rings/tx-front-end.ts'
-import type { DmaSpace } from '../dma/dma-space.ts'
+import type { DmaSpace } from '../dma-space.ts'
 import { checkConfig, noQueue, queueBusy } from './queue-config.ts'
 import { RxQueue } from './rx-queue.ts'
 import { isSegmentable, Segmenter } from './segmenter.ts'

@@ -19,7 +19,7 @@ import {
   RxCompletion,
 } from '../../rings/rx-front-end.ts'
 import { createRxRings, DriverRxRing, NicRxRing } from '../../rings/shared-rings.ts'
-import { DmaSpace } from '../dma/dma-space.ts'
+import { DmaSpace } from '../dma-space.ts'
 import { NetworkCard, type NetworkCardOptions } from './network-card.ts'
 
 /** Frame that a test puts on the link. */

@@ -9,7 +9,7 @@
 import type { FramePieces, LinkFrame } from '../../link/link.ts'
 import { type PostedBuffer, PostedBuffers, type RxFrontEnd } from '../../rings/rx-front-end.ts'
 import { SHORT_COPY_BYTES, ShortCopy } from '../../rings/short-copy.ts'
-import type { DmaSpace } from '../dma/dma-space.ts'
+import type { DmaSpace } from '../dma-space.ts'
 import { copyPieces } from './copy-pieces.ts'
 import { MappedRegion } from './mapped-region.ts'
 

@@ -23,7 +23,7 @@ import {
   RxCompletion,
   type RxFrontEnd,
 } from '../../rings/rx-front-end.ts'
-import type { DmaSpace } from '../dma/dma-space.ts'
+import type { DmaSpace } from '../dma-space.ts'
 import { isMergeable, MAX_COALESCED_BUFFERS, RxAggregate } from './rx-aggregate.ts'
 import { BUFFER_FAULT, copyFromFrame, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
 import { RxCounts } from './rx-counts.ts'

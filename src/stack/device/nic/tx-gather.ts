@@ -6,7 +6,7 @@
 import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
 import { FramePieces } from '../../link/link.ts'
 import { type TxFrontEnd, TxPieces } from '../../rings/tx-front-end.ts'
-import type { DmaSpace } from '../dma/dma-space.ts'
+import type { DmaSpace } from '../dma-space.ts'
 
 /** Faults of a packet. Integers, since one is compared for every packet. */
 export const NO_FAULT = 0

@@ -12,7 +12,7 @@ import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.t
 import { emptyFrame, type Link, type LinkFrame, segmentsOf } from '../../link/link.ts'
 import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import { TX_CHECKSUM, TX_REPORT, type TxFrontEnd } from '../../rings/tx-front-end.ts'
-import type { DmaSpace } from '../dma/dma-space.ts'
+import type { DmaSpace } from '../dma-space.ts'
 import { isSegmentable, Segmenter } from './segmenter.ts'
 import {
   ALL_IN_PIECES,

@@ -32,11 +32,7 @@ export class DeviceMemory implements AsyncDisposable {
    */
   async exportDmaBuf(options: ExportOptions): Promise<DmaBuf> {
     const own = ownOptions('exportDmaBuf()', options, { bytes: true, segments: true })
-    const id = await this.#transport.call({
-      kind: 'dmabuf-export',
-      memory: this.#memory,
-      ...own,
-    })
+    const id = await this.#transport.call('dmabuf-export', [this.#memory, own])
     return new DmaBuf(this.#transport, id, own.bytes)
   }
 
@@ -46,7 +42,7 @@ export class DeviceMemory implements AsyncDisposable {
    * @throws NETMEM_DMABUF_BUSY while a dma-buf is attached.
    */
   async close(): Promise<void> {
-    await this.#transport.call({ kind: 'memory-free', memory: this.#memory })
+    await this.#transport.call('memory-free', [this.#memory])
     this.#closed = true
   }
 
@@ -86,11 +82,7 @@ export class DmaBuf implements AsyncDisposable {
         'This NIC is not on the device that the dma-buf is of. Make both with one openDeviceThread().',
       )
     }
-    const { attachment, segments } = await this.#transport.call({
-      kind: 'dmabuf-attach',
-      dmabuf: this.id,
-      nic: nic.id,
-    })
+    const { attachment, segments } = await this.#transport.call('dmabuf-attach', [this.id, nic.id])
     return new AttachedDmaBuf(this.#transport, this, attachment, segments)
   }
 
@@ -100,7 +92,7 @@ export class DmaBuf implements AsyncDisposable {
    * @throws NETMEM_DMABUF_BUSY while it is attached.
    */
   async close(): Promise<void> {
-    await this.#transport.call({ kind: 'dmabuf-close', dmabuf: this.id })
+    await this.#transport.call('dmabuf-close', [this.id])
     this.#closed = true
   }
 
@@ -146,7 +138,7 @@ export class AttachedDmaBuf implements AsyncDisposable {
   }
 
   async #detach(): Promise<void> {
-    await this.#transport.call({ kind: 'dmabuf-detach', attachment: this.#attachment })
+    await this.#transport.call('dmabuf-detach', [this.#attachment])
   }
 }
 
@@ -181,28 +173,25 @@ export class DeviceHash implements AsyncDisposable {
    */
   async update(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<void> {
     const packed = pack(ranges)
-    await this.#transport.call(
-      { kind: 'hash-update', hash: this.#hash, dmabuf: dmabuf.id, ranges: packed },
-      [packed.buffer],
-    )
+    await this.#transport.call('hash-update', [this.#hash, dmabuf.id, packed], [packed.buffer])
   }
 
   /** Adds bytes of the host, which are copied. */
   async updateBytes(bytes: Uint8Array): Promise<void> {
     const data = new Uint8Array(bytes)
-    await this.#transport.call({ kind: 'hash-bytes', hash: this.#hash, data }, [data.buffer])
+    await this.#transport.call('hash-bytes', [this.#hash, data], [data.buffer])
   }
 
   /** Returns the hash in hexadecimal, and closes it. */
   digest(): Promise<string> {
     this.#closed = true
-    return this.#transport.call({ kind: 'hash-digest', hash: this.#hash })
+    return this.#transport.call('hash-digest', [this.#hash])
   }
 
   /** Closes it without a result. */
   async close(): Promise<void> {
     this.#closed = true
-    await this.#transport.call({ kind: 'hash-close', hash: this.#hash })
+    await this.#transport.call('hash-close', [this.#hash])
   }
 
   /** Closes it unless it is closed. */

@@ -49,7 +49,7 @@ export async function openDeviceThread(options: DeviceThreadOptions = {}): Promi
   const doorbell = createDoorbell()
   const { stepped = false } = own
   const transport = new WorkerTransport(scriptOf(own), { doorbell, stepped })
-  await transport.call({ kind: 'hello' })
+  await transport.call('hello', [])
   return new DeviceThread(transport, doorbell)
 }
 
@@ -103,7 +103,7 @@ export class DeviceThread implements AsyncDisposable {
 
   /** Makes device memory of `bytes` bytes, 1 to 2^31, all zero. Rejects with NETMEM_OUT_OF_RANGE. */
   async openMemory(bytes: number): Promise<DeviceMemory> {
-    const memory = await this.transport.call({ kind: 'memory-create', bytes })
+    const memory = await this.transport.call('memory-create', [bytes])
     return new DeviceMemory(this.transport, memory, bytes)
   }
 
@@ -134,20 +134,18 @@ export class DeviceThread implements AsyncDisposable {
     const memory = this.#mapped.get(region)
     this.#mapped.delete(region)
     if (memory !== undefined) this.#regions.delete(memory)
-    await this.transport.call({ kind: 'host-unmap', region })
+    await this.transport.call('host-unmap', [region])
   }
 
   /** A copy of a range of a dma-buf. Rejects with NETMEM_DMA_FAULT unless all of it is in there. */
   read(dmabuf: DmaBuf, offset: number, length: number): Promise<Uint8Array> {
-    return this.transport.call({ kind: 'dmabuf-read', dmabuf: dmabuf.id, offset, bytes: length })
+    return this.transport.call('dmabuf-read', [dmabuf.id, offset, length])
   }
 
   /** Writes to a dma-buf. The caller may use `bytes` again at once. Rejects with NETMEM_DMA_FAULT. */
   async write(dmabuf: DmaBuf, offset: number, bytes: Uint8Array): Promise<void> {
     const data = new Uint8Array(bytes)
-    await this.transport.call({ kind: 'dmabuf-write', dmabuf: dmabuf.id, offset, data }, [
-      data.buffer,
-    ])
+    await this.transport.call('dmabuf-write', [dmabuf.id, offset, data], [data.buffer])
   }
 
   /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
@@ -163,7 +161,7 @@ export class DeviceThread implements AsyncDisposable {
 
   /** Begins a SHA-256 that is fed piece by piece. */
   async openHash(): Promise<DeviceHash> {
-    return new DeviceHash(this.transport, await this.transport.call({ kind: 'hash-open' }))
+    return new DeviceHash(this.transport, await this.transport.call('hash-open', []))
   }
 
   /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
@@ -178,7 +176,7 @@ export class DeviceThread implements AsyncDisposable {
    * unless it is stepped.
    */
   run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): Promise<number> {
-    return this.transport.call({ kind: 'run', untilNs, frames })
+    return this.transport.call('run', [untilNs, frames])
   }
 
   /**
@@ -207,7 +205,7 @@ export class DeviceThread implements AsyncDisposable {
 
   async #map(memory: SharedArrayBuffer): Promise<number> {
     try {
-      const region = await this.transport.call({ kind: 'host-map', memory })
+      const region = await this.transport.call('host-map', [memory])
       this.#mapped.set(region, memory)
       return region
     } catch (error) {

@@ -1,19 +1,20 @@
-/** Connection of the stack to a device: requests, replies, and events of NICs. */
+/** Connection of the stack to a device: calls, replies, and events of NICs. */
 
 import type { DeviceError } from '../../device-error.ts'
-import type { ControlKind, ControlReply, ControlRequest, NicEvent } from '../../rings/control.ts'
+import type { CallArguments, CallName, CallReply, NicEvent } from '../../rings/control.ts'
 
 export interface DeviceTransport {
   /**
-   * Sends a request.
+   * Calls the device.
    *
-   * @param transfer memory that the request may give away.
+   * @param transfer memory that the arguments may give away.
    * @throws a DeviceError: the device's own, or NETMEM_DEVICE_CLOSED when it is closed or has died.
    */
-  call<K extends ControlKind>(
-    request: ControlRequest<K>,
+  call<K extends CallName>(
+    name: K,
+    args: CallArguments<K>,
     transfer?: readonly ArrayBuffer[],
-  ): Promise<ControlReply<K>>
+  ): Promise<CallReply<K>>
   /** Calls `listener` for each event of a NIC. `undefined` removes it. */
   listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void
   /**
@@ -25,7 +26,7 @@ export interface DeviceTransport {
   /** Keeps the process alive, as a pending call does, until {@link release}. */
   hold(): void
   release(): void
-  /** Ends the device after the requests before. Returns the same promise each time. */
+  /** Ends the device after the calls before. Returns the same promise each time. */
   close(): Promise<void>
   /** Resolves when the device has ended, with the reason unless it was closed. */
   readonly closed: Promise<DeviceError | undefined>

@@ -22,7 +22,7 @@ import { NicEvents } from './nic-events.ts'
 
 /** Options of {@link DeviceThread.openNic}. */
 export interface NicOptions {
-  /** RX queues: 1 to 1024. 1 by default. */
+  /** RX queues: 1 to 256. 1 by default. */
   readonly queues?: number
   /** Description of the link, which the device opens. */
   readonly link: LinkSpec
@@ -128,12 +128,10 @@ export class Nic implements DriverNic, AsyncDisposable {
     const events = new NicEvents(transport)
     const { taken } = events
     transport.listen(nic, (event) => events.hear(event))
-    const made = { nic, queues, link, settings, up, taken }
-    const faults = ringFaults === undefined ? {} : { ringFaults }
+    const parts = { queues, link, settings, ringFaults, up, taken }
     try {
       if (link.kind === 'tap') transport.pollDescriptors()
-      const request = { kind: 'nic-create', ...made, ...faults } as const
-      const { features, counters, tap } = await transport.call(request)
+      const { features, counters, tap } = await transport.call('nic-create', [nic, parts])
       void transport.closed.then((failure) => events.finish(failure))
       return new Nic(transport, doorbell, mapHost, nic, events, features, counters, tap)
     } catch (error) {
@@ -176,52 +174,52 @@ export class Nic implements DriverNic, AsyncDisposable {
         'These rings ring another doorbell. Make them with createRxRings(entries, headers, device.doorbell).',
       )
     }
-    await this.transport.call({ kind: 'nic-start-queue', nic: this.id, queue, rings, config })
+    await this.transport.call('nic-start-queue', [this.id, queue, rings, config])
   }
 
   /** Stops a queue. The NIC does not write to its buffers afterwards. */
   async stopQueue(queue: number): Promise<void> {
-    await this.transport.call({ kind: 'nic-stop-queue', nic: this.id, queue })
+    await this.transport.call('nic-stop-queue', [this.id, queue])
   }
 
   /** Starts a transmit queue on a ring that was made with the device's doorbell. */
   async startTxQueue(queue: number, ring: TxRing): Promise<void> {
-    await this.transport.call({ kind: 'nic-start-tx-queue', nic: this.id, queue, ring })
+    await this.transport.call('nic-start-tx-queue', [this.id, queue, ring])
   }
 
   /** Stops a transmit queue. Posted packets that are not completed are not sent. */
   async stopTxQueue(queue: number): Promise<void> {
-    await this.transport.call({ kind: 'nic-stop-tx-queue', nic: this.id, queue })
+    await this.transport.call('nic-stop-tx-queue', [this.id, queue])
   }
 
   /** Adds a steering rule. Resolves with its number. */
   addRule(rule: SteeringRule): Promise<number> {
-    return this.transport.call({ kind: 'nic-add-rule', nic: this.id, rule })
+    return this.transport.call('nic-add-rule', [this.id, rule])
   }
 
   /** Removes a steering rule by the number that {@link addRule} resolved with. */
   async removeRule(rule: number): Promise<void> {
-    await this.transport.call({ kind: 'nic-remove-rule', nic: this.id, rule })
+    await this.transport.call('nic-remove-rule', [this.id, rule])
   }
 
   /** Sets the RSS indirection table: 128 numbers of queues. */
   async setRssTable(table: readonly number[]): Promise<void> {
-    await this.transport.call({ kind: 'nic-rss', nic: this.id, table })
+    await this.transport.call('nic-rss', [this.id, table])
   }
 
   /** Sets the RSS key of 40 bytes, by which flows are hashed. */
   async setRssKey(key: Uint8Array): Promise<void> {
-    await this.transport.call({ kind: 'nic-rss-key', nic: this.id, key })
+    await this.transport.call('nic-rss-key', [this.id, key])
   }
 
   /** Resolves with the RSS key: 40 bytes. */
   rssKey(): Promise<Uint8Array> {
-    return this.transport.call({ kind: 'nic-rss-key', nic: this.id })
+    return this.transport.call('nic-rss-key', [this.id])
   }
 
   /** Resolves with the RSS indirection table: 128 numbers of queues. */
   rssTable(): Promise<readonly number[]> {
-    return this.transport.call({ kind: 'nic-rss', nic: this.id })
+    return this.transport.call('nic-rss', [this.id])
   }
 
   /**
@@ -242,12 +240,12 @@ export class Nic implements DriverNic, AsyncDisposable {
 
   /** Takes the link up. */
   async up(): Promise<void> {
-    await this.transport.call({ kind: 'nic-link', nic: this.id, up: true })
+    await this.transport.call('nic-link', [this.id, true])
   }
 
   /** Takes the link down. Frames that arrive wait, as far as the link has room. */
   async down(): Promise<void> {
-    await this.transport.call({ kind: 'nic-link', nic: this.id, up: false })
+    await this.transport.call('nic-link', [this.id, false])
   }
 
   /**
@@ -261,13 +259,8 @@ export class Nic implements DriverNic, AsyncDisposable {
     const copies = frames.map((frame) => new Uint8Array(frame))
     const { atNs, checksum = 'complete' } = ownOptions('nic.inject()', options, INJECT_OPTIONS)
     return await this.transport.call(
-      {
-        kind: 'nic-inject',
-        nic: this.id,
-        frames: copies,
-        checksum,
-        ...(atNs === undefined ? {} : { atNs }),
-      },
+      'nic-inject',
+      [this.id, copies, checksum, atNs],
       copies.map(({ buffer }) => buffer),
     )
   }
@@ -291,7 +284,7 @@ export class Nic implements DriverNic, AsyncDisposable {
    * Removes the NIC from its device and closes its link. Attachments stay until they are detached.
    */
   async close(): Promise<void> {
-    await this.transport.call({ kind: 'nic-close', nic: this.id })
+    await this.transport.call('nic-close', [this.id])
     this.#closed = true
     this.transport.listen(this.id, undefined)
     this.#events.finish(undefined)

@@ -1,9 +1,9 @@
 /** A NIC that writes whole frames to the buffers posted on queue 0, and misbehaves as it is told by rules. */
 
-import type { DmaSpace } from '../../device/dma/dma-space.ts'
+import { checkInteger } from '../../../errors.ts'
+import type { DeviceParts, NicModel } from '../../device/device-parts.ts'
+import type { DmaSpace } from '../../device/dma-space.ts'
 import { linkKinds } from '../../device/link-kinds.ts'
-import type { NicModel } from '../../device/nic-model.ts'
-import type { DeviceParts } from '../../device/nic-table.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { Link, LinkFrame } from '../../link/link.ts'
 import { DeviceCounter, NicCounters, RxCounter } from '../../rings/nic-counters.ts'
@@ -79,7 +79,7 @@ class StubNic implements NicModel {
 
   constructor(queues: number, dma: DmaSpace, link: Link, settings: object) {
     this.features = { ...stubFeatures, ...settings }
-    this.#queues = queues
+    this.#queues = checkInteger('queues', queues, 1, 256)
     this.#dma = dma
     this.#link = link
   }
@@ -116,8 +116,8 @@ class StubNic implements NicModel {
     this.#table = table
   }
 
-  get rssTable(): readonly number[] {
-    return this.#table
+  get rssTable(): number[] {
+    return [...this.#table]
   }
 
   setRssKey(key: Uint8Array): void {

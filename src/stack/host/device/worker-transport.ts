@@ -4,13 +4,13 @@ import { Worker } from 'node:worker_threads'
 import { ArgumentTypeError } from '../../../errors.ts'
 import { DeviceError } from '../../device-error.ts'
 import type {
-  ControlKind,
-  ControlReply,
-  ControlRequest,
+  CallArguments,
+  CallMessage,
+  CallName,
+  CallReply,
   DeviceMessage,
   DeviceThreadData,
   NicEvent,
-  RequestMessage,
 } from '../../rings/control.ts'
 import { failureError } from '../../rings/device-failure.ts'
 import { ringDoorbell, Waker } from '../../rings/doorbell.ts'
@@ -21,10 +21,10 @@ const CLOSE_MS = 5000
 
 /**
  * Call without a reply yet. Its members are methods, whose parameters may be narrower: the reply to
- * a call is of its kind.
+ * a call is of its type.
  */
 interface Pending {
-  resolve(reply: ControlReply): void
+  resolve(reply: unknown): void
   reject(error: Error): void
 }
 
@@ -59,14 +59,15 @@ export class WorkerTransport implements DeviceTransport {
     })
   }
 
-  call<K extends ControlKind>(
-    request: ControlRequest<K>,
+  call<K extends CallName>(
+    name: K,
+    args: CallArguments<K>,
     transfer: readonly ArrayBuffer[] = [],
-  ): Promise<ControlReply<K>> {
+  ): Promise<CallReply<K>> {
     if (this.#closing || this.#over !== undefined) {
       return Promise.reject(this.#over ?? closedError())
     }
-    return new Promise((resolve, reject) => this.#post(request, transfer, { resolve, reject }))
+    return new Promise((resolve, reject) => this.#post(name, args, transfer, { resolve, reject }))
   }
 
   listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void {
@@ -94,8 +95,8 @@ export class WorkerTransport implements DeviceTransport {
       this.hold()
       const timer = setTimeout(() => void this.terminate(), CLOSE_MS)
       void this.closed.then(() => clearTimeout(timer))
-      // The thread ends by this request, and does not always reply before.
-      this.#post({ kind: 'close' }, [], { resolve: () => {}, reject: () => {} })
+      // The thread ends by this call, and does not always reply before.
+      this.#post('close', [], [], { resolve: () => {}, reject: () => {} })
     }
     await this.closed
   }
@@ -106,13 +107,14 @@ export class WorkerTransport implements DeviceTransport {
     await this.#worker.terminate()
   }
 
-  #post<K extends ControlKind>(
-    request: ControlRequest<K>,
+  #post<K extends CallName>(
+    name: K,
+    args: CallArguments<K>,
     transfer: readonly ArrayBuffer[],
     pending: Pending,
   ): void {
     const id = this.#nextId++
-    const message: RequestMessage<K> = { id, request }
+    const message: CallMessage<K> = { id, name, args }
     try {
       this.#worker.postMessage(message, transfer)
     } catch (error) {
