@@ -72,7 +72,6 @@ async function run(faults: FaultOptions, bound: readonly number[], inline: boole
       const frags = []
       for (let frag = receiver.take(); frag; frag = receiver.take()) frags.push(frag)
       await path.feed(hash, frags)
-      receiver.flush()
     }
   }
   const streams: string[] = []

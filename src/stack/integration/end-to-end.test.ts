@@ -78,7 +78,6 @@ async function feedAll(path: Path, hashes: Hashes): Promise<void> {
     const frags: Frag[] = []
     for (let frag = receiver.take(); frag !== undefined; frag = receiver.take()) frags.push(frag)
     await path.feed(some(hashes[key.sourcePort - 40_000]), frags)
-    receiver.flush()
   }
 }
 

@@ -127,16 +127,23 @@ export class Skb<in out M extends Netmem> {
     return true
   }
 
+  /** @internal Returns the handle of a frag, whose reference stays the skb's. */
+  frag(at: number): M {
+    const m = this.frags[at]
+    if (this.#freed || m === undefined) throw freedAlready()
+    return m
+  }
+
   /** @internal Hands the reference of a frag to the caller: `free` does not give it back. */
   takeFrag(at: number): M {
-    const m = this.#frag(at)
+    const m = this.frag(at)
     this.frags[at] = undefined
     return m
   }
 
   /** @internal Adds a reference to the memory of a frag, for the caller. */
   shareFrag(at: number): M {
-    const m = this.#frag(at)
+    const m = this.frag(at)
     retain(m)
     return m
   }
@@ -248,12 +255,6 @@ export class Skb<in out M extends Netmem> {
   begin(): this {
     this.#freed = false
     return this
-  }
-
-  #frag(at: number): M {
-    const m = this.frags[at]
-    if (this.#freed || m === undefined) throw freedAlready()
-    return m
   }
 
   #putFrag(at: number): void {

@@ -5,7 +5,7 @@
  */
 
 import { checkInteger, ownOptions } from '../../../errors.ts'
-import { Waiters } from '../../../pool/waiters.ts'
+import { deferred, Waiters } from '../../../pool/waiters.ts'
 import { DeviceError } from '../../device-error.ts'
 import { unreadable } from '../skb/readable.ts'
 import type { AnySkb } from '../skb/skb.ts'
@@ -22,10 +22,9 @@ import {
   type TokenRange,
 } from './messages.ts'
 import { isReadable } from './receive-queue.ts'
-import { peekReadable, readReadable, readUnreadable } from './recvmsg.ts'
+import { readReadable, readUnreadable } from './recvmsg.ts'
 import { notBytes, Scatter } from './scatter.ts'
 import { SocketReader } from './socket-reader.ts'
-import { MAX_TOKENS } from './token-table.ts'
 
 const NO_CONTROL = new Uint8Array(0)
 
@@ -49,26 +48,21 @@ const NO_CONTROL = new Uint8Array(0)
 export class DevmemSocket implements Disposable {
   /** @internal */
   readonly reader: SocketReader
+  readonly #closed = deferred()
   /** Resolves when the socket is closed. */
-  readonly closed: Promise<void>
+  readonly closed: Promise<void> = this.#closed.promise
   readonly #bufferBytes: number
   readonly #waiters = new Waiters()
   #state: 'open' | 'ended' | 'closed' = 'open'
   #error: Error | undefined
   #dropped = 0
-  #resolveClosed = (): void => {}
 
   /** @throws NETMEM_OUT_OF_RANGE and NETMEM_INVALID_ARGUMENT. */
   constructor(options: DevmemSocketOptions = {}) {
     const own = ownOptions('new DevmemSocket()', options, SOCKET_OPTIONS)
-    const { bindingId, tokenLimit = MAX_TOKENS, receiveBufferBytes = 2 ** 40, strict = false } = own
-    if (bindingId !== undefined) checkInteger('bindingId', bindingId, 1, 2 ** 32 - 1)
-    checkInteger('tokenLimit', tokenLimit, 0, MAX_TOKENS)
+    const { receiveBufferBytes = 2 ** 40 } = own
     this.#bufferBytes = checkInteger('receiveBufferBytes', receiveBufferBytes, 1, 2 ** 40)
-    this.reader = new SocketReader({ bindingId, tokenLimit, strict })
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve
-    })
+    this.reader = new SocketReader(own)
   }
 
   // Calls of the stack.
@@ -137,8 +131,8 @@ export class DevmemSocket implements Disposable {
     if (first === undefined) return this.#nothing()
     if (isReadable(first)) {
       if ((flags & MSG_SOCK_DEVMEM) !== 0) this.reader.checkStrict()
-      const read = (flags & MSG_PEEK) !== 0 ? peekReadable : readReadable
-      return { bytes: read(this.reader, target), controlBytes: 0, flags: 0 }
+      const bytes = readReadable(this.reader, target, (flags & MSG_PEEK) !== 0)
+      return { bytes, controlBytes: 0, flags: 0 }
     }
     if ((flags & MSG_SOCK_DEVMEM) === 0 || (flags & MSG_PEEK) !== 0) throw unreadable()
     return readUnreadable(this.reader, target, control)
@@ -179,8 +173,9 @@ export class DevmemSocket implements Disposable {
   close(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.reader.close()
-    this.#resolveClosed()
+    this.reader.queue.clear()
+    this.reader.tokens.clear()
+    this.#closed.resolve()
     this.#waiters.wake()
   }
 

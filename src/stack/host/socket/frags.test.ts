@@ -12,7 +12,6 @@ import { iovSource, makings, pageSource, pattern } from '../skb/skbs.test.helper
 import { DevmemSocket } from './devmem-socket.ts'
 import { receiveFrags } from './frags.ts'
 import { MSG_SOCK_DEVMEM } from './messages.ts'
-import { TOKEN_BATCH } from './token-batch.ts'
 
 const code = (expected: string) => (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === expected
@@ -58,7 +57,7 @@ for (const making of makings) {
     await end(source.pool)
   })
 
-  test(`device memory is named by tokens, which come back in batches: ${making} pools`, async () => {
+  test(`device memory is named by tokens, which come back with the frags: ${making} pools`, async () => {
     const source = iovSource(64, making)
     const socket = new DevmemSocket()
     const receiver = receiveFrags(socket)
@@ -86,23 +85,10 @@ for (const making of makings) {
     using _held = second
     first.release()
     first.release()
-    assert.equal(socket.stats().tokens, 2, 'it waits for more')
-    await immediate()
     assert.equal(socket.stats().tokens, 1)
     second.release()
-    receiver.flush()
     assert.equal(source.pool.out, 0)
     source.forget()
-    // As many as a batch has do not wait.
-    for (let count = 0; count < TOKEN_BATCH; count += 16) {
-      socket.queue(source.skb(Array.from({ length: 16 }, (_, at) => iovPiece(at, 1, count + at))))
-    }
-    source.forget()
-    const many = Array.from({ length: TOKEN_BATCH }, () => deviceFrag(receiver.take()))
-    for (const frag of many.slice(1).reverse()) frag.release()
-    assert.equal(socket.stats().tokens, TOKEN_BATCH)
-    many[0]?.release()
-    assert.equal(socket.stats().tokens, 0)
     socket.close()
     await end(source.pool)
   })
@@ -123,16 +109,10 @@ test('a token that somebody else has freed is not freed for another frag', async
   const second = next()
   assert.equal(second.token, first.token)
   first.release()
-  receiver.flush()
   assert.equal(socket.stats().tokens, 1)
-  // Freed while it waits in the batch, and minted anew.
   second.release()
-  socket.dontneed([{ start: second.token, count: 1 }])
-  const third = next()
-  assert.equal(third.token, second.token)
-  receiver.flush()
-  assert.equal(socket.stats().tokens, 1)
-  third.release()
+  second.release()
+  assert.equal(socket.stats().tokens, 0)
   socket.close()
   await immediate()
   await end(source.pool)
@@ -241,7 +221,6 @@ test('no token, or a foreign binding, fails the call and leaves the data', async
   const first = deviceFrag(receiver.take())
   assertCode('NETMEM_NO_TOKEN', () => receiver.take())
   first.release()
-  receiver.flush()
   assert.equal(deviceFrag(receiver.take()).length, 20)
   socket.close()
   const other = new DevmemSocket({ bindingId: 9 })
@@ -335,7 +314,6 @@ test('packets that lie one behind the other in a page are one frag to a reader w
     )
     assert.equal(socket.readable, false)
     for (const frag of frags) frag?.release()
-    receiver.flush()
     socket.close()
     await end(source.pool)
   }

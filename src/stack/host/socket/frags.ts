@@ -4,18 +4,8 @@
  */
 
 import { LifetimeError } from '../../../errors.ts'
-import type { Binding, NetIov, Page } from '../../../netmem.ts'
-import {
-  copiedFrag,
-  type DeviceFrag,
-  type Frag,
-  fragOf,
-  type HostFrag,
-} from '../../../pool/frag.ts'
-import { unreadable } from '../skb/readable.ts'
-import type { AnySkb, Skb } from '../skb/skb.ts'
+import type { Frag } from '../../../pool/frag.ts'
 import type { DevmemSocket } from './devmem-socket.ts'
-import { TokenBatch } from './token-batch.ts'
 
 /** Frags of a socket, in order. Leaving the loop does not close the socket. */
 export interface FragReceiver extends AsyncIterable<Frag> {
@@ -25,14 +15,17 @@ export interface FragReceiver extends AsyncIterable<Frag> {
    * @throws The errors that {@link receiveFrags} names, NETMEM_BUSY apart.
    */
   take(): Frag | undefined
-  /** Gives the tokens of released frags back now instead of in a batch. */
+  /**
+   * Has no effect: a released frag's token is back at once. It is here for applications that also take
+   * frags from the kernel's sockets, where tokens go back in batches.
+   */
   flush(): void
 }
 
 /**
  * Receives a socket's data as frags, which the application releases: pages without a copy, payload
- * that landed with headers as copies, device memory by token. Tokens go back in batches of up to 64.
- * All of them go back when the socket closes, and device frags are invalid then. One loop at a time.
+ * that landed with headers as copies, device memory by token. A token is back
+ * once its frag is released. All of them are back when the socket closes, and device frags are invalid then. One loop at a time.
  *
  * The promises reject with
  * - NETMEM_NO_DEVICE at memory of another binding, which stays in the queue,
@@ -46,21 +39,21 @@ export function receiveFrags(socket: DevmemSocket): FragReceiver {
   return new SocketFragReceiver(socket)
 }
 
-interface MessageWaiter {
-  readonly resolve: (result: IteratorResult<Frag, undefined>) => void
-  readonly reject: (reason: unknown) => void
+type FragResult = IteratorResult<Frag, undefined>
+
+/** Call of `next` that waits for data, and its iterator. */
+interface NextFrag {
+  readonly resolve: (result: FragResult | Promise<FragResult>) => void
   readonly iterator: object
 }
 
 class SocketFragReceiver implements FragReceiver {
   readonly #socket: DevmemSocket
-  readonly #batch: TokenBatch
-  #waiter: MessageWaiter | undefined
+  #waiter: NextFrag | undefined
   readonly #onReadable = (): void => this.#answer()
 
   constructor(socket: DevmemSocket) {
     this.#socket = socket
-    this.#batch = new TokenBatch(socket)
   }
 
   take(): Frag | undefined {
@@ -72,14 +65,12 @@ class SocketFragReceiver implements FragReceiver {
       return undefined
     }
     const linear = !queue.locate(skb)
-    if (!linear && skb.kind === 'net_iov') return this.#takeDevice(skb)
+    if (!linear && skb.kind === 'net_iov') return reader.takeDevice(skb)
     reader.checkStrict()
-    return linear || skb.kind !== 'page' ? this.#takeLinear(skb) : this.#takePage(skb)
+    return linear || skb.kind !== 'page' ? reader.takeLinear(skb) : reader.takePage(skb)
   }
 
-  flush(): void {
-    this.#batch.flush()
-  }
+  flush(): void {}
 
   [Symbol.asyncIterator](): AsyncIterator<Frag, undefined, void> {
     const receiver = this
@@ -95,7 +86,7 @@ class SocketFragReceiver implements FragReceiver {
     }
   }
 
-  #next(iterator: object): Promise<IteratorResult<Frag, undefined>> {
+  #next(iterator: object): Promise<FragResult> {
     try {
       if (this.#waiter !== undefined) throw busy()
       const value = this.take()
@@ -104,8 +95,8 @@ class SocketFragReceiver implements FragReceiver {
     } catch (error) {
       return Promise.reject(error)
     }
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject, iterator }
+    return new Promise((resolve) => {
+      this.#waiter = { resolve, iterator }
       this.#socket.notify(this.#onReadable)
     })
   }
@@ -114,83 +105,14 @@ class SocketFragReceiver implements FragReceiver {
     const waiter = this.#waiter
     if (waiter === undefined) return
     this.#waiter = undefined
-    this.#next(waiter.iterator).then(waiter.resolve, waiter.reject)
+    waiter.resolve(this.#next(waiter.iterator))
   }
 
   #stop(iterator: object): void {
-    this.#batch.flush()
     const waiter = this.#waiter
     if (waiter?.iterator !== iterator) return
     this.#waiter = undefined
     waiter.resolve({ done: true, value: undefined })
-  }
-
-  #takeLinear(skb: AnySkb): HostFrag {
-    const { reader } = this.#socket
-    const bytes = skb.head.subarray(skb.payloadOffset + reader.queue.consumed, skb.headLength)
-    const frag = copiedFrag(skb.cache.pool, bytes)
-    reader.readHost(bytes.length)
-    return frag
-  }
-
-  #takePage(skb: Skb<Page>): HostFrag {
-    const { reader } = this.#socket
-    const { fragAt, fragSkip } = reader.queue
-    const offset = (skb.offsets[fragAt] ?? 0) + fragSkip
-    const length = (skb.lengths[fragAt] ?? 0) - fragSkip
-    const frag = fragOf(skb.takeFrag(fragAt), offset, length)
-    reader.readHost(length)
-    return frag
-  }
-
-  #takeDevice(skb: Skb<NetIov>): DeviceFrag {
-    const { reader } = this.#socket
-    const { fragAt, fragSkip } = reader.queue
-    const iov = skb.frags[fragAt]
-    if (iov === undefined) throw unreadable()
-    const place = reader.placeForToken(iov)
-    const offset = place.offset + (skb.offsets[fragAt] ?? 0) + fragSkip
-    const length = (skb.lengths[fragAt] ?? 0) - fragSkip
-    const token = reader.mint(skb, length)
-    const serial = reader.tokens.serial(token)
-    return new IovFrag(place.binding, offset, length, token, serial, this.#batch)
-  }
-}
-
-class IovFrag implements DeviceFrag {
-  readonly kind = 'net_iov'
-  readonly binding: Binding
-  readonly offset: number
-  readonly length: number
-  readonly token: number
-  readonly #serial: number
-  #batch: TokenBatch | undefined
-
-  constructor(
-    binding: Binding,
-    offset: number,
-    length: number,
-    token: number,
-    serial: number,
-    batch: TokenBatch,
-  ) {
-    this.binding = binding
-    this.offset = offset
-    this.length = length
-    this.token = token
-    this.#serial = serial
-    this.#batch = batch
-  }
-
-  release(): void {
-    const batch = this.#batch
-    if (batch === undefined) return
-    this.#batch = undefined
-    batch.add(this.token, this.#serial)
-  }
-
-  [Symbol.dispose](): void {
-    this.release()
   }
 }
 

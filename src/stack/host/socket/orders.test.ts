@@ -81,7 +81,6 @@ class Scene {
         break
       case 'release':
         for (const frag of this.#frags.splice(0)) frag.release()
-        this.#receiver.flush()
         break
       case 'arrive':
         for (const arrive of this.#arriving.splice(0)) arrive()

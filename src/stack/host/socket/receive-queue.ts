@@ -77,8 +77,19 @@ export class ReceiveQueue implements MemoryUser {
     this.#bytes -= bytes
     this.#consumed += bytes
     if (this.#consumed < skb.payloadLength) return
-    this.#drop()
+    this.#ring[this.#first] = undefined
+    this.#first = (this.#first + 1) & (this.#ring.length - 1)
+    this.#length--
+    this.#consumed = 0
+    // Last, since a put may wake a receiver that waits for memory.
     skb.free()
+  }
+
+  /** Frees all skbs. */
+  clear(): void {
+    for (let skb = this.first; skb !== undefined; skb = this.first) {
+      this.consume(skb.payloadLength - this.#consumed)
+    }
   }
 
   /** Finds the frag of the next unread byte of `skb`, the first one. Returns false if that byte is linear. */
@@ -93,22 +104,6 @@ export class ReceiveQueue implements MemoryUser {
     this.fragAt = at
     this.fragSkip = skip
     return true
-  }
-
-  /** Frees all skbs. */
-  clear(): void {
-    for (let skb = this.first; skb !== undefined; skb = this.first) {
-      this.#bytes -= skb.payloadLength - this.#consumed
-      this.#drop()
-      skb.free()
-    }
-  }
-
-  #drop(): void {
-    this.#ring[this.#first] = undefined
-    this.#first = (this.#first + 1) & (this.#ring.length - 1)
-    this.#length--
-    this.#consumed = 0
   }
 
   #grow(): void {

@@ -9,27 +9,18 @@ import { isReadable } from './receive-queue.ts'
 import type { Scatter } from './scatter.ts'
 import type { SocketReader } from './socket-reader.ts'
 
-/** Copies readable payload into the iovec, up to the first unreadable skb. Returns its bytes. */
-export function readReadable(reader: SocketReader, target: Scatter): number {
+/** Copies readable payload into the iovec, up to the first unreadable skb. A peek leaves it in the queue. Returns its bytes. */
+export function readReadable(reader: SocketReader, target: Scatter, peek: boolean): number {
   const { queue } = reader
   let bytes = 0
+  let ahead = 0
   while (target.room > 0) {
-    const skb = queue.first
-    if (skb === undefined || !isReadable(skb)) break
-    const part = target.copy(skb, queue.consumed, skb.payloadLength)
-    bytes += part
-    reader.readHost(part)
-  }
-  return bytes
-}
-
-/** Copies readable payload as {@link readReadable} does, and leaves it in the queue. */
-export function peekReadable({ queue }: SocketReader, target: Scatter): number {
-  let bytes = 0
-  for (let ahead = 0; target.room > 0; ahead++) {
     const skb = queue.peek(ahead)
     if (skb === undefined || !isReadable(skb)) break
-    bytes += target.copy(skb, ahead === 0 ? queue.consumed : 0, skb.payloadLength)
+    const part = target.copy(skb, ahead === 0 ? queue.consumed : 0, skb.payloadLength)
+    bytes += part
+    if (peek) ahead++
+    else reader.readHost(part)
   }
   return bytes
 }
@@ -74,21 +65,17 @@ function readPart(
   at: number,
 ): number {
   const { queue } = reader
-  const iov = queue.locate(skb) ? skb.frags[queue.fragAt] : undefined
-  if (iov === undefined) {
-    reader.checkStrict()
-    const linear = target.copy(skb, queue.consumed, skb.headLength - skb.payloadOffset)
-    writeLinear(control, at, linear)
-    reader.readHost(linear)
-    return linear
+  if (queue.locate(skb)) {
+    const { offset, length, token, binding } = reader.takeDevice(skb, target.room)
+    target.room -= length
+    writeDmaBuf(control, at, offset, length, token, binding.id)
+    return length
   }
-  const place = reader.placeForToken(iov)
-  const { fragAt, fragSkip } = queue
-  const offset = place.offset + (skb.offsets[fragAt] ?? 0) + fragSkip
-  const bytes = Math.min((skb.lengths[fragAt] ?? 0) - fragSkip, target.room)
-  target.room -= bytes
-  writeDmaBuf(control, at, offset, bytes, reader.mint(skb, bytes), place.binding.id)
-  return bytes
+  reader.checkStrict()
+  const linear = target.copy(skb, queue.consumed, skb.headLength - skb.payloadOffset)
+  writeLinear(control, at, linear)
+  reader.readHost(linear)
+  return linear
 }
 
 function controlSpace(): DeviceError {

@@ -3,18 +3,14 @@
  * read. `recvmsg` and frags both read through it.
  */
 
-import { type NetIov, type Place, placeOf } from '../../../netmem.ts'
+import { checkInteger } from '../../../errors.ts'
+import { type Binding, type NetIov, type Page, placeOf } from '../../../netmem.ts'
+import { copiedFrag, type DeviceFrag, fragOf, type HostFrag } from '../../../pool/frag.ts'
 import { DeviceError } from '../../device-error.ts'
-import type { Skb } from '../skb/skb.ts'
+import type { AnySkb, Skb } from '../skb/skb.ts'
+import type { DevmemSocketOptions } from './messages.ts'
 import { ReceiveQueue } from './receive-queue.ts'
-import { TokenTable } from './token-table.ts'
-
-/** Checked options of a reader. */
-export interface ReaderOptions {
-  readonly bindingId: number | undefined
-  readonly tokenLimit: number
-  readonly strict: boolean
-}
+import { MAX_TOKENS, TokenTable } from './token-table.ts'
 
 export class SocketReader {
   readonly queue: ReceiveQueue = new ReceiveQueue()
@@ -28,8 +24,10 @@ export class SocketReader {
   readonly #bindingId: number | undefined
   readonly #strict: boolean
 
-  constructor({ bindingId, tokenLimit, strict }: ReaderOptions) {
-    this.tokens = new TokenTable(tokenLimit)
+  /** @throws NETMEM_OUT_OF_RANGE */
+  constructor({ bindingId, tokenLimit = MAX_TOKENS, strict = false }: DevmemSocketOptions) {
+    if (bindingId !== undefined) checkInteger('bindingId', bindingId, 1, 2 ** 32 - 1)
+    this.tokens = new TokenTable(checkInteger('tokenLimit', tokenLimit, 0, MAX_TOKENS))
     this.#bindingId = bindingId
     this.#strict = strict
   }
@@ -54,47 +52,83 @@ export class SocketReader {
     this.queue.consume(bytes)
   }
 
+  /** Reads the rest of the linear bytes of the first skb: a frag with a copy of them. */
+  takeLinear(skb: AnySkb): HostFrag {
+    const bytes = skb.head.subarray(skb.payloadOffset + this.queue.consumed, skb.headLength)
+    const frag = copiedFrag(skb.cache.pool, bytes)
+    this.readHost(bytes.length)
+    return frag
+  }
+
+  /** Reads the rest of the frag that `queue.locate` has found. */
+  takePage(skb: Skb<Page>): HostFrag {
+    const { fragAt, fragSkip } = this.queue
+    const offset = (skb.offsets[fragAt] ?? 0) + fragSkip
+    const length = (skb.lengths[fragAt] ?? 0) - fragSkip
+    const frag = fragOf(skb.takeFrag(fragAt), offset, length)
+    this.readHost(length)
+    return frag
+  }
+
   /**
-   * Returns the place of a net_iov that is about to get a token.
+   * Reads the frag that `queue.locate` has found, at most `maxBytes` of it. Its token holds the memory.
    *
    * @throws NETMEM_NO_DEVICE for memory of another binding, NETMEM_NO_TOKEN if all tokens are out.
    */
-  placeForToken(iov: NetIov): Place {
-    const place = placeOf(iov)
-    const { id } = place.binding
-    if (this.#bindingId !== undefined && id !== this.#bindingId) {
+  takeDevice(skb: Skb<NetIov>, maxBytes: number = Number.POSITIVE_INFINITY): DeviceFrag {
+    const { queue, tokens } = this
+    const { fragAt, fragSkip } = queue
+    const { binding, offset } = placeOf(skb.frag(fragAt))
+    if (this.#bindingId !== undefined && binding.id !== this.#bindingId) {
       throw new DeviceError(
         'NETMEM_NO_DEVICE',
         'ENODEV',
-        `The data is in memory of binding ${id}, and this socket takes that of binding ${this.#bindingId} alone.`,
+        `The data is in memory of binding ${binding.id}, and this socket takes that of binding ${this.#bindingId} alone.`,
       )
     }
-    if (this.tokens.full) {
+    if (tokens.full) {
       throw new DeviceError(
         'NETMEM_NO_TOKEN',
         'ENOMEM',
         'All tokens are out. Return those that are no longer needed with dontneed(), or release frags.',
       )
     }
-    return place
-  }
-
-  /** Reads `bytes` bytes of the frag that `queue.locate` found. Returns their token. */
-  mint(skb: Skb<NetIov>, bytes: number): number {
-    const { queue } = this
-    const at = queue.fragAt
+    const start = offset + (skb.offsets[fragAt] ?? 0) + fragSkip
+    const left = (skb.lengths[fragAt] ?? 0) - fragSkip
+    const length = Math.min(left, maxBytes)
     // The last part of a frag takes the skb's reference.
-    const last = queue.fragSkip + bytes === skb.lengths[at]
-    const token = this.tokens.mint(last ? skb.takeFrag(at) : skb.shareFrag(at))
+    const token = tokens.mint(length === left ? skb.takeFrag(fragAt) : skb.shareFrag(fragAt))
     this.minted++
-    this.deviceBytes += bytes
-    queue.consume(bytes)
-    return token
+    this.deviceBytes += length
+    queue.consume(length)
+    return new IovFrag(binding, start, length, token, tokens)
+  }
+}
+
+class IovFrag implements DeviceFrag {
+  readonly kind = 'net_iov'
+  readonly binding: Binding
+  readonly offset: number
+  readonly length: number
+  readonly token: number
+  /** Serial of the token's use: the application may have freed it by number, and another frag may have it. */
+  readonly #serial: number
+  readonly #tokens: TokenTable
+
+  constructor(binding: Binding, offset: number, length: number, token: number, tokens: TokenTable) {
+    this.binding = binding
+    this.offset = offset
+    this.length = length
+    this.token = token
+    this.#serial = tokens.serial(token)
+    this.#tokens = tokens
   }
 
-  /** Gives back all that is queued, and all tokens. */
-  close(): void {
-    this.queue.clear()
-    this.tokens.clear()
+  release(): void {
+    if (this.#tokens.serial(this.token) === this.#serial) this.#tokens.free(this.token)
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
   }
 }
