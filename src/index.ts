@@ -34,6 +34,7 @@ export {
 export { type AttachedPool, attachPool } from './pool/attached-pool.ts'
 export { RX_COPYBREAK } from './pool/copies.ts'
 export { createFrag } from './pool/create-frag.ts'
+export type { PagePoolOptions } from './pool/create-pool.ts'
 export { createPool, dualPool } from './pool/create-pool.ts'
 export type { DryReport } from './pool/dry-report.ts'
 export type {
@@ -51,7 +52,6 @@ export type {
   PageProvider,
   Slots,
 } from './pool/memory-provider.ts'
-export type { PagePoolOptions } from './pool/open-core.ts'
 export type { PagePool } from './pool/page-pool.ts'
 export { type PoolHolders, type PoolReport, pools } from './pool/pools.ts'
 export type { Reservation } from './pool/reservation.ts'

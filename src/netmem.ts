@@ -58,17 +58,33 @@ interface Nobody {
  */
 export type Exactly<M extends Netmem> = M | Nobody
 
-/** {@link TAG}, not exported: an engine folds a module's own constants, and loads exported ones each time. */
-const NET_IOV = 1
+// Not exported: an engine folds a module's own constants, and loads exported ones at each use.
+/** Tag of a net_iov. */
+const TAG = 1
+const INDEX_SHIFT = 1
+const INDEX_BITS = 17
+const INDEX_MASK = (1 << INDEX_BITS) - 1
+/** Adding it to a handle makes the next generation of it, once cut to 32 bits. */
+const GENERATION_STEP = 1 << (INDEX_SHIFT + INDEX_BITS)
+/** Slots of a range, of which a pool claims whole ones: up to 63 indices of it stay unused. */
+const RANGE_SLOTS = 64
+const RANGE_SHIFT = 6
+const RANGE_MASK = (1 << (INDEX_BITS - RANGE_SHIFT)) - 1
+/** Handles that a pool's alloc cache holds, as in the kernel. */
+const CACHE_SIZE = 128
+/** Integers of an alloc cache: the count, and the handles. */
+const CACHE_INTS = 1 + CACHE_SIZE
+/** Count of a cache that takes nothing. */
+const CLOSED = -1
 
 /** True if the memory behind `m` is host-readable. */
 export function isPage(m: Netmem): m is Page {
-  return (bits(m) & NET_IOV) === 0
+  return (bits(m) & TAG) === 0
 }
 
 /** True if the memory behind `m` is device memory. */
 export function isNetIov(m: Netmem): m is NetIov {
-  return (bits(m) & NET_IOV) === NET_IOV
+  return (bits(m) & TAG) === TAG
 }
 
 /** Attachment of a dma-buf to RX queues, as far as an application needs to know it. */
@@ -125,12 +141,12 @@ export function retain(m: Exactly<Netmem>, count = 1): void {
  */
 export function release(m: Exactly<Netmem>): void {
   const handle = bits(m)
-  const index = (handle >> SHIFT) & MASK
+  const index = (handle >> INDEX_SHIFT) & INDEX_MASK
   // `PoolCore.put` without the pool: the owner and its fields would be loaded one after the other.
-  const at = cacheAt[index >> RANGE_BITS] ?? 0
+  const at = cacheAt[index >> RANGE_SHIFT] ?? 0
   const cached = (caches[at] ?? 0) >>> 0
-  if (cached < CACHE_HANDLES && (states[index] ?? NaN) === handle) {
-    const next = (handle + STEP) | 0
+  if (cached < CACHE_SIZE && (states[index] ?? NaN) === handle) {
+    const next = (handle + GENERATION_STEP) | 0
     states[index] = next
     caches[at + cached + 1] = next
     caches[at] = cached + 1
@@ -141,35 +157,22 @@ export function release(m: Exactly<Netmem>): void {
 
 // The rest is for the pool and the layers above it. index.ts does not export it.
 
-// Private copies, as of TAG.
-const SHIFT = 1
-const INDEX_BITS = 17
-const MASK = (1 << INDEX_BITS) - 1
-const STEP = 1 << (SHIFT + INDEX_BITS)
-const CACHE_HANDLES = 128
-
-export const TAG: number = NET_IOV
-export const INDEX_SHIFT: number = SHIFT
-export const INDEX_MASK: number = MASK
-/** Adding it to a handle makes the next generation of it, once cut to 32 bits. */
-export const GENERATION_STEP: number = STEP
-/** Slots of a range, of which a pool claims whole ones: up to 63 indices of it stay unused. */
-const RANGE_SLOTS = 64
-const RANGE_BITS = 6
-export const RANGE_SHIFT: number = RANGE_BITS
-const RANGE_MASK = (1 << (INDEX_BITS - RANGE_BITS)) - 1
-/** Handles that a pool's alloc cache holds, as in the kernel. */
-export const CACHE_SIZE: number = CACHE_HANDLES
-/** Integers of an alloc cache: the count, and the handles. */
-const CACHE_INTS = 1 + CACHE_HANDLES
-/** Count of a cache that takes nothing. */
-const CLOSED = -1
+/**
+ * Layout of handles, and the size of an alloc cache. A module with a hot path keeps copies of them in
+ * constants.
+ */
+export const LAYOUT: Readonly<
+  Record<
+    'TAG' | 'INDEX_SHIFT' | 'INDEX_MASK' | 'GENERATION_STEP' | 'RANGE_SHIFT' | 'CACHE_SIZE',
+    number
+  >
+> = { TAG, INDEX_SHIFT, INDEX_MASK, GENERATION_STEP, RANGE_SHIFT, CACHE_SIZE }
 /** Slots that all pools of a thread may have together. The last range stays unused, so that no handle is −1. */
 export const MAX_SLOTS: number = RANGE_MASK * RANGE_SLOTS
 
 /** Index of a handle's slot in the table. */
 export function indexOf(handle: number): number {
-  return (handle >> SHIFT) & MASK
+  return (handle >> INDEX_SHIFT) & INDEX_MASK
 }
 
 /** The integer a handle is. */
@@ -232,16 +235,16 @@ const caches = new Int32Array(CACHE_INTS * (1 + RANGE_MASK)).fill(CLOSED, 0, 1)
 /** Start of the owner's cache in {@link caches} for each range; 0 without an owner. */
 const cacheAt = new Int32Array(RANGE_MASK + 1)
 
-/** Columns of the table, for the pool's fast paths. Not exported one by one, as of TAG. */
-export const columns: {
-  readonly states: Int32Array
-  readonly caches: Int32Array
-  readonly cacheAt: Int32Array
-} = { states, caches, cacheAt }
+/** Columns of the table, for the pool's fast paths. As {@link LAYOUT}, they are not exported one by one. */
+export const columns: Readonly<Record<'states' | 'caches' | 'cacheAt', Int32Array>> = {
+  states,
+  caches,
+  cacheAt,
+}
 
 /** Index of a handle's range. */
 function rangeOf(handle: number): number {
-  return (handle >> (SHIFT + RANGE_BITS)) & RANGE_MASK
+  return (handle >> (INDEX_SHIFT + RANGE_SHIFT)) & RANGE_MASK
 }
 
 /** The pool that a handle is from. Throws for what is no handle, and for an index that no pool has. */

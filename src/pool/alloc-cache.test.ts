@@ -1,7 +1,7 @@
 // The alloc cache while it is closed, and when another pool has its place.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CACHE_SIZE, type Page, release } from '../netmem.ts'
+import { LAYOUT, type Page, release } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
 import * as allocCache from './alloc-cache.ts'
@@ -9,6 +9,7 @@ import { createPool } from './create-pool.ts'
 import type { PagePool } from './page-pool.ts'
 import { RecycleRing } from './recycle-ring.ts'
 
+const { CACHE_SIZE } = LAYOUT
 const pageSize = 4096
 const poolOf = (pages: number): PagePool<Page> => createPool(hostProvider({ pages, pageSize }))
 

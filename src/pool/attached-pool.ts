@@ -3,7 +3,7 @@
 
 import { ArgumentTypeError, LifetimeError } from '../errors.ts'
 import type { BorrowedFrag } from './frag.ts'
-import { Returner } from './lender.ts'
+import { receiveEntry, returnEntry } from './lender.ts'
 import type { Lent, PoolShare } from './lent.ts'
 
 /** A shared pool as seen from another thread. Nothing has to be closed. */
@@ -42,7 +42,7 @@ export function attachPool(share: PoolShare): AttachedPool {
       'attachPool() takes what pool.share() returned.',
     )
   }
-  const returner = new Returner(share.table)
+  const words = new Int32Array(share.table)
   const { buffer } = share
   return {
     receive: (lent) => {
@@ -54,9 +54,9 @@ export function attachPool(share: PoolShare): AttachedPool {
         )
       }
       const { entry, stamp, offset, length } = lent
-      returner.receive(entry, stamp)
+      receiveEntry(words, entry, stamp)
       const bytes = new Uint8Array(buffer, offset, length)
-      return new ReceivedFrag(bytes, () => returner.giveBack(entry, stamp))
+      return new ReceivedFrag(bytes, () => returnEntry(words, entry, stamp))
     },
   }
 }

@@ -1,8 +1,8 @@
 import { checkInteger } from '../errors.ts'
 import { bits, type Page } from '../netmem.ts'
-import { type HostFrag, heldFrag, traceFrag } from './frag.ts'
+import { HeldFrag, type HostFrag } from './frag.ts'
+import { holdToken } from './frag-memory.ts'
 import type { PagePool } from './page-pool.ts'
-import { holdToken } from './tokens.ts'
 
 /**
  * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
@@ -35,7 +35,7 @@ export function createFrag(
   checkInteger('length', length, 0, pool.pageSize - offset)
   const { frags } = pool.core
   const token = holdToken(bits(page), frags) ?? frags.hold(bits(page))
-  const frag = heldFrag(page, offset, length, token)
-  if (label !== undefined) traceFrag(frag, label, undefined)
+  const frag = new HeldFrag(page, offset, length, token)
+  if (label !== undefined) frag.trace(label, undefined)
   return frag
 }

@@ -1,9 +1,31 @@
 /** The only ways to a pool. */
 
+import { ArgumentTypeError, type OptionNames, ownOptions } from '../errors.ts'
 import type { NetIov, Netmem, Page } from '../netmem.ts'
-import type { NetIovProvider, PageProvider } from './memory-provider.ts'
-import { openCore, type PagePoolOptions } from './open-core.ts'
+import {
+  type AnyProvider,
+  checkProvider,
+  type NetIovProvider,
+  type PageProvider,
+} from './memory-provider.ts'
 import { PagePool } from './page-pool.ts'
+import { PoolCore } from './pool-core.ts'
+import { TracedCore } from './traced-core.ts'
+
+/** Options of `createPool` and `dualPool`. */
+export interface PagePoolOptions {
+  /** Name of the pool in the list of `pools()`. Default: `pool 1` and so on. */
+  readonly name?: string
+  /** Slots of the recycle ring: 1 to 16384, rounded up to a power of two. Default: 1024. */
+  readonly ringSize?: number
+  /**
+   * Keeps, for reports, where the application received each frag and allocated each handle, and from
+   * which peer. Costs tens of microseconds per frag. Default: off.
+   */
+  readonly traceLeaks?: boolean
+}
+
+const NAMES: OptionNames<PagePoolOptions> = { name: true, ringSize: true, traceLeaks: true }
 
 /**
  * Makes a pool of what `provider` has: pages or net_iovs. A provider serves one pool at a time.
@@ -52,4 +74,20 @@ export function dualPool(
   options: PagePoolOptions = {},
 ): PagePool<Netmem> {
   return new PagePool<Netmem>(openCore(provider, options))
+}
+
+/** Pools of this thread so far, for their names. */
+let made = 0
+
+function openCore(provider: AnyProvider, options: PagePoolOptions): PoolCore {
+  checkProvider(provider)
+  const { name, ringSize, traceLeaks = false } = ownOptions('createPool()', options, NAMES)
+  if (name !== undefined && typeof name !== 'string') {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `The name of a pool is a string, not ${typeof name}.`,
+    )
+  }
+  const Core = traceLeaks ? TracedCore : PoolCore
+  return new Core(provider, name ?? `pool ${++made}`, ringSize, traceLeaks)
 }

@@ -4,23 +4,19 @@
  * when it is made and one when it is released.
  */
 export class FragAccount {
-  #held = 0
+  /** Bytes held. Each copy counts `COPY_OVERHEAD` more. */
+  held = 0
   /** Called after each release while set. */
   onRelease: (() => void) | undefined
 
-  /** Bytes held. Each copy counts `COPY_OVERHEAD` more. */
-  get held(): number {
-    return this.#held
-  }
-
   /** A frag is made. */
   charge(bytes: number): void {
-    this.#held += bytes
+    this.held += bytes
   }
 
   /** A frag is released, and its memory has gone back. */
   credit(bytes: number): void {
-    this.#held -= bytes
+    this.held -= bytes
     this.onRelease?.()
   }
 }

@@ -1,79 +1,160 @@
 /**
  * References of a pool's memory that are in frags, and the rest of the page that frags were cut
  * from last.
+ *
+ * A frag that is dropped without release() is reported when its token is collected. A handle is an
+ * integer, which no collector sees. Each slot has one token. The pool holds it while the memory
+ * rests, and while there are references that are in no frag. Once frags have all references, they
+ * alone hold the token: its collection means that no frag is left which could give the memory back.
+ * There is one registry entry a slot, made once: one a frag would cost a microsecond and a major
+ * collection every 10⁵.
  */
 
-import { indexOf } from '../netmem.ts'
+import * as netmem from '../netmem.ts'
+import { applicationStack } from './application-stack.ts'
 import type { FragAccount } from './frag-account.ts'
+import { reportLeak } from './leaks.ts'
 import { type Lender, notShared } from './lender.ts'
 import type { Borrower, Lent } from './lent.ts'
 import type { SlotStates } from './slot-states.ts'
-import {
-  closeTokens,
-  heldReferences,
-  openTokens,
-  restingTokens,
-  type Token,
-  type TokenOwner,
-  type Tokens,
-} from './tokens.ts'
+
+// Constants as in pool-core.ts, which an engine folds.
+const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT, RANGE_SHIFT } = netmem.LAYOUT
+const { cacheAt, caches, states } = netmem.columns
+
+/** Record of one use of a slot. Holds no frag and no token, so that both can be collected. */
+export interface UseRecord {
+  /** The handle the memory went out under. */
+  handle: number
+  /** References that are in frags. */
+  frags: number
+  /** True while a new use changes the handle alone: one record in its slot, and no `traceLeaks`. */
+  plain: boolean
+  /** Another record of the same use, whose token frags alone held when this one was made. */
+  other: UseRecord | undefined
+  /** Peer, and place in the application that received it, if the pool traces leaks. */
+  label: string | undefined
+  stack: string | undefined
+}
+
+/** Held by the frags of its memory, and collected after the last of them. */
+export class Token {
+  // Declared: fields that the class made would be `undefined` first, and be checked at each use.
+  declare readonly owner: FragMemory
+  declare readonly record: UseRecord
+
+  constructor(owner: FragMemory, record: UseRecord) {
+    this.owner = owner
+    this.record = record
+  }
+}
+
+/**
+ * Token of each slot of the descriptor table that rests, or has references in no frag. One column for
+ * all pools: `holdToken` and `dropToken` load no pool.
+ */
+const restingTokens: (Token | undefined)[] = []
+
+/**
+ * Moves the only reference of memory that has a token into a frag, if the pool is `owner` or no owner
+ * is given: the page of a received frag. Returns `undefined` otherwise, and nothing has changed.
+ */
+export function holdToken(handle: number, owner?: FragMemory): Token | undefined {
+  const index = (handle >> INDEX_SHIFT) & INDEX_MASK
+  const token = restingTokens[index]
+  if (token === undefined || states[index] !== handle || !token.record.plain) return undefined
+  if (owner !== undefined && token.owner !== owner) return undefined
+  restingTokens[index] = undefined
+  token.record.handle = handle
+  token.record.frags++
+  return token
+}
+
+/** Gives a frag's reference back: `release`, with the token. */
+export function dropToken(handle: number, token: Token): void {
+  const index = (handle >> INDEX_SHIFT) & INDEX_MASK
+  const at = cacheAt[index >> RANGE_SHIFT] ?? 0
+  const cached = (caches[at] ?? 0) >>> 0
+  // Not a call of `release`: with two calls one in the other, engines took a quarter longer.
+  if (cached < CACHE_SIZE && states[index] === handle) {
+    token.record.frags--
+    restingTokens[index] = token
+    const next = (handle + GENERATION_STEP) | 0
+    states[index] = next
+    caches[at + cached + 1] = next
+    caches[at] = cached + 1
+    return
+  }
+  token.owner.drop(handle, token)
+}
 
 /** Rest of a partly filled page. */
-export interface Rest {
+interface Rest {
   readonly handle: number
   readonly offset: number
 }
 
 /** Pool of the frags, besides its slots. */
 interface PoolOfFrags {
-  put(handle: number, allowDirect: boolean): void
-  retain(handle: number, count: number): void
-  /** Returns the slot of a handle that is out. Throws for every other value. */
-  check(handle: number): number
   readonly pageSize: number
   readonly destroyed: boolean
+  retain(handle: number, count: number): void
+  put(handle: number, allowDirect: boolean): void
+  /** Gives back a reference that a thread had when it ended. */
+  putAbandoned(handle: number): void
+  /** Returns the slot of a handle that is out. Throws for every other value. */
+  check(handle: number): number
 }
 
-export class FragMemory implements TokenOwner {
-  // Declared: fields that the class made would be `undefined` first, and be checked at each use.
+export class FragMemory {
+  // Declared as in `Token`.
   declare readonly pool: PoolOfFrags
   declare readonly slots: SlotStates
-  declare readonly tokens: Tokens
   /** Undefined before the pool is shared. */
   lender: Lender | undefined
+  readonly #tracing: boolean
+  /** Record of each slot that ever had a token. */
+  readonly #records: (UseRecord | undefined)[] = []
+  readonly #registry: FinalizationRegistry<UseRecord>
   #rest: Rest | undefined
 
-  constructor(pool: PoolOfFrags, slots: SlotStates, tokens: Tokens) {
+  constructor(pool: PoolOfFrags, slots: SlotStates, tracing: boolean) {
     this.pool = pool
     this.slots = slots
-    this.tokens = tokens
-    openTokens(slots.base, slots.state.length)
+    this.#tracing = tracing
+    const { pageSize } = pool
+    this.#registry = new FinalizationRegistry(({ frags, label, stack }) => {
+      if (frags > 0) reportLeak({ kind: 'frag', pageSize, label, stack })
+    })
+    while (restingTokens.length < slots.end) restingTokens.push(undefined)
   }
 
+  /** Moves a bare reference into a frag. */
   hold(handle: number): Token {
     const slot = this.pool.check(handle)
-    let token = restingTokens[indexOf(handle)]
-    if (token === undefined) {
-      token = this.tokens.make(slot, handle, this)
-      restingTokens[indexOf(handle)] = token
-    }
+    const index = netmem.indexOf(handle)
+    const token = restingTokens[index] ?? this.#makeToken(slot, handle)
+    restingTokens[index] = token
     const { record } = token
-    if (record.handle !== handle) this.tokens.begin(slot, record, handle)
+    if (record.handle !== handle) this.#begin(slot, record, handle)
     record.frags++
     this.#settle(slot, handle)
     return token
   }
 
+  /** Gives a frag's reference back. */
   drop(handle: number, token: Token): void {
-    this.takeBack(handle, token)
+    this.#takeOut(handle, token)
     this.pool.put(handle, true)
   }
 
+  /** Adds a bare reference to memory that a frag has. */
   share(handle: number, token: Token): void {
     this.pool.retain(handle, 1)
-    restingTokens[indexOf(handle)] ??= token
+    restingTokens[netmem.indexOf(handle)] ??= token
   }
 
+  /** Moves a frag's reference to another thread. `undefined` when as many are lent as may be. */
   lend(
     handle: number,
     token: Token,
@@ -84,23 +165,41 @@ export class FragMemory implements TokenOwner {
   ): Lent | undefined {
     if (this.lender === undefined) throw notShared()
     const at = this.pool.check(handle) * this.pool.pageSize + offset
-    return this.lender.lend(handle, token, at, length, borrower, account)
+    return this.lender.lend(at, length, borrower, (abandoned) => {
+      try {
+        this.#takeOut(handle, token)
+        if (abandoned) this.pool.putAbandoned(handle)
+        else this.pool.put(handle, false)
+      } finally {
+        account?.credit(length)
+      }
+    })
   }
 
+  /** Takes in memory that other threads have returned, if no frag can be lent otherwise. May wake callers. */
   makeRoom(): void {
     this.lender?.makeRoom()
   }
 
-  /** Forgets the tokens: another pool may claim the slots. */
-  close(): void {
-    closeTokens(this.slots.base, this.slots.state.length)
+  /** Record of the frags that have the memory of a handle, if any. */
+  held(handle: number): UseRecord | undefined {
+    const record = this.#records[this.slots.slot(handle)]
+    return record?.handle === handle ? heldRecord(record) : undefined
   }
 
-  /** A frag has ended, and its reference is bare again. */
-  takeBack(handle: number, token: Token): void {
-    token.record.frags--
-    if (this.slots.state[this.slots.slot(handle)] === handle) restingTokens[indexOf(handle)] = token
-    else this.#restsShared(handle, token)
+  /** Number of slots whose memory is in frags, dropped ones included. */
+  get heldSlots(): number {
+    let held = 0
+    for (const record of this.#records) {
+      if (record === undefined || heldRecord(record) === undefined) continue
+      if (this.slots.isOut(record.handle)) held++
+    }
+    return held
+  }
+
+  /** Forgets the tokens: another pool may claim the slots. */
+  close(): void {
+    restingTokens.fill(undefined, this.slots.base, this.slots.end)
   }
 
   /** Gives back one of several references. Returns true for the last one, which the caller recycles. */
@@ -150,16 +249,65 @@ export class FragMemory implements TokenOwner {
     this.#settle(slot, rest.handle)
   }
 
-  /** Keeps the token of memory with several references, one of which is in no frag now. */
-  #restsShared(handle: number, token: Token): void {
-    if (this.slots.isOut(handle)) restingTokens[indexOf(handle)] ??= token
+  /** Makes a reference that is in a frag bare again. */
+  #takeOut(handle: number, token: Token): void {
+    token.record.frags--
+    const index = netmem.indexOf(handle)
+    if (states[index] === handle) restingTokens[index] = token
+    // Other references: the token of one that is in no frag stays.
+    else if (this.slots.isOut(handle)) restingTokens[index] ??= token
+  }
+
+  /** The first token of a slot, or another one while the first is with frags alone. */
+  #makeToken(slot: number, handle: number): Token {
+    const before = this.#records[slot]
+    const record: UseRecord = {
+      handle,
+      frags: 0,
+      plain: before === undefined && !this.#tracing,
+      other: before?.handle === handle ? heldRecord(before) : undefined,
+      label: undefined,
+      stack: this.#tracing ? applicationStack() : undefined,
+    }
+    if (before !== undefined) before.plain = false
+    const token = new Token(this, record)
+    this.#records[slot] = record
+    this.#registry.register(token, record)
+    return token
+  }
+
+  /** Begins a new use of the slot. */
+  #begin(slot: number, record: UseRecord, handle: number): void {
+    record.handle = handle
+    record.other = undefined
+    this.#records[slot] = record
+    if (!this.#tracing) return
+    record.label = undefined
+    record.stack = applicationStack()
   }
 
   /** Leaves the token to frags alone once they have all references. */
   #settle(slot: number, handle: number): void {
-    const token = restingTokens[indexOf(handle)]
+    const index = netmem.indexOf(handle)
+    const token = restingTokens[index]
     if (token === undefined || this.#rest?.handle === handle) return
     const held = heldReferences(token.record, handle)
-    if (held === this.slots.references(slot)) restingTokens[indexOf(handle)] = undefined
+    if (held === this.slots.references(slot)) restingTokens[index] = undefined
   }
+}
+
+/** References that frags have, in the use of the slot under `handle`. */
+function heldReferences(record: UseRecord, handle: number): number {
+  let held = 0
+  for (let of: UseRecord | undefined = record; of !== undefined; of = of.other) {
+    if (of.handle === handle) held += of.frags
+  }
+  return held
+}
+
+/** Record of this use that frags belong to, if any. */
+function heldRecord(record: UseRecord): UseRecord | undefined {
+  let held: UseRecord | undefined = record
+  while (held !== undefined && held.frags === 0) held = held.other
+  return held
 }

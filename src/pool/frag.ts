@@ -8,11 +8,11 @@ import { checkInteger, LifetimeError } from '../errors.ts'
 import { type Binding, bits, bytesOf, type Page } from '../netmem.ts'
 import { applicationStack } from './application-stack.ts'
 import { COPY_OVERHEAD, type Copies, RX_COPYBREAK } from './copies.ts'
-import { coreOf } from './core-of.ts'
 import type { FragAccount } from './frag-account.ts'
+import { dropToken, holdToken, type Token } from './frag-memory.ts'
 import { notShared } from './lender.ts'
 import type { Borrower, Lent } from './lent.ts'
-import { dropToken, holdToken, type Token } from './tokens.ts'
+import { coreOf } from './pool-core.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
@@ -119,23 +119,12 @@ export function fragOf(
   account?: FragAccount,
 ): HostFrag {
   const token = holdToken(bits(page)) ?? coreOf(page).frags.hold(bits(page))
-  return heldFrag(page, offset, length, token, account)
+  return new HeldFrag(page, offset, length, token, account)
 }
 
 /** @internal Page of a frag, or `undefined` for a copy and after its release. */
 export function pageOf(frag: HostFrag): Page | undefined {
   return frag instanceof HeldFrag ? frag.page : undefined
-}
-
-/** @internal Makes a frag as {@link fragOf} does, of a reference whose token counts it already. */
-export function heldFrag(
-  page: Page,
-  offset: number,
-  length: number,
-  token: Token,
-  account?: FragAccount,
-): HostFrag {
-  return new HeldFrag(page, offset, length, token, account)
 }
 
 /**
@@ -174,7 +163,8 @@ export function copiedFrag(
   return new CopiedFrag(pool.copies, bytes, account)
 }
 
-class HeldFrag implements HostFrag {
+/** @internal A frag of a reference that its token counts already. */
+export class HeldFrag implements HostFrag {
   // Declared: fields that the class made would be stored twice, and be checked at each use. A frag
   // is made for each read.
   declare readonly kind: 'page'
@@ -227,10 +217,8 @@ class HeldFrag implements HostFrag {
     if (this.page !== undefined) this.token.owner.makeRoom()
     // Read afterwards: a waiter that was woken may have released this frag.
     const page = this.page ?? released()
-    const { length } = this
-    const token = this.token
-    const account = this.account
-    const lent = token.owner.lend(bits(page), token, this.offset, length, borrower, account)
+    const { token, offset, length, account } = this
+    const lent = token.owner.lend(bits(page), token, offset, length, borrower, account)
     if (lent !== undefined) this.#forget()
     return lent
   }

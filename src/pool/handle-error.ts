@@ -1,5 +1,5 @@
 import { HandleError } from '../errors.ts'
-import { TAG, unknownHandle } from '../netmem.ts'
+import { LAYOUT, unknownHandle } from '../netmem.ts'
 
 /**
  * Says what is wrong with a handle that its pool does not have out. `state` is the slot's state,
@@ -12,8 +12,8 @@ export function handleError(
   state: number | undefined,
   putAlready: boolean,
 ): HandleError {
-  const tag = kind === 'page' ? 0 : TAG
-  if ((handle | 0) === handle && (handle & TAG) !== tag) {
+  const tag = kind === 'page' ? 0 : LAYOUT.TAG
+  if ((handle | 0) === handle && (handle & LAYOUT.TAG) !== tag) {
     return new HandleError(
       'NETMEM_WRONG_KIND',
       `The handle is a ${kind === 'page' ? 'net_iov' : 'page'}, and this pool has memory of the kind ${kind}.`,

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode } from '../errors.ts'
-import { bits, INDEX_MASK, INDEX_SHIFT, type Page, TAG } from '../netmem.ts'
+import { bits, LAYOUT, type Page } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
 import { createPool, dualPool } from './create-pool.ts'
 import type { PagePool } from './page-pool.ts'
 
+const { INDEX_MASK, INDEX_SHIFT, TAG } = LAYOUT
 const pageSize = 4096
 const smallPool = (): PagePool<Page> => createPool(hostProvider({ pages: 8, pageSize }))
 

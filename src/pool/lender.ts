@@ -8,10 +8,8 @@
 
 import { ArgumentTypeError, checkInteger, HandleError, LifetimeError } from '../errors.ts'
 import { RX_COPYBREAK } from './copies.ts'
-import type { FragAccount } from './frag-account.ts'
 import type { Borrower, Lent, PoolShare } from './lent.ts'
 import type { PageProvider } from './memory-provider.ts'
-import type { Token } from './tokens.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
@@ -38,22 +36,11 @@ function linkOf(entry: number): number {
   return ENTRIES + 2 * entry + 1
 }
 
-/** The pool that lends. */
-interface LenderOwner {
-  /** A lent reference comes back, or its thread has ended with it. */
-  readonly takeBack: (handle: number, token: Token, abandoned: boolean) => void
-  /** True if it waits for memory, and must be woken when some comes back. */
-  readonly isWaiting: () => boolean
-}
-
+/** A frag that is lent. */
 interface Loan {
-  handle: number
-  /** Both forgotten when the loan ends. */
-  token: Token | undefined
-  borrower: Borrower | undefined
-  /** Account that `length` bytes are charged to until the loan ends. */
-  account: FragAccount | undefined
-  length: number
+  readonly borrower: Borrower
+  /** Takes the memory back. `abandoned` is true if its thread ended with it. */
+  readonly end: (abandoned: boolean) => void
 }
 
 /** The owner's side. */
@@ -62,28 +49,27 @@ export class Lender {
   readonly #words: Int32Array
   readonly #lends: number
   readonly #memoryOffset: number
-  readonly #owner: LenderOwner
-  /** One record per entry, made once and used again. */
-  readonly #loans: Loan[] = []
-  readonly #known = new WeakSet<Borrower>()
-  readonly #ended = new WeakSet<Borrower>()
+  readonly #isWaiting: () => boolean
+  /** Frags that are lent, by entry. */
+  readonly #loans: (Loan | undefined)[] = []
   readonly #free: number[] = []
-  /** The thread that was lent to last, which need not be met again. */
-  #last: Borrower | undefined
+  /** Threads that were lent to: true once they have ended. */
+  readonly #borrowers = new WeakMap<Borrower, boolean>()
   #stamp = 0
   #waiting = false
 
+  /** @param isWaiting - true if the owner waits for memory, and must be woken when some comes back. */
   constructor(
     memory: { readonly buffer: SharedArrayBuffer; readonly offset: number },
     lends: number,
-    owner: LenderOwner,
+    isWaiting: () => boolean,
   ) {
     const table = new SharedArrayBuffer(4 * (ENTRIES + 2 * lends))
     this.share = { buffer: memory.buffer, table }
     this.#words = new Int32Array(table)
     this.#lends = lends
     this.#memoryOffset = memory.offset
-    this.#owner = owner
+    this.#isWaiting = isWaiting
   }
 
   /** Frees an entry, if all are lent and some were returned. Wakes waiters, which may do anything. */
@@ -92,32 +78,15 @@ export class Lender {
   }
 
   /**
-   * Moves one reference to `borrower`. Returns `undefined` when all entries are lent. `at` counts bytes
-   * from the pool's first.
+   * Moves `length` bytes of one reference to `borrower`. Returns `undefined` when all entries are lent.
+   * `at` counts bytes from the pool's first.
    */
-  lend(
-    handle: number,
-    token: Token,
-    at: number,
-    length: number,
-    borrower: Borrower,
-    account: FragAccount | undefined,
-  ): Lent | undefined {
+  lend(at: number, length: number, borrower: Borrower, end: Loan['end']): Lent | undefined {
     // Before anything is changed: what is no thread throws here.
-    const known = this.#last !== undefined && borrower === this.#last
-    const ended = !known && this.#meet(borrower)
-    let entry = this.#free.pop()
-    const loan = entry === undefined ? undefined : this.#loans[entry]
-    if (loan !== undefined) {
-      loan.handle = handle
-      loan.token = token
-      loan.borrower = borrower
-      loan.account = account
-      loan.length = length
-    } else if (this.#loans.length < this.#lends) {
-      entry = this.#loans.push({ handle, token, borrower, account, length }) - 1
-    }
-    if (entry === undefined) return undefined
+    const ended = this.#hasEnded(borrower)
+    const entry = this.#free.pop() ?? this.#loans.length
+    if (entry === this.#lends) return undefined
+    this.#loans[entry] = { borrower, end }
     // It says `exit` no more.
     if (ended) queueMicrotask(() => this.#abandon(borrower))
     this.#stamp = this.#stamp === 0x7fff_ffff ? 1 : this.#stamp + 1
@@ -126,9 +95,10 @@ export class Lender {
     return { kind: 'page', entry, stamp: this.#stamp, offset: this.#memoryOffset + at, length }
   }
 
-  /** Listens for the end of a thread. Returns true if it has ended already. */
-  #meet(borrower: Borrower): boolean {
-    if (!this.#known.has(borrower)) {
+  /** True for a thread that has ended. Listens for the end of one that is lent to for the first time. */
+  #hasEnded(borrower: Borrower): boolean {
+    const ended = this.#borrowers.get(borrower)
+    if (ended === undefined) {
       if (typeof borrower?.once !== 'function') {
         throw new ArgumentTypeError(
           'NETMEM_INVALID_ARGUMENT',
@@ -136,11 +106,9 @@ export class Lender {
         )
       }
       borrower.once('exit', () => this.#abandon(borrower))
-      this.#known.add(borrower)
+      this.#borrowers.set(borrower, false)
     }
-    const ended = this.#ended.has(borrower) || borrower.threadId === -1
-    if (!ended) this.#last = borrower
-    return ended
+    return ended === true || borrower.threadId === -1
   }
 
   /** Takes in all memory that was returned since. Costs one load without any. */
@@ -153,7 +121,7 @@ export class Lender {
 
   /** Collects as soon as something comes back, for as long as the owner waits. */
   wakeOwner(): void {
-    if (this.#waiting || !this.#owner.isWaiting()) return
+    if (this.#waiting || !this.#isWaiting()) return
     this.#waiting = true
     Atomics.compareExchange(this.#words, HEAD, NOTHING, NOTIFY)
     const result = Atomics.waitAsync(this.#words, HEAD, NOTIFY)
@@ -185,27 +153,19 @@ export class Lender {
 
   #finish(entry: number, abandoned: boolean): void {
     const loan = this.#loans[entry]
-    if (loan?.token === undefined) return
-    const { handle, token, account, length } = loan
-    loan.token = undefined
-    loan.borrower = undefined
-    loan.account = undefined
+    if (loan === undefined) return
+    this.#loans[entry] = undefined
     this.#words[stateOf(entry)] = FREE
     this.#free.push(entry)
-    try {
-      this.#owner.takeBack(handle, token, abandoned)
-    } finally {
-      account?.credit(length)
-    }
+    loan.end(abandoned)
   }
 
   /** A thread has ended: what it returned is on the list, all else it had is reclaimed. */
   #abandon(borrower: Borrower): void {
-    this.#ended.add(borrower)
-    if (this.#last === borrower) this.#last = undefined
+    this.#borrowers.set(borrower, true)
     this.collect()
     for (const [entry, loan] of this.#loans.entries()) {
-      if (loan.borrower === borrower) this.#finish(entry, true)
+      if (loan?.borrower === borrower) this.#finish(entry, true)
     }
   }
 }
@@ -220,7 +180,7 @@ export function openLender(
   memory: PageProvider['shared'],
   { capacity, pageSize }: { readonly capacity: number; readonly pageSize: number },
   lends: number | undefined,
-  owner: LenderOwner,
+  isWaiting: () => boolean,
 ): Lender {
   if (memory === undefined) {
     throw new LifetimeError(
@@ -229,40 +189,32 @@ export function openLender(
     )
   }
   const entries = lends ?? Math.min(capacity * fragsPerPage(pageSize), 2 ** 20)
-  return new Lender(memory, checkInteger('lends', entries, 1, 2 ** 20), owner)
+  return new Lender(memory, checkInteger('lends', entries, 1, 2 ** 20), isWaiting)
 }
 
-/** The borrower's side of the table. */
-export class Returner {
-  readonly #words: Int32Array
+/**
+ * Receives an entry on the borrower's side of the table.
+ *
+ * @throws NETMEM_STALE_HANDLE unless it is lent under that stamp and not yet received.
+ */
+export function receiveEntry(words: Int32Array, entry: number, stamp: number): void {
+  if (Atomics.compareExchange(words, stateOf(entry), stamp, -stamp) !== stamp) throw notLent()
+}
 
-  constructor(table: SharedArrayBuffer) {
-    this.#words = new Int32Array(table)
+/** Gives back an entry that was received, once. */
+export function returnEntry(words: Int32Array, entry: number, stamp: number): void {
+  if (words[stateOf(entry)] !== -stamp) throw notLent()
+  // The receiver alone has the entry, and pushing it orders the store.
+  words[stateOf(entry)] = RETURNED
+  // One atomic operation in all: a head that was read too early fails the exchange.
+  let head = words[HEAD] ?? NOTHING
+  for (;;) {
+    words[linkOf(entry)] = head
+    const seen = Atomics.compareExchange(words, HEAD, head, entry + 1)
+    if (seen === head) break
+    head = seen
   }
-
-  /** Throws NETMEM_STALE_HANDLE unless the entry is lent under that stamp and not yet received. */
-  receive(entry: number, stamp: number): void {
-    if (Atomics.compareExchange(this.#words, stateOf(entry), stamp, -stamp) !== stamp) {
-      throw notLent()
-    }
-  }
-
-  /** Gives back an entry that was received, once. */
-  giveBack(entry: number, stamp: number): void {
-    const words = this.#words
-    if (words[stateOf(entry)] !== -stamp) throw notLent()
-    // The receiver alone has the entry, and pushing it orders the store.
-    words[stateOf(entry)] = RETURNED
-    // One atomic operation in all: a head that was read too early fails the exchange.
-    let head = words[HEAD] ?? NOTHING
-    for (;;) {
-      words[linkOf(entry)] = head
-      const seen = Atomics.compareExchange(words, HEAD, head, entry + 1)
-      if (seen === head) break
-      head = seen
-    }
-    if (head === NOTIFY) Atomics.notify(words, HEAD)
-  }
+  if (head === NOTIFY) Atomics.notify(words, HEAD)
 }
 
 function notLent(): HandleError {

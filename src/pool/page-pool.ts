@@ -171,9 +171,7 @@ export class PagePool<in out M extends Netmem> implements AsyncDisposable {
     const rest = this.reserveRest(minBytes)
     if (rest !== undefined) return rest
     const m = this.alloc()
-    return m === undefined
-      ? undefined
-      : new Reservation<M>(this.core.frags, this.pageSize, bits(m), 0)
+    return m === undefined ? undefined : new Reservation<M>(this.core.frags, bits(m), 0)
   }
 
   /**
@@ -182,9 +180,7 @@ export class PagePool<in out M extends Netmem> implements AsyncDisposable {
   reserveRest(minBytes: number): Reservation<M> | undefined {
     checkInteger('minBytes', minBytes, 1, this.pageSize)
     const rest = this.core.frags.takeRest(minBytes)
-    return rest === undefined
-      ? rest
-      : new Reservation<M>(this.core.frags, this.pageSize, rest.handle, rest.offset)
+    return rest === undefined ? rest : new Reservation<M>(this.core.frags, rest.handle, rest.offset)
   }
 
   /**

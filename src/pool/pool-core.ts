@@ -10,19 +10,17 @@
 import { checkInteger, LifetimeError } from '../errors.ts'
 import * as netmem from '../netmem.ts'
 import * as allocCache from './alloc-cache.ts'
-import { Allocations } from './allocations.ts'
 import { Copies } from './copies.ts'
 import { FragMemory } from './frag-memory.ts'
 import { handleError } from './handle-error.ts'
 import { type Holder, remindOfDestroy } from './leaks.ts'
-import { type Lender, openLender } from './lender.ts'
+import { openLender } from './lender.ts'
 import type { PoolShare } from './lent.ts'
 import { type AnyProvider, checkPageSize } from './memory-provider.ts'
 import { openProvider, type Source } from './provider-source.ts'
 import { RecycleRing } from './recycle-ring.ts'
 import { SHARED, SlotStates } from './slot-states.ts'
-import { type PagePoolStats, PoolCounts } from './stats.ts'
-import { type Token, Tokens } from './tokens.ts'
+import type { PagePoolStats } from './stats.ts'
 import { type Deferred, deferred, Waiters } from './waiters.ts'
 
 declare module '../errors.ts' {
@@ -34,7 +32,7 @@ declare module '../errors.ts' {
 
 // An engine folds a module's own constants and inlines through them, but not those it imports:
 // with the imported ones the fast path took twice the time.
-const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT, RANGE_SHIFT } = netmem
+const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT, RANGE_SHIFT } = netmem.LAYOUT
 const { cacheAt, caches, states } = netmem.columns
 
 /** Handles taken at once from ring or provider; 64 as in the kernel, where a NAPI poll handles 64 packets. */
@@ -44,8 +42,11 @@ const RING_SIZE_MAX = 16384
 
 export class PoolCore implements netmem.HandleOwner {
   readonly name: string
+  readonly kind: 'page' | 'net_iov'
   readonly pageSize: number
   readonly capacity: number
+  /** True if the memory can be detached, shrunk or unmapped by others. */
+  readonly mayMove: boolean
   readonly copies: Copies
   /** References in frags. Declared, as in `PagePool`. */
   declare readonly frags: FragMemory
@@ -60,23 +61,22 @@ export class PoolCore implements netmem.HandleOwner {
   // The slow path.
   /** Alloc cache; closed while every put must take the slow path, because a caller waits or the pool is destroyed. */
   #cache: Int32Array
-  #state: Int32Array
+  readonly #provider: AnyProvider
   readonly #source: Source
   readonly #slots: SlotStates
   readonly #ring: RecycleRing
-  readonly #tokens: Tokens
-  readonly #allocations = new Allocations()
   readonly #waiters = new Waiters()
   /** True after a provider that may be dry for a while gave nothing, though not all is out. */
   #providerDry = false
-  #lender: Lender | undefined
   #destroyed: Deferred | undefined
   #finished = false
   #held = 0
   #released = 0
   #filled = 0
   #drained = 0
-  readonly #counts = new PoolCounts()
+  /** Counts of the slow path, under the kernel's names. */
+  readonly #allocs = { slow: 0, empty: 0, refill: 0 }
+  readonly #recycled = { cache_full: 0, ring: 0, ring_full: 0, released_refcnt: 0 }
 
   constructor(
     provider: AnyProvider,
@@ -85,33 +85,26 @@ export class PoolCore implements netmem.HandleOwner {
     traceLeaks: boolean = false,
   ) {
     this.name = name
+    this.kind = provider.kind
+    this.mayMove = provider.kind === 'page' && (provider.mayMove ?? provider.shared === undefined)
     this.pageSize = checkPageSize(provider.pageSize)
     this.capacity = checkInteger('capacity', provider.capacity, 1, netmem.MAX_SLOTS)
     this.copies = new Copies(this.capacity * this.pageSize, traceLeaks)
-    this.#tokens = new Tokens(this.pageSize, traceLeaks)
     this.#ring = new RecycleRing(checkInteger('ringSize', ringSize, 1, RING_SIZE_MAX))
     const { base, handles, at, cache } = netmem.claimHandles(provider.kind, this.capacity, this)
-    this.#state = handles
     this.#cache = cache
     this.#slots = new SlotStates(base, handles)
-    this.frags = new FragMemory(this, this.#slots, this.#tokens)
+    this.frags = new FragMemory(this, this.#slots, traceLeaks)
+    this.#provider = provider
     try {
       this.#source = openProvider(provider, base, handles)
     } catch (error) {
       netmem.releaseHandles(this)
       throw error
     }
-    this.#source.onAvailable(() => this.#providerBack())
+    provider.onAvailable?.(() => this.#providerBack())
     this.#at = at
     allocCache.open(cache)
-  }
-
-  get kind(): 'page' | 'net_iov' {
-    return this.#source.kind
-  }
-
-  get mayMove(): boolean {
-    return this.#source.mayMove
   }
 
   alloc(): number | undefined {
@@ -147,6 +140,23 @@ export class PoolCore implements netmem.HandleOwner {
     this.#putSlow(handle, allowDirect)
   }
 
+  /** Gives back a reference that a thread had when it ended, which cannot touch the memory any more. */
+  putAbandoned(handle: number): void {
+    const slot = this.check(handle)
+    const { state } = this.#slots
+    if (state[slot] === SHARED) {
+      this.put(handle, false)
+      return
+    }
+    // Released, so that the counters tell it from a put.
+    const next = (handle + GENERATION_STEP) | 0
+    state[slot] = next
+    this.#recycled.released_refcnt++
+    this.#release(next)
+    this.#finishDestroy()
+    if (this.#waiters.waiting) this.#wake()
+  }
+
   retain(handle: number, count: number): void {
     checkInteger('count', count, 1, 2 ** 20)
     const slot = this.check(handle)
@@ -173,7 +183,7 @@ export class PoolCore implements netmem.HandleOwner {
   }
 
   get out(): number {
-    this.#lender?.collect()
+    this.frags.lender?.collect()
     return this.inflight - this.#cached - this.#ring.length
   }
 
@@ -193,20 +203,19 @@ export class PoolCore implements netmem.HandleOwner {
     }
     this.#waiters.add(callback)
     allocCache.close(this.#cache)
-    this.#lender?.wakeOwner()
+    this.frags.lender?.wakeOwner()
   }
 
   sharePool(lends: number | undefined): PoolShare {
-    if (this.#lender === undefined) {
-      this.#lender = openLender(this.#source.shared, this, lends, {
-        takeBack: (handle, token, abandoned) => this.#takeBack(handle, token, abandoned),
-        isWaiting: () => this.#waiters.waiting || (this.destroyed && this.inflight > 0),
-      })
-      this.frags.lender = this.#lender
+    const { frags } = this
+    if (frags.lender === undefined) {
+      const shared = this.#provider.kind === 'page' ? this.#provider.shared : undefined
+      const isWaiting = () => this.#waiters.waiting || (this.destroyed && this.inflight > 0)
+      frags.lender = openLender(shared, this, lends, isWaiting)
       this.copies.lendable = true
-      if (this.destroyed) this.#lender.wakeOwner()
+      if (this.destroyed) frags.lender.wakeOwner()
     }
-    return this.#lender.share
+    return frags.lender.share
   }
 
   /** Netmem that rests in the cache and in the ring. */
@@ -220,24 +229,23 @@ export class PoolCore implements netmem.HandleOwner {
     return this.#slots.givenHandles(this.#source.has).filter((handle) => !resting.has(handle))
   }
 
+  /** Lists who holds its memory, the longest first: known with `traceLeaks` only. */
   holders(): Holder[] {
-    return this.#allocations.holders(this.#tokens, this.#isOut)
-  }
-
-  /** Notes where a handle was allocated. */
-  protected traceAllocation(handle: number): void {
-    this.#allocations.add(this.check(handle), handle)
+    return []
   }
 
   stats(): PagePoolStats {
-    this.#lender?.collect()
+    this.frags.lender?.collect()
     // Puts into the cache and takes out of it balance, so the fast path counts one side only.
     const cached = this.#fast + this.#drained + this.#cached - this.#filled
+    const { slow, empty, refill } = this.#allocs
+    const { slow_high_order = 0, waive = 0 } = this.#provider.counters ?? {}
     return {
-      ...this.#counts.of(this.#fast, cached, this.#source.counters()),
+      alloc: { fast: this.#fast, slow, slow_high_order, empty, refill, waive },
+      recycle: { cached, ...this.#recycled },
       inflight: this.inflight,
       out: this.out,
-      handles: this.out - this.#tokens.heldSlots(this.#isOut),
+      handles: this.out - this.frags.heldSlots,
       copied: this.copies.copied(),
     }
   }
@@ -255,8 +263,8 @@ export class PoolCore implements netmem.HandleOwner {
     }
     while (this.#ring.length > 0) this.#release(this.#ring.shift())
     this.#wake()
-    this.#lender?.collect()
-    this.#lender?.wakeOwner()
+    this.frags.lender?.collect()
+    this.frags.lender?.wakeOwner()
     if (reminds && this.inflight > 0) remindOfDestroy(promise, this)
     this.#finishDestroy()
     return promise
@@ -264,7 +272,7 @@ export class PoolCore implements netmem.HandleOwner {
 
   #allocSlow(): number | undefined {
     // Memory from other threads comes first: a waiter that it wakes may do anything to this pool.
-    this.#lender?.collect()
+    this.frags.lender?.collect()
     if (this.#destroyed !== undefined) {
       throw new LifetimeError('NETMEM_POOL_DESTROYED', 'The pool is destroyed; make another one.')
     }
@@ -277,15 +285,15 @@ export class PoolCore implements netmem.HandleOwner {
     if (fromRing) {
       this.#filled += allocCache.refill(this.#cache, this.#ring, CACHE_REFILL)
     } else {
-      this.#counts.empty++
+      this.#allocs.empty++
       this.#source.alloc(CACHE_REFILL, this.#take)
     }
     if (this.#cached === 0) {
-      this.#providerDry = this.#source.mayBeDry && this.inflight < this.capacity
+      this.#providerDry = this.#provider.onAvailable !== undefined && this.inflight < this.capacity
       return undefined
     }
-    if (fromRing) this.#counts.refill++
-    else if (this.#source.kind === 'page') this.#counts.slow++
+    if (fromRing) this.#allocs.refill++
+    else if (this.kind === 'page') this.#allocs.slow++
     this.#filled--
     return allocCache.pop(this.#cache)
   }
@@ -308,12 +316,13 @@ export class PoolCore implements netmem.HandleOwner {
 
   #putSlow(handle: number, allowDirect: boolean): void {
     const slot = this.#slots.slot(handle)
-    if ((this.#state[slot] ?? NaN) !== handle) {
+    const { state } = this.#slots
+    if ((state[slot] ?? NaN) !== handle) {
       if (this.frags.unshare(this.check(handle), handle)) this.put(handle, allowDirect)
       return
     }
     const next = (handle + GENERATION_STEP) | 0
-    this.#state[slot] = next
+    state[slot] = next
     if (this.#destroyed !== undefined) {
       this.#release(next)
       this.#finishDestroy()
@@ -322,7 +331,7 @@ export class PoolCore implements netmem.HandleOwner {
     if (allowDirect && this.#cached < CACHE_SIZE) {
       allocCache.push(this.#cache, next)
     } else {
-      if (allowDirect) this.#counts.cacheFull++
+      if (allowDirect) this.#recycled.cache_full++
       this.#putRing(next)
     }
     if (this.#waiters.waiting) this.#wake()
@@ -330,28 +339,11 @@ export class PoolCore implements netmem.HandleOwner {
 
   #putRing(next: number): void {
     if (this.#ring.push(next)) {
-      this.#counts.ringPuts++
+      this.#recycled.ring++
     } else {
-      this.#counts.ringFull++
+      this.#recycled.ring_full++
       this.#release(next)
     }
-  }
-
-  /** A lent reference has come back; `abandoned` when its thread ended with it. */
-  #takeBack(handle: number, token: Token, abandoned: boolean): void {
-    this.frags.takeBack(handle, token)
-    const slot = this.check(handle)
-    if (!abandoned || this.#state[slot] === SHARED) {
-      this.put(handle, false)
-      return
-    }
-    // The thread has ended and cannot touch it. Released, so that the counters tell it from a put.
-    const next = (handle + GENERATION_STEP) | 0
-    this.#state[slot] = next
-    this.#counts.releasedRefcnt++
-    this.#release(next)
-    this.#finishDestroy()
-    if (this.#waiters.waiting) this.#wake()
   }
 
   #release(next: number): void {
@@ -367,10 +359,9 @@ export class PoolCore implements netmem.HandleOwner {
   #finishDestroy(): void {
     if (this.#destroyed === undefined || this.#finished || this.inflight !== 0) return
     this.#finished = true
-    this.#source.destroy()
+    this.#provider.destroy()
     // Its slots and its cache may be another pool's from here on.
     this.#at = 0
-    this.#state = new Int32Array(0)
     this.#cache = new Int32Array(0)
     this.frags.close()
     this.#slots.close()
@@ -378,17 +369,22 @@ export class PoolCore implements netmem.HandleOwner {
     this.#destroyed.resolve()
   }
 
-  readonly #isOut = (handle: number): boolean => this.#slots.isOut(handle)
-
   /** The slot of a handle that is out; throws for every other value. */
   check(handle: number): number {
     const slot = this.#slots.slot(handle)
     if (this.#slots.isOut(handle)) return slot
-    const state = this.#state[slot]
+    const state = this.#slots.state[slot]
     const next = (handle + GENERATION_STEP) | 0
     const putAlready = this.#finished
       ? slot >= 0 && slot < this.capacity
       : state === next && !this.outHandles().includes(next)
-    throw handleError(handle, this.#source.kind, state, putAlready)
+    throw handleError(handle, this.kind, state, putAlready)
   }
+}
+
+/** Returns the core of the pool that `m` is from. Throws as `release` does. */
+export function coreOf(m: netmem.Exactly<netmem.Netmem>): PoolCore {
+  const owner = netmem.ownerOf(m)
+  if (owner instanceof PoolCore) return owner
+  throw netmem.unknownHandle(netmem.bits(m))
 }

@@ -1,8 +1,8 @@
 /** The pools of this thread, as the descriptor table has them. */
 
-import { allOwners, mint, type Netmem, ownerOf } from '../netmem.ts'
+import { allOwners, mint, type Netmem } from '../netmem.ts'
 import { usesBelow } from './memory-users.ts'
-import { PoolCore } from './pool-core.ts'
+import { coreOf, PoolCore } from './pool-core.ts'
 import type { PagePoolStats } from './stats.ts'
 
 /** Holders of a pool's memory, in netmem. Their sum is `inflight`. */
@@ -70,8 +70,8 @@ export function poolCores(): PoolCore[] {
 function heldBelow(): Map<PoolCore, { posted: number; sockets: number }> {
   const counts = new Map<PoolCore, { posted: number; sockets: number }>()
   for (const [handle, { posted, queued }] of usesBelow()) {
-    const core = ownerOf(mint<Netmem>(handle))
-    if (!(core instanceof PoolCore) || core.references(handle) > posted + queued) continue
+    const core = coreOf(mint<Netmem>(handle))
+    if (core.references(handle) > posted + queued) continue
     const count = counts.get(core) ?? { posted: 0, sockets: 0 }
     if (queued > 0) count.sockets++
     else count.posted++

@@ -1,27 +1,22 @@
 /** The pool's view of a provider: integers instead of handles, and checks of all results. */
 
 import { HandleError, LifetimeError } from '../errors.ts'
-import { bits, INDEX_MASK, INDEX_SHIFT, mint, type Netmem, type Place } from '../netmem.ts'
-import type { AnyProvider, MemoryProvider, PageProvider, Slots } from './memory-provider.ts'
+import { bits, indexOf, mint, type Netmem, type Place } from '../netmem.ts'
+import type { AnyProvider, MemoryProvider, Slots } from './memory-provider.ts'
 
-/** Provider as the pool uses it. */
-export interface Source {
-  readonly kind: 'page' | 'net_iov'
-  readonly shared: PageProvider['shared']
-  readonly mayMove: boolean
-  counters(): MemoryProvider<Netmem>['counters']
-  /** True if the provider may be dry for a while. */
-  readonly mayBeDry: boolean
-  onAvailable(listener: () => void): void
-  alloc(want: number, give: (handle: number) => void): void
-  release(handle: number): void
-  /** True if the pool has the handle's slot, cache and ring included. */
-  has(handle: number): boolean
+/** Memory of a provider, by the integers of its handles. */
+export interface Source extends Opened {
   /** Bytes of a page: the same view each time. */
   bytes(handle: number, slot: number): Uint8Array
   /** Place of a net_iov: the same object each time. */
   place(handle: number, slot: number): Place
-  destroy(): void
+}
+
+interface Opened {
+  alloc(want: number, give: (handle: number) => void): void
+  release(handle: number): void
+  /** True if the pool has the handle's slot, cache and ring included. */
+  has(handle: number): boolean
 }
 
 /** Opens `provider` for a pool with handles from `base` and the states `state`. */
@@ -29,10 +24,7 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
   if (provider.kind === 'page') {
     const views: (Uint8Array | undefined)[] = []
     return {
-      kind: 'page',
       ...open(provider, base, state),
-      shared: provider.shared,
-      mayMove: provider.mayMove ?? provider.shared === undefined,
       bytes: (handle, slot) => {
         const known = views[slot]
         // A view is emptied when a WebAssembly memory grows.
@@ -49,12 +41,10 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
       },
     }
   }
+  const { binding } = provider
   const places: (Place | undefined)[] = []
   return {
-    kind: 'net_iov',
     ...open(provider, base, state),
-    shared: undefined,
-    mayMove: false,
     bytes: () => {
       throw new HandleError(
         'NETMEM_WRONG_KIND',
@@ -62,12 +52,8 @@ export function openProvider(provider: AnyProvider, base: number, state: Int32Ar
       )
     },
     place: (handle, slot) => {
-      const place = places[slot] ?? {
-        binding: provider.binding,
-        offset: provider.offset(mint(handle)),
-      }
-      places[slot] = place
-      return place
+      places[slot] ??= { binding, offset: provider.offset(mint(handle)) }
+      return places[slot]
     },
   }
 }
@@ -76,7 +62,7 @@ function open<M extends Netmem>(
   provider: MemoryProvider<M>,
   base: number,
   state: Int32Array,
-): Pick<Source, 'mayBeDry' | 'onAvailable' | 'alloc' | 'release' | 'has' | 'counters' | 'destroy'> {
+): Opened {
   // Marks the slots that the pool has: a provider that gives one twice would alias two receivers.
   const held = new Uint8Array(state.length)
   const slots: Slots<M> = {
@@ -87,12 +73,10 @@ function open<M extends Netmem>(
       }
       return mint(handle)
     },
-    slot: (m) => ((bits(m) >> INDEX_SHIFT) & INDEX_MASK) - base,
+    slot: (m) => indexOf(bits(m)) - base,
   }
   provider.init(slots)
   return {
-    mayBeDry: provider.onAvailable !== undefined,
-    onAvailable: (listener) => provider.onAvailable?.(listener),
     alloc: (want, give) => {
       let given = 0
       provider.alloc(want, (m) => {
@@ -112,8 +96,6 @@ function open<M extends Netmem>(
       held[slots.slot(mint<M>(handle))] = 0
       provider.release(mint<M>(handle))
     },
-    counters: () => provider.counters,
-    destroy: () => provider.destroy(),
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { checkInteger, HandleError } from '../errors.ts'
-import { mint, type Netmem } from '../netmem.ts'
+import { bits, mint, type Netmem } from '../netmem.ts'
 import type { FragMemory } from './frag-memory.ts'
 
 /**
@@ -36,17 +36,13 @@ export const COPY_ALIGNMENT = 128
 export class Reservation<in out M extends Netmem> implements Disposable {
   /** Handle of the memory that is filled: a page, or a net_iov of a pool of device memory. */
   readonly page: M
-  readonly #pageSize: number
-  readonly #handle: number
   #offset: number
   /** Undefined once it has ended. */
   #memory: FragMemory | undefined
 
   /** @internal Takes over one reference of `handle`. */
-  constructor(memory: FragMemory, pageSize: number, handle: number, offset: number) {
-    this.#pageSize = pageSize
+  constructor(memory: FragMemory, handle: number, offset: number) {
     this.page = mint(handle)
-    this.#handle = handle
     this.#offset = offset
     this.#memory = memory
   }
@@ -58,7 +54,7 @@ export class Reservation<in out M extends Netmem> implements Disposable {
 
   /** Bytes that may be filled, up to the page's end. 0 once committed or cancelled. */
   get room(): number {
-    return this.#memory === undefined ? 0 : this.#pageSize - this.#offset
+    return this.#memory === undefined ? 0 : this.#memory.pool.pageSize - this.#offset
   }
 
   /**
@@ -74,14 +70,15 @@ export class Reservation<in out M extends Netmem> implements Disposable {
   commit(bytes: number, more = false): M {
     const memory = this.#memory
     if (memory === undefined) throw ended()
-    checkInteger('bytes', bytes, 0, this.#pageSize - this.#offset)
+    const { pageSize } = memory.pool
+    checkInteger('bytes', bytes, 0, pageSize - this.#offset)
     const end = (this.#offset + bytes + COPY_ALIGNMENT - 1) & -COPY_ALIGNMENT
-    if (more && end < this.#pageSize) {
-      memory.pool.retain(this.#handle, 1)
+    if (more && end < pageSize) {
+      memory.pool.retain(bits(this.page), 1)
       this.#offset = end
     } else {
       this.#memory = undefined
-      if (end < this.#pageSize) memory.leave(this.#handle, end)
+      if (end < pageSize) memory.leave(bits(this.page), end)
     }
     return this.page
   }
@@ -91,8 +88,8 @@ export class Reservation<in out M extends Netmem> implements Disposable {
     const memory = this.#memory
     if (memory === undefined) return
     this.#memory = undefined
-    if (this.#offset > 0) memory.leave(this.#handle, this.#offset)
-    memory.pool.put(this.#handle, true)
+    if (this.#offset > 0) memory.leave(bits(this.page), this.#offset)
+    memory.pool.put(bits(this.page), true)
   }
 
   /** Cancels it, as {@link cancel} does. */

@@ -6,7 +6,7 @@
 
 import * as netmem from '../netmem.ts'
 
-const { INDEX_MASK, INDEX_SHIFT } = netmem
+const { INDEX_MASK, INDEX_SHIFT } = netmem.LAYOUT
 
 /** State of a slot with several references, or whose page is partly filled. No handle is −1. */
 export const SHARED = -1
@@ -15,8 +15,9 @@ export class SlotStates {
   // Declared: fields that the class made would be `undefined` first, and be checked at each use.
   /** Index of the first slot. */
   declare readonly base: number
+  /** Index behind the last slot. */
+  declare readonly end: number
   declare state: Int32Array
-  readonly #capacity: number
   // Made when the first slot is shared, since most pools share no slots.
   #counts: Int32Array | undefined
   #handles: Int32Array | undefined
@@ -24,7 +25,7 @@ export class SlotStates {
   constructor(base: number, state: Int32Array) {
     this.base = base
     this.state = state
-    this.#capacity = state.length
+    this.end = base + state.length
   }
 
   /** Slot of a handle. Outside of 0 to capacity − 1 for a handle of another pool. */
@@ -57,8 +58,8 @@ export class SlotStates {
 
   /** Sets the references of a slot that is out under `handle`, and keeps puts on the slow path. */
   share(slot: number, handle: number, references: number): void {
-    this.#counts ??= new Int32Array(this.#capacity)
-    this.#handles ??= new Int32Array(this.#capacity)
+    this.#counts ??= new Int32Array(this.state.length)
+    this.#handles ??= new Int32Array(this.state.length)
     this.state[slot] = SHARED
     this.#counts[slot] = references
     this.#handles[slot] = handle

@@ -1,6 +1,3 @@
-import type { Netmem } from '../netmem.ts'
-import type { MemoryProvider } from './memory-provider.ts'
-
 /** The page pool's counters, under the kernel's names and with its meanings (Linux, Documentation/networking/page_pool.rst). */
 export interface PagePoolStats {
   /** Allocations, by where the memory came from. */
@@ -54,36 +51,5 @@ export interface PagePoolStats {
      * exceed it by one small read.
      */
     readonly limit: number
-  }
-}
-
-/** Counts of the slow path. */
-export class PoolCounts {
-  slow = 0
-  empty = 0
-  refill = 0
-  cacheFull = 0
-  ringPuts = 0
-  ringFull = 0
-  releasedRefcnt = 0
-
-  /** Counters under the kernel's names, with those of the fast path and of the provider. */
-  of(
-    fast: number,
-    cached: number,
-    provider: MemoryProvider<Netmem>['counters'],
-  ): Pick<PagePoolStats, 'alloc' | 'recycle'> {
-    const { slow, empty, refill } = this
-    const { slow_high_order = 0, waive = 0 } = provider ?? {}
-    return {
-      alloc: { fast, slow, slow_high_order, empty, refill, waive },
-      recycle: {
-        cached,
-        cache_full: this.cacheFull,
-        ring: this.ringPuts,
-        ring_full: this.ringFull,
-        released_refcnt: this.releasedRefcnt,
-      },
-    }
   }
 }

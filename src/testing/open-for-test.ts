@@ -38,8 +38,7 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
   const owner = new NoPool()
   const { base, handles } = netmem.claimHandles(provider.kind, provider.capacity, owner)
   const out = new Set<number>()
-  const slotOf = (m: Exactly<M>): number =>
-    ((netmem.bits(m) >> netmem.INDEX_SHIFT) & netmem.INDEX_MASK) - base
+  const slotOf = (m: Exactly<M>): number => netmem.indexOf(netmem.bits(m)) - base
   const handle = (slot: number): M => {
     const bits = handles[slot]
     assert.ok(bits !== undefined, `slot ${slot} is within the capacity`)
@@ -79,7 +78,7 @@ export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): Open
   const release = (slot: number): void => {
     assert.ok(out.delete(slot))
     // Given back under the next generation, as the pool does.
-    const bits = (netmem.bits(handle(slot)) + netmem.GENERATION_STEP) | 0
+    const bits = (netmem.bits(handle(slot)) + netmem.LAYOUT.GENERATION_STEP) | 0
     handles[slot] = bits
     provider.release(netmem.mint<M>(bits))
   }
