@@ -6,27 +6,9 @@
 import { Command } from 'commander'
 
 import { EXIT_CODES, SIZES } from './exit.ts'
-import {
-  argument,
-  type PoolOptions,
-  parseCount,
-  seedOption,
-  sizeOption,
-  withJson,
-  withPoolOptions,
-} from './options.ts'
-import { run } from './run.ts'
+import { argument, parseCount, seedOption, sizeOption, withPoolOptions } from './options.ts'
+import { withWork } from './run.ts'
 import { parseSize } from './size.ts'
-
-interface DemoOptions extends PoolOptions {
-  readonly bytes: number
-  readonly rounds: number
-  readonly pattern: number
-  readonly destination: number
-  readonly concat?: true
-  readonly corrupt?: number
-  readonly json?: true
-}
 
 const HELP = `
 The bytes are a pseudo-random pattern, which every receiver compares whole. Ratios are to the first
@@ -61,12 +43,5 @@ export function demoCommand(): Command {
       argument(parseSize),
     )
     .addHelpText('after', HELP)
-  return withJson(withPoolOptions(command)).action((options: DemoOptions) =>
-    run('demo', { json: options.json === true }, async (output, signal) => {
-      const { compare } = await import('./demo/compare.ts')
-      const { bytes, rounds, pattern, destination, corrupt, concat } = options
-      const settings = { bytes, rounds, pattern, pool: options, destination, corrupt }
-      return compare(settings, concat === true, output, signal)
-    }),
-  )
+  return withWork(withPoolOptions(command), async () => (await import('./demo/compare.ts')).compare)
 }

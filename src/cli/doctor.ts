@@ -3,8 +3,7 @@
 import { Command } from 'commander'
 
 import { EXIT_CODES } from './exit.ts'
-import { withJson } from './options.ts'
-import { run } from './run.ts'
+import { withWork } from './run.ts'
 
 const HELP = `
 It changes nothing. Findings stand below what of netmem they are for, and are ok, warn (it works,
@@ -19,13 +18,10 @@ ${EXIT_CODES}
 Findings do not make it fail.`
 
 export function doctorCommand(): Command {
-  const command = new Command('doctor')
-    .description('say what this machine offers, and what to do about what is missing')
-    .addHelpText('after', HELP)
-  return withJson(command).action((options: { readonly json?: true }) =>
-    run('doctor', { json: options.json === true }, async (output) => {
-      const { examine } = await import('./doctor/examine.ts')
-      return examine(output)
-    }),
+  return withWork(
+    new Command('doctor')
+      .description('say what this machine offers, and what to do about what is missing')
+      .addHelpText('after', HELP),
+    async () => (await import('./doctor/examine.ts')).examine,
   )
 }

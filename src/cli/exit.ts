@@ -1,12 +1,12 @@
-/** Exit codes, errors of the command line, and signals. */
+/** Exit codes, and errors of the command line. */
 
 import { debuglog } from 'node:util'
 
 import { isNetmemError } from '../errors.ts'
 import { inFlags } from './flags.ts'
 
-/** The exit codes, as `netmem --help` lists them. */
-export const Exit = { ok: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const
+/** The exit codes that are no signal's. */
+export const Exit = { ok: 0, failed: 1, usage: 2 } as const
 
 export const EXIT_CODES = `Exit codes:
   0    everything was done, and whatever was verified is right
@@ -71,39 +71,4 @@ export function describeError(error: unknown): Described {
 
 function oneLine(text: string): string {
   return text.replaceAll(/\s*\n\s*/g, ' ').trim()
-}
-
-/** The signals that end a command cleanly. */
-export interface EndSignals {
-  readonly signal: AbortSignal
-  /** Exit code of the signal, or undefined before one comes. */
-  readonly exitCode: number | undefined
-  /** Stops listening. */
-  forget(): void
-}
-
-/** Waits for SIGINT and SIGTERM. Only the first one is caught: the next ends the process. */
-export function onInterruption(): EndSignals {
-  const abort = new AbortController()
-  let exitCode: number | undefined
-  const interrupt = (code: number) => (): void => {
-    exitCode = code
-    forget()
-    abort.abort()
-  }
-  const interrupted = interrupt(Exit.interrupted)
-  const terminated = interrupt(Exit.terminated)
-  const forget = (): void => {
-    process.off('SIGINT', interrupted)
-    process.off('SIGTERM', terminated)
-  }
-  process.once('SIGINT', interrupted)
-  process.once('SIGTERM', terminated)
-  return {
-    signal: abort.signal,
-    get exitCode() {
-      return exitCode
-    },
-    forget,
-  }
 }

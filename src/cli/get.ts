@@ -3,9 +3,8 @@
 import { Command, Option } from 'commander'
 import { EXIT_CODES, SIZES } from './exit.ts'
 import { parseHeader, parseRate, parseSeconds, parseSha256, parseUser } from './get/arguments.ts'
-import type { GetSettings } from './get/get-all.ts'
-import { argument, parseCount, sizeOption, withJson } from './options.ts'
-import { run } from './run.ts'
+import { argument, parseCount, sizeOption } from './options.ts'
+import { withWork } from './run.ts'
 
 /** HTTP errors and wrong digests are failures. A file that exists is complete. */
 const HELP = `
@@ -101,20 +100,14 @@ export function getCommand(): Command {
       ),
     )
     .addHelpText('after', HELP)
-  return withJson(command).action((urls: string[], options: GetSettings) =>
-    run(
-      'get',
-      {
-        json: options.json === true,
-        dataOnStdout: options.out === '-',
-        jsonUnlessTerminal: true,
-        quiet: options.quiet === true,
-      },
-      async (output, signal) => {
-        const { getAll } = await import('./get/get-all.ts')
-        return getAll(urls, options, output, signal)
-      },
-    ),
+  return withWork(
+    command,
+    async () => (await import('./get/get-all.ts')).getAll,
+    ({ out, quiet }) => ({
+      dataOnStdout: out === '-',
+      jsonUnlessTerminal: true,
+      quiet: quiet === true,
+    }),
   )
 }
 

@@ -5,9 +5,8 @@ import { Command } from 'commander'
 import type { CardLink } from '../gvnic/index.ts'
 import { parseSocketPath } from './devmem/parse.ts'
 import { EXIT_CODES } from './exit.ts'
-import type { GvnicCommandOptions } from './gvnic/serve.ts'
-import { argument, parseCount, withJson } from './options.ts'
-import { run } from './run.ts'
+import { argument, parseCount } from './options.ts'
+import { withWork } from './run.ts'
 
 const HELP = `
 Each card listens on a socket, and QEMU 10.1 or newer connects to it when it starts. The command prints
@@ -40,12 +39,7 @@ export function gvnicCommand(): Command {
     .option('--seed <number>', 'of the losses', argument(parseCount(0, 2 ** 32 - 1)), 0)
     .option('--capture <file>', 'write the frames of the first card to a pcapng file')
     .addHelpText('after', HELP)
-  return withJson(command).action((options: GvnicCommandOptions) =>
-    run('gvnic', { json: options.json === true }, async (output, signal) => {
-      const { serveCards } = await import('./gvnic/serve.ts')
-      return serveCards(output, options, signal)
-    }),
-  )
+  return withWork(command, async () => (await import('./gvnic/serve.ts')).serveCards)
 }
 
 function parseLink(text: string): CardLink | 'pair' {

@@ -4,9 +4,8 @@ import { Command } from 'commander'
 
 import { parseDmaBuf, parseQueues } from './devmem/parse.ts'
 import { EXIT_CODES, SIZES } from './exit.ts'
-import type { Iperf3CliOptions } from './iperf3/serve.ts'
 import { withListenOptions } from './options.ts'
-import { run } from './run.ts'
+import { withWork } from './run.ts'
 
 const HELP = `
 One test at a time, as iperf3 does; UDP (-u), -R and --bidir are refused, and the client says so.
@@ -36,10 +35,5 @@ export function iperf3Command(): Command {
       'udmabuf (the default), or heap:NAME, for --memory devmem',
       parseDmaBuf,
     )
-  return command.action((options: Iperf3CliOptions) =>
-    run('iperf3', { json: options.json === true }, async (output, signal) => {
-      const { serveTests } = await import('./iperf3/serve.ts')
-      return serveTests(options, output, signal)
-    }),
-  )
+  return withWork(command, async () => (await import('./iperf3/serve.ts')).serveTests)
 }

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander'
 import { EXIT_CODES, Exit, SIZES } from './exit.ts'
 import { superviseOutput } from './output.ts'
 import { printable, printableJson } from './printable.ts'
+import { nameOf } from './run.ts'
 
 const COMMANDS = new Map<string | undefined, () => Promise<Command>>([
   ['demo', async () => (await import('./demo.ts')).demoCommand()],
@@ -78,13 +79,6 @@ try {
 function asksForJson(args: readonly string[]): boolean {
   const end = args.indexOf('--')
   return (end === -1 ? args : args.slice(0, end)).includes('--json')
-}
-
-/** Returns the name of a command. A subcommand's name includes its command, as in `devmem prepare`. */
-function nameOf(command: Command): string {
-  const { parent } = command
-  const above = parent === null || parent === program ? '' : `${parent.name()} `
-  return `${above}${command.name()}`
 }
 
 /** Returns commander's message in the form of netmem's errors. */

@@ -19,16 +19,10 @@ export interface ListenFlags extends PoolOptions {
   readonly host: string
   readonly port: number
   readonly once?: true
-  readonly json?: true
-}
-
-/** Adds --json. */
-export function withJson(command: Command): Command {
-  return command.option('--json', 'lines of JSON on stdout, as things end, and nothing else there')
 }
 
 /**
- * Adds --host, --port, --pool, --page-size, --memory, --once (which serves one `unit`) and --json.
+ * Adds --host, --port, --pool, --page-size, --memory and --once (which serves one `unit`).
  *
  * @param more kinds of memory besides those of pools.
  */
@@ -45,8 +39,7 @@ export function withListenOptions(
       argument(parseListenPort),
       DEFAULT_PORT,
     )
-  withPoolOptions(command, more).option('--once', `end after the first ${unit}`)
-  return withJson(command)
+  return withPoolOptions(command, more).option('--once', `end after the first ${unit}`)
 }
 
 /** Adds --pool, --page-size and --memory. */

@@ -3,9 +3,8 @@
 import { Command } from 'commander'
 
 import { EXIT_CODES } from './exit.ts'
-import { argument, parseCount, withJson } from './options.ts'
-import type { PoolsOptions } from './pools/show.ts'
-import { run } from './run.ts'
+import { argument, parseCount } from './options.ts'
+import { withWork } from './run.ts'
 
 const HELP = `
 The kernel lists the pools of drivers that belong to an interface of the network namespace (Linux 6.8
@@ -34,12 +33,5 @@ export function poolsCommand(): Command {
     )
     .option('--netns <file>', 'network namespace, such as /run/netns/blue')
     .addHelpText('after', HELP)
-  return withJson(command).action((options: PoolsOptions) =>
-    run('pools', { json: options.json === true }, async (output, signal) => {
-      const { showOnce, showRepeatedly } = await import('./pools/show.ts')
-      return options.watch === true
-        ? showRepeatedly(output, options, signal)
-        : showOnce(output, options)
-    }),
-  )
+  return withWork(command, async () => (await import('./pools/show.ts')).showPools)
 }

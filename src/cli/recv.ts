@@ -4,8 +4,7 @@ import { Command } from 'commander'
 
 import { EXIT_CODES, SIZES } from './exit.ts'
 import { patternOption, sizeOption, withListenOptions } from './options.ts'
-import type { RecvFlags } from './recv/receive.ts'
-import { run } from './run.ts'
+import { withWork } from './run.ts'
 
 const HELP = `
 Each connection gets a summary: bytes, seconds, rate, how it ended, the pool's counters. One that
@@ -38,14 +37,9 @@ export function recvCommand(): Command {
     )
     .option('--sha256', 'print their SHA-256')
     .addHelpText('after', HELP)
-  return withListenOptions(command, 'connection').action((options: RecvFlags) =>
-    run(
-      'recv',
-      { json: options.json === true, dataOnStdout: options.out === '-' },
-      async (output, signal) => {
-        const { receive } = await import('./recv/receive.ts')
-        return receive(options, output, signal)
-      },
-    ),
+  return withWork(
+    withListenOptions(command, 'connection'),
+    async () => (await import('./recv/receive.ts')).receive,
+    ({ out }) => ({ dataOnStdout: out === '-' }),
   )
 }

@@ -3,9 +3,8 @@
 import { Command, Option } from 'commander'
 
 import { EXIT_CODES } from './exit.ts'
-import { argument, parseCount, withJson } from './options.ts'
-import type { ReplayCommandOptions } from './replay/show.ts'
-import { run } from './run.ts'
+import { argument, parseCount } from './options.ts'
+import { withWork } from './run.ts'
 
 const MAX_QUEUES = 64
 
@@ -48,10 +47,5 @@ export function replayCommand(): Command {
     )
     .option('--out <file>', 'write what the host sees there, as pcapng (default: nowhere)')
     .addHelpText('after', HELP)
-  return withJson(command).action((path: string, options: ReplayCommandOptions) =>
-    run('replay', { json: options.json === true }, async (output, signal) => {
-      const { show } = await import('./replay/show.ts')
-      return show(path, options, output, signal)
-    }),
-  )
+  return withWork(command, async () => (await import('./replay/show.ts')).show)
 }

@@ -3,9 +3,8 @@
 import { Command } from 'commander'
 
 import { EXIT_CODES, SIZES } from './exit.ts'
-import { patternOption, sizeOption, withJson } from './options.ts'
-import { run } from './run.ts'
-import type { SendFlags } from './send/send.ts'
+import { patternOption, sizeOption } from './options.ts'
+import { withWork } from './run.ts'
 
 const HELP = `
 It ends when the peer has closed its side, as receivers do that have got everything. When the source
@@ -28,10 +27,5 @@ export function sendCommand(): Command {
     .addOption(sizeOption('--bytes <size>', 'send as many bytes of a pattern'))
     .addOption(patternOption('the seed of that pattern, 1 by default'))
     .addHelpText('after', HELP)
-  return withJson(command).action((where: string, file: string | undefined, options: SendFlags) =>
-    run('send', { json: options.json === true }, async (output, signal) => {
-      const { send } = await import('./send/send.ts')
-      return send(where, file, options, output, signal)
-    }),
-  )
+  return withWork(command, async () => (await import('./send/send.ts')).send)
 }

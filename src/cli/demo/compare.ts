@@ -8,60 +8,51 @@ import type { Output } from '../output.ts'
 import type { CommandOutcome } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
-import type { ReceiverName } from './job.ts'
+import type { DemoOptions, ReceiverName } from './job.ts'
 import { receivers } from './receivers.ts'
-import { type DemoSettings, type Measurements, measureRounds } from './rounds.ts'
+import { type Measurements, measureRounds } from './rounds.ts'
 import { medians, type Row, table } from './table.ts'
 
 export async function compare(
-  settings: DemoSettings,
-  concat: boolean,
   output: Output,
   signal: AbortSignal,
+  options: DemoOptions,
 ): Promise<CommandOutcome> {
-  const largest = concat ? settings.bytes : settings.destination
-  const { corrupt } = settings
-  if (corrupt !== undefined && corrupt >= settings.bytes) {
+  const { bytes, rounds, corrupt, destination, concat } = options
+  if (corrupt !== undefined && corrupt >= bytes) {
     throw usage(
-      `--corrupt ${exactSize(corrupt)} is beyond the last of --bytes ${exactSize(settings.bytes)}, which are counted from 0.`,
+      `--corrupt ${exactSize(corrupt)} is beyond the last of --bytes ${exactSize(bytes)}, which are counted from 0.`,
     )
   }
-  if (largest > constants.MAX_LENGTH) {
+  if ((concat === true ? bytes : destination) > constants.MAX_LENGTH) {
     throw usage(`One destination has at most ${exactSize(constants.MAX_LENGTH)} here.`)
   }
   // Bad pool options fail here, before any process starts.
-  await (await makePool(settings.pool)).destroy()
+  await (await makePool(options)).destroy()
   const names: ReceiverName[] = ['data', 'pool', 'into']
-  if (concat) names.push('concat', 'whole')
-  const how = [
-    `${exactSize(settings.bytes)} over loopback TCP from a sender process`,
-    'every byte verified',
-    `rounds: ${settings.rounds}`,
-  ]
+  if (concat === true) names.push('concat', 'whole')
   const wakeBatching = (await wakeBatchingIfAny()).wakeBatching !== undefined
-  how.push(
-    wakeBatching
-      ? 'netmem with wakeBatching'
-      : 'without wakeBatching, which `netmem doctor` says more of',
+  const batching = wakeBatching
+    ? 'netmem with wakeBatching'
+    : 'without wakeBatching, which `netmem doctor` says more of'
+  output.result(
+    `${exactSize(bytes)} over loopback TCP from a sender process, every byte verified; rounds: ${rounds}; ${batching}`,
   )
-  output.result(`${how.slice(0, 2).join(', ')}; ${how.slice(2).join('; ')}`)
   output.result('')
-  const measured = await measureRounds(names, settings, output, signal)
-  const rows: (Row & { readonly name: ReceiverName })[] = []
-  for (const [name, rounds] of measured) {
-    if (rounds.length === 0) continue
-    const title = receivers[name].title({
-      bytes: settings.bytes,
-      destinationBytes: settings.destination,
-    })
-    rows.push({ name, title, figures: medians(rounds) })
-  }
+  const measured = await measureRounds(names, options, output, signal)
+  const rows = [...measured]
+    .filter(([, measurements]) => measurements.length > 0)
+    .map(([name, measurements]) => ({
+      name,
+      title: receivers[name].title(options),
+      figures: medians(measurements),
+    }))
   if (rows.length === 0) output.result('Interrupted before anything was measured.')
   else for (const line of table(rows)) output.result(line)
   for (const line of poolLines(measured)) output.result(line)
   return {
     report: {
-      bytes: settings.bytes,
+      bytes,
       wakeBatching,
       verified: !signal.aborted,
       receivers: Object.fromEntries(

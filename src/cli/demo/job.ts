@@ -12,21 +12,26 @@ import { Pattern, Verifier } from '../pattern.ts'
 /** Receivers to compare. `concat` and `whole` only with --concat. */
 export type ReceiverName = 'data' | 'pool' | 'into' | 'concat' | 'whole'
 
+/** Options of a demo. */
+export interface DemoOptions extends PoolOptions {
+  readonly bytes: number
+  readonly rounds: number
+  readonly pattern: number
+  readonly destination: number
+  readonly concat?: true
+  /** Offset of a byte to send wrong, to see that it is noticed. */
+  readonly corrupt?: number
+}
+
 export interface SenderJob {
   readonly role: 'sender'
-  readonly bytes: number
-  readonly seed: number
-  /** The offset of a byte to send wrong. */
-  readonly corrupt: number | undefined
+  readonly options: DemoOptions
 }
 
 export interface ReceiverJob {
   readonly role: ReceiverName
+  readonly options: DemoOptions
   readonly port: number
-  readonly bytes: number
-  readonly seed: number
-  readonly pool: PoolOptions
-  readonly destinationBytes: number
   /** True if progress is shown. */
   readonly live: boolean
 }
@@ -75,7 +80,7 @@ export async function measure(
   receive: Receive,
   onProgress: (bytes: number) => void,
 ): Promise<RunMeasurement> {
-  const verifier = new Verifier(new Pattern(job.seed))
+  const verifier = new Verifier(new Pattern(job.options.pattern))
   const collections: { readonly kind: unknown; readonly at: number }[] = []
   const observer = new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {

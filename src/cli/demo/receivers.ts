@@ -9,13 +9,13 @@ import { receiveInto } from '../../net/receivers/receive-into.ts'
 import { makePool } from '../make-pool.ts'
 import { exactSize } from '../size.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
-import type { Receive, ReceiverJob, ReceiverName } from './job.ts'
+import type { DemoOptions, Receive, ReceiverJob, ReceiverName } from './job.ts'
 
 const HOST = '127.0.0.1'
 
 interface DemoReceiver {
   /** Title in the table. */
-  readonly title: (job: Pick<ReceiverJob, 'bytes' | 'destinationBytes'>) => string
+  readonly title: (options: DemoOptions) => string
   readonly receive: Receive
 }
 
@@ -45,19 +45,20 @@ export const receivers: { readonly [name in ReceiverName]: DemoReceiver } = {
   },
 
   into: {
-    title: ({ destinationBytes }) => `receiveInto, ${exactSize(destinationBytes)} reused`,
+    title: ({ destination }) => `receiveInto, ${exactSize(destination)} reused`,
     receive: (job, verifier, begin) =>
       overPool(job, async (connectToSender) => {
-        const destination = new Uint8Array(job.destinationBytes)
+        const { bytes } = job.options
+        const destination = new Uint8Array(Math.min(job.options.destination, bytes))
         begin()
         await using connection = await connectToSender()
-        for (let left = job.bytes; left > 0; left -= job.destinationBytes) {
+        for (let left = bytes; left > 0; left -= destination.byteLength) {
           let verified = 0
           await receiveInto(connection, destination, {
-            length: Math.min(left, job.destinationBytes),
-            onProgress: (bytes) => {
-              verifier.check(destination.subarray(verified, bytes))
-              verified = bytes
+            length: Math.min(left, destination.byteLength),
+            onProgress: (arrived) => {
+              verifier.check(destination.subarray(verified, arrived))
+              verified = arrived
             },
           })
         }
@@ -81,7 +82,7 @@ export const receivers: { readonly [name in ReceiverName]: DemoReceiver } = {
     title: ({ bytes }) => `receiveInto, one of ${exactSize(bytes)}`,
     receive: (job, verifier, begin) =>
       overPool(job, async (connectToSender) => {
-        const destination = new Uint8Array(job.bytes)
+        const destination = new Uint8Array(job.options.bytes)
         begin()
         await using connection = await connectToSender()
         await receiveInto(connection, destination)
@@ -92,7 +93,7 @@ export const receivers: { readonly [name in ReceiverName]: DemoReceiver } = {
 
 /** Runs `receive` with a function that connects over a new pool. */
 async function overPool(
-  { port, pool: options }: ReceiverJob,
+  { port, options }: ReceiverJob,
   receive: (connectToSender: () => Promise<Connection>) => Promise<void>,
 ): Promise<PagePoolStats> {
   const pool = await makePool(options)

@@ -1,21 +1,9 @@
 /** The course of the demo: the sender, then round after round one receiver after another. */
 
 import { CliError } from '../exit.ts'
-import type { PoolOptions } from '../options.ts'
 import type { Output } from '../output.ts'
-import type { ReceiverJob, ReceiverName, RunMeasurement, SenderJob } from './job.ts'
+import type { DemoOptions, ReceiverJob, ReceiverName, RunMeasurement } from './job.ts'
 import { start } from './processes.ts'
-
-/** Settings of a demo. */
-export interface DemoSettings {
-  readonly bytes: number
-  readonly rounds: number
-  readonly pattern: number
-  readonly pool: PoolOptions
-  readonly destination: number
-  /** Offset of a byte to send wrong, to see that it is noticed. */
-  readonly corrupt: number | undefined
-}
 
 /** Measurements of each receiver, by round. */
 export type Measurements = ReadonlyMap<ReceiverName, readonly RunMeasurement[]>
@@ -26,30 +14,20 @@ export type Measurements = ReadonlyMap<ReceiverName, readonly RunMeasurement[]>
  */
 export async function measureRounds(
   names: readonly ReceiverName[],
-  settings: DemoSettings,
+  options: DemoOptions,
   output: Output,
   signal: AbortSignal,
 ): Promise<Measurements> {
-  const { bytes, pattern: seed, corrupt, destination } = settings
-  const senderJob: SenderJob = { role: 'sender', bytes, seed, corrupt }
   const measured = new Map<ReceiverName, RunMeasurement[]>(names.map((name) => [name, []]))
   try {
-    const sender = await start(senderJob, signal, (message) =>
+    const sender = await start({ role: 'sender', options }, signal, (message) =>
       message.kind === 'listening' ? message.port : undefined,
     )
     try {
-      for (let round = 1; round <= settings.rounds; round++) {
-        for (const [name, measurements] of measured) {
-          const job: ReceiverJob = {
-            role: name,
-            port: sender.answer,
-            bytes,
-            seed,
-            pool: settings.pool,
-            destinationBytes: Math.min(destination, bytes),
-            live: output.live,
-          }
-          const label = `round ${round}/${settings.rounds}: ${name}`
+      for (let round = 1; round <= options.rounds; round++) {
+        for (const [role, measurements] of measured) {
+          const job = { role, options, port: sender.answer, live: output.live }
+          const label = `round ${round}/${options.rounds}: ${role}`
           measurements.push(await receive(label, job, output, signal))
         }
       }
@@ -69,8 +47,9 @@ async function receive(
   output: Output,
   signal: AbortSignal,
 ): Promise<RunMeasurement> {
+  const { bytes } = job.options
   let received = 0
-  const stop = output.progress({ label, totalBytes: job.bytes, bytes: () => received })
+  const stop = output.progress({ label, totalBytes: bytes, bytes: () => received })
   try {
     const { answer } = await start(job, signal, (message) => {
       if (message.kind === 'progress') received = message.bytes
@@ -79,11 +58,9 @@ async function receive(
     if (answer.firstWrong !== undefined) {
       throw new CliError('WRONG_DATA', `Byte ${answer.firstWrong} was received wrong (${label}).`)
     }
-    if (answer.bytes !== job.bytes) {
-      throw new CliError(
-        'WRONG_LENGTH',
-        `${answer.bytes} of ${job.bytes} bytes were received (${label}).`,
-      )
+    if (answer.bytes !== bytes) {
+      const message = `${answer.bytes} of ${bytes} bytes were received (${label}).`
+      throw new CliError('WRONG_LENGTH', message)
     }
     return answer
   } finally {

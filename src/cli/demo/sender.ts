@@ -10,12 +10,12 @@ import type { SenderJob } from './job.ts'
 const VIEW_BYTES = 1024 * 1024
 
 /** Serves without end. Resolves with the port. */
-export async function serveReceiver(job: SenderJob): Promise<number> {
-  const pattern = new Pattern(job.seed)
+export async function serveReceiver({ options }: SenderJob): Promise<number> {
+  const pattern = new Pattern(options.pattern)
   const server = net.createServer((socket) => {
     // The receiver's process reports its own errors.
     socket.on('error', () => undefined)
-    const views = corrupted(pattern.views(job.bytes, VIEW_BYTES), job.corrupt)
+    const views = corrupted(pattern.views(options.bytes, VIEW_BYTES), options.corrupt)
     const send = (): void => {
       for (let next = views.next(); !next.done; next = views.next()) {
         if (!socket.write(next.value)) {

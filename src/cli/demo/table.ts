@@ -1,5 +1,6 @@
 /** The demo's figures: medians over the rounds, ratios to the first receiver, and a table of both. */
 
+import { alignColumns } from '../columns.ts'
 import type { RunMeasurement } from './job.ts'
 
 /** Figures of a receiver. */
@@ -56,16 +57,7 @@ export function table(rows: readonly Row[]): string[] {
     String(figures.majorCollections),
     String(figures.minorCollections),
   ])
-  const widths = HEADINGS.map((heading, column) =>
-    Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
-  )
-  return [HEADINGS, ...cells].map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  '),
-  )
+  return alignColumns([HEADINGS, ...cells], new Set([0]))
 }
 
 /** Formats with two decimals, or with two digits if those were zeros. */

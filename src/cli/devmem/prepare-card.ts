@@ -13,21 +13,20 @@ import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
 import { uidOf } from './user.ts'
 
-export interface PrepareOptions {
+interface PrepareOptions {
   readonly queues: readonly number[]
   readonly port?: readonly number[]
   readonly socket: string
   readonly size: number
   readonly dmabuf: string
   readonly user?: string
-  readonly json?: true
 }
 
 export async function prepareCard(
-  name: string,
-  options: PrepareOptions,
   output: Output,
   signal: AbortSignal,
+  name: string,
+  options: PrepareOptions,
 ): Promise<CommandOutcome> {
   const { queues, port = [], socket, size, user } = options
   const uid = user === undefined ? userInfo().uid : uidOf(user)

@@ -4,10 +4,8 @@
  */
 
 import { Command } from 'commander'
-import { withJson } from '../options.ts'
-import { run } from '../run.ts'
+import { withWork } from '../run.ts'
 import { dmaBufSizeOption, parseDmaBuf, parsePorts, parseQueues, parseSocketPath } from './parse.ts'
-import type { PrepareOptions } from './prepare-card.ts'
 
 const HELP = `
 Turns header split on, steers TCP flows to the ports to the queues, keeps other flows off them, binds a
@@ -33,10 +31,5 @@ export function prepareCommand(): Command {
     .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', parseDmaBuf, 'udmabuf')
     .option('--user <name>', 'user that may take the memory (default: the one who runs this)')
     .addHelpText('after', HELP)
-  return withJson(command).action((name: string, options: PrepareOptions) =>
-    run('devmem prepare', { json: options.json === true }, async (output, signal) => {
-      const { prepareCard } = await import('./prepare-card.ts')
-      return prepareCard(name, options, output, signal)
-    }),
-  )
+  return withWork(command, async () => (await import('./prepare-card.ts')).prepareCard)
 }

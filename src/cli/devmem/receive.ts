@@ -21,7 +21,7 @@ import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
 
-export interface DevmemRecvFlags {
+interface DevmemRecvFlags {
   readonly queues: readonly number[]
   readonly port: number
   readonly host: string
@@ -32,17 +32,16 @@ export interface DevmemRecvFlags {
   readonly bytes?: number
   readonly sha256?: true
   readonly once?: true
-  readonly json?: true
 }
 
 /** Pages for payload that comes in host memory. */
 const POOL = { pages: 64, pageSize: 64 * 1024 }
 
 export async function receiveDevmem(
-  name: string,
-  options: DevmemRecvFlags,
   output: Output,
   signal: AbortSignal,
+  name: string,
+  options: DevmemRecvFlags,
 ): Promise<CommandOutcome> {
   const { queues, port, host, sha256 = false } = options
   const ifindex = await ifindexOf(name)

@@ -3,10 +3,9 @@
 import { Command, Option } from 'commander'
 import { parsePort } from '../endpoint.ts'
 import { EXIT_CODES, SIZES } from '../exit.ts'
-import { argument, DEFAULT_PORT, patternOption, sizeOption, withJson } from '../options.ts'
-import { run } from '../run.ts'
+import { argument, DEFAULT_PORT, patternOption, sizeOption } from '../options.ts'
+import { withWork } from '../run.ts'
 import { dmaBufSizeOption, parseDmaBuf, parseQueues } from './parse.ts'
-import type { DevmemRecvFlags } from './receive.ts'
 
 const HELP = `
 Prepares the card, binds memory to the queues, and receives into it. --pattern and --sha256 map the
@@ -50,10 +49,5 @@ export function devmemRecvCommand(): Command {
     .option('--sha256', 'print their SHA-256')
     .option('--once', 'end after the first connection')
     .addHelpText('after', HELP)
-  return withJson(command).action((name: string, options: DevmemRecvFlags) =>
-    run('devmem recv', { json: options.json === true }, async (output, signal) => {
-      const { receiveDevmem } = await import('./receive.ts')
-      return receiveDevmem(name, options, output, signal)
-    }),
-  )
+  return withWork(command, async () => (await import('./receive.ts')).receiveDevmem)
 }

@@ -8,19 +8,15 @@ import { hostProvider } from '../../providers/host.ts'
 import { parseEndpoint } from '../endpoint.ts'
 import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'
-import type { PatternName } from '../pattern.ts'
 import type { CommandOutcome } from '../run.ts'
 import { sendSource } from '../send/send-source.ts'
-import { checkSource, type SendSource, sourceOf } from '../send/source.ts'
+import { checkSource, type SendSource, type SourceFlags, sourceOf } from '../send/source.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
 
-export interface DevmemSendFlags {
-  readonly bytes?: number
-  readonly pattern?: PatternName
+interface DevmemSendFlags extends SourceFlags {
   readonly size: number
   readonly dmabuf: string
-  readonly json?: true
 }
 
 /** Largest view that a source has. */
@@ -28,17 +24,13 @@ const SLOT_BYTES: number = 2 ** 20
 /** Pages for replies, which are discarded. */
 const POOL = { pages: 4, pageSize: 64 * 1024 }
 
-interface SendTarget {
-  readonly name: string
-  readonly where: string
-  readonly file: string | undefined
-}
-
 export async function sendOut(
-  { name, where, file }: SendTarget,
-  options: DevmemSendFlags,
   output: Output,
   signal: AbortSignal,
+  name: string,
+  where: string,
+  file: string | undefined,
+  options: DevmemSendFlags,
 ): Promise<CommandOutcome> {
   const { host, port } = parseEndpoint(where)
   if (options.size < SLOT_BYTES) throw usage('--size is 1MiB at least.')

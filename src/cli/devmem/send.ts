@@ -2,10 +2,9 @@
 
 import { Command } from 'commander'
 import { EXIT_CODES, SIZES } from '../exit.ts'
-import { patternOption, sizeOption, withJson } from '../options.ts'
-import { run } from '../run.ts'
+import { patternOption, sizeOption } from '../options.ts'
+import { withWork } from '../run.ts'
 import { dmaBufSizeOption, parseDmaBuf } from './parse.ts'
-import type { DevmemSendFlags } from './send-out.ts'
 
 const HELP = `
 Fills the memory with a file, stdin or a pattern and sends it by the interface, as much at a time as fits. It
@@ -31,11 +30,5 @@ export function devmemSendCommand(): Command {
     .addOption(dmaBufSizeOption('memory to send from'))
     .option('--dmabuf <kind>', 'udmabuf, or heap:NAME', parseDmaBuf, 'udmabuf')
     .addHelpText('after', HELP)
-  return withJson(command).action(
-    (name: string, where: string, file: string | undefined, options: DevmemSendFlags) =>
-      run('devmem send', { json: options.json === true }, async (output, signal) => {
-        const { sendOut } = await import('./send-out.ts')
-        return sendOut({ name, where, file }, options, output, signal)
-      }),
-  )
+  return withWork(command, async () => (await import('./send-out.ts')).sendOut)
 }

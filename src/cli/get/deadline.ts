@@ -15,7 +15,6 @@ export class Deadline {
   readonly signal: AbortSignal
   readonly #abort = new AbortController()
   readonly #timer: NodeJS.Timeout | undefined
-  #reason: unknown
   readonly #now: () => number
   #heardAt: number
 
@@ -31,14 +30,14 @@ export class Deadline {
     if (maxTimeMs === undefined) return
     const message = `It took longer than --max-time ${maxTimeMs / 1_000} s.`
     this.#timer = setTimeout(
-      () => this.#giveUp(new ConnectionError('NETMEM_TIMEOUT', message)),
+      () => this.#abort.abort(new ConnectionError('NETMEM_TIMEOUT', message)),
       maxTimeMs,
     )
   }
 
   /** The limit that aborted the download, or undefined if the command did. */
   get reason(): unknown {
-    return this.#reason
+    return this.#abort.signal.reason
   }
 
   /** Bytes have arrived. */
@@ -50,15 +49,10 @@ export class Deadline {
   onRetry({ error, delayMs }: GetEvent & { readonly kind: 'retry' }): void {
     const timedOut = error instanceof ConnectionError && error.code === 'NETMEM_TIMEOUT'
     if (!timedOut) this.#heardAt = this.#now() + delayMs
-    else if (this.#now() - this.#heardAt > SILENCE_MS) this.#giveUp(error)
+    else if (this.#now() - this.#heardAt > SILENCE_MS) this.#abort.abort(error)
   }
 
   end(): void {
     clearTimeout(this.#timer)
-  }
-
-  #giveUp(reason: unknown): void {
-    this.#reason ??= reason
-    this.#abort.abort(reason)
   }
 }

@@ -4,25 +4,18 @@ import { join } from 'node:path'
 import { usage } from '../exit.ts'
 import { isFolder } from '../folder.ts'
 
-/** A file, or stdout. */
-export type OutputPlace =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'stdout' }
-
-/** Returns the destination that `--out` gives to `url`, one of `count` URLs. */
+/** Returns the file that `--out` gives to `url`, one of `count` URLs, or undefined for stdout. */
 export async function destinationOf(
   url: URL,
   out: string | undefined,
   count: number,
-): Promise<OutputPlace> {
-  if (out === '-') return { kind: 'stdout' }
+): Promise<string | undefined> {
+  if (out === '-') return undefined
   if (out === '') throw usage('--out names nothing; name a file, a folder, or -.')
-  if (out === undefined) return { kind: 'file', path: nameOf(url) }
-  if (out.endsWith('/') || (await isFolder(out))) {
-    return { kind: 'file', path: join(out, nameOf(url)) }
-  }
+  if (out === undefined) return nameOf(url)
+  if (out.endsWith('/') || (await isFolder(out))) return join(out, nameOf(url))
   if (count > 1) throw usage(`--out ${out} is one file for ${count} URLs; name a folder, or -.`)
-  return { kind: 'file', path: out }
+  return out
 }
 
 /** Returns the last part of the URL's path. Throws for a name that leaves the folder or hides in it. */

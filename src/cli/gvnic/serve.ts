@@ -13,7 +13,7 @@ import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'
 import type { CommandOutcome } from '../run.ts'
 
-export interface GvnicCommandOptions {
+interface GvnicCommandOptions {
   readonly socket: readonly string[]
   readonly link: CardLink | 'pair'
   readonly queues: number
@@ -21,7 +21,6 @@ export interface GvnicCommandOptions {
   readonly loss?: number
   readonly seed: number
   readonly capture?: string
-  readonly json?: true
 }
 
 /** Ms between two looks at the cards. */
@@ -29,8 +28,8 @@ const LOOK_MS = 1000
 
 export async function serveCards(
   output: Output,
-  options: GvnicCommandOptions,
   signal: AbortSignal,
+  options: GvnicCommandOptions,
 ): Promise<CommandOutcome> {
   const sockets = options.socket.map((path) => resolve(path))
   await using cards = await open(sockets, options, output)

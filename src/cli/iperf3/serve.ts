@@ -20,7 +20,7 @@ import type { Address, Transport } from './transport.ts'
 /** Pages for control messages, and for what clients send before they are steered. */
 const CONTROL_POOL = { pages: 64, pageSize: 16 * 1024 }
 
-export interface Iperf3CliOptions extends Omit<ListenFlags, 'memory'> {
+interface Iperf3CliOptions extends Omit<ListenFlags, 'memory'> {
   readonly memory: ListenFlags['memory'] | 'devmem'
   readonly interface?: string
   readonly queues?: readonly number[]
@@ -28,9 +28,9 @@ export interface Iperf3CliOptions extends Omit<ListenFlags, 'memory'> {
 }
 
 export async function serveTests(
-  options: Iperf3CliOptions,
   output: Output,
   signal: AbortSignal,
+  options: Iperf3CliOptions,
 ): Promise<CommandOutcome> {
   const { memory, host, port, interface: name, queues, dmabuf = 'udmabuf' } = options
   if (memory === 'devmem') {

@@ -9,28 +9,25 @@ import { COUNTERS, type CountedPool, ratesBetween } from './rates.ts'
 import { StalledPools } from './stalled.ts'
 import { poolLines } from './tables.ts'
 
-export interface PoolsOptions {
-  readonly json?: true
+interface PoolsOptions {
   readonly watch?: true
   readonly interval: number
   readonly netns?: string
 }
 
-/** Shows one look. */
-export async function showOnce(output: Output, { netns }: PoolsOptions): Promise<CommandOutcome> {
-  const now = await look(netns)
-  for (const line of poolLines(now, undefined)) output.result(line)
-  for (const line of new StalledPools().describe(now)) output.result(`\n${line}`)
-  return { report: fields(now, undefined) }
-}
-
-/** Shows a look every interval, until the signal aborts. */
-export async function showRepeatedly(
+/** Shows one look, or one every interval until the signal aborts. */
+export async function showPools(
   output: Output,
-  { netns, interval }: PoolsOptions,
   signal: AbortSignal,
+  { watch, interval, netns }: PoolsOptions,
 ): Promise<CommandOutcome> {
   const stalled = new StalledPools()
+  if (watch === undefined) {
+    const now = await look(netns)
+    for (const line of poolLines(now, undefined)) output.result(line)
+    for (const line of stalled.describe(now)) output.result(`\n${line}`)
+    return { report: fields(now, undefined) }
+  }
   let looks = 0
   let before: Look | undefined
   while (!signal.aborted) {

@@ -14,7 +14,7 @@ import { Reception, type ReceptionOptions } from './reception.ts'
 import { checkOut, Sink } from './sink.ts'
 import { Tally } from './tally.ts'
 
-export interface RecvFlags extends ListenFlags {
+interface RecvFlags extends ListenFlags {
   readonly out?: string
   readonly pattern?: PatternName
   readonly bytes?: number
@@ -22,9 +22,9 @@ export interface RecvFlags extends ListenFlags {
 }
 
 export async function receive(
-  options: RecvFlags,
   output: Output,
   signal: AbortSignal,
+  options: RecvFlags,
 ): Promise<CommandOutcome> {
   if (options.out !== undefined && options.once !== true) {
     throw usage('--out takes one connection, since there is one destination: add --once.')

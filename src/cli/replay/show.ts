@@ -9,20 +9,19 @@ import type { Output } from '../output.ts'
 import type { CommandOutcome } from '../run.ts'
 import { flowLines, summaryLines } from './table.ts'
 
-export interface ReplayCommandOptions {
+interface ReplayCommandOptions {
   readonly memory: 'page' | 'device'
   readonly queues: number
   readonly headerSplit: 'on' | 'off'
   readonly checksums: 'verify' | 'ignore'
   readonly out?: string
-  readonly json?: true
 }
 
 export async function show(
-  path: string,
-  { memory, queues, headerSplit, checksums, out }: ReplayCommandOptions,
   output: Output,
   signal: AbortSignal,
+  path: string,
+  { memory, queues, headerSplit, checksums, out }: ReplayCommandOptions,
 ): Promise<CommandOutcome> {
   if (memory === 'device' && headerSplit === 'off') {
     throw usage(

@@ -5,26 +5,19 @@ import { createPool } from '../../pool/create-pool.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { parseEndpoint } from '../endpoint.ts'
 import type { Output } from '../output.ts'
-import type { PatternName } from '../pattern.ts'
 import type { CommandOutcome } from '../run.ts'
 import { sendSource } from './send-source.ts'
-import { sourceOf } from './source.ts'
-
-export interface SendFlags {
-  readonly bytes?: number
-  readonly pattern?: PatternName
-  readonly json?: true
-}
+import { type SourceFlags, sourceOf } from './source.ts'
 
 /** A small pool, for replies that are discarded. */
 const POOL = { pages: 2, pageSize: 16 * 1024 }
 
 export async function send(
-  where: string,
-  file: string | undefined,
-  options: SendFlags,
   output: Output,
   signal: AbortSignal,
+  where: string,
+  file: string | undefined,
+  options: SourceFlags,
 ): Promise<CommandOutcome> {
   const { host, port } = parseEndpoint(where)
   const source = await sourceOf(file, options)

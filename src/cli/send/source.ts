@@ -18,13 +18,13 @@ export interface SendSource {
 const VIEW_BYTES = 1024 * 1024
 
 /** Source of the bytes, as a command line names it. */
-interface Named {
+export interface SourceFlags {
   readonly bytes?: number
   readonly pattern?: PatternName
 }
 
 /** Throws USAGE for arguments that name no source. Does not open it. */
-export function checkSource(file: string | undefined, { bytes, pattern }: Named): void {
+export function checkSource(file: string | undefined, { bytes, pattern }: SourceFlags): void {
   if (bytes === undefined && pattern === undefined) return
   if (file !== undefined) throw usage('Either a file, or --bytes and --pattern.')
   if (bytes === undefined) throw usage('--pattern has no end: say how much with --bytes.')
@@ -35,7 +35,7 @@ export function checkSource(file: string | undefined, { bytes, pattern }: Named)
  *
  * @param file `-` or nothing is stdin.
  */
-export async function sourceOf(file: string | undefined, named: Named): Promise<SendSource> {
+export async function sourceOf(file: string | undefined, named: SourceFlags): Promise<SendSource> {
   checkSource(file, named)
   const { bytes, pattern = 1 } = named
   if (bytes !== undefined) return patternSource(new Pattern(pattern), bytes)
