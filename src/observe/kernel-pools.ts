@@ -8,7 +8,7 @@ import type {
 } from '../linux/netlink/generated/netdev-types.ts'
 import { rtLink } from '../linux/netlink/generated/rt-link.ts'
 import type { Netlink } from '../linux/netlink/netlink.ts'
-import { NetlinkError } from '../linux/netlink/netlink-error.ts'
+import { unlessUnsupported } from '../linux/unless-unsupported.ts'
 import type { PagePoolStats } from '../pool/stats.ts'
 
 /** The eleven counters of a pool, under the kernel's names. */
@@ -92,10 +92,12 @@ export interface KernelPools {
  */
 export async function kernelPools(netlink: Netlink): Promise<KernelPools> {
   const pools = await netlink.dump(netdev, 'page-pool-get')
-  const stats = await statsOf(netlink)
+  // A kernel that does not count has no such operation.
+  const stats = await unlessUnsupported(netlink.dump(netdev, 'page-pool-stats-get'))
   const queues = await netlink.dump(netdev, 'queue-get')
   const links = await netlink.dump(rtLink, 'getlink')
   const names = new Map(links.replies.map((link) => [link['ifi-index'], link.ifname]))
+  const statsById = new Map(stats?.replies.map((each) => [each.info.id, each]))
 
   const queuesOf = ({ ifindex, dmabuf, 'napi-id': napi }: NetdevPagePool): number[] =>
     queues.replies
@@ -116,26 +118,10 @@ export async function kernelPools(netlink: Netlink): Promise<KernelPools> {
       inflightBytes: Number(pool['inflight-mem'] ?? 0),
       detachedSeconds: secondsSince(pool['detach-time']),
       memory: memoryOf(pool),
-      counters: countersOf(stats?.byPool.get(pool.id)),
+      counters: countersOf(statsById.get(pool.id)),
     })),
     counts: stats !== undefined,
     interrupted: pools.interrupted || queues.interrupted || stats?.interrupted === true,
-  }
-}
-
-interface Stats {
-  readonly byPool: ReadonlyMap<number | undefined, NetdevPagePoolStats>
-  readonly interrupted: boolean
-}
-
-/** Returns the counters, or undefined if this kernel has no counters. */
-async function statsOf(netlink: Netlink): Promise<Stats | undefined> {
-  try {
-    const { replies, interrupted } = await netlink.dump(netdev, 'page-pool-stats-get')
-    return { byPool: new Map(replies.map((stats) => [stats.info.id, stats])), interrupted }
-  } catch (error) {
-    if (error instanceof NetlinkError && error.errno === 'EOPNOTSUPP') return undefined
-    throw error
   }
 }
 

@@ -2,17 +2,12 @@
 
 import { existsSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
-import { ethtool } from '../../linux/netlink/generated/ethtool.ts'
-import type {
-  EthtoolBitset,
-  EthtoolFeatures,
-  EthtoolRings,
-} from '../../linux/netlink/generated/ethtool-types.ts'
+import type { RingSettings } from '../../linux/devmem/card-control.ts'
+import { featureOf, ringsOf } from '../../linux/devmem/ethtool-card.ts'
 import { netdev } from '../../linux/netlink/generated/netdev.ts'
 import type { NetdevQueue } from '../../linux/netlink/generated/netdev-types.ts'
 import { rtLink } from '../../linux/netlink/generated/rt-link.ts'
 import type { Netlink } from '../../linux/netlink/netlink.ts'
-import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
 import { Feature, type Finding, finder } from './finding.ts'
 import { askToBind } from './rights.ts'
 
@@ -37,16 +32,15 @@ export async function cardFindings(
 ): Promise<Finding[]> {
   const { replies: links } = await netlink.dump(rtLink, 'getlink')
   const { replies: queues } = await netlink.dump(netdev, 'queue-get')
-  const cards = links
-    .map((link) => ({ ifindex: link['ifi-index'], name: link.ifname }))
-    .flatMap((link) => {
-      const driver = driverOf(link.name)
-      return driver === undefined ? [] : [{ ...link, driver }]
-    })
   const findings: Finding[] = []
-  for (const card of cards) findings.push(...(await findingsOf(netlink, card, queues)))
-  const leased = leasedFindings(links, queues)
-  if (cards.length > 0 || leased.length > 0) return [...findings, ...leased]
+  for (const { 'ifi-index': ifindex, ifname: name } of links) {
+    const driver = driverOf(name)
+    if (driver !== undefined) {
+      findings.push(...(await findingsOf(netlink, { ifindex, name, driver }, queues)))
+    }
+  }
+  findings.push(...leasedFindings(links, queues))
+  if (findings.length > 0) return findings
   const value = 'there is none in this network namespace'
   return [
     missing('network card', value, `Use one of ${DEVMEM_DRIVERS.join(', ')}, or lease a queue.`),
@@ -68,10 +62,14 @@ async function findingsOf(
   }
   // Cards without a binding need no settings.
   if (binding.status === 'missing') return findings
-  const header = { 'dev-index': card.ifindex }
-  const rings = await asked(netlink.do(ethtool, 'rings-get', { header }))
-  const features = await asked(netlink.do(ethtool, 'features-get', { header }))
-  return [...findings, ...splitFindings(card, rings), ntupleFinding(card, features)]
+  const rings = await ringsOf(netlink, card.ifindex)
+  const ntuple = await featureOf(netlink, card.ifindex, 'rx-ntuple-filter')
+  return [
+    ...findings,
+    splitFinding(card, rings),
+    thresholdFinding(card, rings),
+    ntupleFinding(card, ntuple),
+  ]
 }
 
 function queueFinding({ name, driver }: Card, rx: number): Finding {
@@ -101,39 +99,30 @@ async function bindingFinding(netlink: Netlink, { ifindex, name, driver }: Card)
     : ok(label, `the driver ${driver} has it`)
 }
 
-function splitFindings({ name }: Card, rings: EthtoolRings | undefined): Finding[] {
-  const split = rings?.['tcp-data-split']
-  const threshold = rings?.['hds-thresh']
+function splitFinding({ name }: Card, { tcpDataSplit }: RingSettings): Finding {
   const label = `${name}: tcp-data-split`
-  const findings: Finding[] = []
-  if (split === 'enabled') findings.push(ok(label, 'on'))
-  else if (split === undefined) {
+  if (tcpDataSplit === 'enabled') return ok(label, 'on')
+  if (tcpDataSplit === undefined) {
     const remedy = 'Update the kernel, or the firmware of the card.'
-    findings.push(missing(label, 'the driver has no such setting', remedy))
-  } else {
-    const remedy = `prepareQueues() turns it on, as does: ethtool -G ${name} tcp-data-split on`
-    findings.push(missing(label, split === 'disabled' ? 'off' : 'left to the driver', remedy))
+    return missing(label, 'the driver has no such setting', remedy)
   }
-  if (threshold === undefined) findings.push(ok(`${name}: hds-thresh`, 'the driver has none'))
-  else if (threshold === 0) findings.push(ok(`${name}: hds-thresh`, '0'))
-  else {
-    const value = `${threshold}: shorter packets are not split`
-    const remedy = `prepareQueues() sets it to 0, as does: ethtool -G ${name} hds-thresh 0`
-    findings.push(missing(`${name}: hds-thresh`, value, remedy))
-  }
-  return findings
+  const remedy = `prepareQueues() turns it on, as does: ethtool -G ${name} tcp-data-split on`
+  return missing(label, tcpDataSplit === 'disabled' ? 'off' : 'left to the driver', remedy)
 }
 
-function ntupleFinding({ name }: Card, features: EthtoolFeatures | undefined): Finding {
+function thresholdFinding({ name }: Card, { hdsThresh }: RingSettings): Finding {
+  const label = `${name}: hds-thresh`
+  if (hdsThresh === undefined) return ok(label, 'the driver has none')
+  if (hdsThresh === 0) return ok(label, '0')
+  const remedy = `prepareQueues() sets it to 0, as does: ethtool -G ${name} hds-thresh 0`
+  return missing(label, `${hdsThresh}: shorter packets are not split`, remedy)
+}
+
+function ntupleFinding({ name }: Card, isOn: boolean | undefined): Finding {
   const label = `${name}: ntuple`
-  // A set without a mask lists only what is set, without a value (K: net/ethtool/bitset.c).
-  const isSet = (set: EthtoolBitset | undefined): boolean => {
-    const bit = set?.bits?.bit?.find(({ name }) => name === 'rx-ntuple-filter')
-    return bit !== undefined && (set?.nomask === true || bit.value === true)
-  }
-  if (isSet(features?.active)) return ok(label, 'on')
+  if (isOn === true) return ok(label, 'on')
   const remedy = `prepareQueues() turns it on, as does: ethtool -K ${name} ntuple on`
-  return isSet(features?.hw)
+  return isOn === false
     ? missing(label, 'off: no flow can be steered to a queue', remedy)
     : warn(label, 'the driver has no such feature', 'Steer flows by RSS: ethtool -X.')
 }
@@ -150,16 +139,6 @@ function leasedFindings(
     const value = `with queue ${lease.queue?.id} of interface ${lease.ifindex}${other}`
     return [ok(`${name}: queue ${id} leased`, value)]
   })
-}
-
-/** Resolves to undefined where the driver has no such settings. */
-async function asked<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof NetlinkError && error.errno === 'EOPNOTSUPP') return undefined
-    throw error
-  }
 }
 
 function readDriver(name: string): string | undefined {

@@ -1,20 +1,23 @@
 /** Exporters of dma-bufs, and their limits. */
 
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
+import { dmaHeaps } from '../../linux/dma-buf/dma-heap.ts'
+import { hugePages } from '../../linux/dma-buf/huge-pages.ts'
 
 import { exactSize } from '../size.ts'
-import { Feature, type Finding, finder, readText } from './finding.ts'
+import { Feature, type Finding, finder, mayUse, readText } from './finding.ts'
 
 const { ok, warn, missing } = finder(Feature.dmaBuf)
+const READ_AND_WRITE = constants.R_OK | constants.W_OK
 
 export function dmaBufFindings(): Finding[] {
   if (process.platform !== 'linux') return []
-  return [udmabuf(), ...udmabufLimits(), ...dmaHeaps(), hugePages()]
+  return [udmabuf(), ...udmabufLimits(), ...heapFindings(), hugePageFinding()]
 }
 
 function udmabuf(): Finding {
   const path = '/dev/udmabuf'
-  if (isOpen(path)) return ok('udmabuf', path)
+  if (mayUse(path, READ_AND_WRITE)) return ok('udmabuf', path)
   return existsSync(path)
     ? missing(
         'udmabuf',
@@ -57,14 +60,9 @@ export function udmabufLimits(folder = '/sys/module/udmabuf/parameters'): Findin
 const DEFAULT_LIMIT_MIB = 64
 const UNLIMITED_MIB = 2 ** 31 - 1
 
-function dmaHeaps(): Finding[] {
+function heapFindings(): Finding[] {
   const folder = '/dev/dma_heap'
-  let names: string[] = []
-  try {
-    names = readdirSync(folder).sort()
-  } catch {
-    // A kernel without this folder has no heaps.
-  }
+  const names = dmaHeaps()
   if (names.length === 0) {
     const remedy =
       'Use a kernel that is built with CONFIG_DMABUF_HEAPS_SYSTEM. In a container: --device /dev/dma_heap/system'
@@ -74,14 +72,14 @@ function dmaHeaps(): Finding[] {
     const label = `dma heap ${name}`
     const path = `${folder}/${name}`
     const remedy = `Run as root, or give the user access to ${path}.`
-    return isOpen(path) ? ok(label, path) : warn(label, `${path} is not for this user`, remedy)
+    return mayUse(path, READ_AND_WRITE)
+      ? ok(label, path)
+      : warn(label, `${path} is not for this user`, remedy)
   })
 }
 
-function hugePages(): Finding {
-  const folder = '/sys/kernel/mm/hugepages/hugepages-2048kB'
-  const reserved = Number(readText(`${folder}/nr_hugepages`) ?? 0)
-  const free = Number(readText(`${folder}/free_hugepages`) ?? 0)
+function hugePageFinding(): Finding {
+  const { reserved, free } = hugePages()
   return reserved > 0
     ? ok('vm.nr_hugepages', `${reserved} of 2MiB, ${free} free`)
     : warn(
@@ -89,14 +87,4 @@ function hugePages(): Finding {
         'none is reserved; they are for udmabufProvider({ hugePages: true })',
         'As root: sysctl vm.nr_hugepages=64',
       )
-}
-
-/** True if this process may open a device. */
-function isOpen(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK | constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
 }

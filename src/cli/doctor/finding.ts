@@ -1,6 +1,6 @@
 /** Findings of `netmem doctor`, and their text. */
 
-import { readFileSync } from 'node:fs'
+import { accessSync, readFileSync } from 'node:fs'
 
 export interface Finding {
   readonly name: string
@@ -49,6 +49,16 @@ export function readText(path: string): string | undefined {
     return readFileSync(path, 'utf8').trim()
   } catch {
     return undefined
+  }
+}
+
+/** True if this process has access to a file, by R_OK, W_OK and X_OK. */
+export function mayUse(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,10 +1,10 @@
 /** Programs to try netmem with. */
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-import { Feature, type Finding, finder } from './finding.ts'
+import { Feature, type Finding, finder, mayUse } from './finding.ts'
 
 const { ok, warn, missing } = finder(Feature.tools)
 
@@ -60,12 +60,5 @@ function find(name: string, path: string): string | undefined {
   return path
     .split(delimiter)
     .map((folder) => join(folder, name + suffix))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
+    .find((file) => mayUse(file, constants.X_OK))
 }

@@ -13,7 +13,7 @@ import { listenDevmem } from '../../linux/devmem/socket/listen-devmem.ts'
 import type { SteeredFlow } from '../../linux/devmem/steering.ts'
 import { ifindexOf } from '../devmem/interface.ts'
 import { makeDmaBuf } from '../devmem/memory.ts'
-import type { Address, StreamFrag, Transport } from './transport.ts'
+import type { Address, Transport } from './transport.ts'
 
 export interface DevmemServerOptions {
   /** Pool of the pages for control messages. */
@@ -86,7 +86,7 @@ export async function overDevmem<T>(
   await using listener = await listenDevmem({ pool, binding, host, port })
   const totals = new DataTotals()
   async function* connections(): AsyncGenerator<Transport, void, void> {
-    for await (const one of listener) yield new SteeredConnection(one, prepared, totals)
+    for await (const one of listener) yield steered(one, prepared, totals)
   }
   const { address } = listener
   return await serve({
@@ -97,40 +97,24 @@ export async function overDevmem<T>(
   })
 }
 
-class SteeredConnection implements Transport {
-  readonly remoteAddress: Address
-  readonly #connection: DevmemConnection
-  readonly #prepared: PreparedQueues
-  readonly #totals: DataTotals
-
-  constructor(connection: DevmemConnection, prepared: PreparedQueues, totals: DataTotals) {
-    this.remoteAddress = connection.remoteAddress
-    this.#connection = connection
-    this.#prepared = prepared
-    this.#totals = totals
-  }
-
-  receive(): Promise<StreamFrag | undefined> {
-    return this.#connection.receive()
-  }
-
-  write(data: Uint8Array): Promise<void> {
-    return this.#connection.write(data)
-  }
-
-  end(): Promise<void> {
-    return this.#connection.end()
-  }
-
-  destroy(): void {
-    this.#connection.destroy()
-  }
-
-  async dataFollows(): Promise<void> {
-    this.#totals.add(this.#connection)
-    const rule = await this.#prepared.steer(flowOf(this.#connection))
-    // Remaining rules are undone at the end.
-    void this.#connection.closed.then(() => this.#prepared.unsteer(rule).catch(() => undefined))
+/** Makes a connection that gets a rule of its own once it is known to carry data. */
+function steered(
+  connection: DevmemConnection,
+  prepared: PreparedQueues,
+  totals: DataTotals,
+): Transport {
+  return {
+    remoteAddress: connection.remoteAddress,
+    receive: () => connection.receive(),
+    write: (data) => connection.write(data),
+    end: () => connection.end(),
+    destroy: () => connection.destroy(),
+    dataFollows: async () => {
+      totals.add(connection)
+      const rule = await prepared.steer(flowOf(connection))
+      // Remaining rules are undone at the end.
+      void connection.closed.then(() => prepared.unsteer(rule).catch(() => undefined))
+    },
   }
 }
 

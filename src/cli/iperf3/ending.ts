@@ -2,10 +2,13 @@
  * Reason to stop a test early, and the message to its client. Thrown inside a session only.
  */
 
-import type { Refusal } from './parameters.ts'
 import { type ClientError, encodeError, encodeState, SentErrno, State } from './protocol.ts'
 
 export class Ending extends Error {
+  /**
+   * `terminated` by the client's ctrl-C or this server's end, or `refused`, since the client asked for a
+   * feature that this server lacks.
+   */
   readonly kind: 'terminated' | 'refused' | 'failed'
   /** The message for the client, or undefined if it has gone or knows. */
   readonly farewell: Uint8Array | undefined
@@ -24,10 +27,6 @@ export function failureEnding(
   errno: SentErrno = SentErrno.none,
 ): Ending {
   return new Ending('failed', reason, encodeError(error, errno))
-}
-
-export function refusedEnding({ reason, error, errno }: Refusal): Ending {
-  return new Ending('refused', reason, encodeError(error, errno))
 }
 
 /** The client shows what it measured, and says that the server has terminated. */

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 
 import { turns } from '../../testing/waiting.test.helper.ts'
+import { ControlChannel } from './control.ts'
 import { State } from './protocol.ts'
-import { MessageReader } from './reader.ts'
 import { ask, COOKIE, OTHER, outcome, Peer } from './scripted-client.test.helper.ts'
 import { serveIperf3 } from './server.ts'
 
@@ -45,7 +45,7 @@ describe('an iperf3 server, busy and at its end', () => {
     const peer = new Peer()
     let released = 0
     peer.receive = async () => ({ length: 1, release: () => void released++ })
-    const reader = new MessageReader(peer)
+    const reader = new ControlChannel(peer)
     await assert.rejects(reader.read(1), /came in device memory/)
     assert.equal(reader.takeRest(), 1)
     assert.equal(released, 1)

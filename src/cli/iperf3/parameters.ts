@@ -65,7 +65,11 @@ const UNSUPPORTED: Readonly<Record<string, Refusal>> = {
  */
 export function parseParameters(text: string): ParsedParameters {
   const fields = parseFields(text)
-  if (fields === undefined) return malformed('the parameters are not a JSON object')
+  if (fields === undefined) {
+    const reason = 'the parameters are not a JSON object'
+    const { receiveParameters } = ClientError
+    return { kind: 'refused', refusal: refusal(receiveParameters, reason, SentErrno.invalid) }
+  }
   for (const [field, refusal] of Object.entries(UNSUPPORTED)) {
     if (isAsked(fields, field)) return { kind: 'refused', refusal }
   }
@@ -76,24 +80,33 @@ export function parseParameters(text: string): ParsedParameters {
   const bytes = integer(fields, 'num') ?? 0
   const blocks = integer(fields, 'blockcount') ?? 0
   const blockBytes = integer(fields, 'len') ?? DEFAULT_BLOCK_BYTES
-  if (streams < 1 || streams > MAX_STREAMS) {
-    return refuse(ClientError.streamCount, `-P ${streams} is not from 1 to ${MAX_STREAMS}`)
-  }
-  if (seconds > MAX_SECONDS) {
-    return refuse(ClientError.duration, `-t ${seconds} is over ${MAX_SECONDS} seconds`)
-  }
-  if (omitSeconds > MAX_OMIT_SECONDS) {
-    return refuse(ClientError.omit, `-O ${omitSeconds} is over ${MAX_OMIT_SECONDS} seconds`)
-  }
-  if (blockBytes < 1 || blockBytes > MAX_BLOCK_BYTES) {
-    return refuse(
-      ClientError.blockSize,
-      `-l ${blockBytes} is not from 1 to ${MAX_BLOCK_BYTES} bytes`,
-    )
-  }
-  if (bytes > 0 && blocks > 0) {
-    return refuse(ClientError.endConditions, '-n and -k exclude each other')
-  }
+  const limits = [
+    {
+      kept: streams >= 1 && streams <= MAX_STREAMS,
+      refusal: refusal(ClientError.streamCount, `-P ${streams} is not from 1 to ${MAX_STREAMS}`),
+    },
+    {
+      kept: seconds <= MAX_SECONDS,
+      refusal: refusal(ClientError.duration, `-t ${seconds} is over ${MAX_SECONDS} seconds`),
+    },
+    {
+      kept: omitSeconds <= MAX_OMIT_SECONDS,
+      refusal: refusal(ClientError.omit, `-O ${omitSeconds} is over ${MAX_OMIT_SECONDS} seconds`),
+    },
+    {
+      kept: blockBytes >= 1 && blockBytes <= MAX_BLOCK_BYTES,
+      refusal: refusal(
+        ClientError.blockSize,
+        `-l ${blockBytes} is not from 1 to ${MAX_BLOCK_BYTES} bytes`,
+      ),
+    },
+    {
+      kept: bytes === 0 || blocks === 0,
+      refusal: refusal(ClientError.endConditions, '-n and -k exclude each other'),
+    },
+  ]
+  const broken = limits.find(({ kept }) => !kept)
+  if (broken !== undefined) return { kind: 'refused', refusal: broken.refusal }
 
   return {
     kind: 'accepted',
@@ -132,15 +145,4 @@ function shown(fields: Fields, name: string): string | undefined {
 
 function refusal(error: ClientError, reason: string, errno: SentErrno = SentErrno.none): Refusal {
   return { error, errno, reason }
-}
-
-function refuse(error: ClientError, reason: string): ParsedParameters {
-  return { kind: 'refused', refusal: refusal(error, reason) }
-}
-
-function malformed(reason: string): ParsedParameters {
-  return {
-    kind: 'refused',
-    refusal: refusal(ClientError.receiveParameters, reason, SentErrno.invalid),
-  }
 }

@@ -5,10 +5,9 @@
 
 import { ControlChannel } from './control.ts'
 import { COOKIE_BYTES, encodeState, parseCookie, State } from './protocol.ts'
-import { MessageReader } from './reader.ts'
 import { type SessionEvents, TestSession } from './session.ts'
 import type { Iperf3Summary } from './summary.ts'
-import { DEFAULT_TIMEOUTS, type Timeouts, within } from './timing.ts'
+import { DEFAULT_TIMEOUTS, ifWithin, type Timeouts } from './timing.ts'
 import type { Transport } from './transport.ts'
 
 export interface Iperf3Options extends SessionEvents {
@@ -79,13 +78,11 @@ class Server {
         if (this.#stopped) break
       }
     }
-    accepting().then(
-      () => this.#end(),
-      (error: unknown) => {
-        this.#failure ??= { error }
-        this.#end()
-      },
-    )
+    void accepting()
+      .catch((error: unknown) => {
+        this.#failure = { error }
+      })
+      .then(() => this.#end())
   }
 
   async *summaries(): AsyncGenerator<Iperf3Summary, void, void> {
@@ -127,31 +124,20 @@ class Server {
    * rejects.
    */
   async #greet(connection: Transport, order: number): Promise<void> {
-    const reader = new MessageReader(connection)
-    const cookie = await this.#readCookie(connection, reader)
+    const control = new ControlChannel(connection)
+    this.#unnamed.add(connection)
+    const bytes = await ifWithin(this.#timeouts.cookieMs, control.read(COOKIE_BYTES))
+    this.#unnamed.delete(connection)
+    const cookie = bytes && parseCookie(bytes)
     if (cookie === undefined || (this.#stopped && this.#session === undefined)) {
       connection.destroy()
-      await reader.drain()
+      await control.drain()
     } else if (this.#session === undefined && cookie !== this.#lastCookie) {
-      await this.#runTest(cookie, new ControlChannel(connection, reader))
-    } else if (this.#session?.cookie !== cookie || !this.#session.join(connection, order, reader)) {
-      await this.#deny(new ControlChannel(connection, reader))
-    }
-  }
-
-  async #readCookie(connection: Transport, reader: MessageReader): Promise<string | undefined> {
-    this.#unnamed.add(connection)
-    try {
-      const cookie = await within(
-        this.#timeouts.cookieMs,
-        reader.read(COOKIE_BYTES),
-        () => new Error('no cookie came'),
-      )
-      return cookie && parseCookie(cookie)
-    } catch {
-      return undefined
-    } finally {
-      this.#unnamed.delete(connection)
+      await this.#runTest(cookie, control)
+    } else if (this.#session?.cookie !== cookie || !this.#session.join(control, order)) {
+      const { lingerMs } = this.#timeouts
+      await ifWithin(lingerMs, control.send(encodeState(State.accessDenied)))
+      await control.close(lingerMs)
     }
   }
 
@@ -164,19 +150,6 @@ class Server {
     this.#session = undefined
     this.#ready.push(summary)
     this.#wake()
-    await control.close(this.#timeouts.lingerMs)
-  }
-
-  async #deny(control: ControlChannel): Promise<void> {
-    try {
-      await within(
-        this.#timeouts.lingerMs,
-        control.send(encodeState(State.accessDenied)),
-        () => new Error('the client does not read'),
-      )
-    } catch {
-      // The client has gone.
-    }
     await control.close(this.#timeouts.lingerMs)
   }
 }

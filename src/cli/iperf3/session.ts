@@ -7,12 +7,13 @@
  */
 
 import type { ControlChannel } from './control.ts'
-import { Ending, failureEnding, refusedEnding, terminatedEnding } from './ending.ts'
+import { Ending, failureEnding, terminatedEnding } from './ending.ts'
 import { drain, watchTest } from './finish.ts'
 import { type IntervalSample, type Measurement, Meter, NOTHING_MEASURED } from './meter.ts'
 import { type Parameters, parseParameters } from './parameters.ts'
 import {
   ClientError,
+  encodeError,
   encodeJson,
   encodeState,
   PARAMETERS_LIMIT_BYTES,
@@ -21,13 +22,12 @@ import {
   State,
   streamId,
 } from './protocol.ts'
-import type { MessageReader } from './reader.ts'
 import { Report } from './report.ts'
 import { parseResults, resultsJson, type SenderResults } from './results.ts'
 import { DataStream } from './stream.ts'
 import type { Iperf3Summary, Measured } from './summary.ts'
-import { settleable, type Timeouts, within } from './timing.ts'
-import type { Address, Transport } from './transport.ts'
+import { ifWithin, type Timeouts, within } from './timing.ts'
+import type { Address } from './transport.ts'
 
 export interface SessionEvents {
   /** Called when all streams are open and the client may send. */
@@ -43,8 +43,9 @@ export class TestSession {
   readonly #events: SessionEvents
   readonly #streams: DataStream[] = []
   /** Rejects when the test must end. */
-  readonly #stopped = settleable<never>()
-  readonly #allJoined = settleable<void>()
+  readonly #stopped: Promise<never>
+  #stop: (ending: Ending) => void = () => undefined
+  #onAllJoined: () => void = () => undefined
   /** Streams still to come, or 0 unless they are being created. */
   #missing = 0
   /** The client's message after the streams were created, or the end of its connection. */
@@ -59,23 +60,27 @@ export class TestSession {
     this.#control = control
     this.#timeouts = timeouts
     this.#events = events
+    this.#stopped = new Promise((_, reject) => {
+      this.#stop = reject
+    })
+    this.#stopped.catch(() => undefined)
   }
 
   /**
    * Takes a data connection with this test's cookie. Returns false if none is expected. The caller
    * then keeps it.
    */
-  join(connection: Transport, order: number, reader: MessageReader): boolean {
+  join(channel: ControlChannel, order: number): boolean {
     if (this.#missing === 0) return false
-    this.#streams.push(new DataStream(connection, order, reader.takeRest()))
+    this.#streams.push(new DataStream(channel.connection, order, channel.takeRest()))
     this.#missing -= 1
-    if (this.#missing === 0) this.#allJoined.resolve()
+    if (this.#missing === 0) this.#onAllJoined()
     return true
   }
 
   /** Ends the test with the message that the server has terminated. */
   stop(reason: string): void {
-    this.#stopped.reject(terminatedEnding(reason))
+    this.#stop(terminatedEnding(reason))
   }
 
   /**
@@ -109,11 +114,17 @@ export class TestSession {
     const parsed = parseParameters(
       await this.#text(PARAMETERS_LIMIT_BYTES, ClientError.receiveParameters),
     )
-    if (parsed.kind === 'refused') throw refusedEnding(parsed.refusal)
+    if (parsed.kind === 'refused') {
+      const { reason, error, errno } = parsed.refusal
+      throw new Ending('refused', reason, encodeError(error, errno))
+    }
     const { parameters } = parsed
     this.#parameters = parameters
 
     this.#missing = parameters.streams
+    const allJoined = new Promise<void>((resolve) => {
+      this.#onAllJoined = resolve
+    })
     await this.#step(this.#control.send(encodeState(State.createStreams)))
     // The client's next message ends the test. If the client leaves, this settles first.
     const toldToEnd = this.#untilTestEnd()
@@ -125,7 +136,7 @@ export class TestSession {
         ClientError.acceptStream,
         SentErrno.timedOut,
       )
-    await this.#step(Promise.race([this.#allJoined.promise, toldToEnd]), incomplete)
+    await this.#step(Promise.race([allJoined, toldToEnd]), incomplete)
     if (this.#missing > 0) throw incomplete()
     this.#streams.sort((a, b) => a.order - b.order)
     await this.#step(this.#prepareStreams())
@@ -135,12 +146,12 @@ export class TestSession {
     )
     this.#meter = meter
     for (const stream of this.#streams) stream.start()
-    this.#events.onStart?.(this.#control.peer, parameters)
+    this.#events.onStart?.(this.#control.connection.remoteAddress, parameters)
     await this.#step(
       this.#control.send(encodeState(State.testStart), encodeState(State.testRunning)),
     )
-    const unwatch = watchTest(meter, parameters, this.#timeouts, this.#stopped.reject)
-    await Promise.race([toldToEnd, this.#stopped.promise]).finally(unwatch)
+    const unwatch = watchTest(meter, parameters, this.#timeouts, this.#stop)
+    await Promise.race([toldToEnd, this.#stopped]).finally(unwatch)
     const at = await drain(meter, parameters, this.#timeouts.stepMs)
     this.#meter = undefined
     this.#measurement = meter.stop(at)
@@ -189,7 +200,7 @@ export class TestSession {
     answer: Promise<T>,
     late: () => Error = () => failureEnding('the client does not answer', ClientError.idle),
   ): Promise<T> {
-    return within(this.#timeouts.stepMs, Promise.race([answer, this.#stopped.promise]), late)
+    return within(this.#timeouts.stepMs, Promise.race([answer, this.#stopped]), late)
   }
 
   /** Reads a JSON text of the client. */
@@ -206,14 +217,10 @@ export class TestSession {
 
   async #tell({ farewell }: Ending): Promise<void> {
     if (farewell === undefined) return
-    try {
-      // Streams are received until the client leaves. A client that writes to a closed stream would
-      // report that, and not this error.
-      const told = this.#control.send(farewell).then(() => this.#lastWord)
-      await within(this.#timeouts.lingerMs, told, () => new Error('the client does not read'))
-    } catch {
-      // The client has gone, or does not read.
-    }
+    // Streams are received until the client leaves. A client that writes to a closed stream would
+    // report that, and not this error.
+    const told = this.#control.send(farewell).then(() => this.#lastWord)
+    await ifWithin(this.#timeouts.lingerMs, told)
   }
 
   #onInterval(sample: IntervalSample): void {
@@ -232,7 +239,8 @@ export class TestSession {
   }
 
   #measured(): Measured {
-    return { client: this.#control.peer, parameters: this.#parameters, ...this.#measurement }
+    const client = this.#control.connection.remoteAddress
+    return { client, parameters: this.#parameters, ...this.#measurement }
   }
 }
 

@@ -2,6 +2,7 @@
  * Summary of a test, as the server yields it.
  */
 
+import type { Ending } from './ending.ts'
 import type { Measurement } from './meter.ts'
 import type { Parameters } from './parameters.ts'
 import type { SenderResults } from './results.ts'
@@ -11,11 +12,7 @@ import type { Address } from './transport.ts'
 export type Iperf3Summary = Measured &
   (
     | { readonly kind: 'completed'; readonly sender: SenderResults }
-    /** The client's ctrl-C, or this server's end. */
-    | { readonly kind: 'terminated'; readonly reason: string }
-    /** The client asked for a feature that this server lacks, and got a refusal. */
-    | { readonly kind: 'refused'; readonly reason: string }
-    | { readonly kind: 'failed'; readonly reason: string }
+    | { readonly kind: Ending['kind']; readonly reason: string }
   )
 
 export interface Measured extends Measurement {

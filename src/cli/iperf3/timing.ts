@@ -3,24 +3,18 @@
  */
 
 /** Time limits for the client. */
-export interface Timeouts {
-  /** Limit from connecting to the last byte of the cookie. */
-  readonly cookieMs: number
-  /** Limit for each answer of the client, and for opening all its streams. */
-  readonly stepMs: number
-  /** Limit without a byte on any stream: iperf3's own default (`--rcv-timeout`). */
-  readonly idleMs: number
-  /** Time past the announced duration: iperf3's own, ten steps of four seconds. */
-  readonly graceMs: number
-  /** Limit for the client to read the last message and close. */
-  readonly lingerMs: number
-}
+export type Timeouts = Readonly<typeof DEFAULT_TIMEOUTS>
 
-export const DEFAULT_TIMEOUTS: Timeouts = {
+export const DEFAULT_TIMEOUTS = {
+  /** Limit from connecting to the last byte of the cookie. */
   cookieMs: 10_000,
+  /** Limit for each answer of the client, and for opening all its streams. */
   stepMs: 30_000,
+  /** Limit without a byte on any stream: iperf3's own default (`--rcv-timeout`). */
   idleMs: 120_000,
+  /** Time past the announced duration: iperf3's own, ten steps of four seconds. */
   graceMs: 40_000,
+  /** Limit for the client to read the last message and close. */
   lingerMs: 2_000,
 }
 
@@ -30,33 +24,18 @@ export async function within<T>(
   promise: Promise<T>,
   late: () => Error,
 ): Promise<T> {
-  const clock = settleable<never>()
-  const timer = setTimeout(() => clock.reject(late()), milliseconds)
+  let timer: NodeJS.Timeout | undefined
+  const clock = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), milliseconds)
+  })
   try {
-    return await Promise.race([promise, clock.promise])
+    return await Promise.race([promise, clock])
   } finally {
     clearTimeout(timer)
   }
 }
 
-export interface Settleable<T> {
-  readonly promise: Promise<T>
-  readonly resolve: (value: T) => void
-  readonly reject: (reason: Error) => void
-}
-
-/** A promise and its two ends. It may reject without a listener. */
-export function settleable<T>(): Settleable<T> {
-  let resolve: (value: T) => void = unset
-  let reject: (reason: Error) => void = unset
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes
-    reject = no
-  })
-  promise.catch(() => undefined)
-  return { promise, resolve, reject }
-}
-
-function unset(): never {
-  throw new Error('unreachable: a promise runs its executor at once')
+/** The promise's value, or undefined if it rejects or takes longer than that. */
+export function ifWithin<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  return within(milliseconds, promise, () => new Error('too late')).catch(() => undefined)
 }

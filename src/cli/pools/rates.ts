@@ -1,22 +1,13 @@
 /** Counters of pools, and their rates between two looks. */
 
-import type { PagePoolCounters } from '../../observe/index.ts'
+import type { PagePoolCounters, PoolOfferReport } from '../../observe/index.ts'
 import type { Look } from './look.ts'
 
+const ALLOC = ['fast', 'slow', 'slow_high_order', 'empty', 'refill', 'waive'] as const
+const RECYCLE = ['cached', 'cache_full', 'ring', 'ring_full', 'released_refcnt'] as const
+
 /** Names of the eleven counters, in the kernel's order. */
-export const COUNTERS: readonly string[] = [
-  'fast',
-  'slow',
-  'slow_high_order',
-  'empty',
-  'refill',
-  'waive',
-  'cached',
-  'cache_full',
-  'ring',
-  'ring_full',
-  'released_refcnt',
-]
+export const COUNTERS: readonly string[] = [...ALLOC, ...RECYCLE]
 
 /** Counters of a pool in the order of {@link COUNTERS}. */
 export interface CountedPool {
@@ -50,13 +41,7 @@ function distinct(pools: readonly CountedPool[]): CountedPool[] {
 }
 
 /** Returns a text such as `4711`, or `4711/2` for a worker. */
-export function processLabel({
-  pid,
-  threadId,
-}: {
-  readonly pid: number
-  readonly threadId: number
-}): string {
+export function processLabel({ pid, threadId }: Pick<PoolOfferReport, 'pid' | 'threadId'>): string {
   return threadId === 0 ? String(pid) : `${pid}/${threadId}`
 }
 
@@ -73,8 +58,7 @@ export function ratesBetween(before: Look, now: Look): CountedPool[] {
 
 function counted(label: string, counters: PagePoolCounters | undefined): CountedPool[] {
   if (counters === undefined) return []
-  const { fast, slow, slow_high_order, empty, refill, waive } = counters.alloc
-  const { cached, cache_full, ring, ring_full, released_refcnt } = counters.recycle
-  const alloc = [fast, slow, slow_high_order, empty, refill, waive]
-  return [{ label, values: [...alloc, cached, cache_full, ring, ring_full, released_refcnt] }]
+  const { alloc, recycle } = counters
+  const values = [...ALLOC.map((name) => alloc[name]), ...RECYCLE.map((name) => recycle[name])]
+  return [{ label, values }]
 }

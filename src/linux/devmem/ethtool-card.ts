@@ -7,8 +7,8 @@ import { ethtool } from '../netlink/generated/ethtool.ts'
 import type { EthtoolBitset } from '../netlink/generated/ethtool-types.ts'
 import { netdev } from '../netlink/generated/netdev.ts'
 import type { Netlink } from '../netlink/netlink.ts'
-import { NetlinkError } from '../netlink/netlink-error.ts'
 import { type Ifindex, LinuxError } from '../sys/index.ts'
+import { unlessUnsupported } from '../unless-unsupported.ts'
 import type {
   CardControl,
   CardRule,
@@ -44,15 +44,8 @@ export class EthtoolCard implements CardControl, Disposable {
     this.#netlink.close()
   }
 
-  async rings(): Promise<RingSettings> {
-    const rings = await unlessUnsupported(
-      this.#netlink.do(ethtool, 'rings-get', { header: this.#header }),
-    )
-    const split = rings?.['tcp-data-split']
-    return {
-      tcpDataSplit: typeof split === 'string' ? split : undefined,
-      hdsThresh: rings?.['hds-thresh'],
-    }
+  rings(): Promise<RingSettings> {
+    return ringsOf(this.#netlink, this.#ifindex)
   }
 
   async setRings({ tcpDataSplit, hdsThresh }: RingSettings): Promise<void> {
@@ -63,12 +56,8 @@ export class EthtoolCard implements CardControl, Disposable {
     })
   }
 
-  async feature(name: string): Promise<boolean | undefined> {
-    const { hw, active } = await this.#netlink.do(ethtool, 'features-get', {
-      header: this.#header,
-    })
-    if (isSet(active, name)) return true
-    return isSet(hw, name) ? false : undefined
+  feature(name: string): Promise<boolean | undefined> {
+    return featureOf(this.#netlink, this.#ifindex, name)
   }
 
   async setFeature(name: string, on: boolean): Promise<void> {
@@ -162,14 +151,27 @@ export class EthtoolCard implements CardControl, Disposable {
   }
 }
 
-/** Resolves to undefined where the driver or the kernel lacks what was asked for. */
-async function unlessUnsupported<T>(request: Promise<T>): Promise<T | undefined> {
-  try {
-    return await request
-  } catch (error) {
-    if (error instanceof NetlinkError && error.errno === 'EOPNOTSUPP') return undefined
-    throw error
+/** Reads the settings of an interface's rings. */
+export async function ringsOf(netlink: Netlink, ifindex: number): Promise<RingSettings> {
+  const header = { 'dev-index': ifindex }
+  const rings = await unlessUnsupported(netlink.do(ethtool, 'rings-get', { header }))
+  const split = rings?.['tcp-data-split']
+  return {
+    tcpDataSplit: typeof split === 'string' ? split : undefined,
+    hdsThresh: rings?.['hds-thresh'],
   }
+}
+
+/** Resolves to the state of an interface's feature, or to undefined for one that it lacks. */
+export async function featureOf(
+  netlink: Netlink,
+  ifindex: number,
+  name: string,
+): Promise<boolean | undefined> {
+  const header = { 'dev-index': ifindex }
+  const features = await unlessUnsupported(netlink.do(ethtool, 'features-get', { header }))
+  if (isSet(features?.active, name)) return true
+  return isSet(features?.hw, name) ? false : undefined
 }
 
 /** True if a bit of a bitset is 1. A list without a mask has those bits alone. */
