@@ -2,6 +2,7 @@
 
 /** Offers the pools of this thread to `netmem pools`, over a Unix socket. Off until it is called. */
 
+import { once } from 'node:events'
 import { chmodSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { basename, join } from 'node:path'
@@ -56,76 +57,49 @@ export async function offerPools(): Promise<PoolOffer> {
   makeOfferFolder(offerFolder())
   // A process of the same number may have left it.
   rmSync(path, { force: true })
-  const offer = new ThreadPoolOffer(path)
-  present = offer
-  try {
-    await offer.listening
-  } catch (error) {
-    offer.close()
-    throw notOffered(path, error instanceof Error ? error.message : String(error), { cause: error })
-  }
-  return offer
-}
-
-/** Offer of this thread. */
-let present: ThreadPoolOffer | undefined
-
-class ThreadPoolOffer implements PoolOffer {
-  readonly path: string
-  readonly closed: Promise<void>
-  readonly listening: Promise<void>
-  readonly #ages = new PoolAges()
-  readonly #timer: NodeJS.Timeout
-  readonly #server: net.Server
-  readonly #remove = (): void => rmSync(this.path, { force: true })
-
-  constructor(path: string) {
-    this.path = path
-    const server = net.createServer((reader) => this.#answer(reader))
-    this.#server = server
-    server.maxConnections = MAX_READERS
-    this.closed = new Promise((resolve) => server.once('close', resolve))
-    this.listening = new Promise((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(path, () => {
-        chmodSync(path, 0o600)
-        resolve()
-      })
-    })
-    server.unref()
-    this.#timer = setInterval(() => this.#ages.look(), LOOK_MS).unref()
-    this.#ages.look()
-    process.on('exit', this.#remove)
-  }
-
-  close(): void {
-    if (present !== this) return
-    present = undefined
-    clearInterval(this.#timer)
-    process.off('exit', this.#remove)
-    this.#server.close()
-    this.#remove()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
-  #answer(reader: net.Socket): void {
+  const server = net.createServer((reader) => {
     // It may leave at any time.
     reader.on('error', () => reader.destroy())
     reader.setTimeout(READER_MS, () => reader.destroy())
     reader.unref()
-    reader.end(`${JSON.stringify(this.#report())}\n`)
+    reader.end(`${JSON.stringify(reportOf(ages))}\n`)
+  })
+  server.maxConnections = MAX_READERS
+  const ages = new PoolAges()
+  ages.look()
+  const timer = setInterval(() => ages.look(), LOOK_MS).unref()
+  const remove = (): void => rmSync(path, { force: true })
+  process.on('exit', remove)
+  const close = (): void => {
+    if (present !== offer) return
+    present = undefined
+    clearInterval(timer)
+    process.off('exit', remove)
+    server.close()
+    remove()
   }
+  const closed = new Promise<void>((resolve) => server.once('close', resolve))
+  const offer = { path, closed, close, [Symbol.dispose]: close }
+  present = offer
+  try {
+    await once(server.unref().listen(path), 'listening')
+    chmodSync(path, 0o600)
+    return offer
+  } catch (error) {
+    close()
+    throw notOffered(path, error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
 
-  #report(): PoolOfferReport {
-    const oldest = this.#ages.oldest()
-    const reports = pools().map((pool, at) => {
-      const oldestMs = oldest[at]
-      return oldestMs === undefined ? pool : { ...pool, oldestMs }
-    })
-    const program = basename(process.argv[1] ?? process.title)
-    return { pid: process.pid, threadId, program, pools: reports }
-  }
+/** Offer of this thread. */
+let present: PoolOffer | undefined
+
+function reportOf(ages: PoolAges): PoolOfferReport {
+  const oldest = ages.oldest()
+  const reports = pools().map((pool, at) => {
+    const oldestMs = oldest[at]
+    return oldestMs === undefined ? pool : { ...pool, oldestMs }
+  })
+  const program = basename(process.argv[1] ?? process.title)
+  return { pid: process.pid, threadId, program, pools: reports }
 }

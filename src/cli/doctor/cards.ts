@@ -2,7 +2,7 @@
 
 import { existsSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { RingSettings } from '../../linux/devmem/card-control.ts'
+import type { RingSettings } from '../../linux/devmem/card-settings.ts'
 import { featureOf, ringsOf } from '../../linux/devmem/ethtool-card.ts'
 import { netdev } from '../../linux/netlink/generated/netdev.ts'
 import type { NetdevQueue } from '../../linux/netlink/generated/netdev-types.ts'

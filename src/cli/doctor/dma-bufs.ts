@@ -4,8 +4,9 @@ import { constants, existsSync } from 'node:fs'
 import { dmaHeaps } from '../../linux/dma-buf/dma-heap.ts'
 import { hugePages } from '../../linux/dma-buf/huge-pages.ts'
 
+import { readText } from '../../linux/read-text.ts'
 import { exactSize } from '../size.ts'
-import { Feature, type Finding, finder, mayUse, readText } from './finding.ts'
+import { Feature, type Finding, finder, mayUse } from './finding.ts'
 
 const { ok, warn, missing } = finder(Feature.dmaBuf)
 const READ_AND_WRITE = constants.R_OK | constants.W_OK

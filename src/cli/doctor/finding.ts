@@ -1,6 +1,7 @@
 /** Findings of `netmem doctor`, and their text. */
 
-import { accessSync, readFileSync } from 'node:fs'
+import { accessSync } from 'node:fs'
+import { readText } from '../../linux/read-text.ts'
 
 export interface Finding {
   readonly name: string
@@ -40,15 +41,6 @@ export function finder(feature: Feature): Finder {
     ok: (name, value) => ({ name, feature, status: 'ok', value }),
     warn: (name, value, remedy) => ({ name, feature, status: 'warn', value, remedy }),
     missing: (name, value, remedy) => ({ name, feature, status: 'missing', value, remedy }),
-  }
-}
-
-/** Returns the trimmed text of a small file, or `undefined` if it cannot be read. */
-export function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch {
-    return undefined
   }
 }
 

@@ -1,7 +1,8 @@
 /** Limits and settings that bound a fast receiver. */
 
+import { readText } from '../../linux/read-text.ts'
 import { exactSize } from '../size.ts'
-import { Feature, type Finding, finder, processLimit, readText } from './finding.ts'
+import { Feature, type Finding, finder, processLimit } from './finding.ts'
 
 const linux = finder(Feature.linux)
 const net = finder(Feature.net)

@@ -3,8 +3,9 @@
 import { netdev } from '../../linux/netlink/generated/netdev.ts'
 import type { Netlink } from '../../linux/netlink/netlink.ts'
 import { NetlinkError } from '../../linux/netlink/netlink-error.ts'
+import { readText } from '../../linux/read-text.ts'
 import { exactSize } from '../size.ts'
-import { Feature, type Finding, finder, processLimit, readText } from './finding.ts'
+import { Feature, type Finding, finder, processLimit } from './finding.ts'
 
 const { ok, warn, missing } = finder(Feature.devmem)
 

@@ -15,7 +15,7 @@ import { Deadline } from './deadline.ts'
 import type { GetFlags } from './get-options.ts'
 import { logEvent, logTiming } from './log.ts'
 
-/** What the downloads of one command share. */
+/** Settings and output that the downloads of one command share. */
 export interface DownloadContext {
   readonly flags: GetFlags
   readonly getOptions: GetOptions

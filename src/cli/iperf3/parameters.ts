@@ -7,7 +7,7 @@ import type { Fields } from '../../errors.ts'
 import { integer, parseFields, string } from './fields.ts'
 import { ClientError, SentErrno } from './protocol.ts'
 
-export interface Refusal {
+interface Refusal {
   readonly error: ClientError
   readonly errno: SentErrno
   /** Title in this side's report. */

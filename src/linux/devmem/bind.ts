@@ -161,7 +161,7 @@ async function bind(
     // A separate socket: closing it unbinds.
     netlink = await open(netns === undefined ? {} : { netns })
     const { id } = await request(netlink, dmabuf.fd)
-    return new OpenBinding(netlink, release, { id, ifindex, queues: [...queues], dmabuf })
+    return openBinding(netlink, release, { id, ifindex, queues: [...queues], dmabuf })
   } catch (error) {
     release()
     if (netlink === undefined) throw error
@@ -186,41 +186,22 @@ async function explained(
   return bindError(call, ifindex, error)
 }
 
-class OpenBinding implements DevmemBinding {
-  readonly id: number
-  readonly ifindex: number
-  readonly queues: readonly number[]
-  readonly dmabuf: DmaBuf
-  readonly closed: Promise<void>
-  readonly #netlink: Netlink
-  readonly #release: () => void
-  #resolve = (): void => undefined
-
-  constructor(
-    netlink: Netlink,
-    release: () => void,
-    { id, ifindex, queues, dmabuf }: Pick<DevmemBinding, 'id' | 'ifindex' | 'queues' | 'dmabuf'>,
-  ) {
-    this.#netlink = netlink
-    this.#release = release
-    this.id = id
-    this.ifindex = ifindex
-    this.queues = queues
-    this.dmabuf = dmabuf
-    this.closed = new Promise((resolve) => {
-      this.#resolve = resolve
-    })
+/** Makes a binding that lasts as long as the socket of `netlink`. */
+function openBinding(
+  netlink: Netlink,
+  release: () => void,
+  bound: Pick<DevmemBinding, 'id' | 'ifindex' | 'queues' | 'dmabuf'>,
+): DevmemBinding {
+  let resolve = (): void => undefined
+  const closed = new Promise<void>((done) => {
+    resolve = done
+  })
+  const close = (): void => {
+    netlink.close()
+    release()
+    resolve()
   }
-
-  close(): void {
-    this.#netlink.close()
-    this.#release()
-    this.#resolve()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
+  return { ...bound, closed, close, [Symbol.dispose]: close }
 }
 
 function checkTarget(call: string, { ifindex, dmabuf, netns }: BindTxOptions): Ifindex {

@@ -4,12 +4,13 @@
 import { rtLink } from '../netlink/generated/rt-link.ts'
 import { openNetlink } from '../netlink/open-netlink.ts'
 import { openFlowRules } from '../open-flow-rules.ts'
-import { type Ifindex, LinuxError } from '../sys/index.ts'
+import type { Ifindex } from '../sys/index.ts'
 import { checkFlow } from './check-flows.ts'
 import { EthtoolCard } from './ethtool-card.ts'
+import { isInterfaceGone, noInterface } from './interface-gone.ts'
 import { type PreparedQueues, type QueueSetup, setUpQueues } from './queue-setup.ts'
 import type { FlowSteering, PreparedRule, SteeredFlow } from './steering.ts'
-import { isInterfaceGone, undoAll } from './undo.ts'
+import { undoAll } from './undo.ts'
 import { UndoJournal } from './undo-journal.ts'
 
 /** Sets a card up, or leaves it as it was if a step is refused. */
@@ -55,12 +56,7 @@ async function openCard(ifindex: Ifindex): Promise<EthtoolCard> {
     return new EthtoolCard(netlink, await openFlowRules({ ifindex }), ifindex, ifname)
   } catch (cause) {
     netlink.close()
-    if (!isInterfaceGone(cause)) throw cause
-    throw new LinuxError(
-      'NETMEM_DEVMEM_NO_INTERFACE',
-      `There is no interface ${ifindex} in this network namespace: \`ip link\` lists them with their numbers.`,
-      { cause, errno: 'ENODEV' },
-    )
+    throw isInterfaceGone(cause) ? noInterface(ifindex, cause) : cause
   }
 }
 

@@ -22,8 +22,8 @@ import { nlctrl } from '../netlink/generated/nlctrl.ts'
 import { Netlink } from '../netlink/netlink.ts'
 import type { NetlinkTransport, Received } from '../netlink/transport.ts'
 import { type ErrnoName, type Ifindex, LinuxError } from '../sys/index.ts'
-import type { CardRule } from './card-control.ts'
 import type { ModelCard } from './card-models.test.helper.ts'
+import type { CardRule } from './card-settings.ts'
 import { EthtoolCard } from './ethtool-card.ts'
 
 const IDS: Readonly<Record<string, number>> = { netdev: 20, ethtool: 21 }

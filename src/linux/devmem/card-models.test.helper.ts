@@ -2,13 +2,8 @@
 // (drivers/net/ethernet/{google/gve,broadcom/bnxt,mellanox/mlx5}), behind the kernel's own checks
 // (net/ethtool). Each call that changes something is recorded.
 import { LinuxError } from '../sys/index.ts'
-import type {
-  CardControl,
-  CardRule,
-  InstalledRule,
-  QueueInterrupt,
-  RingSettings,
-} from './card-control.ts'
+import type { CardRule, InstalledRule, QueueInterrupt, RingSettings } from './card-settings.ts'
+import type { CardControl } from './ethtool-card.ts'
 
 /** Properties of a driver. */
 export interface CardModel {

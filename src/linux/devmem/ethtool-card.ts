@@ -1,21 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A card by the kernel's interfaces: ethtool and netdev by netlink, flow rules by ioctl, and sysfs. */
 
-import { readFileSync } from 'node:fs'
 import type { FlowRules } from '../flow-rules.ts'
 import { ethtool } from '../netlink/generated/ethtool.ts'
 import type { EthtoolBitset } from '../netlink/generated/ethtool-types.ts'
 import { netdev } from '../netlink/generated/netdev.ts'
 import type { Netlink } from '../netlink/netlink.ts'
+import { readText } from '../read-text.ts'
 import { type Ifindex, LinuxError } from '../sys/index.ts'
 import { unlessUnsupported } from '../unless-unsupported.ts'
-import type {
-  CardControl,
-  CardRule,
-  InstalledRule,
-  QueueInterrupt,
-  RingSettings,
-} from './card-control.ts'
+import type { CardRule, InstalledRule, QueueInterrupt, RingSettings } from './card-settings.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -23,7 +17,11 @@ declare module '../../errors.ts' {
   }
 }
 
-export class EthtoolCard implements CardControl, Disposable {
+/** A card as prepareQueues() has it. In tests models of gve, bnxt and mlx5 stand for one. */
+export type CardControl = Omit<EthtoolCard, typeof Symbol.dispose>
+
+/** Functions reject with a LinuxError or a NetlinkError that has the kernel's words. */
+export class EthtoolCard implements Disposable {
   readonly #netlink: Netlink
   readonly #rules: FlowRules
   readonly #ifindex: Ifindex
@@ -56,6 +54,7 @@ export class EthtoolCard implements CardControl, Disposable {
     })
   }
 
+  /** Resolves to the state of a feature, or to undefined for one that the card lacks. */
   feature(name: string): Promise<boolean | undefined> {
     return featureOf(this.#netlink, this.#ifindex, name)
   }
@@ -74,12 +73,14 @@ export class EthtoolCard implements CardControl, Disposable {
     )
   }
 
+  /** Number of RX queues. */
   async rxQueues(): Promise<number> {
     // Every interface has queues, and not every driver has channels.
     const { replies } = await this.#netlink.dump(netdev, 'queue-get', { ifindex: this.#ifindex })
     return replies.filter(({ type }) => type === 'rx').length
   }
 
+  /** Queues of the default RSS table, or undefined for a card without one. */
   async table(): Promise<readonly number[] | undefined> {
     const rss = await unlessUnsupported(
       this.#netlink.do(ethtool, 'rss-get', { header: this.#header }),
@@ -87,12 +88,14 @@ export class EthtoolCard implements CardControl, Disposable {
     return rss?.indir
   }
 
+  /** Sets the default RSS table, or lets the driver fill it (`default`). */
   async setTable(table: readonly number[] | 'default'): Promise<void> {
     // An empty table is the driver's own (K: net/ethtool/rss.c).
     const indir = table === 'default' ? [] : table
     await this.#netlink.do(ethtool, 'rss-set', { header: this.#header, indir })
   }
 
+  /** RSS contexts but the default one, each with its table. */
   async contexts(): Promise<ReadonlyMap<number, readonly number[]>> {
     const found = new Map<number, readonly number[]>()
     const dump = await unlessUnsupported(
@@ -104,6 +107,7 @@ export class EthtoolCard implements CardControl, Disposable {
     return found
   }
 
+  /** Makes an RSS context, and resolves to its number, or to undefined if the card has no contexts. */
   async createContext(table: readonly number[]): Promise<number | undefined> {
     const made = await unlessUnsupported(
       this.#netlink.do(ethtool, 'rss-create-act', { header: this.#header, indir: table }),
@@ -125,6 +129,7 @@ export class EthtoolCard implements CardControl, Disposable {
     })
   }
 
+  /** Adds a rule, and resolves to the location that it has. */
   async insertRule({ match, target }: CardRule): Promise<number> {
     return this.#rules.add(match, target)
   }
@@ -141,12 +146,13 @@ export class EthtoolCard implements CardControl, Disposable {
       id === undefined ? undefined : (await this.#netlink.do(netdev, 'napi-get', { id })).irq
     return {
       irq,
-      affinity: irq === undefined ? undefined : read(`/proc/irq/${irq}/smp_affinity_list`),
+      affinity: irq === undefined ? undefined : readText(`/proc/irq/${irq}/smp_affinity_list`),
     }
   }
 
+  /** NUMA node of the card, or undefined where there is but one. */
   async numaNode(): Promise<number | undefined> {
-    const node = Number(read(`/sys/class/net/${this.#name}/device/numa_node`) ?? -1)
+    const node = Number(readText(`/sys/class/net/${this.#name}/device/numa_node`) ?? -1)
     return node >= 0 ? node : undefined
   }
 }
@@ -178,12 +184,4 @@ export async function featureOf(
 function isSet(bitset: EthtoolBitset | undefined, name: string): boolean {
   const bit = bitset?.bits?.bit?.find((each) => each.name === name)
   return bit !== undefined && (bitset?.nomask === true || bit.value === true)
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch {
-    return undefined
-  }
 }

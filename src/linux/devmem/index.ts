@@ -7,7 +7,7 @@ export {
   bindTx,
   type DevmemBinding,
 } from './bind.ts'
-export type { CardRule, QueueInterrupt } from './card-control.ts'
+export type { CardRule, QueueInterrupt } from './card-settings.ts'
 export {
   type PrepareQueuesOptions,
   prepareQueues,

@@ -5,7 +5,8 @@
  */
 
 import { LinuxError } from '../sys/index.ts'
-import type { CardControl, QueueInterrupt, RingSettings } from './card-control.ts'
+import type { QueueInterrupt, RingSettings } from './card-settings.ts'
+import type { CardControl } from './ethtool-card.ts'
 import {
   FlowSteering,
   type PreparedRule,

@@ -3,7 +3,8 @@
 import type { FlowMatch } from '../../wire/flow-rules.ts'
 import type { FlowTarget } from '../flow-rules.ts'
 import { LinuxError } from '../sys/index.ts'
-import type { CardControl, CardRule } from './card-control.ts'
+import type { CardRule } from './card-settings.ts'
+import type { CardControl } from './ethtool-card.ts'
 import type { UndoJournal } from './undo-journal.ts'
 
 declare module '../../errors.ts' {

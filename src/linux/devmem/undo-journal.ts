@@ -14,8 +14,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { readText } from '../read-text.ts'
 import { type Ifindex, LinuxError } from '../sys/index.ts'
-import type { CardRule, RingSettings } from './card-control.ts'
+import type { CardRule, RingSettings } from './card-settings.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -207,11 +208,7 @@ function readJournal(path: string): JournalFile | undefined {
 
 /** Start of a process (proc_pid_stat(5), field 22), or undefined without the process. */
 function startOf(pid: number): string | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the command in parentheses, and may hold blanks.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19]
-  } catch {
-    return undefined
-  }
+  const text = readText(`/proc/${pid}/stat`)
+  // The second field is the command in parentheses, and may hold blanks.
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19]
 }

@@ -1,8 +1,9 @@
 /** Undoes what a journal of prepareQueues() says, the last change first. */
 
-import { NetlinkError } from '../netlink/netlink-error.ts'
 import { LinuxError } from '../sys/index.ts'
-import { type CardControl, type RingSettings, sameRule } from './card-control.ts'
+import { type RingSettings, sameRule } from './card-settings.ts'
+import type { CardControl } from './ethtool-card.ts'
+import { isInterfaceGone } from './interface-gone.ts'
 import type { UndoJournal, UndoStep } from './undo-journal.ts'
 
 declare module '../../errors.ts' {
@@ -36,11 +37,6 @@ export async function undoAll(card: CardControl, journal: UndoJournal): Promise<
     'NETMEM_DEVMEM_UNDO',
     `Not everything could be undone: ${refusals.join(' ')} Unbind what is bound, and try again with \`netmem devmem undo\`.`,
   )
-}
-
-/** True for the kernel's answer about an interface that is not there. */
-export function isInterfaceGone(error: unknown): boolean {
-  return (error instanceof LinuxError || error instanceof NetlinkError) && error.errno === 'ENODEV'
 }
 
 async function undo(card: CardControl, step: UndoStep): Promise<void> {

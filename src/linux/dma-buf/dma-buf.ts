@@ -85,19 +85,15 @@ export class DmaBuf implements Disposable {
   readonly exporter: string
   /** Size in bytes: whole pages. */
   readonly bytes: number
-  readonly #descriptor: OwnedFd
-  readonly #memfd: OwnedFd | undefined
-  readonly #hugePageBytes: number | undefined
+  readonly #parts: DmaBufParts
   #use: DmaBufUse | undefined
   #users = 0
 
   /** @internal */
-  constructor({ exporter, bytes, descriptor, memfd, hugePageBytes }: DmaBufParts) {
-    this.#hugePageBytes = hugePageBytes
-    this.exporter = exporter
-    this.bytes = bytes
-    this.#descriptor = descriptor
-    this.#memfd = memfd
+  constructor(parts: DmaBufParts) {
+    this.exporter = parts.exporter
+    this.bytes = parts.bytes
+    this.#parts = parts
   }
 
   /**
@@ -107,18 +103,18 @@ export class DmaBuf implements Disposable {
    */
   get fd(): Fd {
     this.#checkOpen()
-    return this.#descriptor.fd
+    return this.#parts.descriptor.fd
   }
 
   /** @internal Descriptors that another process needs: the dma-buf's, and the memfd's if there is one. */
   get descriptors(): readonly Fd[] {
-    const { fd } = this
-    return this.#memfd === undefined ? [fd] : [fd, this.#memfd.fd]
+    const { memfd } = this.#parts
+    return memfd === undefined ? [this.fd] : [this.fd, memfd.fd]
   }
 
   /** False after `close()`. */
   get open(): boolean {
-    return this.#descriptor.open
+    return this.#parts.descriptor.open
   }
 
   /**
@@ -158,8 +154,9 @@ export class DmaBuf implements Disposable {
    */
   map(options: { readonly shared?: boolean } = {}): DmaBufMapping {
     const { fd } = this
-    const file = this.#memfd?.fd ?? fd
-    const huge = this.#hugePageBytes === undefined ? {} : { hugePageBytes: this.#hugePageBytes }
+    const { memfd, hugePageBytes } = this.#parts
+    const file = memfd?.fd ?? fd
+    const huge = hugePageBytes === undefined ? {} : { hugePageBytes }
     return options.shared === true
       ? map(file, this.bytes, { ...huge, shared: true })
       : map(file, this.bytes, huge)
@@ -195,8 +192,8 @@ export class DmaBuf implements Disposable {
    * memory.
    */
   close(): void {
-    this.#descriptor.close()
-    this.#memfd?.close()
+    this.#parts.descriptor.close()
+    this.#parts.memfd?.close()
   }
 
   [Symbol.dispose](): void {
@@ -210,7 +207,7 @@ export class DmaBuf implements Disposable {
   }
 
   #checkOpen(): void {
-    if (this.#descriptor.open) return
+    if (this.#parts.descriptor.open) return
     throw new LifetimeError(
       'NETMEM_DMABUF_CLOSED',
       'This dma-buf is closed. Make another one, and close it when its last user is done.',

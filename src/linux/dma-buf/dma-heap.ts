@@ -6,15 +6,14 @@ import {
   DMA_HEAP_ALLOCATION,
   DMA_HEAP_IOCTL_ALLOC,
   ioctlOwned,
-  LinuxError,
   loadLibc,
   memoryPageBytes,
   O_CLOEXEC,
   O_RDWR,
-  open,
   Pinned,
 } from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
+import { openExporter } from './open-exporter.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -69,7 +68,7 @@ export function createDmaHeapBuffer(options: DmaHeapOptions): DmaBuf {
   loadLibc()
   const pageBytes = memoryPageBytes()
   const size = Math.ceil(bytes / pageBytes) * pageBytes
-  using device = openHeap(heap)
+  using device = openExporter(`${FOLDER}/${heap}`, 'NETMEM_DMA_HEAP_UNAVAILABLE', REMEDIES)
   const argument = new Pinned(DMA_HEAP_ALLOCATION.BYTES)
   argument.setUint64(DMA_HEAP_ALLOCATION.LENGTH, size)
   argument.view.setUint32(DMA_HEAP_ALLOCATION.FD_FLAGS, O_RDWR | O_CLOEXEC, true)
@@ -92,25 +91,12 @@ function checkHeapName(heap: unknown): void {
   )
 }
 
-function openHeap(heap: string): ReturnType<typeof open> {
-  try {
-    return open(`${FOLDER}/${heap}`, O_RDWR)
-  } catch (cause) {
-    if (!(cause instanceof LinuxError)) throw cause
-    const { errno } = cause
-    throw new LinuxError(
-      'NETMEM_DMA_HEAP_UNAVAILABLE',
-      `${FOLDER}/${heap} cannot be opened (${errno}). ${remedy(errno)}`,
-      { cause, errno, syscall: 'open' },
-    )
-  }
-}
-
-function remedy(errno: LinuxError['errno']): string {
-  if (errno === 'EACCES' || errno === 'EPERM') {
-    return 'Run as root, or give the user access to the file.'
-  }
-  const heaps = dmaHeaps()
-  if (heaps.length > 0) return `Take one of this machine's heaps: ${heaps.join(', ')}.`
-  return `This machine has no heaps: boot a kernel that has CONFIG_DMABUF_HEAPS_SYSTEM. A container is given one with \`--device ${FOLDER}/system\`.`
+const REMEDIES = {
+  forbidden: 'Run as root, or give the user access to the file.',
+  absent: () => {
+    const heaps = dmaHeaps()
+    return heaps.length > 0
+      ? `Take one of this machine's heaps: ${heaps.join(', ')}.`
+      : `This machine has no heaps: boot a kernel that has CONFIG_DMABUF_HEAPS_SYSTEM. A container is given one with \`--device ${FOLDER}/system\`.`
+  },
 }

@@ -1,6 +1,6 @@
 /** Huge pages that the administrator has reserved (Linux, Documentation/admin-guide/mm/hugetlbpage.rst). */
 
-import { readFileSync } from 'node:fs'
+import { readText } from '../read-text.ts'
 import { LinuxError } from '../sys/index.ts'
 
 declare module '../../errors.ts' {
@@ -22,13 +22,7 @@ export interface HugePages {
 
 /** Reads the number of huge pages. Zeros if the kernel has no huge pages. */
 export function hugePages(folder: string = FOLDER): HugePages {
-  const read = (file: string): number => {
-    try {
-      return Number.parseInt(readFileSync(`${folder}/${file}`, 'utf8'), 10)
-    } catch {
-      return 0
-    }
-  }
+  const read = (file: string): number => Number.parseInt(readText(`${folder}/${file}`) ?? '0', 10)
   // Pages that are promised to a mapping count as free until they are touched.
   return { reserved: read('nr_hugepages'), free: read('free_hugepages') - read('resv_hugepages') }
 }

@@ -105,7 +105,7 @@ export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOf
     const message = new SocketMessage({ controlBytes: controlSpace(4 * copies.length) })
     message.setBytes(0, new TextEncoder().encode(JSON.stringify({ binding: binding ?? null })))
     message.setDescriptors(copies.map(({ fd }) => fd))
-    return new ThreadDmaBufOffer(listener, path, copies, message)
+    return openOffer(listener, path, copies, message)
   } catch (error) {
     listener.close()
     for (const copy of copies) copy.close()
@@ -114,64 +114,56 @@ export async function offerDmaBuf(options: OfferDmaBufOptions): Promise<DmaBufOf
   }
 }
 
-class ThreadDmaBufOffer implements DmaBufOffer {
-  readonly closed: Promise<void>
-  readonly #listener: OwnedFd
-  readonly #path: string
-  readonly #copies: readonly OwnedFd[]
-  readonly #message: SocketMessage
-  #taken = 0
-
-  constructor(listener: OwnedFd, path: string, copies: readonly OwnedFd[], message: SocketMessage) {
-    this.#listener = listener
-    this.#path = path
-    this.#copies = copies
-    this.#message = message
-    this.closed = this.#serve()
-  }
-
-  get taken(): number {
-    return this.#taken
-  }
-
-  close(): Promise<void> {
-    if (this.#listener.open) {
-      rmSync(this.#path, { force: true })
-      this.#listener.close()
-      for (const copy of this.#copies) copy.close()
-    }
-    return this.closed
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
-  }
-
-  async #serve(): Promise<void> {
-    const readable = watch(this.#listener.fd, POLLIN)
-    // Closing the listener ends the watch, which resolves with 0 then.
-    while ((await readable.ready()) !== 0) {
-      for (let peer = this.#accept(); peer !== undefined; peer = this.#accept()) this.#give(peer)
-    }
-  }
-
-  #accept(): OwnedFd | undefined {
+function openOffer(
+  listener: OwnedFd,
+  path: string,
+  copies: readonly OwnedFd[],
+  message: SocketMessage,
+): DmaBufOffer {
+  let taken = 0
+  const give = (peer: OwnedFd): void => {
     try {
-      return accept4(this.#listener.fd, SOCK_NONBLOCK)
-    } catch {
-      // The peer has gone already, or this process has no descriptor left for it.
-      return undefined
-    }
-  }
-
-  #give(peer: OwnedFd): void {
-    try {
-      this.#message.send(peer.fd, MSG_NOSIGNAL)
-      this.#taken++
+      message.send(peer.fd, MSG_NOSIGNAL)
+      taken++
     } catch {
       // A peer that has gone takes no message.
     } finally {
       peer.close()
     }
+  }
+  const closed = serve(listener, give)
+  const close = (): Promise<void> => {
+    if (listener.open) {
+      rmSync(path, { force: true })
+      listener.close()
+      for (const copy of copies) copy.close()
+    }
+    return closed
+  }
+  return {
+    get taken() {
+      return taken
+    },
+    closed,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Accepts peers until the listener is closed. */
+async function serve(listener: OwnedFd, give: (peer: OwnedFd) => void): Promise<void> {
+  const readable = watch(listener.fd, POLLIN)
+  // Closing the listener ends the watch, which resolves with 0 then.
+  while ((await readable.ready()) !== 0) {
+    for (let peer = accept(listener); peer !== undefined; peer = accept(listener)) give(peer)
+  }
+}
+
+function accept(listener: OwnedFd): OwnedFd | undefined {
+  try {
+    return accept4(listener.fd, SOCK_NONBLOCK)
+  } catch {
+    // The peer has gone already, or this process has no descriptor left for it.
+    return undefined
   }
 }

@@ -18,6 +18,7 @@ import {
 import { adoptDescriptors } from './adopt-dma-buf.ts'
 import type { DmaBuf } from './dma-buf.ts'
 import type { OfferedBinding } from './offer-dma-buf.ts'
+import { isForbidden } from './open-exporter.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -97,10 +98,9 @@ async function receive(
 
 function notOffered(path: string, cause: LinuxError): LinuxError {
   const { errno } = cause
-  const remedy =
-    errno === 'EACCES' || errno === 'EPERM'
-      ? 'Ask who offers it for access to the socket.'
-      : 'Start the process that offers it, such as `netmem devmem prepare`.'
+  const remedy = isForbidden(errno)
+    ? 'Ask who offers it for access to the socket.'
+    : 'Start the process that offers it, such as `netmem devmem prepare`.'
   return new LinuxError(
     'NETMEM_DMABUF_NOT_OFFERED',
     `No dma-buf is offered at ${path} (${errno}). ${remedy}`,

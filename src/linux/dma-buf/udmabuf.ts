@@ -1,7 +1,7 @@
 /** udmabuf: a dma-buf over the pages of a memfd (Linux, drivers/dma-buf/udmabuf.c). */
 
-import { readFileSync } from 'node:fs'
 import { ArgumentRangeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import { readText } from '../read-text.ts'
 import {
   addressOf,
   F_ADD_SEALS,
@@ -21,9 +21,7 @@ import {
   mbind,
   memfdCreate,
   memoryPageBytes,
-  O_RDWR,
   type OwnedFd,
-  open,
   Pinned,
   UDMABUF,
   UDMABUF_CREATE,
@@ -31,6 +29,7 @@ import {
 } from '../sys/index.ts'
 import { DmaBuf } from './dma-buf.ts'
 import { checkHugePages, HUGE_PAGE_BYTES } from './huge-pages.ts'
+import { openExporter } from './open-exporter.ts'
 
 declare module '../../errors.ts' {
   interface ErrorCodes {
@@ -54,6 +53,11 @@ const NAMES: OptionNames<UdmabufOptions> = { bytes: true, hugePages: true, numaN
 
 const DEVICE = '/dev/udmabuf'
 const SIZE_LIMIT = '/sys/module/udmabuf/parameters/size_limit_mb'
+const REMEDIES = {
+  forbidden: 'Run as root, or add the user to the group of the file (kvm, on most systems).',
+  absent: () =>
+    'Load it with `modprobe udmabuf`, or boot a kernel that has CONFIG_UDMABUF. A container is given it with `--device /dev/udmabuf`.',
+}
 /** Smallest page of memory, which is the only one of x86-64. Kernels for arm64 may have 16 or 64 KiB. */
 const LEAST_PAGE_BYTES = 4096
 /** Bytes whose NUMA node is set through one mapping. */
@@ -88,7 +92,7 @@ export function createUdmabuf(options: UdmabufOptions): DmaBuf {
   if (numaNode !== undefined) checkInteger('numaNode', numaNode, 0, 1023)
   loadLibc()
   checkSize(bytes, memoryPageBytes())
-  using device = openDevice()
+  using device = openExporter(DEVICE, 'NETMEM_UDMABUF_UNAVAILABLE', REMEDIES)
   checkSizeLimit(bytes)
   if (hugePages) checkHugePages(bytes)
   const memfd = sealedMemfd(bytes, hugePages)
@@ -117,15 +121,6 @@ export function sealedMemfd(bytes: number, hugePages: boolean): OwnedFd {
   }
 }
 
-/** Most bytes of a udmabuf that this kernel allows, or undefined if it does not say. */
-function udmabufSizeLimit(): number | undefined {
-  try {
-    return Number.parseInt(readFileSync(SIZE_LIMIT, 'utf8'), 10) * 2 ** 20
-  } catch {
-    return undefined
-  }
-}
-
 function checkSize(bytes: number, pageBytes: number): void {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   if (bytes % pageBytes === 0) return
@@ -135,30 +130,14 @@ function checkSize(bytes: number, pageBytes: number): void {
   )
 }
 
-function openDevice(): OwnedFd {
-  try {
-    return open(DEVICE, O_RDWR)
-  } catch (cause) {
-    if (!(cause instanceof LinuxError)) throw cause
-    const { errno } = cause
-    const remedy =
-      errno === 'EACCES' || errno === 'EPERM'
-        ? 'Run as root, or add the user to the group of the file (kvm, on most systems)'
-        : 'Load it with `modprobe udmabuf`, or boot a kernel that has CONFIG_UDMABUF. A container is given it with `--device /dev/udmabuf`'
-    throw new LinuxError(
-      'NETMEM_UDMABUF_UNAVAILABLE',
-      `${DEVICE} cannot be opened (${errno}). ${remedy}.`,
-      { cause, errno, syscall: 'open' },
-    )
-  }
-}
-
+/** Newer kernels have no limit. */
 function checkSizeLimit(bytes: number): void {
-  const limit = udmabufSizeLimit()
-  if (limit === undefined || bytes <= limit) return
+  const limitMiB = Number.parseInt(readText(SIZE_LIMIT) ?? '', 10)
+  const wantedMiB = Math.ceil(bytes / 2 ** 20)
+  if (!(wantedMiB > limitMiB)) return
   throw new LinuxError(
     'NETMEM_UDMABUF_LIMIT',
-    `This kernel makes udmabufs of at most ${limit / 2 ** 20} MiB, and ${Math.ceil(bytes / 2 ** 20)} MiB were asked for. Raise it: \`echo ${Math.ceil(bytes / 2 ** 20)} > ${SIZE_LIMIT}\`.`,
+    `This kernel makes udmabufs of at most ${limitMiB} MiB, and ${wantedMiB} MiB were asked for. Raise it: \`echo ${wantedMiB} > ${SIZE_LIMIT}\`.`,
   )
 }
 

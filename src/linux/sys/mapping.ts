@@ -9,22 +9,13 @@
  * place. Old views see zeros, and their writes are lost.
  */
 
-import { fstatSync } from 'node:fs'
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import { type FixedMemory, fixedMemory, fixedSharedMemory } from '../../providers/aligned-memory.ts'
-import {
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_NORESERVE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-  PROT_READ,
-  PROT_WRITE,
-} from './constants.ts'
+import { MAP_SHARED } from './constants.ts'
 import { ERRNO } from './errno.ts'
 import { failureOf } from './failure.ts'
 import { addressOf } from './libc.ts'
-import { memoryPageBytes, mmap } from './memory.ts'
+import { fileBytes, mapOver, memoryPageBytes, unmapInPlace } from './memory.ts'
 import type { Fd } from './owned-fd.ts'
 
 /** Most bytes of a mapping: the memory of a WebAssembly instance. */
@@ -83,8 +74,8 @@ export function map(
   const { offset = 0, shared = false, hugePageBytes = MEMORY_ALIGNMENT } = options
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER)
-  const { size, isFile } = statusOf(fd)
-  if (isFile && size < offset + bytes) {
+  const size = fileBytes(fd)
+  if (size !== undefined && size < offset + bytes) {
     throw new ArgumentRangeError(
       'NETMEM_OUT_OF_RANGE',
       `The file has ${size} bytes, and the mapping would end at ${offset + bytes}. Make the file longer first: memory behind its end cannot be read.`,
@@ -99,21 +90,11 @@ export function map(
   // Memory begins at 64 KiB. For huge pages there has to be room to begin later.
   const memoryBytes = bytes + (hugePageBytes > MEMORY_ALIGNMENT ? hugePageBytes : 0)
   return shared
-    ? mapOver(fixedSharedMemory(memoryBytes), fd, bytes, offset, hugePageBytes)
-    : mapOver(fixedMemory(memoryBytes), fd, bytes, offset, hugePageBytes)
+    ? mapping(fixedSharedMemory(memoryBytes), fd, bytes, offset, hugePageBytes)
+    : mapping(fixedMemory(memoryBytes), fd, bytes, offset, hugePageBytes)
 }
 
-/** Returns the size of what is behind a descriptor, and true if it is a file that has one. */
-function statusOf(fd: Fd): { readonly size: number; readonly isFile: boolean } {
-  try {
-    const stat = fstatSync(fd)
-    return { size: stat.size, isFile: stat.isFile() }
-  } catch {
-    throw failureOf(ERRNO.EBADF, 'fstat')
-  }
-}
-
-function mapOver<Buffer extends ArrayBufferLike>(
+function mapping<Buffer extends ArrayBufferLike>(
   memory: FixedMemory<Buffer> | undefined,
   fd: Fd,
   bytes: number,
@@ -129,7 +110,7 @@ function mapOver<Buffer extends ArrayBufferLike>(
   const begin = unaligned === 0 ? 0 : alignment - unaligned
   const pageBytes = memoryPageBytes()
   const length = Math.ceil(bytes / pageBytes) * pageBytes
-  mmap(start + begin, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset)
+  mapOver(start + begin, length, fd, offset, MAP_SHARED)
   let mapped = true
   return {
     bytes: new Uint8Array(memory.buffer, begin, bytes),
@@ -140,8 +121,7 @@ function mapOver<Buffer extends ArrayBufferLike>(
     unmap() {
       if (!mapped) return
       mapped = false
-      const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
-      mmap(start + begin, length, PROT_READ | PROT_WRITE, flags, undefined, 0)
+      unmapInPlace(start + begin, length)
     },
     [Symbol.dispose]() {
       this.unmap()

@@ -1,7 +1,18 @@
 /** Calls on memory of this process: mmap(2), madvise(2), mbind(2). `mapping.ts` maps safely. */
 
-import { SYS_mbind } from './constants.ts'
-import { checked, failure } from './failure.ts'
+import { fstatSync } from 'node:fs'
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  type MAP_SHARED,
+  PROT_READ,
+  PROT_WRITE,
+  SYS_mbind,
+} from './constants.ts'
+import { ERRNO } from './errno.ts'
+import { checked, failure, failureOf } from './failure.ts'
 import { libc, Pinned } from './libc.ts'
 import type { Fd } from './owned-fd.ts'
 
@@ -23,6 +34,33 @@ export function mmap(
   // -1 is no address: a view of it would end the process.
   if (result === -1) throw failure('mmap', `${bytes} bytes from ${offset}`)
   return result
+}
+
+/** Maps a part of a file over memory that this process has. */
+export function mapOver(
+  address: number,
+  bytes: number,
+  fd: Fd,
+  offset: number,
+  sharing: typeof MAP_SHARED | typeof MAP_PRIVATE,
+): void {
+  mmap(address, bytes, PROT_READ | PROT_WRITE, sharing | MAP_FIXED, fd, offset)
+}
+
+/** Puts anonymous memory, which reads as zeros, in the place of a mapping. */
+export function unmapInPlace(address: number, bytes: number): void {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
+  mmap(address, bytes, PROT_READ | PROT_WRITE, flags, undefined, 0)
+}
+
+/** Returns the size of a file, or undefined if the descriptor is of something else. */
+export function fileBytes(fd: Fd): number | undefined {
+  try {
+    const stat = fstatSync(fd)
+    return stat.isFile() ? stat.size : undefined
+  } catch {
+    throw failureOf(ERRNO.EBADF, 'fstat')
+  }
 }
 
 /** Unmaps memory. No view of it may be left: see `mapping.ts`. */

@@ -20,28 +20,6 @@ import { EPOLL_EVENT } from './layouts.ts'
 import { libc, Pinned } from './libc.ts'
 import { beforeClose, type Fd, type OwnedFd, own } from './owned-fd.ts'
 
-/** A descriptor whose events are waited for. Close it before the descriptor, or with it. */
-export interface Watch extends Disposable {
-  readonly fd: Fd
-  /**
-   * Resolves when the descriptor has one of the events, with its present events (POLL*). POLLERR and
-   * POLLHUP come without asking. Resolves with 0 if it is cancelled or the watch is closed. The
-   * descriptor is not watched between two calls, so a slow caller is not called again. A call while
-   * another is pending settles with it.
-   *
-   * @throws NETMEM_SYSCALL_FAILED, as a rejection, if the descriptor is closed.
-   */
-  ready(): Promise<number>
-  /** Resolves a pending `ready()` with 0. The watch may be used on. */
-  cancel(): void
-  /** Lets a pending `ready()` keep the process alive, as it does from the beginning. */
-  ref(): void
-  /** Lets the process end while `ready()` is pending. */
-  unref(): void
-  /** Ends the watch: a pending `ready()` resolves with 0. A second call does nothing. */
-  close(): void
-}
-
 /**
  * Watches a descriptor for events (POLLIN, POLLOUT, POLLPRI, POLLRDHUP). Any descriptor may be watched,
  * and by several watches. One that never waits, such as a file's, is always ready. An `OwnedFd` closes
@@ -62,7 +40,7 @@ let loop: WatchLoop | undefined
 interface Watched {
   readonly id: number
   readonly fd: Fd
-  readonly watches: OpenWatch[]
+  readonly watches: Watch[]
   /** New to epoll, known to it, or refused by it, because the descriptor never waits. */
   state: 'new' | 'known' | 'always ready'
 }
@@ -84,7 +62,7 @@ class WatchLoop {
     this.#bell = createBell(this.#epoll.fd, () => this.#dispatch())
   }
 
-  open(fd: Fd, events: number): OpenWatch {
+  open(fd: Fd, events: number): Watch {
     let watched = this.#byFd.get(fd)
     if (watched === undefined) {
       this.#lastId = (this.#lastId + 1) >>> 0
@@ -93,7 +71,7 @@ class WatchLoop {
       this.#byId.set(watched.id, watched)
       beforeClose(fd, () => this.#closeAll(fd))
     }
-    const opened = new OpenWatch(this, watched, events)
+    const opened = new Watch(this, watched, events)
     watched.watches.push(opened)
     return opened
   }
@@ -131,7 +109,7 @@ class WatchLoop {
     else if (before > 0 && this.#referenced === 0) this.#bell.unref()
   }
 
-  remove(watched: Watched, closed: OpenWatch): void {
+  remove(watched: Watched, closed: Watch): void {
     watched.watches.splice(watched.watches.indexOf(closed), 1)
     if (watched.watches.length > 0) return
     if (watched.state === 'known') {
@@ -179,7 +157,8 @@ function settle(watched: Watched, events: number): boolean {
   return waiting
 }
 
-class OpenWatch implements Watch {
+/** A descriptor whose events are waited for. Close it before the descriptor, or with it. */
+export class Watch implements Disposable {
   readonly events: number
   readonly #loop: WatchLoop
   readonly #watched: Watched
@@ -202,6 +181,14 @@ class OpenWatch implements Watch {
     return this.#promise !== undefined
   }
 
+  /**
+   * Resolves when the descriptor has one of the events, with its present events (POLL*). POLLERR and
+   * POLLHUP come without asking. Resolves with 0 if it is cancelled or the watch is closed. The
+   * descriptor is not watched between two calls, so a slow caller is not called again. A call while
+   * another is pending settles with it.
+   *
+   * @throws NETMEM_SYSCALL_FAILED, as a rejection, if the descriptor is closed.
+   */
   async ready(): Promise<number> {
     if (this.#closed) return 0
     if (this.#promise !== undefined) return this.#promise
@@ -226,20 +213,24 @@ class OpenWatch implements Watch {
     this.#resolve?.(events)
   }
 
+  /** Resolves a pending `ready()` with 0. The watch may be used on. */
   cancel(): void {
     this.settle(0)
   }
 
+  /** Lets a pending `ready()` keep the process alive, as it does from the beginning. */
   ref(): void {
     if (!this.#referenced && this.waiting) this.#loop.count(0, 1)
     this.#referenced = true
   }
 
+  /** Lets the process end while `ready()` is pending. */
   unref(): void {
     if (this.#referenced && this.waiting) this.#loop.count(0, -1)
     this.#referenced = false
   }
 
+  /** Ends the watch: a pending `ready()` resolves with 0. A second call does nothing. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

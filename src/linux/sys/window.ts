@@ -6,22 +6,13 @@
  * lies, which reads as zeros.
  */
 
-import { fstatSync } from 'node:fs'
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import { fixedMemory } from '../../providers/aligned-memory.ts'
-import {
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_NORESERVE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-  PROT_READ,
-  PROT_WRITE,
-} from './constants.ts'
+import { MAP_PRIVATE, MAP_SHARED } from './constants.ts'
 import { ERRNO } from './errno.ts'
 import { failureOf } from './failure.ts'
 import { addressOf } from './libc.ts'
-import { memoryPageBytes, mmap } from './memory.ts'
+import { fileBytes, mapOver, memoryPageBytes, unmapInPlace } from './memory.ts'
 import type { Fd } from './owned-fd.ts'
 
 /** Memory that shows parts of files. */
@@ -70,14 +61,11 @@ export function openMemoryWindow(bytes: number): MemoryWindow {
       checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER)
       checkFile(fd, offset + length)
       // A private mapping of a file that may not be written can be written without a fault.
-      const kind = writable ? MAP_SHARED : MAP_PRIVATE
-      mmap(start + at, length, PROT_READ | PROT_WRITE, kind | MAP_FIXED, fd, offset)
+      mapOver(start + at, length, fd, offset, writable ? MAP_SHARED : MAP_PRIVATE)
     },
     hide(at, length) {
       check(at, length)
-      if (length === 0) return
-      const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
-      mmap(start + at, length, PROT_READ | PROT_WRITE, flags, undefined, 0)
+      if (length > 0) unmapInPlace(start + at, length)
     },
     [Symbol.dispose]() {
       this.hide(0, bytes - (bytes % pageBytes))
@@ -87,20 +75,12 @@ export function openMemoryWindow(bytes: number): MemoryWindow {
 
 /** Throws unless the descriptor is a file of `end` bytes or more: an access behind its end is fatal. */
 function checkFile(fd: Fd, end: number): void {
-  let size: number
-  let isFile: boolean
-  try {
-    const stat = fstatSync(fd)
-    size = stat.size
-    isFile = stat.isFile()
-  } catch {
-    throw failureOf(ERRNO.EBADF, 'fstat')
-  }
-  if (isFile && size >= end) return
+  const size = fileBytes(fd)
+  if (size !== undefined && size >= end) return
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
-    isFile
-      ? `The file has ${size} bytes, and a window was to show it up to byte ${end}.`
-      : 'A window shows files alone: a memfd, or one of /dev/shm.',
+    size === undefined
+      ? 'A window shows files alone: a memfd, or one of /dev/shm.'
+      : `The file has ${size} bytes, and a window was to show it up to byte ${end}.`,
   )
 }

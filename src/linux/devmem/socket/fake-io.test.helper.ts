@@ -10,7 +10,7 @@ import {
   RECEIVE_FRAGS,
   type ReceiveMemory,
   type Wanted,
-} from './devmem-io.ts'
+} from './kernel-io.ts'
 import { MAX_RETURNED_RANGES, MAX_RETURNED_TOKENS } from './token-returns.ts'
 
 /** Payload that a packet brings. */

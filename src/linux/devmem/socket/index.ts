@@ -1,6 +1,5 @@
 /**
- * Sockets of devmem TCP. `devmem-connection.ts` is the connection, over the calls of `devmem-io.ts`,
- * which `kernel-io.ts` makes. `frag-reader.ts` makes frags of the payload, `received-frags.ts` hands
+ * Sockets of devmem TCP. `devmem-connection.ts` is the connection, over the calls of `kernel-io.ts`. `frag-reader.ts` makes frags of the payload, `received-frags.ts` hands
  * them out, `token-returns.ts` gives their tokens back, `send-queue.ts` sends.
  */
 

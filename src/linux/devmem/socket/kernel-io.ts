@@ -38,35 +38,48 @@ import {
   type Watch,
   watch,
 } from '../../sys/index.ts'
-import {
-  type DevmemIo,
-  RECEIVE_BYTES,
-  RECEIVE_FRAGS,
-  type ReceiveMemory,
-  type Wanted,
-} from './devmem-io.ts'
 
+/** Most bytes that one call receives: 128 net_iovs of 4 KiB. */
+export const RECEIVE_BYTES: number = 512 * 1024
+/** Most frags that one call receives. */
+export const RECEIVE_FRAGS = 128
 /** Most pieces of one call, as Node.js has for its own writes: the kernel takes 1024. */
 const PIECES = 64
 /** Bytes of an error's control message: the error, and the address of who caused it. */
 const ERROR_CONTROL = controlSpace(16 + 28)
 
-/** Messages of a thread. A call fills one, and its caller empties it before the next. */
-interface Messages {
-  readonly receive: SocketMessage
+/** Memory that {@link KernelIo.receive} fills. Connections share it: they empty it before they return. */
+export interface ReceiveMemory {
+  /** Payload that the host may read. */
   readonly bytes: Uint8Array
-  readonly send: SocketMessage
-  readonly sendDevice: SocketMessage
-  readonly device: DataView
-  readonly error: SocketMessage
+  /** Control messages. */
+  readonly control: Uint8Array
+  /** Bytes of control messages that the last call received. */
+  readonly controlLength: number
 }
+
+/** A wait that {@link KernelIo.wait} begins. Each has one waiter. */
+export type Wanted = 'readable' | 'writable' | 'failed'
+
+/** System calls of one devmem socket, as a connection makes them. Tests have another implementation. */
+export type DevmemIo = Pick<KernelIo, keyof KernelIo>
+
+/** Messages of a thread. A call fills one, and its caller empties it before the next. */
+type Messages = ReturnType<typeof makeMessages>
 
 let shared: Messages | undefined
 
-function makeMessages(): Messages {
+function makeMessages() {
   const bytes = new Uint8Array(RECEIVE_BYTES)
   const receive = new SocketMessage({ controlBytes: RECEIVE_FRAGS * DEVMEM_CMSG_SPACE })
   receive.setBytes(0, bytes)
+  const memory: ReceiveMemory = {
+    bytes,
+    control: receive.control,
+    get controlLength() {
+      return receive.controlLength
+    },
+  }
   const sendDevice = new SocketMessage({ controlBytes: controlSpace(4) })
   const { buffer, byteOffset } = sendDevice.control
   const device = new DataView(buffer, byteOffset)
@@ -75,7 +88,7 @@ function makeMessages(): Messages {
   device.setInt32(12, SCM_DEVMEM_DMABUF, true)
   const send = new SocketMessage({ vectors: PIECES })
   const error = new SocketMessage({ vectors: 0, controlBytes: ERROR_CONTROL })
-  return { receive, bytes, send, sendDevice, device, error }
+  return { receive, memory, send, sendDevice, device, error }
 }
 
 const EVENTS: { readonly [wanted in Wanted]: number } = {
@@ -85,7 +98,8 @@ const EVENTS: { readonly [wanted in Wanted]: number } = {
   failed: 0,
 }
 
-export class KernelIo implements DevmemIo {
+/** Calls throw a `LinuxError` of the kernel's refusal. Those that would have to wait return undefined. */
+export class KernelIo {
   readonly localAddress: Address
   readonly remoteAddress: Address
   readonly memory: ReceiveMemory
@@ -102,15 +116,17 @@ export class KernelIo implements DevmemIo {
     shared ??= makeMessages()
     this.#messages = shared
     this.#descriptor = descriptor
-    this.memory = new SharedMemory(shared)
+    this.memory = shared.memory
     this.localAddress = parseInetAddress(getsockname(descriptor.fd)) ?? NOWHERE
     this.remoteAddress = parseInetAddress(getpeername(descriptor.fd)) ?? NOWHERE
   }
 
+  /** Receives payload: bytes, or frags as control messages. Returns their bytes, 0 at the end of the stream. */
   receive(): number | undefined {
     return this.#messages.receive.receive(this.#fd, MSG_SOCK_DEVMEM | MSG_DONTWAIT)
   }
 
+  /** Sends `pieces` from byte `at` of the first. Returns the bytes that went. */
   send(pieces: readonly Uint8Array[], at: number): number | undefined {
     const { send } = this.#messages
     const count = Math.min(pieces.length, PIECES)
@@ -122,6 +138,7 @@ export class KernelIo implements DevmemIo {
     return send.send(this.#fd, MSG_NOSIGNAL | MSG_DONTWAIT)
   }
 
+  /** Sends device memory without a copy. Returns the bytes that went. */
   sendDevice(binding: number, offset: number, length: number): number | undefined {
     const { sendDevice, device } = this.#messages
     if (!this.#zeroCopy) setsockoptInt(this.#fd, SOL_SOCKET, SO_ZEROCOPY, 1)
@@ -131,6 +148,7 @@ export class KernelIo implements DevmemIo {
     return sendDevice.send(this.#fd, MSG_ZEROCOPY | MSG_NOSIGNAL | MSG_DONTWAIT)
   }
 
+  /** Takes the next messages of the error queue, or undefined if it is empty. */
   takeErrors(): readonly QueuedError[] | undefined {
     const { error } = this.#messages
     if (error.receive(this.#fd, MSG_ERRQUEUE | MSG_DONTWAIT) === undefined) return undefined
@@ -143,10 +161,12 @@ export class KernelIo implements DevmemIo {
     return found
   }
 
+  /** Gives tokens back: pairs of a first token and a number. Returns how many the kernel knew. */
   giveBack(ranges: Uint32Array): number {
     return setsockopt(this.#fd, SOL_SOCKET, SO_DEVMEM_DONTNEED, ranges)
   }
 
+  /** Resolves with POLL* events, or 0 if the socket is closed before. `failed` waits for POLLERR and POLLHUP alone. */
   wait(wanted: Wanted): Promise<number> {
     if (this.#stopped || !this.#descriptor.open) return Promise.resolve(0)
     let one = this.#watches[wanted]
@@ -163,28 +183,34 @@ export class KernelIo implements DevmemIo {
     return one.ready()
   }
 
+  /** Ends the stream that is sent. */
   endSending(): void {
     shutdown(this.#fd, SHUT_WR)
   }
 
+  /** Ends both streams. */
   shutDown(): void {
     shutdown(this.#fd, SHUT_RDWR)
   }
 
+  /** Ends the connection with a reset. The socket stays open. */
   reset(): void {
     // Dissolves the connection as connect(2) says, with a reset (Linux, tcp_disconnect).
     connect(this.#fd, UNSPECIFIED)
   }
 
+  /** Number of the NAPI instance that the last packet came by, or 0 before the first packet. */
   napiId(): number {
     return getsockoptInt(this.#fd, SOL_SOCKET, SO_INCOMING_NAPI_ID) >>> 0
   }
 
+  /** Resolves pending waits with 0, and later ones. */
   stopWaiting(): void {
     this.#stopped = true
     for (const one of Object.values(this.#watches)) one.close()
   }
 
+  /** Lets waits keep the process alive, or not. */
   setReferenced(referenced: boolean): void {
     this.#referenced = referenced
     for (const one of Object.values(this.#watches)) {
@@ -206,20 +232,3 @@ export class KernelIo implements DevmemIo {
 const NOWHERE: Address = { host: '', port: 0 }
 /** An address of no family. */
 const UNSPECIFIED = new Uint8Array(16).fill(AF_UNSPEC)
-
-/** The thread's memory, as {@link DevmemIo.memory} has it. */
-class SharedMemory implements ReceiveMemory {
-  readonly bytes: Uint8Array
-  readonly control: Uint8Array
-  readonly #receive: SocketMessage
-
-  constructor({ bytes, receive }: Messages) {
-    this.bytes = bytes
-    this.control = receive.control
-    this.#receive = receive
-  }
-
-  get controlLength(): number {
-    return this.#receive.controlLength
-  }
-}

@@ -5,6 +5,7 @@ import { rtRoute } from '../../netlink/generated/rt-route.ts'
 import { NetlinkError } from '../../netlink/netlink-error.ts'
 import { openNetlink } from '../../netlink/open-netlink.ts'
 import { AF_INET, AF_INET6, type Ifindex, inetAddress, LinuxError } from '../../sys/index.ts'
+import { isInterfaceGone, noInterface } from '../interface-gone.ts'
 
 /** Bytes in front of the address in a sockaddr, by the bits of the address. */
 const PLACES = { 32: 4, 128: 8 } as const
@@ -41,12 +42,7 @@ export async function checkInterface(ifindex: Ifindex): Promise<void> {
   try {
     await netlink.do(rtLink, 'getlink', { 'ifi-index': ifindex })
   } catch (error) {
-    if (!(error instanceof NetlinkError) || error.errno !== 'ENODEV') throw error
-    throw new LinuxError(
-      'NETMEM_DEVMEM_NO_INTERFACE',
-      `There is no interface ${ifindex} in this network namespace: \`ip link\` lists them with their numbers.`,
-      { cause: error, errno: error.errno },
-    )
+    throw isInterfaceGone(error) ? noInterface(ifindex, error) : error
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { rejectedAtCaller } from '../../../net/internal.ts'
 import type { Binding } from '../../../netmem.ts'
-import type { DevmemIo } from './devmem-io.ts'
+import type { DevmemIo } from './kernel-io.ts'
 import { isNoBuffers, socketError } from './socket-error.ts'
 
 /** Most bytes of device memory that one call sends: its completion frees them together. */
