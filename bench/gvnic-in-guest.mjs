@@ -93,11 +93,11 @@ async function sent() {
   const binding = await bindTx({ ifindex, dmabuf })
   writeFileSync('/tmp/zeros', '')
   truncateSync('/tmp/zeros', sendBytes)
-  // Its pages exist from here on.
+  // The file's pages exist from here on.
   readFileSync('/tmp/zeros')
   for (let round = 0; round < rounds.send; round++) {
     await sendDevice(binding)
-    // It reads too, so it ends when the host has received all: with -u it would leave a part in its
+    // socat reads too, so it ends when the host has received all: with -u it would leave a part in its
     // socket, which would arrive during the next turn.
     const file = 'OPEN:/tmp/zeros,rdonly!!OPEN:/dev/null,wronly'
     const where = `TCP:${host}:${ports.send}`

@@ -140,7 +140,7 @@ function readsUnderLoad(
     for (const guest of guests) guest.fill()
     for (const [at, guest] of guests.entries()) {
       guest.device.ring()
-      // At any moment of the card's turn.
+      // Waits until any moment of the card's turn.
       waitMs(0.3 * Math.random())
       const { device } = guests[at === 0 ? 1 : 0]
       const beganMs = performance.now()
@@ -182,7 +182,7 @@ function goFirst(): void {
   try {
     for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), -20)
   } catch {
-    // Without rights it waits for them.
+    // A process without rights takes its turn with the others.
   }
 }
 

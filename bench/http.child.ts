@@ -101,7 +101,7 @@ async function prepared({
       return () => getInto(url, (_, length = 0) => hugeMemory(length), options)
     default:
       return () => {
-        // This program does not move the memory.
+        // The memory stays in place, so another thread may map it ahead.
         const fresh = { ...options, touchAhead: true }
         return getInto(url, (_, length) => new Uint8Array(length ?? 0), fresh)
       }

@@ -82,7 +82,7 @@ export async function runIperf3(
   if (sender === 'zero-copy') args.push('-Z')
   const report = JSON.parse(await outputOf('iperf3', args)) as Report
   const { sum_received, sum_sent, cpu_utilization_percent: cpu } = report.end
-  // Only bytes in flight at the end of the test may be missing: what the sockets' buffers hold.
+  // Bytes in flight at the end of the test alone may be missing: what the sockets' buffers hold.
   const missing = sum_sent.bytes - sum_received.bytes
   if (missing < 0 || missing > Math.max(IN_FLIGHT_BYTES, sum_sent.bytes * 0.05)) {
     throw new Error(`iperf3 sent ${sum_sent.bytes} bytes; ${sum_received.bytes} were received`)

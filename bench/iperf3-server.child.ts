@@ -13,7 +13,7 @@ import type { serveIperf3 as Serve } from '../dist/cli/iperf3/server.js'
 import type { StreamFrag, Transport } from '../dist/cli/iperf3/transport.js'
 import { PeerServer } from './peer-server.ts'
 
-// Not part of the package's interface, so it is found where the build puts it.
+// The server is not part of the package's interface, so it is found where the build puts it.
 const { serveIperf3 }: { readonly serveIperf3: typeof Serve } = await import(
   new URL('../../dist/cli/iperf3/server.js', import.meta.url).href
 )

@@ -6,7 +6,7 @@
 // Types of the build, since the compiler must not rewrite the names of another project's files.
 import type { randomBytes as Bytes } from '../dist/testing/random-bytes.test.helper.js'
 
-// Not by internals.ts: its parts would be loaded in each child, whose memory is measured.
+// internals.ts would load all its parts in each child, whose memory is measured.
 const { randomBytes }: { readonly randomBytes: typeof Bytes } = await import(
   new URL('../../dist/testing/random-bytes.test.helper.js', import.meta.url).href
 )

@@ -44,7 +44,7 @@ export const poolCost: Figure = {
         ...sides,
         id: 'pool-cache',
         title: 'alloc and put, cache',
-        // At most 1.5 times as long.
+        // The pool may take 1.5 times as long.
         target: { of: 'ratio', is: 'at least', value: 1 / 1.5, by: 'median' },
         note: kernel(KERNEL_NS.cache),
       }),

@@ -30,7 +30,7 @@ export class Child implements AsyncDisposable {
     return this.#process.pid ?? 0
   }
 
-  /** Its next message; the caller says of which type. */
+  /** Returns the process's next message. The caller names its type. */
   async next<T>(): Promise<T> {
     const ended = new AbortController()
     const { signal } = ended
@@ -90,7 +90,7 @@ export function keepToOneProcessor(pid: number): boolean {
   return spawnSync('taskset', args, { stdio: 'ignore' }).status === 0
 }
 
-/** One that this process may use, where Linux tells: proc(5). */
+/** Returns a processor that this process may use, where Linux tells: proc(5). */
 function firstProcessor(): string | undefined {
   try {
     const status = readFileSync('/proc/self/status', 'utf8')

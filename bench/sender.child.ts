@@ -19,7 +19,7 @@ export interface SendRequest {
 async function send(port: number, connection: number, bytes: number): Promise<void> {
   const socket = net.connect(port, '127.0.0.1')
   await once(socket, 'connect')
-  // Otherwise it does not notice the receiver's end.
+  // A socket that is not read does not notice the receiver's end.
   socket.resume()
   const header = Buffer.alloc(4)
   header.writeUInt32BE(connection)

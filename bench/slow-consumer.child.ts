@@ -67,7 +67,7 @@ async function peakBeyond(task: () => Promise<void>): Promise<{ readonly peakMiB
 if (process.argv[2] === 'netmem') {
   const provider = hostProvider({ pages: 64 })
   const pool = createPool(provider)
-  // Its memory is resident from the start, and part of the base.
+  // The pool's memory is resident from the start, and part of the base.
   const pages = Array.from({ length: pool.capacity }, () => pool.alloc())
   for (const page of pages) {
     if (page === undefined) continue
@@ -95,7 +95,7 @@ if (process.argv[2] === 'netmem') {
   const receive = async (request: SlowRequest): Promise<void> => {
     const socket = await server.accept()
     const consumer = new Consumer(request)
-    // With backpressure, as a careful program has it.
+    // Iterating applies backpressure, as a careful program does.
     for await (const chunk of socket) await consumer.take(chunk as Buffer)
     consumer.check()
   }

@@ -70,6 +70,6 @@ function serveBodies(): Promise<number> {
 const handlers = { echo: (client: Connection) => pass(client, client), proxy, messages }
 const port = kind === 'bodies' ? await serveBodies() : await serve(handlers[kind])
 process.send?.(port)
-// It is what the figure is about.
+// A dry pool is the figure's subject, so it is no warning.
 subscribe('netmem:dry', () => {})
 process.on('disconnect', () => process.exit())

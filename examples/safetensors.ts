@@ -32,7 +32,7 @@ interface Entry {
   readonly data_offsets: readonly [number, number]
 }
 
-/** Its values are a view: of all tensors there is one piece of memory. */
+/** A tensor whose values are a view: all tensors lie in one piece of memory. */
 interface Tensor extends Entry {
   readonly values: InstanceType<(typeof ARRAYS)[keyof typeof ARRAYS]>
 }

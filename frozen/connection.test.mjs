@@ -216,7 +216,7 @@ each('half-close: receives after its own end', async ({ connection, peer }) => {
 each('a reset is an error after the data before it', async ({ connection, peer, way }) => {
   if (way.kind !== 'tcp') {
     peer.destroy()
-    // Without a reset on the wire the stream just ends, or fails.
+    // The stream just ends, or fails, if no reset is on the wire.
     await receiveAll(connection).catch(() => {})
     return
   }

@@ -22,7 +22,7 @@ function examplesOf(file) {
   return [...fences].map(([, code], at) => ({
     name: `${file.replace(/\W+/g, '-')}-${at + 1}`,
     alone: file.endsWith('.md'),
-    // These set up network cards, and make interfaces.
+    // False for examples that set up network cards, or make interfaces.
     runs: file !== join('docs', 'linux.md'),
     code: file.endsWith('.md') ? code : code.replace(/^ +\* ?/gm, ''),
   }))

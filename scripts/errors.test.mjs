@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Codes with their classes, as every `interface ErrorCodes` of the sources declares them. */
 function declared() {
   const project = new Project({ skipAddingFilesFromTsConfig: true })
-  // By the sources, since an earlier build leaves other files in dist/.
+  // Names files by the sources, since an earlier build leaves other files in dist/.
   const sources = readdirSync(join(root, 'src'), { recursive: true }).filter(
     (path) => path.endsWith('.ts') && !path.includes('.test.'),
   )

@@ -205,7 +205,7 @@ function printed(arguments_, headers, names, structureNames) {
   }
 }
 
-/** Our numbers for a machine, by the names that programs print. */
+/** Returns netmem's numbers for a machine, by the names that programs print. */
 function ours(machine) {
   const all = { ...common, ...BY_MACHINE[machine], ...ERRNO }
   const structs = { ...structures, EPOLL_EVENT: EPOLL_EVENTS[machine] }

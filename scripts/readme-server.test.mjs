@@ -16,7 +16,7 @@ test("README's first program serves many, and survives a reset", async () => {
   const [, program] = /^```ts\n(.*?)^```/ms.exec(readFileSync(join(root, 'README.md'), 'utf8'))
   const [port] = await freePorts(1)
   const { code } = await transform(program.replace('5201', String(port)), { loader: 'ts' })
-  // Inside the checkout, where `netmem` is itself.
+  // The folder is inside the checkout, where `netmem` is itself.
   const folder = mkdtempSync(join(root, 'build', 'readme-'))
   writeFileSync(join(folder, 'server.mjs'), code)
   const server = spawn(process.execPath, [join(folder, 'server.mjs')])

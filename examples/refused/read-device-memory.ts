@@ -26,7 +26,7 @@ export function unasked(frag: Frag): Uint8Array {
   return frag.bytes
 }
 
-/** And what does compile: to ask first. */
+/** Compiles, since it asks first. */
 export function asked(frag: Frag): number {
   return frag.kind === 'page' ? frag.bytes.length : frag.offset
 }

@@ -23,7 +23,7 @@ export async function reuse(
   await reading
 }
 
-/** And what does compile: the memory goes back when the consumer is done. */
+/** Compiles: the memory goes back when the consumer is done. */
 export async function wait(
   connection: Connection,
   consume: (bytes: Uint8Array) => Promise<void>,

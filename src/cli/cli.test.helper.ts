@@ -115,7 +115,7 @@ const IN_TURN = `
   const print = process.stdout.write.bind(process.stdout)
   const [main, lines] = process.argv.slice(1)
   const said = { stdout: '', stderr: '' }
-  // By --eval commander would know that no script's name comes before the arguments.
+  // Commander would see from --eval that no script's name comes before the arguments.
   process.execArgv = []
   for (const name of ['stdout', 'stderr']) {
     // The main module adds a listener each time.

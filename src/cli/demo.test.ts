@@ -63,7 +63,7 @@ describe('netmem demo', () => {
       await until(() => readFileSync(children, 'utf8').trim().includes(' '), 'it has two processes')
     }
     demo.child.kill('SIGINT')
-    // Its processes share its stdout: this also waits for them.
+    // The demo's processes share its stdout: this also waits for them.
     const { code, out, err } = await demo.ended
     assert.deepEqual([code, err], [130, ''])
     assert.match(out.toString(), /^ +GB\/s |^Interrupted before anything was measured\.$/m)

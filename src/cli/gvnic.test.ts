@@ -93,7 +93,7 @@ describe('netmem gvnic', { skip }, () => {
     for (const [link, refusal] of [
       [`capture:${path('missing')}`, /^netmem: ENOENT: .*missing/],
       [`capture:${process.execPath}`, /^netmem: NETMEM_CAPTURE_INVALID: /],
-      // No TAP interface for root, and no permission for others.
+      // lo is no TAP interface, which root is told. Others have no permission.
       ['tap:lo', /^netmem: NETMEM_TAP_\w+: /],
     ] as const) {
       const { code, err } = await run(['gvnic', '--socket', path('d.sock'), '--link', link])

@@ -135,7 +135,7 @@ describe('netmem recv', () => {
     {
       name: 'a reset',
       skip: noTcpTable,
-      // It resets when the peer has read everything: libuv takes a reset closely behind data for an end.
+      // Resets once the peer has read everything: libuv takes a reset closely behind data for an end.
       end: (socket: net.Socket) =>
         socket.write(data, async () => {
           await readByPeer(socket)

@@ -222,7 +222,7 @@ describe('netmem send', () => {
       for (const args of [['--bytes', '8TB'], []]) {
         const sending = netmem('send', `127.0.0.1:${port}`, ...args, '--json')
         const [socket]: net.Socket[] = await once(server, 'connection')
-        // It has sent several pieces, or waits for more on stdin.
+        // The sender has sent several pieces, or waits for more on stdin.
         const enough = args.length > 0 ? 32 * 2 ** 20 : 1
         if (args.length === 0) sending.child.stdin.write('x')
         await until(() => (socket?.bytesRead ?? 0) >= enough, 'it has sent')

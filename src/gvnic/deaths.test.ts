@@ -100,7 +100,7 @@ describe('deaths', { skip }, () => {
       await killed(dead)
       assert.throws(() => machine.driver.admin.linkUp, /ended the connection|EPIPE|ECONNRESET/)
     }
-    // Its sockets are still there, and nobody listens.
+    // The dead process's sockets are still there, and no process listens.
     assert.deepEqual(sockets.map(existsSync), [true, true])
     await using _cards = await openWiredCards({ sockets })
     await transfer()

@@ -115,7 +115,7 @@ describe('an answer to a request for the rest', () => {
       transferring(async (options) => {
         const start = (): Promise<TestServer> =>
           server(answer, (count) => ({ ...whole(), limit: count === 1 ? BROKEN_AT : SIZE }))
-        // One is for the break; no row needs another.
+        // Attempts after the first: the break needs one, and no row another.
         const wish = { ...options, retries: 1 }
         {
           await using from = await start()

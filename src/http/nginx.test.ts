@@ -22,7 +22,7 @@ describe('nginx', { skip }, () => {
   let secureUrl = ''
   const folder = mkdtempSync(join(tmpdir(), 'netmem-nginx-'))
   before(async () => {
-    // Its workers are somebody else where root starts it.
+    // Workers of an nginx that root starts run as another user.
     chmodSync(folder, 0o755)
     mkdirSync(join(folder, 'root'))
     writeFileSync(join(folder, 'root/body'), content)

@@ -1,4 +1,4 @@
-// Against the kernel itself: what was asked for is in /proc, and in what a socket does.
+// Tests netmem/linux against the kernel itself: /proc and sockets show the effect of each call.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'

@@ -72,7 +72,7 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
       test(`what a socket has buffered comes first, and its end last (${name})`, { skip }, () =>
         withSockets(kind, reads, async (ends) => {
           const [ours, theirs] = [ends[side], ends[side === 'client' ? 'server' : 'client']]
-          // It reads into its own buffer, and nobody asks for it.
+          // The socket reads into its own buffer, and no caller takes it.
           ours.pause()
           ours.read(0)
           theirs.end(pattern(100, 5000))
@@ -205,7 +205,7 @@ test('what cannot be adopted', () =>
     const message = /not connected yet. Adopt it after its 'connect' event/
     assert.throws(() => adopt(connecting, options), message)
     connecting.destroy()
-    // It accepts, and says nothing of TLS.
+    // This server accepts, and never speaks TLS.
     const plain = net.createServer().listen(0, '127.0.0.1')
     await once(plain, 'listening')
     const address = plain.address()

@@ -67,7 +67,7 @@ const noStops = process.platform !== 'linux' && 'needs a process that can be sto
 test('a server that answers late is waited for, though its name has another address', {
   skip: noIpv6 || noStops,
 }, async () => {
-  // It listens, but accepts nothing while it is stopped: its queue is full, and SYNs are dropped.
+  // Listens, but accepts nothing while it is stopped: its queue is full, and SYNs are dropped.
   const program = `
     import net from 'node:net'
     const server = net.createServer((socket) => socket.end('late'))
@@ -88,7 +88,7 @@ test('a server that answers late is waited for, though its name has another addr
     (_host: string, _options: object, done: (error: null, addresses: object[]) => void) => {
       done(null, [
         { address: '::1', family: 6 },
-        // On 127.0.0.1 somebody else may have the port.
+        // Another program may have the port on 127.0.0.1.
         { address: '127.0.0.2', family: 4 },
       ])
     },

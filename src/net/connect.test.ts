@@ -103,7 +103,7 @@ test('nobody listens', async () => {
 })
 
 test('a server that does not accept', async () => {
-  // It is stopped with a queue of one, so that the kernel drops what else asks for a connection.
+  // The child is stopped with a queue of one, so that the kernel drops further connection requests.
   const program = `require('net').createServer()
     .listen({ host: '127.0.0.1', port: 0, backlog: 1 }, function () { process.send(this.address().port) })`
   const child = spawn(process.execPath, ['-e', program], {
@@ -164,7 +164,7 @@ for (const reads of ['posted', 'data'] as const) {
         assert.ok(['NETMEM_TLS', 'NETMEM_CONNECT_FAILED'].includes(code), code)
       })
     }
-    // Not what OpenSSL makes of it, with the numbers of a thread and of a line of its source.
+    // The message leaves out OpenSSL's own, with its numbers of a thread and of a source line.
     await withServer(some(answers[0]), async ({ host, ...options }) => {
       const failed = connect({ ...options, host: some(host), reads, tls: true })
       const message =

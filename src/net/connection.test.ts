@@ -47,7 +47,7 @@ for (const way of ways()) {
 
   test(`one side ends, the other goes on (${name})`, { skip }, () =>
     withEnds(way, async ({ connection, peer }) => {
-      // This side ends first, and still receives.
+      // The connection's own side ends first, and still receives.
       const ended = once(peer.resume(), 'end')
       await connection.end()
       await ended
@@ -99,7 +99,7 @@ for (const way of ways()) {
         }
         assert.equal(connection.ref().unref().ref(), connection)
         await connection.close()
-        // It says so still.
+        // A closed connection still knows its addresses and its TLS session.
         assert.deepEqual(connection.localAddress, localAddress)
         assert.equal(connection.tls?.protocol, way.kind === 'tls' ? 'TLSv1.3' : undefined)
       },
@@ -288,7 +288,7 @@ test('writing after the end, and what cannot be written', async () => {
       await connection.write(new Uint8Array(new SharedArrayBuffer(3)))
       await Promise.all([connection.end(), connection.end()])
       assert.equal(await rejection(connection.write('x')), 'NETMEM_CONNECTION_CLOSED')
-      // It still receives.
+      // The ended connection still receives.
       peer.end(pattern(0, 10))
       assert.equal(await receiveAll(connection), 10)
     })
@@ -307,7 +307,7 @@ test('an unreferenced connection does not keep the process alive', async () => {
     const connected = (await connect({ pool, host: '127.0.0.1', port: listener.address.port })).unref()
     ;[accepted, connected].map((connection) => connection.receive())
     if (process.argv[1] === 'ref') connected.ref()
-    // It is not this timer that keeps the process alive: it shows that something else has.
+    // The timer keeps no process alive: it shows that something else has.
     setTimeout(() => process.exit(7), process.argv[1] === 'ref' ? 100 : 60_000).unref()
   `
   for (const [argument, expected] of [

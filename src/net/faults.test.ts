@@ -50,7 +50,7 @@ for (const reads of ['posted', 'data'] as const) {
         frag.release()
       }
       sender.kill('SIGKILL')
-      // Its kernel ends the stream in order, so the length has to say that something is missing.
+      // The kernel of a killed sender ends the stream in order: only the length shows that bytes are missing.
       if (how === 'into') {
         const code = await rejection(receiveInto(connection, new Uint8Array(100_000_000)))
         assert.equal(code, 'NETMEM_ENDED_EARLY')

@@ -60,7 +60,7 @@ function makeCertificate(): typeof certificate {
   return made.status === 0 ? { key: readFileSync(key), cert: readFileSync(cert) } : undefined
 }
 
-/** For a test's `skip`. */
+/** Value for a test's `skip`: the reason why there is no TLS, or false. */
 export const noTls: string | false =
   certificate === undefined && 'openssl cannot make a certificate here'
 
@@ -168,7 +168,7 @@ async function accepted(kind: Kind, options: ConnectionOptions): Promise<Made> {
 export function serve(kind: Kind, onSocket?: (socket: net.Socket) => void): net.Server {
   if (kind !== 'tls') return net.createServer({ allowHalfOpen: true }, onSocket)
   const server = tls.createServer({ ...some(certificate) })
-  // Not before the handshake is done: who leaves during it would stay.
+  // Waits for the handshake: a peer that leaves during it would otherwise stay.
   return server.on('secureConnection', (socket) => {
     socket.allowHalfOpen = true
     onSocket?.(socket)

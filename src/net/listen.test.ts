@@ -260,7 +260,7 @@ test('too many open files cost connections, not the process', { skip: noUlimit()
   )
   await until(() => peers.some(({ closed }) => closed), 'some are turned away')
   for (const peer of peers) peer.destroy()
-  // It still listens.
+  // The listener still listens.
   let answer = ''
   while (answer !== 'here') {
     const peer = net.connect(port, '127.0.0.1').on('error', () => {})

@@ -52,7 +52,7 @@ describe('offerPools', { skip }, () => {
     const child = await started(`
       import { createFrag, createPool, hostProvider } from '${core}'
       import { offerPools } from '${module}'
-      // Without a reference the pool is collected, and gives back what rests in its cache.
+      // A pool without a reference is collected, and gives back what rests in its cache.
       const pool = globalThis.pool = createPool(hostProvider({ pages: 8, pageSize: 4096 }), { name: 'uploads', traceLeaks: true })
       globalThis.frag = createFrag(pool, pool.alloc())
       globalThis.page = pool.alloc()
@@ -74,7 +74,7 @@ describe('offerPools', { skip }, () => {
       child.kill('SIGKILL')
       await once(child, 'exit')
     }
-    // It was killed and left its socket.
+    // The killed process left its socket.
     assert.equal(readdirSync(folder).length, 1)
     assert.deepEqual(await offeredPools(), [])
     assert.deepEqual(readdirSync(folder), [])
@@ -114,7 +114,7 @@ describe('offerPools', { skip }, () => {
       return own.pools.find(({ name }) => name === 'aged')?.oldestMs
     }
     const first = some(await age())
-    // It grows older.
+    // The frag grows older.
     while (some(await age()) <= first);
     frag.release()
     assert.equal(await age(), undefined)

@@ -152,7 +152,7 @@ test('a copied frag has memory of its own', async () => {
   const frag = copiedFrag(pool, source)
   source.fill(0)
   assert.equal(Buffer.from(frag.bytes).toString(), 'payload')
-  // Not a slab of Node's, which it would pin.
+  // The copy has a buffer of its own: a slab of Node's would be pinned.
   assert.equal(frag.bytes.buffer.byteLength, 7)
   const part = frag.slice(3)
   frag.release()

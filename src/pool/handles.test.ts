@@ -102,7 +102,7 @@ test('a net_iov has no bytes, whoever asks', async () => {
 test('a handle put twice is refused, wherever the memory rests', async () => {
   const pool = createPool(hostProvider({ pages: 200, pageSize }), { ringSize: 1 })
   const pages = take(200, pool)
-  // Into the ring, to the provider, into the cache, and in the full cache's stead to the provider.
+  // Puts go into the ring, to the provider, into the cache, and past the full cache to the provider.
   for (const [index, page] of pages.entries()) pool.put(page, index >= 2)
   assert.equal(pool.stats().recycle.ring_full, 200 - 128 - 1)
   for (const page of pages) refused(pool, page, 'NETMEM_DOUBLE_PUT')

@@ -285,7 +285,7 @@ test('frags that are lent are not reported here, nor when they have come back', 
   }
   assert.deepEqual(await reportsOf(lendAll), [])
   assert.deepEqual(await reportsOf(giveBack), [])
-  // Nor when the page's last reference was the driver's own.
+  // A driver that holds the page's last reference makes no report either.
   const besides = await reportsOf(() => {
     const page = some(pool.alloc())
     pool.ref(page)

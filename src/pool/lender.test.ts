@@ -67,7 +67,7 @@ test('a frag that was copied is lent as a copy', async () => {
   assert.equal(pool.stats().copied.bytesOut, 0)
   whole.release()
   assert.deepEqual((await deliver(worker, { lent: [lent], word: 5 })).errors, [])
-  // It holds nothing of the pool.
+  // The worker holds nothing of the pool.
   assert.equal(pool.available, 1)
   await worker.terminate()
   await end(pool)
@@ -260,7 +260,7 @@ test('whoever is woken in the middle of an alloc may put as much as it has', asy
     const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
     const pages = take(199, pool)
     pool.notify(() => {
-      // With this one the ring is empty again, without it it is not.
+      // The ring is empty again if the callback takes one page.
       if (keepsOne) pages.push(some(pool.alloc()))
       for (const page of pages.splice(0, 100)) pool.put(page)
     })

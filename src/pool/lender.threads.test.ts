@@ -16,7 +16,7 @@ import type { PagePool } from './page-pool.ts'
 const LENDS = 120_000
 const DELIVERY = 24
 
-/** Up to `count` frags for `worker`, each in two halves or whole; waits for memory where there is none. */
+/** Lends up to `count` frags to `worker`, each in two halves or whole. Waits for memory where there is none. */
 async function lendSome(
   pool: PagePool<Page>,
   worker: Worker,
@@ -85,7 +85,7 @@ test('what a terminated thread held is reclaimed, and not recycled', async () =>
     const before = pool.stats().recycle.released_refcnt
     const lent = await lendSome(pool, worker, 4, 1)
     const others = await lendSome(pool, other, 4, 1)
-    // These two never reach it.
+    // Frags on their way never reach the worker.
     const onTheWay = await lendSome(pool, worker, 1, 1)
     const out = pool.out
     worker.postMessage({ lent, word: 1 })
@@ -124,7 +124,7 @@ test('threads that end in the middle of giving back take nothing with them', asy
         const lent = await lendSome(pool, borrower, DELIVERY, round)
         borrower.postMessage({ lent, word: round })
       }
-      // At any instant of its loop: the other thread does not wait for this one.
+      // Terminates at any instant of the worker's loop: neither thread waits for the other.
       if (stopAfter-- === 0) {
         for (let spin = random.below(20_000); spin > 0; spin--);
         void worker.terminate()

@@ -181,7 +181,7 @@ function steps<M extends Netmem>(): fc.Arbitrary<Step<M>>[] {
     ),
     fc.constant(
       step('wait', (model, real) => {
-        // With memory there it would be called at the end of the job, in which nothing else happens.
+        // A pool with memory would call back at the end of the job, in which nothing else happens.
         if (!model.wait()) return
         real.operations++
         real.pool.notify(() => real.woken++)

@@ -89,7 +89,7 @@ test('a reservation is filled, and what is left goes to the next', async () => {
   assert.equal(pool.references(page), 1)
   const second = some(pool.reserve(pageSize - 128))
   assert.deepEqual([second.page, second.offset, second.room], [page, 128, pageSize - 128])
-  // While it is taken another one gets a fresh page.
+  // A second reservation gets a fresh page while the first is open.
   const third = some(pool.reserve(1))
   assert.notEqual(third.page, page)
   assertCode('NETMEM_OUT_OF_RANGE', () => third.commit(pageSize + 1))

@@ -93,7 +93,7 @@ test('a pool of a provider that is dry for now has nothing, and says when that c
     if (page === undefined) await pool.whenAvailable()
     else pages.push(page)
   }
-  // Now it is the application that has all of it.
+  // The application has all of it now.
   assert.equal(pool.alloc(), undefined)
   const waits = pool.whenAvailable()
   await turn()

@@ -261,7 +261,7 @@ test('10. binding while the link is down', async () => {
     assert.deepEqual(bytes, pattern(PART, number))
     frag.release()
   }
-  // And unbinding, which takes the queue back to pages.
+  // Unbinding takes the queue back to pages.
   await path.nic.down()
   await some(path.binding).unbind()
   await path.nic.inject(segments(2, 1))

@@ -4,11 +4,11 @@
  */
 import fc from 'fast-check'
 
-// It is 1 in `npm run soak -- --quick` and in a guest, which are part of every check.
+// NETMEM_SOAK is 1 in `npm run soak -- --quick` and in a guest, which are part of every check.
 const isSoak = Number(process.env['NETMEM_SOAK'] ?? 1) > 1
 fc.configureGlobal({
   ...(isSoak ? {} : { seed: 20_231_211 }),
-  // Without it fast-check draws ten elements at most, whatever a test asks for by maxLength.
+  // Lets maxLength count: fast-check draws ten elements at most otherwise.
   defaultSizeToMaxWhenMaxSpecified: true,
 })
 

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 
-/** Below the ports that Linux gives to connections and to listeners on port 0 (ip_local_port_range). */
+/** Bounds of the ports: below those that Linux gives to connections and to listeners on port 0 (ip_local_port_range). */
 const LOWEST = 10_000
 const HIGHEST = 32_000
 

@@ -126,7 +126,7 @@ describe('DmaMaps', { skip }, () => {
   it('is what a plain model says, whatever is mapped and unmapped', () => {
     const PAGES = 24
     using file = fileOf(PAGES * PAGE)
-    // Around the border of two regions.
+    // The addresses lie around the border of two regions.
     const base = REGION_BYTES - 8 * PAGE
     const step = fc.record({
       kind: fc.constantFrom('map', 'map', 'unmap', 'read-only', 'hidden'),

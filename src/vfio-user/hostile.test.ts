@@ -124,7 +124,7 @@ describe('a hostile machine', { skip }, () => {
     const read = new Uint8Array(16)
     new DataView(read.buffer).setUint32(12, 4096, true)
     const message = messageOf(1, 9, 0, read)
-    // As many as the socket holds while the server does not read.
+    // Requests that the socket holds while the server does not read.
     const REQUESTS = 200
     let sent = 0
     device.calls.length = 0

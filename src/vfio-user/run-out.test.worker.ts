@@ -25,7 +25,7 @@ function runOut(): (count?: number) => void {
   }
 }
 
-/** In a thread that polls. */
+/** Runs out of descriptors in a thread that polls. */
 async function inThread(path: string): Promise<void> {
   using server = new DeviceServer(new RecordingDevice(), { path })
   using machine = connected(path)
@@ -38,7 +38,7 @@ async function inThread(path: string): Promise<void> {
     assert.equal(error.code, 'NETMEM_VFIO_USER_ACCEPT')
     message = error.message
   }
-  // It says so once, and is not called while the machine waits.
+  // The server reports it once, and is not called while the machine waits.
   assert.equal(server.step(), 0)
   assert.equal(server.connected, false)
   assert.ok(server.events === 0 && server.retryMs > 0)
@@ -62,7 +62,7 @@ async function inThread(path: string): Promise<void> {
   assert.equal(code, 'NETMEM_VFIO_USER_ACCEPT', 'it says so of the next machine')
 }
 
-/** With a message whose descriptor finds no room. */
+/** Loses the descriptor of a message, for which there is no room. */
 function lost(): void {
   using machine = createTestMachine(new RecordingDevice())
   const end = runOut()
@@ -78,7 +78,7 @@ function lost(): void {
   assert.equal(machine.session?.open, false)
 }
 
-/** In an event loop. */
+/** Runs out of descriptors in an event loop. */
 async function inLoop(path: string): Promise<void> {
   const events: string[] = []
   await using served = await serveDevice(path, new RecordingDevice(), {
@@ -88,7 +88,7 @@ async function inLoop(path: string): Promise<void> {
   using _machine = connected(path)
   const end = runOut()
   await until(() => events.length > 0)
-  // It needs the descriptor of the machine, and no other.
+  // One free descriptor, for the machine, is enough.
   end(1)
   await until(() => served.connected)
   await turns()

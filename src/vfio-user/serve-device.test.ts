@@ -103,7 +103,7 @@ describe('serveDevice', { skip }, () => {
       })
       device.reset = () => void served.close()
       using machine = new TestMachine(connected(path), 4096)
-      // One call of the kernel receives all three.
+      // One call of the kernel receives all three messages.
       const reset = messageOf(1, 13, 0, new Uint8Array())
       machine.send(Buffer.concat([version, reset, reset]))
       await served.closed

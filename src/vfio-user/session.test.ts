@@ -176,7 +176,7 @@ describe('VfioUserSession', { skip }, () => {
     assert.equal(memory.write(2 * 2 ** 20 - 1, bytes), false)
     assert.equal(machine.unmapMemory(0, 2 * 2 ** 20).errno, 0)
     assert.equal(memory.read(4096, bytes), false)
-    // As firmware does: it is mapped again in pieces, some of which are a ROM.
+    // Firmware maps it again in pieces, some of which are a ROM.
     assert.equal(machine.mapMemory(0, 0xa0000, 0).errno, 0)
     assert.equal(machine.mapMemory(0xc0000, 0x10000, 0xc0000, { writable: false }).errno, 0)
     assert.equal(machine.mapMemory(0xd0000, 0x30000, 0, { writable: false, fd: null }).errno, 0)
@@ -291,7 +291,7 @@ describe('VfioUserSession', { skip }, () => {
     const count = new BigUint64Array(1)
     read(one.fd, count)
     assert.equal(count[0], 2n)
-    // As many as the version allows. They do not fit the request, which ends nothing.
+    // The version allows this many descriptors. They do not fit the request, which ends nothing.
     machine.send(setting(0), new Array(16).fill(one.fd))
     machine.session?.step()
     assert.equal(machine.session?.open, true)

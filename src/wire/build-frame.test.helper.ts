@@ -48,7 +48,7 @@ export interface IpOptions {
 }
 
 export interface Extension {
-  /** Its number in the header before. */
+  /** Number of the extension in the header before. */
   readonly protocol: number
   readonly bytes: Uint8Array
 }

@@ -130,7 +130,7 @@ test('one reader finds messages in one buffer after the other, and stays inside 
   let met = 0
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat({ max: 220 }), (bytes, claimed) => {
-      // Each is a part of more memory.
+      // The control buffer is a part of larger memory.
       const control = new Uint8Array(bytes.length + 14).fill(0xff).subarray(7, 7 + bytes.length)
       control.set(bytes)
       // Most of them begin with a plausible header.

@@ -137,7 +137,7 @@ describe('checksums', () => {
           }
           const at = 3 + (covered[place % covered.length] ?? 0)
           memory.bytes[at] = (memory.bytes[at] ?? 0) ^ (1 << bit)
-          // With the layout of before: a wrong length is found as well, by its checksum.
+          // The layout is that of the intact frame: a checksum shows a wrong length as well.
           const gone = layout.protocol === 17 && checksumAt(3) === 0
           const inIp = layout.ipVersion === 4 && at < 3 + layout.l4Offset
           const wrong = inIp ? ChecksumResult.badIp : ChecksumResult.badL4

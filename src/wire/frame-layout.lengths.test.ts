@@ -64,7 +64,7 @@ describe('parseFrame and lengths', () => {
       const layout = layoutOf(`${ETHERNET} ${packet}`)
       has(layout, { kind: FrameKind.malformed, headerLength: 0, payloadLength: 0, sourcePort: 0 })
     }
-    // Over IPv6 a UDP length of 0 is the packet's.
+    // A UDP length of 0 over IPv6 is the packet's.
     has(layoutOf(`${ETHERNET} ${ipv6('00 0a', '11')} ${UDP} 00 00 00 00 61 62`), {
       kind: FrameKind.udp,
       payloadLength: 2,
@@ -119,7 +119,7 @@ describe('parseFrame and lengths', () => {
       payloadLength: 99_972,
     })
     assert.equal(kindOf(`${ETHERNET} ${ipv6('00 00', '00')} ${jumbo} ${TCP}`, 100_053), 0)
-    // Behind Pad1 and PadN options.
+    // The jumbo option comes after Pad1 and PadN options.
     const second = '06 01 00 01 02 00 00 00  c2 04 00 01 86 a0 00 00'
     has(layoutOf(`${ETHERNET} ${ipv6('00 00', '00')} ${second} ${TCP}`, 100_054), {
       kind: FrameKind.tcp,

@@ -7,7 +7,7 @@ import { hex } from './frames.test.helper.ts'
 // Headers written out by hand, so that they owe nothing to the code under test.
 export const ETHERNET = '02 00 00 00 00 02  02 00 00 00 00 01'
 
-/** From 10.0.0.1:80 to 10.0.0.2:4660, seq 1, ack 2, PSH and ACK, window 512, urgent pointer 3. */
+/** Header from port 80 to 4660, seq 1, ack 2, PSH and ACK, window 512, urgent pointer 3. */
 export const TCP = '00 50 12 34  00 00 00 01  00 00 00 02  50 18 02 00  00 00 00 03'
 
 export const UDP = '00 50 12 34'

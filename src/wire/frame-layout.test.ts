@@ -154,7 +154,7 @@ describe('parseFrame', () => {
       ),
       { kind: FrameKind.tcp, protocol: 6, l4Offset: 86, headerLength: 106, payloadLength: 0 },
     )
-    // On its way to another destination, which its checksum is of.
+    // The packet is on its way to another destination, which its checksum covers.
     has(layoutOf(`${ETHERNET} ${ipv6('00 1c', '2b')} ${routing('06', '01')} ${TCP}`), {
       kind: FrameKind.ip,
       protocol: 43,

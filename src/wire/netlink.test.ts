@@ -193,7 +193,7 @@ test('an acknowledgement that is cut is malformed, and a dump may end without an
     parseAcknowledgement({ type, flags, sequence: 1, portId: 0, payload })
   assert.throws(cut(NLMSG_ERROR, 0, new Uint8Array(3)), malformed)
   assert.throws(cut(NLMSG_ERROR, 0x200, new Uint8Array(19)), malformed)
-  // It says that it repeats a request of 255 bytes.
+  // The error says that it repeats a request of 255 bytes.
   assert.throws(
     cut(
       NLMSG_ERROR,

@@ -32,7 +32,7 @@ export async function debianClosure(name: string): Promise<string> {
 
 /** A kernel for the guest. */
 export interface Kernel {
-  /** As `uname -r` prints it in the guest, such as `7.3.4+deb13-amd64`. */
+  /** Release as `uname -r` prints it in the guest, such as `7.3.4+deb13-amd64`. */
   readonly release: string
   readonly image: string
   /** Holds `kernel/`, with modules in `.ko.xz` files. */

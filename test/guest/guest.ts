@@ -61,7 +61,7 @@ export interface GuestOptions {
   readonly memoryMiB?: number
   /** Default 2. */
   readonly processors?: number
-  /** From the script's begin to power off; default 300,000. What comes before depends on the host alone. */
+  /** Limit from the script's begin to power off. Default: 300,000. The time before depends on the host alone. */
   readonly timeoutMs?: number
   /** Called with new output while the script runs. */
   readonly onOutput?: (bytes: Buffer) => void
@@ -87,7 +87,7 @@ export interface GuestRun {
   /** Messages of the kernel about stalls and clocks: the host was busy, and times mean nothing. */
   readonly starved: readonly string[]
   readonly accelerator: Accelerator
-  /** From power on to the script's first line. */
+  /** Time from power on to the script's first line. */
   readonly bootMs: number
 }
 

@@ -37,7 +37,7 @@ connect_peer() {
   ip -n peer addr add fd00::2/64 dev "$1" nodad
 }
 transfer() {
-  # Before this one begins, for the last receiver has said that it listens.
+  # Emptied before this receiver begins: the last one has said that it listens.
   : >receiver
   ip netns exec peer node transfer.mjs receiver "$1" >>receiver &
   eventually grep -q listening receiver

@@ -48,7 +48,7 @@ const RESULTS: Readonly<Record<string, string>> = {
   'hds.set_hds_thresh_zero': 'SKIP ring-set not supported by the device',
   'hds.set_hds_thresh_max': NO_THRESHOLD,
   'hds.set_hds_thresh_gt': NO_THRESHOLD,
-  // These cases need a compiled BPF program, and the guest has none.
+  // Cases that need a compiled BPF program: the guest has none.
   'hds.set_xdp': FAILED,
   'hds.ioctl_set_xdp': FAILED,
   'hds.enabled_set_xdp': PASSED,

@@ -71,9 +71,9 @@ judge queues
 CASES='-T test_gro_order.32 -T test_gro_order.512'
 judge hw/gro_hw test_gro_order.4
 CASES=
-# By itself it coalesces so much that iperf3 does not get to 100 packets within 0.1 s.
+# The card coalesces so much that iperf3 does not get to 100 packets within 0.1 s.
 ethtool -K "$1" rx-gro-hw off
-# It asks for rings of less than the driver's least.
+# The next case asks for rings of less than the driver's least.
 echo 'netmem: a warning is expected' >/dev/kmsg
 judge ring_reconfig
 echo 'netmem: no further warning is expected' >/dev/kmsg

@@ -76,7 +76,7 @@ for (const [what, backend, words] of [
     ])
     try {
       const ended = once(machine, 'exit').then(() => assert.fail('QEMU has ended'))
-      // It is killed in the end.
+      // The machine is killed in the end.
       ended.catch(() => undefined)
       const reason = await Promise.race([refused, ended])
       assert.ok(isNetmemError(reason), String(reason))

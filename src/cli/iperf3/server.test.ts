@@ -13,7 +13,7 @@ import { serveIperf3 } from './server.ts'
 import type { Iperf3Summary } from './summary.ts'
 
 const IPERF3 = 'iperf3'
-/** Not as fast as both ends can: other tests need the processors, too. */
+/** Limits the speed: other tests need the processors, too. */
 const PACED = ['-b', '400M']
 const SECOND = ['-t', '1', ...PACED]
 const skip = unlessInstalled(IPERF3, ['--version'])

@@ -284,7 +284,7 @@ it('a connection has the low-water mark that the transfer was given', (t) =>
       return true
     }
     const memory = new Uint8Array(large.length)
-    // It is raised for what comes fast: eight megabytes in a tick of its clock, on any machine.
+    // The mark is raised for a fast body: eight megabytes in a tick of its clock, on any machine.
     let due = 8 * 1024 * 1024
     const onProgress = (bytes: number): void => {
       if (bytes < due) return

@@ -27,7 +27,7 @@ interface Llhttp {
   llhttp_get_error_reason(parser: number): number
 }
 
-/** Not part of the types of Node.js 20. */
+/** Declares a global that the types of Node.js 20 do not have. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => object
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }

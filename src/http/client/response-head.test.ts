@@ -11,7 +11,7 @@ function parse(text: string, max = MAX): ParsedHead | undefined {
   return new HeadParser(max).feed(Buffer.from(text, 'latin1'))
 }
 
-/** In pieces of the given sizes, the last of which is repeated. */
+/** Parses `bytes` in pieces of the given sizes, the last of which is repeated. */
 function parseCut(bytes: Buffer, sizes: readonly number[], max = MAX): ParsedHead | undefined {
   const parser = new HeadParser(max)
   let at = 0

@@ -22,7 +22,7 @@ for (const decompress of [false, true]) {
       const failed = failure(getInto(server.url, { pool, onFrag }, options)).finally(() => {
         ended = true
       })
-      // Before that a machine that is busy would look like a server that is silent.
+      // A busy machine would look like a silent server before that.
       await until(() => pool.available === 0, 'the pool is dry')
       for (; !ended; clock.advance(50)) await turns()
       const error = await failed

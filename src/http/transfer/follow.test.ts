@@ -90,7 +90,7 @@ describe('redirects', () => {
           for (const request of seen.slice(1)) {
             assert.equal(request.headers.authorization, undefined)
             assert.equal(request.headers.cookie, undefined)
-            // Any name may be of a secret.
+            // Any field may hold a secret.
             assert.equal(request.headers['x-other'], undefined)
           }
         }

@@ -174,7 +174,7 @@ describe('parallel ranges', () => {
           }
           now++
           response.on('close', () => now--)
-          // Each of the others asks before one of them is answered.
+          // All other requests arrive before one of them is answered.
           if (!isFirst) await until(() => sockets.size === 6, 'all have asked')
           ranged(request, response, large)
         })

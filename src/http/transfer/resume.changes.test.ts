@@ -21,7 +21,7 @@ import { headFrom, OTHER, SIZE } from './resume.test.helper.ts'
 describe('a body that changes', () => {
   it('begins again where nobody can tell whether the rest is of the same body', () =>
     transferring(async (options) => {
-      // Not a second older than the answer, however long the test takes.
+      // The date stays within a second of the answer's, however long the test takes.
       const soon = new Date(Date.now() + 600_000).toUTCString()
       const handlers = [{}, { etag: 'W/"1"' }, { 'last-modified': soon }]
       for (const headers of handlers) {

@@ -33,7 +33,7 @@ function breaks(end: (socket: net.Socket) => void) {
 
 const ends: Record<string, (socket: net.Socket) => void> = {
   closes: (socket) => void socket.end(),
-  // It resets when the peer has read everything: a reset that closely follows data may pass for an end.
+  // Resets once the peer has read everything: a reset that closely follows data may pass for an end.
   resets: async (socket) => {
     if (noTcpTable === false) await readByPeer(socket)
     else await turns()
@@ -48,7 +48,7 @@ describe('a transfer that breaks', () => {
       transferring(async (options) => {
         const stalls = what === 'stalls'
         const wish = { ...options, sha256: sha256(content), ...(stalls && { stallTimeoutMs: 200 }) }
-        // On a busy machine more may pass for a stall than what is meant as one.
+        // A busy machine may have stalls besides those of the test.
         const enough = (retries: number): boolean => retries === 2 || (stalls && retries > 2)
         {
           await using server = await serveRaw(breaks(end))

@@ -8,7 +8,7 @@ import { content, serve, sha256, transferring } from '../http.test.helper.ts'
 import { readTouched } from './touch-ahead.ts'
 
 const MIB = 1024 * 1024
-/** Some steps and a part of one. */
+/** Length of several steps and a part of one. */
 const LARGE = 53 * MIB + 5
 
 /** A body of `byte`s that says what was asked of it. */

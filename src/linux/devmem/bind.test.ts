@@ -139,7 +139,7 @@ describe('bindRx', { skip }, () => {
   })
 
   it('says of a kernel that binds nothing that it is the kernel', async () => {
-    // This kernel has other operations of the family alone.
+    // The kernel here has only other operations of the family.
     const { netlink, kernels } = kernel((sequence) => [acknowledge(sequence, 95)])
     using dmabuf = anyDmaBuf()
     await assert.rejects(

@@ -79,7 +79,7 @@ describe('Huge pages', () => {
       const address = addressOf(bytes)
       assert.equal(address % HUGE_PAGE_BYTES, 0)
       assert.equal(kibOf('KernelPageSize', address), 2048)
-      // Both mappings have them.
+      // Huge pages back both mappings.
       assert.equal(kibOf('Shared_Hugetlb', address), 4096)
     }
   })

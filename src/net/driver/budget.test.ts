@@ -23,7 +23,7 @@ for (const way of ways()) {
           const held: HostFrag[] = []
           let arrived = 0
           let checked = 0
-          // One piece after the other, so that each is a short read.
+          // Pieces go one after the other, so that each is a short read.
           const sendNext = (): void => {
             if (arrived < total) peer.write(pattern(arrived, Math.min(12_000, total - arrived)))
             else peer.end()

@@ -27,7 +27,7 @@ async function run(
     hears(message, program)
   })
   program.send({ port: place.port, how } satisfies DryJob)
-  // After all that it has said, which its exit may overtake.
+  // Waits for `close`: `exit` may overtake what the program has said.
   const [code] = await once(program, 'close')
   server.close()
   for (const socket of sockets) socket.destroy()

@@ -50,7 +50,7 @@ process.on('message', (message: DryJob | 'release') => {
     for (const frag of held.splice(0)) frag.release()
     return
   }
-  // From here on the program has nothing to wait for but its connection.
+  // The program has nothing to wait for but its connection from here on.
   process.channel?.unref()
   void run(message)
 })

@@ -102,7 +102,7 @@ async function moveAfter(
       const onProgress = (): void => {
         if (reads === read) moment(take)
       }
-      // After one read or none, so that the read in question leaves a view half full.
+      // Receives after one read or none, so that the read in question leaves a view half full.
       const receiveAll = async (): Promise<void> => {
         if (read % 2 === 0) await receiveInto(connection, new Uint8Array(small), { onProgress })
         for (;;) {

@@ -58,7 +58,7 @@ const receivers: { readonly [name: string]: (connection: Connection) => Promise<
 
 /** Reads after which the memory is taken. */
 const FIRST_READS = [1, 2, 3]
-/** One is enough: TLS never posts memory of the pool. Without TLS pieces are larger, so it never comes. */
+/** Number of a read that never comes without TLS, whose pieces are smaller. TLS never posts memory of the pool. */
 const LATER_READ = 32
 
 for (const way of ways(['tcp4', 'unix', 'tls'])) {
@@ -88,7 +88,7 @@ for (const way of ways(['tcp4', 'unix', 'tls'])) {
                   return on
                 }
                 const sent = send(peer, 0, 600_000).then(() => peer.end())
-                // It may end well if copies are enough for everything that arrives.
+                // The connection may end well if copies are enough for everything that arrives.
                 const code = await receive(connection).then(() => 'none', codeOf)
                 const expected = ['NETMEM_DESTINATION_DETACHED', 'NETMEM_ENDED_EARLY', 'none']
                 assert.ok(expected.includes(code), `${code}: ${what}, ${when}, read ${read}`)

@@ -50,7 +50,7 @@ test('who waits is woken in turn, and nobody comes in between', async () => {
     if (due.woken < Math.ceil(turn / 2)) await round()
     assert.equal(due.woken, Math.ceil(turn / 2))
     assert.equal(other.woken, Math.floor(turn / 2))
-    // It is not there yet, but the page is not free for others either.
+    // The woken connection is not there yet, but the page is not free for others either.
     assert.equal(supply.reserve(room), undefined)
     if (turn === 1) assert.equal(supply.take(stranger, room), undefined)
     filling = some(supply.take(due, room))
@@ -126,7 +126,7 @@ test('who leaves is not woken, and holds up nobody', async () => {
   filling.cancel()
   assert.equal(first.woken, 0)
   assert.equal(second.woken, 1)
-  // It leaves with its turn.
+  // A woken connection that leaves gives its turn up.
   supply.leaveQueue(second)
   some(supply.reserve(room)).cancel()
   await endAll(pool)

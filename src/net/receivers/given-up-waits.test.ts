@@ -52,7 +52,7 @@ for (const way of ways(['tcp4', 'tls'], ['posted'])) {
           await iterator.return?.()
           for (const frag of held) frag.release()
           some(await next).release()
-          // Into a destination goes what needs no page.
+          // Bytes for a destination need no page.
           const again = await receiveUntilDry({ pool }, connection)
           await receiveInto(connection, new Uint8Array(500_000))
           assert.equal(PageSupply.of(pool).waiting, 0)

@@ -29,7 +29,7 @@ for (const way of ways()) {
       way,
       async ({ connection, peer }) => {
         void send(peer, 0, total).then(() => peer.end())
-        // It holds everything until the pool's few pages have been used many times.
+        // The stream holds everything until the pool's few pages have been used many times.
         const keeping = new PassThrough({ highWaterMark: 2 * total })
         assert.equal(await pipeTo(connection, keeping), total)
         const kept = await buffer(keeping)
@@ -226,7 +226,7 @@ for (const way of ways(['tcp4'])) {
           finish = done
         },
         destroy(error, done) {
-          // As a file's, which closes when the last write is done.
+          // Closes as a file's stream does, when the last write is done.
           const written = some(finish)
           finish = () => {
             written(error)

@@ -68,7 +68,7 @@ for (const chunked of [false, true]) {
           at += frag.length
           held.push(frag)
           assert.ok(frag.length <= pool.pageSize)
-          // Some are held for a while, so that the pool is dry now and then.
+          // Frags are held for a while, so that the pool is dry now and then.
           if (held.length === 4) {
             await turns()
             for (const frag of held.splice(0)) check(frag)

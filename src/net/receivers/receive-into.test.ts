@@ -19,7 +19,7 @@ import {
 } from '../harness.test.helper.ts'
 import { type ReceiveIntoOptions, receiveInto } from './receive-into.ts'
 
-// Not in the types of the language version that the library is written for.
+// Declares a global that the types of the library's language version do not have.
 declare const WebAssembly: {
   Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer }
 }

@@ -162,7 +162,7 @@ for (const way of ways(['tcp4'])) {
           for (; !peer.destroyed; sent += 100_000) await send(peer, sent, sent + 100_000)
         })()
         const first = some(await connection.receive())
-        // Until the sender does not get any further.
+        // Waits until the sender does not get any further.
         const before = await settled(() => sent)
         assert.ok(pool.out <= 3, `${pool.out} pages are out`)
         assert.ok(pool.stats().copied.bytesOut <= 200_000)

@@ -124,7 +124,7 @@ test('faults that corrupt nothing leave the streams as they were sent', async ()
     return `${sourcePort} ${hash.digest('hex')}`
   })
   for (const seed of [1, 2, 3, 4]) {
-    // Not the SYNs, of course, without which a stream begins wherever it is first seen.
+    // SYNs are not lost: without them a stream begins wherever it is first seen.
     const faults = { duplication: 0.3, reordering: 0.3, jitterNs: 20_000, delayNs: 1000, seed }
     const { streams: got } = await run(faults, [1], true)
     assert.deepEqual(got, streams, `seed ${seed}`)

@@ -40,7 +40,7 @@ for (const [name, options] of kinds) {
   test(`generated flows, stepped: ${name}`, async () => {
     const path = await Path.open({ ...options, nic: { link: generator, queues: 2 } })
     const hashes = await Promise.all([0, 1, 2].map(() => path.device.openHash()))
-    // No more at once than any queue has buffers for.
+    // Frames of one step: no more than any queue has buffers for.
     while ((await path.step(1, 16)) > 0) await feedAll(path, hashes)
     assert.equal(path.flows.length, 3)
     await finished(path, hashes)

@@ -25,7 +25,7 @@ function fuzzed(random: Random): Uint8Array {
   const frame = tcp(random.below(20_000), payload, {
     ...ends,
     sourcePort: 40_000 + random.below(4),
-    // All of them, SYN, FIN, RST and URG among them, but mostly data.
+    // All flags occur, SYN, FIN, RST and URG among them, but mostly data.
     flags: random.below(4) === 0 ? random.below(256) : 16,
     vlans: random.below(5) === 0 ? [{ id: random.below(4096) }] : [],
   })

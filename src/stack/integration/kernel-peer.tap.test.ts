@@ -88,7 +88,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
           headerPool,
           pools: [pool],
           ringSize: 256,
-          // Otherwise the NIC makes segments of the kernel's large frames.
+          // Keeps the kernel's large frames whole: the NIC makes segments of them otherwise.
           coalesce: offload,
           deliver: (skb) => {
             const flow = flows.demux(skb)
@@ -158,7 +158,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
       await using device = await openDeviceThread()
       const nic = await device.openNic({ link: { kind: 'tap', name: 'tap0' }, up: false })
       configure('tap0')
-      // On a word of the doorbell: frames of a link that is down wake nobody.
+      // The thread sleeps on a word of the doorbell: frames of a link that is down do not wake it.
       const words = new Int32Array(device.doorbell)
       await until(() => Atomics.load(words, 1) === 1)
       await nic.up()

@@ -63,7 +63,7 @@ export class Path {
   readonly memory: DeviceMemory
   readonly dmabuf: DmaBuf
   readonly table: FlowTable<Flow>
-  /** In the order in which they began. */
+  /** Flows in the order in which they began. */
   readonly flows: Flow[] = []
   readonly pools: (PagePool<Page> | PagePool<Netmem>)[] = []
   binding: RxBinding | undefined
@@ -115,7 +115,7 @@ export class Path {
   async bind(...queues: number[]): Promise<RxBinding> {
     const { dmabuf } = this
     this.binding = await bindRx(this.netmemDriver, { dmabuf, queues })
-    // As `ethtool -X` would: RSS brings other flows to other queues, if there are any.
+    // Does what `ethtool -X` would: RSS brings other flows to other queues, if there are any.
     const others = [...Array(this.nic.queues).keys()].filter((queue) => !queues.includes(queue))
     const { length } = others
     if (length > 0) {

@@ -30,7 +30,7 @@ function filled(count: number, length = 64): Link {
   return right
 }
 
-/** All there is, looking at the times given. */
+/** Returns all frames of a link that is asked at the times given. */
 function drain(link: Link, stepNs: (nowNs: number) => number): { at: number; bytes: string }[] {
   const frames: { at: number; bytes: string }[] = []
   for (let nowNs = 0; !link.ended; nowNs = stepNs(nowNs)) {

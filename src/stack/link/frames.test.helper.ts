@@ -29,7 +29,7 @@ export function frameOf(bytes: Uint8Array, timeNs = 0): LinkFrame {
   return frame
 }
 
-/** At odd places, too. */
+/** Returns a place for a frame of `bytes` bytes, at odd addresses too. */
 function place(bytes: number): number {
   if (next + bytes > memory.bytes.length) next = 0
   const at = next

@@ -60,7 +60,7 @@ for (const { file: name, frames, others } of fixtures) {
 const FIELDS = ['_ws.malformed', 'ip.checksum.status', 'tcp.checksum.status', 'udp.checksum.status']
 const CHECKS = ['ip.check_checksum', 'tcp.check_checksum', 'udp.check_checksum']
 
-/** For each packet, the statuses of its checksums, 0 for a wrong one; `malformed` if it is. */
+/** Returns for each packet the statuses of its checksums, 0 for a wrong one, or `malformed`. */
 function dissect(path: string): string[] {
   const options = CHECKS.flatMap((check) => ['-o', `${check}:TRUE`])
   const fields = FIELDS.flatMap((field) => ['-e', field])
@@ -82,7 +82,7 @@ test('tshark finds nothing wrong with any of it', { skip }, () => {
   const packets = dissect(all)
   assert.deepEqual([written.length, packets.length], [12, expected])
   assert.deepEqual(packets.filter(isWrong), [])
-  // And it did look.
+  // The dissector has looked at the checksums.
   assert.ok(packets.filter((packet) => packet.startsWith(',1,1,')).length > 100)
 })
 

@@ -168,7 +168,7 @@ for (const memory of memories) {
       segment({ seq: 1, payload: payloadOf(1, 300) }),
       segment({ seq: 0, flags: SYN }),
     ]
-    // One that began before the capture is not waited for until its end: buffers would run out.
+    // A flow that began before the capture does not wait for its SYN until the end: buffers would run out.
     const later = Array.from({ length: 600 }, (_, at) =>
       segment({ sourcePort: 7, seq: 100 * at, payload: payloadOf(at, 100) }),
     )

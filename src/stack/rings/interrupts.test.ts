@@ -55,7 +55,7 @@ test('no order of the steps of a driver and a NIC loses an interrupt', async (t)
     return waitAsync(words, at, value)
   })
 
-  // It rests before the first completion.
+  // The driver rests before the first completion.
   wait(turn, 0, RUNS)
   assert.equal(load(turn, 0), RESTS)
   let waits = 0

@@ -197,7 +197,7 @@ async function inMidTransfer(receiver, end) {
   const word = async () => (await within(HANG_MS, 'the receiver', once(receiver, 'message')))[0]
   assert.equal((await word()).kind, 'bound')
   assert.equal(await codeOf(bindRx({ ifindex, queues: [3], dmabuf })), 'NETMEM_DEVMEM_BOUND')
-  // Its word may overtake the peer's answer.
+  // The receiver's word may overtake the peer's answer.
   const [{ kind, device }] = await Promise.all([word(), order('flood', { host: HERE, port: 5202 })])
   assert.equal(kind, 'receiving')
   assert.ok(device > 0)

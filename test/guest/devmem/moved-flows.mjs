@@ -163,7 +163,7 @@ export async function restartBesideFlows({ ifindex, here, dmabuf, order, netlink
     while (moved(before, await packets()).some((count) => count < 50)) await pause(20)
   }
   await flowing()
-  // Until each of the others has received within a bind, which one that stands still never would.
+  // Repeats until each of the others has received within a bind, which one that stands still never would.
   const during = [0, 0, 0]
   for (let round = 0; round < RESTARTS || during.includes(0); round++) {
     const before = await packets()

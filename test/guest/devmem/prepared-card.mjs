@@ -39,7 +39,7 @@ export async function receiveWithoutRights({ netlink, cli, unbound }) {
   })
   const killed = once(root, 'close')
   const early = killed.then(() => assert.fail(notes))
-  // It is killed in the end.
+  // The process is killed in the end.
   early.catch(() => {})
   const ready = Promise.race([once(root.stdout, 'data'), early])
   const [line] = await within(HANG_MS, 'devmem prepare', ready)

@@ -20,7 +20,7 @@ let told = false
 for await (const frag of connection) {
   bytes += frag.length
   held.push(frag)
-  // Some are always held, as a GPU would.
+  // Some frags are always held, as a GPU would hold them.
   if (held.length > 64) held.shift().release()
   if (bytes < 2 ** 20 || told) continue
   told = true

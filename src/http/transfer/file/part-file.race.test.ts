@@ -117,7 +117,7 @@ describe('parts of several processes', () => {
     for (let seed = 1; seed <= rounds(20); seed++) {
       const { at, names } = freshFolder()
       const target = at('f')
-      // One that all of them may go on with.
+      // Part that each actor may continue.
       const kept = await PartFile.create(await resolveTarget(target), resumable)
       await kept.handle.write(body(0, 5_000), 0, 5_000, 0)
       await kept.keep(5_000)
@@ -128,7 +128,7 @@ describe('parts of several processes', () => {
       // Actors killed before they had sockets count as dead when their notes are old.
       const old = new Date(Date.now() - 120_000)
       for (const name of names()) if (name.endsWith('.json')) utimesSync(at(name), old, old)
-      // One that nothing disturbs leaves nothing of the others.
+      // An undisturbed transfer removes what the others left.
       const destination = await resolveTarget(target)
       const part =
         (await PartFile.claim(destination, resumable.url))?.part ??
@@ -165,7 +165,7 @@ async function interleave(all: readonly Actor[], target: string, random: Random)
       const job = at.get(actor) ?? 0
       const last =
         (['finish', 'keep', 'discard'] as const)[Math.min(2, random.below(4))] ?? 'finish'
-      // It gives the file up before anybody else may have it.
+      // The actor gives the file up before another one may have it.
       if (job === JOBS.length) inodes.delete(actor)
       actor.say({ job: JOBS[job] ?? last, target })
     }

@@ -210,7 +210,7 @@ describe('a part', () => {
       const part = await PartFile.create(await resolveTarget(target), resumable)
       await part.handle.write('123')
       await part.listening()
-      // By its socket: its note looks old.
+      // The socket shows that the owner lives: its note looks old.
       const where = target.slice(0, -2)
       for (const name of readdirSync(where)) {
         if (name.endsWith('.json')) age(`${where}/${name}`, 600)
@@ -225,7 +225,7 @@ describe('a part', () => {
     const asleep = await from.create(resumable)
     await asleep.handle.write('1234')
     await asleep.listening()
-    // As on a file system that has no sockets.
+    // Looks like a file system that has no sockets.
     unlinkSync(from.socket())
     age(from.note(), 50)
     assert.equal(await from.claim(), undefined, 'it may be slow')
@@ -234,7 +234,7 @@ describe('a part', () => {
     assert.equal(found?.bytes, 4)
     assert.equal(await from.claim(), undefined, 'one of two')
     await found?.part.handle.write('56789', 4)
-    // It wakes up, and writes on: to a file that nobody else has.
+    // The sleeper wakes up, and writes on: to a file that no other process has.
     await asleep.handle.write('xxxx')
     await found?.part.finish()
     await assert.rejects(asleep.finish(), { code: 'ESTALE' })
@@ -248,7 +248,7 @@ describe('a part', () => {
     const part = await from.create(resumable)
     await part.handle.write('1234')
     await part.listening()
-    // Only the name tells machines apart.
+    // The name alone tells machines apart.
     const [note, socket] = [from.note(), from.socket()]
     const owner = /\.netmem-(.*)$/.exec(socket)?.[1] ?? ''
     const elsewhere = `000000000000${owner.slice(12)}`

@@ -44,7 +44,7 @@ test('tokens go back together, at the end of the turn', async () => {
   assert.equal(io.returns.length, 0)
   await turns()
   assert.deepEqual(io.returns, [[1, 100]])
-  // In no order: a range for each that does not follow the one before it.
+  // Released out of order: a token that does not follow the one before it has a range of its own.
   io.arrive(...Array.from({ length: 6 }, (_, index) => device(index)))
   const frags = await take(connection, 6)
   for (const index of [4, 0, 1, 3, 5, 2]) frags[index]?.release()

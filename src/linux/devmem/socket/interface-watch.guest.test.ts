@@ -13,7 +13,7 @@ function addInterface(name: string, address: string): number {
   execFileSync('ip', ['link', 'add', name, 'type', 'bridge'])
   execFileSync('ip', ['addr', 'add', address, 'dev', name])
   execFileSync('ip', ['link', 'set', name, 'up'])
-  // Without it the kernel gives a connection up after three seconds, since no neighbour answers.
+  // A neighbour that answers: the kernel gives a connection up after three seconds without one.
   const neighbour = ['192.0.2.9', 'lladdr', '02:00:00:00:00:09', 'nud', 'permanent']
   execFileSync('ip', ['neigh', 'add', ...neighbour, 'dev', name])
   return Number.parseInt(execFileSync('ip', ['-o', 'link', 'show', name], { encoding: 'utf8' }), 10)

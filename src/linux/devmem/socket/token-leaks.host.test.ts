@@ -50,7 +50,7 @@ async function reportsOf(action: () => Promise<unknown>): Promise<DeviceLeakRepo
   return reports
 }
 
-/** In a function of its own, whose frame keeps no frag alive. */
+/** Receives and drops frags in a function of its own, whose frame keeps none alive. */
 async function drop(connection: OpenDevmemConnection, count: number): Promise<void> {
   for (let at = 0; at < count; at++) await connection.receive()
 }

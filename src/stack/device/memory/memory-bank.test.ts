@@ -55,7 +55,7 @@ test('an attachment maps each segment by itself, and detach unmaps it', () => {
   const [first, second] = one.segments.map(({ address }) => address.region)
   const [again] = other.segments.map(({ address }) => address.region)
   assert.ok(first !== undefined && second !== undefined && again !== undefined)
-  // Both see the same bytes; neither sees one more.
+  // Both regions see the same bytes, and no byte beside them.
   space.memory(second)?.set([7], PAGE - 1)
   assert.deepEqual(dmaBuf.pieces(3 * PAGE - 1, 1), [Uint8Array.of(7)])
   space.memory(first)?.set([9], 5)

@@ -210,7 +210,7 @@ test('rules are where they were told to be; a taken location is refused', () => 
   assert.throws(() => nic.addRule({ ...THREE, destinationPort: 9, location: 1024 }), {
     code: 'NETMEM_OUT_OF_RANGE',
   })
-  // With masks of all bits, it is the same rule.
+  // Masks of all bits make the same rule.
   const masks = { destinationPort: 0xffff, destinationAddress: new Uint8Array(4).fill(255) }
   assert.throws(() => nic.addRule({ ...THREE, masks }), { errno: 'EEXIST' })
   for (const wrong of [
@@ -273,7 +273,7 @@ test('any rules: the queue is the one that a plain search finds', () => {
             })
             added.push(rule)
           } catch {
-            // One like it is there.
+            // The NIC has such a rule already.
           }
         }
         const rank = (rule: (typeof rules)[number]): number => {

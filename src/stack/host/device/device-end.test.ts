@@ -78,7 +78,7 @@ test('a device that is killed rejects what is pending, and says so', async () =>
   const reading = (async () => {
     for await (const _frame of nic.transmitted()) assert.fail('nothing was sent')
   })()
-  // It replies to nothing from here on.
+  // The device replies to nothing from here on.
   await misbehave(nic, { spin: true })
   await until(() => nic.stats().device.tx_pause_frames === 1, 'counters need no answer')
   const pending = [nic.rssTable(), device.openMemory(1), device.openHash()]

@@ -118,14 +118,14 @@ onDevices('run receives what is due by then, at its time, and the rest later', a
   await other.inject([frameOf(60, 1), frameOf(60, 2)], { atNs: 10 })
   assert.equal(await device.run(99), 0)
   assert.equal(await device.run(200), 2)
-  // Its link's clock begins as it comes up.
+  // A link's clock begins as it comes up.
   await other.up()
   assert.equal(await device.run(209), 0)
   assert.equal(await device.run(10), 0)
   assert.equal(await device.run(1000), 3)
   assert.deepEqual(await receiveTimes(one), [100, 200, 300])
   assert.deepEqual(await receiveTimes(other), [10, 10])
-  // While the link is down, frames wait.
+  // Frames wait while the link is down.
   await one.down()
   assert.equal(await one.inject([frameOf(60, 0)]), 1)
   assert.equal(await device.run(2000), 0)
@@ -149,7 +149,7 @@ onDevices('run stops at as many frames as it is told', async (device) => {
   )
   assert.equal(await device.run(100, 0), 0)
   assert.equal(await device.run(100, 2), 2)
-  // No time has passed beyond them: what is injected now arrives before the other's.
+  // Time has not passed beyond these frames: one that is injected now arrives before the other NIC's.
   await one.inject([frameOf(60, 4)])
   assert.equal(await device.run(15), 2)
   assert.equal(await device.run(100, 10), 2)
@@ -211,7 +211,7 @@ onDevices('a full link takes the first frames', async (device) => {
 test('a link that ends is told of once all of it has been received', async () => {
   const linkKinds: typeof stubParts.linkKinds = {
     ...stubParts.linkKinds,
-    // As a capture is: what arrives is known from the start, and nothing can be put in.
+    // Behaves as a capture: what arrives is known from the start, and nothing can be put in.
     injected: () => {
       const link = new InjectedLink(4096, () => {})
       for (const atNs of [10, 20]) assert.ok(link.inject(frameOf(60, atNs), atNs, 'complete'))

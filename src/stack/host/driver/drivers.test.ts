@@ -1,4 +1,4 @@
-// Both drivers on pages: the conformance suite, and what is theirs alone.
+// Tests both drivers on pages: the conformance suite, and behaviour of one driver alone.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -107,7 +107,7 @@ test('the NIC finds new buffers before a poll of large packets is over', async (
   const driver = await openPageDriver(nic, { ...options, deliver })
   while (nic.receive(0, HEADER, large));
   driver.poll()
-  // Behind the first packet, a quarter of the ring is free.
+  // A quarter of the ring is free after the first packet.
   assert.deepEqual(found, [false, true, true, true])
   await driver.close()
   await Promise.all([pool.destroy(), headerPool.destroy()])

@@ -46,7 +46,7 @@ test('of bytes that come twice the first copy counts, also while they wait', asy
   send(0, 'AB', ACK)
   send(4, 'EF')
   send(8, 'IJ')
-  // Over both of them, from the front, with linear bytes across a border.
+  // Covers both of them from the front, with linear bytes across a border.
   send(3, 'defghijkl', ACK, 2)
   assert.equal(stream.queuedBytes, 9)
   send(1, 'bcd')
@@ -100,7 +100,7 @@ test('a RST that is not the next byte ends nothing yet', async () => {
     send(9, 'j', FIN)
     assert.deepEqual([text(), stream.state], ['abcdefghij', 'finished'])
     assert.equal(stream.stats().afterEndBytes, 0)
-    // At the end of a capture it counts if the stream has come to it: it was overtaken.
+    // A reset counts at the end of a capture if the stream has come to it: it was overtaken.
     const early = watch(source, { awaitSyn })
     early.send(-1, '', SYN)
     early.send(3, '', RST)
@@ -114,7 +114,7 @@ test('a RST that is not the next byte ends nothing yet', async () => {
     beyond.stream.flushGaps()
     assert.deepEqual([beyond.stream.state, beyond.stream.stats().gaps], ['open', 0])
   }
-  // Nor does it while a SYN is waited for, unless it is the end of what waits.
+  // A reset does not count while a SYN is waited for, unless it is the end of what waits.
   for (const [resetAt, state] of [
     [0, 'open'],
     [2, 'open'],

@@ -19,7 +19,7 @@ async function reportsOf(action: () => void): Promise<LeakReport[]> {
     collected = true
   })
   action()
-  // It became garbage after the skbs did.
+  // The marker becomes garbage after the skbs do.
   marker.register({}, undefined)
   await until(() => {
     some(globalThis.gc)()

@@ -75,7 +75,7 @@ test('whoever waits for memory may use the skb while it is being freed', async (
   other.free()
   let freedInside = false
   source.pool.notify(() => {
-    // Not yet anybody else's.
+    // The skb is not in the cache yet.
     assert.notEqual(source.cache.take(), skb)
     assertCode('NETMEM_SKB_FREED', () => skb.free())
     freedInside = true

@@ -27,7 +27,7 @@ export function recv(
 ): Received {
   const control = new Uint8Array(messages * DEVMEM_CMSG_SPACE + 39)
   const data = new Uint8Array(length)
-  // In two parts, of which one may be empty.
+  // The iovec has two parts, of which one may be empty.
   const iov = [data.subarray(0, length >> 1), data.subarray(length >> 1)]
   const received = socket.recvmsg({ iov, control, flags })
   assert.equal(received.flags, 0)

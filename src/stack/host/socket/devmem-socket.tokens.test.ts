@@ -40,7 +40,7 @@ test('the iovec’s length limits, and what a frag is read in has a token and a 
     [104, 46],
   ])
   const iov = source.netmem(0)
-  // This test's own two, and one a token.
+  // References: two of this test, and one of each token.
   assert.equal(socket.stats().tokens, 5)
   release(iov)
   release(iov)

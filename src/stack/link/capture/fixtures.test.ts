@@ -149,7 +149,7 @@ test('frames are what they are: TSO, tagged, fragments', () => {
 test('times are ns from the first frame', () => {
   const times: number[] = []
   forEach('tcp-ipv6.pcapng', { timing: 'kept' }, ({ timeNs }) => times.push(timeNs))
-  // As tshark prints them.
+  // Times as tshark prints them.
   assert.deepEqual(times.slice(0, 5), [0, 36_888, 60_232, 574_711, 583_297])
   assert.equal(times.at(-1), 1_255_238)
   times.length = 0

@@ -214,7 +214,7 @@ describe('tapDevice', { skip }, () => {
         assert.equal(stderr, '')
         return stdout
       }
-      // It stays root by its number, which may read this file and write the report of its coverage.
+      // The program stays root by its number, so it may read this file and write the report of its coverage.
       const unprivileged = run('setpriv', '--bounding-set=-all', '--inh-caps=-all')
       assert.match(unprivileged, /^NETMEM_TAP_PERMISSION .*setcap cap_net_admin/)
       const hide = 'mount -t tmpfs none /dev/net && exec "$0" "$@"'
