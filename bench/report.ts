@@ -41,7 +41,7 @@ function row(measured: Measure): readonly string[] {
  * Returns a page of docs/ with its tables written anew. A table stands between a line
  * `<!-- figures: PREFIX… -->`, which names the ids of its rows by how they begin, and `<!-- end -->`.
  */
-export function withFigures(page: string, measures: readonly Measure[]): string {
+export function withFigures(page: string, measures: readonly DatedMeasure[]): string {
   return page.replace(
     /(<!-- figures: (.*?) -->\n).*?(<!-- end -->)/gs,
     (_, start: string, prefixes: string, end: string) => {
@@ -52,14 +52,16 @@ export function withFigures(page: string, measures: readonly Measure[]): string 
   )
 }
 
-function markdownTable(measures: readonly Measure[]): string {
+function markdownTable(measures: readonly DatedMeasure[]): string {
   const lines = measures.map((measured) => {
     const [title, ours, peer = '', ratio, spread] = row(measured)
     const compared =
       peer !== '' && Number.isFinite(medianRatio(measured)) ? `${ratio} (${spread})` : ''
-    return `| ${title} | ${ours} | ${peer.replace('  ', ' ')} | ${compared} |\n`
+    const node = measured.node.replace(/^v(\d+\.\d+).*/, '$1')
+    const when = `${measured.date.slice(0, 10)}, Node ${node}`
+    return `| ${title} | ${ours} | ${peer.replace('  ', ' ')} | ${compared} | ${when} |\n`
   })
-  return `\n| figure | netmem | peer | ratio (spread) |\n|---|---|---|---|\n${lines.join('')}\n`
+  return `\n| figure | netmem | peer | ratio (spread) | measured |\n|---|---|---|---|---|\n${lines.join('')}\n`
 }
 
 function targetText({ target, unit }: Measure): string {

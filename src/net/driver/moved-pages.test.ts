@@ -58,7 +58,7 @@ const receivers: { readonly [name: string]: (connection: Connection) => Promise<
 
 /** Reads after which the memory is taken. */
 const FIRST_READS = [1, 2, 3]
-/** Number of a read that never comes without TLS, whose pieces are smaller. TLS never posts memory of the pool. */
+/** Number of a late read. It never comes without TLS, where pieces are larger. */
 const LATER_READ = 32
 
 for (const way of ways(['tcp4', 'unix', 'tls'])) {
