@@ -44,7 +44,7 @@ export {
   type DmaBufAttachment,
   type RxBinding,
 } from './host/driver/bind-rx.ts'
-export type { Driver, QueueOptions } from './host/driver/driver.ts'
+export type { Driver } from './host/driver/driver.ts'
 export type { DriverNic } from './host/driver/driver-nic.ts'
 export {
   type NetmemDriver,
@@ -56,6 +56,7 @@ export {
   type PageDriver,
   type PageDriverOptions,
 } from './host/driver/page-driver.ts'
+export type { QueueOptions } from './host/driver/queue-options.ts'
 export type { DriverQueueStats } from './host/driver/rx-queue.ts'
 // Flows.
 export { FlowKey } from './host/flow/flow-key.ts'

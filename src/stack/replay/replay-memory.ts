@@ -8,9 +8,9 @@ import type { DeviceMemory, DmaBuf } from '../host/device/device-memory.ts'
 import type { DeviceThread } from '../host/device/device-thread.ts'
 import type { Nic } from '../host/device/nic.ts'
 import { bindRx, type RxBinding } from '../host/driver/bind-rx.ts'
-import type { QueueOptions } from '../host/driver/driver.ts'
 import { type NetmemDriver, openNetmemDriver } from '../host/driver/netmem-driver.ts'
 import { openPageDriver } from '../host/driver/page-driver.ts'
+import type { QueueOptions } from '../host/driver/queue-options.ts'
 import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { DeviceHashing } from './device-hashing.ts'
@@ -165,10 +165,10 @@ async function bindAll(
   driver: NetmemDriver,
   bytesPerQueue: number,
 ): Promise<Bound> {
-  const bytes = driver.queueCount * bytesPerQueue
+  const bytes = driver.options.pools.length * bytesPerQueue
   const memory = await device.openMemory(bytes)
   const dmabuf = await memory.exportDmaBuf({ bytes })
-  const queues = Array.from({ length: driver.queueCount }, (_, queue) => queue)
+  const queues = Array.from({ length: driver.options.pools.length }, (_, queue) => queue)
   return { binding: await bindRx(driver, { dmabuf, queues }), dmabuf, memory }
 }
 

@@ -278,14 +278,14 @@ test('a queue that does not start with device memory goes on with its pages, and
 
 test('a driver that ignores the memory is found out', async () => {
   const bench = await Bench.open()
-  const use = bench.driver.useDeviceMemory
-  bench.driver.useDeviceMemory = () => Promise.resolve()
+  const use = bench.driver.restart
+  bench.driver.restart = () => Promise.resolve()
   const dmabuf = new TestDmaBuf()
   await assert.rejects(bindRx(bench.driver, { dmabuf, queues: [0] }), {
     code: 'NETMEM_BIND_IGNORED',
     errno: 'ENODATA',
   })
-  bench.driver.useDeviceMemory = use
+  bench.driver.restart = use
   assert.equal(dmabuf.attached, 0)
   await bench.close()
 })

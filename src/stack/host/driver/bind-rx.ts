@@ -97,29 +97,28 @@ export async function bindRx(device: NetmemDriver, options: BindRxOptions): Prom
   const own = ownOptions('bindRx()', options, NAMES)
   const { dmabuf, queues } = own
   checkDevice(device, queues)
-  const pageSize = own.pageSize ?? Math.max(MIN_PAGE_BYTES, device.bufferBytes)
-  if (device.bufferBytes > checkInteger('pageSize', pageSize, MIN_PAGE_BYTES, 2 ** 21)) {
+  const bufferBytes = device.options.bufferBytes ?? device.options.pools[0]?.pageSize ?? 0
+  const pageSize = own.pageSize ?? Math.max(MIN_PAGE_BYTES, bufferBytes)
+  if (bufferBytes > checkInteger('pageSize', pageSize, MIN_PAGE_BYTES, 2 ** 21)) {
     throw new DeviceError(
       'NETMEM_BIND_ORDER',
       'E2BIG',
-      `The driver posts ${device.bufferBytes} bytes at once and a net_iov has ${pageSize}. Bind larger ones, or open the driver with a smaller bufferBytes.`,
+      `The driver posts ${bufferBytes} bytes at once and a net_iov has ${pageSize}. Bind larger ones, or open the driver with a smaller bufferBytes.`,
     )
   }
   for (const queue of queues) device.bound.add(queue)
-  let binding: RxBinding | undefined
+  let undo = async (): Promise<void> => {}
   try {
     const attachment = await dmabuf.attach(device.nic)
-    lastId = lastId === MAX_BINDING_ID ? 1 : lastId + 1
-    const { bytes } = dmabuf
-    const { segments } = attachment
-    binding = new RxBinding(device, lastId, attachment)
-    binding.open(dmaBufProvider({ id: lastId, bytes, segments }, { pageSize }))
+    undo = () => attachment.detach()
+    const binding = new RxBinding(device, dmabuf.bytes, attachment, pageSize)
+    undo = () => binding.unbind()
     for (const queue of queues) await binding.start(queue)
     device.bindings.add(binding)
     return binding
   } catch (error) {
-    if (binding === undefined) for (const queue of queues) device.bound.delete(queue)
-    else await binding.undo(queues)
+    await undo()
+    for (const queue of queues) device.bound.delete(queue)
     throw error
   }
 }
@@ -131,17 +130,21 @@ export class RxBinding implements Binding, AsyncDisposable {
   readonly #device: NetmemDriver
   readonly #attachment: DmaBufAttachment
   readonly #queues: number[] = []
-  #provider: DmaBufProvider | undefined
+  readonly #provider: DmaBufProvider
   /** One for all queues: what one leaves idle another can take. */
-  #pool: PagePool<Netmem> | undefined
+  readonly #pool: PagePool<Netmem>
   #unbinding: Promise<void> | undefined
   #released: Promise<void> | undefined
 
   /** @internal */
-  constructor(device: NetmemDriver, id: number, attachment: DmaBufAttachment) {
+  constructor(device: NetmemDriver, bytes: number, attachment: DmaBufAttachment, pageSize: number) {
+    lastId = lastId === MAX_BINDING_ID ? 1 : lastId + 1
+    this.id = lastId
     this.#device = device
-    this.id = id
     this.#attachment = attachment
+    const { segments } = attachment
+    this.#provider = dmaBufProvider({ id: lastId, bytes, segments }, { pageSize })
+    this.#pool = dualPool({ ...this.#provider, binding: this })
   }
 
   /** Numbers of the queues that it is bound to. */
@@ -151,7 +154,7 @@ export class RxBinding implements Binding, AsyncDisposable {
 
   /** Number of net_iovs that the provider has not got back: posted, held, or resting in a pool. */
   get inflight(): number {
-    return this.#pool?.inflight ?? 0
+    return this.#pool.inflight
   }
 
   /**
@@ -178,19 +181,11 @@ export class RxBinding implements Binding, AsyncDisposable {
     return this.unbind()
   }
 
-  /** @internal Makes the pool that all of its queues share. */
-  open(provider: DmaBufProvider): void {
-    this.#provider = provider
-    this.#pool = dualPool({ ...provider, binding: this })
-  }
-
   /** @internal Restarts one queue with memory of the dma-buf. */
   async start(queue: number): Promise<void> {
-    const provider = this.#provider
     const pool = this.#pool
-    if (provider === undefined || pool === undefined) return
     const { out } = pool
-    await this.#device.useDeviceMemory(queue, pool, netIovDmaMap(provider))
+    await this.#device.restart(queue, pool, netIovDmaMap(this.#provider), true)
     this.#queues.push(queue)
     if (pool.out > out) return
     throw new DeviceError(
@@ -198,12 +193,6 @@ export class RxBinding implements Binding, AsyncDisposable {
       'ENODATA',
       `The driver runs queue ${queue} without device memory: ${pool.available} of ${pool.capacity} net_iovs are free. Export a larger dma-buf, or open the driver with a smaller ringSize.`,
     )
-  }
-
-  /** @internal Unbinds the queues that are bound so far. */
-  async undo(queues: readonly number[]): Promise<void> {
-    await this.unbind()
-    for (const queue of queues) this.#device.bound.delete(queue)
   }
 
   /** @internal Called when the device is gone and its queues are stopped. */
@@ -225,9 +214,8 @@ export class RxBinding implements Binding, AsyncDisposable {
     if (this.#released !== undefined) return
     this.#device.bindings.delete(this)
     for (const queue of this.#queues) this.#device.bound.delete(queue)
-    this.#provider?.uninstall()
-    const destroyed = this.#pool?.destroy() ?? Promise.resolve()
-    this.#released = destroyed.then(() => unlessGone(this.#attachment.detach()))
+    this.#provider.uninstall()
+    this.#released = this.#pool.destroy().then(() => unlessGone(this.#attachment.detach()))
     this.#released.catch(() => {})
   }
 }
@@ -243,18 +231,19 @@ function checkDevice(device: NetmemDriver, queues: readonly number[]): void {
   if (device.isClosing) {
     throw new DeviceError('NETMEM_DEVICE_CLOSED', 'ENODEV', 'The driver is closed; open it again.')
   }
+  const { pools, split, splitThresholdBytes } = device.options
   const distinct = new Set(queues)
   const inRange = queues.every(
-    (queue) => Number.isInteger(queue) && queue >= 0 && queue < device.queueCount,
+    (queue) => Number.isInteger(queue) && queue >= 0 && queue < pools.length,
   )
   if (queues.length === 0 || distinct.size !== queues.length || !inRange) {
     throw new DeviceError(
       'NETMEM_BIND_QUEUE',
       'EINVAL',
-      `Name one or more of the queues 0 to ${device.queueCount - 1}, each once; not [${queues.join(', ')}].`,
+      `Name one or more of the queues 0 to ${pools.length - 1}, each once; not [${queues.join(', ')}].`,
     )
   }
-  if (!device.splitsHeaders) {
+  if (split !== 'headers' || splitThresholdBytes !== 0) {
     throw new DeviceError(
       'NETMEM_BIND_HEADER_SPLIT',
       'EINVAL',

@@ -4,92 +4,49 @@
  * and it sends skbs of pages. {@link PageDriver} and {@link NetmemDriver} say which memory.
  */
 
-import { HandleError, LifetimeError, type OptionNames } from '../../../errors.ts'
+import { HandleError, LifetimeError } from '../../../errors.ts'
 import { bytesOf, isPage, type Netmem, type Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
-import type { RxQueueConfig } from '../../rings/nic-types.ts'
-import type { Skb } from '../skb/skb.ts'
+import { deferred } from '../../../pool/waiters.ts'
+import type { AnySkb, Skb } from '../skb/skb.ts'
 import { type DmaMap, pageDmaMap } from './dma-map.ts'
 import type { DriverNic } from './driver-nic.ts'
 import { Napi } from './napi.ts'
+import type { CheckedOptions, SkbMaker } from './queue-options.ts'
 import { type DriverQueueStats, DriverRxQueue } from './rx-queue.ts'
-import type { Packet, SkbMaker } from './skb-maker.ts'
 import { DriverTxQueue, queueClosed } from './tx-queue.ts'
 import { unlessGone } from './unless-gone.ts'
 
-/** Options of the queues of a driver. */
-export interface QueueOptions {
-  /** Pages for header buffers, shared between threads: one pool for all queues. */
-  readonly headerPool: PagePool<Page>
-  /** Entries of each queue's rings: a power of two. Default 256. */
-  readonly ringSize?: number
-  /** Bytes of each posted buffer: a power of two, at most a page of the payload pool, which is the default. */
-  readonly bufferBytes?: number
-  /** Bytes of each header buffer. Default 256. */
-  readonly headerBytes?: number
-  /** Placement of headers. Default `headers`: in a separate buffer. */
-  readonly split?: RxQueueConfig['split']
-  /** Frames of at most this many bytes stay in the header buffer. Default 0. */
-  readonly splitThresholdBytes?: number
-  /** True if the NIC makes one packet of consecutive segments. Default false. */
-  readonly coalesce?: boolean
-  /** Entries of the transmit ring, which is made at the first `transmit()`: a power of two, 32 to 65536. Default 256. */
-  readonly txRingSize?: number
-}
-
-/** @internal */
-export const QUEUE_OPTIONS: OptionNames<QueueOptions> = {
-  headerPool: true,
-  ringSize: true,
-  bufferBytes: true,
-  headerBytes: true,
-  split: true,
-  splitThresholdBytes: true,
-  coalesce: true,
-  txRingSize: true,
-}
-
-/** @internal Memory of one receive queue, and the skbs that are made of it. */
-export interface QueueMemory<in out M extends Netmem, S extends Packet> {
-  readonly pool: PagePool<M>
-  readonly maker: SkbMaker<M, S>
-}
-
-interface Queue<in out M extends Netmem, S extends Packet> {
-  readonly rx: DriverRxQueue<M, S>
-  readonly config: RxQueueConfig
-}
-
 /** Base of the drivers: see `openPageDriver` and `openNetmemDriver`. */
-export abstract class Driver<in out M extends Netmem, S extends Packet> implements AsyncDisposable {
+export abstract class Driver<in out M extends Netmem, S extends AnySkb> implements AsyncDisposable {
   /** NIC that the driver runs. */
   readonly nic: DriverNic
+  readonly #closed = deferred()
   /** Resolves when the driver has closed. */
-  readonly closed: Promise<void>
-  readonly #options: QueueOptions
-  readonly #memory: readonly QueueMemory<M, S>[]
+  readonly closed: Promise<void> = this.#closed.promise
+  /** @internal */
+  readonly options: CheckedOptions<M, S>
+  /** @internal Bindings of its queues. They end with the driver. */
+  readonly bindings: Set<{ uninstall(): void }> = new Set()
   /** Region of each mapped memory: what lies there can be sent. */
   readonly #regions = new Map<ArrayBufferLike, number>()
-  /** Region of each queue's pages, from queue 0 on. */
-  readonly #pageRegions: number[] = []
+  /** Map of each queue's pages, from queue 0 on. */
+  readonly #pageMaps: DmaMap<M>[] = []
   #headerRegion = -1
-  readonly #queues = new Map<number, Queue<M, S>>()
-  /** Empty until something is sent. */
-  readonly #senders: DriverTxQueue[] = []
+  readonly #queues = new Map<number, DriverRxQueue<M, S>>()
+  #sender: DriverTxQueue | undefined
   readonly #napi: Napi
   #closing: Promise<void> | undefined
-  #resolveClosed = (): void => {}
 
   /** @internal */
-  constructor(nic: DriverNic, options: QueueOptions, memory: readonly QueueMemory<M, S>[]) {
+  constructor(nic: DriverNic, options: CheckedOptions<M, S>) {
     this.nic = nic
-    this.#napi = new Napi(nic.doorbell, this.#senders)
-    this.#options = options
-    this.#memory = memory
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve
-    })
+    this.#napi = new Napi(nic.doorbell)
+    this.options = options
   }
+
+  /** @internal Returns the functions that make skbs with `headBytes` linear bytes of a pool's memory. */
+  abstract skbsOf(pool: PagePool<M>, headBytes: number): SkbMaker<M, S>
 
   /** Polls by itself from now on, until it is closed. */
   run(): void {
@@ -112,19 +69,19 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
    * @throws NETMEM_DEVICE_CLOSED after {@link close}, or the error with which the NIC refused the queue.
    */
   transmit(skb: Skb<Page>): boolean {
-    const sent = (this.#senders[0] ?? this.#openSender()).transmit(skb)
+    const sent = (this.#sender ?? this.#openSender()).transmit(skb)
     if (sent) this.#napi.wake()
     return sent
   }
 
   /** Posts buffers now, after memory came back to a dry pool. Receiving does so by itself. */
   refill(): void {
-    for (const { rx } of this.#queues.values()) rx.refill()
+    for (const rx of this.#queues.values()) rx.refill()
   }
 
   /** Returns the counters of a queue, or `undefined` if the driver does not run it. */
   stats(queue: number): DriverQueueStats | undefined {
-    return this.#queues.get(queue)?.rx.stats
+    return this.#queues.get(queue)?.stats
   }
 
   /**
@@ -132,7 +89,7 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
    * valid. A binding of a queue ends as if the device were gone.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close().finally(this.#resolveClosed)
+    this.#closing ??= this.#close().finally(this.#closed.resolve)
     return this.#closing
   }
 
@@ -140,28 +97,19 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
     return this.close()
   }
 
-  /** @internal Called by {@link close} once all queues are stopped. */
-  stopped(): void {}
-
   /** @internal True once {@link close} was called. */
   get isClosing(): boolean {
     return this.#closing !== undefined
   }
 
-  /** @internal Receive queues that it runs. */
-  get queueCount(): number {
-    return this.#memory.length
-  }
-
   /** @internal Maps the memory of all pools and starts the queues. Closes the driver if one does not start. */
   async start(): Promise<this> {
     try {
-      const { headerPool } = this.#options
-      this.#headerRegion = await this.#map(sharedMemoryOf(headerPool))
-      for (const { pool } of this.#memory) {
-        this.#pageRegions.push(await this.#map(sharedMemoryOf(pool)))
+      this.#headerRegion = await this.#map(sharedMemoryOf(this.options.headerPool))
+      for (const pool of this.options.pools) {
+        this.#pageMaps.push(pageDmaMap(pool, await this.#map(sharedMemoryOf(pool))))
       }
-      for (const queue of this.#memory.keys()) await this.usePages(queue)
+      for (const queue of this.#pageMaps.keys()) await this.usePages(queue)
       return this
     } catch (error) {
       await this.close()
@@ -171,10 +119,9 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
 
   /** @internal Restarts a queue with its pool of pages. */
   async usePages(queue: number): Promise<void> {
-    const memory = this.#memory[queue]
-    const region = this.#pageRegions[queue]
-    if (memory === undefined || region === undefined) return
-    await this.restart(queue, memory, pageDmaMap(memory.pool, region), false)
+    const pool = this.options.pools[queue]
+    const map = this.#pageMaps[queue]
+    if (pool !== undefined && map !== undefined) await this.restart(queue, pool, map, false)
   }
 
   /**
@@ -183,61 +130,51 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
    */
   async restart(
     queue: number,
-    memory: QueueMemory<M, S>,
+    pool: PagePool<M>,
     map: DmaMap<M>,
     boundToDevice: boolean,
   ): Promise<void> {
-    const { headerPool, ringSize = 256, headerBytes = 256, bufferBytes } = this.#options
-    const { split = 'headers', splitThresholdBytes = 0, coalesce = false } = this.#options
+    const { options } = this
     const rx = new DriverRxQueue<M, S>({
-      ...memory,
+      ...options,
+      ...this.skbsOf(pool, options.headerBytes),
+      bufferBytes: options.bufferBytes ?? pool.pageSize,
       queue,
+      pool,
       map,
-      headerPool,
+      boundToDevice,
       headerRegion: this.#headerRegion,
-      ringSize,
-      headerBytes,
-      bufferBytes: bufferBytes ?? memory.pool.pageSize,
       doorbell: this.nic.doorbell,
     })
-    const config = { split, splitThresholdBytes, boundToDevice, coalesce }
     const old = this.#queues.get(queue)
     if (old !== undefined) await this.#halt(old)
     try {
-      await this.#begin({ rx, config })
+      await this.#begin(rx)
     } catch (error) {
       rx.close()
       if (old !== undefined) await this.#putBack(old)
       throw error
     }
-    old?.rx.close()
+    old?.close()
   }
 
   async #close(): Promise<void> {
     this.#napi.stop()
-    // Closed senders stay, to refuse what is sent later.
-    for (const sender of this.#senders) await sender.close()
-    for (const queue of [...this.#queues.values()]) {
-      await this.#halt(queue)
-      this.#queues.delete(queue.rx.queue)
-      queue.rx.close()
+    // A closed sender stays, to refuse what is sent later.
+    await this.#sender?.close()
+    for (const rx of [...this.#queues.values()]) {
+      await this.#halt(rx)
+      this.#queues.delete(rx.queue)
+      rx.close()
     }
-    this.stopped()
+    for (const binding of this.bindings) binding.uninstall()
   }
 
   #openSender(): DriverTxQueue {
     if (this.isClosing) throw queueClosed()
-    const { headerPool, headerBytes = 256, txRingSize = 256 } = this.#options
-    const sender = new DriverTxQueue({
-      nic: this.nic,
-      queue: 0,
-      ringSize: txRingSize,
-      headerPool,
-      headerBytes,
-      regions: this.#regions,
-    })
-    this.#senders.push(sender)
-    return sender
+    this.#sender = new DriverTxQueue(this.nic, this.options, this.#regions)
+    this.#napi.add(this.#sender)
+    return this.#sender
   }
 
   async #map(memory: SharedArrayBuffer): Promise<number> {
@@ -246,24 +183,23 @@ export abstract class Driver<in out M extends Netmem, S extends Packet> implemen
     return region
   }
 
-  async #putBack(old: Queue<M, S>): Promise<void> {
+  async #putBack(old: DriverRxQueue<M, S>): Promise<void> {
     try {
       await this.#begin(old)
     } catch (error) {
-      this.#queues.delete(old.rx.queue)
-      old.rx.close()
+      this.#queues.delete(old.queue)
+      old.close()
       throw error
     }
   }
 
-  async #begin(queue: Queue<M, S>): Promise<void> {
-    const { rx, config } = queue
-    await this.nic.startQueue(rx.queue, rx.rings, config)
-    this.#queues.set(rx.queue, queue)
+  async #begin(rx: DriverRxQueue<M, S>): Promise<void> {
+    await this.nic.startQueue(rx.queue, rx.rings, rx.config)
+    this.#queues.set(rx.queue, rx)
     this.#napi.add(rx)
   }
 
-  async #halt({ rx }: Queue<M, S>): Promise<void> {
+  async #halt(rx: DriverRxQueue<M, S>): Promise<void> {
     await unlessGone(this.nic.stopQueue(rx.queue))
     rx.poll(Number.POSITIVE_INFINITY)
     this.#napi.remove(rx)

@@ -28,7 +28,7 @@ const NAP_MS = 0.2
 
 /** A queue that is polled. */
 export interface Pollable {
-  /** Handles at most `budget` packets. Returns their number. */
+  /** Handles at most `budget` packets. Returns the number of those that were received. */
   poll(budget: number): number
   /** Resolves when there is a packet to poll. Returns `undefined` if there is one already. */
   interrupt(): Promise<unknown> | undefined
@@ -38,20 +38,15 @@ export class Napi {
   // An array: iterating over a map makes garbage.
   readonly #polled: Pollable[] = []
   readonly #doorbell: Int32Array
-  readonly #senders: readonly Pollable[]
   /** Queues whose interrupt is awaited. */
   readonly #armed = new Set<Pollable>()
   #running = false
   #scheduled = false
   #idle = 0
 
-  /**
-   * @param doorbell Doorbell of the NIC, which ends naps.
-   * @param senders Polled after the queues. May change while it runs.
-   */
-  constructor(doorbell: SharedArrayBuffer, senders: readonly Pollable[] = []) {
+  /** @param doorbell Doorbell of the NIC, which ends naps. */
+  constructor(doorbell: SharedArrayBuffer) {
     this.#doorbell = new Int32Array(doorbell)
-    this.#senders = senders
   }
 
   /** Polls from the event loop until {@link stop}. */
@@ -71,12 +66,11 @@ export class Napi {
     this.#schedule()
   }
 
-  /** Polls every queue once. Returns the number of packets. */
+  /** Polls every queue once. Returns the number of received packets. */
   poll(budget: number = NAPI_BUDGET): number {
     let packets = 0
     const queues = this.#polled
     for (let at = 0; at < queues.length; at++) packets += queues[at]?.poll(budget) ?? 0
-    for (let at = 0; at < this.#senders.length; at++) this.#senders[at]?.poll(budget)
     return packets
   }
 
@@ -123,7 +117,6 @@ export class Napi {
   /** Arms the interrupts of all queues. Returns false if a packet has arrived before. */
   #waitForInterrupts(): boolean {
     for (const queue of this.#polled) if (!this.#arm(queue)) return false
-    for (const sender of this.#senders) if (!this.#arm(sender)) return false
     return true
   }
 

@@ -1,13 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Driver of plain pages: it knows no other memory. */
 
-import { ownOptions } from '../../../errors.ts'
 import type { Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { Skb } from '../skb/skb.ts'
 import { createPageSkbCache } from '../skb/skb-cache.ts'
-import { Driver, QUEUE_OPTIONS, type QueueMemory, type QueueOptions } from './driver.ts'
+import { Driver } from './driver.ts'
 import type { DriverNic } from './driver-nic.ts'
+import { driverOptions, type QueueOptions, type SkbMaker } from './queue-options.ts'
 
 /** Options of {@link openPageDriver}. */
 export interface PageDriverOptions extends QueueOptions {
@@ -20,13 +20,12 @@ export interface PageDriverOptions extends QueueOptions {
 /** Driver that receives into pages alone: what it delivers is readable. */
 export class PageDriver extends Driver<Page, Skb<Page>> {
   /** @internal */
-  constructor(nic: DriverNic, options: PageDriverOptions) {
-    const { pools, headerBytes = 256, deliver } = options
-    super(
-      nic,
-      options,
-      pools.map((pool) => pageMemory(pool, headerBytes, deliver)),
-    )
+  override skbsOf(pool: PagePool<Page>, headBytes: number): SkbMaker<Page, Skb<Page>> {
+    const cache = createPageSkbCache(pool, headBytes)
+    return {
+      begin: () => cache.take(),
+      add: (skb, page, offset, length) => skb.addFrag(page, offset, length),
+    }
   }
 }
 
@@ -66,20 +65,5 @@ export async function openPageDriver(
   nic: DriverNic,
   options: PageDriverOptions,
 ): Promise<PageDriver> {
-  const names = { ...QUEUE_OPTIONS, pools: true, deliver: true } as const
-  return await new PageDriver(nic, ownOptions('openPageDriver()', options, names)).start()
-}
-
-function pageMemory(
-  pool: PagePool<Page>,
-  headerBytes: number,
-  deliver: PageDriverOptions['deliver'],
-): QueueMemory<Page, Skb<Page>> {
-  const cache = createPageSkbCache(pool, headerBytes)
-  const maker: QueueMemory<Page, Skb<Page>>['maker'] = {
-    begin: () => cache.take(),
-    add: (skb, page, offset, length) => skb.addFrag(page, offset, length),
-    deliver,
-  }
-  return { pool, maker }
+  return await new PageDriver(nic, driverOptions('openPageDriver()', options)).start()
 }

@@ -3,9 +3,10 @@
  * skbs alone knows which kind of memory that is.
  */
 
-import { bytesOf, isPage, type Netmem, type Page } from '../../../netmem.ts'
+import { bytesOf, isPage, type Netmem } from '../../../netmem.ts'
 import { addMemoryUser, type MemoryUser, type MemoryVisitor } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
+import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import {
   RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
@@ -17,25 +18,23 @@ import {
 } from '../../rings/rx-front-end.ts'
 import { createRxRings, DriverRxRing, type RxRings } from '../../rings/shared-rings.ts'
 import { copyShort } from '../../rings/short-copy.ts'
+import type { AnySkb } from '../skb/skb.ts'
 import type { DmaMap } from './dma-map.ts'
 import { HeaderBuffers } from './header-buffers.ts'
 import { QueueBuffers } from './queue-buffers.ts'
-import type { Packet, SkbMaker } from './skb-maker.ts'
+import type { DriverOptions, SkbMaker } from './queue-options.ts'
 
 /** Memory of a queue, and its use. */
-export interface DriverRxQueueOptions<in out M extends Netmem, S extends Packet> {
+export interface DriverRxQueueOptions<in out M extends Netmem, S extends AnySkb>
+  extends Required<DriverOptions<M, S>>,
+    SkbMaker<M, S> {
   readonly queue: number
   readonly pool: PagePool<M>
   readonly map: DmaMap<M>
-  readonly maker: SkbMaker<M, S>
-  /** Pages for header buffers, mapped as `headerRegion`. */
-  readonly headerPool: PagePool<Page>
+  /** True if the memory is a device's. */
+  readonly boundToDevice: boolean
+  /** Region of the header pool's memory. */
   readonly headerRegion: number
-  /** Entries of its rings: a power of two. */
-  readonly ringSize: number
-  /** Bytes of each posted buffer: a power of two, at most a page. */
-  readonly bufferBytes: number
-  readonly headerBytes: number
   readonly doorbell: SharedArrayBuffer
 }
 
@@ -59,9 +58,11 @@ const REFILL_PART = 1 / 4
 /** Bytes of a frame that was not split in which headers are looked for. */
 const PULL_BYTES = 128
 
-export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements MemoryUser {
+export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements MemoryUser {
   readonly queue: number
   readonly rings: RxRings
+  /** Settings that the NIC starts the queue with. */
+  readonly config: RxQueueConfig
   readonly stats: DriverQueueStats = {
     rx_packets: 0,
     rx_dropped_unsplit: 0,
@@ -70,7 +71,9 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
     rx_alloc_fail: 0,
   }
   readonly #pool: PagePool<M>
-  readonly #maker: SkbMaker<M, S>
+  readonly #begin: SkbMaker<M, S>['begin']
+  readonly #addFrag: SkbMaker<M, S>['add']
+  readonly #deliver: (skb: S) => void
   readonly #headers: HeaderBuffers
   readonly #ring: DriverRxRing
   readonly #buffers: QueueBuffers<M>
@@ -91,9 +94,13 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
    */
   constructor(options: DriverRxQueueOptions<M, S>) {
     const { pool, map, ringSize, bufferBytes, headerBytes, headerPool } = options
+    const { split, splitThresholdBytes, boundToDevice, coalesce } = options
     this.queue = options.queue
+    this.config = { split, splitThresholdBytes, boundToDevice, coalesce }
     this.#pool = pool
-    this.#maker = options.maker
+    this.#begin = options.begin
+    this.#addFrag = options.add
+    this.#deliver = options.deliver
     this.#headers = new HeaderBuffers(headerPool, ringSize, headerBytes, options.headerRegion)
     try {
       const { pages } = this.#headers
@@ -146,10 +153,8 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
     return this.#ring.interrupt()
   }
 
-  /** Gives back all of its memory. The NIC must have stopped the queue. */
+  /** Gives back all of its memory. The NIC must have stopped the queue, and completions are polled. */
   close(): void {
-    if (this.#closed) return
-    this.poll(Number.POSITIVE_INFINITY)
     this.#closed = true
     this.#packet?.free()
     this.#packet = undefined
@@ -170,7 +175,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
       this.#fault(id, m)
       return
     }
-    if ((flags & RX_CONTINUES) === 0) this.#begin(m, completion)
+    if ((flags & RX_CONTINUES) === 0) this.#beginPacket(m, completion)
     if (m === undefined) return
     this.#buffers.forget(id)
     const packet = this.#packet
@@ -192,8 +197,8 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
     this.#pool.put(m)
   }
 
-  #begin(m: M | undefined, completion: RxCompletion): void {
-    const packet = this.#maker.begin(m)
+  #beginPacket(m: M | undefined, completion: RxCompletion): void {
+    const packet = this.#begin(m)
     this.#packet = packet
     this.#spoilt = false
     packet.queue = this.queue
@@ -212,7 +217,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
   }
 
   #add(packet: S, m: M, offset: number, length: number): void {
-    if (length > 0 && !this.#spoilt && this.#maker.add(packet, m, offset, length)) return
+    if (length > 0 && !this.#spoilt && this.#addFrag(packet, m, offset, length)) return
     this.#pool.put(m)
     if (length > 0 && !this.#spoilt) {
       this.#spoilt = true
@@ -245,6 +250,6 @@ export class DriverRxQueue<in out M extends Netmem, S extends Packet> implements
       return
     }
     this.stats.rx_packets++
-    this.#maker.deliver(packet)
+    this.#deliver(packet)
   }
 }

@@ -6,7 +6,6 @@
 
 import { checkInteger, LifetimeError } from '../../../errors.ts'
 import { bytesOf, type Page } from '../../../netmem.ts'
-import type { PagePool } from '../../../pool/page-pool.ts'
 import { DeviceError } from '../../device-error.ts'
 import { createTxRing, DriverTxRing } from '../../rings/shared-tx-rings.ts'
 import { TX_CHECKSUM, TX_END_OF_PACKET } from '../../rings/tx-front-end.ts'
@@ -14,24 +13,20 @@ import { unreadable } from '../skb/readable.ts'
 import { freedAlready, MAX_SKB_FRAGS, type Skb } from '../skb/skb.ts'
 import type { DriverNic } from './driver-nic.ts'
 import type { Pollable } from './napi.ts'
+import type { QueueOptions } from './queue-options.ts'
 import { unlessGone } from './unless-gone.ts'
 
-/** Options of a {@link DriverTxQueue}. */
-export interface DriverTxQueueOptions {
-  readonly nic: DriverNic
-  readonly queue: number
-  /** Entries of its ring: a power of two, 32 to 65536. */
-  readonly ringSize: number
-  /** Pages that linear bytes are copied to, since an skb's linear bytes are not mapped. */
-  readonly headerPool: PagePool<Page>
-  /** Largest number of linear bytes of an skb. */
-  readonly headerBytes: number
-  /** Region of each mapped memory: the header pool's memory and the memory of frags. */
-  readonly regions: ReadonlyMap<ArrayBufferLike, number>
-}
+/** Number of the queue: a driver sends on one. */
+const QUEUE = 0
+
+/** Options that a sender needs: the size of its ring, and pages that linear bytes, which are not mapped, are copied to. */
+type SenderOptions = Required<Pick<QueueOptions, 'txRingSize' | 'headerPool' | 'headerBytes'>>
 
 export class DriverTxQueue implements Pollable {
-  readonly #options: DriverTxQueueOptions
+  readonly #nic: DriverNic
+  readonly #options: SenderOptions
+  /** Region of each mapped memory: that of the header pool, and that of frags. */
+  readonly #regions: ReadonlyMap<ArrayBufferLike, number>
   readonly #ring: DriverTxRing
   readonly #starting: Promise<void>
   #failure: Error | undefined
@@ -39,9 +34,8 @@ export class DriverTxQueue implements Pollable {
   readonly #headerPages: Page[] = []
   readonly #heads: Uint8Array[] = []
   readonly #freeHeads: number[] = []
-  // Posted packets, the oldest first: skb, number of pieces, and place of the linear bytes.
+  // Posted packets, the oldest first: skb, and place of the linear bytes.
   readonly #skbs: (Skb<Page> | undefined)[]
-  readonly #pieces: Int32Array
   readonly #places: Int32Array
   #oldest = 0
   #packets = 0
@@ -54,17 +48,21 @@ export class DriverTxQueue implements Pollable {
   /**
    * Starts the queue. Packets that are sent before the NIC has started it wait.
    *
-   * @throws NETMEM_OUT_OF_RANGE for `ringSize`.
+   * @throws NETMEM_OUT_OF_RANGE for `txRingSize`.
    */
-  constructor(options: DriverTxQueueOptions) {
-    const { nic, queue, ringSize } = options
+  constructor(
+    nic: DriverNic,
+    options: SenderOptions,
+    regions: ReadonlyMap<ArrayBufferLike, number>,
+  ) {
+    this.#nic = nic
     this.#options = options
-    const ring = createTxRing(ringSize, nic.doorbell)
+    this.#regions = regions
+    const ring = createTxRing(options.txRingSize, nic.doorbell)
     this.#ring = new DriverTxRing(ring)
-    this.#skbs = new Array<Skb<Page> | undefined>(ringSize).fill(undefined)
-    this.#pieces = new Int32Array(ringSize)
-    this.#places = new Int32Array(ringSize)
-    this.#starting = nic.startTxQueue(queue, ring).catch((error: unknown) => {
+    this.#skbs = new Array<Skb<Page> | undefined>(ring.entries).fill(undefined)
+    this.#places = new Int32Array(ring.entries)
+    this.#starting = nic.startTxQueue(QUEUE, ring).catch((error: unknown) => {
       this.#fail(error instanceof Error ? error : new Error(String(error)))
     })
   }
@@ -100,7 +98,6 @@ export class DriverTxQueue implements Pollable {
     }
     const entry = (this.#oldest + this.#packets++) % this.#skbs.length
     this.#skbs[entry] = skb
-    this.#pieces[entry] = pieces
     this.#places[entry] = place
     this.#ring.flush()
     return true
@@ -123,7 +120,7 @@ export class DriverTxQueue implements Pollable {
     this.#failure ??= queueClosed()
     try {
       await this.#starting
-      if (!failed) await unlessGone(this.#options.nic.stopTxQueue(this.#options.queue))
+      if (!failed) await unlessGone(this.#nic.stopTxQueue(QUEUE))
     } finally {
       this.#freeOldest(this.#packets)
       for (const page of this.#headerPages.splice(0)) this.#options.headerPool.put(page)
@@ -139,7 +136,8 @@ export class DriverTxQueue implements Pollable {
     this.#finished += this.#ring.reap()
     let packets = 0
     while (packets < this.#packets) {
-      const pieces = this.#pieces[(this.#oldest + packets) % this.#skbs.length] ?? 0
+      const skb = this.#skbs[(this.#oldest + packets) % this.#skbs.length]
+      const pieces = 1 + (skb?.fragCount ?? 0)
       if (pieces > this.#finished) break
       this.#finished -= pieces
       packets++
@@ -171,7 +169,7 @@ export class DriverTxQueue implements Pollable {
   }
 
   #regionOf(bytes: Uint8Array): number {
-    const region = this.#options.regions.get(bytes.buffer)
+    const region = this.#regions.get(bytes.buffer)
     if (region !== undefined) return region
     throw new LifetimeError(
       'NETMEM_NOT_SHARED',
