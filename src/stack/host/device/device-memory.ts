@@ -2,12 +2,12 @@
 /** Device memory, dma-bufs and hashes in the stack's thread: by number, never by bytes. */
 
 import { ownOptions } from '../../../errors.ts'
-import type { DmaSegment } from '../../../providers/dma-address.ts'
 import { DeviceError } from '../../device-error.ts'
 import type { ExportOptions } from '../../rings/control.ts'
+import type { DmaBufAttachment } from '../driver/bind-rx.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
-import type { DeviceTransport } from './device-transport.ts'
 import { Nic } from './nic.ts'
+import type { DeviceTransport } from './worker-transport.ts'
 
 /** Memory of a device. */
 export class DeviceMemory implements AsyncDisposable {
@@ -74,7 +74,7 @@ export class DmaBuf implements AsyncDisposable {
    * @throws NETMEM_BIND_UNSUPPORTED for a NIC of another device, NETMEM_NO_DEVICE,
    * NETMEM_DMABUF_INVALID.
    */
-  async attach(nic: DriverNic): Promise<AttachedDmaBuf> {
+  async attach(nic: DriverNic): Promise<DmaBufAttachment & AsyncDisposable> {
     if (!(nic instanceof Nic) || nic.transport !== this.#transport) {
       throw new DeviceError(
         'NETMEM_BIND_UNSUPPORTED',
@@ -83,7 +83,10 @@ export class DmaBuf implements AsyncDisposable {
       )
     }
     const { attachment, segments } = await this.#transport.call('dmabuf-attach', [this.id, nic.id])
-    return new AttachedDmaBuf(this.#transport, this, attachment, segments)
+    let detached: Promise<void> | undefined
+    const detach = (): Promise<void> =>
+      (detached ??= this.#transport.call('dmabuf-detach', [attachment]))
+    return { segments, detach, [Symbol.asyncDispose]: detach }
   }
 
   /**
@@ -99,46 +102,6 @@ export class DmaBuf implements AsyncDisposable {
   /** Closes the dma-buf unless it is closed. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#closed) await this.close()
-  }
-}
-
-/** Dma-buf as one NIC has mapped it. */
-export class AttachedDmaBuf implements AsyncDisposable {
-  readonly dmabuf: DmaBuf
-  /** Scatter list in the dma-buf's order, for `dmaBufProvider`. */
-  readonly segments: readonly DmaSegment[]
-  readonly #transport: DeviceTransport
-  readonly #attachment: number
-  #detached: Promise<void> | undefined
-
-  /** @internal */
-  constructor(
-    transport: DeviceTransport,
-    dmabuf: DmaBuf,
-    attachment: number,
-    segments: readonly DmaSegment[],
-  ) {
-    this.#transport = transport
-    this.dmabuf = dmabuf
-    this.#attachment = attachment
-    this.segments = segments
-  }
-
-  /**
-   * Unmaps the dma-buf. Call it when no buffer by its addresses is posted. A second call has no effect.
-   */
-  detach(): Promise<void> {
-    this.#detached ??= this.#detach()
-    return this.#detached
-  }
-
-  /** Unmaps the dma-buf, as {@link detach}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.detach()
-  }
-
-  async #detach(): Promise<void> {
-    await this.#transport.call('dmabuf-detach', [this.#attachment])
   }
 }
 

@@ -11,9 +11,8 @@ import { ArgumentTypeError, type OptionNames, ownOptions } from '../../../errors
 import { DeviceError } from '../../device-error.ts'
 import { createDoorbell } from '../../rings/doorbell.ts'
 import { DeviceHash, DeviceMemory, type DeviceRanges, type DmaBuf } from './device-memory.ts'
-import type { DeviceTransport } from './device-transport.ts'
 import { Nic, type NicOptions } from './nic.ts'
-import { WorkerTransport } from './worker-transport.ts'
+import { type DeviceTransport, WorkerTransport } from './worker-transport.ts'
 
 /** Options of {@link openDeviceThread}. */
 export interface DeviceThreadOptions {
@@ -166,8 +165,7 @@ export class DeviceThread implements AsyncDisposable {
 
   /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
   openNic(options: NicOptions): Promise<Nic> {
-    const mapHost = (memory: SharedArrayBuffer): Promise<number> => this.mapHost(memory)
-    return Nic.make(this.transport, this.doorbell, mapHost, ++this.#nics, options)
+    return Nic.make(this, ++this.#nics, options)
   }
 
   /**

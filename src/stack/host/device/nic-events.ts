@@ -1,10 +1,11 @@
 /** Events of a NIC in the stack's thread: the frames that it sends, and its end. */
 
+import { Waiters } from '../../../pool/waiters.ts'
 import type { DeviceError } from '../../device-error.ts'
 import type { ReadFile } from '../../link/link-spec.ts'
 import type { NicEvent } from '../../rings/control.ts'
 import { deviceError } from '../../rings/device-failure.ts'
-import type { DeviceTransport } from './device-transport.ts'
+import type { DeviceTransport } from './worker-transport.ts'
 
 export class NicEvents {
   /** Resolves when no frame will arrive any more, with the reason after a failure. */
@@ -16,7 +17,7 @@ export class NicEvents {
   readonly #transport: DeviceTransport
   readonly #taken = new Int32Array(this.taken)
   #arrived: Uint8Array[] = []
-  #waiters: (() => void)[] = []
+  readonly #waiters = new Waiters()
   #over = false
   #failure: DeviceError | undefined
   #end: (failure: DeviceError | undefined) => void = () => {}
@@ -31,7 +32,7 @@ export class NicEvents {
   hear(event: NicEvent): void {
     if (event.kind === 'transmitted') {
       for (const frame of event.frames) this.#arrived.push(frame)
-      this.#wake()
+      this.#waiters.wake()
     } else if (event.failure !== undefined) {
       this.finish(deviceError(event.failure))
     } else {
@@ -47,7 +48,7 @@ export class NicEvents {
     this.#over = true
     this.#failure = failure
     this.#end(failure)
-    this.#wake()
+    this.#waiters.wake()
   }
 
   async *transmitted(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -77,15 +78,9 @@ export class NicEvents {
   async #more(): Promise<void> {
     this.#transport.hold()
     try {
-      await new Promise<void>((resolve) => this.#waiters.push(resolve))
+      await new Promise<void>((resolve) => this.#waiters.add(resolve))
     } finally {
       this.#transport.release()
     }
-  }
-
-  #wake(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) waiter()
   }
 }

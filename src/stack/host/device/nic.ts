@@ -5,6 +5,7 @@ import { ArgumentRangeError, type OptionNames, ownOptions } from '../../../error
 import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../../link/link.ts'
 import type { LinkSpec, TapReport } from '../../link/link-spec.ts'
+import type { CallReply } from '../../rings/control.ts'
 import type { RxRingFaults } from '../../rings/faulty-rx-ring.ts'
 import { NicCounters } from '../../rings/nic-counters.ts'
 import type {
@@ -17,8 +18,8 @@ import type {
 import type { RxRings } from '../../rings/shared-rings.ts'
 import type { TxRing } from '../../rings/shared-tx-rings.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
-import type { DeviceTransport } from './device-transport.ts'
 import { NicEvents } from './nic-events.ts'
+import type { DeviceTransport } from './worker-transport.ts'
 
 /** Options of {@link DeviceThread.openNic}. */
 export interface NicOptions {
@@ -69,6 +70,13 @@ export interface InjectOptions {
   readonly checksum?: LinkFrame['checksum']
 }
 
+/** Device of a NIC: its {@link DeviceThread}. */
+interface NicDevice {
+  readonly doorbell: SharedArrayBuffer
+  readonly transport: DeviceTransport
+  mapHost(memory: SharedArrayBuffer): Promise<number>
+}
+
 /** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
 export class Nic implements DriverNic, AsyncDisposable {
   /** Number of the NIC on its device. */
@@ -87,53 +95,44 @@ export class Nic implements DriverNic, AsyncDisposable {
   readonly doorbell: SharedArrayBuffer
   /** @internal */
   readonly transport: DeviceTransport
-  readonly #mapHost: (memory: SharedArrayBuffer) => Promise<number>
+  readonly #device: NicDevice
   readonly #counters: NicCounters
   readonly #events: NicEvents
   #closed = false
 
   private constructor(
-    transport: DeviceTransport,
-    doorbell: SharedArrayBuffer,
-    mapHost: (memory: SharedArrayBuffer) => Promise<number>,
+    device: NicDevice,
     id: number,
     events: NicEvents,
-    features: NicFeatures,
-    counters: SharedArrayBuffer,
-    tap: TapReport | undefined,
+    { features, counters, tap }: CallReply<'nic-create'>,
   ) {
-    this.tap = tap
-    this.transport = transport
-    this.doorbell = doorbell
-    this.#mapHost = mapHost
     this.id = id
-    this.#events = events
-    this.ended = events.ended
-    this.features = features
     this.queues = features.rxQueues
+    this.features = features
+    this.ended = events.ended
+    this.tap = tap
+    this.doorbell = device.doorbell
+    this.transport = device.transport
+    this.#device = device
     this.#counters = new NicCounters(features.rxQueues, features.txQueues, counters)
+    this.#events = events
   }
 
   /** @internal */
-  static async make(
-    transport: DeviceTransport,
-    doorbell: SharedArrayBuffer,
-    mapHost: (memory: SharedArrayBuffer) => Promise<number>,
-    nic: number,
-    options: NicOptions,
-  ): Promise<Nic> {
+  static async make(device: NicDevice, nic: number, options: NicOptions): Promise<Nic> {
     const own = ownOptions('device.openNic()', options, NIC_OPTIONS)
     const { queues = 1, link, ringFaults, up = true } = own
     const settings = ownOptions('settings of device.openNic()', own.settings ?? {}, NIC_SETTINGS)
+    const { transport } = device
     const events = new NicEvents(transport)
     const { taken } = events
     transport.listen(nic, (event) => events.hear(event))
-    const parts = { queues, link, settings, ringFaults, up, taken }
     try {
       if (link.kind === 'tap') transport.pollDescriptors()
-      const { features, counters, tap } = await transport.call('nic-create', [nic, parts])
+      const parts = { queues, link, settings, ringFaults, up, taken }
+      const made = await transport.call('nic-create', [nic, parts])
       void transport.closed.then((failure) => events.finish(failure))
-      return new Nic(transport, doorbell, mapHost, nic, events, features, counters, tap)
+      return new Nic(device, nic, events, made)
     } catch (error) {
       transport.listen(nic, undefined)
       throw error
@@ -158,7 +157,7 @@ export class Nic implements DriverNic, AsyncDisposable {
 
   /** Maps shared memory of the host, as `DeviceThread.mapHost` does. */
   mapHost(memory: SharedArrayBuffer): Promise<number> {
-    return this.#mapHost(memory)
+    return this.#device.mapHost(memory)
   }
 
   /**

@@ -14,7 +14,6 @@ import type {
 } from '../../rings/control.ts'
 import { failureError } from '../../rings/device-failure.ts'
 import { ringDoorbell, Waker } from '../../rings/doorbell.ts'
-import type { DeviceTransport } from './device-transport.ts'
 
 /** Ms after `close()` at which a device that has not ended is terminated. */
 const CLOSE_MS = 5000
@@ -28,7 +27,14 @@ interface Pending {
   reject(error: Error): void
 }
 
-export class WorkerTransport implements DeviceTransport {
+/** Connection of the stack to a device: calls, replies, and events of NICs. */
+export type DeviceTransport = Pick<
+  WorkerTransport,
+  'call' | 'listen' | 'pollDescriptors' | 'hold' | 'release' | 'close' | 'closed'
+>
+
+export class WorkerTransport {
+  /** Resolves when the device has ended, with the reason unless it was closed. */
   readonly closed: Promise<DeviceError | undefined>
   readonly #worker: Worker
   readonly #doorbell: Int32Array
@@ -59,44 +65,67 @@ export class WorkerTransport implements DeviceTransport {
     })
   }
 
-  call<K extends CallName>(
+  /**
+   * Makes a call, whose arguments may give `transfer` away. Rejects with the device's own DeviceError,
+   * NETMEM_DEVICE_CLOSED when it is closed or has died, NETMEM_INVALID_ARGUMENT for what cannot be cloned.
+   */
+  async call<K extends CallName>(
     name: K,
     args: CallArguments<K>,
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<CallReply<K>> {
-    if (this.#closing || this.#over !== undefined) {
-      return Promise.reject(this.#over ?? closedError())
+    if (this.#closing || this.#over !== undefined) throw this.#over ?? closedError()
+    const id = this.#nextId++
+    const message: CallMessage<K> = { id, name, args }
+    try {
+      this.#worker.postMessage(message, transfer)
+    } catch (error) {
+      throw new ArgumentTypeError(
+        'NETMEM_INVALID_ARGUMENT',
+        `What goes to the device must be plain data: ${error}.`,
+      )
     }
-    return new Promise((resolve, reject) => this.#post(name, args, transfer, { resolve, reject }))
+    ringDoorbell(this.#doorbell)
+    this.hold()
+    return await new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }))
   }
 
+  /** Calls `listener` for each event of a NIC. `undefined` removes it. */
   listen(nic: number, listener: ((event: NicEvent) => void) | undefined): void {
     if (listener === undefined) this.#listeners.delete(nic)
     else this.#listeners.set(nic, listener)
   }
 
+  /**
+   * Lets the device's thread sleep in poll(2), for links that have descriptors.
+   *
+   * @throws NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED.
+   */
   pollDescriptors(): void {
     if (!this.#closing && this.#over === undefined) this.#waker ??= new Waker(this.#doorbell)
   }
 
+  /** Keeps the process alive, as a pending call does, until {@link release}. */
   hold(): void {
     this.#holders++
     if (this.#holders === 1) this.#worker.ref()
   }
 
+  /** Ends one {@link hold}. */
   release(): void {
     this.#holders--
     if (this.#holders === 0) this.#worker.unref()
   }
 
+  /** Ends the device after the calls before. Resolves when it has ended. */
   async close(): Promise<void> {
     if (!this.#closing && this.#over === undefined) {
-      this.#closing = true
       this.hold()
       const timer = setTimeout(() => void this.terminate(), CLOSE_MS)
       void this.closed.then(() => clearTimeout(timer))
       // The thread ends by this call, and does not always reply before.
-      this.#post('close', [], [], { resolve: () => {}, reject: () => {} })
+      this.call('close', []).catch(() => {})
+      this.#closing = true
     }
     await this.closed
   }
@@ -105,30 +134,6 @@ export class WorkerTransport implements DeviceTransport {
   async terminate(): Promise<void> {
     this.#waker?.end()
     await this.#worker.terminate()
-  }
-
-  #post<K extends CallName>(
-    name: K,
-    args: CallArguments<K>,
-    transfer: readonly ArrayBuffer[],
-    pending: Pending,
-  ): void {
-    const id = this.#nextId++
-    const message: CallMessage<K> = { id, name, args }
-    try {
-      this.#worker.postMessage(message, transfer)
-    } catch (error) {
-      pending.reject(
-        new ArgumentTypeError(
-          'NETMEM_INVALID_ARGUMENT',
-          `What goes to the device must be plain data: ${error}.`,
-        ),
-      )
-      return
-    }
-    ringDoorbell(this.#doorbell)
-    this.#pending.set(id, pending)
-    this.hold()
   }
 
   #take(message: DeviceMessage): void {

@@ -105,20 +105,20 @@ export class FlowTable<F> {
 
   /** Returns the flow of a key, or `undefined` if the table has none. */
   find(key: FlowKey): F | undefined {
-    return this.#flows[this.#slot(key, this.#hashOf(key))]
+    return this.#flows[this.#slot(key.words, this.#hashOf(key))]
   }
 
   /** Returns the flow of a key, made if it is new, or `undefined` if the table is full. */
   findOrMake(key: FlowKey): F | undefined {
     const hash = this.#hashOf(key)
-    const slot = this.#slot(key, hash)
+    const slot = this.#slot(key.words, hash)
     if (this.#hashes[slot] !== 0) return this.#flows[slot]
     return this.#add(key, hash)
   }
 
   /** Takes a flow out. Returns it, or `undefined` if the table has none. */
   remove(key: FlowKey): F | undefined {
-    let hole = this.#slot(key, this.#hashOf(key))
+    let hole = this.#slot(key.words, this.#hashOf(key))
     if (this.#hashes[hole] === 0) return undefined
     const flow = this.#flows[hole]
     this.#size--
@@ -154,10 +154,10 @@ export class FlowTable<F> {
   }
 
   /** Returns the slot of a key, or the free slot where it would go. */
-  #slot(key: FlowKey, hash: number): number {
+  #slot(words: Int32Array, hash: number): number {
     let slot = hash & this.#mask
     while (this.#hashes[slot] !== 0) {
-      if (this.#hashes[slot] === hash && sameWords(this.#keys, slot * KEY_WORDS, key.words)) break
+      if (this.#hashes[slot] === hash && sameWords(this.#keys, slot * KEY_WORDS, words)) break
       slot = (slot + 1) & this.#mask
     }
     return slot
@@ -171,11 +171,12 @@ export class FlowTable<F> {
     const flow = this.#make(key.copy())
     if (SPARE * (this.#size + 1) > this.#mask + 1) this.#grow()
     this.#size++
-    this.#put(this.#slot(key, hash), hash, key.words, flow)
+    this.#put(key.words, hash, flow)
     return flow
   }
 
-  #put(slot: number, hash: number, words: Int32Array, flow: F | undefined): void {
+  #put(words: Int32Array, hash: number, flow: F | undefined): void {
+    const slot = this.#slot(words, hash)
     this.#hashes[slot] = hash
     this.#keys.set(words, slot * KEY_WORDS)
     this.#flows[slot] = flow
@@ -187,11 +188,8 @@ export class FlowTable<F> {
     const flows = this.#flows
     this.#resize(2 * hashes.length)
     for (const [from, hash] of hashes.entries()) {
-      if (hash === 0) continue
-      let slot = hash & this.#mask
-      while (this.#hashes[slot] !== 0) slot = (slot + 1) & this.#mask
       const words = keys.subarray(from * KEY_WORDS, (from + 1) * KEY_WORDS)
-      this.#put(slot, hash, words, flows[from])
+      if (hash !== 0) this.#put(words, hash, flows[from])
     }
   }
 
