@@ -16,9 +16,9 @@ import { configureRss, queryRss } from './admin/rss.ts'
 import { StatsReport } from './admin/stats-report.ts'
 import type { DoorbellMap } from './doorbells.ts'
 import { addressAt, type GuestDma } from './guest-dma.ts'
+import { GuestRules } from './guest-rules.ts'
 import { letterOf } from './guest-text.ts'
 import type { Interrupts } from './interrupts.ts'
-import { NicControl } from './nic-control.ts'
 import { GvnicRxRing } from './rings/gvnic-rx-ring.ts'
 import { GvnicTxRing } from './rings/gvnic-tx-ring.ts'
 
@@ -57,16 +57,14 @@ export class CardCommands implements AdminHandlers {
   readonly commands: ReadonlyMap<number, Handler>
   readonly extended: AdminHandlers['extended']
   readonly #parts: CommandParts
-  readonly #control: NicControl
   /** Notification blocks that the driver uses. 0 before it has configured its resources. */
   #blocks = 0
 
   constructor(parts: CommandParts) {
     const { guest, card, nic } = parts
     this.#parts = parts
-    this.#control = new NicControl(nic)
     this.stats = new StatsReport(guest)
-    this.rules = new CardFlowRules(guest, this.#control, card.queues)
+    this.rules = new CardFlowRules(guest, new GuestRules(nic.steering), card.queues)
     this.commands = new Map<number, Handler>([
       [Opcode.verifyCompatibility, (command) => this.#verify(command)],
       [Opcode.describeDevice, (command) => this.#describe(command)],
@@ -77,8 +75,8 @@ export class CardCommands implements AdminHandlers {
       [Opcode.createRxQueue, (command) => this.#createRx(command)],
       [Opcode.destroyTxQueue, (command) => this.#destroyTx(command.getUint32(0))],
       [Opcode.destroyRxQueue, (command) => this.#destroyRx(command.getUint32(0))],
-      [Opcode.configureRss, configureRss(guest, this.#control, card.queues)],
-      [Opcode.queryRss, queryRss(guest, this.#control)],
+      [Opcode.configureRss, configureRss(guest, nic.steering, card.queues)],
+      [Opcode.queryRss, queryRss(guest, nic.steering)],
       [Opcode.queryFlowRules, this.rules.query],
       [Opcode.reportStats, this.stats.configure],
       [Opcode.reportLinkSpeed, (command) => this.#linkSpeed(command)],
@@ -92,7 +90,7 @@ export class CardCommands implements AdminHandlers {
   reset(): void {
     this.#deconfigure()
     this.rules.clear()
-    this.#control.reset()
+    this.#parts.nic.steering.resetRss()
     this.driverName = ''
   }
 

@@ -1,5 +1,6 @@
 /** Commands that set and tell the RSS key and table (K: gve_adminq.h, struct gve_adminq_configure_rss). */
 
+import type { Steering } from '../../stack/device/nic/steering.ts'
 import { RSS_TABLE_ENTRIES } from '../../stack/rings/nic-types.ts'
 import { addressAt, type GuestDma } from '../guest-dma.ts'
 import { type Handler, Status } from './admin-layout.ts'
@@ -12,19 +13,11 @@ const HASH_TYPES = 0x0d7
 const DESCRIPTOR_BYTES = 8
 const TOTAL_BYTES = DESCRIPTOR_BYTES + RSS_KEY_BYTES + 4 * RSS_TABLE_ENTRIES
 
-/** Part of the NIC that has the RSS key and table. */
-export interface RssTarget {
-  readonly rssKey: ArrayLike<number>
-  readonly rssTable: ArrayLike<number>
-  setRssKey(key: Uint8Array): void
-  setRssTable(table: readonly number[]): void
-}
-
 /**
  * Sets key, table or both. An argument of length 0 keeps the present value. An invalid argument leaves
  * both as they are.
  */
-export function configureRss(guest: GuestDma, target: RssTarget, queues: number): Handler {
+export function configureRss(guest: GuestDma, steering: Steering, queues: number): Handler {
   return (command) => {
     const algorithm = command.getUint8(2)
     const keyBytes = command.getUint16(4)
@@ -40,15 +33,15 @@ export function configureRss(guest: GuestDma, target: RssTarget, queues: number)
       const view = new DataView(table.buffer)
       const wanted = Array.from({ length: entries }, (_, entry) => view.getUint32(4 * entry))
       if (wanted.some((queue) => queue >= queues)) return Status.invalidArgument
-      target.setRssTable(wanted)
+      steering.setRssTable(wanted)
     }
-    if (key !== undefined && keyBytes > 0) target.setRssKey(key)
+    if (key !== undefined && keyBytes > 0) steering.setRssKey(key)
     return Status.passed
   }
 }
 
 /** Tells key and table. */
-export function queryRss(guest: GuestDma, target: RssTarget): Handler {
+export function queryRss(guest: GuestDma, steering: Steering): Handler {
   return (command) => {
     const room = addressAt(command, 0)
     if (room < TOTAL_BYTES) return Status.invalidArgument
@@ -57,9 +50,9 @@ export function queryRss(guest: GuestDma, target: RssTarget): Handler {
     view.setUint32(0, TOTAL_BYTES)
     view.setUint16(4, HASH_TYPES)
     view.setUint8(6, TOEPLITZ)
-    answer.set(target.rssKey, DESCRIPTOR_BYTES)
+    answer.set(steering.rssKey, DESCRIPTOR_BYTES)
     const table = DESCRIPTOR_BYTES + RSS_KEY_BYTES
-    for (const [entry, queue] of Array.from(target.rssTable).entries()) {
+    for (const [entry, queue] of steering.rssTable.entries()) {
       view.setUint32(table + 4 * entry, queue)
     }
     return guest.write(addressAt(command, 8), answer) ? Status.passed : Status.invalidArgument

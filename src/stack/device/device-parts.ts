@@ -5,6 +5,7 @@ import type { NicSettings } from '../rings/nic-types.ts'
 import type { DmaSpace } from './dma-space.ts'
 import { type LinkKinds, linkKinds } from './link-kinds.ts'
 import { NetworkCard } from './nic/network-card.ts'
+import type { Steering } from './nic/steering.ts'
 
 /**
  * A NIC inside its device: a `NetworkCard`, or a NIC under test. Arguments that come from the stack's
@@ -16,18 +17,17 @@ export type NicModel = Pick<
   | 'stopQueue'
   | 'startTxQueue'
   | 'stopTxQueue'
-  | 'addRule'
-  | 'removeRule'
-  | 'setRssTable'
-  | 'rssTable'
-  | 'setRssKey'
-  | 'rssKey'
   | 'receive'
   | 'transmit'
   | 'paused'
   | 'counters'
   | 'features'
->
+> & {
+  readonly steering: Pick<
+    Steering,
+    'addRule' | 'removeRule' | 'setRssTable' | 'rssTable' | 'setRssKey' | 'rssKey'
+  >
+}
 
 export interface DeviceParts {
   /** Makes a NIC, which receives from its link. The caller closes the link. */

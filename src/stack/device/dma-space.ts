@@ -30,6 +30,14 @@ export class DmaSpace {
   memory(region: number): Uint8Array | undefined {
     return this.#regions[region]
   }
+
+  /** Returns the memory of a region if it has `bytes` bytes at `offset`. */
+  holding(region: number, offset: number, bytes: number): Uint8Array | undefined {
+    const memory = this.#regions[region]
+    if (memory === undefined) return undefined
+    // The condition makes NaN lie outside.
+    return offset >= 0 && bytes >= 0 && offset + bytes <= memory.length ? memory : undefined
+  }
 }
 
 /** Regions that stay free: a driver that uses the number of an unmapped one is found out. */

@@ -45,8 +45,6 @@ export class LinkedNic {
   readonly opened: OpenedLink
   /** Faults of each receive ring that is started. */
   readonly ringFaults: RxRingFaults | undefined
-  /** True if it did not take the frame that is due when it had its turn. */
-  stuck = false
   readonly #outbox: Outbox
   #up = false
   /** Time at which its link's clock began: when the link first came up. */

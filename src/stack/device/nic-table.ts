@@ -79,21 +79,22 @@ export class NicTable {
   #run(untilNs: number, frames: number): number {
     checkInteger('untilNs', untilNs, 0, Number.MAX_SAFE_INTEGER)
     let left = checkInteger('frames', frames, 0, Number.MAX_SAFE_INTEGER)
+    /** NICs that did not take the frame that was due when they had their turn. */
+    const stuck = new Set<LinkedNic>()
     // Packets that drivers have posted are sent before time passes.
     for (const hosted of this.#nics.values()) hosted.transmit(this.#nowNs)
     while (left > 0) {
-      const next = this.#earliest(untilNs)
+      const next = this.#earliest(untilNs, stuck)
       if (next === undefined) {
         this.advanceTo(untilNs)
         break
       }
       this.advanceTo(next.dueNs())
       const received = next.receive(this.#nowNs, Math.min(left, BUDGET))
-      next.stuck = received === 0 && next.dueNs() <= this.#nowNs
+      if (received === 0 && next.dueNs() <= this.#nowNs) stuck.add(next)
       left -= received
       next.transmit(this.#nowNs)
     }
-    for (const hosted of this.#nics.values()) hosted.stuck = false
     this.#tell()
     return frames - left
   }
@@ -143,17 +144,17 @@ export class NicTable {
     'nic-start-tx-queue': (nic, queue, ring) =>
       this.nic(nic).nic.startTxQueue(queue, new NicTxRing(ring)),
     'nic-stop-tx-queue': (nic, queue) => this.nic(nic).nic.stopTxQueue(queue),
-    'nic-add-rule': (nic, rule) => this.nic(nic).nic.addRule(rule),
-    'nic-remove-rule': (nic, rule) => this.nic(nic).nic.removeRule(rule),
+    'nic-add-rule': (nic, rule) => this.nic(nic).nic.steering.addRule(rule),
+    'nic-remove-rule': (nic, rule) => this.nic(nic).nic.steering.removeRule(rule),
     'nic-rss': (id, table) => {
-      const { nic } = this.nic(id)
-      if (table !== undefined) nic.setRssTable(table)
-      return nic.rssTable
+      const { steering } = this.nic(id).nic
+      if (table !== undefined) steering.setRssTable(table)
+      return steering.rssTable
     },
     'nic-rss-key': (id, key) => {
-      const { nic } = this.nic(id)
-      if (key !== undefined) nic.setRssKey(key)
-      return nic.rssKey
+      const { steering } = this.nic(id).nic
+      if (key !== undefined) steering.setRssKey(key)
+      return steering.rssKey
     },
     'nic-inject': (nic, frames, checksum, atNs) => {
       const hosted = this.nic(nic)
@@ -207,11 +208,11 @@ export class NicTable {
   }
 
   /** Returns the NIC whose frame is due first, and by `untilNs`. */
-  #earliest(untilNs: number): LinkedNic | undefined {
+  #earliest(untilNs: number, stuck: ReadonlySet<LinkedNic>): LinkedNic | undefined {
     let earliest: LinkedNic | undefined
     let earliestNs = Number.POSITIVE_INFINITY
     for (const hosted of this.#nics.values()) {
-      if (hosted.stuck) continue
+      if (stuck.has(hosted)) continue
       // An overdue frame is due now: a longer wait gives no precedence.
       const due = Math.max(hosted.dueNs(), this.#nowNs)
       if (due > untilNs && due > this.#nowNs) continue

@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The doorbell of a device's thread, which sleeps in one of two ways. It sleeps on a word of the
  * doorbell. While it has descriptors of the kernel to wait for, it sleeps in poll(2). Then an eventfd
@@ -119,7 +118,7 @@ function wakePoller(doorbell: Int32Array): void {
 }
 
 /** Lets a device's thread sleep in poll(2), until {@link end}. Belongs to the thread that starts and ends the device. */
-export class Waker implements Disposable {
+export class Waker {
   readonly #doorbell: Int32Array
   readonly #eventfd: OwnedFd
 
@@ -145,10 +144,6 @@ export class Waker implements Disposable {
     open.delete(this)
     if (open.size === 0) process.off('exit', endAll)
     this.#eventfd.close()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
   }
 }
 

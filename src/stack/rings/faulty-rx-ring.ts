@@ -6,13 +6,7 @@
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { Random } from '../../random.ts'
 import { checkFraction } from '../link/fate.ts'
-import {
-  type PostedBuffer,
-  type PostedBuffers,
-  peekEach,
-  type RxCompletion,
-  type RxFrontEnd,
-} from './rx-front-end.ts'
+import type { RxFrontEnd } from './rx-front-end.ts'
 
 /** Faults of a receive queue. Each part is 0 to 1, and 0 by default. */
 export interface RxRingFaults {
@@ -31,71 +25,32 @@ export interface RxRingFaults {
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for a seed or part outside its range.
  */
-export function faultyRxRing(ring: RxFrontEnd, faults: RxRingFaults): FaultyRxRing {
+export function faultyRxRing(ring: RxFrontEnd, faults: RxRingFaults): RxFrontEnd {
   const names = { seed: true, dry: true, headerOverflow: true, unmapped: true } as const
-  return new FaultyRxRing(ring, ownOptions('faultyRxRing()', faults, names))
-}
-
-/** Made by {@link faultyRxRing}. */
-export class FaultyRxRing implements RxFrontEnd {
-  readonly everyPacketTakesABuffer: boolean
-  readonly noOffset: boolean
-  readonly #ring: RxFrontEnd
-  readonly #random: Random
-  readonly #dry: number
-  readonly #headerOverflow: number
-  readonly #unmapped: number
-
-  /** @internal */
-  constructor(ring: RxFrontEnd, { seed, dry, headerOverflow, unmapped }: RxRingFaults) {
-    this.#ring = ring
-    this.everyPacketTakesABuffer = ring.everyPacketTakesABuffer
-    this.noOffset = ring.noOffset
-    this.#random = new Random(checkInteger('seed', seed, 0, 2 ** 32 - 1))
-    this.#dry = checkFraction('dry', dry)
-    this.#headerOverflow = checkFraction('headerOverflow', headerOverflow)
-    this.#unmapped = checkFraction('unmapped', unmapped)
-  }
-
-  posted(): number {
-    return this.#ring.posted()
-  }
-
-  peek(ahead: number, into: PostedBuffer): boolean {
-    // The first look of a frame decides. Its further buffers are as they are.
-    const draws = ahead === 0
-    if (draws && this.#random.fraction() < this.#dry) return false
-    const found = this.#ring.peek(ahead, into)
-    if (draws && this.#random.fraction() < this.#unmapped) into.region = -1
-    return found
-  }
-
-  peekAll(bytes: number, into: PostedBuffers): boolean {
-    return peekEach(this, bytes, into)
-  }
-
-  take(count: number): void {
-    this.#ring.take(count)
-  }
-
-  room(): number {
-    return this.#ring.room()
-  }
-
-  headerBuffer(ahead: number, into: PostedBuffer): void {
-    this.#ring.headerBuffer(ahead, into)
-    if (this.#random.fraction() < this.#headerOverflow) into.bytes = 0
-  }
-
-  complete(completion: RxCompletion): void {
-    this.#ring.complete(completion)
-  }
-
-  completeAll(completion: RxCompletion, buffers: PostedBuffers, bytes: number): void {
-    this.#ring.completeAll(completion, buffers, bytes)
-  }
-
-  flush(): void {
-    this.#ring.flush()
+  const own = ownOptions('faultyRxRing()', faults, names)
+  const random = new Random(checkInteger('seed', own.seed, 0, 2 ** 32 - 1))
+  const dry = checkFraction('dry', own.dry)
+  const headerOverflow = checkFraction('headerOverflow', own.headerOverflow)
+  const unmapped = checkFraction('unmapped', own.unmapped)
+  return {
+    everyPacketTakesABuffer: ring.everyPacketTakesABuffer,
+    noOffset: ring.noOffset,
+    posted: () => ring.posted(),
+    peek: (ahead, into) => {
+      // The first look of a frame decides. Its further buffers are as they are.
+      const draws = ahead === 0
+      if (draws && random.fraction() < dry) return false
+      const found = ring.peek(ahead, into)
+      if (draws && random.fraction() < unmapped) into.region = -1
+      return found
+    },
+    take: (count) => ring.take(count),
+    room: () => ring.room(),
+    headerBuffer: (ahead, into) => {
+      ring.headerBuffer(ahead, into)
+      if (random.fraction() < headerOverflow) into.bytes = 0
+    },
+    complete: (completion) => ring.complete(completion),
+    flush: () => ring.flush(),
   }
 }

@@ -8,15 +8,13 @@
 
 export { DmaPlaces } from './dma-places.ts'
 export { createDoorbell } from './doorbell.ts'
-export { type FaultyRxRing, faultyRxRing, type RxRingFaults } from './faulty-rx-ring.ts'
+export { faultyRxRing, type RxRingFaults } from './faulty-rx-ring.ts'
 export {
-  completeEach,
   ipVersionOfPacketType,
   kindOfPacketType,
   type PostedBuffer,
   PostedBuffers,
   packetTypeOf,
-  peekEach,
   RX_CHECKSUM_BAD,
   RX_CHECKSUM_OK,
   RX_CONTINUES,

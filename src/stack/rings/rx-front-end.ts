@@ -129,8 +129,11 @@ export interface RxFrontEnd {
   /**
    * Reads as many of the next posted buffers as `bytes` bytes fill, in place of those in `into`. Returns
    * false if they are not posted. For large packets: a call of {@link peek} for each takes longer.
+   *
+   * A ring end with {@link noOffset} may have this and {@link completeAll}. Other ring ends get no large
+   * packet that its sender has left in pieces.
    */
-  peekAll(bytes: number, into: PostedBuffers): boolean
+  peekAll?(bytes: number, into: PostedBuffers): boolean
   /** Takes the next `count` posted buffers for good. */
   take(count: number): void
   /** Number of completions that there is room for. */
@@ -150,38 +153,7 @@ export interface RxFrontEnd {
    *
    * @param completion completion of the first one, of which the ring end sets what differs by buffer.
    */
-  completeAll(completion: RxCompletion, buffers: PostedBuffers, bytes: number): void
+  completeAll?(completion: RxCompletion, buffers: PostedBuffers, bytes: number): void
   /** Makes all completions visible to the driver, and interrupts it if it asked for that. */
   flush(): void
-}
-
-/** Reads buffers as {@link RxFrontEnd.peekAll} does, by a call for each. */
-export function peekEach(ring: RxFrontEnd, bytes: number, into: PostedBuffers): boolean {
-  const buffer = { id: -1, region: -1, offset: 0, bytes: 0 }
-  into.count = 0
-  for (let left = bytes; left > 0; left -= buffer.bytes) {
-    if (!ring.peek(into.count, buffer) || buffer.bytes <= 0) return false
-    into.add(buffer.region, buffer.offset, buffer.bytes)
-    into.ids[into.count - 1] = buffer.id
-  }
-  return true
-}
-
-/** Completes a packet as {@link RxFrontEnd.completeAll} does, by a call for each buffer. */
-export function completeEach(
-  ring: RxFrontEnd,
-  completion: RxCompletion,
-  { count, ids, lengths }: PostedBuffers,
-  bytes: number,
-): void {
-  let left = bytes
-  for (let index = 0; index < count; index++) {
-    completion.id = ids[index] ?? -1
-    completion.bytes = Math.min(left, lengths[index] ?? 0)
-    left -= completion.bytes
-    if (index + 1 === count) completion.flags |= RX_END_OF_PACKET
-    ring.complete(completion)
-    completion.headerBytes = 0
-    completion.flags |= RX_CONTINUES
-  }
 }

@@ -10,14 +10,7 @@
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
 import { endNaps, ringDoorbell } from './doorbell.ts'
 import { armInterrupt, raiseInterrupt } from './interrupts.ts'
-import {
-  completeEach,
-  type PostedBuffer,
-  type PostedBuffers,
-  peekEach,
-  type RxCompletion,
-  type RxFrontEnd,
-} from './rx-front-end.ts'
+import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** Parts that both ends of a queue's rings are made from. They cross `postMessage`. */
 export interface RxRings {
@@ -254,10 +247,6 @@ export class NicRxRing implements RxFrontEnd {
     return true
   }
 
-  peekAll(bytes: number, into: PostedBuffers): boolean {
-    return peekEach(this, bytes, into)
-  }
-
   take(count: number): void {
     this.#taken = (this.#taken + count) | 0
   }
@@ -297,10 +286,6 @@ export class NicRxRing implements RxFrontEnd {
     words[at + 6] = completion.segments
     words[at + 7] = completion.segmentBytes
     this.#completed = (this.#completed + 1) | 0
-  }
-
-  completeAll(completion: RxCompletion, buffers: PostedBuffers, bytes: number): void {
-    completeEach(this, completion, buffers, bytes)
   }
 
   flush(): void {

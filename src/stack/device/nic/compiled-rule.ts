@@ -3,8 +3,8 @@
 import { checkInteger } from '../../../errors.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../../wire/ip.ts'
-import { DeviceError } from '../../device-error.ts'
 import { MAX_STEERING_RULES, type SteeringRule } from '../../rings/nic-types.ts'
+import { configError } from './queue-config.ts'
 
 /** Kinds of rules, in the order in which they are tried. */
 export const FIVE_TUPLE = 0
@@ -67,35 +67,15 @@ export function compileRule(rule: SteeringRule): CompiledRule {
     mask.length > 0 && mask.every((byte) => byte === 0xff) && port === 0xffff
   const isOpen = sourceMask.every((byte) => byte === 0) && sourcePortMask === 0
   if (isWhole(destinationMask, destinationPortMask)) {
-    const key = threeTupleKey(compiled.protocol, compiled.destinationPort, destination, 0)
+    const first = (compiled.protocol << 16) | compiled.destinationPort
+    const key = hashAddress(first, destination, 0, destination.length)
     if (isOpen) return { kind: THREE_TUPLE, key, ...compiled }
     if (isWhole(sourceMask, sourcePortMask)) {
-      return { kind: FIVE_TUPLE, key: fiveTupleKey(key, compiled.sourcePort, from, 0), ...compiled }
+      const fullKey = hashAddress(key ^ compiled.sourcePort, from, 0, from.length)
+      return { kind: FIVE_TUPLE, key: fullKey, ...compiled }
     }
   }
   return { kind: MASKED, key: 0, ...compiled }
-}
-
-/** Returns the hash of protocol and destination, whose address has 4 or 16 bytes at `offset`. */
-export function threeTupleKey(
-  protocol: number,
-  port: number,
-  bytes: Uint8Array,
-  offset: number,
-  addressBytes: number = bytes.length,
-): number {
-  return mix((protocol << 16) | port, bytes, offset, addressBytes)
-}
-
-/** Returns the hash of a 5-tuple, made of the hash of its 3-tuple and of its source. */
-export function fiveTupleKey(
-  key: number,
-  port: number,
-  bytes: Uint8Array,
-  offset: number,
-  addressBytes: number = bytes.length,
-): number {
-  return mix(key ^ port, bytes, offset, addressBytes)
 }
 
 /** True if a TCP or UDP frame is one of those that a rule is for. */
@@ -129,10 +109,6 @@ export function isSameMatch(one: CompiledRule, other: CompiledRule): boolean {
     same(one.source, other.source) &&
     same(one.sourceMask, other.sourceMask)
   )
-}
-
-export function configError(message: string): DeviceError {
-  return new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', message)
 }
 
 function addressOf(address: Uint8Array | undefined): Uint8Array {
@@ -193,8 +169,16 @@ function same(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, at) => byte === other[at])
 }
 
-/** FNV-1a's step over the bytes of an address. */
-function mix(initial: number, bytes: Uint8Array, offset: number, length: number): number {
+/**
+ * Returns the hash of an address with what `initial` is a hash of, by FNV-1a's step. A rule's key is the
+ * hash of protocol, destination port and address, and then of source port and address.
+ */
+export function hashAddress(
+  initial: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+): number {
   let key = initial
   for (let at = offset; at < offset + length; at++) {
     key = Math.imul(key ^ (bytes[at] ?? 0), 0x0100_0193)

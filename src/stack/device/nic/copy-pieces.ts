@@ -2,7 +2,7 @@
 
 import type { FramePieces, LinkFrame } from '../../link/link.ts'
 import type { PostedBuffers } from '../../rings/rx-front-end.ts'
-import type { MappedRegion } from './mapped-region.ts'
+import type { DmaSpace } from '../dma-space.ts'
 
 /**
  * Copies what follows the first `linear` bytes of a frame in pieces to posted buffers. Returns false, and may
@@ -15,7 +15,7 @@ export function copyPieces(
   pieces: FramePieces,
   linear: number,
   posted: PostedBuffers,
-  mapped: MappedRegion,
+  dma: DmaSpace,
 ): boolean {
   // All in variables: loads of fields took longer than the rest.
   const { count: buffers, regions, offsets: toOffsets, lengths: toLengths } = posted
@@ -32,7 +32,7 @@ export function copyPieces(
     while (++buffer < buffers && regions[buffer] === region && toOffsets[buffer] === toEnd) {
       toEnd += toLengths[buffer] ?? 0
     }
-    const target = mapped.memory(region, to, toEnd - to)
+    const target = dma.holding(region, to, toEnd - to)
     if (target === undefined) return false
     while (to < toEnd) {
       if (from === fromEnd) {

@@ -98,9 +98,9 @@ test('pause ends after its limit: the queue drops until it takes a frame again',
   nic.startQueue(0, dry.frontEnd, SPLIT)
   nic.startQueue(1, other.frontEnd, SPLIT)
   other.post(200)
-  nic.setRssTable(new Array<number>(128).fill(0))
+  nic.steering.setRssTable(new Array<number>(128).fill(0))
   const rule = { protocol: 'udp', destinationPort: 9, queue: 1 } as const
-  nic.addRule({ ...rule, destinationAddress: Uint8Array.of(10, 0, 0, 2) })
+  nic.steering.addRule({ ...rule, destinationAddress: Uint8Array.of(10, 0, 0, 2) })
   link.put(udp(1), udp(2), udp(9), udp(3))
   now = 100
   assert.equal(nic.receive(0, 9), 0)
@@ -222,8 +222,8 @@ test('queues start and stop on their own; nothing is written after a stop', () =
   second.post(256, 256, 256)
   nic.startQueue(0, first.frontEnd, SPLIT)
   nic.startQueue(1, second.frontEnd, UNSPLIT)
-  nic.setRssTable(Array.from({ length: 128 }, () => 1))
-  nic.addRule({
+  nic.steering.setRssTable(Array.from({ length: 128 }, () => 1))
+  nic.steering.addRule({
     protocol: 'udp',
     destinationAddress: Uint8Array.of(10, 0, 0, 2),
     destinationPort: 1,

@@ -19,12 +19,11 @@ import {
   type NicSettings,
   RSS_TABLE_ENTRIES,
   type RxQueueConfig,
-  type SteeringRule,
 } from '../../rings/nic-types.ts'
 import type { RxFrontEnd } from '../../rings/rx-front-end.ts'
 import type { TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma-space.ts'
-import { checkConfig, noQueue, queueBusy } from './queue-config.ts'
+import { checkConfig, queueAt, queueBusy } from './queue-config.ts'
 import { RxQueue } from './rx-queue.ts'
 import { isSegmentable, Segmenter } from './segmenter.ts'
 import { Steering } from './steering.ts'
@@ -54,11 +53,11 @@ export interface NetworkCardOptions extends NicSettings {
 export class NetworkCard {
   readonly features: NicFeatures
   readonly counters: NicCounters
+  readonly steering: Steering
   readonly #link: Link
   readonly #pauseLimitMs: number
   readonly #largestPacket: number
   readonly #clockMs: () => number
-  readonly #steering: Steering
   readonly #rx: readonly RxQueue[]
   readonly #tx: readonly TxQueue[]
   /** Queue that sends first, behind the one that has used up the last budget. */
@@ -77,8 +76,6 @@ export class NetworkCard {
   #waitingSinceMs = 0
   /** Segments of the large frame that is being received. */
   readonly #segmenter = new Segmenter(createFrameMemory(1))
-  /** True while there are segments to make. */
-  #isCutting = false
 
   /** @throws NETMEM_OUT_OF_RANGE for an option outside its range. */
   constructor(options: NetworkCardOptions) {
@@ -97,7 +94,7 @@ export class NetworkCard {
     this.#pauseLimitMs = checkInteger('pauseLimitMs', pauseLimitMs, 0, 2 ** 31)
     this.#clockMs = options.clockMs ?? (() => performance.now())
     this.#link = link
-    this.#steering = new Steering(rxQueues)
+    this.steering = new Steering(rxQueues)
     this.counters = new NicCounters(rxQueues, txQueues)
     this.#rx = this.counters.rx.map((counters) => new RxQueue(dma, counters))
     this.#tx = this.counters.tx.map((counters) => new TxQueue(dma, maxFrameBytes, counters))
@@ -126,15 +123,14 @@ export class NetworkCard {
    */
   receive(nowNs: number, budget: number, budgetBytes: number = Number.MAX_SAFE_INTEGER): number {
     const queues = this.#rx
-    for (let at = 0; at < queues.length; at++) queues[at]?.beginBatch()
     let received = 0
     let left = budgetBytes
     try {
       // The segments of a large frame are not left for later, since their link might have no other
       // frames.
-      while ((received < budget && left > 0) || this.#isCutting) {
+      while ((received < budget && left > 0) || this.#segmenter.pending) {
         let frame = this.#waiting
-        if (frame === undefined && this.#isCutting) frame = this.#nextSegment()
+        if (frame === undefined && this.#segmenter.pending) frame = this.#nextSegment()
         if (frame === undefined) {
           frame = this.#link.receive(nowNs)
           if (frame === undefined) break
@@ -163,12 +159,12 @@ export class NetworkCard {
    */
   receivePieces(head: LinkFrame, pieces: FramePieces): boolean {
     const { layout } = head
-    if (layout === undefined || this.#waiting !== undefined || this.#isCutting) return false
+    if (layout === undefined || this.#waiting !== undefined || this.#segmenter.pending) return false
     if (packetBytes(head, layout) > this.#largestPacket) return false
-    const hash = this.#steering.hash(head.memory.bytes, head.offset, layout)
-    let queue = this.#steering.match(head.memory.bytes, head.offset, layout)
+    const hash = this.steering.hash(head.memory.bytes, head.offset, layout)
+    let queue = this.steering.match(head.memory.bytes, head.offset, layout)
     const isSteered = queue >= 0
-    if (!isSteered) queue = this.#steering.spread(hash)
+    if (!isSteered) queue = this.steering.spread(hash)
     if (this.#rx[queue]?.deliverPieces(head, pieces, layout, hash) !== true) return false
     if (isSteered) this.counters.device.add(DeviceCounter.rx_steered)
     return true
@@ -212,15 +208,13 @@ export class NetworkCard {
     const pieceBytes = queue.largestPayload(frame, layout)
     if (layout.payloadLength <= pieceBytes) return frame
     this.#segmenter.begin(frame, layout, frame.segmentBytes, pieceBytes)
-    return this.#nextSegment() ?? frame
+    return this.#nextSegment()
   }
 
-  /** Makes the next segment of a large frame. `undefined` without one. */
-  #nextSegment(): LinkFrame | undefined {
+  /** Makes the next segment of a large frame, of which some are left. */
+  #nextSegment(): LinkFrame {
     const segmenter = this.#segmenter
-    const isMade = segmenter.next()
-    this.#isCutting = segmenter.pending
-    if (!isMade) return undefined
+    segmenter.next()
     this.#layout = segmenter.layout
     return segmenter.frame
   }
@@ -238,9 +232,9 @@ export class NetworkCard {
     this.#layout = layout
     this.#checksum = this.#verify(frame, layout)
     this.#hash =
-      layout.kind >= FrameKind.fragment ? this.#steering.hash(memory.bytes, offset, layout) : 0
-    let queue = this.#steering.match(memory.bytes, offset, layout)
-    if (queue < 0) queue = this.#steering.spread(this.#hash)
+      layout.kind >= FrameKind.fragment ? this.steering.hash(memory.bytes, offset, layout) : 0
+    let queue = this.steering.match(memory.bytes, offset, layout)
+    if (queue < 0) queue = this.steering.spread(this.#hash)
     else this.counters.device.add(DeviceCounter.rx_steered)
     this.#queue = this.#rx[queue]
     if (packetBytes(frame, layout) <= this.#largestPacket) return true
@@ -294,7 +288,7 @@ export class NetworkCard {
    * started, NETMEM_BIND_HEADER_SPLIT for device memory without header split.
    */
   startQueue(queue: number, ring: RxFrontEnd, config: RxQueueConfig): void {
-    const rx = this.#rxQueue(queue)
+    const rx = queueAt(this.#rx, queue, 'receive')
     if (rx.started) throw queueBusy('receive', queue)
     checkConfig(ring, config)
     rx.start(ring, config)
@@ -307,12 +301,12 @@ export class NetworkCard {
    * @throws NETMEM_NIC_CONFIG for an unknown queue.
    */
   stopQueue(queue: number): void {
-    this.#rxQueue(queue).stop()
+    queueAt(this.#rx, queue, 'receive').stop()
   }
 
   /** @throws NETMEM_NIC_CONFIG for an unknown queue, NETMEM_NIC_BUSY if it is started. */
   startTxQueue(queue: number, ring: TxFrontEnd): void {
-    const tx = this.#txQueue(queue)
+    const tx = queueAt(this.#tx, queue, 'transmit')
     if (tx.started) throw queueBusy('transmit', queue)
     tx.start(ring)
   }
@@ -323,61 +317,7 @@ export class NetworkCard {
    * @throws NETMEM_NIC_CONFIG for an unknown queue.
    */
   stopTxQueue(queue: number): void {
-    this.#txQueue(queue).stop()
-  }
-
-  /** RSS table: a queue for each of its 128 entries. */
-  get rssTable(): number[] {
-    return this.#steering.table
-  }
-
-  /**
-   * Sets the whole RSS table.
-   *
-   * @throws NETMEM_NIC_CONFIG, with nothing changed, for another length or an unknown queue.
-   */
-  setRssTable(table: ArrayLike<number>): void {
-    this.#steering.setTable(table)
-  }
-
-  /** RSS key of 40 bytes. */
-  get rssKey(): Uint8Array {
-    return this.#steering.key
-  }
-
-  /**
-   * Sets the RSS key.
-   *
-   * @throws NETMEM_NIC_CONFIG, NETMEM_OUT_OF_RANGE for another length than 40 bytes.
-   */
-  setRssKey(key: Readonly<Uint8Array>): void {
-    this.#steering.setKey(key)
-  }
-
-  /**
-   * Adds a steering rule and returns its location.
-   *
-   * @throws NETMEM_NIC_CONFIG (EINVAL, EEXIST, ENOSPC), NETMEM_OUT_OF_RANGE for a port or location.
-   */
-  addRule(rule: SteeringRule): number {
-    return this.#steering.add(rule)
-  }
-
-  /** @throws NETMEM_NIC_CONFIG if there is no rule at that location. */
-  removeRule(location: number): void {
-    this.#steering.remove(location)
-  }
-
-  #rxQueue(queue: number): RxQueue {
-    const rx = this.#rx[queue]
-    if (rx === undefined) throw noQueue('receive', queue, this.#rx.length)
-    return rx
-  }
-
-  #txQueue(queue: number): TxQueue {
-    const tx = this.#tx[queue]
-    if (tx === undefined) throw noQueue('transmit', queue, this.#tx.length)
-    return tx
+    queueAt(this.#tx, queue, 'transmit').stop()
   }
 }
 

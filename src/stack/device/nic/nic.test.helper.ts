@@ -12,6 +12,7 @@ import {
 import { createDoorbell } from '../../rings/doorbell.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
 import {
+  type PostedBuffers,
   RX_CONTINUES,
   RX_END_OF_PACKET,
   RX_FAULT,
@@ -143,6 +144,34 @@ export interface TestDriverOptions {
 class NeedyRxRing extends NicRxRing {
   override readonly everyPacketTakesABuffer: boolean = true
   override readonly noOffset: boolean = true
+
+  peekAll(bytes: number, into: PostedBuffers): boolean {
+    const buffer = { id: -1, region: -1, offset: 0, bytes: 0 }
+    into.count = 0
+    for (let left = bytes; left > 0; left -= buffer.bytes) {
+      if (!this.peek(into.count, buffer) || buffer.bytes <= 0) return false
+      into.add(buffer.region, buffer.offset, buffer.bytes)
+      into.ids[into.count - 1] = buffer.id
+    }
+    return true
+  }
+
+  completeAll(
+    completion: RxCompletion,
+    { count, ids, lengths }: PostedBuffers,
+    bytes: number,
+  ): void {
+    let left = bytes
+    for (let index = 0; index < count; index++) {
+      completion.id = ids[index] ?? -1
+      completion.bytes = Math.min(left, lengths[index] ?? 0)
+      left -= completion.bytes
+      if (index + 1 === count) completion.flags |= RX_END_OF_PACKET
+      this.complete(completion)
+      completion.headerBytes = 0
+      completion.flags |= RX_CONTINUES
+    }
+  }
 }
 
 const UNTOUCHED = new Uint8Array(1 << 20).fill(0xcc)

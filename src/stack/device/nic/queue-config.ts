@@ -37,12 +37,17 @@ export function checkConfig(frontEnd: RxFrontEnd, config: RxQueueConfig): void {
   }
 }
 
-function configError(message: string): DeviceError {
+export function configError(message: string): DeviceError {
   return new DeviceError('NETMEM_NIC_CONFIG', 'EINVAL', message)
 }
 
-export function noQueue(direction: string, queue: number, queues: number): DeviceError {
-  return configError(`There is no ${direction} queue ${queue}; this NIC has 0 to ${queues - 1}.`)
+/** @throws NETMEM_NIC_CONFIG for an unknown queue. */
+export function queueAt<Q>(queues: readonly Q[], queue: number, direction: string): Q {
+  const found = queues[queue]
+  if (found !== undefined) return found
+  throw configError(
+    `There is no ${direction} queue ${queue}; this NIC has 0 to ${queues.length - 1}.`,
+  )
 }
 
 export function queueBusy(direction: string, queue: number): DeviceError {

@@ -30,8 +30,10 @@ import {
   TCP_HEADER_BYTES,
   TCP_WINDOW,
 } from '../../../wire/tcp.ts'
-import { RX_CONTINUES, type RxCompletion } from '../../rings/rx-front-end.ts'
+import type { LinkFrame } from '../../link/link.ts'
+import { RxCompletion } from '../../rings/rx-front-end.ts'
 import { ShortCopy } from '../../rings/short-copy.ts'
+import { copyFromFrame } from './rx-buffers.ts'
 
 /** NOP, NOP and timestamps of 10 bytes: the one option that may differ (RFC 7323, appendix A). */
 const TIMESTAMPS = 0x0101_080a
@@ -58,17 +60,13 @@ export class RxAggregate {
   /** Number of its buffers. */
   count = 0
   segments = 0
-  /** Payload bytes of the first segment. */
-  segmentBytes = 0
-  /** Flags of its completions, besides those that tell the first and the last apart. */
-  flags = 0
-  packetType = 0
-  hash = 0
-  /** Bytes in its header buffer. */
-  linear = 0
-  readonly #ids = new Int32Array(MAX_COALESCED_BUFFERS)
-  readonly #offsets = new Int32Array(MAX_COALESCED_BUFFERS)
-  readonly #lengths = new Int32Array(MAX_COALESCED_BUFFERS)
+  /** Completion of its first buffer, once it is closed. */
+  readonly completion: RxCompletion = new RxCompletion()
+  /** Number, offset and length of each buffer. */
+  readonly ids: Int32Array = new Int32Array(MAX_COALESCED_BUFFERS)
+  readonly offsets: Int32Array = new Int32Array(MAX_COALESCED_BUFFERS)
+  readonly lengths: Int32Array = new Int32Array(MAX_COALESCED_BUFFERS)
+  /** Headers of the first segment, with what later segments change in them. */
   readonly #headers: Uint8Array = new Uint8Array(MAX_HEADER_BYTES)
   readonly #shortCopy = new ShortCopy()
   /** Place that the headers were written to. */
@@ -81,9 +79,8 @@ export class RxAggregate {
   /** Length of the whole packet as the IP header states it. */
   #ipBytes = 0
   #nextSeq = 0
-  #ack = 0
-  #window = 0
-  #tcpFlags = 0
+  /** Payload bytes of the first segment. */
+  #segmentBytes = 0
   /** Memory of the last buffer. The next byte goes to `#end`, and the buffer ends at `#limit`. */
   #payload: Uint8Array = NOTHING
   #end = 0
@@ -91,7 +88,7 @@ export class RxAggregate {
 
   /**
    * Begins with a segment that has been written: its headers to `headerAt` of `headerMemory`. The
-   * caller adds the buffers, and sets what the completions are to say.
+   * caller adds the buffers, and describes the packet in {@link completion}.
    */
   begin(
     bytes: Uint8Array,
@@ -104,7 +101,7 @@ export class RxAggregate {
     this.open = true
     this.count = 0
     this.segments = 1
-    this.segmentBytes = payloadLength
+    this.#segmentBytes = payloadLength
     this.#shortCopy.copy(bytes, offset, headerLength, this.#headers, 0)
     this.#headerMemory = headerMemory
     this.#headerAt = headerAt
@@ -115,9 +112,6 @@ export class RxAggregate {
     this.#ipBytes = headerLength - layout.ipOffset + payloadLength
     if (layout.ipVersion === 6) this.#ipBytes -= IPV6_HEADER_BYTES
     this.#nextSeq = (layout.seq + payloadLength) | 0
-    this.#ack = layout.ack
-    this.#window = layout.window
-    this.#tcpFlags = layout.tcpFlags
   }
 
   /**
@@ -135,9 +129,9 @@ export class RxAggregate {
     length: number,
   ): void {
     const at = this.count++
-    this.#ids[at] = id
-    this.#offsets[at] = pad
-    this.#lengths[at] = length
+    this.ids[at] = id
+    this.offsets[at] = pad
+    this.lengths[at] = length
     this.#payload = memory
     this.#end = offset + pad + length
     this.#limit = offset + bytes
@@ -148,21 +142,11 @@ export class RxAggregate {
     const { payloadLength } = layout
     return (
       (layout.seq | 0) === this.#nextSeq &&
-      payloadLength <= this.segmentBytes &&
+      payloadLength <= this.#segmentBytes &&
       this.#ipBytes + payloadLength <= MAX_IP_BYTES &&
-      ((layout.ack - this.#ack) | 0) >= 0 &&
+      ((layout.ack - getInt32(this.#headers, this.#l4Offset + TCP_ACK)) | 0) >= 0 &&
       this.#sameHeaders(bytes, offset, layout)
     )
-  }
-
-  /** Memory of the last buffer. */
-  get memory(): Uint8Array {
-    return this.#payload
-  }
-
-  /** Place in {@link memory} of the next byte. */
-  get end(): number {
-    return this.#end
   }
 
   /** Bytes that the last buffer has room for. */
@@ -170,10 +154,11 @@ export class RxAggregate {
     return this.#limit - this.#end
   }
 
-  /** Counts bytes that were written to the last buffer. */
-  extend(bytes: number): void {
+  /** Copies bytes of a frame to the last buffer, which has room for them. */
+  extend(frame: LinkFrame, from: number, bytes: number): void {
+    copyFromFrame(frame, from, bytes, this.#payload, this.#end)
     const last = this.count - 1
-    this.#lengths[last] = (this.#lengths[last] ?? 0) + bytes
+    this.lengths[last] = (this.lengths[last] ?? 0) + bytes
     this.#end += bytes
   }
 
@@ -193,31 +178,24 @@ export class RxAggregate {
     const { payloadLength } = layout
     this.#ipBytes += payloadLength
     this.#nextSeq = (this.#nextSeq + payloadLength) | 0
-    this.#ack = layout.ack
-    this.#window = layout.window
-    this.#tcpFlags |= layout.tcpFlags
+    const headers = this.#headers
+    const l4 = this.#l4Offset
+    setInt32(headers, l4 + TCP_ACK, layout.ack)
+    setUint16(headers, l4 + TCP_WINDOW, layout.window)
+    headers[l4 + TCP_FLAGS] = (headers[l4 + TCP_FLAGS] ?? 0) | layout.tcpFlags
     this.segments++
-    return (layout.tcpFlags & PSH) === 0 && payloadLength === this.segmentBytes
+    return (layout.tcpFlags & PSH) === 0 && payloadLength === this.#segmentBytes
   }
 
   /** Ends the packet: writes its headers. */
   close(): void {
     this.open = false
-    if (this.segments > 1) this.#writeHeaders()
+    if (this.segments > 1) {
+      this.completion.segments = this.segments
+      this.completion.segmentBytes = this.#segmentBytes
+      this.#writeHeaders()
+    }
     this.#headerMemory = this.#payload = NOTHING
-  }
-
-  /** Fills in the completion of one of its buffers. */
-  describe(index: number, into: RxCompletion): void {
-    into.id = this.#ids[index] ?? -1
-    into.offset = this.#offsets[index] ?? 0
-    into.bytes = this.#lengths[index] ?? 0
-    into.headerBytes = index === 0 ? this.linear : 0
-    into.flags = index === 0 ? this.flags : this.flags | RX_CONTINUES
-    into.packetType = this.packetType
-    into.hash = this.hash
-    into.segments = this.segments
-    into.segmentBytes = this.segments > 1 ? this.segmentBytes : 0
   }
 
   /** Drops all references to memory. */
@@ -274,9 +252,6 @@ export class RxAggregate {
     } else {
       setUint16(headers, ip + IPV6_PAYLOAD_BYTES, this.#ipBytes)
     }
-    setInt32(headers, l4 + TCP_ACK, this.#ack)
-    headers[l4 + TCP_FLAGS] = this.#tcpFlags
-    setUint16(headers, l4 + TCP_WINDOW, this.#window)
     const length = this.#headerLength
     this.#shortCopy.copy(headers, 0, length, this.#headerMemory, this.#headerAt)
   }

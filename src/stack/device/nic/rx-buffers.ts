@@ -11,7 +11,6 @@ import { type PostedBuffer, PostedBuffers, type RxFrontEnd } from '../../rings/r
 import { SHORT_COPY_BYTES, ShortCopy } from '../../rings/short-copy.ts'
 import type { DmaSpace } from '../dma-space.ts'
 import { copyPieces } from './copy-pieces.ts'
-import { MappedRegion } from './mapped-region.ts'
 
 /** Results of {@link RxBuffers.find}. Integers, since one is compared for every frame. */
 const FOUND = 0
@@ -49,16 +48,14 @@ export class RxBuffers {
    * needed.
    */
   readonly #buffers: RxBuffer[] = [new RxBuffer()]
-  readonly #payloadRegion: MappedRegion
-  readonly #headerRegion: MappedRegion
+  readonly #dma: DmaSpace
   readonly #shortCopy = new ShortCopy()
   /** Number of buffers that every packet takes at least. */
   #leastBuffers = 0
   #pads = true
 
   constructor(dma: DmaSpace) {
-    this.#payloadRegion = new MappedRegion(dma)
-    this.#headerRegion = new MappedRegion(dma)
+    this.#dma = dma
   }
 
   /** Learns the needs of the ring end of a queue that starts. */
@@ -77,7 +74,7 @@ export class RxBuffers {
     const { header } = this
     let isFault = false
     if (linear > 0) {
-      header.memory = this.#headerRegion.memory(header.region, header.offset, header.bytes)
+      header.memory = this.#dma.holding(header.region, header.offset, header.bytes)
       isFault = header.memory === undefined
     }
     let count = 0
@@ -144,12 +141,6 @@ export class RxBuffers {
     else this.#shortCopy.copy(frame.memory.bytes, frame.offset, linear, memory, offset)
   }
 
-  /** Copies the first `linear` bytes of a frame that lies where the one before it did, by the same view. */
-  writeKeptHeaders(frame: LinkFrame, linear: number): void {
-    const { memory, offset } = this.header
-    if (memory !== undefined) copyFromFrame(frame, frame.offset, linear, memory, offset)
-  }
-
   /** Copies `rest` bytes from `from` on to the posted buffers. */
   writePayload(frame: LinkFrame, from: number, rest: number): void {
     let at = from
@@ -179,21 +170,14 @@ export class RxBuffers {
     rest: number,
   ): boolean {
     const { header, posted } = this
-    header.memory = this.#headerRegion.memory(header.region, header.offset, header.bytes)
+    header.memory = this.#dma.holding(header.region, header.offset, header.bytes)
     if (linear > 0 && header.memory === undefined) return false
-    if (!ring.peekAll(rest, posted) || ring.room() < posted.count) return false
-    return copyPieces(head, pieces, linear, posted, this.#payloadRegion)
-  }
-
-  /** Drops cached regions: call it before a batch, since memory may have been unmapped. */
-  forgetRegions(): void {
-    this.#payloadRegion.forget()
-    this.#headerRegion.forget()
+    if (ring.peekAll?.(rest, posted) !== true || ring.room() < posted.count) return false
+    return copyPieces(head, pieces, linear, posted, this.#dma)
   }
 
   /** Drops all references to memory. */
   forget(): void {
-    this.forgetRegions()
     for (const buffer of this.#buffers) buffer.memory = undefined
     this.header.memory = undefined
     this.#shortCopy.forget()
@@ -204,7 +188,7 @@ export class RxBuffers {
     const buffer = this.#buffers[ahead] ?? this.#addBuffer()
     if (!ring.peek(ahead, buffer)) return undefined
     const { region, offset, bytes } = buffer
-    buffer.memory = bytes === 0 ? undefined : this.#payloadRegion.memory(region, offset, bytes)
+    buffer.memory = bytes === 0 ? undefined : this.#dma.holding(region, offset, bytes)
     buffer.pad = 0
     return buffer
   }

@@ -25,7 +25,7 @@ import {
 } from '../../rings/rx-front-end.ts'
 import type { DmaSpace } from '../dma-space.ts'
 import { isMergeable, MAX_COALESCED_BUFFERS, RxAggregate } from './rx-aggregate.ts'
-import { BUFFER_FAULT, copyFromFrame, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
+import { BUFFER_FAULT, OUT_OF_BUFFER, RxBuffers } from './rx-buffers.ts'
 import { RxCounts } from './rx-counts.ts'
 
 export class RxQueue {
@@ -85,11 +85,6 @@ export class RxQueue {
     return payload < segmentBytes ? segmentBytes : payload - (payload % segmentBytes)
   }
 
-  /** Begins a batch: memory may have been unmapped since the last one. */
-  beginBatch(): void {
-    this.#buffers.forgetRegions()
-  }
-
   /** Ends a batch: makes its packets visible to the driver. */
   endBatch(): void {
     if (this.#counts.packets > 0) this.#counts.flush(this.#split)
@@ -120,8 +115,9 @@ export class RxQueue {
       packetLength === length &&
       isMergeable(layout)
     if (this.#aggregate.open) {
+      const { headerBytes } = this.#aggregate.completion
       if (mergeable && this.#append(ring, frame, layout)) {
-        this.#counts.add(length, 0, layout, checksum, this.#aggregate.linear)
+        this.#counts.add(length, 0, layout, checksum, headerBytes)
         return true
       }
       this.#closeAggregate(ring)
@@ -153,7 +149,14 @@ export class RxQueue {
     if (found === BUFFER_FAULT) return this.#giveBack(ring)
     if (linear > 0) buffers.writeHeaders(frame, linear)
     buffers.writePayload(frame, frame.offset + linear, rest)
-    this.#complete(ring, frame, layout, linear, rest, overflow, checksum, hash, mergeable)
+    ring.take(buffers.count)
+    this.#unflushed = true
+    const flags = (linear > 0 ? RX_SPLIT : overflow) | (CHECKSUM_FLAGS[checksum] ?? 0)
+    if (mergeable && this.#canBegin(layout, linear)) {
+      this.#beginAggregate(frame, layout, linear, rest, flags, hash)
+    } else {
+      this.#complete(ring, frame, layout, linear, rest, flags, hash)
+    }
     this.#counts.add(length, frame.segmentBytes, layout, checksum, linear)
     if (length < frame.originalLength) this.#counters.add(RxCounter.rx_truncated)
     return true
@@ -171,9 +174,8 @@ export class RxQueue {
     // A link may keep lengths as floating-point numbers, and the engine makes garbage of those.
     const length = head.originalLength | 0
     // Aligned copies would need pieces to be cut.
-    if (ring === undefined || !ring.noOffset || !this.#coalesce) return false
+    if (ring?.completeAll === undefined || !this.#coalesce) return false
     if (payloadLength === 0 || headerLength + payloadLength !== length) return false
-    this.beginBatch()
     if (payloadLength > this.largestPayload(head, layout)) return false
     let linear = 0
     if (this.#split) {
@@ -184,11 +186,11 @@ export class RxQueue {
     }
     const rest = length - linear
     if (!buffers.fill(ring, head, pieces, linear, rest)) return false
-    if (linear > 0) buffers.writeKeptHeaders(head, linear)
+    if (linear > 0) buffers.writeHeaders(head, linear)
     ring.take(buffers.posted.count)
     this.#unflushed = true
     const flags = linear > 0 ? RX_SPLIT | RX_CHECKSUM_OK : RX_CHECKSUM_OK
-    this.#describe(head, layout, linear, flags, hash)
+    describe(this.#completion, head, layout, linear, flags, hash)
     ring.completeAll(this.#completion, buffers.posted, rest)
     this.#counts.add(length, head.segmentBytes, layout, ChecksumResult.ok, linear)
     return true
@@ -217,21 +219,16 @@ export class RxQueue {
   #giveBack(ring: RxFrontEnd): true {
     const { count } = this.#buffers
     const completion = this.#completion
-    completion.offset = completion.bytes = completion.headerBytes = 0
-    completion.packetType = completion.hash = completion.segmentBytes = 0
-    completion.segments = 1
-    completion.flags = RX_FAULT | RX_END_OF_PACKET
     ring.take(count)
-    for (let index = 0; index < count; index++) {
-      completion.id = this.#buffers.at(index)?.id ?? -1
-      ring.complete(completion)
-    }
-    if (count === 0) {
-      // Its header buffer alone is at fault, and belongs to the completion.
-      completion.id = -1
-      ring.complete(completion)
-    }
     this.#unflushed = true
+    completion.headerBytes = completion.packetType = completion.hash = completion.segmentBytes = 0
+    completion.segments = 1
+    // A header buffer that alone is at fault belongs to a completion without a buffer.
+    for (let index = 0; index === 0 || index < count; index++) {
+      completion.flags = RX_FAULT
+      const id = index < count ? (this.#buffers.at(index)?.id ?? -1) : -1
+      completeBuffer(ring, completion, id, 0, 0, true)
+    }
     return this.#drop(RxCounter.rx_dma_faults)
   }
 
@@ -241,69 +238,34 @@ export class RxQueue {
     layout: FrameLayout,
     linear: number,
     rest: number,
-    overflow: number,
-    checksum: number,
-    hash: number,
-    mergeable: boolean,
-  ): void {
-    const { count } = this.#buffers
-    ring.take(count)
-    this.#unflushed = true
-    let flags = linear > 0 ? RX_SPLIT : overflow
-    if (checksum === ChecksumResult.ok) flags |= RX_CHECKSUM_OK
-    else if (checksum === ChecksumResult.badL4) flags |= RX_L4_CHECKSUM_BAD
-    else if (checksum === ChecksumResult.badIp) flags |= RX_IP_CHECKSUM_BAD
-    if (
-      mergeable &&
-      count > 0 &&
-      count <= MAX_COALESCED_BUFFERS &&
-      (layout.tcpFlags & PSH) === 0 &&
-      (linear > 0 || !this.#split)
-    ) {
-      this.#beginAggregate(frame, layout, linear, rest, flags, hash)
-      return
-    }
-    this.#describe(frame, layout, linear, flags, hash)
-    const completion = this.#completion
-    if (count === 0) {
-      completion.id = -1
-      completion.bytes = 0
-      completion.flags = flags | RX_END_OF_PACKET
-      ring.complete(completion)
-      return
-    }
-    let left = rest
-    for (let index = 0; index < count; index++) {
-      const buffer = this.#buffers.at(index)
-      if (buffer === undefined) return
-      completion.id = buffer.id
-      const room = buffer.bytes - buffer.pad
-      completion.offset = buffer.pad
-      completion.bytes = left < room ? left : room
-      left -= completion.bytes
-      completion.flags = index + 1 === count ? flags | RX_END_OF_PACKET : flags
-      ring.complete(completion)
-      completion.headerBytes = 0
-      if (index === 0) flags |= RX_CONTINUES
-    }
-  }
-
-  /** Writes what a packet's completions say of it. */
-  #describe(
-    { segmentBytes }: LinkFrame,
-    layout: FrameLayout,
-    linear: number,
     flags: number,
     hash: number,
   ): void {
     const completion = this.#completion
-    completion.offset = 0
-    completion.headerBytes = linear
-    completion.flags = flags
-    completion.hash = hash
-    completion.segments = segmentBytes === 0 ? 1 : segmentsOf(layout.payloadLength, segmentBytes)
-    completion.segmentBytes = completion.segments > 1 ? segmentBytes : 0
-    completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
+    const { count } = this.#buffers
+    describe(completion, frame, layout, linear, flags, hash)
+    if (count === 0) completeBuffer(ring, completion, -1, 0, 0, true)
+    let left = rest
+    for (let index = 0; index < count; index++) {
+      const buffer = this.#buffers.at(index)
+      if (buffer === undefined) return
+      const { id, pad } = buffer
+      const room = buffer.bytes - pad
+      const bytes = left < room ? left : room
+      left -= bytes
+      completeBuffer(ring, completion, id, pad, bytes, index + 1 === count)
+    }
+  }
+
+  /** True if other segments may be merged with a mergeable one, by the buffers found for it. */
+  #canBegin(layout: FrameLayout, linear: number): boolean {
+    const { count } = this.#buffers
+    return (
+      count > 0 &&
+      count <= MAX_COALESCED_BUFFERS &&
+      (layout.tcpFlags & PSH) === 0 &&
+      (linear > 0 || !this.#split)
+    )
   }
 
   /** Keeps a packet open that its next segments may be merged with. */
@@ -322,10 +284,7 @@ export class RxQueue {
     const aggregate = this.#aggregate
     const headerAt = headers.offset + (linear > 0 ? 0 : first.pad)
     aggregate.begin(frame.memory.bytes, frame.offset, layout, headers.memory, headerAt)
-    aggregate.linear = linear
-    aggregate.flags = flags
-    aggregate.hash = hash
-    aggregate.packetType = packetTypeOf(layout.kind, layout.ipVersion)
+    describe(aggregate.completion, frame, layout, linear, flags, hash)
     this.#addBuffers(rest)
   }
 
@@ -358,10 +317,7 @@ export class RxQueue {
       return false
     }
     const from = frame.offset + layout.headerLength
-    if (first > 0) {
-      copyFromFrame(frame, from, first, aggregate.memory, aggregate.end)
-      aggregate.extend(first)
-    }
+    if (first > 0) aggregate.extend(frame, from, first)
     if (more > 0) {
       buffers.writePayload(frame, from + first, more)
       ring.take(buffers.count)
@@ -375,14 +331,55 @@ export class RxQueue {
     const aggregate = this.#aggregate
     if (!aggregate.open) return
     aggregate.close()
-    const { segments } = aggregate
+    const { segments, completion, count, ids, offsets, lengths } = aggregate
     if (segments > 1) this.#counts.addCoalesced(segments, aggregate.bytes, aggregate.wireBytes)
-    const completion = this.#completion
-    const last = aggregate.count - 1
-    for (let index = 0; index <= last; index++) {
-      aggregate.describe(index, completion)
-      if (index === last) completion.flags |= RX_END_OF_PACKET
-      ring.complete(completion)
+    for (let index = 0; index < count; index++) {
+      const id = ids[index] ?? -1
+      const offset = offsets[index] ?? 0
+      completeBuffer(ring, completion, id, offset, lengths[index] ?? 0, index + 1 === count)
     }
   }
+}
+
+/** Flags of a completion, by the {@link ChecksumResult}. */
+const CHECKSUM_FLAGS: readonly number[] = [
+  0,
+  RX_CHECKSUM_OK,
+  RX_IP_CHECKSUM_BAD,
+  RX_L4_CHECKSUM_BAD,
+]
+
+/** Writes what the completion of a packet's first buffer says of the packet. */
+function describe(
+  completion: RxCompletion,
+  { segmentBytes }: LinkFrame,
+  layout: FrameLayout,
+  linear: number,
+  flags: number,
+  hash: number,
+): void {
+  completion.headerBytes = linear
+  completion.flags = flags
+  completion.hash = hash
+  completion.segments = segmentsOf(layout.payloadLength, segmentBytes)
+  completion.segmentBytes = completion.segments > 1 ? segmentBytes : 0
+  completion.packetType = packetTypeOf(layout.kind, layout.ipVersion)
+}
+
+/** Completes the next buffer of the packet that `completion` describes. */
+function completeBuffer(
+  ring: RxFrontEnd,
+  completion: RxCompletion,
+  id: number,
+  offset: number,
+  bytes: number,
+  isLast: boolean,
+): void {
+  completion.id = id
+  completion.offset = offset
+  completion.bytes = bytes
+  if (isLast) completion.flags |= RX_END_OF_PACKET
+  ring.complete(completion)
+  completion.headerBytes = 0
+  completion.flags |= RX_CONTINUES
 }

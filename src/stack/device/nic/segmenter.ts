@@ -25,23 +25,18 @@ export class Segmenter {
   readonly layout: FrameLayout = new FrameLayout()
   readonly #shortCopy = new ShortCopy()
   #headers = new Uint8Array(256)
-  #memory: FrameMemory
-  #offset = 0
-  #headerLength = 0
-  #ipOffset = 0
-  #ipVersion = 0
-  #l4Offset = 0
-  #payloadLength = 0
-  #seq = 0
-  #flags = 0
+  /** The large frame, and its layout. Neither changes before its last segment is made. */
+  #large: LinkFrame
+  #largeLayout: FrameLayout = this.layout
   #ipId = 0
   #segmentBytes = 0
   #pieceBytes = 0
   #done = 0
+  /** Payload bytes of segments that are not made yet. */
+  #left = 0
 
   constructor(memory: FrameMemory) {
-    this.#memory = memory
-    this.frame = emptyFrame(memory)
+    this.frame = this.#large = emptyFrame(memory)
   }
 
   /**
@@ -56,19 +51,13 @@ export class Segmenter {
     const { headerLength, ipOffset } = layout
     if (headerLength > this.#headers.length) this.#headers = new Uint8Array(headerLength)
     this.#shortCopy.copy(memory.bytes, offset, headerLength, this.#headers, 0)
-    this.#memory = memory
-    this.#offset = offset
-    this.#headerLength = headerLength
-    this.#ipOffset = ipOffset
-    this.#ipVersion = layout.ipVersion
-    this.#l4Offset = layout.l4Offset
-    this.#payloadLength = layout.payloadLength
-    this.#seq = layout.seq
-    this.#flags = layout.tcpFlags
+    this.#large = frame
+    this.#largeLayout = layout
     this.#ipId = layout.ipVersion === 4 ? getUint16(memory.bytes, offset + ipOffset + IPV4_ID) : 0
     this.#segmentBytes = segmentBytes
     this.#pieceBytes = pieceBytes
     this.#done = 0
+    this.#left = layout.payloadLength
     this.frame.memory = memory
     this.frame.timeNs = frame.timeNs
     this.frame.layout = this.layout
@@ -76,21 +65,20 @@ export class Segmenter {
 
   /** True if there is a segment to make. */
   get pending(): boolean {
-    return this.#done < this.#payloadLength
+    return this.#left > 0
   }
 
   /** Makes the next segment. Returns false after the last one. */
   next(): boolean {
-    const done = this.#done
-    const left = this.#payloadLength - done
-    if (left <= 0) return false
+    const left = this.#left
+    if (left === 0) return false
     const pieceBytes = this.#pieceBytes
     const payload = left < pieceBytes ? left : pieceBytes
     const segmentBytes = this.#segmentBytes
     const { frame, layout } = this
-    const memory = this.#memory
-    const at = this.#offset + done
-    const length = this.#headerLength + payload
+    const { memory } = frame
+    const at = this.#large.offset + this.#done
+    const length = this.#largeLayout.headerLength + payload
     this.#writeHeaders(memory.bytes, at, payload, payload === left)
     frame.offset = at
     frame.length = frame.originalLength = length
@@ -105,30 +93,31 @@ export class Segmenter {
       frame.checksum = 'complete'
       frame.segmentBytes = 0
     }
-    this.#done = done + payload
+    this.#done += payload
+    this.#left -= payload
     return true
   }
 
   /** Leaves out the segments that were not made, and drops the memory. */
   stop(): void {
-    this.#done = this.#payloadLength
+    this.#left = 0
     this.#shortCopy.forget()
   }
 
   #writeHeaders(bytes: Uint8Array, at: number, payload: number, isLast: boolean): void {
     const done = this.#done
-    const headerLength = this.#headerLength
+    const { headerLength, ipOffset, l4Offset, ipVersion, seq, tcpFlags } = this.#largeLayout
     this.#shortCopy.copy(this.#headers, 0, headerLength, bytes, at)
-    const ip = at + this.#ipOffset
-    const ipBytes = headerLength - this.#ipOffset + payload
-    if (this.#ipVersion === 4) {
+    const ip = at + ipOffset
+    const ipBytes = headerLength - ipOffset + payload
+    if (ipVersion === 4) {
       setUint16(bytes, ip + IPV4_TOTAL_BYTES, ipBytes)
       // Each segment has the next number: receivers tell fragments apart by it (RFC 6864).
       setUint16(bytes, ip + IPV4_ID, this.#ipId + Math.floor(done / this.#segmentBytes))
     } else setUint16(bytes, ip + IPV6_PAYLOAD_BYTES, ipBytes - IPV6_HEADER_BYTES)
-    const l4 = at + this.#l4Offset
-    setInt32(bytes, l4 + TCP_SEQ, (this.#seq + done) | 0)
-    let flags = this.#flags
+    const l4 = at + l4Offset
+    setInt32(bytes, l4 + TCP_SEQ, (seq + done) | 0)
+    let flags = tcpFlags
     if (!isLast) flags &= ~(FIN | PSH)
     if (done > 0) flags &= ~CWR
     bytes[l4 + TCP_FLAGS] = flags

@@ -44,10 +44,10 @@ const to = (spec: FrameSpec = {}): Uint8Array => frame({ payload: pattern(9), ..
 
 test('a rule of five values goes before one of three, that before RSS', () => {
   const { nic, queuesOf } = four()
-  nic.setRssTable(spreadRss([3]))
+  nic.steering.setRssTable(spreadRss([3]))
   assert.deepEqual(queuesOf(to()), [3])
-  const three = nic.addRule(THREE)
-  const five = nic.addRule(FIVE)
+  const three = nic.steering.addRule(THREE)
+  const five = nic.steering.addRule(FIVE)
   const frames = [
     to(),
     to({ sourcePort: 1001 }),
@@ -61,19 +61,19 @@ test('a rule of five values goes before one of three, that before RSS', () => {
   ]
   assert.deepEqual(queuesOf(...frames), [2, 1, 1, 3, 3, 3, 3, 3, 3])
   assert.equal(nic.counters.stats().device.rx_steered, 3)
-  nic.removeRule(three)
+  nic.steering.removeRule(three)
   assert.deepEqual(queuesOf(...frames.slice(0, 2)), [2, 3])
-  nic.removeRule(five)
+  nic.steering.removeRule(five)
   assert.deepEqual(queuesOf(...frames.slice(0, 2)), [3, 3])
-  assert.throws(() => nic.removeRule(five), { code: 'NETMEM_NIC_CONFIG' })
+  assert.throws(() => nic.steering.removeRule(five), { code: 'NETMEM_NIC_CONFIG' })
 })
 
 test('IPv6 rules, and both protocols to one port', () => {
   const { nic, queuesOf } = four()
-  nic.setRssTable(spreadRss([0]))
-  nic.addRule({ ...THREE, destinationAddress: address(6, 2) })
-  nic.addRule({ ...THREE, protocol: 'udp', destinationAddress: address(6, 2), queue: 2 })
-  nic.addRule({
+  nic.steering.setRssTable(spreadRss([0]))
+  nic.steering.addRule({ ...THREE, destinationAddress: address(6, 2) })
+  nic.steering.addRule({ ...THREE, protocol: 'udp', destinationAddress: address(6, 2), queue: 2 })
+  nic.steering.addRule({
     ...FIVE,
     destinationAddress: address(6, 2),
     source: { address: address(6, 1), port: 7 },
@@ -96,54 +96,67 @@ test('a flow stays on its queue; flows spread over the queues of the table and n
   const first = queuesOf(...flows)
   assert.deepEqual(new Set(first), new Set([0, 1, 2, 3]))
   assert.deepEqual(queuesOf(...flows), first)
-  nic.setRssTable(spreadRss([0, 2]))
+  nic.steering.setRssTable(spreadRss([0, 2]))
   assert.deepEqual(new Set(queuesOf(...flows)), new Set([0, 2]))
 })
 
 test('an RSS table with an unknown queue or of another size is refused, and nothing changes', () => {
   const { nic } = four()
-  const before = nic.rssTable
+  const before = nic.steering.rssTable
   assert.deepEqual(before, spreadRss([0, 1, 2, 3]))
   for (const wrong of [4, -1, 0.5, NaN]) {
     const table = [...before.slice(1), wrong]
-    assert.throws(() => nic.setRssTable(table), { code: 'NETMEM_NIC_CONFIG', errno: 'EINVAL' })
+    assert.throws(() => nic.steering.setRssTable(table), {
+      code: 'NETMEM_NIC_CONFIG',
+      errno: 'EINVAL',
+    })
   }
-  assert.throws(() => nic.setRssTable([0]), { code: 'NETMEM_NIC_CONFIG' })
-  assert.deepEqual(nic.rssTable, before)
+  assert.throws(() => nic.steering.setRssTable([0]), { code: 'NETMEM_NIC_CONFIG' })
+  assert.deepEqual(nic.steering.rssTable, before)
 })
 
 test('which rules are refused', () => {
   const { nic } = four()
-  nic.addRule(THREE)
-  nic.addRule(FIVE)
+  nic.steering.addRule(THREE)
+  nic.steering.addRule(FIVE)
   for (const twice of [THREE, FIVE, { ...THREE, queue: 2 }]) {
-    assert.throws(() => nic.addRule(twice), { code: 'NETMEM_NIC_CONFIG', errno: 'EEXIST' })
+    assert.throws(() => nic.steering.addRule(twice), { code: 'NETMEM_NIC_CONFIG', errno: 'EEXIST' })
   }
   for (const wrong of [
     { ...THREE, queue: 4 },
     { ...THREE, destinationAddress: new Uint8Array(5) },
     { ...THREE, source: { address: address(6, 1), port: 1 } },
   ]) {
-    assert.throws(() => nic.addRule(wrong), { code: 'NETMEM_NIC_CONFIG', errno: 'EINVAL' })
+    assert.throws(() => nic.steering.addRule(wrong), { code: 'NETMEM_NIC_CONFIG', errno: 'EINVAL' })
   }
-  // @ts-expect-error an address as bytes
-  assert.throws(() => nic.addRule({ ...THREE, destinationAddress: '10.0.0.1' }), /Uint8Array/)
+  assert.throws(
+    // @ts-expect-error an address as bytes
+    () => nic.steering.addRule({ ...THREE, destinationAddress: '10.0.0.1' }),
+    /Uint8Array/,
+  )
   // @ts-expect-error no such protocol
-  assert.throws(() => nic.addRule({ ...THREE, protocol: 'sctp' }), { code: 'NETMEM_NIC_CONFIG' })
-  assert.throws(() => nic.addRule({ ...THREE, destinationPort: 65536 }), {
+  assert.throws(() => nic.steering.addRule({ ...THREE, protocol: 'sctp' }), {
+    code: 'NETMEM_NIC_CONFIG',
+  })
+  assert.throws(() => nic.steering.addRule({ ...THREE, destinationPort: 65536 }), {
     code: 'NETMEM_OUT_OF_RANGE',
   })
-  for (let port = 1; port <= 1022; port++) nic.addRule({ ...THREE, destinationPort: 1000 + port })
-  assert.throws(() => nic.addRule({ ...THREE, destinationPort: 1 }), { errno: 'ENOSPC' })
-  nic.removeRule(0)
-  assert.equal(nic.addRule({ ...THREE, destinationPort: 1 }), 0, 'the lowest free location')
+  for (let port = 1; port <= 1022; port++)
+    nic.steering.addRule({ ...THREE, destinationPort: 1000 + port })
+  assert.throws(() => nic.steering.addRule({ ...THREE, destinationPort: 1 }), { errno: 'ENOSPC' })
+  nic.steering.removeRule(0)
+  assert.equal(
+    nic.steering.addRule({ ...THREE, destinationPort: 1 }),
+    0,
+    'the lowest free location',
+  )
 })
 
 test('a rule is what it was when it was added', () => {
   const { nic, queuesOf } = four()
-  nic.setRssTable(spreadRss([3]))
+  nic.steering.setRssTable(spreadRss([3]))
   const destinationAddress = address(4, 2)
-  nic.addRule({ ...THREE, destinationAddress })
+  nic.steering.addRule({ ...THREE, destinationAddress })
   destinationAddress[3] = 9
   assert.deepEqual(queuesOf(to()), [1])
 })
@@ -160,9 +173,9 @@ test('binding a queue changes neither table nor rules', () => {
   assert.throws(() => start(1, { ...bound, split: 'off' }), { code: 'NETMEM_BIND_HEADER_SPLIT' })
   start(0, SPLIT)
   start(1, bound)
-  assert.deepEqual(nic.rssTable, spreadRss([0, 1]))
-  nic.setRssTable(spreadRss([0]))
-  nic.addRule(THREE)
+  assert.deepEqual(nic.steering.rssTable, spreadRss([0, 1]))
+  nic.steering.setRssTable(spreadRss([0]))
+  nic.steering.addRule(THREE)
   const flows = Array.from({ length: 40 }, (_, at) => to({ destinationPort: 5000 + at }))
   link.put(...flows, to(), arp())
   nic.receive(0, Infinity)
@@ -174,18 +187,18 @@ test('binding a queue changes neither table nor rules', () => {
 
 test('rules by port alone, by one end, and by masks, in the order of their locations', () => {
   const { nic, queuesOf } = four()
-  nic.setRssTable(spreadRss([0]))
-  const byPort = nic.addRule({ protocol: 'tcp', destinationPort: 80, queue: 1 })
+  nic.steering.setRssTable(spreadRss([0]))
+  const byPort = nic.steering.addRule({ protocol: 'tcp', destinationPort: 80, queue: 1 })
   assert.deepEqual(
     queuesOf(to(), to({ ipVersion: 6, destination: 9 }), to({ destinationPort: 81 })),
     [1, 1, 0],
   )
   assert.deepEqual(queuesOf(to({ protocol: 'udp' })), [0])
-  nic.removeRule(byPort)
-  nic.addRule({ protocol: 'tcp', ipVersion: 6, destinationPort: 80, queue: 1 })
+  nic.steering.removeRule(byPort)
+  nic.steering.addRule({ protocol: 'tcp', ipVersion: 6, destinationPort: 80, queue: 1 })
   assert.deepEqual(queuesOf(to(), to({ ipVersion: 6 })), [0, 1])
   // A network of 10.0.0.0/29, and even ports from 1000 to 1007.
-  nic.addRule({
+  nic.steering.addRule({
     protocol: 'udp',
     source: { address: address(4, 3), port: 1006 },
     masks: { sourceAddress: Uint8Array.of(255, 255, 255, 248), sourcePort: 0xfff9 },
@@ -196,36 +209,41 @@ test('rules by port alone, by one end, and by masks, in the order of their locat
     to({ protocol: 'udp', source, sourcePort })
   const frames = [udp(1, 1000), udp(7, 1006), udp(8, 1000), udp(1, 1001), udp(1, 1008)]
   assert.deepEqual(queuesOf(...frames), [2, 2, 0, 0, 0])
-  nic.addRule({ protocol: 'udp', queue: 3, location: 5 })
+  nic.steering.addRule({ protocol: 'udp', queue: 3, location: 5 })
   assert.deepEqual(queuesOf(...frames), [3, 3, 3, 3, 3], 'the lower location comes first')
-  nic.addRule({ ...THREE, protocol: 'udp', queue: 1, location: 11 })
+  nic.steering.addRule({ ...THREE, protocol: 'udp', queue: 1, location: 11 })
   assert.deepEqual(queuesOf(udp(1, 1000)), [1], 'an exact rule comes before them')
 })
 
 test('rules are where they were told to be; a taken location is refused', () => {
   const { nic } = four()
-  assert.equal(nic.addRule({ ...THREE, location: 1023 }), 1023)
-  assert.equal(nic.addRule(FIVE), 0)
-  assert.throws(() => nic.addRule({ protocol: 'udp', queue: 0, location: 0 }), { errno: 'EEXIST' })
-  assert.throws(() => nic.addRule({ ...THREE, destinationPort: 9, location: 1024 }), {
+  assert.equal(nic.steering.addRule({ ...THREE, location: 1023 }), 1023)
+  assert.equal(nic.steering.addRule(FIVE), 0)
+  assert.throws(() => nic.steering.addRule({ protocol: 'udp', queue: 0, location: 0 }), {
+    errno: 'EEXIST',
+  })
+  assert.throws(() => nic.steering.addRule({ ...THREE, destinationPort: 9, location: 1024 }), {
     code: 'NETMEM_OUT_OF_RANGE',
   })
   // Masks of all bits make the same rule.
   const masks = { destinationPort: 0xffff, destinationAddress: new Uint8Array(4).fill(255) }
-  assert.throws(() => nic.addRule({ ...THREE, masks }), { errno: 'EEXIST' })
+  assert.throws(() => nic.steering.addRule({ ...THREE, masks }), { errno: 'EEXIST' })
   for (const wrong of [
     { ...THREE, masks: { sourcePort: 1 } },
     { ...THREE, masks: { sourceAddress: new Uint8Array(4) } },
     { ...THREE, masks: { destinationAddress: new Uint8Array(16) } },
     { ...THREE, ipVersion: 6 as const },
   ]) {
-    assert.throws(() => nic.addRule(wrong), { code: 'NETMEM_NIC_CONFIG', errno: 'EINVAL' })
+    assert.throws(() => nic.steering.addRule(wrong), { code: 'NETMEM_NIC_CONFIG', errno: 'EINVAL' })
   }
-  // @ts-expect-error no such version
-  assert.throws(() => nic.addRule({ protocol: 'tcp', ipVersion: 5, queue: 0 }), /ipVersion/)
-  nic.removeRule(1023)
-  nic.removeRule(0)
-  assert.equal(nic.addRule({ protocol: 'udp', queue: 0, location: 7 }), 7)
+  assert.throws(
+    // @ts-expect-error no such version
+    () => nic.steering.addRule({ protocol: 'tcp', ipVersion: 5, queue: 0 }),
+    /ipVersion/,
+  )
+  nic.steering.removeRule(1023)
+  nic.steering.removeRule(0)
+  assert.equal(nic.steering.addRule({ protocol: 'udp', queue: 0, location: 7 }), 7)
 })
 
 test('any rules: the queue is the one that a plain search finds', () => {
@@ -257,7 +275,7 @@ test('any rules: the queue is the one that a plain search finds', () => {
           const { protocol, destination, destinationPort, source, sourcePort, queue } = rule
           const mask = Uint8Array.of(255, 255, 255, rule.destinationMask)
           try {
-            nic.addRule({
+            nic.steering.addRule({
               protocol,
               queue,
               ...(destination !== undefined && { destinationAddress: address(4, destination) }),
@@ -314,11 +332,11 @@ test('the host sets the RSS key; the hash is the one of that key', () => {
   assert.ok(driver !== undefined)
   nic.startQueue(0, driver.frontEnd, UNSPLIT)
   driver.post(...new Array<number>(4).fill(256))
-  assert.deepEqual(nic.rssKey, new Uint8Array(DEFAULT_RSS_KEY))
+  assert.deepEqual(nic.steering.rssKey, new Uint8Array(DEFAULT_RSS_KEY))
   const key = pattern(40, 3)
-  nic.setRssKey(key)
+  nic.steering.setRssKey(key)
   key.fill(0)
-  assert.deepEqual(nic.rssKey, pattern(40, 3))
+  assert.deepEqual(nic.steering.rssKey, pattern(40, 3))
   link.put(to(), to({ sourcePort: 9 }))
   nic.receive(0, 9)
   const table = createToeplitzTable(pattern(40, 3))
@@ -330,7 +348,7 @@ test('the host sets the RSS key; the hash is the one of that key', () => {
     hashes,
   )
   assert.notEqual(hashes[0], hashes[1])
-  assert.throws(() => nic.setRssKey(new Uint8Array(39)), { code: 'NETMEM_OUT_OF_RANGE' })
+  assert.throws(() => nic.steering.setRssKey(new Uint8Array(39)), { code: 'NETMEM_OUT_OF_RANGE' })
   // @ts-expect-error a key as bytes
-  assert.throws(() => nic.setRssKey([1]), { code: 'NETMEM_NIC_CONFIG' })
+  assert.throws(() => nic.steering.setRssKey([1]), { code: 'NETMEM_NIC_CONFIG' })
 })

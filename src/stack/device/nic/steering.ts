@@ -18,14 +18,13 @@ import { MAX_STEERING_RULES, RSS_TABLE_ENTRIES, type SteeringRule } from '../../
 import {
   type CompiledRule,
   compileRule,
-  configError,
   FIVE_TUPLE,
-  fiveTupleKey,
+  hashAddress,
   isSameMatch,
   MASKED,
   matches,
-  threeTupleKey,
 } from './compiled-rule.ts'
+import { configError } from './queue-config.ts'
 
 /** Table of the default key, which most NICs keep. */
 const DEFAULT_TOEPLITZ_TABLE = createToeplitzTable(DEFAULT_RSS_KEY)
@@ -49,7 +48,14 @@ export class Steering {
 
   constructor(queues: number) {
     this.#queues = queues
-    this.#table.set(spreadRss(Array.from({ length: queues }, (_, queue) => queue)))
+    this.resetRss()
+  }
+
+  /** Sets the default key and table, which spreads flows evenly over all queues. */
+  resetRss(): void {
+    this.#key = DEFAULT_RSS_KEY
+    this.#toeplitzTable = DEFAULT_TOEPLITZ_TABLE
+    this.#table.set(spreadRss(Array.from({ length: this.#queues }, (_, queue) => queue)))
   }
 
   /** Returns the queue of the first rule that matches, or −1 without a match. */
@@ -58,11 +64,10 @@ export class Steering {
     if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) return -1
     const { addressBytes } = layout
     if (this.#fiveTuples.size !== 0 || this.#threeTuples.size !== 0) {
-      const { protocol, destinationPort } = layout
-      const destination = frameOffset + layout.destinationOffset
-      const key = threeTupleKey(protocol, destinationPort, bytes, destination, addressBytes)
+      const first = (layout.protocol << 16) | layout.destinationPort
+      const key = hashAddress(first, bytes, frameOffset + layout.destinationOffset, addressBytes)
       const source = frameOffset + layout.sourceOffset
-      const fullKey = fiveTupleKey(key, layout.sourcePort, bytes, source, addressBytes)
+      const fullKey = hashAddress(key ^ layout.sourcePort, bytes, source, addressBytes)
       const exact = find(this.#fiveTuples.get(fullKey), bytes, frameOffset, layout)
       if (exact >= 0) return exact
       const queue = find(this.#threeTuples.get(key), bytes, frameOffset, layout)
@@ -84,12 +89,17 @@ export class Steering {
     return this.#table[hash & (RSS_TABLE_ENTRIES - 1)] ?? 0
   }
 
-  /** The RSS table. */
-  get table(): number[] {
+  /** RSS table: a queue for each of its 128 entries. */
+  get rssTable(): number[] {
     return [...this.#table]
   }
 
-  setTable(table: ArrayLike<number>): void {
+  /**
+   * Sets the whole RSS table.
+   *
+   * @throws NETMEM_NIC_CONFIG, with nothing changed, for another length or an unknown queue.
+   */
+  setRssTable(table: ArrayLike<number>): void {
     if (table.length !== RSS_TABLE_ENTRIES) {
       throw configError(
         `The RSS table has ${RSS_TABLE_ENTRIES} entries, not ${table.length}. Pass one queue for each.`,
@@ -99,19 +109,25 @@ export class Steering {
     this.#table.set(table)
   }
 
-  /** A copy of the RSS key. */
-  get key(): Uint8Array {
+  /** A copy of the RSS key, of 40 bytes. */
+  get rssKey(): Uint8Array {
     return new Uint8Array(this.#key)
   }
 
-  setKey(key: Readonly<Uint8Array>): void {
+  /** @throws NETMEM_NIC_CONFIG, NETMEM_OUT_OF_RANGE for another length than 40 bytes. */
+  setRssKey(key: Readonly<Uint8Array>): void {
     if (!(key instanceof Uint8Array)) throw configError('The RSS key is a Uint8Array.')
     const copy = new Uint8Array(key)
     this.#toeplitzTable = createToeplitzTable(copy)
     this.#key = copy
   }
 
-  add(rule: SteeringRule): number {
+  /**
+   * Adds a rule and returns its location.
+   *
+   * @throws NETMEM_NIC_CONFIG (EINVAL, EEXIST, ENOSPC), NETMEM_OUT_OF_RANGE for a port or location.
+   */
+  addRule(rule: SteeringRule): number {
     this.#checkQueue(rule.queue)
     const compiled = compileRule(rule)
     const isTaken = this.#byLocation.some(
@@ -132,7 +148,8 @@ export class Steering {
     return location
   }
 
-  remove(location: number): void {
+  /** @throws NETMEM_NIC_CONFIG if there is no rule at that location. */
+  removeRule(location: number): void {
     const compiled = this.#byLocation[location]
     if (compiled === undefined) {
       throw configError(`There is no steering rule at location ${location}.`)

@@ -15,14 +15,6 @@ export const DMA_FAULT = 1
 /** The packet is too long or too short, has no end, or is not what its descriptor says. */
 export const PACKET_ERROR = 2
 
-// Packets that stay in pieces. Integers, since one is compared for every packet.
-/** Mode: no packet goes in pieces. */
-export const WHOLE_PACKET = 0
-/** Mode: packets that are to be cut go in pieces (TSO). */
-export const LARGE_IN_PIECES = 1
-/** Mode: all packets go in pieces. */
-export const ALL_IN_PIECES = 2
-
 const ETHERNET_BYTES = 14
 /** Bytes copied of a packet that stays in pieces: more than the headers of any TCP segment. */
 const HEAD_BYTES = 256
@@ -40,15 +32,12 @@ export class TxGather {
   copied = 0
   /** Bytes of the packet that were not copied, in order. */
   readonly pieces: FramePieces = new FramePieces()
-  flags = 0
-  mssBytes = 0
-  headerBytes = 0
-  tag = 0
+  /** Content of the descriptors that were read last. */
+  readonly read: TxPieces = new TxPieces()
   fault: number = NO_FAULT
   /** True while the rest of a packet without an end is still to come. */
   discarding = false
   readonly #dma: DmaSpace
-  readonly #read = new TxPieces()
   readonly #maxBytes: number
   /** Number of unmapped regions when {@link pieces} were known to be of mapped memory alone. */
   #unmapped = 0
@@ -64,11 +53,6 @@ export class TxGather {
     const { unmapped } = this.#dma
     if (unmapped === this.#unmapped) return
     this.#unmapped = unmapped
-    this.forget()
-  }
-
-  /** Drops all references to memory. */
-  forget(): void {
     this.pieces.forget()
   }
 
@@ -76,24 +60,27 @@ export class TxGather {
    * Gathers the next packet. Returns the number of its descriptors with data, for the caller to take, and 0
    * while its end is not posted.
    *
-   * @param inPieces the packets of which only the first bytes are to be copied: {@link WHOLE_PACKET} and so
-   * on.
+   * @param largeInPieces true if of packets that are to be cut only the first bytes are to be copied (TSO).
+   * @param allInPieces true if of all packets only the first bytes are to be copied.
    */
-  gather(frontEnd: TxFrontEnd, inPieces: number): number {
-    const read = this.#read
+  gather(frontEnd: TxFrontEnd, largeInPieces: boolean, allInPieces: boolean): number {
+    const { read } = this
     const hasEnd = frontEnd.read(read)
     const { descriptors } = read
     if (!hasEnd && (descriptors === 0 || !frontEnd.full)) {
       frontEnd.rewind()
       return 0
     }
-    if (this.discarding) this.flags |= read.flags
-    else this.#begin(read)
+    if (!this.discarding) {
+      this.bytes = this.copied = 0
+      this.fault = NO_FAULT
+      if (this.pieces.count > 0) this.pieces.clear()
+    }
     // A packet that has filled the ring can have no end: all of its pieces are dropped.
     this.discarding = !hasEnd
     if (this.discarding) this.fault = PACKET_ERROR
     if (this.fault === NO_FAULT) {
-      const stays = read.mssBytes > 0 ? inPieces !== WHOLE_PACKET : inPieces === ALL_IN_PIECES
+      const stays = read.mssBytes > 0 ? largeInPieces : allInPieces
       const isCut = stays && HEAD_BYTES < this.#maxBytes
       this.#addAll(read, isCut ? headBytes(read.headerBytes) : this.#maxBytes)
     }
@@ -105,16 +92,6 @@ export class TxGather {
     this.pieces.copyTo(this.memory.bytes, this.copied)
     this.copied = this.bytes
     this.pieces.clear()
-  }
-
-  #begin(read: TxPieces): void {
-    this.bytes = this.copied = 0
-    this.fault = NO_FAULT
-    this.flags = read.flags
-    this.mssBytes = read.mssBytes
-    this.headerBytes = read.headerBytes
-    this.tag = read.tag
-    if (this.pieces.count > 0) this.pieces.clear()
   }
 
   /** Adds the pieces of a packet, as far as there is no fault. `copyBytes` of them are to be copied. */

@@ -14,15 +14,7 @@ import { type Counters, TxCounter } from '../../rings/nic-counters.ts'
 import { TX_CHECKSUM, TX_REPORT, type TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma-space.ts'
 import { isSegmentable, Segmenter } from './segmenter.ts'
-import {
-  ALL_IN_PIECES,
-  DMA_FAULT,
-  LARGE_IN_PIECES,
-  NO_FAULT,
-  PACKET_ERROR,
-  TxGather,
-  WHOLE_PACKET,
-} from './tx-gather.ts'
+import { DMA_FAULT, NO_FAULT, PACKET_ERROR, TxGather } from './tx-gather.ts'
 
 /**
  * Least MSS that a packet is cut by, as no host asks for less (Linux, TCP_MIN_GSO_SIZE). A driver could
@@ -32,12 +24,6 @@ const MIN_MSS_BYTES = 8
 
 /** Bytes that a short piece counts as against a budget: what it costs is not its bytes. */
 const LEAST_COST_BYTES = 2048
-
-/** Returns which packets a link takes in pieces. */
-function piecesFor({ features, transmitPieces }: Link): number {
-  if (transmitPieces === undefined || !features.largeFrames) return WHOLE_PACKET
-  return features.partialChecksums ? ALL_IN_PIECES : LARGE_IN_PIECES
-}
 
 export class TxQueue {
   /** Part of its budget that the last call of `transmit` has used. */
@@ -70,7 +56,7 @@ export class TxQueue {
 
   stop(): void {
     this.#frontEnd = undefined
-    this.#packet.forget()
+    this.#packet.pieces.forget()
   }
 
   /**
@@ -88,11 +74,12 @@ export class TxQueue {
     let left = frontEnd.posted()
     if (left <= this.#withoutEnd) return 0
     this.#withoutEnd = 0
-    const inPieces = piecesFor(link)
+    const largeInPieces = link.transmitPieces !== undefined && link.features.largeFrames
+    const allInPieces = largeInPieces && link.features.partialChecksums
     let sent = 0
     try {
       while (left > 0 && this.usedBytes < budgetBytes) {
-        const count = packet.gather(frontEnd, inPieces)
+        const count = packet.gather(frontEnd, largeInPieces, allInPieces)
         if (count === 0) {
           this.#withoutEnd = left
           break
@@ -105,8 +92,8 @@ export class TxQueue {
           if (packet.fault === NO_FAULT) sent++
           else this.#drop()
         }
-        if ((packet.flags & TX_REPORT) !== 0) frontEnd.completeHead()
-        if (!packet.discarding) frontEnd.complete(packet.tag)
+        if ((packet.read.flags & TX_REPORT) !== 0) frontEnd.completeHead()
+        if (!packet.discarding) frontEnd.complete(packet.read.tag)
       }
     } finally {
       frontEnd.flush()
@@ -125,62 +112,27 @@ export class TxQueue {
     frame.checksum = 'complete'
     frame.segmentBytes = 0
     frame.layout = undefined
-    if (packet.mssBytes > 0) {
-      this.#sendSegments(nowNs, link)
-      return
-    }
+    const { flags, mssBytes } = packet.read
+    let segments = 1
+    let headerLength = 0
     let filled = false
-    if ((packet.flags & TX_CHECKSUM) !== 0) {
+    if (mssBytes > 0 || (flags & TX_CHECKSUM) !== 0) {
       const layout = parseFrame(packet.memory.bytes, 0, packet.copied, this.#layout, bytes)
+      if (mssBytes > 0 && !this.#canCut(layout)) {
+        packet.fault = PACKET_ERROR
+        return
+      }
+      segments = segmentsOf(layout.payloadLength, mssBytes)
+      headerLength = layout.headerLength
       // Frames without IP have no checksum to complete, and are sent as they are.
-      if (layout.kind >= FrameKind.fragment) filled = this.#fill(frame, layout, link)
+      if (segments > 1) filled = true
+      else if (layout.kind >= FrameKind.fragment) filled = this.#fill(frame, layout, link)
     }
-    counters.add(filled ? TxCounter.tx_needs_csum : TxCounter.tx_csum_none)
-    counters.add(TxCounter.tx_packets)
-    counters.add(TxCounter.tx_bytes, bytes)
-    this.#transmit(frame, nowNs, link)
-  }
-
-  /** Completes the checksums of the packet, or as much of them as its link does not complete. */
-  #fill(frame: LinkFrame, layout: FrameLayout, link: Link): boolean {
-    const { memory } = this.#packet
-    if (!link.features.partialChecksums) return fillChecksums(memory, 0, layout)
-    fillIpChecksum(memory, 0, layout)
-    if (!fillPartialChecksum(memory, 0, layout)) return false
-    frame.checksum = 'partial'
-    frame.layout = layout
-    return true
-  }
-
-  /** Sends a packet as segments of `mssBytes`, or as one frame if it is as short as a segment. */
-  #sendSegments(nowNs: number, link: Link): void {
-    const packet = this.#packet
-    const frame = this.#frame
-    const { bytes, mssBytes } = packet
-    const layout = parseFrame(packet.memory.bytes, 0, packet.copied, this.#layout, bytes)
-    if (
-      mssBytes < MIN_MSS_BYTES ||
-      layout.headerLength !== packet.headerBytes ||
-      !isSegmentable(layout, bytes)
-    ) {
-      packet.fault = PACKET_ERROR
-      return
-    }
-    const { headerLength, payloadLength } = layout
-    const segments = segmentsOf(payloadLength, mssBytes)
     const wireBytes = bytes + (segments - 1) * headerLength
-    const counters = this.#counters
-    counters.add(TxCounter.tx_needs_csum)
+    counters.add(filled ? TxCounter.tx_needs_csum : TxCounter.tx_csum_none)
     counters.add(TxCounter.tx_packets, segments)
     counters.add(TxCounter.tx_bytes, wireBytes)
     if (segments === 1) {
-      if (packet.pieces.count > 0 && !link.features.partialChecksums) {
-        // The whole checksum needs the whole packet.
-        packet.copyRest()
-        frame.length = bytes
-        parseFrame(packet.memory.bytes, 0, bytes, layout)
-      }
-      this.#fill(frame, layout, link)
       this.#transmit(frame, nowNs, link)
       return
     }
@@ -188,17 +140,54 @@ export class TxQueue {
     counters.add(TxCounter.tx_hw_gso_bytes, bytes)
     counters.add(TxCounter.tx_hw_gso_wire_packets, segments)
     counters.add(TxCounter.tx_hw_gso_wire_bytes, wireBytes)
+    this.#sendSegments(frame, nowNs, link)
+  }
+
+  /** True if the packet can be cut as its descriptors say. */
+  #canCut(layout: FrameLayout): boolean {
+    const { bytes, read } = this.#packet
+    return (
+      read.mssBytes >= MIN_MSS_BYTES &&
+      read.headerBytes === layout.headerLength &&
+      isSegmentable(layout, bytes)
+    )
+  }
+
+  /** Completes the checksums of the packet, or as much of them as its link does not complete. */
+  #fill(frame: LinkFrame, layout: FrameLayout, link: Link): boolean {
+    const packet = this.#packet
+    const { memory, bytes } = packet
+    if (!link.features.partialChecksums) {
+      if (packet.pieces.count > 0) {
+        // The whole checksum needs the whole packet.
+        packet.copyRest()
+        frame.length = bytes
+        parseFrame(memory.bytes, 0, bytes, layout)
+      }
+      return fillChecksums(memory, 0, layout)
+    }
+    fillIpChecksum(memory, 0, layout)
+    if (!fillPartialChecksum(memory, 0, layout)) return false
+    frame.checksum = 'partial'
+    frame.layout = layout
+    return true
+  }
+
+  /** Sends the packet as one large frame, or as segments to a link that takes none. */
+  #sendSegments(frame: LinkFrame, nowNs: number, link: Link): void {
+    const { memory, read } = this.#packet
+    const layout = this.#layout
     if (link.features.largeFrames) {
-      fillIpChecksum(packet.memory, 0, layout)
-      fillPartialChecksum(packet.memory, 0, layout)
+      fillIpChecksum(memory, 0, layout)
+      fillPartialChecksum(memory, 0, layout)
       frame.checksum = 'partial'
-      frame.segmentBytes = mssBytes
+      frame.segmentBytes = read.mssBytes
       frame.layout = layout
       this.#transmit(frame, nowNs, link)
       return
     }
     const segmenter = this.#segmenter
-    segmenter.begin(frame, layout, mssBytes, mssBytes)
+    segmenter.begin(frame, layout, read.mssBytes, read.mssBytes)
     while (segmenter.next()) link.transmit(segmenter.frame, nowNs)
   }
 

@@ -66,6 +66,7 @@ class StubNic implements NicModel {
     refuse: false,
     echo: 0,
   }
+  readonly steering = this
   readonly #dma: DmaSpace
   readonly #link: Link
   readonly #queues: number
