@@ -70,8 +70,8 @@ export type {
 // Packets.
 export { coalesce } from './host/skb/coalesce.ts'
 export { checksumOf, copyBits, pull } from './host/skb/readable.ts'
-export { type AnySkb, MAX_SKB_FRAGS, type Skb } from './host/skb/skb.ts'
-export { createNetIovSkbCache, createPageSkbCache, type SkbCache } from './host/skb/skb-cache.ts'
+export { type AnySkb, MAX_SKB_FRAGS, type Skb, type SkbCache } from './host/skb/skb.ts'
+export { createNetIovSkbCache, createPageSkbCache } from './host/skb/skb-cache.ts'
 export { DevmemSocket } from './host/socket/devmem-socket.ts'
 export { type FragReceiver, receiveFrags } from './host/socket/frags.ts'
 export {

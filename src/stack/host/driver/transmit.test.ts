@@ -7,8 +7,8 @@ import { sharedProvider } from '../../../providers/shared.ts'
 import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
 import { turns, until } from '../../../testing/waiting.test.helper.ts'
 import { HandNic } from '../../testing/hand-nic.ts'
-import type { Skb } from '../skb/skb.ts'
-import { createPageSkbCache, type SkbCache } from '../skb/skb-cache.ts'
+import type { Skb, SkbCache } from '../skb/skb.ts'
+import { createPageSkbCache } from '../skb/skb-cache.ts'
 import { openPageDriver, type PageDriver, type PageDriverOptions } from './page-driver.ts'
 
 const PAGE = 4096

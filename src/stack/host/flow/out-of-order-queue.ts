@@ -5,9 +5,14 @@
 
 import type { AnySkb } from '../skb/skb.ts'
 
+/** An skb, and the position of its payload in the stream. */
+interface Segment {
+  readonly skb: AnySkb
+  readonly start: number
+}
+
 export class OutOfOrderQueue {
-  readonly #skbs: AnySkb[] = []
-  readonly #starts: number[] = []
+  readonly #segments: Segment[] = []
   readonly #maxBytes: number
   readonly #maxSkbs: number
   #bytes = 0
@@ -22,7 +27,7 @@ export class OutOfOrderQueue {
 
   /** Number of skbs. */
   get length(): number {
-    return this.#skbs.length
+    return this.#segments.length
   }
 
   /** Number of payload bytes. */
@@ -32,28 +37,32 @@ export class OutOfOrderQueue {
 
   /** Position of the first byte. Infinity if the queue is empty. */
   get firstStart(): number {
-    return this.#starts[0] ?? Number.POSITIVE_INFINITY
+    return this.#segments[0]?.start ?? Number.POSITIVE_INFINITY
   }
 
   /** True if another skb of `bytes` bytes fits. */
   hasRoom(bytes: number): boolean {
-    return this.#skbs.length < this.#maxSkbs && this.#bytes + bytes <= this.#maxBytes
+    return this.length < this.#maxSkbs && this.#bytes + bytes <= this.#maxBytes
   }
 
-  /** Takes over an skb at `position`, without the bytes that are queued already. Returns the number of those. */
-  insert(skb: AnySkb, position: number): number {
+  /**
+   * Takes over an skb at `position`, without the bytes that are queued already. Returns the number of those.
+   *
+   * @param isNext True if no bytes are missing before it. It leaves at once, so the limits do not apply.
+   */
+  insert(skb: AnySkb, position: number, isNext: boolean): number {
     let at = this.#indexOf(position)
     let start = position
     let known = 0
     for (;;) {
       const bytes = skb.payloadLength
-      const nextStart = this.#starts[at] ?? Number.POSITIVE_INFINITY
+      const nextStart = this.#segments[at]?.start ?? Number.POSITIVE_INFINITY
       if (start + bytes <= nextStart) {
-        this.#put(at, start, skb)
+        this.#put(at, start, skb, isNext)
         return known
       }
       if (start < nextStart) {
-        if (this.#put(at, start, skb.splitFront(nextStart - start))) at++
+        if (this.#put(at, start, skb.splitFront(nextStart - start), isNext)) at++
         start = nextStart
         continue
       }
@@ -70,8 +79,7 @@ export class OutOfOrderQueue {
 
   /** Takes the first skb out. Returns `undefined` if the queue is empty. */
   shift(): AnySkb | undefined {
-    const skb = this.#skbs.shift()
-    this.#starts.shift()
+    const skb = this.#segments.shift()?.skb
     if (skb !== undefined) this.#bytes -= skb.payloadLength
     return skb
   }
@@ -79,13 +87,12 @@ export class OutOfOrderQueue {
   /** Frees the bytes behind `position`. Returns their number. */
   cut(position: number): number {
     const before = this.#bytes
-    for (let last = this.#skbs.length - 1; last >= 0 && this.#end(last) > position; last--) {
-      const skb = this.#skbs[last]
+    for (let last = this.length - 1; last >= 0 && this.#end(last) > position; last--) {
+      const skb = this.#segments[last]?.skb
       if (skb === undefined) break
       this.#bytes -= skb.trimEnd(this.#end(last) - position)
       if (skb.payloadLength > 0) break
-      this.#skbs.length = last
-      this.#starts.length = last
+      this.#segments.length = last
       skb.free()
     }
     return before - this.#bytes
@@ -93,28 +100,26 @@ export class OutOfOrderQueue {
 
   /** Frees all skbs. */
   clear(): void {
-    this.#starts.length = 0
     this.#bytes = 0
-    for (const skb of this.#skbs.splice(0)) skb.free()
+    for (const { skb } of this.#segments.splice(0)) skb.free()
   }
 
-  #put(at: number, start: number, skb: AnySkb): boolean {
+  #put(at: number, start: number, skb: AnySkb, isNext: boolean): boolean {
     const bytes = skb.payloadLength
-    if (!this.hasRoom(bytes)) {
+    if (!isNext && !this.hasRoom(bytes)) {
       this.dropped++
       this.droppedBytes += bytes
       skb.free()
       return false
     }
-    this.#skbs.splice(at, 0, skb)
-    this.#starts.splice(at, 0, start)
+    this.#segments.splice(at, 0, { skb, start })
     this.#bytes += bytes
     return true
   }
 
   /** Returns the index of the first segment that ends behind `position`. A binary search, since senders choose the order. */
   #indexOf(position: number): number {
-    let high = this.#skbs.length
+    let high = this.length
     if (high === 0 || this.#end(high - 1) <= position) return high
     let low = 0
     while (low < high) {
@@ -126,6 +131,7 @@ export class OutOfOrderQueue {
   }
 
   #end(at: number): number {
-    return (this.#starts[at] ?? 0) + (this.#skbs[at]?.payloadLength ?? 0)
+    const segment = this.#segments[at]
+    return segment === undefined ? 0 : segment.start + segment.skb.payloadLength
   }
 }

@@ -10,7 +10,6 @@ import type { FrameLayout } from '../../../wire/frame-layout.ts'
 import { FIN, RST, SYN } from '../../../wire/tcp.ts'
 import type { AnySkb } from '../skb/skb.ts'
 import { OutOfOrderQueue } from './out-of-order-queue.ts'
-import { StreamCursor } from './stream-cursor.ts'
 import {
   REASSEMBLER_OPTIONS,
   type ReassemblerOptions,
@@ -29,11 +28,13 @@ export class Reassembler implements Disposable {
   readonly #awaitsSyn: boolean
   /** Largest distance of a SYN before the data that waits: the bytes between have to fit in the queue. */
   readonly #maxLateBytes: number
-  /** True in the state `idle` while data waits for the SYN. The cursor is at the first segment of it. */
+  /** True in the state `idle` while data waits for the SYN. Positions count from its first segment. */
   #holding = false
   #state: StreamState = 'idle'
-  /** The next byte to deliver. */
-  readonly #next = new StreamCursor()
+  /** Position of the next byte to deliver. Unlike sequence numbers, positions do not wrap around. */
+  #next = 0
+  /** Sequence number of position 0, as signed 32-bit. */
+  #firstSeq = 0
   /** Sequence number of the first byte, if a SYN was seen. */
   #synSeq: number | undefined
   #endAt = Number.POSITIVE_INFINITY
@@ -88,10 +89,10 @@ export class Reassembler implements Disposable {
     const bytes = skb.payloadLength
     if (
       flags === 0 &&
-      (layout.seq | 0) === this.#next.seq &&
+      ((layout.seq - this.#firstSeq - this.#next) | 0) === 0 &&
       bytes > 0 &&
       this.#queue.length === 0 &&
-      this.#next.position + bytes <= this.#endAt &&
+      this.#next + bytes <= this.#endAt &&
       this.#state === 'open'
     ) {
       this.#deliver(skb, bytes)
@@ -105,7 +106,7 @@ export class Reassembler implements Disposable {
   startsAnew(layout: FrameLayout): boolean {
     if ((layout.tcpFlags & SYN) === 0) return false
     const seq = (layout.seq + 1) | 0
-    if (this.#state === 'idle') return this.#holding && !this.#maySettle(this.#next.positionOf(seq))
+    if (this.#state === 'idle') return this.#holding && !this.#maySettle(this.#positionOf(seq))
     if (this.#synSeq === seq) return false
     return this.#state !== 'open' || this.#synSeq !== undefined
   }
@@ -155,8 +156,8 @@ export class Reassembler implements Disposable {
       skb.free()
       return
     }
-    const position = this.#next.positionOf(seq)
-    const ahead = position - this.#next.position
+    const position = this.#positionOf(seq)
+    const ahead = position - this.#next
     if (ahead > MAX_WINDOW_BYTES || (this.#holding && ahead < -MAX_WINDOW_BYTES)) {
       this.#counters.outOfWindow++
       skb.free()
@@ -174,16 +175,24 @@ export class Reassembler implements Disposable {
     this.#endIfDue()
   }
 
+  /** Returns the position of a sequence number, which is at most 2^31 from the next byte. */
+  #positionOf(seq: number): number {
+    return this.#next + ((seq - this.#firstSeq - this.#next) | 0)
+  }
+
   /** True if the stream has begun, with this segment at the latest. A bare acknowledgement may be a probe, one byte too low. */
   #begin(seq: number, flags: number, bytes: number): boolean {
     if (this.#state !== 'idle') return true
     if (flags === 0 && bytes === 0) return false
     if ((flags & SYN) !== 0) this.#synSeq = seq
     if (this.#holding) {
-      if ((flags & SYN) !== 0) this.#settleAtSyn(this.#next.positionOf(seq))
+      if ((flags & SYN) === 0) return true
+      const position = this.#positionOf(seq)
+      // A SYN too far ahead of the data that waits is another stream's.
+      this.#settle(this.#maySettle(position) ? position : Math.max(position, this.#firstHeld))
       return true
     }
-    this.#next.seq = seq
+    this.#firstSeq = seq
     if (this.#awaitsSyn && (flags & SYN) === 0) this.#holding = true
     else this.#state = 'open'
     return true
@@ -201,17 +210,11 @@ export class Reassembler implements Disposable {
     return lateBytes >= 0 && lateBytes <= this.#maxLateBytes
   }
 
-  /** Begins the stream at a SYN. If the SYN is too far ahead of the data that waits, it is another stream's. */
-  #settleAtSyn(position: number): void {
-    const isOwn = this.#maySettle(position)
-    this.#settle(isOwn ? position : Math.max(position, this.#firstHeld))
-  }
-
   /** Begins the stream at `position`, which may be before or behind the data that waits. */
   #settle(position: number): void {
     this.#holding = false
     this.#state = 'open'
-    this.#next.advance(position - this.#next.position)
+    this.#next = position
     // An end before the beginning was another stream's, and so is data before it.
     if (this.#endAt < position) this.#endAt = Number.POSITIVE_INFINITY
     while (this.#queue.firstStart < position) {
@@ -223,66 +226,43 @@ export class Reassembler implements Disposable {
     this.#resetIfDue()
   }
 
-  /** Trims a segment to the missing bytes, and delivers or queues them. */
+  /** Queues the missing bytes of a segment, and delivers what is in order. */
   #place(skb: AnySkb, position: number): void {
-    let start = position
-    const tooLong = start + skb.payloadLength - this.#endAt
+    const tooLong = position + skb.payloadLength - this.#endAt
     if (tooLong > 0) this.#counters.afterEndBytes += skb.trimEnd(tooLong)
-    if (this.#holding) {
-      if (skb.payloadLength === 0) {
-        skb.free()
-        return
-      }
-      if (this.#queue.hasRoom(skb.payloadLength)) {
-        this.#counters.duplicateBytes += this.#queue.insert(skb, start)
-        return
-      }
-      this.#settle(Math.min(start, this.#queue.firstStart))
+    const bytes = skb.payloadLength
+    if (bytes > 0 && this.#holding && !this.#queue.hasRoom(bytes)) {
+      this.#settle(Math.min(position, this.#queue.firstStart))
     }
-    if (this.#skips) this.#makeRoom(start, skb.payloadLength)
-    while (skb.payloadLength > 0 && this.#state !== 'closed') {
-      if (start < this.#next.position) {
-        const known = skb.trimFront(this.#next.position - start)
-        this.#counters.duplicateBytes += known
-        start += known
-        continue
-      }
-      if (start > this.#next.position) {
-        this.#counters.outOfOrder++
-        this.#counters.duplicateBytes += this.#queue.insert(skb, start)
-        return
-      }
-      const bytes = Math.min(skb.payloadLength, this.#queue.firstStart - start)
-      if (bytes === skb.payloadLength) {
-        this.#deliver(skb, bytes)
-        this.#drain()
-        return
-      }
-      // Queued bytes came first: this segment gives the bytes before and behind them.
-      this.#deliver(skb.splitFront(bytes), bytes)
-      this.#drain()
-      start += bytes
+    if (this.#skips && !this.#holding) this.#makeRoom(position, bytes)
+    const isNext = !this.#holding && position <= this.#next
+    const known = isNext ? skb.trimFront(this.#next - position) : 0
+    this.#counters.duplicateBytes += known
+    if (known === bytes || this.#state === 'closed') {
+      skb.free()
+      return
     }
-    skb.free()
+    if (!isNext && !this.#holding) this.#counters.outOfOrder++
+    this.#counters.duplicateBytes += this.#queue.insert(skb, position + known, isNext)
+    this.#drain()
   }
 
   #makeRoom(start: number, bytes: number): void {
-    while (start > this.#next.position && !this.#queue.hasRoom(bytes)) {
+    while (start > this.#next && !this.#queue.hasRoom(bytes)) {
       this.#skipGap(Math.min(start, this.#queue.firstStart))
     }
   }
 
   #skipGap(to: number): void {
     this.#counters.gaps++
-    const bytes = to - this.#next.position
-    this.#counters.gapBytes += bytes
-    this.#next.advance(bytes)
+    this.#counters.gapBytes += to - this.#next
+    this.#next = to
     this.#drain()
     this.#endIfDue()
   }
 
   #drain(): void {
-    while (this.#queue.firstStart === this.#next.position) {
+    while (!this.#holding && this.#queue.firstStart === this.#next) {
       const skb = this.#queue.shift()
       if (skb === undefined) return
       this.#deliver(skb, skb.payloadLength)
@@ -290,14 +270,14 @@ export class Reassembler implements Disposable {
   }
 
   #deliver(skb: AnySkb, bytes: number): void {
-    this.#next.advance(bytes)
+    this.#next += bytes
     this.#counters.bytes += bytes
     this.#sink(skb)
   }
 
   /** Notes the end of the stream, unless an earlier end is known. */
   #endsAt(position: number, state: 'finished' | 'reset'): void {
-    if ((position < this.#next.position && !this.#holding) || position >= this.#endAt) return
+    if ((position < this.#next && !this.#holding) || position >= this.#endAt) return
     this.#endAt = position
     this.#endState = state
     this.#counters.afterEndBytes += this.#queue.cut(position)
@@ -305,11 +285,10 @@ export class Reassembler implements Disposable {
 
   /** Ends the stream at the next byte if an early reset was for it and no segment waits behind it. */
   #resetIfDue(): void {
-    if (this.#next.position === this.#resetAt && this.#queue.length === 0)
-      this.#endsAt(this.#next.position, 'reset')
+    if (this.#next === this.#resetAt && this.#queue.length === 0) this.#endsAt(this.#next, 'reset')
   }
 
   #endIfDue(): void {
-    if (this.#next.position === this.#endAt && this.#state === 'open') this.#state = this.#endState
+    if (this.#next === this.#endAt && this.#state === 'open') this.#state = this.#endState
   }
 }

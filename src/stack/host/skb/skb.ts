@@ -42,15 +42,6 @@ const dropped = new FinalizationRegistry<SkbMemory>(({ pageSize, frags }) => {
   }
 })
 
-/** @internal Cache of an skb: makes others like it, and takes it back when it is freed. */
-export interface SkbOwner<in out M extends Netmem> {
-  /** Bytes of the linear part of each skb. */
-  readonly headBytes: number
-  readonly pool: SkbPool
-  take(): Skb<M>
-  giveBack(skb: Skb<M>): void
-}
-
 /**
  * One packet, or several coalesced into one. An `SkbCache` makes it, and its holder frees it. It has no
  * `using`: a holder passes it on, and the object is another packet's after {@link free}.
@@ -86,13 +77,13 @@ export class Skb<in out M extends Netmem> {
   checksumBad = false
   /** TCP segments in it. */
   segments = 1
-  /** @internal */
-  readonly cache: SkbOwner<M>
+  /** @internal Takes it back when it is freed. */
+  readonly cache: SkbCache<M>
   #freed = true
 
-  /** @internal Only `skb-cache.ts` calls it, which makes `Skb<Page>` and `Skb<NetIov>` alone. */
-  constructor(kind: KindOf<M>, cache: SkbOwner<M>) {
-    this.kind = kind
+  /** @internal Only a cache calls it: there are caches of pages and of net_iovs alone. */
+  constructor(cache: SkbCache<M>) {
+    this.kind = cache.kind
     this.head = new Uint8Array(cache.headBytes)
     this.headView = new DataView(this.head.buffer)
     this.cache = cache
@@ -279,6 +270,37 @@ export class Skb<in out M extends Netmem> {
   #checkTrim(bytes: number): void {
     if (this.#freed) throw freedAlready()
     checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
+  }
+}
+
+/**
+ * Cache of skbs of one kind, made by `createPageSkbCache` or `createNetIovSkbCache`. Freed skbs are used
+ * again, so that receiving makes no garbage.
+ */
+export class SkbCache<in out M extends Netmem> {
+  /** @internal Kind of its skbs. */
+  readonly kind: KindOf<M>
+  /** Bytes of the linear part of each skb. */
+  readonly headBytes: number
+  /** @internal Pool of its skbs. */
+  readonly pool: SkbPool
+  readonly #free: Skb<M>[] = []
+
+  /** @internal */
+  constructor(kind: KindOf<M>, headBytes: number, pool: SkbPool) {
+    this.kind = kind
+    this.headBytes = headBytes
+    this.pool = pool
+  }
+
+  /** Returns an empty skb. */
+  take(): Skb<M> {
+    return (this.#free.pop() ?? new Skb<M>(this)).begin()
+  }
+
+  /** @internal Called by `free` of its skbs. */
+  giveBack(skb: Skb<M>): void {
+    this.#free.push(skb)
   }
 }
 

@@ -6,8 +6,8 @@ import type { PagePool } from '../../../pool/page-pool.ts'
 import { compiled } from '../../../testing/pools.test.helper.ts'
 import { coalesce } from './coalesce.ts'
 import { checksumOf, copyBits, pull } from './readable.ts'
-import type { AnySkb, Skb } from './skb.ts'
-import { createNetIovSkbCache, createPageSkbCache, type SkbCache } from './skb-cache.ts'
+import type { AnySkb, Skb, SkbCache } from './skb.ts'
+import { createNetIovSkbCache, createPageSkbCache } from './skb-cache.ts'
 
 declare const page: Skb<Page>
 declare const iov: Skb<NetIov>

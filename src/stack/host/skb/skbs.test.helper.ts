@@ -9,8 +9,8 @@ import { hostProvider } from '../../../providers/host.ts'
 import { testDeviceProvider } from '../../../testing/index.ts'
 import { type Endable, some } from '../../../testing/pools.test.helper.ts'
 import { copyBits } from './readable.ts'
-import type { AnySkb, Skb } from './skb.ts'
-import { createNetIovSkbCache, createPageSkbCache, type SkbCache } from './skb-cache.ts'
+import type { AnySkb, Skb, SkbCache } from './skb.ts'
+import { createNetIovSkbCache, createPageSkbCache } from './skb-cache.ts'
 
 export const PAGE_BYTES = 4096
 export const HEAD_BYTES = 256
