@@ -6,7 +6,7 @@
 export { checkOptionalBoolean, checkOptionalFunction, checkSignal, invalid } from './arguments.ts'
 export { aborted, setUpError } from './connection-error.ts'
 export { errorOf } from './connection-state.ts'
-export { unlessAborted } from './interruption.ts'
+export { Interruption, unlessAborted } from './interruption.ts'
 export { canShrink, destinationGone, destinationView } from './receivers/destination-memory.ts'
 export { pipeTo } from './receivers/pipe.ts'
 export { rejectedAtCaller } from './rejected-at-caller.ts'

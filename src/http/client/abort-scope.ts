@@ -1,15 +1,13 @@
 /** Ends one transfer's connections and waits when its signal aborts. */
 
 import { setMaxListeners } from 'node:events'
-import type { HttpConnection } from './http-connection.ts'
+import type { Connection } from '../../connection.ts'
 
 export class AbortScope {
   /** Created on demand, since it is not cheap and most transfers of small bodies do without it. */
   #controller: AbortController | undefined
-  /** The only connection of most transfers, which then need no set. */
-  #connection: HttpConnection | undefined
-  #others: Set<HttpConnection> | undefined
-  #closing: Promise<void>[] = []
+  readonly #connections = new Set<Connection>()
+  readonly #closing: Promise<void>[] = []
   readonly #signal: AbortSignal | undefined
   readonly #aborted: () => void
   #reason: Error | undefined
@@ -43,36 +41,24 @@ export class AbortScope {
     if (this.#reason !== undefined) return
     this.#reason = reason
     this.#controller?.abort(reason)
-    this.#connection?.transport.destroy(reason)
-    for (const connection of this.#others ?? []) connection.transport.destroy(reason)
+    for (const connection of this.#connections) connection.destroy(reason)
   }
 
   /** Adds a connection, which an abort destroys. */
-  add(connection: HttpConnection): void {
-    if (this.#connection === undefined) {
-      this.#connection = connection
-    } else {
-      this.#others ??= new Set()
-      this.#others.add(connection)
-    }
-    if (this.#reason !== undefined) connection.transport.destroy(this.#reason)
+  add(connection: Connection): void {
+    this.#connections.add(connection)
+    if (this.#reason !== undefined) connection.destroy(this.#reason)
   }
 
   /** Removes a connection whose exchange has ended. */
-  remove(connection: HttpConnection): void {
-    if (this.#connection === connection) this.#connection = undefined
-    else this.#others?.delete(connection)
-    if (connection.transport.state.kind !== 'open') this.#closing.push(connection.transport.closed)
-  }
-
-  /** True if {@link settled} would not wait. */
-  get isSettled(): boolean {
-    return this.#closing.length === 0
+  remove(connection: Connection): void {
+    this.#connections.delete(connection)
+    if (connection.state.kind !== 'open') this.#closing.push(connection.closed)
   }
 
   /** Resolves when all destroyed connections are closed. They may hold a page until then. */
   async settled(): Promise<void> {
-    await Promise.all(this.#closing)
+    if (this.#closing.length > 0) await Promise.all(this.#closing)
   }
 
   /** Stops listening to the signal. */

@@ -1,13 +1,13 @@
 /** Bodies of responses, received into memory or frag by frag. */
 
-import { ConnectionError, isNetmemError } from '../../errors.ts'
+import { ConnectionError } from '../../errors.ts'
 import { destinationGone } from '../../net/internal.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { ChunkParser } from './chunk-parser.ts'
 import type { BodyFraming } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
 
-/** Source of a body: a connection of netmem/net, undici, or a decoder. */
+/** Source of a body: a connection, a decoder, or a part of another body. */
 export interface Body {
   /** Bytes of the body, or `undefined` where the head does not say it. */
   readonly length: number | undefined
@@ -20,202 +20,123 @@ export interface Body {
   readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number>
   /** Resolves with the next frag, or `undefined` at the end of the body. The caller releases the frag. */
   next(): Promise<HostFrag | undefined>
-  /** Drops the bytes that were read already, mostly all bytes of a redirect's body. */
-  dropPresent(): void
   /** Resolves with true at the end of the body. Reads more if the end depends on the next bytes. */
   atEnd(): Promise<boolean>
 }
 
-/** Returns the body that `framing` delimits on `connection`. */
-export function bodyOf(connection: HttpConnection, framing: BodyFraming): Body {
-  if (framing.kind === 'length')
-    return new FramedBody(connection, new WholeRest(framing.bytes), framing.bytes)
-  if (framing.kind === 'chunked') return new FramedBody(connection, new ChunkParser(), undefined)
-  return new OpenBody(connection)
-}
-
-/** Edges of a body: where its data ends for now, and where it ends. */
-interface Edges {
-  /** Bytes of data before the next edge. */
-  readonly left: number
-  /** True if the body is complete. */
-  readonly done: boolean
-  /** Notes that the caller has taken `bytes` of the {@link left} bytes, at least one. */
-  took(bytes: number): void
-  /** Consumes an edge from the start of `bytes`, and returns its length. */
-  edge(bytes: Uint8Array): number
-}
-
-/** Framing of a body of known length. It has no edge but its end. */
-class WholeRest implements Edges {
-  left: number
-
-  constructor(length: number) {
-    this.left = length
-  }
-
-  get done(): boolean {
-    return this.left === 0
-  }
-
-  took(bytes: number): void {
-    this.left -= bytes
-  }
-
-  edge(): number {
-    return 0
-  }
-}
-
-/** Copies present bytes to `view`, and returns their number. */
-function copyPresent(connection: HttpConnection, view: Uint8Array): number {
-  const { present } = connection
-  if (present === undefined) return 0
-  const bytes = Math.min(present.byteLength, view.byteLength)
-  view.set(bytes === present.byteLength ? present : present.subarray(0, bytes))
-  connection.consume(bytes)
-  return bytes
-}
-
-/** A body that says where it ends. */
-class FramedBody implements Body {
+/** A body as it comes over a connection. */
+export class FramedBody implements Body {
   readonly length: number | undefined
   readonly #connection: HttpConnection
-  readonly #edges: Edges
+  /** Parser of a chunked body. */
+  readonly #chunks: ChunkParser | undefined
+  /** Bytes of data before the next edge. Infinity until the connection ends, if that ends the body. */
+  readonly #data: { left: number }
   #received = 0
 
-  constructor(connection: HttpConnection, edges: Edges, length: number | undefined) {
-    this.length = length
+  constructor(connection: HttpConnection, framing: BodyFraming) {
+    this.length = framing.kind === 'length' ? framing.bytes : undefined
     this.#connection = connection
-    this.#edges = edges
+    this.#chunks = framing.kind === 'chunked' ? new ChunkParser() : undefined
+    this.#data = this.#chunks ?? { left: this.length ?? Number.POSITIVE_INFINITY }
   }
 
   get left(): number | undefined {
-    if (this.length !== undefined) return this.length - this.#received
-    return this.#edges.done ? 0 : undefined
+    return this.length === undefined && !this.#isDone ? undefined : this.#data.left
   }
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
     const size = view.byteLength
     let filled = 0
     while (filled < size && !(await this.atEnd())) {
-      const rest = view.subarray(filled, filled + this.#edges.left)
-      const wanted = rest.byteLength
-      const copied = copyPresent(this.#connection, rest)
-      this.#took(copied)
+      const to = Math.min(size, filled + this.#data.left)
+      const copied = this.#copyPresent(view.subarray(filled, to))
       filled += copied
       if (copied > 0) onProgress(filled)
       if (view.byteLength !== size) throw destinationGone(this.#received, this.length ?? size)
-      if (copied === wanted) continue
-      await this.#fill(rest.subarray(copied), filled, onProgress)
-      filled += wanted - copied
+      if (filled < to) filled += await this.#fill(view.subarray(filled, to), filled, onProgress)
     }
     return filled
   }
 
-  /** Posts `rest` for the socket to fill. The `before` bytes in front of it are filled already. */
-  async #fill(
-    rest: Uint8Array,
-    before: number,
-    onProgress: (bytes: number) => void,
-  ): Promise<void> {
-    const wanted = rest.byteLength
-    let filled = 0
-    try {
-      await this.#connection.fill(rest, (bytes) => {
-        filled = bytes
-        onProgress(before + bytes)
-      })
-    } catch (error) {
-      // The socket counts from the start of its read.
-      const received = this.#received + filled
-      const code = isNetmemError(error) ? error.code : undefined
-      if (code === 'NETMEM_ENDED_EARLY') throw endedEarly(received, this.length)
-      if (code !== 'NETMEM_DESTINATION_DETACHED') throw error
-      throw destinationGone(received, this.length ?? received + wanted - filled)
-    }
-    this.#took(wanted)
-  }
-
   async next(): Promise<HostFrag | undefined> {
     if (await this.atEnd()) return undefined
-    if (this.#connection.present === undefined && !(await this.#connection.more())) {
-      throw endedEarly(this.#received, this.length)
-    }
-    const frag = this.#connection.takeFrag(this.#edges.left)
+    if (this.#connection.present === undefined) await this.#more()
+    const frag = this.#connection.takeFrag(this.#data.left)
     this.#took(frag?.length ?? 0)
     return frag
   }
 
+  async atEnd(): Promise<boolean> {
+    while (!this.#isDone && (this.#data.left === 0 || this.#endsWithConnection)) {
+      const { present } = this.#connection
+      if (present === undefined) await this.#more()
+      else if (this.#endsWithConnection) return false
+      else this.#takeEdge(present)
+    }
+    return this.#isDone
+  }
+
+  /** Drops the bytes that were read already, mostly all bytes of a redirect's body. */
   dropPresent(): void {
-    const edges = this.#edges
-    for (let { present } = this.#connection; present !== undefined && !edges.done; ) {
-      const data = Math.min(edges.left, present.byteLength)
+    let { present } = this.#connection
+    while (present !== undefined && !this.#isDone) {
+      const data = Math.min(this.#data.left, present.byteLength)
       this.#took(data)
-      this.#connection.consume(data > 0 ? data : edges.edge(present))
+      this.#connection.consume(data)
+      if (data === 0) this.#takeEdge(present)
       present = this.#connection.present
     }
   }
 
-  async atEnd(): Promise<boolean> {
-    while (this.#edges.left === 0 && !this.#edges.done) {
-      const { present } = this.#connection
-      if (present !== undefined) this.#connection.consume(this.#edges.edge(present))
-      else if (!(await this.#connection.more())) throw endedEarly(this.#received, undefined)
-    }
-    return this.#edges.done
+  get #isDone(): boolean {
+    return this.#chunks?.done ?? this.#data.left === 0
+  }
+
+  get #endsWithConnection(): boolean {
+    return this.#data.left === Number.POSITIVE_INFINITY
+  }
+
+  #takeEdge(present: Uint8Array): void {
+    if (this.#chunks !== undefined) this.#connection.consume(this.#chunks.edge(present))
   }
 
   #took(bytes: number): void {
-    if (bytes === 0) return
-    this.#edges.took(bytes)
+    this.#data.left -= bytes
     this.#received += bytes
   }
-}
 
-/** A body that ends with its connection. */
-class OpenBody implements Body {
-  readonly length: undefined
-  readonly #connection: HttpConnection
-  #ended = false
-
-  constructor(connection: HttpConnection) {
-    this.#connection = connection
+  /** Copies present bytes to `view`, and returns their number. */
+  #copyPresent(view: Uint8Array): number {
+    const { present } = this.#connection
+    if (present === undefined) return 0
+    const bytes = Math.min(present.byteLength, view.byteLength)
+    view.set(bytes === present.byteLength ? present : present.subarray(0, bytes))
+    this.#connection.consume(bytes)
+    this.#took(bytes)
+    return bytes
   }
 
-  get left(): number | undefined {
-    return this.#ended ? 0 : undefined
+  /** Lets the socket fill `view`, in front of which `before` bytes are filled already. */
+  async #fill(
+    view: Uint8Array,
+    before: number,
+    onProgress: (bytes: number) => void,
+  ): Promise<number> {
+    const bytes = await this.#connection.fill(view, (more) => onProgress(before + more))
+    this.#took(bytes)
+    if (bytes < view.byteLength) this.#ended()
+    return bytes
   }
 
-  async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
-    const copied = copyPresent(this.#connection, view)
-    let filled = copied
-    if (copied > 0) onProgress(filled)
-    if (filled === view.byteLength || this.#ended) return filled
-    try {
-      await this.#connection.fill(view.subarray(copied), (bytes) => {
-        filled = copied + bytes
-        onProgress(filled)
-      })
-    } catch (error) {
-      if (!isNetmemError(error) || error.code !== 'NETMEM_ENDED_EARLY') throw error
-      this.#ended = true
-    }
-    return filled
+  async #more(): Promise<void> {
+    if (!(await this.#connection.more())) this.#ended()
   }
 
-  async next(): Promise<HostFrag | undefined> {
-    if (await this.atEnd()) return undefined
-    return this.#connection.takeFrag(Number.POSITIVE_INFINITY)
-  }
-
-  /** Does nothing: the body ends with its connection. */
-  dropPresent(): void {}
-
-  async atEnd(): Promise<boolean> {
-    if (this.#connection.present !== undefined) return false
-    this.#ended ||= !(await this.#connection.more())
-    return this.#ended
+  /** Notes the end of the connection, which is the end of the body or a break. */
+  #ended(): void {
+    if (!this.#endsWithConnection) throw endedEarly(this.#received, this.length)
+    this.#data.left = 0
   }
 }
 

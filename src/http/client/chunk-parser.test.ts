@@ -23,7 +23,7 @@ function decode(bytes: Buffer, size = bytes.length): Decoded {
       const taken = Math.min(framing.left, piece.length - from)
       if (taken > 0) {
         data.push(piece.subarray(from, from + taken))
-        framing.took(taken)
+        framing.left -= taken
       }
       from += taken
       if (framing.left === 0) from += framing.edge(piece.subarray(from))

@@ -25,12 +25,6 @@ const NAMES: OptionNames<ConnectionCacheOptions> = {
   idleTimeoutMs: true,
 }
 
-interface Idle {
-  readonly connection: HttpConnection
-  readonly pool: PagePool<Page>
-  readonly key: string
-}
-
 /**
  * Keeps connections open between transfers. Transfers share one cache, unless their options name
  * another. Resting connections hold no page, and let the process end.
@@ -53,9 +47,9 @@ export class ConnectionCache implements Disposable {
   readonly #maxIdle: number
   readonly #idleTimeoutMs: number
   /** Resting connections, the longest resting first. */
-  readonly #idle = new Set<Idle>()
+  readonly #idle = new Set<HttpConnection>()
   /** The same connections by their key. */
-  readonly #byKey = new Map<string, Idle[]>()
+  readonly #byKey = new Map<string, HttpConnection[]>()
   #closed = false
 
   /** @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for wrong options. */
@@ -78,7 +72,7 @@ export class ConnectionCache implements Disposable {
   /** Closes all resting connections, and keeps none from now on. */
   close(): void {
     this.#closed = true
-    for (const idle of this.#idle) this.#drop(idle)
+    for (const connection of this.#idle) this.#drop(connection)
   }
 
   [Symbol.dispose](): void {
@@ -91,58 +85,47 @@ export class ConnectionCache implements Disposable {
    */
   take(pool: PagePool<Page>, key: string): HttpConnection | undefined {
     const same = this.#byKey.get(key)
-    if (same === undefined) return undefined
-    let at = same.length - 1
-    while (at >= 0 && same[at]?.pool !== pool) at--
-    const idle = same[at]
-    if (idle === undefined) return undefined
-    this.#remove(idle, same)
-    idle.connection.unpark()
-    return idle.connection
+    const connection = same?.findLast(({ transport }) => transport.pool === pool)
+    if (connection !== undefined) this.#remove(connection)
+    return connection
   }
 
   /** @internal Lets a connection rest, or closes it. */
-  give(pool: PagePool<Page>, key: string, connection: HttpConnection): void {
-    if (this.#closed || !connection.clean || this.#maxIdle === 0 || this.#maxIdlePerOrigin === 0) {
+  give(connection: HttpConnection): void {
+    if (this.#closed || !connection.clean) {
       connection.destroy()
       return
     }
-    const idle: Idle = { connection, pool, key }
-    this.#makeRoom(key)
-    this.#idle.add(idle)
-    const same = this.#byKey.get(key)
-    if (same === undefined) this.#byKey.set(key, [idle])
-    else same.push(idle)
-    connection.park(this.#idleTimeoutMs, () => this.#drop(idle))
+    const { key } = connection
+    const same = this.#byKey.get(key) ?? []
+    same.push(connection)
+    this.#byKey.set(key, same)
+    this.#idle.add(connection)
+    connection.park(this.#idleTimeoutMs, () => this.#drop(connection))
+    if (same.length > this.#maxIdlePerOrigin) this.#drop(same[0])
+    const [oldest] = this.#idle
+    if (this.#idle.size > this.#maxIdle) this.#drop(oldest)
   }
 
   /** @internal Closes the connections that receive into `pool`, before it is destroyed. */
   forget(pool: PagePool<Page>): void {
-    for (const idle of this.#idle) {
-      if (idle.pool === pool) this.#drop(idle)
+    for (const connection of this.#idle) {
+      if (connection.transport.pool === pool) this.#drop(connection)
     }
   }
 
-  #makeRoom(key: string): void {
-    const same = this.#byKey.get(key)
-    if (same !== undefined && same.length >= this.#maxIdlePerOrigin) this.#drop(same[0])
-    if (this.#idle.size < this.#maxIdle) return
-    const [oldest] = this.#idle
-    this.#drop(oldest)
+  #drop(connection: HttpConnection | undefined): void {
+    if (connection === undefined) return
+    this.#remove(connection)
+    connection.destroy()
   }
 
-  #drop(idle: Idle | undefined): void {
-    const same = idle === undefined ? undefined : this.#byKey.get(idle.key)
-    if (idle === undefined || same === undefined || !this.#idle.has(idle)) return
-    this.#remove(idle, same)
-    idle.connection.destroy()
-  }
-
-  #remove(idle: Idle, same: Idle[]): void {
-    this.#idle.delete(idle)
-    if (same.at(-1) === idle) same.pop()
-    else same.splice(same.indexOf(idle), 1)
+  #remove(connection: HttpConnection): void {
+    this.#idle.delete(connection)
+    const same = this.#byKey.get(connection.key) ?? []
+    const at = same.lastIndexOf(connection)
+    if (at >= 0) same.splice(at, 1)
     // An origin without connections takes no memory.
-    if (same.length === 0) this.#byKey.delete(idle.key)
+    if (same.length === 0) this.#byKey.delete(connection.key)
   }
 }

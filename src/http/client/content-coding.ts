@@ -1,6 +1,6 @@
 /** Content codings (RFC 9110, 8.4): their names in heads, and bodies that are decoded as they arrive. */
 
-import { pipeline, Readable, type Transform } from 'node:stream'
+import { pipeline, type Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
 import { isNetmemError } from '../../errors.ts'
 import { HttpError, protocolError } from '../http-error.ts'
@@ -23,13 +23,13 @@ const MAX_CODINGS = 4
 
 type Decoder = (start: Uint8Array) => Transform
 
-const DECODERS: Readonly<Record<string, Decoder>> = {
-  gzip: () => createGunzip(),
-  'x-gzip': () => createGunzip(),
-  br: () => createBrotliDecompress(),
+const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ['gzip', () => createGunzip()],
+  ['x-gzip', () => createGunzip()],
+  ['br', () => createBrotliDecompress()],
   // Many servers leave out zlib's wrapper (RFC 9110, 8.4.1.2).
-  deflate: (start) => (hasZlibHeader(start) ? createInflate() : createInflateRaw()),
-}
+  ['deflate', (start) => (hasZlibHeader(start) ? createInflate() : createInflateRaw())],
+])
 
 /** Fields of a coded body that do not hold for the decoded one. */
 const OF_CODED: ReadonlySet<string> = new Set([
@@ -85,17 +85,13 @@ export function decoded(response: Exchange, context: ExchangeContext): Exchange 
   const length = decoders.length === 0 ? body.length : undefined
   const copied = new CopiedBody(chunks, length, decodedPool, context, decodingError)
   return {
+    ...response,
     head: decoders.length === 0 ? head : headOfDecoded(head),
     body: copied,
-    url: response.url,
-    connectMs: response.connectMs,
-    tlsMs: response.tlsMs,
-    firstByteAt: response.firstByteAt,
     // A decoder finds the end of its data. But a body without bytes is empty in every coding.
     get endKnown() {
       return response.endKnown || (decoders.length > 0 && copied.received > 0)
     },
-    taken: false,
     end: () => {
       response.end()
       copied.drop()
@@ -113,21 +109,17 @@ function headOfDecoded(head: ResponseHead): ResponseHead {
 }
 
 function decodersOf(codings: readonly string[]): Decoder[] | undefined {
-  const found: Decoder[] = []
-  for (const coding of codings) {
-    const decoder = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined
-    // Codings are undone in the opposite order.
-    if (decoder !== undefined) found.unshift(decoder)
-  }
-  return found.length === codings.length && found.length < MAX_CODINGS ? found : undefined
+  const decoders = codings.flatMap((coding) => DECODERS.get(coding) ?? [])
+  const areKnown = decoders.length === codings.length && decoders.length < MAX_CODINGS
+  // Codings are undone in the opposite order.
+  return areKnown ? decoders.reverse() : undefined
 }
 
-async function* decodedChunks(
-  body: Body,
-  decoders: readonly Decoder[],
-): AsyncGenerator<Uint8Array, void, void> {
+type Chunks = AsyncGenerator<Uint8Array, void, void>
+
+async function* decodedChunks(body: Body, decoders: readonly Decoder[]): Chunks {
   const coded = chunksOf(body)
-  let chunks: AsyncIterable<Uint8Array> = coded
+  let chunks = coded
   for (const decoder of decoders) chunks = decode(chunks, decoder)
   yield* chunks
   // Drop bytes behind the coding's end. The body has to end as its framing says.
@@ -135,7 +127,7 @@ async function* decodedChunks(
   for (let frag = await body.next(); frag !== undefined; frag = await body.next()) frag.release()
 }
 
-async function* chunksOf(body: Body): AsyncGenerator<Uint8Array, void, void> {
+async function* chunksOf(body: Body): Chunks {
   for (let frag = await body.next(); frag !== undefined; frag = await body.next()) {
     // Copy: the decoder keeps its input until its output is taken, which may need this pool's pages.
     const bytes = new Uint8Array(frag.bytes)
@@ -144,33 +136,24 @@ async function* chunksOf(body: Body): AsyncGenerator<Uint8Array, void, void> {
   }
 }
 
-async function* decode(
-  coded: AsyncIterable<Uint8Array>,
-  decoder: Decoder,
-): AsyncGenerator<Uint8Array, void, void> {
-  const chunks = coded[Symbol.asyncIterator]()
-  let start: Uint8Array = new Uint8Array(0)
-  while (start.byteLength < 2) {
-    const { done, value } = await chunks.next()
-    if (done === true) break
-    start = start.byteLength === 0 ? value : Buffer.concat([start, value])
-  }
+async function* decode(coded: Chunks, decoder: Decoder): Chunks {
+  const { value: first } = await coded.next()
   // Servers name a coding and send no bytes: an empty body.
-  if (start.byteLength === 0) return
-  const rest: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => chunks }
-  async function* all(): AsyncGenerator<Uint8Array, void, void> {
-    yield start
-    yield* rest
-  }
-  const decoding = decoder(start)
+  if (first === undefined) return
+  const decoding = decoder(first)
   // The loop over the decoded chunks gets its error.
-  pipeline(Readable.from(all()), decoding, () => {})
-  for await (const chunk of decoding) yield chunk
+  pipeline(joined(first, coded), decoding, () => {})
+  yield* decoding
 }
 
-/** RFC 1950, 2.2: deflate with a check that makes both bytes a multiple of 31. */
-function hasZlibHeader([cmf = 0, flg = 0]: Uint8Array): boolean {
-  return (cmf & 0x0f) === 8 && (cmf * 256 + flg) % 31 === 0
+async function* joined(first: Uint8Array, rest: Chunks): Chunks {
+  yield first
+  yield* rest
+}
+
+/** RFC 1950, 2.2, and RFC 1951, 3.2.3: no encoder begins a body without the wrapper this way. */
+function hasZlibHeader([first = 0]: Uint8Array): boolean {
+  return (first & 0x0f) === 8
 }
 
 function decodingError(cause: unknown): unknown {

@@ -1,7 +1,7 @@
 /** A body of chunks that come in memory of other libraries, and are copied out of it. */
 
 import { LifetimeError } from '../../errors.ts'
-import { unlessAborted } from '../../net/internal.ts'
+import { Interruption, unlessAborted } from '../../net/internal.ts'
 import { ChunkFrags } from '../../net/receivers/chunk-frags.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
@@ -21,8 +21,7 @@ export class CopiedBody implements Body {
   #chunk: Uint8Array = new Uint8Array(0)
   #received = 0
   #ended = false
-  #dropped = false
-  #stopWaiting: ((error: Error) => void) | undefined
+  readonly #interruption = new Interruption()
 
   /** @param translated Makes the body's error of an error of `chunks`. */
   constructor(
@@ -63,8 +62,7 @@ export class CopiedBody implements Body {
   }
 
   async next(): Promise<HostFrag | undefined> {
-    if (this.#dropped) throw bodyDropped()
-    if (await this.atEnd()) return undefined
+    if (await this.#interruption.until(this.atEnd())) return undefined
     let frag = this.#frags.take(this.#chunk)
     while (frag === undefined) {
       await this.#untilAvailable()
@@ -87,26 +85,21 @@ export class CopiedBody implements Body {
     return true
   }
 
-  dropPresent(): void {}
-
   /** Drops the body, and ends a wait for memory. Another range may have ended this one. */
   drop(): void {
-    this.#dropped = true
     this.#frags.end()
-    this.#stopWaiting?.(bodyDropped())
+    const message = 'The body was dropped; get it again.'
+    this.#interruption.interrupt(new LifetimeError('NETMEM_CONNECTION_CLOSED', message))
   }
 
   /** Waits for memory, which may never come back. */
   async #untilAvailable(): Promise<void> {
     const limit = this.#stallTimeoutMs
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(dryTimeout(this.#pool, limit)), limit)
-      this.#stopWaiting = reject
-    })
+    const expired = (): void => this.#interruption.interrupt(dryTimeout(this.#pool, limit))
+    const timer = setTimeout(expired, limit)
+    const available = unlessAborted(this.#frags.whenAvailable(), this.#signal)
     try {
-      const available = unlessAborted(this.#frags.whenAvailable(), this.#signal)
-      await Promise.race([available, timeout])
+      await this.#interruption.until(available)
     } finally {
       clearTimeout(timer)
     }
@@ -126,9 +119,4 @@ export class CopiedBody implements Body {
       throw this.#translated(cause)
     }
   }
-}
-
-function bodyDropped(): LifetimeError {
-  const message = 'The body was dropped; get it again.'
-  return new LifetimeError('NETMEM_CONNECTION_CLOSED', message)
 }

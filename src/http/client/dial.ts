@@ -4,13 +4,14 @@ import { connect } from '../../net/index.ts'
 import { protocolError } from '../http-error.ts'
 import type { ExchangeContext } from './exchange.ts'
 import { HttpConnection } from './http-connection.ts'
-import type { TlsChoice } from './tls-settings.ts'
+import type { TlsSettings } from './tls-settings.ts'
 
-/** Connects to the origin of `url`, unless the transfer is aborted before. */
+/** Connects to the origin of `url`, unless the transfer is aborted before. `key` names the connection. */
 export async function dial(
   { settings, pool, abort }: ExchangeContext,
   url: URL,
-  security: TlsChoice | undefined,
+  tls: TlsSettings | undefined,
+  key: string,
 ): Promise<HttpConnection> {
   const isSecure = url.protocol === 'https:'
   const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port)
@@ -28,15 +29,14 @@ export async function dial(
       connectTimeoutMs,
       signal: attempt.signal,
       ...(wakeBatching && { wakeBatching }),
-      ...(isSecure && { tls: { ...security?.options, ALPNProtocols: ['http/1.1'] } }),
+      ...(isSecure && { tls: { ...tls?.options, ALPNProtocols: ['http/1.1'] } }),
     })
-    const { tls } = connection
-    const dialed = new HttpConnection(connection, performance.now() - began, tls?.handshakeMs ?? 0)
-    if (tls?.alpnProtocol !== undefined && tls.alpnProtocol !== 'http/1.1') {
-      dialed.destroy()
-      throw protocolError(`The server speaks ${tls.alpnProtocol} where http/1.1 was offered`)
+    const spoken = connection.tls?.alpnProtocol
+    if (spoken !== undefined && spoken !== 'http/1.1') {
+      connection.destroy()
+      throw protocolError(`The server speaks ${spoken} where http/1.1 was offered`)
     }
-    return dialed
+    return new HttpConnection(connection, key, performance.now() - began)
   } catch (error) {
     abort.check()
     throw error

@@ -24,8 +24,8 @@ export interface Exchange {
   readonly endKnown: boolean
   /** True if a {@link TakeWhole} has taken the body. */
   readonly taken: boolean
-  /** Ends the exchange. The connection rests if all of the body was read. Otherwise it is closed. */
-  end(): void
+  /** Ends the exchange, once. The connection rests if all of the body was read. Otherwise it is closed. */
+  readonly end: () => void
 }
 
 /**

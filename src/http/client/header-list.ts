@@ -20,34 +20,25 @@ export class HeaderList implements Iterable<readonly [string, string]> {
    * Value of a field, or `undefined` without the field. Values of a repeated field are joined with `, `.
    */
   get(name: string): string | undefined {
-    const wanted = name.toLowerCase()
-    const first = this.#names.indexOf(wanted)
-    if (first < 0) return undefined
-    if (this.#names.indexOf(wanted, first + 1) < 0) return this.#values[first]
-    return this.all(name).join(', ')
+    const values = this.all(name)
+    return values.length === 0 ? undefined : values.join(', ')
   }
 
   /**
    * @internal Value of a field that may come only once. A repeated field has a value if all of its values
-   * are equal. Otherwise, and without the field, the value is `undefined`. `name` is in lower case.
+   * are equal. Otherwise, and without the field, the value is `undefined`.
    */
   single(name: string): string | undefined {
-    const first = this.#names.indexOf(name)
-    if (first < 0) return undefined
-    const value = this.#values[first]
-    for (let at = this.#names.indexOf(name, first + 1); at >= 0; ) {
-      if (this.#values[at] !== value) return undefined
-      at = this.#names.indexOf(name, at + 1)
-    }
-    return value
+    const [value, ...others] = this.all(name)
+    return others.every((other) => other === value) ? value : undefined
   }
 
   /** The values of all fields of that name. */
   all(name: string): string[] {
     const wanted = name.toLowerCase()
-    const first = this.#names.indexOf(wanted)
-    if (first < 0) return []
-    return this.#values.filter((_, at) => at >= first && this.#names[at] === wanted)
+    // Most fields that are asked for are absent.
+    if (!this.#names.includes(wanted)) return []
+    return this.#values.filter((_, at) => this.#names[at] === wanted)
   }
 
   *[Symbol.iterator](): IterableIterator<readonly [string, string]> {

@@ -4,28 +4,54 @@
  */
 
 import type { Connection, Viewer } from '../../connection.ts'
+import { isNetmemError } from '../../errors.ts'
 import { receiveInto } from '../../net/index.ts'
 import type { HostFrag } from '../../pool/frag.ts'
-import { StallTimer } from './stall-timer.ts'
+import { type StallListener, StallTimer } from './stall-timer.ts'
 
-export class HttpConnection implements Viewer {
+/** Limits of waits for a server, in milliseconds. */
+interface Limits {
+  readonly headTimeoutMs: number
+  readonly stallTimeoutMs: number
+}
+
+export class HttpConnection {
   readonly transport: Connection
-  /** The connection's only timer. */
-  readonly timer: StallTimer = new StallTimer()
+  /** Connections of equal keys are as good for a request as each other. */
+  readonly key: string
   /** Milliseconds of connecting, TLS included, or 0 after the first exchange. */
   connectMs: number
   /** Milliseconds of the TLS handshake, or 0 after the first exchange. */
   tlsMs: number
   /** True if it has carried an exchange before. */
   reused = false
+  /** The connection's only timer. */
+  readonly #timer: StallTimer = new StallTimer()
+  #stallTimeoutMs = 0
   #frag: HostFrag | undefined
   #at = 0
-  #disturbed: (() => void) | undefined
 
-  constructor(transport: Connection, connectMs: number, tlsMs: number) {
+  constructor(transport: Connection, key: string, connectMs: number) {
     this.transport = transport
+    this.key = key
     this.connectMs = connectMs
-    this.tlsMs = tlsMs
+    this.tlsMs = transport.tls?.handshakeMs ?? 0
+  }
+
+  /** Sends a request, and shows the bytes that arrive to `viewer` until {@link hide}. */
+  ask(request: string, viewer: Viewer & StallListener, limits: Limits): void {
+    this.#stallTimeoutMs = limits.stallTimeoutMs
+    this.transport.ref()
+    this.#timer.start(limits.headTimeoutMs, viewer)
+    // A failure to send shows as a response that does not come.
+    this.transport.send(request)
+    this.transport.receivers.show(viewer)
+  }
+
+  /** Ends {@link ask}: {@link more} and {@link fill} read the bytes that arrive from now on. */
+  hide(): void {
+    this.#timer.pause()
+    this.transport.receivers.hide()
   }
 
   /** Bytes that were read and not taken, or `undefined` if there are none. */
@@ -37,23 +63,6 @@ export class HttpConnection implements Viewer {
     const frag = this.#frag
     if (frag === undefined) return undefined
     return this.#at === 0 ? frag.bytes : frag.bytes.subarray(this.#at)
-  }
-
-  /** Reads more when nothing is {@link present}. Resolves with false at the end of the stream. */
-  async more(): Promise<boolean> {
-    this.#frag = await this.transport.receive()
-    this.#at = 0
-    return this.#frag !== undefined
-  }
-
-  /** Shows arriving bytes to `viewer` until {@link hide}. Nothing may be {@link present}. */
-  show(viewer: Viewer): void {
-    this.transport.receivers.show(viewer)
-  }
-
-  /** Ends {@link show}: {@link more} and {@link fill} read the bytes that arrive from now on. */
-  hide(): void {
-    this.transport.receivers.hide()
   }
 
   /** Drops the first `bytes` of the {@link present} bytes. */
@@ -79,9 +88,39 @@ export class HttpConnection implements Viewer {
     return part
   }
 
-  /** Lets the socket fill `view`. Nothing may be {@link present}. */
-  async fill(view: Uint8Array, onProgress: (bytes: number) => void): Promise<void> {
-    await receiveInto(this.transport, view, { onProgress })
+  /** Reads more when nothing is {@link present}. Resolves with false at the end of the stream. */
+  async more(): Promise<boolean> {
+    this.#timer.start(this.#stallTimeoutMs)
+    try {
+      this.#frag = await this.transport.receive()
+    } finally {
+      this.#timer.pause()
+    }
+    this.#at = 0
+    return this.#frag !== undefined
+  }
+
+  /**
+   * Lets the socket fill `view` when nothing is {@link present}. Resolves with the number of bytes,
+   * which is less than the view's at the end of the stream.
+   */
+  async fill(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
+    let filled = 0
+    this.#timer.start(this.#stallTimeoutMs)
+    try {
+      return await receiveInto(this.transport, view, {
+        onProgress: (bytes) => {
+          filled = bytes
+          this.#timer.touch()
+          onProgress(bytes)
+        },
+      })
+    } catch (error) {
+      if (isNetmemError(error) && error.code === 'NETMEM_ENDED_EARLY') return filled
+      throw error
+    } finally {
+      this.#timer.pause()
+    }
   }
 
   /** True if it can carry another exchange: all bytes that arrived belonged to the last one. */
@@ -90,39 +129,25 @@ export class HttpConnection implements Viewer {
   }
 
   /**
-   * Rests until the next exchange. Calls `disturbed`, which destroys it, when the server sends bytes or
-   * ends the connection, or after `idleTimeoutMs`.
+   * Rests until the next {@link ask}. Calls `disturbed`, which destroys it, when the server sends bytes
+   * or ends the connection, or after `idleTimeoutMs`.
    */
   park(idleTimeoutMs: number, disturbed: () => void): void {
     this.reused = true
     this.connectMs = 0
     this.tlsMs = 0
-    this.#disturbed = disturbed
-    this.timer.rest(idleTimeoutMs, disturbed)
+    const view = (): number => {
+      disturbed()
+      return 0
+    }
+    this.#timer.start(idleTimeoutMs, { expired: disturbed })
+    this.transport.receivers.show({ view, viewEnded: disturbed })
     this.transport.unref()
-    this.show(this)
-  }
-
-  /** Ends {@link park} for the next exchange. */
-  unpark(): void {
-    this.#disturbed = undefined
-    this.transport.ref()
-  }
-
-  /** Bytes arrived while it rests. */
-  view(): number {
-    this.#disturbed?.()
-    return 0
-  }
-
-  /** Notes that the connection ended at rest. */
-  viewEnded(): void {
-    this.#disturbed?.()
   }
 
   /** Ends the connection, and releases the frag that it holds. */
   destroy(reason?: Error): void {
-    this.timer.stop()
+    this.#timer.stop()
     this.#frag?.release()
     this.#frag = undefined
     this.transport.destroy(reason)

@@ -58,7 +58,7 @@ function chunksOf(bytes: Buffer, size: number): Data | undefined {
     const taken = Math.min(framing.left, piece.length)
     if (taken > 0) {
       data.push(piece.subarray(0, taken))
-      framing.took(taken)
+      framing.left -= taken
     }
     at += taken > 0 ? taken : framing.edge(piece)
     if (framing.done) return { data: Buffer.concat(data), end: at }

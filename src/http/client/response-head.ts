@@ -32,15 +32,15 @@ const MAX_FIELDS = 1000
 
 const LINE_END = '\r\n'
 const END = '\r\n\r\n'
-const NOTHING: Buffer = Buffer.alloc(0)
-const START = Buffer.from('HTTP/1.')
+const START = 'HTTP/1.'
 const CR = 0x0d
 const LF = 0x0a
 
 /** Parses one head, which may arrive in any number of pieces. */
 export class HeadParser {
   readonly #maxBytes: number
-  #kept: Buffer = NOTHING
+  /** Bytes of a head that arrives in pieces. */
+  #kept: Buffer | undefined
   #length = 0
 
   constructor(maxBytes: number) {
@@ -52,14 +52,16 @@ export class HeadParser {
    * @throws NETMEM_HTTP_PROTOCOL and NETMEM_HTTP_HEAD_TOO_LARGE, each as soon as it is certain.
    */
   feed(bytes: Uint8Array): ParsedHead | undefined {
-    const given = bufferOver(bytes)
+    const given = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const before = this.#length
     if (before === 0) {
       // Mostly the whole head is in the first bytes, and is parsed in place.
       const end = given.indexOf(END, 0, 'latin1')
       if (end >= 0) return this.#parsed(given, end, end + END.length)
     }
-    this.#keep(given)
+    // Room for as many bytes as prove that the head is too large.
+    this.#kept ??= Buffer.allocUnsafe(this.#maxBytes + END.length)
+    this.#length += given.copy(this.#kept, before)
     const all = this.#kept.subarray(0, this.#length)
     const end = all.indexOf(END, Math.max(0, before - END.length + 1), 'latin1')
     if (end >= 0) return this.#parsed(all, end, end + END.length - before)
@@ -72,24 +74,10 @@ export class HeadParser {
     return { head: parseHead(bytes.toString('latin1', 0, end)), end: consumed }
   }
 
-  #keep(given: Buffer): void {
-    // Keep only as many bytes as prove that the head is too large.
-    const room = this.#maxBytes + END.length
-    const taken = Math.min(given.byteLength, room - this.#length)
-    const needed = this.#length + taken
-    if (needed > this.#kept.byteLength) {
-      const larger = Buffer.alloc(Math.min(room, Math.max(1024, 2 * needed)))
-      this.#kept.copy(larger, 0, 0, this.#length)
-      this.#kept = larger
-    }
-    given.copy(this.#kept, this.#length, 0, taken)
-    this.#length = needed
-  }
-
   /** Checks a head that has no end yet: a peer of another protocol may never send one. */
   #checkUnfinished(all: Buffer, before: number): void {
-    const start = all.subarray(0, Math.min(all.byteLength, START.byteLength))
-    if (START.compare(start, 0, start.byteLength, 0, start.byteLength) !== 0) {
+    const start = all.toString('latin1', 0, START.length)
+    if (!START.startsWith(start)) {
       throw protocolError(
         `The response does not begin as HTTP/1.1: ${excerpt(all.toString('latin1', 0, 60))}`,
       )
@@ -136,8 +124,4 @@ function parseHead(text: string): ResponseHead {
 function endOfLine(text: string, start: number): number {
   const end = text.indexOf(LINE_END, start)
   return end < 0 ? text.length : end
-}
-
-function bufferOver(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

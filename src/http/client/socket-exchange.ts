@@ -5,16 +5,15 @@ import { ConnectionError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { dryTimeout, protocolError } from '../http-error.ts'
-import { type Body, bodyOf } from './body.ts'
+import { FramedBody } from './body.ts'
 import { dial } from './dial.ts'
 import { type Exchange, type ExchangeContext, isBreak, type TakeWhole } from './exchange.ts'
-import { framingOf, staysOpen } from './framing.ts'
+import { type BodyFraming, framingOf, staysOpen } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
 import { displayUrl, type RequestFields, serialiseGet } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { StallListener } from './stall-timer.ts'
-import { TimedBody } from './timed-body.ts'
-import type { TlsChoice } from './tls-settings.ts'
+import { type TlsSettings, tlsElsewhere } from './tls-settings.ts'
 
 /** Limit of interim responses (100, 103) before the response. */
 const MAX_INTERIM_HEADS = 16
@@ -27,115 +26,74 @@ export async function socketExchange(
   takeWhole: TakeWhole | undefined,
 ): Promise<Exchange> {
   const { settings, pool, abort } = context
-  const security = fields.trusted ? settings.tls?.trusted : settings.tls?.elsewhere
-  const key = keyOf(url, security)
-  const text = serialiseGet(url, fields, settings.cache !== undefined)
+  const { tls: given, cache } = settings
+  const tls = given === undefined || fields.trusted ? given : tlsElsewhere(given)
+  const key = keyOf(url, tls)
+  const request = serialiseGet(url, fields, cache !== undefined)
   for (;;) {
     abort.check()
-    const connection = settings.cache?.take(pool, key) ?? (await dial(context, url, security))
-    const attempt = new SocketExchange(context, connection, url, key, takeWhole)
+    const connection = cache?.take(pool, key) ?? (await dial(context, url, tls, key))
+    const response = new PendingResponse(context, url, connection, takeWhole)
+    abort.add(connection.transport)
     try {
-      return await attempt.send(text)
+      return await response.to(request)
     } catch (error) {
-      attempt.destroy()
+      connection.destroy()
+      abort.remove(connection.transport)
       // The server has closed the resting connection before it saw the request.
-      if (!connection.reused || attempt.heard || !isBreak(error)) throw error
+      if (!connection.reused || response.heard || !isBreak(error)) throw error
     }
   }
 }
 
 /**
- * One request over one connection. The read that brings the head parses it, and takes a body that came
+ * One response over one connection. The read that brings the head parses it, and takes a body that came
  * whole with it. So a small body costs one promise and no frag.
  */
-class SocketExchange implements Exchange, Viewer, StallListener {
-  /** True if the server has sent a byte. */
-  heard = false
-  firstByteAt = 0
-  endKnown = true
-  taken = false
-  readonly url: URL
-  readonly connectMs: number
-  readonly tlsMs: number
+class PendingResponse implements Viewer, StallListener {
   readonly #context: ExchangeContext
+  readonly #url: URL
   readonly #connection: HttpConnection
-  readonly #key: string
   readonly #takeWhole: TakeWhole | undefined
   #parser: HeadParser
   #interim = 0
+  /** Time of the first byte, or 0 before it. */
+  #firstByteAt = 0
+  #hasHead = false
   /** {@link returnsTo} the pool at the last look. */
   #returns = 0
-  #head: ResponseHead | undefined
-  #body: Body | undefined
-  #staysOpen = false
-  #ended = false
   #resolve: (response: Exchange) => void = ignore
   #reject: (error: unknown) => void = ignore
 
   constructor(
     context: ExchangeContext,
-    connection: HttpConnection,
     url: URL,
-    key: string,
+    connection: HttpConnection,
     takeWhole: TakeWhole | undefined,
   ) {
-    this.url = url
-    this.connectMs = connection.connectMs
-    this.tlsMs = connection.tlsMs
     this.#context = context
+    this.#url = url
     this.#connection = connection
-    this.#key = key
     this.#takeWhole = takeWhole
     this.#parser = new HeadParser(context.settings.maxHeadBytes)
-    context.abort.add(connection)
   }
 
-  get head(): ResponseHead {
-    return this.#head ?? tooEarly()
+  /** True if the server has sent a byte. */
+  get heard(): boolean {
+    return this.#firstByteAt > 0
   }
 
-  get body(): Body {
-    return this.#body ?? tooEarly()
-  }
-
-  send(text: string): Promise<Exchange> {
+  /** Sends `request`, and resolves when the head has arrived. */
+  to(request: string): Promise<Exchange> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
-      this.#connection.timer.begin(this.#context.settings.headTimeoutMs, this)
-      // A failure to send shows as a response that does not come.
-      this.#connection.transport.send(text)
-      this.#connection.show(this)
+      this.#connection.ask(request, this, this.#context.settings)
     })
   }
 
-  destroy(): void {
-    this.#ended = true
-    this.#connection.destroy()
-    this.#context.abort.remove(this.#connection)
-  }
-
-  end(): void {
-    if (this.#ended) return
-    this.#ended = true
-    const { abort, settings, pool } = this.#context
-    const { cache } = settings
-    const body = this.#body
-    if (this.#staysOpen && cache !== undefined && body !== undefined) dropPresent(body)
-    const complete = this.taken || body?.left === 0
-    if (this.#staysOpen && complete && cache !== undefined && this.#connection.clean) {
-      cache.give(pool, this.#key, this.#connection)
-    } else {
-      this.#connection.destroy()
-    }
-    abort.remove(this.#connection)
-  }
-
   view(bytes: Uint8Array): number {
-    if (!this.heard) {
-      this.heard = true
-      this.firstByteAt = performance.now()
-    }
+    if (!this.heard) this.#firstByteAt = performance.now()
     try {
       return this.#parse(bytes)
     } catch (error) {
@@ -146,20 +104,20 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   }
 
   viewEnded(error: Error | undefined): void {
-    const message = `${displayUrl(this.url)} closed the connection before the end of its response's head.`
+    const message = `${displayUrl(this.#url)} closed the connection before the end of its response's head.`
     this.#reject(error ?? new ConnectionError('NETMEM_ENDED_EARLY', message))
   }
 
   expired(limitMs: number): void {
     const { pool } = this.#context
-    if (this.#head !== undefined && pool.available === 0) {
-      this.#connection.transport.destroy(dryTimeout(pool, limitMs))
+    const { transport } = this.#connection
+    if (this.#hasHead && pool.available === 0) {
+      transport.destroy(dryTimeout(pool, limitMs))
       return
     }
-    const what =
-      this.#head === undefined && this.heard ? 'did not finish its head in' : 'sent nothing for'
-    const message = `${displayUrl(this.url)} ${what} ${limitMs} ms.`
-    this.#connection.transport.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
+    const what = !this.#hasHead && this.heard ? 'did not finish its head in' : 'sent nothing for'
+    const message = `${displayUrl(this.#url)} ${what} ${limitMs} ms.`
+    transport.destroy(new ConnectionError('NETMEM_TIMEOUT', message))
   }
 
   /** True while a dry pool keeps the server waiting and memory comes back to it. */
@@ -179,7 +137,7 @@ class SocketExchange implements Exchange, Viewer, StallListener {
       if (parsed === undefined) break
       at += parsed.end
       const { head } = parsed
-      if (head.status >= 200) return this.#begun(head, bytes, at)
+      if (head.status >= 200) return this.#begin(head, bytes, at)
       if (head.status === 101)
         throw protocolError('The server switches protocols without a request to do so')
       if (++this.#interim > MAX_INTERIM_HEADS) {
@@ -191,29 +149,51 @@ class SocketExchange implements Exchange, Viewer, StallListener {
   }
 
   /** Begins the body at `at`. Returns the first byte that a reader of the body gets. */
-  #begun(head: ResponseHead, bytes: Uint8Array, at: number): number {
+  #begin(head: ResponseHead, bytes: Uint8Array, at: number): number {
     const connection = this.#connection
     const framing = framingOf(head)
-    this.#head = head
-    this.#staysOpen = staysOpen(head, framing)
-    this.endKnown = framing.kind !== 'close'
+    this.#hasHead = true
     connection.hide()
-    if (framing.kind === 'length' && framing.bytes === bytes.byteLength - at) {
-      this.taken = this.#takeWhole?.(head, bytes.subarray(at)) === true
+    const isWhole = framing.kind === 'length' && framing.bytes === bytes.byteLength - at
+    const taken = isWhole && this.#takeWhole?.(head, bytes.subarray(at)) === true
+    const body = new FramedBody(connection, taken ? NO_BODY : framing)
+    const { connectMs, tlsMs } = connection
+    const end = this.#ending(body, staysOpen(head, framing))
+    // The connection can carry the next exchange before this one is looked at.
+    if (taken) end()
+    else this.#returns = returnsTo(this.#context.pool)
+    this.#resolve({
+      head,
+      body,
+      url: this.#url,
+      connectMs,
+      tlsMs,
+      firstByteAt: this.#firstByteAt,
+      endKnown: framing.kind !== 'close',
+      taken,
+      end,
+    })
+    return taken ? bytes.byteLength : at
+  }
+
+  /** Returns the function that ends the exchange. */
+  #ending(body: FramedBody, mayStay: boolean): () => void {
+    let ended = false
+    return () => {
+      if (ended) return
+      ended = true
+      const { abort, settings } = this.#context
+      if (mayStay && settings.cache !== undefined && isComplete(body)) {
+        settings.cache.give(this.#connection)
+      } else {
+        this.#connection.destroy()
+      }
+      abort.remove(this.#connection.transport)
     }
-    if (this.taken) {
-      this.end()
-      at = bytes.byteLength
-    } else {
-      connection.timer.pause()
-      this.#returns = returnsTo(this.#context.pool)
-      const { stallTimeoutMs } = this.#context.settings
-      this.#body = new TimedBody(bodyOf(connection, framing), connection.timer, stallTimeoutMs)
-    }
-    this.#resolve(this)
-    return at
   }
 }
+
+const NO_BODY: BodyFraming = { kind: 'length', bytes: 0 }
 
 /** Returns a count that grows whenever pages or copies come back to `pool`. */
 function returnsTo(pool: PagePool<Page>): number {
@@ -224,21 +204,18 @@ function returnsTo(pool: PagePool<Page>): number {
 
 function ignore(): void {}
 
-function tooEarly(): never {
-  throw new Error('The response has not come yet.')
-}
-
-/** Drops the present bytes of an unwanted body. Invalid chunks only end the connection. */
-function dropPresent(body: Body): void {
+/** Drops the present bytes of a body, and returns true if that was the rest of it. */
+function isComplete(body: FramedBody): boolean {
   try {
     body.dropPresent()
   } catch {
-    // Something is left of it.
+    // Invalid chunks only end the connection.
   }
+  return body.left === 0
 }
 
 /** Returns the key of connections that transfers may share: the same origin, and TLS options of the same values. */
-function keyOf(url: URL, security: TlsChoice | undefined): string {
-  if (url.protocol === 'http:' || security === undefined) return url.origin
-  return `${url.origin} ${security.identity}`
+function keyOf(url: URL, tls: TlsSettings | undefined): string {
+  if (url.protocol === 'http:' || tls === undefined) return url.origin
+  return `${url.origin} ${tls.identity}`
 }

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type tls from 'node:tls'
 import { assertCode } from '../../testing/pools.test.helper.ts'
-import { TlsSettings } from './tls-settings.ts'
+import { tlsElsewhere, tlsSettings } from './tls-settings.ts'
 
-const identityOf = (options: tls.ConnectionOptions): string =>
-  new TlsSettings(options).trusted.identity
+const identityOf = (options: tls.ConnectionOptions): string => tlsSettings(options).identity
 
 describe('TLS options', () => {
   it('are the same for a connection where their values are', () => {
@@ -44,21 +43,21 @@ describe('TLS options', () => {
 
   it('are read once, and do not share what is changed later', () => {
     const options: tls.ConnectionOptions = { rejectUnauthorized: true }
-    const settings = new TlsSettings(options)
+    const settings = tlsSettings(options)
     options.rejectUnauthorized = false
-    assert.equal(settings.trusted.options.rejectUnauthorized, true)
-    assert.notEqual(identityOf(options), settings.trusted.identity)
+    assert.equal(settings.options.rejectUnauthorized, true)
+    assert.notEqual(identityOf(options), settings.identity)
   })
 
   it('go to other origins without what says who one is', () => {
-    const { elsewhere } = new TlsSettings({ ca: 'a', cert: 'b', key: 'c', servername: 'd' })
+    const elsewhere = tlsElsewhere(tlsSettings({ ca: 'a', cert: 'b', key: 'c', servername: 'd' }))
     assert.deepEqual(elsewhere.options, { ca: 'a' })
     assert.equal(elsewhere.identity, identityOf({ ca: 'a' }))
   })
 
   it('are an object', () => {
     for (const odd of [true, 'x', null] as unknown[]) {
-      assertCode('NETMEM_INVALID_ARGUMENT', () => new TlsSettings(odd as tls.ConnectionOptions))
+      assertCode('NETMEM_INVALID_ARGUMENT', () => tlsSettings(odd as tls.ConnectionOptions))
     }
   })
 })

@@ -12,6 +12,7 @@ import { type BodyFraming, framingOf } from './framing.ts'
 import { HeaderList } from './header-list.ts'
 import { displayUrl, type RequestFields, requestFields } from './request.ts'
 import type { ResponseHead } from './response-head.ts'
+import { tlsElsewhere } from './tls-settings.ts'
 
 /** Sends a request through the proxy at the URL `proxy`, by way of undici. */
 export async function undiciExchange(
@@ -23,7 +24,8 @@ export async function undiciExchange(
   const { settings, abort, pool } = context
   abort.check()
   const { ProxyAgent, request } = await load()
-  const choice = fields.trusted ? settings.tls?.trusted : settings.tls?.elsewhere
+  const choice =
+    settings.tls === undefined || fields.trusted ? settings.tls : tlsElsewhere(settings.tls)
   const security: object = { ...choice?.options }
   const connect = { timeout: settings.connectTimeoutMs, ...security }
   const dispatcher = proxied(

@@ -29,7 +29,8 @@ export async function follow(
   takeWhole?: TakeWhole,
 ): Promise<Exchange> {
   const { headers, crossOriginHeaders, authorization, decompress } = context.settings
-  const fields: RequestFields = {
+  const { maxRedirects, allowDowngrade } = context.settings
+  const fields = {
     headers,
     crossOriginHeaders,
     authorization,
@@ -38,52 +39,35 @@ export async function follow(
     coded: decompress && range.range === undefined,
     ...range,
   }
-  const first = await once(context, url, fields, takeWhole)
-  tellResponse(context.settings, first)
-  const response =
-    redirection(first) === undefined
-      ? first
-      : await redirected(context, url, fields, first, takeWhole)
-  return decompress && !response.taken ? decoded(response, context) : response
-}
-
-async function redirected(
-  context: FollowContext,
-  url: URL,
-  first: RequestFields,
-  redirecting: Exchange,
-  takeWhole: TakeWhole | undefined,
-): Promise<Exchange> {
-  const { maxRedirects } = context.settings
-  const visited = new Set<string>()
-  let response = redirecting
+  const visited: string[] = []
   let target = url
-  let trusted = true
   for (;;) {
+    const response = await once(context, target, fields, takeWhole)
+    tellResponse(context.settings, response)
     const location = redirection(response)
-    if (location === undefined) return response
+    if (location === undefined) {
+      return decompress && !response.taken ? decoded(response, context) : response
+    }
     response.end()
-    visited.add(target.href)
-    if (visited.size > maxRedirects) {
+    visited.push(target.href)
+    if (visited.length > maxRedirects) {
       throw redirects(url, `redirects more than ${maxRedirects} times`)
     }
     const from = target
     target = next(url, from, location)
-    if (!context.settings.allowDowngrade && isDowngrade(from, target)) {
+    if (!allowDowngrade && from.protocol === 'https:' && target.protocol === 'http:') {
       throw new HttpError(
         'NETMEM_HTTP_REDIRECTS',
         `${displayUrl(url)} redirects from https: to ${displayUrl(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
       )
     }
-    trusted &&= target.origin === url.origin
-    if (trusted && target.username === '' && target.password === '') {
+    fields.trusted &&= target.origin === url.origin
+    if (fields.trusted && target.username === '' && target.password === '') {
       // Relative redirects, and those to the same origin, keep the URL's credentials.
       target.username = url.username
       target.password = url.password
     }
-    if (visited.has(target.href)) throw redirects(url, 'redirects in a circle')
-    response = await once(context, target, { ...first, trusted }, takeWhole)
-    tellResponse(context.settings, response)
+    if (visited.includes(target.href)) throw redirects(url, 'redirects in a circle')
   }
 }
 
@@ -98,10 +82,6 @@ function once(
   const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
   if (proxy !== undefined) return undiciExchange(context, url, fields, proxy)
   return socketExchange(context, url, fields, takeWhole)
-}
-
-function isDowngrade(from: URL, to: URL): boolean {
-  return from.protocol === 'https:' && to.protocol === 'http:'
 }
 
 /** Returns the location that a response redirects to, in ASCII, or `undefined` if it does not redirect. */

@@ -1,6 +1,6 @@
 /** Bodies into the caller's memory. */
 
-import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError } from '../../errors.ts'
 import { destinationGone, destinationView } from '../../net/internal.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
@@ -73,52 +73,27 @@ export class MemoryTarget implements Target, RangeTarget {
   }
 
   async receive(body: Body): Promise<void> {
-    const size = this.#size
-    const { onProgress, touchAhead } = this.#settings
-    const digest = this.#digest
-    const window = this.#window
-    for (;;) {
-      const base = this.#position
-      const part = this.#intact().subarray(base, Math.min(size, base + window))
-      const progress = (filled: number): void => {
-        this.#position = base + filled
-        digest?.advance(this.#position)
-        onProgress?.(this.#position)
-      }
-      const bytes = await readTouched(body, part, progress, touchAhead)
-      // Bytes that came after the view was detached were not copied.
-      this.#intact()
-      this.#position = base + bytes
-      if (bytes < part.byteLength || this.#position === size || body.left === 0) break
-      await this.#limiter.after(bytes, this.#abort.signal)
-    }
+    const from = this.#position
+    const { onProgress } = this.#settings
+    await this.#fill(body, from, this.#size, (bytes) => {
+      this.reached(from + bytes)
+      onProgress?.(from + bytes)
+    })
     if (!(await body.atEnd())) {
       throw new ArgumentRangeError(
         'NETMEM_DESTINATION_TOO_SMALL',
-        `The body is larger than the destination of ${size} bytes.`,
+        `The body is larger than the destination of ${this.#size} bytes.`,
       )
     }
   }
 
-  async receiveAt(
+  receiveAt(
     body: Body,
     at: number,
     length: number,
     onBytes: (bytes: number) => void,
   ): Promise<void> {
-    checkInteger('at', at, 0, this.#size - length)
-    const window = this.#window
-    for (let done = 0; done < length; ) {
-      const before = done
-      const part = this.#intact().subarray(at + before, at + Math.min(length, before + window))
-      const progress = (filled: number): void => onBytes(before + filled)
-      const bytes = await readTouched(body, part, progress, this.#settings.touchAhead)
-      this.#intact()
-      done += bytes
-      if (bytes < part.byteLength) return
-      // All ranges share one limiter.
-      if (this.#limiter.limits) await this.#limiter.after(bytes, this.#abort.signal)
-    }
+    return this.#fill(body, at, at + length, onBytes)
   }
 
   reached(position: number): void {
@@ -162,9 +137,29 @@ export class MemoryTarget implements Target, RangeTarget {
     return true
   }
 
-  /** Bytes to receive before the limiter is asked again. */
-  get #window(): number {
-    return this.#limiter.limits ? this.#limiter.burst : Number.POSITIVE_INFINITY
+  /** Fills bytes `from` to `to` from `body`, which may have fewer. */
+  async #fill(
+    body: Body,
+    from: number,
+    to: number,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> {
+    for (let at = from; at < to; ) {
+      const before = at - from
+      const part = this.#intact().subarray(at, Math.min(to, at + this.#limiter.burst))
+      const progress = (bytes: number): void => onBytes(before + bytes)
+      let bytes = 0
+      try {
+        bytes = await readTouched(body, part, progress, this.#settings.touchAhead)
+      } finally {
+        // Bytes that came after the view was detached were not copied.
+        this.#intact()
+      }
+      if (bytes < part.byteLength) return
+      at += bytes
+      // All ranges share one limiter.
+      if (this.#limiter.limits) await this.#limiter.after(bytes, this.#abort.signal)
+    }
   }
 
   #use(memory: Memory): void {

@@ -27,6 +27,9 @@ export function bodyFrom(
   return new PartBody(body, skip, length, tooLong)
 }
 
+/** Bytes in front of a run that are received and dropped at a time. */
+const DROPPED_BYTES = 64 * 1024
+
 /**
  * A run of bytes of another body: up to `length` bytes behind its first `skip`. Bytes in front of the run
  * are received and dropped.
@@ -37,8 +40,6 @@ class PartBody implements Body {
   readonly #tooLong: (() => Error) | undefined
   #skip: number
   #left: number
-  /** Bytes of the run that came in one frag with dropped ones, for {@link readInto}. */
-  #rest: Uint8Array | undefined
 
   /**
    * @param length Infinity for the rest of the body.
@@ -57,36 +58,15 @@ class PartBody implements Body {
   }
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
-    if (this.#skip > 0) {
-      const frag = await this.#drop()
-      this.#rest = frag === undefined ? undefined : new Uint8Array(frag.bytes)
-      frag?.release()
-    }
-    const wanted = Math.min(view.byteLength, this.#left)
-    let filled = 0
-    if (this.#rest !== undefined) {
-      const part = this.#rest.subarray(0, wanted)
-      view.set(part)
-      filled = part.byteLength
-      this.#left -= filled
-      this.#rest = filled < this.#rest.byteLength ? this.#rest.subarray(filled) : undefined
-      onProgress(filled)
-    }
-    if (filled === wanted) return filled
-    const before = filled
-    const bytes = await this.#body.readInto(view.subarray(before, wanted), (more) =>
-      onProgress(before + more),
-    )
+    await this.#drop()
+    const bytes = await this.#body.readInto(view.subarray(0, this.#left), onProgress)
     this.#left -= bytes
-    return before + bytes
+    return bytes
   }
 
   async next(): Promise<HostFrag | undefined> {
-    if (this.#left === 0) {
-      await this.atEnd()
-      return undefined
-    }
-    const frag = this.#skip > 0 ? await this.#drop() : await this.#body.next()
+    if (await this.atEnd()) return undefined
+    const frag = await this.#body.next()
     if (frag === undefined || frag.length <= this.#left) {
       this.#left -= frag?.length ?? 0
       return frag
@@ -99,30 +79,19 @@ class PartBody implements Body {
     throw this.#tooLong()
   }
 
-  dropPresent(): void {}
-
   async atEnd(): Promise<boolean> {
-    const rest = this.#rest !== undefined
-    if (this.#left > 0) return !rest && this.#skip === 0 && this.#body.atEnd()
-    if (this.#tooLong === undefined) return true
-    if (rest || !(await this.#body.atEnd())) throw this.#tooLong()
+    await this.#drop()
+    if (this.#left > 0) return this.#body.atEnd()
+    if (this.#tooLong !== undefined && !(await this.#body.atEnd())) throw this.#tooLong()
     return true
   }
 
-  /** Drops the bytes in front of the run. Resolves with the run's first bytes, out of the same frag. */
-  async #drop(): Promise<HostFrag | undefined> {
-    for (;;) {
-      const frag = await this.#body.next()
-      if (frag === undefined) {
-        this.#skip = 0
-        return undefined
-      }
-      const dropped = Math.min(this.#skip, frag.length)
-      this.#skip -= dropped
-      const rest = dropped < frag.length ? frag.slice(dropped) : undefined
-      frag.release()
-      if (rest !== undefined) return rest
-      if (this.#skip === 0) return this.#body.next()
+  /** Drops the bytes in front of the run. */
+  async #drop(): Promise<void> {
+    if (this.#skip === 0) return
+    const unwanted = new Uint8Array(Math.min(this.#skip, DROPPED_BYTES))
+    while (this.#skip > 0 && !(await this.#body.atEnd())) {
+      this.#skip -= await this.#body.readInto(unwanted.subarray(0, this.#skip), () => {})
     }
   }
 }

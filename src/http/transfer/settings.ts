@@ -11,7 +11,7 @@ import {
 import { ConnectionCache } from '../client/connection-cache.ts'
 import { authorizationValue, type HeaderFields, headerFields } from '../client/request.ts'
 import { DEFAULT_MAX_HEAD_BYTES, LARGEST_MAX_HEAD_BYTES } from '../client/response-head.ts'
-import { TlsSettings } from '../client/tls-settings.ts'
+import { type TlsSettings, tlsSettings } from '../client/tls-settings.ts'
 import type { GetEvent } from './events.ts'
 import type { GetOptions, OnHead } from './options.ts'
 
@@ -127,7 +127,7 @@ export function settingsOf(given: GetOptions): Settings {
       Number.MAX_SAFE_INTEGER,
     ),
     touchAhead: options.touchAhead ?? false,
-    tls: options.tls === undefined ? undefined : new TlsSettings(options.tls),
+    tls: options.tls === undefined ? undefined : tlsSettings(options.tls),
     wakeBatching: options.wakeBatching,
     cache: keepAlive === true ? sharedCache() : keepAlive === false ? undefined : keepAlive,
     decompress: options.decompress ?? false,

@@ -138,7 +138,6 @@ function asBody(body: Fake): Body {
     left: body.left,
     readInto: (view, onProgress) => body.readInto(view, onProgress),
     next: () => body.next(),
-    dropPresent: () => body.dropPresent(),
     atEnd: () => body.atEnd(),
   }
 }

@@ -87,7 +87,7 @@ export class Transfer {
       // A body that was taken where it arrived needs no digest and no commit.
       if (this.#last?.taken === true) abort.check()
       else sha256 = await this.#complete()
-      if (!abort.isSettled) await abort.settled()
+      await abort.settled()
       return resultOf(this.#last, {
         bytes: target.position,
         isLengthKnown: this.#entity?.length !== undefined,
