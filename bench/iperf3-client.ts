@@ -1,4 +1,4 @@
-/** The sender of the TCP figures: one `iperf3 -c`, whose server may be anybody's. */
+/** The sender of the TCP figures: one `iperf3 -c`, for any server of the protocol. */
 
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'

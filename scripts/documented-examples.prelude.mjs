@@ -11,7 +11,7 @@ const stream = Buffer.alloc(8 + 4096)
 stream.writeBigUInt64BE(4096n)
 const plenty = Buffer.alloc(1 << 20)
 
-// A machine without dma-bufs, without a card for them, or where nobody offers one, refuses with these
+// A machine without dma-bufs, without a card for them, or without an offer of one, refuses with these
 // codes.
 const LACKING =
   /^NETMEM_(UDMABUF_UNAVAILABLE|DMA_HEAP_UNAVAILABLE|NOT_A_DMABUF|DMABUF_NOT_OFFERED|DEVMEM_\w+)$/

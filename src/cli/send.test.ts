@@ -174,7 +174,7 @@ describe('netmem send', () => {
     await using ends = await receiver()
     const shrinking = file('shrinking')
     writeFileSync(shrinking, '')
-    // More than fits between the two while nobody receives.
+    // More than fits between the two while the receiver reads nothing.
     truncateSync(shrinking, 2 ** 28)
     const sending = netmem('send', ends.where, shrinking, '--json')
     const connection = await accepted(ends.listener)

@@ -101,7 +101,7 @@ describe('connections of getInto', () => {
         )
         assert.deepEqual(names(), [])
       }
-      // 192.0.2.0/24 is for documentation: nobody answers, or the network says so.
+      // 192.0.2.0/24 is for documentation: no host answers, or the network says so.
       const code = await codeOf(
         getInto('http://192.0.2.1/', memory, { ...options, signal: AbortSignal.timeout(20) }),
       )

@@ -28,7 +28,7 @@ test('a destination is host memory, or what becomes it', () => {
     void getInto('', { pool: iovs, onFrag: (frag) => frag.release() })
     // @ts-expect-error nor to what may be device memory
     void getInto('', { path: 'a', pool: either })
-    // @ts-expect-error frags need somebody who takes them
+    // @ts-expect-error frags need a function that takes them
     void getInto('', { pool: pages })
     // @ts-expect-error either a token or a name with a password
     void getInto('', new Uint8Array(1), { authorization: { username: 'a' } })

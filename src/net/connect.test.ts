@@ -89,7 +89,7 @@ test('a pool of device memory is refused, one that turned out to be pages is not
   assert.equal(await rejection(connect({ port: 1, pool: gone })), 'NETMEM_POOL_DESTROYED')
 })
 
-test('nobody listens', async () => {
+test('connecting to a port without a listener', async () => {
   // A port that was free a moment ago may be another test's now.
   for (const host of ['127.0.0.1', 'localhost']) {
     const failed = connect({ pool, host, port: 1 })

@@ -104,7 +104,7 @@ export interface Ends {
 export type EndsOptions = Partial<ConnectionOptions> & {
   readonly pages?: number
   readonly pageSize?: number
-  /** The pool stays out of the accounts: somebody else ends it. */
+  /** The pool stays out of the accounts: the test ends it. */
   readonly keepPool?: boolean
 }
 

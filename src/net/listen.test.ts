@@ -56,7 +56,7 @@ const refused: readonly [string, object, string][] = [
   ['a path that is no text', { path: 5 }, 'NETMEM_INVALID_ARGUMENT'],
   // Node.js would cut it off and listen somewhere else.
   ['a path that does not fit', { path: `/tmp/${'x'.repeat(103)}` }, 'NETMEM_OUT_OF_RANGE'],
-  // Found out here, not when somebody connects.
+  // The error comes here, not when a peer connects.
   ['a negative idle timeout', { port: 0, idleTimeoutMs: -1 }, 'NETMEM_OUT_OF_RANGE'],
   ['a tiny buffer', { port: 0, smallBufferBytes: 1 }, 'NETMEM_OUT_OF_RANGE'],
   ['an aborted signal', { port: 0, signal: AbortSignal.abort() }, 'NETMEM_ABORTED'],
@@ -116,7 +116,7 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
         await Promise.all([listener.close(), listener.close()])
         assert.equal(await listener.accept(), undefined)
         for await (const _ of listener) assert.fail('nobody is accepted any more')
-        // The one that was accepted goes on, whichever it is.
+        // The accepted connection continues, whichever it is.
         const told = peers.map((peer) => peer.write(pattern(0, 1000)) && peer.end())
         assert.equal(told.length, 2)
         assert.equal(await receiveAll(connection), 1000)

@@ -124,7 +124,7 @@ test('where there is memory already, the callback comes at the end of the job', 
   await end(pool)
 })
 
-test('whoever finds nothing waits again, behind those who waited longer', async () => {
+test('a waiter that finds nothing waits again, behind those that waited longer', async () => {
   const pool = poolOf(1)
   let page = some(pool.alloc())
   const got: string[] = []
@@ -222,7 +222,7 @@ test('a callback that throws keeps neither the others nor the put', async () => 
   const pool = poolOf(1)
   const page = some(pool.alloc())
   const called: string[] = []
-  // The test runner has listeners of its own for what nobody caught.
+  // The test runner has listeners of its own for uncaught errors.
   const runners = process.rawListeners('uncaughtException') as NodeJS.UncaughtExceptionListener[]
   process.removeAllListeners('uncaughtException')
   process.on('uncaughtException', (error) => called.push(error.message))

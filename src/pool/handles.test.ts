@@ -86,7 +86,7 @@ test('a handle of the other kind is refused', async () => {
   await soundAndEnd(pages, [page])
 })
 
-test('a net_iov has no bytes, whoever asks', async () => {
+test('a net_iov has no bytes for any caller', async () => {
   const device = createPool(testDeviceProvider({ netIovs: 8 }))
   const dual = dualPool(testDeviceProvider({ netIovs: 8 }))
   const [iov, either] = [some(device.alloc()), some(dual.alloc())]
@@ -181,7 +181,7 @@ test('a handle of another pool, or of none, is refused', async () => {
   refused(pool, foreign, 'NETMEM_FOREIGN_HANDLE')
   refused(other, page, 'NETMEM_FOREIGN_HANDLE')
   assert.throws(() => pool.put(foreign), /another pool/)
-  // The last index is nobody's; so are those after the last pool.
+  // The last index belongs to no pool, nor do those after the last pool.
   const lastIndex = INDEX_MASK << INDEX_SHIFT
   refused(pool, lastIndex, 'NETMEM_FOREIGN_HANDLE')
   assert.throws(() => pool.put(asPage(lastIndex)), /no pool/)

@@ -1,4 +1,4 @@
-// Frags that nobody releases. They are collected by hand: the tests run with --expose-gc.
+// Frags without a release. They are collected by hand: the tests run with --expose-gc.
 import assert from 'node:assert/strict'
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
@@ -185,7 +185,7 @@ for (const tracing of [false, true]) {
   })
 }
 
-test('where nobody listens it is a warning of the process', async () => {
+test('without a listener a leak is a warning of the process', async () => {
   const pool = poolOf(1)
   assert.equal(channel('netmem:leak').hasSubscribers, false)
   const warned = once(process, 'warning')

@@ -254,7 +254,7 @@ for (const somebodyWaits of [true, false]) {
   })
 }
 
-test('whoever is woken in the middle of an alloc may put as much as it has', async () => {
+test('a waiter that is woken in the middle of an alloc may put as much as it has', async () => {
   for (const keepsOne of [true, false]) {
     const { pool, share } = lendingPool(200)
     const lent = some(some(writtenFrag(pool, 1)).lend(nobody))

@@ -64,7 +64,7 @@ test(`four threads give back ${LENDS} frags of one pool`, async () => {
     sent += lent.length
     deliveries++
     assert.deepEqual(errors, [])
-    // The owner's thread goes on with its other work now and then, and takes messages.
+    // The owner's thread does other work now and then, and takes messages.
     if (word % 8 === 0) await turn()
   }
   await until(() => receipts === deliveries)

@@ -153,7 +153,7 @@ test('an external provider refuses what is no memory, or too little', () => {
   assert.equal(memory.byteLength, 0)
 })
 
-test('host memory is not given away, whoever asks', async () => {
+test('host memory cannot be transferred', async () => {
   const pools = [pageSize, 64 * 1024].map((size) =>
     createPool(hostProvider({ pages: 4, pageSize: size })),
   )

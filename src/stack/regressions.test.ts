@@ -3,7 +3,7 @@
 //  1: a dma-buf's size is in bytes here too, but its memory is typed arrays, which nobody reads
 //     outside; what is left to test is that such sizes are refused before anything is bound.
 //  5: no thread stands between reading a count and decrementing it; what is left is that a
-//     reference given back once too often is found, whoever does it.
+//     reference given back once too often is found, by any holder.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
@@ -213,7 +213,7 @@ test('8. a return that arrives after the driver unbound', async () => {
   const binding = some(path.binding)
   await binding.unbind()
   assert.equal(binding.inflight > 0, true)
-  // The queue has pages meanwhile, and goes on.
+  // The queue has pages until then, and continues.
   await path.through(...segments(3, 1))
   const page = some(receiver.take())
   assert.equal(page.kind, 'page')
@@ -308,7 +308,7 @@ test('12. a token freed before it was committed; a peek that mints tokens', asyn
   const path = await open({ bound: [0], socket: { tokenLimit: 2 } })
   await path.through(...segments(0, 3))
   const { socket } = path.flow
-  // Tokens that are not out yet can't be given back, whoever guesses their numbers.
+  // Tokens that are not out yet cannot be given back by guessing their numbers.
   assert.equal(socket.dontneed([{ start: 0, count: 1000 }]), 0)
   const request = messages(3)
   const peek = { ...request, flags: MSG_SOCK_DEVMEM | MSG_PEEK }

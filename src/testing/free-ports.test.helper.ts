@@ -10,7 +10,7 @@ const HIGHEST = 32_000
 /**
  * Returns ports of 127.0.0.1 that are free.
  *
- * No connection takes one before its program listens, and none that is tried meanwhile meets itself.
+ * No connection takes one before its program listens, and a connection that is tried early does not meet itself.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const held: net.Server[] = []

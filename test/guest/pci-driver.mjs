@@ -89,7 +89,7 @@ for (const end = Date.now() + 30_000; page.view.getUint32(512) !== 0x4711; ) {
 }
 console.log('interrupt')
 
-// Addresses that are no memory: the device says so, and goes on.
+// Addresses that are no memory: the device says so, and continues.
 for (const address of [0xfee0_0000n, 1n << 40n, (1n << 64n) - 8n]) {
   bar0.setUint32(0, Number(address & 0xffffffffn))
   bar0.setUint32(4, Number(address >> 32n))

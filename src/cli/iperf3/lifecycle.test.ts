@@ -92,7 +92,7 @@ describe('an iperf3 server, busy and at its end', () => {
   })
 
   it('passes on the failure of its listener', async () => {
-    // biome-ignore lint/correctness/useYield: a listener that fails before anybody comes
+    // biome-ignore lint/correctness/useYield: a listener that fails before a client comes
     async function* arrivals(): AsyncGenerator<Peer> {
       throw new Error('EMFILE')
     }

@@ -82,7 +82,7 @@ test('a pool to which memory comes back, or for which none waits, is not reporte
   await endAll(pool)
 })
 
-test('where nobody subscribes there is one warning', async () => {
+test('without a subscriber there is one warning', async () => {
   const { pool, watch, tick } = setUp()
   const warned: string[] = []
   const listen = ({ message }: Error): void => void warned.push(message)

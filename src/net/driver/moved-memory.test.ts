@@ -19,7 +19,7 @@ import { receiveInto } from '../receivers/receive-into.ts'
 interface Move {
   readonly name: string
   readonly make: (bytes: number) => ArrayBuffer
-  /** Returns whoever has the memory then. */
+  /** Returns the new holder of the memory. */
   readonly move: (memory: ArrayBuffer) => ArrayBuffer | undefined
 }
 

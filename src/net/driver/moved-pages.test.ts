@@ -13,7 +13,7 @@ import { receiveInto } from '../receivers/receive-into.ts'
 const pageSize = 65_536
 const bytes = 16 * pageSize
 
-/** A pool, and how its memory goes away; returns whoever has it then. */
+/** A pool, and the function that takes its memory away and returns the new holder. */
 type Gone = () => { pool: PagePool<Page>; take: () => ArrayBuffer | undefined }
 
 const pools: { readonly [name: string]: Gone } = {

@@ -38,7 +38,7 @@ test('one supply for each pool', async () => {
   await endAll(pool)
 })
 
-test('who waits is woken in turn, and nobody comes in between', async () => {
+test('connections that wait are woken in turn, and no other comes in between', async () => {
   const { pool, supply } = setUp(1)
   const [first, second, stranger] = [new Noting(), new Noting(), new Noting()]
   let filling = some(supply.take(first, room))
@@ -116,7 +116,7 @@ test('who is woken and has nothing to read leaves its page to the next', async (
   await endAll(pool)
 })
 
-test('who leaves is not woken, and holds up nobody', async () => {
+test('a connection that leaves is not woken, and holds up no other', async () => {
   const { pool, supply } = setUp(1)
   const [first, second] = [new Noting(), new Noting()]
   const filling = some(supply.take(new Noting(), room))

@@ -1,4 +1,4 @@
-// Resets of connections that nobody receives from.
+// Resets of connections without a receiver.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'

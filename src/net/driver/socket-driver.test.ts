@@ -60,7 +60,7 @@ for (const way of ways()) {
           await send(peer, at, at + bytes)
           await receive(connection, at, bytes)
           at += bytes
-          // Somebody waits for more, and nobody does: both are idle.
+          // A connection is idle with a receiver that waits, and without one.
           const frags = connection[Symbol.asyncIterator]()
           const next = frags.next()
           await until(() => pool.out === 0, `nothing is out after ${bytes} bytes`)
@@ -281,7 +281,7 @@ for (const way of ways()) {
       await until(() => at === 1000, 'all that is wanted is shown')
       await receive(connection, 1000, 4000)
       at = 5000
-      // More than the small buffer, of which much is read ahead before somebody looks.
+      // More than the small buffer, of which much is read ahead before the receiver looks.
       limit = 200_000
       const sending = send(peer, 5000, 300_000)
       at = await receive(connection, 5000, 20_000)

@@ -46,7 +46,7 @@ for (const way of ways(['tcp4', 'tls'], ['posted'])) {
           void send(peer, 0, 3_000_000)
           const held = await receiveUntilDry({ pool }, connection)
           assert.equal(PageSupply.of(pool).waiting, 0)
-          // Another receiver's wait goes on when an iterator is left.
+          // Another receiver's wait continues when an iterator is left.
           const iterator = connection[Symbol.asyncIterator]()
           const next = connection.receive()
           await iterator.return?.()

@@ -29,7 +29,7 @@ for (const what of ['device', 'nic'] as const) {
   }
 }
 
-test('the device is closed with frags held, which come back to nobody', async () => {
+test('the device is closed with frags held, whose release goes nowhere', async () => {
   const path = await Path.open({ bound: [0], nic: { link: injected } })
   await path.through(tcp(1, pattern(1000, 1)))
   const frag = some(path.flow.receiver.take())

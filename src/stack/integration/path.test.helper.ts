@@ -201,7 +201,7 @@ export class Path {
     this.packets++
     if (this.#options.seen?.(skb) === true) return
     const flow = this.table.demux(skb)
-    // UDP is nobody's stream.
+    // UDP packets belong to no stream.
     if (flow === undefined || this.table.layout.protocol !== IPPROTO_TCP) {
       skb.free()
       return

@@ -126,7 +126,7 @@ test('reordering: up to three overtake a frame, none is lost', () => {
   assert.equal(new Set(numbers).size, 2000)
   let overtaken = 0
   for (const [at, number] of numbers.entries()) {
-    // Others may be set aside meanwhile.
+    // Other frames may be set aside at the same time.
     assert.ok(Math.abs(number - 1 - at) < 20, `${number} at ${at}`)
     if (number - 1 < at) overtaken++
   }

@@ -253,7 +253,7 @@ test('options that make no sense are refused', async () => {
   assert.equal(Buffer.compare(readFileSync(copy), readFileSync(path)), 0)
 })
 
-test('checksums are verified unless nobody wants it', async () => {
+test('checksums are verified unless an option turns it off', async () => {
   const { nic } = await replay(fixture('tcp-sack.pcap'), { verifyChecksums: false })
   assert.deepEqual([nic.rx_csum_unnecessary, nic.rx_csum_none], [0, 58])
   // A fault in a frame is noticed.

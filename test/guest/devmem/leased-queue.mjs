@@ -11,7 +11,7 @@ const checkout = process.env.CHECKOUT
 const { bindRx, netdev, prepareQueues, rtLink } = await import(`${checkout}/dist/linux/index.js`)
 
 /**
- * Runs a program as nobody in user and network namespaces of its own. The guest's root directory is that
+ * Runs a program as the user nobody in user and network namespaces of its own. The guest's root directory is that
  * of a chroot(2), in which the kernel makes no user namespace (K: kernel/user_namespace.c, create_user_ns).
  */
 const CONTAINED = [

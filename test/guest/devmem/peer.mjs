@@ -5,7 +5,7 @@ import net from 'node:net'
 import { payload, shortHash } from './payload.mjs'
 
 const orders = {
-  /** Sends `bytes`, and resolves when the other end has closed. Retries while nobody listens. */
+  /** Sends `bytes`, and resolves when the other end has closed. Retries until a listener is there. */
   async send({ host, port, bytes, localPort }) {
     for (;;) {
       const socket = net.connect({ host, port, localPort })

@@ -26,7 +26,7 @@ async function settings(netlink) {
   return { split, active: active.bits.bit.map(({ name }) => name), indir, rules: installed }
 }
 
-/** Has root prepare the card, and a process of nobody receive. */
+/** Has root prepare the card, and a process of the user nobody receive. */
 export async function receiveWithoutRights({ netlink, cli, unbound }) {
   const before = await settings(netlink)
   const queues = ['--queues', '2,3', '--port', `${PORT}`, '--size', '8MiB']

@@ -1,4 +1,4 @@
-// A process of nobody that takes dma-buf and binding from one of root's, and receives into it.
+// A process of the user nobody that takes dma-buf and binding from one of root's, and receives into it.
 import { readFileSync } from 'node:fs'
 import { hashReceived } from './payload.mjs'
 import { codeOf } from './waiting.mjs'

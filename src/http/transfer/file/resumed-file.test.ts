@@ -16,7 +16,7 @@ import {
 import { headFrom, OTHER, SIZE } from '../resume.test.helper.ts'
 
 describe('a file that is gone on with', () => {
-  /** Fails once with what came kept, and then goes on. */
+  /** Fails once, keeps the bytes that came, and continues after that. */
   async function interrupted(url: string, path: string, options: object): Promise<void> {
     const code = await codeOf(getInto(url, { path, resume: true }, { ...options, retries: 0 }))
     assert.equal(code, 'NETMEM_ENDED_EARLY')

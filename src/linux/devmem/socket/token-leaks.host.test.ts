@@ -1,4 +1,4 @@
-// Device frags that nobody releases. They are collected by hand: the tests run with --expose-gc.
+// Device frags without a release. They are collected by hand: the tests run with --expose-gc.
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
@@ -101,7 +101,7 @@ test('with traceLeaks each frag has a report, with the frames of the application
   await pool.destroy()
 })
 
-test('where nobody listens it is a warning of the process', async () => {
+test('without a listener a leak is a warning of the process', async () => {
   const { pool, io, connection } = setUp(false)
   const warned = once(process, 'warning')
   io.arrive(device(0))

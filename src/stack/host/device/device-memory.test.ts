@@ -94,7 +94,7 @@ onDevices('memory with attachments stays', async (device) => {
   await some(one).detach()
   await some(one).detach()
   await rejects(dmabuf.close(), 'NETMEM_DMABUF_BUSY', 'EBUSY')
-  // A NIC that is taken away leaves its attachment to whoever made it.
+  // A NIC that is taken away leaves its attachment to the caller that made it.
   await nics[1].close()
   await rejects(dmabuf.attach(nics[1]), 'NETMEM_NO_DEVICE', 'ENODEV')
   await rejects(memory.close(), 'NETMEM_DMABUF_BUSY', 'EBUSY')

@@ -42,7 +42,7 @@ test('with awaitSyn, a SYN and first data that were overtaken lose nothing', asy
   await end(source.pool)
 })
 
-test('a SYN is waited for until somebody says so, the queue is full, or it is over', async () => {
+test('a stream waits for its SYN until start(), a full queue, or the end', async () => {
   const source = pageSource()
   const told = watch(source, { awaitSyn: true })
   told.stream.start()

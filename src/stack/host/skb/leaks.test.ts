@@ -1,4 +1,4 @@
-// Skbs that nobody frees. They are collected by hand: the tests run with --expose-gc.
+// Skbs that are not freed. They are collected by hand: the tests run with --expose-gc.
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'

@@ -68,7 +68,7 @@ test('an skb that is used again knows nothing of the packet before', async () =>
   await end(source.pool)
 })
 
-test('whoever waits for memory may use the skb while it is being freed', async () => {
+test('a waiter for memory may use the skb while it is being freed', async () => {
   const source = pageSource(1)
   const skb = source.of(pattern(10))
   const other = source.cache.take()

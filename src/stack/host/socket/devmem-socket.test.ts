@@ -161,7 +161,7 @@ test('its receive buffer is bounded', async () => {
   await endAll(source)
 })
 
-test('whoever waits is told of data, of the end and of close', async () => {
+test('a reader that waits is told of data, of the end and of close', async () => {
   const source = pageSource()
   for (const make of [
     (socket: DevmemSocket) => void socket.queue(source.of(pattern(1))),

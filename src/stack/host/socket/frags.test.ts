@@ -94,7 +94,7 @@ for (const making of makings) {
   })
 }
 
-test('a token that somebody else has freed is not freed for another frag', async () => {
+test('a token that dontneed has freed is not freed for another frag', async () => {
   const source = iovSource()
   const socket = new DevmemSocket()
   const receiver = receiveFrags(socket)

@@ -1,4 +1,4 @@
-// Files that nobody made on purpose: no crash but with a code, nothing handed out that is not in
+// Random and damaged files: no crash but with a code, nothing handed out that is not in
 // the file, no more memory than the window.
 
 import assert from 'node:assert/strict'
