@@ -6,7 +6,7 @@
 
 import { type Described, describeError, Exit } from './exit.ts'
 import { printable, printableJson } from './printable.ts'
-import { Progress, type ProgressTask } from './progress.ts'
+import { type Progress, type ProgressTask, showProgress } from './progress.ts'
 
 export interface OutputOptions {
   readonly json: boolean
@@ -71,9 +71,8 @@ export class Output {
   progress(task: ProgressTask): () => void {
     if (!this.live) return () => undefined
     this.#progress?.stop()
-    const progress = new Progress(process.stderr, task)
-    this.#progress = progress
-    return () => progress.stop()
+    this.#progress = showProgress(process.stderr, task)
+    return this.#progress.stop
   }
 }
 

@@ -68,44 +68,36 @@ function ncdevmemPeriod(): Buffer {
 export class Verifier {
   readonly #pattern: Buffer
   readonly #periodBytes: number
-  #bytes = 0
-  #firstWrong: number | undefined
+  /** Bytes checked so far. A wrong byte ends the checks. */
+  bytes = 0
+  /** The offset in the stream of the first wrong byte. */
+  firstWrong: number | undefined
 
   constructor(pattern: Pattern) {
     this.#pattern = pattern.doubled
     this.#periodBytes = pattern.periodBytes
   }
 
-  /** Bytes checked so far. A wrong byte ends the checks. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** The offset in the stream of the first wrong byte. */
-  get firstWrong(): number | undefined {
-    return this.#firstWrong
-  }
-
   /** Checks the next bytes. Returns false after the first wrong byte. */
   check(chunk: Uint8Array): boolean {
     const pattern = this.#pattern
     for (let at = 0; at < chunk.byteLength; ) {
-      if (this.#firstWrong !== undefined) return false
-      const phase = this.#bytes % this.#periodBytes
+      if (this.firstWrong !== undefined) return false
+      const phase = this.bytes % this.#periodBytes
       const length = Math.min(chunk.byteLength - at, pattern.byteLength - phase)
       if (pattern.compare(chunk, at, at + length, phase, phase + length) !== 0) {
         this.#locate(chunk.subarray(at, at + length), phase)
         return false
       }
-      this.#bytes += length
+      this.bytes += length
       at += length
     }
-    return this.#firstWrong === undefined
+    return this.firstWrong === undefined
   }
 
   #locate(piece: Uint8Array, phase: number): void {
     const at = piece.findIndex((byte, index) => byte !== this.#pattern[phase + index])
-    this.#bytes += Math.max(0, at)
-    this.#firstWrong = this.#bytes
+    this.bytes += Math.max(0, at)
+    this.firstWrong = this.bytes
   }
 }

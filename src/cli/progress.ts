@@ -27,49 +27,39 @@ const MAX_BAR_WIDTH = 40
 /** Span of the rate: the last seconds. An average over all of it would lag behind. */
 const WINDOW_MS = 3_000
 
-export class Progress {
-  readonly #terminal: NodeJS.WriteStream
-  readonly #task: ProgressTask
-  readonly #timer: NodeJS.Timeout
-  readonly #samples: { readonly at: number; readonly bytes: number }[] = []
-  #drawn = false
-
-  constructor(terminal: NodeJS.WriteStream, task: ProgressTask) {
-    this.#terminal = terminal
-    this.#task = task
-    this.#sample()
-    this.#timer = setInterval(() => this.#draw(), REDRAW_MS).unref()
-  }
-
+/** A line of progress on a terminal. */
+export interface Progress {
   /** Clears the line until the next redraw. */
-  clear(): void {
-    if (this.#drawn) this.#terminal.write('\r\x1b[K')
-    this.#drawn = false
-  }
+  readonly clear: () => void
+  readonly stop: () => void
+}
 
-  stop(): void {
-    clearInterval(this.#timer)
-    this.clear()
+/** Draws a line of progress again and again until it is stopped. */
+export function showProgress(terminal: NodeJS.WriteStream, task: ProgressTask): Progress {
+  const samples = [{ at: performance.now(), bytes: task.bytes() }]
+  let isDrawn = false
+  const draw = (): void => {
+    const last = { at: performance.now(), bytes: task.bytes() }
+    const [first = last] = samples
+    samples.push(last)
+    if (last.at - first.at > WINDOW_MS) samples.shift()
+    const recent = { bytes: last.bytes - first.bytes, seconds: (last.at - first.at) / 1_000 }
+    const columns = (terminal.columns || DEFAULT_COLUMNS) - 1
+    const { label, totalBytes, remark } = task
+    const line = describeProgress(label, last.bytes, totalBytes, recent, columns, remark)
+    terminal.write(`\r\x1b[K${line.slice(0, columns)}`)
+    isDrawn = true
   }
-
-  #draw(): void {
-    const { at, bytes } = this.#sample()
-    const first = this.#samples[0] ?? { at, bytes }
-    const rate = { bytes: bytes - first.bytes, seconds: (at - first.at) / 1_000 }
-    const { label, totalBytes, remark } = this.#task
-    const columns = (this.#terminal.columns || DEFAULT_COLUMNS) - 1
-    const line = describeProgress(label, bytes, totalBytes, rate, columns, remark)
-    this.#terminal.write(`\r\x1b[K${line.slice(0, columns)}`)
-    this.#drawn = true
+  const clear = (): void => {
+    if (isDrawn) terminal.write('\r\x1b[K')
+    isDrawn = false
   }
-
-  #sample(): { readonly at: number; readonly bytes: number } {
-    const sample = { at: performance.now(), bytes: this.#task.bytes() }
-    this.#samples.push(sample)
-    const [oldest] = this.#samples
-    if (oldest !== undefined && sample.at - oldest.at > WINDOW_MS) this.#samples.shift()
-    return sample
+  const timer = setInterval(draw, REDRAW_MS).unref()
+  const stop = (): void => {
+    clearInterval(timer)
+    clear()
   }
+  return { clear, stop }
 }
 
 /** Returns the line's text. Share, time left and bar need a known total. */

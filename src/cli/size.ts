@@ -47,37 +47,29 @@ function unknownUnit(text: string, unit: string): string {
     : `'${text}' may mean two things; write ${number}${letter}iB (1024-based) or ${number}${letter}B (1000-based)`
 }
 
-const BINARY = ['TiB', 'GiB', 'MiB', 'KiB'] as const
+const BINARY = ['TiB', 'GiB', 'MiB', 'KiB']
+const DECIMAL = ['GB', 'MB', 'kB']
 
 /** The shortest way to write a size exactly: `256KiB`, `1000B`. {@link parseSize} reads it back. */
 export function exactSize(bytes: number): string {
-  for (const unit of BINARY) {
-    const factor = Number(UNITS[unit])
-    if (bytes >= factor && bytes % factor === 0) return `${bytes / factor}${unit}`
-  }
-  return `${bytes}B`
+  const unit = BINARY.find((each) => bytes > 0 && bytes % Number(UNITS[each]) === 0) ?? 'B'
+  return `${bytes / Number(UNITS[unit])}${unit}`
 }
 
 /** Returns a rounded size such as `1.46 GiB`. */
 export function roughSize(bytes: number): string {
-  for (const unit of BINARY) {
-    const factor = Number(UNITS[unit])
-    if (bytes >= factor) return `${significant(bytes / factor)} ${unit}`
-  }
-  return `${bytes} B`
+  return rough(bytes, BINARY)
 }
 
 /** Bytes per second, as `2.11 GB/s`: decimal units, as rates are given. */
 export function roughRate(bytes: number, seconds: number): string {
-  const rate = seconds > 0 ? bytes / seconds : 0
-  for (const unit of ['GB', 'MB', 'kB'] as const) {
-    const factor = Number(UNITS[unit])
-    if (rate >= factor) return `${significant(rate / factor)} ${unit}/s`
-  }
-  return `${Math.round(rate)} B/s`
+  return `${rough(seconds > 0 ? bytes / seconds : 0, DECIMAL)}/s`
 }
 
-/** Rounds to three digits. */
-function significant(value: number): string {
-  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
+/** Rounds to three digits of the largest unit that fits, and to whole bytes below all of them. */
+function rough(bytes: number, units: readonly string[]): string {
+  const unit = units.find((each) => bytes >= Number(UNITS[each]))
+  if (unit === undefined) return `${Math.round(bytes)} B`
+  const value = bytes / Number(UNITS[unit])
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`
 }

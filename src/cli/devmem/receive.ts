@@ -8,29 +8,27 @@ import { createPool } from '../../pool/create-pool.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import type { Output } from '../output.ts'
-import { Pattern, type PatternName } from '../pattern.ts'
+import { Pattern } from '../pattern.ts'
+import type { CheckFlags } from '../recv/receive.ts'
+import { receiveAll } from '../recv/receive-all.ts'
 import {
   type ReceivedBytes,
-  Reception,
   type ReceptionOptions,
   type ReceptionSource,
+  receiveFrom,
 } from '../recv/reception.ts'
-import { Tally } from '../recv/tally.ts'
 import type { CommandOutcome } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
 
-interface DevmemRecvFlags {
+interface DevmemRecvFlags extends CheckFlags {
   readonly queues: readonly number[]
   readonly port: number
   readonly host: string
   readonly size: number
   readonly dmabuf: string
   readonly linear: 'take' | 'refuse'
-  readonly pattern?: PatternName
-  readonly bytes?: number
-  readonly sha256?: true
   readonly once?: true
 }
 
@@ -64,12 +62,14 @@ export async function receiveDevmem(
     sha256,
     bytes: options.bytes,
   }
-  const tally = new Tally('devmem recv', output)
-  const start = (connection: DevmemConnection): Reception =>
-    new Reception(mapped(connection, mapping?.bytes), reception)
-  await tally.receiveAll(listener, start, options, signal)
+  const received = await receiveAll(
+    listener,
+    (connection, onBytes) =>
+      receiveFrom(mapped(connection, mapping?.bytes), reception, signal, onBytes),
+    { command: 'devmem recv', output, ...options },
+  )
   await pool.destroy()
-  return { report: tally.report(), failure: tally.error }
+  return received
 }
 
 /** Makes a connection whose frags have bytes: bytes of the mapped memory, or zeros that only count. */

@@ -2,12 +2,11 @@
 
 import type { Output } from '../output.ts'
 import type { CommandOutcome } from '../run.ts'
+import { koffiFinding, undiciFinding } from './dependencies.ts'
 import { dmaBufFindings } from './dma-bufs.ts'
 import { Feature, type Finding } from './finding.ts'
-import { httpFindings } from './http.ts'
 import { kernelFindings } from './kernel.ts'
 import { limitFindings } from './limits.ts'
-import { linuxFindings } from './linux.ts'
 import { runtimeFindings } from './runtime.ts'
 import { toolFindings } from './tools.ts'
 
@@ -15,8 +14,8 @@ export async function examine(output: Output): Promise<CommandOutcome> {
   const findings = [
     ...runtimeFindings(),
     ...limitFindings(),
-    ...(await httpFindings()),
-    ...(await linuxFindings()),
+    await undiciFinding(),
+    await koffiFinding(),
     ...toolFindings(),
     ...dmaBufFindings(),
     ...(await kernelFindings()),

@@ -1,6 +1,5 @@
 /** Listens for `netmem recv`, and takes what each connection brings. */
 
-import type { Connection } from '../../net/index.ts'
 import { listen } from '../../net/listen.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { usage } from '../exit.ts'
@@ -10,12 +9,16 @@ import type { Output } from '../output.ts'
 import { Pattern, type PatternName } from '../pattern.ts'
 import type { CommandOutcome } from '../run.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
-import { Reception, type ReceptionOptions } from './reception.ts'
+import { receiveAll } from './receive-all.ts'
+import { type ReceptionOptions, receiveFrom } from './reception.ts'
 import { checkOut, Sink } from './sink.ts'
-import { Tally } from './tally.ts'
 
-interface RecvFlags extends ListenFlags {
+interface RecvFlags extends ListenFlags, CheckFlags {
   readonly out?: string
+}
+
+/** Checks of the bytes that a connection brings. */
+export interface CheckFlags {
   readonly pattern?: PatternName
   readonly bytes?: number
   readonly sha256?: true
@@ -49,11 +52,13 @@ export async function receive(
     `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
   )
 
-  const tally = new Tally('recv', output)
-  const start = (connection: Connection): Reception => new Reception(connection, reception)
-  await tally.receiveAll(listener, start, options, signal)
-  const report = { ...tally.report(), pool: pool.stats() }
+  const { report, failure } = await receiveAll(
+    listener,
+    (connection, onBytes) => receiveFrom(connection, reception, signal, onBytes),
+    { command: 'recv', output, ...options },
+  )
+  const stats = pool.stats()
   // A write that a signal interrupted may hold its page until the process ends.
   if (!signal.aborted) await pool.destroy()
-  return { report, failure: tally.error }
+  return { report: { ...report, pool: stats }, failure }
 }

@@ -1,6 +1,6 @@
 /** One connection of `netmem recv`: received, checked, written, counted. */
 
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 import type { PagePoolStats, ReadableFrag } from '../../index.ts'
 import type { DevmemStats } from '../../linux/index.ts'
@@ -50,90 +50,83 @@ export interface ReceptionSummary {
   readonly devmem: DevmemStats | undefined
 }
 
-export class Reception {
-  readonly #connection: ReceptionSource
-  readonly #options: ReceptionOptions
-  readonly #verifier: Verifier | undefined
-  readonly #hash: Hash | undefined
-  readonly #began = performance.now()
-  #bytes = 0
-
-  constructor(connection: ReceptionSource, options: ReceptionOptions) {
-    this.#connection = connection
-    this.#options = options
-    this.#verifier = options.pattern && new Verifier(options.pattern)
-    this.#hash = options.sha256 ? createHash('sha256') : undefined
-  }
-
-  /** Bytes received so far. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** Receives to the end. Never rejects. When it resolves, the connection is closed. */
-  async finish(signal: AbortSignal): Promise<ReceptionSummary> {
-    const connection = this.#connection
-    let broken: unknown
-    try {
-      for await (const frag of connection) await this.#take(frag, signal)
-      // The peer may take the end of this connection to mean that all is written.
-      if (this.#objection() === undefined) await this.#options.sink?.commit()
-    } catch (error) {
-      broken = error
-    }
-    const seconds = (performance.now() - this.#began) / 1_000
-    const pool = connection.pool.stats()
-    const devmem = connection.devmem?.()
-    const interrupted = broken !== undefined && signal.aborted
-    const error = interrupted ? undefined : (broken ?? this.#objection())
-    // The sender must not take the end of a transfer that failed for a good one.
-    if (broken === undefined && error === undefined) await connection.close().catch(() => undefined)
-    else connection.destroy(broken instanceof Error ? broken : new Error(String(error)))
-    return {
-      peer: formatEndpoint(connection.remoteAddress),
-      bytes: this.#bytes,
-      seconds,
-      bytesPerSecond: this.#bytes / seconds,
-      ended: broken === undefined ? 'finished' : interrupted ? 'interrupted' : 'failed',
-      error: error === undefined ? undefined : describeError(error),
-      verified: this.#verifier && this.#verifier.firstWrong === undefined,
-      sha256: this.#hash?.digest('hex'),
-      pool,
-      devmem,
-    }
-  }
-
-  async #take(frag: ReceivedBytes, signal: AbortSignal): Promise<void> {
-    try {
-      const { bytes } = frag
-      this.#bytes += bytes.byteLength
-      this.#verifier?.check(bytes)
-      this.#hash?.update(bytes)
-      if (this.#options.sink !== undefined)
+/**
+ * Receives to the end. Never rejects. When it resolves, the connection is closed.
+ *
+ * @param onBytes called with the length of each part that arrives.
+ */
+export async function receiveFrom(
+  connection: ReceptionSource,
+  { sink, pattern, sha256, bytes: expected }: ReceptionOptions,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+): Promise<ReceptionSummary> {
+  const verifier = pattern && new Verifier(pattern)
+  const hash = sha256 ? createHash('sha256') : undefined
+  const began = performance.now()
+  let bytes = 0
+  let broken: unknown
+  let objection: CliError | undefined
+  try {
+    for await (const frag of connection) {
+      try {
+        bytes += frag.bytes.byteLength
+        onBytes(frag.bytes.byteLength)
+        verifier?.check(frag.bytes)
+        hash?.update(frag.bytes)
         // A write into a pipe without a reader may never end.
-        await unlessAborted(this.#options.sink.write(bytes), signal)
-    } finally {
-      frag.release()
+        if (sink !== undefined) await unlessAborted(sink.write(frag.bytes), signal)
+      } finally {
+        frag.release()
+      }
     }
+    objection = objectionTo(bytes, expected, verifier)
+    // The peer may take the end of this connection to mean that all is written.
+    if (objection === undefined) await sink?.commit()
+  } catch (error) {
+    broken = error
   }
+  const seconds = (performance.now() - began) / 1_000
+  const pool = connection.pool.stats()
+  const devmem = connection.devmem?.()
+  const interrupted = broken !== undefined && signal.aborted
+  const error = interrupted ? undefined : (broken ?? objection)
+  // The sender must not take the end of a transfer that failed for a good one.
+  if (broken === undefined && error === undefined) await connection.close().catch(() => undefined)
+  else connection.destroy(broken instanceof Error ? broken : new Error(String(error)))
+  return {
+    peer: formatEndpoint(connection.remoteAddress),
+    bytes,
+    seconds,
+    bytesPerSecond: bytes / seconds,
+    ended: broken === undefined ? 'finished' : interrupted ? 'interrupted' : 'failed',
+    error: error === undefined ? undefined : describeError(error),
+    verified: verifier && verifier.firstWrong === undefined,
+    sha256: hash?.digest('hex'),
+    pool,
+    devmem,
+  }
+}
 
-  /** Returns the failed check of a stream that ended properly. */
-  #objection(): CliError | undefined {
-    const wrong = this.#verifier?.firstWrong
-    if (wrong !== undefined) {
-      return new CliError('WRONG_DATA', `Byte ${wrong} is not that of the pattern.`)
-    }
-    const expected = this.#options.bytes
-    if (expected === undefined || expected === this.#bytes) return undefined
-    return new CliError('WRONG_LENGTH', `${this.#bytes} bytes came, not ${expected}.`)
+/** Returns the failed check of a stream that ended properly. */
+function objectionTo(
+  bytes: number,
+  expected: number | undefined,
+  verifier: Verifier | undefined,
+): CliError | undefined {
+  const wrong = verifier?.firstWrong
+  if (wrong !== undefined) {
+    return new CliError('WRONG_DATA', `Byte ${wrong} is not that of the pattern.`)
   }
+  if (expected === undefined || expected === bytes) return undefined
+  return new CliError('WRONG_LENGTH', `${bytes} bytes came, not ${expected}.`)
 }
 
 /** Returns the lines for people. */
 export function describeReception(summary: ReceptionSummary): string[] {
   const { alloc, recycle, out, copied } = summary.pool
   const recycled = recycle.cached + recycle.ring
-  const lines = [
+  return [
     [
       summary.peer,
       `${summary.bytes} bytes (${roughSize(summary.bytes)})`,
@@ -144,9 +137,8 @@ export function describeReception(summary: ReceptionSummary): string[] {
     ].join('  '),
     ...(summary.devmem === undefined ? [] : [describeDevmem(summary.devmem)]),
     `  pool: ${alloc.fast + alloc.refill + alloc.slow} pages taken, ${recycled} recycled, ${out} out, ${alloc.empty} times empty; ${copied.frags} payloads copied`,
+    ...(summary.sha256 === undefined ? [] : [`  sha256: ${summary.sha256}`]),
   ]
-  if (summary.sha256 !== undefined) lines.push(`  sha256: ${summary.sha256}`)
-  return lines
 }
 
 function describeDevmem(devmem: DevmemStats): string {

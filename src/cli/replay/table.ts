@@ -48,34 +48,39 @@ function cells(flow: FlowReport): string[] {
 
 /** Returns the lines below the table. */
 export function summaryLines(report: ReplayReport): string[] {
-  const { capture, seconds, totals, cutPackets, nic } = report
-  const lines = [
-    `${capture.frames} frames, ${roughSize(capture.bytes)} in ${seconds.toFixed(2)} s: ${roughRate(capture.bytes, seconds)}; flows: ${totals.flows}, ${totals.bytes} bytes of streams`,
-    `checksums: ${nic.rx_csum_unnecessary} right, ${nic.rx_csum_bad} wrong, ${nic.rx_csum_none} not looked at`,
-  ]
-  if (report.uncheckedPackets > 0) {
-    lines.push(
+  const { capture, seconds, totals, cutPackets, nic, dropped } = report
+  const drops = REASONS.filter(([reason]) => dropped[reason] > 0).map(
+    ([reason, text]) => `${dropped[reason]} ${text}`,
+  )
+  const lines: readonly (readonly [isShown: boolean, text: string])[] = [
+    [
+      true,
+      `${capture.frames} frames, ${roughSize(capture.bytes)} in ${seconds.toFixed(2)} s: ${roughRate(capture.bytes, seconds)}; flows: ${totals.flows}, ${totals.bytes} bytes of streams`,
+    ],
+    [
+      true,
+      `checksums: ${nic.rx_csum_unnecessary} right, ${nic.rx_csum_bad} wrong, ${nic.rx_csum_none} not looked at`,
+    ],
+    [
+      report.uncheckedPackets > 0,
       `wrong, and taken: ${report.uncheckedPackets} packets of hosts that leave checksums to hardware`,
-    )
-  }
-  const drops = REASONS.filter(([reason]) => report.dropped[reason] > 0)
-  if (drops.length > 0) {
-    const texts = drops.map(([reason, text]) => `${report.dropped[reason]} ${text}`)
-    lines.push(`without a flow: ${texts.join(', ')}`)
-  }
-  if (capture.cutFrames + cutPackets > 0) {
-    lines.push(`cut by the capture: ${Math.max(capture.cutFrames, cutPackets)} frames`)
-  }
-  if (capture.otherLinkPackets > 0) {
-    lines.push(`skipped: ${capture.otherLinkPackets} packets of interfaces that are not Ethernet`)
-  }
-  if (capture.truncated) {
-    lines.push(
+    ],
+    [drops.length > 0, `without a flow: ${drops.join(', ')}`],
+    [
+      capture.cutFrames + cutPackets > 0,
+      `cut by the capture: ${Math.max(capture.cutFrames, cutPackets)} frames`,
+    ],
+    [
+      capture.otherLinkPackets > 0,
+      `skipped: ${capture.otherLinkPackets} packets of interfaces that are not Ethernet`,
+    ],
+    [
+      capture.truncated,
       'the capture ends in the middle of a record: it was cut off, and the rest is not there',
-    )
-  }
-  if (!report.complete) lines.push('ended before the end of the capture')
-  return lines
+    ],
+    [!report.complete, 'ended before the end of the capture'],
+  ]
+  return lines.filter(([isShown]) => isShown).map(([, text]) => text)
 }
 
 /** Reasons for packets outside every flow, in the order of the checks. */

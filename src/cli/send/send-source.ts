@@ -5,6 +5,7 @@ import type { Connection } from '../../net/index.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { CliError, type Described, describeError } from '../exit.ts'
 import type { Output } from '../output.ts'
+import type { CommandOutcome } from '../run.ts'
 import { roughRate, roughSize } from '../size.ts'
 import type { SendSource } from './source.ts'
 
@@ -18,20 +19,12 @@ export interface Sending {
   readonly bytes: () => number
 }
 
-/** Result of {@link sendSource}. */
-export interface Sent {
-  /** Fields of the last JSON line. */
-  readonly report: object
-  /** Reason of a failure, which has been shown. */
-  readonly failure: Described | undefined
-}
-
 /** Sends a source, and waits until the peer has closed its side. Stops soon after `signal` aborts. */
 export async function sendSource(
   { connection, source, send, bytes: sentBytes }: Sending,
   output: Output,
   signal: AbortSignal,
-): Promise<Sent> {
+): Promise<CommandOutcome> {
   const began = performance.now()
   const { totalBytes } = source
   const stop = output.progress({ label: 'sent', totalBytes, bytes: sentBytes })
@@ -78,14 +71,11 @@ function checkComplete({ totalBytes }: SendSource, bytes: number): void {
 
 /** Describes an error for a sender. The library's remedy for a reset is meant for receivers. */
 function describeFailure(error: unknown): Described {
-  const { code, message } = describeError(error)
-  return code === 'NETMEM_CONNECTION_RESET'
-    ? {
-        code,
-        message:
-          'The receiver broke off, and may lack some of what was sent: look there for the reason, and send again.',
-      }
-    : { code, message }
+  const described = describeError(error)
+  if (described.code !== 'NETMEM_CONNECTION_RESET') return described
+  const message =
+    'The receiver broke off, and may lack some of what was sent: look there for the reason, and send again.'
+  return { ...described, message }
 }
 
 async function discard(connection: Sending['connection']): Promise<void> {
