@@ -4,29 +4,32 @@
  * Each data connection gets a rule that steers it to a bound queue.
  */
 
-import type { Page, PagePool } from '../../index.ts'
 import { bindRx } from '../../linux/devmem/bind.ts'
 import { prepareQueues } from '../../linux/devmem/prepare-queues.ts'
 import type { PreparedQueues } from '../../linux/devmem/queue-setup.ts'
 import type { DevmemConnection, DevmemStats } from '../../linux/devmem/socket/devmem-connection.ts'
 import { listenDevmem } from '../../linux/devmem/socket/listen-devmem.ts'
 import type { SteeredFlow } from '../../linux/devmem/steering.ts'
+import { createPool } from '../../pool/create-pool.ts'
+import { hostProvider } from '../../providers/host.ts'
 import { ifindexOf } from '../devmem/interface.ts'
 import { makeDmaBuf } from '../devmem/memory.ts'
-import type { Address, Transport } from './transport.ts'
+import { exactSize } from '../size.ts'
+import type { Clients, Transport } from './transport.ts'
 
-export interface DevmemServerOptions {
-  /** Pool of the pages for control messages. */
-  readonly pool: PagePool<Page>
+/** Options of the command line, with those that `--memory devmem` needs. */
+export interface DevmemFlags {
   readonly host: string
   readonly port: number
-  /** Name of the interface. */
-  readonly name: string
+  /** Bytes of device memory. */
+  readonly pool: number
+  readonly interface: string
   readonly queues: readonly number[]
-  /** Kind of `--dmabuf`, and its bytes. */
   readonly dmabuf: string
-  readonly bytes: number
 }
+
+/** Pages for control messages, and for what clients send before they are steered. */
+const CONTROL_POOL = { pages: 64, pageSize: 16 * 1024 }
 
 /** Payload of data connections. */
 interface DevmemTotals {
@@ -64,37 +67,32 @@ function sum(totals: DevmemTotals, { deviceBytes, deviceFrags, linearBytes }: De
   totals.linearBytes += linearBytes
 }
 
-/** Connections of a bound interface. */
-export interface DevmemServer {
-  readonly address: Address
-  readonly binding: number
-  readonly totals: () => DevmemTotals
-  readonly connections: AsyncIterable<Transport>
-}
-
 /** Prepares the card, binds memory, listens and calls `serve`. Undoes all of it when that is done. */
 export async function overDevmem<T>(
-  options: DevmemServerOptions,
-  serve: (server: DevmemServer) => Promise<T>,
-): Promise<T> {
-  const { pool, host, port, name, queues } = options
+  { host, port, pool: bytes, interface: name, queues, dmabuf: kind }: DevmemFlags,
+  serve: (clients: Clients) => Promise<T>,
+): Promise<T & { readonly devmem: DevmemTotals }> {
+  const pool = createPool(hostProvider(CONTROL_POOL))
   const ifindex = await ifindexOf(name)
-  using dmabuf = makeDmaBuf(options.dmabuf, options.bytes)
-  // The order matters: the last one ends first, so that the card is restored after the binding has ended.
-  await using prepared = await prepareQueues({ ifindex, queues })
-  using binding = await bindRx({ ifindex, queues, dmabuf })
-  await using listener = await listenDevmem({ pool, binding, host, port })
   const totals = new DataTotals()
-  async function* connections(): AsyncGenerator<Transport, void, void> {
-    for await (const one of listener) yield steered(one, prepared, totals)
+  const serveBound = async (): Promise<T> => {
+    using dmabuf = makeDmaBuf(kind, bytes)
+    // The order matters: the last one ends first, so that the card is restored after the binding has ended.
+    await using prepared = await prepareQueues({ ifindex, queues })
+    using binding = await bindRx({ ifindex, queues, dmabuf })
+    await using listener = await listenDevmem({ pool, binding, host, port })
+    async function* connections(): AsyncGenerator<Transport, void, void> {
+      for await (const one of listener) yield steered(one, prepared, totals)
+    }
+    return await serve({
+      address: listener.address,
+      what: `binding ${binding.id} of ${exactSize(bytes)}, queues ${queues.join()} of ${name}`,
+      connections: connections(),
+    })
   }
-  const { address } = listener
-  return await serve({
-    address,
-    binding: binding.id,
-    totals: () => totals.now(),
-    connections: connections(),
-  })
+  const served = await serveBound()
+  await pool.destroy()
+  return { ...served, devmem: totals.now() }
 }
 
 /** Makes a connection that gets a rule of its own once it is known to carry data. */

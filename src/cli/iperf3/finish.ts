@@ -27,8 +27,8 @@ export function watchTest(
   const over = grewAt + limit
   const look = () => {
     const now = performance.now()
-    if (meter.bytes !== bytes) grewAt = now
-    bytes = meter.bytes
+    if (meter.bytes() !== bytes) grewAt = now
+    bytes = meter.bytes()
     if (now - grewAt > idleMs)
       stop(failureEnding(`no data for ${idleMs / 1_000} s`, ClientError.idle))
     if (now > over) stop(terminatedEnding('the client does not end the test'))
@@ -48,7 +48,7 @@ const PATIENCE_MILLISECONDS = 250
  */
 export async function drain(meter: Meter, parameters: Parameters, limit: number): Promise<number> {
   const expected = expectedBytes(parameters)
-  let bytes = meter.bytes
+  let bytes = meter.bytes()
   let grewAt = performance.now()
   const deadline = grewAt + limit
   while (
@@ -56,8 +56,8 @@ export async function drain(meter: Meter, parameters: Parameters, limit: number)
     performance.now() < Math.min(deadline, grewAt + PATIENCE_MILLISECONDS)
   ) {
     await setTimeout(STEP_MILLISECONDS)
-    if (meter.bytes !== bytes) grewAt = performance.now()
-    bytes = meter.bytes
+    if (meter.bytes() !== bytes) grewAt = performance.now()
+    bytes = meter.bytes()
   }
   return grewAt
 }

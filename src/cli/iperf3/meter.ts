@@ -40,99 +40,86 @@ const INTERVAL_MILLISECONDS = 1_000
 /** iperf3 leaves out a last interval shorter than a tenth, unless it is the only one. */
 const SHORTEST_INTERVAL_SECONDS = 0.1
 
-export class Meter {
-  readonly #streams: readonly DataStream[]
-  readonly #onInterval: (sample: IntervalSample) => void
-  readonly #cpuAtStart = process.cpuUsage()
-  readonly #beganAt = performance.now()
-  readonly #ticking: NodeJS.Timeout
-  #omitting: NodeJS.Timeout | undefined
-  /** Time at which counting began: the start, or the end of the omitted seconds. */
-  #countedFrom = this.#beganAt
-  #intervalFrom = this.#beganAt
-  #bytesBefore: readonly number[] = []
-
-  /** Starts at once. */
-  constructor(
-    streams: readonly DataStream[],
-    omitSeconds: number,
-    onInterval: (sample: IntervalSample) => void,
-  ) {
-    this.#streams = streams
-    this.#onInterval = onInterval
-    this.#ticking = setInterval(() => this.#sample(performance.now()), INTERVAL_MILLISECONDS)
-    if (omitSeconds > 0)
-      this.#omitting = setTimeout(() => this.#startCounting(), omitSeconds * 1_000)
-  }
-
-  /** Bytes received so far. */
-  get bytes(): number {
-    return this.#streams.reduce((sum, stream) => sum + stream.bytes, 0)
-  }
-
+export interface Meter {
+  /** Returns the bytes received so far. */
+  readonly bytes: () => number
   /** Ends the measurement, at an earlier moment if the last byte came earlier. */
-  stop(at: number = performance.now()): Measurement {
-    this.cancel()
-    this.#sample(at)
-    const seconds = Math.max(0, at - this.#countedFrom) / 1_000
-    const bytes = this.bytes
-    return {
-      bytes,
-      seconds,
-      bitsPerSecond: rate(bytes, seconds),
-      cpu: this.#cpu(),
-      streams: this.#counts(),
-    }
-  }
+  readonly stop: (at?: number) => Measurement
+}
 
-  /** Stops the timers. */
-  cancel(): void {
-    clearInterval(this.#ticking)
-    clearTimeout(this.#omitting)
-  }
+/** Begins to measure. */
+export function startMeter(
+  streams: readonly DataStream[],
+  omitSeconds: number,
+  onInterval: (sample: IntervalSample) => void,
+): Meter {
+  const cpuAtStart = process.cpuUsage()
+  const beganAt = performance.now()
+  /** Time at which counting began: the start, or the end of the omitted seconds. */
+  let countedFrom = beganAt
+  let intervalFrom = beganAt
+  let bytesBefore: readonly number[] = []
+  let omitted = omitSeconds > 0
+  const counts = (): StreamResult[] =>
+    streams.map((stream, i) => ({ id: streamId(i), bytes: stream.bytes }))
 
-  #sample(now: number): void {
-    const seconds = (now - this.#intervalFrom) / 1_000
-    if (seconds < SHORTEST_INTERVAL_SECONDS && this.#intervalFrom !== this.#countedFrom) return
-    const streams = this.#counts().map(({ id, bytes }, i) => ({
+  const sample = (now: number): void => {
+    const seconds = (now - intervalFrom) / 1_000
+    if (seconds < SHORTEST_INTERVAL_SECONDS && intervalFrom !== countedFrom) return
+    const ofStreams = counts().map(({ id, bytes }, i) => ({
       id,
-      bytes: bytes - (this.#bytesBefore[i] ?? 0),
+      bytes: bytes - (bytesBefore[i] ?? 0),
     }))
-    const bytes = streams.reduce((sum, stream) => sum + stream.bytes, 0)
-    this.#onInterval({
-      startSeconds: (this.#intervalFrom - this.#countedFrom) / 1_000,
-      endSeconds: (now - this.#countedFrom) / 1_000,
+    const bytes = sum(ofStreams)
+    onInterval({
+      startSeconds: (intervalFrom - countedFrom) / 1_000,
+      endSeconds: (now - countedFrom) / 1_000,
       bytes,
       bitsPerSecond: rate(bytes, seconds),
-      omitted: this.#omitting !== undefined,
-      streams,
+      omitted,
+      streams: ofStreams,
     })
-    this.#intervalFrom = now
-    this.#bytesBefore = this.#streams.map((stream) => stream.bytes)
+    intervalFrom = now
+    bytesBefore = streams.map((stream) => stream.bytes)
   }
+  const ticking = setInterval(() => sample(performance.now()), INTERVAL_MILLISECONDS)
 
   /** Ends the warm-up: bytes so far do not count. */
-  #startCounting(): void {
+  const startCounting = (): void => {
     const now = performance.now()
-    this.#sample(now)
-    this.#omitting = undefined
-    for (const stream of this.#streams) stream.bytes = 0
-    this.#bytesBefore = []
-    this.#countedFrom = now
-    this.#intervalFrom = now
-    this.#ticking.refresh()
+    sample(now)
+    omitted = false
+    for (const stream of streams) stream.bytes = 0
+    bytesBefore = []
+    countedFrom = now
+    intervalFrom = now
+    ticking.refresh()
   }
+  const omitting = omitted ? setTimeout(startCounting, omitSeconds * 1_000) : undefined
 
-  #counts(): StreamResult[] {
-    return this.#streams.map((stream, i) => ({ id: streamId(i), bytes: stream.bytes }))
+  return {
+    bytes: () => sum(streams),
+    stop: (at = performance.now()) => {
+      clearInterval(ticking)
+      clearTimeout(omitting)
+      sample(at)
+      const seconds = Math.max(0, at - countedFrom) / 1_000
+      const bytes = sum(streams)
+      const bitsPerSecond = rate(bytes, seconds)
+      return { bytes, seconds, bitsPerSecond, cpu: cpuUse(cpuAtStart, beganAt), streams: counts() }
+    },
   }
+}
 
-  #cpu(): CpuUse {
-    const { user, system } = process.cpuUsage(this.#cpuAtStart)
-    const microseconds = (performance.now() - this.#beganAt) * 1_000
-    const percent = (spent: number) => (spent / microseconds) * 100
-    return { total: percent(user + system), user: percent(user), system: percent(system) }
-  }
+function sum(streams: readonly { readonly bytes: number }[]): number {
+  return streams.reduce((all, { bytes }) => all + bytes, 0)
+}
+
+function cpuUse(start: NodeJS.CpuUsage, beganAt: number): CpuUse {
+  const { user, system } = process.cpuUsage(start)
+  const microseconds = (performance.now() - beganAt) * 1_000
+  const percent = (spent: number): number => (spent / microseconds) * 100
+  return { total: percent(user + system), user: percent(user), system: percent(system) }
 }
 
 function rate(bytes: number, seconds: number): number {

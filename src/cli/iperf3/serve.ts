@@ -1,8 +1,6 @@
 /** Serves the tests of `netmem iperf3`, from pages or from device memory, and shows each. */
 
 import { listen } from '../../net/listen.ts'
-import { createPool } from '../../pool/create-pool.ts'
-import { hostProvider } from '../../providers/host.ts'
 import { checkBoundPool } from '../devmem/parse.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import { CliError, type Described, describeError, usage } from '../exit.ts'
@@ -10,15 +8,11 @@ import { describePool, makePool } from '../make-pool.ts'
 import type { ListenFlags } from '../options.ts'
 import type { Output } from '../output.ts'
 import type { CommandOutcome } from '../run.ts'
-import { exactSize } from '../size.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
 import { describeInterval, describeMeasurement, REPORT_HEADING } from './report.ts'
 import { serveIperf3 } from './server.ts'
 import type { Iperf3Summary } from './summary.ts'
-import type { Address, Transport } from './transport.ts'
-
-/** Pages for control messages, and for what clients send before they are steered. */
-const CONTROL_POOL = { pages: 64, pageSize: 16 * 1024 }
+import type { Clients } from './transport.ts'
 
 interface Iperf3CliOptions extends Omit<ListenFlags, 'memory'> {
   readonly memory: ListenFlags['memory'] | 'devmem'
@@ -40,22 +34,14 @@ export async function serveTests(
     checkBoundPool(options.pool)
     // Loaded here alone, as netmem/linux is for other memory.
     const { overDevmem } = await import('./devmem.ts')
-    const pool = createPool(hostProvider(CONTROL_POOL))
-    const bytes = options.pool
-    const where = { pool, host, port, name, queues, dmabuf, bytes }
-    const outcome = await overDevmem(where, async ({ address, binding, totals, connections }) => {
-      const what = `binding ${binding} of ${exactSize(bytes)}, queues ${queues.join()} of ${name}`
-      const served = await serveClients({ address, what, connections }, options, output, signal)
-      const devmem = totals()
-      const { deviceBytes, deviceFrags, linearBytes } = devmem
-      output.result(
-        `device memory: ${deviceBytes} bytes in ${deviceFrags} frags, ${linearBytes} bytes in pages`,
-      )
-      return { ...served, devmem }
-    })
-    await pool.destroy()
-    const { failed, failure, devmem } = outcome
-    return { report: { failed, devmem }, failure }
+    const served = await overDevmem({ ...options, interface: name, queues, dmabuf }, (clients) =>
+      serveClients(clients, options, output, signal),
+    )
+    const { deviceBytes, deviceFrags, linearBytes } = served.devmem
+    output.result(
+      `device memory: ${deviceBytes} bytes in ${deviceFrags} frags, ${linearBytes} bytes in pages`,
+    )
+    return { report: { failed: served.failed, devmem: served.devmem }, failure: served.failure }
   }
   if ((name ?? queues ?? options.dmabuf) !== undefined) {
     throw usage('--interface, --queues and --dmabuf are for --memory devmem.')
@@ -77,14 +63,6 @@ export async function serveTests(
     `pool: ${stats.alloc.fast + stats.alloc.slow + stats.alloc.refill} pages taken, ${stats.alloc.empty} times empty, ${stats.out} out; ${stats.copied.frags} payloads copied`,
   )
   return { report: { failed, pool: stats }, failure }
-}
-
-/** Connections of clients, and where they come from. */
-interface Clients {
-  readonly address: Address
-  /** Description of the memory. */
-  readonly what: string
-  readonly connections: AsyncIterable<Transport>
 }
 
 /** Serves tests until the first one is over, or a signal comes. */

@@ -9,7 +9,13 @@
 import type { ControlChannel } from './control.ts'
 import { Ending, failureEnding, terminatedEnding } from './ending.ts'
 import { drain, watchTest } from './finish.ts'
-import { type IntervalSample, type Measurement, Meter, NOTHING_MEASURED } from './meter.ts'
+import {
+  type IntervalSample,
+  type Measurement,
+  type Meter,
+  NOTHING_MEASURED,
+  startMeter,
+} from './meter.ts'
 import { type Parameters, parseParameters } from './parameters.ts'
 import {
   ClientError,
@@ -141,7 +147,7 @@ export class TestSession {
     this.#streams.sort((a, b) => a.order - b.order)
     await this.#step(this.#prepareStreams())
 
-    const meter = new Meter(this.#streams, parameters.omitSeconds, (sample) =>
+    const meter = startMeter(this.#streams, parameters.omitSeconds, (sample) =>
       this.#onInterval(sample),
     )
     this.#meter = meter

@@ -7,9 +7,9 @@
  */
 
 import type { ReadableFrag } from '../../index.ts'
-import type { Connection as AnyConnection } from '../../net/index.ts'
+import type { Address, Connection as AnyConnection } from '../../net/index.ts'
 
-export type { Address } from '../../net/index.ts'
+export type { Address }
 
 /** A received byte range, for the receiver to release. Without bytes it is one in device memory. */
 export type StreamFrag = Pick<ReadableFrag, 'length' | 'release'> &
@@ -20,4 +20,12 @@ export interface Transport
   receive(): Promise<StreamFrag | undefined>
   /** Called on a data connection before its client may send. */
   dataFollows?(): Promise<void>
+}
+
+/** Connections of clients, and where they come from. */
+export interface Clients {
+  readonly address: Address
+  /** Description of the memory. */
+  readonly what: string
+  readonly connections: AsyncIterable<Transport>
 }
