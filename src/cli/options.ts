@@ -36,7 +36,7 @@ export function withListenOptions(
     .option(
       '--port <number>',
       '0 takes a free one, up to 65535',
-      argument(parseListenPort),
+      argument((text) => parsePort(text, 0)),
       DEFAULT_PORT,
     )
   return withPoolOptions(command, more).option('--once', `end after the first ${unit}`)
@@ -87,10 +87,6 @@ export function argument<T>(parse: (text: string) => T): (text: string) => T {
       throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
     }
   }
-}
-
-function parseListenPort(text: string): number {
-  return parsePort(text, 0)
 }
 
 function parsePositiveSize(text: string): number {

@@ -38,12 +38,11 @@ export function checkSource(file: string | undefined, { bytes, pattern }: Source
 export async function sourceOf(file: string | undefined, named: SourceFlags): Promise<SendSource> {
   checkSource(file, named)
   const { bytes, pattern = 1 } = named
-  if (bytes !== undefined) return patternSource(new Pattern(pattern), bytes)
+  if (bytes !== undefined) {
+    const views = new Pattern(pattern).views(bytes, VIEW_BYTES)
+    return { views, totalBytes: bytes, stop: () => undefined }
+  }
   return file === undefined || file === '-' ? stdinSource() : fileSource(file)
-}
-
-function patternSource(pattern: Pattern, bytes: number): SendSource {
-  return { views: pattern.views(bytes, VIEW_BYTES), totalBytes: bytes, stop: () => undefined }
 }
 
 function stdinSource(): SendSource {

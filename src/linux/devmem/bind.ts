@@ -11,8 +11,8 @@ import {
   type OptionNames,
   ownOptions,
 } from '../../errors.ts'
-import type { Binding } from '../../netmem.ts'
 import { DmaBuf } from '../dma-buf/dma-buf.ts'
+import type { OfferedBinding } from '../dma-buf/offer-dma-buf.ts'
 import { netdev } from '../netlink/generated/netdev.ts'
 import { checkNetns } from '../netlink/namespace.ts'
 import type { Netlink } from '../netlink/netlink.ts'
@@ -50,11 +50,7 @@ const RX = { call: 'bindRx()', operation: 'bind-rx' } as const
 const TX = { call: 'bindTx()', operation: 'bind-tx' } as const
 
 /** A dma-buf's attachment to a network card. */
-export interface DevmemBinding extends Binding, Disposable {
-  /** Number of the interface. */
-  readonly ifindex: number
-  /** RX queues that are bound. Empty for a binding to send with. */
-  readonly queues: readonly number[]
+export interface DevmemBinding extends OfferedBinding, Disposable {
   /** The dma-buf, which may be closed while it is bound. */
   readonly dmabuf: DmaBuf
   /**

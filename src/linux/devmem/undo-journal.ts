@@ -48,7 +48,6 @@ export type UndoStep =
 
 /** Contents of the file. */
 interface JournalFile {
-  readonly ifindex: number
   readonly pid: number
   /** Start of the process, in the kernel's clock ticks: a number of a process is used again. */
   readonly started: string
@@ -58,12 +57,10 @@ interface JournalFile {
 /** Journal of one interface. */
 export class UndoJournal {
   readonly #path: string
-  readonly #ifindex: Ifindex
   #steps: readonly UndoStep[]
 
-  private constructor(path: string, ifindex: Ifindex, steps: readonly UndoStep[]) {
+  private constructor(path: string, steps: readonly UndoStep[]) {
     this.#path = path
-    this.#ifindex = ifindex
     this.#steps = steps
   }
 
@@ -75,7 +72,7 @@ export class UndoJournal {
    */
   static create(folder: string, ifindex: Ifindex): UndoJournal {
     const path = pathOf(folder, ifindex)
-    const journal = new UndoJournal(path, ifindex, [])
+    const journal = new UndoJournal(path, [])
     try {
       mkdirSync(folder, { recursive: true, mode: 0o755 })
       journal.#begin()
@@ -105,7 +102,7 @@ export class UndoJournal {
     }
     const holder = holderOf(path)
     if (holder !== undefined && holder !== process.pid) throw prepared(ifindex, holder)
-    return new UndoJournal(path, ifindex, file.steps)
+    return new UndoJournal(path, file.steps)
   }
 
   /** Steps in the order in which the changes were made. */
@@ -159,7 +156,6 @@ export class UndoJournal {
 
   #text(): string {
     const file: JournalFile = {
-      ifindex: this.#ifindex,
       pid: process.pid,
       started: startOf(process.pid) ?? '',
       steps: this.#steps,

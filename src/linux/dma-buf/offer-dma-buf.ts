@@ -3,6 +3,7 @@
 
 import { chmodSync, chownSync, rmSync } from 'node:fs'
 import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import type { Binding } from '../../netmem.ts'
 import {
   accept4,
   boundUnixSocket,
@@ -20,9 +21,7 @@ import {
 import { DmaBuf } from './dma-buf.ts'
 
 /** Binding of a dma-buf to a network card, as another process needs to know it. */
-export interface OfferedBinding {
-  /** Number that the kernel gave it. */
-  readonly id: number
+export interface OfferedBinding extends Binding {
   /** Number of the interface. */
   readonly ifindex: number
   /** RX queues that are bound. Empty for a binding to send with. */

@@ -52,7 +52,10 @@ export function setTunOffload(queue: Fd, features: number): void {
 
 /** Returns the MTU of an interface in this thread's network namespace. */
 export function interfaceMtu(name: string): number {
-  return askInterface(name, SIOCGIFMTU).view.getInt32(IFREQ.MTU, true)
+  const request = interfaceRequest(name)
+  using any = socket(AF_INET, SOCK_DGRAM)
+  ioctl(any.fd, SIOCGIFMTU, request.address)
+  return request.view.getInt32(IFREQ.MTU, true)
 }
 
 /** Sets the MTU of an interface in this thread's network namespace. */
@@ -61,13 +64,6 @@ export function setInterfaceMtu(name: string, mtu: number): void {
   request.view.setInt32(IFREQ.MTU, mtu, true)
   using any = socket(AF_INET, SOCK_DGRAM)
   ioctl(any.fd, SIOCSIFMTU, request.address)
-}
-
-function askInterface(name: string, request: number): Pinned {
-  const answer = interfaceRequest(name)
-  using any = socket(AF_INET, SOCK_DGRAM)
-  ioctl(any.fd, request, answer.address)
-  return answer
 }
 
 function interfaceRequest(name: string): Pinned {

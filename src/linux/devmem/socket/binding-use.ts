@@ -3,7 +3,7 @@
  * binding is used up drops packets, so what is held decides how soon tokens go back.
  */
 
-import type { Binding } from '../../../netmem.ts'
+import type { OfferedBinding } from '../../dma-buf/offer-dma-buf.ts'
 
 /** Tokens that wait at most where the size of a binding is unknown. */
 const UNKNOWN_SIZE_TOKENS = 64
@@ -13,11 +13,7 @@ const PART = 4
 const NET_IOV_BYTES = 4096
 
 /** A binding as a connection needs to know it: `bindRx` returns one, and `receiveDmaBuf` another. */
-export interface BoundMemory extends Binding {
-  /** Number of the interface. */
-  readonly ifindex: number
-  /** RX queues that are bound. Empty for a binding to send with. */
-  readonly queues: readonly number[]
+export interface BoundMemory extends OfferedBinding {
   /** The dma-buf. Its size decides how many tokens may be held before they go back one by one. */
   readonly dmabuf?: {
     /** Size in bytes. */

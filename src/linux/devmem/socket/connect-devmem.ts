@@ -1,7 +1,7 @@
 /** Connects to a server, for devmem. */
 
 import { ConnectionError, checkInteger, type OptionNames, ownOptions } from '../../../errors.ts'
-import { aborted, invalid, rejectedAtCaller } from '../../../net/internal.ts'
+import { aborted } from '../../../net/internal.ts'
 import {
   connect,
   failureOfNumber,
@@ -22,10 +22,8 @@ import {
   type DevmemConnectionOptions,
 } from './devmem-options.ts'
 import { watchInterface } from './interface-watch.ts'
-import { addressOfHost, openError, openTcpSocket } from './open-socket.ts'
+import { checkHost, openTcpSocket } from './open-socket.ts'
 import { checkRoute } from './route.ts'
-
-const CODE = 'NETMEM_CONNECT_FAILED'
 
 /** Options of {@link connectDevmem}. */
 export interface ConnectDevmemOptions extends DevmemConnectionOptions {
@@ -71,24 +69,21 @@ export async function connectDevmem(options: ConnectDevmemOptions): Promise<Devm
   const own = ownOptions('connectDevmem()', options, NAMES)
   const ifindex = checkDevmemOptions(own)
   const { host, signal, connectTimeoutMs } = own
-  if (typeof host !== 'string' || host === '') throw invalid('host must be a non-empty string.')
+  checkHost(host)
   const port = checkInteger('port', own.port, 1, 65535)
   if (connectTimeoutMs !== undefined) {
     checkInteger('connectTimeoutMs', connectTimeoutMs, 1, 2 ** 31 - 1)
   }
   if (signal?.aborted) throw aborted(signal.reason)
-  const where = `${host}:${port}`
-  const address = await addressOfHost(CODE, host, where)
-  await checkRoute(address, ifindex)
-  let descriptor: OwnedFd | undefined
-  try {
-    const opened = openTcpSocket(address, port, ifindex)
-    descriptor = opened.descriptor
-    await dial(descriptor, opened.sockaddr, { where, ifindex, signal, connectTimeoutMs })
-  } catch (error) {
-    descriptor?.close()
-    return rejectedAtCaller(openError(CODE, where, error))
-  }
+  const descriptor = await openTcpSocket(
+    { code: 'NETMEM_CONNECT_FAILED', host, port, ifindex },
+    (address) => checkRoute(address, ifindex),
+    async (opened, sockaddr) => {
+      const where = `${host}:${port}`
+      await dial(opened, sockaddr, { where, ifindex, signal, connectTimeoutMs })
+      return opened
+    },
+  )
   return connectionOf(descriptor, own, ifindex)
 }
 

@@ -3,7 +3,7 @@
 
 import type { Address } from '../../../connection.ts'
 import { checkInteger, type OptionNames, ownOptions } from '../../../errors.ts'
-import { aborted, invalid, rejectedAtCaller } from '../../../net/internal.ts'
+import { aborted } from '../../../net/internal.ts'
 import {
   accept4,
   bind,
@@ -28,11 +28,9 @@ import {
   type DevmemConnectionOptions,
 } from './devmem-options.ts'
 import { watchInterface } from './interface-watch.ts'
-import { addressOfHost, openError, openTcpSocket } from './open-socket.ts'
+import { checkHost, openTcpSocket } from './open-socket.ts'
 import { checkInterface } from './route.ts'
 import { isDisconnected } from './socket-error.ts'
-
-const CODE = 'NETMEM_LISTEN_FAILED'
 
 /** Options of {@link listenDevmem}. Each accepted connection gets the options of connections. */
 export interface ListenDevmemOptions extends DevmemConnectionOptions {
@@ -176,24 +174,19 @@ export async function listenDevmem(options: ListenDevmemOptions): Promise<Devmem
   const own = ownOptions('listenDevmem()', options, NAMES)
   const ifindex = checkDevmemOptions(own)
   const { host = '0.0.0.0', signal } = own
-  if (typeof host !== 'string' || host === '') throw invalid('host must be a non-empty string.')
+  checkHost(host)
   const port = checkInteger('port', own.port, 0, 65535)
   const backlog = checkInteger('backlog', own.backlog ?? 511, 1, 65535)
   if (signal?.aborted) throw aborted(signal.reason)
-  const where = `${host}:${port}`
-  const address = await addressOfHost(CODE, host, where)
-  await checkInterface(ifindex)
-  if (signal?.aborted) throw aborted(signal.reason)
-  let descriptor: OwnedFd | undefined
-  try {
-    const opened = openTcpSocket(address, port, ifindex)
-    descriptor = opened.descriptor
-    setsockoptInt(descriptor.fd, SOL_SOCKET, SO_REUSEADDR, 1)
-    bind(descriptor.fd, opened.sockaddr)
-    listen(descriptor.fd, backlog)
-    return new DevmemListener(descriptor, own, ifindex)
-  } catch (error) {
-    descriptor?.close()
-    return rejectedAtCaller(openError(CODE, where, error))
-  }
+  return openTcpSocket(
+    { code: 'NETMEM_LISTEN_FAILED', host, port, ifindex },
+    () => checkInterface(ifindex),
+    (descriptor, sockaddr) => {
+      if (signal?.aborted) throw aborted(signal.reason)
+      setsockoptInt(descriptor.fd, SOL_SOCKET, SO_REUSEADDR, 1)
+      bind(descriptor.fd, sockaddr)
+      listen(descriptor.fd, backlog)
+      return new DevmemListener(descriptor, own, ifindex)
+    },
+  )
 }
