@@ -14,24 +14,23 @@ const UNIT_BYTES = 64 * 1024
 const MAX_UNITS = 65_536
 
 // Optional, since some engines lack it. The compiler's library for the core does not declare it.
-declare const WebAssembly:
-  | {
-      readonly Memory: {
-        new (layout: {
-          initial: number
-          maximum: number
-          shared: true
-        }): { buffer: SharedArrayBuffer }
-        new (layout: { initial: number; maximum: number }): { buffer: ArrayBuffer }
-      }
-    }
-  | undefined
+declare const WebAssembly: { readonly Memory: MemoryConstructor } | undefined
+
+interface MemoryConstructor {
+  new (units: MemoryUnits & { shared: true }): FixedMemory<SharedArrayBuffer>
+  new (units: MemoryUnits): FixedMemory<ArrayBuffer>
+}
+
+interface MemoryUnits {
+  initial: number
+  maximum: number
+}
 
 const immovable = new WeakSet<ArrayBufferLike>()
 
 /**
  * True for memory that stays in place while it is referenced: shared memory, and memory of {@link
- * mappedBuffer}. False for every other ArrayBuffer, even of a WebAssembly memory, since JavaScript cannot
+ * fixedMemory}. False for every other ArrayBuffer, even of a WebAssembly memory, since JavaScript cannot
  * tell it from plain memory.
  */
 export function cannotMove(buffer: ArrayBufferLike): boolean {
@@ -45,25 +44,41 @@ export interface FixedMemory<Buffer extends ArrayBufferLike> {
 
 /** Returns at least `bytes` of aligned memory, or plain memory if WebAssembly cannot provide it. */
 export function alignedBuffer(bytes: number): ArrayBuffer {
-  return mappedBuffer(bytes) ?? new ArrayBuffer(bytes)
+  return fixedMemory(bytes)?.buffer ?? new ArrayBuffer(bytes)
+}
+
+/** Returns at least `bytes` of aligned memory that threads share. */
+export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
+  return fixedSharedMemory(bytes)?.buffer ?? new SharedArrayBuffer(bytes)
 }
 
 /**
- * Returns at least `bytes` of aligned memory that cannot be detached: the memory of a WebAssembly
- * instance. Returns `undefined` without address space for it.
+ * Makes at least `bytes` of aligned memory that cannot be detached. Returns `undefined` without address
+ * space for it.
  */
-export function mappedBuffer(bytes: number): ArrayBuffer | undefined {
-  return fixedMemory(bytes)?.buffer
+export function fixedMemory(bytes: number): FixedMemory<ArrayBuffer> | undefined {
+  const memory = webAssemblyMemory(bytes, (Memory, units) => {
+    return new Memory({ initial: units, maximum: units })
+  })
+  if (memory !== undefined) immovable.add(memory.buffer)
+  return memory
 }
 
-/** Makes memory as {@link mappedBuffer} does, with the `WebAssembly.Memory` itself. */
-export function fixedMemory(bytes: number): FixedMemory<ArrayBuffer> | undefined {
+/** Makes memory as {@link fixedMemory} does, for threads to share. */
+export function fixedSharedMemory(bytes: number): FixedMemory<SharedArrayBuffer> | undefined {
+  return webAssemblyMemory(bytes, (Memory, units) => {
+    return new Memory({ initial: units, maximum: units, shared: true })
+  })
+}
+
+function webAssemblyMemory<M>(
+  bytes: number,
+  make: (Memory: MemoryConstructor, units: number) => M,
+): M | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
   try {
     if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
-      const memory = new WebAssembly.Memory({ initial: units, maximum: units })
-      immovable.add(memory.buffer)
-      return memory
+      return make(WebAssembly.Memory, units)
     }
   } catch {
     // The process lacks address space for it. Plain memory needs less.
@@ -74,22 +89,4 @@ export function fixedMemory(bytes: number): FixedMemory<ArrayBuffer> | undefined
 /** True for a `WebAssembly.Memory`: its bytes cannot be detached, and growing does not move them. */
 export function isWebAssemblyMemory(value: unknown): boolean {
   return typeof WebAssembly === 'object' && value instanceof WebAssembly.Memory
-}
-
-/** Returns at least `bytes` of aligned memory that threads share. */
-export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
-  return fixedSharedMemory(bytes)?.buffer ?? new SharedArrayBuffer(bytes)
-}
-
-/** Makes memory as {@link fixedMemory} does, for threads to share. */
-export function fixedSharedMemory(bytes: number): FixedMemory<SharedArrayBuffer> | undefined {
-  const units = Math.ceil(bytes / UNIT_BYTES)
-  try {
-    if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
-      return new WebAssembly.Memory({ initial: units, maximum: units, shared: true })
-    }
-  } catch {
-    // No address space for it, as in fixedMemory.
-  }
-  return undefined
 }

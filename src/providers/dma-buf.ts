@@ -6,9 +6,10 @@
 
 import { ArgumentRangeError, ArgumentTypeError, checkInteger, LifetimeError } from '../errors.ts'
 import { type Binding, type Exactly, MAX_SLOTS, type NetIov } from '../netmem.ts'
-import { checkPageSize, type NetIovProvider, type Slots } from '../pool/memory-provider.ts'
-import { ChunkAllocator } from './chunk-allocator.ts'
+import { checkPageSize, type NetIovProvider } from '../pool/memory-provider.ts'
 import type { DmaSegment } from './dma-address.ts'
+import { cutIntoChunks } from './scatter-list.ts'
+import { createSlotAllocator } from './slot-allocator.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
@@ -75,65 +76,48 @@ export function dmaBufProvider(
 ): DmaBufProvider {
   const pageSize = checkNetIovSize(options?.pageSize ?? 4096)
   const { id, bytes } = checkBinding(binding, pageSize)
-  const chunks = new ChunkAllocator(binding.segments, pageSize)
-  if (chunks.chunks * pageSize !== bytes) {
+  // Chunks are in the dma-buf's order, and all of them are whole.
+  const { regions, offsets } = cutIntoChunks(binding.segments, pageSize)
+  const pages = regions.length
+  if (pages * pageSize !== bytes) {
     throw new ArgumentRangeError(
       'NETMEM_DMABUF_SEGMENTS',
-      `The segments have ${chunks.chunks * pageSize} bytes together, the dma-buf has ${bytes}. Pass the scatter list as attach() gave it.`,
+      `The segments have ${pages * pageSize} bytes together, the dma-buf has ${bytes}. Pass the scatter list as attach() gave it.`,
     )
   }
-  let slots: Slots<NetIov> | undefined
+  const { slot, init, alloc, release, destroy } = createSlotAllocator<NetIov>(pages)
+  let free = pages
   let installed = true
-  const opened = (): Slots<NetIov> => {
-    if (slots !== undefined) return slots
-    throw new LifetimeError('NETMEM_PROVIDER_UNOPENED', 'No pool has this provider open.')
-  }
   return {
     kind: 'net_iov',
     pageSize,
-    capacity: chunks.chunks,
+    capacity: pages,
     binding: { id },
-    init: (given) => {
+    init: (slots) => {
       if (!installed) {
         throw new LifetimeError(
           'NETMEM_DMABUF_GONE',
           'The device of this binding is gone. Attach the dma-buf to another one.',
         )
       }
-      if (slots !== undefined) {
-        throw new LifetimeError(
-          'NETMEM_PROVIDER_BUSY',
-          'Another pool has this provider. Wait for its destroy(), or attach the dma-buf again.',
-        )
-      }
-      slots = given
+      init(slots)
     },
     alloc: (want, give) => {
-      const { mint } = opened()
       if (!installed) return
-      for (let given = 0; given < want; given++) {
-        const chunk = chunks.alloc()
-        if (chunk < 0) return
-        give(mint(chunk))
-      }
+      alloc(want, (iov) => {
+        free--
+        give(iov)
+      })
     },
-    release: (iov) => chunks.free(opened().slot(iov)),
-    // No reset is needed: released chunks are free, and the device may still write to the others.
-    destroy: () => {
-      slots = undefined
+    release: (iov) => {
+      release(iov)
+      free++
     },
-    // Chunks are numbered in the dma-buf's order, and all of them are whole.
-    offset: (iov) => opened().slot(iov) * pageSize,
-    dmaRegion: (iov) => chunks.region(opened().slot(iov)),
-    dmaOffset: (iov) => chunks.offset(opened().slot(iov)),
-    report: () => ({
-      id,
-      pageSize,
-      pages: chunks.chunks,
-      bytes,
-      free: chunks.available,
-      installed,
-    }),
+    destroy,
+    offset: (iov) => slot(iov) * pageSize,
+    dmaRegion: (iov) => regions[slot(iov)] ?? -1,
+    dmaOffset: (iov) => offsets[slot(iov)] ?? -1,
+    report: () => ({ id, pageSize, pages, bytes, free, installed }),
     uninstall: () => {
       installed = false
     },

@@ -1,6 +1,6 @@
 /** The memory of a host provider: a buffer for each page where that can be had, one for all otherwise. */
 
-import { mappedBuffer } from './aligned-memory.ts'
+import { fixedMemory } from './aligned-memory.ts'
 import { allocate, type PageLayout } from './page-layout.ts'
 import { markUntransferable } from './untransferable.ts'
 
@@ -39,7 +39,7 @@ function bufferPerPage({ pages, pageSize }: Required<PageLayout>): ArrayBuffer[]
   if (pageSize < MIN_PAGE_BYTES || pages > MAX_PAGES || pages > buffersLeft) return undefined
   const buffers: ArrayBuffer[] = []
   for (let page = 0; page < pages; page++) {
-    const buffer = mappedBuffer(pageSize)
+    const buffer = fixedMemory(pageSize)?.buffer
     if (buffer === undefined) {
       // Looking for addresses in vain takes 30 ms, so the next provider does not try.
       buffersLeft = 0
@@ -53,6 +53,6 @@ function bufferPerPage({ pages, pageSize }: Required<PageLayout>): ArrayBuffer[]
 }
 
 function oneBuffer({ pages, pageSize }: Required<PageLayout>): ArrayBuffer[] | undefined {
-  const buffer = mappedBuffer(pages * pageSize)
+  const buffer = fixedMemory(pages * pageSize)?.buffer
   return buffer === undefined ? undefined : [buffer]
 }
