@@ -84,7 +84,7 @@ export function adoptAt(
   const driver = makeDriver(options, secure)
   const known = { tls: secure ? tlsInfo(socket) : undefined, localPath: path }
   if (head !== undefined) feed(driver, head)
-  const reads = takeOver(socket, driver, (chunk) => void feed(driver, chunk), copies(options))
+  const reads = takeOver(socket, driver, copies(options))
   driver.start(reads)
   return new SocketConnection(driver, reads, options, known)
 }

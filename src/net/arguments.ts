@@ -3,7 +3,8 @@
  * only after connecting.
  */
 
-import { ArgumentRangeError, ArgumentTypeError } from '../errors.ts'
+import type net from 'node:net'
+import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.ts'
 
 /** Bytes of the longest path that a `sockaddr_un` holds (unix(7)). BSDs have a shorter one. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
@@ -49,19 +50,38 @@ export function checkOptionalFunction(name: string, value: unknown): void {
   }
 }
 
-/**
- * Throws NETMEM_INVALID_ARGUMENT unless `value` is a string with at least one character, or absent.
- */
-export function checkOptionalText(name: string, value: unknown): void {
+function checkOptionalText(name: string, value: unknown): void {
   if (value === undefined || (typeof value === 'string' && value !== '')) return
   throw invalid(`${name} must be a non-empty string, not ${kindOf(value)}.`)
 }
 
 /**
- * Throws as {@link checkOptionalText}, and NETMEM_OUT_OF_RANGE for a path that Node.js would
- * truncate.
+ * Returns the address that the options of `call` name. `lowestPort` is its lowest port.
+ *
+ * @throws NETMEM_INVALID_ARGUMENT unless it is either a port or a path.
+ * @throws NETMEM_OUT_OF_RANGE for other ports, and for a path that Node.js would truncate.
  */
-export function checkPath(path: string | undefined): void {
+export function targetOf(
+  call: string,
+  { host, port, path }: PortOrPath & { readonly host?: string },
+  lowestPort: number,
+): net.TcpNetConnectOpts | net.IpcNetConnectOpts {
+  checkOptionalText('host', host)
+  checkPath(path)
+  if (path !== undefined && port === undefined) return { path }
+  if (path !== undefined || port === undefined) {
+    throw invalid(`${call} takes either a port or a path.`)
+  }
+  checkInteger('port', port, lowestPort, 65535)
+  return host === undefined ? { port } : { port, host }
+}
+
+/** Describes an address in messages. */
+export function describeTarget(target: ReturnType<typeof targetOf>): string {
+  return 'path' in target ? target.path : `${target.host ?? 'localhost'}:${target.port}`
+}
+
+function checkPath(path: string | undefined): void {
   checkOptionalText('path', path)
   const bytes = path === undefined ? 0 : Buffer.byteLength(path)
   // An abstract name begins with a NUL and does not end with one.

@@ -3,9 +3,9 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Connection } from '../connection.ts'
-import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
-import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
-import { ConnectDeadline, retryWithMoreTime } from './connect-deadline.ts'
+import { ConnectionError, checkInteger, type OptionNames, ownOptions } from '../errors.ts'
+import { describeTarget, type PortOrPath, targetOf } from './arguments.ts'
+import { retryWithMoreTime } from './connect-attempts.ts'
 import { aborted, setUpError } from './connection-error.ts'
 import {
   CONNECTION_OPTIONS,
@@ -64,25 +64,34 @@ const NAMES: OptionNames<ConnectOptions> = {
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const own = ownOptions('connect()', options, NAMES)
   checkOptions(own)
-  const target = targetOf(own)
+  const target = targetOf('connect()', own, 1)
   const { connectTimeoutMs, signal } = own
   if (connectTimeoutMs !== undefined) {
     checkInteger('connectTimeoutMs', connectTimeoutMs, 1, MAX_TIMER_MS)
   }
   if (signal?.aborted) throw aborted(signal.reason)
-  const where = 'path' in target ? target.path : `${target.host ?? 'localhost'}:${target.port}`
-  const deadline = new ConnectDeadline(where, connectTimeoutMs)
+  const where = describeTarget(target)
+  // One limit over all attempts, with the error of the call as its reason.
+  const limit = new AbortController()
+  const abort = (): void => limit.abort(aborted(signal?.reason))
+  const timeOut = (): void => {
+    const message = `No connection to ${where} within ${connectTimeoutMs} ms.`
+    limit.abort(new ConnectionError('NETMEM_TIMEOUT', message))
+  }
+  const timer = connectTimeoutMs === undefined ? undefined : setTimeout(timeOut, connectTimeoutMs)
+  signal?.addEventListener('abort', abort, { once: true })
   try {
     return await retryWithMoreTime((attemptTimeoutMs) =>
       attempt(
         { ...target, autoSelectFamilyAttemptTimeout: attemptTimeoutMs },
         own,
         where,
-        deadline,
+        limit.signal,
       ),
     )
   } finally {
-    deadline.stop()
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
   }
 }
 
@@ -91,7 +100,7 @@ function attempt(
   target: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
   options: ConnectOptions,
   where: string,
-  deadline: ConnectDeadline,
+  limit: AbortSignal,
 ): Promise<Connection> {
   const security = securityOf(options)
   const driver = makeDriver(options, security !== undefined)
@@ -109,7 +118,7 @@ function attempt(
   socket.once('connect', () => {
     reachedAt = performance.now()
   })
-  return ready(socket, options.signal, where, deadline, () => {
+  return ready(socket, where, limit, () => {
     const secure = socket instanceof tls.TLSSocket
     const known = {
       tls: secure ? tlsInfo(socket, performance.now() - reachedAt) : undefined,
@@ -129,36 +138,19 @@ function securityOf({ tls: security, host }: ConnectOptions): tls.ConnectionOpti
   return { ...(named ? { servername: host } : {}), ...(security === true ? {} : security) }
 }
 
-function targetOf({
-  host,
-  port,
-  path,
-}: ConnectOptions): net.TcpNetConnectOpts | net.IpcNetConnectOpts {
-  checkOptionalText('host', host)
-  checkPath(path)
-  if (path !== undefined && port === undefined) return { path }
-  if (path !== undefined || port === undefined) {
-    throw invalid('connect() takes either a port or a path.')
-  }
-  checkInteger('port', port, 1, 65535)
-  return host === undefined ? { port } : { port, host }
-}
-
 /**
  * Resolves with what `make` returns. It is called within the event that says the socket is
  * connected, so that no event is missed.
  */
 function ready<T>(
   socket: net.Socket,
-  signal: AbortSignal | undefined,
   where: string,
-  deadline: ConnectDeadline,
+  limit: AbortSignal,
   make: () => T,
 ): Promise<T> {
   return new Promise((resolve) => {
     const settled = (): void => {
-      deadline.callAtEnd(undefined)
-      signal?.removeEventListener('abort', abort)
+      limit.removeEventListener('abort', abort)
       socket.off('error', failed)
       socket.off('close', closedEarly)
     }
@@ -171,8 +163,7 @@ function ready<T>(
     }
     const failed = (error: Error): void => giveUp(setUpError('NETMEM_CONNECT_FAILED', where, error))
     const closedEarly = (): void => failed(new Error('the peer closed the connection'))
-    const abort = (): void => giveUp(aborted(signal?.reason))
-    deadline.callAtEnd(giveUp)
+    const abort = (): void => giveUp(limit.reason)
     socket.once('error', failed)
     socket.once('close', closedEarly)
     socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
@@ -183,6 +174,7 @@ function ready<T>(
         giveUp(error)
       }
     })
-    signal?.addEventListener('abort', abort, { once: true })
+    if (limit.aborted) abort()
+    else limit.addEventListener('abort', abort, { once: true })
   })
 }

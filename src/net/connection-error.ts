@@ -54,7 +54,7 @@ export function setUpError(
   return new ConnectionError(code, `Cannot ${verb} ${where}: ${message}. ${remedy}`, { cause })
 }
 
-const REMEDIES: { readonly [code: string]: string | undefined } = {
+const REMEDIES: Readonly<Record<string, string | undefined>> = {
   ECONNREFUSED: 'Nothing listens there. Start the server, or check host and port.',
   ENOTFOUND: 'The name is unknown. Check it, or give an address.',
   EADDRINUSE:

@@ -5,7 +5,6 @@ import { endOf, isOver, next, type SocketEvent, type SocketState } from './conne
 
 const first = new Error('first')
 const error = new Error('an error')
-const reason = new Error('a reason')
 
 const states = {
   open: { kind: 'open' },
@@ -19,21 +18,18 @@ const events = {
   endRead: { kind: 'endRead' },
   peerEnded: { kind: 'peerEnded' },
   failed: { kind: 'failed', error },
-  destroyed: { kind: 'destroyed', reason: undefined },
-  destroyedFor: { kind: 'destroyed', reason },
   closed: { kind: 'closed' },
 } as const satisfies { readonly [name: string]: SocketEvent }
 
 const broken: SocketState = { kind: 'failed', error }
-const given: SocketState = { kind: 'failed', error: reason }
 
 /** A row for each state, in the order of the events. */
 const table: { readonly [from in keyof typeof states]: readonly SocketState[] } = {
-  open: [states.ending, states.ended, broken, states.closed, given, states.closed],
-  ending: [states.ending, states.ended, broken, states.closed, given, states.closed],
-  ended: [states.ended, states.ended, broken, states.closed, given, states.closed],
-  closed: Array(6).fill(states.closed),
-  failed: Array(6).fill(states.failed),
+  open: [states.ending, states.ended, broken, states.closed],
+  ending: [states.ending, states.ended, broken, states.closed],
+  ended: [states.ended, states.ended, broken, states.closed],
+  closed: Array(4).fill(states.closed),
+  failed: Array(4).fill(states.failed),
 }
 
 for (const [from, row] of Object.entries(table)) {

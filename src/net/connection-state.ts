@@ -15,11 +15,9 @@ export type SocketEvent =
   | { readonly kind: 'endRead' }
   /** The end is the peer's: no reset stands behind it. */
   | { readonly kind: 'peerEnded' }
-  /** The socket failed. */
+  /** The socket failed, or this side destroyed the connection with a reason. */
   | { readonly kind: 'failed'; readonly error: Error }
-  /** This side destroyed the connection. */
-  | { readonly kind: 'destroyed'; readonly reason: Error | undefined }
-  /** The socket is closed. */
+  /** The socket is closed, or this side destroyed the connection without a reason. */
   | { readonly kind: 'closed' }
 
 /** Returns the state after `event`. The first failure, or this side's close, is final. */
@@ -31,13 +29,9 @@ export function next(state: SocketState, event: SocketEvent): SocketState {
     case 'peerEnded':
       return { kind: 'ended' }
     case 'failed':
-      return { kind: 'failed', error: event.error }
-    case 'destroyed':
-      return event.reason === undefined
-        ? { kind: 'closed' }
-        : { kind: 'failed', error: event.reason }
+      return event
     case 'closed':
-      return { kind: 'closed' }
+      return event
   }
 }
 

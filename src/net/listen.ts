@@ -5,7 +5,7 @@ import tls from 'node:tls'
 import type { Address, Connection } from '../connection.ts'
 import { checkInteger, type OptionNames, ownOptions } from '../errors.ts'
 import { adoptAt } from './adopt.ts'
-import { checkOptionalText, checkPath, invalid, type PortOrPath } from './arguments.ts'
+import { describeTarget, invalid, type PortOrPath, targetOf } from './arguments.ts'
 import { aborted, setUpError } from './connection-error.ts'
 import { CONNECTION_OPTIONS, type ConnectionOptions, checkOptions } from './connection-options.ts'
 import { rejectedAtCaller } from './rejected-at-caller.ts'
@@ -32,11 +32,8 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   readonly #server: net.Server
   readonly #options: ListenOptions
   readonly #queue: Connection[] = []
-  #waiters: {
-    readonly resolve: (connection: Connection | undefined) => void
-    readonly reject: (error: unknown) => void
-  }[] = []
-  #closing: Promise<void> | undefined
+  readonly #waiters: ((connection: Connection | Promise<undefined>) => void)[] = []
+  #closed = false
   #failure: { readonly error: unknown } | undefined
   readonly #abort = (): void => void this.close()
   readonly #warned = new Set<string>()
@@ -65,10 +62,9 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   accept(): Promise<Connection | undefined> {
     const connection = this.#queue.shift()
     if (connection !== undefined) return Promise.resolve(connection)
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.error)
-    if (this.#closing !== undefined) return Promise.resolve(undefined)
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
+    if (this.#closed) return this.#ended()
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve)
     })
   }
 
@@ -78,9 +74,13 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   }
 
   /** Stops listening, and resolves at once. Accepted connections stay open. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#server.close()
+    for (const connection of this.#queue.splice(0)) connection.destroy()
+    for (const answer of this.#waiters.splice(0)) answer(this.#ended())
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -101,7 +101,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
 
   #accepted(socket: net.Socket): void {
     // The peer may have left before it was accepted.
-    if (this.#closing !== undefined || socket.destroyed || !socket.readable) {
+    if (this.#closed || socket.destroyed || !socket.readable) {
       socket.destroy()
       return
     }
@@ -120,7 +120,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     }
     const waiter = this.#waiters.shift()
     if (waiter === undefined) this.#queue.push(connection)
-    else waiter.resolve(connection)
+    else waiter(connection)
   }
 
   /** Reports a connection that could not be accepted. The listener accepts the next one. */
@@ -136,15 +136,11 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     process.emitWarning(message, { type: 'NetmemWarning', code: 'netmem:accept' })
   }
 
-  #close(): Promise<void> {
-    this.#options.signal?.removeEventListener('abort', this.#abort)
-    this.#server.close()
-    for (const connection of this.#queue.splice(0)) connection.destroy()
-    for (const { resolve, reject } of this.#waiters.splice(0)) {
-      if (this.#failure === undefined) resolve(undefined)
-      else reject(this.#failure.error)
-    }
-    return Promise.resolve()
+  /** Answer of {@link accept} once the listener is closed. */
+  #ended(): Promise<undefined> {
+    return this.#failure === undefined
+      ? Promise.resolve(undefined)
+      : Promise.reject(this.#failure.error)
   }
 }
 
@@ -184,16 +180,11 @@ const NAMES: OptionNames<ListenOptions> = {
 export async function listen(options: ListenOptions): Promise<Listener> {
   const own = ownOptions('listen()', options, NAMES)
   checkOptions(own)
-  const { host = '127.0.0.1', port, path, signal } = own
-  checkOptionalText('host', host)
-  checkPath(path)
-  if ((path === undefined) === (port === undefined)) {
-    throw invalid('listen() takes either a port or a path.')
-  }
-  if (port !== undefined) checkInteger('port', port, 0, 65535)
+  const target = targetOf('listen()', { host: '127.0.0.1', ...own }, 0)
+  const { signal } = own
   const backlog = checkInteger('backlog', own.backlog ?? 511, 1, 65535)
   if (signal?.aborted) throw aborted(signal.reason)
-  const where = path ?? `${host}:${port}`
+  const where = describeTarget(target)
   const server = makeServer(own, where)
   // A client that fails its TLS handshake ends no other connection.
   server.on('tlsClientError', (_error, socket: net.Socket) => void socket.destroy())
@@ -201,7 +192,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const failed = (error: Error): void =>
       resolve(rejectedAtCaller(setUpError('NETMEM_LISTEN_FAILED', where, error)))
     server.once('error', failed)
-    server.listen(path === undefined ? { host, port, backlog } : { path, backlog }, () => {
+    server.listen({ ...target, backlog }, () => {
       server.off('error', failed)
       resolve()
     })

@@ -203,7 +203,7 @@ export class SocketConnection implements Connection {
     if (!socket.destroyed) {
       // A signal's reason may be anything.
       const error = reason === undefined || reason instanceof Error ? reason : aborted(reason)
-      this.#state = next(this.#state, { kind: 'destroyed', reason: error })
+      this.#state = next(this.#state, error ? { kind: 'failed', error } : { kind: 'closed' })
       if (error === undefined || !reset(socket)) socket.destroy(error)
     }
     this.#driver.frags.discard()
@@ -222,13 +222,13 @@ export class SocketConnection implements Connection {
 
   ref(): this {
     this.#socket.ref()
-    this.#driver.frags.fill.referenced = true
+    this.#driver.frags.fill.keepAlive(true)
     return this
   }
 
   unref(): this {
     this.#socket.unref()
-    this.#driver.frags.fill.referenced = false
+    this.#driver.frags.fill.keepAlive(false)
     return this
   }
 
@@ -258,8 +258,16 @@ export class SocketConnection implements Connection {
   async #receive(options: ReceiveOptions): Promise<HostFrag | undefined> {
     const { signal } = ownOptions('receive()', options, { signal: true })
     checkSignal(signal)
-    if (signal?.aborted) throw aborted(signal.reason)
-    return this.#driver.frags.receive(signal)
+    const { frags } = this.#driver
+    if (signal === undefined) return frags.receive()
+    if (signal.aborted) throw aborted(signal.reason)
+    const giveUp = (): void => frags.stopWaiting(signal, aborted(signal.reason))
+    signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      return await frags.receive(signal)
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+    }
   }
 
   #sent(send: (done: (error?: Error | null) => void) => void): Promise<void> {
@@ -311,8 +319,14 @@ export class SocketConnection implements Connection {
         resolve()
       }
       const timer = setTimeout(done, LINGER_MS)
+      let bytesLeft = LINGER_BYTES
+      const drop = ({ byteLength }: Uint8Array): number => {
+        bytesLeft -= byteLength
+        if (bytesLeft <= 0) done()
+        return byteLength
+      }
       this.#socket.once('end', done).once('close', done)
-      this.#driver.drain(connectionClosed(), LINGER_BYTES, done)
+      this.#driver.drain(connectionClosed(), { view: drop, viewEnded: () => {} })
     })
   }
 }

@@ -36,10 +36,16 @@ export function reportDry(
 ): void {
   const { pageSize, capacity } = pool
   const { out, handles, copied } = pool.stats()
-  const copiedBytes = copied.bytesOut
-  const holders = pool.holders()
-  const held = { out, handles, copiedBytes, holders }
-  const report: DryReport = { pageSize, capacity, ...held, since, waiting }
+  const report: DryReport = {
+    pageSize,
+    capacity,
+    out,
+    handles,
+    copiedBytes: copied.bytesOut,
+    since,
+    waiting,
+    holders: pool.holders(),
+  }
   publish('netmem:dry', report, warns ? describe(report) : undefined)
 }
 

@@ -74,13 +74,7 @@ export function describeHolders(holders: readonly Holder[]): string {
   return lines.join('\n')
 }
 
-function originOf({
-  label,
-  stack,
-}: {
-  label: string | undefined
-  stack: string | undefined
-}): string {
+function originOf({ label, stack }: Pick<Holder, 'label' | 'stack'>): string {
   const from = label === undefined ? '' : ` from ${label}`
   return stack === undefined ? from : `${from} at\n${stack}`
 }

@@ -20,17 +20,12 @@ export class PageFill implements PageConsumer {
   #present: Reservation<Page> | undefined
   /** True while it waits in the queue for memory. */
   #dry = false
-  #referenced = true
+  referenced = true
 
   constructor(pool: PagePool<Page>, driver: ReceiverDriver) {
     this.#driver = driver
     this.#pool = pool
     this.#supply = PageSupply.of(pool)
-  }
-
-  /** True if a page is present. */
-  get hasPage(): boolean {
-    return this.#present !== undefined
   }
 
   /** Present page, if any. */
@@ -80,10 +75,9 @@ export class PageFill implements PageConsumer {
    */
   fragOf(bytes: Uint8Array): HostFrag {
     const reserved = this.#supply.reserve(bytes.byteLength)
-    if (reserved === undefined) return copiedFrag(this.#pool, bytes, this.account)
-    const memory = this.#bytesOf(reserved)
-    if (memory === undefined) {
-      reserved.cancel()
+    const memory = reserved && this.#bytesOf(reserved)
+    if (reserved === undefined || memory === undefined) {
+      reserved?.cancel()
       return copiedFrag(this.#pool, bytes, this.account)
     }
     memory.set(bytes)
@@ -120,6 +114,12 @@ export class PageFill implements PageConsumer {
     return false
   }
 
+  /** Keeps the process alive while the connection waits for memory, or lets it end. */
+  keepAlive(referenced: boolean): void {
+    this.referenced = referenced
+    this.#supply.queueChanged()
+  }
+
   /** Leaves the queue for memory. */
   leaveQueue(): void {
     if (!this.#dry) return
@@ -135,16 +135,6 @@ export class PageFill implements PageConsumer {
   }
 
   // PageConsumer: the page supply's side.
-
-  get referenced(): boolean {
-    return this.#referenced
-  }
-
-  /** Keeps the process alive while the connection waits for memory, or lets it end. */
-  set referenced(referenced: boolean) {
-    this.#referenced = referenced
-    this.#supply.referenceChanged()
-  }
 
   memoryBack(): void {
     this.#dry = false

@@ -95,10 +95,11 @@ export class PageSupply {
     return false
   }
 
-  /** Adds a consumer that may not read to the queue for memory. */
-  wait(consumer: PageConsumer): void {
-    this.#waiting.push(consumer)
-    this.#queueChanged()
+  /** Adds a consumer that may not read to the queue for memory, as its last or its first. */
+  wait(consumer: PageConsumer, first = false): void {
+    if (first) this.#waiting.unshift(consumer)
+    else this.#waiting.push(consumer)
+    this.queueChanged()
     if (!this.#pumping) this.#listen()
   }
 
@@ -109,18 +110,9 @@ export class PageSupply {
     const itsTurn = this.#turns.delete(consumer)
     const reserved =
       itsTurn && !this.#pool.destroyed ? this.#pool.reserve(bytes) : this.reserve(bytes)
-    if (reserved !== undefined) return reserved
     // A connection that had its turn and found no page is first in the queue.
-    if (itsTurn) this.#waiting.unshift(consumer)
-    else this.#waiting.push(consumer)
-    this.#queueChanged()
-    if (!this.#pumping) this.#listen()
-    return undefined
-  }
-
-  /** Notes that {@link PageConsumer.referenced} of a connection has changed. */
-  referenceChanged(): void {
-    this.#queueChanged()
+    if (reserved === undefined) this.wait(consumer, itsTurn)
+    return reserved
   }
 
   /** Number of connections that wait for memory. */
@@ -133,7 +125,7 @@ export class PageSupply {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== consumer)
     this.#turns.delete(consumer)
     this.#copyWaiters.delete(consumer)
-    this.#queueChanged()
+    this.queueChanged()
   }
 
   /** Wakes as many connections as may make a copy now. Each asks again afterwards. */
@@ -149,7 +141,8 @@ export class PageSupply {
     if (this.#copyWaiters.size === 0) this.#pool.copies.onCopyDropped = undefined
   }
 
-  #queueChanged(): void {
+  /** Notes that the queue has changed, or {@link PageConsumer.referenced} of a connection. */
+  queueChanged(): void {
     const waiting = this.#waiting
     this.#dryWatch.update(
       waiting.length,
@@ -194,7 +187,7 @@ export class PageSupply {
       this.#turns.add(consumer)
       consumer.memoryBack()
     }
-    this.#queueChanged()
+    this.queueChanged()
     setImmediate(() =>
       setImmediate(() => {
         for (const consumer of consumers) this.#turns.delete(consumer)

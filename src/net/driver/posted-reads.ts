@@ -40,7 +40,8 @@ type MovablePosts = 'never' | 'afterFullRead' | 'always'
 /** A socket that is read into posted memory. */
 export interface PostedReads {
   readonly socket: net.Socket
-  readonly movable: MovablePosts
+  /** Set once the handle is known. */
+  movable: MovablePosts
   /** Starts to read, or continues. */
   resume(): void
   /** File descriptor of the socket, -1 if it has none. */
@@ -71,8 +72,8 @@ export function reset(socket: net.Socket): boolean {
  */
 export function onPeersEnd(socket: net.Socket, ended: () => void): void {
   socket.once('end', () => {
-    const handle: unknown = Reflect.get(socket, '_handle')
-    if (isHandle(handle)) {
+    const handle = handleOf(socket)
+    if (handle !== undefined) {
       if (!socket.writableEnded && isGone(handle)) {
         socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
         return
@@ -116,8 +117,14 @@ function isGone(handle: Handle): boolean {
  * of this side the end of the peer looks the same.
  */
 export function isReset(socket: net.Socket): boolean {
+  const handle = handleOf(socket)
+  return handle !== undefined && isGone(handle)
+}
+
+/** Handle of a socket, or `undefined` without one, or if this Node.js has another kind. */
+function handleOf(socket: net.Socket): Handle | undefined {
   const handle: unknown = Reflect.get(socket, '_handle')
-  return isHandle(handle) && isGone(handle)
+  return isHandle(handle) ? handle : undefined
 }
 
 function isHandle(value: unknown): value is Handle {
@@ -185,36 +192,31 @@ export function openPostedReads(
     security === undefined ? net.connect(target) : tls.connect({ ...security, ...target })
   socket.pause()
   if (copying) return copied(socket, reader)
-  let movable: MovablePosts = 'never'
+  const reads = posted(socket)
   // A socket tries several handles in turn, so wait for `connect`. TLS does not report empty reads.
   if (security === undefined) {
     socket.once('connect', () => {
-      const handle: unknown = Reflect.get(socket, '_handle')
-      if (isHandle(handle)) movable = noticeDrained(socket, handle, reader)
+      const handle = handleOf(socket)
+      if (handle !== undefined) reads.movable = noticeDrained(socket, handle, reader)
     })
   }
-  return posted(socket, () => movable)
+  return reads
 }
 
 /**
- * Takes over a socket that exists. Bytes that it has buffered go to `early` first. It does not read
- * before `resume`.
+ * Takes over a socket that exists. Bytes that it has buffered go to `reader` at once. It does not
+ * read before `resume`.
  */
-export function takeOver(
-  socket: net.Socket,
-  reader: Reader,
-  early: (chunk: Uint8Array) => void,
-  copying: boolean,
-): PostedReads {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  if (copying || !isHandle(handle)) {
+export function takeOver(socket: net.Socket, reader: Reader, copying: boolean): PostedReads {
+  const handle = handleOf(socket)
+  if (copying || handle === undefined) {
     for (const event of ['data', 'readable']) socket.removeAllListeners(event)
     socket.pause()
-    drain(socket, early)
+    drain(socket, reader)
     socket.allowHalfOpen = true
     return copied(socket, reader)
   }
-  drain(socket, early)
+  drain(socket, reader)
   handle.reading = false
   handle.readStop()
   const state: unknown = Reflect.get(socket, '_readableState')
@@ -222,16 +224,16 @@ export function takeOver(
   Reflect.set(socket, '_handle', null)
   const options = { handle, onread: onread(reader), manualStart: true, allowHalfOpen: true }
   const fresh = new net.Socket(options)
-  let movable: MovablePosts = 'never'
+  const reads = posted(fresh)
   if (socket instanceof tls.TLSSocket) takeOverTls(socket, handle, fresh)
   else {
-    movable = noticeDrained(fresh, handle, reader)
+    reads.movable = noticeDrained(fresh, handle, reader)
     // Otherwise the accepting server counts the socket as open, and its `close` never completes.
     socket.destroy()
   }
   // TLS reports the end once only.
   if (ended) fresh.push(null)
-  return posted(fresh, () => movable)
+  return reads
 }
 
 /** Connects the callbacks of the handle, which expects its TLSSocket, to the fresh socket. */
@@ -281,24 +283,16 @@ function onread(reader: Reader): net.OnReadOpts {
   }
 }
 
-function posted(socket: net.Socket, movable: () => MovablePosts): PostedReads {
+function posted(socket: net.Socket): PostedReads {
   return {
     socket,
-    get movable() {
-      return movable()
-    },
-    resume: () => {
-      socket.resume()
-    },
-    fd: () => {
-      const handle: unknown = Reflect.get(socket, '_handle')
-      return isHandle(handle) ? (handle.fd ?? -1) : -1
-    },
+    movable: 'never',
+    resume: () => void socket.resume(),
+    fd: () => handleOf(socket)?.fd ?? -1,
     repost: (buffer) => {
-      const handle: unknown = Reflect.get(socket, '_handle')
-      if (!isHandle(handle)) return false
-      handle.useUserBuffer(buffer)
-      return true
+      const handle = handleOf(socket)
+      handle?.useUserBuffer(buffer)
+      return handle !== undefined
     },
   }
 }
@@ -311,9 +305,7 @@ function copied(socket: net.Socket, reader: Reader): PostedReads {
   return {
     socket,
     movable: 'always',
-    resume: () => {
-      socket.resume()
-    },
+    resume: () => void socket.resume(),
     fd: () => -1,
     repost: () => true,
   }
@@ -336,10 +328,11 @@ export function feed(reader: Reader, chunk: Uint8Array): boolean {
   return readsOn
 }
 
-function drain(socket: net.Socket, early: (chunk: Uint8Array) => void): void {
+/** Feeds `reader` with what a socket has buffered. */
+function drain(socket: net.Socket, reader: Reader): void {
   for (;;) {
     const chunk: unknown = socket.read()
     if (!(chunk instanceof Uint8Array)) return
-    early(chunk)
+    feed(reader, chunk)
   }
 }

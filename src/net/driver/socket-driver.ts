@@ -16,7 +16,6 @@ import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { Destination } from '../receivers/destination.ts'
 import { poolGone } from '../receivers/destination-memory.ts'
-import { Drain } from '../receivers/drain.ts'
 import { Frags } from '../receivers/frags.ts'
 import type { Receiver, ReceiverDriver, Wants } from '../receivers/receiver.ts'
 import { View } from '../receivers/view.ts'
@@ -101,16 +100,13 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     if (receiver !== this.frags) receiver.end(error)
   }
 
-  /**
-   * Ends as {@link end}, then reads on and drops what arrives. `enough` is called after `bytes`
-   * bytes.
-   */
-  drain(error: Error, bytes: number, enough: () => void): void {
+  /** Ends as {@link end}, then shows all that still arrives to `viewer`, which takes all of it. */
+  drain(error: Error, viewer: Viewer): void {
     // Posted memory of a receiver is not the driver's any more.
     if (this.#owner !== undefined) this.#takeBack()
     this.end(error)
     this.frags.discard()
-    this.#current = new Drain(bytes, enough)
+    this.#current = new View(viewer)
     this.readOn()
   }
 
@@ -124,7 +120,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
 
   // ByteReceivers: one at a time.
 
-  fill(view: Uint8Array, { mayEnd = false, onProgress }: FillOptions = {}): Promise<number> {
+  fill(view: Uint8Array, options: FillOptions = {}): Promise<number> {
     return new Promise((resolve) => {
       this.checkFree()
       // Copied data goes straight to its destination, and so does data of TLS.
@@ -133,7 +129,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
         this.frags.pause()
         resolve(0)
       } else {
-        this.#attach(new Destination(this, view, inRecords, mayEnd, onProgress, resolve))
+        this.#attach(new Destination(this, view, inRecords, options, resolve))
       }
     })
   }
@@ -251,14 +247,14 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
 
   drained(): Uint8Array | undefined {
     this.#fullReads.drained()
-    if (this.#owner === undefined && !this.frags.fill.hasPage) return undefined
+    if (this.#owner === undefined && this.frags.fill.page === undefined) return undefined
     return this.#postSmall()
   }
 
   // PagePoster: a page may have been posted after the last read for now.
 
   stillReading(): boolean {
-    if (this.#owner !== this.frags || !this.frags.fill.hasPage) return false
+    if (this.#owner !== this.frags || this.frags.fill.page === undefined) return false
     if (this.#readCountSeen !== this.#readCount) {
       this.#readCountSeen = this.#readCount
       return true

@@ -26,7 +26,8 @@ export class LowWaterMark {
   readonly #set: WakeBatching
   /** Returns -1 once the socket is closed, since another socket may get its number. */
   readonly #fd: () => number
-  #raised = false
+  /** True while the kernel waits for more than a byte. */
+  raised = false
   #available = true
   /** Bytes that arrived in this tick. */
   #bytes = 0
@@ -43,32 +44,27 @@ export class LowWaterMark {
   arrived(bytes: number, left: number): void {
     this.#bytes += bytes
     this.#left = left
-    if (this.#raised && left < MARK_BYTES) this.#lower()
+    if (this.raised && left < MARK_BYTES) this.#lower()
     if (this.#timer === undefined && this.#available) {
       this.#timer = setTimeout(() => this.#tick(), TICK_MS).unref()
     }
-  }
-
-  /** True while the kernel waits for more than a byte. */
-  get raised(): boolean {
-    return this.#raised
   }
 
   stop(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#available = false
-    this.#raised = false
+    this.raised = false
   }
 
   #tick(): void {
     const bytes = this.#bytes
     this.#bytes = 0
-    if (this.#raised) {
+    if (this.raised) {
       if (bytes === 0) this.#lower()
     } else if (bytes >= BULK_BYTES && this.#left >= MARK_BYTES) {
       this.#available = this.#set(this.#fd(), MARK_BYTES)
-      this.#raised = this.#available
+      this.raised = this.#available
     }
     // An idle connection needs no clock.
     if (bytes > 0 && this.#available) this.#timer?.refresh()
@@ -80,7 +76,7 @@ export class LowWaterMark {
    * (tcp_set_rcvlowat).
    */
   #lower(): void {
-    this.#raised = false
+    this.raised = false
     this.#set(this.#fd(), 1)
   }
 }

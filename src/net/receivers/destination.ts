@@ -3,6 +3,7 @@
  * page.
  */
 
+import type { FillOptions } from '../../connection.ts'
 import { ConnectionError } from '../../errors.ts'
 import { rejectedAtCaller } from '../rejected-at-caller.ts'
 import { destinationGone } from './destination-memory.ts'
@@ -16,8 +17,7 @@ export class Destination implements Receiver {
   readonly #length: number
   /** TLS copies to posted memory whenever JavaScript has returned, so it gets memory that cannot move. */
   readonly #inRecords: boolean
-  readonly #mayEnd: boolean
-  readonly #onProgress: ((bytes: number) => void) | undefined
+  readonly #options: FillOptions
   readonly #resolve: (bytes: number | Promise<never>) => void
   #records: RecordMemory | undefined
   #record: Uint8Array | undefined
@@ -25,21 +25,18 @@ export class Destination implements Receiver {
   /** Failure of `onProgress`, which has been passed to the caller. */
   #threw = false
 
-  /** @param mayEnd - resolves with 0 if the stream ends before the first byte. */
   constructor(
     driver: ReceiverDriver,
     view: Uint8Array,
     inRecords: boolean,
-    mayEnd: boolean,
-    onProgress: ((bytes: number) => void) | undefined,
+    options: FillOptions,
     resolve: (bytes: number | Promise<never>) => void,
   ) {
     this.#driver = driver
     this.#view = view
     this.#length = view.byteLength
     this.#inRecords = inRecords
-    this.#mayEnd = mayEnd
-    this.#onProgress = onProgress
+    this.#options = options
     this.#resolve = resolve
   }
 
@@ -71,7 +68,7 @@ export class Destination implements Receiver {
     if (from !== undefined) this.#copy(taken === from.byteLength ? from : from.subarray(0, taken))
     this.#filled += taken
     try {
-      this.#onProgress?.(this.#filled)
+      this.#options.onProgress?.(this.#filled)
     } catch (cause) {
       this.#threw = true
       this.#resolve(Promise.reject(cause))
@@ -85,7 +82,7 @@ export class Destination implements Receiver {
 
   end(error: Error | undefined): void {
     if (this.#threw) return
-    if (error === undefined && this.#mayEnd && this.#filled === 0) {
+    if (error === undefined && this.#options.mayEnd === true && this.#filled === 0) {
       this.#resolve(0)
       return
     }

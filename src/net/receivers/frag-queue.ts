@@ -6,7 +6,8 @@ import type { Receiver } from './receiver.ts'
 
 export class FragQueue implements MemoryUser {
   readonly #frags: HostFrag[] = []
-  #bytes = 0
+  /** Bytes in it. */
+  bytes = 0
   /** Bytes of the first frag that {@link offer} has passed on. */
   #taken = 0
 
@@ -15,14 +16,9 @@ export class FragQueue implements MemoryUser {
     return this.#frags.length
   }
 
-  /** Bytes in it. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
   push(frag: HostFrag): void {
     this.#frags.push(frag)
-    this.#bytes += frag.length
+    this.bytes += frag.length
   }
 
   /** Removes the first frag, or the rest of it. Returns `undefined` if the queue is empty. */
@@ -54,7 +50,7 @@ export class FragQueue implements MemoryUser {
       if (taken < frag.length) {
         this.#frags.unshift(frag)
         this.#taken = taken
-        this.#bytes += frag.length - taken
+        this.bytes += frag.length - taken
       } else {
         frag.release()
       }
@@ -71,13 +67,13 @@ export class FragQueue implements MemoryUser {
   /** Gives all frags back. */
   release(): void {
     for (const frag of this.#frags.splice(0)) frag.release()
-    this.#bytes = 0
+    this.bytes = 0
     this.#taken = 0
   }
 
   #first(): HostFrag | undefined {
     const frag = this.#frags.shift()
-    if (frag !== undefined) this.#bytes -= frag.length - this.#taken
+    if (frag !== undefined) this.bytes -= frag.length - this.#taken
     this.#taken = 0
     return frag
   }

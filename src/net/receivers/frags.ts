@@ -8,7 +8,6 @@ import type { Page } from '../../netmem.ts'
 import { type HostFrag, traceDelivery } from '../../pool/frag.ts'
 import { addMemoryUser, type MemoryUser, type MemoryVisitor } from '../../pool/memory-users.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import { aborted } from '../connection-error.ts'
 import { PageFill } from '../driver/page-fill.ts'
 import { rejectedAtCaller } from '../rejected-at-caller.ts'
 import { poolGone } from './destination-memory.ts'
@@ -37,6 +36,8 @@ export class Frags implements Receiver, MemoryUser {
   label: string | undefined
   /** Reads to the end of the stream, received or not: the peer has reset the connection. */
   readsToEnd = false
+  /** End of the stream, once it is known. Frags that arrived before can still be received. */
+  ended: { readonly error: Error | undefined } | undefined
   readonly #driver: ReceiverDriver
   readonly #pool: PagePool<Page>
   readonly #burst: number
@@ -45,7 +46,6 @@ export class Frags implements Receiver, MemoryUser {
   #waiter: FragWaiter | undefined
   #streaming = false
   #discarded = false
-  #ended: { readonly error: Error | undefined } | undefined
 
   /** @param burst - bytes of one read after which more is expected although the page is not full. */
   constructor(pool: PagePool<Page>, burst: number, driver: ReceiverDriver) {
@@ -63,40 +63,17 @@ export class Frags implements Receiver, MemoryUser {
     this.#queue.visitMemory(visit)
   }
 
-  /** End of the stream, once it is known. Frags that arrived before can still be received. */
-  get ended(): { readonly error: Error | undefined } | undefined {
-    return this.#ended
-  }
-
   /** True while a caller waits for a frag. */
   get waiting(): boolean {
     return this.#waiter !== undefined
   }
 
   /**
-   * Receives the next frag, or `undefined` at the end of the stream. `signal` gives up the wait.
+   * Receives the next frag, or `undefined` at the end of the stream. {@link stopWaiting} for `caller`
+   * gives up the wait.
    */
-  receive(signal?: AbortSignal): Promise<HostFrag | undefined> {
-    if (signal === undefined) {
-      return new Promise((resolve) => this.#take(resolve, resolve, undefined))
-    }
-    return new Promise((resolve) => {
-      this.#driver.checkFree()
-      const giveUp = (): void => this.stopWaiting(signal, aborted(signal.reason))
-      const unlisten = (): void => signal.removeEventListener('abort', giveUp)
-      signal.addEventListener('abort', giveUp, { once: true })
-      this.#take(
-        (frag) => {
-          unlisten()
-          resolve(frag)
-        },
-        (failed) => {
-          unlisten()
-          resolve(failed)
-        },
-        signal,
-      )
-    })
+  receive(caller?: object): Promise<HostFrag | undefined> {
+    return new Promise((resolve) => this.#take(resolve, resolve, caller))
   }
 
   /** {@link receive} for an iterator. One promise a frag: this is the hot path of `for await`. */
@@ -158,7 +135,7 @@ export class Frags implements Receiver, MemoryUser {
   }
 
   wants(): Wants {
-    if (this.#ended !== undefined) return 'nothing'
+    if (this.ended !== undefined) return 'nothing'
     const { length, bytes } = this.#queue
     const ahead = this.#streaming && bytes < this.#readAheadBytes && length < READ_AHEAD_FRAGS
     if (!(ahead || this.readsToEnd) || !this.fill.hasMemory()) return 'nothing'
@@ -182,7 +159,7 @@ export class Frags implements Receiver, MemoryUser {
   }
 
   end(error: Error | undefined): void {
-    this.#ended = { error }
+    this.ended = { error }
     this.fill.end()
     const waiter = this.#waiter
     this.#waiter = undefined
@@ -209,14 +186,14 @@ export class Frags implements Receiver, MemoryUser {
     const frag = this.takeArrived()
     if (frag !== undefined) {
       resolve(frag)
-    } else if (this.#ended === undefined) {
+    } else if (this.ended === undefined) {
       this.#waiter = { resolve, fail, caller }
       this.#streaming = true
       this.#driver.readOn()
-    } else if (this.#ended.error === undefined) {
+    } else if (this.ended.error === undefined) {
       resolve(undefined)
     } else {
-      fail(rejectedAtCaller(this.#ended.error))
+      fail(rejectedAtCaller(this.ended.error))
     }
   }
 

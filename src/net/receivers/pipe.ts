@@ -58,7 +58,7 @@ export async function pipeTo(
       const { done, value } = await stop.until(next)
       next = undefined
       if (done === true) break
-      await stop.until(copies ? passCopy(target, value) : pass(target, value))
+      await stop.until(copies ? target.write(copyOf(value)) : pass(target, value))
       bytes += value.length
     }
     if (preventClose !== true) await stop.until(target.end())
@@ -85,14 +85,10 @@ async function pass(target: PipeTarget, frag: ReadableFrag): Promise<void> {
   }
 }
 
-function passCopy(target: PipeTarget, frag: ReadableFrag): Promise<void> {
-  return target.write(copyOf(frag))
-}
-
 /** Copies the bytes of a frag and releases it, even if its memory is gone. */
 function copyOf(frag: ReadableFrag): Uint8Array {
   try {
-    return new Uint8Array(frag.bytes)
+    return frag.copy()
   } finally {
     frag.release()
   }

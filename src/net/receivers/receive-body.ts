@@ -2,12 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import {
-  ArgumentRangeError,
-  ArgumentTypeError,
-  ConnectionError,
-  isNetmemError,
-} from '../../errors.ts'
+import { ArgumentRangeError, ConnectionError, isNetmemError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import { PagePool } from '../../pool/page-pool.ts'
@@ -132,20 +127,13 @@ async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array, v
     // Leaving the loop does not destroy the request, which still needs an answer.
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       if (chunk instanceof Uint8Array) yield chunk
-      else throw decoded()
+      else throw invalid('The request decodes its body. Leave out setEncoding() to receive bytes.')
     }
   } catch (cause) {
     if (isNetmemError(cause)) throw cause
     throw request.complete ? connectionError(cause) : endedEarly(cause)
   }
   if (!request.complete) throw endedEarly(undefined)
-}
-
-function decoded(): ArgumentTypeError {
-  return new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    'The request decodes its body. Leave out setEncoding() to receive bytes.',
-  )
 }
 
 function endedEarly(cause: unknown): ConnectionError {

@@ -10,7 +10,7 @@ import { hostProvider } from '../providers/host.ts'
 import { some } from '../testing/pools.test.helper.ts'
 import { firstOutput } from '../testing/processes.test.helper.ts'
 import { connect } from './connect.ts'
-import { ConnectDeadline, retryWithMoreTime } from './connect-deadline.ts'
+import { retryWithMoreTime } from './connect-attempts.ts'
 import { endAll, ways } from './harness.test.helper.ts'
 
 function outOfTime(): Error {
@@ -43,22 +43,6 @@ test('an address that refused is not asked again, and patience ends', async () =
   attempts = 0
   await assert.rejects(retryWithMoreTime(failing(late)), late)
   assert.equal(attempts, 6)
-})
-
-test('one time limit holds over all attempts', (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] })
-  const deadline = new ConnectDeadline('here', 1000)
-  const told: string[] = []
-  deadline.callAtEnd(() => void told.push('first attempt'))
-  t.mock.timers.tick(999)
-  deadline.callAtEnd((error) => void told.push(error.message))
-  assert.equal(told.length, 0)
-  t.mock.timers.tick(1)
-  assert.deepEqual(told, ['No connection to here within 1000 ms.'])
-  // An attempt that begins too late is told at once.
-  deadline.callAtEnd((error) => void told.push(error.message))
-  assert.equal(told.length, 2)
-  deadline.stop()
 })
 
 const noIpv6 = some(ways(['tcp6'])[0]).skip
