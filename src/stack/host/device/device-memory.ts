@@ -166,10 +166,5 @@ export class DeviceHash implements AsyncDisposable {
 /** Packs ranges into a copy, which can be transferred. */
 function pack(ranges: DeviceRanges): Float64Array<ArrayBuffer> {
   if (ranges instanceof Float64Array) return new Float64Array(ranges)
-  const packed = new Float64Array(2 * ranges.length)
-  for (const [at, { offset, length }] of ranges.entries()) {
-    packed[2 * at] = offset
-    packed[2 * at + 1] = length
-  }
-  return packed
+  return Float64Array.from(ranges.flatMap(({ offset, length }) => [offset, length]))
 }

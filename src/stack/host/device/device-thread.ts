@@ -121,8 +121,12 @@ export class DeviceThread implements AsyncDisposable {
     }
     const known = this.#regions.get(memory)
     if (known !== undefined) return known
-    const mapped = this.#map(memory)
+    const mapped = this.transport.call('host-map', [memory])
     this.#regions.set(memory, mapped)
+    mapped.then(
+      (region) => this.#mapped.set(region, memory),
+      () => this.#regions.delete(memory),
+    )
     return mapped
   }
 
@@ -149,13 +153,9 @@ export class DeviceThread implements AsyncDisposable {
 
   /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
   async hash(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<string> {
-    const hash = await this.openHash()
-    try {
-      await hash.update(dmabuf, ranges)
-      return await hash.digest()
-    } finally {
-      await hash[Symbol.asyncDispose]()
-    }
+    await using hash = await this.openHash()
+    await hash.update(dmabuf, ranges)
+    return await hash.digest()
   }
 
   /** Begins a SHA-256 that is fed piece by piece. */
@@ -199,16 +199,5 @@ export class DeviceThread implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  async #map(memory: SharedArrayBuffer): Promise<number> {
-    try {
-      const region = await this.transport.call('host-map', [memory])
-      this.#mapped.set(region, memory)
-      return region
-    } catch (error) {
-      this.#regions.delete(memory)
-      throw error
-    }
   }
 }

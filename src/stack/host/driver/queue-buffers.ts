@@ -17,9 +17,10 @@ export class QueueBuffers<in out M extends Netmem> {
   readonly #memory: (M | undefined)[] = []
   /** Offset of each buffer in its memory. */
   readonly #starts: Int32Array
-  /** Numbers that are free, of which the first `#freeCount` count. */
-  readonly #free: Int32Array
-  #freeCount: number
+  /** Numbers that are free, of which the first `free` count. */
+  readonly #freeIds: Int32Array
+  /** Number of buffers that are not posted. */
+  free: number
 
   /**
    * @param bytes Bytes of each buffer: 256 to the page size.
@@ -37,13 +38,8 @@ export class QueueBuffers<in out M extends Netmem> {
     this.#ring = ring
     this.#bytes = checkInteger('bufferBytes', bytes, 256, pool.pageSize)
     this.#starts = new Int32Array(ringSize)
-    this.#free = Int32Array.from({ length: ringSize }, (_, at) => ringSize - 1 - at)
-    this.#freeCount = ringSize
-  }
-
-  /** Number of buffers that are not posted. */
-  get free(): number {
-    return this.#freeCount
+    this.#freeIds = Int32Array.from({ length: ringSize }, (_, at) => ringSize - 1 - at)
+    this.free = ringSize
   }
 
   /** Posts as many buffers as the ring has room for. Returns false if the pool ran dry before. */
@@ -53,7 +49,7 @@ export class QueueBuffers<in out M extends Netmem> {
     // A whole page needs no reservation, which would be an object for each packet.
     const whole = bytes === pool.pageSize
     let rest: Reservation<M> | undefined
-    while (this.#freeCount > 0) {
+    while (this.free > 0) {
       if (!whole && (rest === undefined || rest.room < bytes)) {
         rest?.cancel()
         rest = pool.reserve(bytes)
@@ -61,30 +57,32 @@ export class QueueBuffers<in out M extends Netmem> {
       const start = rest?.offset ?? 0
       const m = whole ? pool.alloc() : rest?.commit(bytes, true)
       if (m === undefined) break
-      const id = this.#free[--this.#freeCount] ?? 0
+      const id = this.#freeIds[--this.free] ?? 0
       this.#memory[id] = m
       this.#starts[id] = start
       this.#ring.post(id, this.#map.region(m), this.#map.offset(m) + start, bytes)
     }
     rest?.cancel()
     this.#ring.flush()
-    return this.#freeCount === 0
+    return this.free === 0
   }
 
-  /** Returns the memory of a buffer, or `undefined` if none with that number is posted. */
-  memory(id: number): M | undefined {
-    return id < 0 ? undefined : this.#memory[id]
+  /**
+   * Takes the memory of a completed buffer, and its reference. Its number is free then.
+   *
+   * @returns `undefined` if no buffer with that number is posted.
+   */
+  take(id: number): M | undefined {
+    const m = id < 0 ? undefined : this.#memory[id]
+    if (m === undefined) return undefined
+    this.#memory[id] = undefined
+    this.#freeIds[this.free++] = id
+    return m
   }
 
-  /** Returns the offset of a buffer in its memory. */
+  /** Returns the offset of a buffer in its memory, also after {@link take}. */
   start(id: number): number {
     return this.#starts[id] ?? 0
-  }
-
-  /** Makes the number of a completed buffer free. Its reference is the caller's. */
-  forget(id: number): void {
-    this.#memory[id] = undefined
-    this.#free[this.#freeCount++] = id
   }
 
   /** Visits the memory of all buffers. */

@@ -170,14 +170,15 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
   /** Takes one completion: data in a buffer, headers, or both. */
   #piece(completion: RxCompletion): void {
     const { id, flags } = completion
-    const m = this.#buffers.memory(id)
+    const m = this.#buffers.take(id)
     if ((flags & RX_FAULT) !== 0) {
-      this.#fault(id, m)
+      // The NIC could not write to the buffer, which is part of no packet.
+      this.stats.rx_dma_faults++
+      if (m !== undefined) this.#pool.put(m)
       return
     }
     if ((flags & RX_CONTINUES) === 0) this.#beginPacket(m, completion)
     if (m === undefined) return
-    this.#buffers.forget(id)
     const packet = this.#packet
     const offset = this.#buffers.start(id) + completion.offset
     if (packet === undefined) {
@@ -187,14 +188,6 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
     } else {
       this.#add(packet, m, offset, completion.bytes)
     }
-  }
-
-  /** Takes back the memory of a buffer that the NIC could not write to, outside of packets. */
-  #fault(id: number, m: M | undefined): void {
-    this.stats.rx_dma_faults++
-    if (m === undefined) return
-    this.#buffers.forget(id)
-    this.#pool.put(m)
   }
 
   #beginPacket(m: M | undefined, completion: RxCompletion): void {

@@ -63,7 +63,8 @@ export class DriverTxQueue implements Pollable {
     this.#skbs = new Array<Skb<Page> | undefined>(ring.entries).fill(undefined)
     this.#places = new Int32Array(ring.entries)
     this.#starting = nic.startTxQueue(QUEUE, ring).catch((error: unknown) => {
-      this.#fail(error instanceof Error ? error : new Error(String(error)))
+      this.#failure = error instanceof Error ? error : new Error(String(error))
+      this.#freeOldest(this.#packets)
     })
   }
 
@@ -125,11 +126,6 @@ export class DriverTxQueue implements Pollable {
       this.#freeOldest(this.#packets)
       for (const page of this.#headerPages.splice(0)) this.#options.headerPool.put(page)
     }
-  }
-
-  #fail(error: Error): void {
-    this.#failure = error
-    this.#freeOldest(this.#packets)
   }
 
   #reap(): void {

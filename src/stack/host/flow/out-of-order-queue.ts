@@ -15,7 +15,8 @@ export class OutOfOrderQueue {
   readonly #segments: Segment[] = []
   readonly #maxBytes: number
   readonly #maxSkbs: number
-  #bytes = 0
+  /** Number of payload bytes. */
+  bytes = 0
   /** Skbs that the queue had no room for, and their bytes. */
   dropped = 0
   droppedBytes = 0
@@ -30,11 +31,6 @@ export class OutOfOrderQueue {
     return this.#segments.length
   }
 
-  /** Number of payload bytes. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
   /** Position of the first byte. Infinity if the queue is empty. */
   get firstStart(): number {
     return this.#segments[0]?.start ?? Number.POSITIVE_INFINITY
@@ -42,7 +38,7 @@ export class OutOfOrderQueue {
 
   /** True if another skb of `bytes` bytes fits. */
   hasRoom(bytes: number): boolean {
-    return this.length < this.#maxSkbs && this.#bytes + bytes <= this.#maxBytes
+    return this.length < this.#maxSkbs && this.bytes + bytes <= this.#maxBytes
   }
 
   /**
@@ -80,27 +76,27 @@ export class OutOfOrderQueue {
   /** Takes the first skb out. Returns `undefined` if the queue is empty. */
   shift(): AnySkb | undefined {
     const skb = this.#segments.shift()?.skb
-    if (skb !== undefined) this.#bytes -= skb.payloadLength
+    if (skb !== undefined) this.bytes -= skb.payloadLength
     return skb
   }
 
   /** Frees the bytes behind `position`. Returns their number. */
   cut(position: number): number {
-    const before = this.#bytes
+    const before = this.bytes
     for (let last = this.length - 1; last >= 0 && this.#end(last) > position; last--) {
       const skb = this.#segments[last]?.skb
       if (skb === undefined) break
-      this.#bytes -= skb.trimEnd(this.#end(last) - position)
+      this.bytes -= skb.trimEnd(this.#end(last) - position)
       if (skb.payloadLength > 0) break
       this.#segments.length = last
       skb.free()
     }
-    return before - this.#bytes
+    return before - this.bytes
   }
 
   /** Frees all skbs. */
   clear(): void {
-    this.#bytes = 0
+    this.bytes = 0
     for (const { skb } of this.#segments.splice(0)) skb.free()
   }
 
@@ -113,7 +109,7 @@ export class OutOfOrderQueue {
       return false
     }
     this.#segments.splice(at, 0, { skb, start })
-    this.#bytes += bytes
+    this.bytes += bytes
     return true
   }
 

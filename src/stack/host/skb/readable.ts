@@ -4,10 +4,10 @@
  */
 
 import { checkInteger } from '../../../errors.ts'
-import { bytesOf, type Page } from '../../../netmem.ts'
+import { bytesOf, isPage, type Page } from '../../../netmem.ts'
 import { foldSum, sumBytes } from '../../../wire/checksum.ts'
 import { DeviceError } from '../../device-error.ts'
-import { freedAlready, type Skb } from './skb.ts'
+import { type AnySkb, freedAlready, type Skb } from './skb.ts'
 
 /**
  * Copies payload from its byte `offset` on into `target`.
@@ -21,9 +21,12 @@ export function copyBits(skb: Skb<Page>, offset: number, target: Uint8Array): nu
   return copyPayload(skb, offset, target, 0, target.length)
 }
 
-/** @internal Copies at most `length` bytes of payload to byte `at` of `target`, which has room for them. Returns how many. */
+/**
+ * @internal Copies at most `length` bytes of payload to byte `at` of `target`, which has room for them.
+ * Ends before the first frag of device memory. Returns how many were copied.
+ */
 export function copyPayload(
-  skb: Skb<Page>,
+  skb: AnySkb,
   offset: number,
   target: Uint8Array,
   at: number,
@@ -47,7 +50,7 @@ export function copyPayload(
       continue
     }
     const page = skb.frags[frag]
-    if (page === undefined) break
+    if (page === undefined || !isPage(page)) break
     const take = Math.min(bytes, length - copied)
     const from = (skb.offsets[frag] ?? 0) + skip
     target.set(part(bytesOf(page), from, take), at + copied)

@@ -128,7 +128,14 @@ export class DevmemSocket implements Disposable {
     if (this.#state === 'closed') throw socketClosed()
     if (target.room === 0) return { bytes: 0, controlBytes: 0, flags: 0 }
     const { first } = this.reader.queue
-    if (first === undefined) return this.#nothing()
+    if (first === undefined) {
+      if (!this.waits()) return { bytes: 0, controlBytes: 0, flags: 0 }
+      throw new DeviceError(
+        'NETMEM_WOULD_BLOCK',
+        'EAGAIN',
+        'Nothing has arrived. Wait for whenReadable().',
+      )
+    }
     if (isReadable(first)) {
       if ((flags & MSG_SOCK_DEVMEM) !== 0) this.reader.checkStrict()
       const bytes = readReadable(this.reader, target, (flags & MSG_PEEK) !== 0)
@@ -218,15 +225,6 @@ export class DevmemSocket implements Disposable {
     if (this.#state === 'open') return true
     if (this.#error !== undefined) throw this.#error
     return false
-  }
-
-  #nothing(): ReceivedMessage {
-    if (!this.waits()) return { bytes: 0, controlBytes: 0, flags: 0 }
-    throw new DeviceError(
-      'NETMEM_WOULD_BLOCK',
-      'EAGAIN',
-      'Nothing has arrived. Wait for whenReadable().',
-    )
   }
 }
 

@@ -7,21 +7,6 @@ import { LifetimeError } from '../../../errors.ts'
 import type { Frag } from '../../../pool/frag.ts'
 import type { DevmemSocket } from './devmem-socket.ts'
 
-/** Frags of a socket, in order. Leaving the loop does not close the socket. */
-export interface FragReceiver extends AsyncIterable<Frag> {
-  /**
-   * Returns the next frag without waiting, or `undefined` if none has arrived or the stream has ended.
-   *
-   * @throws The errors that {@link receiveFrags} names, NETMEM_BUSY apart.
-   */
-  take(): Frag | undefined
-  /**
-   * Has no effect: a released frag's token is back at once. It is here for applications that also take
-   * frags from the kernel's sockets, where tokens go back in batches.
-   */
-  flush(): void
-}
-
 /**
  * Receives a socket's data as frags, which the application releases: pages without a copy, payload
  * that landed with headers as copies, device memory by token. A token is back
@@ -36,7 +21,7 @@ export interface FragReceiver extends AsyncIterable<Frag> {
  * - NETMEM_BUSY while another call waits.
  */
 export function receiveFrags(socket: DevmemSocket): FragReceiver {
-  return new SocketFragReceiver(socket)
+  return new FragReceiver(socket)
 }
 
 type FragResult = IteratorResult<Frag, undefined>
@@ -47,15 +32,26 @@ interface NextFrag {
   readonly iterator: object
 }
 
-class SocketFragReceiver implements FragReceiver {
+/** Frags of a socket, in order, made by {@link receiveFrags}. Leaving the loop does not close the socket. */
+export class FragReceiver implements AsyncIterable<Frag> {
   readonly #socket: DevmemSocket
   #waiter: NextFrag | undefined
-  readonly #onReadable = (): void => this.#answer()
+  readonly #onReadable = (): void => {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.resolve(this.#next(waiter.iterator))
+  }
 
+  /** @internal */
   constructor(socket: DevmemSocket) {
     this.#socket = socket
   }
 
+  /**
+   * Returns the next frag without waiting, or `undefined` if none has arrived or the stream has ended.
+   *
+   * @throws The errors that {@link receiveFrags} names, NETMEM_BUSY apart.
+   */
   take(): Frag | undefined {
     const { reader } = this.#socket
     const { queue } = reader
@@ -70,8 +66,13 @@ class SocketFragReceiver implements FragReceiver {
     return linear || skb.kind !== 'page' ? reader.takeLinear(skb) : reader.takePage(skb)
   }
 
+  /**
+   * Has no effect: a released frag's token is back at once. It is here for applications that also take
+   * frags from the kernel's sockets, where tokens go back in batches.
+   */
   flush(): void {}
 
+  /** Yields the frags, and waits for them. */
   [Symbol.asyncIterator](): AsyncIterator<Frag, undefined, void> {
     const receiver = this
     return {
@@ -80,7 +81,11 @@ class SocketFragReceiver implements FragReceiver {
         return receiver.#next(this)
       },
       return() {
-        receiver.#stop(this)
+        const waiter = receiver.#waiter
+        if (waiter?.iterator === this) {
+          receiver.#waiter = undefined
+          waiter.resolve({ done: true, value: undefined })
+        }
         return Promise.resolve({ done: true, value: undefined })
       },
     }
@@ -99,20 +104,6 @@ class SocketFragReceiver implements FragReceiver {
       this.#waiter = { resolve, iterator }
       this.#socket.notify(this.#onReadable)
     })
-  }
-
-  #answer(): void {
-    const waiter = this.#waiter
-    if (waiter === undefined) return
-    this.#waiter = undefined
-    waiter.resolve(this.#next(waiter.iterator))
-  }
-
-  #stop(iterator: object): void {
-    const waiter = this.#waiter
-    if (waiter?.iterator !== iterator) return
-    this.#waiter = undefined
-    waiter.resolve({ done: true, value: undefined })
   }
 }
 

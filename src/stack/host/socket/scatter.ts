@@ -20,7 +20,7 @@ export class Scatter {
     }
   }
 
-  /** Copies payload of `skb` from byte `offset` up to `end`, as far as there is room. Returns the bytes copied. */
+  /** Copies readable payload of `skb` from byte `offset` up to `end`, as far as there is room. Returns the bytes copied. */
   copy(skb: AnySkb, offset: number, end: number): number {
     const bytes = Math.min(end - offset, this.room)
     let copied = 0
@@ -28,8 +28,7 @@ export class Scatter {
       const part = this.#iov[this.#index]
       if (part === undefined) break
       const length = Math.min(part.length - this.#at, bytes - copied)
-      if (skb.kind === 'page') copyPayload(skb, offset + copied, part, this.#at, length)
-      else copyLinear(skb, offset + copied, part, this.#at, length)
+      copyPayload(skb, offset + copied, part, this.#at, length)
       copied += length
       this.#at += length
       if (this.#at === part.length) {
@@ -40,17 +39,6 @@ export class Scatter {
     this.room -= copied
     return copied
   }
-}
-
-function copyLinear(
-  skb: AnySkb,
-  offset: number,
-  target: Uint8Array,
-  at: number,
-  length: number,
-): void {
-  const from = skb.payloadOffset + offset
-  target.set(skb.head.subarray(from, from + length), at)
 }
 
 export function notBytes(what: string): ArgumentTypeError {

@@ -17,21 +17,17 @@ export class TokenTable {
   #free: Int32Array = new Int32Array(32).fill(-1).fill(-2, 0, 1)
   /** Words of `#free` before this one are 0: the search for the lowest bit begins here. */
   #firstFree = 0
-  #size = 0
+  /** Tokens that are out. */
+  size = 0
 
   /** @param limit Largest number of tokens at once: 0 to {@link MAX_TOKENS}. */
   constructor(limit: number) {
     this.#limit = limit
   }
 
-  /** Tokens that are out. */
-  get size(): number {
-    return this.#size
-  }
-
   /** True while no token can be minted. */
   get full(): boolean {
-    return this.#size === this.#limit
+    return this.size === this.#limit
   }
 
   /** Returns the lowest free token, which takes over a reference. The table must not be {@link full}. */
@@ -45,7 +41,7 @@ export class TokenTable {
     // Lower tokens were all minted before, so the columns have no holes.
     this.#iovs[token] = iov
     this.#serials[token] ??= 0
-    this.#size++
+    this.size++
     return token
   }
 
@@ -60,7 +56,7 @@ export class TokenTable {
     if (iov === undefined) return false
     this.#iovs[token] = undefined
     this.#serials[token] = this.serial(token) + 1
-    this.#size--
+    this.size--
     const word = token >>> 5
     this.#free[word] = (this.#free[word] ?? 0) | (1 << (token & 31))
     this.#firstFree = Math.min(this.#firstFree, word)
@@ -70,7 +66,7 @@ export class TokenTable {
 
   /** Frees all tokens. */
   clear(): void {
-    for (let token = 1; token < this.#iovs.length && this.#size > 0; token++) this.free(token)
+    for (let token = 1; token < this.#iovs.length && this.size > 0; token++) this.free(token)
   }
 
   #grow(): void {
