@@ -65,6 +65,11 @@ test('devices, drivers, bindings and replays refuse unknown options', async () =
   const options = { headerPool, pools, ringSize: 32, deliver: () => {} }
   await assert.rejects(openPageDriver(nic, withTypo(options)), refusal)
   await assert.rejects(openNetmemDriver(nic, withTypo(options)), refusal)
+  const silent = { ...options, deliver: undefined as never }
+  await assert.rejects(openNetmemDriver(nic, silent), {
+    code: 'NETMEM_INVALID_ARGUMENT',
+    message: /deliver/,
+  })
   await using driver = await openNetmemDriver(nic, options)
   const dmabuf = await memory.exportDmaBuf({ bytes: 4096 })
   await assert.rejects(bindRx(driver, withTypo({ dmabuf, queues: [0] })), refusal)

@@ -70,8 +70,8 @@ export class DriverTxRing {
   }
 
   /**
-   * Posts a piece, which the NIC sees after {@link flush}. The driver posts only if there is {@link
-   * room}.
+   * Posts a piece, which the NIC sees after {@link flush}. The driver posts only while {@link room} is
+   * above 0.
    */
   post(region: number, offset: number, bytes: number, flags: number): void {
     const at = PIECES + (this.#posted & this.#mask) * PIECE_WORDS

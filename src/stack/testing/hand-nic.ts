@@ -52,6 +52,7 @@ export class HandNic implements DriverNic {
       this.failing.splice(at, 1)
       return Promise.reject(new Error('this queue does not start'))
     }
+    assert.ok(queue < this.queues, `the NIC has the queues 0 to ${this.queues - 1}`)
     assert.ok(!this.#rings.has(queue), 'a queue is stopped before it is started again')
     this.#rings.set(queue, new NicRxRing(rings))
     this.configs.set(queue, config)

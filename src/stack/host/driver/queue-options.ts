@@ -1,6 +1,6 @@
 /** Options of a driver's queues, and the skbs that a driver makes: the place where it says which memory it handles. */
 
-import { type OptionNames, ownOptions } from '../../../errors.ts'
+import { ArgumentTypeError, type OptionNames, ownOptions } from '../../../errors.ts'
 import type { Netmem, Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { RxQueueConfig } from '../../rings/nic-types.ts'
@@ -68,10 +68,17 @@ const NAMES: OptionNames<DriverOptions<Netmem, AnySkb>> = {
 export type CheckedOptions<M extends Netmem, S extends AnySkb> = DriverOptions<M, S> &
   Required<Pick<QueueOptions, keyof typeof DEFAULTS>>
 
-/** Checks the names of options and adds defaults. Throws NETMEM_INVALID_ARGUMENT. */
+/** Checks the names of options and `deliver`, and adds defaults. Throws NETMEM_INVALID_ARGUMENT. */
 export function driverOptions<M extends Netmem, S extends AnySkb>(
   call: string,
   options: DriverOptions<M, S>,
 ): CheckedOptions<M, S> {
-  return { ...DEFAULTS, ...ownOptions<DriverOptions<M, S>>(call, options, NAMES) }
+  const given = ownOptions<DriverOptions<M, S>>(call, options, NAMES)
+  if (typeof given.deliver !== 'function') {
+    throw new ArgumentTypeError(
+      'NETMEM_INVALID_ARGUMENT',
+      `${call} needs deliver, a function that gets each packet.`,
+    )
+  }
+  return { ...DEFAULTS, ...given }
 }
