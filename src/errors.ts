@@ -131,6 +131,21 @@ export function checkString(name: string, value: unknown, meaning: string): stri
   )
 }
 
+/** Returns `value` if it is one of `among`, such as the names of an option's values. Throws NETMEM_INVALID_ARGUMENT. */
+export function checkOneOf<const T extends string | number | boolean>(
+  name: string,
+  value: unknown,
+  among: readonly T[],
+): T {
+  const found = among.find((one) => one === value)
+  if (found !== undefined) return found
+  const shown = among.map((one) => (typeof one === 'string' ? `'${one}'` : String(one)))
+  throw new ArgumentTypeError(
+    'NETMEM_INVALID_ARGUMENT',
+    `${name} must be ${shown.join(' or ')}, not ${String(value)}.`,
+  )
+}
+
 /** Throws unless `value` is an integer of `min` to `max`. `name` is its name in the message. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): number {
   // The message is made elsewhere: an engine inlines small functions only, and hot paths check.

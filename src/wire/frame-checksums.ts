@@ -66,17 +66,23 @@ export function fillChecksums(
   frameOffset: number,
   layout: FrameLayout,
 ): boolean {
-  const { kind } = layout
-  const { bytes } = memory
-  if (kind < FrameKind.fragment) return false
   fillIpChecksum(memory, frameOffset, layout)
+  return fillL4Checksum(memory, frameOffset, layout)
+}
+
+/** @internal Writes the checksum of TCP or UDP alone. Returns as {@link fillChecksums}. */
+export function fillL4Checksum(
+  memory: FrameMemory,
+  frameOffset: number,
+  layout: FrameLayout,
+): boolean {
+  const { kind } = layout
   if (kind < FrameKind.tcp || isCut(layout)) return false
-  const l4At = frameOffset + layout.l4Offset
-  const checksumAt = l4At + checksumOffset(layout)
-  setUint16(bytes, checksumAt, 0)
+  const checksumAt = frameOffset + layout.l4Offset + checksumOffset(layout)
+  setUint16(memory.bytes, checksumAt, 0)
   const sum = l4Sum(memory, frameOffset, layout)
   // A UDP checksum of 0 would mean that there is no checksum (RFC 768).
-  setUint16(bytes, checksumAt, kind === FrameKind.udp && sum === ALL_ONES ? ALL_ONES : ~sum)
+  setUint16(memory.bytes, checksumAt, kind === FrameKind.udp && sum === ALL_ONES ? ALL_ONES : ~sum)
   return true
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { ArgumentTypeError, checkInteger, ownOptions } from '../../../errors.ts'
+import { checkOneOf, ownOptions } from '../../../errors.ts'
 import { hasPartialChecksum } from '../../../wire/frame-checksums.ts'
 import { FrameKind, FrameLayout, parseCutFrame, parseFrame } from '../../../wire/frame-layout.ts'
 import { createFrameMemory, type FrameMemory } from '../../../wire/frame-memory.ts'
@@ -19,10 +19,13 @@ import {
 } from '../link.ts'
 import { captureError } from './capture-error.ts'
 import { type CaptureSource, CaptureWindow } from './capture-window.ts'
-import { CapturedPacket, type PacketReader, read32 } from './packet-reader.ts'
-import { isPcap, PcapReader } from './pcap-reader.ts'
+import type { PacketReader } from './packet-reader.ts'
+import { PCAP_FORMATS, PcapReader } from './pcap-reader.ts'
 import { SECTION_HEADER } from './pcapng-blocks.ts'
 import { PcapngReader } from './pcapng-reader.ts'
+
+/** Bytes of memory that a file is read through, which stay in a processor's cache. */
+const WINDOW_BYTES = 2 ** 21
 
 /** Options of {@link createCaptureLink}. */
 export interface CaptureOptions {
@@ -36,11 +39,6 @@ export interface CaptureOptions {
    * complete.
    */
   readonly partialChecksums?: 'detect' | 'never'
-  /**
-   * Bytes of memory that the file is read through, 1 MiB to 1 GiB. 2 MiB by default, which stay in
-   * a processor's cache.
-   */
-  readonly windowBytes?: number
 }
 
 /**
@@ -52,16 +50,18 @@ export interface CaptureOptions {
  *
  * @throws NETMEM_CAPTURE_INVALID for a folder, for a file that is no capture, and for a capture
  * without an Ethernet interface. `receive` throws it for faults further on.
- * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE, and the system's own error if the file
- * cannot be opened or read.
+ * @throws NETMEM_INVALID_ARGUMENT, and the system's own error if the file cannot be opened or read.
  */
 export function createCaptureLink(path: string, options: CaptureOptions = {}): CaptureLink {
-  const names = { timing: true, partialChecksums: true, windowBytes: true } as const
-  const own = ownOptions('createCaptureLink()', options, names)
-  const timing = oneOf('timing', own.timing, ['none', 'kept'])
-  const detect = oneOf('partialChecksums', own.partialChecksums, ['detect', 'never'])
-  const windowBytes = checkInteger('windowBytes', own.windowBytes ?? 2 ** 21, 2 ** 20, 2 ** 30)
-  const memory = createFrameMemory(windowBytes)
+  const names = { timing: true, partialChecksums: true } as const
+  const { timing = 'none', partialChecksums = 'detect' } = ownOptions(
+    'createCaptureLink()',
+    options,
+    names,
+  )
+  checkOneOf('timing', timing, ['none', 'kept'])
+  checkOneOf('partialChecksums', partialChecksums, ['detect', 'never'])
+  const memory = createFrameMemory(WINDOW_BYTES)
   const file = openSync(path, 'r')
   if (fstatSync(file).isDirectory()) {
     closeSync(file)
@@ -72,29 +72,21 @@ export function createCaptureLink(path: string, options: CaptureOptions = {}): C
     read: (into, offset, length) => readSync(file, into, offset, length, null),
     close: () => closeSync(file),
   }
-  return new CaptureLink(source, timing === 'kept', detect === 'detect', memory)
+  return new CaptureLink(source, timing === 'kept', partialChecksums === 'detect', memory)
 }
 
-/** Made by {@link createCaptureLink}. */
+/** Made by {@link createCaptureLink}. Frames that are transmitted to it are dropped: a capture is read only. */
 export class CaptureLink implements Link {
   readonly features: LinkFeatures = ORDINARY_FRAMES
-  /** Frames handed out, their bytes, and the number of cut frames among them. */
-  frames = 0
-  bytes = 0
-  cutFrames = 0
-  /** Frames stamped earlier than the frame before them, whose time they get. */
-  disordered = 0
-  /** Frames that were transmitted to it, and dropped: a capture is read only. */
-  transmitted = 0
   readonly #window: CaptureWindow
   readonly #reader: PacketReader
   readonly #keepTiming: boolean
   readonly #detectPartial: boolean
-  readonly #frame: LinkFrame
   readonly #layout = new FrameLayout()
-  /** The next packet, once it is known. */
-  readonly #next = new CapturedPacket()
-  #state: 'unknown' | 'next' | 'broken' | 'ended' = 'unknown'
+  /** The frame handed out last, and the next one, if `#state` says so. */
+  #frame: LinkFrame
+  #next: LinkFrame
+  #state: 'next' | 'broken' | 'ended' = 'ended'
   #error: unknown
   #timeNs = 0
   #closed = false
@@ -108,9 +100,10 @@ export class CaptureLink implements Link {
   ) {
     this.#keepTiming = keepTiming
     this.#detectPartial = detectPartial
+    this.#frame = emptyFrame(memory)
+    this.#next = emptyFrame(memory)
+    this.#window = new CaptureWindow(source, memory)
     try {
-      this.#window = new CaptureWindow(source, memory)
-      this.#frame = emptyFrame(memory)
       this.#reader = makeReader(this.#window)
       this.#look()
       if (this.#state === 'broken') throw this.#error
@@ -125,11 +118,6 @@ export class CaptureLink implements Link {
     return this.#reader.truncated
   }
 
-  /** Blocks of a pcapng file other than packets, sections and interfaces. */
-  get skippedBlocks(): number {
-    return this.#reader.skippedBlocks
-  }
-
   /** Packets skipped because their interface is not Ethernet. Complete at the end. */
   get otherLinkPackets(): number {
     return this.#reader.otherLinkPackets
@@ -141,41 +129,31 @@ export class CaptureLink implements Link {
    * @throws NETMEM_CAPTURE_INVALID, once, at a fault in the file.
    */
   receive(nowNs: number): LinkFrame | undefined {
-    if (this.#state === 'unknown') this.#look()
-    if (this.#state !== 'next') return this.#stop()
-    const next = this.#next
-    const frame = this.#frame
-    if (this.#keepTiming) {
-      if (this.#timeNs > nowNs) return undefined
-      frame.timeNs = this.#timeNs
-    } else frame.timeNs = nowNs
-    frame.offset = next.offset
-    frame.length = next.length
-    frame.originalLength = next.originalLength
+    if (this.#state === 'broken') {
+      this.#state = 'ended'
+      throw this.#error
+    }
+    if (this.#state === 'ended' || this.#timeNs > nowNs) return undefined
+    const frame = this.#next
+    this.#next = this.#frame
+    this.#frame = frame
+    frame.timeNs = this.#keepTiming ? this.#timeNs : nowNs
     this.#examine(frame)
-    this.frames++
-    this.bytes += next.length
-    if (next.length < frame.originalLength) this.cutFrames++
     // The frame stays in place while the one behind it is read.
     this.#window.keep()
-    this.#state = 'unknown'
+    this.#look()
     return frame
   }
 
   nextAtNs(): number {
-    if (this.#state === 'unknown') this.#look()
-    if (this.#state === 'ended') return Number.POSITIVE_INFINITY
-    return this.#timeNs
+    return this.#state === 'ended' ? Number.POSITIVE_INFINITY : this.#timeNs
   }
 
   get ended(): boolean {
-    if (this.#state === 'unknown') this.#look()
     return this.#state === 'ended'
   }
 
-  transmit(_frame: LinkFrame, _nowNs: number): void {
-    this.transmitted++
-  }
+  transmit(_frame: LinkFrame, _nowNs: number): void {}
 
   close(): void {
     this.#state = 'ended'
@@ -198,9 +176,8 @@ export class CaptureLink implements Link {
       this.#error = error
       return
     }
-    if (this.#state === 'ended' || !this.#keepTiming) return
-    if (this.#next.timeNs < this.#timeNs) this.disordered++
-    else this.#timeNs = this.#next.timeNs
+    // A frame stamped earlier than the one before it gets the time of that one.
+    if (this.#keepTiming) this.#timeNs = Math.max(this.#timeNs, this.#next.timeNs)
   }
 
   /**
@@ -220,31 +197,15 @@ export class CaptureLink implements Link {
     const isPartial = this.#detectPartial && hasPartialChecksum(bytes, offset, layout)
     frame.checksum = isPartial ? 'partial' : 'complete'
   }
-
-  #stop(): undefined {
-    if (this.#state === 'broken') {
-      this.#state = 'ended'
-      throw this.#error
-    }
-    return undefined
-  }
 }
 
 function makeReader(window: CaptureWindow): PacketReader {
-  const magic = window.has(4) ? read32(window.bytes, window.at, false) : 0
-  if (isPcap(magic)) return new PcapReader(window)
+  const magic = window.has(4) ? window.u32(0) : 0
+  const format = PCAP_FORMATS.get(magic)
+  if (format !== undefined) return new PcapReader(window, format)
   if (magic === SECTION_HEADER) return new PcapngReader(window)
   throw captureError(
     0,
     'neither pcap nor pcapng begins like this. Unpack it if it is compressed, or convert it with editcap.',
-  )
-}
-
-function oneOf<T extends string>(name: string, value: T | undefined, among: readonly [T, T]): T {
-  if (value === undefined) return among[0]
-  if (among.includes(value)) return value
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    `${name} must be '${among.join("' or '")}', not ${String(value)}.`,
   )
 }

@@ -7,6 +7,7 @@
  */
 
 import type { FrameMemory } from '../../../wire/frame-memory.ts'
+import { MAX_CAPTURED_BYTES } from './packet-reader.ts'
 
 /** Source of a capture's bytes: a file, or a test. */
 export interface CaptureSource {
@@ -17,12 +18,19 @@ export interface CaptureSource {
 
 /** Limit of one read, so that its bytes are still in the processor's cache when they are used. */
 const READ_BYTES = 256 * 1024
+/** Room for the headers in front of the largest packet. */
+const RECORD_ROOM = 64
 
 export class CaptureWindow {
   readonly memory: FrameMemory
   readonly bytes: Uint8Array
   /** Reading position in the window. */
   at = 0
+  /** Byte order of the numbers that {@link u16} and {@link u32} read. */
+  little = false
+  /** Bytes of the largest packet that is accepted. */
+  readonly largestPacket: number
+  readonly #view: DataView
   readonly #source: CaptureSource
   readonly #halfBytes: number
   /** The end of what is in the window. */
@@ -39,11 +47,23 @@ export class CaptureWindow {
     this.memory = memory
     this.bytes = memory.bytes
     this.#halfBytes = this.bytes.length >>> 1
+    this.largestPacket = Math.min(MAX_CAPTURED_BYTES, this.#halfBytes - RECORD_ROOM)
+    this.#view = new DataView(this.bytes.buffer, this.bytes.byteOffset)
   }
 
-  /** Limit of the bytes that can be asked for in one piece. */
-  get largestPiece(): number {
-    return this.#halfBytes
+  /** Returns the number of 16 bits at `offset` bytes from the reading position. */
+  u16(offset: number): number {
+    return this.#view.getUint16(this.at + offset, this.little)
+  }
+
+  /** Returns the signed number of 64 bits at `offset` bytes from the reading position. */
+  i64(offset: number): bigint {
+    return this.#view.getBigInt64(this.at + offset, this.little)
+  }
+
+  /** Returns the number of 32 bits at `offset` bytes from the reading position. */
+  u32(offset: number): number {
+    return this.#view.getUint32(this.at + offset, this.little)
   }
 
   /** Position in the file of `at`. */
@@ -57,7 +77,7 @@ export class CaptureWindow {
   }
 
   /**
-   * Reads on until the next `bytes`, at most {@link largestPiece}, are in the window. Returns false
+   * Reads on until the next `bytes`, at most a packet and its headers, are in the window. Returns false
    * if the file ends before.
    */
   has(bytes: number): boolean {

@@ -1,5 +1,7 @@
 /** Common parts of the readers of both file formats. */
 
+import type { LinkFrame } from '../link.ts'
+
 /**
  * Bytes of the largest captured frame accepted: the limit of tcpdump and dumpcap, and more than any
  * TSO frame.
@@ -22,47 +24,24 @@ const LINK_TYPES: ReadonlyMap<number, string> = new Map([
   [276, 'LINUX_SLL2 (captured on "any")'],
 ])
 
-/** One packet of a capture, in the window. One object is used for all packets. */
-export class CapturedPacket {
-  offset = 0
-  length = 0
-  originalLength = 0
-  /** Time from the first packet of the file on, in ns. Negative where packets are out of order. */
-  timeNs = 0
-}
-
 /** Reads the packets of a capture in one format, one after the other. */
-export interface PacketReader {
+export abstract class PacketReader {
+  /** True if the file ended within a record. */
+  truncated = false
+  /** Packets so far of interfaces that are not Ethernet. */
+  otherLinkPackets = 0
+
   /**
-   * Describes the next packet, in place. Returns false at the end.
+   * Describes the next packet: its place in the window, its lengths, and its time. The time is in ns from
+   * the first packet of the file on, and negative where packets are out of order. Returns false at the end.
    *
    * @throws NETMEM_CAPTURE_INVALID
    */
-  next(into: CapturedPacket): boolean
-  /** True if the file ended within a record. */
-  readonly truncated: boolean
-  /** Blocks of other kinds, which are skipped. */
-  readonly skippedBlocks: number
-  /** Packets so far of interfaces that are not Ethernet. */
-  readonly otherLinkPackets: number
+  abstract next(into: LinkFrame): boolean
 }
 
 /** Returns the message about a link type that is not accepted. */
 export function linkTypeMessage(linkType: number): string {
   const name = LINK_TYPES.get(linkType)
   return `link type ${linkType}${name === undefined ? '' : `, ${name},`} is not Ethernet (1). Capture on an Ethernet interface.`
-}
-
-/** An unsigned number of 16 bits. */
-export function read16(bytes: Uint8Array, at: number, little: boolean): number {
-  const first = bytes[at] ?? 0
-  const second = bytes[at + 1] ?? 0
-  return little ? first | (second << 8) : (first << 8) | second
-}
-
-/** An unsigned number of 32 bits. */
-export function read32(bytes: Uint8Array, at: number, little: boolean): number {
-  const first = read16(bytes, at, little)
-  const second = read16(bytes, at + 2, little)
-  return (little ? first | (second << 16) : (first << 16) | second) >>> 0
 }

@@ -43,8 +43,6 @@ test('packets as they were written: both byte orders, both resolutions, any wind
           })),
         )
         assert.ok(link.ended && !link.truncated)
-        assert.equal(link.frames, packets.length)
-        assert.equal(link.cutFrames, specs.filter(({ missing }) => missing > 0).length)
       },
     ),
     { numRuns: 200 },
@@ -66,7 +64,6 @@ test('kept timing: a frame is there when its time has come, and not before', () 
   assert.equal(kept.receive(1000)?.timeNs, 1000)
   // Stamped out of order: it arrives with the packet before it.
   assert.equal(kept.receive(1000)?.timeNs, 1000)
-  assert.equal(kept.disordered, 1)
   assert.equal(kept.nextAtNs(), 9000)
   assert.ok(!kept.ended)
   assert.equal(kept.receive(10_000)?.timeNs, 9000)
@@ -126,11 +123,12 @@ test('frames of 256 KiB are accepted', () => {
     timeNs,
   }))
   writePcap(path, packets)
-  const link = createCaptureLink(path, { windowBytes: 2 ** 20 })
-  for (const [at, { bytes }] of seenOf(link).entries()) {
+  const link = createCaptureLink(path)
+  const seen = seenOf(link)
+  assert.equal(seen.length, 9)
+  for (const [at, { bytes }] of seen.entries()) {
     assert.equal(Buffer.compare(bytes, packets[at]?.bytes ?? new Uint8Array(0)), 0)
   }
-  assert.equal(link.frames, 9)
   link.close()
 })
 
@@ -153,7 +151,6 @@ test('a frame that was cut without a word is as long as its packet says', () => 
     seenOf(link).map(({ bytes, originalLength }) => originalLength - bytes.length),
     [0, 254, 500, 0, 0, 500, 0],
   )
-  assert.equal(link.cutFrames, 3)
 })
 
 test('other link types, versions and files are refused', () => {
@@ -180,12 +177,12 @@ test('other link types, versions and files are refused', () => {
   assert.equal(source.closed, 1)
 })
 
-test('what is transmitted is counted and forgotten', () => {
+test('what is transmitted is forgotten', () => {
   const link = linkOf(encodePcap([{ bytes: filler(60, 1), timeNs: 0 }]))
   const frame = link.receive(0)
   assert.ok(frame !== undefined)
   link.transmit(frame, 0)
-  assert.equal(link.transmitted, 1)
+  assert.ok(link.ended)
 })
 
 test('wrong options, and files that are not there', () => {
@@ -193,6 +190,5 @@ test('wrong options, and files that are not there', () => {
   writeFileSync(path, encodePcap([{ bytes: filler(60, 1), timeNs: 0 }]))
   const odd: object = { timing: 'some' }
   assertCode('NETMEM_INVALID_ARGUMENT', () => createCaptureLink(path, odd))
-  assertCode('NETMEM_OUT_OF_RANGE', () => createCaptureLink(path, { windowBytes: 1000 }))
   assert.throws(() => createCaptureLink(join(folder, 'none.pcap')), { code: 'ENOENT' })
 })

@@ -1,86 +1,75 @@
 /** Reads pcap files (draft-ietf-opsawg-pcap): in either byte order, with times in µs or ns. */
 
+import type { LinkFrame } from '../link.ts'
 import { captureError } from './capture-error.ts'
 import type { CaptureWindow } from './capture-window.ts'
-import {
-  type CapturedPacket,
-  LINK_TYPE_ETHERNET,
-  linkTypeMessage,
-  MAX_CAPTURED_BYTES,
-  type PacketReader,
-  read16,
-  read32,
-} from './packet-reader.ts'
+import { LINK_TYPE_ETHERNET, linkTypeMessage, PacketReader } from './packet-reader.ts'
 
 const FILE_HEADER_BYTES = 24
 const RECORD_HEADER_BYTES = 16
-const MICROSECONDS = 0xa1b2c3d4
-const NANOSECONDS = 0xa1b23c4d
 
-/** True if a file that begins with `magic`, read as big-endian, is a pcap file. */
-export function isPcap(magic: number): boolean {
-  return byteOrder(magic) !== undefined
+interface PcapFormat {
+  readonly little: boolean
+  /** Unit of the fraction of a second. */
+  readonly unitNs: number
 }
 
-export class PcapReader implements PacketReader {
-  truncated = false
-  readonly skippedBlocks = 0
-  readonly otherLinkPackets = 0
+/** Formats by the first four bytes of a file, read as big-endian. */
+export const PCAP_FORMATS: ReadonlyMap<number, PcapFormat> = new Map([
+  [0xa1b2c3d4, { little: false, unitNs: 1000 }],
+  [0xa1b23c4d, { little: false, unitNs: 1 }],
+  [0xd4c3b2a1, { little: true, unitNs: 1000 }],
+  [0x4d3cb2a1, { little: true, unitNs: 1 }],
+])
+
+export class PcapReader extends PacketReader {
   readonly #window: CaptureWindow
-  readonly #little: boolean
   readonly #unitNs: number
-  readonly #largest: number
   /** Time of the first packet. −1 before it. */
   #firstSeconds = -1
   #firstFraction = 0
 
-  /** Reads the file's header, its magic number known. Throws NETMEM_CAPTURE_INVALID. */
-  constructor(window: CaptureWindow) {
+  /** Reads the file's header. Throws NETMEM_CAPTURE_INVALID. */
+  constructor(window: CaptureWindow, { little, unitNs }: PcapFormat) {
+    super()
     this.#window = window
-    this.#largest = Math.min(MAX_CAPTURED_BYTES, window.largestPiece - RECORD_HEADER_BYTES)
+    this.#unitNs = unitNs
+    window.little = little
     if (!window.has(FILE_HEADER_BYTES)) {
       throw captureError(0, `a pcap header has ${FILE_HEADER_BYTES} bytes, and the file fewer.`)
     }
-    const { bytes, at } = window
-    const magic = read32(bytes, at, false)
-    const little = byteOrder(magic) ?? false
-    this.#little = little
-    this.#unitNs = read32(bytes, at, little) === NANOSECONDS ? 1 : 1000
-    const major = read16(bytes, at + 4, little)
+    const major = window.u16(4)
     if (major !== 2) throw captureError(4, `pcap version ${major} is not known, only 2.`)
     // The upper 4 bits describe frame check sequences.
-    const linkType = read32(bytes, at + 20, little) & 0x0fff_ffff
+    const linkType = window.u32(20) & 0x0fff_ffff
     if (linkType !== LINK_TYPE_ETHERNET) throw captureError(20, linkTypeMessage(linkType))
     window.at += FILE_HEADER_BYTES
   }
 
-  next(into: CapturedPacket): boolean {
+  next(into: LinkFrame): boolean {
     const window = this.#window
     if (!window.has(RECORD_HEADER_BYTES)) return this.#end()
-    const little = this.#little
-    const { bytes } = window
-    const length = read32(bytes, window.at + 8, little)
-    if (length > this.#largest) {
+    const length = window.u32(8)
+    const { largestPacket } = window
+    if (length > largestPacket) {
       throw captureError(
         window.fileOffset + 8,
-        `a packet of ${length} bytes; at most ${this.#largest} are accepted.`,
+        `a packet of ${length} bytes; at most ${largestPacket} are accepted.`,
       )
     }
     if (!window.has(RECORD_HEADER_BYTES + length)) return this.#end()
-    // The reads above may have moved it.
-    const { at } = window
-    const seconds = read32(bytes, at, little)
-    const fraction = read32(bytes, at + 4, little)
+    const seconds = window.u32(0)
+    const fraction = window.u32(4)
     if (this.#firstSeconds < 0) {
       this.#firstSeconds = seconds
       this.#firstFraction = fraction
     }
     into.timeNs =
       (seconds - this.#firstSeconds) * 1e9 + (fraction - this.#firstFraction) * this.#unitNs
-    into.offset = at + RECORD_HEADER_BYTES
+    into.originalLength = Math.max(length, window.u32(12))
     into.length = length
-    into.originalLength = Math.max(length, read32(bytes, at + 12, little))
-    window.at = at + RECORD_HEADER_BYTES + length
+    into.offset = window.at + RECORD_HEADER_BYTES
+    window.at = into.offset + length
     return true
   }
 
@@ -88,10 +77,4 @@ export class PcapReader implements PacketReader {
     this.truncated = !this.#window.atEnd
     return false
   }
-}
-
-/** True for little-endian, `undefined` for what is no pcap file. */
-function byteOrder(magic: number): boolean | undefined {
-  if (magic === MICROSECONDS || magic === NANOSECONDS) return false
-  return magic === 0xd4c3b2a1 || magic === 0x4d3cb2a1 ? true : undefined
 }

@@ -28,7 +28,6 @@ test('packets as they were written, whatever is between them', () => {
       (steps, little, windowBytes, readBytes) => {
         const builder = new PcapngBuilder(little).section().interface().interface({ tsresol: 9 })
         const expected: object[] = []
-        let unknown = 0
         let timeNs = 0
         let first: number | undefined
         for (const [at, each] of steps.entries()) {
@@ -48,13 +47,11 @@ test('packets as they were written, whatever is between them', () => {
             expected.push({ bytes, timeNs, originalLength: each.length, checksum: 'complete' })
           } else if (each.kind === 'unknown') {
             builder.block(0x0bad + at, bytes)
-            unknown++
           } else builder.section(each.little, each.extra).interface().interface({ tsresol: 9 })
         }
         const link = linkOf(builder.bytes(), { windowBytes, readBytes })
         assert.deepEqual(seenOf(link), expected)
         assert.ok(link.ended && !link.truncated)
-        assert.equal(link.skippedBlocks, unknown)
       },
     ),
     { numRuns: 200 },
@@ -176,7 +173,7 @@ test('lengths that cannot be are refused', () => {
   )
   // An option beyond its block.
   assertRefused(new PcapngBuilder().section().block(1, u32(1, 0, 0xffff_0009)))
-  assertRefused(new PcapngBuilder().section().block(1, new Uint8Array(70_000)))
+  assertRefused(new PcapngBuilder().section().block(1, new Uint8Array(300_000)))
 })
 
 test('a block of no interest may claim any length, and is the end of the file', () => {

@@ -2,10 +2,11 @@
 /** Writes pcapng files (draft-ietf-opsawg-pcapng): one Ethernet interface with times in ns, and what a NIC says of each packet. */
 
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { ArgumentRangeError, checkInteger, LifetimeError, ownOptions } from '../../../errors.ts'
+import { ArgumentRangeError, LifetimeError, ownOptions } from '../../../errors.ts'
+import { fillL4Checksum } from '../../../wire/frame-checksums.ts'
 import { FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
+import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import type { LinkFrame } from '../link.ts'
-import { completeChecksum } from './complete-checksum.ts'
 import { LINK_TYPE_ETHERNET, MAX_CAPTURED_BYTES } from './packet-reader.ts'
 import {
   BYTE_ORDER_MAGIC,
@@ -22,15 +23,8 @@ import {
 
 /** Options of {@link createPcapngWriter}. */
 export interface PcapngOptions {
-  /**
-   * True, the default, if partial checksums are completed in the file. Not possible where payload
-   * is absent.
-   */
-  readonly completeChecksums?: boolean
   /** Time at which the link's clock was 0, in ns since 1970: 0 to 2^64 − 1. 0 by default. */
   readonly startNs?: bigint
-  /** Bytes written of each frame at most: 14 to 256 KiB. 256 KiB by default. */
-  readonly snapBytes?: number
 }
 
 /** Facts about a packet besides its frame. */
@@ -39,11 +33,6 @@ export interface PacketNotes {
   readonly queue?: number
   /** RSS hash of the packet, signed or not: option epb_hash, as Toeplitz. */
   readonly hash?: number
-  /**
-   * Bytes to write where the rest is in device memory: the packet's linear bytes. All bytes of the
-   * frame by default.
-   */
-  readonly linearBytes?: number
 }
 
 /**
@@ -61,8 +50,14 @@ const NO_NOTES: PacketNotes = {}
  * NETMEM_OUT_OF_RANGE.
  */
 export function createPcapngWriter(path: string, options: PcapngOptions = {}): PcapngWriter {
-  const names = { completeChecksums: true, startNs: true, snapBytes: true } as const
-  return new PcapngWriter(path, ownOptions('createPcapngWriter()', options, names))
+  const { startNs = 0n } = ownOptions('createPcapngWriter()', options, { startNs: true })
+  if (startNs < 0n || startNs >= 2n ** 64n) {
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      `startNs must be ns since 1970, 0 to 2^64 − 1, not ${startNs}.`,
+    )
+  }
+  return new PcapngWriter(path, startNs)
 }
 
 /**
@@ -70,37 +65,18 @@ export function createPcapngWriter(path: string, options: PcapngOptions = {}): P
  * missing.
  */
 export class PcapngWriter implements Disposable {
-  /** Number of packets written. */
-  packets = 0
-  /** Number of packets whose checksum was completed. */
-  completed = 0
   readonly #file: number
-  readonly #buffer = new Uint8Array(BUFFER_BYTES)
+  readonly #memory = createFrameMemory(BUFFER_BYTES)
+  readonly #buffer = this.#memory.bytes
   readonly #view = new DataView(this.#buffer.buffer)
   readonly #layout = new FrameLayout()
-  readonly #complete: boolean
-  readonly #snapBytes: number
   readonly #startHigh: number
   readonly #startLow: number
   #at = 0
   #closed = false
 
   /** @internal */
-  constructor(path: string, options: PcapngOptions) {
-    this.#complete = options.completeChecksums ?? true
-    this.#snapBytes = checkInteger(
-      'snapBytes',
-      options.snapBytes ?? MAX_CAPTURED_BYTES,
-      14,
-      MAX_CAPTURED_BYTES,
-    )
-    const startNs = options.startNs ?? 0n
-    if (startNs < 0n || startNs >= 2n ** 64n) {
-      throw new ArgumentRangeError(
-        'NETMEM_OUT_OF_RANGE',
-        `startNs must be ns since 1970, 0 to 2^64 − 1, not ${startNs}.`,
-      )
-    }
+  constructor(path: string, startNs: bigint) {
     this.#startHigh = Number(startNs >> 32n)
     this.#startLow = Number(startNs & 0xffff_ffffn)
     this.#file = openSync(path, 'w')
@@ -108,7 +84,7 @@ export class PcapngWriter implements Disposable {
   }
 
   /**
-   * Appends a frame.
+   * Appends a frame. A partial checksum is completed in the file, unless payload is missing.
    *
    * @throws NETMEM_WRITER_CLOSED after a close, and the system's own error if the file cannot be
    * written.
@@ -120,11 +96,7 @@ export class PcapngWriter implements Disposable {
         'This capture file is closed. Write what belongs into it before.',
       )
     }
-    const length = Math.min(
-      frame.length,
-      this.#snapBytes,
-      Math.max(0, notes.linearBytes ?? frame.length),
-    )
+    const length = Math.min(frame.length, MAX_CAPTURED_BYTES)
     if (this.#at + BLOCK_ROOM + length > BUFFER_BYTES) this.flush()
     const view = this.#view
     const start = this.#at
@@ -140,14 +112,14 @@ export class PcapngWriter implements Disposable {
     view.setUint32(start + 24, frame.originalLength, true)
     const data = start + ENHANCED_HEADER
     this.#buffer.set(frame.memory.view(frame.offset, length), data)
-    if (frame.checksum === 'partial' && this.#complete && this.#completeCopy(frame, length, data)) {
-      this.completed++
+    if (frame.checksum === 'partial') {
+      parseFrame(this.#buffer, data, length, this.#layout, frame.originalLength)
+      fillL4Checksum(this.#memory, data, this.#layout)
     }
     this.#at = data + length
     this.#pad()
     this.#writeNotes(notes)
     this.#endBlock(start)
-    this.packets++
   }
 
   /** Writes the buffered bytes to the file. */
@@ -172,15 +144,6 @@ export class PcapngWriter implements Disposable {
   /** Closes the file, as {@link close}. */
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  /** Completes the checksum of a copy if all of its segment is there. */
-  #completeCopy(frame: LinkFrame, length: number, data: number): boolean {
-    const { bytes } = frame.memory
-    parseFrame(bytes, frame.offset, frame.length, this.#layout, frame.originalLength)
-    const { headerLength, payloadLength } = this.#layout
-    if (headerLength + payloadLength > length) return false
-    return completeChecksum(frame, this.#layout, this.#buffer, data)
   }
 
   #writeNotes(notes: PacketNotes): void {
@@ -215,7 +178,7 @@ export class PcapngWriter implements Disposable {
     const start = this.#at
     view.setUint32(start, INTERFACE_DESCRIPTION, true)
     view.setUint16(start + 8, LINK_TYPE_ETHERNET, true)
-    view.setUint32(start + 12, this.#snapBytes, true)
+    view.setUint32(start + 12, MAX_CAPTURED_BYTES, true)
     this.#at += 16
     this.#option(IF_TSRESOL, 1)
     view.setUint8(this.#at++, 9)
