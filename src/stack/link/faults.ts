@@ -9,14 +9,8 @@
 
 import { checkInteger, ownOptions } from '../../errors.ts'
 import { FAULT_OPTIONS, Fate, type FaultOptions } from './fate.ts'
-import { FrameStore } from './frame-store.ts'
-import {
-  emptyFrame,
-  type Link,
-  type LinkFeatures,
-  type LinkFrame,
-  ORDINARY_FRAMES,
-} from './link.ts'
+import { FrameStore, type StoredFrame } from './frame-store.ts'
+import { type Link, type LinkFeatures, type LinkFrame, ORDINARY_FRAMES } from './link.ts'
 import { checkRate, serialisationNs } from './rate.ts'
 
 /** Numbers of frames by their fate. A frame may have met several faults. */
@@ -39,7 +33,7 @@ export interface FaultCounts {
 
 /** A reordered frame that waits to be overtaken. */
 interface Overtaken {
-  readonly entry: number
+  readonly frame: StoredFrame
   /** Frames that have yet to pass. */
   left: number
   readonly dueNs: number
@@ -91,9 +85,7 @@ export class FaultyLink implements Link {
   readonly #rateBitsPerS: number
   readonly #fullBytes: number
   readonly #store: FrameStore
-  readonly #overtaken: Overtaken[] = []
-  /** A frame that is handed out where it lies. */
-  readonly #frame: LinkFrame
+  readonly #overtaken = new Set<Overtaken>()
   /** Time of the last frame from the link: no later frame is earlier. */
   #linkNs = 0
   #busyUntilNs = 0
@@ -109,7 +101,6 @@ export class FaultyLink implements Link {
     const bytes = checkInteger('holdBytes', options.holdBytes ?? 2 ** 22, 2 ** 20, 2 ** 30)
     this.#fullBytes = bytes / 2
     this.#store = new FrameStore(bytes)
-    this.#frame = emptyFrame(this.#store.memory)
   }
 
   receive(nowNs: number): LinkFrame | undefined {
@@ -117,17 +108,18 @@ export class FaultyLink implements Link {
     this.#store.freeTaken()
     for (;;) {
       // A held frame goes before any frame that the link may still bring.
-      const earliestNs = Math.min(nowNs, this.#earliestOfLink())
+      const linkNs = this.#isFull() ? NEVER : Math.max(this.#linkNs, this.#link.nextAtNs())
+      const earliestNs = Math.min(nowNs, linkNs)
       this.#endWaits(earliestNs)
       const held = this.#store.take(earliestNs)
       if (held !== undefined) return this.#deliver(held)
       const frame = this.#isFull() ? undefined : this.#link.receive(nowNs)
       if (frame !== undefined) {
-        if (this.#passes(frame, nowNs)) return this.#deliver(this.#frame)
+        if (this.#passes(frame, nowNs)) return this.#deliver(frame)
         continue
       }
       // The end of the link ends waits, too: look again.
-      if (this.#overtaken.length > 0 && this.#link.ended) continue
+      if (this.#overtaken.size > 0 && this.#link.ended) continue
       this.#endWaits(nowNs)
       const last = this.#store.take(nowNs)
       return last === undefined ? undefined : this.#deliver(last)
@@ -146,7 +138,7 @@ export class FaultyLink implements Link {
 
   get ended(): boolean {
     if (this.#closed) return true
-    return this.#overtaken.length === 0 && this.#store.nextNs === NEVER && this.#link.ended
+    return this.#overtaken.size === 0 && this.#store.nextNs === NEVER && this.#link.ended
   }
 
   /** Descriptors of the link, or `undefined` while there is no room for another frame. */
@@ -167,7 +159,7 @@ export class FaultyLink implements Link {
     this.close()
   }
 
-  /** Applies the fate of a frame. Returns true if it can be handed out at once, as `#frame`. */
+  /** Applies the fate of a frame. Returns true if it can be handed out at once, where it lies. */
   #passes(frame: LinkFrame, nowNs: number): boolean {
     const { counts } = this
     const fate = this.#fate
@@ -183,7 +175,7 @@ export class FaultyLink implements Link {
       return false
     }
     const dueNs = this.#busyUntilNs + this.#delayNs + fate.jitterNs
-    const isReordered = fate.reordered && this.#overtaken.length < MAX_OVERTAKEN
+    const isReordered = fate.reordered && this.#overtaken.size < MAX_OVERTAKEN
     const isDue = dueNs <= nowNs && dueNs < this.#store.nextNs
     const atOnce = isDue && !isReordered && !fate.corrupted
     if (!atOnce) this.#hold(frame, dueNs, isReordered)
@@ -193,17 +185,8 @@ export class FaultyLink implements Link {
         counts.duplicated++
       } else counts.overflowed++
     }
-    if (!atOnce) return false
-    const mine = this.#frame
-    mine.memory = frame.memory
-    mine.offset = frame.offset
-    mine.length = frame.length
-    mine.originalLength = frame.originalLength
-    mine.checksum = frame.checksum
-    mine.segmentBytes = frame.segmentBytes
-    mine.layout = frame.layout
-    mine.timeNs = dueNs
-    return true
+    if (atOnce) frame.timeNs = dueNs
+    return atOnce
   }
 
   /** Keeps a copy of a frame until it is due, or has been overtaken. */
@@ -211,63 +194,55 @@ export class FaultyLink implements Link {
     const { counts } = this
     const fate = this.#fate
     const store = this.#store
-    const entry = store.hold(frame)
-    if (entry < 0) {
+    const held = store.hold(frame)
+    if (held === undefined) {
       counts.overflowed++
       return
     }
     if (fate.corrupted) {
-      store.flipBit(entry, fate.bit)
+      flipBit(held, fate.bit)
       counts.corrupted++
     }
     if (!isReordered) {
-      store.setDue(entry, dueNs)
+      store.setDue(held, dueNs)
       return
     }
     const untilNs = dueNs + this.#reorderingNs
-    this.#overtaken.push({ entry, left: fate.overtaking, dueNs, untilNs })
+    this.#overtaken.add({ frame: held, left: fate.overtaking, dueNs, untilNs })
     counts.reordered++
   }
 
   /** Counts a frame, which overtakes those that wait for it. */
   #deliver(frame: LinkFrame): LinkFrame {
     this.counts.delivered++
-    const { timeNs } = frame
-    for (let at = this.#overtaken.length - 1; at >= 0; at--) {
-      const waiting = this.#overtaken[at]
-      if (waiting === undefined || --waiting.left > 0) continue
+    for (const waiting of this.#overtaken) {
+      waiting.left--
       // The frame's own time may be later, if it is delayed.
-      this.#resume(at, Math.max(timeNs, waiting.dueNs))
+      if (waiting.left === 0) this.#resume(waiting, Math.max(frame.timeNs, waiting.dueNs))
     }
     return frame
   }
 
   /** Ends the waits that last until `nowNs` at most, or all of them once the link has ended. */
   #endWaits(nowNs: number): void {
-    if (this.#overtaken.length === 0) return
-    const { ended } = this.#link
-    for (let at = this.#overtaken.length - 1; at >= 0; at--) {
-      const waiting = this.#overtaken[at]
-      if (waiting === undefined) continue
-      if (waiting.untilNs <= nowNs) this.#resume(at, waiting.untilNs)
-      else if (ended) this.#resume(at, waiting.dueNs)
+    for (const waiting of this.#overtaken) {
+      if (waiting.untilNs <= nowNs) this.#resume(waiting, waiting.untilNs)
+      else if (this.#link.ended) this.#resume(waiting, waiting.dueNs)
     }
   }
 
-  #resume(at: number, dueNs: number): void {
-    const waiting = this.#overtaken[at]
-    const last = this.#overtaken.pop()
-    if (waiting === undefined || last === undefined) return
-    this.#store.setDue(waiting.entry, dueNs)
-    if (waiting !== last) this.#overtaken[at] = last
-  }
-
-  /** Time before which the link brings no frame. */
-  #earliestOfLink(): number {
-    return this.#isFull() ? NEVER : Math.max(this.#linkNs, this.#link.nextAtNs())
+  #resume(waiting: Overtaken, dueNs: number): void {
+    this.#overtaken.delete(waiting)
+    this.#store.setDue(waiting.frame, dueNs)
   }
 
   #isFull(): boolean {
     return this.#store.usedBytes >= this.#fullBytes
   }
+}
+
+/** Flips one bit of a frame. */
+function flipBit({ memory: { bytes }, offset, length }: LinkFrame, bit: number): void {
+  const at = offset + ((bit >>> 3) % length)
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7))
 }
