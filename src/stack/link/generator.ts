@@ -7,11 +7,11 @@
  * It is no TCP: it does not read transmitted frames and does not wait for them.
  */
 
-import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
-import { setInt32, setUint16 } from '../../wire/bytes.ts'
+import { checkInteger, checkOneOf, type OptionNames, ownOptions } from '../../errors.ts'
+import { getInt32, setInt32, setUint16 } from '../../wire/bytes.ts'
 import { foldSum } from '../../wire/checksum.ts'
 import { createFrameMemory, type FrameMemory } from '../../wire/frame-memory.ts'
-import { ACK, FIN, SYN, TCP_CHECKSUM, TCP_SEQ } from '../../wire/tcp.ts'
+import { ACK, FIN, SYN, TCP_CHECKSUM, TCP_HEADER_BYTES, TCP_SEQ } from '../../wire/tcp.ts'
 import { frameBytes, HEADER_OF, prepareFrame, streamPattern } from './generator-frames.ts'
 import {
   emptyFrame,
@@ -35,8 +35,6 @@ export interface GeneratorOptions {
    * them.
    */
   readonly framesPerFlow?: number
-  /** Frames of a flow in a row, before the next flow's turn: 1 to 65,536. 16 by default. */
-  readonly burstFrames?: number
   /**
    * Checksums of the frames. `complete` by default. An offloading host hands `partial` ones to its
    * hardware.
@@ -61,7 +59,6 @@ const NAMES: OptionNames<GeneratorOptions> = {
   mss: true,
   totalBytes: true,
   framesPerFlow: true,
-  burstFrames: true,
   checksum: true,
   ipVersion: true,
   handshake: true,
@@ -71,11 +68,8 @@ const NAMES: OptionNames<GeneratorOptions> = {
   rateBitsPerS: true,
 }
 
-// Stages of a flow, by the frames that it has yet to send.
-const OPENING = 0
-const DATA = 1
-const CLOSING = 2
-const DONE = 3
+/** Frames of a flow in a row, before the next flow's turn. */
+const BURST_FRAMES = 16
 
 /**
  * Makes a link on which flows from 10.0.0.1 to 10.0.0.2, or fd00::1 to fd00::2, arrive.
@@ -86,38 +80,29 @@ export function createGenerator(options: GeneratorOptions = {}): TcpGenerator {
   return new TcpGenerator(ownOptions('createGenerator()', options, NAMES))
 }
 
-/** Made by {@link createGenerator}. */
+/** Made by {@link createGenerator}. Frames that are transmitted to it are dropped. */
 export class TcpGenerator implements Link {
   readonly features: LinkFeatures = ORDINARY_FRAMES
-  readonly flows: number
-  readonly mss: number
-  /** Bytes after which each flow's payload repeats. */
-  readonly periodBytes: number
-  readonly seed: number
-  /** Frames and payload bytes handed out, of all flows. */
-  frames = 0
-  payloadBytes = 0
-  /** Frames that were transmitted to it, and dropped. */
-  transmitted = 0
   readonly #memory: FrameMemory
   readonly #frame: LinkFrame
-  readonly #l4Offset: number
   readonly #headerLength: number
+  readonly #mss: number
   readonly #totalBytes: number
-  readonly #burstFrames: number
   readonly #rateBitsPerS: number
-  readonly #handshake: boolean
   /** Frames prepared for each flow: its data in order, the short one at the end, SYN, FIN. */
   readonly #slots: number
   readonly #framesPerFlow: number
-  readonly #offsets: Int32Array
-  readonly #payloads: Int32Array
+  /** Bytes from one prepared frame to the next. */
+  readonly #stride: number
   /** Sum over each segment without sequence number and checksum. */
   readonly #sums: Int32Array
-  readonly #firstSeq: Float64Array
-  readonly #sentBytes: Float64Array
+  /** Sequence number of each flow's first byte. */
+  readonly #firstSeq: Int32Array
+  /** Sequence number of each flow's next frame, from the first byte's on: −1 before its SYN. */
+  readonly #positions: Float64Array
+  /** Position of a flow that is done. */
+  readonly #endPosition: number
   readonly #nextSlot: Int32Array
-  readonly #stages: Uint8Array
   #flow = 0
   #burst = 0
   #active: number
@@ -125,22 +110,19 @@ export class TcpGenerator implements Link {
 
   /** @internal */
   constructor(options: GeneratorOptions) {
-    this.flows = checkInteger('flows', options.flows ?? 1, 1, 1024)
-    this.mss = checkInteger('mss', options.mss ?? 1448, 1, 65_000)
+    const flows = checkInteger('flows', options.flows ?? 1, 1, 1024)
+    const mss = checkInteger('mss', options.mss ?? 1448, 1, 65_000)
     const total = options.totalBytes ?? Number.POSITIVE_INFINITY
     this.#totalBytes =
       total === Number.POSITIVE_INFINITY
         ? total
-        : checkInteger('totalBytes', total, 1, Number.MAX_SAFE_INTEGER)
+        : checkInteger('totalBytes', total, 1, Number.MAX_SAFE_INTEGER - 1)
     const framesPerFlow = checkInteger('framesPerFlow', options.framesPerFlow ?? 64, 1, 4096)
-    this.#framesPerFlow = framesPerFlow
-    this.#burstFrames = checkInteger('burstFrames', options.burstFrames ?? 16, 1, 65_536)
-    this.seed = checkInteger('seed', options.seed ?? 1, 0, 2 ** 32 - 1)
+    const seed = checkInteger('seed', options.seed ?? 1, 0, 2 ** 32 - 1)
     this.#rateBitsPerS = checkRate(options.rateBitsPerS)
-    this.#handshake = options.handshake ?? false
-    const checksum = checkChecksum(options.checksum ?? 'complete')
-    const ipVersion = checkIpVersion(options.ipVersion ?? 4)
-    const { flows, mss } = this
+    const { handshake = false } = options
+    const checksum = checkOneOf('checksum', options.checksum ?? 'complete', ['complete', 'partial'])
+    const ipVersion = checkOneOf('ipVersion', options.ipVersion ?? 4, [4, 6])
     const sourcePort = checkInteger('sourcePort', options.sourcePort ?? 40_000, 1, 65_536 - flows)
     const destinationPort = checkInteger(
       'destinationPort',
@@ -149,38 +131,34 @@ export class TcpGenerator implements Link {
       65_535,
     )
 
-    this.periodBytes = framesPerFlow * mss
-    this.#l4Offset = 14 + (ipVersion === 4 ? 20 : 40)
+    this.#mss = mss
+    this.#framesPerFlow = framesPerFlow
     this.#headerLength = HEADER_OF[ipVersion]
     this.#slots = framesPerFlow + 3
-    const stride = frameBytes(ipVersion, mss)
-    this.#memory = createFrameMemory(flows * this.#slots * stride)
+    this.#stride = frameBytes(ipVersion, mss)
+    this.#memory = createFrameMemory(flows * this.#slots * this.#stride)
     this.#frame = emptyFrame(this.#memory)
     this.#frame.checksum = checksum
-    this.#offsets = new Int32Array(flows * this.#slots)
-    this.#payloads = new Int32Array(flows * this.#slots)
     this.#sums = new Int32Array(flows * this.#slots)
-    this.#firstSeq = new Float64Array(flows)
-    this.#sentBytes = new Float64Array(flows)
+    this.#firstSeq = new Int32Array(flows)
+    // SYN and FIN take a sequence number each.
+    this.#positions = new Float64Array(flows).fill(handshake ? -1 : 0)
+    this.#endPosition = this.#totalBytes + (handshake ? 1 : 0)
     this.#nextSlot = new Int32Array(flows)
-    this.#stages = new Uint8Array(flows).fill(this.#handshake ? OPENING : DATA)
     this.#active = flows
     const none = new Uint8Array(0)
     for (let flow = 0; flow < flows; flow++) {
-      const pattern = streamPattern(this.seed, flow, this.periodBytes)
+      const pattern = streamPattern(seed, flow, framesPerFlow * mss)
       // Random first sequence numbers: some of them wrap soon.
-      this.#firstSeq[flow] = new DataView(streamPattern(this.seed, flow, 4).buffer).getUint32(0)
+      this.#firstSeq[flow] = getInt32(streamPattern(seed, flow, 4), 0)
       const ports = { sourcePort: sourcePort + flow, destinationPort }
       for (let slot = 0; slot < this.#slots; slot++) {
         const at = flow * this.#slots + slot
         const isData = slot <= framesPerFlow
         const payload = isData ? this.#payloadOf(slot, pattern) : none
         const flags = isData ? ACK : slot === framesPerFlow + 1 ? SYN : FIN | ACK
-        const offset = at * stride
-        this.#offsets[at] = offset
-        this.#payloads[at] = payload.length
         const segment = { ...ports, flags, payload, checksum }
-        this.#sums[at] = prepareFrame(this.#memory, offset, ipVersion, segment)
+        this.#sums[at] = prepareFrame(this.#memory, at * this.#stride, ipVersion, segment)
       }
     }
   }
@@ -188,25 +166,23 @@ export class TcpGenerator implements Link {
   receive(nowNs: number): LinkFrame | undefined {
     if (nowNs < this.#nextNs || this.#active === 0) return undefined
     const flow = this.#turn()
-    const stage = this.#stages[flow] ?? DONE
-    const slot = this.#slotOf(flow, stage)
-    const at = flow * this.#slots + slot
-    const sent = this.#sentBytes[flow] ?? 0
-    const payload = this.#payloads[at] ?? 0
-    const offset = this.#offsets[at] ?? 0
-    // A SYN takes the sequence number before the first byte's number.
-    const seq = (this.#firstSeq[flow] ?? 0) + (stage === OPENING ? -1 : sent)
-    // A 32-bit integer, which the engine passes without allocating a number.
-    this.#writeSeq(offset + this.#l4Offset, seq | 0, this.#sums[at] ?? 0)
-
-    this.#sentBytes[flow] = sent + payload
-    this.frames++
-    this.payloadBytes += payload
-    if (stage !== DATA || sent + payload === this.#totalBytes) this.#advance(flow, stage)
+    const position = this.#positions[flow] ?? 0
+    // An integer, as is the sequence number: the engine allocates other numbers.
+    const payload = position < 0 ? 0 : Math.min(this.#mss, this.#totalBytes - position) | 0
+    const at = flow * this.#slots + this.#slotOf(flow, position, payload)
+    const offset = at * this.#stride
     const frame = this.#frame
     frame.offset = offset
     frame.length = this.#headerLength + payload
     frame.originalLength = frame.length
+    this.#writeSeq(
+      offset + this.#headerLength - TCP_HEADER_BYTES,
+      ((this.#firstSeq[flow] ?? 0) + position) | 0,
+      this.#sums[at] ?? 0,
+    )
+    const next = position + (payload === 0 ? 1 : payload)
+    this.#positions[flow] = next
+    if (next === this.#endPosition) this.#active--
     if (this.#rateBitsPerS === Number.POSITIVE_INFINITY) frame.timeNs = nowNs
     else {
       frame.timeNs = this.#nextNs
@@ -223,9 +199,7 @@ export class TcpGenerator implements Link {
     return this.#active === 0
   }
 
-  transmit(_frame: LinkFrame, _nowNs: number): void {
-    this.transmitted++
-  }
+  transmit(_frame: LinkFrame, _nowNs: number): void {}
 
   close(): void {
     this.#active = 0
@@ -249,57 +223,34 @@ export class TcpGenerator implements Link {
   /** Returns the flow whose turn it is, of those that are not done. */
   #turn(): number {
     let flow = this.#flow
-    if (this.#burst >= this.#burstFrames || this.#stages[flow] === DONE) {
+    if (this.#burst >= BURST_FRAMES || this.#positions[flow] === this.#endPosition) {
       this.#burst = 0
-      do flow = flow + 1 === this.flows ? 0 : flow + 1
-      while (this.#stages[flow] === DONE)
+      do flow = flow + 1 === this.#positions.length ? 0 : flow + 1
+      while (this.#positions[flow] === this.#endPosition)
       this.#flow = flow
     }
     this.#burst++
     return flow
   }
 
-  #slotOf(flow: number, stage: number): number {
-    if (stage === OPENING) return this.#framesPerFlow + 1
-    if (stage === CLOSING) return this.#framesPerFlow + 2
-    if (this.#totalBytes - (this.#sentBytes[flow] ?? 0) < this.mss) return this.#framesPerFlow
+  /** Returns the slot of a flow's next frame. */
+  #slotOf(flow: number, position: number, payload: number): number {
+    const framesPerFlow = this.#framesPerFlow
+    if (position < 0) return framesPerFlow + 1
+    if (payload === 0) return framesPerFlow + 2
+    if (payload < this.#mss) return framesPerFlow
     const slot = this.#nextSlot[flow] ?? 0
-    this.#nextSlot[flow] = slot + 1 === this.#framesPerFlow ? 0 : slot + 1
+    this.#nextSlot[flow] = slot + 1 === framesPerFlow ? 0 : slot + 1
     return slot
-  }
-
-  /** Moves a flow to its next stage. */
-  #advance(flow: number, stage: number): void {
-    if (stage === OPENING) this.#stages[flow] = DATA
-    else if (stage === DATA && this.#handshake) this.#stages[flow] = CLOSING
-    else {
-      this.#stages[flow] = DONE
-      this.#active--
-    }
   }
 
   /** Returns the payload of a data slot. The slot behind them holds the rest of a bounded flow. */
   #payloadOf(slot: number, pattern: Uint8Array): Uint8Array {
-    if (slot < this.#framesPerFlow) return pattern.subarray(slot * this.mss, (slot + 1) * this.mss)
+    const mss = this.#mss
+    if (slot < this.#framesPerFlow) return pattern.subarray(slot * mss, (slot + 1) * mss)
     if (this.#totalBytes === Number.POSITIVE_INFINITY) return pattern.subarray(0, 0)
-    const rest = this.#totalBytes % this.mss
-    const from = (this.#totalBytes - rest) % this.periodBytes
+    const rest = this.#totalBytes % mss
+    const from = (this.#totalBytes - rest) % pattern.length
     return pattern.subarray(from, from + rest)
   }
-}
-
-function checkChecksum(checksum: unknown): LinkFrame['checksum'] {
-  if (checksum === 'complete' || checksum === 'partial') return checksum
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    `checksum must be 'complete' or 'partial', not ${String(checksum)}.`,
-  )
-}
-
-function checkIpVersion(ipVersion: unknown): 4 | 6 {
-  if (ipVersion === 4 || ipVersion === 6) return ipVersion
-  throw new ArgumentTypeError(
-    'NETMEM_INVALID_ARGUMENT',
-    `ipVersion must be 4 or 6, not ${String(ipVersion)}.`,
-  )
 }
