@@ -4,9 +4,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import { bytesOf, placeOf } from '../../netmem.ts'
+import { placeOf } from '../../netmem.ts'
 import type { DeviceHash, DmaBuf } from '../host/device/device-memory.ts'
 import type { DeviceThread } from '../host/device/device-thread.ts'
+import { copyPayload } from '../host/skb/readable.ts'
 import { type AnySkb, MAX_SKB_FRAGS } from '../host/skb/skb.ts'
 import type { StreamHash } from './stream-hash.ts'
 
@@ -100,18 +101,17 @@ class DeviceStreamHash implements StreamHash {
   }
 
   update(skb: AnySkb): void {
+    if (skb.kind === 'page') {
+      const bytes = new Uint8Array(skb.payloadLength)
+      copyPayload(skb, 0, bytes, 0, bytes.length)
+      if (bytes.length > 0) this.#updateBytes(bytes)
+      skb.free()
+      return
+    }
     if (skb.headLength > skb.payloadOffset) {
       this.#updateBytes(skb.head.slice(skb.payloadOffset, skb.headLength))
     }
-    if (skb.kind === 'page') {
-      for (let at = 0; at < skb.fragCount; at++) {
-        const page = skb.frags[at]
-        const offset = skb.offsets[at] ?? 0
-        if (page === undefined) continue
-        this.#updateBytes(bytesOf(page).slice(offset, offset + (skb.lengths[at] ?? 0)))
-      }
-    }
-    if (skb.kind === 'page' || skb.fragCount === 0) {
+    if (skb.fragCount === 0) {
       skb.free()
       return
     }
@@ -133,8 +133,8 @@ class DeviceStreamHash implements StreamHash {
   async digest(): Promise<string> {
     this.flush()
     if (this.#hash === undefined) return createHash('sha256').digest('hex')
-    const digest = (await this.#hash).digest()
-    const result = await digest
+    const hash = await this.#hash
+    const result = await hash.digest()
     this.#all.check()
     return result
   }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Writes the bytes of packets that the host can read into a capture file, without those in device
  * memory.
@@ -14,7 +15,7 @@ import { emptyFrame } from '../link/link.ts'
 /** Limit of the bytes of an skb, linear ones and frags. */
 const LARGEST_BYTES = 2 ** 18
 
-export class HostView {
+export class HostView implements Disposable {
   readonly #writer: PcapngWriter
   readonly #frame = emptyFrame(createFrameMemory(LARGEST_BYTES))
   readonly #beganMs = performance.now()
@@ -43,7 +44,7 @@ export class HostView {
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#writer.close()
   }
 

@@ -78,13 +78,15 @@ export class ReplayFlow {
   readonly #key: FlowKey
   readonly #hash: StreamHash
   readonly #split: boolean
-  readonly #stream: Reassembler
+  /** Puts the packets in order. */
+  readonly stream: Reassembler
   readonly #landed: FlowBytes = { headerPages: 0, pages: 0, netIovs: 0 }
   #packets = 0
   #segments = 0
   #datagramBytes = 0
   #cutPackets = 0
   #cutBytes = 0
+  #report: Promise<FlowReport> | undefined
 
   /** @param split true if the NIC splits headers from payload. */
   constructor(key: FlowKey, hash: StreamHash, split: boolean) {
@@ -92,17 +94,12 @@ export class ReplayFlow {
     this.#split = split
     this.#hash = hash
     // A capture that missed a packet will never have it.
-    this.#stream = new Reassembler((skb) => this.#hash.update(skb), {
+    this.stream = new Reassembler((skb) => this.#hash.update(skb), {
       queueBytes: QUEUE_BYTES,
       queueSkbs: QUEUE_SKBS,
       whenFull: 'skip',
       awaitSyn: true,
     })
-  }
-
-  /** Skbs that wait for what is missing. */
-  get waiting(): number {
-    return this.#stream.queuedSkbs
   }
 
   /** Takes over a packet of the flow. */
@@ -122,39 +119,26 @@ export class ReplayFlow {
       layout.tcpFlags &= ~FIN
     }
     if (layout.kind === FrameKind.tcp) {
-      this.#stream.receive(skb, layout)
+      this.stream.receive(skb, layout)
       return
     }
     this.#datagramBytes += skb.payloadLength
     this.#hash.update(skb)
   }
 
-  /** True if a segment belongs to a later connection between the same ports. */
-  startsAnew(layout: FrameLayout): boolean {
-    return layout.kind === FrameKind.tcp && this.#stream.startsAnew(layout)
-  }
-
-  /** Stops waiting for a SYN. Data that waited for it continues. */
-  start(): void {
-    this.#stream.start()
-  }
-
-  /** Gives up missing bytes. Packets that waited for them continue. */
-  giveUp(): void {
-    this.#stream.flushGaps()
-  }
-
-  /** Ends the flow without a report. */
-  abandon(): void {
-    this.#stream.close()
-  }
-
   /** Ends the flow and returns its report. */
-  async finish(): Promise<FlowReport> {
-    this.#stream.flushGaps()
-    const stats = this.#stream.stats()
-    const { state } = this.#stream
-    this.#stream.close()
+  finish(): Promise<FlowReport> {
+    this.#report ??= this.#end()
+    // The caller who waits for all reports gets the error.
+    this.#report.catch(() => {})
+    return this.#report
+  }
+
+  async #end(): Promise<FlowReport> {
+    this.stream.flushGaps()
+    const stats = this.stream.stats()
+    const { state } = this.stream
+    this.stream.close()
     const key = this.#key
     const isTcp = key.protocol === IPPROTO_TCP
     return {

@@ -1,6 +1,6 @@
 /** All flows of a replay, each direction for itself, in the order of their first packets. */
 
-import { FrameKind, type FrameLayout, parseCutFrame, parseFrame } from '../../wire/frame-layout.ts'
+import { FrameKind, type FrameLayout, parseCutFrame } from '../../wire/frame-layout.ts'
 import type { FlowKey } from '../host/flow/flow-key.ts'
 import { FlowTable, type FlowTableStats } from '../host/flow/flow-table.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
@@ -22,22 +22,25 @@ interface Slot {
 }
 
 export class ReplayFlows {
+  /** Packets of flows, of which the capture has a part only. */
+  cutPackets = 0
   readonly #table: FlowTable<Slot>
   readonly #makeHash: () => StreamHash
   readonly #split: boolean
-  readonly #seen: ((skb: AnySkb, layout: FrameLayout) => void) | undefined
-  readonly #checksums = new SenderChecksums((skb) => this.#takeHeld(skb))
-  readonly #open = new Set<ReplayFlow>()
-  /** Reports of flows. `undefined` while a flow is open. */
-  readonly #reports = new Map<ReplayFlow, Promise<FlowReport> | undefined>()
+  readonly #seen: (skb: AnySkb, layout: FrameLayout) => void
+  readonly #checksums = new SenderChecksums((skb, layout, key) => {
+    const slot = this.#table.findOrMake(key)
+    if (slot === undefined) skb.free()
+    else this.#deliver(slot, skb, layout)
+  })
+  /** All flows, in the order of their first packets. */
+  readonly #flows: ReplayFlow[] = []
   /**
    * Flows that may wait for their SYN, the oldest first, each with the packet number at which its
    * wait ends.
    */
   readonly #starting: { readonly flow: ReplayFlow; readonly until: number }[] = []
   #packets = 0
-  #cut = 0
-  #uncheckedPackets = 0
 
   /**
    * @param split true if the NIC splits headers from payload.
@@ -46,7 +49,7 @@ export class ReplayFlows {
   constructor(
     makeHash: () => StreamHash,
     split: boolean,
-    seen?: (skb: AnySkb, layout: FrameLayout) => void,
+    seen: (skb: AnySkb, layout: FrameLayout) => void,
   ) {
     this.#makeHash = makeHash
     this.#split = split
@@ -56,14 +59,9 @@ export class ReplayFlows {
     })
   }
 
-  /** Packets of flows, of which the capture has a part only. */
-  get cut(): number {
-    return this.#cut
-  }
-
   /** Packets with wrong checksums that were taken, since their senders leave checksums to hardware. */
   get uncheckedPackets(): number {
-    return this.#uncheckedPackets
+    return this.#checksums.taken
   }
 
   /**
@@ -74,8 +72,8 @@ export class ReplayFlows {
     const stats = this.#table.stats()
     return {
       ...stats,
-      malformed: stats.malformed - this.#cut,
-      matched: stats.matched + this.#cut + this.#uncheckedPackets,
+      malformed: stats.malformed - this.cutPackets,
+      matched: stats.matched + this.cutPackets + this.uncheckedPackets,
       badChecksum: this.#checksums.dropped,
     }
   }
@@ -83,20 +81,15 @@ export class ReplayFlows {
   /** Takes over a packet. */
   receive(skb: AnySkb): void {
     const { layout, key } = this.#table
-    if (this.#starting.length > 0) this.#startDue()
+    this.#startDue()
     const { segments } = skb
     const slot = this.#table.demux(skb) ?? this.#findCut(skb)
-    this.#seen?.(skb, layout)
+    this.#seen(skb, layout)
     if (slot !== undefined) {
-      const { sender } = slot
-      if (skb.checksumVerified) this.#checksums.sawRight(sender, skb, layout)
-      this.#deliver(slot, skb)
+      if (skb.checksumVerified) this.#checksums.sawRight(slot.sender, skb, layout)
+      this.#deliver(slot, skb, layout)
     } else if (skb.checksumBad && layout.headerLength > 0) {
-      const sender = this.#checksums.senderOf(key)
-      const verdict = this.#checksums.judge(sender, layout)
-      if (verdict === 'drop') this.#checksums.drop(skb)
-      else if (verdict === 'hold') this.#checksums.hold(sender, skb)
-      else this.#takeUnchecked(skb)
+      this.#checksums.sawWrong(skb, layout, key)
     } else skb.free()
     this.#packets += segments
   }
@@ -107,55 +100,36 @@ export class ReplayFlows {
    */
   giveUp(): void {
     this.#checksums.settle()
-    const flows = [...this.#open].filter(({ waiting }) => waiting > 0)
-    flows.sort((a, b) => b.waiting - a.waiting)
-    let left = flows.reduce((sum, { waiting }) => sum + waiting, 0)
+    const waiting = this.#flows.flatMap(({ stream }) => (stream.queuedSkbs > 0 ? [stream] : []))
+    waiting.sort((a, b) => b.queuedSkbs - a.queuedSkbs)
+    let left = waiting.reduce((sum, { queuedSkbs }) => sum + queuedSkbs, 0)
     const enough = Math.floor(left / 2)
-    for (const flow of flows) {
+    for (const stream of waiting) {
       if (left <= enough) return
-      left -= flow.waiting
-      flow.giveUp()
+      left -= stream.queuedSkbs
+      stream.flushGaps()
     }
   }
 
   /** The report of every flow, after the last packet. */
   finish(): Promise<FlowReport[]> {
     this.#checksums.settle()
-    for (const flow of [...this.#open]) this.#end(flow)
-    const reports: Promise<FlowReport>[] = []
-    for (const report of this.#reports.values()) if (report !== undefined) reports.push(report)
-    return Promise.all(reports)
+    return Promise.all(this.#flows.map((flow) => flow.finish()))
   }
 
   /** Frees what waits. */
   abandon(): void {
     this.#checksums.abandon()
-    for (const flow of this.#open) flow.abandon()
-    this.#open.clear()
+    for (const { stream } of this.#flows) stream.close()
   }
 
-  #deliver(slot: Slot, skb: AnySkb): void {
-    const { layout } = this.#table
-    if (slot.flow.startsAnew(layout)) {
-      this.#end(slot.flow)
+  #deliver(slot: Slot, skb: AnySkb, layout: FrameLayout): void {
+    // A later connection between the same ports.
+    if (layout.kind === FrameKind.tcp && slot.flow.stream.startsAnew(layout)) {
+      void slot.flow.finish()
       slot.flow = this.#begin(slot.key)
     }
     slot.flow.receive(skb, layout)
-  }
-
-  /** Delivers a packet although its checksum is wrong. The table's layout and key are its own. */
-  #takeUnchecked(skb: AnySkb): void {
-    this.#uncheckedPackets++
-    const slot = this.#table.findOrMake(this.#table.key)
-    if (slot === undefined) skb.free()
-    else this.#deliver(slot, skb)
-  }
-
-  #takeHeld(skb: AnySkb): void {
-    const { layout, key } = this.#table
-    parseFrame(skb.head, 0, skb.headLength, layout, skb.headLength + skb.dataLength)
-    key.read(layout, skb.head)
-    this.#takeUnchecked(skb)
   }
 
   /** Finds the flow of a packet that a capture has cut: it is shorter than its headers say. */
@@ -164,7 +138,7 @@ export class ReplayFlows {
     if (layout.kind !== FrameKind.malformed) return undefined
     const { kind } = parseCutFrame(skb.head, 0, skb.headLength, layout)
     if (kind !== FrameKind.tcp && kind !== FrameKind.udp) return undefined
-    this.#cut++
+    this.cutPackets++
     skb.payloadOffset = layout.headerLength
     key.read(layout, skb.head)
     return this.#table.findOrMake(key)
@@ -172,28 +146,18 @@ export class ReplayFlows {
 
   #begin(key: FlowKey): ReplayFlow {
     const flow = new ReplayFlow(key, this.#makeHash(), this.#split)
-    this.#open.add(flow)
+    this.#flows.push(flow)
     this.#starting.push({ flow, until: this.#packets + LATE_PACKETS })
-    this.#reports.set(flow, undefined)
     return flow
   }
 
+  /** Stops the waits for a SYN that are over. Data that waited for it continues. */
   #startDue(): void {
-    for (
-      let first = this.#starting[0];
-      first !== undefined && first.until <= this.#packets;
-      first = this.#starting[0]
-    ) {
+    let first = this.#starting[0]
+    while (first !== undefined && first.until <= this.#packets) {
+      first.flow.stream.start()
       this.#starting.shift()
-      first.flow.start()
+      first = this.#starting[0]
     }
-  }
-
-  #end(flow: ReplayFlow): void {
-    this.#open.delete(flow)
-    const report = flow.finish()
-    // The caller who waits for all reports gets the error.
-    report.catch(() => {})
-    this.#reports.set(flow, report)
   }
 }

@@ -4,17 +4,14 @@ import type { Netmem, Page } from '../../netmem.ts'
 import { createPool, dualPool } from '../../pool/create-pool.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { sharedProvider } from '../../providers/shared.ts'
-import type { DeviceMemory, DmaBuf } from '../host/device/device-memory.ts'
+import type { DmaBuf } from '../host/device/device-memory.ts'
 import type { DeviceThread } from '../host/device/device-thread.ts'
 import type { Nic } from '../host/device/nic.ts'
-import { bindRx, type RxBinding } from '../host/driver/bind-rx.ts'
+import { bindRx } from '../host/driver/bind-rx.ts'
 import { type NetmemDriver, openNetmemDriver } from '../host/driver/netmem-driver.ts'
-import { openPageDriver } from '../host/driver/page-driver.ts'
 import type { QueueOptions } from '../host/driver/queue-options.ts'
-import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 import { DeviceHashing } from './device-hashing.ts'
-import { HostHash, type StreamHash } from './stream-hash.ts'
 
 /**
  * Bytes of a buffer, which is a page or net_iov.
@@ -50,17 +47,9 @@ export interface ReplayMemoryOptions {
 
 /** Opened by {@link openReplayMemory}. */
 export interface ReplayMemory {
-  /** Delivers the packets that have arrived, and returns their number. */
-  poll(): number
-  makeHash(): StreamHash
-  /** Sends waiting ranges to be hashed, so that their memory comes back. */
-  flush(): void
-  /** True while memory is on its way back. */
-  readonly busy: boolean
-  /** Returns the driver's counters of all queues together. */
-  stats(): DriverQueueStats
-  /** Frees the skbs that were not hashed yet. */
-  abandon(): void
+  readonly driver: NetmemDriver
+  /** Hashes bytes where they are in device memory. `undefined` for pages. */
+  readonly hashing: DeviceHashing | undefined
   /**
    * Stops the queues. Resolves when all memory has come back, so the caller frees its skbs before.
    */
@@ -70,93 +59,43 @@ export interface ReplayMemory {
 /**
  * Starts the queues of a NIC. A failed start returns all memory.
  *
- * @throws as the driver's open function and `bindRx`.
+ * @throws as `openNetmemDriver` and `bindRx`.
  */
-export function openReplayMemory(
-  device: DeviceThread,
-  nic: Nic,
-  options: ReplayMemoryOptions,
-): Promise<ReplayMemory> {
-  return options.memory === 'page' ? openPages(nic, options) : openDevice(device, nic, options)
-}
-
-async function openPages(nic: Nic, options: ReplayMemoryOptions): Promise<ReplayMemory> {
-  const pools: PagePool<Page>[] = []
-  const { pages, pageSize, headerPool, queueOptions } = layOut(options)
-  for (let queue = 0; queue < options.queues; queue++) {
-    pools.push(createPool(sharedProvider({ pages, pageSize })))
-  }
-  const destroy = (): Promise<unknown> => destroyAll([...pools, headerPool])
-  try {
-    const { deliver } = options
-    const driver = await openPageDriver(nic, { ...queueOptions, pools, deliver })
-    return {
-      poll: () => driver.poll(),
-      makeHash: () => new HostHash(),
-      flush: () => {},
-      busy: false,
-      stats: () => sum(options.queues, (queue) => driver.stats(queue)),
-      abandon: () => {},
-      close: async () => {
-        await driver.close()
-        await destroy()
-      },
-    }
-  } catch (error) {
-    await destroy()
-    throw error
-  }
-}
-
-async function openDevice(
+export async function openReplayMemory(
   device: DeviceThread,
   nic: Nic,
   options: ReplayMemoryOptions,
 ): Promise<ReplayMemory> {
   const { pages, pageSize, headerPool, queueOptions } = layOut(options)
-  // The driver starts with pages, and is bound before the first frame.
+  const { queues, memory, deliver } = options
   const pools: PagePool<Netmem>[] = []
-  for (let queue = 0; queue < options.queues; queue++) {
-    pools.push(dualPool(sharedProvider({ pages: 1, pageSize })))
+  for (let queue = 0; queue < queues; queue++) {
+    // A driver of device memory starts with pages too, and is bound before the first frame.
+    pools.push(dualPool(sharedProvider({ pages: memory === 'page' ? pages : 1, pageSize })))
   }
   let driver: NetmemDriver | undefined
   let bound: Bound | undefined
   const close = async (): Promise<void> => {
     await driver?.close()
-    await bound?.binding.released()
-    await bound?.dmabuf.close()
-    await bound?.memory.close()
-    await destroyAll([...pools, headerPool])
+    await bound?.release()
+    for (const pool of [...pools, headerPool]) await pool.destroy()
   }
   try {
-    const { deliver } = options
-    const opened = await openNetmemDriver(nic, { ...queueOptions, pools, deliver })
-    driver = opened
-    const { binding, dmabuf, memory } = await bindAll(device, opened, pages * pageSize)
-    bound = { binding, dmabuf, memory }
-    const hashing = new DeviceHashing(device, dmabuf, pages / HASH_PART)
-    return {
-      poll: () => opened.poll(),
-      makeHash: () => hashing.make(),
-      flush: () => hashing.flush(),
-      get busy() {
-        return hashing.busy
-      },
-      stats: () => sum(options.queues, (queue) => opened.stats(queue)),
-      abandon: () => hashing.abandon(),
-      close,
-    }
+    driver = await openNetmemDriver(nic, { ...queueOptions, pools, deliver })
+    if (memory === 'device') bound = await bindAll(device, driver, pages * pageSize)
+    const hashing = bound && new DeviceHashing(device, bound.dmabuf, pages / HASH_PART)
+    return { driver, hashing, close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-/** Device memory with the dma-buf and binding of it. */
+/** A dma-buf that is bound to queues. */
 interface Bound {
-  readonly binding: RxBinding
   readonly dmabuf: DmaBuf
-  readonly memory: DeviceMemory
+  /** Frees the device memory, once the queues are stopped. */
+  release(): Promise<void>
 }
 
 /** Allocates device memory for all queues of a driver, and binds it to them. */
@@ -168,8 +107,16 @@ async function bindAll(
   const bytes = driver.options.pools.length * bytesPerQueue
   const memory = await device.openMemory(bytes)
   const dmabuf = await memory.exportDmaBuf({ bytes })
-  const queues = Array.from({ length: driver.options.pools.length }, (_, queue) => queue)
-  return { binding: await bindRx(driver, { dmabuf, queues }), dmabuf, memory }
+  const queues = [...driver.options.pools.keys()]
+  const binding = await bindRx(driver, { dmabuf, queues })
+  return {
+    dmabuf,
+    async release() {
+      await binding.released()
+      await dmabuf.close()
+      await memory.close()
+    },
+  }
 }
 
 /** Sizes of each queue's pools and rings. */
@@ -197,31 +144,4 @@ function layOut(options: ReplayMemoryOptions): {
     coalesce,
   }
   return { pages: each / pageSize, pageSize, headerPool, queueOptions }
-}
-
-async function destroyAll(pools: readonly (PagePool<Page> | PagePool<Netmem>)[]): Promise<void> {
-  for (const pool of pools) await pool.destroy()
-}
-
-function sum(
-  queues: number,
-  stats: (queue: number) => DriverQueueStats | undefined,
-): DriverQueueStats {
-  const all: DriverQueueStats = {
-    rx_packets: 0,
-    rx_dropped_unsplit: 0,
-    rx_dropped_frags: 0,
-    rx_dma_faults: 0,
-    rx_alloc_fail: 0,
-  }
-  for (let queue = 0; queue < queues; queue++) {
-    const one = stats(queue)
-    if (one === undefined) continue
-    all.rx_packets += one.rx_packets
-    all.rx_dropped_unsplit += one.rx_dropped_unsplit
-    all.rx_dropped_frags += one.rx_dropped_frags
-    all.rx_dma_faults += one.rx_dma_faults
-    all.rx_alloc_fail += one.rx_alloc_fail
-  }
-  return all
 }

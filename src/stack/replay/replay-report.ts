@@ -1,9 +1,10 @@
 /** Report of a replay. */
 
-import type { DriverQueueStats } from '../host/driver/rx-queue.ts'
-import type { FlowTableStats } from '../host/flow/flow-table.ts'
+import type { Nic } from '../host/device/nic.ts'
+import type { NetmemDriver } from '../host/driver/netmem-driver.ts'
 import type { NicStats } from '../rings/nic-types.ts'
 import type { FlowBytes, FlowReport } from './replay-flow.ts'
+import type { ReplayFlows } from './replay-flows.ts'
 
 /** Packets that no flow received, by the reason. */
 export interface ReplayDrops {
@@ -84,57 +85,59 @@ export interface ReplayReport {
 
 /** @internal */
 export function makeReport(
-  seen: Pick<
-    ReplayReport,
-    'seconds' | 'complete' | 'cutPackets' | 'uncheckedPackets' | 'nic' | 'flows'
-  > & {
-    readonly truncated: boolean
-    readonly otherLinkPackets: number
-  },
-  driver: DriverQueueStats,
-  table: FlowTableStats,
+  nic: Nic,
+  driver: NetmemDriver,
+  flows: ReplayFlows,
+  seen: Pick<ReplayReport, 'seconds' | 'complete' | 'flows'>,
 ): ReplayReport {
-  const { nic, flows, truncated, otherLinkPackets, ...rest } = seen
+  const { device } = nic.stats()
+  const table = flows.stats()
+  const queues = [...driver.options.pools.keys()].flatMap((queue) => driver.stats(queue) ?? [])
+  const landed = seen.flows.map((flow) => flow.landed)
   return {
     capture: {
-      frames: nic.rx_packets + nic.rx_hw_drops + nic.rx_length_errors,
-      cutFrames: nic.rx_truncated,
-      bytes: nic.rx_bytes,
-      truncated,
-      otherLinkPackets,
+      frames: device.rx_packets + device.rx_hw_drops + device.rx_length_errors,
+      cutFrames: device.rx_truncated,
+      bytes: device.rx_bytes,
+      truncated: nic.truncated,
+      otherLinkPackets: nic.otherLinkPackets,
     },
-    ...rest,
+    ...seen,
+    cutPackets: flows.cutPackets,
+    uncheckedPackets: flows.uncheckedPackets,
     dropped: {
-      noBuffer: nic.rx_hw_drop_overruns,
-      dmaFault: nic.rx_dma_faults,
-      stopped: nic.rx_stopped,
-      tooShort: nic.rx_length_errors,
-      unsplit: driver.rx_dropped_unsplit,
-      tooManyFrags: driver.rx_dropped_frags,
+      noBuffer: device.rx_hw_drop_overruns,
+      dmaFault: device.rx_dma_faults,
+      stopped: device.rx_stopped,
+      tooShort: device.rx_length_errors,
+      unsplit: sumOf('rx_dropped_unsplit', queues),
+      tooManyFrags: sumOf('rx_dropped_frags', queues),
       other: table.otherPackets,
       malformed: table.malformed,
       badChecksum: table.badChecksum,
       tableFull: table.tableFull,
     },
-    nic,
-    flows,
-    totals: sum(flows),
+    nic: device,
+    totals: {
+      flows: seen.flows.length,
+      packets: sumOf('packets', seen.flows),
+      segments: sumOf('segments', seen.flows),
+      bytes: sumOf('bytes', seen.flows),
+      landed: {
+        headerPages: sumOf('headerPages', landed),
+        pages: sumOf('pages', landed),
+        netIovs: sumOf('netIovs', landed),
+      },
+      duplicateBytes: sumOf('duplicateBytes', seen.flows),
+      gaps: sumOf('gaps', seen.flows),
+      gapBytes: sumOf('gapBytes', seen.flows),
+    },
   }
 }
 
-function sum(flows: readonly FlowReport[]): ReplayTotals {
-  const landed: FlowBytes = { headerPages: 0, pages: 0, netIovs: 0 }
-  const totals = { packets: 0, segments: 0, bytes: 0, duplicateBytes: 0, gaps: 0, gapBytes: 0 }
-  for (const flow of flows) {
-    totals.packets += flow.packets
-    totals.segments += flow.segments
-    totals.bytes += flow.bytes
-    totals.duplicateBytes += flow.duplicateBytes
-    totals.gaps += flow.gaps
-    totals.gapBytes += flow.gapBytes
-    landed.headerPages += flow.landed.headerPages
-    landed.pages += flow.landed.pages
-    landed.netIovs += flow.landed.netIovs
-  }
-  return { flows: flows.length, ...totals, landed }
+function sumOf<Name extends string>(
+  name: Name,
+  all: readonly { readonly [Key in Name]: number }[],
+): number {
+  return all.reduce((sum, one) => sum + one[name], 0)
 }

@@ -5,16 +5,22 @@
 
 import { access, constants, stat } from 'node:fs/promises'
 import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises'
-import { ArgumentTypeError, checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
+import {
+  ArgumentTypeError,
+  checkInteger,
+  checkOneOf,
+  type OptionNames,
+  ownOptions,
+} from '../../errors.ts'
 import type { DeviceError } from '../device-error.ts'
 import { openDeviceThread } from '../host/device/device-thread.ts'
 import type { Nic } from '../host/device/nic.ts'
-import type { AnySkb } from '../host/skb/skb.ts'
 import type { FaultOptions } from '../link/fate.ts'
 import { HostView } from './host-view.ts'
 import { ReplayFlows } from './replay-flows.ts'
 import { openReplayMemory, type ReplayMemory } from './replay-memory.ts'
 import { makeReport, type ReplayReport } from './replay-report.ts'
+import { HostHash } from './stream-hash.ts'
 
 /** Options of {@link replay}. */
 export interface ReplayOptions {
@@ -73,9 +79,19 @@ const MAX_QUEUES = 64
  */
 export async function replay(path: string, options: ReplayOptions = {}): Promise<ReplayReport> {
   const own = ownOptions('replay()', options, NAMES)
-  checkOptions(own)
-  const { queues = 1, verifyChecksums = true, faults } = own
-  await checkFiles(path, own.out)
+  const {
+    memory = 'page',
+    queues = 1,
+    headerSplit = true,
+    verifyChecksums = true,
+    faults,
+    out,
+  } = own
+  checkOneOf('memory', memory, ['page', 'device'])
+  checkInteger('queues', queues, 1, MAX_QUEUES)
+  checkOneOf('headerSplit', headerSplit, [true, false])
+  checkOneOf('verifyChecksums', verifyChecksums, [true, false])
+  await checkFiles(path, out)
   await using device = await openDeviceThread()
   device.ref()
   const nic = await device.openNic({
@@ -84,143 +100,93 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
     settings: { pause: true, pauseLimitMs: PAUSE_LIMIT_MS, verifyChecksums },
     up: false,
   })
-  return await new Replay(nic, own).run((deliver) =>
-    openReplayMemory(device, nic, {
-      memory: own.memory ?? 'page',
-      queues,
-      headerSplit: own.headerSplit ?? true,
-      // Merged packets are not frames that a host has sent.
-      coalesce: own.out === undefined,
-      deliver,
-    }),
+  let bytes = 0
+  let view: HostView | undefined
+  const flows = new ReplayFlows(
+    () => opened.hashing?.make() ?? new HostHash(),
+    headerSplit,
+    (skb, layout) => view?.write(skb, layout),
   )
-}
-
-class Replay {
-  readonly #nic: Nic
-  readonly #options: ReplayOptions
-  #bytes = 0
-  /** True once no packet arrives any more. `#failure` is the reason, if there is one. */
-  #over = false
-  #failure: DeviceError | undefined
-
-  constructor(nic: Nic, options: ReplayOptions) {
-    this.#nic = nic
-    this.#options = options
-    void nic.ended.then((failure) => {
-      this.#over = true
-      this.#failure = failure
-    })
-  }
-
-  async run(
-    open: (deliver: (skb: AnySkb) => void) => Promise<ReplayMemory>,
-  ): Promise<ReplayReport> {
-    const { out, headerSplit = true } = this.#options
-    let view: HostView | undefined
-    const flows = new ReplayFlows(
-      () => memory.makeHash(),
-      headerSplit,
-      (skb, layout) => {
-        view?.write(skb, layout)
-      },
-    )
-    const memory = await open((skb) => {
-      this.#bytes += skb.headLength + skb.dataLength
+  const opened = await openReplayMemory(device, nic, {
+    memory,
+    queues,
+    headerSplit,
+    // Merged packets are not frames that a host has sent.
+    coalesce: out === undefined,
+    deliver: (skb) => {
+      bytes += skb.headLength + skb.dataLength
       flows.receive(skb)
+    },
+  })
+  try {
+    using written = out === undefined ? undefined : new HostView(out)
+    view = written
+    const beganMs = performance.now()
+    await nic.up()
+    const complete = await receiveAll(nic, opened, flows, own.signal, () => {
+      written?.check()
+      own.onProgress?.(bytes)
     })
-    try {
-      if (out !== undefined) view = new HostView(out)
-      const beganMs = performance.now()
-      await this.#nic.up()
-      const complete = await this.#receive(memory, flows, view)
-      const reports = await flows.finish()
-      const seconds = (performance.now() - beganMs) / 1000
-      const nic = this.#nic.stats().device
-      const { truncated, otherLinkPackets } = this.#nic
-      return makeReport(
-        {
-          seconds,
-          complete,
-          truncated,
-          otherLinkPackets,
-          cutPackets: flows.cut,
-          uncheckedPackets: flows.uncheckedPackets,
-          nic,
-          flows: reports,
-        },
-        memory.stats(),
-        flows.stats(),
-      )
-    } finally {
-      flows.abandon()
-      memory.abandon()
-      try {
-        await memory.close()
-      } finally {
-        view?.close()
-      }
-    }
-  }
-
-  /** Receives until no packet comes any more. Resolves with true if that was the whole capture. */
-  async #receive(
-    memory: ReplayMemory,
-    flows: ReplayFlows,
-    view: HostView | undefined,
-  ): Promise<boolean> {
-    const { signal, onProgress } = this.#options
-    let idle = 0
-    let drySinceMs: number | undefined
-    let stopped = false
-    for (;;) {
-      if (signal?.aborted === true && !stopped) {
-        stopped = true
-        await this.#nic.down()
-      }
-      const packets = memory.poll()
-      view?.check()
-      if (packets > 0) {
-        idle = 0
-        drySinceMs = undefined
-        onProgress?.(this.#bytes)
-        await nextRound()
-        continue
-      }
-      if (this.#failure !== undefined) throw this.#failure
-      if (this.#over || stopped) return this.#over
-      // Packets must not wait for memory that waits to be hashed.
-      memory.flush()
-      if (!this.#nic.paused || memory.busy) drySinceMs = undefined
-      else {
-        const nowMs = performance.now()
-        drySinceMs ??= nowMs
-        if (nowMs - drySinceMs >= DRY_MS) {
-          flows.giveUp()
-          drySinceMs = undefined
-        }
-      }
-      if (++idle < IDLE_ROUNDS) await nextRound()
-      else await sleep(IDLE_MS)
-    }
+    const reports = await flows.finish()
+    const seconds = (performance.now() - beganMs) / 1000
+    return makeReport(nic, opened.driver, flows, { seconds, complete, flows: reports })
+  } finally {
+    flows.abandon()
+    opened.hashing?.abandon()
+    await opened.close()
   }
 }
 
-function checkOptions({ memory, queues, headerSplit, verifyChecksums }: ReplayOptions): void {
-  if (memory !== undefined && memory !== 'page' && memory !== 'device') {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      `memory must be 'page' or 'device', not ${String(memory)}.`,
-    )
+/**
+ * Receives until no packet comes any more, and calls `onPackets` after each batch. Resolves with true if
+ * that was the whole capture.
+ */
+async function receiveAll(
+  nic: Nic,
+  { driver, hashing }: ReplayMemory,
+  flows: ReplayFlows,
+  signal: AbortSignal | undefined,
+  onPackets: () => void,
+): Promise<boolean> {
+  const end: { isOver: boolean; failure: DeviceError | undefined } = {
+    isOver: false,
+    failure: undefined,
   }
-  for (const [name, value] of Object.entries({ headerSplit, verifyChecksums })) {
-    if (value === undefined || typeof value === 'boolean') continue
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      `${name} must be true or false, not ${typeof value}.`,
-    )
+  void nic.ended.then((failure) => {
+    end.isOver = true
+    end.failure = failure
+  })
+  let idle = 0
+  let drySinceMs: number | undefined
+  let stopped = false
+  for (;;) {
+    if (signal?.aborted === true && !stopped) {
+      stopped = true
+      await nic.down()
+    }
+    if (driver.poll() > 0) {
+      idle = 0
+      drySinceMs = undefined
+      onPackets()
+      await nextRound()
+      continue
+    }
+    if (end.failure !== undefined) throw end.failure
+    if (end.isOver || stopped) return end.isOver
+    // Packets must not wait for memory that waits to be hashed.
+    hashing?.flush()
+    if (!nic.paused || hashing?.busy === true) drySinceMs = undefined
+    else {
+      const nowMs = performance.now()
+      drySinceMs ??= nowMs
+      if (nowMs - drySinceMs >= DRY_MS) {
+        flows.giveUp()
+        drySinceMs = undefined
+      }
+    }
+    if (++idle < IDLE_ROUNDS) await nextRound()
+    else await sleep(IDLE_MS)
   }
-  checkInteger('queues', queues ?? 1, 1, MAX_QUEUES)
 }
 
 /** Checks that the capture can be read, and is not the file to be written. */

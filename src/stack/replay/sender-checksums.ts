@@ -3,7 +3,7 @@
  * the sending or receiving host shows both with a wrong checksum. docs/stack.md has the rules.
  */
 
-import type { FrameLayout } from '../../wire/frame-layout.ts'
+import { FrameLayout } from '../../wire/frame-layout.ts'
 import type { FlowKey } from '../host/flow/flow-key.ts'
 import type { AnySkb } from '../host/skb/skb.ts'
 
@@ -19,6 +19,12 @@ const MAX_HELD = 16
 /** Limit of known senders. */
 const MAX_SENDERS = 2 ** 17
 
+/** Takes over a packet, with its layout and the key of its flow. */
+export type TakePacket = (skb: AnySkb, layout: FrameLayout, key: FlowKey) => void
+
+/** A packet with a wrong checksum, as {@link TakePacket} gets it. */
+type HeldPacket = Parameters<TakePacket>
+
 /** State of one source address. */
 export class Sender {
   /** True after a packet with a right checksum, or a partial one. */
@@ -26,27 +32,26 @@ export class Sender {
   /** True after such a packet longer than {@link LONGEST_FRAME}. */
   rightLong = false
   /** Packets with wrong checksums. A right checksum would prove them damaged. */
-  readonly held: AnySkb[] = []
+  readonly held: HeldPacket[] = []
   /** True after many wrong checksums and no right one, as hosts with checksum offload show them. */
   offloads = false
 }
 
-/** Decision about a packet with a wrong checksum. */
-export type Verdict = 'take' | 'drop' | 'hold'
-
 export class SenderChecksums {
   /** Packets with wrong checksums that were dropped. */
   dropped = 0
+  /** Packets with wrong checksums that were taken, since their senders leave checksums to hardware. */
+  taken = 0
   readonly #senders = new Map<string, Sender>()
   /** Sender of all addresses beyond {@link MAX_SENDERS}. */
   readonly #rest = new Sender()
-  readonly #take: (skb: AnySkb) => void
+  readonly #take: TakePacket
   /** Senders with held packets, the oldest first. */
   readonly #holding = new Set<Sender>()
   #held = 0
 
-  /** @param take gets held packets that turn out to be good. */
-  constructor(take: (skb: AnySkb) => void) {
+  /** @param take gets packets that are good in spite of their checksums. */
+  constructor(take: TakePacket) {
     this.#take = take
   }
 
@@ -70,32 +75,18 @@ export class SenderChecksums {
       sender.rightLong = bytes > LONGEST_FRAME
     }
     if (sender.held.length === 0) return
-    for (const held of this.#release(sender)) this.drop(held)
+    for (const [held] of this.#release(sender)) this.#drop(held)
   }
 
-  /** Judges a packet with a wrong checksum. The caller acts on the verdict. */
-  judge(sender: Sender, layout: FrameLayout): Verdict {
+  /** Takes over a packet with a wrong checksum: takes it, drops it, or holds it until its sender is known. */
+  sawWrong(skb: AnySkb, layout: FrameLayout, key: FlowKey): void {
+    const sender = this.senderOf(key)
     const isLong = layout.headerLength + layout.payloadLength > LONGEST_FRAME
-    if (isLong && !sender.rightLong) return 'take'
-    if (sender.hasRight) return 'drop'
-    return sender.offloads ? 'take' : 'hold'
-  }
-
-  /** Frees a damaged packet. */
-  drop(skb: AnySkb): void {
-    this.dropped++
-    skb.free()
-  }
-
-  /** Holds a packet until its sender is known. */
-  hold(sender: Sender, skb: AnySkb): void {
-    sender.held.push(skb)
-    this.#holding.add(sender)
-    this.#held++
-    if (sender.held.length >= SENDER_HELD) this.#takeHeld(sender)
-    if (this.#held <= MAX_HELD) return
-    const [oldest] = this.#holding
-    if (oldest !== undefined) this.#takeHeld(oldest)
+    if ((isLong && !sender.rightLong) || (sender.offloads && !sender.hasRight)) {
+      this.#takeAll([[skb, layout, key]])
+    } else if (sender.hasRight) this.#drop(skb)
+    // The caller's layout and key are those of the next packet later.
+    else this.#hold(sender, [skb, Object.assign(new FrameLayout(), layout), key.copy()])
   }
 
   /** Takes all held packets, since no evidence shows that they are damaged. */
@@ -105,15 +96,37 @@ export class SenderChecksums {
 
   /** Frees all held packets. */
   abandon(): void {
-    for (const sender of this.#holding) for (const skb of this.#release(sender)) skb.free()
+    for (const sender of this.#holding) for (const [skb] of this.#release(sender)) skb.free()
+  }
+
+  #drop(skb: AnySkb): void {
+    this.dropped++
+    skb.free()
+  }
+
+  #hold(sender: Sender, packet: HeldPacket): void {
+    sender.held.push(packet)
+    this.#holding.add(sender)
+    this.#held++
+    if (sender.held.length >= SENDER_HELD) this.#takeHeld(sender)
+    if (this.#held <= MAX_HELD) return
+    const [oldest] = this.#holding
+    if (oldest !== undefined) this.#takeHeld(oldest)
   }
 
   #takeHeld(sender: Sender): void {
     sender.offloads = true
-    for (const skb of this.#release(sender)) this.#take(skb)
+    this.#takeAll(this.#release(sender))
   }
 
-  #release(sender: Sender): AnySkb[] {
+  #takeAll(packets: readonly HeldPacket[]): void {
+    for (const packet of packets) {
+      this.taken++
+      this.#take(...packet)
+    }
+  }
+
+  #release(sender: Sender): HeldPacket[] {
     const held = sender.held.splice(0)
     this.#holding.delete(sender)
     this.#held -= held.length
