@@ -1,25 +1,47 @@
 /** Headers of the frames of the card's figures, as a sender leaves them that has offloads. */
 
+import {
+  ACK,
+  ETHERNET_HEADER_BYTES,
+  ETHERTYPE_IPV4,
+  IPPROTO_TCP,
+  IpHeader,
+  parseAddress,
+  parseMac,
+  TCP_HEADER_BYTES,
+  TcpOptions,
+  writeEthernet,
+  writeIpv4,
+  writeTcp,
+  writeTcpOptions,
+} from 'netmem/stack/wire'
+
 /** Ethernet, IPv4 and TCP with timestamps. */
 export const HEADER_BYTES = 66
 
-const IP = 14
-const TCP = 34
+const DESTINATION_MAC = parseMac('02:00:00:00:00:02')
+const SOURCE_MAC = parseMac('02:00:00:00:00:01')
+const SOURCE = parseAddress('10.0.0.1')
+const DESTINATION = parseAddress('10.0.0.2')
+const TCP_FIELDS = {
+  sourcePort: 5201,
+  destinationPort: 80,
+  seq: 0,
+  ack: 0,
+  tcpFlags: ACK,
+  window: 500,
+  urgentPointer: 0,
+}
 
-/** Writes the headers of a TCP segment with `payloadBytes` bytes. Checksums are left to a card. */
+/** Writes the headers of a TCP segment with `payloadBytes` bytes. TCP's checksum is left to a card. */
 export function writeHeaders(target: Uint8Array, payloadBytes: number): void {
-  const view = new DataView(target.buffer, target.byteOffset, HEADER_BYTES)
-  target.fill(0, 0, HEADER_BYTES)
-  target.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0])
-  view.setUint8(IP, 0x45)
-  view.setUint16(IP + 2, HEADER_BYTES - IP + payloadBytes)
-  view.setUint8(IP + 8, 64)
-  view.setUint8(IP + 9, 6)
-  target.set([10, 0, 0, 1, 10, 0, 0, 2], IP + 12)
-  view.setUint16(TCP, 5201)
-  view.setUint16(TCP + 2, 80)
-  // A header of 32 bytes with ACK alone; NOP, NOP and timestamps.
-  view.setUint16(TCP + 12, 0x8010)
-  view.setUint16(TCP + 14, 500)
-  view.setUint32(TCP + 20, 0x0101_080a)
+  const ip = new IpHeader()
+  ip.protocol = IPPROTO_TCP
+  ip.packetBytes = HEADER_BYTES - ETHERNET_HEADER_BYTES + payloadBytes
+  const options = new TcpOptions()
+  options.hasTimestamps = true
+  const ipAt = writeEthernet(target, 0, DESTINATION_MAC, SOURCE_MAC, ETHERTYPE_IPV4)
+  const tcpAt = ipAt + writeIpv4(target, ipAt, ip, SOURCE, DESTINATION)
+  const optionBytes = writeTcpOptions(target, tcpAt + TCP_HEADER_BYTES, options)
+  writeTcp(target, tcpAt, TCP_FIELDS, optionBytes)
 }

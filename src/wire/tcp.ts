@@ -1,6 +1,6 @@
 /** TCP headers (RFC 9293, 3.1). `tcp-options.ts` reads and writes the options behind them. */
 
-import { getInt32, getUint16, setInt32, setUint16 } from './bytes.ts'
+import { getInt32, getUint8, getUint16, setInt32, setUint16 } from './bytes.ts'
 
 // Flags, as bits of their byte in the header (RFC 9293, 3.1 and RFC 3168, 6.1).
 /** TCP flag: the sender has no more data. */
@@ -76,19 +76,16 @@ export function parseTcp(
   into: TcpHeader,
 ): number {
   if (at + TCP_HEADER_BYTES > end || at + TCP_HEADER_BYTES > packetEnd) return 0
-  // Words of 32 bits: fewer reads than of each field alone.
-  const word = getInt32(bytes, at + TCP_DATA_OFFSET)
-  const headerBytes = (word >>> 28) * 4
+  const headerBytes = (getUint8(bytes, at + TCP_DATA_OFFSET) >> 4) * 4
   if (headerBytes < TCP_HEADER_BYTES || at + headerBytes > end || at + headerBytes > packetEnd) {
     return 0
   }
-  const ports = getInt32(bytes, at + SOURCE_PORT)
-  into.sourcePort = ports >>> 16
-  into.destinationPort = ports & 0xffff
+  into.sourcePort = getUint16(bytes, at + SOURCE_PORT)
+  into.destinationPort = getUint16(bytes, at + DESTINATION_PORT)
   into.seq = getInt32(bytes, at + TCP_SEQ)
   into.ack = getInt32(bytes, at + TCP_ACK)
-  into.tcpFlags = (word >> 16) & 0xff
-  into.window = word & 0xffff
+  into.tcpFlags = getUint8(bytes, at + TCP_FLAGS)
+  into.window = getUint16(bytes, at + TCP_WINDOW)
   into.urgentPointer = getUint16(bytes, at + URGENT_POINTER)
   return headerBytes
 }
