@@ -42,7 +42,6 @@ export class MemoryTarget implements Target, RangeTarget {
   /** Bytes of the view at the start, to notice that it was detached or shrunk. */
   #size = 0
   #position = 0
-  #length: number | undefined
   #digest: MemoryDigest | undefined
 
   constructor(destination: Memory | MakeMemory, settings: Settings, abort: AbortScope) {
@@ -67,7 +66,6 @@ export class MemoryTarget implements Target, RangeTarget {
         `The body has ${length} bytes, which do not fit a destination of ${this.#size}.`,
       )
     }
-    this.#length = length
     this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? new MemoryDigest(view, length) : undefined
   }
@@ -104,8 +102,6 @@ export class MemoryTarget implements Target, RangeTarget {
   async restart(): Promise<void> {
     this.#position = 0
     this.#digest?.drop()
-    // The new body is hashed from its start.
-    if (this.#digest !== undefined) this.#digest = new MemoryDigest(this.#intact(), this.#length)
   }
 
   async digest(): Promise<string | undefined> {

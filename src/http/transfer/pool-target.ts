@@ -82,13 +82,7 @@ export class PoolTarget implements Target {
 
   async #pass(frag: HostFrag): Promise<void> {
     const { length } = frag
-    try {
-      const hashed = this.#digest?.update(frag.bytes)
-      if (hashed !== undefined) await hashed
-    } catch (error) {
-      frag.release()
-      throw error
-    }
+    if (this.#digest !== undefined) await this.#digest.update(frag.bytes)
     const position = this.#position
     // The callee owns the frag from this call on, even if it throws.
     this.#position = position + length

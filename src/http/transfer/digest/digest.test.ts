@@ -58,8 +58,8 @@ describe('digests', () => {
   it('are an error of their own when their thread ends', async () => {
     const thread = HashThread.take()
     assert.ok(thread !== undefined, 'this machine has a core to spare')
-    const digest = thread.shared(new SharedArrayBuffer(10))
-    digest.hash(0, 11)
+    const digest = thread.begin(new SharedArrayBuffer(10))
+    await digest.update(new Uint8Array(11))
     await assert.rejects(digest.hex(), { code: 'NETMEM_DIGEST_FAILED', name: 'HttpError' })
   })
 
@@ -67,7 +67,7 @@ describe('digests', () => {
     for (let i = 0; i < 3; i++) {
       const thread = HashThread.take()
       assert.ok(thread !== undefined, `thread ${i}`)
-      thread.stream().drop()
+      thread.begin().drop()
     }
   })
 

@@ -13,19 +13,11 @@ const SLOT_BYTES = 256 * 1024
 
 /** Digest of bytes that come in their order. */
 export interface StreamDigest {
-  /** Takes bytes. They may be released when the returned promise, if there is one, has resolved. */
-  update(bytes: Uint8Array): Promise<void> | undefined
+  /** Takes bytes, which may be released when the promise has resolved. Never rejects. */
+  update(bytes: Uint8Array): Promise<void>
   /** Resolves with the digest, in hexadecimal. */
   hex(): Promise<string>
-  /** Ends the digest without a result. */
-  drop(): void
-}
-
-/** Digest of shared memory, which the thread reads in place. */
-export interface SharedDigest {
-  /** Hashes bytes `from` to `to` next. */
-  hash(from: number, to: number): void
-  hex(): Promise<string>
+  /** Ends the digest without a result, unless it has one. */
   drop(): void
 }
 
@@ -45,171 +37,85 @@ function findScript(): URL | undefined {
 
 let script: URL | undefined
 
-let threads = 0
-const idle: HashThread[] = []
+const threads = new Set<HashThread>()
+const idle = new Set<HashThread>()
+
+/** Receiver of one answer of a thread. */
+interface Question {
+  resolve(answer: string): void
+  reject(error: Error): void
+}
 
 export class HashThread {
   readonly #worker: Worker
-  #ring: SharedArrayBuffer | undefined
+  /** Orders that the thread has not answered, the oldest first. */
+  readonly #questions: Question[] = []
+  readonly #ring = new SharedArrayBuffer(SLOTS * SLOT_BYTES)
   #timer: NodeJS.Timeout | undefined
-  /** Orders that the thread has not acknowledged. */
-  #open = 0
-  #done: (() => void) | undefined
-  #digest: { resolve(hex: string): void; reject(error: Error): void } | undefined
   #failure: Error | undefined
-  /** True if {@link threads} does not count it any more. */
-  #left = false
 
   /**
    * Returns an idle thread or a new one, or `undefined` if no core can be spared, or the script is
    * missing.
    */
   static take(): HashThread | undefined {
-    const thread = idle.pop()
-    if (thread !== undefined) {
+    for (const thread of idle) {
+      idle.delete(thread)
       clearTimeout(thread.#timer)
       thread.#worker.ref()
       return thread
     }
-    if (threads >= Math.min(MAX_THREADS, availableParallelism() - 1)) return undefined
+    if (threads.size >= Math.min(MAX_THREADS, availableParallelism() - 1)) return undefined
     script ??= findScript()
     return script === undefined ? undefined : new HashThread(script)
   }
 
   private constructor(url: URL) {
-    threads++
-    this.#worker = new Worker(url, {
-      // Options of the process may change how the script is loaded.
-      execArgv: [],
-    })
-    this.#worker.on('message', (said: unknown) => {
-      if (typeof said === 'string') this.#digest?.resolve(said)
-      else this.#acknowledged()
-    })
+    threads.add(this)
+    // Options of the process may change how the script is loaded.
+    this.#worker = new Worker(url, { execArgv: [] })
+    this.#worker.on('message', (answer: string) => this.#questions.shift()?.resolve(answer))
     this.#worker.on('error', (error) => this.#failed(error))
     this.#worker.once('exit', () => this.#failed(new Error('it ended')))
   }
 
-  /** Begins a digest of bytes that are copied to the thread's ring. */
-  stream(): StreamDigest {
-    this.#ring ??= new SharedArrayBuffer(SLOTS * SLOT_BYTES)
-    const ring = new Uint8Array(this.#ring)
-    this.#order({ memory: this.#ring, from: 0, to: 0 })
-    let slot = 0
-    let filled = 0
-    const send = (): void => {
-      this.#open++
-      this.#order({ from: slot * SLOT_BYTES, to: slot * SLOT_BYTES + filled })
-      slot = (slot + 1) % SLOTS
-      filled = 0
-    }
-    const copy = (bytes: Uint8Array, from: number): number => {
-      const count = Math.min(bytes.byteLength - from, SLOT_BYTES - filled)
-      ring.set(bytes.subarray(from, from + count), slot * SLOT_BYTES + filled)
-      filled += count
-      if (filled === SLOT_BYTES) send()
-      return count
-    }
-    const slowly = async (bytes: Uint8Array, from: number): Promise<void> => {
-      for (let at = from; at < bytes.byteLength; ) {
-        if (this.#open >= SLOTS - 1) await this.#acknowledgement()
-        else at += copy(bytes, at)
-      }
-    }
-    return {
-      update: (bytes) => {
-        let at = 0
-        while (at < bytes.byteLength) {
-          if (this.#open >= SLOTS - 1) return slowly(bytes, at)
-          at += copy(bytes, at)
-        }
-        return undefined
-      },
-      ...this.#ending(() => {
-        if (filled > 0) send()
-      }),
-    }
+  /** Begins a digest: of bytes of `shared` in place, or of bytes that are copied to the thread's ring. */
+  begin(shared?: SharedArrayBuffer): StreamDigest {
+    this.tell({ kind: 'begin', memory: shared ?? this.#ring })
+    return new ThreadDigest(this, shared === undefined ? this.#ring : undefined)
   }
 
-  /** Begins a digest of shared memory. */
-  shared(memory: SharedArrayBuffer): SharedDigest {
-    this.#order({ memory, silent: true, from: 0, to: 0 })
-    return {
-      hash: (from, to) => {
-        if (to > from) this.#order({ from, to })
-      },
-      ...this.#ending(() => {}),
-    }
-  }
-
-  /** Returns the two calls that end the job. Only the first counts, since the thread may have another job by then. */
-  #ending(flush: () => void): Pick<StreamDigest, 'hex' | 'drop'> {
-    let ended = false
-    return {
-      hex: () => {
-        ended = true
-        flush()
-        return this.#finish()
-      },
-      drop: () => {
-        if (!ended) this.#drop()
-        ended = true
-      },
-    }
-  }
-
-  #order(order: HashOrder): void {
+  tell(order: HashOrder): void {
     this.#worker.postMessage(order)
   }
 
-  #acknowledged(): void {
-    this.#open--
-    const done = this.#done
-    this.#done = undefined
-    done?.()
-  }
-
-  #acknowledgement(): Promise<void> {
+  ask(order: HashOrder): Promise<string> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) reject(this.#failure)
-      else this.#done = resolve
+      this.#questions.push({ resolve, reject })
+      this.tell(order)
     })
   }
 
-  async #finish(): Promise<string> {
-    try {
-      return await new Promise<string>((resolve, reject) => {
-        if (this.#failure !== undefined) reject(this.#failure)
-        this.#digest = { resolve, reject }
-        this.#order({ from: 0, to: 0 })
-      })
-    } finally {
-      this.#digest = undefined
-      this.#rest()
-    }
-  }
-
-  #rest(): void {
-    if (this.#failure !== undefined) return
-    idle.push(this)
+  /** Resolves with the digest of the job, and ends it. */
+  async finish(): Promise<string> {
+    const hex = await this.ask({ kind: 'end' })
+    idle.add(this)
     this.#worker.unref()
-    this.#timer = setTimeout(() => this.#drop(), IDLE_MS).unref()
+    this.#timer = setTimeout(() => this.end(), IDLE_MS).unref()
+    return hex
   }
 
   /** Ends the thread without waiting for its job. */
-  #drop(): void {
-    clearTimeout(this.#timer)
+  end(): void {
     // Leave first, so that another thread may start while this one ends.
     this.#leave()
     void this.#worker.terminate()
   }
 
   #leave(): void {
-    if (this.#left) return
-    this.#left = true
-    threads--
-    const at = idle.indexOf(this)
-    if (at >= 0) idle.splice(at, 1)
+    threads.delete(this)
+    idle.delete(this)
   }
 
   #failed(cause: Error): void {
@@ -219,7 +125,67 @@ export class HashThread {
       'The thread that computes digests has ended. Get the body again.',
       { cause },
     )
-    this.#digest?.reject(this.#failure)
-    this.#acknowledged()
+    for (const { reject } of this.#questions.splice(0)) reject(this.#failure)
+  }
+}
+
+/** The digest that a thread computes. */
+class ThreadDigest implements StreamDigest {
+  /** `undefined` when the job has ended, since the thread may have another one by then. */
+  #thread: HashThread | undefined
+  /** Copies of bytes, unless the thread reads them in place. */
+  readonly #ring: Uint8Array | undefined
+  /** Answers for the slots of the ring that were filled last. */
+  readonly #answers: (Promise<unknown> | undefined)[] = []
+  #slot = 0
+  #filledBytes = 0
+
+  constructor(thread: HashThread, ring: SharedArrayBuffer | undefined) {
+    this.#thread = thread
+    this.#ring = ring === undefined ? undefined : new Uint8Array(ring)
+  }
+
+  async update(bytes: Uint8Array): Promise<void> {
+    if (this.#ring === undefined) {
+      const { byteOffset: from, byteLength } = bytes
+      this.#thread?.tell({ kind: 'hash', from, to: from + byteLength, isAnswered: false })
+    } else {
+      for (let at = 0; at < bytes.byteLength; ) {
+        at += this.#copy(bytes.subarray(at), this.#ring)
+        // The thread may not have read the next slot.
+        await this.#answers[this.#slot]
+      }
+    }
+  }
+
+  async hex(): Promise<string> {
+    const thread = this.#thread
+    if (thread === undefined) throw new Error('The digest has ended.')
+    if (this.#filledBytes > 0) this.#send()
+    this.#thread = undefined
+    return thread.finish()
+  }
+
+  drop(): void {
+    this.#thread?.end()
+    this.#thread = undefined
+  }
+
+  /** Copies the first of `bytes` to the present slot. Returns their number. */
+  #copy(bytes: Uint8Array, ring: Uint8Array): number {
+    const part = bytes.subarray(0, SLOT_BYTES - this.#filledBytes)
+    ring.set(part, this.#slot * SLOT_BYTES + this.#filledBytes)
+    this.#filledBytes += part.byteLength
+    if (this.#filledBytes === SLOT_BYTES) this.#send()
+    return part.byteLength
+  }
+
+  #send(): void {
+    const from = this.#slot * SLOT_BYTES
+    const order = { kind: 'hash', from, to: from + this.#filledBytes, isAnswered: true } as const
+    // A thread that has ended rejects the request for the digest.
+    this.#answers[this.#slot] = this.#thread?.ask(order).catch(() => {})
+    this.#slot = (this.#slot + 1) % SLOTS
+    this.#filledBytes = 0
   }
 }

@@ -1,30 +1,31 @@
-/** The hash thread's script: one job at a time. Messages say where the next bytes are. */
+/** The hash thread's script: one job at a time. Orders say where the next bytes are. */
 
 import { createHash } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 
-/** A message to the thread: new memory begins a job, and `to` 0 asks for the digest. */
-export interface HashOrder {
-  readonly memory?: SharedArrayBuffer
-  /** True if the thread need not acknowledge that bytes have been hashed. */
-  readonly silent?: boolean
-  readonly from: number
-  readonly to: number
-}
+/** A message to the thread. It answers the end with the digest. */
+export type HashOrder =
+  | { readonly kind: 'begin'; readonly memory: SharedArrayBuffer }
+  | {
+      readonly kind: 'hash'
+      readonly from: number
+      readonly to: number
+      /** True if the thread has to say that the bytes have been hashed. */
+      readonly isAnswered: boolean
+    }
+  | { readonly kind: 'end' }
 
 let hash = createHash('sha256')
 let memory = new SharedArrayBuffer(0)
-let silent = false
 
 parentPort?.on('message', (order: HashOrder) => {
-  if (order.memory !== undefined) {
+  if (order.kind === 'begin') {
     memory = order.memory
-    silent = order.silent === true
     hash = createHash('sha256')
-  } else if (order.to === 0) {
-    parentPort?.postMessage(hash.digest('hex'))
-  } else {
+  } else if (order.kind === 'hash') {
     hash.update(new Uint8Array(memory, order.from, order.to - order.from))
-    if (!silent) parentPort?.postMessage(0)
+    if (order.isAnswered) parentPort?.postMessage('')
+  } else {
+    parentPort?.postMessage(hash.digest('hex'))
   }
 })

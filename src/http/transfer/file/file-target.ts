@@ -8,7 +8,6 @@ import { httpDateMs } from '../../client/http-date.ts'
 import { displayUrl } from '../../client/request.ts'
 import type { ResponseHead } from '../../client/response-head.ts'
 import { streamDigest } from '../digest/digest.ts'
-import { hashFile } from '../digest/hash-file.ts'
 import type { StreamDigest } from '../digest/hash-thread.ts'
 import { type Entity, strongDate } from '../entity.ts'
 import { RateLimiter } from '../rate-limiter.ts'
@@ -16,9 +15,11 @@ import type { Settings } from '../settings.ts'
 import type { Claim, RangeTarget, Target } from '../target.ts'
 import { fileError, type ResolvedPath, resolveTarget } from './file-path.ts'
 import { FilePool } from './file-pool.ts'
-import { type OpenFile, PartFile } from './part-file.ts'
+import { type FoundPart, PartFile } from './part-file.ts'
 import type { Resumable } from './part-note.ts'
 import { type PresentFile, presentFile } from './present-file.ts'
+import { readThrough } from './read-through.ts'
+import type { OpenFile } from './replace-file.ts'
 import { writeWhole } from './whole-file.ts'
 import { WriteBehind, writeAll } from './write-behind.ts'
 
@@ -47,7 +48,8 @@ export class FileTarget implements Target, RangeTarget {
   readonly #settings: Settings
   readonly #abort: AbortScope
   readonly #limiter: RateLimiter
-  #resolved: ResolvedPath | undefined
+  /** The path, whose links {@link claim} follows. */
+  #resolved: ResolvedPath
   #part: PartFile | undefined
   /** Memory of a small body. */
   #small: Uint8Array | undefined
@@ -56,13 +58,14 @@ export class FileTarget implements Target, RangeTarget {
   #present: PresentFile | undefined
   /** Date of this version of the body, which the complete file gets. */
   #modifiedMs: number | undefined
-  #position = 0
+  position = 0
   #digest: StreamDigest | undefined
   /** True if ranges have arrived, in any order: the digest is computed from the file. */
   #scattered = false
 
   constructor(destination: FileDestination, url: URL, settings: Settings, abort: AbortScope) {
     this.#destination = destination
+    this.#resolved = { path: destination.path, regular: false }
     this.#url = url
     this.#settings = settings
     this.#abort = abort
@@ -75,79 +78,77 @@ export class FileTarget implements Target, RangeTarget {
     }
   }
 
-  get position(): number {
-    return this.#position
-  }
-
   get ranges(): RangeTarget | undefined {
-    return this.#resolved?.regular === true ? this : undefined
+    return this.#resolved.regular && this.#small === undefined ? this : undefined
   }
 
   /** Bytes that were written to a device or a pipe cannot be taken back. */
   get canRestart(): boolean {
-    return this.#part?.regular !== false || this.#position === 0
+    return this.#part?.regular !== false || this.position === 0
   }
 
   async claim(): Promise<Claim> {
     return this.#orFail(async (): Promise<Claim> => {
-      const resolved = await resolveTarget(this.#destination.path)
-      this.#resolved = resolved
+      this.#resolved = await resolveTarget(this.#destination.path)
       if (this.#destination.resume !== true) return { kind: 'nothing' }
-      const found = await PartFile.claim(resolved, displayUrl(this.#url))
-      if (found === undefined) {
-        this.#present = await presentFile(resolved, this.#settings)
-        if (this.#present === undefined) return { kind: 'nothing' }
-        const { entity } = this.#present
-        this.#position = entity.length
-        return { kind: 'present', entity }
-      }
-      const { part, resumable, bytes } = found
-      const { entity } = resumable
-      this.#part = part
-      this.#entity = entity
-      this.#modifiedMs = resumable.modifiedMs
-      // Ask for the last byte of a complete part again: the response says that it is complete.
-      this.#position = Math.min(bytes, (entity.length ?? Number.POSITIVE_INFINITY) - 1)
-      if (this.#position < 1) this.#position = 0
-      this.#beginDigest()
-      if (this.#digest !== undefined) await hashFile(part.handle, this.#position, this.#digest)
-      return { kind: 'part', entity }
+      const found = await PartFile.claim(this.#resolved, displayUrl(this.#url))
+      if (found !== undefined) return this.#goOnWith(found)
+      this.#present = await presentFile(this.#resolved, this.#settings)
+      if (this.#present === undefined) return { kind: 'nothing' }
+      const { entity } = this.#present
+      this.position = entity.length
+      return { kind: 'present', entity }
     })
+  }
+
+  async #goOnWith({ part, resumable, bytes }: FoundPart): Promise<Claim> {
+    const { entity, modifiedMs } = resumable
+    const { length } = entity
+    this.#part = part
+    this.#entity = entity
+    this.#modifiedMs = modifiedMs
+    // Ask for the last byte of a complete part again: the response says that it is complete.
+    this.position = length === undefined ? bytes : Math.max(0, Math.min(bytes, length - 1))
+    this.#beginDigest()
+    await this.#hashPart()
+    return { kind: 'part', entity }
   }
 
   async open(head: ResponseHead, entity: Entity): Promise<void> {
     this.#entity = entity
     const modified = strongDate(entity.lastModified, head.headers.get('date'))
     this.#modifiedMs = modified === undefined ? undefined : httpDateMs(modified)
+    await this.restart()
     this.#beginDigest()
-    await this.#orFail(() => this.#dropPart())
-    if (this.#isSmall(entity)) this.#small = new Uint8Array(entity.length)
-    else await this.#orFail(() => this.#makePart())
+    if (this.#isSmall(entity)) {
+      this.#small = new Uint8Array(entity.length)
+      return
+    }
+    // Ranges leave holes, which a later transfer could not see after a kill.
+    const resumable = this.#settings.connections === 1 ? this.#resumable : undefined
+    this.#part ??= await this.#orFail(() =>
+      PartFile.create(this.#resolved, resumable, this.#destination.open),
+    )
   }
 
   async receive(body: Body): Promise<void> {
-    const from = this.#position
+    const from = this.position
     if (this.#small !== undefined) {
       const rest = this.#small.subarray(from)
       const bytes = await body.readInto(rest, (filled) => this.#reached(from + filled))
-      this.#position = from + bytes
+      this.position = from + bytes
       await body.atEnd()
       return
     }
-    if (this.#part === undefined) await this.#orFail(() => this.#makePart())
-    await this.#write(body, from, (bytes) => this.#reached(this.#position + bytes))
+    await this.#write(body, from, (bytes) => this.#reached(this.position + bytes))
   }
 
   async receiveAt(
     body: Body,
     at: number,
-    length: number,
+    _length: number,
     onBytes: (bytes: number) => void,
   ): Promise<void> {
-    if (this.#small !== undefined) {
-      await body.readInto(this.#small.subarray(at, at + length), onBytes)
-      return
-    }
     this.#scattered = true
     let written = 0
     await this.#write(body, at, (bytes) => {
@@ -157,131 +158,105 @@ export class FileTarget implements Target, RangeTarget {
   }
 
   reached(position: number): void {
-    this.#position = position
+    this.position = position
   }
 
   async restart(): Promise<void> {
-    this.#position = 0
+    this.position = 0
     this.#scattered = false
-    this.#beginDigest()
+    this.#small = undefined
     this.#present = undefined
-    await this.#orFail(() => this.#dropPart())
+    this.#digest?.drop()
+    // A part is of one version. A device stays open.
+    if (this.#part?.regular === false) return
+    const part = this.#part
+    this.#part = undefined
+    await this.#orFail(async () => part?.discard())
   }
 
   async digest(): Promise<string | undefined> {
     if (this.#present !== undefined) return this.#present.sha256
-    const digest = this.#digest
-    if (digest === undefined) return undefined
-    const handle = this.#part?.handle
-    if (this.#small !== undefined) await digest.update(this.#small)
-    else if (this.#scattered && handle !== undefined) {
-      await this.#orFail(() => hashFile(handle, this.#position, digest))
-    }
-    return digest.hex()
+    if (this.#small !== undefined) await this.#digest?.update(this.#small)
+    if (this.#scattered) await this.#orFail(() => this.#hashPart())
+    return this.#digest?.hex()
   }
 
   async commit(): Promise<void> {
     const modifiedMs = this.#destination.resume === true ? this.#modifiedMs : undefined
-    const resolved = this.#resolved
+    const small = this.#small
     await this.#orFail(async () => {
-      if (this.#small === undefined) await this.#part?.finish(modifiedMs)
-      else if (resolved !== undefined) {
-        await writeWhole(resolved, this.#small, this.#destination.open)
-      }
+      if (small === undefined) await this.#part?.finish(modifiedMs)
+      else await writeWhole(this.#resolved, small, this.#destination.open)
     })
-    this.#part = undefined
     await this.#ownPool?.give(this.#settings.cache)
   }
 
   async fail(keep: boolean): Promise<void> {
     this.#digest?.drop()
-    const part = this.#part
-    this.#part = undefined
     try {
-      if (part !== undefined && keep && this.#destination.resume === true) {
-        await part.keep(this.#position)
-      } else {
-        await part?.discard()
-      }
+      await this.#part?.keep(this.position, keep ? this.#resumable : undefined)
     } catch {
       // The caller gets the error of the transfer.
-      await part?.discard().catch(() => {})
+      await this.#part?.discard().catch(() => {})
     }
     await this.#ownPool?.give(this.#settings.cache)
   }
 
   #reached(position: number): void {
-    this.#position = position
+    this.position = position
     this.#settings.onProgress?.(position)
   }
 
   #beginDigest(): void {
-    this.#digest?.drop()
     this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
+  }
+
+  /** Hashes the bytes in the part. */
+  async #hashPart(): Promise<void> {
+    const digest = this.#digest
+    const handle = this.#part?.handle
+    if (digest === undefined || handle === undefined) return
+    await readThrough(handle, this.position, (step) => digest.update(step))
   }
 
   /** True if a body may be received into one piece of memory, since it need not be resumed. */
   #isSmall(entity: Entity): entity is Entity & { readonly length: number } {
     const { length = Number.POSITIVE_INFINITY } = entity
     const isPlain = this.#destination.resume !== true && !this.#limiter.limits
-    return isPlain && this.#resolved?.regular === true && length <= MAX_SMALL_BYTES
-  }
-
-  /** Removes the part of a file, which is of one version. A device stays open. */
-  async #dropPart(): Promise<void> {
-    this.#small = undefined
-    if (this.#part?.regular === false) return
-    const part = this.#part
-    this.#part = undefined
-    await part?.discard()
-  }
-
-  /** Makes the part, which holds bytes of one version of the body only. */
-  async #makePart(): Promise<void> {
-    this.#resolved ??= await resolveTarget(this.#destination.path)
-    this.#part ??= await PartFile.create(this.#resolved, this.#resumable, this.#destination.open)
+    return isPlain && this.#resolved.regular && length <= MAX_SMALL_BYTES
   }
 
   get #resumable(): Resumable | undefined {
     const entity = this.#entity
     if (this.#destination.resume !== true || entity?.validator === undefined) return undefined
-    // Ranges leave holes, which a later transfer could not see after a kill.
-    const sequential = this.#settings.connections === 1
     const { validator } = entity
-    const modifiedMs = this.#modifiedMs
-    return { url: displayUrl(this.#url), entity: { ...entity, validator }, modifiedMs, sequential }
+    return {
+      url: displayUrl(this.#url),
+      entity: { ...entity, validator },
+      modifiedMs: this.#modifiedMs,
+    }
   }
 
   /** Writes a body from byte `at` on. Calls `written` for each piece. */
   async #write(body: Body, at: number, written: (bytes: number) => void): Promise<void> {
+    const part = this.#part
+    if (part === undefined) throw new Error('There is no part to write to.')
     const write = (views: Uint8Array[], position: number): Promise<void> =>
-      this.#orFail(() => this.#writeAll(views, position))
+      this.#orFail(() => writeAll(part.handle, views, part.regular ? position : undefined))
     const behind = new WriteBehind(at, write, written)
     try {
       for (;;) {
         const frag = await body.next()
         if (frag === undefined) break
         const { length } = frag
-        try {
-          if (!this.#scattered) await this.#digest?.update(frag.bytes)
-        } catch (error) {
-          frag.release()
-          throw error
-        }
+        if (!this.#scattered) await this.#digest?.update(frag.bytes)
         await behind.add(frag)
         if (this.#limiter.limits) await this.#limiter.after(length, this.#abort.signal)
       }
-      await behind.end()
     } finally {
       // The file system uses the pages until then. Bytes before a break are good.
-      await behind.settled()
+      await behind.end()
     }
-  }
-
-  async #writeAll(views: Uint8Array[], at: number): Promise<void> {
-    const part = this.#part
-    if (part === undefined) throw new Error('it is closed')
-    await writeAll(part.handle, views, part.regular ? at : undefined)
   }
 
   async #orFail<T>(work: () => Promise<T>): Promise<T> {

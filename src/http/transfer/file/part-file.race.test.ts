@@ -120,7 +120,7 @@ describe('parts of several processes', () => {
       // Part that each actor may continue.
       const kept = await PartFile.create(await resolveTarget(target), resumable)
       await kept.handle.write(body(0, 5_000), 0, 5_000, 0)
-      await kept.keep(5_000)
+      await kept.keep(5_000, resumable)
       await interleave(actors, target, new Random(seed))
       actors = await Promise.all(
         actors.map((actor) => (running.has(actor) ? actor : Actor.start('--steps'))),

@@ -25,7 +25,6 @@ const resumable: Resumable = {
   url,
   entity: { length: 9, etag: '"1"', lastModified: undefined, validator: '"1"' },
   modifiedMs: undefined,
-  sequential: true,
 }
 
 /** A folder, and what is in it by kind: there is one part at a time in most tests. */
@@ -69,7 +68,7 @@ function age(note: string, seconds: number): void {
 async function left(from: ReturnType<typeof folder>, bytes = 4): Promise<void> {
   const part = await from.create(resumable)
   await part.handle.write('123456789', 0)
-  await part.keep(bytes)
+  await part.keep(bytes, resumable)
 }
 
 describe('a part', () => {
@@ -184,7 +183,7 @@ describe('a part', () => {
     await left(from)
     const found = await from.claim()
     assert.equal(found?.bytes, 4)
-    await found?.part.keep(4)
+    await found?.part.keep(4, resumable)
     await (await from.create()).discard()
     assert.equal(from.names().length, 2, 'one that fails takes nothing from those that resume')
     await (await from.create()).finish()
@@ -193,11 +192,11 @@ describe('a part', () => {
 
   it('of ranges is of use only once it has no holes', async () => {
     const from = folder()
-    const part = await from.create({ ...resumable, sequential: false })
+    const part = await from.create()
     await part.handle.write('123456789', 0)
-    await part.keep(4)
+    await part.keep(4, resumable)
     const found = await from.claim()
-    assert.equal(found?.resumable.sequential, true)
+    assert.equal(found?.bytes, 4)
     await found?.part.discard()
     assert.deepEqual(from.names(), [])
   })

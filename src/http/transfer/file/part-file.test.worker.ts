@@ -38,7 +38,6 @@ export const resumable: Resumable = {
     validator: '"1"',
   },
   modifiedMs: undefined,
-  sequential: true,
 }
 
 /** The bytes from `from` on of the body; none is zero, as a hole would be. */
@@ -104,7 +103,7 @@ async function serve(): Promise<void> {
     } else {
       const ended = part
       part = undefined
-      await (job === 'keep' ? ended?.keep(size) : ended?.[job]())
+      await (job === 'keep' ? ended?.keep(size, resumable) : ended?.[job]())
     }
     const inode = (await part?.handle.stat())?.ino
     say({ done: job, size, ...(inode === undefined ? {} : { inode }) })

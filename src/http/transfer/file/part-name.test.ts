@@ -3,7 +3,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, it } from 'node:test'
-import { FREE, ownerIn, parseNoteName, partPaths, socketName } from './part-name.ts'
+import {
+  FREE,
+  newBase,
+  notePath,
+  ownerIn,
+  parsePartName,
+  partPath,
+  socketPath,
+} from './part-name.ts'
 
 const PLACE = '0123456789ab'
 
@@ -20,26 +28,27 @@ describe('names of parts', () => {
     ]
     for (const name of names) {
       const owner = ownerIn(PLACE)
-      const paths = partPaths(join(folder, name))
+      const base = newBase(join(folder, name))
+      const [note, free] = [notePath({ base, owner }), notePath({ base, owner: FREE })]
       writeFileSync(join(folder, name), '')
-      for (const path of [paths.part, paths.note(owner), paths.note(FREE)]) writeFileSync(path, '')
+      for (const path of [partPath(base), note, free]) writeFileSync(path, '')
       // The least that a file system takes (eCryptfs).
-      assert.ok(Buffer.byteLength(basename(paths.note(owner))) <= 143)
-      assert.ok(!paths.part.includes('\ufffd'), 'no half of a character')
-      const { id } = parseNoteName(join(folder, name), basename(paths.note(owner))) ?? {}
-      assert.deepEqual(partPaths(join(folder, name), id).part, paths.part)
-      assert.equal(parseNoteName(join(folder, name), basename(paths.note(FREE)))?.owner, FREE)
+      assert.ok(Buffer.byteLength(basename(note)) <= 143)
+      assert.ok(!base.includes('\ufffd'), 'no half of a character')
+      assert.deepEqual(parsePartName(join(folder, name), basename(note)), { base, owner })
+      assert.equal(parsePartName(join(folder, name), basename(free))?.owner, FREE)
     }
     rmSync(folder, { recursive: true })
   })
 
   it('of long names with one beginning differ', () => {
     const [a, b] = [`${'n'.repeat(200)}a`, `${'n'.repeat(200)}b`]
-    assert.equal(parseNoteName(a, basename(partPaths(b).note(FREE))), undefined)
+    const note = notePath({ base: newBase(b), owner: FREE })
+    assert.equal(parsePartName(a, basename(note)), undefined)
   })
 
   it('cannot be foretold', () => {
-    assert.notEqual(partPaths('f').part, partPaths('f').part)
+    assert.notEqual(newBase('f'), newBase('f'))
     assert.notEqual(ownerIn(PLACE), ownerIn(PLACE))
   })
 
@@ -54,9 +63,9 @@ describe('names of parts', () => {
     for (const name of [
       ...names,
       'f.0123456789abcdef.FREE.part.json',
-      socketName(ownerIn(PLACE)),
+      basename(socketPath({ base: newBase('f'), owner: ownerIn(PLACE) })),
     ]) {
-      assert.equal(parseNoteName('/folder/f', name), undefined, name)
+      assert.equal(parsePartName('/folder/f', name), undefined, name)
     }
   })
 })

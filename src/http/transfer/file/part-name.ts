@@ -15,55 +15,23 @@ const OWNER_BYTES = 10
 
 /** Owner of a part that no transfer uses. */
 export const FREE = 'free'
+/** Owner of a file that is written in one call, and has no note. */
+export const WHOLE = 'whole'
 
-/** `.<part>.<owner>.part.json`: an owner is the place it runs in and random digits. */
-const NOTE_ENDING = /^\.([0-9a-f]{16})\.([0-9a-f]{32}|free)\.part\.json$/
+/** An owner is the place it runs in and random digits. */
+const ENDING = /^\.[0-9a-f]{16}\.(?:([0-9a-f]{32}|free)\.part\.json|(whole)\.part)$/
 
-/** `.<part>.whole.part`: a file that is written in one call, and has no note. */
-const WHOLE_ENDING = /^\.[0-9a-f]{16}\.whole\.part$/
-
-/** Paths of a part and its note. */
-export interface PartPaths {
-  readonly folder: string
-  readonly part: string
-  /** Returns the path of the note of `owner`. Renaming the note claims the part. */
-  note(owner: string): string
+/** Name of a part beside its destination. */
+export interface PartName {
+  /** Path of the part without its endings. */
+  readonly base: string
+  readonly owner: string
 }
 
-/** Returns the paths of a part of `target`. Default: a new part. */
-export function partPaths(
-  target: string,
-  id: string = randomBytes(PART_BYTES).toString('hex'),
-): PartPaths {
-  const folder = dirname(target)
-  const start = join(folder, `${stemOf(basename(target))}.${id}`)
-  return { folder, part: `${start}.part`, note: (owner) => `${start}.${owner}.part.json` }
-}
-
-/** Returns the path that a whole file is written to before it is renamed to `target`. */
-export function wholePath(target: string): string {
-  return `${partPaths(target).part.slice(0, -'.part'.length)}.whole.part`
-}
-
-/** True if `name` beside `target` can be of {@link wholePath}. */
-export function isWholeName(target: string, name: string): boolean {
-  const stem = stemOf(basename(target))
-  return name.startsWith(`${stem}.`) && WHOLE_ENDING.test(name.slice(stem.length))
-}
-
-/**
- * Parses the name of a file beside `target`. Returns `undefined` unless it is the note of a part of
- * `target`.
- */
-export function parseNoteName(
-  target: string,
-  name: string,
-): { readonly id: string; readonly owner: string } | undefined {
-  const stem = stemOf(basename(target))
-  if (!name.startsWith(`${stem}.`)) return undefined
-  const match = NOTE_ENDING.exec(name.slice(stem.length))
-  const [, id, owner] = match ?? []
-  return id === undefined || owner === undefined ? undefined : { id, owner }
+/** Returns the base of a new part of `target`. */
+export function newBase(target: string): string {
+  const id = randomBytes(PART_BYTES).toString('hex')
+  return join(dirname(target), `${stemOf(basename(target))}.${id}`)
 }
 
 /** Returns a new owner that runs in `place`, which is of 12 hexadecimal digits. */
@@ -71,9 +39,38 @@ export function ownerIn(place: string): string {
   return place + randomBytes(OWNER_BYTES).toString('hex')
 }
 
-/** Returns the name of the socket by which an owner shows that it is alive. */
-export function socketName(owner: string): string {
-  return `.netmem-${owner}`
+/** Returns the path of a part. */
+export function partPath(base: string): string {
+  return `${base}.part`
+}
+
+/** Returns the path of a part's note. Renaming the note claims the part. */
+export function notePath({ base, owner }: PartName): string {
+  return `${base}.${owner}.part.json`
+}
+
+/** Returns the path that a whole file is written to before it is renamed to its destination. */
+export function wholePath(base: string): string {
+  return `${base}.${WHOLE}.part`
+}
+
+/** Returns the path of the socket by which an owner shows that it is alive. */
+export function socketPath({ base, owner }: PartName): string {
+  return join(dirname(base), `.netmem-${owner}`)
+}
+
+/**
+ * Parses the name of a file beside `target`. Returns `undefined` unless it is of a note or of a whole
+ * file of `target`.
+ */
+export function parsePartName(target: string, name: string): PartName | undefined {
+  const stem = stemOf(basename(target))
+  const match = name.startsWith(stem) ? ENDING.exec(name.slice(stem.length)) : null
+  const owner = match?.[1] ?? match?.[2]
+  const end = stem.length + 1 + 2 * PART_BYTES
+  return owner === undefined
+    ? undefined
+    : { base: join(dirname(target), name.slice(0, end)), owner }
 }
 
 function stemOf(name: string): string {

@@ -14,19 +14,16 @@ export interface Resumable {
   readonly entity: Entity & { readonly validator: string }
   /** `Last-Modified`, if it is a strong validator. */
   readonly modifiedMs: number | undefined
-  /** True if the part never has holes, so that it is also of use after a kill. */
-  readonly sequential: boolean
 }
 
 export interface Note {
-  /** Inode of the part. */
-  readonly inode: string
+  /** Inode of the part, or `undefined` if its transfer ended before it wrote the note. */
+  readonly inode?: string
   /** Body of the part, or `undefined` if no transfer can continue it. */
-  readonly resumable: Resumable | undefined
+  readonly resumable?: Resumable | undefined
 }
 
-const FORMAT = 1
-const MAX_NOTE_BYTES = 256 * 1024
+const FORMAT = 2
 
 /**
  * Opens a file of this user, and follows no link. Resolves with `undefined` for other users' files, and
@@ -48,77 +45,48 @@ export async function openOwn(
   return undefined
 }
 
-/** Writes a note. All notes of one part have the same length, so that a reader never gets half of one. */
+/** Writes a note. A later note of the same part is never shorter, so it need not be cut first. */
 export async function writeNote(file: FileHandle, { inode, resumable }: Note): Promise<void> {
-  let noted: object | null = null
-  if (resumable !== undefined) {
-    const { url, sequential, entity, modifiedMs = null } = resumable
-    const { etag = null, lastModified = null, length = null, validator } = entity
-    noted = {
-      url,
-      sequential: Number(sequential),
-      etag,
-      lastModified,
-      modifiedMs,
-      validator,
-      length,
-    }
-  }
-  await file.write(JSON.stringify({ netmem: FORMAT, inode, resumable: noted }), 0)
+  const { entity, ...rest } = resumable ?? {}
+  await file.write(JSON.stringify({ netmem: FORMAT, inode, ...rest, ...entity }), 0)
 }
 
-/**
- * Reads a note: `empty` if its transfer ended before it wrote the note, `undefined` if it is not a note
- * of netmem's.
- */
-export async function readNote(file: FileHandle): Promise<Note | 'empty' | undefined> {
-  const { size } = await file.stat()
+/** Reads a note from its start, or `undefined` if it is not a note of netmem's. */
+export async function readNote(file: FileHandle): Promise<Note | undefined> {
+  const text = await file.readFile('utf8')
   // A sign of life leaves one byte in an empty note.
-  if (size <= 1) return 'empty'
-  if (size > MAX_NOTE_BYTES) return undefined
-  const bytes = Buffer.alloc(size)
-  await file.read(bytes, 0, size, 0)
+  if (text.length <= 1) return {}
   try {
-    return noteOf(JSON.parse(bytes.toString()))
+    return noteOf(new Map(Object.entries(JSON.parse(text))))
   } catch {
     return undefined
   }
 }
 
-function noteOf(value: unknown): Note | undefined {
-  if (field(value, 'netmem') !== FORMAT) return undefined
-  const inode = field(value, 'inode')
-  if (typeof inode !== 'string') return undefined
-  return { inode, resumable: resumableOf(field(value, 'resumable')) }
+function noteOf(fields: ReadonlyMap<string, unknown>): Note | undefined {
+  const inode = textOf(fields.get('inode'))
+  const url = textOf(fields.get('url'))
+  const validator = textOf(fields.get('validator'))
+  if (inode === undefined || fields.get('netmem') !== FORMAT) return undefined
+  if (url === undefined || validator === undefined) return { inode }
+  const entity = {
+    length: countOf(fields.get('length')),
+    etag: textOf(fields.get('etag')),
+    lastModified: textOf(fields.get('lastModified')),
+    validator,
+  }
+  return { inode, resumable: { url, entity, modifiedMs: countOf(fields.get('modifiedMs')) } }
 }
 
-function resumableOf(value: unknown): Resumable | undefined {
-  const url = field(value, 'url')
-  const sequential = field(value, 'sequential')
-  const etag = field(value, 'etag') ?? undefined
-  const lastModified = field(value, 'lastModified') ?? undefined
-  const validator = field(value, 'validator')
-  const length = field(value, 'length') ?? undefined
-  const modifiedMs = field(value, 'modifiedMs') ?? undefined
-  if (typeof url !== 'string' || typeof sequential !== 'number') return undefined
-  if (!isFieldText(validator) || validator === '') return undefined
-  if (etag !== undefined && !isFieldText(etag)) return undefined
-  if (lastModified !== undefined && !isFieldText(lastModified)) return undefined
-  if (length !== undefined && !isCount(length)) return undefined
-  if (modifiedMs !== undefined && !isCount(modifiedMs)) return undefined
-  const entity = { length, etag, lastModified, validator }
-  return { url, sequential: sequential === 1, entity, modifiedMs }
+/** Returns a text that can be sent in a field. Throws for anything else that is present. */
+function textOf(value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && /^[\x20-\x7e\x80-\xff]+$/.test(value)) return value
+  throw new Error('A field is no text.')
 }
 
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
-}
-
-/** True if `value` can be sent in a field. */
-function isFieldText(value: unknown): value is string {
-  return typeof value === 'string' && /^[\x20-\x7e\x80-\xff]*$/.test(value)
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+function countOf(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new Error('A field is no count.')
 }

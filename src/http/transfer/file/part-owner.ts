@@ -8,21 +8,23 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { constants } from 'node:fs'
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import net from 'node:net'
-import { join } from 'node:path'
-import { FREE, socketName } from './part-name.ts'
+import { basename, dirname } from 'node:path'
+import { FREE, type PartName, socketPath } from './part-name.ts'
 
-const BEAT_MS = 10_000
+/** Time between two signs of life in a note. */
+export const BEAT_MS = 10_000
 /** Age of a note whose owner has missed six beats. */
 const STALE_MS = 60_000
 /** Longest path of a socket: `sun_path` of macOS without its NUL. */
 const LONGEST_ADDRESS_BYTES = 103
 const PLACE_DIGITS = 12
 
-/** State of an owner. `unknown` if the owner is on another machine or has no socket. */
-export type OwnerState = 'free' | 'dead' | 'alive' | 'unknown'
+/** State of an owner. `unknown` if it is on another machine or has no socket. */
+export type OwnerState = 'gone' | 'alive' | 'unknown'
 
 let boot: Promise<string> | undefined
 
@@ -39,44 +41,12 @@ export async function ownerPlace(folder: string): Promise<string> {
     .slice(0, PLACE_DIGITS)
 }
 
-export class PartOwner {
-  /** Name of the owner, which is part of the note's name. */
-  readonly name: string
-  readonly #folder: string
-  readonly #note: FileHandle
-  readonly #beats: NodeJS.Timeout
-  readonly #listening: Promise<net.Server | undefined>
-
-  /** Begins to beat in `note`, which has the owner's name, and to listen. */
-  constructor(folder: string, name: string, note: FileHandle) {
-    this.name = name
-    this.#folder = folder
-    this.#note = note
-    this.#beats = setInterval(() => touch(note).catch(() => {}), BEAT_MS).unref()
-    this.#listening = listen(folder, name).catch(() => undefined)
-  }
-
-  /** Resolves when the socket listens, or cannot be made. */
-  async listening(): Promise<void> {
-    await this.#listening
-  }
-
-  /** Stops beating and listening. Never rejects. */
-  async stop(): Promise<void> {
-    clearInterval(this.#beats)
-    const server = await this.#listening
-    server?.close()
-    await removeSocket(this.#folder, this.name)
-    await this.#note.close().catch(() => {})
-  }
-}
-
-/** Returns the state of an owner. `place` is the caller's place. */
-export async function stateOf(folder: string, owner: string, place: string): Promise<OwnerState> {
-  if (owner === FREE) return 'free'
-  const answer = await knock(folder, socketName(owner))
+/** Returns the state of the owner in a note's name. `place` is the caller's place. */
+export async function stateOf(name: PartName, place: string): Promise<OwnerState> {
+  if (name.owner === FREE) return 'gone'
+  const answer = await knock(socketPath(name))
   // Another kernel's socket refuses although its owner lives.
-  return answer === 'dead' && !owner.startsWith(place) ? 'unknown' : answer
+  return answer === 'gone' && !name.owner.startsWith(place) ? 'unknown' : answer
 }
 
 /**
@@ -93,82 +63,63 @@ export async function isStale(note: FileHandle): Promise<boolean> {
   return stale
 }
 
-/** Removes an owner's socket. Never rejects. */
-export async function removeSocket(folder: string, owner: string): Promise<void> {
-  const path = join(folder, socketName(owner))
-  await rm(path, { force: true }).catch(() => {})
-  await rm(unlistened(path), { force: true }).catch(() => {})
-}
-
 /** Writes the note's first byte once more, so that the file system sets its time. */
-async function touch(note: FileHandle): Promise<void> {
+export async function touch(note: FileHandle): Promise<void> {
   await note.write('{', 0)
 }
 
-/** Returns the name of a socket that does not listen yet. */
-function unlistened(name: string): string {
-  return `${name}~`
+/** Removes an owner's socket. Never rejects. */
+export async function removeSocket(name: PartName): Promise<void> {
+  const path = socketPath(name)
+  await Promise.all([path, unlistened(path)].map((each) => unlink(each).catch(() => {})))
 }
 
-async function listen(folder: string, owner: string): Promise<net.Server> {
-  const name = socketName(owner)
+/** Returns the path of a socket that does not listen yet. */
+function unlistened(path: string): string {
+  return `${path}~`
+}
+
+/** Listens on an owner's socket. Resolves with `undefined` where there can be none. */
+export async function listen(path: string): Promise<net.Server | undefined> {
   const server = net.createServer((socket) => socket.destroy()).unref()
-  server.on('error', () => {})
-  await atAddress(
-    folder,
-    unlistened(name),
-    (path) =>
-      new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        // A cluster's primary would listen, and outlive this process.
-        server.listen({ path, exclusive: true }, resolve)
-      }),
-  )
   try {
+    await atAddress(unlistened(path), async (address) => {
+      // A cluster's primary would listen, and outlive this process.
+      server.listen({ path: address, exclusive: true })
+      await once(server, 'listening')
+    })
+    server.on('error', () => {})
     // Some file systems keep sockets that refuse all connections.
-    if ((await knock(folder, unlistened(name))) !== 'alive') throw new Error('The socket is deaf.')
-    await rename(join(folder, unlistened(name)), join(folder, name))
-  } catch (error) {
+    if ((await knock(unlistened(path))) !== 'alive') throw new Error('The socket is deaf.')
+    await rename(unlistened(path), path)
+    return server
+  } catch {
     server.close()
-    throw error
+    return undefined
   }
-  return server
 }
 
-async function knock(folder: string, name: string): Promise<'alive' | 'dead' | 'unknown'> {
+async function knock(path: string): Promise<OwnerState> {
   try {
-    return await atAddress(
-      folder,
-      name,
-      (path) =>
-        new Promise((resolve) => {
-          const socket = net.connect({ path })
-          socket.once('connect', () => {
-            socket.destroy()
-            resolve('alive')
-          })
-          socket.once('error', (error: NodeJS.ErrnoException) =>
-            resolve(error.code === 'ECONNREFUSED' ? 'dead' : 'unknown'),
-          )
-        }),
-    )
-  } catch {
-    return 'unknown'
+    await atAddress(path, async (address) => {
+      const socket = net.connect({ path: address })
+      await once(socket, 'connect')
+      socket.destroy()
+    })
+    return 'alive'
+  } catch (error) {
+    const isRefused = error instanceof Error && Reflect.get(error, 'code') === 'ECONNREFUSED'
+    return isRefused ? 'gone' : 'unknown'
   }
 }
 
 /** Calls `use` with a path that is short enough for a socket's address. */
-async function atAddress<T>(
-  folder: string,
-  name: string,
-  use: (path: string) => Promise<T>,
-): Promise<T> {
-  const path = join(folder, name)
+async function atAddress(path: string, use: (address: string) => Promise<void>): Promise<void> {
   if (Buffer.byteLength(path) <= LONGEST_ADDRESS_BYTES) return use(path)
-  if (process.platform !== 'linux') throw new Error('The path is too long for a socket.')
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  // Only Linux has this path.
+  const handle = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
   try {
-    return await use(`/proc/self/fd/${handle.fd}/${name}`)
+    await use(`/proc/self/fd/${handle.fd}/${basename(path)}`)
   } finally {
     await handle.close()
   }

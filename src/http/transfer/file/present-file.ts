@@ -2,10 +2,10 @@
 
 import { open } from 'node:fs/promises'
 import { streamDigest } from '../digest/digest.ts'
-import { hashFile } from '../digest/hash-file.ts'
 import type { Entity } from '../entity.ts'
 import type { Settings } from '../settings.ts'
 import type { ResolvedPath } from './file-path.ts'
+import { readThrough } from './read-through.ts'
 
 /** A file that may be the whole body. */
 export interface PresentFile {
@@ -30,7 +30,7 @@ export async function presentFile(
     const isDated = mtimeMs % 1000 === 0 && Date.now() - mtimeMs >= 1000
     if (size === 0 || (expectedSha256 === undefined && !isDated)) return undefined
     const digest = settings.sha256 ? streamDigest(size) : undefined
-    if (digest !== undefined) await hashFile(handle, size, digest)
+    if (digest !== undefined) await readThrough(handle, size, (step) => digest.update(step))
     const sha256 = await digest?.hex()
     if (expectedSha256 !== undefined && sha256 !== expectedSha256) return undefined
     // The digest proves more than a date, which the server need not know.

@@ -15,7 +15,7 @@ import {
 } from '../../http.test.helper.ts'
 import { resolveTarget } from './file-path.ts'
 import { PartFile } from './part-file.ts'
-import { isWholeName, wholePath } from './part-name.ts'
+import { newBase, parsePartName, wholePath } from './part-name.ts'
 import { writeWhole } from './whole-file.ts'
 
 const bytes = content.subarray(0, 65_536)
@@ -47,8 +47,8 @@ describe('a small file', () => {
       assert.deepEqual([result.sha256, result.retries], [sha256(bytes), 1])
       assert.deepEqual([progress.at(-1), names()], [bytes.length, ['f']])
       assert.deepEqual(
-        opened.map((name) => isWholeName(at('f'), name)),
-        [true],
+        opened.map((name) => parsePartName(at('f'), name)?.owner),
+        ['whole'],
       )
       assert.deepEqual(asked, [undefined, 'bytes=40000-'], 'what arrived is not asked for again')
       assert.equal(readFileSync(at('f')).equals(bytes), true)
@@ -100,8 +100,8 @@ describe('a small file', () => {
   it('of a process that was killed is removed an hour later, and nothing else is', async () => {
     const { at, names } = freshFolder()
     const old = new Date(Date.now() - 2 * 60 * 60 * 1000)
-    const [dead, fresh, link] = [wholePath(at('f')), wholePath(at('f')), wholePath(at('f'))]
-    const other = wholePath(at('other'))
+    const whole = (name: string): string => wholePath(newBase(at(name)))
+    const [dead, fresh, link, other] = [whole('f'), whole('f'), whole('f'), whole('other')]
     for (const path of [dead, fresh, other]) writeFileSync(path, 'x')
     symlinkSync(other, link)
     for (const path of [dead, other]) utimesSync(path, old, old)

@@ -50,9 +50,8 @@ describe('writing behind', () => {
       const behind = new WriteBehind(0, write, () => {})
       await assert.rejects(async () => {
         for (let i = 0; i < 1000; i++) await behind.add(copiedFrag(pool, new Uint8Array(10)))
-        await behind.end()
       }, wrong)
-      await behind.settled()
+      await assert.rejects(behind.end(), wrong)
       assert.equal(calls, 2)
       assert.equal(pool.stats().copied.bytesOut, 0)
     }))

@@ -30,68 +30,49 @@ export class WriteBehind {
     this.#written = written
   }
 
-  /** Takes a frag, and releases it when it is written. Resolves when there is room for another one. */
+  /**
+   * Takes a frag, and releases it when it is written or a write has failed. Resolves when there is room
+   * for another one. Rejects after a failure.
+   */
   async add(frag: HostFrag): Promise<void> {
     this.#waiting.push(frag)
     this.#waitingBytes += frag.length
-    this.#next()
-    while (this.#full && this.#writing !== undefined) await this.#writing
-    this.#check()
-  }
-
-  /** Resolves when everything is written. */
-  async end(): Promise<void> {
-    await this.settled()
-    this.#check()
-  }
-
-  /** Resolves when all frags are written, or released after a failure. */
-  async settled(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing
-  }
-
-  get #full(): boolean {
-    return this.#waitingBytes >= MAX_WAITING_BYTES || this.#waiting.length >= MAX_WAITING_FRAGS
-  }
-
-  #check(): void {
+    if (this.#writing === undefined) this.#next()
+    while (this.#isFull) await this.#writing
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
+  /** Resolves when all frags are written. Rejects after a failure, when all are released. */
+  async end(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  get #isFull(): boolean {
+    return this.#waitingBytes >= MAX_WAITING_BYTES || this.#waiting.length >= MAX_WAITING_FRAGS
+  }
+
   #next(): void {
-    if (this.#writing !== undefined) return
-    if (this.#failure !== undefined) this.#drop()
-    if (this.#waiting.length === 0) return
+    this.#writing = this.#waiting.length === 0 ? undefined : this.#write().then(() => this.#next())
+  }
+
+  /** Writes what waits, unless a write has failed, and releases it. Never rejects. */
+  async #write(): Promise<void> {
     const frags = this.#waiting
+    const bytes = this.#waitingBytes
     this.#waiting = []
     this.#waitingBytes = 0
-    this.#writing = this.#write(frags)
-  }
-
-  /** Never rejects. */
-  async #write(frags: readonly HostFrag[]): Promise<void> {
     try {
-      const position = this.#position
-      const bytes = frags.reduce((sum, { length }) => sum + length, 0)
-      this.#position += bytes
-      await this.#writeAll(
-        frags.map((frag) => frag.bytes),
-        position,
-      )
-      this.#written(bytes)
+      if (this.#failure === undefined) {
+        const views = frags.map((frag) => frag.bytes)
+        await this.#writeAll(views, this.#position)
+        this.#position += bytes
+        this.#written(bytes)
+      }
     } catch (error) {
-      this.#failure ??= { error }
-    } finally {
-      for (const frag of frags) frag.release()
-      this.#writing = undefined
-      this.#next()
+      this.#failure = { error }
     }
-  }
-
-  #drop(): void {
-    for (const frag of this.#waiting) frag.release()
-    this.#waiting = []
-    this.#waitingBytes = 0
+    for (const frag of frags) frag.release()
   }
 }
 
@@ -101,22 +82,10 @@ export async function writeAll(
   views: readonly Uint8Array[],
   at: number | undefined,
 ): Promise<void> {
-  let done = 0
-  for (let rest = views; rest.length > 0; ) {
-    const { bytesWritten } = await file.writev(rest, at === undefined ? at : at + done)
-    done += bytesWritten
-    rest = unwritten(rest, bytesWritten)
-  }
-}
-
-/** Returns what is left of `views` when their first `bytes` bytes are written. */
-function unwritten(views: readonly Uint8Array[], bytes: number): Uint8Array[] {
-  let done = bytes
-  const rest: Uint8Array[] = []
-  for (const view of views) {
-    const skipped = Math.min(done, view.byteLength)
-    done -= skipped
-    if (skipped < view.byteLength) rest.push(skipped === 0 ? view : view.subarray(skipped))
-  }
-  return rest
+  const bytes = views.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const { bytesWritten } = await file.writev(views, at)
+  if (bytesWritten === bytes) return
+  // A disk that gets full takes a part, and refuses the rest.
+  const rest = Buffer.concat(views, bytes).subarray(bytesWritten)
+  await writeAll(file, [rest], at === undefined ? undefined : at + bytesWritten)
 }

@@ -1,0 +1,20 @@
+/** Passes over files, step by step. */
+
+import type { FileHandle } from 'node:fs/promises'
+
+const STEP_BYTES = 1024 * 1024
+
+/** Passes the first `bytes` bytes of a file to `take`, in one buffer. Throws if the file is shorter. */
+export async function readThrough(
+  file: FileHandle,
+  bytes: number,
+  take: (step: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const step = Buffer.allocUnsafeSlow(STEP_BYTES)
+  for (let at = 0; at < bytes; ) {
+    const { bytesRead } = await file.read(step, 0, Math.min(step.byteLength, bytes - at), at)
+    if (bytesRead === 0) throw new Error('it has become shorter')
+    await take(step.subarray(0, bytesRead))
+    at += bytesRead
+  }
+}
