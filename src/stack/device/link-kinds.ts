@@ -24,15 +24,15 @@ export interface OpenedLink {
 }
 
 /**
- * Opens a link of kind `K`. It calls `transmitted` for each frame that goes to the stack's thread.
+ * Functions that open a link of each kind. The link calls `transmitted` for each frame that goes
+ * to the stack's thread.
  */
-type LinkFactory<K extends LinkKind> = (
-  spec: LinkSpec<K>,
-  transmitted: (frame: LinkFrame) => void,
-) => OpenedLink
-
-/** A factory for each kind. */
-export type LinkKinds = { readonly [K in LinkKind]: LinkFactory<K> }
+export type LinkKinds = {
+  readonly [K in LinkKind]: (
+    spec: LinkSpec<K>,
+    transmitted: (frame: LinkFrame) => void,
+  ) => OpenedLink
+}
 
 export const linkKinds: LinkKinds = {
   injected: ({ kind, faults, ...options }, transmitted) => {

@@ -98,16 +98,6 @@ export interface NicFeatures {
   readonly rxQueues: number
   /** Transmit queues. */
   readonly txQueues: number
-  /** Entries of the RSS indirection table. */
-  readonly rssTableEntries: number
-  /** Limit of steering rules. */
-  readonly maxSteeringRules: number
-  /** Supported places of headers. */
-  readonly headerSplit: readonly HeaderSplit[]
-  /** True if it can write to device memory. */
-  readonly deviceMemory: boolean
-  /** True if it can append TCP segments to one buffer. */
-  readonly coalescing: boolean
   /** True if it verifies checksums. */
   readonly verifiesChecksums: boolean
   /** True if it pauses its link while a queue has no buffers. */

@@ -116,13 +116,9 @@ export function checkEntries(entries: number, min: number): number {
 
 function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: number): void {
   const each = pages[0]?.buffers ?? 0
-  let buffers = 0
-  let alike = true
-  for (const [at, page] of pages.entries()) {
-    if (page.buffers > each || (page.buffers < each && at < pages.length - 1)) alike = false
-    buffers += page.buffers
-  }
-  if (alike && buffers >= entries) return
+  const areAlike = pages.slice(0, -1).every(({ buffers }) => buffers === each)
+  const inLast = pages.at(-1)?.buffers ?? 0
+  if (areAlike && inLast <= each && (pages.length - 1) * each + inLast >= entries) return
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
     `There must be a header buffer for each of the ${entries} completions, as many in every page but the last, and no more in that.`,

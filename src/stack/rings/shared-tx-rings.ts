@@ -163,12 +163,7 @@ export class NicTxRing implements TxFrontEnd {
     this.#read = this.#taken
   }
 
-  /** The driver sees the number of taken pieces at each flush. */
-  completeHead(): void {}
-
-  /** Packets of these rings have no tags. */
-  complete(_tag: number): void {}
-
+  /** The driver sees the number of taken pieces: that is all it learns. */
   flush(): void {
     Atomics.store(this.#words, COMPLETED, this.#taken)
     raiseInterrupt(this.#words, ARMED, COMPLETED)

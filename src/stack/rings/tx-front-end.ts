@@ -69,9 +69,9 @@ export interface TxFrontEnd {
   /** Puts what was read and not taken back: it is read anew. */
   rewind(): void
   /** Tells the driver that all taken pieces are finished, because one had {@link TX_REPORT}. */
-  completeHead(): void
+  completeHead?(): void
   /** Finishes the packet of that tag, sent or dropped. All of its pieces are taken. */
-  complete(tag: number): void
+  complete?(tag: number): void
   /** Makes what is finished visible to the driver, and interrupts it if it asked for that. */
   flush(): void
 }

@@ -12,14 +12,8 @@ import { ChecksumResult, verifyChecksums } from '../../../wire/frame-checksums.t
 import { FrameKind, FrameLayout, parseFrame } from '../../../wire/frame-layout.ts'
 import { createFrameMemory } from '../../../wire/frame-memory.ts'
 import type { FramePieces, Link, LinkFrame } from '../../link/link.ts'
-import { DeviceCounter, NicCounters } from '../../rings/nic-counters.ts'
-import {
-  MAX_STEERING_RULES,
-  type NicFeatures,
-  type NicSettings,
-  RSS_TABLE_ENTRIES,
-  type RxQueueConfig,
-} from '../../rings/nic-types.ts'
+import { DeviceCounter, NicCounters, RxCounter } from '../../rings/nic-counters.ts'
+import type { NicFeatures, NicSettings, RxQueueConfig } from '../../rings/nic-types.ts'
 import type { RxFrontEnd } from '../../rings/rx-front-end.ts'
 import type { TxFrontEnd } from '../../rings/tx-front-end.ts'
 import type { DmaSpace } from '../dma-space.ts'
@@ -101,11 +95,6 @@ export class NetworkCard {
     this.features = {
       rxQueues,
       txQueues,
-      rssTableEntries: RSS_TABLE_ENTRIES,
-      maxSteeringRules: MAX_STEERING_RULES,
-      headerSplit: ['off', 'headers', 'fill'],
-      deviceMemory: true,
-      coalescing: true,
       verifiesChecksums: verifyChecksums,
       pause,
       maxFrameBytes,
@@ -238,7 +227,7 @@ export class NetworkCard {
     else this.counters.device.add(DeviceCounter.rx_steered)
     this.#queue = this.#rx[queue]
     if (packetBytes(frame, layout) <= this.#largestPacket) return true
-    this.#queue?.dropOverMru()
+    this.#queue?.drop(RxCounter.rx_over_mru)
     return false
   }
 
@@ -258,7 +247,7 @@ export class NetworkCard {
     if (queue.deliver(frame, this.#layout, this.#checksum, this.#hash)) queue.pausedTooLong = false
     else {
       if (this.features.pause && this.#wait(queue, frame)) return false
-      queue.dropForWantOfBuffers()
+      queue.drop(RxCounter.rx_hw_drop_overruns)
     }
     if (this.#waiting !== undefined) {
       this.#waiting = undefined

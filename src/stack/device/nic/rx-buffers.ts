@@ -50,18 +50,9 @@ export class RxBuffers {
   readonly #buffers: RxBuffer[] = [new RxBuffer()]
   readonly #dma: DmaSpace
   readonly #shortCopy = new ShortCopy()
-  /** Number of buffers that every packet takes at least. */
-  #leastBuffers = 0
-  #pads = true
 
   constructor(dma: DmaSpace) {
     this.#dma = dma
-  }
-
-  /** Learns the needs of the ring end of a queue that starts. */
-  start(ring: RxFrontEnd): void {
-    this.#leastBuffers = ring.everyPacketTakesABuffer ? 1 : 0
-    this.#pads = !ring.noOffset
   }
 
   /** Returns one of the buffers found. */
@@ -72,6 +63,7 @@ export class RxBuffers {
   /** Finds memory for `linear` bytes in the header buffer and `rest` bytes in posted buffers. */
   find(ring: RxFrontEnd, frame: LinkFrame, linear: number, rest: number): number {
     const { header } = this
+    const leastBuffers = ring.everyPacketTakesABuffer ? 1 : 0
     let isFault = false
     if (linear > 0) {
       header.memory = this.#dma.holding(header.region, header.offset, header.bytes)
@@ -79,24 +71,23 @@ export class RxBuffers {
     }
     let count = 0
     let left = rest
-    while (left > 0 || count < this.#leastBuffers) {
+    while (left > 0 || count < leastBuffers) {
       const buffer = this.#peek(ring, count)
       if (buffer === undefined) {
-        if (isFault && this.#leastBuffers === 0) break
+        if (isFault && leastBuffers === 0) break
         if (left <= 0 || !this.#fitsUnpadded(left)) return OUT_OF_BUFFER
         break
       }
-      if (buffer.memory === undefined) isFault = true
+      count++
       if (isFault || buffer.memory === undefined) {
-        count++
+        isFault = true
         break
       }
-      if (count === 0 && this.#pads && rest >= ALIGNED_BYTES && buffer.bytes > ALIGNED_BYTES) {
+      if (count === 1 && !ring.noOffset && rest >= ALIGNED_BYTES && buffer.bytes > ALIGNED_BYTES) {
         const { bytes } = frame.memory
         buffer.pad = padding(buffer.memory, buffer.offset, bytes, frame.offset + linear)
       }
       left -= buffer.bytes - buffer.pad
-      count++
     }
     if (ring.room() < (count === 0 ? 1 : count)) return OUT_OF_BUFFER
     this.count = count
@@ -115,7 +106,7 @@ export class RxBuffers {
       const buffer = this.#peek(ring, count)
       if (buffer?.memory === undefined) return false
       // A short part is padded too: the segments behind it go on as it lies.
-      if (this.#pads && buffer.bytes > ALIGNED_BYTES) {
+      if (!ring.noOffset && buffer.bytes > ALIGNED_BYTES) {
         const from = frame.offset + frame.length - left
         buffer.pad = padding(buffer.memory, buffer.offset, frame.memory.bytes, from)
       }
@@ -128,9 +119,8 @@ export class RxBuffers {
 
   /** Payload bytes that `buffers` buffers like the next one have room for. 0 without a next one. */
   roomOf(ring: RxFrontEnd, buffers: number): number {
-    const next = this.#buffers[0] ?? this.#addBuffer()
-    if (!ring.peek(0, next)) return 0
-    return buffers * next.bytes - (this.#pads ? WORD_BYTES : 0)
+    const next = this.#peek(ring, 0)
+    return next === undefined ? 0 : buffers * next.bytes - (ring.noOffset ? 0 : WORD_BYTES)
   }
 
   /** Copies the first `linear` bytes of a frame to the header buffer. */
@@ -185,17 +175,12 @@ export class RxBuffers {
 
   /** Returns a posted buffer, without memory if it is not mapped. `undefined` if it is not posted. */
   #peek(ring: RxFrontEnd, ahead: number): RxBuffer | undefined {
-    const buffer = this.#buffers[ahead] ?? this.#addBuffer()
+    const buffer = this.#buffers[ahead] ?? new RxBuffer()
+    this.#buffers[ahead] = buffer
     if (!ring.peek(ahead, buffer)) return undefined
     const { region, offset, bytes } = buffer
     buffer.memory = bytes === 0 ? undefined : this.#dma.holding(region, offset, bytes)
     buffer.pad = 0
-    return buffer
-  }
-
-  #addBuffer(): RxBuffer {
-    const buffer = new RxBuffer()
-    this.#buffers.push(buffer)
     return buffer
   }
 

@@ -59,17 +59,13 @@ export class RxCounts {
   /** Adds all to the counters. `splits` is true of a queue that splits headers. */
   flush(splits: boolean): void {
     const counters = this.#counters
-    const { packets } = this
-    const verified = this.#verified
-    const unverified = this.#unverified
-    const split = this.#split
-    counters.add(RxCounter.rx_packets, packets)
+    counters.add(RxCounter.rx_packets, this.packets)
     counters.add(RxCounter.rx_bytes, this.#bytes)
-    counters.add(RxCounter.rx_csum_unnecessary, verified)
-    counters.add(RxCounter.rx_csum_none, unverified)
-    counters.add(RxCounter.rx_csum_bad, packets - verified - unverified)
-    counters.add(RxCounter.rx_hsplit_packets, split)
-    if (splits) counters.add(RxCounter.rx_hsplit_unsplit, packets - split)
+    counters.add(RxCounter.rx_csum_unnecessary, this.#verified)
+    counters.add(RxCounter.rx_csum_none, this.#unverified)
+    counters.add(RxCounter.rx_csum_bad, this.packets - this.#verified - this.#unverified)
+    counters.add(RxCounter.rx_hsplit_packets, this.#split)
+    if (splits) counters.add(RxCounter.rx_hsplit_unsplit, this.packets - this.#split)
     this.packets = this.#bytes = this.#verified = this.#unverified = this.#split = 0
   }
 }

@@ -55,11 +55,10 @@ export class RxQueue {
 
   start(ring: RxFrontEnd, config: RxQueueConfig): void {
     this.#ring = ring
-    this.#buffers.start(ring)
     this.#split = config.split !== 'off'
     this.#splitUdp = config.splitUdp !== false
     this.#fill = config.split === 'fill'
-    this.#thresholdBytes = config.splitThresholdBytes
+    this.#thresholdBytes = this.#fill ? Number.MAX_SAFE_INTEGER : config.splitThresholdBytes
     this.#coalesce = config.coalesce
     this.pausedTooLong = false
   }
@@ -103,7 +102,7 @@ export class RxQueue {
    */
   deliver(frame: LinkFrame, layout: FrameLayout, checksum: number, hash: number): boolean {
     const ring = this.#ring
-    if (ring === undefined) return this.#drop(RxCounter.rx_stopped)
+    if (ring === undefined) return this.drop(RxCounter.rx_stopped)
     const { length } = frame
     const packetLength = layout.headerLength + layout.payloadLength
     // Padded and cut frames are not merged: their lengths differ from what their headers say.
@@ -137,10 +136,8 @@ export class RxQueue {
         // Padding behind the packet is left out of a frame that is split.
         total = Math.min(packetLength, length)
         linear = layout.headerLength
-        if (this.#fill || total <= this.#thresholdBytes) {
-          if (total <= header.bytes) linear = total
-          else if (this.#fill) linear = header.bytes
-        }
+        if (total <= this.#thresholdBytes && total <= header.bytes) linear = total
+        else if (this.#fill) linear = header.bytes
       } else overflow = RX_HEADER_OVERFLOW
     }
     const rest = total - linear
@@ -196,17 +193,13 @@ export class RxQueue {
     return true
   }
 
-  /** Counts a frame that found too few buffers and does not wait. */
-  dropForWantOfBuffers(): void {
-    this.#drop(RxCounter.rx_hw_drop_overruns)
-  }
-
-  /** Counts a frame that is longer than the largest that is received. */
-  dropOverMru(): void {
-    this.#drop(RxCounter.rx_over_mru)
-  }
-
-  #drop(reason: number): true {
+  /**
+   * Counts a frame that is dropped.
+   *
+   * @param reason an {@link RxCounter}.
+   * @returns true, since the frame does not wait.
+   */
+  drop(reason: number): true {
     this.#counters.add(reason)
     this.#counters.add(RxCounter.rx_hw_drops)
     return true
@@ -229,7 +222,7 @@ export class RxQueue {
       const id = index < count ? (this.#buffers.at(index)?.id ?? -1) : -1
       completeBuffer(ring, completion, id, 0, 0, true)
     }
-    return this.#drop(RxCounter.rx_dma_faults)
+    return this.drop(RxCounter.rx_dma_faults)
   }
 
   #complete(

@@ -68,10 +68,9 @@ export class Segmenter {
     return this.#left > 0
   }
 
-  /** Makes the next segment. Returns false after the last one. */
-  next(): boolean {
+  /** Makes the next segment. Call it only while there is one to make. */
+  next(): void {
     const left = this.#left
-    if (left === 0) return false
     const pieceBytes = this.#pieceBytes
     const payload = left < pieceBytes ? left : pieceBytes
     const segmentBytes = this.#segmentBytes
@@ -95,7 +94,6 @@ export class Segmenter {
     }
     this.#done += payload
     this.#left -= payload
-    return true
   }
 
   /** Leaves out the segments that were not made, and drops the memory. */

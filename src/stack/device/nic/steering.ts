@@ -39,7 +39,7 @@ export class Steering {
   readonly #table = new Uint16Array(RSS_TABLE_ENTRIES)
   #key: Readonly<Uint8Array> = DEFAULT_RSS_KEY
   #toeplitzTable: ToeplitzTable = DEFAULT_TOEPLITZ_TABLE
-  readonly #byLocation: (CompiledRule | undefined)[] = []
+  readonly #byLocation = new Map<number, CompiledRule>()
   /** Exact rules by the hash of their tuple, a number: `Map.get` makes no garbage then. */
   readonly #fiveTuples = new Map<number, CompiledRule[]>()
   readonly #threeTuples = new Map<number, CompiledRule[]>()
@@ -60,7 +60,7 @@ export class Steering {
 
   /** Returns the queue of the first rule that matches, or −1 without a match. */
   match(bytes: Uint8Array, frameOffset: number, layout: FrameLayout): number {
-    if (this.#byLocation.length === 0) return -1
+    if (this.#byLocation.size === 0) return -1
     if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) return -1
     const { addressBytes } = layout
     if (this.#fiveTuples.size !== 0 || this.#threeTuples.size !== 0) {
@@ -130,14 +130,11 @@ export class Steering {
   addRule(rule: SteeringRule): number {
     this.#checkQueue(rule.queue)
     const compiled = compileRule(rule)
-    const isTaken = this.#byLocation.some(
-      (other) => other !== undefined && isSameMatch(other, compiled),
-    )
-    if (isTaken) {
+    if ([...this.#byLocation.values()].some((other) => isSameMatch(other, compiled))) {
       throw exists('There is a steering rule for these addresses and ports. Remove it first.')
     }
     const location = this.#place(rule.location)
-    this.#byLocation[location] = compiled
+    this.#byLocation.set(location, compiled)
     if (compiled.kind === MASKED) this.#sortMasked()
     else {
       const buckets = this.#bucketsOf(compiled)
@@ -150,12 +147,11 @@ export class Steering {
 
   /** @throws NETMEM_NIC_CONFIG if there is no rule at that location. */
   removeRule(location: number): void {
-    const compiled = this.#byLocation[location]
+    const compiled = this.#byLocation.get(location)
     if (compiled === undefined) {
       throw configError(`There is no steering rule at location ${location}.`)
     }
-    this.#byLocation[location] = undefined
-    if (!this.#byLocation.some((other) => other !== undefined)) this.#byLocation.length = 0
+    this.#byLocation.delete(location)
     if (compiled.kind === MASKED) {
       this.#sortMasked()
       return
@@ -171,18 +167,19 @@ export class Steering {
   }
 
   #sortMasked(): void {
-    // A location that was never used is a hole, which `flatMap` leaves out.
-    this.#masked = this.#byLocation.flatMap((rule) => (rule?.kind === MASKED ? [rule] : []))
+    this.#masked = [...this.#byLocation]
+      .sort(([one], [other]) => one - other)
+      .flatMap(([, rule]) => (rule.kind === MASKED ? [rule] : []))
   }
 
   /** Returns the location of a rule: the one asked for, or the lowest free one. */
   #place(wanted: number | undefined): number {
     if (wanted !== undefined) {
-      if (this.#byLocation[wanted] === undefined) return wanted
+      if (!this.#byLocation.has(wanted)) return wanted
       throw exists(`There is a steering rule at location ${wanted}. Remove it first.`)
     }
     for (let location = 0; location < MAX_STEERING_RULES; location++) {
-      if (this.#byLocation[location] === undefined) return location
+      if (!this.#byLocation.has(location)) return location
     }
     throw new DeviceError(
       'NETMEM_NIC_CONFIG',

@@ -92,8 +92,8 @@ export class TxQueue {
           if (packet.fault === NO_FAULT) sent++
           else this.#drop()
         }
-        if ((packet.read.flags & TX_REPORT) !== 0) frontEnd.completeHead()
-        if (!packet.discarding) frontEnd.complete(packet.read.tag)
+        if ((packet.read.flags & TX_REPORT) !== 0) frontEnd.completeHead?.()
+        if (!packet.discarding) frontEnd.complete?.(packet.read.tag)
       }
     } finally {
       frontEnd.flush()
@@ -188,7 +188,10 @@ export class TxQueue {
     }
     const segmenter = this.#segmenter
     segmenter.begin(frame, layout, read.mssBytes, read.mssBytes)
-    while (segmenter.next()) link.transmit(segmenter.frame, nowNs)
+    while (segmenter.pending) {
+      segmenter.next()
+      link.transmit(segmenter.frame, nowNs)
+    }
   }
 
   #transmit(frame: LinkFrame, nowNs: number, link: Link): void {

@@ -45,11 +45,6 @@ export async function receiveTimes(nic: Nic): Promise<readonly number[]> {
 export const stubFeatures: NicFeatures = {
   rxQueues: 1,
   txQueues: 1,
-  rssTableEntries: 4,
-  maxSteeringRules: 0,
-  headerSplit: ['off'],
-  deviceMemory: false,
-  coalescing: false,
   verifiesChecksums: false,
   pause: false,
   maxFrameBytes: 65553,
