@@ -59,7 +59,7 @@ async function bundled(name, program, format, entries) {
     bundle: true,
     platform: 'node',
     format,
-    external: ['koffi', 'undici'],
+    external: ['koffi'],
     outExtension: format === 'esm' && entries.length === 0 ? { '.js': '.mjs' } : {},
     outdir,
     logLevel: 'silent',

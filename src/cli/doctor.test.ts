@@ -24,7 +24,6 @@ describe('netmem doctor', () => {
       'host memory',
       'shared memory',
       'koffi',
-      'undici',
       'kernel',
       'nc',
     ]) {
@@ -39,7 +38,6 @@ describe('netmem doctor', () => {
     const text = out.toString()
     assert.match(text, /^Everything\n {2}ok +node +v\d+\.\d+\.\d+, /m)
     assert.match(text, /^ {2}ok +host memory +pages can be made of it$/m)
-    assert.match(text, /^HTTP: .*netmem get\n {2}ok +undici +proxies/m)
     assert.match(text, /^Netlink: .*netmem pools\n {2}ok +kernel +/m)
   })
 })

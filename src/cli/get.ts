@@ -21,7 +21,7 @@ Examples:
 ${SIZES}
 
 ${EXIT_CODES}
-Proxies are taken from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; they need undici.`
+Proxies are taken from HTTP_PROXY, HTTPS_PROXY and NO_PROXY.`
 
 const MAX_CONNECTIONS = 64
 const MAX_RETRIES = 1_000

@@ -41,7 +41,7 @@ export type GetDestination = Memory | MakeMemory | FileDestination | FragDestina
  * NETMEM_CONNECTION_FAILED, NETMEM_ENDED_EARLY for connections that fail after all retries.
  * @throws NETMEM_ABORTED when `signal` aborts.
  * @throws NETMEM_HTTP_STATUS for a status of 300 or more, NETMEM_HTTP_REDIRECTS for redirects that
- * lead nowhere, NETMEM_HTTP_NEEDS_UNDICI for a proxy without undici.
+ * lead nowhere.
  * @throws NETMEM_HTTP_PROTOCOL, NETMEM_HTTP_HEAD_TOO_LARGE, NETMEM_HTTP_CONTENT_CODING,
  * NETMEM_HTTP_RANGE for responses that cannot be used, NETMEM_HTTP_CHANGED for a changed body.
  * @throws NETMEM_DIGEST_MISMATCH, NETMEM_DIGEST_FAILED for a body whose digest is wrong or unknown.

@@ -14,7 +14,6 @@ declare module '../errors.ts' {
     NETMEM_HTTP_RANGE: 'HttpError'
     NETMEM_HTTP_CHANGED: 'HttpError'
     NETMEM_HTTP_FILE: 'HttpError'
-    NETMEM_HTTP_NEEDS_UNDICI: 'HttpError'
     NETMEM_DIGEST_MISMATCH: 'HttpError'
     NETMEM_DIGEST_FAILED: 'HttpError'
   }

@@ -2,7 +2,7 @@
 
 import type { Output } from '../output.ts'
 import type { CommandOutcome } from '../run.ts'
-import { koffiFinding, undiciFinding } from './dependencies.ts'
+import { koffiFinding } from './dependencies.ts'
 import { dmaBufFindings } from './dma-bufs.ts'
 import { Feature, type Finding } from './finding.ts'
 import { kernelFindings } from './kernel.ts'
@@ -14,7 +14,6 @@ export async function examine(output: Output): Promise<CommandOutcome> {
   const findings = [
     ...runtimeFindings(),
     ...limitFindings(),
-    await undiciFinding(),
     await koffiFinding(),
     ...toolFindings(),
     ...dmaBufFindings(),

@@ -19,7 +19,6 @@ export const Feature = {
   all: 'Everything',
   memory: 'Memory to receive into: hostProvider, sharedProvider, externalProvider',
   net: 'Sockets: netmem/net, and netmem recv, send and iperf3',
-  http: 'HTTP: netmem/http, and netmem get',
   linux: 'Fast links and large bodies: wakeBatching and hugeMemory of netmem/linux',
   tools: 'Programs to try netmem with',
   netlink: 'Netlink: openNetlink of netmem/linux, and netmem pools',

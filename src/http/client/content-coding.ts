@@ -83,7 +83,7 @@ export function decoded(response: Exchange, context: ExchangeContext): Exchange 
   if (decoders.length === 0 && pool === decodedPool) return response
   const chunks = decodedChunks(body, decoders)
   const length = decoders.length === 0 ? body.length : undefined
-  const copied = new CopiedBody(chunks, length, decodedPool, context, decodingError)
+  const copied = new CopiedBody(chunks, length, decodedPool, context)
   return {
     ...response,
     head: decoders.length === 0 ? head : headOfDecoded(head),
@@ -121,7 +121,11 @@ async function* decodedChunks(body: Body, decoders: readonly Decoder[]): Chunks 
   const coded = chunksOf(body)
   let chunks = coded
   for (const decoder of decoders) chunks = decode(chunks, decoder)
-  yield* chunks
+  try {
+    yield* chunks
+  } catch (cause) {
+    throw decodingError(cause)
+  }
   // Drop bytes behind the coding's end. The body has to end as its framing says.
   await coded.return(undefined)
   for (let frag = await body.next(); frag !== undefined; frag = await body.next()) frag.release()

@@ -1,4 +1,4 @@
-/** A body of chunks that come in memory of other libraries, and are copied out of it. */
+/** A body of chunks that come in memory of a decoder, and are copied out of it. */
 
 import { LifetimeError } from '../../errors.ts'
 import { Interruption, unlessAborted } from '../../net/internal.ts'
@@ -12,24 +12,21 @@ import type { ExchangeContext } from './exchange.ts'
 
 export class CopiedBody implements Body {
   readonly length: number | undefined
-  readonly #chunks: AsyncIterator<unknown>
+  readonly #chunks: AsyncIterator<Uint8Array, void>
   readonly #pool: PagePool<Page>
   readonly #frags: ChunkFrags
   readonly #stallTimeoutMs: number
   readonly #signal: AbortSignal
-  readonly #translated: (cause: unknown) => unknown
   #chunk: Uint8Array = new Uint8Array(0)
   #received = 0
   #ended = false
   readonly #interruption = new Interruption()
 
-  /** @param translated Makes the body's error of an error of `chunks`. */
   constructor(
-    chunks: AsyncIterator<unknown>,
+    chunks: AsyncIterator<Uint8Array, void>,
     length: number | undefined,
     pool: PagePool<Page>,
     { abort, settings }: ExchangeContext,
-    translated: (cause: unknown) => unknown,
   ) {
     this.length = length
     this.#frags = new ChunkFrags(pool)
@@ -37,7 +34,6 @@ export class CopiedBody implements Body {
     this.#chunks = chunks
     this.#pool = pool
     this.#signal = abort.signal
-    this.#translated = translated
   }
 
   /** Bytes that have been taken so far. */
@@ -74,9 +70,9 @@ export class CopiedBody implements Body {
 
   async atEnd(): Promise<boolean> {
     while (this.#chunk.byteLength === 0 && !this.#ended) {
-      const { done, value } = await this.#nextChunk()
-      if (done === true) this.#ended = true
-      else if (value instanceof Uint8Array) this.#chunk = value
+      const { value } = await this.#chunks.next()
+      if (value === undefined) this.#ended = true
+      else this.#chunk = value
     }
     if (this.#chunk.byteLength > 0) return false
     if (this.length !== undefined && this.#received < this.length) {
@@ -110,13 +106,5 @@ export class CopiedBody implements Body {
     this.#chunk = this.#chunk.subarray(part.byteLength)
     this.#received += part.byteLength
     return part
-  }
-
-  async #nextChunk(): Promise<IteratorResult<unknown, unknown>> {
-    try {
-      return await this.#chunks.next()
-    } catch (cause) {
-      throw this.#translated(cause)
-    }
   }
 }

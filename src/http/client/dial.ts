@@ -1,42 +1,38 @@
-/** New connections of the HTTP client. */
+/** New connections of the HTTP client, also through proxies. */
 
-import { connect } from '../../net/index.ts'
+import type { Connection } from '../../connection.ts'
+import { adopt, connect } from '../../net/index.ts'
 import { protocolError } from '../http-error.ts'
 import type { ExchangeContext } from './exchange.ts'
 import { HttpConnection } from './http-connection.ts'
+import { hostOf, portOf } from './request.ts'
 import type { TlsSettings } from './tls-settings.ts'
 
-/** Connects to the origin of `url`, unless the transfer is aborted before. `key` names the connection. */
-export async function dial(
-  { settings, pool, abort }: ExchangeContext,
-  url: URL,
-  tls: TlsSettings | undefined,
-  key: string,
-): Promise<HttpConnection> {
-  const isSecure = url.protocol === 'https:'
-  const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port)
+/** A way to the origin of a URL. */
+export interface Route {
+  readonly url: URL
+  readonly proxy: URL | undefined
+  readonly tls: TlsSettings | undefined
+  /** Routes of equal keys may share connections. */
+  readonly key: string
+}
+
+/** Connects, unless the transfer is aborted before. */
+export async function dial(context: ExchangeContext, route: Route): Promise<HttpConnection> {
+  const { abort } = context
   const began = performance.now()
-  const { connectTimeoutMs, wakeBatching } = settings
   // The connection may outlive this transfer, and its signal.
   const attempt = new AbortController()
   const stop = (): void => attempt.abort(abort.signal.reason)
   abort.signal.addEventListener('abort', stop, { once: true })
   try {
-    const connection = await connect({
-      pool,
-      host: hostOf(url),
-      port,
-      connectTimeoutMs,
-      signal: attempt.signal,
-      ...(wakeBatching && { wakeBatching }),
-      ...(isSecure && { tls: { ...tls?.options, ALPNProtocols: ['http/1.1'] } }),
-    })
+    const connection = await open(context, route, attempt.signal)
     const spoken = connection.tls?.alpnProtocol
     if (spoken !== undefined && spoken !== 'http/1.1') {
       connection.destroy()
       throw protocolError(`The server speaks ${spoken} where http/1.1 was offered`)
     }
-    return new HttpConnection(connection, key, performance.now() - began)
+    return new HttpConnection(connection, route.key, performance.now() - began)
   } catch (error) {
     abort.check()
     throw error
@@ -45,7 +41,26 @@ export async function dial(
   }
 }
 
-/** Returns the host of a URL: an IPv6 address without its brackets. */
-function hostOf(url: URL): string {
-  return url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname
+async function open(
+  { settings, pool }: ExchangeContext,
+  { url, proxy, tls }: Route,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const { connectTimeoutMs, wakeBatching } = settings
+  const options = { pool, ...(wakeBatching && { wakeBatching }) }
+  const ofServer = { ...tls?.options, ALPNProtocols: ['http/1.1'] }
+  if (proxy !== undefined && url.protocol === 'https:') {
+    // node:http takes time to load, and nothing else here needs it.
+    const { tunnel } = await import('./tunnel.ts')
+    return adopt(await tunnel(proxy, url, ofServer, connectTimeoutMs, signal), options)
+  }
+  const to = proxy ?? url
+  return connect({
+    ...options,
+    host: hostOf(to),
+    port: portOf(to),
+    connectTimeoutMs,
+    signal,
+    ...(to.protocol === 'https:' && { tls: proxy === undefined ? ofServer : true }),
+  })
 }

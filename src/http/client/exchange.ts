@@ -1,4 +1,4 @@
-/** One request and its response, as the transfer sees them, through either client. */
+/** One request and its response, as the transfer sees them. */
 
 import { isNetmemError } from '../../errors.ts'
 import type { WakeBatching } from '../../net/index.ts'
@@ -35,7 +35,7 @@ export interface Exchange {
 export type TakeWhole = (head: ResponseHead, body: Uint8Array) => boolean
 
 /** Settings of connections and of waits for the server. */
-interface ExchangeSettings {
+export interface ExchangeSettings {
   readonly tls: TlsSettings | undefined
   readonly wakeBatching: WakeBatching | undefined
   readonly cache: ConnectionCache | undefined
@@ -43,6 +43,8 @@ interface ExchangeSettings {
   readonly headTimeoutMs: number
   readonly stallTimeoutMs: number
   readonly maxHeadBytes: number
+  /** True to use the proxies that the environment names. */
+  readonly proxy: boolean
 }
 
 /** All that the exchanges of one transfer share. */

@@ -17,7 +17,7 @@ interface Limits {
 
 export class HttpConnection {
   readonly transport: Connection
-  /** Connections of equal keys are as good for a request as each other. */
+  /** Key of its route. Exchanges over routes of equal keys may share it. */
   readonly key: string
   /** Milliseconds of connecting, TLS included, or 0 after the first exchange. */
   connectMs: number

@@ -1,22 +1,28 @@
 /** Proxies of the environment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
 
+import { invalid } from '../../net/internal.ts'
+import { hostOf, portOf } from './request.ts'
+
 /** Variables of the environment by name. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Returns the proxy for `url`, or `undefined` where there is none. Names in lower case come first. In a
- * CGI program HTTP_PROXY may be the `Proxy` field of a request, so it is ignored there.
+ * Returns the URL of the proxy for `url`, or `undefined` where there is none. Names in lower case come
+ * first. In a CGI program HTTP_PROXY may be the `Proxy` field of a request, so it is ignored there.
+ * @throws NETMEM_INVALID_ARGUMENT if the environment names something other than a proxy.
  */
-export function proxyFor(url: URL, environment: Environment): string | undefined {
-  const named =
-    url.protocol === 'https:'
-      ? (environment['https_proxy'] ?? environment['HTTPS_PROXY'])
-      : (environment['http_proxy'] ?? environment['HTTP_PROXY'])
+export function proxyFor(url: URL, environment: Environment): URL | undefined {
+  const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
+  const named = environment[name.toLowerCase()] ?? environment[name]
   if (named === undefined || named === '') return undefined
   if (url.protocol === 'http:' && mayBeForged(environment)) return undefined
-  const exceptions = environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''
+  if (isExcepted(url, environment['no_proxy'] ?? environment['NO_PROXY'] ?? '')) return undefined
   // Without a scheme it is http:, as with curl.
-  return isExcepted(url, exceptions) ? undefined : named.includes('://') ? named : `http://${named}`
+  const text = named.includes('://') ? named : `http://${named}`
+  const proxy = URL.canParse(text) ? new URL(text) : undefined
+  if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy
+  // The text may contain a password.
+  throw invalid(`${name} is not the URL of a proxy; write http://HOST:PORT, or set proxy: false.`)
 }
 
 /** True if HTTP_PROXY may come from a request of a CGI program. */
@@ -26,8 +32,8 @@ function mayBeForged(environment: Environment): boolean {
 
 /** True if NO_PROXY lists `url`: names with their subdomains, perhaps with a port, or `*`. */
 function isExcepted(url: URL, exceptions: string): boolean {
-  const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase()
-  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
+  const host = hostOf(url)
+  const port = portOf(url)
   return exceptions
     .split(/[\s,]+/)
     .filter((entry) => entry !== '')
@@ -35,7 +41,7 @@ function isExcepted(url: URL, exceptions: string): boolean {
       if (entry === '*') return true
       const match = /^(?:\[([^\]]*)\]|([^:]*)|(.*:.*:.*))(?::(\d+))?$/.exec(entry.toLowerCase())
       const name = (match?.[1] ?? match?.[2] ?? match?.[3] ?? '').replace(/^\*?\./, '')
-      if (name === '' || (match?.[4] !== undefined && match[4] !== port)) return false
+      if (name === '' || (match?.[4] !== undefined && Number(match[4]) !== port)) return false
       return host === name || host.endsWith(`.${name}`)
     })
 }

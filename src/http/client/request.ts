@@ -64,6 +64,17 @@ export function displayUrl(url: URL): string {
   return `${url.origin}${url.pathname}`
 }
 
+/** Returns the host of a URL: an IPv6 address without its brackets. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+/** Returns the port of a URL, or the port of its scheme. */
+export function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port)
+  return url.protocol === 'https:' ? 443 : 80
+}
+
 /** Names and values of fields, in their order. */
 export type HeaderFields = readonly (readonly [name: string, value: string])[]
 
@@ -136,7 +147,7 @@ export function requestFields(url: URL, fields: RequestFields): HeaderFields {
   list.push(['Accept-Encoding', fields.coded ? DECODED : 'identity'])
   if (!has('user-agent')) list.push(['User-Agent', 'netmem'])
   if (!has('accept')) list.push(['Accept', '*/*'])
-  const authorization = ofUrl(url) ?? (fields.trusted ? fields.authorization : undefined)
+  const authorization = urlAuthorization(url) ?? (fields.trusted ? fields.authorization : undefined)
   if (authorization !== undefined && !has('authorization')) {
     list.push(['Authorization', authorization])
   }
@@ -146,9 +157,17 @@ export function requestFields(url: URL, fields: RequestFields): HeaderFields {
   return list
 }
 
-/** Returns the bytes of a GET, as text. */
-export function serialiseGet(url: URL, fields: RequestFields, keepAlive: boolean): string {
-  let text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`
+/** Returns the bytes of a GET, as text. A request that a proxy reads names the origin, too. */
+export function serialiseGet(
+  url: URL,
+  fields: RequestFields,
+  keepAlive: boolean,
+  proxy: URL | undefined,
+): string {
+  const origin = proxy === undefined ? '' : url.origin
+  let text = `GET ${origin}${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`
+  const credentials = proxy === undefined ? undefined : urlAuthorization(proxy)
+  if (credentials !== undefined) text += `Proxy-Authorization: ${credentials}\r\n`
   if (!keepAlive) text += 'Connection: close\r\n'
   for (const [name, value] of requestFields(url, fields)) {
     // If-Range repeats a server's value, which may have bytes beyond ASCII.
@@ -158,7 +177,8 @@ export function serialiseGet(url: URL, fields: RequestFields, keepAlive: boolean
   return `${text}\r\n`
 }
 
-function ofUrl({ username, password }: URL): string | undefined {
+/** Returns the field `Authorization` for user and password of a URL, or `undefined` without them. */
+export function urlAuthorization({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return undefined
   try {
     return authorizationValue({

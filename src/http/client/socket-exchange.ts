@@ -1,4 +1,4 @@
-/** Requests over connections of netmem/net: one that rested or a new one. */
+/** Requests over connections of netmem/net: one that rested or a new one, perhaps through a proxy. */
 
 import type { Viewer } from '../../connection.ts'
 import { ConnectionError } from '../../errors.ts'
@@ -6,14 +6,15 @@ import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { dryTimeout, protocolError } from '../http-error.ts'
 import { FramedBody } from './body.ts'
-import { dial } from './dial.ts'
+import { dial, type Route } from './dial.ts'
 import { type Exchange, type ExchangeContext, isBreak, type TakeWhole } from './exchange.ts'
 import { type BodyFraming, framingOf, staysOpen } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
+import { proxyFor } from './proxy.ts'
 import { displayUrl, type RequestFields, serialiseGet } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { StallListener } from './stall-timer.ts'
-import { type TlsSettings, tlsElsewhere } from './tls-settings.ts'
+import { tlsElsewhere } from './tls-settings.ts'
 
 /** Limit of interim responses (100, 103) before the response. */
 const MAX_INTERIM_HEADS = 16
@@ -26,13 +27,14 @@ export async function socketExchange(
   takeWhole: TakeWhole | undefined,
 ): Promise<Exchange> {
   const { settings, pool, abort } = context
-  const { tls: given, cache } = settings
-  const tls = given === undefined || fields.trusted ? given : tlsElsewhere(given)
-  const key = keyOf(url, tls)
-  const request = serialiseGet(url, fields, cache !== undefined)
+  const { cache } = settings
+  const route = routeTo(url, settings, fields.trusted)
+  // A tunnel hides the request from the proxy.
+  const reader = url.protocol === 'http:' ? route.proxy : undefined
+  const request = serialiseGet(url, fields, cache !== undefined, reader)
   for (;;) {
     abort.check()
-    const connection = cache?.take(pool, key) ?? (await dial(context, url, tls, key))
+    const connection = cache?.take(pool, route.key) ?? (await dial(context, route))
     const response = new PendingResponse(context, url, connection, takeWhole)
     abort.add(connection.transport)
     try {
@@ -44,6 +46,18 @@ export async function socketExchange(
       if (!connection.reused || response.heard || !isBreak(error)) throw error
     }
   }
+}
+
+/**
+ * Returns the way to the origin of `url`. Transfers share connections to the same origin, through the same
+ * proxy, with TLS options of the same values.
+ */
+function routeTo(url: URL, settings: ExchangeContext['settings'], trusted: boolean): Route {
+  const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
+  const given = url.protocol === 'https:' ? settings.tls : undefined
+  const tls = given === undefined || trusted ? given : tlsElsewhere(given)
+  const key = proxy === undefined ? url.origin : `${proxy.href} ${url.origin}`
+  return { url, proxy, tls, key: tls === undefined ? key : `${key} ${tls.identity}` }
 }
 
 /**
@@ -212,10 +226,4 @@ function isComplete(body: FramedBody): boolean {
     // Invalid chunks only end the connection.
   }
   return body.left === 0
-}
-
-/** Returns the key of connections that transfers may share: the same origin, and TLS options of the same values. */
-function keyOf(url: URL, tls: TlsSettings | undefined): string {
-  if (url.protocol === 'http:' || tls === undefined) return url.origin
-  return `${url.origin} ${tls.identity}`
 }

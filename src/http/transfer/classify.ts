@@ -9,7 +9,7 @@ import type { HttpError } from '../http-error.ts'
 import { unsatisfiedLength } from './content-range.ts'
 import { type Entity, entityOf, isOtherEntity, isSameEntity } from './entity.ts'
 import { type Answer, type Part, partOf, whyNotJoined } from './part.ts'
-import type { PiecePlan, Plan, PresentPlan, RestPlan } from './plan.ts'
+import type { PiecePlan, Plan, RestPlan } from './plan.ts'
 import { rangeError } from './range-error.ts'
 import { isTransient, statusError } from './status-error.ts'
 
@@ -45,25 +45,25 @@ const MOST_DROPPED_BYTES = 1024 * 1024
 
 /** Classifies a response to the request of `plan`. `raw` takes coded bodies as they are. */
 export function classify(answer: Answer, plan: Plan, raw: boolean): Meaning {
-  switch (plan.kind) {
-    case 'whole':
-      return answerToWhole(answer, plan, raw)
-    case 'rest':
-      return answerToRest(answer, plan, raw)
-    case 'present':
-      return answerToPresent(answer, plan, raw)
-    case 'piece':
-      return answerToPiece(answer, plan, raw)
-  }
-}
-
-function answerToWhole(answer: Answer, plan: Plan, raw: boolean): Meaning {
   const { head } = answer
-  if (head.status === 416 && plan.ranged) return refused(answer, plan, 0)
+  if (head.status === 416 && plan.ranged) return answerWithoutBytes(answer, plan)
+  if (head.status === 206 && plan.kind === 'present') return { kind: 'discard' }
   const failure = failureOf(answer, raw)
   if (failure !== undefined) return failure
+  const hasBytes = plan.kind === 'rest' || plan.kind === 'piece'
+  if (hasBytes && isOtherEntity(head, plan.entity)) {
+    return changed('the server sends another version')
+  }
   const part = partOf(answer, raw)
   if (typeof part === 'string') return contradiction(answer, plan, part)
+  if (plan.kind === 'rest') return answerToRest(answer, plan, part)
+  if (plan.kind === 'piece') return answerToPiece(answer, plan, part)
+  return beginning(answer, plan, part)
+}
+
+/** Begins a body with `part`, if that is its first bytes and the rest can be had. */
+function beginning(answer: Answer, plan: Plan, part: Part): Meaning {
+  const { head } = answer
   const gap = head.status === 206 ? whyNotJoined(part, 0, undefined) : undefined
   if (gap !== undefined) return contradiction(answer, plan, gap)
   const entity = entityOf(head, part.total)
@@ -75,70 +75,26 @@ function answerToWhole(answer: Answer, plan: Plan, raw: boolean): Meaning {
   return { kind: 'begin', part, entity }
 }
 
-function answerToRest(answer: Answer, plan: RestPlan, raw: boolean): Meaning {
-  const { head } = answer
+function answerToRest(answer: Answer, plan: RestPlan, part: Part): Meaning {
   const { from, entity } = plan
-  if (head.status === 416 && plan.ranged) return answerThatThereIsNoRest(answer, plan)
-  const failure = failureOf(answer, raw)
-  if (failure !== undefined) return failure
-  if (isOtherEntity(head, entity)) return changed('the server sends another version')
-  const part = partOf(answer, raw)
-  if (typeof part === 'string') return contradiction(answer, plan, part)
-  if (head.status === 206) {
+  const length = entity.length ?? part.total
+  if (answer.head.status === 206) {
     const gap = whyNotJoined(part, from, entity.length)
     if (gap !== undefined) return contradiction(answer, plan, gap)
-    const length = entity.length ?? part.total
     return { kind: 'continue', part, entity: { ...entity, length }, from }
   }
   // The server has no ranges after all, and sends the whole body again.
-  if ((part.total ?? entity.length) !== (entity.length ?? part.total)) {
-    return changed(`it has ${part.total} bytes now`)
-  }
-  if (plan.canRestart) return answerToWhole(answer, plan, raw)
-  if (isSameEntity(head, entity)) return { kind: 'continue', part, entity, from }
+  if ((part.total ?? length) !== length) return changed(`it has ${part.total} bytes now`)
+  if (plan.canRestart) return beginning(answer, plan, part)
+  if (isSameEntity(answer.head, entity)) return { kind: 'continue', part, entity, from }
   return changed('nothing says that what the server sends now is of the same version')
 }
 
-/** A connection may break between a body's last byte and the end of its framing. Then 416 is true. */
-function answerThatThereIsNoRest(answer: Answer, plan: RestPlan): Meaning {
-  const { from, entity } = plan
-  const length = unsatisfiedLength(answer.head.headers.single('content-range'))
-  if (isOtherEntity(answer.head, entity)) return changed('it has ended as another version')
-  if (length !== undefined && (entity.length ?? Math.max(length, from)) !== length) {
-    return changed(`it has ${length} bytes now`)
-  }
-  if (from !== (entity.length ?? length)) return refused(answer, plan, from)
-  return { kind: 'complete', length: from }
-}
-
-function answerToPresent(answer: Answer, plan: PresentPlan, raw: boolean): Meaning {
-  const { status, headers } = answer.head
-  const { lastModified } = plan.entity
-  const length = unsatisfiedLength(headers.single('content-range'))
-  const date = headers.single('last-modified') ?? lastModified
-  if (status === 416 && length === plan.from && (lastModified ?? date) === date) {
-    return { kind: 'complete', length }
-  }
-  if (status === 206 || status === 416) return { kind: 'discard' }
-  return answerToWhole(answer, plan, raw)
-}
-
-function answerToPiece(answer: Answer, plan: PiecePlan, raw: boolean): Meaning {
-  const { head } = answer
+function answerToPiece(answer: Answer, plan: PiecePlan, part: Part): Meaning {
   const { from, to, entity } = plan
-  if (head.status === 416) {
-    const length = unsatisfiedLength(head.headers.single('content-range')) ?? entity.length
-    if (length !== entity.length) return changed('a range is of another version')
-    return refused(answer, plan, from)
-  }
-  const failure = failureOf(answer, raw)
-  if (failure !== undefined) return failure
-  if (isOtherEntity(head, entity)) return changed('a range is of another version')
-  if (head.status !== 206) {
+  if (answer.head.status !== 206) {
     return contradiction(answer, plan, 'sent the whole body, after a range of it')
   }
-  const part = partOf(answer, raw)
-  if (typeof part === 'string') return contradiction(answer, plan, part)
   const gap = whyNotJoined(part, from, entity.length, to)
   if (gap !== undefined) return contradiction(answer, plan, gap)
   if (from - part.first > MOST_DROPPED_BYTES) {
@@ -146,6 +102,26 @@ function answerToPiece(answer: Answer, plan: PiecePlan, raw: boolean): Meaning {
     return contradiction(answer, plan, what)
   }
   return { kind: 'continue', part, entity, from }
+}
+
+/** The meaning of a 416, the answer to a range that is outside of the body. */
+function answerWithoutBytes(answer: Answer, plan: Plan): Meaning {
+  const { headers } = answer.head
+  const length = unsatisfiedLength(headers.single('content-range'))
+  if (plan.kind === 'whole') return refused(answer, plan, 0)
+  const { from, entity } = plan
+  if (plan.kind === 'present') {
+    const date = headers.single('last-modified') ?? entity.lastModified
+    const isSame = length === from && (entity.lastModified ?? date) === date
+    return isSame ? { kind: 'complete', length } : { kind: 'discard' }
+  }
+  if (isOtherEntity(answer.head, entity)) return changed('it has ended as another version')
+  if (length !== undefined && (entity.length ?? Math.max(length, from)) !== length) {
+    return changed(`it has ${length} bytes now`)
+  }
+  // A connection may break between a body's last byte and the end of its framing. Then 416 is true.
+  if (from === (entity.length ?? length)) return { kind: 'complete', length: from }
+  return refused(answer, plan, from)
 }
 
 /** Returns the failure of a response without the wanted body, or `undefined` if it has one. */

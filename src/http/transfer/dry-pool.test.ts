@@ -9,7 +9,7 @@ import { getInto } from '../get-into.ts'
 import { content, failure, ranged, serve, withPool } from '../http.test.helper.ts'
 
 for (const decompress of [false, true]) {
-  const by = decompress ? 'undici' : 'a connection of our own'
+  const by = decompress ? 'a decoder' : 'a connection'
 
   test(`getInto into a pool whose onFrag keeps everything obeys stallTimeoutMs, by ${by}`, async (t) => {
     await using server = await serve((request, response) => ranged(request, response))

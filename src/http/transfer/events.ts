@@ -1,8 +1,5 @@
 /** Events of a transfer, for logs. */
 
-import type { Exchange } from '../client/exchange.ts'
-import type { RequestFields } from '../client/request.ts'
-import { requestFields } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 
 /** A step of a transfer, for `onEvent`. */
@@ -37,20 +34,3 @@ export type GetEvent =
       /** Milliseconds of the wait before it. */
       readonly delayMs: number
     }
-
-/** The setting that events go to. */
-interface Told {
-  readonly onEvent: ((event: GetEvent) => void) | undefined
-}
-
-/** Reports a request to `onEvent`. */
-export function tellRequest({ onEvent }: Told, url: URL, fields: RequestFields): void {
-  onEvent?.({ kind: 'request', url: new URL(url), fields: requestFields(url, fields) })
-}
-
-/** Reports a response's head to `onEvent`. */
-export function tellResponse({ onEvent }: Told, response: Exchange): void {
-  if (onEvent === undefined) return
-  const { url, head, connectMs, tlsMs } = response
-  onEvent({ kind: 'response', url: new URL(url), head, connectMs, tlsMs })
-}

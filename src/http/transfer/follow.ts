@@ -2,12 +2,9 @@
 
 import { decoded } from '../client/content-coding.ts'
 import type { Exchange, ExchangeContext, TakeWhole } from '../client/exchange.ts'
-import { proxyFor } from '../client/proxy.ts'
-import { displayUrl, parseUrl, type RequestFields } from '../client/request.ts'
+import { displayUrl, parseUrl, type RequestFields, requestFields } from '../client/request.ts'
 import { socketExchange } from '../client/socket-exchange.ts'
-import { undiciExchange } from '../client/undici.ts'
 import { HttpError } from '../http-error.ts'
-import { tellRequest, tellResponse } from './events.ts'
 import type { RangeFields } from './plan.ts'
 import type { Settings } from './settings.ts'
 
@@ -29,7 +26,7 @@ export async function follow(
   takeWhole?: TakeWhole,
 ): Promise<Exchange> {
   const { headers, crossOriginHeaders, authorization, decompress } = context.settings
-  const { maxRedirects, allowDowngrade } = context.settings
+  const { maxRedirects, allowDowngrade, onEvent } = context.settings
   const fields = {
     headers,
     crossOriginHeaders,
@@ -43,7 +40,8 @@ export async function follow(
   let target = url
   for (;;) {
     const response = await once(context, target, fields, takeWhole)
-    tellResponse(context.settings, response)
+    const { head, connectMs, tlsMs } = response
+    onEvent?.({ kind: 'response', url: new URL(target), head, connectMs, tlsMs })
     const location = redirection(response)
     if (location === undefined) {
       return decompress && !response.taken ? decoded(response, context) : response
@@ -78,9 +76,7 @@ function once(
   takeWhole: TakeWhole | undefined,
 ): Promise<Exchange> {
   const { settings } = context
-  tellRequest(settings, url, fields)
-  const proxy = settings.proxy ? proxyFor(url, process.env) : undefined
-  if (proxy !== undefined) return undiciExchange(context, url, fields, proxy)
+  settings.onEvent?.({ kind: 'request', url: new URL(url), fields: requestFields(url, fields) })
   return socketExchange(context, url, fields, takeWhole)
 }
 

@@ -31,7 +31,6 @@ export class MemoryTarget implements Target, RangeTarget {
   readonly pool: PagePool<Page> = headPool()
   readonly holdsFrags = false
   readonly canRestart = true
-  readonly claim: undefined
   readonly ranges: RangeTarget = this
   readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
@@ -110,8 +109,6 @@ export class MemoryTarget implements Target, RangeTarget {
     this.#intact()
     return hex
   }
-
-  async commit(): Promise<void> {}
 
   async fail(): Promise<void> {
     this.#digest?.drop()

@@ -7,8 +7,6 @@ import type { Authorization, RequestHeaders } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import type { GetEvent } from './events.ts'
 
-export type OnHead = (head: ResponseHead, length: number | undefined, from: number) => void
-
 /** Options of `getInto`. */
 export interface GetOptions {
   /**
@@ -65,7 +63,7 @@ export interface GetOptions {
    * Called with the head, the body's `length` if the server says it, and the first byte that will be
    * received. That is not byte 0 where `resume` found a part. Called again after a restart.
    */
-  readonly onHead?: OnHead
+  readonly onHead?: (head: ResponseHead, length: number | undefined, from: number) => void
   /** Called with the number of bytes that have arrived. It is lower after a restart. */
   readonly onProgress?: (bytes: number) => void
   /**
@@ -96,8 +94,7 @@ export interface GetOptions {
   /** Takes coded bodies as they are. Default: `false`. Not with `decompress`. */
   readonly raw?: boolean
   /**
-   * Uses the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL. Default: `true`. A proxy
-   * requires the package undici.
+   * Uses the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for a URL. Default: `true`.
    */
   readonly proxy?: boolean
 }

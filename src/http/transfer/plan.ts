@@ -23,7 +23,7 @@ export interface RestPlan {
 }
 
 /** The destination's file may be the whole body. The transfer asked for what follows its `from` bytes. */
-export interface PresentPlan {
+interface PresentPlan {
   readonly kind: 'present'
   readonly ranged: true
   readonly from: number

@@ -27,9 +27,6 @@ export interface FragDestination {
 export class PoolTarget implements Target {
   readonly pool: PagePool<Page>
   readonly holdsFrags = true
-  readonly ranges: undefined
-  readonly takeWhole: undefined
-  readonly claim: undefined
   readonly #destination: FragDestination
   readonly #settings: Settings
   readonly #abort: AbortScope
@@ -73,8 +70,6 @@ export class PoolTarget implements Target {
   async digest(): Promise<string | undefined> {
     return this.#digest?.hex()
   }
-
-  async commit(): Promise<void> {}
 
   async fail(): Promise<void> {
     this.#digest?.drop()

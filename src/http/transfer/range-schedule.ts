@@ -6,11 +6,10 @@
 
 /** A range of the body, from byte `from` up to byte `to`. */
 export interface Piece {
-  readonly index: number
   readonly from: number
   readonly to: number
   /** Bytes of it that have arrived. */
-  readonly done: number
+  done: number
 }
 
 /** Bytes of the first piece, which is asked for before anything is known, and of the smallest. */
@@ -20,16 +19,18 @@ const MOST_PIECE_BYTES = 64 * 1024 * 1024
 const PIECES_EACH = 4
 
 export class RangeSchedule {
-  readonly #pieces: (Piece & { done: number })[]
+  readonly #pieces: Piece[]
   /** Index of the next piece that no connection has asked for. */
   #next = 0
   /** Pieces that a connection has begun and given up. */
   readonly #returned: Piece[] = []
   /** Index of the first piece that is not complete. */
   #firstOpen = 0
-  #arrivedBytes = 0
-  #connections: number
   #working: number
+  /** Connections that have not retired. */
+  connections: number
+  /** Bytes that have arrived in all. */
+  arrivedBytes = 0
 
   /**
    * Cuts a body of `bytes`, of which the first piece ends at `firstEnd`, for up to `connections`. The
@@ -38,23 +39,12 @@ export class RangeSchedule {
   constructor(bytes: number, firstEnd: number, connections: number) {
     const ideal = Math.ceil(bytes / (connections * PIECES_EACH))
     const size = Math.max(FIRST_PIECE_BYTES, Math.min(MOST_PIECE_BYTES, ideal))
-    this.#pieces = [{ index: 0, from: 0, to: firstEnd, done: 0 }]
+    this.#pieces = [{ from: 0, to: firstEnd, done: 0 }]
     for (let from = firstEnd; from < bytes; from += size) {
-      const index = this.#pieces.length
-      this.#pieces.push({ index, from, to: Math.min(bytes, from + size), done: 0 })
+      this.#pieces.push({ from, to: Math.min(bytes, from + size), done: 0 })
     }
-    this.#connections = Math.min(connections, this.#pieces.length)
-    this.#working = this.#connections
-  }
-
-  /** Connections that have not retired. */
-  get connections(): number {
-    return this.#connections
-  }
-
-  /** Bytes that have arrived in all. */
-  get arrivedBytes(): number {
-    return this.#arrivedBytes
+    this.connections = Math.min(connections, this.#pieces.length)
+    this.#working = this.connections
   }
 
   /** The first byte that is missing. */
@@ -73,10 +63,8 @@ export class RangeSchedule {
   }
 
   /** Notes that the first `done` bytes of a piece have arrived. */
-  arrived({ index }: Piece, done: number): void {
-    const piece = this.#pieces[index]
-    if (piece === undefined) return
-    this.#arrivedBytes += done - piece.done
+  arrived(piece: Piece, done: number): void {
+    this.arrivedBytes += done - piece.done
     piece.done = done
     while (isComplete(this.#pieces[this.#firstOpen])) this.#firstOpen++
   }
@@ -88,7 +76,7 @@ export class RangeSchedule {
   retire(piece: Piece): boolean {
     if (this.#working === 1) return false
     this.#working--
-    this.#connections--
+    this.connections--
     this.#returned.push(piece)
     return true
   }

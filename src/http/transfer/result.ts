@@ -1,14 +1,11 @@
 /** The result of a transfer. */
 
-import { ConnectionError } from '../../errors.ts'
-import type { Exchange } from '../client/exchange.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 
 /** Durations of a transfer, in milliseconds. */
 export interface GetTiming {
   /**
-   * Duration of connecting, TLS included, or 0 for a connection that was used before, or that undici
-   * made.
+   * Duration of connecting, TLS included, or 0 for a connection that was used before.
    */
   readonly connectMs: number
   /** Duration of the TLS handshake within that. */
@@ -40,35 +37,4 @@ export interface GetResult {
   readonly connections: number
   /** Durations of the transfer. */
   readonly timing: GetTiming
-}
-
-/** Facts of a transfer besides its last response. */
-interface Known {
-  readonly bytes: number
-  readonly isLengthKnown: boolean
-  readonly sha256: string | undefined
-  readonly retries: number
-  readonly connections: number
-  /** Time of the call, as of `performance.now()`. */
-  readonly began: number
-  readonly lastByteMs: number
-}
-
-/** Returns the result of a transfer whose last bytes came with `last`. */
-export function resultOf(last: Exchange | undefined, known: Known): GetResult {
-  if (last === undefined) {
-    throw new ConnectionError('NETMEM_ENDED_EARLY', 'There was no response.')
-  }
-  const { head, url, connectMs, tlsMs } = last
-  const { bytes, sha256, retries, connections, began, lastByteMs } = known
-  return {
-    head,
-    url: `${url.origin}${url.pathname}${url.search}`,
-    bytes,
-    endKnown: last.endKnown || known.isLengthKnown,
-    sha256,
-    retries,
-    connections,
-    timing: { connectMs, tlsMs, firstByteMs: last.firstByteAt - began, lastByteMs },
-  }
 }

@@ -1,7 +1,6 @@
 /** Settings of one transfer: its options, checked once, with their defaults. */
 
 import { checkInteger, type OptionNames, ownOptions } from '../../errors.ts'
-import type { WakeBatching } from '../../net/index.ts'
 import {
   checkOptionalBoolean,
   checkOptionalFunction,
@@ -9,43 +8,38 @@ import {
   invalid,
 } from '../../net/internal.ts'
 import { ConnectionCache } from '../client/connection-cache.ts'
+import type { ExchangeSettings } from '../client/exchange.ts'
 import { authorizationValue, type HeaderFields, headerFields } from '../client/request.ts'
 import { DEFAULT_MAX_HEAD_BYTES, LARGEST_MAX_HEAD_BYTES } from '../client/response-head.ts'
-import { type TlsSettings, tlsSettings } from '../client/tls-settings.ts'
-import type { GetEvent } from './events.ts'
-import type { GetOptions, OnHead } from './options.ts'
+import { tlsSettings } from '../client/tls-settings.ts'
+import type { GetOptions } from './options.ts'
+
+/** Options that are taken as they are, or by their default. */
+type Plain =
+  | 'allowDowngrade'
+  | 'connections'
+  | 'decompress'
+  | 'maxBytesPerSecond'
+  | 'maxRedirects'
+  | 'maxRetryAfterMs'
+  | 'onChange'
+  | 'raw'
+  | 'retries'
+  | 'retryDelayMs'
+  | 'touchAhead'
 
 /** {@link GetOptions} with all defaults filled in. */
-export interface Settings {
+export interface Settings extends ExchangeSettings, Required<Pick<GetOptions, Plain>> {
   readonly signal: AbortSignal | undefined
   readonly headers: HeaderFields
   /** Names in lower case, or `true` for all. */
   readonly crossOriginHeaders: ReadonlySet<string> | true
-  readonly allowDowngrade: boolean
   readonly authorization: string | undefined
-  readonly maxRedirects: number
-  readonly maxHeadBytes: number
-  readonly connectTimeoutMs: number
-  readonly headTimeoutMs: number
-  readonly stallTimeoutMs: number
-  readonly retries: number
-  readonly retryDelayMs: number
-  readonly maxRetryAfterMs: number
-  readonly onChange: 'restart' | 'fail'
-  readonly connections: number
   readonly sha256: boolean
   readonly expectedSha256: string | undefined
-  readonly onHead: OnHead | undefined
-  readonly onProgress: ((bytes: number) => void) | undefined
-  readonly onEvent: ((event: GetEvent) => void) | undefined
-  readonly maxBytesPerSecond: number
-  readonly touchAhead: boolean
-  readonly tls: TlsSettings | undefined
-  readonly wakeBatching: WakeBatching | undefined
-  readonly cache: ConnectionCache | undefined
-  readonly decompress: boolean
-  readonly raw: boolean
-  readonly proxy: boolean
+  readonly onHead: GetOptions['onHead']
+  readonly onProgress: GetOptions['onProgress']
+  readonly onEvent: GetOptions['onEvent']
 }
 
 const MAX_MS = 2 ** 31 - 1

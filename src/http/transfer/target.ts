@@ -12,19 +12,19 @@ export interface Target {
   readonly pool: PagePool<Page>
   /** True if it holds frags of {@link pool} while more of the body arrives. */
   readonly holdsFrags: boolean
-  /** Takes ranges in any order. `undefined` if the target takes bytes in order only. */
-  readonly ranges: RangeTarget | undefined
+  /** Takes ranges in any order. Absent if the target takes bytes in order only. */
+  readonly ranges?: RangeTarget | undefined
   /**
    * Takes a whole body within the read that brings it. Returns false if {@link open} and {@link receive}
-   * have to take it. `undefined` if they take every body.
+   * have to take it. Absent if they take every body.
    */
-  readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
+  readonly takeWhole?: ((body: Uint8Array) => boolean) | undefined
   /** Bytes that have arrived for good, and the place of the next one. */
   readonly position: number
   /** True if the target can drop the bytes that arrived. It cannot drop bytes that were handed out. */
   readonly canRestart: boolean
-  /** Looks once for the bytes of an earlier transfer. `undefined` if the target keeps no bytes. */
-  readonly claim: (() => Promise<Claim>) | undefined
+  /** Looks once for the bytes of an earlier transfer. Absent if the target keeps no bytes. */
+  claim?(): Promise<Claim>
   /** Begins a body of which `head` is the first. */
   open(head: ResponseHead, entity: Entity): Promise<void>
   /** Takes all of `body`, which continues at {@link position}. */
@@ -33,8 +33,8 @@ export interface Target {
   restart(): Promise<void>
   /** Returns the digest of the complete body, or `undefined` if the options ask for no digest. */
   digest(): Promise<string | undefined>
-  /** Keeps the body, which is complete and the right one. */
-  commit(): Promise<void>
+  /** Keeps the body, which is complete and the right one. Absent if there is nothing to do. */
+  commit?(): Promise<void>
   /** Ends a failed transfer. `keep` is true if a later transfer may use the bytes that arrived. */
   fail(keep: boolean): Promise<void>
 }

@@ -20,10 +20,10 @@ import { bodyFrom } from './part-body.ts'
 import { fieldsOf, type Plan, WHOLE_BODY } from './plan.ts'
 import { isRangeError, rangeError } from './range-error.ts'
 import { RangeFetch } from './range-fetch.ts'
-import { type GetResult, resultOf } from './result.ts'
+import type { GetResult } from './result.ts'
 import { Retries } from './retries.ts'
 import type { Settings } from './settings.ts'
-import type { Claim, Target } from './target.ts'
+import type { Target } from './target.ts'
 
 /** Pages of one transfer that coded bytes pass through. */
 const CODED_PAGES = 16
@@ -80,7 +80,11 @@ export class Transfer {
     const target = this.#target
     const { abort } = this.#context
     try {
-      if (target.claim !== undefined) this.#claimed(await target.claim())
+      const claim = await target.claim?.()
+      if (claim !== undefined && claim.kind !== 'nothing') {
+        this.#entity = claim.entity
+        this.#isPresent = claim.kind === 'present'
+      }
       await this.#receiveAll()
       const lastByteMs = performance.now() - this.#began
       let sha256: string | undefined
@@ -88,33 +92,17 @@ export class Transfer {
       if (this.#last?.taken === true) abort.check()
       else sha256 = await this.#complete()
       await abort.settled()
-      return resultOf(this.#last, {
-        bytes: target.position,
-        isLengthKnown: this.#entity?.length !== undefined,
-        sha256,
-        retries: this.#retries.used,
-        connections: this.#connections,
-        began: this.#began,
-        lastByteMs,
-      })
+      return this.#result(sha256, lastByteMs)
     } catch (error) {
       await abort.settled()
       await target.fail(mayBeOfUse(error))
       throw error
     } finally {
-      if (this.#ownPool !== undefined) await this.#endPool(this.#ownPool)
+      if (this.#ownPool !== undefined) {
+        this.#settings.cache?.forget(this.#ownPool)
+        await this.#ownPool.destroy()
+      }
     }
-  }
-
-  #claimed(claim: Claim): void {
-    if (claim.kind === 'nothing') return
-    this.#entity = claim.entity
-    this.#isPresent = claim.kind === 'present'
-  }
-
-  async #endPool(pool: PagePool<Page>): Promise<void> {
-    this.#settings.cache?.forget(pool)
-    await pool.destroy()
   }
 
   async #complete(): Promise<string | undefined> {
@@ -122,8 +110,24 @@ export class Transfer {
     checkDigest(this.#settings, sha256)
     // The signal may have aborted during the digest.
     this.#context.abort.check()
-    await this.#target.commit()
+    await this.#target.commit?.()
     return sha256
+  }
+
+  #result(sha256: string | undefined, lastByteMs: number): GetResult {
+    const last = this.#last
+    if (last === undefined) throw endedEarly(0, undefined)
+    const { head, url, connectMs, tlsMs, firstByteAt, endKnown } = last
+    return {
+      head,
+      url: `${url.origin}${url.pathname}${url.search}`,
+      bytes: this.#target.position,
+      endKnown: endKnown || this.#entity?.length !== undefined,
+      sha256,
+      retries: this.#retries.used,
+      connections: this.#connections,
+      timing: { connectMs, tlsMs, firstByteMs: firstByteAt - this.#began, lastByteMs },
+    }
   }
 
   async #receiveAll(): Promise<void> {

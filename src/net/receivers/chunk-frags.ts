@@ -1,6 +1,6 @@
 /**
  * Makes frags of bytes that another client or server has received: request bodies of `node:http`,
- * and responses that come through undici. They take memory in turn with the connections of the
+ * and bodies of responses that are decoded. They take memory in turn with the connections of the
  * pool.
  */
 

@@ -54,7 +54,7 @@ function proxying(asked: string[]): Promise<TestServer> {
   return listening(proxy)
 }
 
-describe('what goes through undici', () => {
+describe('a transfer through a proxy', () => {
   beforeEach(() => {
     for (const name of NAMES) delete process.env[name]
   })
@@ -168,6 +168,47 @@ describe('what goes through undici', () => {
     }),
   )
 
+  it('keeps its connections, to an origin and through a tunnel', { skip: noTls }, () =>
+    transferring(async (options) => {
+      const asked: string[] = []
+      await using through = await proxying(asked)
+      await using plain = await serve((request, response) => ranged(request, response))
+      const secure = https.createServer({ ...some(certificate) }, (request, response) =>
+        ranged(request, response),
+      )
+      await using server = await listening(secure, 'https')
+      for (const name of ['http_proxy', 'https_proxy']) process.env[name] = through.url
+      const wish = { ...options, proxy: true, tls: { ca: some(certificate).cert } }
+      for (const url of [plain.url, server.url, plain.url, server.url]) {
+        const memory = new Uint8Array(content.length)
+        await getInto(url, memory, wish)
+        begins(memory, content)
+      }
+      assert.equal(asked.filter((line) => line.startsWith('CONNECT')).length, 1)
+      assert.equal(through.connections(), 2)
+    }),
+  )
+
+  it('fails where the proxy opens no tunnel, or none in time', () =>
+    transferring(async (options) => {
+      const memory = new Uint8Array(1)
+      await using refusing = await serveRaw((socket) => {
+        socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n')
+      })
+      await using silent = await serveRaw(() => {})
+      const wish = { ...options, proxy: true, connectTimeoutMs: 50, retries: 0 }
+      for (const [proxy, code, words] of [
+        [refusing, 'NETMEM_CONNECT_FAILED', /407.*credentials/],
+        [silent, 'NETMEM_TIMEOUT', /50 ms/],
+      ] as const) {
+        process.env['https_proxy'] = proxy.url.replace('//', '//me:secret@')
+        const error = await failure(getInto('https://127.0.0.1:1/', memory, wish))
+        assert.equal(error.code, code)
+        assert.match(error.message, words)
+        assert.doesNotMatch(error.message, /secret/)
+      }
+    }))
+
   it('says that the environment names no proxy, but not what it names', () =>
     transferring(async (options) => {
       for (const named of ['http://me:pass@:80:80', 'gopher://me:pass@127.0.0.1/']) {
@@ -217,7 +258,7 @@ describe('the environment', () => {
   ]
   for (const [url, environment, expected] of cases) {
     it(`${JSON.stringify(environment)} says ${expected} for ${url}`, () => {
-      assert.equal(proxyFor(new URL(url), environment), expected)
+      assert.equal(proxyFor(new URL(url), environment)?.origin, expected)
     })
   }
 })
