@@ -31,7 +31,7 @@ It serves until a signal ends it.`
 export function gvnicCommand(): Command {
   const command = new Command('gvnic')
     .description('network cards for guests in QEMU, on which devmem TCP works without hardware')
-    .requiredOption('--socket <path>', 'socket of a card; two of them for a pair', collect, [])
+    .requiredOption('--socket <path>', 'socket of a card; two of them for a pair', collect)
     .option('--link <link>', 'pair, tap:<name> or capture:<file>', argument(parseLink), 'pair')
     .option('--queues <number>', 'of each card, each way: 1 to 16', argument(parseCount(1, 16)), 4)
     .option('--mtu <bytes>', 'of the interfaces: 68 to 9000', argument(parseCount(68, 9000)))
@@ -59,6 +59,6 @@ function parseFraction(text: string): number {
 }
 
 /** Checks the place of a card's socket, and adds it. */
-function collect(path: string, before: readonly string[]): readonly string[] {
+function collect(path: string, before: readonly string[] = []): readonly string[] {
   return [...before, parseSocketPath(path)]
 }
