@@ -110,7 +110,7 @@ export async function bindRx(device: NetmemDriver, options: BindRxOptions): Prom
   let undo = async (): Promise<void> => {}
   try {
     const attachment = await dmabuf.attach(device.nic)
-    undo = () => attachment.detach()
+    undo = () => unlessGone(attachment.detach())
     const binding = new RxBinding(device, dmabuf.bytes, attachment, pageSize)
     undo = () => binding.unbind()
     for (const queue of queues) await binding.start(queue)

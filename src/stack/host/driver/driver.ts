@@ -74,11 +74,6 @@ export abstract class Driver<in out M extends Netmem, S extends AnySkb> implemen
     return sent
   }
 
-  /** Posts buffers now, after memory came back to a dry pool. Receiving does so by itself. */
-  refill(): void {
-    for (const rx of this.#queues.values()) rx.refill()
-  }
-
   /** Returns the counters of a queue, or `undefined` if the driver does not run it. */
   stats(queue: number): DriverQueueStats | undefined {
     return this.#queues.get(queue)?.stats

@@ -80,10 +80,8 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
   /** Free buffers at which the ring is filled while packets are still polled. */
   readonly #refillBuffers: number
   readonly #completion = new RxCompletion()
-  /** The packet whose pieces are arriving. */
+  /** The packet whose pieces are arriving, unless it is dropped. */
   #packet: S | undefined
-  /** True if that packet is dropped at its end. */
-  #spoilt = false
   #awaitsMemory = false
   #closed = false
 
@@ -156,8 +154,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
   /** Gives back all of its memory. The NIC must have stopped the queue, and completions are polled. */
   close(): void {
     this.#closed = true
-    this.#packet?.free()
-    this.#packet = undefined
+    this.#drop()
     this.#buffers.close()
     this.#headers.close()
   }
@@ -193,7 +190,6 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
   #beginPacket(m: M | undefined, completion: RxCompletion): void {
     const packet = this.#begin(m)
     this.#packet = packet
-    this.#spoilt = false
     packet.queue = this.queue
     packet.hash = completion.hash
     packet.segments = completion.segments
@@ -210,20 +206,19 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
   }
 
   #add(packet: S, m: M, offset: number, length: number): void {
-    if (length > 0 && !this.#spoilt && this.#addFrag(packet, m, offset, length)) return
+    if (length > 0 && this.#addFrag(packet, m, offset, length)) return
     this.#pool.put(m)
-    if (length > 0 && !this.#spoilt) {
-      this.#spoilt = true
-      this.stats.rx_dropped_frags++
-    }
+    if (length === 0) return
+    this.stats.rx_dropped_frags++
+    this.#drop()
   }
 
   /** Adds a frame that was not split: pulls its headers out of readable memory, and drops it in other memory. */
   #unsplit(packet: S, m: M, offset: number, length: number): void {
     if (!isPage(m)) {
       this.#pool.put(m)
-      this.#spoilt = true
       this.stats.rx_dropped_unsplit++
+      this.#drop()
       return
     }
     const bytes = bytesOf(m)
@@ -234,14 +229,16 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
     this.#add(packet, m, offset + pulled, length - pulled)
   }
 
+  /** Frees the packet. Its pieces that still come are given back. */
+  #drop(): void {
+    this.#packet?.free()
+    this.#packet = undefined
+  }
+
   #finish(): void {
     const packet = this.#packet
-    this.#packet = undefined
     if (packet === undefined) return
-    if (this.#spoilt) {
-      packet.free()
-      return
-    }
+    this.#packet = undefined
     this.stats.rx_packets++
     this.#deliver(packet)
   }

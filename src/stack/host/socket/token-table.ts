@@ -13,7 +13,7 @@ export class TokenTable {
   // Columns by token, so that minting allocates no objects. Token 0 is never minted.
   readonly #iovs: (NetIov | undefined)[] = [undefined]
   readonly #serials: number[] = [0]
-  /** One bit for each token, 1 while it is free. */
+  /** One bit for each token, 1 while it is free. That of token 0 is never set. */
   #free: Int32Array = new Int32Array(32).fill(-1).fill(-2, 0, 1)
   /** Words of `#free` before this one are 0: the search for the lowest bit begins here. */
   #firstFree = 0
