@@ -8,10 +8,11 @@ import type { PagePool } from '../../../pool/page-pool.ts'
 import { pools } from '../../../pool/pools.ts'
 import { hostProvider } from '../../../providers/host.ts'
 import { sharedProvider } from '../../../providers/shared.ts'
+import { some } from '../../../testing/pools.test.helper.ts'
 import { turns } from '../../../testing/waiting.test.helper.ts'
 import { type DeliveredPacket, driverConformance } from '../../testing/driver-conformance.ts'
 import { HandNic } from '../../testing/hand-nic.ts'
-import type { Skb } from '../skb/skb.ts'
+import { MAX_SKB_FRAGS, type Skb } from '../skb/skb.ts'
 import { openNetmemDriver } from './netmem-driver.ts'
 import { openPageDriver } from './page-driver.ts'
 
@@ -110,6 +111,29 @@ test('the NIC finds new buffers before a poll of large packets is over', async (
   // A quarter of the ring is free after the first packet.
   assert.deepEqual(found, [false, true, true, true])
   await driver.close()
+  await Promise.all([pool.destroy(), headerPool.destroy()])
+})
+
+test('a packet in more pieces than an skb has frags is dropped whole, and counted', async () => {
+  const nic = new HandNic(1)
+  const pool = createPool(sharedProvider(LAYOUT))
+  const headerPool = headers()
+  const received: number[] = []
+  const deliver = (skb: Skb<Page>): void => {
+    received.push(skb.dataLength)
+    skb.free()
+  }
+  const options = { pools: [pool], headerPool, bufferBytes: 256, ringSize: 32 }
+  const driver = await openPageDriver(nic, { ...options, deliver })
+  for (const pieces of [MAX_SKB_FRAGS + 3, MAX_SKB_FRAGS]) {
+    assert.ok(nic.receive(0, HEADER, new Uint8Array(256 * pieces)))
+    assert.equal(driver.poll(), 1)
+  }
+  assert.deepEqual(received, [256 * MAX_SKB_FRAGS])
+  const { rx_packets, rx_dropped_frags } = some(driver.stats(0))
+  assert.deepEqual([rx_packets, rx_dropped_frags], [1, 1])
+  await driver.close()
+  assert.equal(pool.out, 0)
   await Promise.all([pool.destroy(), headerPool.destroy()])
 })
 

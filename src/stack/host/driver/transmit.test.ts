@@ -144,12 +144,14 @@ test('what cannot be sent is refused with nothing posted', async () => {
 
 test('a queue that does not start gives everything back and says why', async () => {
   const bench = await Bench.open()
+  const posted = bench.pool.out
   bench.nic.startTxQueue = () => Promise.reject(new Error('no such queue'))
   assert.ok(bench.driver.transmit(bench.skb(2)))
   await new Promise((resolve) => setImmediate(resolve))
   const skb = bench.skb(1)
   assert.throws(() => bench.driver.transmit(skb), /no such queue/)
   skb.free()
+  assert.equal(bench.pool.out, posted)
   await bench.close()
 })
 

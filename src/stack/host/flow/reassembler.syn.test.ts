@@ -42,6 +42,19 @@ test('with awaitSyn, a SYN and first data that were overtaken lose nothing', asy
   await end(source.pool)
 })
 
+test('a bare FIN does not end the wait for the SYN, however full the queue is', async () => {
+  for (const whenFull of ['drop', 'skip'] as const) {
+    const source = pageSource()
+    const { stream, send, text } = watch(source, { awaitSyn: true, queueSkbs: 1, whenFull })
+    send(6, 'world')
+    send(11, '', FIN)
+    assert.deepEqual([text(), stream.state, stream.queuedBytes], ['', 'idle', 5])
+    send(-1, 'hello ', SYN)
+    assert.deepEqual([text(), stream.state], ['hello world', 'finished'])
+    await end(source.pool)
+  }
+})
+
 test('a stream waits for its SYN until start(), a full queue, or the end', async () => {
   const source = pageSource()
   const told = watch(source, { awaitSyn: true })
