@@ -117,10 +117,6 @@ async function knock(path: string): Promise<OwnerState> {
 async function atAddress(path: string, use: (address: string) => Promise<void>): Promise<void> {
   if (Buffer.byteLength(path) <= LONGEST_ADDRESS_BYTES) return use(path)
   // Only Linux has this path.
-  const handle = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await use(`/proc/self/fd/${handle.fd}/${basename(path)}`)
-  } finally {
-    await handle.close()
-  }
+  await using folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
+  await use(`/proc/self/fd/${folder.fd}/${basename(path)}`)
 }

@@ -1,6 +1,6 @@
 /** The file at the destination of a resumed transfer, which may be the whole body already. */
 
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { streamDigest } from '../digest/digest.ts'
 import type { Entity } from '../entity.ts'
 import type { Settings } from '../settings.ts'
@@ -24,20 +24,25 @@ export async function presentFile(
 ): Promise<PresentFile | undefined> {
   if (mode === undefined) return undefined
   const { expectedSha256 } = settings
-  const handle = await open(path, 'r')
+  await using file = await open(path, 'r')
+  const { size, mtimeMs } = await file.stat()
+  const isDated = mtimeMs % 1000 === 0 && Date.now() - mtimeMs >= 1000
+  if (size === 0 || (expectedSha256 === undefined && !isDated)) return undefined
+  const sha256 = settings.sha256 ? await digestOf(file, size) : undefined
+  if (expectedSha256 !== undefined && sha256 !== expectedSha256) return undefined
+  // The digest proves more than a date, which the server need not know.
+  const date = expectedSha256 === undefined ? new Date(mtimeMs).toUTCString() : undefined
+  const entity = { length: size, etag: undefined, lastModified: date, validator: date }
+  return { entity, sha256 }
+}
+
+async function digestOf(file: FileHandle, bytes: number): Promise<string> {
+  const digest = streamDigest(bytes)
   try {
-    const { size, mtimeMs } = await handle.stat()
-    const isDated = mtimeMs % 1000 === 0 && Date.now() - mtimeMs >= 1000
-    if (size === 0 || (expectedSha256 === undefined && !isDated)) return undefined
-    const digest = settings.sha256 ? streamDigest(size) : undefined
-    if (digest !== undefined) await readThrough(handle, size, (step) => digest.update(step))
-    const sha256 = await digest?.hex()
-    if (expectedSha256 !== undefined && sha256 !== expectedSha256) return undefined
-    // The digest proves more than a date, which the server need not know.
-    const date = expectedSha256 === undefined ? new Date(mtimeMs).toUTCString() : undefined
-    const entity = { length: size, etag: undefined, lastModified: date, validator: date }
-    return { entity, sha256 }
+    await readThrough(file, bytes, (step) => digest.update(step))
+    return await digest.hex()
   } finally {
-    await handle.close()
+    // Give the thread back if the file cannot be read.
+    digest.drop()
   }
 }

@@ -38,7 +38,9 @@ export class WriteBehind {
     this.#waiting.push(frag)
     this.#waitingBytes += frag.length
     if (this.#writing === undefined) this.#next()
-    while (this.#isFull) await this.#writing
+    while (this.#waitingBytes >= MAX_WAITING_BYTES || this.#waiting.length >= MAX_WAITING_FRAGS) {
+      await this.#writing
+    }
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
@@ -46,10 +48,6 @@ export class WriteBehind {
   async end(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
     if (this.#failure !== undefined) throw this.#failure.error
-  }
-
-  get #isFull(): boolean {
-    return this.#waitingBytes >= MAX_WAITING_BYTES || this.#waiting.length >= MAX_WAITING_FRAGS
   }
 
   #next(): void {
