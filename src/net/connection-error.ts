@@ -25,7 +25,7 @@ export function connectionClosed(): LifetimeError {
 /** Translates an error of a Node.js socket that was in use. */
 export function connectionError(cause: unknown): Error {
   if (isNetmemError(cause)) return cause
-  const { code, message } = describe(cause)
+  const [code, message] = describe(cause)
   if (code === 'EFAULT') {
     const remedy = 'Keep the memory of a read or a write where it is until that is done.'
     return new ArgumentTypeError('NETMEM_DESTINATION_DETACHED', `${message}. ${remedy}`)
@@ -41,7 +41,7 @@ export function setUpError(
   cause: unknown,
 ): Error {
   if (isNetmemError(cause)) return cause
-  const { code: theirs, message } = describe(cause)
+  const [theirs, message] = describe(cause)
   if (isTls(theirs)) {
     return new ConnectionError(
       'NETMEM_TLS',
@@ -90,14 +90,11 @@ function isTls(code: string): boolean {
   )
 }
 
-function describe(cause: unknown): { readonly code: string; readonly message: string } {
-  if (!(cause instanceof Error)) return { code: '', message: String(cause) }
+function describe(cause: unknown): readonly [code: string, message: string] {
+  if (!(cause instanceof Error)) return ['', String(cause)]
   const code: unknown = Reflect.get(cause, 'code')
   // Messages of OpenSSL include a thread, a number and a source line, and end in a new line.
   const reason: unknown = /^ERR_(SSL|OSSL)/.test(String(code)) && Reflect.get(cause, 'reason')
   const message = typeof reason === 'string' && reason !== '' ? reason : cause.message
-  return {
-    code: typeof code === 'string' ? code : '',
-    message: message.trim().replace(/\.$/, '') || String(code),
-  }
+  return [typeof code === 'string' ? code : '', message.trim().replace(/\.$/, '') || String(code)]
 }

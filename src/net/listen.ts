@@ -34,7 +34,8 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
   readonly #queue: Connection[] = []
   readonly #waiters: ((connection: Connection | Promise<undefined>) => void)[] = []
   #closed = false
-  #failure: { readonly error: unknown } | undefined
+  /** Error of {@link accept} once the listener has closed for it. */
+  #failure: unknown
   readonly #abort = (): void => void this.close()
   readonly #warned = new Set<string>()
 
@@ -111,7 +112,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
     } catch (error) {
       socket.on('error', () => {}).destroy()
       if (this.#options.pool.destroyed) {
-        this.#failure = { error }
+        this.#failure = error
         this.#abort()
       } else {
         this.#complain(error)
@@ -138,9 +139,7 @@ export class Listener implements AsyncIterable<Connection>, AsyncDisposable {
 
   /** Answer of {@link accept} once the listener is closed. */
   #ended(): Promise<undefined> {
-    return this.#failure === undefined
-      ? Promise.resolve(undefined)
-      : Promise.reject(this.#failure.error)
+    return this.#failure === undefined ? Promise.resolve(undefined) : Promise.reject(this.#failure)
   }
 }
 

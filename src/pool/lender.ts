@@ -60,7 +60,7 @@ export class Lender {
 
   /** @param isWaiting - true if the owner waits for memory, and must be woken when some comes back. */
   constructor(
-    memory: { readonly buffer: SharedArrayBuffer; readonly offset: number },
+    memory: NonNullable<PageProvider['shared']>,
     lends: number,
     isWaiting: () => boolean,
   ) {
@@ -178,7 +178,7 @@ function fragsPerPage(pageSize: number): number {
 /** @throws NETMEM_NOT_SHARED unless there is shared memory. */
 export function openLender(
   memory: PageProvider['shared'],
-  { capacity, pageSize }: { readonly capacity: number; readonly pageSize: number },
+  { capacity, pageSize }: Pick<PageProvider, 'capacity' | 'pageSize'>,
   lends: number | undefined,
   isWaiting: () => boolean,
 ): Lender {

@@ -5,8 +5,8 @@
 
 import { bits, type Netmem } from '../netmem.ts'
 
-/** Reference of a driver to memory that it has posted, or of a socket to what arrived in it. */
-type Use = 'posted' | 'queued'
+/** Reference of a driver to memory that it has posted, or of a socket to what it has queued. */
+type Use = 'posted' | 'sockets'
 
 /** Takes a reference to memory. */
 export type MemoryVisitor = (m: Netmem, use: Use) => void
@@ -17,11 +17,8 @@ export interface MemoryUser {
   visitMemory(visit: MemoryVisitor): void
 }
 
-/** References to one netmem below the application. */
-export interface UseCount {
-  posted: number
-  queued: number
-}
+/** References to memory below the application, by their use. */
+export type UseCount = Record<Use, number>
 
 // Weak: a connection that its application dropped is collected, and the leak of its frags reported.
 let users: WeakRef<MemoryUser>[] = []
@@ -43,7 +40,7 @@ export function usesBelow(): ReadonlyMap<number, UseCount> {
   for (const user of users) {
     user.deref()?.visitMemory((m, use) => {
       const handle = bits(m)
-      const count = counts.get(handle) ?? { posted: 0, queued: 0 }
+      const count = counts.get(handle) ?? { posted: 0, sockets: 0 }
       count[use]++
       counts.set(handle, count)
     })

@@ -102,7 +102,10 @@ export class PoolCore implements netmem.HandleOwner {
       netmem.releaseHandles(this)
       throw error
     }
-    provider.onAvailable?.(() => this.#providerBack())
+    provider.onAvailable?.(() => {
+      this.#providerDry = false
+      if (this.#waiters.waiting) this.#wake()
+    })
     this.#at = at
     allocCache.open(cache)
   }
@@ -300,11 +303,6 @@ export class PoolCore implements netmem.HandleOwner {
 
   get #cached(): number {
     return allocCache.count(this.#cache)
-  }
-
-  #providerBack(): void {
-    this.#providerDry = false
-    if (this.#waiters.waiting) this.#wake()
   }
 
   /** Takes what the provider gives. One function for all times: a dry pool asks often. */

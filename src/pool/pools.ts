@@ -1,7 +1,7 @@
 /** The pools of this thread, as the descriptor table has them. */
 
 import { allOwners, mint, type Netmem } from '../netmem.ts'
-import { usesBelow } from './memory-users.ts'
+import { type UseCount, usesBelow } from './memory-users.ts'
 import { coreOf, PoolCore } from './pool-core.ts'
 import type { PagePoolStats } from './stats.ts'
 
@@ -67,13 +67,13 @@ export function poolCores(): PoolCore[] {
 }
 
 /** Counts the netmem that drivers and sockets hold, and no application. */
-function heldBelow(): Map<PoolCore, { posted: number; sockets: number }> {
-  const counts = new Map<PoolCore, { posted: number; sockets: number }>()
-  for (const [handle, { posted, queued }] of usesBelow()) {
+function heldBelow(): Map<PoolCore, UseCount> {
+  const counts = new Map<PoolCore, UseCount>()
+  for (const [handle, { posted, sockets }] of usesBelow()) {
     const core = coreOf(mint<Netmem>(handle))
-    if (core.references(handle) > posted + queued) continue
+    if (core.references(handle) > posted + sockets) continue
     const count = counts.get(core) ?? { posted: 0, sockets: 0 }
-    if (queued > 0) count.sockets++
+    if (sockets > 0) count.sockets++
     else count.posted++
     counts.set(core, count)
   }

@@ -26,7 +26,7 @@ interface MemoryUnits {
   maximum: number
 }
 
-const immovable = new WeakSet<ArrayBufferLike>()
+const fixed = new WeakSet<ArrayBufferLike>()
 
 /**
  * True for memory that stays in place while it is referenced: shared memory, and memory of {@link
@@ -34,7 +34,16 @@ const immovable = new WeakSet<ArrayBufferLike>()
  * tell it from plain memory.
  */
 export function cannotMove(buffer: ArrayBufferLike): boolean {
-  return immovable.has(buffer) || !(buffer instanceof ArrayBuffer)
+  return fixed.has(buffer) || !(buffer instanceof ArrayBuffer)
+}
+
+/** True for memory that begins at a memory page: of {@link fixedMemory}, and of buffers that can change their size. */
+export function isMapped(buffer: ArrayBufferLike): boolean {
+  return (
+    fixed.has(buffer) ||
+    Reflect.get(buffer, 'resizable') === true ||
+    Reflect.get(buffer, 'growable') === true
+  )
 }
 
 /** A `WebAssembly.Memory` that does not grow. */
@@ -57,11 +66,9 @@ export function alignedSharedBuffer(bytes: number): SharedArrayBuffer {
  * space for it.
  */
 export function fixedMemory(bytes: number): FixedMemory<ArrayBuffer> | undefined {
-  const memory = webAssemblyMemory(bytes, (Memory, units) => {
+  return webAssemblyMemory(bytes, (Memory, units) => {
     return new Memory({ initial: units, maximum: units })
   })
-  if (memory !== undefined) immovable.add(memory.buffer)
-  return memory
 }
 
 /** Makes memory as {@link fixedMemory} does, for threads to share. */
@@ -71,19 +78,20 @@ export function fixedSharedMemory(bytes: number): FixedMemory<SharedArrayBuffer>
   })
 }
 
-function webAssemblyMemory<M>(
+function webAssemblyMemory<Buffer extends ArrayBufferLike>(
   bytes: number,
-  make: (Memory: MemoryConstructor, units: number) => M,
-): M | undefined {
+  make: (Memory: MemoryConstructor, units: number) => FixedMemory<Buffer>,
+): FixedMemory<Buffer> | undefined {
   const units = Math.ceil(bytes / UNIT_BYTES)
+  if (typeof WebAssembly !== 'object' || units > MAX_UNITS) return undefined
   try {
-    if (typeof WebAssembly === 'object' && units <= MAX_UNITS) {
-      return make(WebAssembly.Memory, units)
-    }
+    const memory = make(WebAssembly.Memory, units)
+    fixed.add(memory.buffer)
+    return memory
   } catch {
     // The process lacks address space for it. Plain memory needs less.
+    return undefined
   }
-  return undefined
 }
 
 /** True for a `WebAssembly.Memory`: its bytes cannot be detached, and growing does not move them. */

@@ -136,7 +136,7 @@ function checkNetIovSize(pageSize: number): number {
 function checkBinding(
   binding: DmaBufBinding,
   pageSize: number,
-): { readonly id: number; readonly bytes: number } {
+): Pick<DmaBufBinding, 'id' | 'bytes'> {
   if (typeof binding !== 'object' || binding === null) {
     throw new ArgumentTypeError(
       'NETMEM_INVALID_ARGUMENT',

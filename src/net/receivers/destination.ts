@@ -8,7 +8,7 @@ import { ConnectionError } from '../../errors.ts'
 import { rejectedAtCaller } from '../rejected-at-caller.ts'
 import { destinationGone } from './destination-memory.ts'
 import type { Receiver, ReceiverDriver, Wants } from './receiver.ts'
-import { type RecordMemory, recordMemory } from './record-memory.ts'
+import { recordMemory } from './record-memory.ts'
 
 export class Destination implements Receiver {
   readonly #driver: ReceiverDriver
@@ -19,7 +19,6 @@ export class Destination implements Receiver {
   readonly #inRecords: boolean
   readonly #options: FillOptions
   readonly #resolve: (bytes: number | Promise<never>) => void
-  #records: RecordMemory | undefined
   #record: Uint8Array | undefined
   #filled = 0
   /** Failure of `onProgress`, which has been passed to the caller. */
@@ -53,8 +52,7 @@ export class Destination implements Receiver {
     if (!this.#inRecords) {
       return this.#filled === 0 ? this.#view : this.#view.subarray(this.#filled)
     }
-    this.#records ??= recordMemory(this.#view.buffer)
-    this.#record = this.#records.post(this.#view.byteOffset + this.#filled)
+    this.#record = recordMemory(this.#view.buffer, this.#view.byteOffset + this.#filled)
     return this.#record
   }
 
@@ -65,7 +63,10 @@ export class Destination implements Receiver {
       return bytes
     }
     const from = buffer ?? this.#record
-    if (from !== undefined) this.#copy(taken === from.byteLength ? from : from.subarray(0, taken))
+    if (from !== undefined) {
+      const part = taken === from.byteLength ? from : from.subarray(0, taken)
+      this.#view.set(part, this.#filled)
+    }
     this.#filled += taken
     try {
       this.#options.onProgress?.(this.#filled)
@@ -98,10 +99,5 @@ export class Destination implements Receiver {
   /** True while the memory is still there. */
   get #intact(): boolean {
     return this.#view.byteLength === this.#length
-  }
-
-  #copy(part: Uint8Array): void {
-    if (this.#records === undefined) this.#view.set(part, this.#filled)
-    else this.#records.copy(part, this.#view, this.#filled)
   }
 }

@@ -60,7 +60,7 @@ export class FragQueue implements MemoryUser {
   visitMemory(visit: MemoryVisitor): void {
     for (const frag of this.#frags) {
       const page = pageOf(frag)
-      if (page !== undefined) visit(page, 'queued')
+      if (page !== undefined) visit(page, 'sockets')
     }
   }
 

@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fixedMemory, fixedSharedMemory } from '../../providers/aligned-memory.ts'
+import { some } from '../../testing/pools.test.helper.ts'
+import { resizable } from '../../testing/resizable.test.helper.ts'
 import { recordMemory } from './record-memory.ts'
 
-test('records into a buffer are timed once, however many transfers go to it', () => {
-  const buffer = new ArrayBuffer(64 * 1024)
-  const memory = recordMemory(buffer)
-  const to = new Uint8Array(buffer)
-  for (let record = 0; record < 16; record++) {
-    const at = (record % 4) * 16 * 1024
-    // A destination of its own for each four records.
-    const from = recordMemory(buffer).post(at)
-    from.fill(record + 1)
-    recordMemory(buffer).copy(from, to, at)
-    assert.equal(to[at], record + 1)
+const RECORD = 16 * 1024
+
+test('a record lies where its destination does modulo 128, as far as its buffer tells', () => {
+  const mapped = [
+    some(fixedMemory(RECORD)).buffer,
+    some(fixedSharedMemory(RECORD)).buffer,
+    resizable(RECORD, RECORD),
+  ]
+  for (const buffer of mapped) assert.equal(recordMemory(buffer, 300).byteOffset, 300 % 128)
+  for (const buffer of [new ArrayBuffer(RECORD), new SharedArrayBuffer(RECORD)]) {
+    assert.equal(recordMemory(buffer, 300).byteOffset, 316 % 128)
   }
-  assert.equal(recordMemory(buffer), memory)
-  assert.notEqual(recordMemory(new ArrayBuffer(1)), memory)
+  assert.equal(recordMemory(new ArrayBuffer(1), 0).byteLength, RECORD)
+})
+
+test('records of one transfer share a view', () => {
+  const buffer = new ArrayBuffer(8 * RECORD)
+  assert.equal(recordMemory(buffer, 0), recordMemory(buffer, RECORD))
 })

@@ -30,7 +30,7 @@ export class ReceiveQueue implements MemoryUser {
 
   visitMemory(visit: MemoryVisitor): void {
     for (let ahead = 0; ahead < this.length; ahead++) {
-      for (const m of this.peek(ahead)?.frags ?? []) if (m !== undefined) visit(m, 'queued')
+      for (const m of this.peek(ahead)?.frags ?? []) if (m !== undefined) visit(m, 'sockets')
     }
   }
 
