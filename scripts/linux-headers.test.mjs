@@ -52,7 +52,7 @@ const KERNEL_HEADERS = [
   ...['linux/aio_abi.h', 'linux/eventpoll.h', 'linux/eventfd.h', 'asm/socket.h', 'asm/unistd.h'],
 ]
 /** Kernel-internal numbers that no header of programs has. K: include/linux/errno.h, include/linux/socket.h. */
-const UNPUBLISHED = ['ENOTSUPP', 'ETOOSMALL', 'MSG_SOCK_DEVMEM', 'SOL_UDP']
+const UNPUBLISHED = ['ENOTSUPP', 'ETOOSMALL', 'MSG_SOCK_DEVMEM']
 /** Members of enumerations, which the preprocessor does not know. */
 const ENUMERATED = /^(MPOL_|IOCB_CMD_)/
 

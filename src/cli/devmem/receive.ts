@@ -8,28 +8,24 @@ import { createPool } from '../../pool/create-pool.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { formatEndpoint } from '../endpoint.ts'
 import type { Output } from '../output.ts'
-import { Pattern } from '../pattern.ts'
-import type { CheckFlags } from '../recv/receive.ts'
-import { receiveAll } from '../recv/receive-all.ts'
 import {
   type ReceivedBytes,
-  type ReceptionOptions,
+  type ReceiveFlags,
   type ReceptionSource,
-  receiveFrom,
-} from '../recv/reception.ts'
+  receiveAll,
+} from '../recv/receive-all.ts'
 import type { CommandOutcome } from '../run.ts'
 import { exactSize } from '../size.ts'
 import { ifindexOf } from './interface.ts'
 import { makeDmaBuf } from './memory.ts'
 
-interface DevmemRecvFlags extends CheckFlags {
+interface DevmemRecvFlags extends ReceiveFlags {
   readonly queues: readonly number[]
   readonly port: number
   readonly host: string
   readonly size: number
   readonly dmabuf: string
   readonly linear: 'take' | 'refuse'
-  readonly once?: true
 }
 
 /** Pages for payload that comes in host memory. */
@@ -56,17 +52,11 @@ export async function receiveDevmem(
   output.note(
     `netmem: listening on ${formatEndpoint(listener.address)} of ${name}, queues ${queues.join(',')}, binding ${binding.id} of ${exactSize(dmabuf.bytes)}`,
   )
-  const reception: ReceptionOptions = {
-    sink: undefined,
-    pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
-    sha256,
-    bytes: options.bytes,
-  }
   const received = await receiveAll(
     listener,
-    (connection, onBytes) =>
-      receiveFrom(mapped(connection, mapping?.bytes), reception, signal, onBytes),
-    { command: 'devmem recv', output, ...options },
+    (connection) => mapped(connection, mapping?.bytes),
+    options,
+    { command: 'devmem recv', output, signal },
   )
   await pool.destroy()
   return received

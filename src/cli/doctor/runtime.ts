@@ -4,6 +4,7 @@ import type { PageProvider } from '../../index.ts'
 import { canPost } from '../../net/driver/posted-reads.ts'
 import type { Page } from '../../netmem.ts'
 import { createPool } from '../../pool/create-pool.ts'
+import { fixedMemory } from '../../providers/aligned-memory.ts'
 import { externalProvider } from '../../providers/external.ts'
 import { hostProvider } from '../../providers/host.ts'
 import { sharedProvider } from '../../providers/shared.ts'
@@ -39,12 +40,6 @@ function postedReads(): Finding {
       )
 }
 
-declare const WebAssembly:
-  | {
-      readonly Memory: new (size: { readonly initial: number }) => { readonly buffer: ArrayBuffer }
-    }
-  | undefined
-
 const PAGE = { pages: 1, pageSize: 4096 }
 
 function memoryKinds(): Finding[] {
@@ -52,8 +47,9 @@ function memoryKinds(): Finding[] {
     memory('host memory', () => hostProvider(PAGE)),
     memory('shared memory', () => sharedProvider(PAGE)),
     memory('WebAssembly memory', () => {
-      if (typeof WebAssembly === 'undefined') throw new Error('WebAssembly is switched off')
-      return externalProvider(new WebAssembly.Memory({ initial: 1 }), { pageSize: 4096 })
+      const memory = fixedMemory(PAGE.pageSize)
+      if (memory === undefined) throw new Error('WebAssembly is switched off')
+      return externalProvider(memory, { pageSize: PAGE.pageSize })
     }),
   ]
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type CardLink,
   type CardLook,
+  type CardOptions,
   type CardServer,
   openCard,
   openWiredCards,
@@ -13,14 +14,11 @@ import { usage } from '../exit.ts'
 import type { Output } from '../output.ts'
 import type { CommandOutcome } from '../run.ts'
 
-interface GvnicCommandOptions {
+interface GvnicCommandOptions
+  extends Required<Pick<CardOptions, 'queues' | 'seed'>>,
+    Pick<CardOptions, 'mtu' | 'loss' | 'capture'> {
   readonly socket: readonly string[]
   readonly link: CardLink | 'pair'
-  readonly queues: number
-  readonly mtu?: number
-  readonly loss?: number
-  readonly seed: number
-  readonly capture?: string
 }
 
 /** Ms between two looks at the cards. */

@@ -3,7 +3,6 @@
  * loss. Every connection begins as one, since its first message is the cookie that tells what it is.
  */
 
-import { concatenate } from './protocol.ts'
 import { ifWithin } from './timing.ts'
 import type { StreamFrag, Transport } from './transport.ts'
 
@@ -52,7 +51,7 @@ export class ControlChannel {
 
   /** Sends messages, in one write. */
   send(...messages: readonly Uint8Array[]): Promise<void> {
-    return this.connection.write(concatenate(messages))
+    return this.connection.write(Buffer.concat(messages))
   }
 
   /**

@@ -4,28 +4,40 @@
  */
 
 import { streamId } from './protocol.ts'
-import type { CpuUse, StreamResult } from './results.ts'
 import type { DataStream } from './stream.ts'
 
-/** Bytes of about one second. */
-export interface IntervalSample {
-  /** Seconds since the start, or since the end of the omitted seconds. */
-  readonly startSeconds: number
-  readonly endSeconds: number
+/** CPU use of this process, in percent of one CPU. */
+interface CpuUse {
+  readonly total: number
+  readonly user: number
+  readonly system: number
+}
+
+export interface StreamResult {
+  readonly id: number
+  readonly bytes: number
+}
+
+/** Bytes that came in some time. */
+interface Amount {
   readonly bytes: number
   readonly bitsPerSecond: number
-  /** Part of the warm-up that does not count (`-O`). */
-  readonly omitted: boolean
   readonly streams: readonly StreamResult[]
 }
 
-export interface Measurement {
-  readonly bytes: number
+/** Bytes of about one second. */
+export interface IntervalSample extends Amount {
+  /** Seconds since the start, or since the end of the omitted seconds. */
+  readonly startSeconds: number
+  readonly endSeconds: number
+  /** Part of the warm-up that does not count (`-O`). */
+  readonly omitted: boolean
+}
+
+export interface Measurement extends Amount {
   readonly seconds: number
-  readonly bitsPerSecond: number
   /** CPU time of this process over the whole test. */
   readonly cpu: CpuUse
-  readonly streams: readonly StreamResult[]
 }
 
 export const NOTHING_MEASURED: Measurement = {

@@ -85,29 +85,16 @@ export function encodeState(state: State): Uint8Array {
 
 /** Encodes `serverError` and the two numbers that select the client's message. */
 export function encodeError(error: ClientError, errno: SentErrno): Uint8Array {
-  const bytes = new Uint8Array(9)
-  const view = new DataView(bytes.buffer)
-  view.setInt8(0, State.serverError)
-  view.setInt32(1, error)
-  view.setInt32(5, errno)
+  const bytes = Buffer.alloc(9)
+  bytes.writeInt8(State.serverError, 0)
+  bytes.writeInt32BE(error, 1)
+  bytes.writeInt32BE(errno, 5)
   return bytes
 }
 
 /** Encodes a text in UTF-8 after its length in four bytes. */
 export function encodeJson(text: string): Uint8Array {
-  const body = new TextEncoder().encode(text)
-  const bytes = new Uint8Array(4 + body.length)
-  new DataView(bytes.buffer).setUint32(0, body.length)
-  bytes.set(body, 4)
-  return bytes
-}
-
-export function concatenate(messages: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(messages.reduce((sum, message) => sum + message.length, 0))
-  let offset = 0
-  for (const message of messages) {
-    all.set(message, offset)
-    offset += message.length
-  }
-  return all
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(Buffer.byteLength(text))
+  return Buffer.concat([length, Buffer.from(text)])
 }

@@ -2,8 +2,7 @@
  * Intervals and measurements as lines of text, in the columns an iperf3 user knows.
  */
 
-import type { IntervalSample, Measurement } from './meter.ts'
-import type { StreamResult } from './results.ts'
+import type { IntervalSample, Measurement, StreamResult } from './meter.ts'
 
 export const REPORT_HEADING = '[ ID] Interval           Transfer     Bitrate'
 

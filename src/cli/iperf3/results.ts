@@ -4,30 +4,16 @@
 
 import { type Fields, isFields } from '../../errors.ts'
 import { integer, parseFields } from './fields.ts'
-
-/** CPU use of this process, in percent of one CPU. */
-export interface CpuUse {
-  readonly total: number
-  readonly user: number
-  readonly system: number
-}
-
-export interface StreamResult {
-  readonly id: number
-  readonly bytes: number
-}
-
-export interface Results {
-  readonly cpu: CpuUse
-  readonly seconds: number
-  readonly streams: readonly StreamResult[]
-  readonly serverOutput: string | undefined
-}
+import type { Measurement } from './meter.ts'
 
 /**
  * Returns this side's results. A receiver knows no retransmits (-1), and TCP no jitter, errors or packets.
  */
-export function resultsJson(results: Results): string {
+export function resultsJson(
+  results: Pick<Measurement, 'cpu' | 'seconds' | 'streams'> & {
+    readonly serverOutput: string | undefined
+  },
+): string {
   return JSON.stringify({
     cpu_util_total: results.cpu.total,
     cpu_util_user: results.cpu.user,

@@ -167,7 +167,7 @@ export class TestSession {
 
   async #prepareStreams(): Promise<void> {
     try {
-      await Promise.all(this.#streams.map((stream) => stream.prepare()))
+      await Promise.all(this.#streams.map(({ connection }) => connection.dataFollows?.()))
     } catch (error) {
       throw failureEnding(`a stream cannot begin: ${messageOf(error)}`, ClientError.acceptStream)
     }

@@ -12,19 +12,14 @@ export class DataStream {
   /** Position in the order of accepting, which gives its id. */
   readonly order: number
   #stopping = false
-  readonly #connection: Transport
+  readonly connection: Transport
   #loop: Promise<void> = Promise.resolve()
 
   /** `early` counts the bytes that came in the same read as the cookie. */
   constructor(connection: Transport, order: number, early: number) {
-    this.#connection = connection
+    this.connection = connection
     this.order = order
     this.bytes = early
-  }
-
-  /** Has the connection take note that data follows. */
-  async prepare(): Promise<void> {
-    await this.#connection.dataFollows?.()
   }
 
   start(): void {
@@ -34,12 +29,12 @@ export class DataStream {
   /** Closes the connection. Settles when all its memory is given back. A second call is harmless. */
   async stop(): Promise<void> {
     this.#stopping = true
-    this.#connection.destroy()
+    this.connection.destroy()
     await this.#loop
   }
 
   async #receive(): Promise<void> {
-    const connection = this.#connection
+    const connection = this.connection
     try {
       for (;;) {
         const frag = await connection.receive()

@@ -6,22 +6,13 @@ import { usage } from '../exit.ts'
 import { describePool, makePool } from '../make-pool.ts'
 import type { ListenFlags } from '../options.ts'
 import type { Output } from '../output.ts'
-import { Pattern, type PatternName } from '../pattern.ts'
 import type { CommandOutcome } from '../run.ts'
 import { wakeBatchingIfAny } from '../wake-batching.ts'
-import { receiveAll } from './receive-all.ts'
-import { type ReceptionOptions, receiveFrom } from './reception.ts'
+import { type ReceiveFlags, receiveAll } from './receive-all.ts'
 import { checkOut, Sink } from './sink.ts'
 
-interface RecvFlags extends ListenFlags, CheckFlags {
+interface RecvFlags extends ListenFlags, ReceiveFlags {
   readonly out?: string
-}
-
-/** Checks of the bytes that a connection brings. */
-export interface CheckFlags {
-  readonly pattern?: PatternName
-  readonly bytes?: number
-  readonly sha256?: true
 }
 
 export async function receive(
@@ -42,21 +33,14 @@ export async function receive(
     ...(await wakeBatchingIfAny()),
   })
   await using sink = options.out === undefined ? undefined : await Sink.open(options.out)
-  const reception: ReceptionOptions = {
-    sink,
-    pattern: options.pattern === undefined ? undefined : new Pattern(options.pattern),
-    sha256: options.sha256 === true,
-    bytes: options.bytes,
-  }
   output.note(
     `netmem: listening on ${formatEndpoint(listener.address)}, ${describePool(pool, options)}`,
   )
 
-  const { report, failure } = await receiveAll(
-    listener,
-    (connection, onBytes) => receiveFrom(connection, reception, signal, onBytes),
-    { command: 'recv', output, ...options },
-  )
+  const { report, failure } = await receiveAll(listener, (connection) => connection, options, {
+    command: 'recv',
+    ...{ output, signal, sink },
+  })
   const stats = pool.stats()
   // A write that a signal interrupted may hold its page until the process ends.
   if (!signal.aborted) await pool.destroy()

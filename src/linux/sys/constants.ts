@@ -68,7 +68,6 @@ export const AF_INET = 2
 export const AF_INET6 = 10
 export const AF_NETLINK = 16
 export const SOL_TCP = 6
-export const SOL_UDP = 17
 export const SOL_NETLINK = 270
 export const MSG_CTRUNC = 8
 export const MSG_TRUNC = 0x20

@@ -1,6 +1,7 @@
 /** sendmsg(2), recvmsg(2), readv(2) and writev(2) over buffers that are laid out once. */
 
 import { checkInteger } from '../../errors.ts'
+import { ControlReader } from '../../wire/control-messages.ts'
 import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET } from './constants.ts'
 import { checkedOrWait, interrupted } from './failure.ts'
 import { CMSGHDR, IOVEC, MSGHDR } from './layouts.ts'
@@ -162,21 +163,14 @@ export class SocketMessage {
    */
   takeDescriptors(): OwnedFd[] {
     const owned: OwnedFd[] = []
-    const start = this.control.byteOffset
-    const end = start + this.controlLength
-    let at = start
-    while (at + CMSGHDR.BYTES <= end) {
-      const bytes = this.#memory.view.getUint32(at + CMSGHDR.LENGTH, true)
-      if (bytes < CMSGHDR.BYTES || bytes > end - at) break
-      const level = this.#memory.view.getInt32(at + CMSGHDR.LEVEL, true)
-      const type = this.#memory.view.getInt32(at + CMSGHDR.TYPE, true)
-      if (level === SOL_SOCKET && type === SCM_RIGHTS) {
-        for (let piece = CMSGHDR.BYTES; piece + 4 <= bytes; piece += 4) {
-          const fd = this.#memory.view.getInt32(at + piece, true)
-          if (isFd(fd)) owned.push(new OwnedFd(fd, 'received descriptor'))
-        }
+    const reader = new ControlReader()
+    reader.start(this.control, this.controlLength)
+    while (reader.next()) {
+      if (reader.level !== SOL_SOCKET || reader.type !== SCM_RIGHTS) continue
+      for (let at = 0; at + 4 <= reader.dataBytes; at += 4) {
+        const fd = reader.data32(at)
+        if (isFd(fd)) owned.push(new OwnedFd(fd, 'received descriptor'))
       }
-      at += (bytes + 7) & ~7
     }
     this.controlLength = 0
     return owned

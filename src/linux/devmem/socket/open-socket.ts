@@ -1,6 +1,7 @@
 /** Sockets that are bound to the interface of a binding. */
 
 import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
 import { invalid, rejectedAtCaller, setUpError } from '../../../net/internal.ts'
 import {
   AF_INET,
@@ -16,9 +17,6 @@ import {
   setsockoptInt,
   socket,
 } from '../../sys/index.ts'
-
-/** Bytes of a struct sockaddr_in. */
-const IPV4_SOCKADDR = 16
 
 type SetUpCode = 'NETMEM_CONNECT_FAILED' | 'NETMEM_LISTEN_FAILED'
 
@@ -49,8 +47,7 @@ export async function openTcpSocket<T>(
   try {
     const sockaddr = inetAddress(address, port)
     if (sockaddr === undefined) throw new RangeError(`${address} is no address of IPv4 or IPv6`)
-    const family = sockaddr.byteLength === IPV4_SOCKADDR ? AF_INET : AF_INET6
-    descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK)
+    descriptor = socket(isIP(address) === 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK)
     setsockoptInt(descriptor.fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex)
     return await use(descriptor, sockaddr)
   } catch (error) {

@@ -1,14 +1,13 @@
 /** Checks that packets come and go by the interface that memory is bound to. */
 
+import { isIP } from 'node:net'
+import { parseAddress } from '../../../wire/address.ts'
 import { rtLink } from '../../netlink/generated/rt-link.ts'
 import { rtRoute } from '../../netlink/generated/rt-route.ts'
 import { NetlinkError } from '../../netlink/netlink-error.ts'
 import { openNetlink } from '../../netlink/open-netlink.ts'
-import { AF_INET, AF_INET6, type Ifindex, inetAddress, LinuxError } from '../../sys/index.ts'
+import { AF_INET, AF_INET6, type Ifindex, LinuxError } from '../../sys/index.ts'
 import { isInterfaceGone, noInterface } from '../interface-gone.ts'
-
-/** Bytes in front of the address in a sockaddr, by the bits of the address. */
-const PLACES = { 32: 4, 128: 8 } as const
 
 /**
  * Throws unless the route to `host` leaves by interface `ifindex`. A connection that leaves by another
@@ -18,11 +17,9 @@ const PLACES = { 32: 4, 128: 8 } as const
  * @throws NETMEM_DEVMEM_ROUTE, as a rejection.
  */
 export async function checkRoute(host: string, ifindex: Ifindex): Promise<void> {
-  const sockaddr = inetAddress(host, 0)
-  if (sockaddr === undefined) return
-  const bits = sockaddr.byteLength === 16 ? 32 : 128
-  const dst = sockaddr.subarray(PLACES[bits], PLACES[bits] + bits / 8)
-  const found = await routeTo(bits === 32 ? AF_INET : AF_INET6, bits, dst)
+  // An address with a zone names its interface itself.
+  if (isIP(host) === 0 || host.includes('%')) return
+  const found = await routeTo(parseAddress(host))
   if (found === ifindex) return
   const where = found === undefined ? 'There is no route' : `The route leaves by interface ${found}`
   throw new LinuxError(
@@ -46,10 +43,11 @@ export async function checkInterface(ifindex: Ifindex): Promise<void> {
   }
 }
 
-async function routeTo(family: number, bits: number, dst: Uint8Array): Promise<number | undefined> {
+async function routeTo(dst: Uint8Array): Promise<number | undefined> {
   using netlink = await openNetlink()
   try {
-    const request = { 'rtm-family': family, 'rtm-dst-len': bits, dst }
+    const family = dst.byteLength === 4 ? AF_INET : AF_INET6
+    const request = { 'rtm-family': family, 'rtm-dst-len': dst.byteLength * 8, dst }
     return (await netlink.do(rtRoute, 'getroute', request)).oif
   } catch (error) {
     if (error instanceof NetlinkError && error.code === 'NETMEM_NETLINK_REFUSED') return undefined
