@@ -45,9 +45,9 @@ export class WorkerTransport {
   #nextId = 1
   /** Reasons to keep the process alive: pending calls, and calls of `hold`. */
   #holders = 0
-  #closing = false
   /** Reason of its end, once that is known. */
   #reason: string | undefined
+  /** Error of further calls, once it is closed or has ended. */
   #over: DeviceError | undefined
 
   constructor(script: URL, data: DeviceThreadData) {
@@ -74,7 +74,7 @@ export class WorkerTransport {
     args: CallArguments<K>,
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<CallReply<K>> {
-    if (this.#closing || this.#over !== undefined) throw this.#over ?? closedError()
+    if (this.#over !== undefined) throw this.#over
     const id = this.#nextId++
     const message: CallMessage<K> = { id, name, args }
     try {
@@ -102,7 +102,7 @@ export class WorkerTransport {
    * @throws NETMEM_LINUX_UNAVAILABLE, NETMEM_SYSCALL_FAILED.
    */
   pollDescriptors(): void {
-    if (!this.#closing && this.#over === undefined) this.#waker ??= new Waker(this.#doorbell)
+    if (this.#over === undefined) this.#waker ??= new Waker(this.#doorbell)
   }
 
   /** Keeps the process alive, as a pending call does, until {@link release}. */
@@ -119,13 +119,13 @@ export class WorkerTransport {
 
   /** Ends the device after the calls before. Resolves when it has ended. */
   async close(): Promise<void> {
-    if (!this.#closing && this.#over === undefined) {
+    if (this.#over === undefined) {
       this.hold()
       const timer = setTimeout(() => void this.terminate(), CLOSE_MS)
       void this.closed.then(() => clearTimeout(timer))
       // The thread ends by this call, and does not always reply before.
       this.call('close', []).catch(() => {})
-      this.#closing = true
+      this.#over = closedError()
     }
     await this.closed
   }
@@ -161,18 +161,20 @@ export class WorkerTransport {
 
   #end(status: number): DeviceError | undefined {
     this.#waker?.close()
-    const died = !this.#closing || this.#reason !== undefined
+    // The thread may also die while it is closed.
+    const closed = this.#reason === undefined ? this.#over : undefined
     const reason = this.#reason ?? `it exited with status ${status}`
-    this.#over = died
-      ? new DeviceError(
-          'NETMEM_DEVICE_CLOSED',
-          'ENODEV',
-          `The device thread has ended: ${reason}. Open another one.`,
-        )
-      : closedError()
-    for (const pending of this.#pending.values()) pending.reject(this.#over)
+    const over =
+      closed ??
+      new DeviceError(
+        'NETMEM_DEVICE_CLOSED',
+        'ENODEV',
+        `The device thread has ended: ${reason}. Open another one.`,
+      )
+    this.#over = over
+    for (const pending of this.#pending.values()) pending.reject(over)
     this.#pending.clear()
-    return died ? this.#over : undefined
+    return closed === undefined ? over : undefined
   }
 }
 
