@@ -58,7 +58,7 @@ interface Nobody {
  */
 export type Exactly<M extends Netmem> = M | Nobody
 
-// Not exported: an engine folds a module's own constants, and loads exported ones at each use.
+// Constants without export: an engine folds a module's own, and loads exported ones at each use.
 /** Tag of a net_iov. */
 const TAG = 1
 const INDEX_SHIFT = 1

@@ -30,7 +30,7 @@ export type KernelPoolMemory =
 export interface KernelPoolInterface {
   /** Number of the interface in its network namespace. */
   readonly index: number
-  /** Its name, such as `eth0`. */
+  /** Name of the interface, such as `eth0`. */
   readonly name: string
 }
 
@@ -38,7 +38,7 @@ export interface KernelPoolInterface {
 export interface KernelPool {
   /** The kernel's number for it. */
   readonly id: number
-  /** Its interface, or undefined if that is gone: the pool then waits for its memory. */
+  /** Interface of the pool, or undefined if that is gone: the pool then waits for its memory. */
   readonly interface: KernelPoolInterface | undefined
   /** RX queues that it serves, by its NAPI instance or its binding. Empty where the kernel does not say. */
   readonly queues: readonly number[]

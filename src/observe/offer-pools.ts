@@ -58,7 +58,7 @@ export async function offerPools(): Promise<PoolOffer> {
   // A process of the same number may have left it.
   rmSync(path, { force: true })
   const server = net.createServer((reader) => {
-    // It may leave at any time.
+    // A reader may leave at any time.
     reader.on('error', () => reader.destroy())
     reader.setTimeout(READER_MS, () => reader.destroy())
     reader.unref()

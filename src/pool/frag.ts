@@ -258,7 +258,7 @@ class CopiedFrag implements HostFrag {
     this.length = bytes.byteLength
     this.#copies = copies
     this.#account = account
-    // Not Buffer.slice and not from Buffer's own pool, which would pin a slab for it.
+    // Memory of its own: a Buffer from Node's pool would pin a slab.
     this.#bytes = new Uint8Array(bytes)
     copies.made(this.length)
     account?.charge(this.length + COPY_OVERHEAD)

@@ -50,7 +50,7 @@ export function reportLeak(report: LeakReport): void {
   const { kind, label, stack, pageSize } = report
   const stays = `${pageSize} bytes stay out of the pool.`
   if (kind === 'skb') {
-    // Its memory was allocated by a driver before any packet came.
+    // A driver allocated the skb's memory before any packet came, so no stack says more.
     publish('netmem:leak', report, `An skb was dropped without free(); ${stays}`)
     return
   }

@@ -259,7 +259,7 @@ export class PagePool<in out M extends Netmem> implements AsyncDisposable {
     return this.core.holders()
   }
 
-  /** Its counters as they stand. */
+  /** Counters of the pool as they stand. */
   stats(): PagePoolStats {
     return this.core.stats()
   }

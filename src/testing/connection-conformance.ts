@@ -96,7 +96,7 @@ async function testOrder({ connection, peer }: ConnectionEnds): Promise<void> {
     assert.equal(bytesWritten, bytes)
     assert.ok(bytesRead >= bytes)
   }
-  // As text, bytes 65 to 69 of the pattern are ABCDE.
+  // Bytes 65 to 69 of the pattern are the text ABCDE.
   await peer.write(['AB', pattern(67, 2), 'E'])
   assert.equal(await receive(connection, 65, 5), 5)
 }
@@ -183,7 +183,7 @@ async function testDestroy({ connection, peer }: ConnectionEnds): Promise<void> 
   const reason = new Error('no more of this')
   const waiting = connection.receive()
   connection.destroy(reason)
-  // Before it can learn of the reset.
+  // The peer ends before it can learn of the reset.
   peer.destroy()
   await assert.rejects(waiting, reason)
   await connection.closed

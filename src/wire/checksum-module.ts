@@ -3,7 +3,7 @@
  * sums bytes of the one memory that it is made with.
  */
 
-// Not every engine has it, and the compiler's library does not know it.
+// Declares a global that some engines lack and the compiler's library does not know.
 declare const WebAssembly:
   | {
       readonly Memory: new (layout: { initial: number; maximum: number }) => { buffer: ArrayBuffer }
@@ -50,7 +50,7 @@ export function createChecksumInstance(bytes: number): ChecksumInstance | undefi
     const instance = new WebAssembly.Instance(compiled, { netmem: { memory } })
     return { buffer: memory.buffer, sum: instance.exports.sum }
   } catch {
-    // No SIMD, or no address space.
+    // The engine has no SIMD, or no address space is left.
     return undefined
   }
 }

@@ -273,7 +273,7 @@ function readTcp(bytes: Uint8Array, ipAt: number, end: number, into: FrameLayout
 /** Reads the UDP datagram in the packet at byte `ipAt`. */
 function readUdp(bytes: Uint8Array, ipAt: number, end: number, into: FrameLayout): void {
   const at = ipAt + ip.headerBytes
-  // Over IPv4, a host shows the length 0 only in packets that 16 bits cannot measure.
+  // A host shows the length 0 over IPv4 only in packets that 16 bits cannot measure.
   const isJumbo = into.ipVersion === 6 || ip.packetBytes > MAX_IP_BYTES
   const datagramBytes = parseUdp(bytes, at, end, ipAt + ip.packetBytes, isJumbo, into)
   if (datagramBytes === 0) return

@@ -78,7 +78,7 @@ export interface Tables {
 export interface UnknownAttribute {
   /** Number of the attribute. */
   readonly type: number
-  /** Its bytes, without the header. */
+  /** Bytes of the value, without the header. */
   readonly value: Uint8Array
 }
 

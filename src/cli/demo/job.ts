@@ -128,7 +128,7 @@ function peakResidentBytes(): number {
     const kilobytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
     if (kilobytes !== undefined) return Number(kilobytes) * 1_024
   } catch {
-    // Not Linux.
+    // Another system than Linux.
   }
   return process.resourceUsage().maxRSS * 1_024
 }

@@ -75,7 +75,7 @@ async function sendAll(
       memory.set(piece, offset)
       access.end()
       const done = connection.sendDevice(binding, offset, piece.byteLength)
-      // Its failure is found when the slot is wanted again, or at the end.
+      // A failure shows when the slot is wanted again, or at the end.
       done.catch(() => undefined)
       sent[slot] = done
       slot = (slot + 1) % slots

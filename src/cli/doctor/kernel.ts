@@ -52,7 +52,7 @@ export async function askedFindings(netlink: Netlink, build: Finding): Promise<F
     build,
     ...(await operationFindings(netlink)),
   ]
-  // Without bindings in the kernel, rights and cards do not matter.
+  // Rights and cards do not matter if the kernel has no bindings.
   if (!(await netlink.supports(netdev, 'bind-rx'))) return findings
   return [...findings, ...(await rightFindings(netlink)), ...(await cardFindings(netlink))]
 }

@@ -130,7 +130,7 @@ export async function download(
     error: failure,
   })
   if (failure !== undefined) {
-    // One of several downloads has to be named.
+    // An error names its download where there are several.
     const { code, message } = failure
     const named = stdoutClosed || message.includes(shown)
     output.complain(named ? failure : { code, message: `${shown}: ${message}` })

@@ -42,7 +42,7 @@ export async function sendSource(
     // A connection that broke also stops the source: report the connection's error.
     const { state } = connection
     error = state.kind === 'failed' ? state.error : cause
-    // With an error this sends a reset, so that the receiver does not take it for the end.
+    // Sends a reset if there is an error, so that the receiver does not take it for the end.
     connection.destroy(error instanceof Error ? error : new Error(String(error)))
   }
   stop()

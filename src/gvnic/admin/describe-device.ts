@@ -49,7 +49,7 @@ const ALL_FEATURES = Object.values(Feature).reduce((all, one) => all | one, 0)
 /** Returns the bytes of the descriptor with its options. */
 export function describeDevice({ mac, mtu, queues }: CardDescription): Uint8Array {
   const options = [
-    // Its mask decides which of the other options count.
+    // The mask of this option decides which of the other options count.
     option(Option.dqoRda, ALL_FEATURES, 0, 0),
     option(Option.jumboFrames, Feature.jumboFrames, mtu, 0),
     option(Option.bufferSizes, Feature.bufferSizes, MAX_BUFFER_BYTES, HEADER_BUFFER_BYTES),

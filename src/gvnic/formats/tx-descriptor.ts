@@ -57,7 +57,7 @@ export function readTxPacket(
   /** Offset of the last piece's end in the known memory. */
   let end = -1
   let flags = 0
-  // Of the last context for segmentation.
+  // Fields of the last context for segmentation.
   let segmentBytes = 0
   let headerBytes = 0
   while (read !== tail && (flags & endOfPacket) === 0) {

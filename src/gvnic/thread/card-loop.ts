@@ -43,7 +43,7 @@ export function runCards<Card extends ServedCard>(
       read(wake, count)
       if (!events.wake()) return
     }
-    // By index: iterators would be garbage of each turn, and its collection delays answers.
+    // Counts an index: iterators would be garbage of each turn, and its collection delays answers.
     for (let at = 0; at < cards.length; at++) {
       const served = cards[at]
       if (served !== undefined && polls.asks(at)) answer(served, events)

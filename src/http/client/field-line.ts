@@ -64,7 +64,7 @@ export function parseFieldLine(
     )
   }
   const name = text.slice(start, colon)
-  // By hand: a pattern that trims both ends takes quadratic time on a value full of spaces.
+  // Trims by hand: a pattern that trims both ends takes quadratic time on a value full of spaces.
   let from = colon + 1
   let to = end
   while (from < to && isBlank(text, from)) from++

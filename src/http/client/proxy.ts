@@ -17,7 +17,7 @@ export function proxyFor(url: URL, environment: Environment): URL | undefined {
   if (named === undefined || named === '') return undefined
   if (url.protocol === 'http:' && mayBeForged(environment)) return undefined
   if (isExcepted(url, environment['no_proxy'] ?? environment['NO_PROXY'] ?? '')) return undefined
-  // Without a scheme it is http:, as with curl.
+  // A proxy without a scheme is http:, as with curl.
   const text = named.includes('://') ? named : `http://${named}`
   const proxy = URL.canParse(text) ? new URL(text) : undefined
   if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy

@@ -228,7 +228,7 @@ export function takeOver(socket: net.Socket, reader: Reader, copying: boolean): 
   if (socket instanceof tls.TLSSocket) takeOverTls(socket, handle, fresh)
   else {
     reads.movable = noticeDrained(fresh, handle, reader)
-    // Otherwise the accepting server counts the socket as open, and its `close` never completes.
+    // Ends the old socket: the accepting server counts it as open otherwise, and its `close` never completes.
     socket.destroy()
   }
   // TLS reports the end once only.

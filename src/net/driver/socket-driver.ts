@@ -237,7 +237,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
       }
       this.#finish(receiver, taken < bytes)
     }
-    // Only `resume` ends a stop. TLS delivers more bytes after a stop.
+    // A stop ends by `resume` alone. TLS delivers more bytes after a stop.
     if (this.#wants !== 'nothing') this.#wants = this.#current.wants()
     if (owner !== undefined) this.#mark?.arrived(bytes, receiver.left)
     if (this.#wants === 'nothing') this.frags.fill.drop()

@@ -15,7 +15,7 @@ export class VirtualClock {
    */
   #last = -1
 
-  /** Now, in ns from 0. */
+  /** Time of the clock, in ns from 0. */
   get nowNs(): number {
     return this.#nowNs
   }

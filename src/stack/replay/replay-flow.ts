@@ -115,7 +115,7 @@ export class ReplayFlow {
     if (cutBytes > 0) {
       this.#cutPackets++
       this.#cutBytes += cutBytes
-      // Its FIN is behind missing bytes, so the stream does not end here.
+      // The segment's FIN is behind missing bytes, so the stream does not end here.
       layout.tcpFlags &= ~FIN
     }
     if (layout.kind === FrameKind.tcp) {

@@ -111,7 +111,7 @@ export function pollUntilWork(
 }
 
 function wakePoller(doorbell: Int32Array): void {
-  // One of several callers writes.
+  // The exchange lets one of several callers write.
   if (Atomics.compareExchange(doorbell, ASLEEP, POLLS, AWAKE) !== POLLS) return
   const fd = eventfdOf(doorbell)
   if (fd !== undefined) write(fd, ONE)

@@ -33,7 +33,7 @@ export async function openOwn(
   path: string,
 ): Promise<{ handle: FileHandle; status: Stats } | undefined> {
   const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants
-  // Without O_NONBLOCK a FIFO would block. Windows has neither flag.
+  // A FIFO would block without O_NONBLOCK. Windows has neither flag.
   const flags = O_RDWR | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0)
   const handle = await open(path, flags).catch(() => undefined)
   if (handle === undefined) return undefined

@@ -49,7 +49,7 @@ class Notifications {
   #closed = false
 
   constructor() {
-    // Without the family there are no notifications, and devmem TCP came later than both.
+    // A kernel without the family sends no notifications. Devmem TCP came later than both.
     this.#follow().catch(() => undefined)
   }
 

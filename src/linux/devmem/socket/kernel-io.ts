@@ -174,7 +174,7 @@ export class KernelIo {
       try {
         one = watch(this.#fd, EVENTS[wanted])
       } catch (error) {
-        // This process has no descriptor left for epoll(7).
+        // The process has no descriptor left for epoll(7).
         return Promise.reject(error)
       }
       if (!this.#referenced) one.unref()

@@ -265,7 +265,7 @@ export class OpenDevmemConnection implements DevmemConnection {
         // A socket that hung up is always ready. Until a caller takes the bytes there is no more to do.
         await (hungUp ? this.#reader.whenNotDry() : this.pool.whenAvailable())
       }
-      // With the peer's end behind it, only a reset hangs up a socket that still sends.
+      // A reset alone hangs up a socket that still sends after the peer's end.
       else if (this.#state.kind === 'ended') this.#fail(resetAfterEnd())
     }
   }
@@ -298,7 +298,7 @@ export class OpenDevmemConnection implements DevmemConnection {
     }
     this.#tokens.flush()
     this.#closeSocket()
-    // After the results of the calls that ended it, as a socket of Node.js closes.
+    // Resolves after the results of the calls that ended it, as a socket of Node.js closes.
     setImmediate(this.#resolveClosed)
   }
 
