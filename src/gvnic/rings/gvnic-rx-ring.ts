@@ -115,16 +115,16 @@ export class GvnicRxRing implements RxFrontEnd {
     return this.#completionMask + 1
   }
 
-  headerBuffer(ahead: number, into: PostedBuffer): void {
+  headerBuffer(into: PostedBuffer): void {
     const { headerBytes } = this.#parts
     into.bytes = headerBytes
-    if (headerBytes === 0 || ahead >= this.posted()) {
+    if (headerBytes === 0 || this.posted() === 0) {
       // A header buffer that is not posted has no place yet. The NIC writes to none without a buffer.
       into.region = headerBytes === 0 ? -1 : 0
       into.offset = 0
       return
     }
-    readHeaderAddress(this.#buffers, this.#at(ahead), this.#descriptor)
+    readHeaderAddress(this.#buffers, this.#at(0), this.#descriptor)
     locate(this.#descriptor, headerBytes, this.#headerMemory, into)
   }
 

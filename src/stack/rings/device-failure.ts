@@ -3,19 +3,16 @@
 import { ArgumentRangeError, ArgumentTypeError, type CodeOf } from '../../errors.ts'
 import { type DeviceErrno, DeviceError } from '../device-error.ts'
 
+interface FailureOf<Kind extends string, Class extends string> {
+  readonly kind: Kind
+  readonly code: CodeOf<Class>
+  readonly message: string
+}
+
 export type DeviceFailure =
-  | {
-      readonly kind: 'device'
-      readonly code: CodeOf<'DeviceError'>
-      readonly errno: DeviceErrno
-      readonly message: string
-    }
-  | { readonly kind: 'type'; readonly code: CodeOf<'ArgumentTypeError'>; readonly message: string }
-  | {
-      readonly kind: 'range'
-      readonly code: CodeOf<'ArgumentRangeError'>
-      readonly message: string
-    }
+  | (FailureOf<'device', 'DeviceError'> & { readonly errno: DeviceErrno })
+  | FailureOf<'type', 'ArgumentTypeError'>
+  | FailureOf<'range', 'ArgumentRangeError'>
 
 /**
  * Describes an error. An error that is not netmem's is a mistake in the device or in one of its

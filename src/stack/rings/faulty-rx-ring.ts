@@ -46,8 +46,8 @@ export function faultyRxRing(ring: RxFrontEnd, faults: RxRingFaults): RxFrontEnd
     },
     take: (count) => ring.take(count),
     room: () => ring.room(),
-    headerBuffer: (ahead, into) => {
-      ring.headerBuffer(ahead, into)
+    headerBuffer: (into) => {
+      ring.headerBuffer(into)
       if (random.fraction() < headerOverflow) into.bytes = 0
     },
     complete: (completion) => ring.complete(completion),

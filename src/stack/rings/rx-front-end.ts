@@ -139,13 +139,13 @@ export interface RxFrontEnd {
   /** Number of completions that there is room for. */
   room(): number
   /**
-   * Describes a header buffer in `into`, besides its `id`. Its region is −1 without header buffers.
+   * Describes the header buffer of the next packet in `into`, besides its `id`. Its region is −1 without header buffers.
    *
-   * The header buffer belongs to the posted buffer `ahead` places behind the next one, or to the
-   * completion `ahead` places behind the next one where packets need no buffer. The NIC asks before
-   * it takes the first buffer of a packet, and completes packets in the order of taking.
+   * The header buffer belongs to the next posted buffer, or to the next completion where packets need no
+   * buffer. The NIC asks before it takes the first buffer of a packet, and completes packets in the order
+   * of taking.
    */
-  headerBuffer(ahead: number, into: PostedBuffer): void
+  headerBuffer(into: PostedBuffer): void
   /** Leaves a completion for the driver, not yet visible to it. */
   complete(completion: RxCompletion): void
   /**

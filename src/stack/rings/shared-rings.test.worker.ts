@@ -46,7 +46,7 @@ function receive(): boolean {
   for (let at = 0; at < batch; at++) {
     if (!rxRing.peek(0, buffer)) wrong.push(`no buffer ${completed}`)
     if (buffer.offset !== completed * 3) wrong.push(`buffer ${completed} at ${buffer.offset}`)
-    rxRing.headerBuffer(0, header)
+    rxRing.headerBuffer(header)
     headerView.setInt32(header.offset, completed)
     rxRing.take(1)
     completion.id = buffer.id

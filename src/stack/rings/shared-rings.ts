@@ -62,7 +62,7 @@ const COMPLETION_WORDS = 8
  * Counts begin shortly before they wrap, as the kernel's jiffies do: every run passes the place
  * where mistakes would show.
  */
-const FIRST_COUNT = -256
+export const FIRST_COUNT: number = -256
 const ENTRIES_MAX = 65536
 
 /**
@@ -252,10 +252,10 @@ export class NicRxRing implements RxFrontEnd {
     return this.#mask + 1 - Math.max(0, used)
   }
 
-  headerBuffer(ahead: number, into: PostedBuffer): void {
+  headerBuffer(into: PostedBuffer): void {
     into.region = -1
     if (this.#headers === undefined) return
-    let index = (this.#completed + ahead) & this.#mask
+    let index = this.#completed & this.#mask
     const { bytes, pages } = this.#headers
     // Pages of one size: all but the last have as many buffers as the first.
     const each = pages[0]?.buffers ?? 1

@@ -5,7 +5,7 @@
 
 import { ringDoorbell } from './doorbell.ts'
 import { armInterrupt, raiseInterrupt } from './interrupts.ts'
-import { checkEntries } from './shared-rings.ts'
+import { checkEntries, FIRST_COUNT } from './shared-rings.ts'
 import { TX_END_OF_PACKET, type TxFrontEnd, type TxPieces } from './tx-front-end.ts'
 
 /** Parts that both ends of a transmit queue's ring are made from. They cross `postMessage`. */
@@ -27,7 +27,6 @@ const ARMED = 32
 const PIECES = 48
 const PIECE_WORDS = 4
 
-const FIRST_COUNT = -256
 /** Least number of entries: more than the pieces of one packet. */
 const ENTRIES_MIN = 32
 

@@ -127,7 +127,7 @@ export class HandNic implements DriverNic {
     const completion = new RxCompletion()
     if (split) {
       const place = { id: -1, region: -1, offset: 0, bytes: 0 }
-      ring.headerBuffer(0, place)
+      ring.headerBuffer(place)
       this.#memory(place.region).set(header, place.offset)
       completion.headerBytes = header.length
     }

@@ -18,6 +18,8 @@ export interface CompiledRule {
   /** Hash of the values of an exact rule. */
   readonly key: number
   readonly queue: number
+  /** Equal in two rules for the same frames, by the same values and masks. */
+  readonly identity: string
   readonly protocol: number
   /** Bytes of an address: 4, 16, or 0 for both versions of IP. */
   readonly addressBytes: number
@@ -50,8 +52,7 @@ export function compileRule(rule: SteeringRule): CompiledRule {
   const sourceMask = maskOf(from, masks.sourceAddress)
   const destinationPortMask = portMask('destinationPort', rule.destinationPort, masks)
   const sourcePortMask = portMask('sourcePort', source.port, masks)
-  const compiled = {
-    queue,
+  const match = {
     protocol: protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP,
     addressBytes: addressBytesOf(rule.ipVersion, destination.length, from.length),
     destination: masked(destination, destinationMask),
@@ -63,6 +64,7 @@ export function compileRule(rule: SteeringRule): CompiledRule {
     sourcePort: (source.port ?? 0) & sourcePortMask,
     sourcePortMask,
   }
+  const compiled = { ...match, queue, identity: JSON.stringify(match) }
   const isWhole = (mask: Uint8Array, port: number): boolean =>
     mask.length > 0 && mask.every((byte) => byte === 0xff) && port === 0xffff
   const isOpen = sourceMask.every((byte) => byte === 0) && sourcePortMask === 0
@@ -92,22 +94,6 @@ export function matches(
     (rule.addressBytes === layout.addressBytes || rule.addressBytes === 0) &&
     equal(rule.destination, rule.destinationMask, bytes, frameOffset + layout.destinationOffset) &&
     equal(rule.source, rule.sourceMask, bytes, frameOffset + layout.sourceOffset)
-  )
-}
-
-/** True if two rules are for the same frames, by the same values and masks. */
-export function isSameMatch(one: CompiledRule, other: CompiledRule): boolean {
-  return (
-    one.protocol === other.protocol &&
-    one.addressBytes === other.addressBytes &&
-    one.destinationPort === other.destinationPort &&
-    one.destinationPortMask === other.destinationPortMask &&
-    one.sourcePort === other.sourcePort &&
-    one.sourcePortMask === other.sourcePortMask &&
-    same(one.destination, other.destination) &&
-    same(one.destinationMask, other.destinationMask) &&
-    same(one.source, other.source) &&
-    same(one.sourceMask, other.sourceMask)
   )
 }
 
@@ -163,10 +149,6 @@ function equal(address: Uint8Array, mask: Uint8Array, bytes: Uint8Array, offset:
     if (((bytes[offset + at] ?? 0) & (mask[at] ?? 0)) !== address[at]) return false
   }
   return true
-}
-
-function same(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at])
 }
 
 /**

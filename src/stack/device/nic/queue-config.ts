@@ -31,7 +31,7 @@ export function checkConfig(frontEnd: RxFrontEnd, config: RxQueueConfig): void {
     )
   }
   const header: PostedBuffer = { id: -1, region: -1, offset: 0, bytes: 0 }
-  frontEnd.headerBuffer(0, header)
+  frontEnd.headerBuffer(header)
   if (header.region < 0) {
     throw configError('Header split needs header buffers. Make the rings with some.')
   }

@@ -131,7 +131,7 @@ export class RxQueue {
       (layout.kind === FrameKind.tcp || (layout.kind === FrameKind.udp && this.#splitUdp))
     ) {
       const { header } = buffers
-      ring.headerBuffer(0, header)
+      ring.headerBuffer(header)
       if (header.region >= 0 && header.bytes >= layout.headerLength) {
         // Padding behind the packet is left out of a frame that is split.
         total = Math.min(packetLength, length)
@@ -177,7 +177,7 @@ export class RxQueue {
     let linear = 0
     if (this.#split) {
       const { header } = buffers
-      ring.headerBuffer(0, header)
+      ring.headerBuffer(header)
       if (header.region < 0 || header.bytes < headerLength || this.#fill) return false
       linear = headerLength
     }

@@ -20,7 +20,6 @@ import {
   compileRule,
   FIVE_TUPLE,
   hashAddress,
-  isSameMatch,
   MASKED,
   matches,
 } from './compiled-rule.ts'
@@ -130,7 +129,7 @@ export class Steering {
   addRule(rule: SteeringRule): number {
     this.#checkQueue(rule.queue)
     const compiled = compileRule(rule)
-    if ([...this.#byLocation.values()].some((other) => isSameMatch(other, compiled))) {
+    if ([...this.#byLocation.values()].some(({ identity }) => identity === compiled.identity)) {
       throw exists('There is a steering rule for these addresses and ports. Remove it first.')
     }
     const location = this.#place(rule.location)
