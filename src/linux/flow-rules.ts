@@ -5,7 +5,7 @@
  * of netlink does not have them: they go by ioctl.
  */
 
-import { ArgumentTypeError, checkInteger, checkString, NetmemError } from '../errors.ts'
+import { checkInteger, checkOneOf, checkString, NetmemError } from '../errors.ts'
 import {
   ETHTOOL_GRXCLSRLALL,
   ETHTOOL_GRXCLSRLCNT,
@@ -148,12 +148,7 @@ export class FlowRules implements Disposable {
 
 /** Throws NETMEM_INVALID_ARGUMENT or NETMEM_OUT_OF_RANGE for fields that no rule can have. */
 export function checkMatch(match: FlowMatch): void {
-  if (!['tcp4', 'udp4', 'tcp6', 'udp6'].includes(match.type)) {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      `The type of a flow rule is tcp4, udp4, tcp6 or udp6, not ${String(match.type)}.`,
-    )
-  }
+  checkOneOf('type', match.type, ['tcp4', 'udp4', 'tcp6', 'udp6'])
   const { sourceAddress, destinationAddress, sourcePort, destinationPort } = match
   for (const address of [sourceAddress, destinationAddress]) {
     if (address !== undefined) checkString('An address of a flow rule', address, 'text')

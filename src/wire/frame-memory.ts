@@ -6,27 +6,6 @@ import { ArgumentRangeError, checkInteger } from '../errors.ts'
 import { sumBytes } from './checksum.ts'
 import { createChecksumInstance } from './checksum-module.ts'
 
-/** Memory of frames, created by {@link createFrameMemory}. */
-export interface FrameMemory {
-  /** All bytes of the memory, always the same view. */
-  readonly bytes: Uint8Array
-  /**
-   * Returns the one's complement sum of `length` bytes from `offset` as big-endian words. It is folded to
-   * 16 bits and not inverted, and 0 only if all bytes are 0. A last odd byte is padded with zero.
-   *
-   * @param initial sum to continue with: 0 to 2^32 − 1, 0 by default.
-   * @throws NETMEM_OUT_OF_RANGE outside the memory.
-   */
-  sum(offset: number, length: number, initial?: number): number
-  /**
-   * Returns a view of a part. It is kept for the next call for the same part, so that frames in the
-   * same places make no garbage.
-   *
-   * @throws NETMEM_OUT_OF_RANGE outside the memory.
-   */
-  view(offset: number, length: number): Uint8Array
-}
-
 type Sum = (offset: number, length: number, initial: number) => number
 
 /** Limit of the engine's small integers. WebAssembly can address more. */
@@ -49,34 +28,50 @@ export function createSimdFrameMemory(bytes: number): FrameMemory | undefined {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const instance = createChecksumInstance(bytes)
   if (instance === undefined) return undefined
-  return new SummedMemory(new Uint8Array(instance.buffer, 0, bytes), instance.sum)
+  return new FrameMemory(new Uint8Array(instance.buffer, 0, bytes), instance.sum)
 }
 
 /** @internal Makes memory as {@link createFrameMemory} does, in plain JavaScript. */
 export function createPlainFrameMemory(bytes: number): FrameMemory {
   checkInteger('bytes', bytes, 1, MAX_BYTES)
   const memory = new Uint8Array(bytes)
-  return new SummedMemory(memory, (offset, length, initial) =>
+  return new FrameMemory(memory, (offset, length, initial) =>
     sumBytes(memory, offset, length, initial),
   )
 }
 
-class SummedMemory implements FrameMemory {
+/** Memory of frames, created by {@link createFrameMemory}. */
+export class FrameMemory {
+  /** All bytes of the memory, always the same view. */
   readonly bytes: Uint8Array
   readonly #sum: Sum
   readonly #views: KeptViews
 
+  /** @internal */
   constructor(bytes: Uint8Array, sum: Sum) {
     this.bytes = bytes
     this.#sum = sum
     this.#views = new KeptViews(bytes)
   }
 
-  sum(offset: number, length: number, initial = 0): number {
+  /**
+   * Returns the one's complement sum of `length` bytes from `offset` as big-endian words. It is folded to
+   * 16 bits and not inverted, and 0 only if all bytes are 0. A last odd byte is padded with zero.
+   *
+   * @param initial sum to continue with: 0 to 2^32 − 1, 0 by default.
+   * @throws NETMEM_OUT_OF_RANGE outside the memory.
+   */
+  sum(offset: number, length: number, initial: number = 0): number {
     checkInside(offset, length, this.bytes.length)
     return this.#sum(offset, length, initial)
   }
 
+  /**
+   * Returns a view of a part. It is kept for the next call for the same part, so that frames in the
+   * same places make no garbage.
+   *
+   * @throws NETMEM_OUT_OF_RANGE outside the memory.
+   */
   view(offset: number, length: number): Uint8Array {
     return this.#views.view(offset, length)
   }

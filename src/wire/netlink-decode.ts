@@ -18,26 +18,17 @@ const MAX_DEPTH = 16
  * Decodes the attributes that fill `bytes` to an object: `T` is what the tables say of `set`. Bytes
  * are copied. Attributes that the tables do not have are kept in `unknown-attributes`.
  *
+ * @param depth number of nests around the attributes.
  * @throws NETMEM_NETLINK_MALFORMED for lengths that do not fit together or do not fit their types.
  */
 export function decodeAttributes<T extends object>(
   tables: Tables,
   set: string,
   bytes: Uint8Array,
+  depth: number = 0,
 ): T {
-  const values: T = Object.create(Object.prototype)
-  decodeInto(values, tables, set, bytes, 0)
-  return values
-}
-
-function decodeInto(
-  values: object,
-  tables: Tables,
-  set: string,
-  bytes: Uint8Array,
-  depth: number,
-): void {
   if (depth > MAX_DEPTH) throw new NetlinkFormatError(`Netlink nests are over ${MAX_DEPTH} deep.`)
+  const values: T = Object.create(Object.prototype)
   const { byId } = indexOfSet(tables, set)
   const unknown: UnknownAttribute[] = []
   for (const { type, value } of parseAttributes(bytes)) {
@@ -53,17 +44,12 @@ function decodeInto(
     }
   }
   if (unknown.length > 0) Reflect.set(values, UNKNOWN_ATTRIBUTES, unknown)
+  return values
 }
 
 function append(values: object, name: string, more: readonly unknown[]): void {
   const before: unknown = Reflect.get(values, name)
   Reflect.set(values, name, Array.isArray(before) ? [...before, ...more] : more)
-}
-
-function decodeNest(tables: Tables, set: string, bytes: Uint8Array, depth: number): object {
-  const values: object = Object.create(Object.prototype)
-  decodeInto(values, tables, set, bytes, depth + 1)
-  return values
 }
 
 function decodeValue(
@@ -81,15 +67,17 @@ function decodeValue(
     case 'binary':
       return decodeBinary(tables, row, value)
     case 'nest':
-      return decodeNest(tables, row.nested ?? '', value, depth)
+      return decodeAttributes<object>(tables, row.nested ?? '', value, depth + 1)
     case 'array':
       return parseAttributes(value).map((item) =>
-        decodeNest(tables, row.nested ?? '', item.value, depth),
+        decodeAttributes<object>(tables, row.nested ?? '', item.value, depth + 1),
       )
     case 'select': {
       const choice: unknown = Reflect.get(beside, row.selector ?? '')
       const set = typeof choice === 'string' ? row.choices?.[choice] : undefined
-      return set === undefined ? new Uint8Array(value) : decodeNest(tables, set, value, depth)
+      return set === undefined
+        ? new Uint8Array(value)
+        : decodeAttributes<object>(tables, set, value, depth + 1)
     }
     case 'levels':
       return decodeLevels(tables, row, value, depth)
@@ -118,7 +106,8 @@ function decodeLevels(
   depth: number,
 ): object[] {
   const [name, ...rest] = row.levels ?? []
-  if (name === undefined) return [decodeNest(tables, row.nested ?? '', value, depth)]
+  if (name === undefined)
+    return [decodeAttributes<object>(tables, row.nested ?? '', value, depth + 1)]
   const inner = { ...row, levels: rest }
   return parseAttributes(value).flatMap((item) =>
     decodeLevels(tables, inner, item.value, depth).map((decoded) => ({

@@ -66,29 +66,29 @@ export class Fate {
   /** Frames that overtake a reordered one: 1 to 3. */
   overtaking = 0
   readonly #random: Random
-  readonly #loss: number
-  readonly #duplication: number
-  readonly #reordering: number
-  readonly #corruption: number
+  readonly #odds: Readonly<Record<'loss' | 'duplication' | 'reordering' | 'corruption', number>>
   readonly #jitterNs: number
 
   /** @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range. */
   constructor(options: FaultOptions) {
     this.#random = new Random(checkInteger('seed', options.seed, 0, 2 ** 32 - 1))
-    this.#loss = checkFraction('loss', options.loss)
-    this.#duplication = checkFraction('duplication', options.duplication)
-    this.#reordering = checkFraction('reordering', options.reordering)
-    this.#corruption = checkFraction('corruption', options.corruption)
+    this.#odds = {
+      loss: checkFraction('loss', options.loss),
+      duplication: checkFraction('duplication', options.duplication),
+      reordering: checkFraction('reordering', options.reordering),
+      corruption: checkFraction('corruption', options.corruption),
+    }
     this.#jitterNs = checkInteger('jitterNs', options.jitterNs ?? 0, 0, 1e12)
   }
 
   /** Draws as many numbers for each frame, so that one option does not change what another does. */
   draw(frame: LinkFrame): void {
     const random = this.#random
-    this.lost = random.fraction() < this.#loss
-    this.duplicated = random.fraction() < this.#duplication
-    this.reordered = random.fraction() < this.#reordering
-    this.corrupted = random.fraction() < this.#corruption && frame.length > 0
+    const odds = this.#odds
+    this.lost = random.fraction() < odds.loss
+    this.duplicated = random.fraction() < odds.duplication
+    this.reordered = random.fraction() < odds.reordering
+    this.corrupted = random.fraction() < odds.corruption && frame.length > 0
     this.jitterNs = Math.floor(random.fraction() * (this.#jitterNs + 1))
     this.bit = random.next()
     this.overtaking = 1 + (random.next() % 3)

@@ -40,7 +40,8 @@ export function createLinkPair(options: LinkPairOptions = {}): readonly [PairedL
   const delayNs = checkInteger('delayNs', own.delayNs ?? 0, 0, 1e12)
   const rate = checkRate(own.rateBitsPerS)
   const queueBytes = checkInteger('queueBytes', own.queueBytes ?? 2 ** 20, 4096, 2 ** 30)
-  return PairedLink.pair(delayNs, rate, queueBytes)
+  const left = new PairedLink(delayNs, rate, queueBytes)
+  return [left, new PairedLink(delayNs, rate, queueBytes, left)]
 }
 
 /** Large frames pass whole, and count as their segments on the wire. */
@@ -68,24 +69,14 @@ export class PairedLink implements Link {
   /** True once either end is closed. */
   #cut = false
 
-  private constructor(delayNs: number, rateBitsPerS: number, queueBytes: number) {
+  /** @internal @param peer the other end, for the second one. */
+  constructor(delayNs: number, rateBitsPerS: number, queueBytes: number, peer?: PairedLink) {
     this.#delayNs = delayNs
     this.#rateBitsPerS = rateBitsPerS
     this.#isImmediate = delayNs === 0 && rateBitsPerS === Number.POSITIVE_INFINITY
     this.#arriving = new FrameStore(queueBytes)
-  }
-
-  /** @internal */
-  static pair(
-    delayNs: number,
-    rateBitsPerS: number,
-    queueBytes: number,
-  ): readonly [PairedLink, PairedLink] {
-    const left = new PairedLink(delayNs, rateBitsPerS, queueBytes)
-    const right = new PairedLink(delayNs, rateBitsPerS, queueBytes)
-    left.#peer = right
-    right.#peer = left
-    return [left, right]
+    this.#peer = peer
+    if (peer !== undefined) peer.#peer = this
   }
 
   receive(nowNs: number): LinkFrame | undefined {

@@ -92,9 +92,9 @@ class DeviceStreamHash implements StreamHash {
   readonly #all: DeviceHashing
   /** Opened for the first bytes, since most acknowledging directions have no bytes. */
   #hash: Promise<DeviceHash> | undefined
-  #ranges: Float64Array | undefined
-  #count = 0
-  #skbs: AnySkb[] = []
+  /** Places and lengths in the dma-buf that were not sent, one behind the other, and the skbs that keep them. */
+  readonly #ranges: number[] = []
+  readonly #skbs: AnySkb[] = []
 
   constructor(all: DeviceHashing) {
     this.#all = all
@@ -115,19 +115,14 @@ class DeviceStreamHash implements StreamHash {
       skb.free()
       return
     }
-    this.#ranges ??= new Float64Array(2 * BATCH)
-    const ranges = this.#ranges
-    const { fragCount } = skb
-    for (let at = 0; at < fragCount; at++) {
+    for (let at = 0; at < skb.fragCount; at++) {
       const iov = skb.frags[at]
       const start = iov === undefined ? 0 : placeOf(iov).offset
-      ranges[2 * this.#count] = start + (skb.offsets[at] ?? 0)
-      ranges[2 * this.#count + 1] = skb.lengths[at] ?? 0
-      this.#count++
+      this.#ranges.push(start + (skb.offsets[at] ?? 0), skb.lengths[at] ?? 0)
     }
     this.#skbs.push(skb)
-    this.#all.hold(this, fragCount)
-    if (this.#count + MAX_SKB_FRAGS > BATCH) this.flush()
+    this.#all.hold(this, skb.fragCount)
+    if (this.#ranges.length / 2 + MAX_SKB_FRAGS > BATCH) this.flush()
   }
 
   async digest(): Promise<string> {
@@ -140,20 +135,15 @@ class DeviceStreamHash implements StreamHash {
   }
 
   flush(): void {
-    if (this.#count === 0 || this.#ranges === undefined) return
-    // A copy: the next batch is gathered before this one is posted.
-    const ranges = this.#ranges.slice(0, 2 * this.#count)
+    if (this.#ranges.length === 0) return
+    const ranges = Float64Array.from(this.#ranges.splice(0))
     const { dmabuf } = this.#all
     const update = this.#open().then((hash) => hash.update(dmabuf, ranges))
-    const count = this.#count
-    const skbs = this.#skbs
-    this.#count = 0
-    this.#skbs = []
-    this.#all.sent(this, count, update, skbs)
+    this.#all.sent(this, ranges.length / 2, update, this.#skbs.splice(0))
   }
 
   abandon(): void {
-    this.#count = 0
+    this.#ranges.length = 0
     for (const skb of this.#skbs.splice(0)) skb.free()
   }
 

@@ -53,54 +53,52 @@ export function driverConformance(
   const register = options.test ?? ((title, body) => nodeTest(title, body))
   const test = (what: string, body: (bench: Bench) => Promise<void> | void): void => {
     register(`${name}: ${what}`, async () => {
-      const bench = await Bench.open(open)
-      await body(bench)
-      await bench.close()
+      const nic = new HandNic(2)
+      const packets: DeliveredPacket[] = []
+      const driver = await open(nic, (packet) => packets.push(packet))
+      let closing: Promise<void> | undefined
+      const close = (): Promise<void> => (closing ??= driver.close())
+      await body({ nic, packets, driver, close })
+      for (const packet of packets.splice(0)) packet.free()
+      await close()
+      assert.equal(driver.out(), 0, 'all of its memory is back in its pools')
+      assert.ok(!nic.isRunning(0) && !nic.isRunning(1), 'its queues are stopped')
     })
   }
   test('delivers what arrives, in order, on its queue', deliversInOrder)
-  test('delivers headers alone', headersAlone)
+  test('delivers headers alone', ({ nic, packets, driver }) => {
+    nic.receive(0, HEADER, new Uint8Array(0))
+    driver.poll()
+    assertFrame(packets[0]?.frame, HEADER)
+  })
   test('delivers what was not split', unsplit)
   test('delivers packets larger than a buffer whole, or drops them whole', largePackets)
   test('drops at the ring when its pool is dry, and goes on when memory comes back', dryPool)
   test('a holder that gives nothing back harms its own queue only', holder)
   test('gives everything back when it is closed', () => {})
-  test('packets outlive the driver', packetsOutlive)
-  register(`${name}: leaves nothing out when a queue does not start`, () => failingStart(open))
+  test('packets outlive the driver', async ({ nic, packets, driver, close }) => {
+    nic.receive(0, HEADER, payload(500, 1))
+    driver.poll()
+    await close()
+    assert.ok(driver.out() > 0, 'what was delivered is still out')
+    assertFrame(packets[0]?.frame, frame(500, 1))
+  })
+  register(`${name}: leaves nothing out when a queue does not start`, async () => {
+    const nic = new HandNic(2)
+    nic.failing.push(1)
+    await assert.rejects(open(nic, () => {}))
+    assert.ok(!nic.isRunning(0) && !nic.isRunning(1), 'the queue that did start is stopped again')
+  })
 }
 
-class Bench {
-  readonly nic: HandNic = new HandNic(2)
-  readonly packets: DeliveredPacket[] = []
-  #driver: TestedDriver | undefined
-  #stopped = false
-
-  static async open(open: OpenDriver): Promise<Bench> {
-    const bench = new Bench()
-    bench.#driver = await open(bench.nic, (packet) => bench.packets.push(packet))
-    return bench
-  }
-
-  poll(): void {
-    this.#driver?.poll()
-  }
-
-  out(): number {
-    return this.#driver?.out() ?? 0
-  }
-
-  async stop(): Promise<void> {
-    if (this.#stopped) return
-    this.#stopped = true
-    await this.#driver?.close()
-  }
-
-  async close(): Promise<void> {
-    for (const packet of this.packets.splice(0)) packet.free()
-    await this.stop()
-    assert.equal(this.out(), 0, 'all of its memory is back in its pools')
-    assert.ok(!this.nic.isRunning(0) && !this.nic.isRunning(1), 'its queues are stopped')
-  }
+/** A driver under test, and its NIC. */
+interface Bench {
+  readonly nic: HandNic
+  /** Packets that were delivered, and that the test has not taken. */
+  readonly packets: DeliveredPacket[]
+  readonly driver: TestedDriver
+  /** Closes the driver, once. */
+  close(): Promise<void>
 }
 
 const HEADER = Uint8Array.from({ length: 66 }, (_, at) => at + 100)
@@ -123,7 +121,7 @@ function deliversInOrder(bench: Bench): void {
   for (let seed = 0; seed < 200; seed++) {
     const length = 1 + ((seed * 37) % 1000)
     assert.ok(bench.nic.receive(seed % 2, HEADER, payload(length, seed)), 'a buffer is posted')
-    bench.poll()
+    bench.driver.poll()
     const [packet, ...others] = bench.packets.splice(0)
     assert.ok(packet !== undefined && others.length === 0, 'one packet for each frame')
     assert.equal(packet.queue, seed % 2)
@@ -132,16 +130,10 @@ function deliversInOrder(bench: Bench): void {
   }
 }
 
-function headersAlone(bench: Bench): void {
-  bench.nic.receive(0, HEADER, new Uint8Array(0))
-  bench.poll()
-  assertFrame(bench.packets[0]?.frame, HEADER)
-}
-
 function unsplit(bench: Bench): void {
   for (const length of [1, 100, 900]) {
     bench.nic.receive(1, HEADER, payload(length, length), false)
-    bench.poll()
+    bench.driver.poll()
     const [packet] = bench.packets.splice(0)
     assertFrame(packet?.frame, frame(length, length))
     packet?.free()
@@ -151,7 +143,7 @@ function unsplit(bench: Bench): void {
 function largePackets(bench: Bench): void {
   bench.nic.receive(0, HEADER, payload(9000, 3))
   bench.nic.receive(0, HEADER, payload(10, 4))
-  bench.poll()
+  bench.driver.poll()
   const [first, second] = bench.packets
   if (second !== undefined) assertFrame(first?.frame, frame(9000, 3))
   assertFrame(bench.packets.at(-1)?.frame, frame(10, 4), 'the next packet is itself again')
@@ -160,7 +152,7 @@ function largePackets(bench: Bench): void {
 function fill(bench: Bench, queue: number): void {
   for (let i = 0; i < MANY_FRAMES; i++) {
     if (!bench.nic.receive(queue, HEADER, payload(64, i))) return
-    bench.poll()
+    bench.driver.poll()
   }
   assert.fail('packets that are held use up the pool')
 }
@@ -172,9 +164,9 @@ function dryPool(bench: Bench): void {
     assertFrame(packet.frame, frame(64, i), 'nothing was overwritten')
     packet.free()
   }
-  bench.poll()
+  bench.driver.poll()
   assert.ok(bench.nic.receive(0, HEADER, payload(64, 1)), 'memory that came back is posted')
-  bench.poll()
+  bench.driver.poll()
   assert.equal(bench.packets.length, 1)
 }
 
@@ -183,25 +175,10 @@ function holder(bench: Bench): void {
   const held = bench.packets.splice(0)
   for (let i = 0; i < 1000; i++) {
     assert.ok(bench.nic.receive(1, HEADER, payload(64, i)), 'the other queue goes on')
-    bench.poll()
+    bench.driver.poll()
     const [packet] = bench.packets.splice(0)
     assertFrame(packet?.frame, frame(64, i))
     packet?.free()
   }
   bench.packets.push(...held)
-}
-
-async function packetsOutlive(bench: Bench): Promise<void> {
-  bench.nic.receive(0, HEADER, payload(500, 1))
-  bench.poll()
-  await bench.stop()
-  assert.ok(bench.out() > 0, 'what was delivered is still out')
-  assertFrame(bench.packets[0]?.frame, frame(500, 1))
-}
-
-async function failingStart(open: OpenDriver): Promise<void> {
-  const nic = new HandNic(2)
-  nic.failing.push(1)
-  await assert.rejects(open(nic, () => {}))
-  assert.ok(!nic.isRunning(0) && !nic.isRunning(1), 'the queue that did start is stopped again')
 }

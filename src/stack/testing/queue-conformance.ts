@@ -35,6 +35,8 @@ export interface QueueConformanceOptions {
 }
 
 const RANDOM_STEPS = 20_000
+/** Entries of the queues that are tested. */
+const ENTRIES = 8
 
 /**
  * Registers the tests that every queue passes.
@@ -47,103 +49,92 @@ export function queueConformance(
   options: QueueConformanceOptions = {},
 ): void {
   const register = options.test ?? ((title, body) => nodeTest(title, body))
-  const test = (what: string, body: () => void): void => void register(`${name}: ${what}`, body)
-  test('is empty at first', () => empty(make(8)))
-  test('shows posted buffers in order, once they are flushed', () => posts(make(8)))
-  test('shows completions in order, once they are flushed', () => completes(make(8)))
-  test('carries every field', () => fields(make(8)))
-  test('has room for as many completions as entries', () => room(make(8)))
-  test('looks ahead without taking', () => looksAhead(make(8)))
-  test(`survives ${RANDOM_STEPS} random steps beside a plain model`, () => randomSteps(make, 16))
+  const test = (what: string, body: (ends: QueueEnds) => void): void => {
+    register(`${name}: ${what}`, () => body(make(ENTRIES)))
+  }
+  test('is empty at first', ({ driver, nic }) => {
+    assert.equal(nic.posted(), 0)
+    assert.equal(nic.peek(0, buffer()), false)
+    assert.equal(driver.poll(new RxCompletion()), false)
+  })
+  test('shows posted buffers in order, once they are flushed', ({ driver, nic }) => {
+    for (let id = 0; id < 8; id++) driver.post(id, 3, id * 100, 50 + id)
+    assert.equal(nic.peek(0, buffer()), false, 'nothing is visible before flush()')
+    driver.flush()
+    assert.equal(nic.posted(), 8)
+    const seen = buffer()
+    for (let id = 0; id < 8; id++) {
+      assert.ok(nic.peek(0, seen))
+      assert.deepEqual(seen, { id, region: 3, offset: id * 100, bytes: 50 + id })
+      nic.take(1)
+    }
+    assert.equal(nic.peek(0, seen), false)
+    assert.equal(nic.posted(), 0)
+  })
+  test('shows completions in order, once they are flushed', ({ driver, nic }) => {
+    const completion = new RxCompletion()
+    for (let id = 0; id < 8; id++) {
+      completion.id = id
+      nic.complete(completion)
+    }
+    assert.equal(driver.poll(completion), false, 'nothing is visible before flush()')
+    nic.flush()
+    for (let id = 0; id < 8; id++) {
+      assert.ok(driver.poll(completion))
+      assert.equal(completion.id, id)
+    }
+    assert.equal(driver.poll(completion), false)
+  })
+  test('carries every field', ({ driver, nic }) => {
+    const sent = new RxCompletion()
+    sent.id = -1
+    sent.offset = 6
+    sent.bytes = 65_536
+    sent.headerBytes = 256
+    sent.flags = 255
+    sent.hash = -0x7fff_ffff
+    sent.segments = 7
+    sent.segmentBytes = 65_535
+    sent.packetType = packetTypeOf(5, 6)
+    nic.complete(sent)
+    nic.flush()
+    const got = new RxCompletion()
+    assert.ok(driver.poll(got))
+    assert.deepEqual({ ...got }, { ...sent })
+  })
+  test('has room for as many completions as entries', ({ driver, nic }) => {
+    const completion = new RxCompletion()
+    for (let left = 8; left > 0; left--) {
+      assert.equal(nic.room(), left)
+      nic.complete(completion)
+    }
+    assert.equal(nic.room(), 0)
+    nic.flush()
+    while (driver.poll(completion));
+    driver.flush()
+    assert.equal(nic.room(), 8)
+  })
+  test('looks ahead without taking', ({ driver, nic }) => {
+    for (let id = 0; id < 4; id++) driver.post(id, 0, 0, 1)
+    driver.flush()
+    const seen = buffer()
+    for (const ahead of [3, 0, 2, 1]) {
+      assert.ok(nic.peek(ahead, seen))
+      assert.equal(seen.id, ahead)
+    }
+    assert.equal(nic.peek(4, seen), false)
+    nic.take(3)
+    assert.ok(nic.peek(0, seen))
+    assert.equal(seen.id, 3)
+  })
+  test(`survives ${RANDOM_STEPS} random steps beside a plain model`, randomSteps)
 }
 
 function buffer(): PostedBuffer {
   return { id: -1, region: -1, offset: -1, bytes: -1 }
 }
 
-function empty({ driver, nic }: QueueEnds): void {
-  assert.equal(nic.posted(), 0)
-  assert.equal(nic.peek(0, buffer()), false)
-  assert.equal(driver.poll(new RxCompletion()), false)
-}
-
-function posts({ driver, nic }: QueueEnds): void {
-  for (let id = 0; id < 8; id++) driver.post(id, 3, id * 100, 50 + id)
-  assert.equal(nic.peek(0, buffer()), false, 'nothing is visible before flush()')
-  driver.flush()
-  assert.equal(nic.posted(), 8)
-  const seen = buffer()
-  for (let id = 0; id < 8; id++) {
-    assert.ok(nic.peek(0, seen))
-    assert.deepEqual(seen, { id, region: 3, offset: id * 100, bytes: 50 + id })
-    nic.take(1)
-  }
-  assert.equal(nic.peek(0, seen), false)
-  assert.equal(nic.posted(), 0)
-}
-
-function completes({ driver, nic }: QueueEnds): void {
-  const completion = new RxCompletion()
-  for (let id = 0; id < 8; id++) {
-    completion.id = id
-    nic.complete(completion)
-  }
-  assert.equal(driver.poll(completion), false, 'nothing is visible before flush()')
-  nic.flush()
-  for (let id = 0; id < 8; id++) {
-    assert.ok(driver.poll(completion))
-    assert.equal(completion.id, id)
-  }
-  assert.equal(driver.poll(completion), false)
-}
-
-function fields({ driver, nic }: QueueEnds): void {
-  const sent = new RxCompletion()
-  sent.id = -1
-  sent.offset = 6
-  sent.bytes = 65_536
-  sent.headerBytes = 256
-  sent.flags = 255
-  sent.hash = -0x7fff_ffff
-  sent.segments = 7
-  sent.segmentBytes = 65_535
-  sent.packetType = packetTypeOf(5, 6)
-  nic.complete(sent)
-  nic.flush()
-  const got = new RxCompletion()
-  assert.ok(driver.poll(got))
-  assert.deepEqual({ ...got }, { ...sent })
-}
-
-function room({ driver, nic }: QueueEnds): void {
-  const completion = new RxCompletion()
-  for (let left = 8; left > 0; left--) {
-    assert.equal(nic.room(), left)
-    nic.complete(completion)
-  }
-  assert.equal(nic.room(), 0)
-  nic.flush()
-  while (driver.poll(completion));
-  driver.flush()
-  assert.equal(nic.room(), 8)
-}
-
-function looksAhead({ driver, nic }: QueueEnds): void {
-  for (let id = 0; id < 4; id++) driver.post(id, 0, 0, 1)
-  driver.flush()
-  const seen = buffer()
-  for (const ahead of [3, 0, 2, 1]) {
-    assert.ok(nic.peek(ahead, seen))
-    assert.equal(seen.id, ahead)
-  }
-  assert.equal(nic.peek(4, seen), false)
-  nic.take(3)
-  assert.ok(nic.peek(0, seen))
-  assert.equal(seen.id, 3)
-}
-
-function randomSteps(make: (entries: number) => QueueEnds, entries: number): void {
-  const { driver, nic } = make(entries)
+function randomSteps({ driver, nic }: QueueEnds): void {
   const random = new Random(12_345)
   // The model: posted buffers and completions, each flushed or not.
   const posted: number[] = []
@@ -157,7 +148,7 @@ function randomSteps(make: (entries: number) => QueueEnds, entries: number): voi
   const seen = buffer()
   for (let step = 0; step < RANDOM_STEPS; step++) {
     const what = random.below(6)
-    if (what === 0 && outstanding < entries) {
+    if (what === 0 && outstanding < ENTRIES) {
       driver.post(next, next & 3, next, 100)
       unflushedPosts.push(next++)
       outstanding++
@@ -169,7 +160,7 @@ function randomSteps(make: (entries: number) => QueueEnds, entries: number): voi
     } else if (what <= 3) {
       const [id] = posted
       assert.equal(nic.peek(0, seen), id !== undefined)
-      if (id === undefined || unreaped === entries) continue
+      if (id === undefined || unreaped === ENTRIES) continue
       assert.ok(nic.room() > 0)
       assert.equal(seen.id, id)
       nic.take(1)

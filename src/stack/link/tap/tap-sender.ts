@@ -23,6 +23,8 @@ import type { FramePieces, LinkFrame } from '../link.ts'
 const MAX_VECTORS = 1024
 /** Vectors in front of the pieces: the virtio-net header, and what was copied of the frame. */
 const FRONT = 2
+/** Header of a frame that the kernel takes as it is. */
+const FINISHED = new VirtioNetHeader()
 
 export class TapSender {
   readonly #queues: readonly Fd[]
@@ -66,33 +68,27 @@ export class TapSender {
 
   /** Writes the virtio-net header of a frame. Returns its layout, if that is known. */
   #write(frame: LinkFrame): FrameLayout | undefined {
-    const header = this.#header
-    header.flags = 0
-    header.gsoType = VIRTIO_NET_HDR_GSO_NONE
-    header.headerBytes = 0
-    header.gsoSize = 0
-    header.checksumStart = 0
-    header.checksumOffset = 0
     let { layout } = frame
     const isPartial = frame.checksum === 'partial'
     if (layout === undefined && (isPartial || this.#queues.length > 1)) {
       const { memory, offset, length, originalLength } = frame
       layout = parseFrame(memory.bytes, offset, length, this.#layout, originalLength)
     }
-    if (isPartial && layout !== undefined && layout.kind >= FrameKind.tcp) {
-      header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM
-      header.checksumStart = layout.l4Offset
-      header.checksumOffset = checksumOffset(layout)
-      if (frame.segmentBytes > 0) {
-        const isIpv4 = layout.ipVersion === 4
-        header.gsoType = isIpv4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6
-        if ((layout.tcpFlags & CWR) !== 0) header.gsoType |= VIRTIO_NET_HDR_GSO_ECN
-        header.headerBytes = layout.headerLength
-        header.gsoSize = frame.segmentBytes
-      }
-    }
-    writeVirtioNet(this.#headerBytes, 0, header)
+    const hasSum = isPartial && layout !== undefined && layout.kind >= FrameKind.tcp
+    writeVirtioNet(this.#headerBytes, 0, hasSum ? this.#unfinished(frame, layout) : FINISHED)
     return layout
+  }
+
+  /** Returns the header of a frame whose checksum, and perhaps segmentation, is left to the kernel. */
+  #unfinished({ segmentBytes }: LinkFrame, layout: FrameLayout): VirtioNetHeader {
+    const header = this.#header
+    header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM
+    header.checksumStart = layout.l4Offset
+    header.checksumOffset = checksumOffset(layout)
+    header.gsoType = segmentBytes === 0 ? VIRTIO_NET_HDR_GSO_NONE : gsoTypeOf(layout)
+    header.headerBytes = segmentBytes === 0 ? 0 : layout.headerLength
+    header.gsoSize = segmentBytes
+    return header
   }
 
   /**
@@ -107,4 +103,9 @@ export class TapSender {
     for (let at = offset + layout.sourceOffset; at < end; at++) sum = (sum + (bytes[at] ?? 0)) | 0
     return (sum >>> 0) % queues
   }
+}
+
+function gsoTypeOf({ ipVersion, tcpFlags }: FrameLayout): number {
+  const type = ipVersion === 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6
+  return (tcpFlags & CWR) === 0 ? type : type | VIRTIO_NET_HDR_GSO_ECN
 }
