@@ -68,12 +68,13 @@ export class TapSender {
 
   /** Writes the virtio-net header of a frame. Returns its layout, if that is known. */
   #write(frame: LinkFrame): FrameLayout | undefined {
-    let { layout } = frame
+    const { memory, offset, length, originalLength } = frame
     const isPartial = frame.checksum === 'partial'
-    if (layout === undefined && (isPartial || this.#queues.length > 1)) {
-      const { memory, offset, length, originalLength } = frame
-      layout = parseFrame(memory.bytes, offset, length, this.#layout, originalLength)
-    }
+    const needsLayout = isPartial || this.#queues.length > 1
+    const layout =
+      frame.layout === undefined && needsLayout
+        ? parseFrame(memory.bytes, offset, length, this.#layout, originalLength)
+        : frame.layout
     const hasSum = isPartial && layout !== undefined && layout.kind >= FrameKind.tcp
     writeVirtioNet(this.#headerBytes, 0, hasSum ? this.#unfinished(frame, layout) : FINISHED)
     return layout
