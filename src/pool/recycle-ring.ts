@@ -1,7 +1,7 @@
 /**
  * The ring between the alloc cache and the provider: first in, first out, so that memory rests before it
  * is used again. Holds the integers of handles and belongs to one thread. Memory that other threads give
- * back arrives through a `ReturnList` and is moved here.
+ * back arrives through the table of the `Lender` and is put here.
  */
 export class RecycleRing {
   // Placeholders: a field that begins with a value of its type is not checked at each use.
