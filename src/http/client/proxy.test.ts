@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, beforeEach, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { certificate, noTls } from '../../net/harness.test.helper.ts'
 import { some } from '../../testing/pools.test.helper.ts'
@@ -28,9 +33,9 @@ import { proxyFor } from './proxy.ts'
 const NAMES = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY']
 const before = NAMES.map((name) => [name, process.env[name]] as const)
 
-/** A proxy that notes what it is asked for. */
-function proxying(asked: string[]): Promise<TestServer> {
-  const proxy = http.createServer((request, response) => {
+/** A proxy that notes what it is asked for, in plain HTTP or, given a certificate, in TLS. */
+function proxying(asked: string[], secure?: https.ServerOptions): Promise<TestServer> {
+  const forward: http.RequestListener = (request, response) => {
     asked.push(request.url ?? '')
     http
       .get(request.url ?? '', { headers: request.headers }, (from) => {
@@ -39,19 +44,20 @@ function proxying(asked: string[]): Promise<TestServer> {
         from.once('close', () => from.complete || response.destroy())
       })
       .once('error', () => response.destroy())
-  })
+  }
+  const proxy = secure ? https.createServer(secure, forward) : http.createServer(forward)
   proxy.on('connect', (request, socket: net.Socket, head) => {
     asked.push(`CONNECT ${request.url} ${request.headers['proxy-authorization']}`)
     const [host, port] = (request.url ?? '').split(':')
     const upstream = net.connect(Number(port), host, () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.write('HTTP/1.1 204 Any success will do\r\n\r\n')
       upstream.write(head)
       upstream.pipe(socket).pipe(upstream)
     })
     upstream.on('error', () => socket.destroy())
     socket.on('error', () => upstream.destroy())
   })
-  return listening(proxy)
+  return listening(proxy, secure ? 'https' : 'http')
 }
 
 describe('a transfer through a proxy', () => {
@@ -188,6 +194,33 @@ describe('a transfer through a proxy', () => {
       assert.equal(through.connections(), 2)
     }),
   )
+
+  it('speaks TLS with a proxy that asks for it', { skip: noTls }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'netmem-'))
+    const keys = some(certificate)
+    const ca = join(folder, 'ca.pem')
+    await writeFile(ca, keys.cert)
+    const asked: string[] = []
+    await using through = await proxying(asked, { ...keys })
+    await using plain = await serve((_, response) => response.end('plain'))
+    const inTls = https.createServer({ ...keys }, (_, response) => response.end('in TLS'))
+    await using server = await listening(inTls, 'https')
+    const program = `
+      import { getInto } from ${JSON.stringify(new URL('../index.js', import.meta.url).href)}
+      for (const url of process.argv.slice(1)) {
+        const memory = new Uint8Array(6)
+        const { bytes } = await getInto(url, memory, { proxy: true })
+        console.log(Buffer.from(memory.subarray(0, bytes)).toString())
+      }`
+    // Node.js reads its certificates once, so a process that trusts this one starts anew.
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '--eval', program, plain.url, server.url],
+      { env: { NODE_EXTRA_CA_CERTS: ca, http_proxy: through.url, https_proxy: through.url } },
+    ).finally(() => rm(folder, { recursive: true }))
+    assert.equal(stdout, 'plain\nin TLS\n')
+    assert.deepEqual(asked, [plain.url, `CONNECT ${new URL(server.url).host} undefined`])
+  })
 
   it('fails where the proxy opens no tunnel, or none in time', () =>
     transferring(async (options) => {

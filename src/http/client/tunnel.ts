@@ -60,8 +60,8 @@ async function connectThrough(
   })
   return new Promise((resolve, reject) => {
     request.once('error', reject)
-    request.once('connect', ({ statusCode }, socket: net.Socket) => {
-      if (statusCode === 200) return resolve(socket)
+    request.once('connect', ({ statusCode = 0 }, socket: net.Socket) => {
+      if (statusCode >= 200 && statusCode < 300) return resolve(socket)
       socket.destroy()
       const message = `The proxy ${proxy.host} answered ${statusCode} to CONNECT ${authority}. Check its URL, and the credentials in it.`
       reject(new ConnectionError('NETMEM_CONNECT_FAILED', message))
