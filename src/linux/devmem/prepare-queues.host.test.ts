@@ -12,7 +12,7 @@ describe('prepareQueues', () => {
     ['no queues', { queues: [] }, 'NETMEM_INVALID_ARGUMENT'],
     ['a queue twice', { queues: [1, 1] }, 'NETMEM_OUT_OF_RANGE', /1 twice/],
     ['flows that are no array', { flows: tcp4 }, 'NETMEM_INVALID_ARGUMENT', /array/],
-    ['a flow of no type', { flows: [{}] }, 'NETMEM_INVALID_ARGUMENT', /tcp4, udp4/],
+    ['a flow of no type', { flows: [{}] }, 'NETMEM_INVALID_ARGUMENT', /'tcp4' or 'udp4'/],
     [
       'a misspelt field, which would steer every flow',
       { flows: [{ ...tcp4, localPort: 5201 }] },
