@@ -7,7 +7,7 @@ import { DmaSpace } from '../stack/device/dma-space.ts'
 import type { GuestMemory } from '../vfio-user/index.ts'
 
 const HIGH_WORD = 2 ** 32
-/** More bytes than a piece of the guest's memory has, so that a look-up tells where it ends. */
+/** Length above that of any piece of the guest's memory, so that a look-up tells where it ends. */
 const WHOLE_PIECE = 2 ** 30
 
 export class GuestDma {

@@ -21,7 +21,7 @@ declare module '../errors.ts' {
 // its link, which is the head before it. A head is the number of an entry plus one, or:
 const HEAD = 0
 const NOTHING = 0
-/** Nothing, and the owner waits to be notified of the next. */
+/** An empty list whose owner waits to be notified of the next entry. */
 const NOTIFY = -1
 const ENTRIES = 16
 // An entry's state: free, lent under a stamp (positive), received under it (negative), returned.
@@ -87,10 +87,10 @@ export class Lender {
     const entry = this.#free.pop() ?? this.#loans.length
     if (entry === this.#lends) return undefined
     this.#loans[entry] = { borrower, end }
-    // It says `exit` no more.
+    // A thread that has ended emits no further `exit`.
     if (ended) queueMicrotask(() => this.#abandon(borrower))
     this.#stamp = this.#stamp === 0x7fff_ffff ? 1 : this.#stamp + 1
-    // Not atomic: posting the frag to its thread orders it.
+    // A plain store: posting the frag to its thread orders it.
     this.#words[stateOf(entry)] = this.#stamp
     return { kind: 'page', entry, stamp: this.#stamp, offset: this.#memoryOffset + at, length }
   }

@@ -81,10 +81,10 @@ function open<M extends Netmem>(
       let given = 0
       provider.alloc(want, (m) => {
         const slot = slots.slot(m)
-        if (given === want || held[slot] !== 0 || state[slot] !== bits(m)) {
-          throw broken(
-            given === want ? `gave more than the ${want} asked for` : `gave slot ${slot} twice`,
-          )
+        if (given === want) throw broken(`gave more than the ${want} asked for`)
+        if (held[slot] === 1) throw broken(`gave slot ${slot} twice`)
+        if (held[slot] !== 0 || state[slot] !== bits(m)) {
+          throw broken('gave a handle that slots.mint() did not make')
         }
         held[slot] = 1
         given++

@@ -48,6 +48,9 @@ const breakAlloc: Record<string, Parameters<typeof tampered>[0]> = {
       for (let slot = 0; slot < 65; slot++) give(mint(slot))
     },
   }),
+  'gives a handle of its own making': () => ({
+    alloc: (_want, give) => (give as (m: unknown) => void)(12_345_678),
+  }),
   'gives what is no handle': () => ({
     alloc: (_want, give) => (give as (m: unknown) => void)(undefined),
   }),
@@ -80,6 +83,14 @@ for (const [what, replace] of Object.entries(breakAlloc)) {
     await end(pool)
   })
 }
+
+test('a provider that made a handle itself is told so', async () => {
+  const forge = tampered(() => ({
+    alloc: (_want, give) => (give as (m: unknown) => void)(12_345_678),
+  }))
+  await using pool = createPool(forge)
+  assert.throws(() => pool.alloc(), /gave a handle that slots\.mint\(\) did not make/)
+})
 
 test('a pool refuses what is no provider', () => {
   for (const none of [undefined, null, {}, 4, { ...hostProvider({ pages: 1 }), kind: 'pages' }]) {

@@ -45,7 +45,7 @@ export class DataStream {
     } catch (error) {
       if (!this.#stopping) this.failure = error instanceof Error ? error.message : String(error)
     }
-    // Without a reset the client would write to its stream until the end of the test.
+    // Reset: otherwise the client writes to its stream until the end of the test.
     connection.destroy()
   }
 }

@@ -151,7 +151,7 @@ async function receiveFrom(
   return {
     peer: formatEndpoint(connection.remoteAddress),
     bytes,
-    // From accepting the connection to its end.
+    // Time from accepting the connection to its end.
     seconds,
     bytesPerSecond: bytes / seconds,
     ended: broken === undefined ? 'finished' : interrupted ? 'interrupted' : 'failed',

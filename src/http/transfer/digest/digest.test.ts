@@ -55,6 +55,20 @@ describe('digests', () => {
     }
   }
 
+  for (const [where, length] of [
+    ['a thread', BIG],
+    ['this thread', SMALL],
+  ] as const) {
+    it(`of memory that is detached meanwhile, in ${where}, stop before it`, async () => {
+      const view = new Uint8Array(content)
+      const digest = new MemoryDigest(view, length)
+      digest.advance(content.length)
+      structuredClone(view.buffer, { transfer: [view.buffer] })
+      digest.advance(content.length)
+      assert.match(await digest.hex(content.length), /^[0-9a-f]{64}$/)
+    })
+  }
+
   it('are an error of their own when their thread ends', async () => {
     const thread = HashThread.take()
     assert.ok(thread !== undefined, 'this machine has a core to spare')

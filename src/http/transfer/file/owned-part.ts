@@ -39,7 +39,7 @@ export class OwnedPart {
   /** Makes the note of a new part of `target`. The caller makes the part. */
   static async make(target: string): Promise<OwnedPart> {
     const name = { base: newBase(target), owner: ownerIn(await ownerPlace(dirname(target))) }
-    // Only its user may read it.
+    // Readable by its user alone.
     const file = await open(notePath(name), 'wx+', 0o600)
     return new OwnedPart(name, file, {}, true)
   }

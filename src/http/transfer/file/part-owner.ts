@@ -116,7 +116,7 @@ async function knock(path: string): Promise<OwnerState> {
 /** Calls `use` with a path that is short enough for a socket's address. */
 async function atAddress(path: string, use: (address: string) => Promise<void>): Promise<void> {
   if (Buffer.byteLength(path) <= LONGEST_ADDRESS_BYTES) return use(path)
-  // Only Linux has this path.
+  // A path that Linux alone has.
   await using folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
   await use(`/proc/self/fd/${folder.fd}/${basename(path)}`)
 }

@@ -81,7 +81,7 @@ export class Skb<in out M extends Netmem> {
   readonly cache: SkbCache<M>
   #freed = true
 
-  /** @internal Only a cache calls it: there are caches of pages and of net_iovs alone. */
+  /** @internal Called by caches alone, which are of pages or of net_iovs. */
   constructor(cache: SkbCache<M>) {
     this.kind = cache.kind
     this.head = new Uint8Array(cache.headBytes)
