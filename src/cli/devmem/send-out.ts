@@ -36,7 +36,7 @@ export async function sendOut(
   if (options.size < SLOT_BYTES) throw usage('--size is 1MiB at least.')
   checkSource(file, options)
   const ifindex = await ifindexOf(name)
-  const source = await sourceOf(file, options)
+  await using source = await sourceOf(file, options)
   using dmabuf = makeDmaBuf(options.dmabuf, options.size)
   using mapping = dmabuf.map()
   using binding = await bindTx({ ifindex, dmabuf })

@@ -20,7 +20,7 @@ export async function send(
   options: SourceFlags,
 ): Promise<CommandOutcome> {
   const { host, port } = parseEndpoint(where)
-  const source = await sourceOf(file, options)
+  await using source = await sourceOf(file, options)
   const pool = createPool(hostProvider(POOL))
   const connection = await connect({ pool, host, port, signal })
   let bytes = 0

@@ -6,7 +6,7 @@ import { usage } from '../exit.ts'
 import { Pattern, type PatternName } from '../pattern.ts'
 
 /** Bytes to send. Each view stays as it is until the next is asked for. */
-export interface SendSource {
+export interface SendSource extends AsyncDisposable {
   readonly views: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   /** Total number of bytes, if known. */
   readonly totalBytes: number | undefined
@@ -40,7 +40,12 @@ export async function sourceOf(file: string | undefined, named: SourceFlags): Pr
   const { bytes, pattern = 1 } = named
   if (bytes !== undefined) {
     const views = new Pattern(pattern).views(bytes, VIEW_BYTES)
-    return { views, totalBytes: bytes, stop: () => undefined }
+    return {
+      views,
+      totalBytes: bytes,
+      stop: () => undefined,
+      [Symbol.asyncDispose]: async () => {},
+    }
   }
   return file === undefined || file === '-' ? stdinSource() : fileSource(file)
 }
@@ -50,7 +55,12 @@ function stdinSource(): SendSource {
   if (fstatSync(process.stdin.fd).isDirectory()) {
     throw usage('stdin is a folder; send a file, or pack it: tar c FOLDER | netmem send …')
   }
-  return { views: process.stdin, totalBytes: undefined, stop: () => void process.stdin.destroy() }
+  return {
+    views: process.stdin,
+    totalBytes: undefined,
+    stop: () => void process.stdin.destroy(),
+    [Symbol.asyncDispose]: async () => {},
+  }
 }
 
 async function fileSource(path: string): Promise<SendSource> {
@@ -61,7 +71,13 @@ async function fileSource(path: string): Promise<SendSource> {
       throw usage(`${path} is a folder; send a file, or pack it: tar c ${path} | netmem send …`)
     }
     const totalBytes = stat.isFile() ? stat.size : undefined
-    return { views: fileViews(file), totalBytes, stop: () => undefined }
+    // Disposed also when no connection was made, so that no view was read.
+    return {
+      views: fileViews(file),
+      totalBytes,
+      stop: () => undefined,
+      [Symbol.asyncDispose]: () => file.close(),
+    }
   } catch (error) {
     await file.close()
     throw error
@@ -84,6 +100,5 @@ async function* fileViews(file: FileHandle): AsyncGenerator<Uint8Array, void, vo
     }
   } finally {
     await reading.catch(() => undefined)
-    await file.close()
   }
 }
