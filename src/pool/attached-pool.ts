@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The worker's view of a pool that its owner shares: reads lent frags and gives them back. */
 
-import { ArgumentTypeError, LifetimeError } from '../errors.ts'
+import { ArgumentTypeError, checkInteger, LifetimeError } from '../errors.ts'
 import type { BorrowedFrag } from './frag.ts'
 import { receiveEntry, returnEntry } from './lender.ts'
 import type { Lent, PoolShare } from './lent.ts'
@@ -11,7 +11,10 @@ export interface AttachedPool {
   /**
    * Takes a lent frag, which `frag.lend()` made and `postMessage` brought.
    *
+   * The other thread is trusted with the place inside the pool's memory: the table knows entries alone.
+   *
    * @throws NETMEM_STALE_HANDLE if it was received before or is no longer lent.
+   * @throws NETMEM_OUT_OF_RANGE for numbers that no loan of the pool has.
    * @throws NETMEM_INVALID_ARGUMENT for other values, such as the copy that `postMessage` makes of a frag.
    */
   receive(lent: Lent): BorrowedFrag
@@ -54,6 +57,9 @@ export function attachPool(share: PoolShare): AttachedPool {
         )
       }
       const { entry, stamp, offset, length } = lent
+      // Checked first: a loan that was received must be one that can be given back.
+      checkInteger('offset', offset, 0, buffer.byteLength)
+      checkInteger('length', length, 0, buffer.byteLength - offset)
       receiveEntry(words, entry, stamp)
       const bytes = new Uint8Array(buffer, offset, length)
       return new ReceivedFrag(bytes, () => returnEntry(words, entry, stamp))

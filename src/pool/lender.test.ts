@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import type { ErrorCode } from '../errors.ts'
 import { externalProvider } from '../providers/external.ts'
 import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
@@ -172,6 +173,31 @@ test('all that sockets make of the pages can be lent, where nothing else is said
     assert.equal(pool.available, 1)
     await end(pool)
   }
+})
+
+test('a loan with forged numbers is refused before anything is touched', async () => {
+  const { pool, share } = lendingPool(1)
+  const attached = attachPool(share)
+  const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
+  assert.equal(lent.kind, 'page')
+  const forged: readonly [object, ErrorCode][] = [
+    [{ entry: -8 }, 'NETMEM_OUT_OF_RANGE'],
+    [{ entry: 0.5 }, 'NETMEM_OUT_OF_RANGE'],
+    [{ entry: 2 ** 30 }, 'NETMEM_OUT_OF_RANGE'],
+    [{ stamp: 0 }, 'NETMEM_OUT_OF_RANGE'],
+    [{ stamp: 2 ** 31 }, 'NETMEM_OUT_OF_RANGE'],
+    [{ stamp: '1' }, 'NETMEM_INVALID_ARGUMENT'],
+    [{ stamp: 12_345 }, 'NETMEM_STALE_HANDLE'],
+    [{ offset: -1 }, 'NETMEM_OUT_OF_RANGE'],
+    [{ offset: 1e9 }, 'NETMEM_OUT_OF_RANGE'],
+    [{ length: share.buffer.byteLength + 1 }, 'NETMEM_OUT_OF_RANGE'],
+  ]
+  for (const [numbers, code] of forged) {
+    assertCode(code, () => attached.receive({ ...lent, ...numbers }))
+  }
+  attached.receive(lent).release()
+  assert.equal(pool.available, 1)
+  await end(pool)
 })
 
 test('a lent frag is received once, and not after it was given back', async () => {

@@ -27,6 +27,7 @@ const ENTRIES = 16
 // An entry's state: free, lent under a stamp (positive), received under it (negative), returned.
 const FREE = 0
 const RETURNED = -0x8000_0000
+const MAX_STAMP = 0x7fff_ffff
 
 function stateOf(entry: number): number {
   return ENTRIES + 2 * entry
@@ -82,14 +83,14 @@ export class Lender {
    * `at` counts bytes from the pool's first.
    */
   lend(at: number, length: number, borrower: Borrower, end: Loan['end']): Lent | undefined {
-    // Before anything is changed: what is no thread throws here.
+    // Listen before anything is changed: a value that is no thread throws here.
     const ended = this.#hasEnded(borrower)
     const entry = this.#free.pop() ?? this.#loans.length
     if (entry === this.#lends) return undefined
     this.#loans[entry] = { borrower, end }
     // A thread that has ended emits no further `exit`.
     if (ended) queueMicrotask(() => this.#abandon(borrower))
-    this.#stamp = this.#stamp === 0x7fff_ffff ? 1 : this.#stamp + 1
+    this.#stamp = this.#stamp === MAX_STAMP ? 1 : this.#stamp + 1
     // A plain store: posting the frag to its thread orders it.
     this.#words[stateOf(entry)] = this.#stamp
     return { kind: 'page', entry, stamp: this.#stamp, offset: this.#memoryOffset + at, length }
@@ -196,8 +197,11 @@ export function openLender(
  * Receives an entry on the borrower's side of the table.
  *
  * @throws NETMEM_STALE_HANDLE unless it is lent under that stamp and not yet received.
+ * @throws NETMEM_OUT_OF_RANGE for an entry that the table lacks, or a stamp that it never gives.
  */
 export function receiveEntry(words: Int32Array, entry: number, stamp: number): void {
+  checkInteger('entry', entry, 0, (words.length - ENTRIES) / 2 - 1)
+  checkInteger('stamp', stamp, 1, MAX_STAMP)
   if (Atomics.compareExchange(words, stateOf(entry), stamp, -stamp) !== stamp) throw notLent()
 }
 
