@@ -92,10 +92,10 @@ describe('an iperf3 server, busy and at its end', () => {
   })
 
   it('passes on the failure of its listener', async () => {
-    // biome-ignore lint/correctness/useYield: a listener that fails before a client comes
-    async function* arrivals(): AsyncGenerator<Peer> {
-      throw new Error('EMFILE')
+    // A listener that fails before a client comes.
+    const arrivals: AsyncIterable<Peer> = {
+      [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('EMFILE')) }),
     }
-    await assert.rejects(serveIperf3(arrivals()).next(), /EMFILE/)
+    await assert.rejects(serveIperf3(arrivals).next(), /EMFILE/)
   })
 })

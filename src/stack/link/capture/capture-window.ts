@@ -84,8 +84,8 @@ export class CaptureWindow {
     return this.#end - this.at >= bytes || this.#fill(bytes)
   }
 
-  /** Skips any number of bytes. Returns false if the file ends before. */
-  skip(bytes: number): boolean {
+  /** Moves on by any number of bytes. Returns false if the file ends before. */
+  advance(bytes: number): boolean {
     for (let left = bytes; left > 0; ) {
       if (!this.has(1)) return false
       const step = Math.min(left, this.#end - this.at)

@@ -192,7 +192,7 @@ export class PcapngReader extends PacketReader {
   #passBlock(): boolean {
     if (this.#blockBytes === 0) return true
     const window = this.#window
-    if (!window.skip(this.#blockBytes - 4) || !window.has(4)) return false
+    if (!window.advance(this.#blockBytes - 4) || !window.has(4)) return false
     const repeated = window.u32(0)
     if (repeated !== this.#blockBytes) {
       throw this.#invalid(`a block of ${this.#blockBytes} bytes that ends as one of ${repeated}`)
