@@ -19,7 +19,7 @@ import {
 } from '../link.ts'
 import { captureError } from './capture-error.ts'
 import { type CaptureSource, CaptureWindow } from './capture-window.ts'
-import type { PacketReader } from './packet-reader.ts'
+import { CUT_OFF, type PacketReader } from './packet-reader.ts'
 import { PCAP_FORMATS, PcapReader } from './pcap-reader.ts'
 import { SECTION_HEADER } from './pcapng-blocks.ts'
 import { PcapngReader } from './pcapng-reader.ts'
@@ -78,6 +78,8 @@ export function createCaptureLink(path: string, options: CaptureOptions = {}): C
 /** Made by {@link createCaptureLink}. Frames that are transmitted to it are dropped: a capture is read only. */
 export class CaptureLink implements Link {
   readonly features: LinkFeatures = ORDINARY_FRAMES
+  /** True if the file ended within a record. Known at the end. */
+  truncated = false
   readonly #window: CaptureWindow
   readonly #reader: PacketReader
   readonly #keepTiming: boolean
@@ -111,11 +113,6 @@ export class CaptureLink implements Link {
       source.close()
       throw error
     }
-  }
-
-  /** True if the file ended within a record. Known at the end. */
-  get truncated(): boolean {
-    return this.#reader.truncated
   }
 
   /** Packets skipped because their interface is not Ethernet. Complete at the end. */
@@ -172,9 +169,13 @@ export class CaptureLink implements Link {
     try {
       this.#state = this.#reader.next(this.#next) ? 'next' : 'ended'
     } catch (error) {
-      this.#state = 'broken'
+      this.truncated = error === CUT_OFF
+      this.#state = this.truncated ? 'ended' : 'broken'
       this.#error = error
-      return
+    }
+    if (this.#state === 'ended' && this.#reader.refusal !== undefined) {
+      this.#state = 'broken'
+      this.#error = this.#reader.refusal
     }
     // A frame stamped earlier than the one before it gets the time of that one.
     if (this.#keepTiming) this.#timeNs = Math.max(this.#timeNs, this.#next.timeNs)

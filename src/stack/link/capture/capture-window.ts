@@ -7,7 +7,8 @@
  */
 
 import type { FrameMemory } from '../../../wire/frame-memory.ts'
-import { MAX_CAPTURED_BYTES } from './packet-reader.ts'
+import { captureError } from './capture-error.ts'
+import { CUT_OFF, MAX_CAPTURED_BYTES } from './packet-reader.ts'
 
 /** Source of a capture's bytes: a file, or a test. */
 export interface CaptureSource {
@@ -77,22 +78,28 @@ export class CaptureWindow {
   }
 
   /**
-   * Reads on until the next `bytes`, at most a packet and its headers, are in the window. Returns false
-   * if the file ends before.
+   * Reads on until the next `bytes` are in the window, in one piece. Returns false if the file ends before.
+   *
+   * @throws NETMEM_CAPTURE_INVALID for more bytes than a half of the window has.
    */
   has(bytes: number): boolean {
     return this.#end - this.at >= bytes || this.#fill(bytes)
   }
 
-  /** Moves on by any number of bytes. Returns false if the file ends before. */
-  advance(bytes: number): boolean {
-    for (let left = bytes; left > 0; ) {
-      if (!this.has(1)) return false
-      const step = Math.min(left, this.#end - this.at)
-      this.at += step
-      left -= step
+  /** Reads on as {@link has} does. Throws {@link CUT_OFF} if the file ends before. */
+  need(bytes: number): void {
+    if (!this.has(bytes)) throw CUT_OFF
+  }
+
+  /** Moves on by any number of bytes. Throws {@link CUT_OFF} if the file ends before. */
+  advance(bytes: number): void {
+    let left = bytes
+    while (this.#end - this.at < left) {
+      left -= this.#end - this.at
+      this.at = this.#end
+      this.need(1)
     }
-    return true
+    this.at += left
   }
 
   /** Keeps the present half as it is until the next call. Reading continues in the other half. */
@@ -107,6 +114,10 @@ export class CaptureWindow {
   /** Reads until `bytes` bytes from `at` on are there. */
   #fill(bytes: number): boolean {
     const { bytes: memory } = this
+    if (bytes > this.#halfBytes) {
+      const limit = `at most ${this.#halfBytes} are accepted`
+      throw captureError(this.fileOffset, `a record of ${bytes} bytes; ${limit}.`)
+    }
     if (this.#sourceEnded) return false
     const halfEnd = (this.#half + 1) * this.#halfBytes
     if (this.at + bytes > halfEnd || this.at === halfEnd) {

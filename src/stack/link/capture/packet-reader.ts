@@ -1,5 +1,6 @@
 /** Common parts of the readers of both file formats. */
 
+import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../link.ts'
 
 /**
@@ -24,20 +25,22 @@ const LINK_TYPES: ReadonlyMap<number, string> = new Map([
   [276, 'LINUX_SLL2 (captured on "any")'],
 ])
 
-/** Reads the packets of a capture in one format, one after the other. */
-export abstract class PacketReader {
-  /** True if the file ended within a record. */
-  truncated = false
-  /** Packets so far of interfaces that are not Ethernet. */
-  otherLinkPackets = 0
+/** Thrown where a file ends within a record. */
+export const CUT_OFF: Error = new Error('The capture ends within a record.')
 
+/** Reads the packets of a capture in one format, one after the other. */
+export interface PacketReader {
+  /** Packets so far of interfaces that are not Ethernet. */
+  readonly otherLinkPackets: number
+  /** Error of a file that has ended, and has packets of interfaces that are not Ethernet alone. */
+  readonly refusal: DeviceError | undefined
   /**
    * Describes the next packet: its place in the window, its lengths, and its time. The time is in ns from
    * the first packet of the file on, and negative where packets are out of order. Returns false at the end.
    *
-   * @throws NETMEM_CAPTURE_INVALID
+   * @throws NETMEM_CAPTURE_INVALID, {@link CUT_OFF}
    */
-  abstract next(into: LinkFrame): boolean
+  next(into: LinkFrame): boolean
 }
 
 /** Returns the message about a link type that is not accepted. */

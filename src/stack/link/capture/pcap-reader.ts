@@ -3,7 +3,7 @@
 import type { LinkFrame } from '../link.ts'
 import { captureError } from './capture-error.ts'
 import type { CaptureWindow } from './capture-window.ts'
-import { LINK_TYPE_ETHERNET, linkTypeMessage, PacketReader } from './packet-reader.ts'
+import { LINK_TYPE_ETHERNET, linkTypeMessage, type PacketReader } from './packet-reader.ts'
 
 const FILE_HEADER_BYTES = 24
 const RECORD_HEADER_BYTES = 16
@@ -22,7 +22,9 @@ export const PCAP_FORMATS: ReadonlyMap<number, PcapFormat> = new Map([
   [0x4d3cb2a1, { little: true, unitNs: 1 }],
 ])
 
-export class PcapReader extends PacketReader {
+export class PcapReader implements PacketReader {
+  readonly otherLinkPackets = 0
+  readonly refusal = undefined
   readonly #window: CaptureWindow
   readonly #unitNs: number
   /** Time of the first packet. −1 before it. */
@@ -31,7 +33,6 @@ export class PcapReader extends PacketReader {
 
   /** Reads the file's header. Throws NETMEM_CAPTURE_INVALID. */
   constructor(window: CaptureWindow, { little, unitNs }: PcapFormat) {
-    super()
     this.#window = window
     this.#unitNs = unitNs
     window.little = little
@@ -48,7 +49,8 @@ export class PcapReader extends PacketReader {
 
   next(into: LinkFrame): boolean {
     const window = this.#window
-    if (!window.has(RECORD_HEADER_BYTES)) return this.#end()
+    if (window.atEnd) return false
+    window.need(RECORD_HEADER_BYTES)
     const length = window.u32(8)
     const { largestPacket } = window
     if (length > largestPacket) {
@@ -57,7 +59,7 @@ export class PcapReader extends PacketReader {
         `a packet of ${length} bytes; at most ${largestPacket} are accepted.`,
       )
     }
-    if (!window.has(RECORD_HEADER_BYTES + length)) return this.#end()
+    window.need(RECORD_HEADER_BYTES + length)
     const seconds = window.u32(0)
     const fraction = window.u32(4)
     if (this.#firstSeconds < 0) {
@@ -71,10 +73,5 @@ export class PcapReader extends PacketReader {
     into.offset = window.at + RECORD_HEADER_BYTES
     window.at = into.offset + length
     return true
-  }
-
-  #end(): boolean {
-    this.truncated = !this.#window.atEnd
-    return false
   }
 }

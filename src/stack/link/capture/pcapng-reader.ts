@@ -1,9 +1,10 @@
 /** Reads pcapng files (draft-ietf-opsawg-pcapng): sections of either byte order, each with interfaces and packets. */
 
+import type { DeviceError } from '../../device-error.ts'
 import type { LinkFrame } from '../link.ts'
 import { captureError } from './capture-error.ts'
 import type { CaptureWindow } from './capture-window.ts'
-import { LINK_TYPE_ETHERNET, linkTypeMessage, PacketReader } from './packet-reader.ts'
+import { LINK_TYPE_ETHERNET, linkTypeMessage, type PacketReader } from './packet-reader.ts'
 import {
   BLOCK_OVERHEAD,
   BYTE_ORDER_MAGIC,
@@ -25,9 +26,6 @@ const MAX_INTERFACES = 4096
 /** A section header: block header, byte order, versions, section length. */
 const SECTION_BYTES = 24
 
-/** Content of a block: a packet, another one, or the end of the file. */
-type Found = 'packet' | 'other' | 'end'
-
 interface Interface {
   readonly linkType: number
   /** Bytes kept of each packet. 0 is no limit. */
@@ -35,42 +33,61 @@ interface Interface {
   readonly clock: InterfaceClock
 }
 
-export class PcapngReader extends PacketReader {
+export class PcapngReader implements PacketReader {
+  otherLinkPackets = 0
   readonly #window: CaptureWindow
   readonly #origin: TimeOrigin = { ns: undefined }
   #interfaces: Interface[] = []
   #timeNs = 0
   /** An interface of any section is Ethernet. */
   #hasEthernet = false
-  /** Place in the file, and link type, of the first skipped packet. */
-  #firstOther: { readonly offset: number; readonly linkType: number } | undefined
-  /** The block begun, whose end has yet to be passed: its place in the file, and its length. 0 is no block. */
-  #blockOffset = 0
+  /** Error about the first skipped packet, for a file without an Ethernet interface. */
+  #otherLink: DeviceError | undefined
+  /** Length of the block at the reading position. */
   #blockBytes = 0
 
   /** Throws NETMEM_CAPTURE_INVALID for a file without room for a section header. */
   constructor(window: CaptureWindow) {
-    super()
     this.#window = window
     if (!window.has(SECTION_BYTES)) {
       throw captureError(0, `a section header has ${SECTION_BYTES} bytes or more, the file fewer.`)
     }
   }
 
-  next(into: LinkFrame): boolean {
-    for (;;) {
-      const hasBlock = this.#passBlock() && this.#window.has(BLOCK_OVERHEAD)
-      const found = hasBlock ? this.#readBlock(into) : 'end'
-      if (found === 'packet') return true
-      if (found === 'end') return this.#end()
-    }
+  get refusal(): DeviceError | undefined {
+    return this.#hasEthernet ? undefined : this.#otherLink
   }
 
-  /** Reads the block at the reading position, which stays there. */
-  #readBlock(into: LinkFrame): Found {
-    const type = this.#window.u32(0)
-    if (type === SECTION_HEADER) return this.#beginSection()
-    this.#begin()
+  next(into: LinkFrame): boolean {
+    while (!this.#window.atEnd) if (this.#readBlock(into)) return true
+    return false
+  }
+
+  /** Reads a block, and goes behind it. Returns true if it is a packet. */
+  #readBlock(into: LinkFrame): boolean {
+    const window = this.#window
+    window.need(BLOCK_OVERHEAD)
+    const type = window.u32(0)
+    // Its byte order is that of its length, too.
+    if (type === SECTION_HEADER) this.#beginSection()
+    const bytes = window.u32(4)
+    this.#blockBytes = bytes
+    const least = type === SECTION_HEADER ? SECTION_BYTES + 4 : BLOCK_OVERHEAD
+    if (bytes < least || bytes % 4 !== 0) throw this.#invalid(`a block of ${bytes} bytes`)
+    window.need(Math.min(bytes, ENHANCED_HEADER))
+    const isPacket = this.#readContent(type, into)
+    window.advance(bytes - 4)
+    window.need(4)
+    const repeated = window.u32(0)
+    if (repeated !== bytes) {
+      throw this.#invalid(`the end of a block of ${repeated} bytes, which began as one of ${bytes}`)
+    }
+    window.at += 4
+    return isPacket
+  }
+
+  /** Reads what a block says. Its first fields are in the window. Returns true if it is a packet. */
+  #readContent(type: number, into: LinkFrame): boolean {
     switch (type) {
       case ENHANCED_PACKET:
       case PACKET:
@@ -78,16 +95,17 @@ export class PcapngReader extends PacketReader {
       case SIMPLE_PACKET:
         return this.#readSimplePacket(into)
       case INTERFACE_DESCRIPTION:
-        return this.#readInterface()
+        this.#readInterface()
+        return false
       default:
-        return 'other'
+        return false
     }
   }
 
   /** An enhanced packet, or its obsolete forerunner with a shorter interface number. */
-  #readPacket(type: number, into: LinkFrame): Found {
+  #readPacket(type: number, into: LinkFrame): boolean {
     const window = this.#window
-    if (!this.#has(ENHANCED_HEADER, 0)) return 'end'
+    this.#checkRoom(ENHANCED_HEADER, 0)
     const { linkType, clock } = this.#interface(type === PACKET ? window.u16(8) : window.u32(8))
     if (linkType !== LINK_TYPE_ETHERNET) return this.#skip(linkType)
     this.#timeNs = clock.toNs(window.u32(12), window.u32(16), this.#origin)
@@ -95,8 +113,8 @@ export class PcapngReader extends PacketReader {
   }
 
   /** Has no time, so the packet before it gives the time. */
-  #readSimplePacket(into: LinkFrame): Found {
-    if (!this.#has(SIMPLE_HEADER, 0)) return 'end'
+  #readSimplePacket(into: LinkFrame): boolean {
+    this.#checkRoom(SIMPLE_HEADER, 0)
     const originalLength = this.#window.u32(8)
     const { snapBytes, linkType } = this.#interface(0)
     if (linkType !== LINK_TYPE_ETHERNET) return this.#skip(linkType)
@@ -104,32 +122,36 @@ export class PcapngReader extends PacketReader {
     return this.#give(into, SIMPLE_HEADER, length, originalLength)
   }
 
-  /** Leaves a packet of another link type in its block, which is passed over. */
-  #skip(linkType: number): Found {
+  /** Counts a packet of another link type. */
+  #skip(linkType: number): false {
     this.otherLinkPackets++
-    this.#firstOther ??= { offset: this.#blockOffset, linkType }
-    return 'other'
+    this.#otherLink ??= captureError(this.#window.fileOffset, linkTypeMessage(linkType))
+    return false
   }
 
-  #give(into: LinkFrame, header: number, length: number, originalLength: number): Found {
-    if (!this.#has(header, length)) return 'end'
-    into.offset = this.#window.at + header
+  #give(into: LinkFrame, header: number, length: number, originalLength: number): true {
+    const window = this.#window
+    this.#checkRoom(header, length)
+    // The packet stays in place while the rest of its block is passed.
+    window.need(this.#blockBytes)
+    into.offset = window.at + header
     into.length = length
     into.originalLength = Math.max(length, originalLength)
     into.timeNs = this.#timeNs
-    return 'packet'
+    return true
   }
 
-  #readInterface(): Found {
+  #readInterface(): void {
     const window = this.#window
-    if (this.#blockBytes < BLOCK_OVERHEAD + 8 || this.#blockBytes > window.largestPacket) {
-      throw this.#invalid(`an interface description of ${this.#blockBytes} bytes`)
+    const bytes = this.#blockBytes
+    if (bytes < BLOCK_OVERHEAD + 8 || bytes > window.largestPacket) {
+      throw this.#invalid(`an interface description of ${bytes} bytes`)
     }
     if (this.#interfaces.length === MAX_INTERFACES) {
       throw this.#invalid(`more than ${MAX_INTERFACES} interfaces in a section`)
     }
-    if (!window.has(this.#blockBytes)) return 'end'
-    const end = this.#blockBytes - 4
+    window.need(bytes)
+    const end = bytes - 4
     let tsresol = 6
     let offsetSeconds = 0n
     for (let option = 16; option + 4 <= end; ) {
@@ -146,7 +168,6 @@ export class PcapngReader extends PacketReader {
     if (linkType === LINK_TYPE_ETHERNET) this.#hasEthernet = true
     const clock = new InterfaceClock(tsresol, offsetSeconds)
     this.#interfaces.push({ linkType, snapBytes: window.u32(12), clock })
-    return 'other'
   }
 
   /** The interface a packet names. */
@@ -158,52 +179,21 @@ export class PcapngReader extends PacketReader {
     return found
   }
 
-  #beginSection(): Found {
+  #beginSection(): void {
     const window = this.#window
-    if (!window.has(SECTION_BYTES)) return 'end'
-    // Its length is in the byte order that the next field shows.
+    window.need(SECTION_BYTES)
     window.little = true
     if (window.u32(8) !== BYTE_ORDER_MAGIC) window.little = false
     if (window.u32(8) !== BYTE_ORDER_MAGIC) {
-      throw captureError(window.fileOffset + 8, 'a section without the byte-order magic.')
+      throw this.#invalid('a section without the byte-order magic')
     }
     const major = window.u16(12)
-    if (major !== 1) {
-      throw captureError(window.fileOffset + 12, `pcapng version ${major} is not known, only 1.`)
-    }
-    this.#begin()
-    if (this.#blockBytes < SECTION_BYTES + 4) {
-      throw this.#invalid(`a section header of ${this.#blockBytes} bytes`)
-    }
+    if (major !== 1) throw this.#invalid(`pcapng version ${major} is not known, only 1`)
     this.#interfaces = []
-    return 'other'
   }
 
-  /** Takes note of the block at the reading position. */
-  #begin(): void {
-    this.#blockOffset = this.#window.fileOffset
-    this.#blockBytes = this.#window.u32(4)
-    if (this.#blockBytes < BLOCK_OVERHEAD || this.#blockBytes % 4 !== 0) {
-      throw this.#invalid(`a block of ${this.#blockBytes} bytes`)
-    }
-  }
-
-  /** Goes behind the block begun, whose last field repeats its length. */
-  #passBlock(): boolean {
-    if (this.#blockBytes === 0) return true
-    const window = this.#window
-    if (!window.advance(this.#blockBytes - 4) || !window.has(4)) return false
-    const repeated = window.u32(0)
-    if (repeated !== this.#blockBytes) {
-      throw this.#invalid(`a block of ${this.#blockBytes} bytes that ends as one of ${repeated}`)
-    }
-    this.#blockBytes = 0
-    window.at += 4
-    return true
-  }
-
-  /** Reads a packet's header and `length` bytes behind it. Returns false if the file ends before. */
-  #has(header: number, length: number): boolean {
+  /** Checks that the block has room for a packet's header and `length` bytes behind it. */
+  #checkRoom(header: number, length: number): void {
     const { largestPacket } = this.#window
     if (length > largestPacket) {
       throw this.#invalid(`a packet of ${length} bytes; at most ${largestPacket} are accepted`)
@@ -211,20 +201,9 @@ export class PcapngReader extends PacketReader {
     if (header + length + 4 > this.#blockBytes) {
       throw this.#invalid(`a packet of ${length} bytes in a block of ${this.#blockBytes}`)
     }
-    return this.#window.has(header + length)
   }
 
-  #invalid(what: string): Error {
-    return captureError(this.#blockOffset, `${what}.`)
-  }
-
-  /** The end of the file. Throws where all of it was of other link types. */
-  #end(): boolean {
-    const other = this.#firstOther
-    if (other !== undefined && !this.#hasEthernet) {
-      throw captureError(other.offset, linkTypeMessage(other.linkType))
-    }
-    this.truncated = this.#blockBytes > 0 || !this.#window.atEnd
-    return false
+  #invalid(what: string): DeviceError {
+    return captureError(this.#window.fileOffset, `${what}.`)
   }
 }

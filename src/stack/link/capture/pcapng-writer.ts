@@ -43,6 +43,22 @@ const BUFFER_BYTES = 2 * MAX_CAPTURED_BYTES
 const BLOCK_ROOM = ENHANCED_HEADER + 64
 const NO_NOTES: PacketNotes = {}
 
+/** Blocks in front of the packets, in words of 32 bits without the lengths. */
+const FIRST_BLOCKS: readonly (readonly number[])[] = [
+  // Version 1.0, of unknown length: −1 in 64 bits.
+  [SECTION_HEADER, 0, BYTE_ORDER_MAGIC, 1, 0xffff_ffff, 0xffff_ffff],
+  // Times in units of 10^−9 s.
+  [
+    INTERFACE_DESCRIPTION,
+    0,
+    LINK_TYPE_ETHERNET,
+    MAX_CAPTURED_BYTES,
+    optionHeader(IF_TSRESOL, 1),
+    9,
+    OPT_END,
+  ],
+]
+
 /**
  * Makes a pcapng file at `path`, and replaces an older one.
  *
@@ -80,7 +96,11 @@ export class PcapngWriter implements Disposable {
     this.#startHigh = Number(startNs >> 32n)
     this.#startLow = Number(startNs & 0xffff_ffffn)
     this.#file = openSync(path, 'w')
-    this.#writeHeader()
+    for (const block of FIRST_BLOCKS) {
+      const start = this.#at
+      for (const word of block) this.#word(word)
+      this.#endBlock(start)
+    }
   }
 
   /**
@@ -117,7 +137,8 @@ export class PcapngWriter implements Disposable {
       fillL4Checksum(this.#memory, data, this.#layout)
     }
     this.#at = data + length
-    this.#pad()
+    // Options begin at a multiple of 4, as all blocks do.
+    while (this.#at % 4 !== 0) this.#buffer[this.#at++] = 0
     this.#writeNotes(notes)
     this.#endBlock(start)
   }
@@ -146,63 +167,35 @@ export class PcapngWriter implements Disposable {
     this.close()
   }
 
-  #writeNotes(notes: PacketNotes): void {
-    const { queue, hash } = notes
-    if (queue === undefined && hash === undefined) return
-    const view = this.#view
+  #writeNotes({ queue, hash }: PacketNotes): void {
     if (hash !== undefined) {
-      this.#option(EPB_HASH, 5)
-      view.setUint8(this.#at, HASH_TOEPLITZ)
-      view.setUint32(this.#at + 1, hash)
-      this.#at += 5
-      this.#pad()
+      this.#word(optionHeader(EPB_HASH, 5))
+      this.#word(HASH_TOEPLITZ)
+      this.#word(0)
+      // Behind the byte of the algorithm, in the order of a network.
+      this.#view.setUint32(this.#at - 7, hash)
     }
     if (queue !== undefined) {
-      this.#option(EPB_QUEUE, 4)
-      view.setUint32(this.#at, queue, true)
-      this.#at += 4
+      this.#word(optionHeader(EPB_QUEUE, 4))
+      this.#word(queue)
     }
-    this.#option(OPT_END, 0)
+    if (hash !== undefined || queue !== undefined) this.#word(OPT_END)
   }
 
-  #writeHeader(): void {
-    const view = this.#view
-    view.setUint32(0, SECTION_HEADER, true)
-    view.setUint32(8, BYTE_ORDER_MAGIC, true)
-    view.setUint16(12, 1, true)
-    // Unknown length: −1.
-    view.setUint32(16, 0xffff_ffff, true)
-    view.setUint32(20, 0xffff_ffff, true)
-    this.#at = 24
-    this.#endBlock(0)
-    const start = this.#at
-    view.setUint32(start, INTERFACE_DESCRIPTION, true)
-    view.setUint16(start + 8, LINK_TYPE_ETHERNET, true)
-    view.setUint32(start + 12, MAX_CAPTURED_BYTES, true)
-    this.#at += 16
-    this.#option(IF_TSRESOL, 1)
-    view.setUint8(this.#at++, 9)
-    this.#pad()
-    this.#option(OPT_END, 0)
-    this.#endBlock(start)
-  }
-
-  #option(code: number, length: number): void {
-    this.#view.setUint16(this.#at, code, true)
-    this.#view.setUint16(this.#at + 2, length, true)
+  #word(value: number): void {
+    this.#view.setUint32(this.#at, value, true)
     this.#at += 4
-  }
-
-  /** Blocks and options begin at multiples of 4, and so does the buffer. */
-  #pad(): void {
-    while (this.#at % 4 !== 0) this.#buffer[this.#at++] = 0
   }
 
   /** Writes a block's length at its end and, behind its type, at its beginning. */
   #endBlock(start: number): void {
     const bytes = this.#at + 4 - start
     this.#view.setUint32(start + 4, bytes, true)
-    this.#view.setUint32(this.#at, bytes, true)
-    this.#at += 4
+    this.#word(bytes)
   }
+}
+
+/** Returns the word in front of an option's value. */
+function optionHeader(code: number, bytes: number): number {
+  return code | (bytes << 16)
 }
