@@ -30,10 +30,7 @@ import {
   TCP_HEADER_BYTES,
   TCP_WINDOW,
 } from '../../../wire/tcp.ts'
-import type { LinkFrame } from '../../link/link.ts'
-import { RxCompletion } from '../../rings/rx-front-end.ts'
 import { ShortCopy } from '../../rings/short-copy.ts'
-import { copyFromFrame } from './rx-buffers.ts'
 
 /** NOP, NOP and timestamps of 10 bytes: the one option that may differ (RFC 7323, appendix A). */
 const TIMESTAMPS = 0x0101_080a
@@ -57,55 +54,29 @@ export function isMergeable(layout: FrameLayout): boolean {
 /** The packet under construction. A queue uses one object for all of its packets. */
 export class RxAggregate {
   open = false
-  /** Number of its buffers. */
-  count = 0
   segments = 0
-  /** Completion of its first buffer, once it is closed. */
-  readonly completion: RxCompletion = new RxCompletion()
-  /** Number, offset and length of each buffer. */
-  readonly ids: Int32Array = new Int32Array(MAX_COALESCED_BUFFERS)
-  readonly offsets: Int32Array = new Int32Array(MAX_COALESCED_BUFFERS)
-  readonly lengths: Int32Array = new Int32Array(MAX_COALESCED_BUFFERS)
+  /** Bytes of its headers. */
+  headerLength = 0
+  /** Payload bytes of the first segment. */
+  segmentBytes = 0
   /** Headers of the first segment, with what later segments change in them. */
   readonly #headers: Uint8Array = new Uint8Array(MAX_HEADER_BYTES)
   readonly #shortCopy = new ShortCopy()
-  /** Place that the headers were written to. */
-  #headerMemory: Uint8Array = NOTHING
-  #headerAt = 0
-  #headerLength = 0
   #ipOffset = 0
   #l4Offset = 0
   #ipVersion = 0
   /** Length of the whole packet as the IP header states it. */
   #ipBytes = 0
   #nextSeq = 0
-  /** Payload bytes of the first segment. */
-  #segmentBytes = 0
-  /** Memory of the last buffer. The next byte goes to `#end`, and the buffer ends at `#limit`. */
-  #payload: Uint8Array = NOTHING
-  #end = 0
-  #limit = 0
 
-  /**
-   * Begins with a segment that has been written: its headers to `headerAt` of `headerMemory`. The
-   * caller adds the buffers, and describes the packet in {@link completion}.
-   */
-  begin(
-    bytes: Uint8Array,
-    offset: number,
-    layout: FrameLayout,
-    headerMemory: Uint8Array,
-    headerAt: number,
-  ): void {
+  /** Begins with a segment. */
+  begin(bytes: Uint8Array, offset: number, layout: FrameLayout): void {
     const { headerLength, payloadLength } = layout
     this.open = true
-    this.count = 0
     this.segments = 1
-    this.#segmentBytes = payloadLength
+    this.segmentBytes = payloadLength
     this.#shortCopy.copy(bytes, offset, headerLength, this.#headers, 0)
-    this.#headerMemory = headerMemory
-    this.#headerAt = headerAt
-    this.#headerLength = headerLength
+    this.headerLength = headerLength
     this.#ipOffset = layout.ipOffset
     this.#l4Offset = layout.l4Offset
     this.#ipVersion = layout.ipVersion
@@ -114,52 +85,16 @@ export class RxAggregate {
     this.#nextSeq = (layout.seq + payloadLength) | 0
   }
 
-  /**
-   * Adds a buffer that has been taken and written to.
-   *
-   * @param pad bytes skipped at its beginning.
-   * @param length bytes behind them that belong to the packet.
-   */
-  addBuffer(
-    id: number,
-    memory: Uint8Array,
-    offset: number,
-    bytes: number,
-    pad: number,
-    length: number,
-  ): void {
-    const at = this.count++
-    this.ids[at] = id
-    this.offsets[at] = pad
-    this.lengths[at] = length
-    this.#payload = memory
-    this.#end = offset + pad + length
-    this.#limit = offset + bytes
-  }
-
   /** True if a mergeable segment continues this packet. */
   continues(bytes: Uint8Array, offset: number, layout: FrameLayout): boolean {
     const { payloadLength } = layout
     return (
       (layout.seq | 0) === this.#nextSeq &&
-      payloadLength <= this.#segmentBytes &&
+      payloadLength <= this.segmentBytes &&
       this.#ipBytes + payloadLength <= MAX_IP_BYTES &&
       ((layout.ack - getInt32(this.#headers, this.#l4Offset + TCP_ACK)) | 0) >= 0 &&
       this.#sameHeaders(bytes, offset, layout)
     )
-  }
-
-  /** Bytes that the last buffer has room for. */
-  get room(): number {
-    return this.#limit - this.#end
-  }
-
-  /** Copies bytes of a frame to the last buffer, which has room for them. */
-  extend(frame: LinkFrame, from: number, bytes: number): void {
-    copyFromFrame(frame, from, bytes, this.#payload, this.#end)
-    const last = this.count - 1
-    this.lengths[last] = (this.lengths[last] ?? 0) + bytes
-    this.#end += bytes
   }
 
   /** Bytes of the packet with its single set of headers. */
@@ -170,7 +105,7 @@ export class RxAggregate {
 
   /** Bytes of its segments, each with its own headers. */
   get wireBytes(): number {
-    return this.bytes + (this.segments - 1) * this.#headerLength
+    return this.bytes + (this.segments - 1) * this.headerLength
   }
 
   /** Counts a segment whose payload has been written. Returns false after the last one. */
@@ -184,24 +119,24 @@ export class RxAggregate {
     setUint16(headers, l4 + TCP_WINDOW, layout.window)
     headers[l4 + TCP_FLAGS] = (headers[l4 + TCP_FLAGS] ?? 0) | layout.tcpFlags
     this.segments++
-    return (layout.tcpFlags & PSH) === 0 && payloadLength === this.#segmentBytes
+    return (layout.tcpFlags & PSH) === 0 && payloadLength === this.segmentBytes
   }
 
-  /** Ends the packet: writes its headers. */
-  close(): void {
-    this.open = false
-    if (this.segments > 1) {
-      this.completion.segments = this.segments
-      this.completion.segmentBytes = this.#segmentBytes
-      this.#writeHeaders()
-    }
-    this.#headerMemory = this.#payload = NOTHING
+  /** Returns the headers of the whole packet. */
+  finishHeaders(): Uint8Array {
+    const headers = this.#headers
+    const ip = this.#ipOffset
+    if (this.#ipVersion === 4) {
+      setUint16(headers, ip + IPV4_TOTAL_BYTES, this.#ipBytes)
+      setUint16(headers, ip + IPV4_CHECKSUM, 0)
+      setUint16(headers, ip + IPV4_CHECKSUM, ~sumBytes(headers, ip, this.#l4Offset - ip))
+    } else setUint16(headers, ip + IPV6_PAYLOAD_BYTES, this.#ipBytes)
+    return headers
   }
 
   /** Drops all references to memory. */
   forget(): void {
     this.open = false
-    this.#headerMemory = this.#payload = NOTHING
     this.#shortCopy.forget()
   }
 
@@ -212,7 +147,7 @@ export class RxAggregate {
   #sameHeaders(bytes: Uint8Array, offset: number, layout: FrameLayout): boolean {
     const ip = this.#ipOffset
     const l4 = this.#l4Offset
-    const end = this.#headerLength
+    const end = this.headerLength
     if (layout.headerLength !== end || layout.ipOffset !== ip || layout.l4Offset !== l4) {
       return false
     }
@@ -240,21 +175,4 @@ export class RxAggregate {
     }
     return true
   }
-
-  #writeHeaders(): void {
-    const headers = this.#headers
-    const ip = this.#ipOffset
-    const l4 = this.#l4Offset
-    if (this.#ipVersion === 4) {
-      setUint16(headers, ip + IPV4_TOTAL_BYTES, this.#ipBytes)
-      setUint16(headers, ip + IPV4_CHECKSUM, 0)
-      setUint16(headers, ip + IPV4_CHECKSUM, ~sumBytes(headers, ip, l4 - ip))
-    } else {
-      setUint16(headers, ip + IPV6_PAYLOAD_BYTES, this.#ipBytes)
-    }
-    const length = this.#headerLength
-    this.#shortCopy.copy(headers, 0, length, this.#headerMemory, this.#headerAt)
-  }
 }
-
-const NOTHING = new Uint8Array(0)

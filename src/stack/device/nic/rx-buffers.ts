@@ -26,7 +26,7 @@ export const BUFFER_FAULT = 2
 const ALIGNED_BYTES = 512
 const WORD_BYTES = 8
 
-/** A buffer of the present frame, and the memory that it is in. */
+/** A buffer of the packet, and the memory that it is in. */
 class RxBuffer implements PostedBuffer {
   id = -1
   region = -1
@@ -35,19 +35,22 @@ class RxBuffer implements PostedBuffer {
   memory: Uint8Array | undefined
   /** Bytes skipped at its beginning, for an aligned copy. */
   pad = 0
+  /** Bytes behind them that the packet has been written to. */
+  written = 0
 }
 
 export class RxBuffers {
   readonly header: RxBuffer = new RxBuffer()
   /** Buffers that {@link fill} has filled. */
   readonly posted: PostedBuffers = new PostedBuffers()
-  /** Buffers that {@link find} found. */
+  /** Buffers of the packet: those that {@link find} and {@link findMore} found. */
   count = 0
   /**
-   * Reused for every frame. The array grows to the largest number of buffers that a frame has
+   * Reused for every packet. The array grows to the largest number of buffers that a packet has
    * needed.
    */
   readonly #buffers: RxBuffer[] = [new RxBuffer()]
+  readonly #next = new RxBuffer()
   readonly #dma: DmaSpace
   readonly #shortCopy = new ShortCopy()
 
@@ -55,12 +58,15 @@ export class RxBuffers {
     this.#dma = dma
   }
 
-  /** Returns one of the buffers found. */
+  /** Returns one of the packet's buffers. */
   at(index: number): RxBuffer | undefined {
     return this.#buffers[index]
   }
 
-  /** Finds memory for `linear` bytes in the header buffer and `rest` bytes in posted buffers. */
+  /**
+   * Finds memory for a new packet: for `linear` bytes in the header buffer, and for `rest` bytes in
+   * posted buffers.
+   */
   find(ring: RxFrontEnd, frame: LinkFrame, linear: number, rest: number): number {
     const { header } = this
     const leastBuffers = ring.everyPacketTakesABuffer ? 1 : 0
@@ -72,7 +78,7 @@ export class RxBuffers {
     let count = 0
     let left = rest
     while (left > 0 || count < leastBuffers) {
-      const buffer = this.#peek(ring, count)
+      const buffer = this.#peek(ring, count, count)
       if (buffer === undefined) {
         if (isFault && leastBuffers === 0) break
         if (left <= 0 || !this.#fitsUnpadded(left)) return OUT_OF_BUFFER
@@ -95,15 +101,16 @@ export class RxBuffers {
   }
 
   /**
-   * Finds further posted buffers for the last `bytes` bytes of a frame, which belong to a packet that
-   * has `held` buffers. Returns false, with nothing found, if one of them is missing or not mapped, or
-   * if they are more than `most`.
+   * Finds further posted buffers of the packet, for the last `bytes` bytes of a frame. Returns false,
+   * with nothing found, if one of them is missing or not mapped, or if the packet would have more than
+   * `most`.
    */
-  findMore(ring: RxFrontEnd, frame: LinkFrame, bytes: number, held: number, most: number): boolean {
-    let count = 0
+  findMore(ring: RxFrontEnd, frame: LinkFrame, bytes: number, most: number): boolean {
+    const held = this.count
+    let count = held
     for (let left = bytes; left > 0; count++) {
-      if (held + count === most) return false
-      const buffer = this.#peek(ring, count)
+      if (count === most) return false
+      const buffer = this.#peek(ring, count - held, count)
       if (buffer?.memory === undefined) return false
       // A short part is padded too: the segments behind it go on as it lies.
       if (!ring.noOffset && buffer.bytes > ALIGNED_BYTES) {
@@ -112,15 +119,15 @@ export class RxBuffers {
       }
       left -= buffer.bytes - buffer.pad
     }
-    if (ring.room() < held + count) return false
+    if (ring.room() < count) return false
     this.count = count
     return true
   }
 
   /** Payload bytes that `buffers` buffers like the next one have room for. 0 without a next one. */
   roomOf(ring: RxFrontEnd, buffers: number): number {
-    const next = this.#peek(ring, 0)
-    return next === undefined ? 0 : buffers * next.bytes - (ring.noOffset ? 0 : WORD_BYTES)
+    if (!ring.peek(0, this.#next)) return 0
+    return buffers * this.#next.bytes - (ring.noOffset ? 0 : WORD_BYTES)
   }
 
   /** Copies the first `linear` bytes of a frame to the header buffer. */
@@ -131,19 +138,42 @@ export class RxBuffers {
     else this.#shortCopy.copy(frame.memory.bytes, frame.offset, linear, memory, offset)
   }
 
-  /** Copies `rest` bytes from `from` on to the posted buffers. */
-  writePayload(frame: LinkFrame, from: number, rest: number): void {
+  /**
+   * Writes the headers of the packet again.
+   *
+   * @param isSplit true if they are in the header buffer. Otherwise they are in the first buffer.
+   */
+  rewriteHeaders(headers: Uint8Array, length: number, isSplit: boolean): void {
+    const buffer = isSplit ? this.header : this.#buffers[0]
+    if (buffer?.memory === undefined) return
+    this.#shortCopy.copy(headers, 0, length, buffer.memory, buffer.offset + buffer.pad)
+  }
+
+  /** Copies `rest` bytes from `from` on to the buffers of the packet behind the first `held`. */
+  writePayload(frame: LinkFrame, from: number, rest: number, held: number): void {
     let at = from
     let left = rest
-    for (let index = 0; index < this.count; index++) {
+    for (let index = held; index < this.count; index++) {
       const buffer = this.#buffers[index]
       if (buffer?.memory === undefined) return
       const room = buffer.bytes - buffer.pad
       const bytes = left < room ? left : room
       copyFromFrame(frame, at, bytes, buffer.memory, buffer.offset + buffer.pad)
+      buffer.written = bytes
       at += bytes
       left -= bytes
     }
+  }
+
+  /** Copies bytes to the last buffer, behind those written. Returns false if it has no room for them. */
+  extend(frame: LinkFrame, from: number, bytes: number): boolean {
+    const last = this.#buffers[this.count - 1]
+    if (last?.memory === undefined) return false
+    const at = last.pad + last.written
+    if (at + bytes > last.bytes) return false
+    copyFromFrame(frame, from, bytes, last.memory, last.offset + at)
+    last.written += bytes
+    return true
   }
 
   /**
@@ -173,10 +203,13 @@ export class RxBuffers {
     this.#shortCopy.forget()
   }
 
-  /** Returns a posted buffer, without memory if it is not mapped. `undefined` if it is not posted. */
-  #peek(ring: RxFrontEnd, ahead: number): RxBuffer | undefined {
-    const buffer = this.#buffers[ahead] ?? new RxBuffer()
-    this.#buffers[ahead] = buffer
+  /**
+   * Returns a posted buffer as the packet's buffer `index`, without memory if it is not mapped.
+   * `undefined` if it is not posted.
+   */
+  #peek(ring: RxFrontEnd, ahead: number, index: number): RxBuffer | undefined {
+    const buffer = this.#buffers[index] ?? new RxBuffer()
+    this.#buffers[index] = buffer
     if (!ring.peek(ahead, buffer)) return undefined
     const { region, offset, bytes } = buffer
     buffer.memory = bytes === 0 ? undefined : this.#dma.holding(region, offset, bytes)
@@ -194,7 +227,7 @@ export class RxBuffers {
 }
 
 /** Copies bytes of a frame. Its memory keeps its views: a new view for each frame would be garbage. */
-export function copyFromFrame(
+function copyFromFrame(
   { memory }: LinkFrame,
   from: number,
   bytes: number,

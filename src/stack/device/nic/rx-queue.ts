@@ -114,7 +114,7 @@ export class RxQueue {
       packetLength === length &&
       isMergeable(layout)
     if (this.#aggregate.open) {
-      const { headerBytes } = this.#aggregate.completion
+      const { headerBytes } = this.#completion
       if (mergeable && this.#append(ring, frame, layout)) {
         this.#counts.add(length, 0, layout, checksum, headerBytes)
         return true
@@ -145,15 +145,14 @@ export class RxQueue {
     if (found === OUT_OF_BUFFER) return false
     if (found === BUFFER_FAULT) return this.#giveBack(ring)
     if (linear > 0) buffers.writeHeaders(frame, linear)
-    buffers.writePayload(frame, frame.offset + linear, rest)
+    buffers.writePayload(frame, frame.offset + linear, rest, 0)
     ring.take(buffers.count)
     this.#unflushed = true
     const flags = (linear > 0 ? RX_SPLIT : overflow) | (CHECKSUM_FLAGS[checksum] ?? 0)
+    describe(this.#completion, frame, layout, linear, flags, hash)
     if (mergeable && this.#canBegin(layout, linear)) {
-      this.#beginAggregate(frame, layout, linear, rest, flags, hash)
-    } else {
-      this.#complete(ring, frame, layout, linear, rest, flags, hash)
-    }
+      this.#aggregate.begin(frame.memory.bytes, frame.offset, layout)
+    } else this.#complete(ring)
     this.#counts.add(length, frame.segmentBytes, layout, checksum, linear)
     if (length < frame.originalLength) this.#counters.add(RxCounter.rx_truncated)
     return true
@@ -225,28 +224,16 @@ export class RxQueue {
     return this.drop(RxCounter.rx_dma_faults)
   }
 
-  #complete(
-    ring: RxFrontEnd,
-    frame: LinkFrame,
-    layout: FrameLayout,
-    linear: number,
-    rest: number,
-    flags: number,
-    hash: number,
-  ): void {
+  /** Completes the buffers of the packet. */
+  #complete(ring: RxFrontEnd): void {
     const completion = this.#completion
     const { count } = this.#buffers
-    describe(completion, frame, layout, linear, flags, hash)
     if (count === 0) completeBuffer(ring, completion, -1, 0, 0, true)
-    let left = rest
     for (let index = 0; index < count; index++) {
       const buffer = this.#buffers.at(index)
       if (buffer === undefined) return
-      const { id, pad } = buffer
-      const room = buffer.bytes - pad
-      const bytes = left < room ? left : room
-      left -= bytes
-      completeBuffer(ring, completion, id, pad, bytes, index + 1 === count)
+      const { id, pad, written } = buffer
+      completeBuffer(ring, completion, id, pad, written, index + 1 === count)
     }
   }
 
@@ -261,60 +248,20 @@ export class RxQueue {
     )
   }
 
-  /** Keeps a packet open that its next segments may be merged with. */
-  #beginAggregate(
-    frame: LinkFrame,
-    layout: FrameLayout,
-    linear: number,
-    rest: number,
-    flags: number,
-    hash: number,
-  ): void {
-    const buffers = this.#buffers
-    const first = buffers.at(0)
-    const headers = linear > 0 ? buffers.header : first
-    if (first === undefined || headers?.memory === undefined) return
-    const aggregate = this.#aggregate
-    const headerAt = headers.offset + (linear > 0 ? 0 : first.pad)
-    aggregate.begin(frame.memory.bytes, frame.offset, layout, headers.memory, headerAt)
-    describe(aggregate.completion, frame, layout, linear, flags, hash)
-    this.#addBuffers(rest)
-  }
-
-  /** Adds the buffers that were found to the open packet. */
-  #addBuffers(bytes: number): void {
-    const buffers = this.#buffers
-    let left = bytes
-    for (let index = 0; index < buffers.count; index++) {
-      const buffer = buffers.at(index)
-      if (buffer?.memory === undefined) return
-      const { pad } = buffer
-      const room = buffer.bytes - pad
-      const length = left < room ? left : room
-      left -= length
-      this.#aggregate.addBuffer(buffer.id, buffer.memory, buffer.offset, buffer.bytes, pad, length)
-    }
-  }
-
   /** Merges a segment with the open packet. Returns false if it does not continue it, or finds no room. */
   #append(ring: RxFrontEnd, frame: LinkFrame, layout: FrameLayout): boolean {
     const aggregate = this.#aggregate
+    const buffers = this.#buffers
     if (!aggregate.continues(frame.memory.bytes, frame.offset, layout)) return false
-    const { payloadLength } = layout
+    const { headerLength, payloadLength } = layout
+    const from = frame.offset + headerLength
     // A segment that the last buffer has no room for begins the next one: cut anywhere, each would
     // need new views, which are garbage.
-    const first = payloadLength <= aggregate.room ? payloadLength : 0
-    const more = payloadLength - first
-    const buffers = this.#buffers
-    if (more > 0 && !buffers.findMore(ring, frame, more, aggregate.count, MAX_COALESCED_BUFFERS)) {
-      return false
-    }
-    const from = frame.offset + layout.headerLength
-    if (first > 0) aggregate.extend(frame, from, first)
-    if (more > 0) {
-      buffers.writePayload(frame, from + first, more)
-      ring.take(buffers.count)
-      this.#addBuffers(more)
+    if (!buffers.extend(frame, from, payloadLength)) {
+      const held = buffers.count
+      if (!buffers.findMore(ring, frame, payloadLength, MAX_COALESCED_BUFFERS)) return false
+      buffers.writePayload(frame, from, payloadLength, held)
+      ring.take(buffers.count - held)
     }
     if (!aggregate.append(layout)) this.#closeAggregate(ring)
     return true
@@ -322,15 +269,18 @@ export class RxQueue {
 
   #closeAggregate(ring: RxFrontEnd): void {
     const aggregate = this.#aggregate
+    const completion = this.#completion
     if (!aggregate.open) return
-    aggregate.close()
-    const { segments, completion, count, ids, offsets, lengths } = aggregate
-    if (segments > 1) this.#counts.addCoalesced(segments, aggregate.bytes, aggregate.wireBytes)
-    for (let index = 0; index < count; index++) {
-      const id = ids[index] ?? -1
-      const offset = offsets[index] ?? 0
-      completeBuffer(ring, completion, id, offset, lengths[index] ?? 0, index + 1 === count)
+    aggregate.open = false
+    const { segments, headerLength } = aggregate
+    if (segments > 1) {
+      completion.segments = segments
+      completion.segmentBytes = aggregate.segmentBytes
+      this.#counts.addCoalesced(segments, aggregate.bytes, aggregate.wireBytes)
+      const isSplit = completion.headerBytes > 0
+      this.#buffers.rewriteHeaders(aggregate.finishHeaders(), headerLength, isSplit)
     }
+    this.#complete(ring)
   }
 }
 
