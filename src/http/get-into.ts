@@ -79,7 +79,7 @@ export async function getInto(
   const abort = new AbortScope(settings.signal, aborted)
   try {
     abort.check()
-    const into = targetOf(target, destination, settings, abort)
+    const into = targetOf(target, destination, settings)
     return await new Transfer(target, into, settings, abort, began).run()
   } finally {
     abort.end()
@@ -90,21 +90,20 @@ function targetOf(
   url: URL,
   destination: GetDestination,
   settings: ReturnType<typeof settingsOf>,
-  abort: AbortScope,
 ): Target {
-  if (isMemory(destination)) return new MemoryTarget(destination, settings, abort)
+  if (isMemory(destination)) return new MemoryTarget(destination, settings)
   if (typeof destination === 'object' && destination !== null) {
     if (isFile(destination)) {
       const file = ownOptions('A file as destination', destination, FILE_OPTIONS)
       if (!/^[^\0]+$/.test(file.path)) throw invalid('A path is not empty, and has no NUL.')
       checkOptionalBoolean('resume', file.resume)
       if (file.pool !== undefined) checkPool(file.pool)
-      return new FileTarget(file, url, settings, abort)
+      return new FileTarget(file, url, settings)
     }
     if (isPool(destination)) {
       const through = ownOptions('A pool as destination', destination, POOL_OPTIONS)
       checkPool(through.pool)
-      return new PoolTarget(through, settings, abort)
+      return new PoolTarget(through, settings)
     }
   }
   throw invalid(

@@ -6,6 +6,7 @@ import type { HostFrag } from '../../pool/frag.ts'
 import { ChunkParser } from './chunk-parser.ts'
 import type { BodyFraming } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 
 /** Source of a body: a connection, a decoder, or a part of another body. */
 export interface Body {
@@ -32,11 +33,13 @@ export class FramedBody implements Body {
   readonly #chunks: ChunkParser | undefined
   /** Bytes of data before the next edge. Infinity until the connection ends, if that ends the body. */
   readonly #data: { left: number }
+  readonly #limiter: RateLimiter | undefined
   #received = 0
 
-  constructor(connection: HttpConnection, framing: BodyFraming) {
+  constructor(connection: HttpConnection, framing: BodyFraming, limiter?: RateLimiter) {
     this.length = framing.kind === 'length' ? framing.bytes : undefined
     this.#connection = connection
+    this.#limiter = limiter
     this.#chunks = framing.kind === 'chunked' ? new ChunkParser() : undefined
     this.#data = this.#chunks ?? { left: this.length ?? Number.POSITIVE_INFINITY }
   }
@@ -47,9 +50,11 @@ export class FramedBody implements Body {
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
     const size = view.byteLength
+    const burst = this.#limiter?.burst ?? size
     let filled = 0
     while (filled < size && !(await this.atEnd())) {
-      const to = Math.min(size, filled + this.#data.left)
+      if (this.#limiter !== undefined) await this.#limiter.turn()
+      const to = Math.min(size, filled + this.#data.left, filled + burst)
       const copied = this.#copyPresent(view.subarray(filled, to))
       filled += copied
       if (copied > 0) onProgress(filled)
@@ -61,6 +66,7 @@ export class FramedBody implements Body {
 
   async next(): Promise<HostFrag | undefined> {
     if (await this.atEnd()) return undefined
+    if (this.#limiter !== undefined) await this.#limiter.turn()
     if (this.#connection.present === undefined) await this.#more()
     const frag = this.#connection.takeFrag(this.#data.left)
     this.#took(frag?.length ?? 0)
@@ -104,6 +110,7 @@ export class FramedBody implements Body {
   #took(bytes: number): void {
     this.#data.left -= bytes
     this.#received += bytes
+    this.#limiter?.took(bytes)
   }
 
   /** Copies present bytes to `view`, and returns their number. */

@@ -7,6 +7,7 @@ import type { PagePool } from '../../pool/page-pool.ts'
 import type { AbortScope } from './abort-scope.ts'
 import type { Body } from './body.ts'
 import type { ConnectionCache } from './connection-cache.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { TlsSettings } from './tls-settings.ts'
 
@@ -55,6 +56,8 @@ export interface ExchangeContext {
   /** Pool that decoded bytes are copied to. The same as {@link pool} if bodies are not decoded. */
   readonly decodedPool: PagePool<Page>
   readonly abort: AbortScope
+  /** Absent without a limit. */
+  readonly limiter: RateLimiter | undefined
 }
 
 /** True if a transfer that failed so may continue over another connection. */

@@ -170,7 +170,7 @@ class PendingResponse implements Viewer, StallListener {
     connection.hide()
     const isWhole = framing.kind === 'length' && framing.bytes === bytes.byteLength - at
     const taken = isWhole && this.#takeWhole?.(head, bytes.subarray(at)) === true
-    const body = new FramedBody(connection, taken ? NO_BODY : framing)
+    const body = new FramedBody(connection, taken ? NO_BODY : framing, this.#context.limiter)
     const { connectMs, tlsMs } = connection
     const end = this.#ending(body, staysOpen(head, framing))
     // The connection can carry the next exchange before this one is looked at.

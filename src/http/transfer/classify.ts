@@ -5,7 +5,6 @@
 
 import { codingError } from '../client/content-coding.ts'
 import { excerpt } from '../client/field-line.ts'
-import type { HttpError } from '../http-error.ts'
 import { unsatisfiedLength } from './content-range.ts'
 import { type Entity, entityOf, isOtherEntity, isSameEntity } from './entity.ts'
 import { type Answer, type Part, partOf, whyNotJoined } from './part.ts'
@@ -30,13 +29,17 @@ export type Meaning =
   | { readonly kind: 'discard' }
   /** The body has changed since the last response. `how` is a clause that says so. */
   | { readonly kind: 'changed'; readonly how: string }
-  /** The server's ranges are of no use: ask for the whole body, once. */
-  | { readonly kind: 'unranged'; readonly error: HttpError }
   | Failure
 
-/** A failed attempt: `retry` if another attempt may succeed. */
+/** Outcome of one attempt. `more` means that the rest has to be asked for. */
+export type Outcome = Meaning | { readonly kind: 'complete' | 'more' }
+
+/**
+ * A failed attempt: `retry` if another attempt may succeed, `unranged` if one that asks for the whole
+ * body may, since the server's ranges are of no use.
+ */
 export interface Failure {
-  readonly kind: 'retry' | 'fail'
+  readonly kind: 'retry' | 'fail' | 'unranged'
   readonly error: unknown
 }
 

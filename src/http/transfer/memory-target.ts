@@ -4,15 +4,13 @@ import { ArgumentRangeError, ArgumentTypeError } from '../../errors.ts'
 import { destinationGone, destinationView } from '../../net/internal.ts'
 import type { Page } from '../../netmem.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import type { AbortScope } from '../client/abort-scope.ts'
 import type { Body } from '../client/body.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { MemoryDigest } from './digest/digest.ts'
 import type { Entity } from './entity.ts'
 import { headPool } from './head-pool.ts'
-import { RateLimiter } from './rate-limiter.ts'
 import type { Settings } from './settings.ts'
-import type { RangeTarget, Target } from './target.ts'
+import type { Arrived, Target } from './target.ts'
 import { readTouched } from './touch-ahead.ts'
 
 /** Memory that bodies can be received into. */
@@ -27,15 +25,13 @@ export type MakeMemory = (
   length: number | undefined,
 ) => Memory | Promise<Memory>
 
-export class MemoryTarget implements Target, RangeTarget {
+export class MemoryTarget implements Target {
   readonly pool: PagePool<Page> = headPool()
   readonly holdsFrags = false
   readonly canRestart = true
-  readonly ranges: RangeTarget = this
+  readonly takesRanges = true
   readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
-  readonly #abort: AbortScope
-  readonly #limiter: RateLimiter
   readonly #make: MakeMemory | undefined
   #view: Uint8Array | undefined
   /** Bytes of the view at the start, to notice that it was detached or shrunk. */
@@ -43,17 +39,11 @@ export class MemoryTarget implements Target, RangeTarget {
   #position = 0
   #digest: MemoryDigest | undefined
 
-  constructor(destination: Memory | MakeMemory, settings: Settings, abort: AbortScope) {
+  constructor(destination: Memory | MakeMemory, settings: Settings) {
     this.#settings = settings
-    this.#abort = abort
-    this.#limiter = new RateLimiter(settings.maxBytesPerSecond)
     this.#make = typeof destination === 'function' ? destination : undefined
     if (typeof destination !== 'function') this.#use(destination)
     this.takeWhole = this.#needsNoCall ? (body) => this.#takeWhole(body) : undefined
-  }
-
-  get position(): number {
-    return this.#position
   }
 
   async open(head: ResponseHead, { length }: Entity): Promise<void> {
@@ -69,13 +59,15 @@ export class MemoryTarget implements Target, RangeTarget {
     this.#digest = this.#settings.sha256 ? new MemoryDigest(view, length) : undefined
   }
 
-  async receive(body: Body): Promise<void> {
-    const from = this.#position
-    const { onProgress } = this.#settings
-    await this.#fill(body, from, this.#size, (bytes) => {
-      this.reached(from + bytes)
-      onProgress?.(from + bytes)
-    })
+  async receive(body: Body, at: number, arrived: Arrived): Promise<void> {
+    const rest = this.#intact().subarray(at)
+    try {
+      const { touchAhead } = this.#settings
+      await readTouched(body, rest, (bytes) => arrived(at + bytes), touchAhead)
+    } finally {
+      // Bytes that came after the view was detached were not copied.
+      this.#intact()
+    }
     if (!(await body.atEnd())) {
       throw new ArgumentRangeError(
         'NETMEM_DESTINATION_TOO_SMALL',
@@ -84,28 +76,14 @@ export class MemoryTarget implements Target, RangeTarget {
     }
   }
 
-  receiveAt(
-    body: Body,
-    at: number,
-    length: number,
-    onBytes: (bytes: number) => void,
-  ): Promise<void> {
-    return this.#fill(body, at, at + length, onBytes)
-  }
-
   reached(position: number): void {
     this.#position = position
     this.#digest?.advance(position)
   }
 
-  async restart(): Promise<void> {
-    this.#position = 0
-    this.#digest?.drop()
-  }
-
-  async digest(): Promise<string | undefined> {
+  async digest(bytes: number): Promise<string | undefined> {
     this.#intact()
-    const hex = await this.#digest?.hex(this.#position)
+    const hex = await this.#digest?.hex(bytes)
     this.#intact()
     return hex
   }
@@ -118,41 +96,15 @@ export class MemoryTarget implements Target, RangeTarget {
   get #needsNoCall(): boolean {
     const { onHead, onProgress, sha256 } = this.#settings
     const isTold = onHead !== undefined || onProgress !== undefined
-    return this.#make === undefined && !isTold && !sha256 && !this.#limiter.limits
+    return this.#make === undefined && !isTold && !sha256
   }
 
   #takeWhole(body: Uint8Array): boolean {
     const view = this.#view
-    const bytes = body.byteLength
-    if (view === undefined || view.byteLength !== this.#size || bytes > this.#size) return false
+    const isIntact = view !== undefined && view.byteLength === this.#size
+    if (!isIntact || body.byteLength > this.#size) return false
     view.set(body)
-    this.#position = bytes
     return true
-  }
-
-  /** Fills bytes `from` to `to` from `body`, which may have fewer. */
-  async #fill(
-    body: Body,
-    from: number,
-    to: number,
-    onBytes: (bytes: number) => void,
-  ): Promise<void> {
-    for (let at = from; at < to; ) {
-      const before = at - from
-      const part = this.#intact().subarray(at, Math.min(to, at + this.#limiter.burst))
-      const progress = (bytes: number): void => onBytes(before + bytes)
-      let bytes = 0
-      try {
-        bytes = await readTouched(body, part, progress, this.#settings.touchAhead)
-      } finally {
-        // Bytes that came after the view was detached were not copied.
-        this.#intact()
-      }
-      if (bytes < part.byteLength) return
-      at += bytes
-      // All ranges share one limiter.
-      if (this.#limiter.limits) await this.#limiter.after(bytes, this.#abort.signal)
-    }
   }
 
   #use(memory: Memory): void {

@@ -71,7 +71,7 @@ export interface GetOptions {
    * throw.
    */
   readonly onEvent?: (event: GetEvent) => void
-  /** Approximate limit in bytes a second: 1024 or more. Default: none. */
+  /** Approximate limit in bytes a second, as the server sends them: 1024 or more. Default: none. */
   readonly maxBytesPerSecond?: number
   /**
    * Lets another thread map fresh memory ahead of the body. Default: `false`. For shared memory and

@@ -14,13 +14,13 @@ export function bodyFrom(
   { body, url }: Exchange,
   part: Part,
   from: number,
-  to: number | undefined = part.end,
+  to: number | undefined,
 ): Body {
-  const { first, end } = part
+  const { first, end = to } = part
   const skip = from - first
-  const length = to === undefined ? Number.POSITIVE_INFINITY : to - from
+  const length = to === undefined ? undefined : to - from
   // Fast path: the response's own framing says the same.
-  if (skip === 0 && to === end && body.length === (to === undefined ? to : length)) return body
+  if (skip === 0 && to === end && body.length === length) return body
   if (end === undefined || to !== end) return new PartBody(body, skip, length)
   const tooLong = (): Error =>
     rangeError(url, `sent more than bytes ${first} to ${end - 1}, as it said`)
@@ -42,14 +42,14 @@ class PartBody implements Body {
   #left: number
 
   /**
-   * @param length Infinity for the rest of the body.
+   * @param length `undefined` for the rest of the body.
    * @param tooLong Makes the error for bytes behind the run. Without it they stay unread.
    */
-  constructor(body: Body, skip: number, length: number, tooLong?: () => Error) {
-    this.length = Number.isFinite(length) ? length : undefined
+  constructor(body: Body, skip: number, length: number | undefined, tooLong?: () => Error) {
+    this.length = length
     this.#body = body
     this.#skip = skip
-    this.#left = length
+    this.#left = length ?? Number.POSITIVE_INFINITY
     this.#tooLong = tooLong
   }
 

@@ -3,15 +3,13 @@
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
-import type { AbortScope } from '../client/abort-scope.ts'
 import type { Body } from '../client/body.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { streamDigest } from './digest/digest.ts'
 import type { StreamDigest } from './digest/hash-thread.ts'
 import type { Entity } from './entity.ts'
-import { RateLimiter } from './rate-limiter.ts'
 import type { Settings } from './settings.ts'
-import type { Target } from './target.ts'
+import type { Arrived, Target } from './target.ts'
 
 /**
  * A pool, and the function that gets each frag and releases it. The next frag comes when the returned
@@ -27,23 +25,16 @@ export interface FragDestination {
 export class PoolTarget implements Target {
   readonly pool: PagePool<Page>
   readonly holdsFrags = true
+  readonly takesRanges = false
+  readonly canRestart = false
   readonly #destination: FragDestination
   readonly #settings: Settings
-  readonly #abort: AbortScope
-  readonly #limiter: RateLimiter
   #digest: StreamDigest | undefined
-  #position = 0
 
-  constructor(destination: FragDestination, settings: Settings, abort: AbortScope) {
+  constructor(destination: FragDestination, settings: Settings) {
     this.pool = destination.pool
     this.#destination = destination
     this.#settings = settings
-    this.#abort = abort
-    this.#limiter = new RateLimiter(settings.maxBytesPerSecond)
-  }
-
-  get position(): number {
-    return this.#position
   }
 
   async open(_head: ResponseHead, { length }: Entity): Promise<void> {
@@ -52,20 +43,23 @@ export class PoolTarget implements Target {
     this.#digest = this.#settings.sha256 ? streamDigest(length) : undefined
   }
 
-  async receive(body: Body): Promise<void> {
+  async receive(body: Body, at: number, arrived: Arrived): Promise<void> {
+    let position = at
     for (;;) {
       const frag = await body.next()
       if (frag === undefined) return
-      await this.#pass(frag)
+      const { length } = frag
+      if (this.#digest !== undefined) await this.#digest.update(frag.bytes)
+      try {
+        const taken = this.#destination.onFrag(frag, position)
+        if (taken !== undefined) await taken
+      } finally {
+        // The callee owns the frag, even if it throws.
+        position += length
+        arrived(position)
+      }
     }
   }
-
-  /** Frags that were handed out cannot be taken back. */
-  get canRestart(): boolean {
-    return this.#position === 0
-  }
-
-  async restart(): Promise<void> {}
 
   async digest(): Promise<string | undefined> {
     return this.#digest?.hex()
@@ -73,17 +67,5 @@ export class PoolTarget implements Target {
 
   async fail(): Promise<void> {
     this.#digest?.drop()
-  }
-
-  async #pass(frag: HostFrag): Promise<void> {
-    const { length } = frag
-    if (this.#digest !== undefined) await this.#digest.update(frag.bytes)
-    const position = this.#position
-    // The callee owns the frag from this call on, even if it throws.
-    this.#position = position + length
-    const taken = this.#destination.onFrag(frag, position)
-    if (taken !== undefined) await taken
-    this.#settings.onProgress?.(this.#position)
-    if (this.#limiter.limits) await this.#limiter.after(length, this.#abort.signal)
   }
 }

@@ -6,55 +6,40 @@
 import { endedEarly } from '../client/body.ts'
 import type { Exchange } from '../client/exchange.ts'
 import { HttpError } from '../http-error.ts'
-import { classify, type Failure } from './classify.ts'
+import { classify, type Failure, type Outcome } from './classify.ts'
 import type { Entity } from './entity.ts'
 import { type FollowContext, follow } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
 import { fieldsOf } from './plan.ts'
-import { isRangeError } from './range-error.ts'
 import { type Piece, RangeSchedule } from './range-schedule.ts'
 import type { Retries } from './retries.ts'
-import type { RangeTarget } from './target.ts'
-
-/** A response, and the part of the body that it brings. */
-interface PartResponse {
-  readonly response: Exchange
-  readonly part: Part
-}
-
-/** Reason to end all connections' work before the body is complete. */
-type Stop =
-  | { readonly kind: 'changed'; readonly how: string }
-  | { readonly kind: 'failed'; readonly error: unknown }
+import type { Target } from './target.ts'
 
 /** Parameters of a {@link RangeFetch}. */
 export interface RangeJob {
   readonly context: FollowContext
   readonly url: URL
   readonly retries: Retries
-  readonly target: RangeTarget
+  readonly target: Target
   readonly entity: Entity & { readonly length: number }
+  /** Notes that all bytes before `position` have arrived, and `bytes` in all. */
+  readonly arrived: (position: number, bytes: number) => void
 }
 
 export class RangeFetch {
   readonly #job: RangeJob
-  readonly #first: PartResponse
   readonly #schedule: RangeSchedule
   /** Responses whose bodies are being received. */
   readonly #active = new Set<Exchange>()
-  #stop: Stop | undefined
+  /** Outcome that ends all connections' work before the body is complete. */
+  #stop: Outcome | undefined
 
-  /** Begins with the response to the request for the first range. */
-  constructor(job: RangeJob, first: PartResponse) {
-    const { length } = job.entity
+  /** @param firstEnd The first byte behind the range that the first response brings. */
+  constructor(job: RangeJob, firstEnd: number) {
+    const { connections } = job.context.settings
     this.#job = job
-    this.#first = first
-    this.#schedule = new RangeSchedule(
-      length,
-      first.part.end ?? length,
-      job.context.settings.connections,
-    )
+    this.#schedule = new RangeSchedule(job.entity.length, firstEnd, connections)
   }
 
   /** Connections that carry the body at once. */
@@ -62,108 +47,84 @@ export class RangeFetch {
     return this.#schedule.connections
   }
 
-  /**
-   * Receives the whole body, unless it changes.
-   * @throws The first failure. After NETMEM_HTTP_RANGE the transfer can continue without ranges.
-   */
-  async run(): Promise<{ readonly kind: 'complete' } | { readonly kind: 'changed'; how: string }> {
-    const work = [this.#work(this.#first)]
+  /** Receives the whole body, unless it changes. `first` is the response to the first range's request. */
+  async run(first: Exchange): Promise<Outcome> {
+    const work = [this.#work(first)]
     while (work.length < this.connections) work.push(this.#work(undefined))
     await Promise.all(work)
-    if (this.#stop?.kind === 'failed') throw this.#stop.error
     return this.#stop ?? { kind: 'complete' }
   }
 
   /** Does one connection's work: a piece after the other. Never rejects. */
-  async #work(first: PartResponse | undefined): Promise<void> {
+  async #work(first: Exchange | undefined): Promise<void> {
     let begun = first
-    while (this.#stop === undefined) {
-      const piece = this.#schedule.next()
-      if (piece === undefined) return
-      try {
-        if ((await this.#fetch(piece, begun)) === 'retired') return
-      } catch (error) {
-        this.#fail(error)
-      }
+    let piece = this.#schedule.next()
+    while (piece !== undefined && this.#stop === undefined) {
+      const outcome = await this.#attempt(piece, begun)
       begun = undefined
+      if (outcome.kind === 'more') {
+        if (piece.from + piece.done === piece.to) piece = this.#schedule.next()
+      } else if (outcome.kind === 'retry') {
+        if (isBusy(outcome) && this.#schedule.retire(piece)) return
+        await this.#wait(outcome)
+      } else {
+        this.#end(outcome)
+      }
     }
   }
 
-  #fail(error: unknown): void {
-    // Errors after the stop are its consequences.
+  async #wait(failure: Failure): Promise<void> {
     if (this.#stop !== undefined) return
-    this.#stop = { kind: 'failed', error }
-    // The transfer may continue without ranges.
-    if (isRangeError(error)) this.#endActive()
-    else this.#job.context.abort.abort(error instanceof Error ? error : new Error(String(error)))
-  }
-
-  #endActive(): void {
-    for (const response of this.#active) response.end()
-  }
-
-  /** Gets the missing bytes of a piece, in as many attempts as it takes. */
-  async #fetch(piece: Piece, first: PartResponse | undefined): Promise<'done' | 'retired'> {
-    let begun = first
-    while (piece.from + piece.done < piece.to && this.#stop === undefined) {
-      const failure = await this.#attempt(piece, begun)
-      begun = undefined
-      if (failure === undefined || this.#stop !== undefined) continue
-      if (isBusy(failure) && this.#schedule.retire(piece)) return 'retired'
-      await this.#job.retries.wait(failure)
-    }
-    return 'done'
-  }
-
-  /** Makes one request for the missing bytes of a piece, unless `begun` is its response. Throws NETMEM_HTTP_RANGE. */
-  async #attempt(piece: Piece, begun: PartResponse | undefined): Promise<Failure | undefined> {
-    const { context, url, retries, entity } = this.#job
-    let response = begun?.response
     try {
-      let part = begun?.part
-      if (response === undefined || part === undefined) {
-        const from = piece.from + piece.done
-        const plan = { kind: 'piece', ranged: true, from, to: piece.to, entity } as const
-        response = await follow(context, url, fieldsOf(plan))
-        retries.reached()
-        const meaning = classify(response, plan, context.settings.raw)
-        if (meaning.kind === 'retry' || meaning.kind === 'fail') return meaning
-        if (meaning.kind === 'unranged') throw meaning.error
-        if (meaning.kind === 'changed') {
-          this.#stop ??= meaning
-          this.#endActive()
-        }
-        if (meaning.kind !== 'continue' || this.#stop !== undefined) return undefined
-        part = meaning.part
-      }
-      this.#active.add(response)
-      await this.#receive(response, part, piece)
-      return undefined
+      await this.#job.retries.wait(failure)
     } catch (error) {
-      if (this.#stop !== undefined) return undefined
-      if (isRangeError(error)) throw error
-      return retries.failureOf(error)
-    } finally {
-      if (response !== undefined) this.#active.delete(response)
-      response?.end()
+      this.#end({ kind: 'fail', error })
     }
   }
 
-  async #receive(response: Exchange, part: Part, piece: Piece): Promise<void> {
-    const { target, context } = this.#job
-    const schedule = this.#schedule
-    const before = piece.done
-    const from = piece.from + before
-    const to = Math.min(piece.to, part.end ?? piece.to)
-    const body = bodyFrom(response, part, from, to)
-    await target.receiveAt(body, from, to - from, (bytes) => {
-      schedule.arrived(piece, before + bytes)
-      target.reached(schedule.position)
-      context.settings.onProgress?.(schedule.arrivedBytes)
+  #end(stop: Outcome): void {
+    // Outcomes after the stop are its consequences.
+    if (this.#stop !== undefined) return
+    this.#stop = stop
+    if (stop.kind === 'fail') {
+      const { error } = stop
+      this.#job.context.abort.abort(error instanceof Error ? error : new Error(String(error)))
+    } else {
+      // The transfer may continue.
+      for (const response of this.#active) response.end()
+    }
+  }
+
+  /** Makes one request for the missing bytes of a piece, unless `begun` is its response. */
+  #attempt(piece: Piece, begun: Exchange | undefined): Promise<Outcome> {
+    const { context, url, retries, entity } = this.#job
+    const from = piece.from + piece.done
+    const plan = { kind: 'piece', ranged: true, from, to: piece.to, entity } as const
+    const request =
+      begun === undefined ? follow(context, url, fieldsOf(plan)) : Promise.resolve(begun)
+    return retries.attempt(request, plan.ranged, (response) => {
+      const meaning = classify(response, plan, context.settings.raw)
+      return meaning.kind === 'continue' ? this.#receive(response, meaning.part, piece) : meaning
     })
+  }
+
+  async #receive(response: Exchange, part: Part, piece: Piece): Promise<Outcome> {
+    if (this.#stop !== undefined) return this.#stop
+    const { target, arrived } = this.#job
+    const schedule = this.#schedule
+    const from = piece.from + piece.done
+    const to = Math.min(piece.to, part.end ?? piece.to)
+    this.#active.add(response)
+    try {
+      await target.receive(bodyFrom(response, part, from, to), from, (position) => {
+        schedule.arrived(piece, position - piece.from)
+        arrived(schedule.position, schedule.arrivedBytes)
+      })
+    } finally {
+      this.#active.delete(response)
+    }
     if (piece.from + piece.done < to) throw endedEarly(piece.done, piece.to - piece.from)
-    // Bytes behind the part contradict it. Of a chunked one the last chunk is read, too.
-    await body.atEnd()
+    return { kind: 'more' }
   }
 }
 

@@ -3,9 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNetmemError } from '../../errors.ts'
 import type { AbortScope } from '../client/abort-scope.ts'
-import { isBreak } from '../client/exchange.ts'
+import { type Exchange, isBreak } from '../client/exchange.ts'
 import { HttpError } from '../http-error.ts'
 import type { Failure } from './classify.ts'
+import { isRangeError } from './range-error.ts'
 import type { Settings } from './settings.ts'
 
 const MAX_DELAY_MS = 30_000
@@ -28,14 +29,26 @@ export class Retries {
     return this.#used
   }
 
-  /** Notes that the server has answered. */
-  reached(): void {
-    this.#reached = true
-  }
-
-  /** Returns the failure of an error of a connection or a body. */
-  failureOf(error: unknown): Failure {
-    return { kind: this.#mayPass(error) ? 'retry' : 'fail', error }
+  /**
+   * Makes one attempt: lets `take` act on the response to a request, and ends the exchange. Never rejects.
+   * @param ranged True if another attempt without ranges is possible.
+   */
+  async attempt<T>(
+    request: Promise<Exchange>,
+    ranged: boolean,
+    take: (response: Exchange) => T | Promise<T>,
+  ): Promise<T | Failure> {
+    let response: Exchange | undefined
+    try {
+      response = await request
+      this.#reached = true
+      return await take(response)
+    } catch (error) {
+      if (ranged && isRangeError(error)) return { kind: 'unranged', error }
+      return { kind: this.#mayPass(error) ? 'retry' : 'fail', error }
+    } finally {
+      response?.end()
+    }
   }
 
   /**

@@ -19,7 +19,6 @@ type Plain =
   | 'allowDowngrade'
   | 'connections'
   | 'decompress'
-  | 'maxBytesPerSecond'
   | 'maxRedirects'
   | 'maxRetryAfterMs'
   | 'onChange'
@@ -35,6 +34,7 @@ export interface Settings extends ExchangeSettings, Required<Pick<GetOptions, Pl
   /** Names in lower case, or `true` for all. */
   readonly crossOriginHeaders: ReadonlySet<string> | true
   readonly authorization: string | undefined
+  readonly maxBytesPerSecond: number | undefined
   readonly sha256: boolean
   readonly expectedSha256: string | undefined
   readonly onHead: GetOptions['onHead']
@@ -81,6 +81,7 @@ const NAMES: OptionNames<GetOptions> = {
 export function settingsOf(given: GetOptions): Settings {
   const options = ownOptions('getInto()', given, NAMES)
   const { headers = {}, authorization, onChange = 'fail', keepAlive = true } = options
+  const { maxBytesPerSecond } = options
   checkKinds(options)
   if (onChange !== 'restart' && onChange !== 'fail') {
     throw invalid("onChange is 'restart' or 'fail'.")
@@ -114,12 +115,10 @@ export function settingsOf(given: GetOptions): Settings {
     onHead: options.onHead,
     onProgress: options.onProgress,
     onEvent: options.onEvent,
-    maxBytesPerSecond: checkInteger(
-      'maxBytesPerSecond',
-      options.maxBytesPerSecond ?? Number.MAX_SAFE_INTEGER,
-      1024,
-      Number.MAX_SAFE_INTEGER,
-    ),
+    maxBytesPerSecond:
+      maxBytesPerSecond === undefined
+        ? undefined
+        : checkInteger('maxBytesPerSecond', maxBytesPerSecond, 1024, Number.MAX_SAFE_INTEGER),
     touchAhead: options.touchAhead ?? false,
     tls: options.tls === undefined ? undefined : tlsSettings(options.tls),
     wakeBatching: options.wakeBatching,

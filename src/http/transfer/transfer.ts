@@ -8,17 +8,17 @@ import type { AbortScope } from '../client/abort-scope.ts'
 import { endedEarly } from '../client/body.ts'
 import { isIdentity } from '../client/content-coding.ts'
 import type { Exchange, TakeWhole } from '../client/exchange.ts'
+import { RateLimiter } from '../client/rate-limiter.ts'
 import { displayUrl } from '../client/request.ts'
 import type { ResponseHead } from '../client/response-head.ts'
 import { HttpError } from '../http-error.ts'
-import { classify, type Meaning } from './classify.ts'
+import { classify, type Outcome } from './classify.ts'
 import { checkDigest } from './digest/digest.ts'
 import type { Entity } from './entity.ts'
 import { type FollowContext, follow } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
 import { fieldsOf, type Plan, WHOLE_BODY } from './plan.ts'
-import { isRangeError, rangeError } from './range-error.ts'
 import { RangeFetch } from './range-fetch.ts'
 import type { GetResult } from './result.ts'
 import { Retries } from './retries.ts'
@@ -28,10 +28,6 @@ import type { Target } from './target.ts'
 /** Pages of one transfer that coded bytes pass through. */
 const CODED_PAGES = 16
 const CODED_PAGE_BYTES = 64 * 1024
-
-/** Outcome of one attempt. `more` means that the rest has to be asked for. */
-type Outcome = Exclude<Meaning, { kind: 'begin' | 'continue' | 'complete' }> | Done
-type Done = { readonly kind: 'complete' | 'more' }
 
 export class Transfer {
   readonly #url: URL
@@ -44,6 +40,8 @@ export class Transfer {
   readonly #retries: Retries
   /** The version of the body that the target has a part of. */
   #entity: Entity | undefined
+  /** Bytes that have arrived for good, and the place of the next one. */
+  #position = 0
   /** True while the file at the destination may be the whole body. */
   #isPresent = false
   /** The last response that was of use. */
@@ -65,14 +63,21 @@ export class Transfer {
         ? createPool(hostProvider({ pages: CODED_PAGES, pageSize: CODED_PAGE_BYTES }))
         : undefined
     const pool = this.#ownPool ?? target.pool
-    this.#context = { settings, abort, pool, decodedPool: target.pool }
+    const { maxBytesPerSecond } = settings
+    const limiter =
+      maxBytesPerSecond === undefined ? undefined : new RateLimiter(maxBytesPerSecond, abort)
+    this.#context = { settings, abort, limiter, pool, decodedPool: target.pool }
     this.#retries = new Retries(settings, abort)
     if (target.takeWhole !== undefined) {
-      this.#takeWhole = (head, body) =>
-        head.status === 200 &&
-        (settings.raw || isIdentity(head)) &&
-        head.headers.all('content-range').length === 0 &&
-        target.takeWhole?.(body) === true
+      this.#takeWhole = (head, body) => {
+        const isTaken =
+          head.status === 200 &&
+          (settings.raw || isIdentity(head)) &&
+          head.headers.all('content-range').length === 0 &&
+          target.takeWhole?.(body) === true
+        if (isTaken) this.#position = body.byteLength
+        return isTaken
+      }
     }
   }
 
@@ -81,9 +86,10 @@ export class Transfer {
     const { abort } = this.#context
     try {
       const claim = await target.claim?.()
-      if (claim !== undefined && claim.kind !== 'nothing') {
+      if (claim !== undefined) {
         this.#entity = claim.entity
-        this.#isPresent = claim.kind === 'present'
+        this.#position = claim.bytes
+        this.#isPresent = claim.isPresent
       }
       await this.#receiveAll()
       const lastByteMs = performance.now() - this.#began
@@ -95,7 +101,7 @@ export class Transfer {
       return this.#result(sha256, lastByteMs)
     } catch (error) {
       await abort.settled()
-      await target.fail(mayBeOfUse(error))
+      await target.fail(mayBeOfUse(error) ? this.#position : 0)
       throw error
     } finally {
       if (this.#ownPool !== undefined) {
@@ -106,7 +112,7 @@ export class Transfer {
   }
 
   async #complete(): Promise<string | undefined> {
-    const sha256 = await this.#target.digest()
+    const sha256 = await this.#target.digest(this.#position)
     checkDigest(this.#settings, sha256)
     // The signal may have aborted during the digest.
     this.#context.abort.check()
@@ -121,7 +127,7 @@ export class Transfer {
     return {
       head,
       url: `${url.origin}${url.pathname}${url.search}`,
-      bytes: this.#target.position,
+      bytes: this.#position,
       endKnown: endKnown || this.#entity?.length !== undefined,
       sha256,
       retries: this.#retries.used,
@@ -132,44 +138,42 @@ export class Transfer {
 
   async #receiveAll(): Promise<void> {
     for (;;) {
-      const from = this.#target.position
+      const from = this.#position
       const outcome = await this.#attempt(this.#plan(from))
       switch (outcome.kind) {
         case 'complete':
           return
-        case 'more':
-          break
         case 'discard':
-          await this.#restart(undefined)
+          this.#restart(undefined)
           break
         case 'changed':
-          await this.#changed(outcome.how)
+          this.#changed(outcome.how)
           break
         case 'unranged':
           this.#isUnranged = true
           this.#connections = 1
           // Drop pieces of ranges that have arrived.
-          if (from === 0 || this.#isPresent || this.#target.position !== from) {
-            await this.#restart(outcome.error)
+          if (from === 0 || this.#isPresent || this.#position !== from) {
+            this.#restart(outcome.error)
           }
           break
-        default:
+        case 'retry':
+        case 'fail':
           await this.#retries.wait(outcome)
-          if (!this.#canContinue) await this.#restart(outcome.error)
+          if (!this.#canContinue) this.#restart(outcome.error)
       }
     }
   }
 
   /** True if the server can tell whether the rest is of the same version. */
   get #canContinue(): boolean {
-    const hasNothing = this.#target.position === 0
-    return hasNothing || this.#isPresent || this.#entity?.validator !== undefined
+    return this.#position === 0 || this.#isPresent || this.#entity?.validator !== undefined
   }
 
   /** Drops the bytes that have arrived. Throws `error` if they were handed out. */
-  async #restart(error: unknown): Promise<void> {
-    if (!this.#target.canRestart) throw error
-    await this.#target.restart()
+  #restart(error: unknown): void {
+    if (this.#position > 0 && !this.#target.canRestart) throw error
+    this.#position = 0
     this.#isPresent = false
   }
 
@@ -182,39 +186,29 @@ export class Transfer {
     if (from > 0 && entity !== undefined) {
       return { kind: 'rest', ranged, from, entity, canRestart: this.#target.canRestart }
     }
-    const inRanges = this.#settings.connections > 1 && this.#target.ranges !== undefined
+    const inRanges = this.#settings.connections > 1 && this.#target.takesRanges
     return { kind: 'whole', ranged: ranged && inRanges }
   }
 
   /** Makes one request for the missing bytes, and takes those that it brings. */
-  async #attempt(plan: Plan): Promise<Outcome> {
-    try {
-      const asked = fieldsOf(plan)
-      const takeWhole = asked === WHOLE_BODY ? this.#takeWhole : undefined
-      const response = await follow(this.#context, this.#url, asked, takeWhole)
-      if (response.taken) {
-        this.#last = response
-        return { kind: 'complete' }
-      }
-      try {
-        this.#retries.reached()
-        return await this.#take(response, plan)
-      } finally {
-        response.end()
-      }
-    } catch (error) {
-      if (plan.ranged && isRangeError(error)) return { kind: 'unranged', error }
-      return this.#retries.failureOf(error)
-    }
+  #attempt(plan: Plan): Promise<Outcome> {
+    const asked = fieldsOf(plan)
+    const takeWhole = asked === WHOLE_BODY ? this.#takeWhole : undefined
+    const request = follow(this.#context, this.#url, asked, takeWhole)
+    return this.#retries.attempt(request, plan.ranged, (response) => this.#take(response, plan))
   }
 
   async #take(response: Exchange, plan: Plan): Promise<Outcome> {
+    if (response.taken) {
+      this.#last = response
+      return { kind: 'complete' }
+    }
     const { head } = response
     const meaning = classify(response, plan, this.#settings.raw)
     switch (meaning.kind) {
       case 'begin': {
         const { part, entity } = meaning
-        if (this.#target.position > 0) await this.#restart(undefined)
+        this.#restart(undefined)
         this.#entity = entity
         this.#last = response
         this.#settings.onHead?.(head, entity.length, 0)
@@ -245,17 +239,13 @@ export class Transfer {
   }
 
   /** Takes the bytes of `response` from byte `from` on. */
-  async #receive(response: Exchange, part: Part, from: number): Promise<Done> {
-    await this.#target.receive(bodyFrom(response, part, from))
-    const { position } = this.#target
+  async #receive(response: Exchange, part: Part, from: number): Promise<Outcome> {
     const total = this.#entity?.length
-    const end = part.end ?? total
-    if (end !== undefined && position < end) throw endedEarly(position, total ?? end)
-    if (end !== undefined && position > end) {
-      throw rangeError(response.url, `sent more than the ${end} bytes that it said before`)
-    }
-    const isComplete = total === undefined ? part.end === undefined : position === total
-    return { kind: isComplete ? 'complete' : 'more' }
+    const to = part.end ?? total
+    const body = bodyFrom(response, part, from, to)
+    await this.#target.receive(body, from, (position) => this.#arrived(position, position))
+    if (to !== undefined && this.#position < to) throw endedEarly(this.#position, total ?? to)
+    return { kind: to === total ? 'complete' : 'more' }
   }
 
   /** Receives all ranges, of which `response` brings the first. */
@@ -264,19 +254,31 @@ export class Transfer {
     part: Part,
     entity: Entity & { readonly length: number },
   ): Promise<Outcome> {
-    const target = this.#target.ranges
-    if (target === undefined) return this.#receive(response, part, 0)
-    const job = { context: this.#context, url: this.#url, retries: this.#retries }
-    const fetch = new RangeFetch({ ...job, target, entity }, { response, part })
-    try {
-      return await fetch.run()
-    } finally {
-      this.#connections = fetch.connections
-    }
+    const fetch = new RangeFetch(
+      {
+        context: this.#context,
+        url: this.#url,
+        retries: this.#retries,
+        target: this.#target,
+        entity,
+        arrived: (position, bytes) => this.#arrived(position, bytes),
+      },
+      part.end ?? entity.length,
+    )
+    const outcome = await fetch.run(response)
+    this.#connections = fetch.connections
+    return outcome
+  }
+
+  /** Notes that all bytes before `position` have arrived, and `bytes` in all. */
+  #arrived(position: number, bytes: number): void {
+    this.#position = position
+    this.#target.reached?.(position)
+    this.#settings.onProgress?.(bytes)
   }
 
   /** Begins anew with the changed body, or throws NETMEM_HTTP_CHANGED, as `onChange` says. */
-  async #changed(how: string): Promise<void> {
+  #changed(how: string): void {
     const error = new HttpError(
       'NETMEM_HTTP_CHANGED',
       `${displayUrl(this.#url)} changed during the transfer: ${how}. Get it again, or set onChange to 'restart'.`,
@@ -284,7 +286,7 @@ export class Transfer {
     if (this.#settings.onChange === 'fail') throw error
     // Each change counts as an attempt, or a body that keeps changing would never end.
     this.#retries.restart(error)
-    await this.#restart(error)
+    this.#restart(error)
     this.#entity = undefined
   }
 }

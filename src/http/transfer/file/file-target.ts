@@ -2,7 +2,6 @@
 
 import type { Page } from '../../../netmem.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
-import type { AbortScope } from '../../client/abort-scope.ts'
 import type { Body } from '../../client/body.ts'
 import { httpDateMs } from '../../client/http-date.ts'
 import { displayUrl } from '../../client/request.ts'
@@ -10,9 +9,8 @@ import type { ResponseHead } from '../../client/response-head.ts'
 import { streamDigest } from '../digest/digest.ts'
 import type { StreamDigest } from '../digest/hash-thread.ts'
 import { type Entity, strongDate } from '../entity.ts'
-import { RateLimiter } from '../rate-limiter.ts'
 import type { Settings } from '../settings.ts'
-import type { Claim, RangeTarget, Target } from '../target.ts'
+import type { Arrived, Claim, Target } from '../target.ts'
 import { fileError, type ResolvedPath, resolveTarget } from './file-path.ts'
 import { FilePool } from './file-pool.ts'
 import { type FoundPart, PartFile } from './part-file.ts'
@@ -38,16 +36,13 @@ export interface FileDestination {
 /** Largest body that is received into one piece of memory and written in one call. */
 const MAX_SMALL_BYTES = 256 * 1024
 
-export class FileTarget implements Target, RangeTarget {
+export class FileTarget implements Target {
   readonly pool: PagePool<Page>
   readonly holdsFrags = true
-  readonly takeWhole: undefined
   #ownPool: FilePool | undefined
   readonly #destination: FileDestination
   readonly #url: URL
   readonly #settings: Settings
-  readonly #abort: AbortScope
-  readonly #limiter: RateLimiter
   /** The path, whose links {@link claim} follows. */
   #resolved: ResolvedPath
   #part: PartFile | undefined
@@ -58,18 +53,15 @@ export class FileTarget implements Target, RangeTarget {
   #present: PresentFile | undefined
   /** Date of this version of the body, which the complete file gets. */
   #modifiedMs: number | undefined
-  position = 0
   #digest: StreamDigest | undefined
-  /** True if ranges have arrived, in any order: the digest is computed from the file. */
-  #scattered = false
+  /** Bytes of the part in the digest. It gets the others from the file: ranges come in any order. */
+  #hashedBytes = 0
 
-  constructor(destination: FileDestination, url: URL, settings: Settings, abort: AbortScope) {
+  constructor(destination: FileDestination, url: URL, settings: Settings) {
     this.#destination = destination
     this.#resolved = { path: destination.path, regular: false }
     this.#url = url
     this.#settings = settings
-    this.#abort = abort
-    this.#limiter = new RateLimiter(settings.maxBytesPerSecond)
     if (destination.pool === undefined) {
       this.#ownPool = FilePool.take()
       this.pool = this.#ownPool.pool
@@ -78,26 +70,25 @@ export class FileTarget implements Target, RangeTarget {
     }
   }
 
-  get ranges(): RangeTarget | undefined {
-    return this.#resolved.regular && this.#small === undefined ? this : undefined
+  get takesRanges(): boolean {
+    return this.#resolved.regular
   }
 
   /** Bytes that were written to a device or a pipe cannot be taken back. */
   get canRestart(): boolean {
-    return this.#part?.regular !== false || this.position === 0
+    return this.#resolved.regular
   }
 
-  async claim(): Promise<Claim> {
-    return this.#orFail(async (): Promise<Claim> => {
+  async claim(): Promise<Claim | undefined> {
+    return this.#orFail(async () => {
       this.#resolved = await resolveTarget(this.#destination.path)
-      if (this.#destination.resume !== true) return { kind: 'nothing' }
+      if (this.#destination.resume !== true) return undefined
       const found = await PartFile.claim(this.#resolved, displayUrl(this.#url))
       if (found !== undefined) return this.#goOnWith(found)
       this.#present = await presentFile(this.#resolved, this.#settings)
-      if (this.#present === undefined) return { kind: 'nothing' }
+      if (this.#present === undefined) return undefined
       const { entity } = this.#present
-      this.position = entity.length
-      return { kind: 'present', entity }
+      return { entity, bytes: entity.length, isPresent: true }
     })
   }
 
@@ -107,18 +98,18 @@ export class FileTarget implements Target, RangeTarget {
     this.#part = part
     this.#entity = entity
     this.#modifiedMs = modifiedMs
-    // Ask for the last byte of a complete part again: the response says that it is complete.
-    this.position = length === undefined ? bytes : Math.max(0, Math.min(bytes, length - 1))
     this.#beginDigest()
-    await this.#hashPart()
-    return { kind: 'part', entity }
+    // Ask for the last byte of a complete part again: the response says that it is complete.
+    const present = length === undefined ? bytes : Math.max(0, Math.min(bytes, length - 1))
+    await this.#hashPart(present)
+    return { entity, bytes: present, isPresent: false }
   }
 
   async open(head: ResponseHead, entity: Entity): Promise<void> {
     this.#entity = entity
     const modified = strongDate(entity.lastModified, head.headers.get('date'))
     this.#modifiedMs = modified === undefined ? undefined : httpDateMs(modified)
-    await this.restart()
+    await this.#dropBytes()
     this.#beginDigest()
     if (this.#isSmall(entity)) {
       this.#small = new Uint8Array(entity.length)
@@ -131,53 +122,16 @@ export class FileTarget implements Target, RangeTarget {
     )
   }
 
-  async receive(body: Body): Promise<void> {
-    const from = this.position
-    if (this.#small !== undefined) {
-      const rest = this.#small.subarray(from)
-      const bytes = await body.readInto(rest, (filled) => this.#reached(from + filled))
-      this.position = from + bytes
-      await body.atEnd()
-      return
-    }
-    await this.#write(body, from, (bytes) => this.#reached(this.position + bytes))
+  async receive(body: Body, at: number, arrived: Arrived): Promise<void> {
+    if (this.#small === undefined) return this.#write(body, at, arrived)
+    await body.readInto(this.#small.subarray(at), (bytes) => arrived(at + bytes))
+    await body.atEnd()
   }
 
-  async receiveAt(
-    body: Body,
-    at: number,
-    _length: number,
-    onBytes: (bytes: number) => void,
-  ): Promise<void> {
-    this.#scattered = true
-    let written = 0
-    await this.#write(body, at, (bytes) => {
-      written += bytes
-      onBytes(written)
-    })
-  }
-
-  reached(position: number): void {
-    this.position = position
-  }
-
-  async restart(): Promise<void> {
-    this.position = 0
-    this.#scattered = false
-    this.#small = undefined
-    this.#present = undefined
-    this.#digest?.drop()
-    // A part is of one version. A device stays open.
-    if (this.#part?.regular === false) return
-    const part = this.#part
-    this.#part = undefined
-    await this.#orFail(async () => part?.discard())
-  }
-
-  async digest(): Promise<string | undefined> {
+  async digest(bytes: number): Promise<string | undefined> {
     if (this.#present !== undefined) return this.#present.sha256
     if (this.#small !== undefined) await this.#digest?.update(this.#small)
-    if (this.#scattered) await this.#orFail(() => this.#hashPart())
+    else await this.#orFail(() => this.#hashPart(bytes))
     return this.#digest?.hex()
   }
 
@@ -191,10 +145,10 @@ export class FileTarget implements Target, RangeTarget {
     await this.#ownPool?.give(this.#settings.cache)
   }
 
-  async fail(keep: boolean): Promise<void> {
+  async fail(bytes: number): Promise<void> {
     this.#digest?.drop()
     try {
-      await this.#part?.keep(this.position, keep ? this.#resumable : undefined)
+      await this.#part?.keep(bytes, this.#resumable)
     } catch {
       // The caller gets the error of the transfer.
       await this.#part?.discard().catch(() => {})
@@ -202,28 +156,37 @@ export class FileTarget implements Target, RangeTarget {
     await this.#ownPool?.give(this.#settings.cache)
   }
 
-  #reached(position: number): void {
-    this.position = position
-    this.#settings.onProgress?.(position)
+  /** Drops the bytes of an earlier attempt or transfer. */
+  async #dropBytes(): Promise<void> {
+    this.#small = undefined
+    this.#present = undefined
+    this.#digest?.drop()
+    // A part is of one version. A device stays open.
+    if (this.#part?.regular === false) return
+    const part = this.#part
+    this.#part = undefined
+    await this.#orFail(async () => part?.discard())
   }
 
   #beginDigest(): void {
     this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
+    this.#hashedBytes = 0
   }
 
-  /** Hashes the bytes in the part. */
-  async #hashPart(): Promise<void> {
+  /** Adds the bytes of the part before byte `to` that the digest lacks. */
+  async #hashPart(to: number): Promise<void> {
     const digest = this.#digest
     const handle = this.#part?.handle
     if (digest === undefined || handle === undefined) return
-    await readThrough(handle, this.position, (step) => digest.update(step))
+    await readThrough(handle, this.#hashedBytes, to, (step) => digest.update(step))
+    this.#hashedBytes = to
   }
 
   /** True if a body may be received into one piece of memory, since it need not be resumed. */
   #isSmall(entity: Entity): entity is Entity & { readonly length: number } {
     const { length = Number.POSITIVE_INFINITY } = entity
-    const isPlain = this.#destination.resume !== true && !this.#limiter.limits
-    return isPlain && this.#resolved.regular && length <= MAX_SMALL_BYTES
+    const isPlain = this.#destination.resume !== true && this.#resolved.regular
+    return isPlain && length <= MAX_SMALL_BYTES
   }
 
   get #resumable(): Resumable | undefined {
@@ -237,21 +200,24 @@ export class FileTarget implements Target, RangeTarget {
     }
   }
 
-  /** Writes a body from byte `at` on. Calls `written` for each piece. */
-  async #write(body: Body, at: number, written: (bytes: number) => void): Promise<void> {
+  /** Writes a body from byte `at` on. */
+  async #write(body: Body, at: number, arrived: Arrived): Promise<void> {
     const part = this.#part
     if (part === undefined) throw new Error('There is no part to write to.')
     const write = (views: Uint8Array[], position: number): Promise<void> =>
       this.#orFail(() => writeAll(part.handle, views, part.regular ? position : undefined))
-    const behind = new WriteBehind(at, write, written)
+    const behind = new WriteBehind(at, write, arrived)
+    let position = at
     try {
       for (;;) {
         const frag = await body.next()
         if (frag === undefined) break
-        const { length } = frag
-        if (!this.#scattered) await this.#digest?.update(frag.bytes)
+        if (this.#digest !== undefined && position === this.#hashedBytes) {
+          await this.#digest.update(frag.bytes)
+          this.#hashedBytes += frag.length
+        }
+        position += frag.length
         await behind.add(frag)
-        if (this.#limiter.limits) await this.#limiter.after(length, this.#abort.signal)
       }
     } finally {
       // The file system uses the pages until then. Bytes before a break are good.

@@ -101,7 +101,7 @@ export class PartFile {
     await using source = from
     const part = await PartFile.create(target, resumable)
     try {
-      await readThrough(source, bytes, (step) => part.handle.writeFile(step))
+      await readThrough(source, 0, bytes, (step) => part.handle.writeFile(step))
       return { part, resumable, bytes }
     } catch (error) {
       await part.discard()

@@ -39,7 +39,7 @@ export async function presentFile(
 async function digestOf(file: FileHandle, bytes: number): Promise<string> {
   const digest = streamDigest(bytes)
   try {
-    await readThrough(file, bytes, (step) => digest.update(step))
+    await readThrough(file, 0, bytes, (step) => digest.update(step))
     return await digest.hex()
   } finally {
     // Give the thread back if the file cannot be read.

@@ -16,15 +16,15 @@ const MAX_WAITING_FRAGS = 64
 
 export class WriteBehind {
   readonly #writeAll: WriteAll
-  readonly #written: (bytes: number) => void
+  readonly #written: (position: number) => void
   #position: number
   #waiting: HostFrag[] = []
   #waitingBytes = 0
   #writing: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
-  /** Begins at `position`. Calls `written` with the number of bytes of each finished write. */
-  constructor(position: number, writeAll: WriteAll, written: (bytes: number) => void) {
+  /** Begins at `position`. Calls `written` with the position behind each finished write. */
+  constructor(position: number, writeAll: WriteAll, written: (position: number) => void) {
     this.#position = position
     this.#writeAll = writeAll
     this.#written = written
@@ -65,7 +65,7 @@ export class WriteBehind {
         const views = frags.map((frag) => frag.bytes)
         await this.#writeAll(views, this.#position)
         this.#position += bytes
-        this.#written(bytes)
+        this.#written(this.#position)
       }
     } catch (error) {
       this.#failure = { error }
