@@ -7,18 +7,21 @@ import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { dryTimeout } from '../http-error.ts'
-import { type Body, endedEarly } from './body.ts'
+import type { Body } from './body.ts'
 import type { ExchangeContext } from './exchange.ts'
 
 export class CopiedBody implements Body {
   readonly length: number | undefined
+  /** A decoder does not say how much it will yield. */
+  readonly left: undefined
   readonly #chunks: AsyncIterator<Uint8Array, void>
   readonly #pool: PagePool<Page>
   readonly #frags: ChunkFrags
   readonly #stallTimeoutMs: number
   readonly #signal: AbortSignal
   #chunk: Uint8Array = new Uint8Array(0)
-  #received = 0
+  /** Bytes that have been taken so far. */
+  received = 0
   #ended = false
   readonly #interruption = new Interruption()
 
@@ -34,16 +37,6 @@ export class CopiedBody implements Body {
     this.#chunks = chunks
     this.#pool = pool
     this.#signal = abort.signal
-  }
-
-  /** Bytes that have been taken so far. */
-  get received(): number {
-    return this.#received
-  }
-
-  get left(): number | undefined {
-    if (this.#ended && this.#chunk.byteLength === 0) return 0
-    return this.length === undefined ? undefined : this.length - this.#received
   }
 
   async readInto(view: Uint8Array, onProgress: (bytes: number) => void): Promise<number> {
@@ -74,11 +67,7 @@ export class CopiedBody implements Body {
       if (value === undefined) this.#ended = true
       else this.#chunk = value
     }
-    if (this.#chunk.byteLength > 0) return false
-    if (this.length !== undefined && this.#received < this.length) {
-      throw endedEarly(this.#received, this.length)
-    }
-    return true
+    return this.#chunk.byteLength === 0
   }
 
   /** Drops the body, and ends a wait for memory. Another range may have ended this one. */
@@ -104,7 +93,7 @@ export class CopiedBody implements Body {
   #take(limit: number): Uint8Array {
     const part = this.#chunk.subarray(0, limit)
     this.#chunk = this.#chunk.subarray(part.byteLength)
-    this.#received += part.byteLength
+    this.received += part.byteLength
     return part
   }
 }

@@ -122,45 +122,44 @@ function isBearer(authorization: Authorization): authorization is { readonly bea
   return Object.hasOwn(authorization, 'bearer')
 }
 
-/** Contents of one request besides its URL. */
-export interface RequestFields {
+/** Fields that the caller gives for one origin. */
+export interface CallerFields {
   readonly headers: HeaderFields
   /** Names, in lower case, of the `headers` that go to any origin, or `true` for all. */
   readonly crossOriginHeaders: ReadonlySet<string> | true
   readonly authorization: string | undefined
-  /** True if the request goes to the origin that headers and authorization were given for. */
-  readonly trusted: boolean
-  readonly range: string | undefined
-  readonly ifRange: string | undefined
-  /** True to ask for a body in a coding that can be decoded. */
-  readonly coded: boolean
 }
 
-/** Returns the fields to send, in their order. Credentials of the URL go before those of the options. */
-export function requestFields(url: URL, fields: RequestFields): HeaderFields {
-  const { crossOriginHeaders: elsewhere, trusted } = fields
-  const own = fields.headers.filter(
+/**
+ * Returns the fields to send, in their order. Credentials of the URL go before those of the caller.
+ * @param trusted True if the request goes to the origin that the caller's fields were given for.
+ * @param coded True to ask for a body in a coding that can be decoded.
+ */
+export function requestFields(
+  url: URL,
+  { headers, crossOriginHeaders: elsewhere, authorization: given }: CallerFields,
+  trusted: boolean,
+  coded: boolean,
+  range: HeaderFields,
+): HeaderFields {
+  const own = headers.filter(
     ([name]) => trusted || elsewhere === true || elsewhere.has(name.toLowerCase()),
   )
   const has = (name: string): boolean => own.some(([known]) => known.toLowerCase() === name)
-  const list: (readonly [string, string])[] = []
-  list.push(['Accept-Encoding', fields.coded ? DECODED : 'identity'])
+  const list: (readonly [string, string])[] = [['Accept-Encoding', coded ? DECODED : 'identity']]
   if (!has('user-agent')) list.push(['User-Agent', 'netmem'])
   if (!has('accept')) list.push(['Accept', '*/*'])
-  const authorization = urlAuthorization(url) ?? (fields.trusted ? fields.authorization : undefined)
+  const authorization = urlAuthorization(url) ?? (trusted ? given : undefined)
   if (authorization !== undefined && !has('authorization')) {
     list.push(['Authorization', authorization])
   }
-  list.push(...own)
-  if (fields.range !== undefined) list.push(['Range', fields.range])
-  if (fields.ifRange !== undefined) list.push(['If-Range', fields.ifRange])
-  return list
+  return [...list, ...own, ...range]
 }
 
 /** Returns the bytes of a GET, as text. A request that a proxy reads names the origin, too. */
 export function serialiseGet(
   url: URL,
-  fields: RequestFields,
+  fields: HeaderFields,
   keepAlive: boolean,
   proxy: URL | undefined,
 ): string {
@@ -169,7 +168,7 @@ export function serialiseGet(
   const credentials = proxy === undefined ? undefined : urlAuthorization(proxy)
   if (credentials !== undefined) text += `Proxy-Authorization: ${credentials}\r\n`
   if (!keepAlive) text += 'Connection: close\r\n'
-  for (const [name, value] of requestFields(url, fields)) {
+  for (const [name, value] of fields) {
     // If-Range repeats a server's value, which may have bytes beyond ASCII.
     if (!isFieldText(value)) throw invalid(`The header field ${name} must be on one line.`)
     text += `${name}: ${value}\r\n`

@@ -11,7 +11,7 @@ import { type Exchange, type ExchangeContext, isBreak, type TakeWhole } from './
 import { type BodyFraming, framingOf, staysOpen } from './framing.ts'
 import type { HttpConnection } from './http-connection.ts'
 import { proxyFor } from './proxy.ts'
-import { displayUrl, type RequestFields, serialiseGet } from './request.ts'
+import { displayUrl, type HeaderFields, serialiseGet } from './request.ts'
 import { HeadParser, type ResponseHead } from './response-head.ts'
 import type { StallListener } from './stall-timer.ts'
 import { tlsElsewhere } from './tls-settings.ts'
@@ -19,16 +19,20 @@ import { tlsElsewhere } from './tls-settings.ts'
 /** Limit of interim responses (100, 103) before the response. */
 const MAX_INTERIM_HEADS = 16
 
-/** Sends the request and reads the head. Rejects with the errors of connecting and parsing. */
+/**
+ * Sends the request and reads the head. Rejects with the errors of connecting and parsing.
+ * @param trusted True if the caller named the URL's origin. False if only a redirect did.
+ */
 export async function socketExchange(
   context: ExchangeContext,
   url: URL,
-  fields: RequestFields,
+  fields: HeaderFields,
+  trusted: boolean,
   takeWhole: TakeWhole | undefined,
 ): Promise<Exchange> {
   const { settings, pool, abort } = context
   const { cache } = settings
-  const route = routeTo(url, settings, fields.trusted)
+  const route = routeTo(url, settings, trusted)
   // A tunnel hides the request from the proxy.
   const reader = url.protocol === 'http:' ? route.proxy : undefined
   const request = serialiseGet(url, fields, cache !== undefined, reader)

@@ -167,7 +167,7 @@ const date = 'Mon, 06 May 2024 08:00:00 GMT'
 const dated = { length: SIZE, etag: undefined, lastModified: date, validator: date }
 table(
   'asked for what follows a file',
-  { kind: 'present', ranged: true, from: SIZE, entity: dated },
+  { kind: 'present', ranged: true, from: SIZE, entity: dated, canRestart: true },
   [
     ...statuses,
     ['416 of its length', answer(416, [`content-range: bytes */${SIZE}`]), `complete ${SIZE}`],

@@ -2,10 +2,9 @@
 
 import { decoded } from '../client/content-coding.ts'
 import type { Exchange, ExchangeContext, TakeWhole } from '../client/exchange.ts'
-import { displayUrl, parseUrl, type RequestFields, requestFields } from '../client/request.ts'
+import { displayUrl, type HeaderFields, parseUrl, requestFields } from '../client/request.ts'
 import { socketExchange } from '../client/socket-exchange.ts'
 import { HttpError } from '../http-error.ts'
-import type { RangeFields } from './plan.ts'
 import type { Settings } from './settings.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -22,24 +21,20 @@ export interface FollowContext extends ExchangeContext {
 export async function follow(
   context: FollowContext,
   url: URL,
-  range: RangeFields,
+  range: HeaderFields,
   takeWhole?: TakeWhole,
 ): Promise<Exchange> {
-  const { headers, crossOriginHeaders, authorization, decompress } = context.settings
-  const { maxRedirects, allowDowngrade, onEvent } = context.settings
-  const fields = {
-    headers,
-    crossOriginHeaders,
-    authorization,
-    trusted: true,
-    // A range of a coded body is a range of coded bytes.
-    coded: decompress && range.range === undefined,
-    ...range,
-  }
+  const { settings } = context
+  const { decompress, maxRedirects, allowDowngrade, onEvent } = settings
+  // A range of a coded body is a range of coded bytes.
+  const coded = decompress && range.length === 0
   const visited: string[] = []
   let target = url
+  let trusted = true
   for (;;) {
-    const response = await once(context, target, fields, takeWhole)
+    const fields = requestFields(target, settings, trusted, coded, range)
+    onEvent?.({ kind: 'request', url: new URL(target), fields })
+    const response = await socketExchange(context, target, fields, trusted, takeWhole)
     const { head, connectMs, tlsMs } = response
     onEvent?.({ kind: 'response', url: new URL(target), head, connectMs, tlsMs })
     const location = redirection(response)
@@ -59,25 +54,14 @@ export async function follow(
         `${displayUrl(url)} redirects from https: to ${displayUrl(target)}, which is not encrypted; set allowDowngrade: true if that will do.`,
       )
     }
-    fields.trusted &&= target.origin === url.origin
-    if (fields.trusted && target.username === '' && target.password === '') {
+    trusted &&= target.origin === url.origin
+    if (trusted && target.username === '' && target.password === '') {
       // Relative redirects, and those to the same origin, keep the URL's credentials.
       target.username = url.username
       target.password = url.password
     }
     if (visited.includes(target.href)) throw redirects(url, 'redirects in a circle')
   }
-}
-
-function once(
-  context: FollowContext,
-  url: URL,
-  fields: RequestFields,
-  takeWhole: TakeWhole | undefined,
-): Promise<Exchange> {
-  const { settings } = context
-  settings.onEvent?.({ kind: 'request', url: new URL(url), fields: requestFields(url, fields) })
-  return socketExchange(context, url, fields, takeWhole)
 }
 
 /** Returns the location that a response redirects to, in ASCII, or `undefined` if it does not redirect. */

@@ -28,8 +28,7 @@ export type MakeMemory = (
 export class MemoryTarget implements Target {
   readonly pool: PagePool<Page> = headPool()
   readonly holdsFrags = false
-  readonly canRestart = true
-  readonly takesRanges = true
+  readonly seekable = true
   readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
   readonly #make: MakeMemory | undefined

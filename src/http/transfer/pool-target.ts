@@ -25,8 +25,7 @@ export interface FragDestination {
 export class PoolTarget implements Target {
   readonly pool: PagePool<Page>
   readonly holdsFrags = true
-  readonly takesRanges = false
-  readonly canRestart = false
+  readonly seekable = false
   readonly #destination: FragDestination
   readonly #settings: Settings
   #digest: StreamDigest | undefined

@@ -12,7 +12,7 @@ import { type FollowContext, follow } from './follow.ts'
 import type { Part } from './part.ts'
 import { bodyFrom } from './part-body.ts'
 import { fieldsOf } from './plan.ts'
-import { type Piece, RangeSchedule } from './range-schedule.ts'
+import { isComplete, type Piece, RangeSchedule } from './range-schedule.ts'
 import type { Retries } from './retries.ts'
 import type { Target } from './target.ts'
 
@@ -63,7 +63,7 @@ export class RangeFetch {
       const outcome = await this.#attempt(piece, begun)
       begun = undefined
       if (outcome.kind === 'more') {
-        if (piece.from + piece.done === piece.to) piece = this.#schedule.next()
+        if (isComplete(piece)) piece = this.#schedule.next()
       } else if (outcome.kind === 'retry') {
         if (isBusy(outcome) && this.#schedule.retire(piece)) return
         await this.#wait(outcome)

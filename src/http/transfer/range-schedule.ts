@@ -82,6 +82,7 @@ export class RangeSchedule {
   }
 }
 
-function isComplete(piece: Piece | undefined): boolean {
+/** True for a piece whose bytes have all arrived. */
+export function isComplete(piece: Piece | undefined): boolean {
   return piece !== undefined && piece.from + piece.done === piece.to
 }

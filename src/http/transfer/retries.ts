@@ -17,16 +17,12 @@ export class Retries {
   readonly #abort: AbortScope
   /** True once the server has answered. A server without any answer is probably the wrong one. */
   #reached = false
-  #used = 0
+  /** Attempts made after the first. */
+  used = 0
 
   constructor(settings: Settings, abort: AbortScope) {
     this.#settings = settings
     this.#abort = abort
-  }
-
-  /** Attempts made after the first. */
-  get used(): number {
-    return this.#used
   }
 
   /**
@@ -59,9 +55,9 @@ export class Retries {
     this.#abort.check()
     const { retries, retryDelayMs, maxRetryAfterMs } = this.#settings
     const asked = error instanceof HttpError ? (error.retryAfterMs ?? 0) : 0
-    if (kind === 'fail' || this.#used >= retries || asked > maxRetryAfterMs) throw error
-    const delay = Math.min(MAX_DELAY_MS, retryDelayMs * 2 ** this.#used)
-    this.#used++
+    if (kind === 'fail' || this.used >= retries || asked > maxRetryAfterMs) throw error
+    const delay = Math.min(MAX_DELAY_MS, retryDelayMs * 2 ** this.used)
+    this.used++
     // Randomness: clients that broke together must not return together.
     const ms = Math.max(asked, delay / 2 + (Math.random() * delay) / 2)
     this.#tell(error, ms)
@@ -71,13 +67,13 @@ export class Retries {
 
   /** Counts an attempt that begins anew without a wait. Throws `error` when there were too many. */
   restart(error: unknown): void {
-    if (this.#used >= Math.max(1, this.#settings.retries)) throw error
-    this.#used++
+    if (this.used >= Math.max(1, this.#settings.retries)) throw error
+    this.used++
     this.#tell(error, 0)
   }
 
   #tell(error: unknown, delayMs: number): void {
-    this.#settings.onEvent?.({ kind: 'retry', error, attempt: this.#used + 1, delayMs })
+    this.#settings.onEvent?.({ kind: 'retry', error, attempt: this.used + 1, delayMs })
   }
 
   #mayPass(error: unknown): boolean {

@@ -9,7 +9,7 @@ import {
 } from '../../net/internal.ts'
 import { ConnectionCache } from '../client/connection-cache.ts'
 import type { ExchangeSettings } from '../client/exchange.ts'
-import { authorizationValue, type HeaderFields, headerFields } from '../client/request.ts'
+import { authorizationValue, type CallerFields, headerFields } from '../client/request.ts'
 import { DEFAULT_MAX_HEAD_BYTES, LARGEST_MAX_HEAD_BYTES } from '../client/response-head.ts'
 import { tlsSettings } from '../client/tls-settings.ts'
 import type { GetOptions } from './options.ts'
@@ -28,12 +28,11 @@ type Plain =
   | 'touchAhead'
 
 /** {@link GetOptions} with all defaults filled in. */
-export interface Settings extends ExchangeSettings, Required<Pick<GetOptions, Plain>> {
+export interface Settings
+  extends ExchangeSettings,
+    CallerFields,
+    Required<Pick<GetOptions, Plain>> {
   readonly signal: AbortSignal | undefined
-  readonly headers: HeaderFields
-  /** Names in lower case, or `true` for all. */
-  readonly crossOriginHeaders: ReadonlySet<string> | true
-  readonly authorization: string | undefined
   readonly maxBytesPerSecond: number | undefined
   readonly sha256: boolean
   readonly expectedSha256: string | undefined

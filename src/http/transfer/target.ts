@@ -12,15 +12,16 @@ export interface Target {
   readonly pool: PagePool<Page>
   /** True if it holds frags of {@link pool} while more of the body arrives. */
   readonly holdsFrags: boolean
-  /** True if it takes ranges in any order, several at once. */
-  readonly takesRanges: boolean
+  /**
+   * True if it takes bytes at any place, several ranges at once, and can drop them. Otherwise bytes are
+   * handed out in their order, and cannot be taken back.
+   */
+  readonly seekable: boolean
   /**
    * Takes a whole body within the read that brings it. Returns false if {@link open} and {@link receive}
    * have to take it. Absent if they take every body.
    */
   readonly takeWhole?: ((body: Uint8Array) => boolean) | undefined
-  /** True if it can drop the bytes that arrived. It cannot drop bytes that were handed out. */
-  readonly canRestart: boolean
   /**
    * Looks once for the bytes of an earlier transfer. Absent if the target keeps no bytes. Resolves with
    * `undefined` if there are none.

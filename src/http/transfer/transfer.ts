@@ -172,21 +172,19 @@ export class Transfer {
 
   /** Drops the bytes that have arrived. Throws `error` if they were handed out. */
   #restart(error: unknown): void {
-    if (this.#position > 0 && !this.#target.canRestart) throw error
+    if (this.#position > 0 && !this.#target.seekable) throw error
     this.#position = 0
     this.#isPresent = false
   }
 
   #plan(from: number): Plan {
     const entity = this.#entity
-    if (this.#isPresent && entity !== undefined) {
-      return { kind: 'present', ranged: true, from, entity }
-    }
     const ranged = !this.#isUnranged
     if (from > 0 && entity !== undefined) {
-      return { kind: 'rest', ranged, from, entity, canRestart: this.#target.canRestart }
+      const kind = this.#isPresent ? 'present' : 'rest'
+      return { kind, ranged, from, entity, canRestart: this.#target.seekable }
     }
-    const inRanges = this.#settings.connections > 1 && this.#target.takesRanges
+    const inRanges = this.#settings.connections > 1 && this.#target.seekable
     return { kind: 'whole', ranged: ranged && inRanges }
   }
 

@@ -48,11 +48,10 @@ export class FileTarget implements Target {
   #part: PartFile | undefined
   /** Memory of a small body. */
   #small: Uint8Array | undefined
-  #entity: Entity | undefined
+  /** The body in the part, unless no later transfer may continue it. */
+  #resumable: Resumable | undefined
   /** The file at the destination, while it may be the whole body. */
   #present: PresentFile | undefined
-  /** Date of this version of the body, which the complete file gets. */
-  #modifiedMs: number | undefined
   #digest: StreamDigest | undefined
   /** Bytes of the part in the digest. It gets the others from the file: ranges come in any order. */
   #hashedBytes = 0
@@ -70,12 +69,8 @@ export class FileTarget implements Target {
     }
   }
 
-  get takesRanges(): boolean {
-    return this.#resolved.regular
-  }
-
-  /** Bytes that were written to a device or a pipe cannot be taken back. */
-  get canRestart(): boolean {
+  /** False for a device or a pipe. */
+  get seekable(): boolean {
     return this.#resolved.regular
   }
 
@@ -93,12 +88,11 @@ export class FileTarget implements Target {
   }
 
   async #goOnWith({ part, resumable, bytes }: FoundPart): Promise<Claim> {
-    const { entity, modifiedMs } = resumable
+    const { entity } = resumable
     const { length } = entity
     this.#part = part
-    this.#entity = entity
-    this.#modifiedMs = modifiedMs
-    this.#beginDigest()
+    this.#resumable = resumable
+    this.#beginDigest(length)
     // Ask for the last byte of a complete part again: the response says that it is complete.
     const present = length === undefined ? bytes : Math.max(0, Math.min(bytes, length - 1))
     await this.#hashPart(present)
@@ -106,11 +100,9 @@ export class FileTarget implements Target {
   }
 
   async open(head: ResponseHead, entity: Entity): Promise<void> {
-    this.#entity = entity
-    const modified = strongDate(entity.lastModified, head.headers.get('date'))
-    this.#modifiedMs = modified === undefined ? undefined : httpDateMs(modified)
     await this.#dropBytes()
-    this.#beginDigest()
+    this.#beginDigest(entity.length)
+    this.#resumable = this.#resumableOf(head, entity)
     if (this.#isSmall(entity)) {
       this.#small = new Uint8Array(entity.length)
       return
@@ -136,10 +128,9 @@ export class FileTarget implements Target {
   }
 
   async commit(): Promise<void> {
-    const modifiedMs = this.#destination.resume === true ? this.#modifiedMs : undefined
     const small = this.#small
     await this.#orFail(async () => {
-      if (small === undefined) await this.#part?.finish(modifiedMs)
+      if (small === undefined) await this.#part?.finish(this.#resumable?.modifiedMs)
       else await writeWhole(this.#resolved, small, this.#destination.open)
     })
     await this.#ownPool?.give(this.#settings.cache)
@@ -168,8 +159,8 @@ export class FileTarget implements Target {
     await this.#orFail(async () => part?.discard())
   }
 
-  #beginDigest(): void {
-    this.#digest = this.#settings.sha256 ? streamDigest(this.#entity?.length) : undefined
+  #beginDigest(length: number | undefined): void {
+    this.#digest = this.#settings.sha256 ? streamDigest(length) : undefined
     this.#hashedBytes = 0
   }
 
@@ -189,15 +180,12 @@ export class FileTarget implements Target {
     return isPlain && length <= MAX_SMALL_BYTES
   }
 
-  get #resumable(): Resumable | undefined {
-    const entity = this.#entity
-    if (this.#destination.resume !== true || entity?.validator === undefined) return undefined
-    const { validator } = entity
-    return {
-      url: displayUrl(this.#url),
-      entity: { ...entity, validator },
-      modifiedMs: this.#modifiedMs,
-    }
+  #resumableOf({ headers }: ResponseHead, entity: Entity): Resumable | undefined {
+    const { lastModified, validator } = entity
+    if (this.#destination.resume !== true || validator === undefined) return undefined
+    const date = strongDate(lastModified, headers.get('date'))
+    const modifiedMs = date === undefined ? undefined : httpDateMs(date)
+    return { url: displayUrl(this.#url), entity: { ...entity, validator }, modifiedMs }
   }
 
   /** Writes a body from byte `at` on. */
