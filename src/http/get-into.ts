@@ -1,7 +1,7 @@
 /** `getInto`: one call from a URL to memory, a file or a pool. */
 
 import { type OptionNames, ownOptions } from '../errors.ts'
-import { aborted, checkOptionalBoolean, invalid } from '../net/internal.ts'
+import { checkOptionalBoolean, invalid } from '../net/internal.ts'
 import { PagePool } from '../pool/page-pool.ts'
 import { AbortScope } from './client/abort-scope.ts'
 import { parseUrl } from './client/request.ts'
@@ -10,7 +10,7 @@ import { type MakeMemory, type Memory, MemoryTarget } from './transfer/memory-ta
 import type { GetOptions } from './transfer/options.ts'
 import { type FragDestination, PoolTarget } from './transfer/pool-target.ts'
 import type { GetResult } from './transfer/result.ts'
-import { settingsOf } from './transfer/settings.ts'
+import { type Settings, settingsOf } from './transfer/settings.ts'
 import type { Target } from './transfer/target.ts'
 import { Transfer } from './transfer/transfer.ts'
 
@@ -76,7 +76,7 @@ export async function getInto(
     throw invalid('resume belongs to the destination: { path, resume: true }.')
   }
   const settings = settingsOf(options)
-  const abort = new AbortScope(settings.signal, aborted)
+  const abort = new AbortScope(settings.signal)
   try {
     abort.check()
     const into = targetOf(target, destination, settings)
@@ -86,11 +86,7 @@ export async function getInto(
   }
 }
 
-function targetOf(
-  url: URL,
-  destination: GetDestination,
-  settings: ReturnType<typeof settingsOf>,
-): Target {
+function targetOf(url: URL, destination: GetDestination, settings: Settings): Target {
   if (isMemory(destination)) return new MemoryTarget(destination, settings)
   if (typeof destination === 'object' && destination !== null) {
     if (isFile(destination)) {

@@ -2,6 +2,7 @@
 
 import { setMaxListeners } from 'node:events'
 import type { Connection } from '../../connection.ts'
+import { aborted } from '../../net/internal.ts'
 
 export class AbortScope {
   /** Created on demand, since it is not cheap and most transfers of small bodies do without it. */
@@ -12,9 +13,9 @@ export class AbortScope {
   readonly #aborted: () => void
   #reason: Error | undefined
 
-  constructor(signal: AbortSignal | undefined, makeReason: (cause: unknown) => Error) {
+  constructor(signal: AbortSignal | undefined) {
     this.#signal = signal
-    this.#aborted = () => this.abort(makeReason(signal?.reason))
+    this.#aborted = () => this.abort(aborted(signal?.reason))
     // Many transfers may share a signal, and Node.js would warn of a leak.
     if (signal !== undefined) setMaxListeners(0, signal)
     if (signal?.aborted) this.#aborted()

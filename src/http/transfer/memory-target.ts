@@ -29,7 +29,6 @@ export class MemoryTarget implements Target {
   readonly pool: PagePool<Page> = headPool()
   readonly holdsFrags = false
   readonly seekable = true
-  readonly takeWhole: ((body: Uint8Array) => boolean) | undefined
   readonly #settings: Settings
   readonly #make: MakeMemory | undefined
   #view: Uint8Array | undefined
@@ -42,7 +41,14 @@ export class MemoryTarget implements Target {
     this.#settings = settings
     this.#make = typeof destination === 'function' ? destination : undefined
     if (typeof destination !== 'function') this.#use(destination)
-    this.takeWhole = this.#needsNoCall ? (body) => this.#takeWhole(body) : undefined
+  }
+
+  takeWhole(body: Uint8Array): boolean {
+    const view = this.#view
+    const isIntact = view !== undefined && view.byteLength === this.#size
+    if (!isIntact || body.byteLength > this.#size || !this.#needsNoCall) return false
+    view.set(body)
+    return true
   }
 
   async open(head: ResponseHead, { length }: Entity): Promise<void> {
@@ -96,14 +102,6 @@ export class MemoryTarget implements Target {
     const { onHead, onProgress, sha256 } = this.#settings
     const isTold = onHead !== undefined || onProgress !== undefined
     return this.#make === undefined && !isTold && !sha256
-  }
-
-  #takeWhole(body: Uint8Array): boolean {
-    const view = this.#view
-    const isIntact = view !== undefined && view.byteLength === this.#size
-    if (!isIntact || body.byteLength > this.#size) return false
-    view.set(body)
-    return true
   }
 
   #use(memory: Memory): void {

@@ -116,7 +116,8 @@ export class RangeFetch {
     const to = Math.min(piece.to, part.end ?? piece.to)
     this.#active.add(response)
     try {
-      await target.receive(bodyFrom(response, part, from, to), from, (position) => {
+      const body = await bodyFrom(response, part, from, to)
+      await target.receive(body, from, (position) => {
         schedule.arrived(piece, position - piece.from)
         arrived(schedule.position, schedule.arrivedBytes)
       })

@@ -136,31 +136,14 @@ function sharedCache(): ConnectionCache {
 }
 
 /** Checks kinds of options that would otherwise fail in the middle of a transfer. */
-function checkKinds({
-  signal,
-  keepAlive,
-  onHead,
-  onProgress,
-  onEvent,
-  wakeBatching,
-  allowDowngrade,
-  touchAhead,
-  decompress,
-  raw,
-  proxy,
-}: GetOptions): void {
+function checkKinds(options: GetOptions): void {
+  const { signal, keepAlive } = options
   checkSignal(signal)
-  for (const [name, chosen] of Object.entries({
-    allowDowngrade,
-    touchAhead,
-    decompress,
-    raw,
-    proxy,
-  })) {
-    checkOptionalBoolean(name, chosen)
+  for (const name of ['allowDowngrade', 'touchAhead', 'decompress', 'raw', 'proxy'] as const) {
+    checkOptionalBoolean(name, options[name])
   }
-  for (const [name, told] of Object.entries({ onHead, onProgress, onEvent, wakeBatching })) {
-    checkOptionalFunction(name, told)
+  for (const name of ['onHead', 'onProgress', 'onEvent', 'wakeBatching'] as const) {
+    checkOptionalFunction(name, options[name])
   }
   if (!(keepAlive instanceof ConnectionCache) && !/^(undefined|boolean)$/.test(typeof keepAlive)) {
     throw invalid('keepAlive is true, false or a ConnectionCache.')

@@ -21,7 +21,7 @@ export interface Target {
    * Takes a whole body within the read that brings it. Returns false if {@link open} and {@link receive}
    * have to take it. Absent if they take every body.
    */
-  readonly takeWhole?: ((body: Uint8Array) => boolean) | undefined
+  takeWhole?(body: Uint8Array): boolean
   /**
    * Looks once for the bytes of an earlier transfer. Absent if the target keeps no bytes. Resolves with
    * `undefined` if there are none.

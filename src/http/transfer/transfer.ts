@@ -49,8 +49,6 @@ export class Transfer {
   #connections = 1
   /** True once the server's ranges have proved useless. */
   #isUnranged = false
-  /** Fast path of small bodies into memory. */
-  readonly #takeWhole: TakeWhole | undefined
 
   constructor(url: URL, target: Target, settings: Settings, abort: AbortScope, began: number) {
     this.#url = url
@@ -68,17 +66,6 @@ export class Transfer {
       maxBytesPerSecond === undefined ? undefined : new RateLimiter(maxBytesPerSecond, abort)
     this.#context = { settings, abort, limiter, pool, decodedPool: target.pool }
     this.#retries = new Retries(settings, abort)
-    if (target.takeWhole !== undefined) {
-      this.#takeWhole = (head, body) => {
-        const isTaken =
-          head.status === 200 &&
-          (settings.raw || isIdentity(head)) &&
-          head.headers.all('content-range').length === 0 &&
-          target.takeWhole?.(body) === true
-        if (isTaken) this.#position = body.byteLength
-        return isTaken
-      }
-    }
   }
 
   async run(): Promise<GetResult> {
@@ -191,9 +178,21 @@ export class Transfer {
   /** Makes one request for the missing bytes, and takes those that it brings. */
   #attempt(plan: Plan): Promise<Outcome> {
     const asked = fieldsOf(plan)
-    const takeWhole = asked === WHOLE_BODY ? this.#takeWhole : undefined
-    const request = follow(this.#context, this.#url, asked, takeWhole)
+    const takeWhole: TakeWhole = (head, body) => this.#takeWhole(head, body)
+    const isWhole = asked === WHOLE_BODY
+    const request = follow(this.#context, this.#url, asked, isWhole ? takeWhole : undefined)
     return this.#retries.attempt(request, plan.ranged, (response) => this.#take(response, plan))
+  }
+
+  /** Fast path of small bodies into memory: takes a complete body that is all that was asked for. */
+  #takeWhole(head: ResponseHead, body: Uint8Array): boolean {
+    const isTaken =
+      head.status === 200 &&
+      (this.#settings.raw || isIdentity(head)) &&
+      head.headers.all('content-range').length === 0 &&
+      this.#target.takeWhole?.(body) === true
+    if (isTaken) this.#position = body.byteLength
+    return isTaken
   }
 
   async #take(response: Exchange, plan: Plan): Promise<Outcome> {
@@ -240,7 +239,7 @@ export class Transfer {
   async #receive(response: Exchange, part: Part, from: number): Promise<Outcome> {
     const total = this.#entity?.length
     const to = part.end ?? total
-    const body = bodyFrom(response, part, from, to)
+    const body = await bodyFrom(response, part, from, to)
     await this.#target.receive(body, from, (position) => this.#arrived(position, position))
     if (to !== undefined && this.#position < to) throw endedEarly(this.#position, total ?? to)
     return { kind: to === total ? 'complete' : 'more' }

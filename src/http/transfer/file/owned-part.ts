@@ -13,14 +13,15 @@ import {
   partPath,
   socketPath,
 } from './part-name.ts'
-import { type Note, openOwn, type Resumable, readNote, writeNote } from './part-note.ts'
+import { type Note, openOwn, readNote, writeNote } from './part-note.ts'
 import { BEAT_MS, isStale, listen, ownerPlace, removeSocket, stateOf, touch } from './part-owner.ts'
 
 /** A part that no other process uses or claims, since its note has the name of an owner of this one. */
 export class OwnedPart {
   readonly #name: PartName
   readonly #file: FileHandle
-  #note: Note
+  /** The note that was read or written last. */
+  note: Note
   /**
    * False if the owner before was silent for long: its machine may sleep, so the part may only be read.
    */
@@ -32,7 +33,7 @@ export class OwnedPart {
   private constructor(name: PartName, file: FileHandle, note: Note, isCertain: boolean) {
     this.#name = name
     this.#file = file
-    this.#note = note
+    this.note = note
     this.isCertain = isCertain
   }
 
@@ -83,11 +84,6 @@ export class OwnedPart {
     return partPath(this.#name.base)
   }
 
-  /** Body of the part, or `undefined` if no transfer can continue it. */
-  get resumable(): Resumable | undefined {
-    return this.#note.resumable
-  }
-
   /** Shows other processes that this one lives, by its socket or else by beats in the note. */
   show(): void {
     this.#beats = setInterval(() => touch(this.#file).catch(() => {}), BEAT_MS).unref()
@@ -96,8 +92,8 @@ export class OwnedPart {
 
   /** Notes what is in the part. */
   async write(note: Note): Promise<void> {
-    this.#note = { ...this.#note, ...note }
-    await writeNote(this.#file, this.#note)
+    this.note = { ...this.note, ...note }
+    await writeNote(this.#file, this.note)
   }
 
   /** Opens the part, or returns `undefined` if it is not the file in its note. */
@@ -105,7 +101,7 @@ export class OwnedPart {
     const part = await openOwn(this.path)
     if (part === undefined) return undefined
     const { ino, size } = part.status
-    const { inode } = this.#note
+    const { inode } = this.note
     // An empty note names no part, and its part is empty.
     if (inode === undefined ? size === 0 : inode === String(ino)) return part
     await part.handle.close()

@@ -79,7 +79,7 @@ export class PartFile {
 
   /** Continues a claimed part, or `undefined` if it is not what its note says. */
   static async #goOnWith(target: ResolvedPath, owned: OwnedPart): Promise<FoundPart | undefined> {
-    const { resumable } = owned
+    const { resumable } = owned.note
     const opened = await owned.open()
     if (opened === undefined || resumable === undefined) return undefined
     const { handle, status } = opened
