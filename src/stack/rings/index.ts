@@ -9,6 +9,7 @@
 export { DmaPlaces } from './dma-places.ts'
 export { createDoorbell } from './doorbell.ts'
 export { faultyRxRing, type RxRingFaults } from './faulty-rx-ring.ts'
+export { DriverRing, NicRing, type RingParts } from './ring-ends.ts'
 export {
   ipVersionOfPacketType,
   kindOfPacketType,

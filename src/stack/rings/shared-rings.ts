@@ -1,23 +1,27 @@
 /**
- * Rings that a driver and a NIC in another thread share: posted buffers one way, completions the
- * other. Each ring has one producer and one consumer. A count that only its writer writes has a
- * cache line for itself. Counts pass 2^32, and only their differences mean anything.
+ * Rings of a receive queue, in memory that a driver and a NIC in another thread share: posted buffers
+ * one way, completions the other.
  *
  * A header buffer belongs to a completion. The NIC may write it again once the driver has polled
  * that completion and flushed. So the driver copies headers out before it flushes.
  */
 
 import { ArgumentRangeError, checkInteger } from '../../errors.ts'
-import { endNaps, ringDoorbell } from './doorbell.ts'
-import { armInterrupt, raiseInterrupt } from './interrupts.ts'
+import { endNaps } from './doorbell.ts'
+import {
+  COMPLETED,
+  checkEntries,
+  createRingMemory,
+  DriverRing,
+  FIRST_COUNT,
+  NicRing,
+  type RingParts,
+  ringBytes,
+} from './ring-ends.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
 /** Parts that both ends of a queue's rings are made from. They cross `postMessage`. */
-export interface RxRings {
-  /** Memory of both rings. */
-  readonly memory: SharedArrayBuffer
-  /** Entries of each ring: a power of two. */
-  readonly entries: number
+export interface RxRings extends RingParts {
   /**
    * Header buffers, one for each completion, as the pages they lie in. `undefined` without header
    * split.
@@ -30,8 +34,6 @@ export interface RxRings {
         readonly pages: readonly HeaderPage[]
       }
     | undefined
-  /** Doorbell of all queues of a NIC. The driver wakes a NIC that is asleep. */
-  readonly doorbell: SharedArrayBuffer
 }
 
 /** Page of header buffers by DMA address, and the number of its buffers. */
@@ -44,26 +46,9 @@ export interface HeaderPage {
   readonly buffers: number
 }
 
-// Words of the shared memory, each counter on its own line of 64 bytes.
-const POSTED = 0
-/** First value of all counts. It is never written again. */
-const FIRST = 1
-const COMPLETED = 16
-/** Posted buffers that the NIC has taken: the next one to take when the queue is started again. */
-const TAKEN = 17
+/** Word of the count of completions that the driver has read, on a line that each ring leaves free. */
 const REAPED = 32
-/** 1 while the driver wants to be notified of the next completion. */
-const ARMED = 48
-const DESCRIPTORS = 64
-const DESCRIPTOR_WORDS = 4
 const COMPLETION_WORDS = 8
-
-/**
- * Counts begin shortly before they wrap, as the kernel's jiffies do: every run passes the place
- * where mistakes would show.
- */
-export const FIRST_COUNT: number = -256
-const ENTRIES_MAX = 65536
 
 /**
  * Makes the memory of one queue's rings. With header split there are as many header buffers as
@@ -80,9 +65,8 @@ export function createRxRings(
 ): RxRings {
   checkEntries(entries, 1)
   if (headers !== undefined) checkHeaders(headers, entries)
-  const words = new Int32Array(new SharedArrayBuffer(ringBytes(entries)))
-  for (const word of [POSTED, FIRST, COMPLETED, TAKEN, REAPED]) words[word] = firstCount
-  return { memory: words.buffer, entries, headers, doorbell }
+  const memory = createRingMemory(entries, COMPLETION_WORDS, firstCount)
+  return { memory, entries, headers, doorbell }
 }
 
 /**
@@ -93,25 +77,8 @@ export function createRxRings(
 export function checkRxRings(rings: RxRings): void {
   const entries = checkEntries(rings?.entries, 1)
   if (rings.headers !== undefined) checkHeaders(rings.headers, entries)
-  checkInteger('bytes of the rings', rings.memory?.byteLength, ringBytes(entries), 2 ** 31)
-}
-
-function ringBytes(entries: number): number {
-  return 4 * (DESCRIPTORS + entries * (DESCRIPTOR_WORDS + COMPLETION_WORDS))
-}
-
-/**
- * Checks the number of a ring's entries.
- *
- * @throws NETMEM_OUT_OF_RANGE unless it is a power of two from `min` to 65,536.
- */
-export function checkEntries(entries: number, min: number): number {
-  checkInteger('entries', entries, min, ENTRIES_MAX)
-  if ((entries & (entries - 1)) === 0) return entries
-  throw new ArgumentRangeError(
-    'NETMEM_OUT_OF_RANGE',
-    `entries must be a power of two, not ${entries}.`,
-  )
+  const least = ringBytes(entries, COMPLETION_WORDS)
+  checkInteger('bytes of the rings', rings.memory?.byteLength, least, 2 ** 31)
 }
 
 function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: number): void {
@@ -126,53 +93,32 @@ function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: numbe
 }
 
 /** Driver's end of the rings of a receive queue. */
-export class DriverRxRing {
-  readonly #words: Int32Array
-  readonly #doorbell: Int32Array
-  readonly #mask: number
-  #posted = 0
-  #reaped = 0
-  /** Completions known to be in the ring. */
-  #completed = 0
-
-  constructor(rings: RxRings) {
-    this.#words = new Int32Array(rings.memory)
-    this.#doorbell = new Int32Array(rings.doorbell)
-    this.#mask = rings.entries - 1
-    this.#posted = this.#reaped = this.#completed = this.#words[FIRST] ?? 0
-  }
+export class DriverRxRing extends DriverRing {
+  /** Count of the completions known to be in the ring. */
+  #completed = this.reaped
 
   /**
    * Posts a buffer, which the NIC sees after {@link flush}. The driver keeps at most `entries`
    * buffers posted and not completed.
    */
   post(id: number, region: number, offset: number, bytes: number): void {
-    const at = DESCRIPTORS + (this.#posted & this.#mask) * DESCRIPTOR_WORDS
-    this.#words[at] = id
-    this.#words[at + 1] = region
-    this.#words[at + 2] = offset
-    this.#words[at + 3] = bytes
-    this.#posted = (this.#posted + 1) | 0
+    this.push(id, region, offset, bytes)
   }
 
   /** Makes posted buffers and polled completions visible to the NIC. */
-  flush(): void {
-    Atomics.store(this.#words, REAPED, this.#reaped)
-    Atomics.store(this.#words, POSTED, this.#posted)
-    ringDoorbell(this.#doorbell)
+  override flush(): void {
+    Atomics.store(this.words, REAPED, this.reaped)
+    super.flush()
   }
 
   /** Reads the next completion. Returns false if there is none. */
   poll(into: RxCompletion): boolean {
-    if (this.#reaped === this.#completed) {
-      this.#completed = Atomics.load(this.#words, COMPLETED)
-      if (this.#reaped === this.#completed) return false
+    if (this.reaped === this.#completed) {
+      this.#completed = Atomics.load(this.words, COMPLETED)
+      if (this.reaped === this.#completed) return false
     }
-    const words = this.#words
-    const at =
-      DESCRIPTORS +
-      (this.#mask + 1) * DESCRIPTOR_WORDS +
-      (this.#reaped & this.#mask) * COMPLETION_WORDS
+    const words = this.words
+    const at = this.endWord + (this.reaped & this.mask) * COMPLETION_WORDS
     into.id = words[at] ?? -1
     into.offset = words[at + 1] ?? 0
     into.bytes = words[at + 2] ?? 0
@@ -183,59 +129,35 @@ export class DriverRxRing {
     into.hash = words[at + 5] ?? 0
     into.segments = words[at + 6] ?? 1
     into.segmentBytes = words[at + 7] ?? 0
-    this.#reaped = (this.#reaped + 1) | 0
+    this.reaped = (this.reaped + 1) | 0
     return true
   }
 
   /** Index of the header buffer of the completion that {@link poll} read last. */
   get headerBuffer(): number {
-    return (this.#reaped - 1) & this.#mask
-  }
-
-  /**
-   * Asks for one interrupt: the promise resolves when there is a completion that {@link poll} has
-   * not read.
-   *
-   * @returns `undefined` if there is one already.
-   */
-  interrupt(): Promise<unknown> | undefined {
-    return armInterrupt(this.#words, ARMED, COMPLETED, this.#reaped)
+    return (this.reaped - 1) & this.mask
   }
 }
 
 /** NIC's end of the rings of a receive queue. */
-export class NicRxRing implements RxFrontEnd {
+export class NicRxRing extends NicRing implements RxFrontEnd {
   readonly everyPacketTakesABuffer: boolean = false
   readonly noOffset: boolean = false
-  readonly #words: Int32Array
-  readonly #doorbell: Int32Array
-  readonly #mask: number
   readonly #headers: RxRings['headers']
-  #taken = 0
-  #posted = 0
-  #completed = 0
+  readonly #doorbell: Int32Array
+  #completed: number
 
   constructor(rings: RxRings) {
-    this.#words = new Int32Array(rings.memory)
-    this.#doorbell = new Int32Array(rings.doorbell)
-    this.#mask = rings.entries - 1
+    super(rings)
     this.#headers = rings.headers
-    // The queue may have been stopped and started again, so counts continue.
-    this.#taken = this.#posted = Atomics.load(this.#words, TAKEN)
-    this.#completed = Atomics.load(this.#words, COMPLETED)
-  }
-
-  posted(): number {
-    this.#posted = Atomics.load(this.#words, POSTED)
-    // A driver may have written any number.
-    const posted = (this.#posted - this.#taken) | 0
-    return Math.max(0, Math.min(posted, this.#mask + 1))
+    this.#doorbell = new Int32Array(rings.doorbell)
+    this.#completed = Atomics.load(this.words, COMPLETED)
   }
 
   peek(ahead: number, into: PostedBuffer): boolean {
-    if (((this.#posted - this.#taken) | 0) <= ahead && this.posted() <= ahead) return false
-    const words = this.#words
-    const at = DESCRIPTORS + ((this.#taken + ahead) & this.#mask) * DESCRIPTOR_WORDS
+    if (((this.found - this.taken) | 0) <= ahead && this.posted() <= ahead) return false
+    const words = this.words
+    const at = this.entryAt(this.taken + ahead)
     into.id = words[at] ?? -1
     into.region = words[at + 1] ?? -1
     into.offset = words[at + 2] ?? 0
@@ -244,18 +166,18 @@ export class NicRxRing implements RxFrontEnd {
   }
 
   take(count: number): void {
-    this.#taken = (this.#taken + count) | 0
+    this.taken = (this.taken + count) | 0
   }
 
   room(): number {
-    const used = (this.#completed - Atomics.load(this.#words, REAPED)) | 0
-    return this.#mask + 1 - Math.max(0, used)
+    const used = (this.#completed - Atomics.load(this.words, REAPED)) | 0
+    return this.mask + 1 - Math.max(0, used)
   }
 
   headerBuffer(into: PostedBuffer): void {
     into.region = -1
     if (this.#headers === undefined) return
-    let index = this.#completed & this.#mask
+    let index = this.#completed & this.mask
     const { bytes, pages } = this.#headers
     // Pages of one size: all but the last have as many buffers as the first.
     const each = pages[0]?.buffers ?? 1
@@ -268,11 +190,8 @@ export class NicRxRing implements RxFrontEnd {
   }
 
   complete(completion: RxCompletion): void {
-    const words = this.#words
-    const at =
-      DESCRIPTORS +
-      (this.#mask + 1) * DESCRIPTOR_WORDS +
-      (this.#completed & this.#mask) * COMPLETION_WORDS
+    const words = this.words
+    const at = this.endWord + (this.#completed & this.mask) * COMPLETION_WORDS
     words[at] = completion.id
     words[at + 1] = completion.offset
     words[at + 2] = completion.bytes
@@ -285,9 +204,7 @@ export class NicRxRing implements RxFrontEnd {
   }
 
   flush(): void {
-    this.#words[TAKEN] = this.#taken
-    Atomics.store(this.#words, COMPLETED, this.#completed)
+    this.publish(this.#completed)
     endNaps(this.#doorbell)
-    raiseInterrupt(this.#words, ARMED, COMPLETED)
   }
 }
