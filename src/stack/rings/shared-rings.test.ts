@@ -177,6 +177,21 @@ test('pieces are read up to the count that was looked at, and anew after a rewin
   }
 })
 
+test('a NIC end that is made again continues where the one before it was', () => {
+  const rings = createTxRing(32, createDoorbell())
+  const driver = new DriverTxRing(rings)
+  const pieces = new TxPieces()
+  for (const offset of [1, 2]) {
+    const nic = new NicTxRing(rings)
+    driver.post(1, offset, 60, TX_END_OF_PACKET)
+    driver.flush()
+    assert.deepEqual([nic.posted(), nic.read(pieces), pieces.offsets[0]], [1, true, offset])
+    assert.equal(nic.take(), 1)
+    nic.flush()
+    assert.equal(driver.reap(), 1)
+  }
+})
+
 test('an interrupt comes once, for what has not been polled', async () => {
   const rings = createRxRings(8, undefined, createDoorbell())
   const driver = new DriverRxRing(rings)
