@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { has, outputOf } from './processes.ts'
 
-/** A compiled file; removed with this object. */
+/** A compiled file, which is removed with this object. */
 export interface Compiled extends Disposable {
   readonly path: string
 }
 
-/** Compiles `bench/<source>` with `cc` and further options; `undefined` without a compiler. */
+/** Compiles `bench/<source>` with `cc` and further options, or `undefined` without a compiler. */
 export async function compile(
   source: string,
   ...options: readonly string[]

@@ -1,4 +1,4 @@
-/** Receives many connections at once and verifies each; says how long the worst served one waited. */
+/** Receives many connections at once and verifies each. Says how long the worst served one waited. */
 
 import { once } from 'node:events'
 import { createPool, hostProvider } from 'netmem'

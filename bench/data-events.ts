@@ -1,9 +1,9 @@
 /**
  * One TCP connection from `iperf3 -c`: `for await` over a netmem connection against Node's `data`
  * events, the same server around both. The target is for the client as it comes, which copies what
- * it sends and can fill a core with that; so the figure is taken with `-Z` (sendfile), too, where
- * the receiver decides more of it, and how far that client gets against a receiver that copies
- * nothing stands beside it. CPU per GB is beside all. The mark is `wakeBatching` of netmem/linux,
+ * it sends and can fill a core with that. So the figure is taken with `-Z` (sendfile), too, where
+ * the receiver decides more of it. The speed of that client against a receiver that copies nothing
+ * stands beside it. CPU per GB is beside all. The mark is `wakeBatching` of netmem/linux,
  * with pages of 4 MiB.
  */
 

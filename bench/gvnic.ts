@@ -61,9 +61,9 @@ async function turns<T>(
 }
 
 /**
- * Returns the least of each metric. What else runs on the same core, on a hyperthread or beside a virtual
- * machine, makes the code of a card take up to twice as long, for minutes, and a bare copy hardly longer:
- * the middle of such turns says more of the others than of the card.
+ * Returns the least of each metric. Other work on the same core, on a hyperthread or beside a virtual
+ * machine, makes the code of a card take up to twice as long, for minutes, and a bare copy hardly longer.
+ * So the median of such turns says more of that work than of the card.
  */
 function least(samples: readonly Sample[]): Sample {
   const [first = {}, ...others] = samples

@@ -28,7 +28,7 @@ interface Held {
 class Cutter {
   readonly held: Held[] = []
   #messages = 0
-  /** Bytes of the present message that came before; the header counts as part of none. */
+  /** Bytes of the present message that came before. Headers do not count. */
   #before = -HEADER
   readonly #parts = new Uint8Array(MESSAGE)
 

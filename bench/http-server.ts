@@ -12,7 +12,7 @@ export const SMALL_BYTES = 4096
 /** Rate limit of each connection under `/limited`. */
 const LIMIT = '100m'
 
-/** Runs `run` with nginx as the server, whose large body has `bytes` bytes; returns its measures. */
+/** Runs `run` with nginx as the server, whose large body has `bytes` bytes. Returns its measures. */
 export async function served(
   context: Context,
   bytes: number,

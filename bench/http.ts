@@ -30,7 +30,7 @@ export const http: Figure = {
     ]),
 }
 
-/** Small bodies; apart, so that they can be measured alone. */
+/** Small bodies, which can be measured alone. */
 export const httpSmall: Figure = {
   name: 'http-small',
   about: 'small HTTP bodies over connections that are kept, against undici',

@@ -50,7 +50,7 @@ async function listens(port: number): Promise<void> {
 }
 
 /**
- * Starts netmem's server code in a new process; `reads` is the receive path, pages have the default
+ * Starts netmem's server code in a new process. `reads` is the receive path, pages have the default
  * size unless told. Low-water marks are there, as in `netmem iperf3`, unless it is `plain`.
  */
 export async function netmemServer(
@@ -66,13 +66,13 @@ export async function netmemServer(
 const IN_FLIGHT_BYTES = 40 * 1024 * 1024
 
 /**
- * Ways that the client sends: `-c` alone copies what it sends, which on loopback takes as much of a core
- * as receiving does; with `-Z` (sendfile) it is faster than any receiver, and what the receiver can
- * do is what shows.
+ * Ways that the client sends. `-c` alone copies what it sends, which on loopback takes as much of a core
+ * as receiving does. With `-Z` (sendfile) it is faster than any receiver, and what the receiver can
+ * do shows.
  */
 export type Sender = 'copying' | 'zero-copy'
 
-/** Runs one test; the receiver's speed and CPU are what the server reported. */
+/** Runs one test. The receiver's speed and CPU are what the server reported. */
 export async function runIperf3(
   port: number,
   seconds: number,

@@ -1,6 +1,6 @@
 /**
  * An iperf3 server over one of four receive paths: `receive()` of a netmem connection, as
- * `netmem iperf3` has it; `for await` over one, with low-water marks or `plain`; or Node's `data`
+ * `netmem iperf3` has it, `for await` over one, with low-water marks or `plain`, or Node's `data`
  * events, in a thin adapter. Everything beside the receive path is the same code.
  */
 

@@ -12,7 +12,7 @@ export interface Context {
   readonly log: (line: string) => void
 }
 
-/** One of the benchmark's programs; it yields one or more measures. */
+/** One of the benchmark's programs. It yields one or more measures. */
 export interface Figure {
   /** Name on the command line. */
   readonly name: string
@@ -96,7 +96,7 @@ export function medianRatio(measured: Measure): number {
   return median(measured.pairs.map((pair) => ratioOf(measured, pair)))
 }
 
-/** True if the target is met; `undefined` without one. */
+/** True if the target is met, or `undefined` without one. */
 export function isMet(measured: Measure): boolean | undefined {
   const { target } = measured
   if (target === undefined) return undefined

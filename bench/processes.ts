@@ -82,7 +82,7 @@ export function onOneProcessor(
   return ['taskset', ['--cpu-list', processor, command, ...args]]
 }
 
-/** Keeps a process's first thread, and threads it starts after that, to the processor of {@link SteadyChild}; false where that can't be done. */
+/** Keeps a process's first thread, and threads it starts after that, to the processor of {@link SteadyChild}. Returns false where the system cannot. */
 export function keepToOneProcessor(pid: number): boolean {
   const processor = firstProcessor()
   if (processor === undefined) return false
@@ -115,7 +115,7 @@ export function answer<T>(handle: (request: T) => Promise<unknown>): void {
   process.on('disconnect', () => process.exit())
 }
 
-/** A program that is not ours; it ends with this object. */
+/** A program that is not ours. It ends with this object. */
 export class Program implements AsyncDisposable {
   readonly #process: ChildProcess
 
@@ -145,7 +145,7 @@ async function end(child: ChildProcess): Promise<void> {
   await exit
 }
 
-/** Returns what a program prints; throws when it fails. */
+/** Returns what a program prints. Throws when it fails. */
 export async function outputOf(command: string, args: readonly string[]): Promise<string> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const exit = once(child, 'exit')

@@ -26,7 +26,7 @@ export interface DriverRequest {
 }
 
 const RING = 256
-/** Ethernet, IPv4, TCP with timestamps; and the payload of a jumbo frame. */
+/** Headers of Ethernet, IPv4 and TCP with timestamps, and the payload of a jumbo frame. */
 const HEADER_BYTES = 66
 const MSS = 8948
 
@@ -61,7 +61,7 @@ class IdleNic implements DriverNic {
     return Promise.resolve()
   }
 
-  /** Fills all that is posted; returns how many frames that are. */
+  /** Fills all that is posted. Returns how many frames that are. */
   fill(): number {
     const ring = this.#ring
     if (ring === undefined) return 0

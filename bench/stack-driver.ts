@@ -9,7 +9,7 @@ import { brief, type Context, type Measure, measure, type Sample } from './measu
 import { SteadyChild } from './processes.ts'
 import type { DriverRequest } from './stack-driver.child.ts'
 
-/** Rounds of 256 packets until all is compiled; rounds of a turn, and turns of a pair. */
+/** Rounds of 256 packets until all is compiled, rounds of a turn, and turns of a pair. */
 const WARM_UP_ROUNDS = 4000
 const ROUNDS = 60
 const TURNS = 31

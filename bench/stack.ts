@@ -49,7 +49,7 @@ export const stack: Figure = {
   },
 }
 
-/** The same stream has the same hash whichever way it went; the device computes its own. */
+/** The same stream has the same hash on every path. The device computes its own. */
 async function verify(): Promise<void> {
   const hashes = new Set<string>()
   const ways: readonly Wish[] = [

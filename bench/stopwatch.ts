@@ -16,7 +16,7 @@ export class Stopwatch {
     this.#warm = warmUp === 0
   }
 
-  /** Takes note of what has arrived; false when that was enough. */
+  /** Takes note of what has arrived, or false when that was enough. */
   count(bytes: number): boolean {
     if (!this.#warm) {
       this.#left -= bytes

@@ -1,9 +1,9 @@
-/** Speed and CPU of two iperf3 servers, whichever they are, under one kind of sender. */
+/** Speed and CPU of any two iperf3 servers under one kind of sender. */
 
 import { runIperf3, type Sender } from './iperf3-client.ts'
 import { alternate, type Context, type Description, type Measure, measure } from './measure.ts'
 
-/** Two measures; `ratio` is the target of the first, which goes without its sender in its name. */
+/** Two measures. `ratio` is the target of the first, which goes without its sender in its name. */
 export async function tcpMeasures(
   context: Context,
   [ours, peer]: readonly [number, number],

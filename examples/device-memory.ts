@@ -1,6 +1,6 @@
 /**
  * Device memory TCP without the hardware: a flow arrives in pages, then a rule steers it to a queue
- * that is bound to device memory. Nothing here can read the bytes that land there; the device hashes
+ * that is bound to device memory. Nothing here can read the bytes that land there. The device hashes
  * them. The device is stepped, so that every run is the same.
  */
 

@@ -1,4 +1,4 @@
-/** Helpers of the tests of examples: runs one as a program; not published. */
+/** Helpers of the tests of examples: runs one as a program. Not published. */
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
@@ -72,7 +72,7 @@ export interface Ended {
   readonly errors: string
 }
 
-/** Runs a program to its end; origins are on this machine, whatever proxy the environment names. */
+/** Runs a program to its end. Origins are on this machine, so proxies of the environment are left out. */
 export function ended(name: string, ...args: string[]): Promise<Ended> {
   const file = fileURLToPath(new URL(name, import.meta.url))
   const options = { timeout: 300_000, env: { ...process.env, no_proxy: '*' } }

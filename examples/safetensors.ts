@@ -7,7 +7,7 @@
 import { createPool, type HostFrag, hostProvider } from 'netmem'
 import { getInto, type ResponseHead } from 'netmem/http'
 
-/** Typed array of each dtype; floats of 8 and 16 bits stay bits. */
+/** Typed array of each dtype. Floats of 8 and 16 bits stay bits. */
 const ARRAYS = {
   F64: Float64Array,
   F32: Float32Array,
@@ -61,8 +61,8 @@ async function firstBytes(url: string): Promise<Uint8Array> {
 
 async function loadSafetensors(url: string): Promise<Map<string, Tensor>> {
   // A typed array begins at a multiple of its element's size, and the data of a file may begin
-  // anywhere: so its header's length is looked at first, and the body is received so many bytes
-  // behind the start of its memory that the data begins at a multiple of 8, whatever its type.
+  // anywhere. So the program looks at the length of its header first. Then it receives the body at
+  // such a place of its memory that the data begins at a multiple of 8, which suits every type.
   const before = -dataBegin(await firstBytes(url)) & 7
   let file = new Uint8Array(8)
   await getInto(url, (_head: ResponseHead, length?: number) => {

@@ -97,7 +97,7 @@ export function take(pool, count) {
   })
 }
 
-/** Receives to the end; returns all bytes. */
+/** Receives to the end. Returns all bytes. */
 export async function receiveAll(frags) {
   const parts = []
   for await (const frag of frags) {
@@ -124,7 +124,7 @@ export const ways = ['tcp', 'unix', 'tls'].flatMap((kind) =>
   ['connect', 'listen'].map((side) => ({ kind, side, skip: kind === 'tls' && noTls })),
 )
 
-/** Runs `body` with a connection, the peer's `net.Socket` and the pool; nothing may be out then. */
+/** Runs `body` with a connection, the peer's `net.Socket` and the pool. Nothing may be out then. */
 export function withEnds({ kind, side }, body, { pages, pageSize, ...options } = {}) {
   return withPool(
     async (pool) => {

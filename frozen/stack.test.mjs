@@ -29,7 +29,7 @@ const shared = (pages) => sharedProvider({ pages, pageSize: PAGE })
 const generator = { kind: 'generator', totalBytes: BYTES, mss: MSS, handshake: true }
 
 /**
- * Opens a device with a NIC and a driver, whose packets go to one socket in order; runs `body`, and
+ * Opens a device with a NIC and a driver, whose packets go to one socket in order. Runs `body`, and
  * ends everything: nothing may be out.
  */
 async function withPath({ kind, bound = [], queues = 1, link = generator, stepped = true }, body) {
@@ -77,7 +77,7 @@ async function withPath({ kind, bound = [], queues = 1, link = generator, steppe
   await device.close()
 }
 
-/** Steps the device and polls until everything has arrived; returns all frags. */
+/** Steps the device and polls until everything has arrived. Returns all frags. */
 async function through({ device, driver, socket }) {
   const frags = []
   const receiver = receiveFrags(socket)

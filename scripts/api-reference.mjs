@@ -1,5 +1,5 @@
 // The API reference: one page per entry point in docs/api, made from the declarations of the last
-// build. `npm run api` writes it; api-reference.test.mjs fails while it is not up to date.
+// build. `npm run api` writes it. Api-reference.test.mjs fails while it is not up to date.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -8,7 +8,7 @@ import { Node, Project, ts } from 'ts-morph'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'docs/api')
 
-/** Entry points with the file of their declarations; threads' scripts export nothing. */
+/** Entry points with the file of their declarations. Threads' scripts export nothing. */
 function entryPoints() {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   return Object.entries(exports)
@@ -17,7 +17,7 @@ function entryPoints() {
 }
 
 /**
- * Renders all pages; returns their texts by file name, and the exports and members that have no
+ * Renders all pages. Returns their texts by file name, and the exports and members that have no
  * docstring.
  */
 export function apiReference() {
@@ -48,7 +48,7 @@ export function apiReference() {
 
 function index() {
   const lines = entryPoints().map(({ name }) => `- [${name}](${name.replaceAll('/', '-')}.md)`)
-  return `# API reference\n\nMade from the docstrings by \`npm run api\`; do not edit.\n\n${lines.join('\n')}\n`
+  return `# API reference\n\nMade from the docstrings by \`npm run api\`. Do not edit it.\n\n${lines.join('\n')}\n`
 }
 
 /** Entries of the types that `entries` name and no entry point exports, theirs included. */
@@ -199,7 +199,7 @@ function plain(text) {
   return text.replace(/\{@link(?:code)?\s+([^}|]+?)\s*\}/g, '`$1`').replaceAll('\r\n', '\n')
 }
 
-/** Writes the pages; removes those of entry points that are no more. */
+/** Writes the pages. Removes those of former entry points. */
 export function writeReference() {
   const { pages } = apiReference()
   mkdirSync(folder, { recursive: true })

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
 
-/** Compiles a program that imports the named entry points; returns what the compiler says. */
+/** Compiles a program that imports the named entry points. Returns what the compiler says. */
 function compile(entries, types) {
   const folder = mkdtempSync(join(tmpdir(), 'netmem-consumer-'))
   try {

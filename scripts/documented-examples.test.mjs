@@ -1,5 +1,5 @@
 // Compiles and runs every example of the README, of docs/ and of the docstrings, so that none goes stale.
-// An example of a page is a program by itself; "```ts fragment" begins one that is not.
+// An example of a page is a program by itself, unless it begins with "```ts fragment".
 // documented-examples.prelude.mjs brings names that a docstring's example takes for granted (`pool`,
 // `connection`, `server`), and a peer.
 import assert from 'node:assert/strict'

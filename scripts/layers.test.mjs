@@ -53,7 +53,7 @@ function specifier(from, to) {
   return `${isFile(from) ? './' : '../../'}${to}${isFile(to) ? '.ts' : '/index.ts'}`
 }
 
-/** Lints the sources, keyed by path; returns the exit code and `path:line` of each complaint. */
+/** Lints the sources, keyed by path. Returns the exit code and `path:line` of each complaint. */
 function lint(rule, sources) {
   const tree = mkdtempSync(join(tmpdir(), 'netmem-layers-'))
   try {

@@ -164,7 +164,7 @@ const STRUCTURES = {
 }
 const OF_LIBRARY = ['MSGHDR', 'CMSGHDR', 'IFREQ']
 
-/** Compiles and runs a program against headers; returns what it printed, by name. */
+/** Compiles and runs a program against headers. Returns what it printed, by name. */
 function printed(arguments_, headers, names, structureNames) {
   const folder = mkdtempSync(join(tmpdir(), 'netmem-headers-'))
   try {

@@ -108,7 +108,7 @@ describe('netmem and pyynl', { skip }, () => {
     return mine
   }
 
-  /** Counters go on while they are read. */
+  /** Counters change while they are read. */
   function between(before, value, after) {
     assert.deepEqual(value.map(Object.keys), before.map(Object.keys))
     for (const [at, stats] of value.entries()) {

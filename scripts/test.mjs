@@ -109,8 +109,8 @@ const NEEDS_A_PROCESS = [
   ...['scripts/documented-examples', 'scripts/netlink-tables', 'scripts/api-reference'],
 ]
 
-// A guest takes seconds for such a start, so one process has all but those that count garbage and memory,
-// and one that takes memory from the kernel as long as it runs.
+// A process takes seconds to start in a guest, so one process has all files but these. They count garbage
+// and memory, and one of them takes memory from the kernel as long as it runs.
 const ALONE_IN_GUEST = ['huge-pages.guest', 'leaks', 'sys', 'linux']
 
 /** True if `path` ends in one of `names`, without `.test.js`. A `*` stands for a part of a name. */
@@ -130,7 +130,7 @@ if (strayNames.length > 0) {
   process.exit(1)
 }
 
-/** Returns the name of the process that a file shares with others; undefined if it has its own. */
+/** Returns the name of the process that a file shares with others, or undefined if it has its own. */
 function processOf(file) {
   // Each of these files counts what it leaves behind, or makes the kernel's things under fixed names.
   if (tap || boot || soak) return undefined

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * The connection that every transport gives an application: kernel sockets, and whatever else
- * carries a stream of bytes into netmem. Types only: `netmem/net` has the implementation over
+ * The connection that every transport gives an application: kernel sockets, and any other
+ * source of a stream of bytes. Types only: `netmem/net` has the implementation over
  * kernel sockets, `netmem/testing` the suite that every implementation passes.
  */
 
@@ -172,7 +172,7 @@ export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>,
 
   /**
    * Receives the next frag. Resolves with `undefined` once the peer has finished sending. Reads
-   * ahead by 64 KiB or one page, whichever is less, and one read more.
+   * ahead by the smaller of 64 KiB and one page, and one read more.
    *
    * @param options - `signal` gives up the wait with NETMEM_ABORTED. Nothing is lost: the next call
    *   gets the frag.

@@ -25,12 +25,12 @@ export type CodeOf<Class extends string> = {
 
 /**
  * Superclass of netmem's own classes of errors. Mistakes of the caller are
- * {@link ArgumentTypeError} and {@link ArgumentRangeError} instead; {@link isNetmemError} knows all.
+ * {@link ArgumentTypeError} and {@link ArgumentRangeError} instead. {@link isNetmemError} knows all.
  *
  * @typeParam Class Name of the class that an error is of: the key to its codes.
  */
 export abstract class NetmemError<Class extends string = string> extends Error {
-  /** Stable across versions; the message is not. */
+  /** Stable across versions. The message is not. */
   readonly code: CodeOf<Class>
 
   constructor(code: CodeOf<Class>, message: string, options?: ErrorOptions) {
@@ -51,7 +51,7 @@ export class ConnectionError extends NetmemError<'ConnectionError'> {}
 
 /** A value of the wrong type, with a code. */
 export class ArgumentTypeError extends TypeError {
-  /** Stable across versions; the message is not. */
+  /** Stable across versions. The message is not. */
   readonly code: CodeOf<'ArgumentTypeError'>
 
   constructor(code: CodeOf<'ArgumentTypeError'>, message: string) {
@@ -62,7 +62,7 @@ export class ArgumentTypeError extends TypeError {
 
 /** A value of the right type outside its range, with a code. */
 export class ArgumentRangeError extends RangeError {
-  /** Stable across versions; the message is not. */
+  /** Stable across versions. The message is not. */
   readonly code: CodeOf<'ArgumentRangeError'>
 
   constructor(code: CodeOf<'ArgumentRangeError'>, message: string) {
@@ -71,7 +71,7 @@ export class ArgumentRangeError extends RangeError {
   }
 }
 
-/** True if netmem threw `error`, whatever its class. */
+/** True if netmem threw `error`, of any of its classes. */
 export function isNetmemError(
   error: unknown,
 ): error is NetmemError | ArgumentTypeError | ArgumentRangeError {

@@ -40,7 +40,7 @@ export interface NetIov {
   readonly [kind]: 'net_iov'
 }
 
-/** A handle that is either; narrow it with {@link isPage} or {@link isNetIov}. */
+/** A handle that is either. Narrow it with {@link isPage} or {@link isNetIov}. */
 export type Netmem = Page | NetIov
 
 /** The name of a handle's kind, as data carries it. */
@@ -102,9 +102,9 @@ export interface Place {
 }
 
 /**
- * Adds references to memory that is out, of whichever pool: it is given back once per reference.
+ * Adds references to memory that is out, of any pool. It is given back once per reference.
  *
- * @param count 1 to 2^20; 1 by default. A netmem has at most 2^31 − 1 references.
+ * @param count 1 to 2^20, 1 by default. A netmem has at most 2^31 − 1 references.
  * @throws NETMEM_WRONG_KIND, NETMEM_FOREIGN_HANDLE, NETMEM_STALE_HANDLE or NETMEM_DOUBLE_PUT when
  *   the handle is not out, and NETMEM_OUT_OF_RANGE, all before anything is changed.
  *
@@ -232,7 +232,7 @@ const owners: (HandleOwner | undefined)[] = Array.from(claimed, () => undefined)
  */
 const caches = new Int32Array(CACHE_INTS * (1 + RANGE_MASK)).fill(CLOSED, 0, 1)
 
-/** Start of the owner's cache in {@link caches} for each range; 0 without an owner. */
+/** Start of the owner's cache in {@link caches} for each range, or 0 without an owner. */
 const cacheAt = new Int32Array(RANGE_MASK + 1)
 
 /** Columns of the table, for the pool's fast paths. As {@link LAYOUT}, they are not exported one by one. */
@@ -255,12 +255,12 @@ export function ownerOf(m: Exactly<Netmem>): HandleOwner {
   return owner
 }
 
-/** All bytes of a page that is out, whichever pool it is from. Throws as {@link release} does. */
+/** All bytes of a page that is out, of any pool. Throws as {@link release} does. */
 export function bytesOf(page: Exactly<Page>): Uint8Array {
   return ownerOf(page).bytes(bits(page))
 }
 
-/** Place of a net_iov that is out, whichever pool it is from. Throws as {@link release} does. */
+/** Place of a net_iov that is out, of any pool. Throws as {@link release} does. */
 export function placeOf(iov: Exactly<NetIov>): Place {
   return ownerOf(iov).place(bits(iov))
 }

@@ -9,7 +9,7 @@ import { inFlags } from './flags.ts'
 export const Exit = { ok: 0, failed: 1, usage: 2 } as const
 
 export const EXIT_CODES = `Exit codes:
-  0    everything was done, and whatever was verified is right
+  0    everything was done, and all that was verified is right
   1    failed: a transfer broke, data is wrong, something cannot be opened
   2    wrong usage
   130  ended by SIGINT (ctrl-C), after a summary; a second one ends it at once

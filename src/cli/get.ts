@@ -43,7 +43,7 @@ export function getCommand(): Command {
       argument(parseCount(1, MAX_CONNECTIONS)),
       1,
     )
-    .option('--resume', 'keep what arrived of a transfer that fails, and go on from there')
+    .option('--resume', 'keep what arrived of a transfer that fails, and continue from there')
     .addOption(
       new Option('--on-change <what>', 'when the body changes between two attempts')
         .choices(['fail', 'restart'])
@@ -92,10 +92,10 @@ export function getCommand(): Command {
     )
     .option('--cacert <file>', 'trust the certificates of this PEM file, and no others')
     .option('-k, --insecure', 'trust every certificate, and so any server that answers')
-    .option('--no-proxy', 'connect to the server itself, whatever the environment says')
+    .option('--no-proxy', 'connect to the server itself, and ignore the environment')
     .option('--decompress', 'take and decode gzip, deflate and brotli')
     .addOption(
-      new Option('--raw', 'take the bytes as they came, in whatever coding').conflicts(
+      new Option('--raw', 'take the bytes as they came, without decoding them').conflicts(
         'decompress',
       ),
     )

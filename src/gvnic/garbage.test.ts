@@ -13,7 +13,7 @@ const HEADER_BYTES = 54
 /** Rounds at most. Code that is not compiled yet makes garbage of its own. */
 const ROUNDS = 2000
 
-// The engine collects garbage in a thread that answers guests' processors, which stand still meanwhile.
+// The engine collects garbage in a thread that answers guests' processors, which stand still until it is done.
 test('TSO packets from one card to another make no garbage', () => {
   const [near, far] = createLinkPair({ queueBytes: 2 ** 22 })
   const open = (link: typeof near): readonly [Gvnic, DriverModel] => {

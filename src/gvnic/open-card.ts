@@ -28,11 +28,13 @@ const NAMES: OptionNames<CardOptions> = {
  * where the guest has them. Those that arrive while the guest's interface is down are lost. A capture is
  * played once, from the moment at which that interface comes up.
  *
- * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range,
- *   NETMEM_TAP_UNAVAILABLE, NETMEM_TAP_PERMISSION, NETMEM_TAP_NAME_TAKEN as `tapDevice()` does,
- *   NETMEM_CAPTURE_INVALID for a file that is no capture, NETMEM_SYSCALL_FAILED if there cannot be such a
- *   socket, NETMEM_LINUX_UNAVAILABLE without Linux or koffi, and the system's own error if a file cannot
- *   be opened, as a rejection.
+ * Errors are rejections. If a file cannot be opened, it is the system's own error.
+ *
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
+ * @throws NETMEM_TAP_UNAVAILABLE, NETMEM_TAP_PERMISSION, NETMEM_TAP_NAME_TAKEN as `tapDevice()` does.
+ * @throws NETMEM_CAPTURE_INVALID for a file that is no capture.
+ * @throws NETMEM_SYSCALL_FAILED if the system refuses the socket.
+ * @throws NETMEM_LINUX_UNAVAILABLE without Linux or koffi.
  *
  * @example
  * ```ts

@@ -20,9 +20,11 @@ const NAMES: OptionNames<WiredCardsOptions> = {
  * Opens two network cards that are wired to each other: what one guest's interface sends, the other's
  * receives. Both may be in one machine. They keep this process running.
  *
- * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range,
- *   NETMEM_SYSCALL_FAILED if there cannot be such a socket, NETMEM_LINUX_UNAVAILABLE without Linux or
- *   koffi, and the system's own error if the capture cannot be made, as a rejection.
+ * Errors are rejections. If the capture cannot be made, it is the system's own error.
+ *
+ * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
+ * @throws NETMEM_SYSCALL_FAILED if the system refuses a socket.
+ * @throws NETMEM_LINUX_UNAVAILABLE without Linux or koffi.
  *
  * @example
  * ```ts

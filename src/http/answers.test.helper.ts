@@ -1,4 +1,4 @@
-/** Replies that the tests of answers send, by hand; not published. */
+/** Replies that the tests of answers send, by hand. Not published. */
 
 import type { GetDestination } from './get-into.ts'
 import { content, serveRaw, type TestServer, withPool } from './http.test.helper.ts'
@@ -13,7 +13,7 @@ export interface Reply {
   readonly status: number
   readonly fields: readonly string[]
   readonly body: Buffer
-  /** Framing of the body; `length` by default. */
+  /** Framing of the body. `length` by default. */
   readonly framing?: 'length' | 'chunked' | 'close'
 }
 

@@ -1,4 +1,4 @@
-/** Helper of the tests of getInto: the content, framed in each way that HTTP has; not published. */
+/** Helper of the tests of getInto: the content, framed in each way that HTTP has. Not published. */
 
 import type http from 'node:http'
 import { content } from './http.test.helper.ts'

@@ -1,4 +1,4 @@
-/** Helpers of the tests of transfers: servers with scripted responses; not published. */
+/** Helpers of the tests of transfers: servers with scripted responses. Not published. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -117,7 +117,7 @@ export function ranged(
   response.end(bytes.subarray(first, last + 1))
 }
 
-/** The number of the first byte that a raw request asks for; 0 for all of it. */
+/** The number of the first byte that a raw request asks for, or 0 for all of it. */
 export function firstOf(request: string): number {
   return Number(/^range: bytes=(\d+)-/im.exec(request)?.[1] ?? 0)
 }

@@ -30,7 +30,7 @@ import {
 } from './harness.test.helper.ts'
 import { listen } from './listen.ts'
 
-/** Two sockets of Node.js's own, connected; ends with nothing out in the pool. */
+/** Two connected sockets of Node.js. The pool has nothing out in the end. */
 async function withSockets(
   kind: Kind,
   reads: Reads,

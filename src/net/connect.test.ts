@@ -22,7 +22,7 @@ import {
   until,
 } from './harness.test.helper.ts'
 
-/** A server that runs `onSocket`, and how to connect to it; both end with nothing out. */
+/** A server that runs `onSocket`, and a function that connects to it. The pool has nothing out in the end. */
 async function withServer(
   onSocket: (socket: net.Socket) => void,
   body: (options: ConnectOptions, sockets: net.Socket[]) => Promise<void>,

@@ -278,7 +278,7 @@ for (const way of ways(['tcp4', 'tls'])) {
           const waits = order.map(
             async (step) => await some(steps[step])({ connection, held, destroyed }),
           )
-          // Frags stay valid until they are released, whatever ends before.
+          // Frags stay valid until they are released, also after the end of their connection.
           for (const [at, frag] of held.entries()) {
             if (copies[at] !== undefined) assert.deepEqual(frag.bytes, copies[at])
           }

@@ -1,4 +1,4 @@
-/** Helpers of the tests of sockets; not published. */
+/** Helpers of the tests of sockets. Not published. */
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -31,11 +31,11 @@ export type Reads = 'posted' | 'data'
 /** One way of having a connection. */
 export interface Way {
   readonly kind: Kind
-  /** End that is netmem's; the other is a socket of Node.js. */
+  /** End that is netmem's. The other is a socket of Node.js. */
   readonly side: Side
   readonly reads: Reads
   readonly name: string
-  /** Reason to skip the test on this machine; `false` if it can run. */
+  /** Reason to skip the test on this machine, or `false` if it can run. */
   readonly skip: string | false
 }
 
@@ -108,7 +108,7 @@ export type EndsOptions = Partial<ConnectionOptions> & {
   readonly keepPool?: boolean
 }
 
-/** Runs `body` with a connection, then closes both ends; nothing may be out after that. */
+/** Runs `body` with a connection, then closes both ends. Nothing may be out after that. */
 export async function withEnds(
   { kind, side, reads }: Pick<Way, 'kind' | 'side' | 'reads'>,
   body: (ends: Ends) => Promise<void>,
@@ -175,7 +175,7 @@ export function serve(kind: Kind, onSocket?: (socket: net.Socket) => void): net.
   })
 }
 
-/** Listens with `server`; resolves with its address, as `connect` takes it. */
+/** Listens with `server`. Resolves with its address, as `connect` takes it. */
 export async function listening(server: net.Server, kind: Kind): Promise<Place> {
   const path = kind === 'unix' ? freshPath() : undefined
   const host = kind === 'tcp6' ? '::1' : '127.0.0.1'
@@ -188,7 +188,7 @@ export async function listening(server: net.Server, kind: Kind): Promise<Place> 
   return { host, port: address.port }
 }
 
-/** A port or a path, of whatever kind the test is about. */
+/** A port or a path, as the kind of connection under test needs. */
 export type Place = { readonly host?: string } & PortOrPath
 
 export function whereToListen(kind: Kind): Place & { readonly tls?: tls.TlsOptions } {
@@ -261,7 +261,7 @@ export function same(bytes: Uint8Array, offset: number, seed = 1): void {
   }
 }
 
-/** Writes bytes `from` to `to` of the pattern, with backpressure; gives up when the socket is gone. */
+/** Writes bytes `from` to `to` of the pattern, with backpressure. Gives up when the socket is gone. */
 export async function send(socket: net.Socket, from: number, to: number, seed = 1): Promise<void> {
   for (let at = from; at < to && !socket.destroyed; ) {
     const bytes = Math.min(100_000, to - at)
@@ -276,7 +276,7 @@ export async function send(socket: net.Socket, from: number, to: number, seed = 
   }
 }
 
-/** Reads a socket of Node.js to its end, and compares it with the pattern; resolves with its bytes. */
+/** Reads a socket of Node.js to its end, and compares it with the pattern. Resolves with its bytes. */
 export async function readAll(peer: net.Socket): Promise<number> {
   let at = 0
   for await (const chunk of peer.iterator({ destroyOnReturn: false })) {

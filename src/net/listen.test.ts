@@ -27,7 +27,7 @@ import {
 } from './harness.test.helper.ts'
 import { Listener, type ListenOptions, listen } from './listen.ts'
 
-/** A listener and its pool; ends with both closed and nothing out. */
+/** A listener and its pool. In the end both are closed, with nothing out. */
 async function withListener(
   options: Place & Partial<Omit<ListenOptions, keyof Place>>,
   body: (listener: Listener, options: ListenOptions) => Promise<void>,
@@ -116,7 +116,7 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
         await Promise.all([listener.close(), listener.close()])
         assert.equal(await listener.accept(), undefined)
         for await (const _ of listener) assert.fail('nobody is accepted any more')
-        // The accepted connection continues, whichever it is.
+        // The accepted connection continues.
         const told = peers.map((peer) => peer.write(pattern(0, 1000)) && peer.end())
         assert.equal(told.length, 2)
         assert.equal(await receiveAll(connection), 1000)

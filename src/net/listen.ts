@@ -157,7 +157,7 @@ const NAMES: OptionNames<ListenOptions> = {
  * that it accepted.
  *
  * @throws NETMEM_LISTEN_FAILED or NETMEM_ABORTED, as a rejection.
- * @throws NETMEM_INVALID_ARGUMENT and NETMEM_OUT_OF_RANGE for options that no listener can have.
+ * @throws NETMEM_INVALID_ARGUMENT for an option of the wrong type, NETMEM_OUT_OF_RANGE for one outside its range.
  *
  * @example
  * ```ts

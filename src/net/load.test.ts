@@ -22,7 +22,7 @@ interface Load {
   readonly use?: () => Promise<unknown>
 }
 
-/** Receives over many connections from another process; verifies all; returns the least that any had when the first was done. */
+/** Receives over many connections from another process. Verifies all. Returns the fewest bytes that any connection had when the first one was done. */
 async function receiveFromMany({ pool, connections, bytes, reads, use }: Load): Promise<number> {
   const listener = await listen({ pool, reads, port: 0, backlog: 2 * connections })
   const sender = startSender({ ...listener.address, connections, bytes })

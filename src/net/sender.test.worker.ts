@@ -1,4 +1,4 @@
-/** A process that sends the pattern over many connections at once; it can be killed in mid-stream. */
+/** A process that sends the pattern over many connections at once. It can be killed in mid-stream. */
 
 import net from 'node:net'
 import { pattern } from './harness.test.helper.ts'

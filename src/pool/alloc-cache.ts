@@ -1,8 +1,7 @@
 /**
  * A pool's alloc cache: its count at index {@link CACHED}, then that many handles, last in first
- * out. While the cache is closed the count is stored inverted, as −1 − count: its fast paths find
- * no handle to take then, and none to add. They are in `PoolCore` and in `release`; this is the
- * slow path.
+ * out. The count of a closed cache is stored inverted, as −1 − count. So the fast paths, in
+ * `PoolCore` and `release`, neither take from it nor add to it. This file has the slow paths.
  */
 
 import type { RecycleRing } from './recycle-ring.ts'
@@ -43,7 +42,7 @@ export function pop(cache: Int32Array): number {
   return cache[handles] ?? -1
 }
 
-/** Moves up to `limit` handles of the ring to an empty cache; returns how many. */
+/** Moves up to `limit` handles of the ring to an empty cache. Returns how many. */
 export function refill(cache: Int32Array, ring: RecycleRing, limit: number): number {
   const moved = ring.moveTo(cache, 1, limit)
   setCount(cache, moved)

@@ -74,7 +74,7 @@ class ReceivedFrag implements BorrowedFrag {
   /** Undefined once released. */
   #bytes: Uint8Array | undefined
 
-  /** @param giveBack gives the memory back to its owner; undefined for a copy. */
+  /** @param giveBack gives the memory back to its owner, or undefined for a copy. */
   constructor(bytes: Uint8Array, giveBack: (() => void) | undefined) {
     this.length = bytes.byteLength
     this.#bytes = bytes

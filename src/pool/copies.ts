@@ -8,7 +8,7 @@ export const RX_COPYBREAK: number = 16 * 1024
 /** Bytes that an engine needs for a copied frag besides its payload, so that tiny frags are bounded too. */
 export const COPY_OVERHEAD = 256
 
-/** Counts the copies of one pool, of whichever kind its memory is. */
+/** Counts the copies of one pool, of any kind of memory. */
 export class Copies {
   /** Called after each release of a copy while set. */
   onCopyDropped: (() => void) | undefined

@@ -7,7 +7,7 @@ import type { PagePool } from './page-pool.ts'
 /**
  * Makes a frag of `length` bytes at `offset` of a page, taking over one of its references.
  *
- * @param offset 0 to `pool.pageSize`; 0 by default.
+ * @param offset 0 to `pool.pageSize`. 0 by default.
  * @param length Bytes up to the page's end at the most, which is the default.
  * @param label Origin of the bytes in reports, such as `tcp 127.0.0.1:5201`.
  * @throws NETMEM_OUT_OF_RANGE, and what `PagePool.put` throws of a handle that is not out.

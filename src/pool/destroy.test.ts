@@ -64,7 +64,7 @@ test('destroy waits for what is out, whichever way it comes back', async () => {
   pool.ref(some(d))
   const done = pool.destroy()
   assert.equal(pool.destroy(), done)
-  // Cache and ring are emptied at once; only what is out is in flight.
+  // Cache and ring are emptied at once. Only what is out is in flight.
   assert.deepEqual([pool.out, pool.inflight], [4, 4])
   assertCode('NETMEM_POOL_DESTROYED', () => pool.alloc())
   assertCode('NETMEM_PROVIDER_BUSY', () => createPool(provider))

@@ -19,7 +19,7 @@ function setup(): { pool: PagePool<Page>; page: Page } {
   return { pool, page }
 }
 
-/** Every use of a frag that has been released throws; releasing it again does not. */
+/** Every use of a frag that has been released throws. Releasing it again does not. */
 function assertReleased(frag: HostFrag): void {
   const borrower = { once: () => {} }
   for (const use of [

@@ -52,7 +52,7 @@ function poolOf(pages: number, traceLeaks = false): PagePool<Page> {
   return createPool(hostProvider({ pages, pageSize }), { traceLeaks })
 }
 
-/** Takes a page as a frag and drops it; the page, to be put by hand. */
+/** Takes a page as a frag and drops the frag. Returns the page, to be put by hand. */
 function drop(pool: PagePool<Page>): Page {
   const page = some(pool.alloc())
   receiveForTest(pool, page)

@@ -12,7 +12,7 @@ export interface Holder {
   readonly label: string | undefined
   /** Frames of the application that received or allocated it. */
   readonly stack: string | undefined
-  /** Milliseconds since 1970 at which it went out. */
+  /** Time at which it was received or allocated, in ms since 1970. */
   readonly sinceMs: number
 }
 

@@ -1,9 +1,10 @@
 /**
- * Frags lent to other threads. The owner keeps a table of what is lent; a borrower gives an entry
- * back with one compare-and-swap and puts it on a list that many threads may push to and only the
- * owner empties, at once (the shape of the kernel's include/linux/llist.h). A list, not a ring:
- * a thread that is terminated in the middle of a ring's push would leave a gap that blocks the
- * ring; here it either has pushed or it has not, and the owner finds out from the table.
+ * Frags lent to other threads. The owner keeps a table of them. A borrower returns an entry with one
+ * compare-and-swap, and puts it on a list. Many threads may push to that list, and only the owner
+ * empties it, all at once (as the kernel's include/linux/llist.h).
+ *
+ * It is no ring, since a thread that is terminated within a push would leave a gap that blocks a ring.
+ * With a list, the thread has pushed or it has not, and the table tells the owner which.
  */
 
 import { ArgumentTypeError, checkInteger, HandleError, LifetimeError } from '../errors.ts'

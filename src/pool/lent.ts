@@ -27,7 +27,7 @@ export type Lent =
       readonly bytes: Uint8Array
     }
 
-/** The thread that borrows: a Node.js `Worker`, or whatever says `exit` once it has ended. */
+/** The thread that borrows: a Node.js `Worker`, or another object that emits `exit` when the thread has ended. */
 export interface Borrower {
   /** −1 once the thread has ended, as a `Worker` has it. */
   readonly threadId?: number

@@ -1,6 +1,6 @@
 // The pool beside a plain model of it: fast-check makes up long histories, the model says what
 // each step should do, and both are compared after each. What the provider gives is taken from a
-// log; everything else the model knows by itself.
+// log. Everything else the model knows by itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Exactly, NetIov, Netmem, Page } from '../netmem.ts'
@@ -26,7 +26,7 @@ interface Real<M extends Netmem> {
   pool: PagePool<M>
   readonly make: () => PagePool<M>
   readonly log: ProviderLog<M>
-  /** The handle of each reference that the history holds; several may be of one slot. */
+  /** The handle of each reference that the history holds. Several may be of one slot. */
   refs: M[]
   frags: { frag: HostFrag; slot: number; at: number; copied: boolean; stamp: number }[]
   /** Handles of earlier uses, and their slots and uses. */

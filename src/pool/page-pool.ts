@@ -109,7 +109,7 @@ export class PagePool<in out M extends Netmem> implements AsyncDisposable {
   /**
    * Adds references, so that one netmem can carry several frags. `put` gives back each.
    *
-   * @param count 1 to 2^20; a netmem has at most 2^31 − 1 references. 1 by default.
+   * @param count 1 to 2^20, 1 by default. A netmem has at most 2^31 − 1 references.
    * @throws NETMEM_OUT_OF_RANGE, and what {@link put} throws.
    */
   ref(m: Exactly<M>, count = 1): void {

@@ -35,7 +35,7 @@ declare module '../errors.ts' {
 const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT, RANGE_SHIFT } = netmem.LAYOUT
 const { cacheAt, caches, states } = netmem.columns
 
-/** Handles taken at once from ring or provider; 64 as in the kernel, where a NAPI poll handles 64 packets. */
+/** Handles taken at once from ring or provider: 64 as in the kernel, where a NAPI poll handles 64 packets. */
 const CACHE_REFILL = 64
 const RING_SIZE = 1024
 const RING_SIZE_MAX = 16384
@@ -59,7 +59,7 @@ export class PoolCore implements netmem.HandleOwner {
   #fast = 0
 
   // The slow path.
-  /** Alloc cache; closed while every put must take the slow path, because a caller waits or the pool is destroyed. */
+  /** Alloc cache. It is closed while every put must take the slow path, because a caller waits or the pool is destroyed. */
   #cache: Int32Array
   readonly #provider: AnyProvider
   readonly #source: Source
@@ -367,7 +367,7 @@ export class PoolCore implements netmem.HandleOwner {
     this.#destroyed.resolve()
   }
 
-  /** The slot of a handle that is out; throws for every other value. */
+  /** Returns the slot of a handle that is out, and throws for every other value. */
   check(handle: number): number {
     const slot = this.#slots.slot(handle)
     if (this.#slots.isOut(handle)) return slot

@@ -63,7 +63,7 @@ export class Reservation<in out M extends Netmem> implements Disposable {
    * reservation.
    *
    * @param bytes 0 to {@link room}.
-   * @param more True to go on: the reservation moves behind these bytes and keeps a reference
+   * @param more True to keep the reservation: it moves behind these bytes and keeps a reference
    *   while there is room. It has ended if {@link room} is 0 afterwards.
    * @throws NETMEM_OUT_OF_RANGE, and NETMEM_STALE_HANDLE once it has ended.
    */

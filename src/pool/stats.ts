@@ -24,7 +24,7 @@ export interface PagePoolStats {
     readonly cached: number
     /** The cache had no room, and the ring was tried. */
     readonly cache_full: number
-    /** Put into the ring, by whichever thread. */
+    /** Put into the ring, by any thread. */
     readonly ring: number
     /** The ring had no room, and the provider got the memory. */
     readonly ring_full: number

@@ -10,7 +10,7 @@ export { COPY_ALIGNMENT } from '../pool/reservation.ts'
 
 /** WebAssembly's page. */
 const UNIT_BYTES = 64 * 1024
-/** Larger ones can't be had of WebAssembly. */
+/** Units of the largest memory that WebAssembly makes. */
 const MAX_UNITS = 65_536
 
 // Optional, since some engines lack it. The compiler's library for the core does not declare it.

@@ -11,7 +11,7 @@ import { createSlotAllocator } from './slot-allocator.ts'
 
 const pageSize = 4096
 
-/** A provider of four pages with some of its operations replaced; `slots` is what its pool gave it. */
+/** A provider of four pages with some of its operations replaced. `slots` is what its pool gave it. */
 function tampered(
   replace: (provider: PageProvider, slots: () => Slots<Page>) => Partial<PageProvider>,
 ): PageProvider {

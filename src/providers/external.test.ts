@@ -9,7 +9,7 @@ import { assertCode, end, some } from '../testing/pools.test.helper.ts'
 import { resizable } from '../testing/resizable.test.helper.ts'
 import { externalProvider } from './external.ts'
 
-// Node has it; these types of Node's do not.
+// Node.js has it, but its types lack it.
 declare const WebAssembly: {
   Memory: new (size: {
     initial: number

@@ -13,7 +13,7 @@ export interface PageLayout {
   readonly pageSize?: number
 }
 
-/** Holds what a fast sender has ready for one read, and still fits a core's cache. */
+/** Bytes of a page by default: one read of a fast sender, which still fits a core's cache. */
 export const DEFAULT_PAGE_SIZE: number = 256 * 1024
 
 const NAMES: OptionNames<PageLayout> = { pages: true, pageSize: true }

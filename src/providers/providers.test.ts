@@ -9,7 +9,7 @@ import { externalProvider } from './external.ts'
 import { hostProvider } from './host.ts'
 import { sharedProvider } from './shared.ts'
 
-// Node has it; these types of Node's do not.
+// Node.js has it, but its types lack it.
 declare const WebAssembly: {
   Memory: new (size: {
     initial: number
@@ -172,7 +172,7 @@ test('host memory cannot be transferred', async () => {
       try {
         attempt()
       } catch (error) {
-        // Node 20 copies instead; later versions refuse.
+        // Node 20 copies instead. Later versions refuse.
         assert.ok(error instanceof DOMException && error.name === 'DataCloneError')
       }
       assert.equal(buffer.byteLength, byteLength)

@@ -1,8 +1,8 @@
 // Bugs that Device Memory TCP and its page pools had over the years, each with a test under its
-// name, over the whole path where it has one. None is without a counterpart; of two a part is:
-//  1: a dma-buf's size is in bytes here too, but its memory is typed arrays, which nobody reads
-//     outside; what is left to test is that such sizes are refused before anything is bound.
-//  5: no thread stands between reading a count and decrementing it; what is left is that a
+// name, over the whole path where it has one. Each has a counterpart here. Two have it in part:
+//  1: a dma-buf's size is in bytes here too, but no code reads beyond the typed arrays of its memory.
+//     The test is that such sizes are refused before anything is bound.
+//  5: no other thread comes between reading a count and decrementing it. The test is that a
 //     reference given back once too often is found, by any holder.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -108,7 +108,7 @@ test('3. the provider gone before its queue stopped', async () => {
 
 const ENDS = ['socket', 'pools', 'binding', 'device'] as const
 
-// Beneath one driver; `socket/orders.test.ts` has all orders of the socket's own.
+// Beneath one driver. `socket/orders.test.ts` has all orders of the socket's own.
 test('4. socket close, pool destroy, unbind and device removal in all legal orders', async () => {
   const orders = permutations(ENDS)
   assert.equal(orders.length, 24)

@@ -9,11 +9,11 @@ import type { Lent, PoolShare } from '../pool/lent.ts'
 /** Data that a worker is started with. */
 export interface Job {
   readonly share: PoolShare
-  /** `release` checks and gives back; `hold` keeps what it gets; `forget` ends at once, holding it. */
+  /** `release` checks and gives back. `hold` keeps what it gets. `forget` ends at once, holding it. */
   readonly job: 'release' | 'hold' | 'forget'
 }
 
-/** Message to it: frags, and the 32-bit word each of them begins and ends with; or an order. */
+/** Message to it: frags, and the 32-bit word each of them begins and ends with, or an order. */
 export interface Delivery {
   readonly lent: readonly Lent[]
   readonly word: number

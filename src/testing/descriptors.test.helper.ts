@@ -1,11 +1,11 @@
-/** Counting the descriptors of this process in tests; not published. */
+/** Counting the descriptors of this process in tests. Not published. */
 
 import { readdirSync, readlinkSync } from 'node:fs'
 import { until } from './waiting.test.helper.ts'
 
 const FOLDER = '/proc/self/fd'
 
-/** Returns what a descriptor is, such as `socket:[4711]`; undefined for one that is closed. */
+/** Returns what a descriptor is, such as `socket:[4711]`, or undefined for one that is closed. */
 function targetOf(fd: string): string | undefined {
   try {
     return readlinkSync(`${FOLDER}/${fd}`)

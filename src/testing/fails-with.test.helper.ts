@@ -1,4 +1,4 @@
-/** Validation of errors in tests, for `assert.throws` and `assert.rejects`; not published. */
+/** Validation of errors in tests, for `assert.throws` and `assert.rejects`. Not published. */
 
 import assert from 'node:assert/strict'
 import { type ErrorCode, isNetmemError } from '../errors.ts'

@@ -1,4 +1,4 @@
-/** Ports for programs that take no port 0, in tests; not published. */
+/** Ports for programs that take no port 0, in tests. Not published. */
 
 import { once } from 'node:events'
 import net from 'node:net'

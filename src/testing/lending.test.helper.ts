@@ -1,4 +1,4 @@
-/** Threads to lend to, for tests; not published. */
+/** Threads to lend to, for tests. Not published. */
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'

@@ -1,4 +1,4 @@
-/** All orders of a few things, for tests of ends in any order; not published. */
+/** All orders of a few things, for tests of ends in any order. Not published. */
 
 /** Returns all orders of `list`. */
 export function permutations<T>(list: readonly T[]): T[][] {

@@ -1,4 +1,4 @@
-/** Model of a page pool, with lists and maps of slot numbers; for tests, not published. */
+/** Model of a page pool, with lists and maps of slot numbers. Not published. */
 
 import type { ErrorCode } from '../errors.ts'
 import type { PagePoolStats } from '../pool/stats.ts'
@@ -13,7 +13,7 @@ export class PoolModel {
   readonly #kind: 'page' | 'net_iov'
   readonly #capacity: number
   readonly #ringSize: number
-  /** Slots at rest; the last of the cache and the first of the ring are the next to go. */
+  /** Slots at rest. The last of the cache and the first of the ring are the next to go. */
   #cache: number[] = []
   #ring: number[] = []
   /** References of each slot that is out. */
@@ -37,7 +37,7 @@ export class PoolModel {
     this.#ringSize = ringSize
   }
 
-  /** The slot that comes next; `given` is what the provider gave for it, if it was asked. */
+  /** The slot that comes next. `given` is what the provider gave for it, if it was asked. */
   alloc(given: readonly number[]): number | undefined {
     const cached = this.#cache.pop()
     if (cached !== undefined) {
@@ -113,7 +113,7 @@ export class PoolModel {
     return this.#uses.get(slot) ?? 0
   }
 
-  /** Error that putting a handle of that use throws; `undefined` for a handle that looks good. */
+  /** Error that putting a handle of that use throws, or `undefined` for a handle that looks good. */
   misuse(slot: number, use: number): ErrorCode | undefined {
     const age = (this.use(slot) - use) % GENERATIONS
     if (age === 0) return undefined

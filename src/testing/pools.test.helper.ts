@@ -1,4 +1,4 @@
-/** Helpers for tests of pools; not published. */
+/** Helpers for tests of pools. Not published. */
 
 import assert from 'node:assert/strict'
 import { type ErrorCode, isNetmemError } from '../errors.ts'
@@ -22,7 +22,7 @@ export async function end(...pools: Endable[]): Promise<void> {
   }
 }
 
-/** The code that `action` throws with; fails when it does not, or without one of netmem's. */
+/** Returns the code that `action` throws with. Fails when it does not throw, or throws no error of netmem. */
 export function codeOf(action: () => unknown): ErrorCode {
   try {
     action()
@@ -62,7 +62,7 @@ export interface ProviderLog<M extends Netmem> {
   slot: (m: Exactly<M>) => number
 }
 
-/** Operations that do what `provider`'s do and keep a log; to be spread over the provider. */
+/** Operations of `provider` that also keep a log, to be spread over the provider. */
 export function logged<M extends Netmem>(
   provider: MemoryProvider<M>,
 ): Pick<MemoryProvider<M>, 'init' | 'alloc' | 'release' | 'destroy'> & {

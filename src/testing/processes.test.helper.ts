@@ -1,4 +1,4 @@
-/** Child processes of tests; not published. */
+/** Child processes of tests. Not published. */
 
 import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'

@@ -1,4 +1,4 @@
-/** Waiting until the other end of a TCP connection has read, in tests; not published. */
+/** Waiting until the other end of a TCP connection has read, in tests. Not published. */
 
 import { existsSync, readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'

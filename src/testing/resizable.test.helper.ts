@@ -1,4 +1,4 @@
-/** Buffers that shrink and grow, which the compiler's library does not know; not published. */
+/** Buffers that shrink and grow, which the compiler's library does not know. Not published. */
 
 export type Resizable = ArrayBuffer & { resize(bytes: number): void }
 

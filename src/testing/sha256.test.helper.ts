@@ -1,4 +1,4 @@
-/** SHA-256 of what a test has sent and received; not published. */
+/** SHA-256 of what a test has sent and received. Not published. */
 
 import { createHash } from 'node:crypto'
 

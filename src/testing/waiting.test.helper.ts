@@ -1,4 +1,4 @@
-/** Waiting for events in tests, and moving time by hand; not published. */
+/** Waiting for events in tests, and moving time by hand. Not published. */
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'

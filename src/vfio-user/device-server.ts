@@ -40,8 +40,8 @@ export interface DeviceServerOptions {
 }
 
 /**
- * Serves a device to one machine after the other. It never waits: its thread waits until `fd` has one
- * of `events`, and calls `step()`, after which both may be others.
+ * Serves a device to one machine after the other. It never waits. Its thread waits until `fd` has one
+ * of `events`, and then calls `step()`, which may change both.
  */
 export class DeviceServer implements Disposable {
   /** Place of the socket. */
@@ -57,8 +57,8 @@ export class DeviceServer implements Disposable {
   /**
    * Listens.
    *
-   * @throws NETMEM_OUT_OF_RANGE for a device that cannot be, NETMEM_SYSCALL_FAILED if there cannot be
-   *   such a socket, NETMEM_LINUX_UNAVAILABLE without Linux or koffi.
+   * @throws NETMEM_OUT_OF_RANGE for a device with invalid numbers, NETMEM_SYSCALL_FAILED if the system
+   *   refuses the socket, NETMEM_LINUX_UNAVAILABLE without Linux or koffi.
    */
   constructor(device: PciDevice, { path, mode = 0o600 }: DeviceServerOptions) {
     checkInteger('mode', mode, 0, 0o777)

@@ -56,7 +56,7 @@ export interface PciDevice {
    * Reads a register. The guest's processor stands still until it returns.
    *
    * @param offset byte of the BAR, a multiple of `bytes`.
-   * @returns the value as a number without sign; more bits than `bytes` has are dropped.
+   * @returns the value as a number without sign. More bits than `bytes` has are dropped.
    */
   read(bar: number, offset: number, bytes: AccessBytes): number
   /** Writes a register. `value` is a number without sign, of `bytes` in little-endian order. */

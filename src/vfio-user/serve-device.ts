@@ -43,8 +43,8 @@ export interface ServedDevice extends AsyncDisposable {
  *
  * @param path place of the socket, at most 107 bytes. It is removed in the end.
  * @param device device whose calls come from this thread.
- * @throws NETMEM_OUT_OF_RANGE for a device that cannot be, NETMEM_SYSCALL_FAILED if there cannot be such
- *   a socket, NETMEM_INVALID_ARGUMENT or NETMEM_LINUX_UNAVAILABLE, as a rejection.
+ * @throws NETMEM_OUT_OF_RANGE for a device with invalid numbers, NETMEM_SYSCALL_FAILED if the system
+ *   refuses the socket, NETMEM_INVALID_ARGUMENT or NETMEM_LINUX_UNAVAILABLE, as a rejection.
  *
  * @example
  * ```ts

@@ -16,7 +16,7 @@ export function parseAddress(text: string): Uint8Array {
 /**
  * Returns the text of the address at `offset`, in the one form that RFC 5952 recommends.
  *
- * @param addressBytes 4 or 16; by default, all bytes from `offset`.
+ * @param addressBytes 4 or 16. By default, all bytes from `offset`.
  * @throws NETMEM_OUT_OF_RANGE for another number, or when the bytes end before the address.
  */
 export function formatAddress(

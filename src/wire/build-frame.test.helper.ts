@@ -30,20 +30,20 @@ export interface IpOptions {
   /** IPv4 or IPv6, as `destination`. */
   readonly source: string | Uint8Array
   readonly destination: string | Uint8Array
-  /** IPv4's time to live or IPv6's hop limit; 64 by default. */
+  /** IPv4's time to live or IPv6's hop limit. 64 by default. */
   readonly timeToLive?: number
   readonly trafficClass?: number
   /** IPv6 only: 20 bits. */
   readonly flowLabel?: number
-  /** IPv4: 16 bits; of an IPv6 fragment 32 bits. */
+  /** 16 bits in IPv4, 32 bits in an IPv6 fragment. */
   readonly identification?: number
   /** IPv4 only. */
   readonly dontFragment?: boolean
   /** IPv4 only: 0 to 40 bytes, a multiple of 4. */
   readonly ipv4Options?: Uint8Array
-  /** IPv6 only: extension headers, each a multiple of 8 bytes; their first byte is overwritten. */
+  /** IPv6 only: extension headers, each a multiple of 8 bytes. Their first byte is overwritten. */
   readonly extensions?: readonly Extension[]
-  /** Bytes of Ethernet padding are added up to this length; 0 by default. */
+  /** Length up to which Ethernet padding is added. 0 by default. */
   readonly minimumBytes?: number
 }
 
@@ -70,7 +70,7 @@ export interface UdpFrameOptions extends IpOptions {
   readonly sourcePort: number
   readonly destinationPort: number
   readonly payload?: Uint8Array
-  /** `partial` leaves the sum of the pseudo-header in its place (CHECKSUM_PARTIAL); `complete` by default. */
+  /** `partial` leaves the sum of the pseudo-header in its place (CHECKSUM_PARTIAL). `complete` by default. */
   readonly checksum?: 'complete' | 'partial'
 }
 

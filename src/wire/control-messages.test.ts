@@ -13,7 +13,7 @@ import { queuedErrorOf } from './queued-errors.ts'
 test('a dmabuf message is laid out as on 64-bit Linux', () => {
   const control = new Uint8Array(48).fill(0xff)
   writeDmaBuf(control, 4, 0x1_2345_6789, 0x8000_0001, 0x7fff_fffe, 3)
-  // cmsg_len u64, cmsg_level, cmsg_type; frag_offset u64, frag_size, frag_token, dmabuf_id, flags.
+  // cmsg_len u64, cmsg_level, cmsg_type, then frag_offset u64, frag_size, frag_token, dmabuf_id, flags.
   assert.equal(
     Buffer.from(control).toString('hex'),
     'ffffffff' +
@@ -65,7 +65,7 @@ test('what is written is read', () => {
 
 test('messages of others are passed over, also between ours', () => {
   const control = new Uint8Array(24 + 40 + 40)
-  // 3 bytes of data, aligned to 8; then a dmabuf message that is one of the socket layer by type only.
+  // 3 bytes of data, aligned to 8. Then a dmabuf message that is one of the socket layer by type only.
   control.set([19, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 79, 0, 0, 0, 1, 2, 3])
   writeLinear(control, 24, 5)
   writeDmaBuf(control, 64, 2 ** 53, 1, 1, 1)

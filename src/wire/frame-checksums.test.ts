@@ -107,7 +107,7 @@ describe('checksums', () => {
         const payload = new Uint8Array(7)
         const length = build({ ...ip, payload, checksum: 'partial' }, memory, 0)
         assert.equal(verify(0, length), ChecksumResult.badL4)
-        // 10.0.0.1 and 10.0.0.2; fd00::1 and fd00::2.
+        // 10.0.0.1 and 10.0.0.2, then fd00::1 and fd00::2.
         const addresses = ip === v4 ? 2 * 0x0a00 + 3 : 2 * 0xfd00 - 0xffff + 3
         assert.equal(checksumAt(0), addresses + protocol + headerBytes + 7)
       }

@@ -1,4 +1,4 @@
-/** Helpers of the tests of parseFrame: headers written out by hand; not published. */
+/** Helpers of the tests of parseFrame: headers written out by hand. Not published. */
 
 import assert from 'node:assert/strict'
 import { FrameLayout, parseFrame } from './frame-layout.ts'

@@ -134,7 +134,7 @@ describe('parseFrame', () => {
       ['00 01', FrameKind.fragment],
       ['00 08', FrameKind.fragment],
       ['ff f9', FrameKind.fragment],
-      // An "atomic" fragment is whole (RFC 6946); bits 1 and 2 are reserved.
+      // An "atomic" fragment is whole (RFC 6946). Bits 1 and 2 are reserved.
       ['00 06', FrameKind.tcp],
     ] as const) {
       const layout = layoutOf(

@@ -142,7 +142,7 @@ export function parseFrame(
   const end = Math.min(offset + length, bytes.length)
   const wireEnd = offset + wireLength
   // Almost all frames: no VLAN tags, no IPv4 options, no IPv6 extension headers, no fragments. One
-  // function with few calls: an engine inlines only so much into one, and a call costs 2 ns.
+  // function with few calls, since a call that the engine does not inline costs 2 ns.
   // Headers of TCP over IPv4 are as long as one of IPv6. Short frames of UDP are left to `parseAny`.
   if (offset + PLAIN_IPV6_L4 <= end) {
     const etherType = getUint16(bytes, offset + PLAIN_TYPE)

@@ -14,7 +14,7 @@ const mac = fc.uint8Array({ minLength: 6, maxLength: 6 })
 const u16 = fc.integer({ min: 0, max: 0xffff })
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
 
-/** Hop-by-hop first, if at all; a routing header that has done its work; an unfragmented fragment. */
+/** Hop-by-hop, a routing header that has done its work, and a fragment header without fragments. */
 const extensions: fc.Arbitrary<Extension[]> = fc
   .tuple(
     fc.array(extension(0), { maxLength: 1 }),

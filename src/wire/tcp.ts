@@ -66,7 +66,7 @@ export interface TcpHeader {
  *
  * @param end end of the bytes that are there.
  * @param packetEnd end of the IP packet, behind `end` where a capture was cut.
- * @returns bytes of the header with its options; 0, with `into` as it was, if it is cut or malformed.
+ * @returns bytes of the header with its options, or 0, with `into` as it was, if it is cut or malformed.
  */
 export function parseTcp(
   bytes: Uint8Array,

@@ -25,7 +25,7 @@ export interface UdpHeader {
  * @param end end of the bytes that are there.
  * @param packetEnd end of the IP packet, behind `end` where a capture was cut.
  * @param isJumbo allows the length 0, which then stands for all of the packet (RFC 2675, 4).
- * @returns bytes of the datagram, its header included; 0, with `into` as it was, if the header is cut
+ * @returns bytes of the datagram, its header included, or 0, with `into` as it was, if the header is cut
  * or its length is wrong.
  */
 export function parseUdp(

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { cacheFolder } from './cache.ts'
 import { type Ended, outputOf, run } from './commands.ts'
 
-/** Debian's stable release; its backports have QEMU and kernels that are new enough. */
+/** Debian's stable release, whose backports have QEMU and kernels that are new enough. */
 const SUITE = 'trixie'
 const MIRROR = 'http://deb.debian.org/debian'
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'

@@ -1,6 +1,6 @@
 /** Archives in the format of initial RAM disks (K: Documentation/driver-api/early-userspace/buffer-format.rst). */
 
-/** A file of an archive; without bytes it is a folder. */
+/** A file of an archive. Without bytes it is a folder. */
 export interface Entry {
   /** Relative, such as `bin/busybox`. Its folder stands before it. */
   readonly path: string

@@ -104,7 +104,7 @@ export function newestRelease(packages: readonly string[]): string {
   return newest.release
 }
 
-/** Orders versions by their numbers; a missing number counts as 0. */
+/** Orders versions by their numbers. A missing number counts as 0. */
 function compare(a: readonly number[], b: readonly number[]): number {
   for (let at = 0; at < Math.max(a.length, b.length); at++) {
     const difference = (a[at] ?? 0) - (b[at] ?? 0)

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { openWiredCards } from 'netmem/gvnic'
 import { runInGuest } from './guest.ts'
 
-/** Programs of the guest; this file runs in build/test/guest. */
+/** Programs of the guest. This file runs in build/test/guest. */
 const PROGRAMS = fileURLToPath(new URL('../../../test/guest/devmem', import.meta.url))
 
 const STEPS = [

@@ -19,7 +19,7 @@ import { judge } from './kernel-log.ts'
 import { type Accelerator, accelerator, machineParts, runMachine } from './machine.ts'
 import { unpackedModules } from './modules.ts'
 
-/** The checkout; this file runs in build/test/guest. */
+/** The checkout. This file runs in build/test/guest. */
 const CHECKOUT = realpathSync(fileURLToPath(new URL('../../..', import.meta.url)))
 /** Folders that the guest has for itself. */
 const HIDDEN = ['/tmp', '/run', '/var/tmp']
@@ -106,7 +106,7 @@ export class GuestError extends Error {
 
 /**
  * Boots the guest, runs a script of the shell in it and powers it off. The guest's root is the
- * host's, read-only; /tmp, /run and /var/tmp are its own. The script runs as root in a folder of its
+ * host's, read-only. /tmp, /run and /var/tmp are its own. The script runs as root in a folder of its
  * own, which it can write to. There `node` is the Node.js that runs this, and CHECKOUT names the
  * checkout.
  *
@@ -192,7 +192,7 @@ function cardOptions(card: Network, at: number): readonly string[] {
   ]
 }
 
-/** Writes what the guest's first program reads; see init.sh. */
+/** Writes what the guest's first program reads. See init.sh. */
 function fill(
   share: string,
   script: string,

@@ -1,6 +1,6 @@
 // The kernel's own tests of network cards, unmodified, over two cards of netmem that are wired to each
 // other. Then ncdevmem and netmem to each other, a client of io_uring's zero-copy receive, and programs
-// that everybody has.
+// that every user has.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { debianClosure, debianPackage } from './debian.ts'
 import { runInGuest } from './guest.ts'
 import { compile, kernelTests } from './kernel-tests.ts'
 
-/** Programs of ours in C; this file runs in build/test/guest. */
+/** Programs of ours in C. This file runs in build/test/guest. */
 const PROGRAMS = ['zcrx-receive', 'socat'] as const
 const sourceOf = (program: string): string =>
   fileURLToPath(new URL(`../../../test/guest/${program}.c`, import.meta.url))

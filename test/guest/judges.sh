@@ -1,5 +1,5 @@
 # Runs the kernel's own tests over two wired cards, in the guest of judges.boot.test.ts, and programs that
-# everybody has. Each part says how long it took. Reads BUSYBOX, CHECKOUT, PYTHON and TESTS (the kernel's
+# every user has. Each part says how long it took. Reads BUSYBOX, CHECKOUT, PYTHON and TESTS (the kernel's
 # selftests), ETHTOOL, PING and TCPDUMP (the folders of Debian's packages), and SHA256 (of the file `lines`).
 set -e
 files=$PWD

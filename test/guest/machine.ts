@@ -12,7 +12,7 @@ import { cpio } from './cpio.ts'
 import { debianClosure, debianPackage, type Kernel, newestKernel } from './debian.ts'
 import { unpackedModules } from './modules.ts'
 
-/** First program of the guest; this file runs in build/test/guest. */
+/** First program of the guest. This file runs in build/test/guest. */
 const INIT = fileURLToPath(new URL('../../../test/guest/init.sh', import.meta.url))
 /** Modules that the host's root needs. All else is inserted once it is there. */
 const FIRST_MODULES = ['9pnet_virtio', '9p']
@@ -97,7 +97,7 @@ export async function runMachine(
   },
 ): Promise<string> {
   // A busy host would look like a fault of the kernel's clocks or of its timer interrupt, which it tests
-  // at boot (K: arch/x86/kernel/apic/io_apic.c, `timer_irq_works`); see the verdict for what is left.
+  // at boot (K: arch/x86/kernel/apic/io_apic.c, `timer_irq_works`). See the verdict for what is left.
   const options = `nowatchdog tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 ${counterOption()}`
   const child = startQemu(qemu, [
     ...['-machine', `q35,accel=${accelerator},memory-backend=mem`, '-cpu', 'max'],

@@ -23,6 +23,6 @@ export const COMPARED_SOURCE: readonly string[] = [
 
 /**
  * Programs that the kernel's tests of network cards call, in versions that know the kernel's features, and
- * those that everybody has.
+ * those that every user has.
  */
 export const JUDGES_PACKAGES: readonly string[] = ['ethtool', 'iputils-ping', 'tcpdump']

@@ -36,7 +36,7 @@ export type ParsedParameters =
   | { readonly kind: 'accepted'; readonly parameters: Parameters }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
-// The bounds of iperf3's own options (`iperf.h`, MAX_*); The limit of `--omit` is 60 seconds in 3.12, and
+// The bounds of iperf3's own options (`iperf.h`, MAX_*). The limit of `--omit` is 60 seconds in 3.12, and
 // 600 in later versions.
 const MAX_STREAMS = 128
 const MAX_SECONDS = 86_400

@@ -36,7 +36,7 @@ export class Peer implements Transport {
     this.#wake()
   }
 
-  /** Waits for the server's next bytes; fewer if it closes. */
+  /** Waits for the server's next bytes. Returns fewer if it closes. */
   async heard(count: number): Promise<number[]> {
     while (this.#written.length < count && !this.closed) await sleep(1)
     return this.#written.splice(0, count).map((byte) => (byte << 24) >> 24)
@@ -99,7 +99,7 @@ export const RESULTS: Uint8Array = encodeJson(
 
 /**
  * A server and its clients. Time passes for the server by a few milliseconds after each turn of
- * everybody, so that no limit is over because the machine is busy.
+ * theirs, so that no limit is over because the machine is busy.
  */
 export class Bench {
   readonly summaries: Iperf3Summary[] = []
@@ -138,7 +138,7 @@ export class Bench {
     return { control, data }
   }
 
-  /** Ends the connections; whatever happened, nothing may be left. */
+  /** Ends the connections. Nothing may be left, also after an error. */
   async end(): Promise<Iperf3Summary[]> {
     this.#over = true
     await this.done

@@ -22,7 +22,7 @@ export function readRxDescriptor(words: Uint32Array, at: number, into: RxDescrip
   into.high = (words[at + 3] ?? 0) | 0
 }
 
-/** Reads the address of the header buffer of a descriptor; the `id` stays as it is. */
+/** Reads the address of the header buffer of a descriptor. The `id` stays as it is. */
 export function readHeaderAddress(words: Uint32Array, at: number, into: RxDescriptor): void {
   into.low = (words[at + 4] ?? 0) | 0
   into.high = (words[at + 5] ?? 0) | 0

@@ -46,7 +46,7 @@ export class ConnectionCache implements Disposable {
   readonly #maxIdlePerOrigin: number
   readonly #maxIdle: number
   readonly #idleTimeoutMs: number
-  /** Resting connections, the longest resting first. */
+  /** Idle connections, the one that is idle longest first. */
   readonly #idle = new Set<HttpConnection>()
   /** The same connections by their key. */
   readonly #byKey = new Map<string, HttpConnection[]>()

@@ -247,7 +247,7 @@ const response = fc
 const trimmed = (fields: Parsed['fields']): string[][] =>
   fields.map(([name, text]) => [name, text.replace(/[ \t]+$/, '')])
 
-/** Returns which parser refuses what the other one takes, and its words; `undefined` if they agree. */
+/** Returns which parser refuses what the other one takes, and its words, or `undefined` if they agree. */
 function differenceOf(
   bytes: Buffer,
   size: number,

@@ -1,4 +1,4 @@
-/** undici's parser, llhttp, driven by hand: what it takes a response for; not published. */
+/** undici's parser, llhttp, driven by hand: what it takes a response for. Not published. */
 
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
@@ -14,7 +14,7 @@ export interface Parsed {
   readonly end: number
 }
 
-/** Exports of the module that the tests use; llhttp's header has their meaning. */
+/** Exports of the module that the tests use. The header of llhttp has their meaning. */
 interface Llhttp {
   readonly memory: { readonly buffer: ArrayBuffer }
   malloc(bytes: number): number
@@ -37,7 +37,7 @@ const RESPONSE = 2
 const OK = 0
 const PAUSED = 21
 
-/** State of the response that is being parsed; the module's callbacks are one set for all parsers. */
+/** State of the response that is being parsed. The module's callbacks are one set for all parsers. */
 let names: string[] = []
 let values: string[] = []
 let reason = ''

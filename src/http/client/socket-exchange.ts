@@ -78,7 +78,7 @@ class PendingResponse implements Viewer, StallListener {
   /** Time of the first byte, or 0 before it. */
   #firstByteAt = 0
   #hasHead = false
-  /** {@link returnsTo} the pool at the last look. */
+  /** Result of {@link returnsTo} when it was last called. */
   #returns = 0
   #resolve: (response: Exchange) => void = ignore
   #reject: (error: unknown) => void = ignore

@@ -18,7 +18,7 @@ const entity: Entity & { readonly length: number } = {
   validator: '"1"',
 }
 
-/** A response with these fields; `length` is what its framing says of its body. */
+/** A response with these fields. `length` is what its framing says of its body. */
 function answer(status: number, fields: readonly string[], length?: number): Answer {
   const pairs = fields.map((field) => field.split(/: (.*)/s))
   const names = pairs.map(([name = '']) => name)

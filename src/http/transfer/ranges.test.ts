@@ -15,7 +15,7 @@ import {
   transferring,
 } from '../http.test.helper.ts'
 
-/** Larger, so that there are pieces for everybody. */
+/** Body that is large enough for a piece for each connection. */
 const large = Buffer.concat([content, content, content, content])
 const SIZE = large.length
 const OTHER = Buffer.from(large).reverse()

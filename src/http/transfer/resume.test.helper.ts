@@ -1,4 +1,4 @@
-/** Helpers of the tests of resumed transfers: the content from any byte on; not published. */
+/** Helpers of the tests of resumed transfers: the content from any byte on. Not published. */
 
 import { content } from '../http.test.helper.ts'
 

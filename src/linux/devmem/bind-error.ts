@@ -205,7 +205,7 @@ export function bindError(call: string, ifindex: Ifindex, cause: NetlinkError): 
   })
 }
 
-/** Makes the error of a binding of which the kernel has never heard. */
+/** Makes the error of a kernel that lacks the operation of binding. */
 export function noSuchBinding(call: 'bindRx()' | 'bindTx()', cause: NetlinkError): LinuxError {
   const needs =
     call === 'bindRx()'

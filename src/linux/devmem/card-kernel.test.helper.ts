@@ -289,7 +289,7 @@ function defined(values: Record<string, unknown>): object {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 }
 
-/** Attributes on one line; of a table the queues that are in it, and its length. */
+/** Attributes on one line. A table is shown by the queues in it and its length. */
 function summary(values: object): string {
   return JSON.stringify(values, (name: string, value: unknown) =>
     name === 'indir' && Array.isArray(value)

@@ -41,11 +41,11 @@ const STATE_FOLDER = '/run/netmem'
 
 /**
  * Sets a network card up for devmem: header split on (with hardware GRO where the driver wants it),
- * threshold 0, flow rules on, the queues taken out of the default RSS table, and rules that steer the
- * flows to them: to the queue that a flow names, else to one RSS context over several queues where the
- * card has contexts, else to the queues in turn. Undoes everything if a step is refused. Each step is
- * in a journal before it is made: after a crash `undoQueues`, or `netmem devmem undo`, restores the
- * card.
+ * threshold 0, flow rules on, and the queues taken out of the default RSS table. Rules steer the flows
+ * to the queues. A flow goes to the queue that it names. Others go to one RSS context over several
+ * queues where the card has contexts, else to the queues in turn. It undoes everything if a step is
+ * refused. Each step is in a journal before it is made, so that `undoQueues`, or `netmem devmem undo`,
+ * restores the card after a crash.
  *
  * Takes CAP_NET_ADMIN in the user namespace that owns the network namespace of the card.
  *

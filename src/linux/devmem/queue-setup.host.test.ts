@@ -36,7 +36,7 @@ const FLOWS: readonly SteeredFlow[] = [
 /** Name of the journal's file. */
 const name = `devmem-${/\d+/.exec(readlinkSync('/proc/self/ns/net'))?.[0]}-${IFINDEX}.json`
 
-/** Prepares a card; the journal is left as a process leaves it that does not undo anything. */
+/** Prepares a card, and leaves the journal as a process that undoes nothing. */
 async function prepare(
   card: ModelCard,
   queues: readonly number[],

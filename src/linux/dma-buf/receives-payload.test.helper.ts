@@ -1,4 +1,4 @@
-/** Payload of an ordinary socket in the pages of a dma-buf; not published. */
+/** Payload of an ordinary socket in the pages of a dma-buf. Not published. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -130,7 +130,7 @@ function checkSize(bytes: number, pageBytes: number): void {
   )
 }
 
-/** Newer kernels have no limit. */
+/** Throws if a kernel that limits the size of a udmabuf refuses this one. Newer kernels have no limit. */
 function checkSizeLimit(bytes: number): void {
   const limitMiB = Number.parseInt(readText(SIZE_LIMIT) ?? '', 10)
   const wantedMiB = Math.ceil(bytes / 2 ** 20)
@@ -144,7 +144,7 @@ function checkSizeLimit(bytes: number): void {
 /** Sets the policy of the file before any page is there: exporting it is what allocates them. */
 function placeOn(memfd: Fd, bytes: number, hugePages: boolean, node: number): void {
   try {
-    // The policy belongs to the file, through whichever mapping it is set, and outlives the mapping.
+    // The policy belongs to the file, through any of its mappings, and outlives the mapping.
     for (let offset = 0; offset < bytes; offset += POLICY_BYTES) {
       const length = Math.min(POLICY_BYTES, bytes - offset)
       const options = { offset, ...(hugePages ? { hugePageBytes: HUGE_PAGE_BYTES } : {}) }

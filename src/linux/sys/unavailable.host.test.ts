@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 const entry = new URL('../index.js', import.meta.url).href
 const sys = new URL('./index.js', import.meta.url).href
 
-/** Runs a script in a process of its own that begins with `before`; returns what it printed. */
+/** Runs a script in a process of its own that begins with `before`. Returns what it printed. */
 function run(before: string, script: string): string {
   const source = `${before}
     const report = (error) => console.log(error.constructor.name, error.code, error.message)

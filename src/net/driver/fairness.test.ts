@@ -1,4 +1,4 @@
-// Clients that stall, more of them than the pool has pages: the others go on.
+// Clients that stall, more of them than the pool has pages, do not stop the others.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http from 'node:http'

@@ -1,4 +1,4 @@
-// A destination that moves at whatever moment ends its transfer, and nothing is written to it afterwards.
+// A destination that moves at any moment ends its transfer, and nothing is written to it afterwards.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
@@ -72,7 +72,7 @@ const moments: { readonly [name: string]: (move: () => void) => void } = {
 // libuv reads 32 times before it returns to the event loop.
 const readNumbers = [1, 2, 3, 31, 32, 33, 64]
 const small = 2048
-// Two reads for each view; TLS delivers records, and more than was asked for.
+// Two reads for each view. TLS delivers whole records, so it brings more.
 const viewBytes = (kind: Kind): number => (kind === 'tls' ? 1_000_000 : 2 * small)
 
 /** Takes the memory of the transfer that is under way after so many reads. */

@@ -25,7 +25,7 @@ import { SocketDriver } from './socket-driver.ts'
 const small = 16_384
 const page = 65_536
 
-/** Receives `bytes` bytes, or what more is in the last frag; verifies them, gives them back. */
+/** Receives at least `bytes` bytes, up to the end of the last frag. Verifies them, and releases the frags. */
 async function receive(connection: Connection, from: number, bytes: number): Promise<number> {
   let at = from
   while (at < from + bytes) {
@@ -95,7 +95,7 @@ for (const way of ways()) {
           }
           dries++
           assert.equal(pool.available, 0, 'it stopped because it was dry')
-          // The small buffer is all that is received without a page; TLS delivers somewhat more.
+          // The small buffer is all that is received without a page. TLS delivers somewhat more.
           assert.ok(pool.stats().copied.bytesOut <= 8 * small, 'memory is bounded')
           for (const frag of held.splice(0)) {
             same(frag.bytes, checked)
@@ -167,7 +167,7 @@ for (const way of ways(['tcp4', 'unix'])) {
             at += frag.length
           }
         }
-        // 240,000 bytes; short reads among them are copies.
+        // 240,000 bytes. Short reads among them are copies.
         assert.ok(pool.out <= 5, `${pool.out} pages are out`)
         let at = 0
         for (const frag of held) {

@@ -15,7 +15,7 @@ import { ChunkFrags } from './chunk-frags.ts'
 import { pipeTo } from './pipe.ts'
 import { receiveInto } from './receive-into.ts'
 
-/** Receives until the pool is dry, and gives that wait up; the frags are the caller's. */
+/** Receives until the pool is dry, and gives that wait up. The caller releases the frags. */
 async function receiveUntilDry(
   { pool }: { pool: Connection['pool'] },
   connection: Connection,

@@ -105,7 +105,7 @@ for (const way of ways(['tcp4'])) {
         },
       })
       assert.equal(await pipeTo(connection, duplex, { borrow: true }), total)
-      // Pages lie in one buffer; the others are copies of short reads.
+      // Pages lie in one buffer. The others are copies of short reads.
       const page = some(pool.alloc())
       assert.ok(memory.has(pool.bytes(page).buffer))
       pool.put(page)

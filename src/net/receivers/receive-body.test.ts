@@ -34,7 +34,7 @@ async function withServer(handler: Handler, body: (port: number) => Promise<void
   }
 }
 
-/** Posts bytes of the pattern, with `Content-Length` or chunked; resolves with status and text. */
+/** Posts bytes of the pattern, with `Content-Length` or chunked. Resolves with status and text. */
 async function post(port: number, bytes: number, chunked: boolean): Promise<string> {
   const headers = chunked ? {} : { 'Content-Length': bytes }
   const request = http.request({ port, host: '127.0.0.1', method: 'POST', headers, agent: false })

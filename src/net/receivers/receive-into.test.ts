@@ -108,7 +108,7 @@ test('nothing is read past the end', async () => {
       const into = new Uint8Array(first)
       await receiveInto(connection, into)
       same(into, 0)
-      // The rest fits the kernel's memory; had anything been read, it would lie in a copy or a page.
+      // The rest fits the kernel's memory. Had anything been read, it would lie in a copy or a page.
       await sent
       assert.equal(pool.out, 0)
       assert.equal(pool.stats().copied.bytes, 0)

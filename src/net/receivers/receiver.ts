@@ -28,7 +28,7 @@ export interface Receiver {
 
 /** The operations that a receiver needs of its driver. */
 export interface ReceiverDriver {
-  /** True if the next read may go on in a page that holds frags. */
+  /** True if the next read may fill a page that already holds frags. */
   readonly postsPages: boolean
   /** Throws NETMEM_BUSY while a receiver waits. */
   checkFree(): void

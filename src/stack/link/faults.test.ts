@@ -20,7 +20,7 @@ const EVERYTHING = {
   rateBitsPerS: 1e9,
 }
 
-/** A link with `count` frames on it, one each microsecond; the other end is closed. */
+/** A link with `count` frames on it, one each microsecond. The other end is closed. */
 function filled(count: number, length = 64): Link {
   const [left, right] = createLinkPair({ queueBytes: 2 ** 22 })
   for (let number = 1; number <= count; number++) {

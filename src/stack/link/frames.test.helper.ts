@@ -7,7 +7,7 @@ import { emptyFrame, type Link, type LinkFrame } from './link.ts'
 const memory = createFrameMemory(2 ** 23)
 let next = 0
 
-/** A frame of `length` bytes that carries its number; good until some MiB of others have been made. */
+/** A frame of `length` bytes that carries its number. It is good until some MiB of others are made. */
 export function numbered(number: number, length = 64): LinkFrame {
   const frame = emptyFrame(memory)
   frame.offset = place(Math.max(length, 4))

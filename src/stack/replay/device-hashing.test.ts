@@ -1,4 +1,4 @@
-// Hashing device memory where it is: in order, whatever comes in between, and nothing kept.
+// Hashing device memory where it is: in order, also with other packets in between, and with nothing kept.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
@@ -26,7 +26,7 @@ async function open(device: DeviceThread) {
   const provider = dmaBufProvider({ id: 1, bytes: PAGE * PAGES, segments }, { pageSize: PAGE })
   const pool = createPool(provider)
   const cache = createNetIovSkbCache(pool, 256)
-  /** Makes an skb of a net_iov's first `bytes` behind `linear` bytes; returns it with all of its bytes. */
+  /** Makes an skb of a net_iov's first `bytes` behind `linear` bytes. Returns it with all of its bytes. */
   const make = (
     bytes: number,
     linear: Uint8Array = new Uint8Array(0),

@@ -73,9 +73,11 @@ const MAX_QUEUES = 64
 /**
  * Replays a pcap or pcapng file, as fast as the stack takes it.
  *
- * @throws NETMEM_CAPTURE_INVALID for a file that is no capture or contradicts itself,
- * NETMEM_BIND_HEADER_SPLIT for device memory without header split, NETMEM_OUT_OF_RANGE,
- * NETMEM_INVALID_ARGUMENT, and the system's own error for a file that cannot be read or written.
+ * Errors are rejections. If a file cannot be read or written, it is the system's own error.
+ *
+ * @throws NETMEM_CAPTURE_INVALID for a file that is no capture or contradicts itself.
+ * @throws NETMEM_BIND_HEADER_SPLIT for device memory without header split.
+ * @throws NETMEM_OUT_OF_RANGE, NETMEM_INVALID_ARGUMENT for wrong options.
  */
 export async function replay(path: string, options: ReplayOptions = {}): Promise<ReplayReport> {
   const own = ownOptions('replay()', options, NAMES)

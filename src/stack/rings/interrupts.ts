@@ -23,7 +23,7 @@ export function armInterrupt(
   if (!wait.async) return undefined
   Atomics.store(words, armed, 1)
   if (Atomics.load(words, completed) === seen) return wait.value
-  // The NIC may have looked before it was armed. Nobody is left waiting.
+  // The NIC may have looked before it was armed, so no interrupt would come: wake the wait.
   Atomics.notify(words, completed)
   return undefined
 }

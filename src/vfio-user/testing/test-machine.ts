@@ -65,9 +65,9 @@ export interface Reply {
   readonly body: Uint8Array<ArrayBuffer>
 }
 
-/** Long enough for every reply of the server. */
+/** Size of a buffer that holds every reply of the server. */
 const REPLY_BYTES = 32 * 1024
-/** Bound of a hang of a server in another thread. */
+/** Ms that a call waits for a server in another thread before it fails. */
 const HANG_MS = 60_000
 
 /** Makes a device of this thread part of a machine, with its memory mapped and its interrupts on. */

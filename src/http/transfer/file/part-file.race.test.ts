@@ -22,7 +22,7 @@ after(() => {
 class Actor {
   readonly #child: ChildProcess
   readonly ended: Promise<unknown>
-  /** Last report of the actor; empty before its first job. */
+  /** Last report of the actor. Empty before its first job. */
   last: Report = {}
 
   constructor(...args: string[]) {

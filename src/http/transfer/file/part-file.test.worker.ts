@@ -40,7 +40,7 @@ export const resumable: Resumable = {
   modifiedMs: undefined,
 }
 
-/** The bytes from `from` on of the body; none is zero, as a hole would be. */
+/** The bytes from `from` on of the body. None is zero, as a hole would be. */
 export function body(from = 0, to: number = WHOLE_BYTES): Buffer {
   return Buffer.from(Array.from({ length: to - from }, (_, i) => ((from + i) % 251) + 1))
 }

@@ -120,7 +120,7 @@ describe('a file that is gone on with', () => {
       }
       assert.deepEqual(told, [416, SIZE, SIZE, 416, SIZE, SIZE, 416, SIZE, SIZE])
       assert.match(heads[1] ?? '', new RegExp(`^if-range: ${date}\r$`, 'im'))
-      // The digest says that it is right, whatever its date.
+      // The digest says that it is right, so its date does not matter.
       writeFileSync(at('g'), content)
       const other = { path: at('g'), resume: true }
       await getInto(server.url, other, { ...options, sha256: sha256(content) })

@@ -19,7 +19,7 @@ let notifications: Notifications | undefined
 
 /**
  * Calls `gone` when the interface leaves this network namespace. Where the kernel has no such notifications
- * it is never called. The process may end meanwhile.
+ * it is never called. The watch does not keep the process alive.
  *
  * @returns A function that ends the watch.
  */

@@ -89,7 +89,7 @@ function model(one: TestFrame, config: RxQueueConfig): Expected {
   return { header: packet.slice(0, at), rest: packet.slice(at), checksumOk }
 }
 
-/** The sizes of the buffers that so many bytes take, of those posted; undefined if they are too few. */
+/** The sizes of the buffers that so many bytes take, of those posted, or undefined if they are too few. */
 function take(sizes: readonly number[], bytes: number): number[] | undefined {
   const taken: number[] = []
   let left = bytes

@@ -307,7 +307,7 @@ export interface TestNic {
   readonly drivers: readonly TestDriver[]
 }
 
-/** A NIC with a driver for each queue; none is started. */
+/** A NIC with a driver for each queue. None is started. */
 export function testNic(
   options: Partial<NetworkCardOptions> = {},
   driverOptions: TestDriverOptions = {},

@@ -4,8 +4,8 @@
  * merged. All have as much payload as the first, and the last one may have less: the packet can be
  * cut into the same segments again.
  *
- * The headers are kept here until the packet ends, so a driver that writes to its buffers meanwhile
- * does not change what is merged.
+ * The headers are kept here until the packet ends, so a driver that writes to its buffers before that
+ * does not change the merged packet.
  *
  * A merged packet looks like one longer segment. It has the headers of its first segment, with the
  * acknowledgement number, window and PSH of its last. Its IP length and IPv4 header checksum are

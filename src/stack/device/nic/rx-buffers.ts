@@ -112,7 +112,7 @@ export class RxBuffers {
       if (count === most) return false
       const buffer = this.#peek(ring, count - held, count)
       if (buffer?.memory === undefined) return false
-      // A short part is padded too: the segments behind it go on as it lies.
+      // A short part is padded too: the segments behind it stay aligned as it is.
       if (!ring.noOffset && buffer.bytes > ALIGNED_BYTES) {
         const from = frame.offset + frame.length - left
         buffer.pad = padding(buffer.memory, buffer.offset, frame.memory.bytes, from)

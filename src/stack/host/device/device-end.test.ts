@@ -148,7 +148,7 @@ test('device.worker.ts is a device', async () => {
   assert.equal((await device.read(dmabuf, 1, 1))[0], 42)
 })
 
-/** Runs a program that has `device` and `nic`; its output, once it has ended by itself. */
+/** Runs a program that has `device` and `nic`. Returns its output after it has ended by itself. */
 async function runProgram(body: string): Promise<string> {
   const thread = new URL('device-thread.js', import.meta.url)
   const program = `

@@ -29,9 +29,12 @@ const NAMES: OptionNames<DeviceThreadOptions> = { stepped: true, script: true }
 
 /**
  * Starts a device. Resolves when the worker runs. An idle device does not keep the process alive, unless
- * asked to by `ref()`. Pending calls and readers of transmitted frames keep it alive. Rejects with
- * NETMEM_DEVICE_CLOSED when the worker does not start, as in a bundle that lacks its script.
+ * asked to by `ref()`. Pending calls and readers of transmitted frames keep it alive.
  *
+ * @throws NETMEM_DEVICE_CLOSED, as a rejection, when the worker does not start, as in a bundle that
+ *   lacks its script.
+ *
+ * @example
  * ```ts
  * import { openDeviceThread } from 'netmem/stack'
  *
@@ -76,8 +79,10 @@ function missingScript(what: string): DeviceError {
 }
 
 /**
- * Every call rejects with a DeviceError: what the device refused it for, or NETMEM_DEVICE_CLOSED
- * after `close()` and after the worker's death. Calls are handled in their order.
+ * Device of a thread: memory, NICs and their links. It handles calls in their order.
+ *
+ * Errors of calls are rejections. Each call can end with NETMEM_DEVICE_CLOSED, which it does after
+ * `close()` and after the worker's death.
  */
 export class DeviceThread implements AsyncDisposable {
   /** Doorbell to make the rings of its NICs' queues with. */
@@ -100,15 +105,22 @@ export class DeviceThread implements AsyncDisposable {
     return this.transport.closed
   }
 
-  /** Makes device memory of `bytes` bytes, 1 to 2^31, all zero. Rejects with NETMEM_OUT_OF_RANGE. */
+  /**
+   * Makes device memory, all zero.
+   *
+   * @param bytes 1 to 2^31.
+   * @throws NETMEM_OUT_OF_RANGE for another size.
+   */
   async openMemory(bytes: number): Promise<DeviceMemory> {
     const memory = await this.transport.call('memory-create', [bytes])
     return new DeviceMemory(this.transport, memory, bytes)
   }
 
   /**
-   * Maps shared memory of the host for the device: its region, one per buffer however often it is
-   * mapped. Rejects with NETMEM_INVALID_ARGUMENT for anything else.
+   * Maps shared memory of the host for the device. Resolves with the number of its region, which is
+   * the same each time that a buffer is mapped.
+   *
+   * @throws NETMEM_INVALID_ARGUMENT for memory that is not a SharedArrayBuffer.
    */
   mapHost(memory: SharedArrayBuffer): Promise<number> {
     if (!(memory instanceof SharedArrayBuffer)) {
@@ -131,7 +143,9 @@ export class DeviceThread implements AsyncDisposable {
   }
 
   /**
-   * Unmaps memory of {@link mapHost}. The device must not have it posted. Rejects with NETMEM_DMA_FAULT.
+   * Unmaps memory of {@link mapHost}. The device must not have it posted.
+   *
+   * @throws NETMEM_DMA_FAULT for a region that is not mapped.
    */
   async unmap(region: number): Promise<void> {
     const memory = this.#mapped.get(region)
@@ -140,18 +154,33 @@ export class DeviceThread implements AsyncDisposable {
     await this.transport.call('host-unmap', [region])
   }
 
-  /** A copy of a range of a dma-buf. Rejects with NETMEM_DMA_FAULT unless all of it is in there. */
+  /**
+   * Copies a range of a dma-buf.
+   *
+   * @param offset first byte of the range.
+   * @param length bytes of the range.
+   * @throws NETMEM_DMA_FAULT for a range beyond the dma-buf.
+   */
   read(dmabuf: DmaBuf, offset: number, length: number): Promise<Uint8Array> {
     return this.transport.call('dmabuf-read', [dmabuf.id, offset, length])
   }
 
-  /** Writes to a dma-buf. The caller may use `bytes` again at once. Rejects with NETMEM_DMA_FAULT. */
+  /**
+   * Writes to a dma-buf. The caller may use `bytes` again at once.
+   *
+   * @param offset byte of the dma-buf where `bytes` begin.
+   * @throws NETMEM_DMA_FAULT for a range beyond the dma-buf.
+   */
   async write(dmabuf: DmaBuf, offset: number, bytes: Uint8Array): Promise<void> {
     const data = new Uint8Array(bytes)
     await this.transport.call('dmabuf-write', [dmabuf.id, offset, data], [data.buffer])
   }
 
-  /** The SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal. Rejects with NETMEM_DMA_FAULT. */
+  /**
+   * Computes the SHA-256 of ranges of a dma-buf, one after the other, in hexadecimal.
+   *
+   * @throws NETMEM_DMA_FAULT for a range beyond the dma-buf.
+   */
   async hash(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<string> {
     await using hash = await this.openHash()
     await hash.update(dmabuf, ranges)
@@ -163,15 +192,22 @@ export class DeviceThread implements AsyncDisposable {
     return new DeviceHash(this.transport, await this.transport.call('hash-open', []))
   }
 
-  /** Makes a NIC with its link. Rejects with NETMEM_NIC_CONFIG for a kind of link that there is not. */
+  /**
+   * Makes a NIC with its link.
+   *
+   * @throws NETMEM_NIC_CONFIG for an unknown kind of link.
+   */
   openNic(options: NicOptions): Promise<Nic> {
     return Nic.make(this, ++this.#nics, options)
   }
 
   /**
    * Lets time pass on a stepped device until `untilNs`, and receives exactly the frames that are due by
-   * then. Resolves with their number. Stops early after `frames` frames. Rejects with NETMEM_NIC_CONFIG
-   * unless it is stepped.
+   * then. Resolves with their number.
+   *
+   * @param untilNs time of the device's clock, in ns.
+   * @param frames number of frames after which it stops early. Default: no limit.
+   * @throws NETMEM_NIC_CONFIG unless the device is stepped.
    */
   run(untilNs: number, frames: number = Number.MAX_SAFE_INTEGER): Promise<number> {
     return this.transport.call('run', [untilNs, frames])

@@ -77,7 +77,7 @@ interface NicDevice {
   mapHost(memory: SharedArrayBuffer): Promise<number>
 }
 
-/** Calls reject with the NIC's own errors, and with NETMEM_NO_DEVICE after `close()`. */
+/** NIC of a device. Its calls reject with the errors of the NIC, and with NETMEM_NO_DEVICE after `close()`. */
 export class Nic implements DriverNic, AsyncDisposable {
   /** Number of the NIC on its device. */
   readonly id: number

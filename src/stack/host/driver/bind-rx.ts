@@ -23,8 +23,8 @@ export interface BindableDmaBuf {
   /**
    * Maps the dma-buf for a NIC.
    *
-   * Rejects with NETMEM_DMABUF_INVALID if it is closed, and NETMEM_BIND_UNSUPPORTED if the NIC cannot
-   * reach it.
+   * @throws NETMEM_DMABUF_INVALID, as a rejection, if it is closed.
+   * @throws NETMEM_BIND_UNSUPPORTED, as a rejection, if the NIC cannot reach it.
    */
   attach(nic: DriverNic): Promise<DmaBufAttachment>
 }

@@ -12,7 +12,11 @@ export interface DriverNic {
   readonly doorbell: SharedArrayBuffer
   /** Maps host memory for DMA, once for each memory. Resolves with its region. */
   mapHost(memory: SharedArrayBuffer): Promise<number>
-  /** Starts an RX queue. Rejects with NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY if it does not start. */
+  /**
+   * Starts an RX queue.
+   *
+   * @throws NETMEM_NIC_CONFIG or NETMEM_NIC_BUSY, as a rejection, if the NIC does not start it.
+   */
   startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void>
   /** Stops an RX queue. Resolves when the NIC no longer writes to the queue's memory. */
   stopQueue(queue: number): Promise<void>

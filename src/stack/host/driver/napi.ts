@@ -23,7 +23,7 @@ const POLLS_BEHIND_PACKETS = 4096
 /** Empty rounds before the wait for an interrupt, which takes 0.1 ms to arrive. Each has a nap. */
 const IDLE_ROUNDS = 24
 
-/** Ms of a nap at most: the event loop waits meanwhile. */
+/** Ms of a nap at most. A nap blocks the event loop. */
 const NAP_MS = 0.2
 
 /** A queue that is polled. */

@@ -1,4 +1,4 @@
-/** Helper of the tests of the reassembler; not published. */
+/** Helper of the tests of the reassembler. Not published. */
 
 import assert from 'node:assert/strict'
 import { ACK } from '../../../wire/tcp.ts'

@@ -257,7 +257,7 @@ test('device memory is put in order unseen, and pages may come before it', async
   device(40, 6)
   device(15, 41)
   stream.receive(pages.of(pattern(10)), layoutOf(10))
-  // 15 to 60, four bytes of it linear, with 20 to 30 and 40 to 50 cut out; of the page, what came before 15.
+  // 15 to 60, four bytes of it linear, with 20 to 30 and 40 to 50 cut out. The page also has what came before 15.
   assert.deepEqual(seen, [
     ['page', 10],
     ['page', 5],

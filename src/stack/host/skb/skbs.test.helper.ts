@@ -26,7 +26,7 @@ export interface Piece {
   readonly length: number
 }
 
-/** A pool and its skbs; netmem that an skb asks for by number is taken once and shared. */
+/** A pool and its skbs. Skbs that name the same number share one netmem. */
 export class SkbSource<M extends Netmem> {
   readonly cache: SkbCache<M>
   readonly pool: TestPool<M>
@@ -39,7 +39,7 @@ export class SkbSource<M extends Netmem> {
     this.#alloc = alloc
   }
 
-  /** A netmem by number; the same while {@link forget} was not called. */
+  /** Returns a netmem by number, the same one until {@link forget} is called. */
   netmem(number: number): M {
     const known = this.#named.get(number)
     if (known !== undefined) {

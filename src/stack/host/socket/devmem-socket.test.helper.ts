@@ -1,4 +1,4 @@
-/** Helpers of the tests of the devmem socket; not published. */
+/** Helpers of the tests of the devmem socket. Not published. */
 
 import assert from 'node:assert/strict'
 import { end } from '../../../testing/pools.test.helper.ts'

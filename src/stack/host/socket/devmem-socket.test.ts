@@ -83,7 +83,7 @@ test('one call never returns readable and unreadable data together', async () =>
   const socket = new DevmemSocket()
   socket.queue(pages.of(pattern(10)))
   socket.queue(iovs.skb([iovPiece(0, 20)]))
-  // All of its payload landed with the headers: readable, whatever its kind.
+  // All of its payload landed with the headers, so every kind of queue can read it.
   socket.queue(iovs.skb([], pattern(30)))
   socket.queue(pages.of(pattern(5)))
   for (const [bytes, messages] of [

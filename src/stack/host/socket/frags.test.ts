@@ -232,7 +232,7 @@ test('no token, or a foreign binding, fails the call and leaves the data', async
   await end(source.pool)
 })
 
-/** Bytes that `run` leaves behind for each of `packets`. A collection meanwhile would hide some. */
+/** Bytes that `run` leaves behind for each of `packets`. A collection during the run would hide some. */
 async function garbageOf(packets: number, run: () => Promise<void>): Promise<number> {
   some(globalThis.gc)()
   const before = process.memoryUsage().heapUsed

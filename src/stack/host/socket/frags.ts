@@ -9,8 +9,8 @@ import type { DevmemSocket } from './devmem-socket.ts'
 
 /**
  * Receives a socket's data as frags, which the application releases: pages without a copy, payload
- * that landed with headers as copies, device memory by token. A token is back
- * once its frag is released. All of them are back when the socket closes, and device frags are invalid then. One loop at a time.
+ * that landed with headers as copies, device memory by token. Releasing a frag returns its token. When
+ * the socket closes, all tokens are back, and device frags are invalid. One loop at a time.
  *
  * The promises reject with
  * - NETMEM_NO_DEVICE at memory of another binding, which stays in the queue,

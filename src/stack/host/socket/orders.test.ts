@@ -1,5 +1,5 @@
 // Everything that ends, in every order, with memory in flight at each step: the socket, its pools,
-// the binding, tokens, frags, and a packet that arrives meanwhile. All orders, none sampled.
+// the binding, tokens, frags, and a packet that arrives between them. All orders, none sampled.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
@@ -148,7 +148,7 @@ class Scene {
   }
 }
 
-/** Posts a netmem; how to give it back. */
+/** Posts a netmem. Returns a function that gives it back. */
 function post<M extends Netmem>(source: SkbSource<M>, number: number): () => void {
   const m = source.netmem(number)
   return () => release(m)

@@ -14,7 +14,7 @@ import { encodePcap } from './pcap-writer.test.helper.ts'
 
 const WINDOW = 4096
 
-/** Reads a file to its end, or to its fault; how many frames it had. */
+/** Reads a file to its end, or to its fault. Returns its number of frames. */
 function read(file: Uint8Array): number {
   const source = sourceOf(file, 700)
   let frames = 0

@@ -5,7 +5,7 @@ import type { LinkFrame } from '../link.ts'
 import { CaptureLink } from './capture-link.ts'
 import type { CaptureSource } from './capture-window.ts'
 
-/** A file of these bytes; at most `readBytes` are given at once. */
+/** A file of these bytes. At most `readBytes` are given at once. */
 export function sourceOf(bytes: Uint8Array, readBytes: number = Number.POSITIVE_INFINITY): Source {
   return new Source(bytes, readBytes)
 }
@@ -127,7 +127,7 @@ export class PcapngBuilder {
     return this.block(1, Uint8Array.from(body))
   }
 
-  /** An enhanced packet, or an obsolete one (`type` 2); with a comment behind it unless it is ''. */
+  /** An enhanced packet, or an obsolete one (`type` 2). A comment follows it unless that is ''. */
   packet(
     bytes: Uint8Array,
     ticks: bigint,

@@ -1,4 +1,4 @@
-// The real captures: what was sent is what is in them, whichever way they are read.
+// The real captures: each way of reading them finds the packets that were sent.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -57,7 +57,7 @@ const streams: { file: string; to: number; from: number; bytes: number; sha256: 
   },
 ]
 
-/** Runs through a capture; frames and layouts are those of the moment. */
+/** Iterates over the frames of a capture, with layouts. Both are good until the next one. */
 function forEach(
   file: string,
   options: CaptureOptions,
@@ -97,7 +97,7 @@ for (const { file, to, from, bytes, sha256 } of streams) {
   })
 }
 
-/** Checks the whole checksum of each TCP frame; how many are partial. */
+/** Checks the whole checksum of each TCP frame. Returns the number of partial ones. */
 function partials(file: string): { partial: number; tcp: number } {
   let partial = 0
   let tcp = 0

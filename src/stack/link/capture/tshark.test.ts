@@ -29,7 +29,7 @@ const fixtures = join('src', 'stack', 'link', 'capture', 'fixtures')
 const folder = mkdtempSync(join(tmpdir(), 'netmem-'))
 after(() => rmSync(folder, { recursive: true }))
 
-/** Fields that are compared, by the names that they have in tshark; of both IP versions and protocols. */
+/** Fields that are compared, by their names in tshark, for both IP versions and protocols. */
 const FIELDS = {
   bytes: ['frame.len'],
   vlan: ['vlan.id'],
@@ -100,7 +100,7 @@ const layout = new FrameLayout()
 const header = new IpHeader()
 const options = new TcpOptions()
 
-/** Returns the codecs' fields of a frame; `undefined` if it is neither TCP nor UDP. */
+/** Returns the codecs' fields of a frame, or `undefined` if it is neither TCP nor UDP. */
 function read(bytes: Uint8Array, at: number, length: number): Fields | undefined {
   parseFrame(bytes, at, length, layout)
   if (layout.kind < FrameKind.tcp) return undefined
