@@ -101,17 +101,18 @@ export interface TlsInfo {
   readonly peerCertificate: tls.PeerCertificate
 }
 
-/** Looks at bytes where they arrived, before a frag is made of them. Neither may throw. */
+/** Looks at bytes where they arrived, before a frag is made of them. Its methods may not throw. */
 export interface Viewer {
   /**
-   * `bytes` are valid during the call only. Returns how many were taken. The rest becomes a frag.
+   * Called with 1 or more bytes, which are valid during the call only. Returns the number of bytes
+   * taken, 0 to all of them. If some are left, they and all that follows become frags.
    */
   view(bytes: Uint8Array): number
   /** Called once, when no more will arrive. `error` is absent if the peer has finished sending. */
   viewEnded(error: Error | undefined): void
 }
 
-/** Options of {@link ByteReceivers.fill}. */
+/** Options of {@link HostReceivers.fill}. */
 export interface FillOptions {
   /** Resolves with 0 instead of failing if the stream ends before the first byte. */
   readonly mayEnd?: boolean
@@ -119,17 +120,48 @@ export interface FillOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined
 }
 
-/** The receivers besides {@link Connection.receive}, for payload in host memory. */
-export interface ByteReceivers {
-  /** Receives exactly `view.byteLength` bytes into `view`. Resolves with that number. */
+/**
+ * Ways besides {@link Connection.receive} to receive into host memory: `receiveInto`,
+ * `readMessages` and the HTTP client are built on them. One receives at a time.
+ *
+ * @example
+ * ```ts
+ * // Looks at the first bytes without a frag, then receives the rest frag by frag.
+ * connection.receivers.show({
+ *   view: (bytes) => {
+ *     console.log(bytes[0])
+ *     return 1
+ *   },
+ *   viewEnded: (error) => console.log('ended before the first byte', error),
+ * })
+ * ```
+ */
+export interface HostReceivers {
+  /**
+   * Receives exactly `view.byteLength` bytes into `view`, which must stay in place until then.
+   * Resolves with that number.
+   *
+   * @throws NETMEM_ENDED_EARLY if the peer finishes sending before.
+   * @throws NETMEM_DESTINATION_DETACHED if the memory was transferred or shrunk.
+   * @throws NETMEM_BUSY, NETMEM_INVALID_ARGUMENT, and the codes of {@link Connection.receive}.
+   */
   fill(view: Uint8Array, options?: FillOptions): Promise<number>
-  /** Shows all that arrives to `viewer`, in place of an earlier one, until {@link hide}. */
+  /**
+   * Shows all that arrives to `viewer`, in place of an earlier one, until {@link hide} or until the
+   * viewer leaves bytes.
+   *
+   * @throws NETMEM_BUSY while another receiver waits, or NETMEM_INVALID_ARGUMENT.
+   */
   show(viewer: Viewer): void
   /** Ends {@link show}: what arrives from now on becomes frags. */
   hide(): void
   /** Takes a frag that has arrived, or `undefined` where `receive` would wait or report the end. */
   takeArrived(): HostFrag | undefined
-  /** Makes a frag of a copy of `bytes`. */
+  /**
+   * Makes a frag of a copy of `bytes`: 1 byte to a page of the pool.
+   *
+   * @throws NETMEM_OUT_OF_RANGE for none or more.
+   */
   fragOf(bytes: Uint8Array): HostFrag
 }
 
@@ -183,8 +215,8 @@ export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>,
    *   end of the stream arrived. After that end, the call resolves with `undefined`.
    */
   receive(options?: ReceiveOptions): Promise<F | undefined>
-  /** @internal */
-  readonly receivers: F extends HostFrag ? ByteReceivers : undefined
+  /** Other ways to receive. `undefined` where payload is device memory. */
+  readonly receivers: F extends HostFrag ? HostReceivers : undefined
   /** Iterates over {@link receive}. */
   [Symbol.asyncIterator](): AsyncIterator<F, undefined, void>
 
@@ -206,7 +238,10 @@ export interface Connection<F extends Frag = HostFrag> extends AsyncIterable<F>,
    * ```
    */
   write(data: Sendable): Promise<void>
-  /** @internal Sends ASCII. Only the receiver sees a failure, which saves a request the promise of {@link write}. */
+  /**
+   * Sends ASCII text without a promise: a failure is reported to the receiver alone. {@link write}
+   * takes all other text.
+   */
   send(text: string): void
   /**
    * Finishes sending, after all writes. Receiving continues. Resolves when the peer has been told.

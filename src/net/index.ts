@@ -13,10 +13,13 @@ export type {
   ByteDestination,
   Connection,
   ConnectionState,
+  FillOptions,
+  HostReceivers,
   PipeOptions,
   ReceiveOptions,
   Sendable,
   TlsInfo,
+  Viewer,
 } from '../connection.ts'
 export { type AdoptOptions, adopt } from './adopt.ts'
 export { type ConnectOptions, connect } from './connect.ts'

@@ -6,9 +6,9 @@ import type { Writable } from 'node:stream'
 import type {
   Address,
   ByteDestination,
-  ByteReceivers,
   Connection,
   ConnectionState,
+  HostReceivers,
   PipeOptions,
   ReceiveOptions,
   Sendable,
@@ -123,8 +123,7 @@ export class SocketConnection implements Connection {
     return this.#bytesWritten
   }
 
-  /** @internal */
-  get receivers(): ByteReceivers {
+  get receivers(): HostReceivers {
     return this.#driver
   }
 
@@ -175,7 +174,6 @@ export class SocketConnection implements Connection {
     )
   }
 
-  /** @internal */
   send(text: string): void {
     // A destroyed socket has notified the receiver, and an ended one has no more bytes.
     if (this.#socket.destroyed || this.#socket.writableEnded) return

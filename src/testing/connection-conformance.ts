@@ -3,22 +3,18 @@
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Connection } from '../connection.ts'
 import { isNetmemError } from '../errors.ts'
-import type { HostFrag } from '../pool/frag.ts'
+import {
+  CHUNK,
+  type ConnectionEnds,
+  outcome,
+  pattern,
+  receivePattern,
+  same,
+  sendPattern,
+} from './connection-ends.ts'
 import type { ConformanceOptions } from './provider-conformance.ts'
-
-/** Both ends of one connection, which may receive into one pool or two. */
-export interface ConnectionEnds {
-  /** The end under test. */
-  readonly connection: Connection
-  /** The other end. */
-  readonly peer: Connection
-  /** True if the transport has resets: a peer that destroys its end with a reason sends one. */
-  readonly resets: boolean
-  /** Called when the test is over and both ends are closed. */
-  readonly close?: () => void | Promise<void>
-}
+import { testFill, testFragOf, testLeftLoop, testOneReceiver, testShow } from './receiver-tests.ts'
 
 type TestBody = (ends: ConnectionEnds) => Promise<void>
 
@@ -35,16 +31,34 @@ const TESTS: { readonly [what: string]: TestBody } = {
   'has one receiver at a time': testOneReceiver,
   'stays open when a loop is left': testLeftLoop,
   'refuses what cannot be written': testWrites,
+  'sends text without a promise': testSend,
   'pipes to a connection': testPipe,
+}
+
+/** Tests of `receivers`, by name. */
+const RECEIVER_TESTS: { readonly [what: string]: TestBody } = {
+  'fills memory of the application, and leaves what follows': testFill,
+  'shows bytes to a viewer, and leaves what it does not take': testShow,
+  'makes a frag of a copy, and takes one that has arrived': testFragOf,
+}
+
+/** Options of {@link connectionConformance}. */
+export interface ConnectionConformanceOptions extends ConformanceOptions {
+  /**
+   * False leaves out the tests of `receivers` of a connection, which a connection that may receive
+   * into device memory does not have. True by default.
+   */
+  readonly receivers?: boolean
 }
 
 /**
  * Registers the tests that every connection into host memory passes: order, backpressure,
- * half-close, reset, abort, disposal, one receiver at a time, and nothing in flight at the end.
+ * half-close, reset, abort, disposal, one receiver at a time, `receivers`, and nothing in flight at
+ * the end.
  *
  * @param open - called for each test. Returns two connected ends with nothing sent yet. Pools of
  *   256 KiB to 16 MiB keep the tests quick.
- * @param options - `test` registers one test with another runner.
+ * @param options - `test` registers one test with another runner. `receivers` leaves some out.
  *
  * @example
  * ```ts
@@ -65,10 +79,11 @@ const TESTS: { readonly [what: string]: TestBody } = {
 export function connectionConformance(
   name: string,
   open: () => Promise<ConnectionEnds>,
-  options: ConformanceOptions = {},
+  options: ConnectionConformanceOptions = {},
 ): void {
   const register = options.test ?? ((title, body) => nodeTest(title, body))
-  for (const [what, body] of Object.entries(TESTS)) {
+  const tests = options.receivers === false ? TESTS : { ...TESTS, ...RECEIVER_TESTS }
+  for (const [what, body] of Object.entries(tests)) {
     register(`${name}: ${what}`, async () => {
       const ends = await open()
       try {
@@ -88,8 +103,11 @@ export function connectionConformance(
 
 async function testOrder({ connection, peer }: ConnectionEnds): Promise<void> {
   const bytes = 3_000_000
-  const sending = Promise.all([send(connection, 0, bytes), send(peer, 7, bytes)])
-  const received = await Promise.all([receive(connection, 7, bytes), receive(peer, 0, bytes)])
+  const sending = Promise.all([sendPattern(connection, 0, bytes), sendPattern(peer, 7, bytes)])
+  const received = await Promise.all([
+    receivePattern(connection, 7, bytes),
+    receivePattern(peer, 0, bytes),
+  ])
   await sending
   assert.deepEqual(received, [bytes, bytes])
   for (const { bytesRead, bytesWritten } of [connection, peer]) {
@@ -98,7 +116,7 @@ async function testOrder({ connection, peer }: ConnectionEnds): Promise<void> {
   }
   // Bytes 65 to 69 of the pattern are the text ABCDE.
   await peer.write(['AB', pattern(67, 2), 'E'])
-  assert.equal(await receive(connection, 65, 5), 5)
+  assert.equal(await receivePattern(connection, 65, 5), 5)
 }
 
 async function testBackpressure({ connection, peer }: ConnectionEnds): Promise<void> {
@@ -129,12 +147,12 @@ async function testBackpressure({ connection, peer }: ConnectionEnds): Promise<v
 async function testHalfClose({ connection, peer }: ConnectionEnds): Promise<void> {
   await peer.write(pattern(0, 1000))
   await peer.end()
-  assert.equal(await receive(connection, 0), 1000)
+  assert.equal(await receivePattern(connection, 0), 1000)
   assert.equal(connection.state.kind, 'ended')
   assert.equal(await connection.receive(), undefined, 'the end is told again')
   await connection.write(pattern(0, 2000))
   await connection.end()
-  assert.equal(await receive(peer, 0), 2000)
+  assert.equal(await receivePattern(peer, 0), 2000)
   await Promise.all([connection.close(), peer.close()])
   assert.deepEqual([connection.state.kind, peer.state.kind], ['closed', 'closed'])
 }
@@ -144,7 +162,7 @@ async function testClose({ connection, peer }: ConnectionEnds): Promise<void> {
   void connection.write(pattern(0, bytes)).catch(() => {})
   const closing = connection.close()
   assert.equal(connection.close(), closing, 'a second call gets the same promise')
-  assert.equal(await receive(peer, 0), bytes)
+  assert.equal(await receivePattern(peer, 0), bytes)
   await peer.close()
   await closing
   await connection.closed
@@ -176,7 +194,7 @@ async function testAbort({ connection, peer }: ConnectionEnds): Promise<void> {
   assert.equal(await outcome(connection.receive({ signal: controller.signal })), 'NETMEM_ABORTED')
   assert.equal(connection.state.kind, 'open')
   await peer.write(pattern(0, 100_000))
-  assert.equal(await receive(connection, 0, 100_000), 100_000)
+  assert.equal(await receivePattern(connection, 0, 100_000), 100_000)
 }
 
 async function testDestroy({ connection, peer }: ConnectionEnds): Promise<void> {
@@ -198,7 +216,7 @@ async function testDestroy({ connection, peer }: ConnectionEnds): Promise<void> 
 
 async function testDisposal({ connection, peer }: ConnectionEnds): Promise<void> {
   const bytes = 200_000
-  const sending = send(peer, 0, bytes).catch(() => {})
+  const sending = sendPattern(peer, 0, bytes).catch(() => {})
   const first = await connection.receive()
   assert.ok(first !== undefined)
   await connection[Symbol.asyncDispose]()
@@ -210,29 +228,14 @@ async function testDisposal({ connection, peer }: ConnectionEnds): Promise<void>
   await sending
 }
 
-async function testOneReceiver({ connection, peer }: ConnectionEnds): Promise<void> {
-  const first = connection.receive()
-  assert.equal(await outcome(connection.receive()), 'NETMEM_BUSY')
-  assert.equal(await outcome(connection[Symbol.asyncIterator]().next()), 'NETMEM_BUSY')
-  await peer.write(pattern(0, 10))
-  const frag = await first
-  assert.ok(frag !== undefined)
-  same(frag.bytes, 0)
-  frag.release()
-}
-
-async function testLeftLoop({ connection, peer }: ConnectionEnds): Promise<void> {
-  const sending = send(peer, 0, 100_000).then(() => peer.end())
-  let at = 0
-  for await (const frag of connection) {
-    same(frag.bytes, at)
-    at += frag.length
-    frag.release()
-    break
-  }
-  assert.ok(at > 0 && connection.state.kind !== 'closed')
-  assert.equal(at + (await receive(connection, at)), 100_000)
-  await sending
+async function testSend({ connection, peer }: ConnectionEnds): Promise<void> {
+  peer.send('AB')
+  await peer.write('CDE')
+  assert.equal(await receivePattern(connection, 65, 5), 5)
+  assert.equal(peer.bytesWritten, 5)
+  peer.destroy()
+  peer.send('lost')
+  assert.equal(peer.bytesWritten, 5)
 }
 
 async function testWrites({ connection, peer }: ConnectionEnds): Promise<void> {
@@ -250,71 +253,8 @@ async function testWrites({ connection, peer }: ConnectionEnds): Promise<void> {
 async function testPipe({ connection, peer }: ConnectionEnds): Promise<void> {
   const bytes = 1_000_000
   const echo = connection.pipeTo(connection)
-  const sending = send(peer, 0, bytes).then(() => peer.end())
-  assert.equal(await receive(peer, 0), bytes)
+  const sending = sendPattern(peer, 0, bytes).then(() => peer.end())
+  assert.equal(await receivePattern(peer, 0), bytes)
   await sending
   assert.equal(await echo, bytes)
-}
-
-const CHUNK = 64 * 1024
-/** A prime, so that no two pages or reads hold the same bytes. */
-const PERIOD = 65_521
-const CONTENTS = Uint8Array.from({ length: PERIOD + CHUNK }, (_, at) => {
-  const position = at % PERIOD
-  return position ^ (position >>> 8)
-})
-
-/** Bytes `offset` to `offset + length` of an endless pattern. */
-function pattern(offset: number, length: number): Uint8Array {
-  const from = offset % PERIOD
-  if (length <= CHUNK) return CONTENTS.subarray(from, from + length)
-  const bytes = new Uint8Array(length)
-  for (let at = 0; at < length; at += CHUNK) {
-    bytes.set(pattern(offset + at, Math.min(CHUNK, length - at)), at)
-  }
-  return bytes
-}
-
-function same(bytes: Uint8Array, offset: number): void {
-  const expected = pattern(offset, bytes.byteLength)
-  assert.equal(Buffer.compare(bytes, expected), 0, `bytes from ${offset}`)
-}
-
-/** Writes `bytes` bytes of the pattern from `offset` on, one write after the other. */
-async function send(to: Connection, offset: number, bytes: number): Promise<void> {
-  for (let at = 0; at < bytes; at += CHUNK) {
-    await to.write(pattern(offset + at, Math.min(CHUNK, bytes - at)))
-  }
-}
-
-/** Receives `bytes` bytes, or to the end, and compares them with the pattern from `offset` on. */
-async function receive(
-  from: Connection,
-  offset: number,
-  bytes: number = Number.POSITIVE_INFINITY,
-): Promise<number> {
-  let at = 0
-  let frag: HostFrag | undefined
-  while (at < bytes) {
-    frag = await from.receive()
-    if (frag === undefined) break
-    try {
-      same(frag.bytes, offset + at)
-      at += frag.length
-    } finally {
-      frag.release()
-    }
-  }
-  return at
-}
-
-/** Code that `promise` rejects with, or `resolved`. */
-async function outcome(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise
-    return 'resolved'
-  } catch (error) {
-    assert.ok(isNetmemError(error), `an error with a code, not ${error}`)
-    return error.code
-  }
 }

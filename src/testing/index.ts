@@ -5,6 +5,10 @@
  * @module
  */
 
-export { type ConnectionEnds, connectionConformance } from './connection-conformance.ts'
+export {
+  type ConnectionConformanceOptions,
+  connectionConformance,
+} from './connection-conformance.ts'
+export type { ConnectionEnds } from './connection-ends.ts'
 export { type ConformanceOptions, providerConformance } from './provider-conformance.ts'
 export { type DeviceLayout, testDeviceProvider } from './test-device-provider.ts'

@@ -9,11 +9,12 @@
  * copied. Otherwise the kernel would write to memory that has changed hands.
  */
 
-import type { ByteReceivers, FillOptions, Viewer } from '../../connection.ts'
+import type { FillOptions, HostReceivers, Viewer } from '../../connection.ts'
 import { LifetimeError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
+import { invalid } from '../arguments.ts'
 import { Destination } from '../receivers/destination.ts'
 import { poolGone } from '../receivers/destination-memory.ts'
 import { Frags } from '../receivers/frags.ts'
@@ -30,7 +31,7 @@ import { LowWaterMark, type WakeBatching } from './wake-batching.ts'
 /** Node.js keeps 50 bytes for each buffer that is posted in place of another, until the socket closes. */
 const MAX_REPOSTS = 1000
 
-export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Resettable, PagePoster {
+export class SocketDriver implements HostReceivers, ReceiverDriver, Reader, Resettable, PagePoster {
   readonly frags: Frags
   #current: Receiver
   #wants: Wants = 'nothing'
@@ -118,10 +119,11 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
     return this.#owner instanceof Destination ? this.#owner.gone : poolGone()
   }
 
-  // ByteReceivers: one at a time.
+  // HostReceivers: one at a time.
 
   fill(view: Uint8Array, options: FillOptions = {}): Promise<number> {
     return new Promise((resolve) => {
+      if (!(view instanceof Uint8Array)) throw invalid('fill() takes a Uint8Array.')
       this.checkFree()
       // Copied data goes straight to its destination, and so does data of TLS.
       const inRecords = this.#secure && this.#reads?.movable !== 'always'
@@ -135,6 +137,9 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   }
 
   show(viewer: Viewer): void {
+    if (typeof viewer?.view !== 'function' || typeof viewer.viewEnded !== 'function') {
+      throw invalid('show() takes a viewer: an object with the methods view() and viewEnded().')
+    }
     if (this.#current instanceof View) this.#current = this.frags
     this.checkFree()
     this.#attach(new View(viewer))
@@ -150,6 +155,7 @@ export class SocketDriver implements ByteReceivers, ReceiverDriver, Reader, Rese
   }
 
   fragOf(bytes: Uint8Array): HostFrag {
+    if (!(bytes instanceof Uint8Array)) throw invalid('fragOf() takes a Uint8Array.')
     return this.frags.fill.fragOf(bytes)
   }
 

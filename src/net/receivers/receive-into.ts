@@ -73,7 +73,9 @@ async function receive(
   { signal, onProgress }: ReceiveIntoOptions,
 ): Promise<number> {
   if (typeof connection?.receivers?.fill !== 'function') {
-    throw invalid('The first argument must be a connection, from connect(), listen() or adopt().')
+    throw invalid(
+      'The first argument must be a connection into host memory, as of connect(), listen(), adopt().',
+    )
   }
   checkSignal(signal)
   if (signal?.aborted) throw aborted(signal.reason)
