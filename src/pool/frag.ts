@@ -13,6 +13,7 @@ import { dropToken, holdToken, type Token } from './frag-memory.ts'
 import { notShared } from './lender.ts'
 import type { Borrower, Lent } from './lent.ts'
 import { coreOf } from './pool-core.ts'
+import type { Reservation } from './reservation.ts'
 
 declare module '../errors.ts' {
   interface ErrorCodes {
@@ -161,6 +162,26 @@ export function copiedFrag(
   account?: FragAccount,
 ): HostFrag {
   return new CopiedFrag(pool.copies, bytes, account)
+}
+
+/**
+ * @internal Copies `bytes` into reserved room, which holds them, and makes a frag of the copy.
+ *
+ * @throws NETMEM_DESTINATION_DETACHED if the pool's memory is gone. The reservation is cancelled.
+ */
+export function fragIn(
+  reserved: Reservation<Page>,
+  bytes: Uint8Array,
+  account?: FragAccount,
+): HostFrag {
+  const { page, offset } = reserved
+  try {
+    bytesOf(page).set(bytes, offset)
+  } catch (error) {
+    reserved.cancel()
+    throw error
+  }
+  return fragOf(reserved.commit(bytes.byteLength), offset, bytes.byteLength, account)
 }
 
 /** @internal A frag of a reference that its token counts already. */

@@ -4,7 +4,7 @@
 
 import { LifetimeError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
-import { copiedFrag, fragOf, type HostFrag } from '../../pool/frag.ts'
+import { copiedFrag, fragIn, fragOf, type HostFrag } from '../../pool/frag.ts'
 import { FragAccount } from '../../pool/frag-account.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import type { Reservation } from '../../pool/reservation.ts'
@@ -18,8 +18,6 @@ export class PageFill implements PageConsumer {
   readonly #pool: PagePool<Page>
   readonly #supply: PageSupply
   #present: Reservation<Page> | undefined
-  /** True while it waits in the queue for memory. */
-  #dry = false
   referenced = true
 
   constructor(pool: PagePool<Page>, driver: ReceiverDriver) {
@@ -39,11 +37,19 @@ export class PageFill implements PageConsumer {
   }
 
   /**
-   * Rest of the present page, for the next read, or `undefined` without one, or if its memory is
-   * gone.
+   * Rest of the present page, for the next read. `undefined` without one, or if its memory is gone,
+   * which ends the connection.
    */
   rest(): Uint8Array | undefined {
-    return this.#present && this.#bytesOf(this.#present)
+    if (this.#present === undefined) return undefined
+    const { page, offset } = this.#present
+    try {
+      const bytes = this.#pool.bytes(page)
+      return offset === 0 ? bytes : bytes.subarray(offset)
+    } catch (error) {
+      this.#driver.abandon(poolGone(error))
+      return undefined
+    }
   }
 
   /**
@@ -75,23 +81,20 @@ export class PageFill implements PageConsumer {
    */
   fragOf(bytes: Uint8Array): HostFrag {
     const reserved = this.#supply.reserve(bytes.byteLength)
-    const memory = reserved && this.#bytesOf(reserved)
-    if (reserved === undefined || memory === undefined) {
-      reserved?.cancel()
-      return copiedFrag(this.#pool, bytes, this.account)
+    try {
+      if (reserved !== undefined) return fragIn(reserved, bytes, this.account)
+    } catch (error) {
+      this.#driver.abandon(poolGone(error))
     }
-    memory.set(bytes)
-    const { offset } = reserved
-    return fragOf(reserved.commit(bytes.byteLength), offset, bytes.byteLength, this.account)
+    return copiedFrag(this.#pool, bytes, this.account)
   }
 
   /**
    * Makes a page with room for `bytes` the present one. Without one, joins the queue for memory.
    */
   take(bytes: number): boolean {
-    this.#present = this.#dry ? undefined : this.#supply.take(this, bytes)
-    this.#dry = this.#present === undefined
-    return !this.#dry
+    this.#present = this.#supply.take(this, bytes)
+    return this.#present !== undefined
   }
 
   /** Gives up the present page. Frags keep what they hold of it. */
@@ -102,16 +105,7 @@ export class PageFill implements PageConsumer {
 
   /** True if there is memory for the next read. If not, reading starts again when some came back. */
   hasMemory(): boolean {
-    if (this.#present !== undefined || this.#supply.mayRead(this, this.#dry)) {
-      this.account.onRelease = undefined
-      return true
-    }
-    this.account.onRelease = this.#readOn
-    if (!this.#dry) {
-      this.#dry = true
-      this.#supply.wait(this)
-    }
-    return false
+    return this.#present !== undefined || this.#supply.mayRead(this)
   }
 
   /** Keeps the process alive while the connection waits for memory, or lets it end. */
@@ -122,47 +116,21 @@ export class PageFill implements PageConsumer {
 
   /** Leaves the queue for memory. */
   leaveQueue(): void {
-    if (!this.#dry) return
-    this.#dry = false
-    this.account.onRelease = undefined
     this.#supply.leaveQueue(this)
   }
 
   /** Ends the connection's use of the pool. */
   end(): void {
     this.drop()
-    this.#supply.leaveQueue(this)
+    this.leaveQueue()
   }
 
-  // PageConsumer: the page supply's side.
-
-  memoryBack(): void {
-    this.#dry = false
+  readonly wake = (): void => {
     if (!this.#pool.destroyed) {
       this.#driver.readOn()
       return
     }
     const message = 'The pool of this connection was destroyed while it waited for memory.'
     this.#driver.fail(new LifetimeError('NETMEM_POOL_DESTROYED', message))
-  }
-
-  copyRoomBack(): void {
-    this.#driver.readOn()
-  }
-
-  readonly #readOn = (): void => this.#driver.readOn()
-
-  /**
-   * Bytes of a reservation's room, or `undefined` if their memory is gone, which ends the
-   * connection.
-   */
-  #bytesOf({ page, offset }: Reservation<Page>): Uint8Array | undefined {
-    try {
-      const bytes = this.#pool.bytes(page)
-      return offset === 0 ? bytes : bytes.subarray(offset)
-    } catch (error) {
-      this.#driver.abandon(poolGone(error))
-      return undefined
-    }
   }
 }

@@ -16,13 +16,9 @@ const room = 16_384
 class Noting implements PageConsumer {
   readonly referenced = false
   readonly account = new FragAccount()
-  copyRoom = 0
   woken = 0
-  memoryBack(): void {
+  readonly wake = (): void => {
     this.woken++
-  }
-  copyRoomBack(): void {
-    this.copyRoom++
   }
 }
 
@@ -84,18 +80,18 @@ test('who may not copy is told when copies have been released, one for each that
   const copies = Array.from({ length: 3 }, () => copiedFrag(pool, new Uint8Array(room)))
   const filling = some(supply.reserve(room))
   for (const taker of takers) {
-    assert.equal(supply.mayRead(taker, false), true, 'it holds nothing')
+    assert.equal(supply.mayRead(taker), true, 'it holds nothing')
     taker.account.charge(1)
-    assert.equal(supply.mayRead(taker, false), false)
+    assert.equal(supply.mayRead(taker), false)
   }
   copies.pop()?.release()
   assert.deepEqual(
-    takers.map(({ copyRoom }) => copyRoom),
+    takers.map(({ woken }) => woken),
     [1, 0, 0],
   )
   for (const copy of copies) copy.release()
   assert.deepEqual(
-    takers.map(({ copyRoom }) => copyRoom),
+    takers.map(({ woken }) => woken),
     [1, 1, 1],
   )
   filling.cancel()

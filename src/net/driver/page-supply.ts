@@ -16,10 +16,8 @@ export interface PageConsumer {
   readonly referenced: boolean
   /** Bytes that the frags of the connection hold. */
   readonly account: FragAccount
-  /** Called when a page may be available: reads again. */
-  memoryBack(): void
-  /** Called when copies may be made again: reads again. */
-  copyRoomBack(): void
+  /** Called when there may be memory again, and when the pool is destroyed. */
+  readonly wake: () => void
 }
 
 /** Bytes that a connection may hold and still read while connections wait for a page. */
@@ -29,7 +27,8 @@ const ONE_COPY = RX_COPYBREAK + COPY_OVERHEAD
 
 export class PageSupply {
   readonly #pool: PagePool<Page>
-  #waiting: PageConsumer[] = []
+  /** Connections that wait for memory, in their order. */
+  #waiting = new Set<PageConsumer>()
   /** Connections that were woken and have not taken their page yet. */
   readonly #turns = new Set<PageConsumer>()
   #pumping = false
@@ -66,7 +65,7 @@ export class PageSupply {
    * are not free.
    */
   get #hasFree(): boolean {
-    return this.#waiting.length === 0 && this.#pool.available > this.#turns.size
+    return this.#waiting.size === 0 && this.#pool.available > this.#turns.size
   }
 
   /** True if a read that fits a small buffer may be copied rather than put into a page. */
@@ -77,55 +76,61 @@ export class PageSupply {
   /**
    * True if `consumer` may read into its small buffer, from which a frag is made. A connection that
    * holds nothing always may. Otherwise it needs a page, or room for a copy. While connections wait
-   * for pages, the copy must also be within its budget.
-   *
-   * @param dry - true while the connection waits for a page itself.
+   * for pages, the copy must also be within its budget. A consumer that may not read waits for memory.
    */
-  mayRead(consumer: PageConsumer, dry: boolean): boolean {
-    const { held } = consumer.account
-    if (held === 0) return true
-    const { mayCopy } = this
-    const inBudget = held + RX_COPYBREAK <= HELD_WHILE_DRY || (!dry && this.#waiting.length === 0)
-    if (mayCopy && inBudget) return true
-    if (this.#turns.has(consumer) || (!dry && this.#hasFree)) return true
-    if (!mayCopy) {
+  mayRead(consumer: PageConsumer): boolean {
+    const { account } = consumer
+    if (account.held === 0 || this.#mayHoldMore(consumer)) {
+      account.onRelease = undefined
+      this.#copyWaiters.delete(consumer)
+      return true
+    }
+    if (!this.mayCopy) {
       this.#copyWaiters.add(consumer)
       this.#pool.copies.onCopyDropped = this.#copyDropped
     }
+    account.onRelease = consumer.wake
+    if (!this.#waiting.has(consumer)) this.#wait(consumer)
     return false
   }
 
-  /** Adds a consumer that may not read to the queue for memory, as its last or its first. */
-  wait(consumer: PageConsumer, first = false): void {
-    if (first) this.#waiting.unshift(consumer)
-    else this.#waiting.push(consumer)
-    this.queueChanged()
-    if (!this.#pumping) this.#listen()
+  #mayHoldMore(consumer: PageConsumer): boolean {
+    const inBudget =
+      this.#waiting.size === 0 || consumer.account.held + RX_COPYBREAK <= HELD_WHILE_DRY
+    return (inBudget && this.mayCopy) || this.#turns.has(consumer) || this.#hasFree
   }
 
   /**
    * Reserves as {@link reserve} does, but `consumer` has its turn, or joins the queue for memory.
    */
   take(consumer: PageConsumer, bytes: number): Reservation<Page> | undefined {
+    if (this.#waiting.has(consumer)) return undefined
     const itsTurn = this.#turns.delete(consumer)
     const reserved =
       itsTurn && !this.#pool.destroyed ? this.#pool.reserve(bytes) : this.reserve(bytes)
     // A connection that had its turn and found no page is first in the queue.
-    if (reserved === undefined) this.wait(consumer, itsTurn)
+    if (reserved === undefined) this.#wait(consumer, itsTurn)
     return reserved
+  }
+
+  #wait(consumer: PageConsumer, first = false): void {
+    if (first) this.#waiting = new Set([consumer, ...this.#waiting])
+    else this.#waiting.add(consumer)
+    this.queueChanged()
+    if (!this.#pumping) this.#listen()
   }
 
   /** Number of connections that wait for memory. */
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   /** Removes `consumer` from the queue for memory. */
   leaveQueue(consumer: PageConsumer): void {
-    this.#waiting = this.#waiting.filter((waiting) => waiting !== consumer)
+    consumer.account.onRelease = undefined
     this.#turns.delete(consumer)
     this.#copyWaiters.delete(consumer)
-    this.queueChanged()
+    if (this.#waiting.delete(consumer)) this.queueChanged()
   }
 
   /** Wakes as many connections as may make a copy now. Each asks again afterwards. */
@@ -136,14 +141,14 @@ export class PageSupply {
       room -= ONE_COPY
       if (room < 0) return
       this.#copyWaiters.delete(consumer)
-      consumer.copyRoomBack()
+      consumer.wake()
     }
     if (this.#copyWaiters.size === 0) this.#pool.copies.onCopyDropped = undefined
   }
 
   /** Notes that the queue has changed, or {@link PageConsumer.referenced} of a connection. */
   queueChanged(): void {
-    const waiting = this.#waiting
+    const waiting = [...this.#waiting]
     this.#dryWatch.update(
       waiting.length,
       waiting.some(({ referenced }) => referenced),
@@ -159,19 +164,18 @@ export class PageSupply {
    * Removes the next connections from the queue: first those that hold no more than their share, in
    * the order of their waiting.
    */
-  #dequeue(count: number): readonly PageConsumer[] {
-    const waiting = this.#waiting
+  #dequeue(count: number): ReadonlySet<PageConsumer> {
     const { capacity, pageSize } = this.#pool
-    const share = Math.max(HELD_WHILE_DRY, (capacity * pageSize) / waiting.length)
+    const share = Math.max(HELD_WHILE_DRY, (capacity * pageSize) / this.#waiting.size)
     const next = new Set<PageConsumer>()
     for (const mostHeld of [share, Infinity]) {
-      for (const consumer of waiting) {
+      for (const consumer of this.#waiting) {
         if (next.size >= count) break
         if (consumer.account.held <= mostHeld) next.add(consumer)
       }
     }
-    this.#waiting = waiting.filter((consumer) => !next.has(consumer))
-    return [...next]
+    for (const consumer of next) this.#waiting.delete(consumer)
+    return next
   }
 
   /**
@@ -185,7 +189,7 @@ export class PageSupply {
     const consumers = this.#dequeue(this.#pool.destroyed ? Infinity : unclaimed)
     for (const consumer of consumers) {
       this.#turns.add(consumer)
-      consumer.memoryBack()
+      consumer.wake()
     }
     this.queueChanged()
     setImmediate(() =>
@@ -193,7 +197,7 @@ export class PageSupply {
         for (const consumer of consumers) this.#turns.delete(consumer)
       }),
     )
-    if (this.#waiting.length === 0) this.#pumping = false
+    if (this.#waiting.size === 0) this.#pumping = false
     else if (this.#pool.available > 0) setImmediate(() => this.#pump())
     else this.#listen()
   }

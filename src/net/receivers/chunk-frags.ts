@@ -7,7 +7,7 @@
 import { LifetimeError } from '../../errors.ts'
 import type { Page } from '../../netmem.ts'
 import { RX_COPYBREAK } from '../../pool/copies.ts'
-import { copiedFrag, fragOf, type HostFrag } from '../../pool/frag.ts'
+import { copiedFrag, fragIn, type HostFrag } from '../../pool/frag.ts'
 import { FragAccount } from '../../pool/frag-account.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
 import { type PageConsumer, PageSupply } from '../driver/page-supply.ts'
@@ -17,8 +17,7 @@ export class ChunkFrags implements PageConsumer {
   readonly account: FragAccount = new FragAccount()
   readonly #pool: PagePool<Page>
   readonly #supply: PageSupply
-  #dry = false
-  #resolve: (() => void) | undefined
+  #resolve = (): void => {}
 
   constructor(pool: PagePool<Page>) {
     this.#pool = pool
@@ -38,52 +37,24 @@ export class ChunkFrags implements PageConsumer {
     }
     const bytes = chunk.subarray(0, pool.pageSize)
     const small = bytes.byteLength <= RX_COPYBREAK && this.#supply.mayCopy
-    const frag = small ? undefined : this.#intoPage(bytes)
-    if (frag !== undefined) return frag
-    if (this.#supply.mayRead(this, this.#dry)) {
-      return copiedFrag(pool, bytes.subarray(0, RX_COPYBREAK), this.account)
-    }
-    if (!this.#dry) {
-      this.#dry = true
-      this.#supply.wait(this)
-    }
-    return undefined
+    const reserved = small ? undefined : this.#supply.take(this, bytes.byteLength)
+    if (reserved !== undefined) return fragIn(reserved, bytes, this.account)
+    // A consumer that may not read is woken when it may.
+    if (!this.#supply.mayRead(this)) return undefined
+    return copiedFrag(pool, bytes.subarray(0, RX_COPYBREAK), this.account)
   }
 
   /** Resolves when {@link take} may have memory again. */
   whenAvailable(): Promise<void> {
     return new Promise((resolve) => {
       this.#resolve = resolve
-      this.account.onRelease = resolve
     })
   }
 
+  readonly wake = (): void => this.#resolve()
+
   /** Leaves the queue for memory. */
   end(): void {
-    this.account.onRelease = undefined
     this.#supply.leaveQueue(this)
-  }
-
-  memoryBack(): void {
-    this.#dry = false
-    this.#resolve?.()
-  }
-
-  copyRoomBack(): void {
-    this.#resolve?.()
-  }
-
-  #intoPage(bytes: Uint8Array): HostFrag | undefined {
-    const reserved = this.#dry ? undefined : this.#supply.take(this, bytes.byteLength)
-    this.#dry = reserved === undefined
-    if (reserved === undefined) return undefined
-    const { page, offset } = reserved
-    try {
-      this.#pool.bytes(page).set(bytes, offset)
-    } catch (error) {
-      reserved.cancel()
-      throw error
-    }
-    return fragOf(reserved.commit(bytes.byteLength), offset, bytes.byteLength, this.account)
   }
 }
