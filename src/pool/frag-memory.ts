@@ -22,16 +22,16 @@ import type { SlotStates } from './slot-states.ts'
 const { CACHE_SIZE, GENERATION_STEP, INDEX_MASK, INDEX_SHIFT, RANGE_SHIFT } = netmem.LAYOUT
 const { cacheAt, caches, states } = netmem.columns
 
-/** Record of one use of a slot. Holds no frag and no token, so that both can be collected. */
+/** Record of one use of a slot, by its token. It does not hold the token, which must be collected. */
 export interface UseRecord {
   /** The handle the memory went out under. */
   handle: number
   /** References that are in frags. */
   frags: number
-  /** True while a new use changes the handle alone: one record in its slot, and no `traceLeaks`. */
+  /** References in frags of this use that were dropped, and their token with them. */
+  lost: number
+  /** True while a new use changes the handle alone: nothing is lost, and no `traceLeaks`. */
   plain: boolean
-  /** Another record of the same use, whose token frags alone held when this one was made. */
-  other: UseRecord | undefined
   /** Peer, and place in the application that received it, if the pool traces leaks. */
   label: string | undefined
   stack: string | undefined
@@ -95,11 +95,9 @@ interface Rest {
 }
 
 /** Pool of the frags, besides its slots. */
-interface PoolOfFrags {
+interface PoolOfFrags extends Pick<netmem.HandleOwner, 'retain' | 'put'> {
   readonly pageSize: number
   readonly destroyed: boolean
-  retain(handle: number, count: number): void
-  put(handle: number, allowDirect: boolean): void
   /** Gives back a reference that a thread had when it ended. */
   putAbandoned(handle: number): void
   /** Returns the slot of a handle that is out. Throws for every other value. */
@@ -115,6 +113,8 @@ export class FragMemory {
   readonly #tracing: boolean
   /** Record of each slot that ever had a token. */
   readonly #records: (UseRecord | undefined)[] = []
+  /** Token of each record, while frags alone hold it too. */
+  readonly #tokens: (WeakRef<Token> | undefined)[] = []
   readonly #registry: FinalizationRegistry<UseRecord>
   #rest: Rest | undefined
 
@@ -133,10 +133,11 @@ export class FragMemory {
   hold(handle: number): Token {
     const slot = this.pool.check(handle)
     const index = netmem.indexOf(handle)
-    const token = restingTokens[index] ?? this.#makeToken(slot, handle)
+    const token =
+      restingTokens[index] ?? this.#tokens[slot]?.deref() ?? this.#makeToken(slot, handle)
     restingTokens[index] = token
     const { record } = token
-    if (record.handle !== handle) this.#begin(slot, record, handle)
+    if (record.handle !== handle) this.#begin(record, handle)
     record.frags++
     this.#settle(slot, handle)
     return token
@@ -184,17 +185,15 @@ export class FragMemory {
   /** Record of the frags that have the memory of a handle, if any. */
   held(handle: number): UseRecord | undefined {
     const record = this.#records[this.slots.slot(handle)]
-    return record?.handle === handle ? heldRecord(record) : undefined
+    return heldReferences(record, handle) > 0 ? record : undefined
   }
 
   /** Number of slots whose memory is in frags, dropped ones included. */
   get heldSlots(): number {
-    let held = 0
-    for (const record of this.#records) {
-      if (record === undefined || heldRecord(record) === undefined) continue
-      if (this.slots.isOut(record.handle)) held++
-    }
-    return held
+    const held = this.#records.filter((record) => {
+      return record !== undefined && this.slots.isOut(record.handle) && this.held(record.handle)
+    })
+    return held.length
   }
 
   /** Forgets the tokens: another pool may claim the slots. */
@@ -251,36 +250,37 @@ export class FragMemory {
 
   /** Makes a reference that is in a frag bare again. */
   #takeOut(handle: number, token: Token): void {
-    token.record.frags--
+    // The handle of a page that was put behind its frag's back is stale, and its use over.
+    if (token.record.handle === handle) token.record.frags--
     const index = netmem.indexOf(handle)
     if (states[index] === handle) restingTokens[index] = token
     // Other references: the token of one that is in no frag stays.
     else if (this.slots.isOut(handle)) restingTokens[index] ??= token
   }
 
-  /** The first token of a slot, or another one while the first is with frags alone. */
+  /** The first token of a slot, or another one after frags were dropped with theirs. */
   #makeToken(slot: number, handle: number): Token {
-    const before = this.#records[slot]
+    const lost = heldReferences(this.#records[slot], handle)
     const record: UseRecord = {
       handle,
       frags: 0,
-      plain: before === undefined && !this.#tracing,
-      other: before?.handle === handle ? heldRecord(before) : undefined,
+      lost,
+      plain: lost === 0 && !this.#tracing,
       label: undefined,
       stack: this.#tracing ? applicationStack() : undefined,
     }
-    if (before !== undefined) before.plain = false
     const token = new Token(this, record)
     this.#records[slot] = record
+    this.#tokens[slot] = new WeakRef(token)
     this.#registry.register(token, record)
     return token
   }
 
   /** Begins a new use of the slot. */
-  #begin(slot: number, record: UseRecord, handle: number): void {
+  #begin(record: UseRecord, handle: number): void {
     record.handle = handle
-    record.other = undefined
-    this.#records[slot] = record
+    record.frags = 0
+    record.lost = 0
     if (!this.#tracing) return
     record.label = undefined
     record.stack = applicationStack()
@@ -291,23 +291,13 @@ export class FragMemory {
     const index = netmem.indexOf(handle)
     const token = restingTokens[index]
     if (token === undefined || this.#rest?.handle === handle) return
-    const held = heldReferences(token.record, handle)
-    if (held === this.slots.references(slot)) restingTokens[index] = undefined
+    if (heldReferences(token.record, handle) === this.slots.references(slot)) {
+      restingTokens[index] = undefined
+    }
   }
 }
 
-/** References that frags have, in the use of the slot under `handle`. */
-function heldReferences(record: UseRecord, handle: number): number {
-  let held = 0
-  for (let of: UseRecord | undefined = record; of !== undefined; of = of.other) {
-    if (of.handle === handle) held += of.frags
-  }
-  return held
-}
-
-/** Record of this use that frags belong to, if any. */
-function heldRecord(record: UseRecord): UseRecord | undefined {
-  let held: UseRecord | undefined = record
-  while (held !== undefined && held.frags === 0) held = held.other
-  return held
+/** References that frags have, or were dropped with, in the use of the slot under `handle`. */
+function heldReferences(record: UseRecord | undefined, handle: number): number {
+  return record?.handle === handle ? record.frags + record.lost : 0
 }

@@ -270,6 +270,35 @@ test('frags made apart of one page are reported only if one of them is dropped',
   await end(pool)
 })
 
+test('a page that lost a frag is reported for it once, whatever becomes of its other frags', async () => {
+  const pool = poolOf(1)
+  let page: Page | undefined
+  const lost = await reportsOf(() => {
+    page = drop(pool)
+  })
+  assert.equal(lost.length, 1)
+  const released = await reportsOf(() => {
+    pool.ref(some(page))
+    createFrag(pool, some(page), 0, 100).release()
+    assert.equal(pool.stats().handles, 0, 'its memory is in the lost frag')
+  })
+  assert.deepEqual(released, [])
+  const lostToo = await reportsOf(() => {
+    pool.ref(some(page))
+    createFrag(pool, some(page), 0, 100)
+  })
+  assert.equal(lostToo.length, 1)
+  for (let references = 2; references > 0; references--) pool.put(some(page))
+  const again = await reportsOf(() => {
+    createFrag(pool, some(pool.alloc())).release()
+    page = drop(pool)
+    assert.equal(pool.stats().handles, 0)
+  })
+  assert.equal(again.length, 1)
+  pool.put(some(page))
+  await end(pool)
+})
+
 test('frags that are lent are not reported here, nor when they have come back', async () => {
   const pool = createPool(sharedProvider({ pages: 2, pageSize }))
   const attached = attachPool(pool.share())
