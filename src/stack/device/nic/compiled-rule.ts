@@ -3,19 +3,22 @@
 import { checkInteger } from '../../../errors.ts'
 import type { FrameLayout } from '../../../wire/frame-layout.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../../wire/ip.ts'
-import { MAX_STEERING_RULES, type SteeringRule } from '../../rings/nic-types.ts'
+import { MAX_STEERING_RULES, type SteeringMasks, type SteeringRule } from '../../rings/nic-types.ts'
 import { configError } from './queue-config.ts'
 
-/** Kinds of rules, in the order in which they are tried. */
-export const FIVE_TUPLE = 0
-const THREE_TUPLE = 1
-export const MASKED = 2
+/** Address and port to compare, with masks. Without a value an address has no bytes, and a port no bits. */
+interface Endpoint {
+  readonly address: Uint8Array
+  readonly addressMask: Uint8Array
+  readonly port: number
+  readonly portMask: number
+}
 
-/** A rule and the bytes that frames are compared with. Addresses without a value have no bytes. */
+/** A rule and the bytes that frames are compared with. */
 export interface CompiledRule {
-  /** {@link FIVE_TUPLE} and so on. */
-  readonly kind: number
-  /** Hash of the values of an exact rule. */
+  /** Kind of the rule. Five-tuple rules are tried first, then three-tuple rules. */
+  readonly kind: 'fiveTuple' | 'threeTuple' | 'masked'
+  /** Hash of the values of an exact rule. 0 for other rules. */
   readonly key: number
   readonly queue: number
   /** Equal in two rules for the same frames, by the same values and masks. */
@@ -23,14 +26,8 @@ export interface CompiledRule {
   readonly protocol: number
   /** Bytes of an address: 4, 16, or 0 for both versions of IP. */
   readonly addressBytes: number
-  readonly destination: Uint8Array
-  readonly destinationMask: Uint8Array
-  readonly source: Uint8Array
-  readonly sourceMask: Uint8Array
-  readonly destinationPort: number
-  readonly destinationPortMask: number
-  readonly sourcePort: number
-  readonly sourcePortMask: number
+  readonly destination: Endpoint
+  readonly source: Endpoint
 }
 
 /**
@@ -46,38 +43,27 @@ export function compileRule(rule: SteeringRule): CompiledRule {
   if (rule.location !== undefined) {
     checkInteger('location', rule.location, 0, MAX_STEERING_RULES - 1)
   }
-  const destination = addressOf(rule.destinationAddress)
-  const from = addressOf(source.address)
-  const destinationMask = maskOf(destination, masks.destinationAddress)
-  const sourceMask = maskOf(from, masks.sourceAddress)
-  const destinationPortMask = portMask('destinationPort', rule.destinationPort, masks)
-  const sourcePortMask = portMask('sourcePort', source.port, masks)
+  const { destinationAddress, destinationPort } = rule
+  const destination = compileEnd('destination', destinationAddress, destinationPort, masks)
+  const from = compileEnd('source', source.address, source.port, masks)
+  const { address } = destination
   const match = {
     protocol: protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP,
-    addressBytes: addressBytesOf(rule.ipVersion, destination.length, from.length),
-    destination: masked(destination, destinationMask),
-    destinationMask,
-    source: masked(from, sourceMask),
-    sourceMask,
-    destinationPort: (rule.destinationPort ?? 0) & destinationPortMask,
-    destinationPortMask,
-    sourcePort: (source.port ?? 0) & sourcePortMask,
-    sourcePortMask,
+    addressBytes: addressBytesOf(rule.ipVersion, address.length, from.address.length),
+    destination,
+    source: from,
   }
   const compiled = { ...match, queue, identity: JSON.stringify(match) }
-  const isWhole = (mask: Uint8Array, port: number): boolean =>
-    mask.length > 0 && mask.every((byte) => byte === 0xff) && port === 0xffff
-  const isOpen = sourceMask.every((byte) => byte === 0) && sourcePortMask === 0
-  if (isWhole(destinationMask, destinationPortMask)) {
-    const first = (compiled.protocol << 16) | compiled.destinationPort
-    const key = hashAddress(first, destination, 0, destination.length)
-    if (isOpen) return { kind: THREE_TUPLE, key, ...compiled }
-    if (isWhole(sourceMask, sourcePortMask)) {
-      const fullKey = hashAddress(key ^ compiled.sourcePort, from, 0, from.length)
-      return { kind: FIVE_TUPLE, key: fullKey, ...compiled }
+  if (isWhole(destination)) {
+    const first = (match.protocol << 16) | destination.port
+    const key = hashAddress(first, address, 0, address.length)
+    if (isOpen(from)) return { kind: 'threeTuple', key, ...compiled }
+    if (isWhole(from)) {
+      const fullKey = hashAddress(key ^ from.port, from.address, 0, from.address.length)
+      return { kind: 'fiveTuple', key: fullKey, ...compiled }
     }
   }
-  return { kind: MASKED, key: 0, ...compiled }
+  return { kind: 'masked', key: 0, ...compiled }
 }
 
 /** True if a TCP or UDP frame is one of those that a rule is for. */
@@ -87,14 +73,43 @@ export function matches(
   frameOffset: number,
   layout: FrameLayout,
 ): boolean {
+  const { destination, source } = rule
   return (
     rule.protocol === layout.protocol &&
-    (layout.destinationPort & rule.destinationPortMask) === rule.destinationPort &&
-    (layout.sourcePort & rule.sourcePortMask) === rule.sourcePort &&
+    (layout.destinationPort & destination.portMask) === destination.port &&
+    (layout.sourcePort & source.portMask) === source.port &&
     (rule.addressBytes === layout.addressBytes || rule.addressBytes === 0) &&
-    equal(rule.destination, rule.destinationMask, bytes, frameOffset + layout.destinationOffset) &&
-    equal(rule.source, rule.sourceMask, bytes, frameOffset + layout.sourceOffset)
+    equal(destination, bytes, frameOffset + layout.destinationOffset) &&
+    equal(source, bytes, frameOffset + layout.sourceOffset)
   )
+}
+
+/** Compiles one end of a flow: its values, and of `masks` those of its name. */
+function compileEnd(
+  name: 'source' | 'destination',
+  address: Uint8Array | undefined,
+  port: number | undefined,
+  masks: SteeringMasks,
+): Endpoint {
+  const bytes = addressOf(address)
+  const addressMask = maskOf(bytes, masks[`${name}Address`])
+  const portMask = portMaskOf(`${name}Port`, port, masks[`${name}Port`])
+  return {
+    address: bytes.map((byte, at) => byte & (addressMask[at] ?? 0)),
+    addressMask,
+    port: (port ?? 0) & portMask,
+    portMask,
+  }
+}
+
+/** True if the whole address and port are compared. */
+function isWhole({ addressMask, portMask }: Endpoint): boolean {
+  return addressMask.length > 0 && addressMask.every((byte) => byte === 0xff) && portMask === 0xffff
+}
+
+/** True for every address and port. */
+function isOpen({ addressMask, portMask }: Endpoint): boolean {
+  return addressMask.every((byte) => byte === 0) && portMask === 0
 }
 
 function addressOf(address: Uint8Array | undefined): Uint8Array {
@@ -126,12 +141,7 @@ function maskOf(address: Uint8Array, mask: Uint8Array | undefined): Uint8Array {
   )
 }
 
-function portMask(
-  name: 'sourcePort' | 'destinationPort',
-  port: number | undefined,
-  masks: { readonly sourcePort?: number; readonly destinationPort?: number },
-): number {
-  const mask = masks[name]
+function portMaskOf(name: string, port: number | undefined, mask: number | undefined): number {
   if (port === undefined) {
     if (mask === undefined) return 0
     throw configError(`The mask of ${name} needs a port. Name the port, too.`)
@@ -140,13 +150,9 @@ function portMask(
   return checkInteger(`mask of ${name}`, mask ?? 0xffff, 0, 0xffff)
 }
 
-function masked(address: Uint8Array, mask: Uint8Array): Uint8Array {
-  return address.map((byte, at) => byte & (mask[at] ?? 0))
-}
-
-function equal(address: Uint8Array, mask: Uint8Array, bytes: Uint8Array, offset: number): boolean {
+function equal({ address, addressMask }: Endpoint, bytes: Uint8Array, offset: number): boolean {
   for (let at = 0; at < address.length; at++) {
-    if (((bytes[offset + at] ?? 0) & (mask[at] ?? 0)) !== address[at]) return false
+    if (((bytes[offset + at] ?? 0) & (addressMask[at] ?? 0)) !== address[at]) return false
   }
   return true
 }

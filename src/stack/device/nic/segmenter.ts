@@ -96,12 +96,6 @@ export class Segmenter {
     this.#left -= payload
   }
 
-  /** Leaves out the segments that were not made, and drops the memory. */
-  stop(): void {
-    this.#left = 0
-    this.#shortCopy.forget()
-  }
-
   #writeHeaders(bytes: Uint8Array, at: number, payload: number, isLast: boolean): void {
     const done = this.#done
     const { headerLength, ipOffset, l4Offset, ipVersion, seq, tcpFlags } = this.#largeLayout

@@ -15,14 +15,7 @@ import {
 } from '../../../wire/toeplitz.ts'
 import { DeviceError } from '../../device-error.ts'
 import { MAX_STEERING_RULES, RSS_TABLE_ENTRIES, type SteeringRule } from '../../rings/nic-types.ts'
-import {
-  type CompiledRule,
-  compileRule,
-  FIVE_TUPLE,
-  hashAddress,
-  MASKED,
-  matches,
-} from './compiled-rule.ts'
+import { type CompiledRule, compileRule, hashAddress, matches } from './compiled-rule.ts'
 import { configError } from './queue-config.ts'
 
 /** Table of the default key, which most NICs keep. */
@@ -39,11 +32,14 @@ export class Steering {
   #key: Readonly<Uint8Array> = DEFAULT_RSS_KEY
   #toeplitzTable: ToeplitzTable = DEFAULT_TOEPLITZ_TABLE
   readonly #byLocation = new Map<number, CompiledRule>()
-  /** Exact rules by the hash of their tuple, a number: `Map.get` makes no garbage then. */
-  readonly #fiveTuples = new Map<number, CompiledRule[]>()
-  readonly #threeTuples = new Map<number, CompiledRule[]>()
-  /** All other rules, in the order of their locations. */
-  #masked: readonly CompiledRule[] = []
+  /** Rules of each kind by their keys, which are numbers: `Map.get` makes no garbage then. */
+  readonly #byKey = {
+    fiveTuple: new Map<number, CompiledRule[]>(),
+    threeTuple: new Map<number, CompiledRule[]>(),
+    masked: new Map<number, CompiledRule[]>(),
+  }
+  /** Rules with masks, which all have one key: each frame that no exact rule matches needs them. */
+  #masked: readonly CompiledRule[] | undefined
 
   constructor(queues: number) {
     this.#queues = queues
@@ -62,14 +58,15 @@ export class Steering {
     if (this.#byLocation.size === 0) return -1
     if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) return -1
     const { addressBytes } = layout
-    if (this.#fiveTuples.size !== 0 || this.#threeTuples.size !== 0) {
+    const { fiveTuple, threeTuple } = this.#byKey
+    if (fiveTuple.size !== 0 || threeTuple.size !== 0) {
       const first = (layout.protocol << 16) | layout.destinationPort
       const key = hashAddress(first, bytes, frameOffset + layout.destinationOffset, addressBytes)
       const source = frameOffset + layout.sourceOffset
       const fullKey = hashAddress(key ^ layout.sourcePort, bytes, source, addressBytes)
-      const exact = find(this.#fiveTuples.get(fullKey), bytes, frameOffset, layout)
+      const exact = find(fiveTuple.get(fullKey), bytes, frameOffset, layout)
       if (exact >= 0) return exact
-      const queue = find(this.#threeTuples.get(key), bytes, frameOffset, layout)
+      const queue = find(threeTuple.get(key), bytes, frameOffset, layout)
       if (queue >= 0) return queue
     }
     return find(this.#masked, bytes, frameOffset, layout)
@@ -134,41 +131,28 @@ export class Steering {
     }
     const location = this.#place(rule.location)
     this.#byLocation.set(location, compiled)
-    if (compiled.kind === MASKED) this.#sortMasked()
-    else {
-      const buckets = this.#bucketsOf(compiled)
-      const bucket = buckets.get(compiled.key) ?? []
-      bucket.push(compiled)
-      buckets.set(compiled.key, bucket)
-    }
+    this.#sort()
     return location
   }
 
   /** @throws NETMEM_NIC_CONFIG if there is no rule at that location. */
   removeRule(location: number): void {
-    const compiled = this.#byLocation.get(location)
-    if (compiled === undefined) {
+    if (!this.#byLocation.delete(location)) {
       throw configError(`There is no steering rule at location ${location}.`)
     }
-    this.#byLocation.delete(location)
-    if (compiled.kind === MASKED) {
-      this.#sortMasked()
-      return
+    this.#sort()
+  }
+
+  /** Sorts the rules by kind and key, and by location where these are equal. */
+  #sort(): void {
+    for (const rules of Object.values(this.#byKey)) rules.clear()
+    for (const [, rule] of [...this.#byLocation].sort(([one], [other]) => one - other)) {
+      const rules = this.#byKey[rule.kind]
+      const alike = rules.get(rule.key) ?? []
+      alike.push(rule)
+      rules.set(rule.key, alike)
     }
-    const buckets = this.#bucketsOf(compiled)
-    const bucket = buckets.get(compiled.key) ?? []
-    bucket.splice(bucket.indexOf(compiled), 1)
-    if (bucket.length === 0) buckets.delete(compiled.key)
-  }
-
-  #bucketsOf({ kind }: CompiledRule): Map<number, CompiledRule[]> {
-    return kind === FIVE_TUPLE ? this.#fiveTuples : this.#threeTuples
-  }
-
-  #sortMasked(): void {
-    this.#masked = [...this.#byLocation]
-      .sort(([one], [other]) => one - other)
-      .flatMap(([, rule]) => (rule.kind === MASKED ? [rule] : []))
+    this.#masked = this.#byKey.masked.get(0)
   }
 
   /** Returns the location of a rule: the one asked for, or the lowest free one. */
