@@ -118,6 +118,11 @@ describe('readTouched', () => {
     }
   })
 
+  it('stops where the body ends early', async () => {
+    const body = { ...asBody(new Fake(20 * MIB, 7)), left: LARGE }
+    assert.equal(await readTouched(body, new Uint8Array(LARGE), () => {}, true), 20 * MIB)
+  })
+
   it('stops where the memory has gone', async () => {
     const view = new Uint8Array(new ArrayBuffer(LARGE))
     const body = new Fake(LARGE, 7)

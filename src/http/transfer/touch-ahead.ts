@@ -18,10 +18,10 @@ import type { Body } from '../client/body.ts'
 const STEP_BYTES = 16 * 1024 * 1024
 /** Smallest body to prefault for. */
 const LEAST_BYTES = 2 * STEP_BYTES
-/** Most steps ahead of the body, so that a slow link does not map memory long before it is needed. */
-const WINDOW_STEPS = 4
 /** Limit of all transfers. The other two of libuv's four threads serve files and names. */
 const MAX_THREADS = 2
+/** Bytes ahead of the body, so that a slow link does not map memory long before it is needed. */
+const AHEAD_BYTES = 4 * STEP_BYTES
 
 let busyThreads = 0
 
@@ -37,90 +37,56 @@ export async function readTouched(
 ): Promise<number> {
   const bytes = Math.min(view.byteLength, body.left ?? 0)
   const touches = bytes >= LEAST_BYTES && (stays || cannotMove(view.buffer))
-  const ahead = touches ? TouchAhead.of(view.subarray(0, bytes)) : undefined
-  if (ahead === undefined) return body.readInto(view, onProgress)
+  const zeros = touches ? openZeros(view) : undefined
+  if (zeros === undefined) return body.readInto(view, onProgress)
+  const step = (from: number): Uint8Array => view.subarray(from, Math.min(bytes, from + STEP_BYTES))
+  /** Steps that a thread has begun to touch, by their first byte. */
+  const begun = new Map<number, Promise<void>>()
   let filled = 0
+  let next = STEP_BYTES
+  const touchNext = (): void => {
+    const end = Math.min(bytes, filled + AHEAD_BYTES + 1)
+    // Fresh memory reads as zero, and reading maps nothing.
+    while (next < end && view[next] === 0 && busyThreads < MAX_THREADS) {
+      begun.set(next, touch(zeros, step(next)).then(touchNext))
+      next += STEP_BYTES
+    }
+  }
   try {
-    while (filled < bytes) {
-      const before = filled
-      await ahead.reach(before / STEP_BYTES)
-      // The caller reports a view that was detached.
+    for (let from = 0; filled === from && from < bytes; from += STEP_BYTES) {
+      next = Math.max(next, from + STEP_BYTES)
+      touchNext()
+      await begun.get(from)
+      // The caller reports a view that was detached, and a body that has ended early.
       if (view.byteLength === 0) break
-      const step = view.subarray(before, Math.min(bytes, before + STEP_BYTES))
-      filled += await body.readInto(step, (more) => onProgress(before + more))
+      filled += await body.readInto(step(from), (more) => onProgress(from + more))
     }
   } finally {
-    await ahead.end()
+    next = bytes
+    await Promise.all(begun.values())
+    close(zeros, () => {})
   }
   return filled
 }
 
-class TouchAhead {
-  readonly #view: Uint8Array
-  readonly #steps: number
-  readonly #zeros: number
-  /** Steps in progress, by number. */
-  readonly #underWay = new Map<number, Promise<void>>()
-  #reached = 0
-  #next = 1
-
-  /** Returns `undefined` where no thread can be spared, or /dev/zero is missing. */
-  static of(view: Uint8Array): TouchAhead | undefined {
-    // A read into memory that shrinks would fail, or write to unmapped addresses.
-    if (availableParallelism() === 1 || canShrink(view)) return undefined
-    try {
-      return new TouchAhead(view, openSync('/dev/zero', 'r'))
-    } catch {
-      return undefined
-    }
+/** Opens /dev/zero. Returns `undefined` where it is missing, or no thread can be spared. */
+function openZeros(view: Uint8Array): number | undefined {
+  // A read into memory that shrinks would fail, or write to unmapped addresses.
+  if (availableParallelism() === 1 || canShrink(view)) return undefined
+  try {
+    return openSync('/dev/zero', 'r')
+  } catch {
+    return undefined
   }
+}
 
-  private constructor(view: Uint8Array, zeros: number) {
-    this.#view = view
-    this.#steps = Math.ceil(view.byteLength / STEP_BYTES)
-    this.#zeros = zeros
-  }
-
-  /** Notes that the body has reached `step`. Resolves when no thread writes to that step. */
-  async reach(step: number): Promise<void> {
-    this.#reached = step
-    this.#next = Math.max(this.#next, step + 1)
-    this.#goOn()
-    await this.#underWay.get(step)
-  }
-
-  /** Resolves when no thread writes to the memory. */
-  async end(): Promise<void> {
-    this.#next = this.#steps
-    await Promise.all(this.#underWay.values())
-    close(this.#zeros, () => {})
-  }
-
-  #goOn(): void {
-    while (busyThreads < MAX_THREADS && this.#underWay.size < MAX_THREADS) {
-      const step = this.#next
-      if (step >= this.#steps || step > this.#reached + WINDOW_STEPS) return
-      // Fresh memory reads as zero, and reading maps nothing.
-      if (this.#view[step * STEP_BYTES] !== 0) {
-        this.#next = this.#steps
-        return
-      }
-      this.#next++
-      this.#underWay.set(step, this.#touch(step))
-    }
-  }
-
-  #touch(step: number): Promise<void> {
-    const from = step * STEP_BYTES
-    const bytes = Math.min(STEP_BYTES, this.#view.byteLength - from)
-    busyThreads++
-    return new Promise((resolve) => {
-      read(this.#zeros, this.#view, from, bytes, null, () => {
-        busyThreads--
-        this.#underWay.delete(step)
-        this.#goOn()
-        resolve()
-      })
+/** Resolves when a thread has written zeros to all of `view`. */
+function touch(zeros: number, view: Uint8Array): Promise<void> {
+  busyThreads++
+  return new Promise((resolve) => {
+    read(zeros, view, 0, view.byteLength, null, () => {
+      busyThreads--
+      resolve()
     })
-  }
+  })
 }
