@@ -28,15 +28,15 @@ export class Waiters {
 }
 
 /** A promise, and what resolves it. */
-export interface Deferred {
-  readonly promise: Promise<void>
-  readonly resolve: () => void
+export interface Deferred<T = void> {
+  readonly promise: Promise<T>
+  readonly resolve: (value: T) => void
 }
 
 /** Makes a promise to be resolved later. */
-export function deferred(): Deferred {
-  let resolve = (): void => {}
-  const promise = new Promise<void>((done) => {
+export function deferred<T = void>(): Deferred<T> {
+  let resolve = (_value: T): void => {}
+  const promise = new Promise<T>((done) => {
     resolve = done
   })
   return { promise, resolve }

@@ -30,6 +30,7 @@ export type {
   DeviceRanges,
   DmaBuf,
 } from './host/device/device-memory.ts'
+export type { DeviceObject } from './host/device/device-object.ts'
 export {
   type DeviceThread,
   type DeviceThreadOptions,

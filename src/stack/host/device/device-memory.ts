@@ -6,21 +6,18 @@ import { DeviceError } from '../../device-error.ts'
 import type { ExportOptions } from '../../rings/control.ts'
 import type { DmaBufAttachment } from '../driver/bind-rx.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
+import { DeviceObject } from './device-object.ts'
 import { Nic } from './nic.ts'
 import type { DeviceTransport } from './worker-transport.ts'
 
-/** Memory of a device. */
-export class DeviceMemory implements AsyncDisposable {
+/** Memory of a device. Closing it frees it and closes its dma-bufs. */
+export class DeviceMemory extends DeviceObject {
   /** Size of the memory in bytes. */
   readonly bytes: number
-  readonly #transport: DeviceTransport
-  readonly #memory: number
-  #closed = false
 
   /** @internal */
-  constructor(transport: DeviceTransport, memory: number, bytes: number) {
-    this.#transport = transport
-    this.#memory = memory
+  constructor(transport: DeviceTransport, id: number, bytes: number) {
+    super(transport, id, 'memory-free')
     this.bytes = bytes
   }
 
@@ -32,39 +29,19 @@ export class DeviceMemory implements AsyncDisposable {
    */
   async exportDmaBuf(options: ExportOptions): Promise<DmaBuf> {
     const own = ownOptions('exportDmaBuf()', options, { bytes: true, segments: true })
-    const id = await this.#transport.call('dmabuf-export', [this.#memory, own])
-    return new DmaBuf(this.#transport, id, own.bytes)
-  }
-
-  /**
-   * Frees the memory and closes its dma-bufs.
-   *
-   * @throws NETMEM_DMABUF_BUSY while a dma-buf is attached.
-   */
-  async close(): Promise<void> {
-    await this.#transport.call('memory-free', [this.#memory])
-    this.#closed = true
-  }
-
-  /** Closes the memory unless it is closed. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#closed) await this.close()
+    const id = await this.transport.call('dmabuf-export', [this.id, own])
+    return new DmaBuf(this.transport, id, own.bytes)
   }
 }
 
-/** Part of a device's memory that NICs may be given. */
-export class DmaBuf implements AsyncDisposable {
-  /** Number of the dma-buf on its device. */
-  readonly id: number
+/** Part of a device's memory that NICs may be given. Closing it returns its bytes to the memory. */
+export class DmaBuf extends DeviceObject {
   /** Size of the dma-buf in bytes. */
   readonly bytes: number
-  readonly #transport: DeviceTransport
-  #closed = false
 
   /** @internal */
   constructor(transport: DeviceTransport, id: number, bytes: number) {
-    this.#transport = transport
-    this.id = id
+    super(transport, id, 'dmabuf-close')
     this.bytes = bytes
   }
 
@@ -75,33 +52,18 @@ export class DmaBuf implements AsyncDisposable {
    * NETMEM_DMABUF_INVALID.
    */
   async attach(nic: DriverNic): Promise<DmaBufAttachment & AsyncDisposable> {
-    if (!(nic instanceof Nic) || nic.transport !== this.#transport) {
+    if (!(nic instanceof Nic) || nic.transport !== this.transport) {
       throw new DeviceError(
         'NETMEM_BIND_UNSUPPORTED',
         'EOPNOTSUPP',
         'This NIC is not on the device that the dma-buf is of. Make both with one openDeviceThread().',
       )
     }
-    const { attachment, segments } = await this.#transport.call('dmabuf-attach', [this.id, nic.id])
+    const { attachment, segments } = await this.transport.call('dmabuf-attach', [this.id, nic.id])
     let detached: Promise<void> | undefined
     const detach = (): Promise<void> =>
-      (detached ??= this.#transport.call('dmabuf-detach', [attachment]))
+      (detached ??= this.transport.call('dmabuf-detach', [attachment]))
     return { segments, detach, [Symbol.asyncDispose]: detach }
-  }
-
-  /**
-   * Returns its bytes to the memory.
-   *
-   * @throws NETMEM_DMABUF_BUSY while it is attached.
-   */
-  async close(): Promise<void> {
-    await this.#transport.call('dmabuf-close', [this.id])
-    this.#closed = true
-  }
-
-  /** Closes the dma-buf unless it is closed. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#closed) await this.close()
   }
 }
 
@@ -117,15 +79,10 @@ export interface DeviceRange {
 export type DeviceRanges = readonly DeviceRange[] | Float64Array
 
 /** SHA-256 that the device computes, of a stream in device memory, in host memory, or both. */
-export class DeviceHash implements AsyncDisposable {
-  readonly #transport: DeviceTransport
-  readonly #hash: number
-  #closed = false
-
+export class DeviceHash extends DeviceObject {
   /** @internal */
-  constructor(transport: DeviceTransport, hash: number) {
-    this.#transport = transport
-    this.#hash = hash
+  constructor(transport: DeviceTransport, id: number) {
+    super(transport, id, 'hash-close')
   }
 
   /**
@@ -136,30 +93,19 @@ export class DeviceHash implements AsyncDisposable {
    */
   async update(dmabuf: DmaBuf, ranges: DeviceRanges): Promise<void> {
     const packed = pack(ranges)
-    await this.#transport.call('hash-update', [this.#hash, dmabuf.id, packed], [packed.buffer])
+    await this.transport.call('hash-update', [this.id, dmabuf.id, packed], [packed.buffer])
   }
 
   /** Adds bytes of the host, which are copied. */
   async updateBytes(bytes: Uint8Array): Promise<void> {
     const data = new Uint8Array(bytes)
-    await this.#transport.call('hash-bytes', [this.#hash, data], [data.buffer])
+    await this.transport.call('hash-bytes', [this.id, data], [data.buffer])
   }
 
   /** Returns the hash in hexadecimal, and closes it. */
   digest(): Promise<string> {
-    this.#closed = true
-    return this.#transport.call('hash-digest', [this.#hash])
-  }
-
-  /** Closes it without a result. */
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#transport.call('hash-close', [this.#hash])
-  }
-
-  /** Closes it unless it is closed. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#closed) await this.close()
+    this.isClosed = true
+    return this.transport.call('hash-digest', [this.id])
   }
 }
 

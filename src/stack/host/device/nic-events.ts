@@ -1,6 +1,6 @@
 /** Events of a NIC in the stack's thread: the frames that it sends, and its end. */
 
-import { Waiters } from '../../../pool/waiters.ts'
+import { deferred, Waiters } from '../../../pool/waiters.ts'
 import type { DeviceError } from '../../device-error.ts'
 import type { ReadFile } from '../../link/link-spec.ts'
 import type { NicEvent } from '../../rings/control.ts'
@@ -8,8 +8,9 @@ import { deviceError } from '../../rings/device-failure.ts'
 import type { DeviceTransport } from './worker-transport.ts'
 
 export class NicEvents {
+  readonly #end = deferred<DeviceError | undefined>()
   /** Resolves when no frame will arrive any more, with the reason after a failure. */
-  readonly ended: Promise<DeviceError | undefined>
+  readonly ended: Promise<DeviceError | undefined> = this.#end.promise
   /** One word: transmitted frames that were taken from here. */
   readonly taken: SharedArrayBuffer = new SharedArrayBuffer(4)
   /** Result of reading the link's file, known at the end. */
@@ -20,13 +21,9 @@ export class NicEvents {
   readonly #waiters = new Waiters()
   #over = false
   #failure: DeviceError | undefined
-  #end: (failure: DeviceError | undefined) => void = () => {}
 
   constructor(transport: DeviceTransport) {
     this.#transport = transport
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve
-    })
   }
 
   hear(event: NicEvent): void {
@@ -38,7 +35,7 @@ export class NicEvents {
     } else {
       if (event.file !== undefined) this.file = event.file
       // The NIC may still send.
-      this.#end(undefined)
+      this.#end.resolve(undefined)
     }
   }
 
@@ -47,7 +44,7 @@ export class NicEvents {
     if (this.#over) return
     this.#over = true
     this.#failure = failure
-    this.#end(failure)
+    this.#end.resolve(failure)
     this.#waiters.wake()
   }
 

@@ -18,6 +18,7 @@ import type {
 import type { RxRings } from '../../rings/shared-rings.ts'
 import type { TxRing } from '../../rings/shared-tx-rings.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
+import { DeviceObject } from './device-object.ts'
 import { NicEvents } from './nic-events.ts'
 import type { DeviceTransport } from './worker-transport.ts'
 
@@ -78,9 +79,7 @@ interface NicDevice {
 }
 
 /** NIC of a device. Its calls reject with the errors of the NIC, and with NETMEM_NO_DEVICE after `close()`. */
-export class Nic implements DriverNic, AsyncDisposable {
-  /** Number of the NIC on its device. */
-  readonly id: number
+export class Nic extends DeviceObject implements DriverNic {
   readonly queues: number
   /** Abilities, and the settings it was made with. */
   readonly features: NicFeatures
@@ -93,12 +92,9 @@ export class Nic implements DriverNic, AsyncDisposable {
   readonly tap: TapReport | undefined
   /** Doorbell of its queues' rings. */
   readonly doorbell: SharedArrayBuffer
-  /** @internal */
-  readonly transport: DeviceTransport
   readonly #device: NicDevice
   readonly #counters: NicCounters
   readonly #events: NicEvents
-  #closed = false
 
   private constructor(
     device: NicDevice,
@@ -106,13 +102,12 @@ export class Nic implements DriverNic, AsyncDisposable {
     events: NicEvents,
     { features, counters, tap }: CallReply<'nic-create'>,
   ) {
-    this.id = id
+    super(device.transport, id, 'nic-close')
     this.queues = features.rxQueues
     this.features = features
     this.ended = events.ended
     this.tap = tap
     this.doorbell = device.doorbell
-    this.transport = device.transport
     this.#device = device
     this.#counters = new NicCounters(features.rxQueues, features.txQueues, counters)
     this.#events = events
@@ -282,15 +277,9 @@ export class Nic implements DriverNic, AsyncDisposable {
   /**
    * Removes the NIC from its device and closes its link. Attachments stay until they are detached.
    */
-  async close(): Promise<void> {
-    await this.transport.call('nic-close', [this.id])
-    this.#closed = true
+  override async close(): Promise<void> {
+    await super.close()
     this.transport.listen(this.id, undefined)
     this.#events.finish(undefined)
-  }
-
-  /** Closes the NIC unless it is closed. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#closed) await this.close()
   }
 }
