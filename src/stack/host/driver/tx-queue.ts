@@ -30,13 +30,12 @@ export class DriverTxQueue implements Pollable {
   readonly #ring: DriverTxRing
   readonly #starting: Promise<void>
   #failure: Error | undefined
-  // Places for linear bytes. Pages are taken for them as they are needed.
+  /** Pages that linear bytes are copied to, taken as they are needed. */
   readonly #headerPages: Page[] = []
-  readonly #heads: Uint8Array[] = []
-  readonly #freeHeads: number[] = []
-  // Posted packets, the oldest first: skb, and place of the linear bytes.
+  readonly #freeHeads: Uint8Array[] = []
+  // Posted packets in a ring, the oldest first: skb, and copy of its linear bytes.
   readonly #skbs: (Skb<Page> | undefined)[]
-  readonly #places: Int32Array
+  readonly #heads: Uint8Array[] = []
   #oldest = 0
   #packets = 0
   /** Finished pieces of the oldest packet. */
@@ -61,7 +60,6 @@ export class DriverTxQueue implements Pollable {
     const ring = createTxRing(options.txRingSize, nic.doorbell)
     this.#ring = new DriverTxRing(ring)
     this.#skbs = new Array<Skb<Page> | undefined>(ring.entries).fill(undefined)
-    this.#places = new Int32Array(ring.entries)
     this.#starting = nic.startTxQueue(QUEUE, ring).catch((error: unknown) => {
       this.#failure = error instanceof Error ? error : new Error(String(error))
       this.#freeOldest(this.#packets)
@@ -80,15 +78,12 @@ export class DriverTxQueue implements Pollable {
     this.#locate(skb)
     if (this.#ring.room() < pieces) this.#reap()
     if (this.#ring.room() < pieces) return false
-    const place = this.#takePlace()
-    if (place < 0) return false
-    const head = this.#heads[place]
+    const head = this.#takeHead()
     if (head === undefined) return false
     // A loop: a view of so few bytes costs more than copying them.
     for (let at = 0; at < headLength; at++) head[at] = skb.head[at] ?? 0
-    const region = this.#regionOf(head)
     const last = fragCount === 0 ? TX_END_OF_PACKET : 0
-    this.#ring.post(region, head.byteOffset, headLength, TX_CHECKSUM | last)
+    this.#ring.post(this.#regionOf(head), head.byteOffset, headLength, TX_CHECKSUM | last)
     for (let at = 0; at < fragCount; at++) {
       this.#ring.post(
         this.#fragRegions[at] ?? -1,
@@ -99,7 +94,7 @@ export class DriverTxQueue implements Pollable {
     }
     const entry = (this.#oldest + this.#packets++) % this.#skbs.length
     this.#skbs[entry] = skb
-    this.#places[entry] = place
+    this.#heads[entry] = head
     this.#ring.flush()
     return true
   }
@@ -145,8 +140,9 @@ export class DriverTxQueue implements Pollable {
     for (let left = packets; left > 0; left--) {
       const entry = this.#oldest
       const skb = this.#skbs[entry]
+      const head = this.#heads[entry]
       this.#skbs[entry] = undefined
-      this.#freeHeads.push(this.#places[entry] ?? 0)
+      if (head !== undefined) this.#freeHeads.push(head)
       this.#oldest = (entry + 1) % this.#skbs.length
       this.#packets--
       // Last, since a callback that waits for memory may send the next packet at once.
@@ -173,11 +169,11 @@ export class DriverTxQueue implements Pollable {
     )
   }
 
-  /** Returns a place for linear bytes, or −1 while no place is free. */
-  #takePlace(): number {
+  /** Returns memory for linear bytes, or `undefined` while there is none. */
+  #takeHead(): Uint8Array | undefined {
     if (this.#freeHeads.length === 0) this.#reap()
     if (this.#freeHeads.length === 0) this.#addPage()
-    return this.#freeHeads.pop() ?? -1
+    return this.#freeHeads.pop()
   }
 
   #addPage(): void {
@@ -187,8 +183,7 @@ export class DriverTxQueue implements Pollable {
     this.#headerPages.push(page)
     const bytes = headerPool.bytes(page)
     for (let at = 0; at + headerBytes <= bytes.length; at += headerBytes) {
-      this.#freeHeads.push(this.#heads.length)
-      this.#heads.push(bytes.subarray(at, at + headerBytes))
+      this.#freeHeads.push(bytes.subarray(at, at + headerBytes))
     }
   }
 }
