@@ -24,19 +24,18 @@ const MAX_WINDOW_BYTES = 2 ** 30
 export class Reassembler implements Disposable {
   readonly #sink: (skb: AnySkb) => void
   readonly #queue: OutOfOrderQueue
-  readonly #skips: boolean
-  readonly #awaitsSyn: boolean
+  readonly #options: ReassemblerOptions
   /** Largest distance of a SYN before the data that waits: the bytes between have to fit in the queue. */
   readonly #maxLateBytes: number
-  /** True in the state `idle` while data waits for the SYN. Positions count from its first segment. */
-  #holding = false
-  #state: StreamState = 'idle'
+  /** Part of the stream's life. While it is `held`, data waits for the SYN, and positions count from its first segment. */
+  #phase: 'idle' | 'held' | 'open' | 'closed' = 'idle'
   /** Position of the next byte to deliver. Unlike sequence numbers, positions do not wrap around. */
   #next = 0
   /** Sequence number of position 0, as signed 32-bit. */
   #firstSeq = 0
   /** Sequence number of the first byte, if a SYN was seen. */
   #synSeq: number | undefined
+  /** Position of the end, once it is known. */
   #endAt = Number.POSITIVE_INFINITY
   #endState: 'finished' | 'reset' = 'finished'
   /** Position of the last reset that was not at the next byte. Receivers ignore it there (RFC 5961, 3.2). */
@@ -58,19 +57,19 @@ export class Reassembler implements Disposable {
    */
   constructor(sink: (skb: AnySkb) => void, options: ReassemblerOptions = {}) {
     const own = ownOptions('new Reassembler()', options, REASSEMBLER_OPTIONS)
-    const { queueBytes = 4 * 1024 * 1024, queueSkbs = 1024, whenFull, awaitSyn = false } = own
+    const { queueBytes = 4 * 1024 * 1024, queueSkbs = 1024 } = own
     checkInteger('queueBytes', queueBytes, 0, 2 ** 40)
     checkInteger('queueSkbs', queueSkbs, 0, 2 ** 20)
     this.#sink = sink
     this.#queue = new OutOfOrderQueue(queueBytes, queueSkbs)
     this.#maxLateBytes = Math.min(queueBytes, MAX_WINDOW_BYTES)
-    this.#skips = whenFull === 'skip'
-    this.#awaitsSyn = awaitSyn
+    this.#options = own
   }
 
   /** State of the stream. */
   get state(): StreamState {
-    return this.#state
+    if (this.#phase === 'open') return this.#next === this.#endAt ? this.#endState : 'open'
+    return this.#phase === 'held' ? 'idle' : this.#phase
   }
 
   /** Number of payload bytes that wait for missing bytes. */
@@ -93,10 +92,9 @@ export class Reassembler implements Disposable {
       bytes > 0 &&
       this.#queue.length === 0 &&
       this.#next + bytes <= this.#endAt &&
-      this.#state === 'open'
+      this.#phase === 'open'
     ) {
       this.#deliver(skb, bytes)
-      this.#endIfDue()
       return
     }
     this.#receiveSlow(skb, layout, flags, bytes)
@@ -106,16 +104,15 @@ export class Reassembler implements Disposable {
   startsAnew(layout: FrameLayout): boolean {
     if ((layout.tcpFlags & SYN) === 0) return false
     const seq = (layout.seq + 1) | 0
-    if (this.#state === 'idle') return this.#holding && !this.#maySettle(this.#positionOf(seq))
+    if (this.#phase === 'idle') return false
+    if (this.#phase === 'held') return !this.#maySettle(this.#positionOf(seq))
     if (this.#synSeq === seq) return false
-    return this.#state !== 'open' || this.#synSeq !== undefined
+    return this.state !== 'open' || this.#synSeq !== undefined
   }
 
   /** Stops waiting for the SYN: the stream begins with the first byte that waits. */
   start(): void {
-    if (!this.#holding) return
-    this.#settle(this.#firstHeld)
-    this.#endIfDue()
+    if (this.#phase === 'held') this.#settle(this.#firstHeld)
   }
 
   /**
@@ -125,17 +122,15 @@ export class Reassembler implements Disposable {
   flushGaps(): void {
     this.start()
     while (this.#queue.length > 0) this.#skipGap(this.#queue.firstStart)
-    if (this.#state === 'open' && this.#endAt !== Number.POSITIVE_INFINITY) {
+    if (this.state === 'open' && this.#endAt !== Number.POSITIVE_INFINITY) {
       this.#skipGap(this.#endAt)
     }
     this.#resetIfDue()
-    this.#endIfDue()
   }
 
   /** Frees all segments that wait. Later segments are freed at once. */
   close(): void {
-    this.#state = 'closed'
-    this.#holding = false
+    this.#phase = 'closed'
     this.#queue.clear()
   }
 
@@ -152,13 +147,14 @@ export class Reassembler implements Disposable {
   #receiveSlow(skb: AnySkb, layout: FrameLayout, flags: number, bytes: number): void {
     // A SYN takes the sequence number before the first byte.
     const seq = (layout.seq + ((flags & SYN) === 0 ? 0 : 1)) | 0
-    if (this.#state === 'closed' || !this.#begin(seq, flags, bytes)) {
+    if (this.#phase === 'closed' || !this.#begin(seq, flags, bytes)) {
       skb.free()
       return
     }
+    const held = this.#phase === 'held'
     const position = this.#positionOf(seq)
     const ahead = position - this.#next
-    if (ahead > MAX_WINDOW_BYTES || (this.#holding && ahead < -MAX_WINDOW_BYTES)) {
+    if (ahead > MAX_WINDOW_BYTES || (held && ahead < -MAX_WINDOW_BYTES)) {
       this.#counters.outOfWindow++
       skb.free()
       return
@@ -166,13 +162,12 @@ export class Reassembler implements Disposable {
     if ((flags & RST) !== 0) {
       // The payload of a reset is a message to people (RFC 9293, 3.5.3).
       skb.free()
-      if (ahead === 0 && !this.#holding) this.#endsAt(position, 'reset')
-      else if (ahead > 0 || this.#holding) this.#resetAt = position
+      if (ahead === 0 && !held) this.#endsAt(position, 'reset')
+      else if (ahead > 0 || held) this.#resetAt = position
     } else {
       if ((flags & FIN) !== 0) this.#endsAt(position + bytes, 'finished')
       this.#place(skb, position)
     }
-    this.#endIfDue()
   }
 
   /** Returns the position of a sequence number, which is at most 2^31 from the next byte. */
@@ -182,19 +177,18 @@ export class Reassembler implements Disposable {
 
   /** True if the stream has begun, with this segment at the latest. A bare acknowledgement may be a probe, one byte too low. */
   #begin(seq: number, flags: number, bytes: number): boolean {
-    if (this.#state !== 'idle') return true
+    if (this.#phase === 'open') return true
     if (flags === 0 && bytes === 0) return false
-    if ((flags & SYN) !== 0) this.#synSeq = seq
-    if (this.#holding) {
-      if ((flags & SYN) === 0) return true
+    const isSyn = (flags & SYN) !== 0
+    if (isSyn) this.#synSeq = seq
+    if (this.#phase === 'idle') {
+      this.#firstSeq = seq
+      this.#phase = this.#options.awaitSyn === true && !isSyn ? 'held' : 'open'
+    } else if (isSyn) {
       const position = this.#positionOf(seq)
       // A SYN too far ahead of the data that waits is another stream's.
       this.#settle(this.#maySettle(position) ? position : Math.max(position, this.#firstHeld))
-      return true
     }
-    this.#firstSeq = seq
-    if (this.#awaitsSyn && (flags & SYN) === 0) this.#holding = true
-    else this.#state = 'open'
     return true
   }
 
@@ -212,8 +206,7 @@ export class Reassembler implements Disposable {
 
   /** Begins the stream at `position`, which may be before or behind the data that waits. */
   #settle(position: number): void {
-    this.#holding = false
-    this.#state = 'open'
+    this.#phase = 'open'
     this.#next = position
     // An end before the beginning was another stream's, and so is data before it.
     if (this.#endAt < position) this.#endAt = Number.POSITIVE_INFINITY
@@ -231,18 +224,19 @@ export class Reassembler implements Disposable {
     const tooLong = position + skb.payloadLength - this.#endAt
     if (tooLong > 0) this.#counters.afterEndBytes += skb.trimEnd(tooLong)
     const bytes = skb.payloadLength
-    if (bytes > 0 && this.#holding && !this.#queue.hasRoom(bytes)) {
+    if (bytes > 0 && this.#phase === 'held' && !this.#queue.hasRoom(bytes)) {
       this.#settle(Math.min(position, this.#queue.firstStart))
     }
-    if (this.#skips && !this.#holding) this.#makeRoom(position, bytes)
-    const isNext = !this.#holding && position <= this.#next
+    const held = this.#phase === 'held'
+    if (this.#options.whenFull === 'skip' && !held) this.#makeRoom(position, bytes)
+    const isNext = !held && position <= this.#next
     const known = isNext ? skb.trimFront(this.#next - position) : 0
     this.#counters.duplicateBytes += known
-    if (known === bytes || this.#state === 'closed') {
+    if (known === bytes || this.#phase === 'closed') {
       skb.free()
       return
     }
-    if (!isNext && !this.#holding) this.#counters.outOfOrder++
+    if (!isNext && !held) this.#counters.outOfOrder++
     this.#counters.duplicateBytes += this.#queue.insert(skb, position + known, isNext)
     this.#drain()
   }
@@ -258,11 +252,10 @@ export class Reassembler implements Disposable {
     this.#counters.gapBytes += to - this.#next
     this.#next = to
     this.#drain()
-    this.#endIfDue()
   }
 
   #drain(): void {
-    while (!this.#holding && this.#queue.firstStart === this.#next) {
+    while (this.#phase !== 'held' && this.#queue.firstStart === this.#next) {
       const skb = this.#queue.shift()
       if (skb === undefined) return
       this.#deliver(skb, skb.payloadLength)
@@ -277,7 +270,7 @@ export class Reassembler implements Disposable {
 
   /** Notes the end of the stream, unless an earlier end is known. */
   #endsAt(position: number, state: 'finished' | 'reset'): void {
-    if ((position < this.#next && !this.#holding) || position >= this.#endAt) return
+    if ((position < this.#next && this.#phase !== 'held') || position >= this.#endAt) return
     this.#endAt = position
     this.#endState = state
     this.#counters.afterEndBytes += this.#queue.cut(position)
@@ -286,9 +279,5 @@ export class Reassembler implements Disposable {
   /** Ends the stream at the next byte if an early reset was for it and no segment waits behind it. */
   #resetIfDue(): void {
     if (this.#next === this.#resetAt && this.#queue.length === 0) this.#endsAt(this.#next, 'reset')
-  }
-
-  #endIfDue(): void {
-    if (this.#next === this.#endAt && this.#state === 'open') this.#state = this.#endState
   }
 }
