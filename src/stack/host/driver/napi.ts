@@ -60,7 +60,7 @@ export class Napi {
     this.#running = false
   }
 
-  /** Polls soon if it runs. Called when a packet was sent, whose completion has no interrupt armed. */
+  /** Polls soon if it runs. Also called when a packet was sent, whose completion has no interrupt armed. */
   wake(): void {
     this.#idle = 0
     this.#schedule()
@@ -116,20 +116,16 @@ export class Napi {
 
   /** Arms the interrupts of all queues. Returns false if a packet has arrived before. */
   #waitForInterrupts(): boolean {
-    for (const queue of this.#polled) if (!this.#arm(queue)) return false
-    return true
-  }
-
-  #arm(queue: Pollable): boolean {
-    if (this.#armed.has(queue)) return true
-    const interrupt = queue.interrupt()
-    if (interrupt === undefined) return false
-    this.#armed.add(queue)
-    void interrupt.then(() => {
-      this.#armed.delete(queue)
-      this.#idle = 0
-      this.#schedule()
-    })
+    for (const queue of this.#polled) {
+      if (this.#armed.has(queue)) continue
+      const interrupt = queue.interrupt()
+      if (interrupt === undefined) return false
+      this.#armed.add(queue)
+      void interrupt.then(() => {
+        this.#armed.delete(queue)
+        this.wake()
+      })
+    }
     return true
   }
 }

@@ -169,7 +169,7 @@ export class FlowTable<F> {
       return undefined
     }
     const flow = this.#make(key.copy())
-    if (SPARE * (this.#size + 1) > this.#mask + 1) this.#grow()
+    if (SPARE * (this.#size + 1) > this.#mask + 1) this.#resize(2 * this.#flows.length)
     this.#size++
     this.#put(key.words, hash, flow)
     return flow
@@ -182,21 +182,18 @@ export class FlowTable<F> {
     this.#flows[slot] = flow
   }
 
-  #grow(): void {
+  /** Moves all flows to a table of `slots` slots. */
+  #resize(slots: number): void {
     const hashes = this.#hashes
     const keys = this.#keys
     const flows = this.#flows
-    this.#resize(2 * hashes.length)
-    for (const [from, hash] of hashes.entries()) {
-      const words = keys.subarray(from * KEY_WORDS, (from + 1) * KEY_WORDS)
-      if (hash !== 0) this.#put(words, hash, flows[from])
-    }
-  }
-
-  #resize(slots: number): void {
     this.#mask = slots - 1
     this.#hashes = new Int32Array(slots)
     this.#keys = new Int32Array(slots * KEY_WORDS)
     this.#flows = new Array<F | undefined>(slots).fill(undefined)
+    for (const [from, hash] of hashes.entries()) {
+      const words = keys.subarray(from * KEY_WORDS, (from + 1) * KEY_WORDS)
+      if (hash !== 0) this.#put(words, hash, flows[from])
+    }
   }
 }

@@ -24,7 +24,8 @@ const MAX_WINDOW_BYTES = 2 ** 30
 export class Reassembler implements Disposable {
   readonly #sink: (skb: AnySkb) => void
   readonly #queue: OutOfOrderQueue
-  readonly #options: ReassemblerOptions
+  readonly #skips: boolean
+  readonly #awaitsSyn: boolean
   /** Largest distance of a SYN before the data that waits: the bytes between have to fit in the queue. */
   readonly #maxLateBytes: number
   /** Part of the stream's life. While it is `held`, data waits for the SYN, and positions count from its first segment. */
@@ -57,13 +58,14 @@ export class Reassembler implements Disposable {
    */
   constructor(sink: (skb: AnySkb) => void, options: ReassemblerOptions = {}) {
     const own = ownOptions('new Reassembler()', options, REASSEMBLER_OPTIONS)
-    const { queueBytes = 4 * 1024 * 1024, queueSkbs = 1024 } = own
+    const { queueBytes = 4 * 1024 * 1024, queueSkbs = 1024, whenFull, awaitSyn = false } = own
     checkInteger('queueBytes', queueBytes, 0, 2 ** 40)
     checkInteger('queueSkbs', queueSkbs, 0, 2 ** 20)
     this.#sink = sink
     this.#queue = new OutOfOrderQueue(queueBytes, queueSkbs)
     this.#maxLateBytes = Math.min(queueBytes, MAX_WINDOW_BYTES)
-    this.#options = own
+    this.#skips = whenFull === 'skip'
+    this.#awaitsSyn = awaitSyn
   }
 
   /** State of the stream. */
@@ -183,7 +185,7 @@ export class Reassembler implements Disposable {
     if (isSyn) this.#synSeq = seq
     if (this.#phase === 'idle') {
       this.#firstSeq = seq
-      this.#phase = this.#options.awaitSyn === true && !isSyn ? 'held' : 'open'
+      this.#phase = this.#awaitsSyn && !isSyn ? 'held' : 'open'
     } else if (isSyn) {
       const position = this.#positionOf(seq)
       // A SYN too far ahead of the data that waits is another stream's.
@@ -228,7 +230,10 @@ export class Reassembler implements Disposable {
       this.#settle(Math.min(position, this.#queue.firstStart))
     }
     const held = this.#phase === 'held'
-    if (this.#options.whenFull === 'skip' && !held) this.#makeRoom(position, bytes)
+    const skips = this.#skips && !held
+    while (skips && position > this.#next && !this.#queue.hasRoom(bytes)) {
+      this.#skipGap(Math.min(position, this.#queue.firstStart))
+    }
     const isNext = !held && position <= this.#next
     const known = isNext ? skb.trimFront(this.#next - position) : 0
     this.#counters.duplicateBytes += known
@@ -239,12 +244,6 @@ export class Reassembler implements Disposable {
     if (!isNext && !held) this.#counters.outOfOrder++
     this.#counters.duplicateBytes += this.#queue.insert(skb, position + known, isNext)
     this.#drain()
-  }
-
-  #makeRoom(start: number, bytes: number): void {
-    while (start > this.#next && !this.#queue.hasRoom(bytes)) {
-      this.#skipGap(Math.min(start, this.#queue.firstStart))
-    }
   }
 
   #skipGap(to: number): void {
