@@ -4,7 +4,7 @@
  */
 
 import type net from 'node:net'
-import { ArgumentRangeError, ArgumentTypeError, checkInteger } from '../errors.ts'
+import { ArgumentRangeError, ArgumentTypeError, checkInteger, checkString } from '../errors.ts'
 
 /** Bytes of the longest path that a `sockaddr_un` holds (unix(7)). BSDs have a shorter one. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103
@@ -50,11 +50,6 @@ export function checkOptionalFunction(name: string, value: unknown): void {
   }
 }
 
-function checkOptionalText(name: string, value: unknown): void {
-  if (value === undefined || (typeof value === 'string' && value !== '')) return
-  throw invalid(`${name} must be a non-empty string, not ${kindOf(value)}.`)
-}
-
 /**
  * Returns the address that the options of `call` name. `lowestPort` is its lowest port.
  *
@@ -66,8 +61,8 @@ export function targetOf(
   { host, port, path }: PortOrPath & { readonly host?: string },
   lowestPort: number,
 ): net.TcpNetConnectOpts | net.IpcNetConnectOpts {
-  checkOptionalText('host', host)
-  checkPath(path)
+  if (host !== undefined) checkString('host', host, 'a name or an address')
+  if (path !== undefined) checkPath(path)
   if (path !== undefined && port === undefined) return { path }
   if (path !== undefined || port === undefined) {
     throw invalid(`${call} takes either a port or a path.`)
@@ -81,11 +76,10 @@ export function describeTarget(target: ReturnType<typeof targetOf>): string {
   return 'path' in target ? target.path : `${target.host ?? 'localhost'}:${target.port}`
 }
 
-function checkPath(path: string | undefined): void {
-  checkOptionalText('path', path)
-  const bytes = path === undefined ? 0 : Buffer.byteLength(path)
+function checkPath(path: string): void {
+  const bytes = Buffer.byteLength(checkString('path', path, 'the path of a Unix domain socket'))
   // An abstract name begins with a NUL and does not end with one.
-  const most = path?.startsWith('\0') === true ? MAX_PATH_BYTES + 1 : MAX_PATH_BYTES
+  const most = path.startsWith('\0') ? MAX_PATH_BYTES + 1 : MAX_PATH_BYTES
   if (process.platform === 'win32' || bytes <= most) return
   throw new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
@@ -94,7 +88,5 @@ function checkPath(path: string | undefined): void {
 }
 
 function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (value === '') return 'an empty string'
-  return typeof value
+  return value === null ? 'null' : typeof value
 }

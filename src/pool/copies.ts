@@ -16,29 +16,27 @@ export class Copies {
   lendable = false
   /** True with `traceLeaks`. */
   readonly tracing: boolean
-  readonly #limit: number
-  #frags = 0
-  #bytes = 0
-  #bytesOut = 0
+  /** Counters as `PagePool.stats` has them. */
+  readonly copied: { -readonly [Name in keyof PagePoolStats['copied']]: number }
   #fragsOut = 0
 
   /** @param limit Bytes of copies that may be out before sockets make no more. */
   constructor(limit: number, tracing: boolean) {
-    this.#limit = limit
+    this.copied = { frags: 0, bytes: 0, bytesOut: 0, limit }
     this.tracing = tracing
   }
 
   /** A copy of that many bytes is made. */
   made(bytes: number): void {
-    this.#frags++
-    this.#bytes += bytes
-    this.#bytesOut += bytes
+    this.copied.frags++
+    this.copied.bytes += bytes
+    this.copied.bytesOut += bytes
     this.#fragsOut++
   }
 
   /** A copy of that many bytes is released. */
   dropped(bytes: number): void {
-    this.#bytesOut -= bytes
+    this.copied.bytesOut -= bytes
     this.#fragsOut--
     this.onCopyDropped?.()
   }
@@ -48,16 +46,7 @@ export class Copies {
    * payload.
    */
   get copyRoom(): number {
-    return this.#limit - this.#bytesOut - this.#fragsOut * COPY_OVERHEAD
-  }
-
-  /** Counters as `PagePool.stats` has them. */
-  copied(): PagePoolStats['copied'] {
-    return {
-      frags: this.#frags,
-      bytes: this.#bytes,
-      bytesOut: this.#bytesOut,
-      limit: this.#limit,
-    }
+    const { limit, bytesOut } = this.copied
+    return limit - bytesOut - this.#fragsOut * COPY_OVERHEAD
   }
 }

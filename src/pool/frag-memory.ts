@@ -177,11 +177,6 @@ export class FragMemory {
     })
   }
 
-  /** Takes in memory that other threads have returned, if no frag can be lent otherwise. May wake callers. */
-  makeRoom(): void {
-    this.lender?.makeRoom()
-  }
-
   /** Record of the frags that have the memory of a handle, if any. */
   held(handle: number): UseRecord | undefined {
     const record = this.#records[this.slots.slot(handle)]

@@ -235,7 +235,7 @@ export class HeldFrag implements HostFrag {
   }
 
   lend(borrower: Borrower): Lent | undefined {
-    if (this.page !== undefined) this.token.owner.makeRoom()
+    if (this.page !== undefined) this.token.owner.lender?.makeRoom()
     // Read afterwards: a waiter that was woken may have released this frag.
     const page = this.page ?? released()
     const { token, offset, length, account } = this

@@ -249,7 +249,7 @@ export class PoolCore implements netmem.HandleOwner {
       inflight: this.inflight,
       out: this.out,
       handles: this.out - this.frags.heldSlots,
-      copied: this.copies.copied(),
+      copied: { ...this.copies.copied },
     }
   }
 
@@ -260,11 +260,13 @@ export class PoolCore implements netmem.HandleOwner {
     const { promise } = this.#destroyed
     allocCache.close(this.#cache)
     this.frags.forgetRest()
-    while (this.#cached > 0) {
-      this.#drained++
-      this.#release(allocCache.pop(this.#cache))
-    }
-    while (this.#ring.length > 0) this.#release(this.#ring.shift())
+    do {
+      while (this.#cached > 0) {
+        this.#drained++
+        this.#release(allocCache.pop(this.#cache))
+      }
+      this.#fill()
+    } while (this.#cached > 0)
     this.#wake()
     this.frags.lender?.collect()
     this.frags.lender?.wakeOwner()
@@ -286,7 +288,7 @@ export class PoolCore implements netmem.HandleOwner {
     }
     const fromRing = this.#ring.length > 0
     if (fromRing) {
-      this.#filled += allocCache.refill(this.#cache, this.#ring, CACHE_REFILL)
+      this.#fill()
     } else {
       this.#allocs.empty++
       this.#source.alloc(CACHE_REFILL, this.#take)
@@ -299,6 +301,11 @@ export class PoolCore implements netmem.HandleOwner {
     else if (this.kind === 'page') this.#allocs.slow++
     this.#filled--
     return allocCache.pop(this.#cache)
+  }
+
+  /** Moves handles from the ring to the cache, which is empty. */
+  #fill(): void {
+    this.#filled += allocCache.refill(this.#cache, this.#ring, CACHE_REFILL)
   }
 
   get #cached(): number {

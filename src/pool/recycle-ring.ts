@@ -32,14 +32,6 @@ export class RecycleRing {
     return true
   }
 
-  /** The oldest handle, or −1 when empty. */
-  shift(): number {
-    const head = this.#head
-    if (head === this.#tail) return -1
-    this.#head = (head + 1) | 0
-    return this.#slots[head & this.#mask] ?? -1
-  }
-
   /** Moves up to `limit` of the oldest handles to `cache`, from index `start` on. Returns their number. */
   moveTo(cache: Int32Array, start: number, limit: number): number {
     const slots = this.#slots

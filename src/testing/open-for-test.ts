@@ -22,20 +22,12 @@ export interface OpenedForTest<M extends Netmem> {
   readonly close: () => void
 }
 
-/** Owner of the handles, which refuses all use of them. */
-class NoPool implements netmem.HandleOwner {
-  retain = refuse
-  put = refuse
-  bytes = refuse
-  place = refuse
-}
-
 function refuse(): never {
   assert.fail('The provider was opened without a pool: nothing but release() takes its handles.')
 }
 
 export function openForTest<M extends Netmem>(provider: MemoryProvider<M>): OpenedForTest<M> {
-  const owner = new NoPool()
+  const owner = { retain: refuse, put: refuse, bytes: refuse, place: refuse }
   const { base, handles } = netmem.claimHandles(provider.kind, provider.capacity, owner)
   const out = new Set<number>()
   const slotOf = (m: Exactly<M>): number => netmem.indexOf(netmem.bits(m)) - base
