@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 ssize_t read(int fd, void *buffer, size_t bytes) {
-  /* A test's data is read in blocks of 128 KiB; what controls the test is smaller. */
+  /* A test's data is read in blocks of 128 KiB. Messages that control the test are smaller. */
   if (bytes >= 64 * 1024) {
     ssize_t dropped = recv(fd, buffer, bytes, MSG_TRUNC);
     if (dropped >= 0) return dropped;

@@ -1,7 +1,7 @@
 /*
  * The pool's fast path and its ring in C, with the same data and the same checks as
- * src/pool/page-pool.ts: one 32-bit state per slot, compared with the handle on every put; the next
- * generation on every put; a cache of 128 and a refill of 64 from the ring. Prints nanoseconds per
+ * src/pool/page-pool.ts: one 32-bit state per slot, compared with the handle on every put, the next
+ * generation on every put, a cache of 128 and a refill of 64 from the ring. Prints nanoseconds per
  * alloc and put as JSON.
  *
  * alloc and put are calls, as they are for a program that uses a pool from a library. Inlined into

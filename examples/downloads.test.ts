@@ -104,7 +104,7 @@ test('mirror.ts writes what it can get, and says what it cannot', async () => {
         assert.equal(Buffer.compare(await readFile(file), body), 0, path)
       }
       assert.deepEqual(lines.sort(), expected.sort())
-      assert.equal(ranges.length, 1, 'what broke went on')
+      assert.equal(ranges.length, 1, 'the broken transfer resumed')
       assert.match(ranges[0] ?? '', /^\/breaks\/here bytes=[1-9]\d*-$/)
     })
   })

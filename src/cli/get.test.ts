@@ -152,7 +152,7 @@ describe('netmem get', () => {
     assert.equal(Buffer.compare(out.subarray(0, data.length), data), 0)
   })
 
-  it('goes on with a transfer that failed', async () => {
+  it('continues a transfer that failed', async () => {
     const out = file('resumed')
     breaks = 1
     const args = ['get', `${url}/data`, '--out', out, '--resume', '--retries', '0']
@@ -189,7 +189,7 @@ describe('netmem get', () => {
     assert.equal(rawHeaders.filter((name) => /^(X-A|Cookie)$/.test(name)).length, 2)
   })
 
-  it('fails where nobody takes what it writes to stdout', async () => {
+  it('fails where the reader of its stdout has gone', async () => {
     const seen = requests.length
     const get = netmem('get', `${url}/data`, `${url}/data`, '--out', '-')
     get.child.stdout?.destroy()

@@ -44,7 +44,7 @@ describe('netmem', () => {
     assert.match(err, /^Usage: netmem/)
   })
 
-  it('does not mind that nobody reads', async () => {
+  it('ends quietly where no process reads its output', async () => {
     const help = netmem('doctor')
     help.child.stdout.destroy()
     const { code, err } = await help.ended

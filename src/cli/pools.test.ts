@@ -90,7 +90,7 @@ describe('netmem pools', { skip }, () => {
     assert.equal(rate['slow'], 0)
   })
 
-  it('says so when nobody offers any', async () => {
+  it('says so when no process offers pools', async () => {
     const { code, out } = await pools().ended
     assert.equal(code, 0)
     assert.match(out.toString(), /none: a program offers its pools with offerPools\(\)/)

@@ -196,7 +196,7 @@ describe('netmem recv', () => {
     assert.match(err, /^netmem: USAGE: --out \S+ is a folder; name a file in it\.$/m)
   })
 
-  it('makes the folders of its file, and leaves nothing there when nobody came', async () => {
+  it('makes the folders of its file, and leaves nothing there when no peer came', async () => {
     const args = ['recv', '--port', '0', '--once', '--out', file('deep/er/f')]
     const interrupted = netmem(...args)
     await interrupted.port()
@@ -229,7 +229,7 @@ describe('netmem recv', () => {
     assert.match(err, /^netmem: ENOENT: \/proc\/x\/y: no such file or directory$/m)
   })
 
-  it('fails when whoever reads its stdout has gone', async () => {
+  it('fails when the reader of its stdout has gone', async () => {
     const recv = netmem('recv', '--port', '0', '--once', '--out', '-')
     recv.child.stdout.destroy()
     connectTo(await recv.port()).end(data)

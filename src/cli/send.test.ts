@@ -137,7 +137,7 @@ describe('netmem send', () => {
     assert.match(out.toString(), /^\[::1\]:\d+ {2}1048576 bytes .* verified {2}finished\n/)
   })
 
-  it('waits until the peer has closed, and hears what it says meanwhile', async () => {
+  it('waits until the peer has closed, and receives what the peer sends before', async () => {
     const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
       socket.write(Buffer.alloc(3_000_000))
       socket.resume()
@@ -197,7 +197,7 @@ describe('netmem send', () => {
     assert.match(ended.err, /^netmem: EIO: /)
   })
 
-  it('sends no folder, and connects to nobody for it', async () => {
+  it('sends no folder, and does not connect for it', async () => {
     await using ends = await receiver()
     const words = [process.execPath, MAIN, 'send', ends.where]
     for (const sending of [

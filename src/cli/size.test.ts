@@ -74,7 +74,7 @@ describe('sizes', () => {
     )
   })
 
-  it('never are anything but a whole number, whatever the text', () => {
+  it('are a whole number or refused, for every text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         try {

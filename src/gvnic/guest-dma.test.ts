@@ -24,7 +24,7 @@ class ChangingRam extends GuestRam {
   }
 }
 
-test('a known piece of memory has what a look-up finds, whatever was asked for and changed before', () => {
+test('a cached piece of memory equals what a look-up finds, after any look-ups and changes', () => {
   const atBorder = fc.nat(8).map((border) => border * (REGION_BYTES / 2))
   const step = fc.record({
     at: fc.oneof(fc.integer({ min: -100, max: 4 * REGION_BYTES + 100 }), atBorder),

@@ -113,7 +113,7 @@ test('a queue is interrupted once, until its driver arms it', () => {
   card.poll(0)
   assert.equal(interrupts[block], 1)
   driver.arm(block)
-  assert.equal(interrupts[block], 2, 'what came meanwhile')
+  assert.equal(interrupts[block], 2, 'the frame that came before it was armed')
   driver.arm(block)
   assert.equal(interrupts[block], 2)
 })
@@ -361,7 +361,7 @@ test('options outside their range are refused', () => {
   assert.throws(() => new Gvnic({ link, mac: MAC.subarray(1) }), invalid)
 })
 
-test('buffers outside the guest’s memory come back with an error, and the queue goes on', () => {
+test('buffers outside the guest’s memory come back with an error, and the queue continues', () => {
   const { card, driver, link } = openCard({}, { queues: 1 })
   const [rx] = driver.rx
   assert.ok(rx !== undefined)

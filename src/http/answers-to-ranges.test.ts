@@ -54,7 +54,7 @@ describe('answers to requests for several ranges', () => {
       1,
     ],
     [
-      '206 in chunks that go on behind the range',
+      '206 in chunks that continue behind the range',
       (a, b) => ({ ...part(a, b - 1, { framing: 'chunked' }), body: content.subarray(a, b + 1) }),
       1,
     ],

@@ -91,7 +91,7 @@ describe('an answer to a request for the rest', () => {
       (a, b) => ({ ...part(a, b - 1), body: content.subarray(a) }),
       COMPLETE,
     ],
-    ['206 in chunks that go on behind the range', behind, COMPLETE, RANGE],
+    ['206 in chunks that continue behind the range', behind, COMPLETE, RANGE],
     ['206 with a part of a coded body', (a, b) => part(a, b, { fields: coded }), COMPLETE],
     ['206 of another version', (a, b) => part(a, b, { fields: ['ETag: "2"'] }), CHANGED],
     ['200 with all', () => whole(), COMPLETE],

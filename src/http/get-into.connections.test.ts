@@ -16,7 +16,7 @@ import {
 } from './http.test.helper.ts'
 
 describe('connections of getInto', () => {
-  it('uses a connection again, and a fresh one where that was closed meanwhile', () =>
+  it('uses a connection again, and a fresh one where the server has closed that', () =>
     transferring(async (options) => {
       await using server = await serve((request, response) => {
         response.end(content.subarray(0, 4096))

@@ -252,6 +252,6 @@ describe('getInto', () => {
       assert.equal(readFileSync(at('later'), 'utf8'), 'new')
       chmodSync(at('file'), 0o600)
       await getInto(server.url, { path: at('file') }, options)
-      assert.equal(statSync(at('file')).mode & 0o777, 0o600, 'nobody else may read it now')
+      assert.equal(statSync(at('file')).mode & 0o777, 0o600, 'other users may not read it now')
     }))
 })

@@ -87,7 +87,7 @@ describe('flow rules of a card without automatic locations', () => {
 })
 
 describe('openFlowRules', { skip }, () => {
-  it('says that an interface has none, or is none, and leaves no descriptor', async () => {
+  it('says that an interface has no rules, or does not exist, and leaves no descriptor', async () => {
     const before = openDescriptors()
     const lo = Number(readFileSync('/sys/class/net/lo/ifindex', 'utf8'))
     using rules = await openFlowRules({ ifindex: lo })

@@ -58,7 +58,7 @@ describe('hugeMemory', { skip }, () => {
     assert.equal(memory[0], 0)
   })
 
-  it('refuses sizes that are none', async () => {
+  it('refuses invalid sizes', async () => {
     for (const [bytes, code] of [
       [-1, 'NETMEM_OUT_OF_RANGE'],
       [1.5, 'NETMEM_OUT_OF_RANGE'],

@@ -87,7 +87,7 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
         }),
       )
 
-      test(`an adopted socket goes on as any connection (${name})`, { skip }, () =>
+      test(`an adopted socket continues as any connection (${name})`, { skip }, () =>
         withSockets(kind, reads, async (ends) => {
           const [ours, theirs] = [ends[side], ends[side === 'client' ? 'server' : 'client']]
           if (reads === 'posted') {

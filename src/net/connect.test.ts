@@ -55,9 +55,9 @@ const refused: readonly [string, object, string][] = [
   ['a negative idle timeout', { port: 1, idleTimeoutMs: -1 }, 'NETMEM_OUT_OF_RANGE'],
   ['a tiny buffer', { port: 1, smallBufferBytes: 2047 }, 'NETMEM_OUT_OF_RANGE'],
   ['a large buffer', { port: 1, smallBufferBytes: 16_385 }, 'NETMEM_OUT_OF_RANGE'],
-  ['keep-alive that is none', { port: 1, keepAliveMs: Number.NaN }, 'NETMEM_OUT_OF_RANGE'],
+  ['an invalid keep-alive', { port: 1, keepAliveMs: Number.NaN }, 'NETMEM_OUT_OF_RANGE'],
   ['no pool', { port: 1, pool: undefined }, 'NETMEM_INVALID_ARGUMENT'],
-  ['a signal that is none', { port: 1, signal: {} }, 'NETMEM_INVALID_ARGUMENT'],
+  ['an invalid signal', { port: 1, signal: {} }, 'NETMEM_INVALID_ARGUMENT'],
   ['a host that is no text', { port: 1, host: 5 }, 'NETMEM_INVALID_ARGUMENT'],
   // Node.js would take it for no path, and try port undefined of this machine.
   ['an empty path', { path: '' }, 'NETMEM_INVALID_ARGUMENT'],
@@ -151,7 +151,7 @@ for (const reads of ['posted', 'data'] as const) {
       },
     ))
 
-  test(`a TLS handshake that is none (${reads})`, async () => {
+  test(`an invalid TLS handshake (${reads})`, async () => {
     const answers: ((socket: net.Socket) => void)[] = [
       (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'),
       (socket) => socket.destroy(),

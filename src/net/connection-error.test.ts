@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setUpError } from './connection-error.ts'
 
-test('what OpenSSL finds wrong with a certificate is about TLS, whatever its code', () => {
+test('each code of OpenSSL for a bad certificate becomes NETMEM_TLS', () => {
   for (const code of [
     'CERT_HAS_EXPIRED',
     'CRL_HAS_EXPIRED',

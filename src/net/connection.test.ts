@@ -45,7 +45,7 @@ for (const way of ways()) {
     }),
   )
 
-  test(`one side ends, the other goes on (${name})`, { skip }, () =>
+  test(`one side ends, the other still sends (${name})`, { skip }, () =>
     withEnds(way, async ({ connection, peer }) => {
       // The connection's own side ends first, and still receives.
       const ended = once(peer.resume(), 'end')
@@ -153,7 +153,7 @@ for (const way of ways(['tcp4', 'tls'])) {
         await Promise.all(done)
         await connection.closed
         assert.equal(connection.state.kind, 'closed')
-        await until(() => pool.out === 0, 'what nobody received is back')
+        await until(() => pool.out === 0, 'bytes that were not received are back')
         assert.equal(await rejection(connection.receive()), 'NETMEM_CONNECTION_CLOSED')
         assert.equal(await rejection(connection.write('x')), 'NETMEM_CONNECTION_CLOSED')
       })
@@ -241,7 +241,7 @@ for (const way of ways(['tcp4', 'tls'])) {
     }),
   )
 
-  test(`a signal gives back what nobody has received (${name})`, { skip }, async () => {
+  test(`a signal releases bytes that were not received (${name})`, { skip }, async () => {
     const controller = new AbortController()
     await withEnds(
       way,

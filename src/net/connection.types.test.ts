@@ -57,7 +57,7 @@ test('a socket is a port or a path', () => {
   })
 })
 
-test('a connection into device memory is none into host memory', () => {
+test('a connection into device memory is not one into host memory', () => {
   expectTypeOf<Connection>().toExtend<Connection<Frag>>()
   expectTypeOf<Connection<DeviceFrag>>().not.toExtend<Connection>()
   expectTypeOf<Connection['pool']>().toEqualTypeOf<PagePool<Page>>()

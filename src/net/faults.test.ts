@@ -107,7 +107,7 @@ for (const way of ways(['tcp4', 'tcp6'])) {
     }
   })
 
-  test(`a reset that nobody waits for (${way.name})`, { skip: way.skip }, () =>
+  test(`a reset without a pending call (${way.name})`, { skip: way.skip }, () =>
     withEnds(way, async ({ connection, peer }) => {
       await send(peer, 0, 1000)
       peer.resetAndDestroy()
@@ -222,7 +222,7 @@ for (const reads of ['posted', 'data'] as const) {
       }),
     )
 
-    test(`a bad TLS record that nobody waits for (${side}, ${reads})`, { skip: noTls }, () =>
+    test(`a bad TLS record without a pending call (${side}, ${reads})`, { skip: noTls }, () =>
       withTamperedTls(side, reads, async ({ connection, peer }, { inject }) => {
         await send(peer, 0, 5000)
         await receiveInto(connection, new Uint8Array(100))

@@ -10,7 +10,7 @@ import { receiveInto } from './receivers/receive-into.ts'
 for (const way of ways(['tcp4', 'unix', 'tls'])) {
   const { name, skip } = way
 
-  test(`what was written before close() arrives, whatever the peer sends (${name})`, { skip }, () =>
+  test(`bytes written before close() arrive, also while the peer sends (${name})`, { skip }, () =>
     withEnds(way, async ({ connection, peer, pool }) => {
       peer.write(pattern(0, 50_000))
       const written = [0, 1_000_000].map((at) => connection.write(pattern(at, 1_000_000)))
@@ -40,7 +40,7 @@ for (const way of ways(['tcp4', 'unix', 'tls'])) {
     }),
   )
 
-  test(`close() does not listen long to a peer that goes on sending (${name})`, { skip }, () =>
+  test(`close() does not wait long for a peer that still sends (${name})`, { skip }, () =>
     withEnds(way, async ({ connection, peer, pool }) => {
       await connection.write('x')
       void send(peer, 0, 1e9)

@@ -51,7 +51,7 @@ const refused: readonly [string, object, string][] = [
   ['a negative port', { port: -1 }, 'NETMEM_OUT_OF_RANGE'],
   ['no backlog', { port: 0, backlog: 0 }, 'NETMEM_OUT_OF_RANGE'],
   ['no pool', { port: 0, pool: undefined }, 'NETMEM_INVALID_ARGUMENT'],
-  ['a signal that is none', { port: 0, signal: {} }, 'NETMEM_INVALID_ARGUMENT'],
+  ['an invalid signal', { port: 0, signal: {} }, 'NETMEM_INVALID_ARGUMENT'],
   ['a host that is no text', { port: 0, host: 5 }, 'NETMEM_INVALID_ARGUMENT'],
   ['a path that is no text', { path: 5 }, 'NETMEM_INVALID_ARGUMENT'],
   // Node.js would cut it off and listen somewhere else.
@@ -63,7 +63,7 @@ const refused: readonly [string, object, string][] = [
   ['a path that leads nowhere', { path: '/nowhere/at/all' }, 'NETMEM_LISTEN_FAILED'],
   ['an address of others', { port: 0, host: '240.0.0.1' }, 'NETMEM_LISTEN_FAILED'],
   ['TLS without a certificate', { port: 0, tls: {} }, 'NETMEM_INVALID_ARGUMENT'],
-  ['a certificate that is none', { port: 0, tls: { cert: 'x', key: 'y' } }, 'NETMEM_TLS'],
+  ['an invalid certificate', { port: 0, tls: { cert: 'x', key: 'y' } }, 'NETMEM_TLS'],
 ]
 for (const [what, options, code] of refused) {
   test(`listen() refuses ${what}`, async () => {
@@ -115,7 +115,7 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
         await turns()
         await Promise.all([listener.close(), listener.close()])
         assert.equal(await listener.accept(), undefined)
-        for await (const _ of listener) assert.fail('nobody is accepted any more')
+        for await (const _ of listener) assert.fail('no connection is accepted any more')
         // The accepted connection continues.
         const told = peers.map((peer) => peer.write(pattern(0, 1000)) && peer.end())
         assert.equal(told.length, 2)
@@ -192,7 +192,7 @@ test('TLS over a Unix domain socket', { skip: noTls }, async () => {
   }
 })
 
-test('clients that are none of TLS, or leave in the middle', { skip: noTls }, () =>
+test('clients that do not speak TLS, or leave within the handshake', { skip: noTls }, () =>
   withListener(whereToListen('tls'), async (listener) => {
     const { host, port } = listener.address
     const odd: ((socket: net.Socket) => unknown)[] = [

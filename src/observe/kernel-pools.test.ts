@@ -125,7 +125,7 @@ describe('kernelPools', () => {
     assert.deepEqual([withThem.counts, withThem.pools[0]?.counters], [true, EMPTY])
   })
 
-  it('says when pools came and went meanwhile', async () => {
+  it('says when pools came and went during the listing', async () => {
     for (const list of ['page-pool', 'page-pool-stats', 'queue'] as const) {
       const kernel = { pools: [{ id: 7 }], stats: [{ info: { id: 7 } }] }
       const { pools, interrupted } = await poolsOf({ ...kernel, interrupted: list })

@@ -175,7 +175,7 @@ describe('offeredPools', { skip }, () => {
     server.close()
   })
 
-  it('lists nothing where nobody ever offered', async () => {
+  it('lists nothing where no process ever offered', async () => {
     assert.deepEqual(await offeredPools(), [])
     assert.ok(!existsSync(folder))
   })

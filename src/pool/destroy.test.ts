@@ -57,7 +57,7 @@ test('a pool with nothing out is destroyed at once, and its provider serves the 
   await end(createPool(provider))
 })
 
-test('destroy waits for what is out, whichever way it comes back', async () => {
+test('destroy waits for memory that is out, for each way in which it comes back', async () => {
   const provider = hostProvider({ pages: 100, pageSize })
   const pool = createPool(provider)
   const [a, b, c, d] = take(4, pool)

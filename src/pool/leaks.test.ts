@@ -199,7 +199,7 @@ test('without a listener a leak is a warning of the process', async () => {
   await end(pool)
 })
 
-test('frags that are released are not reported, whatever became of their page', async () => {
+test('released frags and their slices are not reported', async () => {
   const pool = poolOf(4)
   const reports = await reportsOf(() => {
     for (let uses = 0; uses < 100; uses++) {
@@ -270,7 +270,7 @@ test('frags made apart of one page are reported only if one of them is dropped',
   await end(pool)
 })
 
-test('a page that lost a frag is reported for it once, whatever becomes of its other frags', async () => {
+test('a page is reported once for each lost frag, and not again when another frag is released', async () => {
   const pool = poolOf(1)
   let page: Page | undefined
   const lost = await reportsOf(() => {

@@ -255,7 +255,7 @@ test('a dry owner is woken by what comes back', async () => {
 })
 
 for (const somebodyWaits of [true, false]) {
-  const what = somebodyWaits ? 'though somebody waited for memory' : 'and nobody else does'
+  const what = somebodyWaits ? 'though a caller waited for memory' : 'and no other caller does'
   test(`destroy waits for every lent frag, ${what}`, async () => {
     const { pool, share } = lendingPool(3)
     const worker = startBorrower(share, 'hold')

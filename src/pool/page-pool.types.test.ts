@@ -294,6 +294,6 @@ test('a frag says by its kind what may be done with it', () => {
   })
 })
 
-test('a provider of one kind is none of the other', () => {
+test('a provider of one kind is not one of the other', () => {
   expectTypeOf(hostProvider).returns.toEqualTypeOf<PageProvider>()
 })

@@ -108,7 +108,7 @@ test('a reservation is filled, and what is left goes to the next', async () => {
   await end(pool)
 })
 
-test('a reservation goes on while there is room, a reference for each part', async () => {
+test('a reservation continues while there is room, with a reference for each part', async () => {
   const pool = poolOf(1)
   const reservation = some(pool.reserve(1024))
   for (let part = 0; part < 4; part++) {

@@ -193,7 +193,7 @@ test('more memory than the process can have is refused with a code', () => {
   }
 })
 
-test('the message about a page size names the power of two, whatever is wrong with it', () => {
+test('the message about every wrong page size names the power of two', () => {
   for (const wrong of [1000, 5000, 2 ** 31, 4096.5, Number.NaN]) {
     assert.throws(() => hostProvider({ pages: 1, pageSize: wrong }), {
       message: `pageSize must be a power of two of 4096 to 1073741824, such as 262144, not ${wrong}.`,

@@ -191,7 +191,7 @@ test('7. truncated control messages', async () => {
   let got = 0
   const tooSmall = { ...messages(1), control: new Uint8Array(DEVMEM_CMSG_SPACE - 1) }
   assert.throws(() => socket.recvmsg(tooSmall), { code: 'NETMEM_CONTROL_SPACE' })
-  assert.equal(socket.stats().tokens, 0, 'no token for a message that nobody got')
+  assert.equal(socket.stats().tokens, 0, 'no token for a message that was not delivered')
   while (got < all) {
     // Room for one message and a half.
     const request = { ...messages(1), control: new Uint8Array(1.5 * DEVMEM_CMSG_SPACE) }

@@ -93,7 +93,7 @@ describe('DmaMaps', { skip }, () => {
     assert.equal(maps.locate(PAGE, 10, true), 10)
   })
 
-  it('refuses ranges that are none, overlap, or lie across others', () => {
+  it('refuses ranges that are invalid, overlap, or lie across others', () => {
     using file = fileOf(4 * PAGE)
     using maps = new DmaMaps()
     const invalid: readonly [number, number, number][] = [
@@ -123,7 +123,7 @@ describe('DmaMaps', { skip }, () => {
     assert.equal(maps.map(undefined, 5000 * PAGE, PAGE, 0, true), 'too many')
   })
 
-  it('is what a plain model says, whatever is mapped and unmapped', () => {
+  it('agrees with a plain model after any maps and unmaps', () => {
     const PAGES = 24
     using file = fileOf(PAGES * PAGE)
     // The addresses lie around the border of two regions.

@@ -56,7 +56,7 @@ describe('VfioUserSession', { skip }, () => {
     assert.deepEqual(irq(5), [-EINVAL])
   })
 
-  it('ends a connection without an error, whatever it has not read', () => {
+  it('ends a connection without an error, also with unread messages', () => {
     const [near, far] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK)
     const session = new VfioUserSession(far, new RecordingDevice())
     write(near.fd, new Uint8Array(200_000))

@@ -64,7 +64,7 @@ test('a rule that is written is read', () => {
   )
 })
 
-test('a rule with more than a FlowRule tells is none', () => {
+test('a rule with more than a FlowRule can say is left out', () => {
   const change = (at: number, value: number) => {
     const bytes = insertion(
       { type: 'tcp4', sourceAddress: '192.0.2.1', sourcePort: 1 },

@@ -217,7 +217,7 @@ describe('checksums', () => {
     assert.equal(verify(0, 60, length), ChecksumResult.badIp)
   })
 
-  it('of frames that are not IP, or malformed, are none', () => {
+  it('of frames that are not IP, or malformed, have the result none', () => {
     memory.bytes.fill(0x55, 0, 60)
     assert.equal(verify(0, 60), ChecksumResult.none)
     assert.equal(verify(0, 4), ChecksumResult.none)

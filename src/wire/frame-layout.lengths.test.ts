@@ -127,7 +127,7 @@ describe('parseFrame and lengths', () => {
     })
   })
 
-  it('takes BIG TCP in tunnels: lengths of 0 outside, whatever the tunnel is', () => {
+  it('takes BIG TCP in each kind of tunnel, with lengths of 0 outside', () => {
     for (const [ip, headerLength] of [
       [ipv4('00 00', '11'), 42],
       [ipv6('00 00', '11'), 62],

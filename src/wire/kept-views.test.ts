@@ -19,7 +19,7 @@ test('the same part is the same view, wherever the memory lies in its buffer', (
   }
 })
 
-test('nearly all views of a few hundred packets are kept, whatever their size', () => {
+test('nearly all views of a few hundred packets of any size are kept', () => {
   const memory = new Uint8Array(1 << 22)
   for (const stride of [1448, 1460, 2048, 4096, 8948, 9000, 9216, 16384]) {
     const views = new KeptViews(memory)

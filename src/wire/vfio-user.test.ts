@@ -68,7 +68,7 @@ function feed(
 
 const pieces = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 8 })
 
-test('messages come out as they went in, in whatever pieces they arrive', () => {
+test('messages come out as they went in, cut into any pieces', () => {
   fc.assert(
     fc.property(fc.array(message, { maxLength: 40 }), pieces, (messages, sizes) => {
       const framer = new VfioUserFramer()

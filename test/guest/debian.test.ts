@@ -49,7 +49,7 @@ describe('the cache', () => {
     rmSync(home, { recursive: true })
   })
 
-  it('makes a folder once, whoever asks', async () => {
+  it('makes a folder once for several callers', async () => {
     let made = 0
     const make = async (draft: string) => {
       made++

@@ -122,7 +122,7 @@ function inCache(pattern: RegExp): string | undefined {
     .sort((a, b) => statSync(b).ctimeMs - statSync(a).ctimeMs)[0]
 }
 
-/** Name of a part of the source: as long as a file's name may be, whatever the paths are. */
+/** Name of a part of the source: as long as a file's name may be, for paths of any length. */
 function partOf(paths: readonly string[]): string {
   const all = [...paths].sort().join('\n')
   return createHash('sha256').update(all).digest('hex').slice(0, 16)

@@ -62,7 +62,7 @@ describe('runInGuest', () => {
     })
   })
 
-  it('ends a guest that goes on for ever', async () => {
+  it('ends a guest that never ends by itself', async () => {
     await assert.rejects(runInGuest('echo begun; sleep 1000', { timeoutMs: 1000 }), (error) => {
       assert.ok(error instanceof GuestError)
       assert.equal(error.reason, 'no end')

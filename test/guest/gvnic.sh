@@ -10,7 +10,7 @@ eventually() {
 }
 pinged() { eventually $BUSYBOX ping -c 1 -W 1 "$1" >/dev/null; }
 ping() { $BUSYBOX ping -c 3 -i 0.2 "$@" | grep -o '[0-9]* packets received'; }
-# Debian's programs take their own libraries by their own loader, whatever the host has.
+# Debian's programs take their own libraries by their own loader, not those of the host.
 debian() {
   cat >"/run/${2##*/}" <<END_OF_PROGRAM
 #!/bin/sh

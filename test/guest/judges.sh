@@ -4,7 +4,7 @@
 set -e
 files=$PWD
 
-# Debian's programs take their own libraries by their own loader, whatever the host has.
+# Debian's programs take their own libraries by their own loader, not those of the host.
 debian() {
   cat >"/run/$1" <<END_OF_PROGRAM
 #!/bin/sh

@@ -62,7 +62,7 @@ export function startQemu(
   const libraries = join(qemu, 'usr/lib/x86_64-linux-gnu')
   const share = ['qemu', 'seabios'].flatMap((name) => ['-L', join(qemu, 'usr/share', name)])
   return spawn(
-    // QEMU's loader takes QEMU's libraries, whatever the host has.
+    // QEMU's loader takes QEMU's libraries, not those of the host.
     join(qemu, 'usr/lib64/ld-linux-x86-64.so.2'),
     [
       ...['--library-path', libraries, join(qemu, 'usr/bin/qemu-system-x86_64'), ...share],

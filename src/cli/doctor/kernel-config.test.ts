@@ -29,7 +29,7 @@ describe('kernelConfig', () => {
     })
   }
 
-  it('goes on to the next file where one is damaged', () => {
+  it('takes the next file where one is damaged', () => {
     const root = mkdtempSync(join(tmpdir(), 'netmem-config-'))
     try {
       for (const path of ['proc/config.gz', 'boot/config-7.3.4']) {

@@ -61,7 +61,7 @@ describe('parameters', () => {
     ],
     ['a field of a later version', { something_new: { a: 1 } }, {}],
     ['an option switched off', { reverse: false }, {}],
-    ['options that are none', { udp: null, reverse: 0, authtoken: '', skip_rx_copy: -1 }, {}],
+    ['invalid options', { udp: null, reverse: 0, authtoken: '', skip_rx_copy: -1 }, {}],
     ['no protocol', { tcp: undefined }, { streams: 1 }],
     ['a negative time', { time: -1 }, { end: { kind: 'open' } }],
     ['half a second', { time: 0.5 }, { end: { kind: 'open' } }],
@@ -183,8 +183,8 @@ describe('results', () => {
     ['no streams', { cpu_util_total: 5 }, { ...nothing, cpuTotal: 5 }],
     ['no CPU', { streams: [stream] }, { bytes: 100, retransmits: 2, cpuTotal: undefined }],
     ['CPU times that are null', { cpu_util_total: null }, nothing],
-    ['a stream that is none', { cpu_util_total: 5, streams: [null] }, { ...nothing, cpuTotal: 5 }],
-    ['bytes that are none', { streams: [{ bytes: 'many' }] }, nothing],
+    ['an invalid stream', { cpu_util_total: 5, streams: [null] }, { ...nothing, cpuTotal: 5 }],
+    ['an invalid number of bytes', { streams: [{ bytes: 'many' }] }, nothing],
   ] as const
   for (const [name, fields, expected] of cases) {
     it(`of a client with ${name}`, () =>

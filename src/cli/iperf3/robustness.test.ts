@@ -32,7 +32,7 @@ describe('an iperf3 server', () => {
     ['half a cookie', 'abc'],
     ['another protocol', 'GET / HTTP/1.1\r\nHost: 192.0.2.1:5201\r\n\r\n'],
   ] as const) {
-    it(`closes a connection that sends ${name}, and serves others meanwhile`, async () => {
+    it(`closes a connection that sends ${name}, and serves others`, async () => {
       await outcome(async (bench) => {
         const stranger = bench.connect(greeting)
         const { control } = await bench.running()

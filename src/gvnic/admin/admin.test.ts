@@ -262,7 +262,7 @@ test('a driver without a queue’s memory, size or block gets no queue', () => {
   assert.equal(create({}), Status.passed)
 })
 
-test('an admin queue that is none does nothing', () => {
+test('an invalid admin queue does nothing', () => {
   const { card, driver } = probed()
   const { admin } = driver
   const done = card.state.commands.done

@@ -109,7 +109,7 @@ test('it does not sleep after a turn that moved frames', { skip }, () => {
   assert.equal(busy.events.join(' '), 'sleep turn turn sleep')
 })
 
-test('a link that fails goes down, a machine that is refused is reported, and others go on', {
+test('a link that fails goes down, a machine that is refused is reported, and others continue', {
   skip,
 }, () => {
   const [broken, refused, other] = [new NotedCard(), new NotedCard(), new NotedCard()]

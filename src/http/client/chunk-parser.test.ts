@@ -70,7 +70,7 @@ describe('chunked framing', () => {
     ['data that ends with CR', '5\r\nhello\r0\r\n\r\n'],
     ['NUL in an extension', '5;\0\r\nhello'],
     ['LF in an extension', '5;a\nb\r\nhello'],
-    ['a trailer that is none', '0\r\nnone\r\n\r\n'],
+    ['an invalid trailer', '0\r\nnone\r\n\r\n'],
     ['a folded trailer', '0\r\nA: b\r\n c\r\n\r\n'],
     ['a trailer that ends with LF', '0\r\nA: b\n\r\n'],
     ['a body that ends with LF', '0\r\n\n'],
@@ -108,7 +108,7 @@ describe('chunked framing', () => {
     )
   })
 
-  it('decodes or refuses whatever arrives, cut or not', () => {
+  it('decodes or refuses any bytes, cut or not', () => {
     const piece = fc.constantFrom('5', 'a', '0', '\r\n', '\r', '\n', ';', ' ', 'hello', ':', '\0')
     const outcome = (work: () => Decoded): unknown => {
       try {

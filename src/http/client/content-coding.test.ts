@@ -126,7 +126,7 @@ describe('a coded body', () => {
   }
 
   for (const name of names) {
-    it(`is none where the coding is said to be ${JSON.stringify(name)}`, () =>
+    it(`arrives as it is where the coding is said to be ${JSON.stringify(name)}`, () =>
       transferring(async (options) => {
         await using server = await serve((_, response) => {
           response.writeHead(200, { 'content-encoding': name }).end(PLAIN)
@@ -140,7 +140,7 @@ describe('a coded body', () => {
       }))
   }
 
-  it('comes as it is with raw, whatever its coding, and goes on by its ETag alone', () =>
+  it('comes as it is with raw, in any coding, and is resumed by its ETag alone', () =>
     transferring(async (options) => {
       const coded = gzipSync(content)
       for (const [coding, etag] of [

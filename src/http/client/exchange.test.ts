@@ -78,7 +78,7 @@ describe('a body that comes with its head', () => {
       }
     }))
 
-  it('arrives whichever way it is cut, and the next one after it', () =>
+  it('arrives in any pieces, and so does the next one', () =>
     transferring(async (options) => {
       const text = answer(body)
       const head = text.indexOf('\r\n\r\n') + 4
@@ -192,7 +192,7 @@ describe('a body that comes with its head', () => {
       assert.equal(server.connections(), 2)
     }))
 
-  it('tells whoever wants to be told, all the same', () =>
+  it('reports its head and its progress', () =>
     transferring(async (options) => {
       await using server = await serveRaw((socket) => void socket.write(answer(body), 'latin1'))
       const told: unknown[] = []

@@ -139,7 +139,7 @@ describe('response heads', () => {
     )
   })
 
-  it('are parsed or refused, cut or not, whatever arrives', () => {
+  it('are parsed or refused for any bytes, cut or not', () => {
     const piece = fc.oneof(
       fc.constantFrom('HTTP/1.1 200 OK', '\r\n', '\r', '\n', ':', ' ', '\t', 'A: b', '\0', 'a'),
       fc.string({ maxLength: 5 }),

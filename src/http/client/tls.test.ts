@@ -52,7 +52,7 @@ describe('https', { skip: noTls }, () => {
       })
     }))
 
-  it('says how long the handshake took, whatever connecting took besides', (t) =>
+  it('says how long the handshake took, without the time to connect', (t) =>
     transferring(async (options) => {
       const clock = new VirtualClock(t)
       await using server = await secure()
@@ -77,7 +77,7 @@ describe('https', { skip: noTls }, () => {
       }
     }))
 
-  it('refuses certificates that nobody vouches for, and those of other names, at once', () =>
+  it('refuses certificates of unknown authorities, and those of other names, at once', () =>
     transferring(async (options) => {
       await using server = await secure()
       const memory = new Uint8Array(content.length)
@@ -145,7 +145,7 @@ describe('https', { skip: noTls }, () => {
       assert.deepEqual(offered, ['http/1.1'])
     }))
 
-  it('goes on when a TLS connection breaks', () =>
+  it('resumes when a TLS connection breaks', () =>
     transferring(async (options) => {
       let count = 0
       const server = https.createServer({ ...some(certificate) }, (request, response) => {

@@ -6,7 +6,7 @@ import { begins, codeOf, content, firstOf, serveRaw, transferring } from '../htt
 const SIZE = content.length
 
 describe('a transfer that is gone on with', () => {
-  it('goes on by date, too, where the rest names none, and not with the rest of another date', () =>
+  it('resumes by date where the rest names none, and not with the rest of another date', () =>
     transferring(async (options) => {
       const date = new Date(Date.now() - 60_000).toUTCString()
       const now = new Date().toUTCString()
@@ -43,7 +43,7 @@ describe('a transfer that is gone on with', () => {
       }
     }))
 
-  it('goes on by an ETag of any bytes, said once or twice alike, and not by two', () =>
+  it('resumes by an ETag of any bytes, sent once or twice alike, and not by two', () =>
     transferring(async (options) => {
       const cases = [
         ['ETag: "caf\u00e9"', '"caf\u00e9"'],

@@ -31,7 +31,7 @@ describe('redirects', () => {
       }))
   }
 
-  it('go where bytes beyond ASCII lead, in whatever coding they are', () =>
+  it('lead to paths with bytes beyond ASCII, in any coding', () =>
     transferring(async (options) => {
       const seen: string[] = []
       // UTF-8, as most servers send it, and bytes that are not.
@@ -50,7 +50,7 @@ describe('redirects', () => {
       }
     }))
 
-  it('go on where one place is named twice, and not where two are', () =>
+  it('are followed where one place is named twice, and not where two are', () =>
     transferring(async (options) => {
       for (const second of ['/a', '/b']) {
         await using server = await serveRaw((socket, request) => {

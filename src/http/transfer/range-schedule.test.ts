@@ -26,7 +26,7 @@ function firstMissing(ranges: readonly Range[]): number {
 const missingOf = ({ from, to, done }: Piece): Range => [from + done, to]
 
 describe('a schedule of ranges', () => {
-  it('hands out each byte once, whatever arrives and whoever retires', () => {
+  it('hands out each byte once, in any order of bytes and retired connections', () => {
     const step = fc.record({
       connection: fc.nat(7),
       share: fc.constantFrom(0, 0.1, 0.5, 1),

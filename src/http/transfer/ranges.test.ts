@@ -123,7 +123,7 @@ describe('parallel ranges', () => {
       }
     }))
 
-  it('each go on where they break', () =>
+  it('each resume where they break', () =>
     transferring(async (options) => {
       let requests = 0
       await using server = await serve((request, response) => {

@@ -19,7 +19,7 @@ import {
 import { headFrom, OTHER, SIZE } from './resume.test.helper.ts'
 
 describe('a body that changes', () => {
-  it('begins again where nobody can tell whether the rest is of the same body', () =>
+  it('begins again where the response does not show that the rest is of the same body', () =>
     transferring(async (options) => {
       // The date stays within a second of the answer's, however long the test takes.
       const soon = new Date(Date.now() + 600_000).toUTCString()
@@ -54,7 +54,7 @@ describe('a body that changes', () => {
       }
     }))
 
-  it('goes on by date where that is a good validator', () =>
+  it('resumes by date where that is a good validator', () =>
     transferring(async (options) => {
       const date = new Date(Date.now() - 60_000).toUTCString()
       let requests = 0

@@ -44,7 +44,7 @@ const ends: Record<string, (socket: net.Socket) => void> = {
 
 describe('a transfer that breaks', () => {
   for (const [what, end] of Object.entries(ends)) {
-    it(`goes on when the server ${what}, into memory, a file and a pool`, () =>
+    it(`resumes when the server ${what}, into memory, a file and a pool`, () =>
       transferring(async (options) => {
         const stalls = what === 'stalls'
         const wish = { ...options, sha256: sha256(content), ...(stalls && { stallTimeoutMs: 200 }) }
@@ -104,7 +104,7 @@ describe('a transfer that breaks', () => {
       }))
   }
 
-  it('is not complete where a chunked body breaks off, and goes on there, too', () =>
+  it('is not complete where a chunked body breaks off, and resumes there, too', () =>
     transferring(async (options) => {
       let requests = 0
       await using server = await serve((request, response) => {

@@ -66,7 +66,7 @@ describe('readTouched', () => {
     })
   }
 
-  it('leaves what is beyond the body alone, whatever is there', async () => {
+  it('leaves memory beyond the body alone', async () => {
     const view = new Uint8Array(LARGE + 4 * MIB)
     view.fill(3, LARGE)
     await readTouched(new Fake(LARGE, 7), view, () => {}, true)

@@ -31,7 +31,7 @@ it('bindRx and bindTx say that virtio-net has no device memory', async () => {
   assert.equal(await refusal(bindTx({ ifindex, dmabuf })), 'NETMEM_DEVMEM_UNSUPPORTED')
 })
 
-it('bindRx survives an interface that goes away meanwhile', async () => {
+it('bindRx survives an interface that goes away during the call', async () => {
   using dmabuf = createUdmabuf({ bytes: 2 ** 20 })
   const before = openDescriptors()
   for (let round = 0; round < 3; round++) {

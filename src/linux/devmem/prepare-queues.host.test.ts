@@ -28,7 +28,7 @@ describe('prepareQueues', () => {
       /no address such as ::1/,
     ],
     [
-      'an address that is none',
+      'an invalid address',
       { flows: [{ ...tcp4, destinationAddress: '300.0.0.1' }] },
       'NETMEM_OUT_OF_RANGE',
     ],

@@ -286,7 +286,7 @@ describe('The journal of prepareQueues', { skip }, () => {
     assert.throws(() => UndoJournal.open(folder, IFINDEX), failsWith('NETMEM_DEVMEM_NOT_PREPARED'))
   })
 
-  it('belongs to a process while that runs, and to whoever comes after it', async () => {
+  it('belongs to a process while that runs, and to the next process afterwards', async () => {
     const journal = UndoJournal.create(folder, IFINDEX)
     const path = join(folder, name)
     const file = JSON.parse(readFileSync(path, 'utf8'))

@@ -132,7 +132,7 @@ describe('Huge pages', () => {
     )
   })
 
-  it('are none where the kernel has none', () => {
+  it('are empty where the kernel has none', () => {
     rmSync(folder, { recursive: true })
     assert.deepEqual(hugePages(folder), { reserved: 0, free: 0 })
     assert.throws(() => checkHugePages(1, folder), failsWith('NETMEM_HUGE_PAGES_SHORT'))

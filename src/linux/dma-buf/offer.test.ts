@@ -37,7 +37,7 @@ const folder = mkdtempSync(join(tmpdir(), 'netmem-offer-'))
 after(() => rmSync(folder, { recursive: true }))
 const path = join(folder, 'offer.sock')
 
-/** A socket whose peer sends whatever a test says. */
+/** A socket whose peer sends the bytes of a test. */
 function stranger(at: string): OwnedFd {
   const listener = socket(AF_UNIX, SOCK_SEQPACKET)
   bind(listener.fd, unixAddressOf(at))
@@ -81,7 +81,7 @@ describe('offerDmaBuf', { skip }, () => {
     rmSync(path)
   })
 
-  it('gives the same memory to many, and goes on when some of them hang up', async () => {
+  it('gives the same memory to many, and serves the others when some of them hang up', async () => {
     const before = openDescriptors()
     const dmabuf = anyDmaBuf()
     const offer = await offerDmaBuf({ path, dmabuf })

@@ -310,7 +310,7 @@ describe('a dump', () => {
 })
 
 describe('a subscription', () => {
-  it('yields events and unknown messages, an overrun behind what the buffer held, and goes on', async () => {
+  it('yields events and unknown messages, an overrun behind what the buffer held, and further events', async () => {
     const { netlink, kernels } = fakeNetlink(() => [])
     using _ = netlink
     const subscription = await netlink.subscribe(netdev, 'page-pool')

@@ -102,7 +102,7 @@ describe('openNetlink', { skip }, () => {
     assert.equal(await netlink.policy(later, 'dev-get'), undefined)
   })
 
-  it('refuses options that are none, and namespaces that are not there', async () => {
+  it('refuses invalid options, and namespaces that do not exist', async () => {
     const wrong = { code: 'NETMEM_OUT_OF_RANGE' }
     await assert.rejects(openNetlink({ receiveBufferBytes: 0 }), wrong)
     await assert.rejects(openNetlink({ receiveBufferBytes: 2 ** 30 }), wrong)
@@ -216,7 +216,7 @@ describe('in a network namespace', { skip: rootSkip }, () => {
     })
   })
 
-  it('waits for an event, keeps nothing when it is closed meanwhile', async () => {
+  it('waits for an event, and keeps nothing when it is closed during the wait', async () => {
     await namespaced(async (netns) => {
       const before = openDescriptors()
       const netlink = await openNetlink({ netns })
@@ -241,7 +241,7 @@ describe('in a network namespace', { skip: rootSkip }, () => {
     })
   })
 
-  it('says that events were lost, and goes on', async () => {
+  it('says that events were lost, and yields further ones', async () => {
     await namespaced(async (netns) => {
       using netlink = await openNetlink({ netns })
       const subscription = await netlink.subscribe(netdev, 'mgmt', { receiveBufferBytes: 2048 })

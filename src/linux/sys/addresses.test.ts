@@ -53,7 +53,7 @@ describe('addresses', () => {
     assert.deepEqual(six.slice(8, 24), [0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 0])
   })
 
-  it('that are none are undefined', () => {
+  it('that are invalid are undefined', () => {
     for (const host of ['', 'localhost', '1.2.3', '::g', 'fe80::1%lo', '[::1]']) {
       assert.equal(inetAddress(host, 1), undefined)
     }

@@ -44,7 +44,7 @@ it('a descriptor that is dropped is reported with who opened it, and stays open'
   kept.close()
 })
 
-it('where nobody listens it is a warning of the process', { skip }, async () => {
+it('without a listener it is a warning of the process', { skip }, async () => {
   const warned = once(process, 'warning')
   const fd = (() => eventfd(0, 0).fd)()
   await collect()

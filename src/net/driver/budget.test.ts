@@ -9,7 +9,7 @@ const pageSize = 65_536
 
 for (const way of ways()) {
   test(
-    `short reads that the application holds are bounded, and go on when released (${way.name})`,
+    `short reads that the application holds are bounded, and continue when released (${way.name})`,
     {
       skip: way.skip,
     },

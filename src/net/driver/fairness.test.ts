@@ -121,7 +121,7 @@ test('whose bodies stop after a byte: receiveBody holds nothing for them, and ta
   await endAll(pool)
 })
 
-test('receiveBody goes on with copies where others hold all pages', async () => {
+test('receiveBody continues with copies where others hold all pages', async () => {
   const pool = createPool(hostProvider({ pages: 1, pageSize }))
   const page = pool.alloc()
   assert.ok(page !== undefined)

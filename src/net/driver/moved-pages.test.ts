@@ -63,7 +63,7 @@ const LATER_READ = 32
 
 for (const way of ways(['tcp4', 'unix', 'tls'])) {
   for (const [name, gone] of Object.entries(pools)) {
-    test(`a pool's memory that is ${name} meanwhile (${way.name})`, {
+    test(`a pool's memory that is ${name} during a transfer (${way.name})`, {
       skip: way.skip,
     }, async () => {
       for (const [what, receive] of Object.entries(receivers)) {

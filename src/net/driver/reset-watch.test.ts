@@ -9,7 +9,7 @@ const skip = process.platform !== 'linux' && 'Linux alone tells'
 for (const way of ways(['tcp4', 'tcp6'])) {
   for (const bytes of [0, 1000, 200_000]) {
     test(
-      `a reset after ${bytes} bytes that nobody receives closes the connection (${way.name})`,
+      `a reset after ${bytes} bytes without a reader closes the connection (${way.name})`,
       {
         skip: skip || way.skip,
       },

@@ -68,12 +68,12 @@ for (const way of ways()) {
           assert.equal(pool.out, 0)
           await frags.return?.()
           await next
-          await until(() => pool.out === 0, 'nothing is out when nobody waits')
+          await until(() => pool.out === 0, 'nothing is out without a waiting call')
         }
       }),
   )
 
-  test(`a dry connection stops and goes on (${way.name})`, { skip: way.skip }, () =>
+  test(`a dry connection stops and continues (${way.name})`, { skip: way.skip }, () =>
     withEnds(
       way,
       async ({ connection, peer, pool }) => {
@@ -303,7 +303,7 @@ for (const way of ways()) {
   )
 }
 
-test('a page taken back from TLS leaves the small buffer to a destination that came meanwhile', async () => {
+test('a page taken back from TLS leaves the small buffer to a destination that came after the page', async () => {
   const pool = createPool(hostProvider({ pages: 4, pageSize: page }))
   const driver = new SocketDriver(pool, small, small, undefined)
   let posted: Uint8Array = new Uint8Array(0)

@@ -18,7 +18,7 @@ const framing: MessageFraming = { header: 6, payloadLength: lengthOf }
 const lengths = [0, 1, 5, 16_384, 16_378, 300_000, 0, 0, 65_536, 7]
 
 for (const way of ways()) {
-  test(`messages arrive whole, of whatever length (${way.name})`, { skip: way.skip }, () =>
+  test(`messages of any length arrive whole (${way.name})`, { skip: way.skip }, () =>
     withEnds(way, async ({ connection, peer, pool }) => {
       const messages = lengths.map((length, number) => message(number, length))
       peer.end(Buffer.concat(messages))
@@ -38,7 +38,7 @@ for (const way of ways()) {
     }),
   )
 
-  test(`an end within a message is none between two (${way.name})`, {
+  test(`an end within a message differs from one between two (${way.name})`, {
     skip: way.skip,
   }, async () => {
     const whole = message(0, 1000)

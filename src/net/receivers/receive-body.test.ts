@@ -177,7 +177,7 @@ async function leave(client: net.Socket, how: 'end' | 'reset'): Promise<void> {
   else client.resetAndDestroy()
 }
 
-test('a destination that is taken away meanwhile', () =>
+test('a destination that is taken away during the transfer', () =>
   withServer(
     async (request, response) => {
       const memory = new ArrayBuffer(total)

@@ -213,23 +213,26 @@ for (const way of ways(['tcp4', 'tls'])) {
 
   /** Sends half, takes the memory away, sends the rest. */
   const takeAway = (what: string, memory: () => ArrayBuffer, take: (memory: ArrayBuffer) => void) =>
-    test(`a destination ${what} meanwhile is noticed (${way.name})`, { skip: way.skip }, () =>
-      withEnds(way, async ({ connection, peer }) => {
-        const into = memory()
-        let arrived = 0
-        const onProgress = (bytes: number): void => {
-          arrived = bytes
-        }
-        const received = rejection(receiveInto(connection, into, { onProgress }))
-        await send(peer, 0, 300_000)
-        await until(() => arrived === 300_000, 'half has arrived')
-        take(into)
-        await send(peer, 300_000, 600_000)
-        assert.equal(await received, 'NETMEM_DESTINATION_DETACHED')
-        await connection.closed
-        assert.equal(await rejection(connection.receive()), 'NETMEM_DESTINATION_DETACHED')
-        assert.equal(connection.state.kind, 'failed')
-      }),
+    test(
+      `a destination ${what} during the transfer is noticed (${way.name})`,
+      { skip: way.skip },
+      () =>
+        withEnds(way, async ({ connection, peer }) => {
+          const into = memory()
+          let arrived = 0
+          const onProgress = (bytes: number): void => {
+            arrived = bytes
+          }
+          const received = rejection(receiveInto(connection, into, { onProgress }))
+          await send(peer, 0, 300_000)
+          await until(() => arrived === 300_000, 'half has arrived')
+          take(into)
+          await send(peer, 300_000, 600_000)
+          assert.equal(await received, 'NETMEM_DESTINATION_DETACHED')
+          await connection.closed
+          assert.equal(await rejection(connection.receive()), 'NETMEM_DESTINATION_DETACHED')
+          assert.equal(connection.state.kind, 'failed')
+        }),
     )
   takeAway(
     'that was transferred',
@@ -242,16 +245,19 @@ for (const way of ways(['tcp4', 'tls'])) {
     (memory) => (memory as ReturnType<typeof resizable>).resize(0),
   )
 
-  test(`a destination that grows meanwhile stays as long (${way.name})`, { skip: way.skip }, () =>
-    withEnds(way, async ({ connection, peer }) => {
-      const memory = resizable(600_000, 1_200_000)
-      const received = receiveInto(connection, memory)
-      await send(peer, 0, 300_000)
-      memory.resize(700_000)
-      await send(peer, 300_000, 700_000)
-      assert.equal(await received, 600_000)
-      same(new Uint8Array(memory, 0, 600_000), 0)
-    }),
+  test(
+    `a destination that grows during the transfer stays as long (${way.name})`,
+    { skip: way.skip },
+    () =>
+      withEnds(way, async ({ connection, peer }) => {
+        const memory = resizable(600_000, 1_200_000)
+        const received = receiveInto(connection, memory)
+        await send(peer, 0, 300_000)
+        memory.resize(700_000)
+        await send(peer, 300_000, 700_000)
+        assert.equal(await received, 600_000)
+        same(new Uint8Array(memory, 0, 600_000), 0)
+      }),
   )
 
   test(`onProgress that throws fails the transfer (${way.name})`, { skip: way.skip }, () =>

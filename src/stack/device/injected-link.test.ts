@@ -34,7 +34,7 @@ test('frames arrive in order, at their times, and with their checksums as they w
   assert.equal(link.nextAtNs(), Number.POSITIVE_INFINITY)
 })
 
-test('as a plain queue does, whatever its frames, and never over one that can still be read', () => {
+test('behaves as a plain queue with any frames, and never writes over one that can still be read', () => {
   const step = fc.oneof(
     fc.record({ length: fc.nat(700), afterNs: fc.nat(5) }),
     fc.record({ receiveAfterNs: fc.nat(5) }),

@@ -8,7 +8,7 @@ import { createGenerator } from './generator.ts'
 import type { Link, LinkFrame } from './link.ts'
 import { createLinkPair } from './link-pair.ts'
 
-test('time goes on and never back', () => {
+test('time moves forward and never back', () => {
   const clock = new VirtualClock()
   assert.equal(clock.nowNs, 0)
   clock.advanceTo(100)
@@ -20,7 +20,7 @@ test('time goes on and never back', () => {
   assertCode('NETMEM_OUT_OF_RANGE', () => clock.advanceBy(-1))
 })
 
-test('it goes on to the next frame of any link, and takes turns where several are due', () => {
+test('it moves to the next frame of any link, and takes turns where several are due', () => {
   const [a, aEnd] = createLinkPair({ delayNs: 30 })
   const [b, bEnd] = createLinkPair({ delayNs: 10 })
   for (let number = 0; number < 3; number++) a.transmit(numbered(number), 0)

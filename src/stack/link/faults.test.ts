@@ -210,7 +210,7 @@ test('frames too large to be held are lost and counted', () => {
   assert.equal(link.counts.overflowed, 1)
 })
 
-test('whatever the faults and the times, each frame is accounted for', () => {
+test('each frame is accounted for, with any faults and times', () => {
   const part = fc.constantFrom(0, 0.05, 0.5, 1)
   fc.assert(
     fc.property(

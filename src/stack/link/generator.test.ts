@@ -64,7 +64,7 @@ function collect(
       assert.equal(frame.checksum, 'complete')
     }
     if (layout.ipVersion === 4) assert.equal(frame.memory.sum(frame.offset + 14, 20), 0xffff)
-    assert.equal(seq, expected[flow] ?? seq, `flow ${flow} goes on without a gap`)
+    assert.equal(seq, expected[flow] ?? seq, `flow ${flow} continues without a gap`)
     const syn = (tcpFlags & SYN) / SYN
     expected[flow] = (seq + payloadLength + syn + (tcpFlags & FIN)) % 2 ** 32
     patterns[flow] ??= streamPattern(options.seed ?? 1, flow, periodBytes)

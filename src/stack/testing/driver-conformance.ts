@@ -73,7 +73,7 @@ export function driverConformance(
   })
   test('delivers what was not split', unsplit)
   test('delivers packets larger than a buffer whole, or drops them whole', largePackets)
-  test('drops at the ring when its pool is dry, and goes on when memory comes back', dryPool)
+  test('drops at the ring when its pool is dry, and continues when memory comes back', dryPool)
   test('a holder that gives nothing back harms its own queue only', holder)
   test('gives everything back when it is closed', () => {})
   test('packets outlive the driver', async ({ nic, packets, driver, close }) => {
@@ -174,7 +174,7 @@ function holder(bench: Bench): void {
   fill(bench, 0)
   const held = bench.packets.splice(0)
   for (let i = 0; i < 1000; i++) {
-    assert.ok(bench.nic.receive(1, HEADER, payload(64, i)), 'the other queue goes on')
+    assert.ok(bench.nic.receive(1, HEADER, payload(64, i)), 'the other queue continues')
     bench.driver.poll()
     const [packet] = bench.packets.splice(0)
     assertFrame(packet?.frame, frame(64, i))

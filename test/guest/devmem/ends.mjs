@@ -131,7 +131,7 @@ export async function endThreadsInEveryOrder({ unbound }, first) {
     seen.add(`${names}`)
     prepared ??= await prepareQueues({ ifindex: now, queues: [QUEUE], flows: FLOWS })
     const { worker, word, say } = await next
-    // The next receiver loads its modules meanwhile.
+    // The next receiver loads its modules during that wait.
     next = startReceiver()
     assert.equal(await say({ ifindex: now }), 'listening')
     const receiving = word()

@@ -68,7 +68,7 @@ export async function receiveInContainer({ dmabuf, netlink }) {
   ip('-n', 'peer', 'route', 'add', '198.51.100.0/24', 'via', HERE)
   child.send({ checkout, address: '198.51.100.2', port })
   assert.equal(await word(), 'listening')
-  // The queue is lent: it cannot be bound here meanwhile.
+  // The queue is lent, so it cannot be bound here.
   assert.equal(await codeOf(bindRx({ ifindex, queues: [3], dmabuf })), 'NETMEM_DEVMEM_LEASED')
   const sent = order('send', { host: '198.51.100.2', port, bytes: payload.length })
   assert.deepEqual(await word(), {

@@ -59,7 +59,7 @@ describe('digests', () => {
     ['a thread', BIG],
     ['this thread', SMALL],
   ] as const) {
-    it(`of memory that is detached meanwhile, in ${where}, stop before it`, async () => {
+    it(`of memory that is detached during the transfer, in ${where}, stop before it`, async () => {
       const view = new Uint8Array(content)
       const digest = new MemoryDigest(view, length)
       digest.advance(content.length)

@@ -91,7 +91,7 @@ describe('parts of several processes', () => {
     await Promise.all([writer, ...others].map((actor) => actor.kill()))
   })
 
-  it('that are stopped keep what they have, and go on', async () => {
+  it('that are stopped keep what they have, and continue', async () => {
     const { at, names } = freshFolder()
     const target = at('f')
     const stopped = await Actor.start()
@@ -112,7 +112,7 @@ describe('parts of several processes', () => {
     await Promise.all([stopped.kill(), other.kill()])
   })
 
-  it('never share a file, whatever the order of their calls, and whichever is killed at each', async () => {
+  it('never share a file, in any order of their calls, with either killed at each', async () => {
     let actors = await Promise.all([1, 2, 3].map(() => Actor.start('--steps')))
     for (let seed = 1; seed <= rounds(20); seed++) {
       const { at, names } = freshFolder()

@@ -104,7 +104,7 @@ describe('a part', () => {
     await part.discard()
   })
 
-  it('of a file that became private meanwhile is private before it is in its place', async () => {
+  it('of a file that became private during the transfer is private before it is in its place', async () => {
     const { target, create } = folder()
     const part = await create()
     writeFileSync(target, 'secret', { mode: 0o600 })
@@ -178,7 +178,7 @@ describe('a part', () => {
     assert.equal(await from.claim(), undefined)
   })
 
-  it('goes on in place when it was given away, and is swept when it is of no use', async () => {
+  it('continues in place when it was given away, and is swept when it is of no use', async () => {
     const from = folder()
     await left(from)
     const found = await from.claim()
@@ -219,7 +219,7 @@ describe('a part', () => {
     }
   })
 
-  it('of an owner that nobody hears of is copied, and its owner notices', async () => {
+  it('of an owner without a socket and with an old note is copied, and its owner notices', async () => {
     const from = folder()
     const asleep = await from.create(resumable)
     await asleep.handle.write('1234')

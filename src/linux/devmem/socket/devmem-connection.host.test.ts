@@ -296,7 +296,7 @@ test('a stream that never pauses leaves other work its turns', async () => {
   connection.destroy()
 })
 
-test('whatever happens in whatever order, every token goes back and the socket closes', async () => {
+test('in any order of events, every token goes back and the socket closes', async () => {
   const step = fc.constantFrom(
     'arrive',
     'receive',

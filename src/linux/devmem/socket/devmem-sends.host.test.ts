@@ -33,7 +33,7 @@ test('device sends keep their place, and resolve when the peer has confirmed the
   connection.destroy()
 })
 
-test('ENOBUFS waits for completions, and goes on', async () => {
+test('ENOBUFS waits for completions, and the send continues', async () => {
   const { binding, io, connection } = setUp()
   io.sendLimit = 2
   const sent = connection.sendDevice(binding, 0, 5 * 2 ** 20)

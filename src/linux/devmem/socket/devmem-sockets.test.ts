@@ -181,7 +181,7 @@ describe('devmem sockets on loopback', { skip }, () => {
     await close()
   })
 
-  it('refuse a route by another interface, and a port where nobody listens', async () => {
+  it('refuse a route by another interface, and a port without a listener', async () => {
     const pool = createPool(hostProvider({ pages: 1 }))
     const elsewhere = { ...binding, ifindex: 2 ** 20 }
     const to = { pool, host: '127.0.0.1', port: 1 }

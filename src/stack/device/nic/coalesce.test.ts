@@ -160,7 +160,7 @@ test('a packet stays under 64 KiB', () => {
   )
 })
 
-test('a packet takes as many buffers as it needs, at most 16, and goes on in the last one', () => {
+test('a packet takes as many buffers as it needs, at most 16, and the next payload fills the last one', () => {
   for (const split of ['off', 'headers'] as const) {
     const { nic, link, driver } = oneQueue({ split, ...COALESCE })
     driver.post(...new Array<number>(40).fill(300))
@@ -207,7 +207,7 @@ test('a packet ends where no buffer is left, or the next one is not mapped', () 
   }
 })
 
-test('a driver that writes to header buffers meanwhile does not change what is merged', () => {
+test('a driver that writes to header buffers early does not change the merged packet', () => {
   const { nic, link, driver } = oneQueue(COALESCE)
   driver.post(2000)
   link.put(segment(0), segment(100))

@@ -29,7 +29,7 @@ test('split: headers in the header buffer, payload at the beginning of a buffer 
   }
 })
 
-test('a payload larger than a buffer goes on in the next ones', () => {
+test('a payload larger than a buffer continues in the next ones', () => {
   const { nic, link, driver } = oneQueue()
   driver.post(400, 1, 400, 400)
   const bytes = frame({ payload: pattern(900) })

@@ -87,7 +87,7 @@ test('a queue that coalesces gets it whole, or in as few packets as its buffers 
   }
 })
 
-test('a paused link goes on with the segment that found no buffer', () => {
+test('a paused link continues with the segment that found no buffer', () => {
   const { nic, link, driver } = oneQueue({}, { pause: true, clockMs: () => 0 })
   driver.post(2000, 2000)
   link.put(large(4000))

@@ -163,7 +163,7 @@ test('memory that is not mapped, or smaller than the descriptor says, is not wri
   assert.equal(driver.faults, 2)
   driver.post(200)
   link.put(udp(1))
-  assert.equal(receiveAll(nic, link, driver).length, 1, 'the queue goes on')
+  assert.equal(receiveAll(nic, link, driver).length, 1, 'the queue continues')
   for (const [offset, bytes] of [
     [-1, 100],
     [0, 0],

@@ -220,7 +220,7 @@ test('a link that takes large frames gets the packet whole, in pieces where it t
   }
 })
 
-test('256 KiB in more pieces than an skb has are sent, whatever the IP header says of its length', () => {
+test('256 KiB in more pieces than an skb has are sent, with any length in the IP header', () => {
   const payload = pattern(250_000)
   const { nic, link, post } = sender(2 ** 18)
   const packet = new Uint8Array(54 + payload.length)

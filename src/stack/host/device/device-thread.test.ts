@@ -156,7 +156,7 @@ onDevices('run stops at as many frames as it is told', async (device) => {
   await rejects(device.run(100, -1), 'NETMEM_OUT_OF_RANGE')
 })
 
-onDevices('a NIC that takes no frames holds up nobody', async (device) => {
+onDevices('a NIC that takes no frames holds up no other NIC', async (device) => {
   const stuck = await device.openNic({ link: injected })
   const other = await device.openNic({ link: injected })
   await misbehave(stuck, { refuse: true })
@@ -187,7 +187,7 @@ onDevices('what a NIC sends comes here, in order, and ends with it', async (devi
   assert.deepEqual(read, [frames[0], frames[0], frames[2], frames[2]])
 })
 
-onDevices('transmitted frames that nobody reads are lost beyond a limit', async (device) => {
+onDevices('transmitted frames without a reader are lost beyond a limit', async (device) => {
   const nic = await device.openNic({ link: injected })
   await misbehave(nic, { echo: 5000 })
   const send = async (): Promise<number> => {

@@ -102,7 +102,7 @@ function firstPlace(skb: Skb<NetIov>): Place {
   return placeOf(some(skb.frags[0]))
 }
 
-test('payload lands in device memory, headers in pages, and the other queue goes on', async () => {
+test('payload lands in device memory, headers in pages, and the other queue continues', async () => {
   const bench = await Bench.open()
   const dmabuf = new TestDmaBuf()
   const binding = await bindRx(bench.driver, { dmabuf, queues: [1] })
@@ -149,7 +149,7 @@ test('several queues share a dma-buf: one takes what the other leaves idle', asy
   await bench.close()
 })
 
-test('a dma-buf without a net_iov for each queue is refused, and the queues go on with pages', async () => {
+test('a dma-buf without a net_iov for each queue is refused, and the queues continue with pages', async () => {
   const bench = await Bench.open()
   const dmabuf = new TestDmaBuf(8 * PAGE)
   await assert.rejects(bindRx(bench.driver, { dmabuf, queues: [0, 1] }), {
@@ -253,7 +253,7 @@ test('a driver of pages cannot be bound', async () => {
 })
 
 // Regression 11 of the facts: a failed queue start that does not put the old queue back.
-test('a queue that does not start with device memory goes on with its pages, and so do the others', async () => {
+test('a queue that does not start with device memory continues with its pages, and so do the others', async () => {
   const bench = await Bench.open()
   const dmabuf = new TestDmaBuf()
   const before = bench.receive(1)

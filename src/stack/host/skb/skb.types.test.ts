@@ -55,7 +55,7 @@ test('skbs of one kind coalesce', () => {
     coalesce(page, iov)
     // @ts-expect-error net_iovs and pages
     coalesce(iov, page)
-    // @ts-expect-error either, and nobody has looked
+    // @ts-expect-error of either kind, and not narrowed
     coalesce(any, other)
     // @ts-expect-error either into pages
     coalesce(page, any)

@@ -118,7 +118,7 @@ test('a token that dontneed has freed is not freed for another frag', async () =
   await end(source.pool)
 })
 
-test('it goes on where recvmsg stopped, and recvmsg where it stopped', async () => {
+test('iteration continues where recvmsg stopped, and recvmsg where iteration stopped', async () => {
   const pages = pageSource()
   const iovs = iovSource()
   const socket = new DevmemSocket()

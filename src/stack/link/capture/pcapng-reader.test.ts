@@ -6,7 +6,7 @@ import { filler, linkOf, PcapngBuilder, seenOf } from './capture.test.helper.ts'
 
 const times = (file: Uint8Array) => seenOf(linkOf(file)).map(({ timeNs }) => timeNs)
 
-test('packets as they were written, whatever is between them', () => {
+test('packets are read as they were written, with any blocks between them', () => {
   const step = fc.oneof(
     fc.record({
       kind: fc.constant('packet' as const),

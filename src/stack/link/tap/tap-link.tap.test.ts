@@ -113,7 +113,7 @@ describe('tapDevice', { skip }, () => {
     })
   }
 
-  it('goes on without offloads that the kernel refuses, and says why', async (t) => {
+  it('works without offloads that the kernel refuses, and says why', async (t) => {
     await namespaced(async () => {
       const calls = libc()
       const { ioctl } = calls
