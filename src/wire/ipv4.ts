@@ -33,6 +33,10 @@ const DONT_FRAGMENT = 0x4000
 const MORE_FRAGMENTS = 0x2000
 const OFFSET = 0x1fff
 
+// Copies that engines fold: they load what a file imports at each use.
+const uint8 = getUint8
+const uint16 = getUint16
+
 /**
  * Reads the IPv4 header of the packet at byte `at`.
  *
@@ -51,17 +55,17 @@ export function parseIpv4(
   into: IpHeader,
 ): boolean {
   if (at + IPV4_HEADER_BYTES > end) return false
-  const version = getUint8(bytes, at + VERSION)
+  const version = uint8(bytes, at + VERSION)
   if (version >> 4 !== 4) return false
   const headerBytes = (version & 15) * 4
-  const fragment = getUint16(bytes, at + FRAGMENT)
-  let packetBytes = getUint16(bytes, at + IPV4_TOTAL_BYTES)
+  const fragment = uint16(bytes, at + FRAGMENT)
+  let packetBytes = uint16(bytes, at + IPV4_TOTAL_BYTES)
   if (packetBytes === 0 && (fragment & (MORE_FRAGMENTS | OFFSET)) === 0) packetBytes = wireEnd - at
   if (headerBytes < IPV4_HEADER_BYTES || packetBytes < headerBytes) return false
   if (at + headerBytes > end || at + packetBytes > wireEnd) return false
   into.headerBytes = headerBytes
   into.packetBytes = packetBytes
-  into.protocol = getUint8(bytes, at + IPV4_PROTOCOL)
+  into.protocol = uint8(bytes, at + IPV4_PROTOCOL)
   into.moreFragments = (fragment & MORE_FRAGMENTS) !== 0
   into.fragmentOffset = (fragment & OFFSET) << 3
   return true
@@ -70,8 +74,8 @@ export function parseIpv4(
 /** True for an IPv4 header without options, of a whole packet. Its 20 bytes have to be there. */
 export function isPlainIpv4(bytes: Uint8Array, at: number): boolean {
   return (
-    getUint8(bytes, at + VERSION) === PLAIN_VERSION &&
-    (getUint16(bytes, at + FRAGMENT) & (MORE_FRAGMENTS | OFFSET)) === 0
+    uint8(bytes, at + VERSION) === PLAIN_VERSION &&
+    (uint16(bytes, at + FRAGMENT) & (MORE_FRAGMENTS | OFFSET)) === 0
   )
 }
 

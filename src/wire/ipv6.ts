@@ -62,7 +62,7 @@ export function parseIpv6(
   wireEnd: number,
   into: IpHeader,
 ): boolean {
-  if (at + IPV6_HEADER_BYTES > end || !isIpv6(bytes, at)) return false
+  if (at + IPV6_HEADER_BYTES > end || getUint8(bytes, at + VERSION) >> 4 !== 6) return false
   const payloadBytes = getUint16(bytes, at + IPV6_PAYLOAD_BYTES)
   const packetBytes = payloadBytes === 0 ? wireEnd - at : IPV6_HEADER_BYTES + payloadBytes
   if (at + packetBytes > wireEnd) return false
@@ -73,11 +73,6 @@ export function parseIpv6(
   into.moreFragments = false
   into.fragmentOffset = 0
   return !isExtension(protocol) || parseExtensions(bytes, at, end, wireEnd, into)
-}
-
-/** True for version 6 in the first byte of a header. */
-export function isIpv6(bytes: Uint8Array, at: number): boolean {
-  return getUint8(bytes, at + VERSION) >> 4 === 6
 }
 
 /** Reads the extension headers of the packet at byte `packetAt`. */

@@ -41,6 +41,17 @@ const SOURCE_PORT = 0
 const DESTINATION_PORT = 2
 const URGENT_POINTER = 18
 
+// Copies that engines fold: they load what a file exports or imports at each use.
+const HEADER_BYTES = TCP_HEADER_BYTES
+const SEQUENCE = TCP_SEQ
+const ACKNOWLEDGMENT = TCP_ACK
+const DATA_OFFSET = TCP_DATA_OFFSET
+const FLAGS = TCP_FLAGS
+const WINDOW = TCP_WINDOW
+const uint8 = getUint8
+const uint16 = getUint16
+const int32 = getInt32
+
 /**
  * Fields of a TCP header. Numbers of 32 bits are signed, since engines keep larger ones in objects.
  */
@@ -75,18 +86,18 @@ export function parseTcp(
   packetEnd: number,
   into: TcpHeader,
 ): number {
-  if (at + TCP_HEADER_BYTES > end || at + TCP_HEADER_BYTES > packetEnd) return 0
-  const headerBytes = (getUint8(bytes, at + TCP_DATA_OFFSET) >> 4) * 4
-  if (headerBytes < TCP_HEADER_BYTES || at + headerBytes > end || at + headerBytes > packetEnd) {
+  if (at + HEADER_BYTES > end || at + HEADER_BYTES > packetEnd) return 0
+  const headerBytes = (uint8(bytes, at + DATA_OFFSET) >> 4) * 4
+  if (headerBytes < HEADER_BYTES || at + headerBytes > end || at + headerBytes > packetEnd) {
     return 0
   }
-  into.sourcePort = getUint16(bytes, at + SOURCE_PORT)
-  into.destinationPort = getUint16(bytes, at + DESTINATION_PORT)
-  into.seq = getInt32(bytes, at + TCP_SEQ)
-  into.ack = getInt32(bytes, at + TCP_ACK)
-  into.tcpFlags = getUint8(bytes, at + TCP_FLAGS)
-  into.window = getUint16(bytes, at + TCP_WINDOW)
-  into.urgentPointer = getUint16(bytes, at + URGENT_POINTER)
+  into.sourcePort = uint16(bytes, at + SOURCE_PORT)
+  into.destinationPort = uint16(bytes, at + DESTINATION_PORT)
+  into.seq = int32(bytes, at + SEQUENCE)
+  into.ack = int32(bytes, at + ACKNOWLEDGMENT)
+  into.tcpFlags = uint8(bytes, at + FLAGS)
+  into.window = uint16(bytes, at + WINDOW)
+  into.urgentPointer = uint16(bytes, at + URGENT_POINTER)
   return headerBytes
 }
 

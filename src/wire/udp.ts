@@ -11,6 +11,10 @@ const SOURCE_PORT = 0
 const DESTINATION_PORT = 2
 const LENGTH = 4
 
+// Copies that engines fold: they load what a file exports or imports at each use.
+const HEADER_BYTES = UDP_HEADER_BYTES
+const uint16 = getUint16
+
 /** Fields of a UDP header. */
 export interface UdpHeader {
   /** 0 to 65,535. */
@@ -36,12 +40,12 @@ export function parseUdp(
   isJumbo: boolean,
   into: UdpHeader,
 ): number {
-  if (at + UDP_HEADER_BYTES > end || at + UDP_HEADER_BYTES > packetEnd) return 0
-  const length = getUint16(bytes, at + LENGTH)
+  if (at + HEADER_BYTES > end || at + HEADER_BYTES > packetEnd) return 0
+  const length = uint16(bytes, at + LENGTH)
   const datagramBytes = length === 0 && isJumbo ? packetEnd - at : length
-  if (datagramBytes < UDP_HEADER_BYTES || at + datagramBytes > packetEnd) return 0
-  into.sourcePort = getUint16(bytes, at + SOURCE_PORT)
-  into.destinationPort = getUint16(bytes, at + DESTINATION_PORT)
+  if (datagramBytes < HEADER_BYTES || at + datagramBytes > packetEnd) return 0
+  into.sourcePort = uint16(bytes, at + SOURCE_PORT)
+  into.destinationPort = uint16(bytes, at + DESTINATION_PORT)
   return datagramBytes
 }
 
