@@ -124,7 +124,9 @@ export class FrameStore {
     const offset = this.#place(room)
     if (offset < 0) return undefined
     const at = this.#wrap(this.#oldest + this.#count++)
-    const frame = this.#frames[at] ?? { ...emptyFrame(this.memory), order: 0, isFree: false }
+    // Not a spread: Node.js 20 makes objects of it on which this takes 20 times as long (November 2026).
+    const frame =
+      this.#frames[at] ?? Object.assign(emptyFrame(this.memory), { order: 0, isFree: false })
     this.#frames[at] = frame
     frame.offset = offset
     frame.length = length
