@@ -109,20 +109,11 @@ export class FaultyLink implements Link {
     for (;;) {
       // A held frame goes before any frame that the link may still bring.
       const linkNs = this.#isFull() ? NEVER : Math.max(this.#linkNs, this.#link.nextAtNs())
-      const earliestNs = Math.min(nowNs, linkNs)
-      this.#endWaits(earliestNs)
-      const held = this.#store.take(earliestNs)
-      if (held !== undefined) return this.#deliver(held)
+      const held = this.#takeHeld(Math.min(nowNs, linkNs))
+      if (held !== undefined) return held
       const frame = this.#isFull() ? undefined : this.#link.receive(nowNs)
-      if (frame !== undefined) {
-        if (this.#passes(frame, nowNs)) return this.#deliver(frame)
-        continue
-      }
-      // The end of the link ends waits, too: look again.
-      if (this.#overtaken.size > 0 && this.#link.ended) continue
-      this.#endWaits(nowNs)
-      const last = this.#store.take(nowNs)
-      return last === undefined ? undefined : this.#deliver(last)
+      if (frame === undefined) return this.#takeHeld(nowNs)
+      if (this.#passes(frame, nowNs)) return this.#deliver(frame)
     }
   }
 
@@ -181,9 +172,8 @@ export class FaultyLink implements Link {
     if (!atOnce) this.#hold(frame, dueNs, isReordered)
     // The duplicate is of the frame as it came.
     if (fate.duplicated) {
-      if (this.#store.put(frame, dueNs)) {
-        counts.duplicated++
-      } else counts.overflowed++
+      if (this.#store.put(frame, dueNs)) counts.duplicated++
+      else counts.overflowed++
     }
     if (atOnce) frame.timeNs = dueNs
     return atOnce
@@ -210,6 +200,13 @@ export class FaultyLink implements Link {
     const untilNs = dueNs + this.#reorderingNs
     this.#overtaken.add({ frame: held, left: fate.overtaking, dueNs, untilNs })
     counts.reordered++
+  }
+
+  /** Hands out the next held frame that is due by `nowNs`. */
+  #takeHeld(nowNs: number): LinkFrame | undefined {
+    this.#endWaits(nowNs)
+    const frame = this.#store.take(nowNs)
+    return frame === undefined ? undefined : this.#deliver(frame)
   }
 
   /** Counts a frame, which overtakes those that wait for it. */
