@@ -152,14 +152,21 @@ export function checkInteger(name: string, value: unknown, min: number, max: num
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) {
     return value
   }
-  throw integerError(name, value, min, max)
+  throw numberError(name, value, min, max, 'whole number')
 }
 
-function integerError(
+/** Throws unless `value` is a number of `min` to `max`. `name` is its name in the message. */
+export function checkNumber(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value
+  throw numberError(name, value, min, max, 'number')
+}
+
+function numberError(
   name: string,
   value: unknown,
   min: number,
   max: number,
+  kind: 'number' | 'whole number',
 ): ArgumentTypeError | ArgumentRangeError {
   if (typeof value !== 'number') {
     return new ArgumentTypeError(
@@ -169,6 +176,6 @@ function integerError(
   }
   return new ArgumentRangeError(
     'NETMEM_OUT_OF_RANGE',
-    `${name} must be a whole number of ${min} to ${max}, not ${value}.`,
+    `${name} must be a ${kind} of ${min} to ${max}, not ${value}.`,
   )
 }

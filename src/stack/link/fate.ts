@@ -1,11 +1,6 @@
 /** Random fates of frames, and the options that they are drawn by. */
 
-import {
-  ArgumentRangeError,
-  ArgumentTypeError,
-  checkInteger,
-  type OptionNames,
-} from '../../errors.ts'
+import { checkInteger, checkNumber, type OptionNames } from '../../errors.ts'
 import { Random } from '../../random.ts'
 import type { LinkFrame } from './link.ts'
 
@@ -102,15 +97,5 @@ export class Fate {
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE unless it is 0 to 1.
  */
 export function checkFraction(name: string, value: unknown = 0): number {
-  if (typeof value !== 'number') {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      `${name} must be a number, not ${typeof value}.`,
-    )
-  }
-  if (value >= 0 && value <= 1) return value
-  throw new ArgumentRangeError(
-    'NETMEM_OUT_OF_RANGE',
-    `${name} must be 0 to 1, the part of the frames, not ${value}.`,
-  )
+  return checkNumber(name, value, 0, 1)
 }

@@ -1,24 +1,10 @@
 /** Time that bits take. */
 
-import { ArgumentRangeError, ArgumentTypeError } from '../../errors.ts'
+import { checkNumber } from '../../errors.ts'
 
-/**
- * Checks a rate in bits per second from an option: 1 or more. `undefined` and `Infinity` are no
- * limit.
- */
-export function checkRate(rateBitsPerS: unknown): number {
-  if (rateBitsPerS === undefined) return Number.POSITIVE_INFINITY
-  if (typeof rateBitsPerS !== 'number') {
-    throw new ArgumentTypeError(
-      'NETMEM_INVALID_ARGUMENT',
-      `rateBitsPerS must be a number, not ${typeof rateBitsPerS}.`,
-    )
-  }
-  if (rateBitsPerS >= 1) return rateBitsPerS
-  throw new ArgumentRangeError(
-    'NETMEM_OUT_OF_RANGE',
-    `rateBitsPerS must be 1 or more, not ${rateBitsPerS}; leave it out for no limit.`,
-  )
+/** Checks a rate in bits per second from an option: 1 or more. No limit by default. */
+export function checkRate(rateBitsPerS: unknown = Number.POSITIVE_INFINITY): number {
+  return checkNumber('rateBitsPerS', rateBitsPerS, 1, Number.POSITIVE_INFINITY)
 }
 
 /** Returns the ns that `bytes` take. They are integers, so that times add up exactly. */
