@@ -173,11 +173,9 @@ export class TapLink implements Link {
         continue
       }
       this.#left--
-      const frame = this.#frameOf(bytes, nowNs)
-      if (frame === undefined) continue
       this.received++
       this.#mayHaveFrames = true
-      return frame
+      return this.#frameOf(bytes, nowNs)
     }
     this.#mayHaveFrames = false
     return undefined
@@ -237,10 +235,9 @@ export class TapLink implements Link {
     }
   }
 
-  #frameOf(read: number, nowNs: number): LinkFrame | undefined {
-    const { bytes } = this.#memory
-    const header = this.#header
-    if (!parseVirtioNet(bytes, HEADER_AT, HEADER_AT + read, header)) return undefined
+  #frameOf(read: number, nowNs: number): LinkFrame {
+    // The kernel never leaves the header out.
+    parseVirtioNet(this.#memory.bytes, HEADER_AT, HEADER_AT + read, this.#header)
     const frame = this.#frame
     const length = read - VIRTIO_NET_HDR.BYTES
     frame.offset = FRAME_AT
@@ -250,7 +247,7 @@ export class TapLink implements Link {
     frame.checksum = 'complete'
     frame.segmentBytes = 0
     frame.layout = undefined
-    if ((header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) !== 0) this.#unfinished(frame)
+    if ((this.#header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) !== 0) this.#unfinished(frame)
     return frame
   }
 
