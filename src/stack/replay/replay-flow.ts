@@ -81,11 +81,8 @@ export class ReplayFlow {
   /** Puts the packets in order. */
   readonly stream: Reassembler
   readonly #landed: FlowBytes = { headerPages: 0, pages: 0, netIovs: 0 }
-  #packets = 0
-  #segments = 0
+  readonly #seen = { packets: 0, segments: 0, cutPackets: 0, cutBytes: 0 }
   #datagramBytes = 0
-  #cutPackets = 0
-  #cutBytes = 0
   #report: Promise<FlowReport> | undefined
 
   /** @param split true if the NIC splits headers from payload. */
@@ -104,8 +101,9 @@ export class ReplayFlow {
 
   /** Takes over a packet of the flow. */
   receive(skb: AnySkb, layout: FrameLayout): void {
-    this.#packets++
-    this.#segments += skb.segments
+    const seen = this.#seen
+    seen.packets++
+    seen.segments += skb.segments
     // Linear bytes of an unsplit packet were pulled out of a page.
     if (this.#split) this.#landed.headerPages += skb.headLength
     else this.#landed.pages += skb.headLength
@@ -113,8 +111,8 @@ export class ReplayFlow {
     else this.#landed.netIovs += skb.dataLength
     const cutBytes = layout.payloadLength - skb.payloadLength
     if (cutBytes > 0) {
-      this.#cutPackets++
-      this.#cutBytes += cutBytes
+      seen.cutPackets++
+      seen.cutBytes += cutBytes
       // The segment's FIN is behind missing bytes, so the stream does not end here.
       layout.tcpFlags &= ~FIN
     }
@@ -147,8 +145,7 @@ export class ReplayFlow {
       destination: key.destination,
       destinationPort: key.destinationPort,
       protocol: isTcp ? 'tcp' : 'udp',
-      packets: this.#packets,
-      segments: this.#segments,
+      ...this.#seen,
       bytes: isTcp ? stats.bytes : this.#datagramBytes,
       sha256: await this.#hash.digest(),
       state: isTcp ? state : '-',
@@ -157,8 +154,6 @@ export class ReplayFlow {
       duplicateBytes: stats.duplicateBytes,
       gaps: stats.gaps,
       gapBytes: stats.gapBytes,
-      cutPackets: this.#cutPackets,
-      cutBytes: this.#cutBytes,
       dropped: {
         noRoom: stats.dropped,
         noRoomBytes: stats.droppedBytes,

@@ -3,7 +3,7 @@
 import type { Nic } from '../host/device/nic.ts'
 import type { NetmemDriver } from '../host/driver/netmem-driver.ts'
 import type { NicStats } from '../rings/nic-types.ts'
-import type { FlowBytes, FlowReport } from './replay-flow.ts'
+import type { FlowReport } from './replay-flow.ts'
 import type { ReplayFlows } from './replay-flows.ts'
 
 /** Packets that no flow received, by the reason. */
@@ -31,23 +31,13 @@ export interface ReplayDrops {
 }
 
 /** Sums over all flows. */
-export interface ReplayTotals {
+export interface ReplayTotals
+  extends Pick<
+    FlowReport,
+    'packets' | 'segments' | 'bytes' | 'landed' | 'duplicateBytes' | 'gaps' | 'gapBytes'
+  > {
   /** Number of flows, each direction counted. */
   readonly flows: number
-  /** Packets received. */
-  readonly packets: number
-  /** Frames of the capture. */
-  readonly segments: number
-  /** Bytes of the streams, each counted once. */
-  readonly bytes: number
-  /** Bytes of the packets by where they landed. */
-  readonly landed: FlowBytes
-  /** Bytes that were retransmitted or overlapped. */
-  readonly duplicateBytes: number
-  /** Number of places where bytes are missing. */
-  readonly gaps: number
-  /** Bytes missing there. */
-  readonly gapBytes: number
 }
 
 /** Result of a replay. */

@@ -31,8 +31,8 @@ export class Sender {
   hasRight = false
   /** True after such a packet longer than {@link LONGEST_FRAME}. */
   rightLong = false
-  /** Packets with wrong checksums. A right checksum would prove them damaged. */
-  readonly held: HeldPacket[] = []
+  /** Number of its packets that are held. A right checksum would prove them damaged. */
+  held = 0
   /** True after many wrong checksums and no right one, as hosts with checksum offload show them. */
   offloads = false
 }
@@ -46,9 +46,8 @@ export class SenderChecksums {
   /** Sender of all addresses beyond {@link MAX_SENDERS}. */
   readonly #rest = new Sender()
   readonly #take: TakePacket
-  /** Senders with held packets, the oldest first. */
-  readonly #holding = new Set<Sender>()
-  #held = 0
+  /** Packets with wrong checksums whose senders are not known yet, the oldest first. */
+  #held: { readonly sender: Sender; readonly packet: HeldPacket }[] = []
 
   /** @param take gets packets that are good in spite of their checksums. */
   constructor(take: TakePacket) {
@@ -74,7 +73,7 @@ export class SenderChecksums {
       const bytes = layout.headerLength + layout.payloadLength / skb.segments
       sender.rightLong = bytes > LONGEST_FRAME
     }
-    if (sender.held.length === 0) return
+    if (sender.held === 0) return
     for (const [held] of this.#release(sender)) this.#drop(held)
   }
 
@@ -91,12 +90,12 @@ export class SenderChecksums {
 
   /** Takes all held packets, since no evidence shows that they are damaged. */
   settle(): void {
-    for (const sender of this.#holding) this.#takeHeld(sender)
+    for (const { sender } of this.#held) this.#takeHeld(sender)
   }
 
   /** Frees all held packets. */
   abandon(): void {
-    for (const sender of this.#holding) for (const [skb] of this.#release(sender)) skb.free()
+    for (const { packet } of this.#held.splice(0)) packet[0].free()
   }
 
   #drop(skb: AnySkb): void {
@@ -105,13 +104,11 @@ export class SenderChecksums {
   }
 
   #hold(sender: Sender, packet: HeldPacket): void {
-    sender.held.push(packet)
-    this.#holding.add(sender)
-    this.#held++
-    if (sender.held.length >= SENDER_HELD) this.#takeHeld(sender)
-    if (this.#held <= MAX_HELD) return
-    const [oldest] = this.#holding
-    if (oldest !== undefined) this.#takeHeld(oldest)
+    this.#held.push({ sender, packet })
+    sender.held++
+    if (sender.held >= SENDER_HELD) this.#takeHeld(sender)
+    const [oldest] = this.#held
+    if (oldest !== undefined && this.#held.length > MAX_HELD) this.#takeHeld(oldest.sender)
   }
 
   #takeHeld(sender: Sender): void {
@@ -127,9 +124,9 @@ export class SenderChecksums {
   }
 
   #release(sender: Sender): HeldPacket[] {
-    const held = sender.held.splice(0)
-    this.#holding.delete(sender)
-    this.#held -= held.length
-    return held
+    const released = this.#held.filter((held) => held.sender === sender)
+    this.#held = this.#held.filter((held) => held.sender !== sender)
+    sender.held = 0
+    return released.map(({ packet }) => packet)
   }
 }
