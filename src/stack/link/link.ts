@@ -144,12 +144,6 @@ export class FramePieces {
     }
   }
 
-  /** Returns a view of `length` bytes at `at` of a piece. */
-  view(index: number, at: number, length: number): Uint8Array {
-    const memory = this.memories[index] ?? NOTHING
-    return this.viewOf(memory, (this.offsets[index] ?? 0) + at, length)
-  }
-
   /** Returns a view of a part of a memory, which keeps the memory alive until {@link forget}. */
   viewOf(memory: Uint8Array, offset: number, length: number): Uint8Array {
     let views = this.#lastViews
@@ -176,8 +170,6 @@ export class FramePieces {
     this.#lastMemory = this.#lastViews = undefined
   }
 }
-
-const NOTHING = new Uint8Array(0)
 
 /** Takes a large frame that is not copied: as {@link Link.transmitPieces} gets it. */
 export type PiecesReceiver = (head: LinkFrame, pieces: FramePieces) => boolean

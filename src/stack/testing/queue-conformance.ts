@@ -86,16 +86,17 @@ export function queueConformance(
     assert.equal(driver.poll(completion), false)
   })
   test('carries every field', ({ driver, nic }) => {
-    const sent = new RxCompletion()
-    sent.id = -1
-    sent.offset = 6
-    sent.bytes = 65_536
-    sent.headerBytes = 256
-    sent.flags = 255
-    sent.hash = -0x7fff_ffff
-    sent.segments = 7
-    sent.segmentBytes = 65_535
-    sent.packetType = packetTypeOf(5, 6)
+    const sent = Object.assign(new RxCompletion(), {
+      id: -1,
+      offset: 6,
+      bytes: 65_536,
+      headerBytes: 256,
+      flags: 255,
+      packetType: packetTypeOf(5, 6),
+      hash: -0x7fff_ffff,
+      segments: 7,
+      segmentBytes: 65_535,
+    })
     nic.complete(sent)
     nic.flush()
     const got = new RxCompletion()
