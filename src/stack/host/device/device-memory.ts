@@ -80,11 +80,6 @@ export type DeviceRanges = readonly DeviceRange[] | Float64Array
 
 /** SHA-256 that the device computes, of a stream in device memory, in host memory, or both. */
 export class DeviceHash extends DeviceObject {
-  /** @internal */
-  constructor(transport: DeviceTransport, id: number) {
-    super(transport, id, 'hash-close')
-  }
-
   /**
    * Adds ranges of a dma-buf, in order. Their memory may be reused once the promise resolves. The
    * next call need not wait for it.

@@ -189,7 +189,7 @@ export class DeviceThread implements AsyncDisposable {
 
   /** Begins a SHA-256 that is fed piece by piece. */
   async openHash(): Promise<DeviceHash> {
-    return new DeviceHash(this.transport, await this.transport.call('hash-open', []))
+    return new DeviceHash(this.transport, await this.transport.call('hash-open', []), 'hash-close')
   }
 
   /**

@@ -12,11 +12,10 @@ export class NicEvents {
   /** Resolves when no frame will arrive any more, with the reason after a failure. */
   readonly ended: Promise<DeviceError | undefined> = this.#end.promise
   /** One word: transmitted frames that were taken from here. */
-  readonly taken: SharedArrayBuffer = new SharedArrayBuffer(4)
+  readonly taken: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(4))
   /** Result of reading the link's file, known at the end. */
   file: ReadFile = { truncated: false, otherLinkPackets: 0 }
   readonly #transport: DeviceTransport
-  readonly #taken = new Int32Array(this.taken)
   #arrived: Uint8Array[] = []
   readonly #waiters = new Waiters()
   #over = false
@@ -52,7 +51,7 @@ export class NicEvents {
     for (;;) {
       const frame = this.#arrived.shift()
       if (frame !== undefined) {
-        Atomics.add(this.#taken, 0, 1)
+        Atomics.add(this.taken, 0, 1)
         yield frame
       } else if (this.#failure !== undefined) {
         throw this.#failure
@@ -67,7 +66,7 @@ export class NicEvents {
   takeTransmitted(): Uint8Array[] {
     const frames = this.#arrived
     this.#arrived = []
-    Atomics.add(this.#taken, 0, frames.length)
+    Atomics.add(this.taken, 0, frames.length)
     return frames
   }
 

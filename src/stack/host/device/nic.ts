@@ -120,11 +120,10 @@ export class Nic extends DeviceObject implements DriverNic {
     const settings = ownOptions('settings of device.openNic()', own.settings ?? {}, NIC_SETTINGS)
     const { transport } = device
     const events = new NicEvents(transport)
-    const { taken } = events
     transport.listen(nic, (event) => events.hear(event))
     try {
       if (link.kind === 'tap') transport.pollDescriptors()
-      const parts = { queues, link, settings, ringFaults, up, taken }
+      const parts = { queues, link, settings, ringFaults, up, taken: events.taken.buffer }
       const made = await transport.call('nic-create', [nic, parts])
       void transport.closed.then((failure) => events.finish(failure))
       return new Nic(device, nic, events, made)

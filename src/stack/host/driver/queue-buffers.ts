@@ -5,13 +5,13 @@ import type { Netmem } from '../../../netmem.ts'
 import type { MemoryVisitor } from '../../../pool/memory-users.ts'
 import type { PagePool } from '../../../pool/page-pool.ts'
 import type { Reservation } from '../../../pool/reservation.ts'
+import { checkEntries } from '../../rings/ring-ends.ts'
 import type { DriverRxRing } from '../../rings/shared-rings.ts'
 import type { DmaMap } from './dma-map.ts'
 
 export class QueueBuffers<in out M extends Netmem> {
   readonly #pool: PagePool<M>
   readonly #map: DmaMap<M>
-  readonly #ring: DriverRxRing
   readonly #bytes: number
   /** Memory of each buffer, with one reference. */
   readonly #memory: (M | undefined)[] = []
@@ -23,27 +23,21 @@ export class QueueBuffers<in out M extends Netmem> {
   free: number
 
   /**
+   * @param ringSize Number of buffers: a power of two.
    * @param bytes Bytes of each buffer: 256 to the page size.
-   * @throws NETMEM_OUT_OF_RANGE for `bytes`.
+   * @throws NETMEM_OUT_OF_RANGE for either.
    */
-  constructor(
-    pool: PagePool<M>,
-    map: DmaMap<M>,
-    ring: DriverRxRing,
-    ringSize: number,
-    bytes: number,
-  ) {
+  constructor(pool: PagePool<M>, map: DmaMap<M>, ringSize: number, bytes: number) {
     this.#pool = pool
     this.#map = map
-    this.#ring = ring
     this.#bytes = checkInteger('bufferBytes', bytes, 256, pool.pageSize)
+    this.free = checkEntries(ringSize, 1)
     this.#starts = new Int32Array(ringSize)
     this.#freeIds = Int32Array.from({ length: ringSize }, (_, at) => ringSize - 1 - at)
-    this.free = ringSize
   }
 
   /** Posts as many buffers as the ring has room for. Returns false if the pool ran dry before. */
-  fill(): boolean {
+  fill(ring: DriverRxRing): boolean {
     const pool = this.#pool
     const bytes = this.#bytes
     // A whole page needs no reservation, which would be an object for each packet.
@@ -60,10 +54,10 @@ export class QueueBuffers<in out M extends Netmem> {
       const id = this.#freeIds[--this.free] ?? 0
       this.#memory[id] = m
       this.#starts[id] = start
-      this.#ring.post(id, this.#map.region(m), this.#map.offset(m) + start, bytes)
+      ring.post(id, this.#map.region(m), this.#map.offset(m) + start, bytes)
     }
     rest?.cancel()
-    this.#ring.flush()
+    ring.flush()
     return this.free === 0
   }
 

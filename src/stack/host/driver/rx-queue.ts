@@ -99,17 +99,13 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
     this.#begin = options.begin
     this.#addFrag = options.add
     this.#deliver = options.deliver
+    // First, since it checks the sizes and takes no memory yet.
+    this.#buffers = new QueueBuffers(pool, map, ringSize, bufferBytes)
     this.#headers = new HeaderBuffers(headerPool, ringSize, headerBytes, options.headerRegion)
-    try {
-      const { pages } = this.#headers
-      this.rings = createRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
-      this.#ring = new DriverRxRing(this.rings)
-      this.#buffers = new QueueBuffers(pool, map, this.#ring, ringSize, bufferBytes)
-      this.#refillBuffers = Math.ceil(ringSize * REFILL_PART)
-    } catch (error) {
-      this.#headers.close()
-      throw error
-    }
+    const { pages } = this.#headers
+    this.rings = createRxRings(ringSize, { bytes: headerBytes, pages }, options.doorbell)
+    this.#ring = new DriverRxRing(this.rings)
+    this.#refillBuffers = Math.ceil(ringSize * REFILL_PART)
     this.refill()
     addMemoryUser(this)
   }
@@ -121,7 +117,7 @@ export class DriverRxQueue<in out M extends Netmem, S extends AnySkb> implements
 
   /** Posts as many buffers as the ring and the pool have. */
   refill(): void {
-    if (this.#closed || this.#pool.destroyed || this.#buffers.fill()) return
+    if (this.#closed || this.#pool.destroyed || this.#buffers.fill(this.#ring)) return
     this.stats.rx_alloc_fail++
     if (this.#awaitsMemory) return
     // An empty ring gets no completions, so wait for the pool.

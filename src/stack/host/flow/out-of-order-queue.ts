@@ -13,7 +13,8 @@ interface Segment {
 
 export class OutOfOrderQueue {
   readonly #segments: Segment[] = []
-  readonly #maxBytes: number
+  /** Largest number of payload bytes. */
+  readonly maxBytes: number
   readonly #maxSkbs: number
   /** Number of payload bytes. */
   bytes = 0
@@ -22,7 +23,7 @@ export class OutOfOrderQueue {
   droppedBytes = 0
 
   constructor(maxBytes: number, maxSkbs: number) {
-    this.#maxBytes = maxBytes
+    this.maxBytes = maxBytes
     this.#maxSkbs = maxSkbs
   }
 
@@ -38,7 +39,7 @@ export class OutOfOrderQueue {
 
   /** True if another skb of `bytes` bytes fits. */
   hasRoom(bytes: number): boolean {
-    return this.length < this.#maxSkbs && this.bytes + bytes <= this.#maxBytes
+    return this.length < this.#maxSkbs && this.bytes + bytes <= this.maxBytes
   }
 
   /**

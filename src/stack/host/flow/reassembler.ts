@@ -26,8 +26,6 @@ export class Reassembler implements Disposable {
   readonly #queue: OutOfOrderQueue
   readonly #skips: boolean
   readonly #awaitsSyn: boolean
-  /** Largest distance of a SYN before the data that waits: the bytes between have to fit in the queue. */
-  readonly #maxLateBytes: number
   /** Part of the stream's life. While it is `held`, data waits for the SYN, and positions count from its first segment. */
   #phase: 'idle' | 'held' | 'open' | 'closed' = 'idle'
   /** Position of the next byte to deliver. Unlike sequence numbers, positions do not wrap around. */
@@ -63,7 +61,6 @@ export class Reassembler implements Disposable {
     checkInteger('queueSkbs', queueSkbs, 0, 2 ** 20)
     this.#sink = sink
     this.#queue = new OutOfOrderQueue(queueBytes, queueSkbs)
-    this.#maxLateBytes = Math.min(queueBytes, MAX_WINDOW_BYTES)
     this.#skips = whenFull === 'skip'
     this.#awaitsSyn = awaitSyn
   }
@@ -200,10 +197,10 @@ export class Reassembler implements Disposable {
     return first === Number.POSITIVE_INFINITY ? this.#resetAt : first
   }
 
-  /** True if a SYN whose first byte is at `position` can belong to the waiting data. */
+  /** True if a SYN whose first byte is at `position` can belong to the waiting data: the queue can have the bytes between. */
   #maySettle(position: number): boolean {
     const lateBytes = this.#firstHeld - position
-    return lateBytes >= 0 && lateBytes <= this.#maxLateBytes
+    return lateBytes >= 0 && lateBytes <= Math.min(this.#queue.maxBytes, MAX_WINDOW_BYTES)
   }
 
   /** Begins the stream at `position`, which may be before or behind the data that waits. */
