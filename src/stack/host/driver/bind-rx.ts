@@ -202,11 +202,7 @@ export class RxBinding implements Binding, AsyncDisposable {
   }
 
   async #unbind(): Promise<void> {
-    for (const queue of this.#queues) {
-      if (!this.#device.bound.has(queue)) continue
-      await this.#device.usePages(queue)
-      this.#device.bound.delete(queue)
-    }
+    for (const queue of this.#queues) await this.#device.usePages(queue)
     this.#release()
   }
 

@@ -239,7 +239,7 @@ export class Skb<in out M extends Netmem> {
     this.checksumVerified = false
     this.checksumBad = false
     this.segments = 1
-    this.cache.giveBack(this)
+    this.cache.idle.push(this)
   }
 
   /** @internal */
@@ -284,7 +284,8 @@ export class SkbCache<in out M extends Netmem> {
   readonly headBytes: number
   /** @internal Pool of its skbs. */
   readonly pool: SkbPool
-  readonly #free: Skb<M>[] = []
+  /** @internal Freed skbs, which are used again. */
+  readonly idle: Skb<M>[] = []
 
   /** @internal */
   constructor(kind: KindOf<M>, headBytes: number, pool: SkbPool) {
@@ -295,12 +296,7 @@ export class SkbCache<in out M extends Netmem> {
 
   /** Returns an empty skb. */
   take(): Skb<M> {
-    return (this.#free.pop() ?? new Skb<M>(this)).begin()
-  }
-
-  /** @internal Called by `free` of its skbs. */
-  giveBack(skb: Skb<M>): void {
-    this.#free.push(skb)
+    return (this.idle.pop() ?? new Skb<M>(this)).begin()
   }
 }
 
