@@ -325,6 +325,19 @@ test('an unbind whose queue does not start leaves it bound', async () => {
   await bench.close()
 })
 
+test('no other binding takes a queue of an unbind that failed halfway', async () => {
+  const bench = await Bench.open()
+  const binding = await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [0, 1] })
+  bench.nic.failing.push(1)
+  await assert.rejects(binding.unbind(), /does not start/)
+  const again = bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [0] })
+  await assert.rejects(again, { code: 'NETMEM_BIND_BUSY' })
+  await binding.unbind()
+  const next = await bindRx(bench.driver, { dmabuf: new TestDmaBuf(), queues: [0] })
+  await next.unbind()
+  await bench.close()
+})
+
 // Regression 4: socket close, pool destroy and device removal in all legal orders.
 const ORDERS = [
   ['free', 'unbind', 'close'],
