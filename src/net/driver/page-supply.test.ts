@@ -178,3 +178,25 @@ test('the rest of a page is there for connections also while others wait for a p
   frag.release()
   await endAll(pool)
 })
+
+test('a consumer that may read again is not woken for copies, nor after it has left', async () => {
+  const { pool, supply } = setUp(1)
+  const [reads, left] = [new Noting(), new Noting()]
+  const copies = Array.from({ length: 3 }, () => copiedFrag(pool, new Uint8Array(room)))
+  const filling = some(supply.reserve(room))
+  for (const consumer of [reads, left]) {
+    consumer.account.charge(1)
+    assert.equal(supply.mayRead(consumer), false)
+    consumer.account.credit(1)
+    assert.equal(consumer.woken, 1, 'a release of its own wakes it')
+  }
+  assert.equal(supply.mayRead(reads), true, 'it holds nothing')
+  supply.leaveQueue(left)
+  for (const copy of copies) copy.release()
+  reads.account.charge(1)
+  reads.account.credit(1)
+  assert.deepEqual([reads.woken, left.woken], [1, 1])
+  supply.leaveQueue(reads)
+  filling.cancel()
+  await endAll(pool)
+})
