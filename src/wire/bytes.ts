@@ -40,3 +40,14 @@ export function copyBytes(
 ): void {
   for (let at = 0; at < length; at++) to[toAt + at] = from[fromAt + at] ?? 0
 }
+
+/** Copies byte arrays into one, one behind the other. */
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}

@@ -69,6 +69,7 @@ export const TCPIP6_SPEC = {
 const UNION_BYTES = 52
 
 const TYPES: Readonly<Record<FlowType, number>> = { tcp4: 1, udp4: 2, tcp6: 5, udp6: 6 }
+const FLOW_TYPES: readonly FlowType[] = ['tcp4', 'udp4', 'tcp6', 'udp6']
 const FLOW_EXT = 0x80000000
 const FLOW_MAC_EXT = 0x40000000
 const FLOW_RSS = 0x20000000
@@ -180,7 +181,7 @@ export function ruleOf(bytes: Uint8Array): FlowRule | undefined {
   const view = viewOf(bytes)
   const flags = view.getUint32(RXNFC.FLOW_TYPE, true)
   const number = flags & ~(FLOW_EXT | FLOW_MAC_EXT | FLOW_RSS)
-  const type = flowType(number)
+  const type = FLOW_TYPES.find((name) => TYPES[name] === number)
   if (type === undefined || (flags & (FLOW_EXT | FLOW_MAC_EXT)) !== 0) return undefined
   const { addressBytes, spec } = fieldsOf(type)
   // Type of service and beyond: no field of ours.
@@ -217,21 +218,6 @@ function portAt(view: DataView, at: number): number | 'in part' | undefined {
   const mask = view.getUint16(RXNFC.MASKS + at)
   if (mask === 0) return undefined
   return mask === 0xffff ? view.getUint16(RXNFC.VALUES + at) : 'in part'
-}
-
-function flowType(number: number): FlowType | undefined {
-  switch (number) {
-    case TYPES.tcp4:
-      return 'tcp4'
-    case TYPES.udp4:
-      return 'udp4'
-    case TYPES.tcp6:
-      return 'tcp6'
-    case TYPES.udp6:
-      return 'udp6'
-    default:
-      return undefined
-  }
 }
 
 function fieldsOf(type: FlowType): {

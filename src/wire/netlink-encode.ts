@@ -1,6 +1,7 @@
 /** Objects to attributes of netlink, by the tables of their family. */
 
 import { ArgumentTypeError } from '../errors.ts'
+import { joinBytes } from './bytes.ts'
 import { AttributeWriter, NLA_F_NESTED, parseAttributes } from './netlink-attributes.ts'
 import { scalarToBytes } from './netlink-numbers.ts'
 import {
@@ -128,7 +129,9 @@ function encodeBinary(tables: Tables, row: AttributeRow, value: unknown): Uint8A
   if (element === undefined || !Array.isArray(value)) {
     throw invalid(`${row.name} is ${element === undefined ? 'a Uint8Array' : 'an array'}.`)
   }
-  return join(value.map((item) => scalarToBytes(row.name, element, item, row.bigEndian !== true)))
+  return joinBytes(
+    value.map((item) => scalarToBytes(row.name, element, item, row.bigEndian !== true)),
+  )
 }
 
 /** An attribute or a member of a struct that is a number. */
@@ -175,7 +178,7 @@ export function encodeStruct(tables: Tables, struct: string, values: unknown): U
     const known = rows.flatMap((row) => row.name ?? []).join(', ')
     throw invalid(`${struct} has no member ${JSON.stringify(name)}; it has ${known}.`)
   }
-  return join(
+  return joinBytes(
     rows.map((row) => {
       const { name = struct, type } = row
       const value: unknown = row.name === undefined ? undefined : Reflect.get(values, name)
@@ -209,16 +212,6 @@ export function attributePath(
     return inner === undefined ? name : `${name}.${inner}`
   }
   return undefined
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    joined.set(part, at)
-    at += part.length
-  }
-  return joined
 }
 
 function kindOf(value: unknown): string {

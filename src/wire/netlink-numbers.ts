@@ -7,20 +7,13 @@ import type { ScalarType } from './netlink-tables.ts'
 export type Scalar = number | bigint
 
 /** Bytes of a number. `uint` and `sint` have 4 unless their value needs 8. */
-export function scalarBytes(type: ScalarType): 1 | 2 | 4 | 8 {
-  switch (type) {
-    case 'u8':
-    case 's8':
-      return 1
-    case 'u16':
-    case 's16':
-      return 2
-    case 'u64':
-    case 's64':
-      return 8
-    default:
-      return 4
-  }
+export function scalarBytes(type: ScalarType): number {
+  return SCALAR_BYTES[type]
+}
+
+const SCALAR_BYTES: Readonly<Record<ScalarType, number>> = {
+  ...{ u8: 1, u16: 2, u32: 4, u64: 8, uint: 4 },
+  ...{ s8: 1, s16: 2, s32: 4, s64: 8, sint: 4 },
 }
 
 /** Reads a number of `bytes` bytes at byte `at`, which is inside of `view`. */

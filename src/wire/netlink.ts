@@ -4,6 +4,7 @@
  * the header are in netlink-attributes.ts, the ends of requests in netlink-acknowledgement.ts.
  */
 
+import { joinBytes } from './bytes.ts'
 import { NetlinkFormatError } from './netlink-attributes.ts'
 
 // struct nlmsghdr
@@ -90,18 +91,15 @@ export function buildMessage(
   sequence: number,
   ...parts: readonly Uint8Array[]
 ): Uint8Array<ArrayBuffer> {
-  const length = parts.reduce((bytes, part) => bytes + part.length, MESSAGE_HEADER_BYTES)
+  const payload = joinBytes(parts)
+  const length = MESSAGE_HEADER_BYTES + payload.length
   const message = new Uint8Array(alignMessage(length))
   const view = new DataView(message.buffer)
   view.setUint32(MESSAGE_LENGTH, length, true)
   view.setUint16(TYPE, type, true)
   view.setUint16(FLAGS, flags, true)
   view.setUint32(SEQUENCE, sequence, true)
-  let at = MESSAGE_HEADER_BYTES
-  for (const part of parts) {
-    message.set(part, at)
-    at += part.length
-  }
+  message.set(payload, MESSAGE_HEADER_BYTES)
   return message
 }
 

@@ -106,7 +106,6 @@ export const TCP_NODELAY = 1
 
 // K: include/uapi/asm-generic/poll.h
 export const POLLIN = 1
-export const POLLPRI = 2
 export const POLLOUT = 4
 export const POLLERR = 8
 export const POLLHUP = 0x10
@@ -130,11 +129,9 @@ export const MAP_PRIVATE = 2
 export const MAP_FIXED = 0x10
 export const MAP_ANONYMOUS = 0x20
 export const MAP_NORESERVE = 0x4000
-export const MADV_DONTNEED = 4
 export const MADV_HUGEPAGE = 14
 
 // K: include/uapi/linux/mempolicy.h
-export const MPOL_PREFERRED = 1
 export const MPOL_BIND = 2
 
 // K: include/uapi/linux/sched.h

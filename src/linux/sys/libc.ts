@@ -79,7 +79,6 @@ export interface Libc {
     offset: number,
   ) => number
   readonly getpagesize: () => number
-  readonly munmap: (address: number, length: number) => number
   readonly madvise: (address: number, length: number, advice: number) => number
   readonly syscall: (
     number: number,
@@ -163,7 +162,6 @@ function load(): Libc {
     schedYield: f('int sched_yield(void)'),
     mmap: f('int64_t mmap(uint64_t, size_t, int, int, int, int64_t)'),
     getpagesize: f('int getpagesize()'),
-    munmap: f('int munmap(uint64_t, size_t)'),
     madvise: f('int madvise(uint64_t, size_t, int)'),
     syscall: f('long syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)'),
   }

@@ -42,8 +42,6 @@ export interface Mapping<Buffer extends ArrayBufferLike> extends Disposable {
   readonly bytes: Uint8Array<Buffer>
   /** The `WebAssembly.Memory` that holds them from `bytes.byteOffset` on, for code that imports one. */
   readonly memory: FixedMemory<Buffer>
-  /** True until `unmap()`. */
-  readonly mapped: boolean
   /** Ends the mapping, in every thread. The bytes' memory remains until no view is left. */
   unmap(): void
 }
@@ -115,9 +113,6 @@ function mapping<Buffer extends ArrayBufferLike>(
   return {
     bytes: new Uint8Array(memory.buffer, begin, bytes),
     memory,
-    get mapped() {
-      return mapped
-    },
     unmap() {
       if (!mapped) return
       mapped = false

@@ -63,11 +63,6 @@ export function fileBytes(fd: Fd): number | undefined {
   }
 }
 
-/** Unmaps memory. No view of it may be left: see `mapping.ts`. */
-export function munmap(address: number, bytes: number): void {
-  checked(libc().munmap(address, bytes), 'munmap')
-}
-
 /** Gives the kernel advice about memory (MADV_*). */
 export function madvise(address: number, bytes: number, advice: number): void {
   checked(libc().madvise(address, bytes, advice), 'madvise')

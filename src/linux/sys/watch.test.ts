@@ -19,7 +19,6 @@ import {
   POLLHUP,
   POLLIN,
   POLLOUT,
-  POLLPRI,
   POLLRDHUP,
   read,
   SOCK_STREAM,
@@ -28,6 +27,8 @@ import {
   write,
 } from './index.ts'
 
+/** Urgent data (K: include/uapi/asm-generic/poll.h). */
+const POLLPRI = 2
 const skip = process.platform === 'linux' ? false : 'needs Linux'
 const one = new BigUint64Array([1n])
 const counter = (): OwnedFd => eventfd(0, EFD_NONBLOCK)

@@ -21,7 +21,7 @@ import { libc, Pinned } from './libc.ts'
 import { beforeClose, type Fd, type OwnedFd, own } from './owned-fd.ts'
 
 /**
- * Watches a descriptor for events (POLLIN, POLLOUT, POLLPRI, POLLRDHUP). Any descriptor may be watched,
+ * Watches a descriptor for events (POLLIN, POLLOUT, POLLRDHUP). Any descriptor may be watched,
  * and by several watches. One that never waits, such as a file's, is always ready. An `OwnedFd` closes
  * its watches before it closes.
  */
