@@ -9,7 +9,7 @@ import type { LinkKind, LinkSpec } from '../link/link-spec.ts'
 import type { CallHandlers, CallName, NicEvent } from '../rings/control.ts'
 import { faultyRxRing } from '../rings/faulty-rx-ring.ts'
 import { checkRxRings, NicRxRing } from '../rings/shared-rings.ts'
-import { NicTxRing } from '../rings/shared-tx-rings.ts'
+import { checkTxRing, NicTxRing } from '../rings/shared-tx-rings.ts'
 import type { DeviceParts } from './device-parts.ts'
 import type { DmaSpace } from './dma-space.ts'
 import type { LinkKinds, OpenedLink } from './link-kinds.ts'
@@ -141,8 +141,10 @@ export class NicTable {
       nic.startQueue(queue, withFaults, config)
     },
     'nic-stop-queue': (nic, queue) => this.nic(nic).nic.stopQueue(queue),
-    'nic-start-tx-queue': (nic, queue, ring) =>
-      this.nic(nic).nic.startTxQueue(queue, new NicTxRing(ring)),
+    'nic-start-tx-queue': (nic, queue, ring) => {
+      checkTxRing(ring)
+      this.nic(nic).nic.startTxQueue(queue, new NicTxRing(ring))
+    },
     'nic-stop-tx-queue': (nic, queue) => this.nic(nic).nic.stopTxQueue(queue),
     'nic-add-rule': (nic, rule) => this.nic(nic).nic.steering.addRule(rule),
     'nic-remove-rule': (nic, rule) => this.nic(nic).nic.steering.removeRule(rule),

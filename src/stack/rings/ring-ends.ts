@@ -50,8 +50,20 @@ export function createRingMemory(
   return words.buffer
 }
 
-/** Returns the bytes of a ring's memory. */
-export function ringBytes(entries: number, completionWords: number): number {
+/**
+ * Checks a ring that comes from another thread: a mistake in it would stop the NIC. Returns its number
+ * of entries.
+ *
+ * @throws NETMEM_OUT_OF_RANGE for memory that {@link createRingMemory} cannot have made.
+ */
+export function checkRing(ring: RingParts, entriesMin: number, completionWords: number): number {
+  const entries = checkEntries(ring?.entries, entriesMin)
+  const least = ringBytes(entries, completionWords)
+  checkInteger('bytes of the ring', ring.memory?.byteLength, least, 2 ** 31)
+  return entries
+}
+
+function ringBytes(entries: number, completionWords: number): number {
   return 4 * (ENTRIES + entries * (ENTRY_WORDS + completionWords))
 }
 

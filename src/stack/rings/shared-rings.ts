@@ -6,17 +6,17 @@
  * that completion and flushed. So the driver copies headers out before it flushes.
  */
 
-import { ArgumentRangeError, checkInteger } from '../../errors.ts'
+import { ArgumentRangeError } from '../../errors.ts'
 import { endNaps } from './doorbell.ts'
 import {
   COMPLETED,
   checkEntries,
+  checkRing,
   createRingMemory,
   DriverRing,
   FIRST_COUNT,
   NicRing,
   type RingParts,
-  ringBytes,
 } from './ring-ends.ts'
 import type { PostedBuffer, RxCompletion, RxFrontEnd } from './rx-front-end.ts'
 
@@ -70,15 +70,13 @@ export function createRxRings(
 }
 
 /**
- * Checks rings that come from another thread: a mistake in them would stop the NIC.
+ * Checks rings that come from another thread.
  *
  * @throws NETMEM_OUT_OF_RANGE unless {@link createRxRings} could have made them.
  */
 export function checkRxRings(rings: RxRings): void {
-  const entries = checkEntries(rings?.entries, 1)
+  const entries = checkRing(rings, 1, COMPLETION_WORDS)
   if (rings.headers !== undefined) checkHeaders(rings.headers, entries)
-  const least = ringBytes(entries, COMPLETION_WORDS)
-  checkInteger('bytes of the rings', rings.memory?.byteLength, least, 2 ** 31)
 }
 
 function checkHeaders({ pages }: NonNullable<RxRings['headers']>, entries: number): void {

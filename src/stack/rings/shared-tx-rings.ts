@@ -6,6 +6,7 @@
 import {
   COMPLETED,
   checkEntries,
+  checkRing,
   createRingMemory,
   DriverRing,
   FIRST_COUNT,
@@ -33,6 +34,15 @@ export function createTxRing(
 ): TxRing {
   checkEntries(entries, ENTRIES_MIN)
   return { memory: createRingMemory(entries, 0, firstCount), entries, doorbell }
+}
+
+/**
+ * Checks a ring that comes from another thread.
+ *
+ * @throws NETMEM_OUT_OF_RANGE unless {@link createTxRing} could have made it.
+ */
+export function checkTxRing(ring: TxRing): void {
+  checkRing(ring, ENTRIES_MIN, 0)
 }
 
 /** Driver's end of the ring of a transmit queue. */

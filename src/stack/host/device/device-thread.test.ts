@@ -8,6 +8,7 @@ import { InjectedLink } from '../../device/injected-link.ts'
 import { createDoorbell } from '../../rings/doorbell.ts'
 import { RxCompletion } from '../../rings/rx-front-end.ts'
 import { createRxRings, DriverRxRing } from '../../rings/shared-rings.ts'
+import { createTxRing } from '../../rings/shared-tx-rings.ts'
 import { createInlineDevice } from '../../testing/inline-device.test.helper.ts'
 import { frameOf, onDevices, openRunning, openStepped, rejects } from './device.test.helper.ts'
 import type { DeviceThread } from './device-thread.ts'
@@ -109,6 +110,17 @@ onDevices('rings that would stop a NIC are refused', async (device) => {
   await rejects(nic.startQueue(0, { ...good, entries: 0 }, STUB_CONFIG), 'NETMEM_OUT_OF_RANGE')
   const foreign = createRxRings(8, undefined, createDoorbell())
   await assert.rejects(nic.startQueue(0, foreign, STUB_CONFIG), { code: 'NETMEM_OUT_OF_RANGE' })
+
+  const sent = createTxRing(32, device.doorbell)
+  const wrong = [
+    { ...sent, entries: 64 },
+    { ...sent, entries: 33 },
+    { ...sent, entries: 16 },
+    { ...sent, memory: new SharedArrayBuffer(4) },
+  ]
+  for (const ring of wrong) await rejects(nic.startTxQueue(0, ring), 'NETMEM_OUT_OF_RANGE')
+  const strange = createTxRing(32, createDoorbell())
+  await assert.rejects(nic.startTxQueue(0, strange), { code: 'NETMEM_OUT_OF_RANGE' })
 })
 
 onDevices('run receives what is due by then, at its time, and the rest later', async (device) => {

@@ -15,6 +15,7 @@ import type {
   RxQueueConfig,
   SteeringRule,
 } from '../../rings/nic-types.ts'
+import type { RingParts } from '../../rings/ring-ends.ts'
 import type { RxRings } from '../../rings/shared-rings.ts'
 import type { TxRing } from '../../rings/shared-tx-rings.ts'
 import type { DriverNic } from '../driver/driver-nic.ts'
@@ -161,12 +162,7 @@ export class Nic extends DeviceObject implements DriverNic {
    * NETMEM_BIND_HEADER_SPLIT.
    */
   async startQueue(queue: number, rings: RxRings, config: RxQueueConfig): Promise<void> {
-    if (rings.doorbell !== this.doorbell) {
-      throw new ArgumentRangeError(
-        'NETMEM_OUT_OF_RANGE',
-        'These rings ring another doorbell. Make them with createRxRings(entries, headers, device.doorbell).',
-      )
-    }
+    this.#checkDoorbell(rings)
     await this.transport.call('nic-start-queue', [this.id, queue, rings, config])
   }
 
@@ -175,8 +171,13 @@ export class Nic extends DeviceObject implements DriverNic {
     await this.transport.call('nic-stop-queue', [this.id, queue])
   }
 
-  /** Starts a transmit queue on a ring that was made with the device's doorbell. */
+  /**
+   * Starts a transmit queue on a ring that was made with the device's doorbell.
+   *
+   * @throws NETMEM_OUT_OF_RANGE for a ring of another doorbell, NETMEM_NIC_CONFIG, NETMEM_NIC_BUSY.
+   */
   async startTxQueue(queue: number, ring: TxRing): Promise<void> {
+    this.#checkDoorbell(ring)
     await this.transport.call('nic-start-tx-queue', [this.id, queue, ring])
   }
 
@@ -280,5 +281,13 @@ export class Nic extends DeviceObject implements DriverNic {
     await super.close()
     this.transport.listen(this.id, undefined)
     this.#events.finish(undefined)
+  }
+
+  #checkDoorbell({ doorbell }: RingParts): void {
+    if (doorbell === this.doorbell) return
+    throw new ArgumentRangeError(
+      'NETMEM_OUT_OF_RANGE',
+      'These rings ring another doorbell. Make them with the doorbell of the device.',
+    )
   }
 }
