@@ -1,5 +1,7 @@
 // The names that may change, each in one line. The other files of this folder import them from here,
 // so a rename touches this file alone.
+import { retain as addReferences } from 'netmem'
+
 export { attachPool, createFrag, createSlotAllocator } from 'netmem'
 export { wakeBatching as lowWater } from 'netmem/linux'
 export { readMessages } from 'netmem/net'
@@ -17,7 +19,10 @@ export const openMemory = (device, bytes) => device.openMemory(bytes)
 export const closeMemory = (memory) => memory.close()
 
 /** Adds references to a handle that is out. */
-export const retain = (pool, m, count) => pool.ref(m, count)
+export const retain = (pool, m, count) => {
+  pool.references(m) // refuses a handle of another pool, which retain() takes
+  addReferences(m, count)
+}
 export const referencesOf = (pool, m) => pool.references(m)
 /** Describes a protocol's messages: a header of fixed size says the length of its payload. */
 export const framing = (headerBytes, payloadBytes, rest = {}) => ({

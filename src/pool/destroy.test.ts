@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { type Page, release } from '../netmem.ts'
+import { type Page, release, retain } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, codeOf, end, logged, some, take } from '../testing/pools.test.helper.ts'
@@ -61,7 +61,7 @@ test('destroy waits for memory that is out, for each way in which it comes back'
   const provider = hostProvider({ pages: 100, pageSize })
   const pool = createPool(provider)
   const [a, b, c, d] = take(4, pool)
-  pool.ref(some(d))
+  retain(some(d))
   const done = pool.destroy()
   assert.equal(pool.destroy(), done)
   // Cache and ring are emptied at once. Only what is out is in flight.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Page } from '../netmem.ts'
+import { type Page, retain } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { assertCode, end, some } from '../testing/pools.test.helper.ts'
 import { RX_COPYBREAK } from './copies.ts'
@@ -50,7 +50,7 @@ test('a frag is its bytes of the page, until it is released', async () => {
 
 test('a frag is the whole page, or the rest of it, where nothing else is said', async () => {
   const { pool, page } = setup()
-  pool.ref(page)
+  retain(page)
   const whole = createFrag(pool, page)
   const rest = createFrag(pool, page, 1)
   assert.equal(whole.bytes, pool.bytes(page))

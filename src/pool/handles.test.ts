@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode } from '../errors.ts'
-import { bits, LAYOUT, type Page } from '../netmem.ts'
+import { bits, LAYOUT, type Page, retain } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { assertCode, end, some, take } from '../testing/pools.test.helper.ts'
@@ -24,7 +24,6 @@ function refused(pool: PagePool<Page>, bad: unknown, code: ErrorCode): void {
   const what = `${typeof bad} ${String(bad)}`
   assertCode(code, () => pool.put(page), `put of ${what}`)
   assertCode(code, () => pool.put(page, false), `put into the ring of ${what}`)
-  assertCode(code, () => pool.ref(page), `ref of ${what}`)
   assertCode(code, () => pool.references(page), `references of ${what}`)
   assertCode(code, () => pool.bytes(page), `bytes of ${what}`)
   assert.deepEqual(pool.stats(), before)
@@ -47,13 +46,14 @@ test('what is no handle is refused, by the first pool of a thread and by every o
   const pools = [smallPool(), smallPool(), smallPool()]
   for (const pool of pools) {
     const out = take(8, pool)
-    for (const page of out.slice(1)) pool.ref(page)
+    for (const page of out.slice(1)) retain(page)
     const handle = bits(some(out[0]))
     const noHandles: unknown[] = [undefined, null, Number.NaN, '0', 'page', {}, [], true, () => 0]
     const noIntegers = [handle + 0.5, 0.5, 2 ** 31, 2 ** 32 + handle, -(2 ** 31) - 1, -(2 ** 53)]
     const alike = [String(handle), [handle], { valueOf: () => handle }, new Number(handle)]
     for (const bad of [...noHandles, ...noIntegers, ...alike]) {
       refused(pool, bad, 'NETMEM_WRONG_KIND')
+      assertCode('NETMEM_WRONG_KIND', () => retain(asPage(bad)))
     }
     // The tag of a net_iov, and indices that no pool has.
     for (const bad of [-1, -handle - 1]) refused(pool, bad, 'NETMEM_WRONG_KIND')
@@ -122,7 +122,7 @@ test('a handle of an earlier use is refused while others have the memory', async
   const third = some(pool.alloc())
   refused(pool, first, 'NETMEM_STALE_HANDLE')
   refused(pool, second, 'NETMEM_STALE_HANDLE')
-  pool.ref(third)
+  retain(third)
   refused(pool, second, 'NETMEM_STALE_HANDLE')
   pool.put(third)
   assert.equal(pool.references(third), 1)
@@ -150,7 +150,7 @@ test('a handle from before its generation came round again is refused 16,383 tim
 test('more references than were taken are not given back', async () => {
   const pool = smallPool()
   const page = some(pool.alloc())
-  pool.ref(page, 3)
+  retain(page, 3)
   for (let left = 4; left > 0; left--) {
     assert.equal(pool.references(page), left)
     assert.equal(pool.out, 1)
@@ -158,8 +158,9 @@ test('more references than were taken are not given back', async () => {
   }
   assert.equal(pool.out, 0)
   refused(pool, page, 'NETMEM_DOUBLE_PUT')
+  assertCode('NETMEM_DOUBLE_PUT', () => retain(page))
   for (const count of [0, -1, 1.5, Number.NaN, 2 ** 20 + 1]) {
-    assertCode('NETMEM_OUT_OF_RANGE', () => pool.ref(page, count))
+    assertCode('NETMEM_OUT_OF_RANGE', () => retain(page, count))
   }
   await soundAndEnd(pool)
 })
@@ -167,9 +168,9 @@ test('more references than were taken are not given back', async () => {
 test('references are as many as fit, and no more', async () => {
   const pool = smallPool()
   const page = some(pool.alloc())
-  for (let calls = 0; calls < 2047; calls++) pool.ref(page, 2 ** 20)
+  for (let calls = 0; calls < 2047; calls++) retain(page, 2 ** 20)
   assert.equal(pool.references(page), 2047 * 2 ** 20 + 1)
-  assertCode('NETMEM_OUT_OF_RANGE', () => pool.ref(page, 2 ** 20))
+  assertCode('NETMEM_OUT_OF_RANGE', () => retain(page, 2 ** 20))
   assert.equal(pool.references(page), 2047 * 2 ** 20 + 1)
   // The references stay: two billion puts would take minutes.
 })
@@ -185,6 +186,7 @@ test('a handle of another pool, or of none, is refused', async () => {
   const lastIndex = INDEX_MASK << INDEX_SHIFT
   refused(pool, lastIndex, 'NETMEM_FOREIGN_HANDLE')
   assert.throws(() => pool.put(asPage(lastIndex)), /no pool/)
+  assertCode('NETMEM_FOREIGN_HANDLE', () => retain(asPage(lastIndex)))
   refused(pool, bits(page) + (5000 << INDEX_SHIFT), 'NETMEM_FOREIGN_HANDLE')
   await soundAndEnd(other, [foreign])
   // A pool's handles are foreign to others after its end, too.

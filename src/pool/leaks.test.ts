@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { bits, indexOf, type Page } from '../netmem.ts'
+import { bits, indexOf, type Page, retain } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
 import { end, some, take } from '../testing/pools.test.helper.ts'
@@ -127,7 +127,7 @@ test('a page whose frags had two tokens is no bare handle when it is used again'
   for (const last of [0, 1, 0]) {
     const page = some(pool.alloc())
     const frags = [createFrag(pool, page, 0, 100)]
-    pool.ref(page)
+    retain(page)
     frags.push(createFrag(pool, page, 100, 100))
     frags[1 - last]?.release()
     assert.equal(pool.stats().handles, 0)
@@ -171,7 +171,7 @@ for (const tracing of [false, true]) {
     const pool = poolOf(1, tracing)
     for (const first of [0, 1, 0]) {
       const page = some(pool.alloc())
-      pool.ref(page, 2)
+      retain(page, 2)
       const frags = [createFrag(pool, page, 0, 100), createFrag(pool, page, 100, 100)]
       frags[first]?.release()
       assert.equal(pool.stats().handles, 0)
@@ -249,7 +249,7 @@ test('frags made apart of one page are reported only if one of them is dropped',
     await reportsOf(() => {
       for (let uses = 0; uses < 10; uses++) {
         const page = some(pool.alloc())
-        pool.ref(page, 2)
+        retain(page, 2)
         const frags = [createFrag(pool, page, 0, 100), createFrag(pool, page, 100, 100)]
         for (const frag of frags) frag.release()
         // The driver's own reference, with which it might have filled the rest.
@@ -261,7 +261,7 @@ test('frags made apart of one page are reported only if one of them is dropped',
   let page: Page | undefined
   const reports = await reportsOf(() => {
     page = some(pool.alloc())
-    pool.ref(page)
+    retain(page)
     createFrag(pool, page, 0, 100).release()
     createFrag(pool, page, 100, 100)
   })
@@ -278,13 +278,13 @@ test('a page is reported once for each lost frag, and not again when another fra
   })
   assert.equal(lost.length, 1)
   const released = await reportsOf(() => {
-    pool.ref(some(page))
+    retain(some(page))
     createFrag(pool, some(page), 0, 100).release()
     assert.equal(pool.stats().handles, 0, 'its memory is in the lost frag')
   })
   assert.deepEqual(released, [])
   const lostToo = await reportsOf(() => {
-    pool.ref(some(page))
+    retain(some(page))
     createFrag(pool, some(page), 0, 100)
   })
   assert.equal(lostToo.length, 1)
@@ -317,7 +317,7 @@ test('frags that are lent are not reported here, nor when they have come back', 
   // A driver that holds the page's last reference makes no report either.
   const besides = await reportsOf(() => {
     const page = some(pool.alloc())
-    pool.ref(page)
+    retain(page)
     lent.push(some(createFrag(pool, page).lend({ once: () => undefined })))
     giveBackHalf()
     pool.put(page)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import type { ErrorCode } from '../errors.ts'
+import { retain } from '../netmem.ts'
 import { externalProvider } from '../providers/external.ts'
 import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
@@ -165,7 +166,7 @@ test('all that sockets make of the pages can be lent, where nothing else is said
     const pool = createPool(sharedProvider({ pages: 1, pageSize }))
     const attached = attachPool(pool.share())
     const page = some(pool.alloc())
-    pool.ref(page, most)
+    retain(page, most)
     const frags = Array.from({ length: most + 1 }, () => createFrag(pool, page, 0, 100))
     const lents = frags.splice(0, most).map((frag) => some(frag.lend(nobody)))
     assert.equal(some(frags[0]).lend(nobody), undefined)

@@ -3,7 +3,7 @@
 // log. Everything else the model knows by itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Exactly, NetIov, Netmem, Page } from '../netmem.ts'
+import { type Exactly, type NetIov, type Netmem, type Page, retain } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { sharedProvider } from '../providers/shared.ts'
 import { fc } from '../testing/fast-check.test.helper.ts'
@@ -151,12 +151,12 @@ function steps<M extends Netmem>(): fc.Arbitrary<Step<M>>[] {
       }),
     ),
     fc.tuple(any, fc.integer({ min: 1, max: 3 })).map(([by, count]) =>
-      step(`ref ${by} ${count} times`, (model, real) => {
+      step(`retain ${by} ${count} times`, (model, real) => {
         const m = real.refs[pick(real.refs, by)]
         if (m === undefined) return
         real.operations++
-        model.ref(real.log.slot(m), count)
-        real.pool.ref(m, count)
+        model.retain(real.log.slot(m), count)
+        retain(m, count)
         for (let i = 0; i < count; i++) real.refs.push(m)
         assert.equal(real.pool.references(m), model.references(real.log.slot(m)))
       }),
@@ -213,7 +213,7 @@ function steps<M extends Netmem>(): fc.Arbitrary<Step<M>>[] {
         const frag = whole.frag.slice(start, start + length)
         const copied = whole.copied || length <= RX_COPYBREAK
         if (copied) model.copyMade(length)
-        else model.ref(whole.slot, 1)
+        else model.retain(whole.slot, 1)
         real.frags.push({ ...whole, frag, copied, at: whole.at + start })
       }),
     ),

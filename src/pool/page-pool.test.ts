@@ -1,7 +1,7 @@
 // The page pool in small steps: where memory comes from, where it goes, and what is counted.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { NetIov, Netmem, Page } from '../netmem.ts'
+import { type NetIov, type Netmem, type Page, retain } from '../netmem.ts'
 import { hostProvider } from '../providers/host.ts'
 import { testDeviceProvider } from '../testing/index.ts'
 import { end, logged, some, take } from '../testing/pools.test.helper.ts'
@@ -179,8 +179,8 @@ test('counters that only the provider has come from it, at any time', async () =
 test('the last reference recycles, and only it', async () => {
   const { pool } = watchedPool(1)
   const page = some(pool.alloc())
-  pool.ref(page)
-  pool.ref(page, 2)
+  retain(page)
+  retain(page, 2)
   const before = counters(pool)
   for (let left = 3; left > 0; left--) {
     pool.put(page, left % 2 === 0)

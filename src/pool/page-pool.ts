@@ -107,16 +107,6 @@ export class PagePool<in out M extends Netmem> implements AsyncDisposable {
   }
 
   /**
-   * Adds references, so that one netmem can carry several frags. `put` gives back each.
-   *
-   * @param count 1 to 2^20, 1 by default. A netmem has at most 2^31 − 1 references.
-   * @throws NETMEM_OUT_OF_RANGE, and what {@link put} throws.
-   */
-  ref(m: Exactly<M>, count = 1): void {
-    this.core.retain(bits(m), count)
-  }
-
-  /**
    * References of a netmem that is out: 1 or more.
    *
    * @throws as {@link put} does.

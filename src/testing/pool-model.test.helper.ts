@@ -68,7 +68,7 @@ export class PoolModel {
     return slot
   }
 
-  ref(slot: number, count: number): void {
+  retain(slot: number, count: number): void {
     this.out.set(slot, this.references(slot) + count)
   }
 
