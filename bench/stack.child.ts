@@ -193,7 +193,7 @@ async function open(
   return {
     dmabuf,
     close: async () => {
-      await binding.unbind()
+      await binding.close()
       await binding.released()
       await close(driver, pool, headerPool)
     },

@@ -61,7 +61,7 @@ console.log(`${bytes.page} bytes in pages, ${bytes.net_iov} in device memory`)
 console.log(`sha256 ${await hash.digest()}`)
 
 socket.close() // the tokens go back with it
-await binding.unbind()
+await binding.close()
 await binding.released() // every net_iov has come back, the dma-buf is unmapped
 await driver.close()
 console.log(`${pools.reduce((sum, pool) => sum + pool.out, headerPool.out)} pages out`)

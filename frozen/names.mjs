@@ -17,6 +17,8 @@ export const RX_DROPS = 'rx_hw_drops'
 export const openNic = (device, options) => device.openNic(options)
 export const openMemory = (device, bytes) => device.openMemory(bytes)
 export const closeMemory = (memory) => memory.close()
+/** Ends a binding, if there is one. */
+export const closeBinding = (binding) => binding?.close()
 
 /** Adds references to a handle that is out. */
 export const retain = (pool, m, count) => {

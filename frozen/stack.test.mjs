@@ -13,6 +13,7 @@ import {
 } from 'netmem/stack'
 import { rejected, until } from './harness.mjs'
 import {
+  closeBinding,
   closeMemory,
   INJECTED,
   openMemory,
@@ -64,7 +65,7 @@ async function withPath({ kind, bound = [], queues = 1, link = generator, steppe
   await body({ device, nic, driver, socket, dmabuf, memory, packets, binding })
   stream.close()
   socket.close()
-  await binding?.unbind()
+  await closeBinding(binding)
   await binding?.released()
   assert.equal(binding?.inflight ?? 0, 0)
   await driver.close()
@@ -164,7 +165,7 @@ test('frags outlive their binding and their socket keeps the tokens', () =>
     const receiver = receiveFrags(socket)
     const frag = receiver.take()
     assert.equal(frag.kind, 'net_iov')
-    await binding.unbind()
+    await closeBinding(binding)
     let released = false
     const done = binding.released().then(() => {
       released = true
@@ -238,7 +239,7 @@ test('bindRx refuses a driver of pages, and a queue that is bound', async () => 
   const binding = await bindRx(netmem, { dmabuf, queues })
   assert.equal(await rejected(async () => bindRx(netmem, { dmabuf, queues })), 'NETMEM_BIND_BUSY')
   assert.deepEqual([binding.queues, binding.id > 0], [[0], true])
-  await binding.unbind()
+  await closeBinding(binding)
   await binding.released()
   await Promise.all([pages.close(), netmem.close()])
   await device.close()

@@ -119,7 +119,7 @@ test('4. socket close, pool destroy, unbind and device removal in all legal orde
     const destroyed: Promise<void>[] = []
     for (const what of order) {
       if (what === 'socket') path.flow.socket.close()
-      else if (what === 'binding') await unbind(path, order)
+      else if (what === 'binding') await closeBinding(path, order)
       else if (what === 'device') await path.driver.close()
       else for (const pool of path.pools) destroyed.push(pool.destroy())
     }
@@ -130,11 +130,11 @@ test('4. socket close, pool destroy, unbind and device removal in all legal orde
 })
 
 /** A queue whose pools are destroyed has no pages to go back to: it stays bound until its device is gone. */
-async function unbind(path: Path, order: readonly string[]): Promise<void> {
-  const unbinding = some(path.binding).unbind()
+async function closeBinding(path: Path, order: readonly string[]): Promise<void> {
+  const closing = some(path.binding).close()
   const before = order.slice(0, order.indexOf('binding'))
-  if (!before.includes('pools') || before.includes('device')) return await unbinding
-  await assert.rejects(unbinding, { code: 'NETMEM_POOL_DESTROYED' })
+  if (!before.includes('pools') || before.includes('device')) return await closing
+  await assert.rejects(closing, { code: 'NETMEM_POOL_DESTROYED' })
 }
 
 test('5. a double free between reading and decrementing a reference count', async () => {
@@ -211,7 +211,7 @@ test('8. a return that arrives after the driver unbound', async () => {
   const { receiver } = path.flow
   const held = [some(receiver.take()), some(receiver.take()), some(receiver.take())]
   const binding = some(path.binding)
-  await binding.unbind()
+  await binding.close()
   assert.equal(binding.inflight > 0, true)
   // The queue has pages until then, and continues.
   await path.through(...segments(3, 1))
@@ -263,7 +263,7 @@ test('10. binding while the link is down', async () => {
   }
   // Unbinding takes the queue back to pages.
   await path.nic.down()
-  await some(path.binding).unbind()
+  await some(path.binding).close()
   await path.nic.inject(segments(2, 1))
   await path.nic.up()
   await path.step(3e6)

@@ -20,7 +20,7 @@ for (const what of ['device', 'nic'] as const) {
       if (what === 'device') await path.device.close()
       else await path.nic.close()
       await path.driver.close()
-      await path.binding?.unbind()
+      await path.binding?.close()
       await path.binding?.released()
       assert.equal(path.binding?.inflight ?? 0, 0)
       await end(...path.pools)

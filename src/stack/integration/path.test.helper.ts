@@ -158,7 +158,7 @@ export class Path {
       reassembler.close()
       socket.close()
     }
-    await this.binding?.unbind()
+    await this.binding?.close()
     await this.#driver?.close()
     await this.binding?.released()
     assert.equal(this.binding?.inflight ?? 0, 0)

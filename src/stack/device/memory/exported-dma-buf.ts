@@ -101,7 +101,7 @@ export class ExportedDmaBuf {
     throw new DeviceError(
       'NETMEM_DMABUF_BUSY',
       'EBUSY',
-      `dma-buf ${this.id} is attached ${this.#attachments} times. Unbind it, or detach it, first.`,
+      `dma-buf ${this.id} is attached ${this.#attachments} times. Close its bindings, or detach it, first.`,
     )
   }
 

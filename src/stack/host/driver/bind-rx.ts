@@ -87,7 +87,7 @@ let lastId = 0
  * const dmabuf = await (await device.openMemory(2 ** 20)).exportDmaBuf({ bytes: 2 ** 20 })
  * const binding = await bindRx(driver, { dmabuf, queues: [0] })
  * console.log(binding.inflight) // 256 net_iovs: all are posted
- * await binding.unbind()
+ * await binding.close()
  * await binding.released()
  * await driver.close()
  * await device.close()
@@ -112,7 +112,7 @@ export async function bindRx(device: NetmemDriver, options: BindRxOptions): Prom
     const attachment = await dmabuf.attach(device.nic)
     undo = () => unlessGone(attachment.detach())
     const binding = new RxBinding(device, dmabuf.bytes, attachment, pageSize)
-    undo = () => binding.unbind()
+    undo = () => binding.close()
     for (const queue of queues) await binding.start(queue)
     device.bindings.add(binding)
     return binding
@@ -133,7 +133,7 @@ export class RxBinding implements Binding, AsyncDisposable {
   readonly #provider: DmaBufProvider
   /** One for all queues: what one leaves idle another can take. */
   readonly #pool: PagePool<Netmem>
-  #unbinding: Promise<void> | undefined
+  #closing: Promise<void> | undefined
   #released: Promise<void> | undefined
 
   /** @internal */
@@ -158,27 +158,27 @@ export class RxBinding implements Binding, AsyncDisposable {
   }
 
   /**
-   * Restarts its queues with pages. Resolves when they run. Frags that the application holds stay
+   * Unbinds: restarts its queues with pages. Resolves when they run. Frags that the application holds stay
    * valid, and the dma-buf stays mapped until the last of them is released: see {@link released}.
    *
    * Rejects, and stays bound, if a queue does not start.
    */
-  unbind(): Promise<void> {
-    this.#unbinding ??= this.#unbind().catch((error: unknown) => {
-      this.#unbinding = undefined
+  close(): Promise<void> {
+    this.#closing ??= this.#unbind().catch((error: unknown) => {
+      this.#closing = undefined
       throw error
     })
-    return this.#unbinding
+    return this.#closing
   }
 
-  /** Resolves when the binding is unbound, its last net_iov is back, and the dma-buf is unmapped. */
+  /** Resolves when the binding is closed, its last net_iov is back, and the dma-buf is unmapped. */
   async released(): Promise<void> {
-    await this.#unbinding
+    await this.#closing
     await this.#released
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.unbind()
+    return this.close()
   }
 
   /** @internal Restarts one queue with memory of the dma-buf. */
@@ -197,7 +197,7 @@ export class RxBinding implements Binding, AsyncDisposable {
 
   /** @internal Called when the device is gone and its queues are stopped. */
   uninstall(): void {
-    this.#unbinding ??= Promise.resolve()
+    this.#closing ??= Promise.resolve()
     this.#release()
   }
 
@@ -251,6 +251,6 @@ function checkDevice(device: NetmemDriver, queues: readonly number[]): void {
   throw new DeviceError(
     'NETMEM_BIND_BUSY',
     'EEXIST',
-    `Queue ${busy} is bound already; unbind it first.`,
+    `Queue ${busy} is bound already; close that binding first.`,
   )
 }
