@@ -16,7 +16,7 @@ const MSS = 8948
 const FRAME_NS = 7200
 
 function make(path: string, bytes: number): void {
-  const link = createGenerator({ mss: MSS, totalBytes: bytes, handshake: true })
+  const link = createGenerator({ mssBytes: MSS, totalBytes: bytes, handshake: true })
   const file = createPcapngWriter(path)
   for (let at = 0; ; at += FRAME_NS) {
     const frame = link.receive(at)

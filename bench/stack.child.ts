@@ -104,7 +104,7 @@ async function run(request: StackRequest): Promise<unknown> {
   await using device = await openDeviceThread()
   device.ref()
   const totalBytes = warmUp + bytes
-  const link = { kind: 'generator', mss: MSS, totalBytes, checksum, handshake: true } as const
+  const link = { kind: 'generator', mssBytes: MSS, totalBytes, checksum, handshake: true } as const
   const nic = await device.openNic({ link, up: false, settings: { pause: true } })
   const socket = new DevmemSocket()
   const frags = receiveFrags(socket)

@@ -10,6 +10,8 @@ export { openNetmemDriver, openPageDriver } from 'netmem/stack'
 
 /** The link that takes frames from the stack's thread. */
 export const INJECTED = { kind: 'injected' }
+/** Size of the segments that a generator makes. */
+export const segmentsOf = (mssBytes) => ({ mssBytes })
 /** Counter of frames that the NIC has dropped. */
 export const RX_DROPS = 'rx_hw_drops'
 

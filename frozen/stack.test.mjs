@@ -21,13 +21,14 @@ import {
   openNic,
   openPageDriver,
   RX_DROPS,
+  segmentsOf,
 } from './names.mjs'
 
 const PAGE = 4096
 const BYTES = 100_000
 const MSS = 1448
 const shared = (pages) => sharedProvider({ pages, pageSize: PAGE })
-const generator = { kind: 'generator', totalBytes: BYTES, mss: MSS, handshake: true }
+const generator = { kind: 'generator', totalBytes: BYTES, ...segmentsOf(MSS), handshake: true }
 
 /**
  * Opens a device with a NIC and a driver, whose packets go to one socket in order. Runs `body`, and

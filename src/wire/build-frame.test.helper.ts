@@ -82,7 +82,7 @@ export interface TcpFrameOptions extends UdpFrameOptions {
   /** 65535 by default. */
   readonly window?: number
   readonly urgentPointer?: number
-  readonly maximumSegmentSize?: number
+  readonly mssBytes?: number
   readonly windowScale?: number
   readonly sackPermitted?: boolean
   readonly timestamps?: { readonly value: number; readonly echo: number }
@@ -243,7 +243,7 @@ function extensionsOf(
 function tcpOptionsOf(options: TcpFrameOptions): TcpOptions {
   const { timestamps, sack = [] } = options
   const into = new TcpOptions()
-  into.maximumSegmentSize = options.maximumSegmentSize ?? 0
+  into.mssBytes = options.mssBytes ?? 0
   into.windowScale = options.windowScale ?? -1
   into.sackPermitted = options.sackPermitted ?? false
   into.hasTimestamps = timestamps !== undefined

@@ -100,7 +100,7 @@ export const tcpFrames: fc.Arbitrary<TcpFrameOptions> = fc
       }),
       fc.record({
         timestamps,
-        maximumSegmentSize: u16,
+        mssBytes: u16,
         windowScale: fc.nat(14),
         sackPermitted: fc.boolean(),
       }),

@@ -14,7 +14,7 @@ function optionsOf({ sack = [], ...fields }: Fields): TcpOptions {
 }
 
 function parse(bytes: Uint8Array): TcpOptions | undefined {
-  const options = optionsOf({ windowScale: 3, sack: [9, 9], maximumSegmentSize: 9 })
+  const options = optionsOf({ windowScale: 3, sack: [9, 9], mssBytes: 9 })
   return parseTcpOptions(bytes, 0, bytes.length, options) ? options : undefined
 }
 
@@ -24,12 +24,12 @@ function seen({ sackEdges, ...fields }: TcpOptions): unknown {
 }
 
 const timestamps = { hasTimestamps: true, timestamp: 0xa1a2_a3a4 | 0, timestampEcho: 1 }
-const syn = { maximumSegmentSize: 1460, sackPermitted: true, ...timestamps, windowScale: 7 }
+const syn = { mssBytes: 1460, sackPermitted: true, ...timestamps, windowScale: 7 }
 const block = [-16, 16]
 const written: [Fields, string][] = [
   [{}, ''],
   [syn, '0204 05b4 0402 080a a1a2a3a4 00000001 01 0303 07'],
-  [{ maximumSegmentSize: 1460, sackPermitted: true }, '0204 05b4 0402 0101'],
+  [{ mssBytes: 1460, sackPermitted: true }, '0204 05b4 0402 0101'],
   [timestamps, '0101 080a a1a2a3a4 00000001'],
   [{ windowScale: 0 }, '01 0303 00'],
   [{ sack: block }, '0101 050a fffffff0 00000010'],
@@ -56,7 +56,7 @@ test('options are written as Linux writes them, and read back', () => {
 
 test('parsing written options gives the same options', () => {
   const any = fc.record({
-    maximumSegmentSize: fc.nat(0xffff),
+    mssBytes: fc.nat(0xffff),
     windowScale: fc.integer({ min: -1, max: 14 }),
     sackPermitted: fc.boolean(),
     timestamps: fc.option(fc.tuple(fc.integer(), fc.integer())),
@@ -91,7 +91,7 @@ test('options in any order are read, and unknown ones skipped, up to the end of 
     seen(read ?? assert.fail()),
     seen(
       optionsOf({
-        maximumSegmentSize: 0x2300,
+        mssBytes: 0x2300,
         hasTimestamps: true,
         timestamp: 1,
         timestampEcho: 2,

@@ -28,7 +28,7 @@ const TIMESTAMPS_BYTES = 10
 /** Options of a TCP segment, read or to be written. One object serves all segments. */
 export class TcpOptions {
   /** Bytes, 1 to 65,535 (RFC 9293, 3.7.1), or 0 without the option. */
-  maximumSegmentSize = 0
+  mssBytes = 0
   /** Shift count, 0 to 14 (RFC 7323, 2), or −1 without the option. */
   windowScale = -1
   /** True if the sender takes selective acknowledgments (RFC 2018, 2). */
@@ -46,7 +46,7 @@ export class TcpOptions {
 
   /** Takes all options out. */
   clear(): this {
-    this.maximumSegmentSize = 0
+    this.mssBytes = 0
     this.windowScale = -1
     this.sackPermitted = false
     this.hasTimestamps = false
@@ -96,7 +96,7 @@ function parseOption(
   switch (kind) {
     case MAXIMUM_SEGMENT_SIZE:
       if (length !== MAXIMUM_SEGMENT_SIZE_BYTES) return false
-      into.maximumSegmentSize = getUint16(bytes, at)
+      into.mssBytes = getUint16(bytes, at)
       return true
     case WINDOW_SCALE:
       if (length !== WINDOW_SCALE_BYTES) return false
@@ -138,9 +138,9 @@ function parseSack(bytes: Uint8Array, at: number, length: number, into: TcpOptio
 export function writeTcpOptions(bytes: Uint8Array, at: number, options: TcpOptions): number {
   checkRoom(options)
   let end = at
-  if (options.maximumSegmentSize > 0) {
+  if (options.mssBytes > 0) {
     end = writeKind(bytes, end, MAXIMUM_SEGMENT_SIZE, MAXIMUM_SEGMENT_SIZE_BYTES)
-    setUint16(bytes, end - 2, options.maximumSegmentSize)
+    setUint16(bytes, end - 2, options.mssBytes)
   }
   // SACK permitted takes the place of the timestamps' padding.
   if (options.sackPermitted) end = writeKind(bytes, end, SACK_PERMITTED, SACK_PERMITTED_BYTES)
@@ -179,7 +179,7 @@ function writePadding(bytes: Uint8Array, at: number, length: number): number {
 }
 
 function checkRoom(options: TcpOptions): void {
-  let length = options.maximumSegmentSize > 0 ? 4 : 0
+  let length = options.mssBytes > 0 ? 4 : 0
   if (options.hasTimestamps) length += 12
   else if (options.sackPermitted) length += 4
   if (options.windowScale >= 0) length += 4

@@ -113,7 +113,7 @@ export function parseTcp(
  * import { SYN, TCP_HEADER_BYTES, TcpOptions, writeTcp, writeTcpOptions } from 'netmem/stack/wire'
  *
  * const options = new TcpOptions()
- * options.maximumSegmentSize = 1460
+ * options.mssBytes = 1460
  * const bytes = new Uint8Array(64)
  * const optionBytes = writeTcpOptions(bytes, TCP_HEADER_BYTES, options)
  * const header = { sourcePort: 40_000, destinationPort: 80, seq: 1, ack: 0, tcpFlags: SYN, window: 65_535, urgentPointer: 0 }

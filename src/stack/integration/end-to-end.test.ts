@@ -13,8 +13,8 @@ import { streamPattern } from '../link/generator-frames.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 
 /** Returns the payload of a generator's flow. */
-function streamOf(flow: number, mss: number, framesPerFlow: number, bytes: number): Uint8Array {
-  const period = streamPattern(1, flow, mss * framesPerFlow)
+function streamOf(flow: number, mssBytes: number, framesPerFlow: number, bytes: number): Uint8Array {
+  const period = streamPattern(1, flow, mssBytes * framesPerFlow)
   return Uint8Array.from({ length: bytes }, (_, at) => period[at % period.length] ?? 0)
 }
 
@@ -24,7 +24,7 @@ const BYTES = 100_000
 const generator = {
   kind: 'generator',
   flows: 3,
-  mss: MSS,
+  mssBytes: MSS,
   totalBytes: BYTES,
   framesPerFlow: FRAMES,
   handshake: true,

@@ -110,7 +110,7 @@ describe('a NIC on a TAP interface', { skip }, () => {
               seq: isSyn ? 1000 : 1001,
               ack,
               flags: isSyn ? SYN | ACK : ACK,
-              ...(isSyn ? { maximumSegmentSize: 1460 } : {}),
+              ...(isSyn ? { mssBytes: 1460 } : {}),
             }
             answer.headLength = buildTcpFrame(frame, memory, 0)
             answer.head.set(memory.bytes.subarray(0, answer.headLength))

@@ -187,7 +187,7 @@ test('delay and rate', () => {
 })
 
 test('an endless link is not taken in: half of the memory may be used, and no more', () => {
-  const endless = createGenerator({ mss: 8948 })
+  const endless = createGenerator({ mssBytes: 8948 })
   const link = faultyLink(endless, { seed: 1, delayNs: 1000, holdBytes: 2 ** 20 })
   assert.equal(link.receive(0), undefined)
   assert.ok(link.counts.received < 70)

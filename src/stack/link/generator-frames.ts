@@ -31,9 +31,9 @@ const ENDS = {
 /** Header of the frame that is being written. */
 const header = new IpHeader()
 
-/** Returns the memory that a frame with `mss` bytes of payload gets: whole cache lines. */
-export function frameBytes(ipVersion: 4 | 6, mss: number): number {
-  return (HEADER_OF[ipVersion] + mss + 63) & -64
+/** Returns the memory that a frame with `mssBytes` bytes of payload gets: whole cache lines. */
+export function frameBytes(ipVersion: 4 | 6, mssBytes: number): number {
+  return (HEADER_OF[ipVersion] + mssBytes + 63) & -64
 }
 
 /** Returns the first `bytes` of the payload of a flow, whose stream repeats them if `bytes` is its period. */

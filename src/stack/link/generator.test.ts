@@ -38,7 +38,7 @@ function collect(
   options: GeneratorOptions,
   limit: number,
 ): { readonly order: number[]; readonly payloadBytes: number } {
-  const periodBytes = (options.framesPerFlow ?? 64) * (options.mss ?? 1448)
+  const periodBytes = (options.framesPerFlow ?? 64) * (options.mssBytes ?? 1448)
   const expected: (number | undefined)[] = []
   const streams: number[] = []
   const patterns: Uint8Array[] = []
@@ -81,12 +81,12 @@ function collect(
 }
 
 const kinds: GeneratorOptions[] = [
-  { mss: 1448 },
-  { mss: 8948, flows: 3, framesPerFlow: 5 },
-  { mss: 33, flows: 2, ipVersion: 6, framesPerFlow: 7, seed: 9 },
-  { mss: 1448, checksum: 'partial' },
-  { mss: 65_000, checksum: 'partial', ipVersion: 6, framesPerFlow: 2 },
-  { mss: 1, flows: 5, handshake: true },
+  { mssBytes: 1448 },
+  { mssBytes: 8948, flows: 3, framesPerFlow: 5 },
+  { mssBytes: 33, flows: 2, ipVersion: 6, framesPerFlow: 7, seed: 9 },
+  { mssBytes: 1448, checksum: 'partial' },
+  { mssBytes: 65_000, checksum: 'partial', ipVersion: 6, framesPerFlow: 2 },
+  { mssBytes: 1, flows: 5, handshake: true },
 ]
 for (const options of kinds) {
   test(`endless: ${JSON.stringify(options)}`, () => {
@@ -97,7 +97,7 @@ for (const options of kinds) {
   })
 
   test(`bounded: ${JSON.stringify(options)}`, () => {
-    for (const totalBytes of [1, 1447, options.mss === 1 ? 2000 : 100_000]) {
+    for (const totalBytes of [1, 1447, options.mssBytes === 1 ? 2000 : 100_000]) {
       const bounded = { ...options, totalBytes }
       const generator = createGenerator(bounded)
       const { payloadBytes } = collect(generator, bounded, Number.POSITIVE_INFINITY)
@@ -135,12 +135,12 @@ test('sequence numbers wrap around', () => {
   let seed = 0
   const first = () => new DataView(streamPattern(seed, 0, 4).buffer).getUint32(0)
   while (first() < 2 ** 32 - 1e6) seed++
-  const options = { seed, mss: 65_000, framesPerFlow: 3 }
+  const options = { seed, mssBytes: 65_000, framesPerFlow: 3 }
   collect(createGenerator(options), options, 40)
 })
 
 test('at a rate frames arrive one after the other, whenever they are asked for', () => {
-  const generator = createGenerator({ mss: 1446, rateBitsPerS: 12e9 })
+  const generator = createGenerator({ mssBytes: 1446, rateBitsPerS: 12e9 })
   const times: number[] = []
   for (let nowNs = 0; nowNs < 10_000; nowNs += 700) {
     for (let frame = generator.receive(nowNs); frame; frame = generator.receive(nowNs)) {
@@ -191,7 +191,7 @@ test('what is transmitted is forgotten; a close ends it', () => {
 })
 
 test('wrong options', () => {
-  assertCode('NETMEM_OUT_OF_RANGE', () => createGenerator({ mss: 0 }))
+  assertCode('NETMEM_OUT_OF_RANGE', () => createGenerator({ mssBytes: 0 }))
   assertCode('NETMEM_OUT_OF_RANGE', () => createGenerator({ totalBytes: 0 }))
   assertCode('NETMEM_OUT_OF_RANGE', () => createGenerator({ flows: 3, sourcePort: 65_534 }))
   const odd: object = { checksum: 'none' }

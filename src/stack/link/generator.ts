@@ -27,7 +27,7 @@ export interface GeneratorOptions {
   /** Number of flows, 1 to 1024. 1 by default. Flow `n` comes from `sourcePort + n`. */
   readonly flows?: number
   /** Bytes of payload of each frame, 1 to 65,000. 1448 by default. */
-  readonly mss?: number
+  readonly mssBytes?: number
   /** Bytes of payload of each flow, 1 or more. Endless by default. */
   readonly totalBytes?: number
   /**
@@ -56,7 +56,7 @@ export interface GeneratorOptions {
 
 const NAMES: OptionNames<GeneratorOptions> = {
   flows: true,
-  mss: true,
+  mssBytes: true,
   totalBytes: true,
   framesPerFlow: true,
   checksum: true,
@@ -86,7 +86,7 @@ export class TcpGenerator implements Link {
   readonly #memory: FrameMemory
   readonly #frame: LinkFrame
   readonly #headerLength: number
-  readonly #mss: number
+  readonly #mssBytes: number
   readonly #totalBytes: number
   readonly #rateBitsPerS: number
   /** Frames prepared for each flow: its data in order, the short one at the end, SYN, FIN. */
@@ -111,7 +111,7 @@ export class TcpGenerator implements Link {
   /** @internal */
   constructor(options: GeneratorOptions) {
     const flows = checkInteger('flows', options.flows ?? 1, 1, 1024)
-    const mss = checkInteger('mss', options.mss ?? 1448, 1, 65_000)
+    const mssBytes = checkInteger('mssBytes', options.mssBytes ?? 1448, 1, 65_000)
     const total = options.totalBytes ?? Number.POSITIVE_INFINITY
     this.#totalBytes =
       total === Number.POSITIVE_INFINITY
@@ -131,11 +131,11 @@ export class TcpGenerator implements Link {
       65_535,
     )
 
-    this.#mss = mss
+    this.#mssBytes = mssBytes
     this.#framesPerFlow = framesPerFlow
     this.#headerLength = HEADER_OF[ipVersion]
     this.#slots = framesPerFlow + 3
-    this.#stride = frameBytes(ipVersion, mss)
+    this.#stride = frameBytes(ipVersion, mssBytes)
     this.#memory = createFrameMemory(flows * this.#slots * this.#stride)
     this.#frame = emptyFrame(this.#memory)
     this.#frame.checksum = checksum
@@ -148,7 +148,7 @@ export class TcpGenerator implements Link {
     this.#active = flows
     const none = new Uint8Array(0)
     for (let flow = 0; flow < flows; flow++) {
-      const pattern = streamPattern(seed, flow, framesPerFlow * mss)
+      const pattern = streamPattern(seed, flow, framesPerFlow * mssBytes)
       // Random first sequence numbers: some of them wrap soon.
       this.#firstSeq[flow] = getInt32(streamPattern(seed, flow, 4), 0)
       const ports = { sourcePort: sourcePort + flow, destinationPort }
@@ -168,7 +168,7 @@ export class TcpGenerator implements Link {
     const flow = this.#turn()
     const position = this.#positions[flow] ?? 0
     // An integer, as is the sequence number: the engine allocates other numbers.
-    const payload = position < 0 ? 0 : Math.min(this.#mss, this.#totalBytes - position) | 0
+    const payload = position < 0 ? 0 : Math.min(this.#mssBytes, this.#totalBytes - position) | 0
     const at = flow * this.#slots + this.#slotOf(flow, position, payload)
     const offset = at * this.#stride
     const frame = this.#frame
@@ -238,7 +238,7 @@ export class TcpGenerator implements Link {
     const framesPerFlow = this.#framesPerFlow
     if (position < 0) return framesPerFlow + 1
     if (payload === 0) return framesPerFlow + 2
-    if (payload < this.#mss) return framesPerFlow
+    if (payload < this.#mssBytes) return framesPerFlow
     const slot = this.#nextSlot[flow] ?? 0
     this.#nextSlot[flow] = slot + 1 === framesPerFlow ? 0 : slot + 1
     return slot
@@ -246,10 +246,10 @@ export class TcpGenerator implements Link {
 
   /** Returns the payload of a data slot. The slot behind them holds the rest of a bounded flow. */
   #payloadOf(slot: number, pattern: Uint8Array): Uint8Array {
-    const mss = this.#mss
-    if (slot < this.#framesPerFlow) return pattern.subarray(slot * mss, (slot + 1) * mss)
+    const mssBytes = this.#mssBytes
+    if (slot < this.#framesPerFlow) return pattern.subarray(slot * mssBytes, (slot + 1) * mssBytes)
     if (this.#totalBytes === Number.POSITIVE_INFINITY) return pattern.subarray(0, 0)
-    const rest = this.#totalBytes % mss
+    const rest = this.#totalBytes % mssBytes
     const from = (this.#totalBytes - rest) % pattern.length
     return pattern.subarray(from, from + rest)
   }

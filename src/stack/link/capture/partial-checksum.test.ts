@@ -14,8 +14,8 @@ function isPartial({ memory, offset, length }: LinkFrame): boolean {
 
 test('what an offloading sender makes is partial, what others make is not', () => {
   for (const ipVersion of [4, 6] as const) {
-    for (const mss of [1, 1448, 65_000]) {
-      const options = { ipVersion, mss, framesPerFlow: 3, flows: 2 }
+    for (const mssBytes of [1, 1448, 65_000]) {
+      const options = { ipVersion, mssBytes, framesPerFlow: 3, flows: 2 }
       const partial = createGenerator({ ...options, checksum: 'partial' })
       const complete = createGenerator(options)
       for (let taken = 0; taken < 20; taken++) {

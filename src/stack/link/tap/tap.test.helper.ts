@@ -153,7 +153,7 @@ export class TcpPeer {
       flags,
       payload,
       checksum: isPartial ? 'partial' : 'complete',
-      ...((flags & SYN) === 0 ? {} : { maximumSegmentSize: MSS }),
+      ...((flags & SYN) === 0 ? {} : { mssBytes: MSS }),
     } as const
     const frame = this.#frame
     frame.length = buildTcpFrame(options, this.#memory, 0)
