@@ -28,7 +28,7 @@ declare module './errors.ts' {
 }
 
 declare const kind: unique symbol
-declare const nobody: unique symbol
+declare const noHandle: unique symbol
 
 /** A slot of host-readable memory: its bytes may be asked for. */
 export interface Page {
@@ -47,8 +47,8 @@ export type Netmem = Page | NetIov
 export type KindOf<M extends Netmem> = M extends Page ? 'page' : 'net_iov'
 
 /** A type without values. */
-interface Nobody {
-  readonly [nobody]: never
+interface NoHandle {
+  readonly [noHandle]: never
 }
 
 /**
@@ -56,7 +56,7 @@ interface Nobody {
  * method in both directions and takes either as a match, so `{ put(m: Netmem): void }` would
  * accept a pool of pages. The member that no value has makes both directions fail.
  */
-export type Exactly<M extends Netmem> = M | Nobody
+export type Exactly<M extends Netmem> = M | NoHandle
 
 // Constants without export: an engine folds a module's own, and loads exported ones at each use.
 /** Tag of a net_iov. */
