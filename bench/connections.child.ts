@@ -80,7 +80,7 @@ if (process.argv[2] === 'netmem') {
       await connection.close()
     })
     const { out, copied } = pool.stats()
-    if (out !== 0 || copied.bytesOut !== 0) throw new Error(`${out} pages are out at the end`)
+    if (out !== 0 || copied.bytes_out !== 0) throw new Error(`${out} pages are out at the end`)
     return sample
   })
 } else {

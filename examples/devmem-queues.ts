@@ -57,7 +57,7 @@ async function serve({ ifindex, queue, port, connections }: Share): Promise<void
 async function receive(connection: DevmemConnection, queue: number): Promise<void> {
   // A GPU would take binding, offset and length of each frag, and release it when it is done.
   for await (const frag of connection) frag.release()
-  const { deviceBytes, linearBytes } = connection.stats()
-  console.log(`queue ${queue}: ${deviceBytes} bytes, ${linearBytes} in pages`)
+  const { device_bytes, linear_bytes } = connection.stats()
+  console.log(`queue ${queue}: ${device_bytes} bytes, ${linear_bytes} in pages`)
   await connection.close()
 }

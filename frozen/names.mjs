@@ -14,6 +14,8 @@ export const INJECTED = { kind: 'injected' }
 export const segmentsOf = (mssBytes) => ({ mssBytes })
 /** Counter of frames that the NIC has dropped. */
 export const RX_DROPS = 'rx_hw_drops'
+/** Counter of a replay's packets with a wrong checksum. */
+export const CHECKSUM_DROPS = 'csum_bad'
 
 /** NICs and memory of a device's thread. */
 export const openNic = (device, options) => device.openNic(options)
@@ -27,6 +29,8 @@ export const retain = (pool, m, count) => {
   pool.references(m) // refuses a handle of another pool, which retain() takes
   addReferences(m, count)
 }
+/** Bytes of copied payload that are out. */
+export const copiedBytesOut = (pool) => pool.stats().copied.bytes_out
 export const referencesOf = (pool, m) => pool.references(m)
 /** Describes a protocol's messages: a header of fixed size says the length of its payload. */
 export const framing = (headerBytes, payloadBytes, rest = {}) => ({

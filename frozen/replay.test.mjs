@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { replay } from 'netmem/stack'
 import { freshPath, pattern, rejected } from './harness.mjs'
+import { CHECKSUM_DROPS } from './names.mjs'
 
 const SYN = 2
 const FIN_ACK = 0x11
@@ -103,7 +104,7 @@ for (const memory of ['page', 'device']) {
     const [flow] = report.flows
     assert.deepEqual([flow.bytes, flow.sha256], [BYTES, sha256])
     assert.ok(flow.outOfOrder > 0)
-    assert.equal(report.dropped.badChecksum, 1)
+    assert.equal(report.dropped[CHECKSUM_DROPS], 1)
   })
 
   test(`what is missing is a gap, ${memory}`, async () => {

@@ -42,7 +42,7 @@ test('a TSO packet reaches the other card without lying on the wire', () => {
   left.driver.send(0, bytes, TSO)
   left.card.poll(0)
   assert.equal(right.link.nextAtNs(), Number.POSITIVE_INFINITY)
-  assert.deepEqual([left.link.transmitted, right.link.received], [1, 1])
+  assert.deepEqual([left.link.tx_packets, right.link.rx_packets], [1, 1])
   left.driver.poll()
   assert.equal(left.driver.tx[0]?.completed, 1)
   assert.deepEqual(right.driver.poll(), [], 'it is shown at the end of a turn')
@@ -100,7 +100,7 @@ test('it waits on the wire behind earlier frames, and where it has to be cut', (
   left.driver.send(0, small, { checksum: true })
   left.driver.send(0, cut, TSO)
   left.card.poll(0)
-  assert.deepEqual([left.link.transmitted, right.link.received], [2, 0])
+  assert.deepEqual([left.link.tx_packets, right.link.rx_packets], [2, 0])
   right.card.poll(0)
   const packets = right.driver.poll()
   assert.deepEqual(

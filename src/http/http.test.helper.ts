@@ -132,7 +132,7 @@ export async function transferring(
   } finally {
     keepAlive.close()
   }
-  assert.equal(headPool().stats().copied.bytesOut, 0, 'no copy is out')
+  assert.equal(headPool().stats().copied.bytes_out, 0, 'no copy is out')
   assert.equal(headPool().out, 0, 'nothing is out')
 }
 
@@ -145,7 +145,7 @@ export async function withPool(
   const pool = createPool(hostProvider({ pages, pageSize }))
   await body(pool)
   assert.equal(pool.out, 0, 'nothing is out')
-  assert.equal(pool.stats().copied.bytesOut, 0, 'no copy is out')
+  assert.equal(pool.stats().copied.bytes_out, 0, 'no copy is out')
   await pool.destroy()
   assert.equal(pool.inflight, 0)
 }

@@ -132,7 +132,7 @@ export async function withEnds(
 
 /** Fails if memory is out, copies included. Destroys the pools. */
 export async function endAll(pool: PagePool<Page>): Promise<void> {
-  assert.equal(pool.stats().copied.bytesOut, 0, 'no copy is out')
+  assert.equal(pool.stats().copied.bytes_out, 0, 'no copy is out')
   await end(pool)
 }
 

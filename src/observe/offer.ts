@@ -27,7 +27,7 @@ export interface PoolOfferReport {
 const NUMBERS = {
   held: ['cache', 'ring', 'posted', 'sockets', 'application'],
   stats: ['inflight', 'out', 'handles'],
-  copied: ['frags', 'bytes', 'bytesOut', 'limit'],
+  copied: ['frags', 'bytes', 'bytes_out', 'limit'],
   alloc: ['fast', 'slow', 'slow_high_order', 'empty', 'refill', 'waive'],
   recycle: ['cached', 'cache_full', 'ring', 'ring_full', 'released_refcnt'],
 } as const

@@ -22,7 +22,7 @@ export class Copies {
 
   /** @param limit Bytes of copies that may be out before sockets make no more. */
   constructor(limit: number, tracing: boolean) {
-    this.copied = { frags: 0, bytes: 0, bytesOut: 0, limit }
+    this.copied = { frags: 0, bytes: 0, bytes_out: 0, limit }
     this.tracing = tracing
   }
 
@@ -30,13 +30,13 @@ export class Copies {
   made(bytes: number): void {
     this.copied.frags++
     this.copied.bytes += bytes
-    this.copied.bytesOut += bytes
+    this.copied.bytes_out += bytes
     this.#fragsOut++
   }
 
   /** A copy of that many bytes is released. */
   dropped(bytes: number): void {
-    this.copied.bytesOut -= bytes
+    this.copied.bytes_out -= bytes
     this.#fragsOut--
     this.onCopyDropped?.()
   }
@@ -46,7 +46,7 @@ export class Copies {
    * payload.
    */
   get copyRoom(): number {
-    const { limit, bytesOut } = this.copied
-    return limit - bytesOut - this.#fragsOut * COPY_OVERHEAD
+    const { limit, bytes_out } = this.copied
+    return limit - bytes_out - this.#fragsOut * COPY_OVERHEAD
   }
 }

@@ -41,7 +41,7 @@ export function reportDry(
     capacity,
     out,
     handles,
-    copiedBytes: copied.bytesOut,
+    copiedBytes: copied.bytes_out,
     since,
     waiting,
     holders: pool.holders(),

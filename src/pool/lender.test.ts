@@ -63,10 +63,10 @@ test('a frag that was copied is lent as a copy', async () => {
   const worker = startBorrower(share, 'hold')
   const whole = some(writtenFrag(pool, 5))
   const copy = whole.slice(32_768 - 4, 32_768)
-  assert.equal(pool.stats().copied.bytesOut, 4)
+  assert.equal(pool.stats().copied.bytes_out, 4)
   const lent = some(copy.lend(worker))
   assert.equal(lent.kind, 'copy')
-  assert.equal(pool.stats().copied.bytesOut, 0)
+  assert.equal(pool.stats().copied.bytes_out, 0)
   whole.release()
   assert.deepEqual((await deliver(worker, { lent: [lent], word: 5 })).errors, [])
   // The worker holds nothing of the pool.

@@ -44,7 +44,7 @@ export interface PagePoolStats {
     /** Bytes copied so far. */
     readonly bytes: number
     /** Bytes of copies that have not been released. */
-    readonly bytesOut: number
+    readonly bytes_out: number
     /**
      * Bytes of copies that may be out, 256 more counted for each, before connections stop reading
      * what they would have to copy: as many as the pool has. A connection that holds nothing may

@@ -63,7 +63,7 @@ test('1. sizes and scatter-list lengths that are not page-aligned', async () => 
   }
   await path.bind(0)
   await path.through(...segments(0, 2))
-  assert.equal(path.flow.socket.stats().queuedBytes, 2 * PART)
+  assert.equal(path.flow.socket.stats().queued_bytes, 2 * PART)
   await path.close()
 })
 
@@ -175,9 +175,9 @@ test('6. a frag list counted twice', async () => {
   assert.deepEqual([skb.dataLength, skb.payloadLength], [250, 250])
   socket.queue(skb)
   socket.queue(pages.skb([{ netmem: 1, offset: 150, length: 50 }]))
-  assert.equal(socket.stats().queuedBytes, 300)
+  assert.equal(socket.stats().queued_bytes, 300)
   assert.equal(socket.recvmsg({ iov: [new Uint8Array(500)] }).bytes, 300)
-  assert.equal(socket.stats().queuedBytes, 0)
+  assert.equal(socket.stats().queued_bytes, 0)
   socket.close()
   pages.forget()
   await end(pages.pool)

@@ -95,7 +95,7 @@ export function connectionConformance(
       }
       for (const { pool } of [ends.connection, ends.peer]) {
         assert.equal(pool.out, 0, 'no page is out')
-        assert.equal(pool.stats().copied.bytesOut, 0, 'no copy is out')
+        assert.equal(pool.stats().copied.bytes_out, 0, 'no copy is out')
       }
     })
   }
@@ -136,8 +136,8 @@ async function testBackpressure({ connection, peer }: ConnectionEnds): Promise<v
     at += frag.length
     frag.release()
     assert.ok(sent - at < ahead, `${sent - at} bytes were written ahead of the receiver`)
-    const { bytesOut } = pool.stats().copied
-    assert.ok(bytesOut <= limit, `copies of ${bytesOut} bytes beside a pool of ${limit}`)
+    const { bytes_out } = pool.stats().copied
+    assert.ok(bytes_out <= limit, `copies of ${bytes_out} bytes beside a pool of ${limit}`)
     await turn()
   }
   assert.equal(at, total)
@@ -223,7 +223,7 @@ async function testDisposal({ connection, peer }: ConnectionEnds): Promise<void>
   assert.equal(connection.state.kind, 'closed')
   same(first.bytes, 0)
   first.release()
-  assert.equal(connection.pool.stats().copied.bytesOut, 0, 'what was not received is given back')
+  assert.equal(connection.pool.stats().copied.bytes_out, 0, 'what was not received is given back')
   peer.destroy()
   await sending
 }

@@ -31,7 +31,7 @@ export class PoolModel {
   releasedSlots: number[] = []
 
   constructor(kind: 'page' | 'net_iov', capacity: number, ringSize: number, pageSize: number) {
-    this.#copied = { frags: 0, bytes: 0, bytesOut: 0, limit: capacity * pageSize }
+    this.#copied = { frags: 0, bytes: 0, bytes_out: 0, limit: capacity * pageSize }
     this.#kind = kind
     this.#capacity = capacity
     this.#ringSize = ringSize
@@ -139,11 +139,11 @@ export class PoolModel {
   copyMade(bytes: number): void {
     this.#copied.frags++
     this.#copied.bytes += bytes
-    this.#copied.bytesOut += bytes
+    this.#copied.bytes_out += bytes
   }
 
   copyDropped(bytes: number): void {
-    this.#copied.bytesOut -= bytes
+    this.#copied.bytes_out -= bytes
   }
 
   destroy(): void {
@@ -159,7 +159,7 @@ export class PoolModel {
     if (this.out.size > 0) throw new Error('Something is out.')
     this.#alloc = noAlloc()
     this.#recycle = noRecycle()
-    this.#copied = { ...this.#copied, frags: 0, bytes: 0, bytesOut: 0 }
+    this.#copied = { ...this.#copied, frags: 0, bytes: 0, bytes_out: 0 }
     this.#destroyed = false
     this.woken = 0
     this.releasedSlots = []

@@ -27,13 +27,13 @@ test('a rule for a connection has its five fields', () => {
 
 test('payload counts once, before its connection has closed and after', async () => {
   const totals = new DataTotals()
-  const connection = (deviceBytes: number, closed: Promise<void>) => ({
+  const connection = (device_bytes: number, closed: Promise<void>) => ({
     closed,
     stats: () => ({
-      deviceBytes,
-      linearBytes: 37,
-      deviceFrags: 1,
-      ...{ tokensOut: 0, tokensReturned: 1, returnCalls: 1, completions: 0, copied: 0 },
+      device_bytes,
+      linear_bytes: 37,
+      device_frags: 1,
+      ...{ tokens_out: 0, tokens_returned: 1, return_calls: 1, completions: 0, copied: 0 },
     }),
   })
   let close = (): void => {}
@@ -42,7 +42,7 @@ test('payload counts once, before its connection has closed and after', async ()
   })
   totals.add(connection(1000, closed))
   totals.add(connection(500, new Promise(() => {})))
-  const expected = { deviceBytes: 1500, deviceFrags: 2, linearBytes: 74 }
+  const expected = { device_bytes: 1500, device_frags: 2, linear_bytes: 74 }
   assert.deepEqual(totals.now(), expected)
   close()
   await closed

@@ -33,10 +33,10 @@ const CONTROL_POOL = { pages: 64, pageSize: 16 * 1024 }
 
 /** Payload of data connections. */
 interface DevmemTotals {
-  deviceBytes: number
-  deviceFrags: number
+  device_bytes: number
+  device_frags: number
   /** Payload that came in pages, cookies of iperf3 included. */
-  linearBytes: number
+  linear_bytes: number
 }
 
 type Counted = Pick<DevmemConnection, 'closed' | 'stats'>
@@ -44,7 +44,7 @@ type Counted = Pick<DevmemConnection, 'closed' | 'stats'>
 /** Counts the payload of data connections, open and closed. */
 export class DataTotals {
   readonly #open = new Set<Counted>()
-  readonly #closed: DevmemTotals = { deviceBytes: 0, deviceFrags: 0, linearBytes: 0 }
+  readonly #closed: DevmemTotals = { device_bytes: 0, device_frags: 0, linear_bytes: 0 }
 
   add(connection: Counted): void {
     this.#open.add(connection)
@@ -61,10 +61,13 @@ export class DataTotals {
   }
 }
 
-function sum(totals: DevmemTotals, { deviceBytes, deviceFrags, linearBytes }: DevmemStats): void {
-  totals.deviceBytes += deviceBytes
-  totals.deviceFrags += deviceFrags
-  totals.linearBytes += linearBytes
+function sum(
+  totals: DevmemTotals,
+  { device_bytes, device_frags, linear_bytes }: DevmemStats,
+): void {
+  totals.device_bytes += device_bytes
+  totals.device_frags += device_frags
+  totals.linear_bytes += linear_bytes
 }
 
 /** Prepares the card, binds memory, listens and calls `serve`. Undoes all of it when that is done. */

@@ -37,9 +37,9 @@ export async function serveTests(
     const served = await overDevmem({ ...options, interface: name, queues, dmabuf }, (clients) =>
       serveClients(clients, options, output, signal),
     )
-    const { deviceBytes, deviceFrags, linearBytes } = served.devmem
+    const { device_bytes, device_frags, linear_bytes } = served.devmem
     output.result(
-      `device memory: ${deviceBytes} bytes in ${deviceFrags} frags, ${linearBytes} bytes in pages`,
+      `device memory: ${device_bytes} bytes in ${device_frags} frags, ${linear_bytes} bytes in pages`,
     )
     return { report: { failed: served.failed, devmem: served.devmem }, failure: served.failure }
   }

@@ -198,6 +198,6 @@ function describe(summary: Awaited<ReturnType<typeof receiveFrom>>): string[] {
 }
 
 function describeDevmem(devmem: DevmemStats): string {
-  const { deviceBytes, linearBytes, deviceFrags, tokensReturned, returnCalls } = devmem
-  return `  device memory: ${deviceBytes} bytes in ${deviceFrags} frags, ${linearBytes} bytes in pages; ${tokensReturned} tokens returned by ${returnCalls} calls`
+  const { device_bytes, linear_bytes, device_frags, tokens_returned, return_calls } = devmem
+  return `  device memory: ${device_bytes} bytes in ${device_frags} frags, ${linear_bytes} bytes in pages; ${tokens_returned} tokens returned by ${return_calls} calls`
 }

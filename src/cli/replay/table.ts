@@ -85,14 +85,14 @@ export function summaryLines(report: ReplayReport): string[] {
 
 /** Reasons for packets outside every flow, in the order of the checks. */
 const REASONS: readonly (readonly [keyof ReplayDrops, string])[] = [
-  ['tooShort', 'shorter than an Ethernet header'],
-  ['noBuffer', 'for want of buffers'],
-  ['dmaFault', 'with DMA faults'],
-  ['stopped', 'on a stopped queue'],
-  ['unsplit', 'not split, on a queue of device memory'],
-  ['tooManyFrags', 'in too many pieces'],
-  ['other', 'neither TCP nor UDP, or fragments'],
+  ['rx_length_errors', 'shorter than an Ethernet header'],
+  ['rx_hw_drop_overruns', 'for want of buffers'],
+  ['rx_dma_faults', 'with DMA faults'],
+  ['rx_stopped', 'on a stopped queue'],
+  ['rx_dropped_unsplit', 'not split, on a queue of device memory'],
+  ['rx_dropped_frags', 'in too many pieces'],
+  ['other_packets', 'neither TCP nor UDP, or fragments'],
   ['malformed', 'malformed'],
-  ['badChecksum', 'with a wrong checksum'],
-  ['tableFull', 'of too many flows'],
+  ['csum_bad', 'with a wrong checksum'],
+  ['table_full', 'of too many flows'],
 ]

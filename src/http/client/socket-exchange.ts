@@ -217,7 +217,7 @@ const NO_BODY: BodyFraming = { kind: 'length', bytes: 0 }
 function returnsTo(pool: PagePool<Page>): number {
   const { recycle, copied } = pool.stats()
   const pages = recycle.cached + recycle.ring + recycle.ring_full + recycle.released_refcnt
-  return pages + copied.bytes - copied.bytesOut
+  return pages + copied.bytes - copied.bytes_out
 }
 
 function ignore(): void {}

@@ -32,7 +32,7 @@ for (const way of ways()) {
             for await (const frag of connection) {
               held.push(frag)
               arrived += frag.length
-              assert.ok(pool.stats().copied.bytesOut <= limit + small, 'copies are bounded')
+              assert.ok(pool.stats().copied.bytes_out <= limit + small, 'copies are bounded')
               sendNext()
             }
           })()

@@ -96,7 +96,7 @@ for (const way of ways()) {
           dries++
           assert.equal(pool.available, 0, 'it stopped because it was dry')
           // The small buffer is all that is received without a page. TLS delivers somewhat more.
-          assert.ok(pool.stats().copied.bytesOut <= 8 * small, 'memory is bounded')
+          assert.ok(pool.stats().copied.bytes_out <= 8 * small, 'memory is bounded')
           for (const frag of held.splice(0)) {
             same(frag.bytes, checked)
             checked += frag.length
@@ -196,7 +196,7 @@ for (const way of ways(['tcp4', 'unix'])) {
         frag.release()
       }
       const live = held.length * message
-      const pinned = pool.out * pool.pageSize + pool.stats().copied.bytesOut
+      const pinned = pool.out * pool.pageSize + pool.stats().copied.bytes_out
       assert.ok(live > 50_000)
       assert.ok(pinned <= 1.2 * live, `${pinned} bytes pinned for ${live}`)
       for (const [n, frag] of held) {

@@ -165,7 +165,7 @@ for (const way of ways(['tcp4'])) {
         // Waits until the sender does not get any further.
         const before = await settled(() => sent)
         assert.ok(pool.out <= 3, `${pool.out} pages are out`)
-        assert.ok(pool.stats().copied.bytesOut <= 200_000)
+        assert.ok(pool.stats().copied.bytes_out <= 200_000)
         same(first.bytes, 0)
         let at = first.length
         first.release()

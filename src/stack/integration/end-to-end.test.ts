@@ -13,7 +13,12 @@ import { streamPattern } from '../link/generator-frames.ts'
 import { arp, Path, type PathOptions, pattern, tcp } from './path.test.helper.ts'
 
 /** Returns the payload of a generator's flow. */
-function streamOf(flow: number, mssBytes: number, framesPerFlow: number, bytes: number): Uint8Array {
+function streamOf(
+  flow: number,
+  mssBytes: number,
+  framesPerFlow: number,
+  bytes: number,
+): Uint8Array {
   const period = streamPattern(1, flow, mssBytes * framesPerFlow)
   return Uint8Array.from({ length: bytes }, (_, at) => period[at % period.length] ?? 0)
 }
@@ -66,8 +71,8 @@ for (const [name, options] of kinds) {
   })
 }
 
-function ended(socket: { readonly readable: boolean; stats(): { queuedBytes: number } }): boolean {
-  return socket.readable && socket.stats().queuedBytes === 0
+function ended(socket: { readonly readable: boolean; stats(): { queued_bytes: number } }): boolean {
+  return socket.readable && socket.stats().queued_bytes === 0
 }
 
 type Hashes = readonly Awaited<ReturnType<Path['device']['openHash']>>[]
@@ -85,9 +90,9 @@ async function finished(path: Path, hashes: Hashes): Promise<void> {
   await feedAll(path, hashes)
   for (const { key, reassembler, socket } of path.flows) {
     assert.equal(reassembler.state, 'finished')
-    const { hostBytes, deviceBytes, tokens } = socket.stats()
-    assert.equal(hostBytes + deviceBytes, BYTES)
-    assert.equal(deviceBytes, path.binding === undefined ? 0 : BYTES)
+    const { host_bytes, device_bytes, tokens } = socket.stats()
+    assert.equal(host_bytes + device_bytes, BYTES)
+    assert.equal(device_bytes, path.binding === undefined ? 0 : BYTES)
     assert.equal(tokens, 0)
     const flow = key.sourcePort - 40_000
     const expected = sha256(streamOf(flow, MSS, FRAMES, BYTES))
@@ -111,7 +116,7 @@ test('injected frames as messages: bytes for pages, control messages and tokens 
     const tokens: number[] = []
     const iov = [new Uint8Array(700), new Uint8Array(2000)]
     const control = new Uint8Array(4 * DEVMEM_CMSG_SPACE)
-    while (socket.stats().queuedBytes > 0) {
+    while (socket.stats().queued_bytes > 0) {
       const { bytes, controlBytes } = socket.recvmsg({ iov, control, flags: MSG_SOCK_DEVMEM })
       if (bound.length === 0) {
         assert.equal(controlBytes, 0)
@@ -129,7 +134,7 @@ test('injected frames as messages: bytes for pages, control messages and tokens 
       assert.equal(told, bytes)
     }
     assert.equal(Buffer.compare(Buffer.concat(got), stream), 0)
-    assert.equal(path.flow.reassembler.stats().duplicateBytes, 1000)
+    assert.equal(path.flow.reassembler.stats().duplicate_bytes, 1000)
     assert.equal(socket.stats().tokens, tokens.length)
     if (bound.length > 0) {
       const ranges = tokens.map((start) => ({ start, count: 1 }))
@@ -162,7 +167,7 @@ test('what is not split off is dropped on a bound queue and counted, and readabl
     const stats = some(path.driver.stats(0))
     assert.equal(stats.rx_dropped_unsplit, bound.length === 0 ? 0 : 3)
     assert.equal(stats.rx_packets, bound.length === 0 ? 4 : 1)
-    assert.equal(path.table.stats().otherPackets, bound.length === 0 ? 2 : 0)
+    assert.equal(path.table.stats().other_packets, bound.length === 0 ? 2 : 0)
     const frag = path.flow.receiver.take()
     assert.equal(frag?.kind, bound.length === 0 ? 'page' : 'net_iov')
     const hash = await path.device.openHash()

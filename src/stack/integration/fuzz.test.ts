@@ -134,18 +134,18 @@ for (const [name, options] of kinds) {
       const allBound = options.bound?.length === 2
       assert.equal(dropped > 0, allBound)
       const table = path.table.stats()
-      const { matched, otherPackets, malformed, badChecksum } = table
-      assert.equal(matched + otherPackets + malformed + badChecksum, path.packets)
-      assert.ok(badChecksum > 0)
+      const { matched, other_packets, malformed, csum_bad } = table
+      assert.equal(matched + other_packets + malformed + csum_bad, path.packets)
+      assert.ok(csum_bad > 0)
       assert.ok(table.matched > FRAMES / 3)
       assert.equal(table.malformed > 0, !allBound)
       let deviceMemory = 0
       for (const { reassembler, socket, receiver } of path.flows) {
         for (let frag = receiver.take(); frag; frag = receiver.take()) frag.release()
-        const { hostBytes, deviceBytes, tokens, queuedBytes } = socket.stats()
-        assert.equal(hostBytes + deviceBytes + queuedBytes <= reassembler.stats().bytes, true)
-        assert.deepEqual([tokens, queuedBytes], [0, 0])
-        deviceMemory += deviceBytes
+        const { host_bytes, device_bytes, tokens, queued_bytes } = socket.stats()
+        assert.equal(host_bytes + device_bytes + queued_bytes <= reassembler.stats().bytes, true)
+        assert.deepEqual([tokens, queued_bytes], [0, 0])
+        deviceMemory += device_bytes
       }
       assert.equal(deviceMemory > 0, options.bound !== undefined)
       await path.close()

@@ -49,7 +49,7 @@ test('a rule added in mid-flow: pages, then net_iovs, then pages; never both in 
   const flags = MSG_SOCK_DEVMEM
   const calls: ReceivedMessage[] = []
   const got: Uint8Array[] = []
-  while (socket.stats().queuedBytes > 0) {
+  while (socket.stats().queued_bytes > 0) {
     const call = socket.recvmsg({ iov, control, flags })
     calls.push(call)
     if (call.controlBytes === 0) got.push(...iov.map((part) => part.slice(0, call.bytes)))
@@ -116,7 +116,7 @@ test('strict: payload that was misrouted to pages is an error, and nothing is lo
   assert.throws(() => socket.recvmsg(message), error)
   assert.throws(() => receiver.take(), error)
   await assert.rejects(receiver[Symbol.asyncIterator]().next(), error)
-  assert.equal(socket.stats().queuedBytes, 3 * PART)
+  assert.equal(socket.stats().queued_bytes, 3 * PART)
   assert.equal(socket.recvmsg({ ...message, flags: 0 }).bytes, PART)
   assert.deepEqual(message.iov[0]?.subarray(0, PART), STREAM.subarray(0, PART))
   assert.equal(socket.recvmsg(message).bytes, 2 * PART)

@@ -78,7 +78,7 @@ test('the same seed is the same run: flows over a faulty link, answered over ano
     const links = [generator, forth, back]
     while (clock.next(links, onFrame));
     assert.ok(generator.ended)
-    return { history, forth: forth.counts, back: back.counts, dropped: near.dropped }
+    return { history, forth: forth.counts, back: back.counts, dropped: near.tx_dropped }
   }
   const once = run(1)
   assert.ok(once.history.length > 15_000, `${once.history.length} frames`)

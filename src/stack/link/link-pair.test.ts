@@ -17,8 +17,8 @@ test('what is sent at one end arrives at the other, both ways', () => {
   assert.deepEqual(numbersBy(right, 0), [1, 2])
   assert.deepEqual(numbersBy(left, 0), [3])
   assert.equal(left.receive(1e9), undefined)
-  assert.equal(left.transmitted, 2)
-  assert.equal(right.received, 2)
+  assert.equal(left.tx_packets, 2)
+  assert.equal(right.rx_packets, 2)
 })
 
 test('a frame arrives after the delay and the time its bits take, behind those before it', () => {
@@ -53,7 +53,7 @@ test('the sender may use its frame again; what the receiver got stays until it a
   assert.deepEqual(bytesOf(got), bytesOf(numbered(7, 1000)))
   assert.equal(got.checksum, 'partial')
   assert.equal(got.originalLength, 1200)
-  assert.equal(left.dropped, 7)
+  assert.equal(left.tx_dropped, 7)
   assert.deepEqual(numbersBy(right, 0), [10, 11, 12])
 })
 
@@ -61,8 +61,8 @@ test('a full queue drops and counts, and what is too large for it', () => {
   const [left, right] = createLinkPair({ queueBytes: 4096, delayNs: 10, rateBitsPerS: 8e9 })
   left.transmit(numbered(0, 5000), 0)
   for (let number = 1; number <= 100; number++) left.transmit(numbered(number, 64), 0)
-  assert.equal(left.transmitted, 64)
-  assert.equal(left.dropped, 37)
+  assert.equal(left.tx_packets, 64)
+  assert.equal(left.tx_dropped, 37)
   const numbers = numbersBy(right, 1e9)
   assert.deepEqual(
     numbers,
@@ -116,7 +116,7 @@ test('a close ends both ends; what was on its way still arrives at the other', (
   assert.ok(!right.ended)
   right.transmit(numbered(3), 0)
   left.transmit(numbered(4), 0)
-  assert.equal(left.dropped + right.dropped, 2)
+  assert.equal(left.tx_dropped + right.tx_dropped, 2)
   assert.deepEqual(numbersBy(right, 100), [1])
   assert.ok(right.ended)
   right.close()
@@ -156,7 +156,7 @@ test('a frame in pieces arrives whole, with its segment size, and takes the time
   assert.deepEqual([...bytesOf(frame).subarray(60)], expected)
   const [small] = createLinkPair({ queueBytes: 4096 })
   for (let at = 0; at < 6; at++) small.transmitPieces(head, pieces, 0)
-  assert.deepEqual([small.transmitted, small.dropped], [4, 2])
+  assert.deepEqual([small.tx_packets, small.tx_dropped], [4, 2])
   pieces.forget()
   assert.deepEqual([pieces.count, pieces.memories], [0, []])
 })

@@ -51,11 +51,11 @@ const LARGE_FRAMES: LinkFeatures = { largeFrames: true, partialChecksums: false 
 export class PairedLink implements Link {
   readonly features: LinkFeatures = LARGE_FRAMES
   /** Frames sent here. */
-  transmitted = 0
+  tx_packets = 0
   /** Frames that found the queue full, were larger than it, or were sent after a close. */
-  dropped = 0
+  tx_dropped = 0
   /** Frames received here. */
-  received = 0
+  rx_packets = 0
   receiver: PiecesReceiver | undefined
   readonly #delayNs: number
   readonly #rateBitsPerS: number
@@ -81,7 +81,7 @@ export class PairedLink implements Link {
 
   receive(nowNs: number): LinkFrame | undefined {
     const frame = this.#arriving?.take(nowNs)
-    if (frame !== undefined) this.received++
+    if (frame !== undefined) this.rx_packets++
     return frame
   }
 
@@ -90,7 +90,7 @@ export class PairedLink implements Link {
   }
 
   transmitPieces(head: LinkFrame, pieces: FramePieces, nowNs: number): void {
-    if (this.#isImmediate && this.#peer?.take(head, pieces) === true) this.transmitted++
+    if (this.#isImmediate && this.#peer?.take(head, pieces) === true) this.tx_packets++
     else this.#send(head, pieces, nowNs)
   }
 
@@ -98,7 +98,7 @@ export class PairedLink implements Link {
   take(head: LinkFrame, pieces: FramePieces): boolean {
     const isNext = this.#arriving?.nextNs === Number.POSITIVE_INFINITY
     if (!isNext || this.#cut || this.receiver?.(head, pieces) !== true) return false
-    this.received++
+    this.rx_packets++
     return true
   }
 
@@ -110,11 +110,11 @@ export class PairedLink implements Link {
     const dueNs = end + this.#delayNs
     const isUnderWay = pieces ? there?.putPieces(frame, pieces, dueNs) : there?.put(frame, dueNs)
     if (isUnderWay !== true) {
-      this.dropped++
+      this.tx_dropped++
       return
     }
     this.#busyUntilNs = end
-    this.transmitted++
+    this.tx_packets++
   }
 
   nextAtNs(): number {

@@ -150,15 +150,15 @@ export class ReplayFlow {
       sha256: await this.#hash.digest(),
       state: isTcp ? state : '-',
       landed: this.#landed,
-      outOfOrder: stats.outOfOrder,
-      duplicateBytes: stats.duplicateBytes,
+      outOfOrder: stats.out_of_order,
+      duplicateBytes: stats.duplicate_bytes,
       gaps: stats.gaps,
-      gapBytes: stats.gapBytes,
+      gapBytes: stats.gap_bytes,
       dropped: {
         noRoom: stats.dropped,
-        noRoomBytes: stats.droppedBytes,
-        outOfWindow: stats.outOfWindow,
-        afterEndBytes: stats.afterEndBytes,
+        noRoomBytes: stats.dropped_bytes,
+        outOfWindow: stats.out_of_window,
+        afterEndBytes: stats.after_end_bytes,
       },
     }
   }

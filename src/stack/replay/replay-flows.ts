@@ -66,7 +66,7 @@ export class ReplayFlows {
 
   /**
    * Returns the counters of the flow table. Cut packets do not count as malformed, and only packets
-   * that were dropped count in `badChecksum`.
+   * that were dropped count in `csum_bad`.
    */
   stats(): FlowTableStats {
     const stats = this.#table.stats()
@@ -74,7 +74,7 @@ export class ReplayFlows {
       ...stats,
       malformed: stats.malformed - this.cutPackets,
       matched: stats.matched + this.cutPackets + this.uncheckedPackets,
-      badChecksum: this.#checksums.dropped,
+      csum_bad: this.#checksums.dropped,
     }
   }
 

@@ -6,28 +6,28 @@ import type { NicStats } from '../rings/nic-types.ts'
 import type { FlowReport } from './replay-flow.ts'
 import type { ReplayFlows } from './replay-flows.ts'
 
-/** Packets that no flow received, by the reason. */
+/** Packets that no flow received, by the reason: under the names of the counters that they come from. */
 export interface ReplayDrops {
   /** Dropped by the NIC: too few buffers were posted. */
-  readonly noBuffer: number
+  readonly rx_hw_drop_overruns: number
   /** Dropped by the NIC: a posted buffer was not mapped. */
-  readonly dmaFault: number
+  readonly rx_dma_faults: number
   /** Dropped by the NIC: the queue was stopped. */
-  readonly stopped: number
+  readonly rx_stopped: number
   /** Dropped by the NIC: no whole Ethernet header. */
-  readonly tooShort: number
+  readonly rx_length_errors: number
   /** Dropped by the driver: not split (ARP, fragments and others) on a queue of device memory. */
-  readonly unsplit: number
+  readonly rx_dropped_unsplit: number
   /** Dropped by the driver: more pieces than an skb has frags. */
-  readonly tooManyFrags: number
+  readonly rx_dropped_frags: number
   /** Packets other than TCP and UDP, and fragments. */
-  readonly other: number
+  readonly other_packets: number
   /** Headers that contradict themselves. */
   readonly malformed: number
   /** Packets with a wrong checksum: damaged on the way, so that no receiver has taken them. */
-  readonly badChecksum: number
+  readonly csum_bad: number
   /** Packets of more flows than the table has room for. */
-  readonly tableFull: number
+  readonly table_full: number
 }
 
 /** Sums over all flows. */
@@ -96,16 +96,16 @@ export function makeReport(
     cutPackets: flows.cutPackets,
     uncheckedPackets: flows.uncheckedPackets,
     dropped: {
-      noBuffer: device.rx_hw_drop_overruns,
-      dmaFault: device.rx_dma_faults,
-      stopped: device.rx_stopped,
-      tooShort: device.rx_length_errors,
-      unsplit: sumOf('rx_dropped_unsplit', queues),
-      tooManyFrags: sumOf('rx_dropped_frags', queues),
-      other: table.otherPackets,
+      rx_hw_drop_overruns: device.rx_hw_drop_overruns,
+      rx_dma_faults: device.rx_dma_faults,
+      rx_stopped: device.rx_stopped,
+      rx_length_errors: device.rx_length_errors,
+      rx_dropped_unsplit: sumOf('rx_dropped_unsplit', queues),
+      rx_dropped_frags: sumOf('rx_dropped_frags', queues),
+      other_packets: table.other_packets,
       malformed: table.malformed,
-      badChecksum: table.badChecksum,
-      tableFull: table.tableFull,
+      csum_bad: table.csum_bad,
+      table_full: table.table_full,
     },
     nic: device,
     totals: {

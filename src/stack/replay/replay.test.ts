@@ -55,8 +55,11 @@ for (const [at, { file: name, streams, frames, others }] of fixtures.entries()) 
       }
       const { capture, dropped, complete, nic } = report
       assert.deepEqual([capture.frames, complete, nic.rx_csum_bad], [frames, true, 0])
-      const { other, unsplit, ...rest } = dropped
-      assert.deepEqual([other, unsplit], way.memory === 'page' ? [others, 0] : [0, others])
+      const { other_packets, rx_dropped_unsplit, ...rest } = dropped
+      assert.deepEqual(
+        [other_packets, rx_dropped_unsplit],
+        way.memory === 'page' ? [others, 0] : [0, others],
+      )
       assert.ok(Object.values(rest).every((packets) => packets === 0))
     })
   }
@@ -109,7 +112,7 @@ for (const memory of memories) {
     const [flow] = report.flows
     assert.equal(flow?.sha256, sha256(...there))
     assert.deepEqual([flow.bytes, flow.gaps, flow.gapBytes], [250_000, 2500, 250_000])
-    assert.equal(report.dropped.noBuffer, 0)
+    assert.equal(report.dropped.rx_hw_drop_overruns, 0)
   })
 
   test(`more flows than there are buffers, ${memory}`, async () => {

@@ -81,7 +81,7 @@ for (const memory of memories) {
       const { bytes, sha256: found, state, gaps, duplicateBytes } = stream(report)
       assert.deepEqual([bytes, found, state, gaps, duplicateBytes], [200, whole, 'finished', 0, 0])
       assert.equal(report.flows.length, 1)
-      assert.equal(report.dropped.badChecksum, 1)
+      assert.equal(report.dropped.csum_bad, 1)
       assert.deepEqual([report.nic.rx_csum_bad, report.uncheckedPackets], [1, 0])
     })
   }
@@ -91,7 +91,7 @@ for (const memory of memories) {
     const report = await run([begin, ...wrong, segment({ seq: 1, payload: good }), ...ends], {
       memory,
     })
-    assert.deepEqual([stream(report).sha256, report.dropped.badChecksum], [whole, 50])
+    assert.deepEqual([stream(report).sha256, report.dropped.csum_bad], [whole, 50])
   })
 
   test(`a host that leaves checksums to hardware loses nothing, ${memory}`, async () => {
@@ -111,7 +111,7 @@ for (const memory of memories) {
     ] as const) {
       const report = await run(packets, { memory })
       const { sha256: found, state } = stream(report)
-      assert.deepEqual([found, state, report.dropped.badChecksum], [whole, 'finished', 0])
+      assert.deepEqual([found, state, report.dropped.csum_bad], [whole, 'finished', 0])
       assert.equal(report.uncheckedPackets, unchecked)
     }
     // More than wait for a right one. Other hosts are judged by what they do themselves.
@@ -124,7 +124,7 @@ for (const memory of memories) {
     )
     assert.deepEqual([stream(report).bytes, stream(report).gaps], [4000, 0])
     assert.equal(stream(report).sha256, sha256(...long.map(() => payload)))
-    assert.deepEqual([report.uncheckedPackets, report.dropped.badChecksum], [41, 1])
+    assert.deepEqual([report.uncheckedPackets, report.dropped.csum_bad], [41, 1])
   })
 
   test(`what is longer than frames are has been merged, and its checksum says nothing, ${memory}`, async () => {
@@ -150,7 +150,7 @@ for (const memory of memories) {
       { memory },
     )
     assert.equal(stream(judged).sha256, sha256(good, payload, payload))
-    assert.equal(judged.dropped.badChecksum, 1)
+    assert.equal(judged.dropped.csum_bad, 1)
   })
 
   test(`many senders of one wrong segment each are held in bounds, ${memory}`, async () => {
@@ -163,7 +163,7 @@ for (const memory of memories) {
     })
     const honest = report.flows.find(({ source }) => source === '192.0.2.1')
     assert.deepEqual([honest?.sha256, honest?.state], [whole, 'finished'])
-    assert.deepEqual([report.uncheckedPackets, report.dropped.badChecksum], [300, 0])
+    assert.deepEqual([report.uncheckedPackets, report.dropped.csum_bad], [300, 0])
     assert.equal(report.flows.length, 301)
   })
 
@@ -179,7 +179,7 @@ for (const memory of memories) {
       const none = { ...right, bytes: right.bytes.slice() }
       none.bytes.fill(0, field, field + 2)
       const report = await run([right, damaged(right, field), none], { memory })
-      assert.deepEqual([stream(report).bytes, report.dropped.badChecksum], [200, 1])
+      assert.deepEqual([stream(report).bytes, report.dropped.csum_bad], [200, 1])
     }
   })
 }

@@ -28,14 +28,14 @@ const listener = await listenDevmem({ pool, binding, host: address, port, strict
 process.send('listening')
 const connection = await listener.accept()
 const hash = await hashReceived(connection, memory)
-const { deviceBytes, linearBytes } = connection.stats()
+const { device_bytes, linear_bytes } = connection.stats()
 const [uid] = /^Uid:.*$/m.exec(readFileSync('/proc/self/status', 'utf8'))
 process.send({
   bound: queues.filter((queue) => queue.dmabuf !== undefined).length,
   interfaces: readdirSync('/proc/sys/net/ipv4/conf').includes('eth0'),
   hash,
-  deviceBytes,
-  linearBytes,
+  device_bytes,
+  linear_bytes,
   uid: uid.split(/\s+/)[1],
 })
 await connection.close()

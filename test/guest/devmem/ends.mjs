@@ -45,7 +45,7 @@ async function receiving(dmabuf, interfaceIndex) {
   }
   const ended = async (names) => {
     await within(HANG_MS, `ends: ${names}`, Promise.all(waits))
-    assert.equal(connection.stats().tokensOut, 0, names.join())
+    assert.equal(connection.stats().tokens_out, 0, names.join())
   }
   return { ends, ended }
 }

@@ -75,8 +75,8 @@ export async function receiveInContainer({ dmabuf, netlink }) {
     bound: 1,
     interfaces: false,
     hash: hashOf(payload),
-    deviceBytes: payload.length,
-    linearBytes: 0,
+    device_bytes: payload.length,
+    linear_bytes: 0,
     uid: '0',
   })
   assert.equal(await sent, 'closed')

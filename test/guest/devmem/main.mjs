@@ -124,10 +124,10 @@ await step('receive', async () => {
   }
   assert.equal(shortHash(hash), hashOf(payload))
   assert.equal(await connection.queue(), 2)
-  const { deviceBytes, linearBytes } = connection.stats()
-  assert.deepEqual([deviceBytes, linearBytes], [payload.length, 0])
+  const { device_bytes, linear_bytes } = connection.stats()
+  assert.deepEqual([device_bytes, linear_bytes], [payload.length, 0])
   await connection.close()
-  assert.equal(connection.stats().tokensOut, 0)
+  assert.equal(connection.stats().tokens_out, 0)
   assert.equal(await sent, 'closed')
   await listener.close()
   binding.close()
@@ -150,7 +150,7 @@ await step('receive into huge pages', async () => {
   const sent = order('send', { host: HERE, port: 5202, bytes: payload.length })
   const connection = await within(HANG_MS, 'accept', listener.accept())
   assert.equal(await hashReceived(connection, view.bytes), hashOf(payload))
-  assert.equal(connection.stats().deviceBytes, payload.length)
+  assert.equal(connection.stats().device_bytes, payload.length)
   await connection.close()
   assert.equal(await sent, 'closed')
   await listener.close()
@@ -280,13 +280,13 @@ await step('netmem iperf3 --memory devmem', async () => {
     .split('\n')
     .map((line) => JSON.parse(line))
   const { devmem } = lines.at(-1)
-  const { deviceBytes, linearBytes } = devmem
+  const { device_bytes, linear_bytes } = devmem
   // A client that has two streams may send a part of a block more than it was told.
   const { bytes, sender } = lines.find(({ event }) => event === 'test')
   assert.ok(bytes >= 4 * MIB, JSON.stringify(lines))
-  assert.deepEqual([deviceBytes, sender.bytes], [bytes, bytes])
+  assert.deepEqual([device_bytes, sender.bytes], [bytes, bytes])
   // Cookies of both streams.
-  assert.equal(linearBytes, 2 * 37)
+  assert.equal(linear_bytes, 2 * 37)
 })
 
 await step('a thread for each of two queues of four', async () => {
@@ -341,7 +341,7 @@ await step('driver unbound in mid-transfer', async () => {
   for (const frag of held) frag.release()
   await within(HANG_MS, 'closed', connection.closed)
   connection.flush()
-  assert.equal(connection.stats().tokensOut, 0)
+  assert.equal(connection.stats().tokens_out, 0)
   binding.close()
   await listener.close()
   await prepared.undo()

@@ -105,9 +105,9 @@ async function receiveFlows({ ifindex, here, other, dmabuf, memory, order, netli
       frag.release()
     }
     hashes.push(shortHash(hash))
-    const { deviceBytes, linearBytes } = connection.stats()
-    totals.device += deviceBytes
-    totals.linear += linearBytes
+    const { device_bytes, linear_bytes } = connection.stats()
+    totals.device += device_bytes
+    totals.linear += linear_bytes
     await connection.close()
   }
   const receiving = []

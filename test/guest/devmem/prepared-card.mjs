@@ -62,8 +62,8 @@ export async function receiveWithoutRights({ netlink, cli, unbound }) {
     prepare: 'NETMEM_DEVMEM_FORBIDDEN',
     rights: '0000000000000000',
     hash: hashOf(payload),
-    deviceBytes: payload.length,
-    linearBytes: 0,
+    device_bytes: payload.length,
+    linear_bytes: 0,
   })
   assert.equal(await sent, 'closed')
   await within(HANG_MS, 'nobody ends', ended)

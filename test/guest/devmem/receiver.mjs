@@ -24,5 +24,5 @@ for await (const frag of connection) {
   if (held.length > 64) held.shift().release()
   if (bytes < 2 ** 20 || told) continue
   told = true
-  say({ kind: 'receiving', device: connection.stats().deviceBytes })
+  say({ kind: 'receiving', device: connection.stats().device_bytes })
 }

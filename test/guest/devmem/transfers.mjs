@@ -38,7 +38,7 @@ export async function transferOverIpv6({ dmabuf, memory }) {
   const sent = order('send', { host: HERE_IPV6, port: 5211, bytes: payload.length })
   const connection = await within(HANG_MS, 'accept', listener.accept())
   assert.equal(await hashReceived(connection, memory), hashOf(payload))
-  assert.equal(connection.stats().deviceBytes, payload.length)
+  assert.equal(connection.stats().device_bytes, payload.length)
   await connection.close()
   assert.equal(await sent, 'closed')
   await listener.close()
@@ -66,8 +66,8 @@ export async function receiveAdopted({ dmabuf, memory }) {
   }
   const connection = adoptDevmem({ fd: accepted.release(), pool, binding, strict: true })
   assert.equal(await hashReceived(connection, memory), hashOf(payload))
-  const { deviceBytes, linearBytes } = connection.stats()
-  assert.deepEqual([deviceBytes, linearBytes], [payload.length, 0])
+  const { device_bytes, linear_bytes } = connection.stats()
+  assert.deepEqual([device_bytes, linear_bytes], [payload.length, 0])
   await connection.close()
   assert.equal(await sent, 'closed')
   listener.close()
@@ -148,7 +148,7 @@ export async function receiveByExample({ output }) {
   )
   assert.equal(await sent, 'closed')
   assert.match(text, /^listening on 5201, 1 rules\n\d+ bytes at \d+\n/)
-  assert.match(text, new RegExp(`\\nqueue 3 {\\s+deviceBytes: ${MIB},\\s+linearBytes: 0,`))
+  assert.match(text, new RegExp(`\\nqueue 3 {\\s+device_bytes: ${MIB},\\s+linear_bytes: 0,`))
 }
 
 /** Kills a process while it sends out of device memory. */

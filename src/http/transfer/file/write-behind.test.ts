@@ -53,6 +53,6 @@ describe('writing behind', () => {
       }, wrong)
       await assert.rejects(behind.end(), wrong)
       assert.equal(calls, 2)
-      assert.equal(pool.stats().copied.bytesOut, 0)
+      assert.equal(pool.stats().copied.bytes_out, 0)
     }))
 })

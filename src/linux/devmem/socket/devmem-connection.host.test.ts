@@ -24,8 +24,8 @@ test('frags come in order, with the bytes that came with headers between them', 
     frag.kind === 'page' ? [...frag.bytes] : [frag.binding === binding, frag.offset, frag.length],
   )
   assert.deepEqual(seen, [[1, 2], [true, 5 * PAGE, 100], [true, 9 * PAGE, 200], [3]])
-  const { linearBytes, deviceBytes, deviceFrags, tokensOut } = connection.stats()
-  assert.deepEqual([linearBytes, deviceBytes, deviceFrags, tokensOut], [3, 300, 2, 2])
+  const { linear_bytes, device_bytes, device_frags, tokens_out } = connection.stats()
+  assert.deepEqual([linear_bytes, device_bytes, device_frags, tokens_out], [3, 300, 2, 2])
   assert.equal(connection.bytesRead, 303)
   for (const frag of frags) {
     frag.release()
@@ -50,7 +50,7 @@ test('tokens go back together, at the end of the turn', async () => {
   for (const index of [4, 0, 1, 3, 5, 2]) frags[index]?.release()
   connection.flush()
   assert.deepEqual(io.returns[1], [5, 1, 1, 2, 4, 1, 6, 1, 3, 1])
-  assert.deepEqual([connection.stats().tokensOut, connection.stats().returnCalls], [0, 2])
+  assert.deepEqual([connection.stats().tokens_out, connection.stats().return_calls], [0, 2])
   connection.destroy()
 })
 
@@ -108,7 +108,7 @@ test('tokens of two bindings are counted apart, and go back by the binding', asy
   for (const frag of frags) frag.release()
   assert.deepEqual(tokens(), [1, 0], 'the last one waits for the end of the turn')
   both.flush()
-  assert.deepEqual([tokens(), both.stats().tokensOut], [[0, 0], 0])
+  assert.deepEqual([tokens(), both.stats().tokens_out], [[0, 0], 0])
   assert.deepEqual(io.returns, [
     [1, 2],
     [3, 2],
@@ -169,7 +169,7 @@ test('a receiver that has given up gets no payload read for it', async () => {
   assert.equal(await given, 'NETMEM_ABORTED')
   io.arrive(device(1))
   await turns()
-  assert.equal(connection.stats().deviceFrags, 0)
+  assert.equal(connection.stats().device_frags, 0)
   connection.destroy()
 })
 

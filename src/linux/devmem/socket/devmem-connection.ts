@@ -7,17 +7,17 @@ import type { BoundMemory } from './binding-use.ts'
 /** Counters of a {@link DevmemConnection}. */
 export interface DevmemStats {
   /** Payload bytes that came in device memory. */
-  readonly deviceBytes: number
+  readonly device_bytes: number
   /** Payload bytes that came in host memory: with headers, or on a queue that is not bound. */
-  readonly linearBytes: number
+  readonly linear_bytes: number
   /** Frags of device memory that came. */
-  readonly deviceFrags: number
+  readonly device_frags: number
   /** Tokens that were not given back so far. */
-  readonly tokensOut: number
+  readonly tokens_out: number
   /** Tokens that were given back. */
-  readonly tokensReturned: number
+  readonly tokens_returned: number
   /** System calls that gave tokens back. */
-  readonly returnCalls: number
+  readonly return_calls: number
   /** Calls of `sendDevice` data that the peer has confirmed, in the kernel's pieces. */
   readonly completions: number
   /** Pieces among them that the kernel had to copy. */

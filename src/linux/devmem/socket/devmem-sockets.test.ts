@@ -94,8 +94,8 @@ describe('devmem sockets on loopback', { skip }, () => {
     const frag = some(await connection.receive())
     assert.equal(frag.kind, 'page')
     frag.release()
-    const { linearBytes, deviceBytes, tokensOut } = connection.stats()
-    assert.deepEqual([linearBytes, deviceBytes, tokensOut], [5, 0, 0])
+    const { linear_bytes, device_bytes, tokens_out } = connection.stats()
+    assert.deepEqual([linear_bytes, device_bytes, tokens_out], [5, 0, 0])
     await Promise.all([connection.close(), peer.close()])
     await close()
 

@@ -24,9 +24,9 @@ export interface FragReaderOptions {
 
 export class FragReader {
   /** Bytes and frags that have arrived so far. */
-  linearBytes = 0
-  deviceBytes = 0
-  deviceFrags = 0
+  linear_bytes = 0
+  device_bytes = 0
+  device_frags = 0
   readonly #io: DevmemIo
   readonly #tokens: TokenReturns
   readonly #options: FragReaderOptions
@@ -102,8 +102,8 @@ export class FragReader {
     // Ordinary payload comes without a message.
     const rest = received - device - linear
     if (rest > 0) this.#addBytes(memory.bytes.subarray(linear, linear + rest))
-    this.linearBytes += linear + Math.max(0, rest)
-    this.deviceBytes += device
+    this.linear_bytes += linear + Math.max(0, rest)
+    this.device_bytes += device
     this.#group = undefined
     if (unknown !== undefined) throw otherBinding(unknown)
     if (this.#options.strict && received > device) throw readable(received - device)
@@ -158,7 +158,7 @@ export class FragReader {
     const group = present?.record.binding === dmabufId ? present : this.#beginGroup(dmabufId)
     const frag = new TokenFrag(fragOffset, fragSize, fragToken, group)
     this.#tokens.arrived(group.use)
-    this.deviceFrags++
+    this.device_frags++
     if (this.#isForeign || this.#discards) frag.release()
     else this.#add(frag)
   }

@@ -116,7 +116,7 @@ export class OpenDevmemConnection implements DevmemConnection {
   }
 
   get bytesRead(): number {
-    return this.#reader.linearBytes + this.#reader.deviceBytes
+    return this.#reader.linear_bytes + this.#reader.device_bytes
   }
 
   get bytesWritten(): number {
@@ -215,16 +215,16 @@ export class OpenDevmemConnection implements DevmemConnection {
   }
 
   stats(): DevmemStats {
-    const { deviceBytes, linearBytes, deviceFrags } = this.#reader
+    const { device_bytes, linear_bytes, device_frags } = this.#reader
     const { out, returned, calls } = this.#tokens
     const { completions, copied } = this.#sends
     return {
-      deviceBytes,
-      linearBytes,
-      deviceFrags,
-      tokensOut: out,
-      tokensReturned: returned,
-      returnCalls: calls,
+      device_bytes,
+      linear_bytes,
+      device_frags,
+      tokens_out: out,
+      tokens_returned: returned,
+      return_calls: calls,
       completions,
       copied,
     }

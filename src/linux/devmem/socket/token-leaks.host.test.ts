@@ -67,7 +67,7 @@ test('frags that are dropped are reported together, and those that were released
   assert.deepEqual(reports, [
     { kind: 'device frag', frags: 3, binding: 7, label, stack: undefined },
   ])
-  assert.equal(connection.stats().tokensOut, 3)
+  assert.equal(connection.stats().tokens_out, 3)
   connection.destroy()
   await pool.destroy()
 })

@@ -67,7 +67,7 @@ test('a table beside a Map: any history of flows', () => {
         }
         assert.equal(table.size, model.size)
       }
-      assert.equal(table.stats().tableFull, full)
+      assert.equal(table.stats().table_full, full)
       assert.deepEqual(new Set(table.flows()), new Set(model.values()))
       for (const flow of [...table.flows()]) assert.equal(table.remove(flow.key), flow)
       assert.equal(table.size, 0)
@@ -125,11 +125,11 @@ test('an skb is told its flow, where its payload begins, and loses its padding',
   damaged.free()
   assert.deepEqual(table.stats(), {
     matched: 3,
-    otherPackets: 1,
+    other_packets: 1,
     malformed: 1,
-    badChecksum: 1,
-    tableFull: 0,
-    paddingBytes: 8,
+    csum_bad: 1,
+    table_full: 0,
+    padding_bytes: 8,
   })
   assertCode('NETMEM_OUT_OF_RANGE', () => new FlowTable(() => 0, 0))
   await end(pages.pool, iovs.pool)

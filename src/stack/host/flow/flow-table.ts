@@ -20,15 +20,15 @@ export interface FlowTableStats {
   /** Packets of a flow. */
   readonly matched: number
   /** Packets other than TCP and UDP, such as ARP and IP fragments. */
-  readonly otherPackets: number
+  readonly other_packets: number
   /** Packets with contradictory or truncated headers. */
   readonly malformed: number
   /** TCP and UDP packets with a wrong checksum. */
-  readonly badChecksum: number
+  readonly csum_bad: number
   /** Packets of flows that the table had no room for. */
-  readonly tableFull: number
+  readonly table_full: number
   /** Bytes of Ethernet padding and trailers that were cut off. */
-  readonly paddingBytes: number
+  readonly padding_bytes: number
 }
 
 /** Table of flows, found by the headers of a packet. `F` is the application's own type of a flow. */
@@ -47,11 +47,11 @@ export class FlowTable<F> {
   #size = 0
   readonly #counters = {
     matched: 0,
-    otherPackets: 0,
+    other_packets: 0,
     malformed: 0,
-    badChecksum: 0,
-    tableFull: 0,
-    paddingBytes: 0,
+    csum_bad: 0,
+    table_full: 0,
+    padding_bytes: 0,
   }
 
   /**
@@ -88,15 +88,15 @@ export class FlowTable<F> {
     parseFrame(skb.head, 0, skb.headLength, layout, skb.headLength + skb.dataLength)
     if (layout.kind !== FrameKind.tcp && layout.kind !== FrameKind.udp) {
       if (layout.kind === FrameKind.malformed) this.#counters.malformed++
-      else this.#counters.otherPackets++
+      else this.#counters.other_packets++
       return undefined
     }
     skb.payloadOffset = layout.headerLength
     const padding = skb.payloadLength - layout.payloadLength
-    if (padding > 0) this.#counters.paddingBytes += skb.trimEnd(padding)
+    if (padding > 0) this.#counters.padding_bytes += skb.trimEnd(padding)
     this.key.read(layout, skb.head)
     if (skb.checksumBad) {
-      this.#counters.badChecksum++
+      this.#counters.csum_bad++
       return undefined
     }
     this.#counters.matched++
@@ -165,7 +165,7 @@ export class FlowTable<F> {
 
   #add(key: FlowKey, hash: number): F | undefined {
     if (this.#size === this.#limit) {
-      this.#counters.tableFull++
+      this.#counters.table_full++
       return undefined
     }
     const flow = this.#make(key.copy())

@@ -20,7 +20,7 @@ export class OutOfOrderQueue {
   bytes = 0
   /** Skbs that the queue had no room for, and their bytes. */
   dropped = 0
-  droppedBytes = 0
+  dropped_bytes = 0
 
   constructor(maxBytes: number, maxSkbs: number) {
     this.maxBytes = maxBytes
@@ -105,7 +105,7 @@ export class OutOfOrderQueue {
     const bytes = skb.payloadLength
     if (!isNext && !this.hasRoom(bytes)) {
       this.dropped++
-      this.droppedBytes += bytes
+      this.dropped_bytes += bytes
       skb.free()
       return false
     }

@@ -60,10 +60,10 @@ for (const making of makings) {
           if (!begun) begin()
           send(start + STREAM, '', FIN)
           if (fills) assert.equal(stream.state, 'finished')
-          const { duplicateBytes, afterEndBytes, dropped } = stream.stats()
+          const { duplicate_bytes, after_end_bytes, dropped } = stream.stats()
           const sent = segments.reduce((sum, { bytes }) => sum + bytes.length, 0)
-          assert.equal(dropped + afterEndBytes, 0)
-          assert.equal(out.length + stream.queuedBytes + duplicateBytes, sent)
+          assert.equal(dropped + after_end_bytes, 0)
+          assert.equal(out.length + stream.queuedBytes + duplicate_bytes, sent)
           if (random % 2 === 0) stream.flushGaps()
           stream.close()
           assert.equal(source.pool.out, 0)
@@ -101,7 +101,7 @@ test('a stream in random pieces, shuffled and doubled, comes out whole', async (
         if (synAt === shuffled.length) send(start, '', SYN)
         assert.deepEqual(Uint8Array.from(out), bytes)
         assert.equal(stream.state, 'finished')
-        assert.equal(stream.stats().duplicateBytes, total)
+        assert.equal(stream.stats().duplicate_bytes, total)
         assert.equal(source.pool.out, 0)
       },
     ),
@@ -126,10 +126,10 @@ test('within small bounds, what comes out is right as far as it goes', async () 
           send(1000 + at, bytes.subarray(at, at + length))
           assert.ok(stream.queuedBytes <= queueBytes && stream.queuedSkbs <= queueSkbs)
         }
-        const { gapBytes, bytes: delivered } = stream.stats()
+        const { gap_bytes, bytes: delivered } = stream.stats()
         assert.equal(delivered, out.length)
         if (whenFull === 'drop') {
-          assert.equal(gapBytes, 0)
+          assert.equal(gap_bytes, 0)
           assert.deepEqual(Uint8Array.from(out), bytes.subarray(0, out.length))
         }
         stream.close()

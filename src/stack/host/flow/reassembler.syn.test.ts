@@ -31,7 +31,7 @@ test('with awaitSyn, a SYN and first data that were overtaken lose nothing', asy
   assert.ok(!stream.startsAnew(layoutOf(-1, SYN)))
   send(-1, '', SYN)
   assert.deepEqual([text(), stream.state], ['hello world', 'finished'])
-  assert.deepEqual([stream.stats().gaps, stream.stats().duplicateBytes], [0, 0])
+  assert.deepEqual([stream.stats().gaps, stream.stats().duplicate_bytes], [0, 0])
   // The bytes between the SYN and the first data are missing, like any other gap.
   const late = watch(source, { awaitSyn: true })
   late.send(6, 'world')
@@ -79,7 +79,7 @@ test('a stream waits for its SYN until start(), a full queue, or the end', async
   over.send(0, 'a')
   over.stream.flushGaps()
   assert.deepEqual([over.text(), over.stream.state], ['af', 'finished'])
-  assert.equal(over.stream.stats().gapBytes, 4)
+  assert.equal(over.stream.stats().gap_bytes, 4)
   for (const [flag, state] of [
     [FIN, 'finished'],
     [RST, 'reset'],
@@ -122,7 +122,7 @@ test('what is too far ahead is of another connection; a SYN tells', async () => 
   assert.ok(stream.startsAnew(layoutOf(10, SYN)))
   assert.ok(!stream.startsAnew(layoutOf(10)))
   send(10 + 2 ** 30 + 1, 'x')
-  assert.equal(stream.stats().outOfWindow, 1)
+  assert.equal(stream.stats().out_of_window, 1)
   send(10, 'y', FIN)
   assert.equal(text(), 'y')
   assert.ok(!stream.startsAnew(layoutOf(9, SYN)))

@@ -41,12 +41,12 @@ export class Reassembler implements Disposable {
   #resetAt = Number.NaN
   readonly #counters = {
     bytes: 0,
-    outOfOrder: 0,
-    duplicateBytes: 0,
-    outOfWindow: 0,
-    afterEndBytes: 0,
+    out_of_order: 0,
+    duplicate_bytes: 0,
+    out_of_window: 0,
+    after_end_bytes: 0,
     gaps: 0,
-    gapBytes: 0,
+    gap_bytes: 0,
   }
 
   /**
@@ -139,8 +139,8 @@ export class Reassembler implements Disposable {
 
   /** Returns a snapshot of the counters. */
   stats(): ReassemblerStats {
-    const { dropped, droppedBytes } = this.#queue
-    return { ...this.#counters, dropped, droppedBytes }
+    const { dropped, dropped_bytes } = this.#queue
+    return { ...this.#counters, dropped, dropped_bytes }
   }
 
   #receiveSlow(skb: AnySkb, layout: FrameLayout, flags: number, bytes: number): void {
@@ -154,7 +154,7 @@ export class Reassembler implements Disposable {
     const position = this.#positionOf(seq)
     const ahead = position - this.#next
     if (ahead > MAX_WINDOW_BYTES || (held && ahead < -MAX_WINDOW_BYTES)) {
-      this.#counters.outOfWindow++
+      this.#counters.out_of_window++
       skb.free()
       return
     }
@@ -221,7 +221,7 @@ export class Reassembler implements Disposable {
   /** Queues the missing bytes of a segment, and delivers what is in order. */
   #place(skb: AnySkb, position: number): void {
     const tooLong = position + skb.payloadLength - this.#endAt
-    if (tooLong > 0) this.#counters.afterEndBytes += skb.trimEnd(tooLong)
+    if (tooLong > 0) this.#counters.after_end_bytes += skb.trimEnd(tooLong)
     const bytes = skb.payloadLength
     if (bytes > 0 && this.#phase === 'held' && !this.#queue.hasRoom(bytes)) {
       this.#settle(Math.min(position, this.#queue.firstStart))
@@ -233,19 +233,19 @@ export class Reassembler implements Disposable {
     }
     const isNext = !held && position <= this.#next
     const known = isNext ? skb.trimFront(this.#next - position) : 0
-    this.#counters.duplicateBytes += known
+    this.#counters.duplicate_bytes += known
     if (known === bytes || this.#phase === 'closed') {
       skb.free()
       return
     }
-    if (!isNext && !held) this.#counters.outOfOrder++
-    this.#counters.duplicateBytes += this.#queue.insert(skb, position + known, isNext)
+    if (!isNext && !held) this.#counters.out_of_order++
+    this.#counters.duplicate_bytes += this.#queue.insert(skb, position + known, isNext)
     this.#drain()
   }
 
   #skipGap(to: number): void {
     this.#counters.gaps++
-    this.#counters.gapBytes += to - this.#next
+    this.#counters.gap_bytes += to - this.#next
     this.#next = to
     this.#drain()
   }
@@ -269,7 +269,7 @@ export class Reassembler implements Disposable {
     if ((position < this.#next && this.#phase !== 'held') || position >= this.#endAt) return
     this.#endAt = position
     this.#endState = state
-    this.#counters.afterEndBytes += this.#queue.cut(position)
+    this.#counters.after_end_bytes += this.#queue.cut(position)
   }
 
   /** Ends the stream at the next byte if an early reset was for it and no segment waits behind it. */

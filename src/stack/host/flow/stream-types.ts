@@ -32,21 +32,21 @@ export interface ReassemblerStats {
   /** Payload bytes handed to the sink. */
   readonly bytes: number
   /** Skbs that came out of order. */
-  readonly outOfOrder: number
+  readonly out_of_order: number
   /** Bytes that came again: retransmitted or overlapping. */
-  readonly duplicateBytes: number
+  readonly duplicate_bytes: number
   /** Skbs that the queue had no room for. */
   readonly dropped: number
   /** Bytes of those skbs. */
-  readonly droppedBytes: number
+  readonly dropped_bytes: number
   /** Skbs too far ahead to be of this stream. */
-  readonly outOfWindow: number
+  readonly out_of_window: number
   /** Bytes behind the stream's end. */
-  readonly afterEndBytes: number
+  readonly after_end_bytes: number
   /** Gaps that were given up. */
   readonly gaps: number
   /** Bytes of those gaps. */
-  readonly gapBytes: number
+  readonly gap_bytes: number
 }
 
 /** @internal */

@@ -31,7 +31,7 @@ for (const flags of [0, MSG_SOCK_DEVMEM]) {
     assert.equal(recv(socket, 0).bytes, 0)
     socket.fin()
     assert.equal(recv(socket, 1).bytes, 0)
-    assert.equal(socket.stats().hostBytes, 10_000)
+    assert.equal(socket.stats().host_bytes, 10_000)
     socket.close()
     await endAll(source)
   })
@@ -65,11 +65,11 @@ for (const making of makings) {
     assert.equal(socket.dontneed([{ start: 1, count: 3 }]), 3)
     assert.equal(source.pool.out, 0)
     assert.deepEqual(socket.stats(), {
-      hostBytes: 13,
-      deviceBytes: 4203,
+      host_bytes: 13,
+      device_bytes: 4203,
       minted: 3,
       tokens: 0,
-      queuedBytes: 0,
+      queued_bytes: 0,
       dropped: 0,
     })
     socket.close()
@@ -155,9 +155,9 @@ test('its receive buffer is bounded', async () => {
   assert.equal(socket.queue(source.of(pattern(0))), true)
   assert.equal(recv(socket, 3, 0).bytes, 3)
   assert.equal(socket.queue(source.of(pattern(3))), true)
-  assert.equal(socket.stats().queuedBytes, 10)
+  assert.equal(socket.stats().queued_bytes, 10)
   socket.close()
-  assert.equal(socket.stats().queuedBytes, 0)
+  assert.equal(socket.stats().queued_bytes, 0)
   await endAll(source)
 })
 

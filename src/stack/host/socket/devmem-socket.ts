@@ -210,11 +210,11 @@ export class DevmemSocket implements Disposable {
   stats(): DevmemSocketStats {
     const { hostBytes, deviceBytes, minted, tokens, queue } = this.reader
     return {
-      hostBytes,
-      deviceBytes,
+      host_bytes: hostBytes,
+      device_bytes: deviceBytes,
       minted,
       tokens: tokens.size,
-      queuedBytes: queue.bytes,
+      queued_bytes: queue.bytes,
       dropped: this.#dropped,
     }
   }

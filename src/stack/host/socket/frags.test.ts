@@ -52,7 +52,7 @@ for (const making of makings) {
       assert.throws(() => frag.kind === 'page' && frag.bytes, code('NETMEM_FRAG_RELEASED'))
     }
     assert.equal(source.pool.out, 0)
-    assert.equal(source.pool.stats().copied.bytesOut, 0)
+    assert.equal(source.pool.stats().copied.bytes_out, 0)
     socket.close()
     await end(source.pool)
   })

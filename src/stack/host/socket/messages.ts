@@ -66,15 +66,15 @@ export interface TokenRange {
 /** Counters of a socket. */
 export interface DevmemSocketStats {
   /** Payload bytes that were copied to the iovec, or received as host frags. */
-  readonly hostBytes: number
+  readonly host_bytes: number
   /** Payload bytes that were received by token. */
-  readonly deviceBytes: number
+  readonly device_bytes: number
   /** Tokens minted so far. */
   readonly minted: number
   /** Tokens that are out. */
   readonly tokens: number
   /** Payload bytes that wait to be read. */
-  readonly queuedBytes: number
+  readonly queued_bytes: number
   /** Skbs that came after the end, or when the receive buffer was full. */
   readonly dropped: number
 }

@@ -91,8 +91,8 @@ class Scene {
 
   async finish(): Promise<void> {
     assert.equal(this.#socket.stats().tokens, 0)
-    assert.equal(this.#socket.stats().queuedBytes, 0)
-    assert.equal(this.pages.pool.stats().copied.bytesOut, 0)
+    assert.equal(this.#socket.stats().queued_bytes, 0)
+    assert.equal(this.pages.pool.stats().copied.bytes_out, 0)
     await Promise.all(this.#destroyed)
     this.pages.forget()
     this.iovs.forget()

@@ -112,11 +112,11 @@ export class TapLink implements Link {
    */
   readonly offloadRefusal: string | undefined
   /** Frames received. A large frame counts once. */
-  received = 0
+  rx_packets = 0
   /** Frames that the kernel took. */
-  transmitted = 0
+  tx_packets = 0
   /** Frames that the kernel refused, as it does while the interface is down. */
-  dropped = 0
+  tx_dropped = 0
   readonly #queues: readonly OwnedFd[]
   readonly #descriptors: readonly Fd[]
   readonly #sender: TapSender
@@ -173,7 +173,7 @@ export class TapLink implements Link {
         continue
       }
       this.#left--
-      this.received++
+      this.rx_packets++
       this.#mayHaveFrames = true
       return this.#frameOf(bytes, nowNs)
     }
@@ -209,8 +209,8 @@ export class TapLink implements Link {
   }
 
   #count(sent: boolean): void {
-    if (sent) this.transmitted++
-    else this.dropped++
+    if (sent) this.tx_packets++
+    else this.tx_dropped++
   }
 
   #nextQueue(): void {
