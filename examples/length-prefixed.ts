@@ -14,9 +14,9 @@ console.log(`listening on port ${listener.address.port}`)
 
 async function serve(connection: Connection): Promise<void> {
   const messages = readMessages(connection, {
-    header: 4,
-    payloadLength: (header) => new DataView(header.buffer, header.byteOffset).getUint32(0),
-    maxPayloadLength: 64 * 1024 * 1024,
+    headerBytes: 4,
+    payloadBytes: (header) => new DataView(header.buffer, header.byteOffset).getUint32(0),
+    maxPayloadBytes: 64 * 1024 * 1024,
   })
   let count = 0
   for await (const { header, payload } of messages) {

@@ -34,7 +34,7 @@ export const copiedBytesOut = (pool) => pool.stats().copied.bytes_out
 export const referencesOf = (pool, m) => pool.references(m)
 /** Describes a protocol's messages: a header of fixed size says the length of its payload. */
 export const framing = (headerBytes, payloadBytes, rest = {}) => ({
-  header: headerBytes,
-  payloadLength: payloadBytes,
+  headerBytes,
+  payloadBytes,
   ...rest,
 })

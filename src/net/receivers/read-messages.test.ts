@@ -14,7 +14,7 @@ function message(number: number, length: number): Buffer {
 
 const lengthOf = (header: Uint8Array): number =>
   new DataView(header.buffer, header.byteOffset).getUint32(0)
-const framing: MessageFraming = { header: 6, payloadLength: lengthOf }
+const framing: MessageFraming = { headerBytes: 6, payloadBytes: lengthOf }
 const lengths = [0, 1, 5, 16_384, 16_378, 300_000, 0, 0, 65_536, 7]
 
 for (const way of ways()) {
@@ -103,24 +103,24 @@ for (const way of ways(['tcp4'])) {
         asked++
         return new Uint8Array(1001)
       }
-      const bounded = { ...framing, destination, maxPayloadLength: 1000 }
+      const bounded = { ...framing, destination, maxPayloadBytes: 1000 }
       assert.equal(await rejection(readMessages(connection, bounded).next()), 'NETMEM_OUT_OF_RANGE')
       assert.equal(asked, 0)
     }))
 
   test(`what a framing may get wrong (${way.name})`, async () => {
     const wrong: readonly [Partial<Record<keyof MessageFraming, unknown>>, string][] = [
-      [{ header: 0 }, 'NETMEM_OUT_OF_RANGE'],
-      [{ header: 4097 }, 'NETMEM_OUT_OF_RANGE'],
-      [{ header: '6' }, 'NETMEM_INVALID_ARGUMENT'],
-      [{ maxPayloadLength: -1 }, 'NETMEM_OUT_OF_RANGE'],
-      [{ payloadLength: () => -1 }, 'NETMEM_OUT_OF_RANGE'],
-      [{ payloadLength: () => 0.5 }, 'NETMEM_OUT_OF_RANGE'],
-      [{ payloadLength: () => undefined }, 'NETMEM_INVALID_ARGUMENT'],
-      [{ payloadLength: 10 }, 'NETMEM_INVALID_ARGUMENT'],
+      [{ headerBytes: 0 }, 'NETMEM_OUT_OF_RANGE'],
+      [{ headerBytes: 4097 }, 'NETMEM_OUT_OF_RANGE'],
+      [{ headerBytes: '6' }, 'NETMEM_INVALID_ARGUMENT'],
+      [{ maxPayloadBytes: -1 }, 'NETMEM_OUT_OF_RANGE'],
+      [{ payloadBytes: () => -1 }, 'NETMEM_OUT_OF_RANGE'],
+      [{ payloadBytes: () => 0.5 }, 'NETMEM_OUT_OF_RANGE'],
+      [{ payloadBytes: () => undefined }, 'NETMEM_INVALID_ARGUMENT'],
+      [{ payloadBytes: 10 }, 'NETMEM_INVALID_ARGUMENT'],
       [{ destination: new Uint8Array(10) }, 'NETMEM_INVALID_ARGUMENT'],
       [{ signal: {} }, 'NETMEM_INVALID_ARGUMENT'],
-      [{ payloadLength: () => 2 ** 53 - 1 }, 'NETMEM_OUT_OF_RANGE'],
+      [{ payloadBytes: () => 2 ** 53 - 1 }, 'NETMEM_OUT_OF_RANGE'],
       [{ destination: () => new Uint8Array(9) }, 'NETMEM_DESTINATION_TOO_SMALL'],
       [{ destination: () => 'memory' }, 'NETMEM_INVALID_ARGUMENT'],
       [{ signal: AbortSignal.abort() }, 'NETMEM_ABORTED'],

@@ -8,21 +8,21 @@ import { destinationView } from './destination-memory.ts'
 import { type ReceiveIntoOptions, receiveInto, receiveUnlessEnded } from './receive-into.ts'
 
 /** Limit of a payload, so that a peer cannot make this side allocate all memory. */
-const DEFAULT_MAX_PAYLOAD_LENGTH = 2 ** 30
+const DEFAULT_MAX_PAYLOAD_BYTES = 2 ** 30
 
 /** Layout of the messages of a protocol. */
 export interface MessageFraming {
   /** Bytes of each header: 1 to 4096. */
-  readonly header: number
+  readonly headerBytes: number
   /** Returns the bytes of payload that follow this header: 0 or more. */
-  readonly payloadLength: (header: Uint8Array) => number
+  readonly payloadBytes: (header: Uint8Array) => number
   /** Returns memory of at least `length` bytes for the payload. Fresh memory by default. */
   readonly destination?: (header: Uint8Array, length: number) => Uint8Array | ArrayBufferLike
   /**
-   * Most bytes that `payloadLength` may return: 1 GiB by default. A larger payload is refused
+   * Most bytes that `payloadBytes` may return: 1 GiB by default. A larger payload is refused
    * before memory is allocated.
    */
-  readonly maxPayloadLength?: number
+  readonly maxPayloadBytes?: number
   /** Gives up the wait when aborted. */
   readonly signal?: AbortSignal
 }
@@ -36,10 +36,10 @@ export interface Message {
 }
 
 const NAMES: OptionNames<MessageFraming> = {
-  header: true,
-  payloadLength: true,
+  headerBytes: true,
+  payloadBytes: true,
   destination: true,
-  maxPayloadLength: true,
+  maxPayloadBytes: true,
   signal: true,
 }
 
@@ -57,8 +57,8 @@ const NAMES: OptionNames<MessageFraming> = {
  * import { readMessages } from 'netmem/net'
  *
  * const framing = {
- *   header: 4,
- *   payloadLength: (header: Uint8Array) => new DataView(header.buffer, header.byteOffset).getUint32(0),
+ *   headerBytes: 4,
+ *   payloadBytes: (header: Uint8Array) => new DataView(header.buffer, header.byteOffset).getUint32(0),
  * }
  * for await (const { header, payload } of readMessages(connection, framing)) {
  *   console.log(payload.length)
@@ -71,14 +71,14 @@ export async function* readMessages(
   framing: MessageFraming,
 ): AsyncGenerator<Message, void, void> {
   const own = ownOptions('readMessages()', framing, NAMES)
-  if (typeof own.payloadLength !== 'function') {
-    throw invalid('payloadLength must be a function that reads it from a header.')
+  if (typeof own.payloadBytes !== 'function') {
+    throw invalid('payloadBytes must be a function that reads it from a header.')
   }
   checkOptionalFunction('destination', own.destination)
-  const headerBytes = checkInteger('header', own.header, 1, 4096)
+  const headerBytes = checkInteger('headerBytes', own.headerBytes, 1, 4096)
   const longest = checkInteger(
-    'maxPayloadLength',
-    own.maxPayloadLength ?? DEFAULT_MAX_PAYLOAD_LENGTH,
+    'maxPayloadBytes',
+    own.maxPayloadBytes ?? DEFAULT_MAX_PAYLOAD_BYTES,
     0,
     Number.MAX_SAFE_INTEGER,
   )
@@ -88,7 +88,7 @@ export async function* readMessages(
   while ((await receiveUnlessEnded(connection, bytes, signal)) > 0) {
     const header = connection.receivers.fragOf(bytes)
     try {
-      const length = checkInteger('payloadLength(header)', own.payloadLength(bytes), 0, longest)
+      const length = checkInteger('payloadBytes(header)', own.payloadBytes(bytes), 0, longest)
       const memory = own.destination?.(bytes, length) ?? freshMemory(length)
       const payload = destinationView(memory, length)
       await receiveInto(connection, payload, options)
@@ -106,7 +106,7 @@ function freshMemory(bytes: number): Uint8Array {
   } catch {
     throw new ArgumentRangeError(
       'NETMEM_OUT_OF_RANGE',
-      `There is no memory for a payload of ${bytes} bytes. Limit it with maxPayloadLength.`,
+      `There is no memory for a payload of ${bytes} bytes. Limit it with maxPayloadBytes.`,
     )
   }
 }
