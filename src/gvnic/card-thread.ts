@@ -28,7 +28,7 @@ export interface CardServer extends AsyncDisposable {
 }
 
 /** Starts a thread with cards, and resolves when machines can connect. */
-export async function startCards(
+export async function openCardThread(
   data: Omit<CardThreadData, 'wake'>,
   onFault: OnFault | undefined,
 ): Promise<CardServer> {

@@ -22,7 +22,7 @@ import {
   skip,
   TcpPeer,
 } from '../stack/link/tap/tap.test.helper.ts'
-import { tapDevice } from '../stack/link/tap/tap-link.ts'
+import { createTapLink } from '../stack/link/tap/tap-link.ts'
 import { noneOpenSince, openDescriptors } from '../testing/descriptors.test.helper.ts'
 import { pumping, until } from '../testing/waiting.test.helper.ts'
 import { buildUdpFrame } from '../wire/build-frame.test.helper.ts'
@@ -192,7 +192,7 @@ describe('a card on a TAP interface', { skip }, () => {
     await namespaced(async () => {
       const before = openDescriptors()
       {
-        using _taken = tapDevice({ name: 'tap0' })
+        using _taken = createTapLink({ name: 'tap0' })
         await assert.rejects(openCard({ socket, link: tap }), (error) => {
           assert.ok(isNetmemError(error))
           assert.equal(error.code, 'NETMEM_TAP_NAME_TAKEN')

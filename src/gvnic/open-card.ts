@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { ArgumentTypeError, checkString, type OptionNames, ownOptions } from '../errors.ts'
 import { unixAddressOf } from '../linux/sys/index.ts'
 import { type CardServerOptions, checkCards } from './card-options.ts'
-import { type CardServer, startCards } from './card-thread.ts'
+import { type CardServer, openCardThread } from './card-thread.ts'
 import type { CardLink } from './thread/messages.ts'
 
 /** Options of {@link openCard}. */
@@ -31,7 +31,7 @@ const NAMES: OptionNames<CardOptions> = {
  * Errors are rejections. If a file cannot be opened, it is the system's own error.
  *
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
- * @throws NETMEM_TAP_UNAVAILABLE, NETMEM_TAP_PERMISSION, NETMEM_TAP_NAME_TAKEN as `tapDevice()` does.
+ * @throws NETMEM_TAP_UNAVAILABLE, NETMEM_TAP_PERMISSION, NETMEM_TAP_NAME_TAKEN as `createTapLink()` does.
  * @throws NETMEM_CAPTURE_INVALID for a file that is no capture.
  * @throws NETMEM_SYSCALL_FAILED if the system refuses the socket.
  * @throws NETMEM_LINUX_UNAVAILABLE without Linux or koffi.
@@ -60,7 +60,7 @@ export async function openCard(options: CardOptions): Promise<CardServer> {
       `capture is the file that the card is to play: ${capture}. Name another one.`,
     )
   }
-  return startCards({ ...checked, sockets: [socket], link }, own.onFault)
+  return openCardThread({ ...checked, sockets: [socket], link }, own.onFault)
 }
 
 function checkLink(link: CardLink): CardLink {

@@ -3,7 +3,7 @@
 import { ArgumentTypeError, type OptionNames, ownOptions } from '../errors.ts'
 import { unixAddressOf } from '../linux/sys/index.ts'
 import { type CardServerOptions, checkCards } from './card-options.ts'
-import { type CardServer, startCards } from './card-thread.ts'
+import { type CardServer, openCardThread } from './card-thread.ts'
 
 /** Options of {@link openWiredCards}. */
 export interface WiredCardsOptions extends CardServerOptions {
@@ -47,5 +47,5 @@ export async function openWiredCards(options: WiredCardsOptions): Promise<CardSe
     )
   }
   for (const path of sockets) unixAddressOf(path)
-  return startCards({ ...checkCards(own), sockets, link: { kind: 'pair' } }, own.onFault)
+  return openCardThread({ ...checkCards(own), sockets, link: { kind: 'pair' } }, own.onFault)
 }

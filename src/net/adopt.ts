@@ -12,7 +12,7 @@ import {
   type ConnectionOptions,
   checkOptions,
   copies,
-  makeDriver,
+  createDriver,
 } from './connection-options.ts'
 import { feed, takeOver } from './driver/posted-reads.ts'
 import { SocketConnection } from './socket-connection.ts'
@@ -81,7 +81,7 @@ export function adoptAt(
     )
   }
   const secure = socket instanceof tls.TLSSocket
-  const driver = makeDriver(options, secure)
+  const driver = createDriver(options, secure)
   const known = { tls: secure ? tlsInfo(socket) : undefined, localPath: path }
   if (head !== undefined) feed(driver, head)
   const reads = takeOver(socket, driver, copies(options))

@@ -12,10 +12,10 @@ import {
   type ConnectionOptions,
   checkOptions,
   copies,
+  createDriver,
   MAX_TIMER_MS,
-  makeDriver,
 } from './connection-options.ts'
-import { openPostedReads, type PostedReads } from './driver/posted-reads.ts'
+import { createPostedReads, type PostedReads } from './driver/posted-reads.ts'
 import { rejectedAtCaller } from './rejected-at-caller.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
@@ -103,10 +103,10 @@ function attempt(
   limit: AbortSignal,
 ): Promise<Connection> {
   const security = securityOf(options)
-  const driver = makeDriver(options, security !== undefined)
+  const driver = createDriver(options, security !== undefined)
   let reads: PostedReads
   try {
-    reads = openPostedReads(target, security, driver, copies(options))
+    reads = createPostedReads(target, security, driver, copies(options))
   } catch (error) {
     // Malformed certificates throw here.
     throw setUpError('NETMEM_CONNECT_FAILED', where, error)

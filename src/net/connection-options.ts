@@ -95,7 +95,7 @@ export function checkOptions(options: ConnectionOptions): void {
 }
 
 /** @internal Makes the driver of a connection whose options have been checked. */
-export function makeDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
+export function createDriver(options: ConnectionOptions, secure: boolean): SocketDriver {
   const burst = secure ? TLS_RECORD : Number.POSITIVE_INFINITY
   const smallBytes = options.smallBufferBytes ?? RX_COPYBREAK
   return new SocketDriver(options.pool, smallBytes, burst, options.wakeBatching)

@@ -178,7 +178,7 @@ function fragsPerPage(pageSize: number): number {
 }
 
 /** @throws NETMEM_NOT_SHARED unless there is shared memory. */
-export function openLender(
+export function createLender(
   memory: PageProvider['shared'],
   { capacity, pageSize }: Pick<PageProvider, 'capacity' | 'pageSize'>,
   lends: number | undefined,

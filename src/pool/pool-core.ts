@@ -14,10 +14,10 @@ import { Copies } from './copies.ts'
 import { FragMemory } from './frag-memory.ts'
 import { handleError } from './handle-error.ts'
 import { type Holder, remindOfDestroy } from './leaks.ts'
-import { openLender } from './lender.ts'
+import { createLender } from './lender.ts'
 import type { PoolShare } from './lent.ts'
 import { type AnyProvider, checkPageSize } from './memory-provider.ts'
-import { openProvider, type Source } from './provider-source.ts'
+import { createSource, type Source } from './provider-source.ts'
 import { RecycleRing } from './recycle-ring.ts'
 import { SHARED, SlotStates } from './slot-states.ts'
 import type { PagePoolStats } from './stats.ts'
@@ -97,7 +97,7 @@ export class PoolCore implements netmem.HandleOwner {
     this.frags = new FragMemory(this, this.#slots, traceLeaks)
     this.#provider = provider
     try {
-      this.#source = openProvider(provider, base, handles)
+      this.#source = createSource(provider, base, handles)
     } catch (error) {
       netmem.releaseHandles(this)
       throw error
@@ -214,7 +214,7 @@ export class PoolCore implements netmem.HandleOwner {
     if (frags.lender === undefined) {
       const shared = this.#provider.kind === 'page' ? this.#provider.shared : undefined
       const isWaiting = () => this.#waiters.waiting || (this.destroyed && this.inflight > 0)
-      frags.lender = openLender(shared, this, lends, isWaiting)
+      frags.lender = createLender(shared, this, lends, isWaiting)
       this.copies.lendable = true
       if (this.destroyed) frags.lender.wakeOwner()
     }

@@ -20,7 +20,7 @@ interface Opened {
 }
 
 /** Opens `provider` for a pool with handles from `base` and the states `state`. */
-export function openProvider(provider: AnyProvider, base: number, state: Int32Array): Source {
+export function createSource(provider: AnyProvider, base: number, state: Int32Array): Source {
   if (provider.kind === 'page') {
     const views: (Uint8Array | undefined)[] = []
     return {

@@ -6,7 +6,7 @@ import type { FaultOptions } from '../../stack/link/fate.ts'
 import { faultyLink } from '../../stack/link/faults.ts'
 import type { Link } from '../../stack/link/link.ts'
 import { createLinkPair } from '../../stack/link/link-pair.ts'
-import { tapDevice } from '../../stack/link/tap/tap-link.ts'
+import { createTapLink } from '../../stack/link/tap/tap-link.ts'
 import { tracedLink } from '../../stack/link/traced-link.ts'
 import { DEFAULT_MTU, MAX_MTU } from '../gvnic.ts'
 import { lateStart } from './late-start.ts'
@@ -95,7 +95,7 @@ function openTap(
   faults: FaultOptions | undefined,
 ): OpenedCardLink {
   const offload = faults === undefined
-  const tap = tapDevice({ name, offload, ...(mtu === undefined ? {} : { mtu }) })
+  const tap = createTapLink({ name, offload, ...(mtu === undefined ? {} : { mtu }) })
   const { offloadRefusal } = tap
   const look = { kind: 'tap', name: tap.name, mtu: tap.mtu, offloadRefusal } as const
   return {

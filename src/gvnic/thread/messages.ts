@@ -7,7 +7,7 @@ import type { GvnicState } from '../gvnic.ts'
 /** Link of a single card. */
 export type CardLink =
   | {
-      /** A TAP interface of the kernel: see `tapDevice()` of `netmem/stack/link`. */
+      /** A TAP interface of the kernel: see `createTapLink()` of `netmem/stack/link`. */
       readonly kind: 'tap'
       /** Name of the interface, 1 to 15 bytes. One that does not exist is made, and goes with the card. */
       readonly name: string

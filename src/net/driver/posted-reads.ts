@@ -175,7 +175,7 @@ export function canPost(): boolean {
 }
 
 /** Connects. The socket does not read before `resume`. */
-export function openPostedReads(
+export function createPostedReads(
   options: net.TcpNetConnectOpts | net.IpcNetConnectOpts,
   security: tls.ConnectionOptions | undefined,
   reader: Reader,

@@ -8,7 +8,7 @@ import { createCaptureLink } from '../link/capture/capture-link.ts'
 import { createGenerator } from '../link/generator.ts'
 import type { Link, LinkFrame } from '../link/link.ts'
 import type { LinkKind, LinkSpec, ReadFile, TapReport } from '../link/link-spec.ts'
-import { tapDevice } from '../link/tap/tap-link.ts'
+import { createTapLink } from '../link/tap/tap-link.ts'
 import { InjectedLink } from './injected-link.ts'
 
 /** A link in the device's thread. */
@@ -51,7 +51,7 @@ export const linkKinds: LinkKinds = {
   },
   generator: ({ kind, faults, ...options }) => ({ link: createGenerator(options) }),
   tap: ({ kind, faults, ...options }) => {
-    const link = tapDevice(options)
+    const link = createTapLink(options)
     const { name, mtu, offloadRefusal } = link
     return { link, tap: { name, mtu, offloadRefusal } }
   },

@@ -26,5 +26,5 @@ export {
   type PiecesReceiver,
 } from './link.ts'
 export { createLinkPair, type LinkPairOptions } from './link-pair.ts'
-export { type TapLink, type TapOptions, tapDevice } from './tap/tap-link.ts'
+export { createTapLink, type TapLink, type TapOptions } from './tap/tap-link.ts'
 export { type TraceFrame, tracedLink } from './traced-link.ts'

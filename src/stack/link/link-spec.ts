@@ -19,7 +19,7 @@ export interface LinkSpecs {
   }
   /** TCP flows made as fast as they are taken: see `createGenerator`. */
   readonly generator: GeneratorOptions
-  /** A TAP interface of the kernel, for a device that runs by itself: see `tapDevice`. */
+  /** A TAP interface of the kernel, for a device that runs by itself: see `createTapLink`. */
   readonly tap: TapOptions
 }
 

@@ -29,7 +29,7 @@ import {
   skip,
   TcpPeer,
 } from './tap.test.helper.ts'
-import { type TapLink, tapDevice } from './tap-link.ts'
+import { createTapLink, type TapLink } from './tap-link.ts'
 
 /** Next UDP frame, past what the kernel sends by itself. */
 async function nextUdp(link: TapLink): Promise<LinkFrame> {
@@ -40,11 +40,11 @@ async function nextUdp(link: TapLink): Promise<LinkFrame> {
   }
 }
 
-describe('tapDevice', { skip }, () => {
+describe('createTapLink', { skip }, () => {
   it('carries a datagram both ways, with the checksum left to the other end', async () => {
     await namespaced(async () => {
       const before = openDescriptors()
-      const link = tapDevice({ name: 'tap%d', mtu: 1400 })
+      const link = createTapLink({ name: 'tap%d', mtu: 1400 })
       assert.deepEqual([link.name, link.mtu, link.offloadRefusal], ['tap0', 1400, undefined])
       configure(link.name)
       await using socket = createSocket('udp4')
@@ -100,7 +100,7 @@ describe('tapDevice', { skip }, () => {
   for (const offload of [true, false]) {
     it(`carries a TCP connection both ways (offload: ${offload})`, async () => {
       await namespaced(async () => {
-        using link = tapDevice({ name: 'tap0', mtu: 1500, offload })
+        using link = createTapLink({ name: 'tap0', mtu: 1500, offload })
         configure(link.name)
         const peer = new TcpPeer(link, macOf(link.name))
         await exchangeTcp(peer, 400_000, offload)
@@ -124,7 +124,7 @@ describe('tapDevice', { skip }, () => {
       })
       const { errno } = calls
       t.mock.method(calls, 'errno', () => (isRefused ? ERRNO.EINVAL : errno()))
-      using link = tapDevice({ name: 'tap0', mtu: 1500 })
+      using link = createTapLink({ name: 'tap0', mtu: 1500 })
       t.mock.restoreAll()
       assert.match(link.offloadRefusal ?? '', /ioctl .*\(EINVAL\)/)
       assert.deepEqual(link.features, { largeFrames: true, partialChecksums: true })
@@ -140,7 +140,7 @@ describe('tapDevice', { skip }, () => {
 
   it('has a flow arrive on the queue on which its packets were written', async () => {
     await namespaced(async () => {
-      using link = tapDevice({ name: 'tap0', queues: 4 })
+      using link = createTapLink({ name: 'tap0', queues: 4 })
       configure(link.name)
       const mac = macOf(link.name)
       const queues = new Set<number>()
@@ -178,7 +178,7 @@ describe('tapDevice', { skip }, () => {
 
   it('refuses with a code and a remedy', async () => {
     await namespaced(() => {
-      using link = tapDevice({ name: 'tap0' })
+      using link = createTapLink({ name: 'tap0' })
       const refused = (open: () => unknown, code: string, words: RegExp): void =>
         assert.throws(open, (error) => {
           assert.ok(isNetmemError(error), `${error}`)
@@ -186,15 +186,15 @@ describe('tapDevice', { skip }, () => {
           assert.match(error.message, words)
           return true
         })
-      refused(() => tapDevice({ name: 'tap0' }), 'NETMEM_TAP_NAME_TAKEN', /EBUSY/)
-      refused(() => tapDevice({ name: 'lo' }), 'NETMEM_TAP_NAME_TAKEN', /EINVAL/)
-      refused(() => tapDevice({ name: 'tap1', mtu: 65_522 }), 'NETMEM_OUT_OF_RANGE', /65521/)
-      refused(() => tapDevice({ name: 'tap1', queues: 257 }), 'NETMEM_OUT_OF_RANGE', /256/)
+      refused(() => createTapLink({ name: 'tap0' }), 'NETMEM_TAP_NAME_TAKEN', /EBUSY/)
+      refused(() => createTapLink({ name: 'lo' }), 'NETMEM_TAP_NAME_TAKEN', /EINVAL/)
+      refused(() => createTapLink({ name: 'tap1', mtu: 65_522 }), 'NETMEM_OUT_OF_RANGE', /65521/)
+      refused(() => createTapLink({ name: 'tap1', queues: 257 }), 'NETMEM_OUT_OF_RANGE', /256/)
       for (const name of ['', '..', 'a b', 'a/b', 'ä'.repeat(8)]) {
-        refused(() => tapDevice({ name }), 'NETMEM_OUT_OF_RANGE', /1 to 15 bytes/)
+        refused(() => createTapLink({ name }), 'NETMEM_OUT_OF_RANGE', /1 to 15 bytes/)
       }
-      refused(() => tapDevice({ name: 1 as never }), 'NETMEM_INVALID_ARGUMENT', /number/)
-      using largest = tapDevice({ name: 'tap1', mtu: 65_521 })
+      refused(() => createTapLink({ name: 1 as never }), 'NETMEM_INVALID_ARGUMENT', /number/)
+      using largest = createTapLink({ name: 'tap1', mtu: 65_521 })
       assert.equal(largest.mtu, 65_521)
       ip('link', 'delete', 'tap0')
       refused(() => link.receive(0), 'NETMEM_TAP_GONE', /EBADFD/)
@@ -204,8 +204,8 @@ describe('tapDevice', { skip }, () => {
 
   it('refuses in processes without rights, and where there is no /dev/net/tun', async () => {
     const script = `
-      const { tapDevice } = await import('${new URL('./tap-link.js', import.meta.url).href}')
-      try { tapDevice({ name: 'netmemtap9' }) } catch ({ code, message }) { console.log(code, message) }`
+      const { createTapLink } = await import('${new URL('./tap-link.js', import.meta.url).href}')
+      try { createTapLink({ name: 'netmemtap9' }) } catch ({ code, message }) { console.log(code, message) }`
     const node = [process.execPath, '--input-type=module', '--eval', script]
     await namespaced(() => {
       const run = (...before: string[]): string => {

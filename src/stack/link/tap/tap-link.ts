@@ -65,7 +65,7 @@ const GSO_TYPE_MASK: number = 0xff & ~VIRTIO_NET_HDR_GSO_ECN
 
 const NO_DESCRIPTORS: readonly Fd[] = []
 
-/** Options of {@link tapDevice}. */
+/** Options of {@link createTapLink}. */
 export interface TapOptions {
   /**
    * Name of the interface, 1 to 15 bytes. One that exists is used, and otherwise one is made that
@@ -97,11 +97,11 @@ const NAMES: OptionNames<TapOptions> = { name: true, mtu: true, queues: true, of
  * @throws NETMEM_TAP_NAME_TAKEN if another program has the interface, or it is no such TAP interface.
  * @throws NETMEM_INVALID_ARGUMENT, NETMEM_OUT_OF_RANGE for an option outside its range.
  */
-export function tapDevice(options: TapOptions): TapLink {
+export function createTapLink(options: TapOptions): TapLink {
   return new TapLink(options)
 }
 
-/** A TAP interface: see {@link tapDevice}. */
+/** A TAP interface: see {@link createTapLink}. */
 export class TapLink implements Link {
   /** Name of the interface. */
   readonly name: string
@@ -133,7 +133,7 @@ export class TapLink implements Link {
 
   /** @internal */
   constructor(options: TapOptions) {
-    const own = ownOptions('tapDevice()', options, NAMES)
+    const own = ownOptions('createTapLink()', options, NAMES)
     const name = checkName(own.name)
     const count = checkInteger('queues', own.queues ?? 1, 1, MAX_QUEUES)
     const mtu = own.mtu === undefined ? undefined : checkInteger('mtu', own.mtu, MIN_MTU, MAX_MTU)
