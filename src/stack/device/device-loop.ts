@@ -53,7 +53,7 @@ function loop(
   const { nics } = host
   const sleeper = new Sleeper(doorbell)
   let handled: number | undefined
-  while (!host.closed) {
+  while (!host.isClosed) {
     const seen = workSeen(doorbell)
     const nowNs = stepped ? 0 : Math.floor((performance.now() - beganMs) * 1e6)
     // A caller rings after it has posted a call: without a ring there is no call.
@@ -61,7 +61,7 @@ function loop(
       handled = seen
       nics.advanceTo(nowNs)
       handleAll(port, host)
-      if (host.closed) return
+      if (host.isClosed) return
     }
     if (stepped) {
       sleepUntilWork(doorbell, seen, Number.POSITIVE_INFINITY)
@@ -82,7 +82,7 @@ function handleAll(port: MessagePort, host: VirtualDevice): void {
     } catch (error) {
       say(port, { kind: 'failure', id, failure: describeFailure(error) })
     }
-    if (host.closed) return
+    if (host.isClosed) return
   }
 }
 

@@ -20,7 +20,7 @@ import { NicTable } from './nic-table.ts'
 
 export class VirtualDevice {
   /** True after the call that ends the device. */
-  closed = false
+  isClosed = false
   readonly nics: NicTable
   readonly #space = new DmaSpace()
   readonly #memories = new Numbered<MemoryBank>('device memory')
@@ -119,7 +119,7 @@ export class VirtualDevice {
       },
       close: () => {
         this.nics.close()
-        this.closed = true
+        this.isClosed = true
       },
     }
   }

@@ -31,7 +31,7 @@ class InlineTransport implements DeviceTransport {
   }
 
   call<K extends CallName>(name: K, args: CallArguments<K>): Promise<CallReply<K>> {
-    if (this.#host.closed) return Promise.reject(closedError())
+    if (this.#host.isClosed) return Promise.reject(closedError())
     try {
       return Promise.resolve(this.#host.handle(name, args))
     } catch (error) {
@@ -51,7 +51,7 @@ class InlineTransport implements DeviceTransport {
   release(): void {}
 
   close(): Promise<void> {
-    if (!this.#host.closed) this.#host.handle('close', [])
+    if (!this.#host.isClosed) this.#host.handle('close', [])
     this.#end()
     return Promise.resolve()
   }
