@@ -23,7 +23,6 @@ declare module './errors.ts' {
     NETMEM_TLS: 'ConnectionError'
     NETMEM_CONNECTION_CLOSED: 'LifetimeError'
     NETMEM_BUSY: 'LifetimeError'
-    NETMEM_PENDING_WRITES: 'LifetimeError'
   }
 }
 

@@ -18,6 +18,12 @@ import { feed, takeOver } from './driver/posted-reads.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { tlsInfo } from './tls-info.ts'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_PENDING_WRITES: 'LifetimeError'
+  }
+}
+
 /** Options of {@link adopt}. */
 export interface AdoptOptions extends ConnectionOptions {
   /** Bytes that were read from the socket before, such as the `head` of an HTTP upgrade. */

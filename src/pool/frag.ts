@@ -19,7 +19,6 @@ declare module '../errors.ts' {
   interface ErrorCodes {
     NETMEM_FRAG_RELEASED: 'LifetimeError'
     NETMEM_DESTINATION_DETACHED: 'ArgumentTypeError'
-    NETMEM_DESTINATION_TOO_SMALL: 'ArgumentRangeError'
   }
 }
 

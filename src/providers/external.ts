@@ -5,6 +5,12 @@ import { checkPageSize, type PageProvider } from '../pool/memory-provider.ts'
 import { isWebAssemblyMemory } from './aligned-memory.ts'
 import { checkLayout, DEFAULT_PAGE_SIZE, pagesOver } from './page-layout.ts'
 
+declare module '../errors.ts' {
+  interface ErrorCodes {
+    NETMEM_DESTINATION_TOO_SMALL: 'ArgumentRangeError'
+  }
+}
+
 /** An object whose `buffer` is its present memory, such as a `WebAssembly.Memory`. */
 export interface BufferSource {
   /** The memory now. It may be another buffer later. */
