@@ -53,11 +53,6 @@ export class DmaMaps implements GuestMemory, Disposable {
   #lastKey = -1
   #last: Region | undefined
 
-  /** Number of maps. */
-  get count(): number {
-    return this.#maps.length
-  }
-
   locate(address: number, bytes: number, write: boolean): number {
     const key = Math.floor(address / REGION_BYTES)
     // A small integer for the engine, as the bytes of a region are.
