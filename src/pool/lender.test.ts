@@ -21,7 +21,7 @@ import { createPool } from './create-pool.ts'
 import type { Borrower, Lent } from './lent.ts'
 
 /** A borrower in this thread that never ends. */
-const nobody: Borrower = { once: () => undefined }
+const borrower: Borrower = { once: () => undefined }
 
 test('a lent frag is read elsewhere, given back, and counted as through the ring', async () => {
   const { pool, share } = lendingPool(2)
@@ -82,7 +82,7 @@ test('copy() of what was lent is memory that no other thread has', async () => {
   const part = whole.slice(0, 8)
   for (const frag of [whole, part]) {
     const expected = Buffer.from(frag.bytes)
-    const received = attached.receive(some(frag.lend(nobody)))
+    const received = attached.receive(some(frag.lend(borrower)))
     const copy = received.copy()
     assert.ok(copy.buffer instanceof ArrayBuffer)
     assert.equal(copy.buffer.byteLength, expected.length)
@@ -100,7 +100,7 @@ test('a pool that is not shared lends nothing, not even copies', async () => {
   const hostFrag = some(writtenFrag(host, 1))
   const copy = hostFrag.slice(0, 100)
   for (const frag of [hostFrag, copy]) {
-    assertCode('NETMEM_NOT_SHARED', () => frag.lend(nobody))
+    assertCode('NETMEM_NOT_SHARED', () => frag.lend(borrower))
     assert.ok(frag.bytes.length > 0)
     frag.release()
   }
@@ -129,7 +129,7 @@ test('what is no thread borrows nothing, and what is no share or loan is refused
     await end(fresh, other)
   }
   // The only entry is still free.
-  const lent = some(frag.lend(nobody))
+  const lent = some(frag.lend(borrower))
   attachPool(share).receive(lent).release()
   const { out, inflight } = pool.stats()
   assert.deepEqual([out, inflight], [0, 1])
@@ -141,17 +141,17 @@ test('as many are lent as the pool was shared for', async () => {
   const { pool, share } = lendingPool(8, 3)
   const attached = attachPool(share)
   const frags = Array.from({ length: 5 }, (_, word) => some(writtenFrag(pool, word)))
-  const lents = frags.slice(0, 3).map((frag) => some(frag.lend(nobody)))
+  const lents = frags.slice(0, 3).map((frag) => some(frag.lend(borrower)))
   const rest = frags.slice(3)
-  for (const frag of rest) assert.equal(frag.lend(nobody), undefined)
+  for (const frag of rest) assert.equal(frag.lend(borrower), undefined)
   // Refused frags are held as before.
   for (const frag of rest) assert.equal(frag.bytes.length, pool.pageSize)
   assert.equal(pool.out, 5)
   const received = lents.map((lent) => attached.receive(lent))
-  assert.equal(some(rest[0]).lend(nobody), undefined)
+  assert.equal(some(rest[0]).lend(borrower), undefined)
   some(received[1]).release()
-  const again = some(some(rest[0]).lend(nobody))
-  assert.equal(some(rest[1]).lend(nobody), undefined)
+  const again = some(some(rest[0]).lend(borrower))
+  assert.equal(some(rest[1]).lend(borrower), undefined)
   for (const frag of [received[0], received[2], attached.receive(again)]) some(frag).release()
   some(rest[1]).release()
   assert.equal(pool.available, 8)
@@ -168,8 +168,8 @@ test('all that sockets make of the pages can be lent, where nothing else is said
     const page = some(pool.alloc())
     retain(page, most)
     const frags = Array.from({ length: most + 1 }, () => createFrag(pool, page, 0, 100))
-    const lents = frags.splice(0, most).map((frag) => some(frag.lend(nobody)))
-    assert.equal(some(frags[0]).lend(nobody), undefined)
+    const lents = frags.splice(0, most).map((frag) => some(frag.lend(borrower)))
+    assert.equal(some(frags[0]).lend(borrower), undefined)
     for (const frag of [...frags, ...lents.map((lent) => attached.receive(lent))]) frag.release()
     assert.equal(pool.available, 1)
     await end(pool)
@@ -179,7 +179,7 @@ test('all that sockets make of the pages can be lent, where nothing else is said
 test('a loan with forged numbers is refused before anything is touched', async () => {
   const { pool, share } = lendingPool(1)
   const attached = attachPool(share)
-  const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
+  const lent = some(some(writtenFrag(pool, 1)).lend(borrower))
   assert.equal(lent.kind, 'page')
   const forged: readonly [object, ErrorCode][] = [
     [{ entry: -8 }, 'NETMEM_OUT_OF_RANGE'],
@@ -204,7 +204,7 @@ test('a loan with forged numbers is refused before anything is touched', async (
 test('a lent frag is received once, and not after it was given back', async () => {
   const { pool, share } = lendingPool(1)
   const [here, there] = [attachPool(share), attachPool(share)]
-  const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
+  const lent = some(some(writtenFrag(pool, 1)).lend(borrower))
   const frag = here.receive(lent)
   assertCode('NETMEM_STALE_HANDLE', () => here.receive(lent))
   assertCode('NETMEM_STALE_HANDLE', () => there.receive(lent))
@@ -214,7 +214,7 @@ test('a lent frag is received once, and not after it was given back', async () =
   assertCode('NETMEM_STALE_HANDLE', () => there.receive(lent))
   assert.equal(pool.available, 1)
   // The same entry again, under another stamp.
-  const next = some(some(writtenFrag(pool, 2)).lend(nobody))
+  const next = some(some(writtenFrag(pool, 2)).lend(borrower))
   assertCode('NETMEM_STALE_HANDLE', () => there.receive(lent))
   there.receive(next).release()
   assert.equal(pool.available, 1)
@@ -226,7 +226,7 @@ test('of two threads that receive the same frag one gets it', async () => {
   const workers = [startBorrower(share, 'release'), startBorrower(share, 'release')]
   for (let round = 0; round < 300; round++) {
     const lent: Lent[] = []
-    for (let n = 0; n < 4; n++) lent.push(some(some(writtenFrag(pool, round)).lend(nobody)))
+    for (let n = 0; n < 4; n++) lent.push(some(some(writtenFrag(pool, round)).lend(borrower)))
     const receipts = await Promise.all(
       workers.map((worker, index) =>
         deliver(worker, { lent: index === 0 ? lent : lent.toReversed(), word: round }),
@@ -255,13 +255,13 @@ test('a dry owner is woken by what comes back', async () => {
   await end(pool)
 })
 
-for (const somebodyWaits of [true, false]) {
-  const what = somebodyWaits ? 'though a caller waited for memory' : 'and no other caller does'
+for (const aCallerWaits of [true, false]) {
+  const what = aCallerWaits ? 'though a caller waited for memory' : 'and no other caller does'
   test(`destroy waits for every lent frag, ${what}`, async () => {
     const { pool, share } = lendingPool(3)
     const worker = startBorrower(share, 'hold')
     const lent = [1, 1, 1].map((word) => some(some(writtenFrag(pool, word)).lend(worker)))
-    const woken = somebodyWaits ? pool.whenAvailable() : undefined
+    const woken = aCallerWaits ? pool.whenAvailable() : undefined
     let done = false
     const destroyed = pool.destroy().then(() => {
       done = true
@@ -284,7 +284,7 @@ for (const somebodyWaits of [true, false]) {
 test('a waiter that is woken in the middle of an alloc may put as much as it has', async () => {
   for (const keepsOne of [true, false]) {
     const { pool, share } = lendingPool(200)
-    const lent = some(some(writtenFrag(pool, 1)).lend(nobody))
+    const lent = some(some(writtenFrag(pool, 1)).lend(borrower))
     const pages = take(199, pool)
     pool.notify(() => {
       // The ring is empty again if the callback takes one page.
@@ -307,7 +307,7 @@ test('destroy takes in what has come back, and ends once', async () => {
   const { pool, share } = lendingPool(2)
   const attached = attachPool(share)
   for (let word = 0; word < 2; word++) {
-    attached.receive(some(some(writtenFrag(pool, word)).lend(nobody))).release()
+    attached.receive(some(some(writtenFrag(pool, word)).lend(borrower))).release()
   }
   assert.equal(pool.inflight, 2)
   await pool.destroy()
@@ -318,8 +318,8 @@ test('a page that is given back under a lent frag harms no other', async () => {
   const { pool, share } = lendingPool(3)
   const attached = attachPool(share)
   const page = some(pool.alloc())
-  const wrong = some(createFrag(pool, page).lend(nobody))
-  const right = [1, 2].map((word) => some(some(writtenFrag(pool, word)).lend(nobody)))
+  const wrong = some(createFrag(pool, page).lend(borrower))
+  const right = [1, 2].map((word) => some(some(writtenFrag(pool, word)).lend(borrower)))
   // The frag owned that reference.
   pool.put(page)
   for (const lent of [some(right[0]), wrong, some(right[1])]) attached.receive(lent).release()

@@ -1,7 +1,7 @@
 /**
  * A bell tells this thread's event loop that an epoll descriptor has events. Node.js watches no
- * foreign descriptor. Four ways to make it do so, by the median time from a write to an eventfd until
- * the watcher runs (Node.js 20 and 26, two cores of an Intel Xeon):
+ * foreign descriptor. There are four ways to make it do so. The times are medians from a write to an
+ * eventfd until the watcher runs (Node.js 20 and 26, two cores of an Intel Xeon):
  *
  * - A thread in poll(2), 47 to 58 µs. It holds up `worker.terminate()`, which runs no code that could
  *   wake it.

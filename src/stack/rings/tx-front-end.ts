@@ -1,8 +1,8 @@
 /**
  * Interface of a NIC's end of a transmit queue, where the NIC finds the pieces of packets.
  *
- * Packets are finished in the order of posting. A driver learns of it by the number of pieces taken
- * (the head of the ring), by the tag of each packet, or by both, as its descriptor format has it.
+ * Packets are finished in the order of posting. The descriptor format decides how a driver learns of it:
+ * by the number of pieces taken (the head of the ring), by the tag of each packet, or by both.
  */
 
 import { DmaPlaces } from './dma-places.ts'
