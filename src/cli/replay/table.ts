@@ -40,7 +40,7 @@ function cells(flow: FlowReport): string[] {
     String(landed.pages),
     String(landed.netIovs),
     String(flow.protocol === 'tcp' ? flow.gapBytes : flow.cutBytes),
-    String(dropped.noRoom + dropped.outOfWindow),
+    String(dropped.no_room + dropped.out_of_window),
     flow.protocol === 'tcp' ? flow.state : flow.protocol,
     flow.sha256.slice(0, DIGITS),
   ]

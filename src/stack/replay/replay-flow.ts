@@ -57,13 +57,13 @@ export interface FlowReport {
   /** Packets and bytes that are not in the stream. */
   readonly dropped: {
     /** Packets without room in the reassembler until the missing bytes before them came. */
-    readonly noRoom: number
+    readonly no_room: number
     /** Bytes of payload in those packets. */
-    readonly noRoomBytes: number
+    readonly no_room_bytes: number
     /** Packets too far ahead to belong to this stream. */
-    readonly outOfWindow: number
+    readonly out_of_window: number
     /** Bytes behind the end of the stream. */
-    readonly afterEndBytes: number
+    readonly after_end_bytes: number
   }
 }
 
@@ -155,10 +155,10 @@ export class ReplayFlow {
       gaps: stats.gaps,
       gapBytes: stats.gap_bytes,
       dropped: {
-        noRoom: stats.dropped,
-        noRoomBytes: stats.dropped_bytes,
-        outOfWindow: stats.out_of_window,
-        afterEndBytes: stats.after_end_bytes,
+        no_room: stats.dropped,
+        no_room_bytes: stats.dropped_bytes,
+        out_of_window: stats.out_of_window,
+        after_end_bytes: stats.after_end_bytes,
       },
     }
   }
