@@ -93,7 +93,7 @@ const NEEDS_A_PROCESS = [
   // Garbage of other files would be reported as a leak here, and their warnings as the expected one.
   ...['leaks', 'token-leaks.host', 'destroy', 'dry-watch', 'listen'],
   // Counts the memory that its code takes. Code that other files have run as well takes more.
-  ...['gvnic/garbage', 'sys/sys', 'link/generator', 'socket/frags', 'linux/linux'],
+  ...['garbage', 'sys/sys', 'link/generator', 'linux/linux'],
   // Looks at what the process has loaded, or at the handles that keep it alive.
   ...['rooms', 'busy-poll'],
   // Takes all handles of a thread, or sets the environment for all of its file.

@@ -97,7 +97,7 @@ export class PoolCore implements netmem.HandleOwner {
     this.frags = new FragMemory(this, this.#slots, traceLeaks)
     this.#provider = provider
     try {
-      this.#source = createSource(provider, base, handles)
+      this.#source = createSource(provider, base, handles, this.#take)
     } catch (error) {
       netmem.releaseHandles(this)
       throw error
@@ -291,7 +291,7 @@ export class PoolCore implements netmem.HandleOwner {
       this.#fill()
     } else {
       this.#allocs.empty++
-      this.#source.alloc(CACHE_REFILL, this.#take)
+      this.#source.alloc(CACHE_REFILL)
     }
     if (this.#cached === 0) {
       this.#providerDry = this.#provider.onAvailable !== undefined && this.inflight < this.capacity
@@ -312,7 +312,7 @@ export class PoolCore implements netmem.HandleOwner {
     return allocCache.count(this.#cache)
   }
 
-  /** Takes what the provider gives. One function for all times: a dry pool asks often. */
+  /** Takes what the provider gives. */
   readonly #take = (handle: number): void => {
     this.#held = (this.#held + 1) | 0
     allocCache.push(this.#cache, handle)

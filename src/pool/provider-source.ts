@@ -13,18 +13,24 @@ export interface Source extends Opened {
 }
 
 interface Opened {
-  alloc(want: number, give: (handle: number) => void): void
+  /** Asks the provider for `want` handles. It may give fewer. */
+  alloc(want: number): void
   release(handle: number): void
   /** True if the pool has the handle's slot, cache and ring included. */
   has(handle: number): boolean
 }
 
-/** Opens `provider` for a pool with handles from `base` and the states `state`. */
-export function createSource(provider: AnyProvider, base: number, state: Int32Array): Source {
+/** Opens `provider` for a pool with handles from `base` and the states `state`, which gets them by `give`. */
+export function createSource(
+  provider: AnyProvider,
+  base: number,
+  state: Int32Array,
+  give: (handle: number) => void,
+): Source {
   if (provider.kind === 'page') {
     const views: (Uint8Array | undefined)[] = []
     return {
-      ...open(provider, base, state),
+      ...open(provider, base, state, give),
       bytes: (handle, slot) => {
         const known = views[slot]
         // A view is emptied when a WebAssembly memory grows.
@@ -44,7 +50,7 @@ export function createSource(provider: AnyProvider, base: number, state: Int32Ar
   const { binding } = provider
   const places: (Place | undefined)[] = []
   return {
-    ...open(provider, base, state),
+    ...open(provider, base, state, give),
     bytes: () => {
       throw new HandleError(
         'NETMEM_WRONG_KIND',
@@ -62,6 +68,7 @@ function open<M extends Netmem>(
   provider: MemoryProvider<M>,
   base: number,
   state: Int32Array,
+  give: (handle: number) => void,
 ): Opened {
   // Marks the slots that the pool has: a provider that gives one twice would alias two receivers.
   const held = new Uint8Array(state.length)
@@ -76,20 +83,25 @@ function open<M extends Netmem>(
     slot: (m) => indexOf(bits(m)) - base,
   }
   provider.init(slots)
+  // One function for all calls: a dry pool asks often.
+  let want = 0
+  let given = 0
+  const take = (m: M): void => {
+    const slot = slots.slot(m)
+    if (given === want) throw broken(`gave more than the ${want} asked for`)
+    if (held[slot] === 1) throw broken(`gave slot ${slot} twice`)
+    if (held[slot] !== 0 || state[slot] !== bits(m)) {
+      throw broken('gave a handle that slots.mint() did not make')
+    }
+    held[slot] = 1
+    given++
+    give(bits(m))
+  }
   return {
-    alloc: (want, give) => {
-      let given = 0
-      provider.alloc(want, (m) => {
-        const slot = slots.slot(m)
-        if (given === want) throw broken(`gave more than the ${want} asked for`)
-        if (held[slot] === 1) throw broken(`gave slot ${slot} twice`)
-        if (held[slot] !== 0 || state[slot] !== bits(m)) {
-          throw broken('gave a handle that slots.mint() did not make')
-        }
-        held[slot] = 1
-        given++
-        give(bits(m))
-      })
+    alloc: (asked) => {
+      want = asked
+      given = 0
+      provider.alloc(asked, take)
     },
     has: (handle) => held[slots.slot(mint<M>(handle))] === 1,
     release: (handle) => {

@@ -103,11 +103,7 @@ export function dmaBufProvider(
       init(slots)
     },
     alloc: (want, give) => {
-      if (!installed) return
-      alloc(want, (iov) => {
-        free--
-        give(iov)
-      })
+      if (installed) free -= alloc(want, give)
     },
     release: (iov) => {
       release(iov)

@@ -28,7 +28,9 @@ import type { MemoryProvider, Slots } from '../pool/memory-provider.ts'
  */
 export function createSlotAllocator<M extends Netmem>(
   capacity: number,
-): Pick<MemoryProvider<M>, 'init' | 'alloc' | 'release' | 'destroy'> & {
+): Pick<MemoryProvider<M>, 'init' | 'release' | 'destroy'> & {
+  /** Passes at most `want` handles to `give`. Returns their number. */
+  readonly alloc: (want: number, give: (m: M) => void) => number
   /** The slot of a handle. */
   readonly slot: (m: Exactly<M>) => number
 } {
@@ -52,11 +54,13 @@ export function createSlotAllocator<M extends Netmem>(
     },
     alloc: (want, give) => {
       const { mint } = opened()
-      for (let given = 0; given < want; given++) {
+      let given = 0
+      for (; given < want; given++) {
         const slot = returned.pop() ?? (unused < capacity ? unused++ : undefined)
-        if (slot === undefined) return
+        if (slot === undefined) break
         give(mint(slot))
       }
+      return given
     },
     release: (m) => {
       returned.push(opened().slot(m))

@@ -3,11 +3,8 @@ import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { ConnectionError } from '../../../errors.ts'
 import { release } from '../../../netmem.ts'
-import { createPool } from '../../../pool/create-pool.ts'
 import type { DeviceFrag, Frag } from '../../../pool/frag.ts'
-import { hostProvider } from '../../../providers/host.ts'
-import { assertCode, end, some } from '../../../testing/pools.test.helper.ts'
-import { createPageSkbCache } from '../skb/skb-cache.ts'
+import { assertCode, end } from '../../../testing/pools.test.helper.ts'
 import { iovSource, makings, pageSource, pattern } from '../skb/skbs.test.helper.ts'
 import { DevmemSocket } from './devmem-socket.ts'
 import { receiveFrags } from './frags.ts'
@@ -230,74 +227,6 @@ test('no token, or a foreign binding, fails the call and leaves the data', async
   await assert.rejects(iterator.next(), code('NETMEM_NO_DEVICE'))
   other.close()
   await end(source.pool)
-})
-
-/** Bytes that `run` leaves behind for each of `packets`. A collection during the run would hide some. */
-async function garbageOf(packets: number, run: () => Promise<void>): Promise<number> {
-  some(globalThis.gc)()
-  const before = process.memoryUsage().heapUsed
-  await run()
-  return (process.memoryUsage().heapUsed - before) / packets
-}
-
-/** Runs until it makes as little as `bytes`: code that is not compiled yet makes garbage of its own. */
-async function leastGarbage(bytes: number, count: () => Promise<number>): Promise<number> {
-  let least = Number.POSITIVE_INFINITY
-  for (let counts = 0; counts < 100 && least > bytes; counts++) {
-    least = Math.min(least, await count())
-  }
-  return least
-}
-
-test('for await makes little garbage beyond what the language does; recvmsg next to none', async () => {
-  const FRAG = 9000
-  // The young generation holds the garbage of this many.
-  const BATCH = 250
-  const pool = createPool(hostProvider({ pages: BATCH, pageSize: 16 * 1024 }))
-  const cache = createPageSkbCache(pool, 128)
-  const socket = new DevmemSocket()
-  const receiver = receiveFrags(socket)
-  const queueAll = (): void => {
-    for (let count = 0; count < BATCH; count++) {
-      const page = some(pool.alloc())
-      const skb = cache.take()
-      skb.addFrag(page, 0, FRAG)
-      socket.queue(skb)
-    }
-  }
-  // An async iterator that does nothing at all.
-  let given = 0
-  const nothing = {
-    [Symbol.asyncIterator]: () => ({
-      next: () => Promise.resolve({ done: ++given % BATCH === 0, value: given }),
-    }),
-  }
-  const counts: number[] = []
-  const empty = async (): Promise<void> => {
-    for await (const one of nothing) some(one)
-  }
-  for (let count = 0; count < 51; count++) counts.push(await garbageOf(BATCH, empty))
-  const bare = some(counts.sort((a, b) => a - b)[25])
-  const iterate = async (): Promise<void> => {
-    queueAll()
-    let left = BATCH
-    for await (const frag of receiver) {
-      frag.release()
-      if (--left === 0) break
-    }
-  }
-  const ours = await leastGarbage(2 * bare, () => garbageOf(BATCH, iterate))
-  const message = { iov: [new Uint8Array(BATCH * FRAG)] }
-  const copy = async (): Promise<void> => {
-    queueAll()
-    socket.recvmsg(message)
-  }
-  const inside = await leastGarbage(100, () => garbageOf(BATCH, copy))
-  assert.ok(bare > 0)
-  assert.ok(ours <= 2 * bare, `${ours} bytes for a packet, ${bare} in a loop over nothing`)
-  assert.ok(inside <= 100, `${inside} bytes for a packet through recvmsg`)
-  socket.close()
-  await end(pool)
 })
 
 test('packets that lie one behind the other in a page are one frag to a reader who is behind', async () => {

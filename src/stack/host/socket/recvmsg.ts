@@ -66,7 +66,7 @@ function readPart(
 ): number {
   const { queue } = reader
   if (queue.locate(skb)) {
-    const { offset, length, token, binding } = reader.takeDevice(skb, target.room)
+    const { offset, length, token, binding } = reader.readDevice(skb, target.room)
     target.room -= length
     writeDmaBuf(control, at, offset, length, token, binding.id)
     return length

@@ -12,6 +12,14 @@ import type { DevmemSocketOptions } from './messages.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { MAX_TOKENS, TokenTable } from './token-table.ts'
 
+/** Part of a frag of device memory that was read, and the token that holds it. */
+interface DevicePart {
+  binding: Binding
+  offset: number
+  length: number
+  token: number
+}
+
 export class SocketReader {
   readonly queue: ReceiveQueue = new ReceiveQueue()
   readonly tokens: TokenTable
@@ -23,6 +31,7 @@ export class SocketReader {
   minted = 0
   readonly #bindingId: number | undefined
   readonly #strict: boolean
+  readonly #part: DevicePart = { binding: { id: 0 }, offset: 0, length: 0, token: 0 }
 
   /** @throws NETMEM_OUT_OF_RANGE */
   constructor({ bindingId, tokenLimit = MAX_TOKENS, strict = false }: DevmemSocketOptions) {
@@ -70,12 +79,19 @@ export class SocketReader {
     return frag
   }
 
+  /** Reads the rest of the frag that `queue.locate` has found, and throws as {@link readDevice} does. */
+  takeDevice(skb: Skb<NetIov>): DeviceFrag {
+    const { binding, offset, length, token } = this.readDevice(skb, Number.POSITIVE_INFINITY)
+    return new IovFrag(binding, offset, length, token, this.tokens)
+  }
+
   /**
    * Reads the frag that `queue.locate` has found, at most `maxBytes` of it. Its token holds the memory.
+   * Returns the same object each time, so that `recvmsg` makes no garbage.
    *
    * @throws NETMEM_NO_DEVICE for memory of another binding, NETMEM_NO_TOKEN if all tokens are out.
    */
-  takeDevice(skb: Skb<NetIov>, maxBytes: number = Number.POSITIVE_INFINITY): DeviceFrag {
+  readDevice(skb: Skb<NetIov>, maxBytes: number): DevicePart {
     const { queue, tokens } = this
     const { fragAt, fragSkip } = queue
     const { binding, offset } = placeOf(skb.frag(fragAt))
@@ -101,7 +117,12 @@ export class SocketReader {
     this.minted++
     this.deviceBytes += length
     queue.consume(length)
-    return new IovFrag(binding, start, length, token, tokens)
+    const part = this.#part
+    part.binding = binding
+    part.offset = start
+    part.length = length
+    part.token = token
+    return part
   }
 }
 
