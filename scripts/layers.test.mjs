@@ -178,12 +178,19 @@ test('system calls are in linux/sys/, which knows nothing above it, and koffi is
   )
 })
 
-test('http/ takes of net/ its face and what internal.ts passes on', () => {
-  const files = ['index', 'internal', 'arguments', 'driver/page-supply', 'receivers/view']
+test('http/ takes of net/ its face, what internal.ts passes on, and chunk-frags.ts', () => {
+  const files = [
+    'index',
+    'internal',
+    'receivers/chunk-frags',
+    'arguments',
+    'driver/page-supply',
+    'receivers/view',
+  ]
   const path = 'src/http/client/it.ts'
   const source = files.map((file) => `import '../../net/${file}.ts'\n`).join('')
   const { complaints } = lint('noRestrictedImports', { [path]: source })
-  assert.deepEqual([...complaints], [`${path}:3`, `${path}:4`, `${path}:5`])
+  assert.deepEqual([...complaints], [`${path}:4`, `${path}:5`, `${path}:6`])
 })
 
 test('every way to write an import is held to the layers', () => {

@@ -7,7 +7,6 @@ export { checkOptionalBoolean, checkOptionalFunction, checkSignal, invalid } fro
 export { aborted, setUpError } from './connection-error.ts'
 export { errorOf } from './connection-state.ts'
 export { Interruption, unlessAborted } from './interruption.ts'
-export { ChunkFrags } from './receivers/chunk-frags.ts'
 export { canShrink, destinationGone, destinationView } from './receivers/destination-memory.ts'
 export { pipeTo } from './receivers/pipe.ts'
 export { rejectedAtCaller } from './rejected-at-caller.ts'

@@ -1,7 +1,8 @@
 /** A body of chunks that come in memory of a decoder, and are copied out of it. */
 
 import { LifetimeError } from '../../errors.ts'
-import { ChunkFrags, Interruption, unlessAborted } from '../../net/internal.ts'
+import { Interruption, unlessAborted } from '../../net/internal.ts'
+import { ChunkFrags } from '../../net/receivers/chunk-frags.ts'
 import type { Page } from '../../netmem.ts'
 import type { HostFrag } from '../../pool/frag.ts'
 import type { PagePool } from '../../pool/page-pool.ts'
