@@ -87,6 +87,7 @@ for (const kind of ['tcp4', 'unix', 'tls'] as const) {
         }),
       )
 
+      // `skip` is the reason that is printed: TLS on a machine without openssl.
       test(`an adopted socket continues as any connection (${name})`, { skip }, () =>
         withSockets(kind, reads, async (ends) => {
           const [ours, theirs] = [ends[side], ends[side === 'client' ? 'server' : 'client']]
